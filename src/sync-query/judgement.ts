@@ -1,0 +1,46 @@
+import type { Reason } from './reason.ts'
+import type { Activity, SyncState } from './state.ts'
+
+export type Backend = 'drbd' | 'md'
+
+/**
+ * What can be said of one mirror from one look at it, without memory. `null` is "not said"; it never means 0 or "fine".
+ */
+export interface Judgement {
+  /** `resource/volume` for DRBD, `drbdN` where only the minor is known, the kernel name (`md0`) for md. */
+  readonly mirror: string
+  readonly backend: Backend
+  readonly state: SyncState
+  readonly activity: Activity
+  /** True while data is really being copied: neither paused nor waiting nor only announced. */
+  readonly moving: boolean
+  /** 0..1 of the activity, never 1 before its end. */
+  readonly progress: number | null
+  readonly doneBytes: number | null
+  readonly totalBytes: number | null
+  readonly outOfSyncBytes: number | null
+  /** The kernel's own estimate, where it gives one. */
+  readonly etaSeconds: number | null
+  /** Replicas that carry data: how many there should be, how many are current as this host sees it. */
+  readonly replicas: { readonly expected: number; readonly current: number }
+  readonly reasons: readonly Reason[]
+}
+
+/** Something that was read and not understood, kept beside the devices that were. */
+export interface Problem {
+  /** The device or object it is about; `null` when not even that could be told. */
+  readonly device: string | null
+  /** Short and stable, for counting: `unknown-word`, `bad-line`, `not-this-format`, … */
+  readonly code: string
+  /** One sentence with an excerpt of what was read, at most 200 characters. */
+  readonly text: string
+}
+
+/** The largest progress shown before a resync's end: kernels say 100 % early (DRBD 8.4: `sync'ed:100.0%` of `(0/0)K`). */
+const MAX_PROGRESS_BEFORE_END = 0.999
+
+/** Clamps a kernel's progress to 0..0.999; anything that is no number is "not known". */
+export function progressBeforeEnd(progress: number | null): number | null {
+  if (progress === null || !Number.isFinite(progress)) return null
+  return Math.min(Math.max(progress, 0), MAX_PROGRESS_BEFORE_END)
+}
