@@ -50,6 +50,7 @@ export const REASON_KINDS = {
   'mismatches-found': { implies: null, clearedBy: 'operator' },
   'single-copy': { implies: null, clearedBy: 'operator' },
   'quorum-lost': { implies: null, clearedBy: 'operator' },
+  'pause-left-set': { implies: null, clearedBy: 'operator' },
 } as const satisfies Record<string, ReasonKind>
 
 export type ReasonCode = keyof typeof REASON_KINDS

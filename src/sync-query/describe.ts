@@ -1,0 +1,72 @@
+import type { Reason, ReasonCode } from './reason.ts'
+
+const SENTENCES: { readonly [Code in ReasonCode]: (reason: Reason) => string } = {
+  'resync-running': r => `${r.mirror} is copying data ${direction(r)}${amount(r)}`,
+  'resync-starting': r => `${r.mirror} is about to resync${withPeer(r)}${said(r)}`,
+  'resync-waiting': r =>
+    r.clearedBy === 'operator'
+      ? `${r.mirror} waits${withPeer(r)} for another resync${said(r)}, but none is running; look at ${r.waitsFor ?? 'pauses left on other resources'}`
+      : `${r.mirror} waits${withPeer(r)} for its turn to resync${said(r)}`,
+  'resync-paused': r => `the resync of ${r.mirror}${withPeer(r)} was paused by an operator`,
+  'resync-stalled': r => `the resync of ${r.mirror}${withPeer(r)} makes no progress${amount(r)}`,
+  'resync-pending-write': r => `${r.mirror} is read-only until its first write, and resyncs only after that`,
+  'peer-behind': r => `${r.mirror} and ${r.peer ?? 'its peer'} have fallen apart under load${said(r)}`,
+  'disk-not-up-to-date': r => `the local disk of ${r.mirror} is ${r.word ?? 'not up to date'}`,
+  'peer-disk-not-up-to-date': r =>
+    `the disk of ${r.mirror} on ${r.peer ?? 'its peer'} is ${r.word ?? 'not up to date'}`,
+  'peer-not-connected': r => `${r.mirror} is not connected to ${r.peer ?? 'its peer'}${said(r)}`,
+  'stand-alone': r => `${r.mirror} has given up its connection to ${r.peer ?? 'its peer'} (StandAlone)`,
+  'split-brain': r => `${r.mirror} and ${r.peer ?? 'its peer'} have diverged (split brain)`,
+  'replication-off': r => `${r.mirror} is connected to ${r.peer ?? 'its peer'} but does not replicate`,
+  'peer-removed': r => `${r.mirror} has lost its last peer`,
+  'not-configured': r => `${r.mirror} exists in the kernel but is not configured`,
+  'not-up': r => `${r.mirror} is configured but not up`,
+  'array-degraded': r => `${r.mirror} lacks ${r.missing ?? 'some'} of its members and no recovery is running`,
+  'array-inactive': r => `${r.mirror} is assembled but not running${said(r)}`,
+  'member-failed': r => `${r.peer ?? 'a member'} of ${r.mirror} has failed`,
+  'recovery-frozen': r => `the recovery of ${r.mirror} is frozen`,
+  'not-redundant': r => `${r.mirror} keeps no second copy${said(r)}`,
+  'unknown-word': r =>
+    `${r.mirror}: the kernel says a word for ${r.field ?? 'its state'} that is not known here${said(r)}`,
+  'word-missing': r => `${r.mirror}: nothing was said of ${r.field ?? 'a part of its state'}${withPeer(r)}`,
+  contradiction: r => `${r.mirror}: what was said of ${r.field ?? 'its state'} contradicts itself${said(r)}`,
+  'dump-incomplete': r => `${r.mirror}: the first account of all objects has not ended yet`,
+  'events-lost': r => `${r.mirror}: events may have been lost, everything must be read again`,
+  'source-silent': r => `${r.mirror === '*' ? 'the storage' : r.mirror} could not be asked${said(r)}`,
+  drift: r => `${r.mirror} has blocks marked out of sync${amount(r)} although both sides are up to date`,
+  'verify-unrepaired': r => `a verify of ${r.mirror} found differences${amount(r)} that no resync has repaired`,
+  'mismatches-found': r => `a check of ${r.mirror} found mismatches${amount(r)}`,
+  'single-copy': r => `${r.mirror} is configured with a single copy`,
+  'quorum-lost': r => `${r.mirror} has no quorum`,
+  'pause-left-set': r => `a resync pause is still set on ${r.mirror}${withPeer(r)}`,
+}
+
+/** One sentence for people: what is the matter, with the names of the objects, and what clears it. */
+export function describe(reason: Reason): string {
+  const clears = reason.clearedBy === 'time' ? 'clears by itself' : 'needs an operator'
+  return `${SENTENCES[reason.code](reason)} (${clears})`
+}
+
+function withPeer({ peer }: Reason): string {
+  return peer === undefined ? '' : ` with ${peer}`
+}
+
+function said({ word }: Reason): string {
+  return word === undefined ? '' : ` (${word})`
+}
+
+function direction({ side, peer }: Reason): string {
+  if (peer === undefined) return 'to make a member current'
+  return side === 'target' ? `from ${peer}` : `to ${peer}`
+}
+
+function amount({ progress, outOfSyncBytes }: Reason): string {
+  if (progress !== undefined) return `, ${(progress * 100).toFixed(1)} % done`
+  return outOfSyncBytes === undefined ? '' : `, ${bytes(outOfSyncBytes)} out of sync`
+}
+
+function bytes(count: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const
+  const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, count)) / 10))
+  return `${(count / 1024 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`
+}

@@ -1,0 +1,148 @@
+import type { HostMirrors, MirrorChange } from './host-mirrors.ts'
+import { progressBeforeEnd } from './judgement.ts'
+import { isBlocking, type Reason, reason } from './reason.ts'
+import { type StateCounts, type SyncState, worstState } from './state.ts'
+import type { TrackedMirror } from './tracked-mirror.ts'
+import { type Transition, transitionKind } from './transition.ts'
+
+/** What one host can say of one SR at one moment. */
+export interface SrStatus {
+  readonly state: SyncState
+  /** When this state was entered, milliseconds since 1970. */
+  readonly since: number
+  readonly mirrors: Readonly<StateCounts>
+  /** Summed over the resyncing mirrors; `null` when one of them does not say. */
+  readonly outOfSyncBytes: number | null
+  /** 0..1 of the resyncs of this SR since it was last quiet; never falls, never 1 before the end. */
+  readonly progress: number | null
+  /** Until the last of the running resyncs; `null` unless each of them has an estimate. */
+  readonly etaSeconds: number | null
+  /** Blocking reasons first, the least patient (operator) before those that time clears. */
+  readonly reasons: readonly Reason[]
+}
+
+interface Sums {
+  out: number
+  done: number
+  total: number
+  withoutOut: number
+  withoutTotal: number
+}
+
+/**
+ * The fold of many mirrors into one SR, kept as sums: a change of one mirror costs the same with 10 mirrors or 10 000.
+ *
+ * Invariants: `#counts` and `#sums` are what a walk over all mirrors would give; `#told` holds the mirrors that have
+ * any reason to give; `#finishedBytes` is what resyncs that ended since the SR was last free of them had to copy, so
+ * that the SR's progress does not jump back when one of several ends.
+ */
+export class SrFold {
+  readonly #counts: StateCounts = { unknown: 0, degraded: 0, resyncing: 0, synced: 0 }
+  readonly #sums: Sums = { out: 0, done: 0, total: 0, withoutOut: 0, withoutTotal: 0 }
+  readonly #told = new Set<string>()
+  #finishedBytes = 0
+  #shownProgress: number | null = null
+  #stalled = 0
+  #paused = 0
+  #state: SyncState | null = null
+  #since: number
+  /** Why the mirrors counted here may not be all there are. Until all were looked at for the first time an SR is `unknown`. */
+  #doubt: Reason | null = reason('source-silent', '*')
+
+  constructor(now: number) {
+    this.#since = now
+  }
+
+  get state(): SyncState {
+    return this.#doubt === null ? worstState(this.#counts) : 'unknown'
+  }
+
+  /** Adds the change of a mirror that belongs to this SR. */
+  apply(change: MirrorChange, now: number): Transition[] {
+    if (change.before !== null) this.#add(change.before, -1)
+    if (change.after !== null) this.#add(change.after, 1)
+    if (change.after !== null && change.after.judgement.reasons.length > 0) this.#told.add(change.mirror)
+    else this.#told.delete(change.mirror)
+    if (this.#counts.resyncing === 0) {
+      this.#finishedBytes = 0
+      this.#shownProgress = null
+    } else if (change.before?.judgement.state === 'resyncing' && change.after?.judgement.state === 'synced') {
+      this.#finishedBytes += change.before.judgement.totalBytes ?? 0
+    }
+    const within = change.transitions.filter(each => each.kind === 'stalled' || each.kind === 'paused')
+    return this.#settle(within, now)
+  }
+
+  /** `null`: all mirrors there are have been looked at. Otherwise: why that cannot be claimed. */
+  setDoubt(doubt: Reason | null, now: number): Transition[] {
+    this.#doubt = doubt
+    return this.#settle([], now)
+  }
+
+  status(mirrors: HostMirrors, now: number): SrStatus {
+    const reasons: Reason[] = this.#doubt === null ? [] : [this.#doubt]
+    let etaSeconds: number | null = 0
+    for (const name of this.#told) {
+      const mirror = mirrors.get(name)
+      if (mirror === null) continue
+      reasons.push(...mirrors.reasons(mirror, now))
+      if (mirror.judgement.state !== 'resyncing') continue
+      etaSeconds =
+        etaSeconds === null || mirror.judgement.etaSeconds === null
+          ? null
+          : Math.max(etaSeconds, mirror.judgement.etaSeconds)
+    }
+    const resyncing = this.#counts.resyncing > 0
+    return {
+      state: this.state,
+      since: this.#since,
+      mirrors: { ...this.#counts },
+      outOfSyncBytes: this.#sums.withoutOut > 0 ? null : this.#sums.out,
+      progress: resyncing ? this.#progress() : null,
+      etaSeconds: resyncing ? etaSeconds : null,
+      reasons: reasons.sort((a, b) => urgency(a) - urgency(b)),
+    }
+  }
+
+  #progress(): number | null {
+    if (this.#sums.withoutTotal === 0 && this.#sums.total > 0) {
+      const share = (this.#sums.done + this.#finishedBytes) / (this.#sums.total + this.#finishedBytes)
+      this.#shownProgress = Math.max(this.#shownProgress ?? 0, progressBeforeEnd(share) ?? 0)
+    }
+    return this.#shownProgress
+  }
+
+  #add({ judgement, stalled, paused }: TrackedMirror, sign: 1 | -1): void {
+    this.#counts[judgement.state] += sign
+    this.#stalled += sign * Number(stalled)
+    this.#paused += sign * Number(paused)
+    if (judgement.state !== 'resyncing') return
+    const { outOfSyncBytes, doneBytes, totalBytes } = judgement
+    this.#sums.out += sign * (outOfSyncBytes ?? 0)
+    this.#sums.withoutOut += sign * Number(outOfSyncBytes === null)
+    if (doneBytes === null || totalBytes === null) this.#sums.withoutTotal += sign
+    else {
+      this.#sums.done += sign * doneBytes
+      this.#sums.total += sign * totalBytes
+    }
+  }
+
+  #settle(within: readonly Transition[], now: number): Transition[] {
+    const from = this.#state
+    const to = this.state
+    this.#state = to
+    const kind = transitionKind(from, to)
+    if (from !== to) this.#since = now
+    const edges: Transition[] = kind === null ? [] : [{ at: now, kind, from, to }]
+    // The SR is stalled (paused) from the first such mirror on.
+    for (const { kind: which } of within) {
+      if ((which === 'stalled' ? this.#stalled : this.#paused) === 1) edges.push({ at: now, kind: which, from, to })
+    }
+    return edges
+  }
+}
+
+function urgency({ code, clearedBy }: Reason): number {
+  if (!isBlocking(code)) return 2
+  return clearedBy === 'operator' ? 0 : 1
+}

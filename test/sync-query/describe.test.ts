@@ -1,0 +1,54 @@
+import t from 'tap'
+import { describe } from '../../src/sync-query/describe.ts'
+import { REASON_KINDS, type Reason, type ReasonCode, reason } from '../../src/sync-query/reason.ts'
+
+const CODES = Object.keys(REASON_KINDS) as ReasonCode[]
+
+t.test('every reason has a sentence that names its mirror and what clears it, with and without parameters', async t => {
+  const full: Partial<Reason> = {
+    peer: 'hostB',
+    word: 'Word',
+    field: 'disk',
+    side: 'source',
+    outOfSyncBytes: 12_288,
+    missing: 1,
+    waitsFor: 'mesh0/0 peer charlie',
+  }
+  for (const code of CODES) {
+    for (const details of [{}, full, { ...full, progress: 0.4216 }]) {
+      const sentence = describe(reason(code, 'vol-7/0', details))
+      t.match(sentence, /vol-7\/0/, `${code}: names the mirror`)
+      t.match(sentence, REASON_KINDS[code].clearedBy === 'time' ? /clears by itself/ : /needs an operator/)
+      t.notMatch(sentence, /undefined|NaN|null/)
+    }
+  }
+})
+
+t.test('sentences', async t => {
+  t.equal(
+    describe(reason('resync-running', 'vol-7/0', { peer: 'hostB', side: 'target', progress: 0.4216 })),
+    'vol-7/0 is copying data from hostB, 42.2 % done (clears by itself)',
+  )
+  t.equal(
+    describe(reason('drift', 'vol-7/0', { outOfSyncBytes: 500 })),
+    'vol-7/0 has blocks marked out of sync, 500 B out of sync although both sides are up to date (needs an operator)',
+  )
+  t.equal(
+    describe(
+      reason('resync-waiting', 'pair/0', {
+        word: 'dependency',
+        clearedBy: 'operator',
+        waitsFor: 'mesh0/0 peer charlie',
+      }),
+    ),
+    'pair/0 waits for another resync (dependency), but none is running; look at mesh0/0 peer charlie (needs an operator)',
+  )
+  t.equal(
+    describe(reason('resync-waiting', 'pair/0', { clearedBy: 'operator' })),
+    'pair/0 waits for another resync, but none is running; look at pauses left on other resources (needs an operator)',
+  )
+  t.equal(
+    describe(reason('source-silent', '*', { word: 'drbdsetup hung' })),
+    'the storage could not be asked (drbdsetup hung) (clears by itself)',
+  )
+})
