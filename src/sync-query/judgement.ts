@@ -37,7 +37,7 @@ export interface Problem {
 }
 
 /** The largest progress shown before a resync's end: kernels say 100 % early (DRBD 8.4: `sync'ed:100.0%` of `(0/0)K`). */
-const MAX_PROGRESS_BEFORE_END = 0.999
+export const MAX_PROGRESS_BEFORE_END = 0.999
 
 /** Clamps a kernel's progress to 0..0.999; anything that is no number is "not known". */
 export function progressBeforeEnd(progress: number | null): number | null {

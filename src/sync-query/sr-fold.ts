@@ -1,5 +1,5 @@
 import type { HostMirrors, MirrorChange } from './host-mirrors.ts'
-import { progressBeforeEnd } from './judgement.ts'
+import { MAX_PROGRESS_BEFORE_END } from './judgement.ts'
 import { isBlocking, type Reason, reason } from './reason.ts'
 import { type StateCounts, type SyncState, worstState } from './state.ts'
 import type { TrackedMirror } from './tracked-mirror.ts'
@@ -107,7 +107,7 @@ export class SrFold {
   #progress(): number | null {
     if (this.#sums.withoutTotal === 0 && this.#sums.total > 0) {
       const share = (this.#sums.done + this.#finishedBytes) / (this.#sums.total + this.#finishedBytes)
-      this.#shownProgress = Math.max(this.#shownProgress ?? 0, progressBeforeEnd(share) ?? 0)
+      this.#shownProgress = Math.max(this.#shownProgress ?? 0, Math.min(share, MAX_PROGRESS_BEFORE_END))
     }
     return this.#shownProgress
   }
