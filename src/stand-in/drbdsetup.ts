@@ -6,13 +6,13 @@
  *     drbdsetup.ts --stage FILE events2 [--timestamps] [--statistics]
  *
  * It prints the opening dump, then the story of the stage file (src/stand-in/stage.ts) at the story's pace, with the
- * present time in place of the recorded one. When it is started in the middle of a story it catches up before it ends
+ * present time in place of the recorded one. When it is started later it tells what has happened before it ends
  * its dump, as the kernel would describe what is, not what was.
  */
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { cast, parseRecording, type RecordedLine } from './recording.ts'
-import { readStage, type Stage, type Story } from './stage.ts'
+import { cast, parseRecording } from './recording.ts'
+import { readStage, type Stage } from './stage.ts'
 
 const LOOK_AT_STAGE_EVERY_MS = 25
 
@@ -27,43 +27,53 @@ async function main(args: readonly string[]): Promise<void> {
   process.stdout.on('error', () => process.exit(0))
   const print = printer(options.includes('--timestamps'))
   let stage = readStage(stagePath)
-  const played = printDump(stage, print)
-  let storyId = stage.story?.id ?? -1
-  if (stage.story !== null) await play(stage, stage.story, played, print)
+  let played = printDump(stage, print)
   for (;;) {
+    for (const line of linesOf(stage).filter(({ place }) => place > played)) {
+      const wait = line.dueAt - Date.now()
+      if (wait > 0) await sleep(wait)
+      print(line.text, line.dueAt)
+      played = line.place
+    }
     await sleep(LOOK_AT_STAGE_EVERY_MS)
     stage = readStage(stagePath)
-    if (stage.story === null || stage.story.id === storyId) continue
-    storyId = stage.story.id
-    await play(stage, stage.story, 0, print)
   }
 }
 
 type Print = (line: string, at: number) => void
 
-/** Prints the dump; returns how many events of a story in progress went into it. */
+/** Prints the dump with everything that has happened by now, and returns the place of the last line of that. */
 function printDump(stage: Stage, print: Print): number {
   const now = Date.now()
   const { dump } = parseRecording(readFileSync(stage.dump, 'utf8'), stage.resources)
-  const past = stage.story === null ? [] : eventsOf(stage, stage.story).filter(({ dueAt }) => dueAt < now)
+  const past = linesOf(stage).filter(({ dueAt }) => dueAt < now)
   for (const { text } of dump.slice(0, -1)) print(cast(text, stage.casting), now)
-  for (const { text } of past) print(cast(text, stage.casting), now)
+  for (const { text } of past) print(text, now)
   print('exists -', now)
-  return past.length
+  return past.at(-1)?.place ?? -1
 }
 
-async function play(stage: Stage, story: Story, from: number, print: Print): Promise<void> {
-  for (const { text, dueAt } of eventsOf(stage, story).slice(from)) {
-    const wait = dueAt - Date.now()
-    if (wait > 0) await sleep(wait)
-    print(cast(text, stage.casting), dueAt)
-  }
+interface DueLine {
+  readonly text: string
+  /** Rises from line to line, over all stories. */
+  readonly place: number
+  /** When to print it, milliseconds since 1970. */
+  readonly dueAt: number
 }
 
-function eventsOf(stage: Stage, story: Story): { text: string; dueAt: number }[] {
-  const { events } = parseRecording(readFileSync(story.recording, 'utf8'), stage.resources)
-  const due = ({ at }: RecordedLine) => story.beginsAt + (at - story.recordedFrom) / story.speed
-  return events.filter(({ at }) => at >= story.recordedFrom).map(line => ({ text: line.text, dueAt: due(line) }))
+const MAX_LINES_OF_STORY = 1_000_000
+
+function linesOf(stage: Stage): DueLine[] {
+  return stage.stories.flatMap(({ id, recording, recordedFrom, recordedUntil, beginsAt, speed }) => {
+    const { events } = parseRecording(readFileSync(recording, 'utf8'), stage.resources)
+    return events
+      .filter(({ at }) => at >= recordedFrom && at < recordedUntil)
+      .map(({ at, text }, index) => ({
+        text: cast(text, stage.casting),
+        place: id * MAX_LINES_OF_STORY + index,
+        dueAt: beginsAt + (at - recordedFrom) / speed,
+      }))
+  })
 }
 
 /** Lines of one kernel event share a timestamp; they keep sharing one here. */

@@ -7,16 +7,17 @@ export interface Stage {
   readonly dump: string
   readonly resources: readonly string[] | null
   readonly casting: Casting
-  /** The story to play after the dump; `null`: nothing happens. */
-  readonly story: Story | null
+  /** What to play after the dump, one after the other. None: nothing happens. */
+  readonly stories: readonly Story[]
 }
 
 export interface Story {
-  /** Rises with every story, so that a stand-in notices a new one. */
+  /** Rises with every story, so that a stand-in notices new ones. */
   readonly id: number
   readonly recording: string
-  /** The moment of the recording at which the story begins, milliseconds since 1970. */
+  /** The part of the recording to play: from this moment to before that, milliseconds since 1970. */
   readonly recordedFrom: number
+  readonly recordedUntil: number
   /** The moment of our clock at which it begins, milliseconds since 1970. */
   readonly beginsAt: number
   /** 1: as recorded; 20: twenty times as fast. */

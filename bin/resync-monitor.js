@@ -1,0 +1,14 @@
+#!/usr/bin/env node
+// Plain JavaScript on purpose: a Node that is too old must be able to say so instead of failing on a TypeScript file.
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+if (major > 22 || (major === 22 && minor >= 18)) {
+  const { main } = await import('../src/cli/main.ts')
+  process.exitCode = await main(process.argv.slice(2))
+} else {
+  process.stderr.write(
+    `resync-monitor needs Node 22.18 or newer; this is ${process.versions.node}.\n` +
+      'Run it through npm (`npm start`, `npm run -s cli -- …`): `npm ci` has installed a fitting Node for that,\n' +
+      'unless optional dependencies were left out.\n',
+  )
+  process.exitCode = 1
+}

@@ -1,0 +1,40 @@
+/**
+ * The rooms that decide must be tested in every branch, without ignores: a branch nobody has seen run is a state of
+ * somebody's disks that nobody has thought through. Reads what tap has just measured.
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { execa } from 'execa'
+
+const FULLY_TESTED = ['src/sync-query/', 'src/allowed-operations/']
+const ROOT = resolve(import.meta.dirname, '..')
+
+interface Summary {
+  readonly branches: { readonly total: number; readonly covered: number }
+  readonly lines: { readonly total: number; readonly covered: number }
+}
+
+await execa('tap', ['report', 'json-summary'], { cwd: ROOT, preferLocal: true, reject: false, timeout: 120_000 })
+const report = JSON.parse(readFileSync(join(ROOT, '.tap/report/coverage-summary.json'), 'utf8')) as Record<
+  string,
+  Summary
+>
+
+const complaints: string[] = []
+for (const room of FULLY_TESTED) {
+  for (const name of readdirSync(join(ROOT, room))) {
+    const file = join(ROOT, room, name)
+    if (/(?:c8|v8|istanbul|node:coverage) ignore/.test(readFileSync(file, 'utf8')))
+      complaints.push(`${room}${name} ignores coverage`)
+    // A file of types alone has nothing to run and is not in the report.
+    const summary = report[file]
+    if (summary === undefined) continue
+    for (const kind of ['branches', 'lines'] as const) {
+      const { total, covered } = summary[kind]
+      if (covered < total) complaints.push(`${room}${name}: ${total - covered} of ${total} ${kind} never ran`)
+    }
+  }
+}
+
+for (const complaint of complaints) process.stderr.write(`${complaint}\n`)
+if (complaints.length > 0) process.exitCode = 1

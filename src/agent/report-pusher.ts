@@ -1,0 +1,94 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Report } from '../sync-query/report.ts'
+
+/** Where reports go. Rejects when the report did not arrive. */
+export interface ReportSink {
+  push(report: Report): Promise<void>
+}
+
+/** Milliseconds. */
+export interface PushPace {
+  /** News that is no transition (progress, reasons) is pushed at most this often. */
+  readonly progressEveryMs: number
+  readonly firstRetryMs: number
+  readonly lastRetryMs: number
+}
+
+export const DEFAULT_PUSH_PACE: PushPace = { progressEveryMs: 10_000, firstRetryMs: 500, lastRetryMs: 30_000 }
+
+/**
+ * Pushes the reports of one SR: transitions at once, other news at its pace.
+ *
+ * Invariants: one push at a time; what is pushed is made at that moment, never queued, so after an outage of any length
+ * only the truth of now arrives (a report is a level: none is needed twice, none older than the last).
+ */
+export class ReportPusher {
+  readonly #make: () => Report
+  readonly #sink: ReportSink
+  readonly #pace: PushPace
+  readonly #stop = new AbortController()
+  #wanted: 'nothing' | 'news' | 'transition' = 'nothing'
+  #busy: Promise<void> | null = null
+  /** Ends the pause between two pieces of mere news when a transition comes. */
+  #hurry: AbortController | null = null
+  #failures = 0
+
+  constructor(make: () => Report, sink: ReportSink, pace: PushPace = DEFAULT_PUSH_PACE) {
+    this.#make = make
+    this.#sink = sink
+    this.#pace = pace
+  }
+
+  /** Says that there is something to push. */
+  want(what: 'news' | 'transition'): void {
+    if (this.#stop.signal.aborted || this.#wanted === 'transition') return
+    this.#wanted = what
+    if (what === 'transition') this.#hurry?.abort()
+    this.#busy ??= this.#run()
+  }
+
+  /** How many pushes have failed since the last one that arrived. */
+  get failures(): number {
+    return this.#failures
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort()
+    this.#hurry?.abort()
+    await this.#busy
+  }
+
+  async #run(): Promise<void> {
+    while (this.#wanted !== 'nothing' && !this.#stop.signal.aborted) {
+      this.#wanted = 'nothing'
+      try {
+        await this.#sink.push(this.#make())
+        this.#failures = 0
+      } catch {
+        // Whatever the cause, the answer is the same: the report still has to arrive.
+        this.#failures += 1
+        this.#wanted = 'transition'
+        const pauseMs = Math.min(this.#pace.firstRetryMs * 2 ** (this.#failures - 1), this.#pace.lastRetryMs)
+        await this.#wait(pauseMs * (0.5 + Math.random() / 2), this.#stop)
+        continue
+      }
+      this.#hurry = new AbortController()
+      if (this.#isHurried()) this.#hurry.abort()
+      await this.#wait(this.#pace.progressEveryMs, this.#hurry)
+    }
+    this.#busy = null
+  }
+
+  /** A transition came while the last push was under way. */
+  #isHurried(): boolean {
+    return this.#wanted === 'transition'
+  }
+
+  async #wait(ms: number, until: AbortController): Promise<void> {
+    try {
+      await sleep(ms, undefined, { signal: until.signal, ref: false })
+    } catch {
+      // Woken early: that is what the signal is for.
+    }
+  }
+}

@@ -1,0 +1,73 @@
+import { randomUUID } from 'node:crypto'
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { HostAgent, type HostAgentOptions } from '../../agent/agent.ts'
+import { readHostBoot } from '../../agent/host-boot.ts'
+import { readDrbdConfig } from '../../drbd-adapter/read-config.ts'
+import { followDrbd } from '../../drbd-adapter/source.ts'
+import { type Stage, writeStage } from '../../stand-in/stage.ts'
+
+const STAND_IN = fileURLToPath(new URL('../../stand-in/drbdsetup.ts', import.meta.url))
+const TICK_EVERY_MS = 1000
+
+export interface MachineOptions extends Pick<HostAgentOptions, 'host' | 'srs' | 'sink' | 'witness'> {
+  /** An empty directory of its own, which stands for `/`. */
+  readonly root: string
+  /** Its DRBD configuration. */
+  readonly configuration: string
+}
+
+/**
+ * One host of the demo pool: a directory that looks like a host's `/proc` and `/sys`, a stand-in of `drbdsetup`, and the
+ * real agent on top of them.
+ */
+export class Machine {
+  readonly #options: MachineOptions
+  readonly #stage: string
+  #running: { agent: HostAgent; stop: AbortController; following: Promise<void>; ticking: NodeJS.Timeout } | null = null
+
+  constructor(options: MachineOptions) {
+    this.#options = options
+    this.#stage = join(options.root, 'stage.json')
+    mkdirSync(join(options.root, 'etc/drbd.d'), { recursive: true })
+    mkdirSync(join(options.root, 'sys/module/drbd'), { recursive: true })
+    mkdirSync(join(options.root, 'proc/sys/kernel/random'), { recursive: true })
+    cpSync(options.configuration, join(options.root, 'etc/drbd.d/mirrored.res'))
+  }
+
+  /** What its DRBD does from now on. */
+  perform(stage: Stage): void {
+    writeStage(this.#stage, stage)
+  }
+
+  /** Switches it on: a new boot, and an agent that knows nothing yet. */
+  async boot(): Promise<void> {
+    const { root, host, srs, sink, witness } = this.#options
+    writeFileSync(join(root, 'proc/sys/kernel/random/boot_id'), `${randomUUID()}\n`)
+    writeFileSync(join(root, 'proc/uptime'), '1.00 1.00\n')
+    const boot = await readHostBoot(root)
+    const configured = (await readDrbdConfig(root)).mirrors
+    const agent = new HostAgent({ host, srs, sink, witness, boot, configured, now: Date.now })
+    const stop = new AbortController()
+    const drbdsetup = [process.execPath, STAND_IN, '--stage', this.#stage] as const
+    const following = agent.follow(followDrbd({ drbdsetup: [...drbdsetup], root, now: Date.now, signal: stop.signal }))
+    const ticking = setInterval(() => agent.tick(), TICK_EVERY_MS)
+    this.#running = { agent, stop, following, ticking }
+  }
+
+  /** Takes its power away. */
+  async halt(): Promise<void> {
+    const running = this.#running
+    this.#running = null
+    if (running === null) return
+    clearInterval(running.ticking)
+    running.stop.abort()
+    await Promise.all([running.agent.close(), running.following])
+  }
+
+  /** Answers a poll; `null` while it is off. */
+  report(sr: string) {
+    return this.#running?.agent.report(sr) ?? null
+  }
+}

@@ -1,0 +1,159 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { XapiSink } from '../../agent/xapi-sink.ts'
+import { DEFAULT_POLICY, type PoolSnapshot } from '../../allowed-operations/index.ts'
+import { encodePollAnswer } from '../../sync-query/report-encode.ts'
+import type { SrStatus } from '../../sync-query/sr-fold.ts'
+import type { Transition } from '../../sync-query/transition.ts'
+import { createPool, type EmbeddedPool, type PluginCall } from '../../toolstack/index.ts'
+import { type OperationsChange, Updater } from '../../updater/index.ts'
+import { ReportSink, XenApiClient } from '../../xapi-notify/index.ts'
+import { type Actor, CONFIGURATION, Director } from './director.ts'
+import { Machine } from './machine.ts'
+
+const HOSTNAMES = ['hostA', 'hostB', 'hostC'] as const
+const POLL_EVERY_MS = 30_000
+const POLL_TIMEOUT_MS = 10_000
+const CREDENTIALS = { user: 'root', password: 'demo' } as const
+
+/** What the demo pool tells of itself. */
+export interface DemoWitness {
+  transition(hostname: string, transition: Transition, status: SrStatus): void
+  operations(hostname: string, change: OperationsChange): void
+  bug(bug: unknown): void
+}
+
+/** A pool of three hosts in this process, served over XenAPI; each host with the real agent on recorded kernels. */
+export interface DemoPool {
+  readonly url: string
+  readonly credentials: typeof CREDENTIALS
+  /** Where the hosts' directories are. */
+  readonly folder: string
+  readonly hosts: readonly { readonly hostname: string; readonly ref: string }[]
+  snapshot(): PoolSnapshot
+  /** A client of the pool's own XenAPI, logged in as anybody could. */
+  readonly client: XenApiClient
+  /** What a host says of the SR right now, `null` while it is off. */
+  status(hostname: string): ReturnType<Machine['report']>
+  close(): Promise<void>
+}
+
+/** @param port of the XenAPI endpoint on 127.0.0.1; 0 takes any free one */
+export async function startDemoPool(speed: number, port: number, witness: DemoWitness): Promise<DemoPool> {
+  const folder = mkdtempSync(join(tmpdir(), 'resync-monitor-'))
+  const stage: { updater?: Updater; director?: Director; machines: Map<string, Machine>; pool?: EmbeddedPool } = {
+    machines: new Map(),
+  }
+  const onBug = (bug: unknown) => witness.bug(bug)
+  const pool = createPool({
+    gate: {
+      claim: (snapshot, wanted) =>
+        stage.updater?.claim(snapshot, wanted) ?? { ok: false, error: ['HOST_STILL_BOOTING', wanted.host] },
+    },
+    machines: {
+      goDown: (ref, how) => stage.director?.goDown(ref, how),
+      powerOn: ref => stage.director?.powerOn(ref),
+    },
+    plugins: async call => answerPlugin(call, pool, stage.machines),
+    authenticate: (user, password) => user === CREDENTIALS.user && password === CREDENTIALS.password,
+    enableDelayMs: 1000 / speed,
+    onBug,
+  })
+  const updater = new Updater({
+    pool: {
+      snapshot: () => pool.poolSnapshot(),
+      setAllowedOperations: (host, operations) => pool.setAllowedOperations(host, operations),
+      pollReport: async (host, sr) => {
+        const uuid = pool.get('SR', sr)?.uuid ?? ''
+        const args = { sr: uuid }
+        const call = {
+          host,
+          plugin: 'resync-monitor',
+          fn: 'report',
+          args,
+          signal: AbortSignal.timeout(POLL_TIMEOUT_MS),
+        }
+        const answer = await answerPlugin(call, pool, stage.machines)
+        if ('error' in answer) throw new Error(answer.error.join(' '))
+        return answer.result
+      },
+    },
+    policy: DEFAULT_POLICY,
+    now: Date.now,
+    pollEveryMs: POLL_EVERY_MS,
+    pollTimeoutMs: POLL_TIMEOUT_MS,
+    witness: change => witness.operations(hostnameOf(change.host), change),
+  })
+  stage.updater = updater
+  const { sr: srRef, hosts: seeded } = pool.seed(HOSTNAMES, { name_label: 'mirrored', type: 'linstor' })
+  const hostnameOf = (ref: string) => pool.get('host', ref)?.hostname ?? ref
+  const { host: address, port: taken } = await pool.listen({ port })
+  const url = `http://${address}:${taken}`
+  const client = new XenApiClient({ url, ...CREDENTIALS })
+  const disable = (ref: string) => client.call('host.disable', [ref])
+  // XenAPI offers reboot and shutdown of disabled hosts only, so the demo keeps all of them in maintenance mode.
+  const unsubscribe = pool.subscribe(({ cls, ref }) => {
+    if (cls === 'host' || cls === 'host_metrics' || cls === 'PBD' || cls === 'SR') updater.notice()
+    if (cls === 'host' && pool.get('host', ref)?.enabled === true) disable(ref).catch(onBug)
+  })
+  const srUuid = pool.get('SR', srRef)?.uuid ?? ''
+  const actors = seeded.map(({ ref }): Actor => {
+    const hostname = hostnameOf(ref)
+    const root = join(folder, hostname)
+    mkdirSync(root)
+    const machine = new Machine({
+      root,
+      configuration: CONFIGURATION,
+      host: pool.get('host', ref)?.uuid ?? '',
+      srs: [{ uuid: srUuid, drbd: ['mesh*'], ignorePeers: [] }],
+      sink: new XapiSink(new ReportSink(client)),
+      witness: (_sr, transition, status) => witness.transition(hostname, transition, status),
+    })
+    stage.machines.set(ref, machine)
+    return { hostname, ref, machine }
+  })
+  stage.director = new Director({
+    actors,
+    speed,
+    hostLeft: ref => pool.hostLeft(ref),
+    hostReturned: (ref, boot) => pool.hostReturned(ref, boot),
+    onBug,
+  })
+  await Promise.all(seeded.map(({ ref }) => disable(ref)))
+  updater.start()
+  await stage.director.begin()
+  return {
+    url,
+    credentials: CREDENTIALS,
+    folder,
+    hosts: actors.map(({ hostname, ref }) => ({ hostname, ref })),
+    snapshot: () => pool.poolSnapshot(),
+    client,
+    status: hostname => actors.find(actor => actor.hostname === hostname)?.machine.report(srUuid) ?? null,
+    close: async () => {
+      unsubscribe()
+      await stage.director?.close()
+      await updater.close()
+      await client.close()
+      await pool.close()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** The XenAPI plugin of this project, as far as the demo's hosts have it: function `report`. */
+async function answerPlugin(
+  { host, plugin, fn, args }: PluginCall,
+  pool: EmbeddedPool,
+  machines: ReadonlyMap<string, Machine>,
+): Promise<{ readonly result: string } | { readonly error: readonly [string, ...string[]] }> {
+  if (plugin !== 'resync-monitor') return { error: ['XENAPI_MISSING_PLUGIN', plugin] }
+  if (fn !== 'report') return { error: ['XENAPI_PLUGIN_FAILURE', fn, 'UnknownFunction', 'there is only report'] }
+  const report = machines.get(host)?.report(args.sr ?? '') ?? null
+  if (report === null) {
+    const what = pool.get('host', host) === undefined ? 'no such host' : 'the host is down, or does not watch this SR'
+    return { error: ['XENAPI_PLUGIN_FAILURE', fn, 'NoReport', what] }
+  }
+  return { result: encodePollAnswer(report) }
+}

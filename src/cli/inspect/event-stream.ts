@@ -1,0 +1,65 @@
+import type { Readable } from 'node:stream'
+import { Events2Reader } from '../../drbd-adapter/events2-reader.ts'
+import { Events2State } from '../../drbd-adapter/events2-state.ts'
+import { HostMirrors, type MirrorChange } from '../../sync-query/host-mirrors.ts'
+import { judgeDrbdVolume } from '../../sync-query/judge-drbd.ts'
+import type { Reason } from '../../sync-query/reason.ts'
+import type { Transition } from '../../sync-query/transition.ts'
+import { devicesOf, type Findings } from './findings.ts'
+
+/** One line of `inspect --transitions`. */
+export interface InspectedTransition extends Pick<Transition, 'from' | 'to'> {
+  readonly mirror: string
+  /** By the clock of the recording; `null` where the stream has no timestamps. */
+  readonly at: string | null
+  readonly transition: Transition['kind']
+  readonly progress: number | null
+  readonly reasons: readonly Reason[]
+}
+
+/**
+ * Plays a recorded `drbdsetup events2` stream and tells the transitions of its mirrors. Lines of one timestamp are one
+ * event of the kernel: between them its state is half told, so they are judged together.
+ */
+export async function playEventStream(
+  input: Readable,
+  witness: (transition: InspectedTransition) => void,
+): Promise<Findings> {
+  const state = new Events2State()
+  const mirrors = new HostMirrors()
+  let groupMicros: number | null = null
+  let understood = false
+  /** An account that has not ended is no event: before it has, nothing is judged. */
+  let dumped = false
+
+  const settle = () => {
+    const at = (groupMicros ?? 0) / 1000
+    for (const name of state.takeDirty()) {
+      const volume = state.volume(name)
+      const change =
+        volume === null
+          ? mirrors.remove(name, at)
+          : mirrors.observe({ judgement: judgeDrbdVolume(volume), at, silenceMeansStall: volume.family === '9' })
+      if (change !== null) tell(change)
+    }
+    if (groupMicros !== null) for (const change of mirrors.tick(at)) tell(change)
+  }
+  const tell = ({ mirror, after, transitions }: MirrorChange) => {
+    for (const { kind, from, to } of transitions) {
+      const { progress = null, reasons = [] } = after?.judgement ?? {}
+      const at = groupMicros === null ? null : new Date(groupMicros / 1000).toISOString()
+      witness({ mirror, at, transition: kind, from, to, progress, reasons })
+    }
+  }
+  const reader = new Events2Reader(line => {
+    if (line.kind !== 'garbled') understood = true
+    if (dumped && (line.atMicros === null || line.atMicros !== groupMicros)) settle()
+    groupMicros = line.atMicros ?? groupMicros
+    state.apply(line)
+    dumped ||= line.kind === 'dump-end'
+  })
+  for await (const chunk of input) reader.push(chunk)
+  reader.end()
+  settle()
+  return { devices: devicesOf(mirrors, (groupMicros ?? 0) / 1000), problems: state.problems.list(), understood }
+}

@@ -1,0 +1,50 @@
+import { HostMirrors } from '../../sync-query/host-mirrors.ts'
+import type { Judgement, Problem } from '../../sync-query/judgement.ts'
+import type { Reason } from '../../sync-query/reason.ts'
+import { DEFAULT_PATIENCE } from '../../sync-query/tracked-mirror.ts'
+
+/** One mirror as `inspect --json` prints it. */
+export interface InspectedDevice
+  extends Pick<
+    Judgement,
+    | 'mirror'
+    | 'backend'
+    | 'state'
+    | 'activity'
+    | 'progress'
+    | 'etaSeconds'
+    | 'doneBytes'
+    | 'totalBytes'
+    | 'outOfSyncBytes'
+    | 'replicas'
+  > {
+  readonly reasons: readonly Reason[]
+}
+
+/** What was understood of a recording. */
+export interface Findings {
+  readonly devices: readonly InspectedDevice[]
+  readonly problems: readonly Problem[]
+  /** False: nothing can be concluded from what is not in `devices`. */
+  readonly understood: boolean
+}
+
+/** The devices of one look without history. A wait in vain shows at once: there is no later look to confirm it. */
+export function devicesOfSnapshot(judgements: readonly Judgement[]): InspectedDevice[] {
+  const mirrors = new HostMirrors({ ...DEFAULT_PATIENCE, waitingInVainAfterMs: 0 })
+  for (const judgement of judgements) mirrors.observe({ judgement, at: 0, silenceMeansStall: false })
+  return devicesOf(mirrors, 0)
+}
+
+/** All mirrors as they stand at `at`, sorted by name. */
+export function devicesOf(mirrors: HostMirrors, at: number): InspectedDevice[] {
+  return [...mirrors.names()].sort().flatMap(name => {
+    const tracked = mirrors.get(name)
+    if (tracked === null) return []
+    const { judgement } = tracked
+    const { mirror, backend, state, activity, progress, etaSeconds } = judgement
+    const { doneBytes, totalBytes, outOfSyncBytes, replicas } = judgement
+    const figures = { progress, etaSeconds, doneBytes, totalBytes, outOfSyncBytes, replicas }
+    return [{ mirror, backend, state, activity, ...figures, reasons: mirrors.reasons(tracked, at) }]
+  })
+}

@@ -1,0 +1,66 @@
+import type { Readable, Writable } from 'node:stream'
+import { parseArgs } from 'node:util'
+
+/** What a command reads from and prints to. */
+export interface Terminal {
+  readonly stdin: Readable & { readonly isTTY?: boolean }
+  readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number }
+  readonly stderr: Writable
+  readonly env: Readonly<Record<string, string | undefined>>
+}
+
+/** Exit codes, after sysexits(3) where it has a word for it. */
+export const EXIT = { ok: 0, failed: 1, usage: 64, dataError: 65, noInput: 66 } as const
+
+export interface Command {
+  readonly name: string
+  readonly summary: string
+  /** What `--help` prints. */
+  readonly help: string
+  /** @throws UsageError when the arguments cannot be used */
+  run(args: readonly string[], terminal: Terminal): Promise<number>
+}
+
+/** The arguments cannot be used; the message names the option. */
+export class UsageError extends Error {}
+
+export interface OptionSpec {
+  readonly type: 'string' | 'boolean'
+}
+
+export interface Options {
+  text(name: string): string | undefined
+  flag(name: string): boolean
+  /** One of a few words. */
+  choice<Word extends string>(name: string, words: readonly Word[]): Word | undefined
+  readonly operands: readonly string[]
+}
+
+/** Reads `--name value`, `--name=value` and `--flag`. @throws UsageError naming an unknown or incomplete option */
+export function readOptions(args: readonly string[], specs: Readonly<Record<string, OptionSpec>>): Options {
+  const { values, positionals } = parse(args, specs)
+  const text = (name: string) => {
+    const value = values[name]
+    return typeof value === 'string' ? value : undefined
+  }
+  return {
+    text,
+    flag: name => values[name] === true,
+    choice: (name, words) => {
+      const value = text(name)
+      if (value === undefined) return undefined
+      const word = words.find(each => each === value)
+      if (word === undefined) throw new UsageError(`--${name} must be one of ${words.join(', ')}, not '${value}'`)
+      return word
+    },
+    operands: positionals,
+  }
+}
+
+function parse(args: readonly string[], specs: Readonly<Record<string, OptionSpec>>) {
+  try {
+    return parseArgs({ args: [...args], options: { ...specs }, allowPositionals: true, strict: true })
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error))
+  }
+}

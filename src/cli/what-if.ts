@@ -1,0 +1,64 @@
+import { createReadStream } from 'node:fs'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
+import { whatIf } from '../allowed-operations/index.ts'
+import { type Command, EXIT, readOptions, UsageError } from './terminal.ts'
+
+const HELP = `usage: resync-monitor what-if [OPTION…] PATH|-
+
+Reads one pool state per line (JSON, see docs/WHAT-IF.md) and prints for each, as one line of JSON, which host operations
+are allowed and why the others are not.
+
+  --rules project|stock               the gate (default), or what an unmodified xapi computes
+  --policy conservative|placement     the storage rule of the gate (default: conservative)
+  --now ISO                           the present (default: the machine's)
+
+Example: resync-monitor what-if --rules stock --now 2026-11-22T16:00:00Z pools.jsonl
+`
+
+const RULES = ['project', 'stock'] as const
+const POLICIES = ['conservative', 'placement'] as const
+
+export const whatIfCommand: Command = {
+  name: 'what-if',
+  summary: 'which host operations a recorded pool state allows',
+  help: HELP,
+  async run(args, { stdin, stdout, stderr }) {
+    const options = readOptions(args, {
+      rules: { type: 'string' },
+      policy: { type: 'string' },
+      now: { type: 'string' },
+    })
+    const [path, surplus] = options.operands
+    if (path === undefined) throw new UsageError('a PATH is missing (- is standard input)')
+    if (surplus !== undefined) throw new UsageError(`'${surplus}' is not expected here`)
+    const rules = options.choice('rules', RULES) ?? 'project'
+    const policy = options.choice('policy', POLICIES) ?? 'conservative'
+    const now = moment(options.text('now'))
+    const input: Readable = path === '-' ? stdin : createReadStream(path)
+    try {
+      // readline would swallow an error of its input.
+      const failed = new Promise<never>((_, reject) => input.once('error', reject))
+      const lines = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })
+      await Promise.race([failed, printAnswers()])
+
+      async function printAnswers(): Promise<void> {
+        for await (const line of lines) {
+          if (line.trim() === '') continue
+          stdout.write(`${JSON.stringify(whatIf(line, { rules, policy, now }))}\n`)
+        }
+      }
+      return EXIT.ok
+    } catch (error) {
+      stderr.write(`resync-monitor what-if: ${error instanceof Error ? error.message : String(error)}\n`)
+      return EXIT.noInput
+    }
+  },
+}
+
+function moment(iso: string | undefined): number {
+  if (iso === undefined) return Date.now()
+  const at = Date.parse(iso)
+  if (Number.isNaN(at)) throw new UsageError(`--now must be a moment such as 2026-11-22T16:00:00Z, not '${iso}'`)
+  return at
+}

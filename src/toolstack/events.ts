@@ -1,0 +1,185 @@
+import { ApiFailure, handleInvalid } from './api-failure.ts'
+import type { CallTable } from './call.ts'
+import type { Change, Database } from './database.ts'
+import { followsClass, followsObject, parseSubscription, type Subscription } from './event-subscription.ts'
+import { type EventPosition, formatToken, parseToken } from './event-token.ts'
+import { PUBLIC_CLASSES } from './records.ts'
+import type { Timers } from './timers.ts'
+
+interface EventFromRequest {
+  /** The caller's session: when it ends, so does the call. */
+  readonly session: string
+  readonly classes: readonly string[]
+  readonly token: string
+  readonly timeoutSeconds: number
+  /** Aborted when the client has gone. */
+  readonly signal: AbortSignal
+}
+
+/** The result of event.from, as it goes over the wire. */
+interface EventBatch {
+  readonly events: readonly PoolEvent[]
+  readonly valid_ref_counts: Readonly<Record<string, number>>
+  readonly token: string
+}
+
+interface PoolEvent {
+  readonly id: number
+  readonly timestamp: '0.0'
+  readonly class: string
+  readonly operation: Change['operation']
+  readonly ref: string
+  /** The record as it is now, not as it was at the event; none for `del`. */
+  readonly snapshot?: unknown
+}
+
+export interface EventFeedOptions {
+  readonly timers: Timers
+  /** How long changes are gathered before they are told; stock: 50 ms (xapi_globs.ml:1186), none for tasks (:1191). */
+  readonly batchMs: number
+  /** event.from calls under way at once; one more gets TOO_BUSY. */
+  readonly maxWaiting: number
+}
+
+const DAY_MS = 86_400_000
+/** Stock takes a timeout that is negative, no number or above this for a day (xapi_event.ml:736-777). */
+const MAX_TIMEOUT_MS = 104 * DAY_MS
+
+/**
+ * event.from and event.inject as stock has them (xapi_event.ml:591-779): level, not edge. A batch says what is different
+ * since the token, each object once with its present record, and how many rows there are, so that a reader who lost
+ * something notices.
+ */
+export class EventFeed {
+  readonly #db: Database
+  readonly #options: EventFeedOptions
+  readonly #underWay = new Set<() => void>()
+  #closed = false
+
+  constructor(db: Database, options: EventFeedOptions) {
+    this.#db = db
+    this.#options = options
+  }
+
+  /**
+   * Waits until something that the caller follows is different, or the time is over.
+   * @throws ApiFailure SESSION_INVALID, TOO_BUSY, EVENT_FROM_TOKEN_PARSE_FAILURE, EVENT_SUBSCRIPTION_PARSE_FAILURE
+   */
+  async from(request: EventFromRequest): Promise<EventBatch> {
+    const subscriptions = request.classes.map(parseSubscription)
+    const since = parseToken(request.token)
+    const batchMs = request.token === '' || onlyTasks(subscriptions) ? 0 : this.#options.batchMs
+    if (this.#underWay.size >= this.#options.maxWaiting) throw new ApiFailure('TOO_BUSY')
+
+    let over = this.#closed || request.signal.aborted
+    const ended = Promise.withResolvers<void>()
+    const end = () => {
+      over = true
+      ended.resolve()
+    }
+    let changed = Promise.withResolvers<void>()
+    const unsubscribe = this.#db.subscribe(({ cls, ref, operation }) => {
+      if (cls === 'session') {
+        if (ref === request.session && operation === 'del') end()
+      } else if (followsObject(subscriptions, cls, ref)) changed.resolve()
+    })
+    const cancelTimeout = this.#options.timers.after(timeoutMs(request.timeoutSeconds), end)
+    request.signal.addEventListener('abort', end)
+    this.#underWay.add(end)
+    try {
+      for (;;) {
+        if (!over && this.#changes(subscriptions, since).length === 0)
+          await Promise.race([changed.promise, ended.promise])
+        if (!over && batchMs > 0) await Promise.race([this.#pause(batchMs), ended.promise])
+        changed = Promise.withResolvers<void>()
+        if (!this.#db.has('session', request.session)) throw new ApiFailure('SESSION_INVALID', request.session)
+        const batch = this.#batch(subscriptions, since)
+        if (batch.events.length > 0 || over) return batch
+      }
+    } finally {
+      unsubscribe()
+      cancelTimeout()
+      request.signal.removeEventListener('abort', end)
+      this.#underWay.delete(end)
+    }
+  }
+
+  /**
+   * Touches an object and returns the token just below that: a reader whose token has passed it has seen everything before.
+   * @throws ApiFailure HANDLE_INVALID
+   */
+  inject(className: string, ref: string): string {
+    const cls = PUBLIC_CLASSES.find(one => one.toLowerCase() === className.toLowerCase())
+    const before = this.#db.generation
+    if (cls === undefined || !this.#db.update(cls, ref, {})) throw handleInvalid(className, ref)
+    return formatToken({ database: before, messages: before })
+  }
+
+  /** Ends every waiting call at once with what there is, and keeps new ones from waiting. */
+  close(): void {
+    this.#closed = true
+    for (const end of [...this.#underWay]) end()
+  }
+
+  #changes(subscriptions: readonly Subscription[], since: EventPosition): readonly Change[] {
+    return PUBLIC_CLASSES.filter(cls => followsClass(subscriptions, cls))
+      .flatMap(cls => this.#db.changesSince(cls, cls === 'message' ? since.messages : since.database))
+      .filter(({ cls, ref }) => followsObject(subscriptions, cls, ref))
+  }
+
+  #batch(subscriptions: readonly Subscription[], since: EventPosition): EventBatch {
+    const { generation } = this.#db
+    const changes = this.#changes(subscriptions, since)
+    const messages = changes.filter(change => change.cls === 'message')
+    const of = (operation: Change['operation']) =>
+      changes.filter(change => change.cls !== 'message' && change.operation === operation)
+    return {
+      // stock's order
+      events: [...messages, ...of('add'), ...of('mod'), ...of('del')].map(change => this.#event(change)),
+      valid_ref_counts: Object.fromEntries(PUBLIC_CLASSES.map(cls => [cls.toLowerCase(), this.#db.count(cls)])),
+      // a token above this database's stays: its reader hears nothing until that was passed, as in stock
+      token: formatToken({
+        database: Math.max(since.database, generation),
+        messages: Math.max(since.messages, generation),
+      }),
+    }
+  }
+
+  #event({ cls, ref, operation }: Change): PoolEvent {
+    const event = { id: this.#db.generation, timestamp: '0.0', class: cls.toLowerCase(), operation, ref } as const
+    return operation === 'del' ? event : { ...event, snapshot: this.#db.get(cls, ref) }
+  }
+
+  #pause(delayMs: number): Promise<void> {
+    return new Promise(resolve => {
+      this.#options.timers.after(delayMs, resolve)
+    })
+  }
+}
+
+function timeoutMs(seconds: number): number {
+  const ms = seconds * 1000
+  return ms >= 0 && ms <= MAX_TIMEOUT_MS ? ms : DAY_MS
+}
+
+function onlyTasks(subscriptions: readonly Subscription[]): boolean {
+  return subscriptions.every(one => one.kind !== 'all' && one.cls === 'task')
+}
+
+/** event.from and event.inject. */
+export function eventCalls(events: EventFeed): CallTable {
+  return {
+    'event.from': {
+      parameters: 3,
+      run: (args, { session, signal }) =>
+        events.from({
+          session,
+          classes: args.strings('classes'),
+          token: args.string('token'),
+          timeoutSeconds: args.number('timeout'),
+          signal,
+        }),
+    },
+    'event.inject': { parameters: 2, run: args => events.inject(args.string('class'), args.string('ref')) },
+  }
+}

@@ -1,0 +1,81 @@
+import type { XapiError } from '../allowed-operations/host-operation.ts'
+import { ApiFailure } from './api-failure.ts'
+import type { CallTable } from './call.ts'
+import type { HostOperations } from './host-operations.ts'
+import type { StringMap } from './records.ts'
+import { xapiDateTime } from './xapi-datetime.ts'
+
+export interface PluginCall {
+  /** Ref of the host that is to run it. */
+  readonly host: string
+  readonly plugin: string
+  readonly fn: string
+  readonly args: StringMap
+  /** Aborted when nobody waits for the answer any more. */
+  readonly signal: AbortSignal
+}
+
+/** Runs a XenAPI plugin on a host: its output, or XENAPI_MISSING_PLUGIN [plugin], XENAPI_PLUGIN_FAILURE [fn, exception, message]. */
+export type HostPlugins = (call: PluginCall) => Promise<{ readonly result: string } | { readonly error: XapiError }>
+
+/** The methods of class host beyond its fields. */
+export function hostCalls(operations: HostOperations, plugins: HostPlugins, now: () => number): CallTable {
+  return {
+    'host.disable': { parameters: 1, async: true, run: args => operations.disable(args.ref('host')) },
+    'host.enable': { parameters: 1, async: true, run: (args, { task }) => operations.enable(args.ref('host'), task) },
+    // newer stock takes a network and a batch size as well
+    'host.evacuate': {
+      parameters: [1, 3],
+      async: true,
+      run: (args, { task }) => operations.evacuate(args.ref('host'), task),
+    },
+    'host.assert_can_evacuate': { parameters: 1, async: true, run: args => void args.ref('host') },
+    'host.get_vms_which_prevent_evacuation': {
+      parameters: 1,
+      run: args => {
+        args.ref('host')
+        return {}
+      },
+    },
+    'host.reboot': {
+      parameters: 1,
+      async: true,
+      run: (args, { task }) => operations.takeDown(args.ref('host'), 'reboot', task),
+    },
+    'host.shutdown': {
+      parameters: 1,
+      async: true,
+      run: (args, { task }) => operations.takeDown(args.ref('host'), 'shutdown', task),
+    },
+    'host.power_on': {
+      parameters: 1,
+      async: true,
+      run: (args, { task }) => operations.powerOn(args.ref('host'), task),
+    },
+    'host.get_servertime': {
+      parameters: 1,
+      run: args => {
+        args.ref('host')
+        return xapiDateTime(now())
+      },
+    },
+    'host.call_plugin': {
+      parameters: 4,
+      async: true,
+      run: async (args, { signal }) => {
+        const host = args.ref('host')
+        const call = {
+          host,
+          plugin: args.string('plugin'),
+          fn: args.string('fn'),
+          args: args.stringMap('args'),
+          signal,
+        }
+        operations.assertLive(host)
+        const outcome = await plugins(call)
+        if ('error' in outcome) throw new ApiFailure(...outcome.error)
+        return outcome.result
+      },
+    },
+  }
+}

@@ -1,0 +1,87 @@
+import { createJSONRPCErrorResponse, JSONRPCErrorCode, type JSONRPCResponse, JSONRPCServer } from 'json-rpc-2.0'
+import type { CallOutcome, Dispatcher } from './dispatcher.ts'
+
+/** More requests than this in one batch are refused whole. */
+const MAX_BATCH = 100
+
+type RequestId = string | number
+
+/**
+ * JSON-RPC 2.0 and, for requests without a `jsonrpc` key, JSON-RPC 1, in stock's shapes (api_server.ml:29-51,
+ * api_server_common.ml:195): a XenAPI error is code 1, its code as the message and its parameters as the data.
+ * Like stock it knows no notifications: host.reboot must not fail in silence.
+ */
+export class JsonRpc {
+  readonly #dispatcher: Dispatcher
+  readonly #server = new JSONRPCServer<AbortSignal>({ errorListener: () => undefined })
+
+  constructor(dispatcher: Dispatcher) {
+    this.#dispatcher = dispatcher
+    // every method is XenAPI's to know, and to say that it does not
+    this.#server.applyMiddleware(async (_next, request, signal) =>
+      toResponse(
+        request.id ?? null,
+        await this.#dispatcher.dispatch(request.method, positional(request.params), signal),
+      ),
+    )
+  }
+
+  /** Answers a request body. It never rejects, and always has an answer. */
+  async answer(body: string, signal: AbortSignal): Promise<string> {
+    let request: unknown
+    try {
+      request = JSON.parse(body)
+    } catch {
+      return JSON.stringify(createJSONRPCErrorResponse(null, JSONRPCErrorCode.ParseError, 'Parse error'))
+    }
+    return JSON.stringify(await this.#answerOneOrMany(request, signal))
+  }
+
+  async #answerOneOrMany(request: unknown, signal: AbortSignal): Promise<unknown> {
+    if (!Array.isArray(request)) return this.#answerOne(request, signal)
+    if (request.length === 0) return invalidRequest(null)
+    if (request.length > MAX_BATCH) return invalidRequest(null, `a batch of more than ${MAX_BATCH}`)
+    // one by one: json-rpc-2.0 would answer a batch of one with an object
+    return Promise.all(request.map((one: unknown) => this.#answerOne(one, signal)))
+  }
+
+  async #answerOne(request: unknown, signal: AbortSignal): Promise<unknown> {
+    if (typeof request !== 'object' || request === null) return invalidRequest(null)
+    // what is no scalar is not echoed: nested deep enough, it could not be written again
+    const id = 'id' in request && isRequestId(request.id) ? request.id : null
+    if (!('method' in request) || typeof request.method !== 'string') return invalidRequest(id)
+    const { method } = request
+    const params: unknown = 'params' in request ? request.params : []
+    if (!('jsonrpc' in request))
+      return toVersion1(id, await this.#dispatcher.dispatch(method, positional(params), signal))
+    if (request.jsonrpc !== '2.0' || id === null) return invalidRequest(id)
+    if (!Array.isArray(params)) {
+      return createJSONRPCErrorResponse(id, JSONRPCErrorCode.InvalidParams, 'Invalid params: XenAPI takes an array')
+    }
+    return this.#server.receive({ jsonrpc: '2.0', id, method, params }, signal)
+  }
+}
+
+function toResponse(id: RequestId | null, outcome: CallOutcome): JSONRPCResponse {
+  if ('result' in outcome) return { jsonrpc: '2.0', id, result: outcome.result }
+  const [code, ...params] = outcome.error
+  return createJSONRPCErrorResponse(id, 1, code, params)
+}
+
+function toVersion1(id: RequestId | null, outcome: CallOutcome): unknown {
+  return 'result' in outcome ? { result: outcome.result, error: null, id } : { result: null, error: outcome.error, id }
+}
+
+/** JSON-RPC 1 knows no other parameters; whatever else is there counts as none. */
+function positional(params: unknown): readonly unknown[] {
+  return Array.isArray(params) ? params : []
+}
+
+function isRequestId(id: unknown): id is RequestId {
+  return typeof id === 'string' || typeof id === 'number'
+}
+
+function invalidRequest(id: RequestId | null, why?: string): JSONRPCResponse {
+  const message = why === undefined ? 'Invalid Request' : `Invalid Request: ${why}`
+  return createJSONRPCErrorResponse(id, JSONRPCErrorCode.InvalidRequest, message)
+}

@@ -1,0 +1,55 @@
+import { randomUUID } from 'node:crypto'
+import { ApiFailure } from './api-failure.ts'
+import type { CallTable } from './call.ts'
+import type { Database } from './database.ts'
+import { newMessage } from './new-record.ts'
+import type { ClassName } from './records.ts'
+import { xapiDateTime } from './xapi-datetime.ts'
+
+/** The oldest message makes room beyond this (stock: xapi_message.ml message_limit, 10 000 on disk). */
+const MAX_MESSAGES = 1_000
+
+/** What a message can be about here, in the words of XenAPI's enum. */
+const CLASSES: Readonly<Record<'Pool' | 'Host' | 'SR', ClassName>> = { Pool: 'pool', Host: 'host', SR: 'SR' }
+const MESSAGE_CLASSES = ['Pool', 'Host', 'SR'] as const satisfies readonly (keyof typeof CLASSES)[]
+
+interface NewMessage {
+  readonly name: string
+  readonly priority: number
+  readonly cls: keyof typeof CLASSES
+  /** UUID of the object it is about. */
+  readonly objUuid: string
+  readonly body: string
+}
+
+/** Adds a message and returns its ref. @throws ApiFailure UUID_INVALID */
+function createMessage(db: Database, nowMs: number, { name, priority, cls, objUuid, body }: NewMessage): string {
+  if (!db.list(CLASSES[cls]).some(([, record]) => record.uuid === objUuid)) {
+    throw new ApiFailure('UUID_INVALID', cls, objUuid)
+  }
+  const oldest = db.oldest('message')
+  if (oldest !== undefined && db.count('message') >= MAX_MESSAGES) db.delete('message', oldest)
+  const timestamp = xapiDateTime(nowMs)
+  return db.create(
+    'message',
+    newMessage({ uuid: randomUUID(), name, priority, cls, obj_uuid: objUuid, timestamp, body }),
+  )
+}
+
+/** message.create and message.destroy. */
+export function messageCalls(db: Database, now: () => number): CallTable {
+  return {
+    'message.create': {
+      parameters: 5,
+      run: args =>
+        createMessage(db, now(), {
+          name: args.string('name'),
+          priority: args.number('priority'),
+          cls: args.word('cls', MESSAGE_CLASSES),
+          objUuid: args.string('obj_uuid'),
+          body: args.string('body'),
+        }),
+    },
+    'message.destroy': { parameters: 1, run: args => void db.delete('message', args.ref('message')) },
+  }
+}

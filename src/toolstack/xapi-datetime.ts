@@ -1,0 +1,12 @@
+/** What xapi shows for "never": its Date.epoch. */
+export const EPOCH = '19700101T00:00:00Z'
+
+/** Milliseconds since the epoch as XenAPI writes a datetime: `20261122T16:00:00Z`, whole seconds, UTC. */
+export function xapiDateTime(atMs: number): string {
+  return new Date(atMs).toISOString().replaceAll('-', '').replace(/\.\d+/, '')
+}
+
+/** Milliseconds since the epoch as host.other_config has them: whole seconds, printed as an OCaml float, `1795363200.`. */
+export function xapiEpochSeconds(atMs: number): string {
+  return `${Math.floor(atMs / 1000)}.`
+}

@@ -1,0 +1,15 @@
+import type { HostOperation } from '../allowed-operations/host-operation.ts'
+import type { PoolSnapshot } from '../allowed-operations/pool-snapshot.ts'
+
+/** What the updater needs of a toolstack. */
+export interface PoolPort {
+  /** The pool as it is now. */
+  snapshot(): PoolSnapshot
+  /** Writes `host.allowed_operations`. */
+  setAllowedOperations(host: string, operations: readonly HostOperation[]): void
+  /**
+   * Asks a host itself for its report of an SR: host.call_plugin(host, "resync-monitor", "report", {sr}).
+   * @returns the report as text; rejects when there is no answer in time
+   */
+  pollReport(host: string, sr: string, signal: AbortSignal): Promise<string>
+}

@@ -1,0 +1,46 @@
+import { XenApiUnreachable } from './errors.ts'
+
+export interface ToolstackEvent {
+  /** In lower case, as events have it (`pbd`, `host_metrics`). */
+  readonly cls: string
+  readonly operation: 'add' | 'mod' | 'del'
+  readonly ref: string
+  /** The whole record as it is now; `null` for `del`. */
+  readonly record: Readonly<Record<string, unknown>> | null
+}
+
+/** What event.from answers. */
+export interface EventBatch {
+  readonly events: readonly ToolstackEvent[]
+  readonly token: string
+  /** How many objects each class has, by its name in lower case. */
+  readonly counts: ReadonlyMap<string, number>
+}
+
+/** Reads event.from's result. Pure. @throws XenApiUnreachable if it is not one */
+export function parseEventBatch(result: unknown): EventBatch {
+  if (!isRecord(result) || typeof result.token !== 'string' || !Array.isArray(result.events)) {
+    throw new XenApiUnreachable('event.from did not answer with events and a token')
+  }
+  const counts = isRecord(result.valid_ref_counts) ? Object.entries(result.valid_ref_counts) : []
+  return {
+    events: result.events.map(parseEvent),
+    token: result.token,
+    counts: new Map(counts.flatMap(([cls, count]) => (typeof count === 'number' ? [[cls, count] as const] : []))),
+  }
+}
+
+function parseEvent(event: unknown): ToolstackEvent {
+  if (isRecord(event) && typeof event.class === 'string' && typeof event.ref === 'string') {
+    const { class: cls, ref, operation, snapshot } = event
+    if (operation === 'del') return { cls: cls.toLowerCase(), operation, ref, record: null }
+    if ((operation === 'add' || operation === 'mod') && isRecord(snapshot)) {
+      return { cls: cls.toLowerCase(), operation, ref, record: snapshot }
+    }
+  }
+  throw new XenApiUnreachable('event.from answered with something that is no event')
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

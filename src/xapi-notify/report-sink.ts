@@ -1,0 +1,82 @@
+import type { XenApiClient } from './client.ts'
+import { XenApiError, XenApiUnreachable } from './errors.ts'
+
+/** The key of PBD.other_config that holds a host's report of an SR. */
+const REPORT_KEY = 'resync-monitor'
+
+/** How often another writer of the same key may come between before it is an error. */
+const MAX_TRIES = 3
+
+/**
+ * Writes reports into the pool's database: `PBD.other_config["resync-monitor"]`.
+ *
+ * XenAPI cannot replace one key of a map, so it is removed and added. Between the two, or if the second fails, readers
+ * find no report, which blocks: safe. Writing the same text again is a new confirmation, not nothing.
+ *
+ * Invariant: one write per PBD at a time, and the newest text is the last one written. A text that was overtaken while
+ * it waited is never written: a report is a level, and only the last one counts.
+ */
+export class ReportSink {
+  readonly #client: XenApiClient
+  readonly #newest = new Map<string, string>()
+  readonly #writing = new Map<string, Promise<void>>()
+
+  constructor(client: XenApiClient) {
+    this.#client = client
+  }
+
+  /**
+   * Resolves when this text, or a newer one, is in the database.
+   * @throws XenApiError, XenApiUnreachable: it may or may not be there; push the then newest again
+   */
+  pushReport(pbdRef: string, text: string): Promise<void> {
+    this.#newest.set(pbdRef, text)
+    const underWay = this.#writing.get(pbdRef)
+    if (underWay !== undefined) return underWay
+    const writing = this.#writeNewest(pbdRef)
+    this.#writing.set(pbdRef, writing)
+    return writing
+  }
+
+  /**
+   * The ref of the PBD that connects a host with an SR; `null` if there is none.
+   * @throws XenApiError (UUID_INVALID: the toolstack knows no such host or SR), XenApiUnreachable
+   */
+  async findPbd(hostUuid: string, srUuid: string): Promise<string | null> {
+    const [host, sr] = await Promise.all([
+      this.#client.call('host.get_by_uuid', [hostUuid]),
+      this.#client.call('SR.get_by_uuid', [srUuid]),
+    ])
+    const pbds = await this.#client.call('SR.get_PBDs', [sr])
+    if (!Array.isArray(pbds)) throw new XenApiUnreachable('SR.get_PBDs did not answer with a list')
+    for (const pbd of pbds) {
+      if (typeof pbd === 'string' && (await this.#client.call('PBD.get_host', [pbd])) === host) return pbd
+    }
+    return null
+  }
+
+  async #writeNewest(pbdRef: string): Promise<void> {
+    try {
+      for (let text = this.#newest.get(pbdRef); text !== undefined; text = this.#newest.get(pbdRef)) {
+        this.#newest.delete(pbdRef)
+        await this.#write(pbdRef, text)
+      }
+    } finally {
+      // in the same step as the last look for a newer text: none can slip in between and be forgotten
+      this.#newest.delete(pbdRef)
+      this.#writing.delete(pbdRef)
+    }
+  }
+
+  async #write(pbdRef: string, text: string): Promise<void> {
+    for (let tries = 1; ; tries += 1) {
+      await this.#client.call('PBD.remove_from_other_config', [pbdRef, REPORT_KEY])
+      try {
+        await this.#client.call('PBD.add_to_other_config', [pbdRef, REPORT_KEY, text])
+        return
+      } catch (error) {
+        if (!(error instanceof XenApiError) || error.code !== 'MAP_DUPLICATE_KEY' || tries >= MAX_TRIES) throw error
+      }
+    }
+  }
+}

@@ -1,0 +1,147 @@
+import { connect } from 'node:net'
+import * as fc from 'fast-check'
+import t from 'tap'
+import { ask, login, post, servedPool } from './pool-under-test.ts'
+
+/** Sends raw bytes and reads until the server closes, or answers. */
+function exchange(port: number, bytes: string | Uint8Array): Promise<string> {
+  return new Promise(resolve => {
+    let heard = ''
+    const socket = connect(port, '127.0.0.1', () => socket.end(bytes))
+    socket.on('data', data => {
+      heard += data.toString('latin1')
+    })
+    socket.on('error', () => undefined)
+    socket.on('close', () => resolve(heard))
+  })
+}
+
+function statusLine(answer: string): string {
+  return answer.slice(0, answer.indexOf('\r\n'))
+}
+
+t.test('what is no POST to /jsonrpc of at most 1 MiB is refused', async t => {
+  const { url, port } = await servedPool(t)
+  const status = async (path: string, init: RequestInit) => (await fetch(url + path, init)).status
+  t.equal(await status('/', { method: 'POST', body: '{}' }), 404)
+  t.equal(await status('/jsonrpc', { method: 'GET' }), 405)
+  const spaces = ' '.repeat(1_048_576 - 2)
+  const answer = await post(url, `{}${spaces}`)
+  t.match(answer, { error: { message: 'Invalid Request' } }, '1 MiB is still read')
+  const tooLarge = `POST /jsonrpc HTTP/1.1\r\nhost: x\r\ncontent-length: 2000000\r\n\r\n${'x'.repeat(1_048_577)}`
+  t.equal(statusLine(await exchange(port, tooLarge)), 'HTTP/1.1 413 Payload Too Large')
+  t.equal(statusLine(await exchange(port, 'no HTTP at all\r\n\r\n')), 'HTTP/1.1 400 Bad Request')
+  const halfABody = 'POST /jsonrpc HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nhalf'
+  t.equal(statusLine(await exchange(port, halfABody)), 'HTTP/1.1 400 Bad Request')
+  t.match(await login(url), /^OpaqueRef:/, 'and all of that did no harm')
+})
+
+t.test('the answer says exactly application/json: xen-api takes anything else for a host without JSON-RPC', async t => {
+  const { url } = await servedPool(t)
+  const response = await fetch(`${url}/jsonrpc`, { method: 'POST', body: '{}' })
+  t.equal(response.headers.get('content-type'), 'application/json')
+  t.equal(response.status, 200)
+})
+
+t.test('a port that is taken is an error of listen', async t => {
+  const first = await servedPool(t)
+  const second = await servedPool(t)
+  await t.rejects(second.pool.listen({ port: first.port }))
+})
+
+t.test('closing is quick with idle and busy connections, and works on a pool that never listened', async t => {
+  const { pool, url, port } = await servedPool(t)
+  const idle = connect(port, '127.0.0.1')
+  idle.on('error', () => undefined)
+  await new Promise(resolve => idle.once('connect', resolve))
+  const session = await login(url)
+  const busy = ask(url, 'event.from', session, ['host'], '', 30)
+  busy.catch(() => undefined)
+  const beganMs = performance.now()
+  await pool.close()
+  await pool.close()
+  t.ok(performance.now() - beganMs < 500)
+  idle.destroy()
+})
+
+t.test('nested deeper than a stack goes, it is answered', async t => {
+  const { url } = await servedPool(t)
+  const deep = '['.repeat(200_000) + ']'.repeat(200_000)
+  t.match(await post(url, `{"method":"x","params":[],"id":${deep}}`), {
+    error: ['MESSAGE_METHOD_UNKNOWN', 'x'],
+    id: null,
+  })
+  t.match(await post(url, `{"jsonrpc":"2.0","method":"host.get_all","params":[${deep}],"id":1}`), {
+    error: { message: 'SESSION_INVALID', data: [''] },
+  })
+})
+
+t.test('whatever is sent, the server answers in its shapes, and lives', async t => {
+  const { pool, url, port, bugs } = await servedPool(t, {
+    timers: {
+      after: (_ms, callback) => {
+        const timer = setTimeout(callback, 1)
+        return () => clearTimeout(timer)
+      },
+    },
+  })
+  const { sr, hosts } = pool.seed(['a', 'b'])
+  const session = await login(url)
+  const methods = await ask(url, 'system.listMethods')
+  const names = Array.isArray(methods) ? methods.map(String).filter(name => name !== 'session.logout') : []
+  const value = fc.oneof(
+    fc.constantFrom(
+      session,
+      sr,
+      ...hosts.flatMap(({ ref, pbd }) => [ref, pbd]),
+      pool.ref,
+      'host',
+      'task',
+      '',
+      'OpaqueRef:NULL',
+    ),
+    fc.jsonValue({ maxDepth: 2 }),
+  )
+  const call = fc.record(
+    {
+      jsonrpc: fc.constantFrom('2.0', '1.0', null),
+      method: fc.oneof(fc.constantFrom(...names), fc.jsonValue({ maxDepth: 1 })),
+      params: fc.oneof(
+        fc.array(value, { maxLength: 4 }).map(rest => [session, ...rest]),
+        fc.jsonValue({ maxDepth: 2 }),
+      ),
+      id: fc.oneof(fc.integer(), fc.jsonValue({ maxDepth: 1 })),
+    },
+    { requiredKeys: [] },
+  )
+  const isAnswer = (answer: unknown): boolean =>
+    Array.isArray(answer)
+      ? answer.length > 0 && answer.every(isAnswer)
+      : typeof answer === 'object' && answer !== null && 'id' in answer && ('result' in answer || 'error' in answer)
+
+  await t.resolves(
+    fc.assert(
+      fc.asyncProperty(fc.oneof(call, fc.array(call, { maxLength: 3 }), fc.jsonValue(), fc.string()), async body =>
+        isAnswer(await post(url, typeof body === 'string' ? body : JSON.stringify(body))),
+      ),
+      { numRuns: 400 },
+    ),
+    'any JSON, and any text',
+  )
+  await t.resolves(
+    fc.assert(
+      fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), fc.boolean(), async (bytes, asBody) => {
+        const head = `POST /jsonrpc HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: ${bytes.length}\r\n\r\n`
+        const heard = await exchange(port, asBody ? Buffer.concat([Buffer.from(head), bytes]) : bytes)
+        return heard === '' ? !asBody : heard.startsWith('HTTP/1.1 ')
+      }),
+      { numRuns: 100 },
+    ),
+    'any bytes',
+  )
+  t.strictSame(bugs, [], 'and no call met a bug')
+  t.match(
+    await ask(url, 'host.get_all', session),
+    hosts.map(({ ref }) => ref),
+  )
+})

@@ -1,0 +1,135 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { XenApiClient, XenApiError, XenApiUnreachable } from '../../src/xapi-notify/index.ts'
+import { connected, endOf, serving } from './toolstack-under-test.ts'
+
+t.test('calls: one login serves many, errors are the toolstack’s own words', async t => {
+  const { pool, client, logins, hosts } = await connected(t)
+  const answers = await Promise.all([
+    client.call('pool.get_all'),
+    client.call('host.get_all'),
+    client.call('SR.get_all'),
+  ])
+  t.strictSame(answers, [[pool.ref], hosts.map(({ ref }) => ref), pool.list('SR').map(([ref]) => ref)])
+  t.equal(logins.length, 1)
+  const error = await endOf(client.call('host.get_uuid', ['OpaqueRef:none']))
+  t.ok(error instanceof XenApiError)
+  t.match(error, {
+    code: 'HANDLE_INVALID',
+    params: ['host', 'OpaqueRef:none'],
+    message: 'HANDLE_INVALID(host, OpaqueRef:none)',
+  })
+})
+
+t.test('a session that the toolstack forgot is opened again, once, whoever needs it', async t => {
+  const { client, logins, clientOf } = await connected(t)
+  const session = await client.call('session.logout').then(() => client.call('pool.get_all'))
+  t.ok(Array.isArray(session))
+  t.equal(logins.length, 2)
+  await client.call('session.logout')
+  await Promise.all([client.call('pool.get_all'), client.call('pool.get_all'), client.call('pool.get_all')])
+  t.equal(logins.length, 3)
+  t.match(await endOf(clientOf('wrong').call('pool.get_all')), { code: 'SESSION_AUTHENTICATION_FAILED' })
+})
+
+t.test('a call ends at its deadline, at its signal, and when the client is closed', async t => {
+  const { client, clientOf, hosts } = await connected(t)
+  const hanging = ['host.call_plugin', [hosts[0]?.ref, 'p', 'f', {}]] as const
+  const error = await endOf(client.call(...hanging, { timeoutMs: 30 }))
+  t.ok(error instanceof XenApiUnreachable)
+  t.match(error, { message: /timeout/ })
+  const leaving = new AbortController()
+  const left = endOf(client.call(...hanging, { signal: leaving.signal }))
+  leaving.abort(new Error('the agent stops'))
+  t.match(await left, { name: 'XenApiUnreachable', message: 'the agent stops' })
+
+  const other = clientOf()
+  await other.call('pool.get_all')
+  const cut = endOf(other.call(...hanging))
+  await other.close()
+  t.match(await cut, { message: 'the client was closed' })
+  t.match(await endOf(other.call('pool.get_all')), { message: 'the client was closed' })
+  await other.close()
+})
+
+t.test('closing does not wait for a toolstack that hangs', async t => {
+  const url = await serving(t, () => undefined)
+  const client = new XenApiClient({ url, user: 'root', password: '' })
+  const call = endOf(client.call('pool.get_all'))
+  await sleep(10)
+  const beganMs = performance.now()
+  await client.close()
+  t.ok(performance.now() - beganMs < 500)
+  t.match(await call, { name: 'XenApiUnreachable' })
+})
+
+t.test('what answers and is no XenAPI is unreachable, and never taken for an answer', async t => {
+  const answers: readonly (readonly [title: string, status: number, body: string, error: object])[] = [
+    ['another status', 500, '{}', { name: 'XenApiUnreachable', message: 'HTTP status 500' }],
+    ['no JSON', 200, '<html>', { name: 'XenApiUnreachable' }],
+    ['no object', 200, 'null', { message: 'the answer is no JSON-RPC' }],
+    ['no result', 200, '{"id":1}', { message: 'the answer is to no question of ours' }],
+    ['the answer to another call', 200, '{"id":99,"result":""}', { message: 'the answer is to no question of ours' }],
+    ['a session that is no string', 200, '{"id":1,"result":5}', { message: 'the session is no string' }],
+    ['an error that is none', 200, '{"id":1,"error":"x"}', { message: 'the error is no JSON-RPC' }],
+    [
+      'an error of JSON-RPC itself',
+      200,
+      '{"id":1,"error":{"code":-32700,"message":"Parse error"}}',
+      { name: 'XenApiUnreachable', message: 'JSON-RPC error -32700: Parse error' },
+    ],
+    [
+      'an error without parameters',
+      200,
+      '{"id":1,"error":{"code":1,"message":"TOO_BUSY"}}',
+      { name: 'XenApiError', code: 'TOO_BUSY', params: [] },
+    ],
+    [
+      'a slave’s plain array with id 0',
+      200,
+      '{"jsonrpc":"2.0","id":0,"error":["HOST_IS_SLAVE","10.0.0.1"]}',
+      { name: 'XenApiError', code: 'HOST_IS_SLAVE', params: ['10.0.0.1'] },
+    ],
+    ['more than 64 MiB', 200, '', { message: /more than 67108864 bytes/ }],
+  ]
+  for (const [title, status, body, error] of answers) {
+    const url = await serving(t, (request, response) => {
+      request.resume()
+      response.on('error', () => undefined)
+      response.writeHead(status)
+      if (title !== 'more than 64 MiB') return response.end(body)
+      const more = () => {
+        while (response.write(Buffer.alloc(1_048_576))) if (response.destroyed) return
+        if (!response.destroyed) response.once('drain', more)
+      }
+      return more()
+    })
+    const client = new XenApiClient({ url, user: 'root', password: '' })
+    t.match(await endOf(client.call('pool.get_all')), error, title)
+    await client.close()
+  }
+  const cutOff = await serving(t, (_request, response) => {
+    response.writeHead(200, { 'content-length': 100 })
+    response.write('{')
+    response.socket?.destroySoon()
+  })
+  const client = new XenApiClient({ url: cutOff, user: 'root', password: '' })
+  t.match(await endOf(client.call('pool.get_all')), { name: 'XenApiUnreachable' }, 'an answer cut off')
+  await client.close()
+  t.throws(() => new XenApiClient({ url: 'https://x', user: '', password: '' }), {
+    message: 'only http: is supported, not https:',
+  })
+})
+
+t.test('through a unix socket, as to xapi on its own host', async t => {
+  const folder = await mkdtemp(join(tmpdir(), 'resync-monitor-'))
+  t.teardown(() => rm(folder, { recursive: true }))
+  const socketPath = join(folder, 'xapi')
+  await serving(t, (_request, response) => response.end('{"id":1,"error":["HOST_IS_SLAVE","10.0.0.1"]}'), socketPath)
+  const client = new XenApiClient({ url: 'http://localhost', socketPath, user: 'root', password: '' })
+  t.match(await endOf(client.call('pool.get_all')), { code: 'HOST_IS_SLAVE' })
+  await client.close()
+})

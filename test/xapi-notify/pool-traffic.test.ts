@@ -1,0 +1,156 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { followPool, ReportSink, XenApiClient } from '../../src/xapi-notify/index.ts'
+import { connected, endOf, serving } from './toolstack-under-test.ts'
+
+t.test('following a pool: everything, then what changes, with a sign of life in between', async t => {
+  const { pool, client, hosts } = await connected(t)
+  const [a, b] = hosts
+  if (a === undefined || b === undefined) throw new Error('two hosts were asked for')
+  const changes = followPool(client, ['host', 'PBD'], { waitSeconds: 0.05 })
+  const next = async () => {
+    const { value } = await changes.next()
+    return {
+      everything: value.everything,
+      told: value.events.map(({ cls, operation, ref }) => `${cls} ${operation} ${ref}`),
+    }
+  }
+  t.match(await next(), {
+    everything: true,
+    told: [`host add ${a.ref}`, `host add ${b.ref}`, `pbd add ${a.pbd}`, `pbd add ${b.pbd}`],
+  })
+  t.strictSame(await next(), { everything: false, told: [] }, 'a quiet wait')
+  pool.hostLeft(a.ref)
+  const { value } = await changes.next()
+  t.match(value, {
+    everything: false,
+    events: [{ cls: 'host', operation: 'mod', ref: a.ref, record: { enabled: false } }],
+  })
+  pool.removePbd(b.pbd)
+  t.strictSame(await next(), { everything: false, told: [`host mod ${b.ref}`, `pbd del ${b.pbd}`] })
+  await client.call('session.logout')
+  t.strictSame(await next(), { everything: false, told: [] }, 'a lost session changes nothing: the token still counts')
+})
+
+t.test('a deletion that the toolstack lost shows in the counts, and everything is read again', async t => {
+  const { client } = await connected(t)
+  const tasks = await Promise.all(Array.from({ length: 600 }, () => client.call('task.create', ['', ''])))
+  const changes = followPool(client, ['task', 'pool'], { waitSeconds: 5 })
+  const first = await changes.next()
+  t.equal(first.value.events.length, 601)
+  for (const task of tasks) {
+    await client.call('task.set_status', [task, 'success'])
+    await client.call('task.destroy', [task])
+  }
+  const second = await changes.next()
+  t.match(second.value, { everything: true, events: [{ cls: 'pool', operation: 'add' }] })
+  t.equal(second.value.events.length, 1)
+})
+
+t.test('following ends with an error when the toolstack answers nonsense, goes away, or the reader leaves', async t => {
+  const nonsense: readonly unknown[] = [
+    null,
+    { token: '', events: {} },
+    { token: '', events: [null] },
+    { token: '', events: [{ class: 'host', ref: 'r', operation: 'add' }] },
+    { token: '', events: [{ class: 'host', ref: 'r', operation: 'melt', snapshot: {} }] },
+  ]
+  for (const result of nonsense) {
+    const url = await serving(t, async (request, response) => {
+      let body = ''
+      for await (const chunk of request) body += chunk
+      const { id, method } = JSON.parse(body)
+      response.end(JSON.stringify({ id, result: method === 'event.from' ? result : 'OpaqueRef:session' }))
+    })
+    const client = new XenApiClient({ url, user: 'root', password: '' })
+    t.match(await endOf(followPool(client, ['host']).next()), { name: 'XenApiUnreachable', message: /^event.from/ })
+    await client.close()
+  }
+  const { pool, client } = await connected(t)
+  const leaving = new AbortController()
+  const changes = followPool(client, ['host'], { signal: leaving.signal })
+  await changes.next()
+  const left = endOf(changes.next())
+  await sleep(10)
+  leaving.abort(new Error('enough'))
+  t.match(await left, { message: 'enough' })
+  const again = followPool(client, ['host'])
+  await again.next()
+  const lost = endOf(again.next())
+  await sleep(10)
+  await pool.close()
+  t.match(await lost, { name: 'XenApiUnreachable' })
+})
+
+t.test('counts that stay wrong do not make a loop: everything is read at most once per wait', async t => {
+  let asked = 0
+  const url = await serving(t, async (request, response) => {
+    let body = ''
+    for await (const chunk of request) body += chunk
+    const { id, method, params } = JSON.parse(body)
+    if (method === 'event.from') asked += 1
+    if (method === 'event.from' && params[2] !== '') await sleep(20)
+    const result = { events: [], valid_ref_counts: { host: 7, pool: 'x' }, token: 't' }
+    response.end(JSON.stringify({ id, result: method === 'event.from' ? result : 'OpaqueRef:session' }))
+  })
+  const client = new XenApiClient({ url, user: 'root', password: '' })
+  t.teardown(() => client.close())
+  const changes = followPool(client, ['host', 'pool'])
+  for (let round = 0; round < 3; round += 1) t.match((await changes.next()).value, { everything: true, events: [] })
+  t.equal(asked, 5)
+})
+
+t.test('a report is written, replaced, and written again as a confirmation', async t => {
+  const { pool, client, sr, hosts } = await connected(t)
+  const sink = new ReportSink(client)
+  const [a, b] = hosts
+  if (a === undefined || b === undefined) throw new Error('two hosts were asked for')
+  const uuid = (ref: string) => pool.get('host', ref)?.uuid ?? ''
+  const srUuid = pool.get('SR', sr)?.uuid ?? ''
+  t.equal(await sink.findPbd(uuid(b.ref), srUuid), b.pbd)
+  pool.removePbd(b.pbd)
+  t.equal(await sink.findPbd(uuid(b.ref), srUuid), null)
+  t.match(await endOf(sink.findPbd('none', srUuid)), { code: 'UUID_INVALID' })
+
+  const seen: (string | undefined)[] = []
+  pool.subscribe(({ cls, ref }) => {
+    if (cls === 'PBD') seen.push(pool.get('PBD', ref)?.other_config['resync-monitor'])
+  })
+  await sink.pushReport(a.pbd, 'one')
+  await sink.pushReport(a.pbd, 'one')
+  t.strictSame(seen, [undefined, 'one', undefined, 'one'])
+  await t.resolves(client.call('PBD.add_to_other_config', [a.pbd, 'note', 'kept']))
+  seen.length = 0
+  await Promise.all(['two', 'three', 'four'].map(text => sink.pushReport(a.pbd, text)))
+  t.strictSame(seen, [undefined, 'two', undefined, 'four'], 'a text that was overtaken is never written')
+  t.equal(pool.get('PBD', a.pbd)?.other_config.note, 'kept')
+})
+
+t.test('a report that another writer gets in the way of is tried again, and not for ever', async t => {
+  let rivals = 2
+  const calls: string[] = []
+  const url = await serving(t, async (request, response) => {
+    let body = ''
+    for await (const chunk of request) body += chunk
+    const { id, method, params } = JSON.parse(body)
+    if (method.startsWith('PBD.')) calls.push([method.split('_')[0], ...params.slice(1)].join(' '))
+    const refused = method === 'PBD.add_to_other_config' && rivals-- > 0
+    const error = params[1] === 'gone' ? ['HANDLE_INVALID', 'PBD', 'gone'] : ['MAP_DUPLICATE_KEY']
+    response.end(JSON.stringify(refused || params[1] === 'gone' ? { id, error } : { id, result: 'text' }))
+  })
+  const client = new XenApiClient({ url, user: 'root', password: '' })
+  t.teardown(() => client.close())
+  const sink = new ReportSink(client)
+  const tries = (text: string) => ['PBD.remove pbd resync-monitor', `PBD.add pbd resync-monitor ${text}`]
+  await sink.pushReport('pbd', 'mine')
+  t.strictSame(calls, [...tries('mine'), ...tries('mine'), ...tries('mine')])
+  rivals = 3
+  t.match(await endOf(sink.pushReport('pbd', 'again')), { code: 'MAP_DUPLICATE_KEY' })
+
+  calls.length = 0
+  const failing = [sink.pushReport('gone', 'x'), sink.pushReport('gone', 'y')]
+  t.match(await Promise.all(failing.map(endOf)), [{ code: 'HANDLE_INVALID' }, { code: 'HANDLE_INVALID' }])
+  await sink.pushReport('pbd', 'last')
+  t.strictSame(calls, ['PBD.remove gone resync-monitor', ...tries('last')], 'after a failure nothing old is written')
+  t.match(await endOf(sink.findPbd('host', 'sr')), { message: 'SR.get_PBDs did not answer with a list' })
+})
