@@ -1,7 +1,8 @@
+import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
-import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { whatIf } from '../allowed-operations/index.ts'
+import { boundedLines } from './bounded-lines.ts'
 import { type Command, EXIT, readOptions, UsageError } from './terminal.ts'
 
 const HELP = `usage: resync-monitor what-if [OPTION…] PATH|-
@@ -17,6 +18,9 @@ Example: resync-monitor what-if --rules stock --now 2026-11-22T16:00:00Z pools.j
 `
 
 const RULES = ['project', 'stock'] as const
+/** What whatIf itself refuses to read; a longer line is not even kept. */
+const MAX_LINE_LENGTH = 16 * 1024 * 1024
+
 const POLICIES = ['conservative', 'placement'] as const
 
 export const whatIfCommand: Command = {
@@ -37,16 +41,10 @@ export const whatIfCommand: Command = {
     const now = moment(options.text('now'))
     const input: Readable = path === '-' ? stdin : createReadStream(path)
     try {
-      // readline would swallow an error of its input.
-      const failed = new Promise<never>((_, reject) => input.once('error', reject))
-      const lines = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })
-      await Promise.race([failed, printAnswers()])
-
-      async function printAnswers(): Promise<void> {
-        for await (const line of lines) {
-          if (line.trim() === '') continue
-          stdout.write(`${JSON.stringify(whatIf(line, { rules, policy, now }))}\n`)
-        }
+      for await (const line of boundedLines(input, MAX_LINE_LENGTH)) {
+        if (line.trim() === '') continue
+        const written = stdout.write(`${JSON.stringify(whatIf(line, { rules, policy, now }))}\n`)
+        if (!written) await once(stdout, 'drain')
       }
       return EXIT.ok
     } catch (error) {

@@ -1,4 +1,66 @@
 /**
+ * The words of `__conn_state_names` in drbd_strings.c (DRBD 9); what 8.4's /proc/drbd says otherwise is mapped by its
+ * parser. `away` comes back by itself, `leaving` ends in StandAlone.
+ */
+export const CONNECTION_WORDS = {
+  StandAlone: 'stand-alone',
+  Disconnecting: 'leaving',
+  Unconnected: 'away',
+  Timeout: 'away',
+  BrokenPipe: 'away',
+  NetworkFailure: 'away',
+  ProtocolError: 'away',
+  TearDown: 'away',
+  Connecting: 'away',
+  Connected: 'connected',
+} as const
+
+/** The words of `__repl_state_names` in drbd_strings.c. `side` is what this host is in the copy. */
+export const REPLICATION_WORDS = {
+  Off: { kind: 'off' },
+  Established: { kind: 'steady' },
+  VerifyS: { kind: 'verify' },
+  VerifyT: { kind: 'verify' },
+  StartingSyncS: { kind: 'starting', side: 'source' },
+  StartingSyncT: { kind: 'starting', side: 'target' },
+  WFBitMapS: { kind: 'starting', side: 'source' },
+  WFBitMapT: { kind: 'starting', side: 'target' },
+  WFSyncUUID: { kind: 'starting', side: 'target' },
+  SyncSource: { kind: 'copying', side: 'source' },
+  SyncTarget: { kind: 'copying', side: 'target' },
+  PausedSyncS: { kind: 'halted', side: 'source' },
+  PausedSyncT: { kind: 'halted', side: 'target' },
+  Ahead: { kind: 'behind', side: 'source' },
+  Behind: { kind: 'behind', side: 'target' },
+} as const
+
+/**
+ * The words of `__disk_state_names` in drbd_strings.c: `good` carries current data, `passing` is on its way to another
+ * word by itself, `old` carries data that is or may be outdated, `gone` carries none.
+ */
+export const DISK_WORDS = {
+  Diskless: 'gone',
+  Attaching: 'passing',
+  Detaching: 'gone',
+  Failed: 'gone',
+  Negotiating: 'passing',
+  Inconsistent: 'old',
+  Outdated: 'old',
+  DUnknown: 'unseen',
+  Consistent: 'old',
+  UpToDate: 'good',
+} as const
+
+/** What `word` means in one of the tables above; `null`: a word that no DRBD known to this program says. */
+export function wordMeaning<Table extends object>(table: Table, word: string): Table[keyof Table] | null {
+  return isKeyOf(table, word) ? table[word] : null
+}
+
+function isKeyOf<Table extends object>(table: Table, word: string): word is Extract<keyof Table, string> {
+  return Object.hasOwn(table, word)
+}
+
+/**
  * One DRBD volume as this host sees it: the words of the kernel, merged from whatever was read, and nothing else.
  * Words are kept as they were said; judging them is judgeDrbdVolume's work. `null` is "not said".
  */
@@ -20,6 +82,8 @@ export interface DrbdVolume {
   readonly splitBrainPeers: readonly string[]
   /** A peer that was there is gone from the kernel, and no whole dump has been read since. */
   readonly peerRemoved: boolean
+  /** False: the kernel has the minor and nothing configured on it (/proc/drbd's `cs:Unconfigured`). */
+  readonly configured: boolean
 }
 
 export interface DrbdDoubt {

@@ -1,6 +1,6 @@
 /**
- * One md array as the kernel describes it in /proc/mdstat, in sysfs, or in both. Words are kept as they were said.
- * `null` is "not said". Sizes are bytes.
+ * One md array as the kernel describes it in /proc/mdstat, in sysfs, or in both. Words are kept as they were said;
+ * judging them is judgeMdArray's work. `null` is "not said". Sizes are bytes.
  */
 export interface MdArray {
   /** The kernel's name (`md0`, `md127`, `md_d0`). */
@@ -11,40 +11,49 @@ export interface MdArray {
   /** mdstat's `active` or `inactive`, or the word of sysfs `array_state` (`clean`, `read-auto`, `broken`, …). */
   readonly arrayState: string | null
   readonly readOnly: 'no' | 'read-only' | 'auto-read-only' | null
-  /** How many members the array should have, and how many of them are current (mdstat `[2/1]`, sysfs). */
+  /**
+   * How many members the array should have, and how many of them are current: mdstat `[2/1]`, sysfs `raid_disks` less
+   * `degraded`. More current than expected is real: an active replacement makes `[2/3]`.
+   */
   readonly slots: { readonly expected: number | null; readonly current: number | null }
   readonly members: readonly MdMember[]
   /** sysfs `sync_action` as it was said; `null` where only mdstat was read. */
   readonly syncAction: string | null
-  /** The operation line of mdstat or what sysfs says of it. */
-  readonly operation: MdOperation | null
-  /** sysfs `resync_start` (also `recovery_cp`): `none` once the array is clean; bytes: a resync is still owed from there. */
+  /** What runs or waits to run; `none` when the source said that nothing does. */
+  readonly operation: MdOperation | 'none' | null
+  /** sysfs `resync_start`: `none` once the array is clean; bytes: a resync is still owed from there. */
   readonly resyncStartBytes: number | 'none' | null
-  /** sysfs `mismatch_cnt`, in bytes. */
+  /** sysfs `mismatch_cnt`, in bytes, of the last or running check: a repair counts what it has already mended. */
   readonly mismatchBytes: number | null
-  /** Words that the parser does not know; any entry makes the mirror `unknown`. */
+  /** Why what is said here must not be trusted; any entry makes the mirror `unknown`. */
   readonly doubts: readonly MdDoubt[]
 }
 
 export interface MdDoubt {
-  readonly code: 'unknown-word' | 'word-missing' | 'contradiction' | 'source-silent'
-  readonly field?: string
+  readonly code: 'unknown-word' | 'word-missing' | 'contradiction' | 'dump-incomplete'
+  readonly field: string
   readonly word?: string
 }
 
 export interface MdMember {
   readonly name: string
-  /** The role (slot) in the array; `null` for a spare, a failed member, or when not said. */
+  /** The role in the array, which only sysfs says (mdstat's `[n]` is the descriptor's number); `null`: none, or not said. */
   readonly slot: number | null
+  /** A member with a slot and without `in-sync` is being recovered; `spare` is one without a slot. */
   readonly flags: readonly MdMemberFlag[]
 }
 
 export type MdMemberFlag = 'failed' | 'spare' | 'write-mostly' | 'replacement' | 'journal' | 'in-sync' | 'blocked'
 
 export interface MdOperation {
-  /** mdstat's word. A `repair` shows as `resync` there, and a delayed check as `resync=DELAYED`: `syncAction` knows better. */
+  /** mdstat alone calls a `repair` and a delayed check `resync` too: sysfs `sync_action` knows better. */
   readonly kind: 'resync' | 'recovery' | 'reshape' | 'check' | 'repair'
-  readonly status: 'running' | 'delayed' | 'pending' | 'remote'
+  /**
+   * `starting`: sysfs names it, and it has not begun. `pending`: owed, and not even planned. `remote`: another node of
+   * a clustered array does it.
+   */
+  readonly status: 'running' | 'starting' | 'delayed' | 'pending' | 'remote'
+  /** 0..1 */
   readonly progress: number | null
   readonly doneBytes: number | null
   readonly totalBytes: number | null

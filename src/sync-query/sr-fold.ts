@@ -44,7 +44,7 @@ export class SrFold {
   #shownProgress: number | null = null
   #stalled = 0
   #paused = 0
-  #state: SyncState | null = null
+  #state: SyncState = 'unknown'
   #since: number
   /** Why the mirrors counted here may not be all there are. Until all were looked at for the first time an SR is `unknown`. */
   #doubt: Reason | null = reason('source-silent', '*')

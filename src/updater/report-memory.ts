@@ -21,7 +21,11 @@ export class ReportMemory {
     for (const received of pool.reports) this.accept(received)
     const connected = new Set(pool.pbds.map(pbd => keyOf(pbd)))
     for (const key of this.#known.keys()) if (!connected.has(key)) this.#known.delete(key)
-    return { ...pool, reports: [...this.#known.values()].map(({ received }) => received) }
+    // A discarded one goes along: made later under a lower number it shows that its writer has lost count.
+    const reports = [...this.#known.values()].flatMap(({ received, discarded }) =>
+      discarded === null ? [received] : [received, discarded],
+    )
+    return { ...pool, reports }
   }
 }
 

@@ -61,5 +61,5 @@ export async function playEventStream(
   for await (const chunk of input) reader.push(chunk)
   reader.end()
   settle()
-  return { devices: devicesOf(mirrors, (groupMicros ?? 0) / 1000), problems: state.problems.list(), understood }
+  return { devices: devicesOf(mirrors, (groupMicros ?? 0) / 1000), problems: state.problems.kept, understood }
 }

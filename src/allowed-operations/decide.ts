@@ -1,0 +1,81 @@
+import type { GatePolicy } from './gate-policy.ts'
+import { type GateReason, gateReason } from './gate-reason.ts'
+import {
+  HOST_OPERATIONS,
+  type HostOperation,
+  STORAGE_OPERATIONS,
+  tableOfOperations,
+  type XapiError,
+} from './host-operation.ts'
+import { ordinaryErrors, setErrors } from './ordinary-rules.ts'
+import type { Override, PoolSnapshot } from './pool-snapshot.ts'
+import { storageRule } from './storage-rule.ts'
+
+/**
+ * Whether an operation may begin. The reasons are those of the storage rule: they are there whichever rule gave the
+ * error, and also when an override lets the host go nevertheless.
+ */
+type Verdict =
+  | { readonly allowed: true; readonly reasons: readonly GateReason[] }
+  | { readonly allowed: false; readonly error: XapiError; readonly reasons: readonly GateReason[] }
+
+export type HostVerdicts = Readonly<Record<HostOperation, Verdict>>
+
+/**
+ * The gate (DESIGN section 6): for each host, by its ref, and each host operation, whether it is allowed. The ordinary
+ * rules come first, as in stock xapi; then the storage rule raises CLUSTERED_SR_DEGRADED with the ref of the first SR
+ * that blocks. Pure and total: what is missing or makes no sense in `pool` blocks.
+ *
+ * @param now milliseconds of the epoch, on the clock of the snapshot
+ */
+export function decide(pool: PoolSnapshot, policy: GatePolicy, now: number): ReadonlyMap<string, HostVerdicts> {
+  const storage = storageRule(pool, policy, now)
+  return new Map(
+    pool.hosts.map(host => {
+      const errors = ordinaryErrors(host, pool)
+      const alone = new Set([host.ref])
+      const found = storage.flatMap(({ members, departure }) => (members.has(host.ref) ? departure(alone) : []))
+      const reasons = withOverrides(found, pool.overrides, host.ref, now)
+      const blocking = reasons.find(reason => reason.override === undefined)
+      if (blocking !== undefined) setErrors(errors, STORAGE_OPERATIONS, ['CLUSTERED_SR_DEGRADED', blocking.sr])
+      const verdicts = tableOfOperations((operation): Verdict => {
+        const error = errors[operation]
+        const told = STORAGE_OPERATIONS.includes(operation) ? reasons : []
+        return error === null ? { allowed: true, reasons: told } : { allowed: false, error, reasons: told }
+      })
+      return [host.ref, verdicts]
+    }),
+  )
+}
+
+/**
+ * An override lifts the storage rule from its own host only, and the reasons say so; one that is over lifts nothing and
+ * is told, lest somebody counts on it. Neither is of interest while nothing blocks.
+ */
+function withOverrides(
+  reasons: readonly GateReason[],
+  overrides: readonly Override[],
+  host: string,
+  now: number,
+): readonly GateReason[] {
+  const [first] = reasons
+  if (first === undefined) return reasons
+  const own = overrides.filter(override => override.host === host)
+  const inForce = own.find(override => now < override.expiresMs)
+  if (inForce !== undefined) return reasons.map(reason => ({ ...reason, override: inForce }))
+  const [last] = own.toSorted((a, b) => b.expiresMs - a.expiresMs)
+  return last === undefined ? reasons : [...reasons, gateReason('override-expired', host, first.sr, { override: last })]
+}
+
+/** `host.allowed_operations`: in the enum's order, cut as stock cuts it in a rolling upgrade (xapi_host_helpers.ml:199). */
+export function allowedOperations(
+  isAllowed: (operation: HostOperation) => boolean,
+  { rollingUpgrade }: Pick<PoolSnapshot, 'rollingUpgrade'>,
+): readonly HostOperation[] {
+  return HOST_OPERATIONS.filter(
+    operation => isAllowed(operation) && (!rollingUpgrade || ROLLING_UPGRADE_OPERATIONS.has(operation)),
+  )
+}
+
+/** What the oldest members of a pool in a rolling upgrade understand (`host_operations_miami`). */
+const ROLLING_UPGRADE_OPERATIONS: ReadonlySet<HostOperation> = new Set(['evacuate', 'provision'])

@@ -1,0 +1,40 @@
+import type { HostSnapshot } from './pool-snapshot.ts'
+
+/** What DRBD 8.4 calls the other side of every connection: it has exactly two, and no names. */
+const NAMELESS_PEER = 'peer'
+
+/** Which hosts a peer's name may mean: DRBD's connection name is the peer's host name, sometimes in its short form. */
+export class PeerNames {
+  readonly #refs = new Map<string, Set<string>>()
+
+  constructor(hosts: readonly HostSnapshot[]) {
+    for (const host of hosts) {
+      for (const name of [
+        host.ref,
+        host.uuid,
+        host.hostname,
+        host.hostname && shortName(host.hostname),
+        host.nameLabel,
+      ]) {
+        if (name === undefined || name === '') continue
+        const refs = this.#refs.get(name)
+        if (refs === undefined) this.#refs.set(name, new Set([host.ref]))
+        else refs.add(host.ref)
+      }
+    }
+  }
+
+  /**
+   * Refs of the hosts that `speaker` may mean by `peer`, of an SR with these members; none if it is no host of the pool.
+   * Several where hosts share a name (`localhost` on hosts that were never named): then any of them may be meant.
+   */
+  resolve(peer: string, speaker: string, members: readonly string[]): readonly string[] {
+    const refs = this.#refs.get(peer) ?? this.#refs.get(shortName(peer))
+    if (refs !== undefined) return [...refs].filter(ref => ref !== speaker)
+    return peer === NAMELESS_PEER && members.length === 2 ? members.filter(ref => ref !== speaker) : []
+  }
+}
+
+function shortName(hostname: string): string {
+  return hostname.replace(/\..*$/, '')
+}

@@ -1,0 +1,81 @@
+import type { Report } from '../sync-query/report.ts'
+import { SYNC_STATES } from '../sync-query/state.ts'
+import type { ReceivedReport } from './pool-snapshot.ts'
+
+/** What is remembered of one host and one SR, so that an old report that comes late is not taken for a new one. */
+export interface KnownReport {
+  /** The newest; what the gate goes by. */
+  readonly received: ReceivedReport
+  /** The newest that could be read, which later ones are measured by. */
+  readonly readable: ReadableReport | null
+  /** Boots that a newer one has followed, oldest first. */
+  readonly earlierBootIds: readonly string[]
+  /** The last one that was discarded, until a newer one comes. */
+  readonly discarded: ReadableReport | null
+}
+
+type ReadableReport = Extract<ReceivedReport, { report: Report }>
+
+/** A host that reboots this often in vain has other troubles than a report from so far back. */
+const MAX_EARLIER_BOOTS = 16
+
+/**
+ * Takes in what has just arrived from one host about one SR. Of one boot a lower `seq` is discarded; so is another
+ * boot's report once a newer boot was seen: a poll may answer after a newer push, and a database may be restored.
+ * The same `seq` again is a confirmation. Something unreadable replaces what was known: it is what stands there now.
+ */
+export function acceptReport(known: KnownReport | undefined, incoming: ReceivedReport): KnownReport {
+  if (incoming.report === undefined) {
+    const { readable = null, earlierBootIds = [], discarded = null } = known ?? {}
+    return { received: incoming, readable, earlierBootIds, discarded }
+  }
+  const before = known?.readable
+  if (known === undefined || before === undefined || before === null) {
+    return { received: incoming, readable: incoming, earlierBootIds: [], discarded: null }
+  }
+  if (incoming.report.bootId === before.report.bootId) {
+    if (incoming.report.seq < before.report.seq) return { ...known, discarded: incoming }
+    const newest = incoming.report.seq === before.report.seq ? confirm(before, incoming) : incoming
+    return { ...known, received: newest, readable: newest, discarded: null }
+  }
+  if (known.earlierBootIds.includes(incoming.report.bootId) || wasMadeBefore(incoming, before)) {
+    return { ...known, discarded: incoming }
+  }
+  const earlierBootIds = [...known.earlierBootIds, before.report.bootId].slice(-MAX_EARLIER_BOOTS)
+  return { received: incoming, readable: incoming, earlierBootIds, discarded: null }
+}
+
+/** By ref of the SR, then by ref of the host. */
+export type KnownReports = ReadonlyMap<string, ReadonlyMap<string, KnownReport>>
+
+/** The newest of each host and SR among many, taken in by the order of their confirmation. */
+export function newestReports(reports: readonly ReceivedReport[]): KnownReports {
+  const bySr = new Map<string, Map<string, KnownReport>>()
+  for (const received of reports.toSorted((a, b) => a.confirmedAtMs - b.confirmedAtMs)) {
+    const byHost = bySr.get(received.sr) ?? new Map<string, KnownReport>()
+    byHost.set(received.host, acceptReport(byHost.get(received.host), received))
+    bySr.set(received.sr, byHost)
+  }
+  return bySr
+}
+
+/**
+ * The same boot and the same number. Should the two differ in their state, one was edited or its writer is wrong, and
+ * the worse one stays: what blocks may not be confirmed away without a higher number. A stored report has no mirror
+ * list; the list that a poll brought for the same number still holds.
+ */
+function confirm(before: ReadableReport, incoming: ReadableReport): ReadableReport {
+  const worsening = SYNC_STATES.indexOf(before.report.state) - SYNC_STATES.indexOf(incoming.report.state)
+  if (worsening !== 0) return worsening > 0 ? incoming : before
+  const [earlier, later] = incoming.confirmedAtMs >= before.confirmedAtMs ? [before, incoming] : [incoming, before]
+  const mirrorList = later.report.mirrorList ?? earlier.report.mirrorList
+  return mirrorList === undefined ? later : { ...later, report: { ...later.report, mirrorList } }
+}
+
+/**
+ * A boot not seen before is older than the known one if its report was made before the known one was. A known report
+ * from the future (a clock set right by the reboot) is dated by its arrival, else it would shut out its successors.
+ */
+function wasMadeBefore(incoming: ReadableReport, known: ReadableReport): boolean {
+  return Date.parse(incoming.report.at) < Math.min(Date.parse(known.report.at), known.confirmedAtMs)
+}

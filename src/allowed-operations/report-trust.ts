@@ -1,0 +1,68 @@
+import type { Report } from '../sync-query/report.ts'
+import type { GatePolicy } from './gate-policy.ts'
+import { type GateReason, type GateReasonCode, gateReason } from './gate-reason.ts'
+import type { HostSnapshot } from './pool-snapshot.ts'
+import type { KnownReport } from './report-order.ts'
+
+/** A report that counts, or why there is none. */
+export type Hearing =
+  | { readonly report: Report; readonly distrust?: never }
+  | { readonly distrust: GateReason; readonly report?: never }
+
+/** What a report is about, by the records of the pool. */
+interface Subject {
+  readonly host: HostSnapshot
+  readonly sr: { readonly ref: string; readonly uuid?: string }
+}
+
+/**
+ * Whether what is known from a host about an SR counts (DESIGN section 6): it must be of the host's present boot, from
+ * after the host last became live, and confirmed within the lease. Everything is asked positively, so that a moment
+ * that cannot be compared (NaN) does not count either.
+ */
+export function hear(subject: Subject, known: KnownReport | undefined, policy: GatePolicy, now: number): Hearing {
+  const { host, sr } = subject
+  if (known === undefined) return { distrust: gateReason('no-report', host.ref, sr.ref) }
+  const { report, problem, confirmedAtMs } = known.received
+  if (report === undefined) {
+    const code = problem.code === 'unknown-schema' ? 'report-unknown-schema' : 'report-unreadable'
+    return { distrust: gateReason(code, host.ref, sr.ref, { problem: problem.text }) }
+  }
+  const code = distrustCode(subject, report, known, policy, now, confirmedAtMs)
+  return code === null ? { report } : { distrust: gateReason(code, host.ref, sr.ref) }
+}
+
+function distrustCode(
+  { host, sr }: Subject,
+  report: Report,
+  known: KnownReport,
+  policy: GatePolicy,
+  now: number,
+  confirmedAtMs: number,
+): GateReasonCode | null {
+  // Copied from another PBD by hand or by a script: true, and about something else.
+  if (!names(host, report.host) || !names(sr, report.sr)) return 'report-misplaced'
+  const at = Date.parse(report.at)
+  // A clock ahead would keep a report young for as long as it is ahead.
+  const horizon = now + policy.clockSkewMs
+  if (!(at <= horizon && confirmedAtMs <= horizon)) return 'report-from-future'
+  if (host.bootId !== undefined && host.bootId !== report.bootId) return 'report-other-boot'
+  // Both by the host's own clock: no skew to allow for.
+  if (host.bootTimeMs !== null && !(at >= host.bootTimeMs)) return 'report-before-boot'
+  // A host that goes down leaves a `synced` behind that stays young for minutes (vatesfr/xen-orchestra#10248). Its
+  // `at` must be newer as well: a restarted toolstack may take the reading of its database for a confirmation.
+  if (host.liveSinceMs !== null && !(at >= host.liveSinceMs && confirmedAtMs >= host.liveSinceMs)) {
+    return 'report-before-live'
+  }
+  // A lower number that was made later: its writer has lost count, and which one is true cannot be told.
+  const { discarded } = known
+  if (discarded !== null && discarded.report.bootId === report.bootId && Date.parse(discarded.report.at) > at) {
+    return 'report-superseded'
+  }
+  if (now - confirmedAtMs <= policy.leaseMs) return null
+  return discarded !== null && discarded.confirmedAtMs > confirmedAtMs ? 'report-superseded' : 'lease-expired'
+}
+
+function names({ ref, uuid }: { readonly ref: string; readonly uuid?: string }, name: string): boolean {
+  return name === uuid || name === ref
+}

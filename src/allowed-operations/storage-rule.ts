@@ -1,0 +1,74 @@
+import { blockers } from './conservative-rule.ts'
+import type { GatePolicy } from './gate-policy.ts'
+import { type GateReason, gateReason } from './gate-reason.ts'
+import { PeerNames } from './peer-names.ts'
+import { placementRule } from './placement-rule.ts'
+import type { PoolSnapshot } from './pool-snapshot.ts'
+import { newestReports } from './report-order.ts'
+import { type GuardedSr, guardedSrs, type Member, observe } from './sr-members.ts'
+
+/** One guarded SR, and what speaks against the departure of some of its members, beside those that are away already. */
+interface Guard {
+  /** Refs of the hosts. */
+  readonly members: ReadonlySet<string>
+  /** @param leaving refs of members of this SR, at least one */
+  readonly departure: (leaving: ReadonlySet<string>) => readonly GateReason[]
+}
+
+/** The storage rule (DESIGN section 6 b) under either policy. Each SR is looked at once, for all its members. */
+export function storageRule(pool: PoolSnapshot, policy: GatePolicy, now: number): readonly Guard[] {
+  const names = new PeerNames(pool.hosts)
+  const known = newestReports(pool.reports)
+  return guardedSrs(pool, policy).map(sr => {
+    const members = observe(sr, known.get(sr.ref), policy, now)
+    return {
+      members: new Set(sr.members.map(({ ref }) => ref)),
+      departure: departureFrom(sr, members, names, policy),
+    }
+  })
+}
+
+function departureFrom(
+  sr: GuardedSr,
+  members: readonly Member[],
+  names: PeerNames,
+  policy: GatePolicy,
+): Guard['departure'] {
+  if (sr.sr === null) {
+    const missing = sr.members.map(({ ref }) => gateReason('sr-missing', ref, sr.ref))
+    return () => missing
+  }
+  if (policy.kind === 'placement') return placementRule(sr.ref, members, names, policy)
+  const blocking = blockers(sr.ref, members, names)
+  return leaving =>
+    leaving.size === 1
+      ? blocking
+      : [...blocking, ...[...leaving].map(host => gateReason('one-at-a-time', host, sr.ref))]
+}
+
+/** Whether a set of hosts may go down together. */
+interface RebootAnswer {
+  readonly ok: boolean
+  readonly reasons: readonly GateReason[]
+  /** Refs that were asked about and are no hosts of the pool; with any of them the answer is no. */
+  readonly unknownHosts: readonly string[]
+}
+
+/**
+ * Whether these hosts, by their refs, may be down at the same time, beside those that are down already. It answers
+ * for storage only: neither ordinary rules nor overrides are looked at.
+ */
+export function canReboot(
+  pool: PoolSnapshot,
+  policy: GatePolicy,
+  now: number,
+  hosts: ReadonlySet<string>,
+): RebootAnswer {
+  const known = new Set(pool.hosts.map(({ ref }) => ref))
+  const unknownHosts = [...hosts].filter(ref => !known.has(ref))
+  const reasons = storageRule(pool, policy, now).flatMap(({ members, departure }) => {
+    const leaving = new Set([...hosts].filter(ref => members.has(ref)))
+    return leaving.size === 0 ? [] : departure(leaving)
+  })
+  return { ok: reasons.length === 0 && unknownHosts.length === 0, reasons, unknownHosts }
+}

@@ -1,0 +1,86 @@
+import { allowedOperations, decide } from './decide.ts'
+import { DEFAULT_POLICY, type GatePolicy } from './gate-policy.ts'
+import type { GateReason } from './gate-reason.ts'
+import { type HostOperation, type OperationErrors, STORAGE_OPERATIONS, tableOfOperations } from './host-operation.ts'
+import type { PoolSnapshot } from './pool-snapshot.ts'
+import { decodePoolState } from './pool-state-decode.ts'
+import { stockErrors } from './stock-rules.ts'
+
+export interface WhatIfOptions {
+  /** `stock`: what an unmodified xapi computes. `project`: the gate. */
+  readonly rules: 'project' | 'stock'
+  readonly policy: GatePolicy['kind']
+  /** Milliseconds of the epoch. */
+  readonly now: number
+}
+
+/** The answer to one line, ready for JSON. */
+type WhatIfAnswer = ({ readonly id: unknown } & Findings) | { readonly id: unknown; readonly bad_input: string }
+
+/** Keyed by host ref, then by operation. */
+interface Findings {
+  readonly errors: Readonly<Record<string, OperationErrors>>
+  readonly allowed_operations: Readonly<Record<string, readonly HostOperation[]>>
+  /** Of the project's rules: why storage blocks, for the operations it has something to say of. */
+  readonly reasons?: Readonly<Record<string, Readonly<Partial<Record<HostOperation, readonly GateReason[]>>>>>
+  /** Of the stock rules: what xapi raises instead of an answer; `allowed_operations` then stay as they were. */
+  readonly exceptions?: Readonly<Record<string, string>>
+}
+
+const MAX_LINE_LENGTH = 16 * 1024 * 1024
+
+/** Answers one line of the what-if question: a pool as JSON (see `decodePoolState`), with an `id` that is given back. */
+export function whatIf(line: string, options: WhatIfOptions): WhatIfAnswer {
+  if (line.length > MAX_LINE_LENGTH) return { id: null, bad_input: 'the line is longer than 16 MiB' }
+  let json: unknown
+  try {
+    json = JSON.parse(line)
+  } catch {
+    return { id: null, bad_input: 'the line is not JSON' }
+  }
+  const id = typeof json === 'object' && json !== null && 'id' in json ? json.id : null
+  const decoded = decodePoolState(json)
+  if ('badInput' in decoded) return { id, bad_input: decoded.badInput }
+  return { id, ...(options.rules === 'stock' ? stockFindings(decoded.pool) : gateFindings(decoded.pool, options)) }
+}
+
+function gateFindings(pool: PoolSnapshot, { policy, now }: WhatIfOptions): Findings {
+  const verdicts = decide(pool, { ...DEFAULT_POLICY, kind: policy }, now)
+  return {
+    errors: byHost(verdicts, table =>
+      tableOfOperations(operation => {
+        const verdict = table[operation]
+        return verdict.allowed ? null : verdict.error
+      }),
+    ),
+    allowed_operations: byHost(verdicts, table => allowedOperations(operation => table[operation].allowed, pool)),
+    reasons: byHost(verdicts, table =>
+      Object.fromEntries(
+        STORAGE_OPERATIONS.filter(operation => table[operation].reasons.length > 0).map(operation => [
+          operation,
+          table[operation].reasons,
+        ]),
+      ),
+    ),
+  }
+}
+
+function stockFindings(pool: PoolSnapshot): Findings {
+  const { errors, exception } = stockErrors(pool)
+  if (exception === undefined) {
+    return {
+      errors: byHost(errors, table => table),
+      allowed_operations: byHost(errors, table => allowedOperations(operation => table[operation] === null, pool)),
+    }
+  }
+  const hosts = new Map(pool.hosts.map(host => [host.ref, host]))
+  return {
+    errors: {},
+    allowed_operations: byHost(hosts, host => host.allowedOperations),
+    exceptions: byHost(hosts, () => exception),
+  }
+}
+
+function byHost<T, U>(hosts: ReadonlyMap<string, T>, find: (of: T) => U): Readonly<Record<string, U>> {
+  return Object.fromEntries([...hosts].map(([ref, of]) => [ref, find(of)]))
+}

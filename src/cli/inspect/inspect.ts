@@ -1,0 +1,153 @@
+import { once } from 'node:events'
+import { createReadStream } from 'node:fs'
+import type { Readable, Writable } from 'node:stream'
+import { parseProcDrbd } from '../../drbd-adapter/parse-proc-drbd.ts'
+import { parseStatusJson } from '../../drbd-adapter/parse-status-json.ts'
+import { parseStatusText } from '../../drbd-adapter/parse-status-text.ts'
+import type { DrbdSnapshot } from '../../drbd-adapter/snapshot.ts'
+import { combineMdReadings } from '../../mdraid-adapter/combine.ts'
+import type { MdReading } from '../../mdraid-adapter/md-reading.ts'
+import { parseMdstat } from '../../mdraid-adapter/parse-mdstat.ts'
+import { readMdArrays } from '../../mdraid-adapter/read.ts'
+import { describe } from '../../sync-query/describe.ts'
+import { judgeDrbdVolume } from '../../sync-query/judge-drbd.ts'
+import { judgeMdArray } from '../../sync-query/judge-md.ts'
+import { type Command, EXIT, readOptions, UsageError } from '../terminal.ts'
+import { playEventStream } from './event-stream.ts'
+import { devicesOfSnapshot, type Findings } from './findings.ts'
+
+const HELP = `usage: resync-monitor inspect --format FORMAT [OPTION…] PATH|-
+
+Prints what the program understands of recorded output of a kernel or its tools.
+
+  --format drbd-events2        drbdsetup events2 [--timestamps] [--statistics] (DRBD 8.4 and 9)
+           drbd-status-json    drbdsetup status --json [--verbose --statistics]
+           drbd-status-text    drbdsetup status [--verbose --statistics], drbdadm status
+           proc-drbd           /proc/drbd (DRBD 8)
+           mdstat              /proc/mdstat
+           md-sysfs            PATH is a directory like /sys/block
+  --mdstat PATH                with md-sysfs: the /proc/mdstat that belongs to it
+  --transitions                with drbd-events2: one line of JSON per transition instead of the end
+  --json                       one JSON document instead of a table
+
+Exits with 0, or with 65 if nothing could be understood.
+
+Example: drbdsetup status --json --verbose --statistics | resync-monitor inspect --format drbd-status-json -
+`
+
+const FORMATS = ['drbd-events2', 'drbd-status-json', 'drbd-status-text', 'proc-drbd', 'mdstat', 'md-sysfs'] as const
+type Format = (typeof FORMATS)[number]
+
+/** Far above what 65 536 volumes print; more is not what it was taken for. */
+const MAX_SNAPSHOT_BYTES = 256 * 1024 * 1024
+
+interface Question {
+  readonly path: string
+  readonly mdstat: string | undefined
+  readonly open: () => Readable
+  /** Prints one transition. */
+  readonly witness: (line: object) => void
+}
+
+const READERS: { readonly [Each in Format]: (question: Question) => Promise<Findings> } = {
+  'drbd-events2': ({ open, witness }) => playEventStream(open(), witness),
+  'drbd-status-json': async ({ open }) => drbdFindings(parseStatusJson(await readWhole(open()))),
+  'drbd-status-text': async ({ open }) => drbdFindings(parseStatusText(await readWhole(open()))),
+  'proc-drbd': async ({ open }) => drbdFindings(parseProcDrbd(await readWhole(open()))),
+  mdstat: async ({ open }) => mdFindings(combineMdReadings(parseMdstat(await readWhole(open())), null)),
+  'md-sysfs': async ({ path, mdstat }) =>
+    mdFindings(await readMdArrays({ sysBlock: path, ...(mdstat === undefined ? {} : { mdstat }) })),
+}
+
+export const inspect: Command = {
+  name: 'inspect',
+  summary: 'what recorded output of drbdsetup, /proc and /sys says',
+  help: HELP,
+  async run(args, { stdin, stdout, stderr }) {
+    const options = readOptions(args, {
+      format: { type: 'string' },
+      mdstat: { type: 'string' },
+      transitions: { type: 'boolean' },
+      json: { type: 'boolean' },
+    })
+    const format = options.choice('format', FORMATS)
+    if (format === undefined) throw new UsageError('--format is missing')
+    const [path, surplus] = options.operands
+    if (path === undefined) throw new UsageError('a PATH is missing (- is standard input)')
+    if (surplus !== undefined) throw new UsageError(`'${surplus}' is not expected here`)
+    const mdstat = options.text('mdstat')
+    if (mdstat !== undefined && format !== 'md-sysfs') throw new UsageError('--mdstat goes with --format md-sysfs')
+    if (path === '-' && format === 'md-sysfs') throw new UsageError('md-sysfs reads a directory, not standard input')
+    const transitions = options.flag('transitions')
+    if (transitions && format !== 'drbd-events2') throw new UsageError('--transitions goes with --format drbd-events2')
+
+    const question: Question = {
+      path,
+      mdstat,
+      open: () => (path === '-' ? stdin : createReadStream(path)),
+      witness: line => {
+        if (transitions) stdout.write(`${JSON.stringify({ schema: 1, ...line })}\n`)
+      },
+    }
+    let findings: Findings
+    try {
+      findings = await READERS[format](question)
+    } catch (error) {
+      if (!isReadError(error)) throw error
+      stderr.write(`resync-monitor inspect: ${error.message}\n`)
+      return EXIT.noInput
+    }
+    const { devices, problems, understood } = findings
+    if (!transitions) {
+      const text = options.flag('json')
+        ? `${JSON.stringify({ schema: 1, format, devices, problems })}\n`
+        : table(findings)
+      await write(stdout, text)
+    }
+    return understood || devices.length > 0 ? EXIT.ok : EXIT.dataError
+  },
+}
+
+function drbdFindings({ volumes, problems, understood }: DrbdSnapshot): Findings {
+  return { devices: devicesOfSnapshot(volumes.map(judgeDrbdVolume)), problems, understood }
+}
+
+function mdFindings({ arrays, problems, understood }: MdReading): Findings {
+  return { devices: devicesOfSnapshot(arrays.map(judgeMdArray)), problems, understood }
+}
+
+/** @throws NodeJS.ErrnoException what the system says, or EFBIG */
+async function readWhole(input: Readable): Promise<string> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of input) {
+    const bytes = Buffer.from(chunk)
+    size += bytes.length
+    if (size > MAX_SNAPSHOT_BYTES) {
+      throw Object.assign(new Error(`the input is larger than ${MAX_SNAPSHOT_BYTES} bytes`), { code: 'EFBIG' })
+    }
+    chunks.push(bytes)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+function isReadError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' && /^E[A-Z]+$/.test(error.code)
+}
+
+async function write(stdout: Writable, text: string): Promise<void> {
+  if (!stdout.write(text)) await once(stdout, 'drain')
+}
+
+function table({ devices, problems, understood }: Findings): string {
+  const lines = devices.flatMap(({ mirror, state, activity, progress, reasons }) => {
+    const doing = activity === 'none' ? '' : activity
+    const far = progress === null ? '' : `${(progress * 100).toFixed(1)} %`
+    const row = [mirror.padEnd(24), state.padEnd(10), doing.padEnd(9), far].join('  ').trimEnd()
+    return [row, ...reasons.map(reason => `    ${describe(reason)}`)]
+  })
+  lines.push(...problems.map(({ code, text }) => `problem ${code}: ${text}`))
+  if (!understood) lines.push('This is not all there may be: what was read could not be understood as a whole.')
+  else if (devices.length === 0) lines.push('No mirrors.')
+  return `${lines.join('\n')}\n`
+}

@@ -1,0 +1,177 @@
+import t from 'tap'
+import { claim, DEFAULT_POLICY, type PoolSnapshot } from '../../src/allowed-operations/index.ts'
+import type { MirrorListEntry, Replica } from '../../src/sync-query/report.ts'
+import {
+  codes,
+  DEGRADED,
+  mayGoTogether,
+  mayReboot,
+  NOW,
+  PLACEMENT,
+  pool,
+  RESYNCING,
+  reasonsOf,
+  received,
+  withHost,
+  withoutReportOf,
+  withReports,
+} from './pool-of-three.ts'
+
+/** `a+` is a current replica on a, `a-` one that is not, `a?` a diskless voter. */
+function replicas(speaker: string, words: string): readonly Replica[] {
+  return words.split(' ').map(word => {
+    const on = word.slice(0, -1)
+    const peer = on === speaker ? 'self' : `host-${on}`
+    return word.endsWith('?') ? { peer, current: false, diskless: true } : { peer, current: word.endsWith('+') }
+  })
+}
+
+function entry(speaker: string, words: string, changes: Partial<MirrorListEntry> = {}): MirrorListEntry {
+  return { state: 'synced', count: 3, quorum: false, replicas: replicas(speaker, words), ...changes }
+}
+
+const NOT_SYNCED = { state: 'resyncing', count: 1, mirrors: ['vol/0'] } as const satisfies Partial<MirrorListEntry>
+
+/** All members are in sync and list the same mirrors, each three times. */
+function synced(words: readonly string[], changes: Partial<MirrorListEntry> = {}): PoolSnapshot {
+  const mirrors = { synced: 3 * words.length, resyncing: 0, degraded: 0, unknown: 0 }
+  return withReports(
+    pool(),
+    ...['a', 'b', 'c'].map(ref => received(ref, { mirrors, mirrorList: words.map(each => entry(ref, each, changes)) })),
+  )
+}
+
+t.test('which hosts may go down together', async t => {
+  const everywhere = synced(['a+ b+ c+'])
+  const pairs = synced(['a+ b+', 'b+ c+'])
+  const table: readonly [title: string, pool: PoolSnapshot, hosts: string, answer: string][] = [
+    ['one of three replicas', everywhere, 'a', 'yes'],
+    ['two of three replicas', everywhere, 'a b', 'yes'],
+    ['all three', everywhere, 'a b c', 'last-replica@a last-replica@b last-replica@c'],
+    ['nobody', everywhere, '', 'yes'],
+    ['a host that is not in the SR', everywhere, 'd', 'yes'],
+    ['two that share no mirror', pairs, 'a c', 'yes'],
+    ['two that do', pairs, 'b c', 'last-replica@a last-replica@b last-replica@c'],
+    [
+      'two of three without a majority left',
+      synced(['a+ b+ c+'], { quorum: true }),
+      'a b',
+      'quorum-loss@a quorum-loss@b quorum-loss@c',
+    ],
+    ['one of three with a majority left', synced(['a+ b+ c+'], { quorum: true }), 'a', 'yes'],
+    [
+      'one of two, and no tiebreaker',
+      synced(['a+ b+'], { quorum: true }),
+      'a',
+      'quorum-loss@a quorum-loss@b quorum-loss@c',
+    ],
+    ['one of two with a tiebreaker', synced(['a+ b+ c?'], { quorum: true }), 'a', 'yes'],
+    ['the tiebreaker', synced(['a+ b+ c?'], { quorum: true }), 'c', 'yes'],
+    [
+      'the tiebreaker and a replica',
+      synced(['a+ b+ c?'], { quorum: true }),
+      'a c',
+      'quorum-loss@a quorum-loss@b quorum-loss@c',
+    ],
+    [
+      'both replicas, the tiebreaker has no data',
+      synced(['a+ b+ c?']),
+      'a b',
+      'last-replica@a last-replica@b last-replica@c',
+    ],
+    ['an entry for no mirrors', synced(['a+'], { count: 0 }), 'a', 'yes'],
+  ]
+  for (const [title, of, hosts, answer] of table) {
+    t.equal(mayGoTogether(of, hosts === '' ? [] : hosts.split(' ')), answer, title)
+  }
+  t.equal(mayGoTogether(everywhere, ['gone']), '', 'of a host that is not in the pool nothing is promised')
+})
+
+t.test('the incident: the target of a resync may go, its source may not', async t => {
+  const list = (speaker: string) => [entry(speaker, 'a- b+', NOT_SYNCED), entry(speaker, 'b+ c+', { count: 2 })]
+  const of = withReports(
+    pool(),
+    received('a', { ...RESYNCING, mirrorList: list('a') }),
+    received('b', { ...RESYNCING, mirrorList: list('b') }),
+    received('c', { mirrorList: [entry('c', 'b+ c+')] }),
+  )
+  t.equal(mayReboot(of, PLACEMENT), 'a c d')
+  t.strictSame(reasonsOf(of, 'b', PLACEMENT)[0], {
+    code: 'last-replica',
+    host: 'a',
+    sr: 'sr',
+    clearedBy: 'time',
+    state: 'resyncing',
+    mirrorCount: 1,
+    mirrors: ['vol/0'],
+  })
+  t.equal(mayReboot(of, DEFAULT_POLICY), 'd', 'the conservative policy lets none go')
+})
+
+t.test('of two views the worse holds', async t => {
+  // LINBIT/drbd#142: a is shown both sides UpToDate, b knows that it is not.
+  const of = withReports(
+    synced(['a+ b+']),
+    received('b', {
+      ...DEGRADED,
+      mirrors: { synced: 0, resyncing: 0, degraded: 1, unknown: 0 },
+      mirrorList: [entry('b', 'a+ b-', { ...NOT_SYNCED, state: 'degraded' })],
+    }),
+  )
+  t.equal(mayGoTogether(of, ['a']), 'last-replica@b')
+  t.equal(mayGoTogether(of, ['b']), 'yes')
+  const unknown = withReports(
+    synced(['a+ b+']),
+    received('b', { state: 'unknown', mirrorList: [entry('b', 'a+ b+', { ...NOT_SYNCED, state: 'unknown' })] }),
+  )
+  t.equal(mayGoTogether(unknown, ['a']), 'last-replica@b', 'what is not known to be current is not')
+})
+
+t.test('hosts that are away count as gone, and need not be heard', async t => {
+  const down = (of: PoolSnapshot) => withoutReportOf(withHost(of, 'a', { live: false }), 'a')
+  t.equal(mayReboot(down(synced(['a+ b+ c+'])), PLACEMENT), 'a b c d')
+  t.equal(mayReboot(down(synced(['a+ b+', 'b+ c+'])), PLACEMENT), 'a c d')
+  const going = withHost(synced(['a+ b+']), 'a', { currentOperations: [{ task: 't', operation: 'reboot' }] })
+  t.equal(mayReboot(going, PLACEMENT), 'a c d', 'still connected, and about to go')
+})
+
+t.test('two reboots in one instant: both win only if no mirror suffers', async t => {
+  const both = (of: PoolSnapshot) => {
+    const first = claim(of, PLACEMENT, NOW, { host: 'a', operation: 'reboot', task: 't1' })
+    return first.ok && claim(first.pool, PLACEMENT, NOW, { host: 'c', operation: 'reboot', task: 't2' }).ok
+  }
+  t.equal(both(synced(['a+ b+', 'b+ c+'])), true)
+  t.equal(both(synced(['a+ c+', 'b+ c+'])), false)
+})
+
+t.test('doubt blocks', async t => {
+  const of = synced(['a+ b+ c+'])
+  t.equal(codes(reasonsOf(withoutReportOf(of, 'c'), 'a', PLACEMENT)), 'no-report@c')
+  const mute = withReports(of, received('c'))
+  t.equal(mayReboot(mute, PLACEMENT), 'a b c d', 'a list is missing: the conservative rule finds nothing')
+  t.equal(mayGoTogether(mute, ['a', 'b']), 'mirror-list-missing@c', 'and cannot speak for several')
+  const worse = withReports(mute, received('b', RESYNCING))
+  t.equal(codes(reasonsOf(worse, 'a', PLACEMENT)), 'not-synced@b mirror-list-missing@b mirror-list-missing@c')
+  t.equal(codes(reasonsOf({ ...of, srs: [] }, 'a', PLACEMENT)), 'sr-missing@a sr-missing@b sr-missing@c')
+})
+
+t.test('machines outside the pool', async t => {
+  const of = withReports(
+    pool({ pbds: pool().pbds.filter(pbd => pbd.host === 'a') }),
+    received('a', { mirrorList: [entry('a', 'a+ storage1+')] }),
+  )
+  t.match(reasonsOf(of, 'a', PLACEMENT), [{ code: 'peer-unknown', host: 'a', unknownPeers: ['host-storage1'] }])
+  t.strictSame(reasonsOf(of, 'a', { ...PLACEMENT, outsidePeers: ['host-storage1'] }), [], 'one that stays up')
+  const own = withReports(synced(['a+ b+']), received('b', { mirrorList: [entry('b', 'b+ renamed-')] }))
+  t.equal(mayGoTogether(own, ['a']), 'yes', 'an unknown peer is not needed while another replica stays')
+  const other = withReports(synced(['a+ b+']), received('c', { mirrorList: [entry('c', 'c- renamed+')] }))
+  t.equal(mayGoTogether(other, ['a']), 'peer-unknown@c', 'it may be the one that leaves')
+})
+
+t.test('the conservative policy answers for sets as well', async t => {
+  t.equal(mayGoTogether(pool(), ['a'], DEFAULT_POLICY), 'yes')
+  t.equal(mayGoTogether(pool(), ['a', 'd'], DEFAULT_POLICY), 'yes')
+  t.equal(mayGoTogether(pool(), ['a', 'b'], DEFAULT_POLICY), 'one-at-a-time@a one-at-a-time@b')
+  const down = withHost(pool(), 'c', { live: false })
+  t.equal(mayGoTogether(down, ['a', 'b'], DEFAULT_POLICY), 'host-not-live@c one-at-a-time@a one-at-a-time@b')
+})

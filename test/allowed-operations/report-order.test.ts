@@ -1,0 +1,86 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { acceptReport, type KnownReport, type ReceivedReport } from '../../src/allowed-operations/index.ts'
+import { DEGRADED, iso, NOW, RESYNCING, received } from './pool-of-three.ts'
+
+function acceptAll(reports: readonly ReceivedReport[]): KnownReport | undefined {
+  let known: KnownReport | undefined
+  for (const each of reports) known = acceptReport(known, each)
+  return known
+}
+
+const CUT: ReceivedReport = {
+  host: 'a',
+  sr: 'sr',
+  confirmedAtMs: NOW,
+  problem: { device: null, code: 'not-json', text: 'cut' },
+}
+
+t.test('which report counts of those that arrive', async t => {
+  const first = received('a', { seq: 10 })
+  const next = received('a', { ...RESYNCING, seq: 11 })
+  const rebooted = received('a', { bootId: 'boot-3', seq: 1, at: iso(NOW - 10_000) })
+  const twiceRebooted = received('a', { bootId: 'boot-4', seq: 1, at: iso(NOW - 5_000) })
+  const unseenOlderBoot = received('a', { bootId: 'boot-1', seq: 99, at: iso(NOW - 600_000) })
+  const again = received('a', { seq: 10 }, NOW)
+  const worse = received('a', { ...DEGRADED, seq: 10 }, NOW - 5000)
+  const mirrorList = [{ state: 'synced', count: 3, quorum: true, replicas: [{ peer: 'self', current: true }] }] as const
+  const polled = received('a', { seq: 10, mirrorList })
+  const table: readonly [
+    title: string,
+    arriving: readonly ReceivedReport[],
+    counts: ReceivedReport,
+    discarded?: ReceivedReport,
+  ][] = [
+    ['the first', [first], first],
+    ['a higher number', [first, next], next],
+    ['not a lower one', [next, first], next, first],
+    ['a higher one forgets what was discarded', [next, first, received('a', { seq: 12 })], received('a', { seq: 12 })],
+    ['the same again confirms', [first, again], again],
+    ['a confirmation that comes late is not taken back', [again, first], again],
+    ['the same number and a worse state: the worse', [first, worse], worse],
+    ['the same number and a better state: the worse', [worse, again], worse],
+    [
+      'the list that a poll brought stays while the number is the same',
+      [polled, again],
+      received('a', { seq: 10, mirrorList }, NOW),
+    ],
+    ['and comes with a poll', [first, polled], polled],
+    ['a new boot, whatever its number', [first, rebooted], rebooted],
+    ['not the boot before', [first, rebooted, next], rebooted, next],
+    ['nor the one before that', [first, rebooted, twiceRebooted, next], twiceRebooted, next],
+    ['nor one that was made before, of a boot never seen', [first, unseenOlderBoot], first, unseenOlderBoot],
+    ['what cannot be read', [first, CUT], CUT],
+    ['what comes after it, with the same number', [first, CUT, again], again],
+    ['still not a lower number', [next, CUT, first], CUT, first],
+    ['nothing but what cannot be read', [CUT], CUT],
+    ['the first that can be', [CUT, first], first],
+  ]
+  for (const [title, arriving, counts, discarded = null] of table) {
+    const known = acceptAll(arriving)
+    t.strictSame(known?.received, counts, title)
+    t.strictSame(known?.discarded, discarded, `${title}: discarded`)
+  }
+})
+
+t.test('a clock that was ahead before a reboot does not shut out the next boot', async t => {
+  const ahead = received('a', { at: iso(NOW + 3_600_000) }, NOW - 60_000)
+  const setRight = received('a', { bootId: 'boot-3', seq: 1, at: iso(NOW) }, NOW)
+  t.strictSame(acceptAll([ahead, setRight])?.received, setRight)
+})
+
+t.test('a host that reboots all the time is remembered in bounds', async t => {
+  const boots = Array.from({ length: 100 }, (_, index) => received('a', { bootId: `b${index}`, at: iso(NOW + index) }))
+  t.equal(acceptAll(boots)?.earlierBootIds.length, 16)
+})
+
+t.test('property: within one boot any order of arrival ends with the highest number', async t => {
+  const numbers = fc.uniqueArray(fc.nat(1000), { minLength: 1, maxLength: 12 })
+  fc.assert(
+    fc.property(numbers, seqs => {
+      const known = acceptAll(seqs.map(seq => received('a', { seq })))
+      return known?.received.report?.seq === Math.max(...seqs)
+    }),
+  )
+  t.pass()
+})
