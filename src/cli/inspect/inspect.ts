@@ -5,10 +5,7 @@ import { parseProcDrbd } from '../../drbd-adapter/parse-proc-drbd.ts'
 import { parseStatusJson } from '../../drbd-adapter/parse-status-json.ts'
 import { parseStatusText } from '../../drbd-adapter/parse-status-text.ts'
 import type { DrbdSnapshot } from '../../drbd-adapter/snapshot.ts'
-import { combineMdReadings } from '../../mdraid-adapter/combine.ts'
-import type { MdReading } from '../../mdraid-adapter/md-reading.ts'
-import { parseMdstat } from '../../mdraid-adapter/parse-mdstat.ts'
-import { readMdArrays } from '../../mdraid-adapter/read.ts'
+import { type MdReading, parseMdstat, readMdArrays } from '../../mdraid-adapter/index.ts'
 import { describe } from '../../sync-query/describe.ts'
 import { judgeDrbdVolume } from '../../sync-query/judge-drbd.ts'
 import { judgeMdArray } from '../../sync-query/judge-md.ts'
@@ -54,7 +51,7 @@ const READERS: { readonly [Each in Format]: (question: Question) => Promise<Find
   'drbd-status-json': async ({ open }) => drbdFindings(parseStatusJson(await readWhole(open()))),
   'drbd-status-text': async ({ open }) => drbdFindings(parseStatusText(await readWhole(open()))),
   'proc-drbd': async ({ open }) => drbdFindings(parseProcDrbd(await readWhole(open()))),
-  mdstat: async ({ open }) => mdFindings(combineMdReadings(parseMdstat(await readWhole(open())), null)),
+  mdstat: async ({ open }) => mdFindings(parseMdstat(await readWhole(open()))),
   'md-sysfs': async ({ path, mdstat }) =>
     mdFindings(await readMdArrays({ sysBlock: path, ...(mdstat === undefined ? {} : { mdstat }) })),
 }
