@@ -129,7 +129,7 @@ function nextEpisode(
   const fell = out !== null && previous.leastOutOfSyncBytes !== null && out < previous.leastOutOfSyncBytes
   const totalBytes = judgement.totalBytes ?? largest(previous.totalBytes, out)
   const computed = progress ?? shareDone(totalBytes, out)
-  const rose = computed !== null && computed > (previous.shownProgress ?? 0)
+  const rose = computed !== null && (previous.shownProgress === null || computed > previous.shownProgress)
   return {
     startedAt: previous.startedAt,
     totalBytes,

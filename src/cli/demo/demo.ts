@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline'
 import { XenApiError } from '../../xapi-notify/index.ts'
 import { type Command, EXIT, readOptions, type Terminal, UsageError } from '../terminal.ts'
 import { type Account, jsonAccount, plainAccount } from './account.ts'
-import { type DemoPool, startDemoPool } from './pool.ts'
+import { createDemoPool, type DemoPool } from './pool.ts'
 import { Story, tellRebootAndResync } from './story.ts'
 
 const HELP = `usage: resync-monitor demo [OPTION…]
@@ -42,7 +42,7 @@ export const demo: Command = {
     const port = numberIn(options.text('port') ?? '0', 'port', 0, 65_535)
 
     const told: { account?: Account; story?: Story; broken?: unknown } = {}
-    const pool = await startDemoPool(speed, port, {
+    const pool = await createDemoPool(speed, port, {
       transition: (hostname, transition, status) => {
         told.account?.transition(hostname, transition, status)
         told.story?.transition(hostname, transition)
@@ -58,13 +58,11 @@ export const demo: Command = {
     const account = options.flag('json') ? jsonAccount(terminal) : plainAccount(terminal, () => pool.snapshot())
     told.account = account
     introduce(pool, account)
+    if (scenario !== undefined) told.story = new Story(pool.hosts.map(({ hostname }) => hostname))
     const bars = setInterval(() => account.progress(statuses(pool)), PROGRESS_EVERY_MS)
     try {
-      let ended = true
-      if (scenario !== undefined) {
-        told.story = new Story(pool.hosts.map(({ hostname }) => hostname))
-        ended = await tellRebootAndResync(pool, account, told.story)
-      }
+      await pool.begin()
+      const ended = told.story === undefined || (await tellRebootAndResync(pool, account, told.story))
       if (!options.flag('exit')) await converse(pool, account, terminal)
       if (told.broken !== undefined) throw told.broken
       return ended ? EXIT.ok : EXIT.failed

@@ -26,6 +26,8 @@ export interface DemoWitness {
 
 /** A pool of three hosts in this process, served over XenAPI; each host with the real agent on recorded kernels. */
 export interface DemoPool {
+  /** Switches the machines on. Until then the pool is served and its hosts have said nothing. */
+  begin(): Promise<void>
   readonly url: string
   readonly credentials: typeof CREDENTIALS
   /** Where the hosts' directories are. */
@@ -40,7 +42,7 @@ export interface DemoPool {
 }
 
 /** @param port of the XenAPI endpoint on 127.0.0.1; 0 takes any free one */
-export async function startDemoPool(speed: number, port: number, witness: DemoWitness): Promise<DemoPool> {
+export async function createDemoPool(speed: number, port: number, witness: DemoWitness): Promise<DemoPool> {
   const folder = mkdtempSync(join(tmpdir(), 'resync-monitor-'))
   const stage: { updater?: Updater; director?: Director; machines: Map<string, Machine>; pool?: EmbeddedPool } = {
     machines: new Map(),
@@ -113,17 +115,20 @@ export async function startDemoPool(speed: number, port: number, witness: DemoWi
     stage.machines.set(ref, machine)
     return { hostname, ref, machine }
   })
-  stage.director = new Director({
+  const director = new Director({
     actors,
     speed,
     hostLeft: ref => pool.hostLeft(ref),
     hostReturned: (ref, boot) => pool.hostReturned(ref, boot),
     onBug,
   })
-  await Promise.all(seeded.map(({ ref }) => disable(ref)))
-  updater.start()
-  await stage.director.begin()
+  stage.director = director
   return {
+    begin: async () => {
+      await Promise.all(seeded.map(({ ref }) => disable(ref)))
+      updater.start()
+      await director.begin()
+    },
     url,
     credentials: CREDENTIALS,
     folder,
@@ -133,7 +138,7 @@ export async function startDemoPool(speed: number, port: number, witness: DemoWi
     status: hostname => actors.find(actor => actor.hostname === hostname)?.machine.report(srUuid) ?? null,
     close: async () => {
       unsubscribe()
-      await stage.director?.close()
+      await director.close()
       await updater.close()
       await client.close()
       await pool.close()

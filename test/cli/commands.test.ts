@@ -1,0 +1,204 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { execa } from 'execa'
+import t from 'tap'
+
+const ROOT = resolve(import.meta.dirname, '../..')
+const PROGRAM = join(ROOT, 'bin/resync-monitor.js')
+const SCENARIO = join(ROOT, 'scenarios/reboot-and-resync')
+const EXAMPLES = resolve(ROOT, '../shared/examples/xapi-valid-operations.jsonl')
+
+/** Runs the program as a user does. */
+function run(args: readonly string[], input = '') {
+  return execa(process.execPath, [PROGRAM, ...args], { input, reject: false, timeout: 60_000 })
+}
+
+const lines = (text: string) => text.split('\n').map(line => JSON.parse(line))
+
+t.test('without a command, with a wrong one, and asked for help', async t => {
+  const nothing = await run([])
+  t.match(nothing, { exitCode: 64, stdout: /usage: resync-monitor COMMAND/ })
+  t.match(await run(['--help']), { exitCode: 0, stdout: /inspect/ })
+  t.match(await run(['inspekt']), { exitCode: 64, stderr: /there is no command 'inspekt'/ })
+  for (const command of ['inspect', 'what-if', 'demo']) {
+    t.match(await run([command, '--help']), { exitCode: 0, stdout: new RegExp(`usage: resync-monitor ${command}`) })
+  }
+})
+
+t.test('bad options name the option', async t => {
+  const table: [string[], RegExp][] = [
+    [['inspect', 'x'], /--format is missing/],
+    [['inspect', '--format', 'nonsense', 'x'], /--format must be one of drbd-events2, .* not 'nonsense'/],
+    [['inspect', '--format', 'mdstat'], /PATH is missing/],
+    [['inspect', '--format', 'mdstat', 'a', 'b'], /'b' is not expected/],
+    [['inspect', '--format', 'mdstat', '--mdstat', 'x', 'y'], /--mdstat goes with/],
+    [['inspect', '--format', 'mdstat', '--transitions', 'y'], /--transitions goes with/],
+    [['inspect', '--format', 'md-sysfs', '-'], /md-sysfs reads a directory/],
+    [['inspect', '--wrong', 'x'], /--wrong/],
+    [['what-if'], /PATH is missing/],
+    [['what-if', '-', 'b'], /'b' is not expected/],
+    [['what-if', '--rules', 'mine', '-'], /--rules must be one of project, stock/],
+    [['what-if', '--now', 'later', '-'], /--now must be a moment/],
+    [['demo', '--speed', 'fast'], /--speed must be a number/],
+    [['demo', '--port', '70000'], /--port must be a number/],
+    [['demo', '--exit'], /--exit needs a --scenario/],
+    [['demo', 'please'], /'please' is not expected/],
+  ]
+  for (const [args, message] of table) t.match(await run(args), { exitCode: 64, stderr: message }, args.join(' '))
+})
+
+t.test('inspect: the state after the last line of a stream, and its transitions', async t => {
+  const stream = join(SCENARIO, 'charlie.events2.txt')
+  const end = await run(['inspect', '--format', 'drbd-events2', '--json', stream])
+  t.equal(end.exitCode, 0)
+  const document = JSON.parse(end.stdout)
+  t.match(document, { schema: 1, format: 'drbd-events2', problems: [] })
+  t.same(
+    document.devices.map((device: { mirror: string; state: string }) => [device.mirror, device.state]),
+    [
+      ['client/0', 'synced'],
+      ['mesh0/0', 'synced'],
+      ['mesh1/0', 'synced'],
+      ['mesh1/1', 'synced'],
+    ],
+  )
+  t.same(Object.keys(document.devices[0]).sort(), [
+    'activity',
+    'backend',
+    'doneBytes',
+    'etaSeconds',
+    'mirror',
+    'outOfSyncBytes',
+    'progress',
+    'reasons',
+    'replicas',
+    'state',
+    'totalBytes',
+  ])
+  const { stdout } = await run(['inspect', '--format', 'drbd-events2', '--transitions', stream])
+  const kinds = lines(stdout)
+    .filter(line => line.mirror === 'mesh0/0')
+    .map(line => line.transition)
+  t.same(kinds, ['degraded', 'resync-started', 'resync-finished'])
+  t.match(lines(stdout)[0], { schema: 1, at: /^2026-11-22T16:21:1/, from: null, to: 'degraded' })
+})
+
+t.test('inspect reads standard input, and says in words what it found', async t => {
+  const whole = readFileSync(join(SCENARIO, 'charlie.events2.txt'), 'utf8')
+  const cut = whole.slice(0, whole.indexOf('\n', whole.indexOf('done:25.25')) + 1)
+  const { stdout, exitCode } = await run(['inspect', '--format', 'drbd-events2', '-'], cut)
+  t.equal(exitCode, 0)
+  t.match(stdout, /mesh0\/0\s+resyncing\s+resync\s+\d+\.\d %\n\s+mesh0\/0 is copying data from bravo/)
+  t.match(await run(['inspect', '--format', 'drbd-events2', '-'], 'exists -\n'), { exitCode: 0, stdout: 'No mirrors.' })
+})
+
+t.test('inspect: a directory that looks like /sys/block, with its mdstat', async t => {
+  const root = t.testdir({ mdstat: '' })
+  const md = join(root, 'sys/md0/md')
+  mkdirSync(md, { recursive: true })
+  const files = {
+    level: 'raid1',
+    raid_disks: '2',
+    array_state: 'clean',
+    degraded: '0',
+    sync_action: 'check',
+    resync_start: 'none',
+  }
+  for (const [name, value] of Object.entries(files)) writeFileSync(join(md, name), `${value}\n`)
+  writeFileSync(
+    join(root, 'mdstat'),
+    'Personalities : [raid1] \nmd0 : active raid1 sdb[1] sda[0]\n      64512 blocks super 1.2 [2/2] [UU]\n      \tresync=DELAYED\n      \nunused devices: <none>\n',
+  )
+  const { stdout } = await run([
+    'inspect',
+    '--format',
+    'md-sysfs',
+    '--json',
+    '--mdstat',
+    join(root, 'mdstat'),
+    join(root, 'sys'),
+  ])
+  t.match(JSON.parse(stdout), { devices: [{ mirror: 'md0', backend: 'md', state: 'synced', activity: 'check' }] })
+})
+
+t.test('what cannot be understood is said, with 65; what cannot be read, with 66', async t => {
+  for (const format of ['drbd-events2', 'drbd-status-json', 'proc-drbd', 'mdstat']) {
+    const garbage = await run(['inspect', '--format', format, '--json', '-'], 'Segmentation fault\n')
+    t.match(garbage, { exitCode: 65 }, format)
+    t.ok(JSON.parse(garbage.stdout).problems.length > 0)
+    const nothing = await run(['inspect', '--format', format, '-'], '')
+    t.match(nothing, { exitCode: 65, stdout: /could not be understood/ }, `${format}, empty`)
+  }
+  for (const command of [['inspect', '--format', 'mdstat'], ['what-if']]) {
+    t.match(await run([...command, join(ROOT, 'no-such-file')]), { exitCode: 66, stderr: /ENOENT/ })
+  }
+})
+
+t.test('what-if answers each line; a bad one hides no other', async t => {
+  const pool = {
+    id: 'mine',
+    hosts: [
+      { ref: 'h1', enabled: false, live: true },
+      { ref: 'h2', enabled: false, live: false },
+    ],
+    srs: [{ ref: 'sr', clustered: true }],
+    pbds: [
+      { ref: 'p1', host: 'h1', sr: 'sr', currently_attached: true },
+      { ref: 'p2', host: 'h2', sr: 'sr', currently_attached: false },
+    ],
+    tasks: [],
+  }
+  const input = ['{', '{"id":7}', '', JSON.stringify(pool)].join('\r\n')
+  const answers = lines((await run(['what-if', '--now', '2026-11-22T16:00:00Z', '-'], input)).stdout)
+  t.match(answers, [
+    { id: null, bad_input: /JSON/ },
+    { id: 7, bad_input: String },
+    {
+      id: 'mine',
+      errors: { h1: { reboot: ['CLUSTERED_SR_DEGRADED', 'sr'], vm_start: null } },
+      reasons: {
+        h1: {
+          reboot: [
+            { code: 'no-report', host: 'h1' },
+            { code: 'host-not-live', host: 'h2' },
+          ],
+        },
+      },
+    },
+  ])
+  t.notOk(answers[2].allowed_operations.h1.includes('reboot'))
+  const [stock] = lines((await run(['what-if', '--rules', 'stock', '-'], JSON.stringify(pool))).stdout)
+  t.ok(stock.allowed_operations.h1.includes('reboot'), 'an unmodified xapi lets it go: its host-down rule is dead code')
+})
+
+t.test('what-if --rules stock agrees with every recorded example', async t => {
+  if (!existsSync(EXAMPLES)) return t.comment('the recorded examples are not here: skipped')
+  const examples = lines(readFileSync(EXAMPLES, 'utf8').trim())
+  const input = examples.map(({ input }) => JSON.stringify(input)).join('\n')
+  const answers = lines((await run(['what-if', '--rules', 'stock', '-'], input)).stdout)
+  t.equal(answers.length, examples.length)
+})
+
+t.test('the main job: the story ends as it must, and tells every change', async t => {
+  const { stdout, stderr, exitCode } = await run(['demo', '--scenario', 'reboot-and-resync', '--json', '--exit'])
+  t.equal(exitCode, 0, stdout)
+  t.equal(stderr, '')
+  const told = lines(stdout)
+  const hostC = told.filter(({ host }) => host === 'hostC')
+  t.ok(hostC.some(({ transition }) => transition === 'resync-started'))
+  t.ok(hostC.some(({ transition }) => transition === 'resync-finished'))
+  for (const host of ['hostA', 'hostB', 'hostC']) {
+    const changes = told.filter(line => line.event === 'allowed_operations' && line.host === host)
+    const reboots = changes.map(({ allowed_operations: allowed }) => allowed.includes('reboot'))
+    t.same(
+      reboots.filter((may, index) => may !== reboots[index - 1]),
+      [false, true, false, true],
+      `${host}: blocked until all have spoken, allowed, blocked for the reboot and the resync, allowed`,
+    )
+  }
+  t.match(
+    told.filter(({ accepted }) => accepted === false).map(({ error }) => error[0]),
+    ['CLUSTERED_SR_DEGRADED', 'CLUSTERED_SR_DEGRADED'],
+  )
+  t.match(told.at(-1), { event: 'note', end: true, ok: true })
+})
