@@ -14,7 +14,7 @@ export interface PushPace {
   readonly lastRetryMs: number
 }
 
-export const DEFAULT_PUSH_PACE: PushPace = { progressEveryMs: 10_000, firstRetryMs: 500, lastRetryMs: 30_000 }
+const DEFAULT_PUSH_PACE: PushPace = { progressEveryMs: 10_000, firstRetryMs: 500, lastRetryMs: 30_000 }
 
 /**
  * Pushes the reports of one SR: transitions at once, other news at its pace.

@@ -21,8 +21,8 @@ type WhatIfAnswer = ({ readonly id: unknown } & Findings) | { readonly id: unkno
 interface Findings {
   readonly errors: Readonly<Record<string, OperationErrors>>
   readonly allowed_operations: Readonly<Record<string, readonly HostOperation[]>>
-  /** Of the project's rules: why storage blocks, for the operations it has something to say of. */
-  readonly reasons?: Readonly<Record<string, Readonly<Partial<Record<HostOperation, readonly GateReason[]>>>>>
+  /** Why storage blocks, for the operations it has something to say of; the stock rules give no reasons. */
+  readonly reasons: Readonly<Record<string, Readonly<Partial<Record<HostOperation, readonly GateReason[]>>>>>
   /** Of the stock rules: what xapi raises instead of an answer; `allowed_operations` then stay as they were. */
   readonly exceptions?: Readonly<Record<string, string>>
 }
@@ -67,15 +67,18 @@ function gateFindings(pool: PoolSnapshot, { policy, now }: WhatIfOptions): Findi
 
 function stockFindings(pool: PoolSnapshot): Findings {
   const { errors, exception } = stockErrors(pool)
+  const hosts = new Map(pool.hosts.map(host => [host.ref, host]))
+  const reasons = byHost(hosts, () => ({}))
   if (exception === undefined) {
     return {
       errors: byHost(errors, table => table),
       allowed_operations: byHost(errors, table => allowedOperations(operation => table[operation] === null, pool)),
+      reasons,
     }
   }
-  const hosts = new Map(pool.hosts.map(host => [host.ref, host]))
   return {
     errors: {},
+    reasons,
     allowed_operations: byHost(hosts, host => host.allowedOperations),
     exceptions: byHost(hosts, () => exception),
   }

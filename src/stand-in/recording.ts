@@ -1,5 +1,5 @@
 /** One line of a recorded `drbdsetup events2 --timestamps` stream. */
-export interface RecordedLine {
+interface RecordedLine {
   /** The kernel's time of the recording, milliseconds since 1970. */
   readonly at: number
   /** The line after its timestamp. */

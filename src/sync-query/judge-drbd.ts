@@ -225,23 +225,18 @@ type ActivityFigures = Pick<Judgement, 'progress' | 'doneBytes' | 'totalBytes' |
 /** The figures of the peers that take part: the least progressed one for a target or a verify, sums for a source. */
 function activityFigures(peers: readonly ReadPeer[], activity: Judgement['activity']): ActivityFigures {
   const each = peers.map(({ said }) => peerFigures(said, activity))
-  const isSource = peers.some(({ replication }) => sideOf(replication) === 'source')
   const moving = activity === 'verify' ? peers : peers.filter(isMoving)
-  const etaSeconds = moving.length === 0 ? null : largest(moving.map(({ said }) => said.etaSeconds))
-  const totalBytes = isSource ? sum(each.map(({ total }) => total)) : null
-  const doneBytes = isSource ? sum(each.map(({ done }) => done)) : null
-  if (totalBytes !== null && totalBytes > 0 && doneBytes !== null) {
-    return { progress: progressBeforeEnd(doneBytes / totalBytes), doneBytes, totalBytes, etaSeconds }
-  }
-  const [least] = each
-    .filter(({ progress }) => progress !== null)
-    .sort((a, b) => Number(a.progress) - Number(b.progress))
-  if (least === undefined) return { progress: null, doneBytes: null, totalBytes: null, etaSeconds }
-  const { progress, done, total } = least
+  const etaSeconds = largest(moving.map(({ said }) => said.etaSeconds))
+  const known = each.filter(({ progress }) => progress !== null)
+  const [least] = known.sort((a, b) => Number(a.progress) - Number(b.progress))
+  const progress = progressBeforeEnd(least?.progress ?? null)
+  const hasTargets = each.length > 1 && peers.some(({ replication }) => sideOf(replication) === 'source')
+  if (!hasTargets) return { progress, doneBytes: least?.done ?? null, totalBytes: least?.total ?? null, etaSeconds }
+  const totalBytes = sum(each.map(({ total }) => total))
+  const doneBytes = sum(each.map(({ done }) => done))
   // Of one target among several only the share is meaningful: its bytes are not the whole.
-  if (isSource && each.length > 1)
-    return { progress: progressBeforeEnd(progress), doneBytes: null, totalBytes: null, etaSeconds }
-  return { progress: progressBeforeEnd(progress), doneBytes: done, totalBytes: total, etaSeconds }
+  if (totalBytes === null || doneBytes === null) return { progress, doneBytes: null, totalBytes: null, etaSeconds }
+  return { progress: progressBeforeEnd(doneBytes / totalBytes), doneBytes, totalBytes, etaSeconds }
 }
 
 interface PeerFigures {

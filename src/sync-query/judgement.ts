@@ -1,7 +1,7 @@
 import type { Reason } from './reason.ts'
 import type { Activity, SyncState } from './state.ts'
 
-export type Backend = 'drbd' | 'md'
+type Backend = 'drbd' | 'md'
 
 /**
  * What can be said of one mirror from one look at it, without memory. `null` is "not said"; it never means 0 or "fine".

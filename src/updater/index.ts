@@ -1,2 +1,1 @@
-export type { PoolPort } from './pool-port.ts'
-export { type OperationsChange, Updater, type UpdaterOptions } from './updater.ts'
+export { type OperationsChange, Updater } from './updater.ts'

@@ -1,0 +1,217 @@
+import type { DrbdDoubt, DrbdVolume } from '../sync-query/drbd.ts'
+import { keptWord } from './drbd-words.ts'
+import { applyConnection, applyDevice, applyHelper, applyPath, applyPeerDevice, type Outcome } from './events2-apply.ts'
+import type { Events2Change, Events2Line } from './events2-line.ts'
+import { Events2Problems } from './events2-problems.ts'
+import { type DeviceState, mirrorName, newResource, type ResourceState, volumeOf } from './events2-tree.ts'
+
+/** Far above what one host can hold; beyond it a stream is broken, and its state unknown. */
+const MAX_RESOURCES = 65_536
+const MAX_MIRRORS = 65_536
+
+/**
+ * Everything that a stream of events2 has said, merged: `apply` each line, then ask for the mirrors that it touched.
+ *
+ * Trust is one-sided. A `change` carries only what changed, so one lost line can hide the start of a resync for ever:
+ * - until `exists -` ends a dump every mirror is doubted; an object announced by `exists` after that starts a new dump;
+ * - a line that cannot be applied doubts every mirror until the next whole dump, one that belongs to a known resource
+ *   for certain only those of the resource;
+ * - what was not said stays `null`: the judge never takes it for "fine".
+ * A change costs the volumes of its resource at most, however many mirrors there are. Memory is bounded.
+ */
+export class Events2State {
+  /** What was not understood. */
+  readonly problems = new Events2Problems()
+  readonly #resources = new Map<string, ResourceState>()
+  readonly #mirrors = new Map<string, DeviceState>()
+  /** Mirrors of the dump before, while a new one is read. */
+  readonly #previous = new Map<string, DeviceState>()
+  /** Resources that lost a line, also those that the present dump has yet to announce. */
+  readonly #lostResources = new Set<string>()
+  #dirty = new Set<string>()
+  #dumping = true
+  #allLost = false
+  #family: DrbdVolume['family'] = null
+
+  /** True once a whole dump was read and no line is missing that could have been of any mirror. */
+  get complete(): boolean {
+    return !this.#dumping && !this.#allLost
+  }
+
+  /** Something was lost, and only another whole dump will lift the doubts. */
+  get needsDump(): boolean {
+    return this.#allLost || this.#lostResources.size > 0
+  }
+
+  /** The mirrors that may have changed, appeared or gone since the last call. */
+  takeDirty(): ReadonlySet<string> {
+    const dirty = this.#dirty
+    this.#dirty = new Set()
+    return dirty
+  }
+
+  /** `null`: the kernel has no such volume (any more). */
+  volume(mirror: string): DrbdVolume | null {
+    const device = this.#mirrors.get(mirror) ?? this.#previous.get(mirror)
+    return device === undefined ? null : volumeOf(device, this.#family, this.#doubts(device))
+  }
+
+  volumes(): DrbdVolume[] {
+    const unread = [...this.#previous.values()].filter(({ mirror }) => !this.#mirrors.has(mirror))
+    const devices = [...this.#mirrors.values(), ...unread]
+    return devices.map(device => volumeOf(device, this.#family, this.#doubts(device)))
+  }
+
+  apply(line: Events2Line): void {
+    switch (line.kind) {
+      case 'change':
+        this.#applyChange(line)
+        return
+      case 'dump-end':
+        this.#endDump()
+        return
+      case 'garbled':
+        this.problems.add(line.resource, line.why, 'Cannot be applied', line.text)
+        this.#lose(line.resource)
+    }
+  }
+
+  #doubts({ resource }: DeviceState): DrbdDoubt[] {
+    const doubts: DrbdDoubt[] = []
+    if (this.#dumping) doubts.push({ code: 'dump-incomplete' })
+    if (this.#allLost || this.#lostResources.has(resource.name)) doubts.push({ code: 'events-lost' })
+    return doubts
+  }
+
+  #beginDump(): void {
+    for (const [mirror, device] of this.#mirrors) this.#previous.set(mirror, device)
+    this.#markAll()
+    this.#mirrors.clear()
+    this.#resources.clear()
+    this.#lostResources.clear()
+    this.#dumping = true
+    this.#allLost = false
+    this.#family = null
+  }
+
+  #endDump(): void {
+    // A second `exists -` in a row is a dump of nothing: the module was loaded anew (`--poll`).
+    if (!this.#dumping) this.#beginDump()
+    this.#dumping = false
+    for (const name of this.#lostResources) if (!this.#resources.has(name)) this.#lose(null)
+    this.#markAll()
+    this.#previous.clear()
+  }
+
+  #markAll(): void {
+    for (const mirror of this.#previous.keys()) this.#dirty.add(mirror)
+    for (const mirror of this.#mirrors.keys()) this.#dirty.add(mirror)
+  }
+
+  #mark(resource: ResourceState): void {
+    for (const device of resource.devices.values()) this.#dirty.add(device.mirror)
+  }
+
+  /** A line of this resource was lost; of any resource if it is `null` or unknown. */
+  #lose(name: string | null): void {
+    const resource = name === null ? undefined : this.#resources.get(name)
+    if (resource !== undefined) {
+      this.#lostResources.add(resource.name)
+      this.#mark(resource)
+    } else if (!this.#allLost) {
+      this.#allLost = true
+      this.#markAll()
+    }
+  }
+
+  #applyChange(line: Events2Change): void {
+    if (line.verb === 'exists' && !this.#dumping) this.#beginDump()
+    // Only DRBD 9 has some keys; 8.4 names every peer so, and has none of them.
+    if (line.speaksNine) this.#family = '9'
+    else if (this.#family === null && line.connName === 'peer' && line.peerNodeId === '0') this.#family = '8.4'
+    const doubts = this.problems.addOdd(line)
+    const resource = this.#resources.get(line.resource)
+    if (line.object === 'unknown') {
+      if (doubts.length > 0 || line.saysState()) this.#lose(line.resource)
+    } else if (line.object === 'resource') this.#settle(line, this.#applyResource(resource, line))
+    else if (line.object === 'helper') {
+      if (resource === undefined) return
+      applyHelper(resource, line)
+      this.#mark(resource)
+    } else if (resource === undefined) this.#settle(line, line.verb === 'destroy' ? 'destroy-unknown' : 'unannounced')
+    else this.#settle(line, this.#applyTo(resource, line, doubts))
+  }
+
+  /** A connection, path, device or peer-device of a known resource. */
+  #applyTo(resource: ResourceState, line: Events2Change, doubts: readonly DrbdDoubt[]): Outcome {
+    const { object, volume } = line
+    if (volume === undefined || object === 'connection' || object === 'path') {
+      const outcome = object === 'path' ? applyPath(resource, line) : applyConnection(resource, line, doubts)
+      this.#mark(resource)
+      return outcome
+    }
+    const device = resource.devices.get(volume)
+    const { peers, splitBrain } = resource
+    if (device === undefined && this.#mirrors.size >= MAX_MIRRORS) return 'too-many'
+    const apply = object === 'device' ? applyDevice : applyPeerDevice
+    const outcome = apply(resource, line, doubts)
+    const present = resource.devices.get(volume)
+    if (device !== present) this.#index(device, present)
+    if (peers !== resource.peers || splitBrain !== resource.splitBrain) this.#mark(resource)
+    else if (present !== undefined) this.#dirty.add(present.mirror)
+    return outcome
+  }
+
+  #index(before: DeviceState | undefined, now: DeviceState | undefined): void {
+    if (before !== undefined) this.#mirrors.delete(before.mirror)
+    if (now !== undefined) this.#mirrors.set(now.mirror, now)
+    for (const device of [before, now]) if (device !== undefined) this.#dirty.add(device.mirror)
+  }
+
+  #applyResource(known: ResourceState | undefined, line: Events2Change): Outcome {
+    if (line.verb === 'exists' || line.verb === 'create') {
+      if (known === undefined && this.#resources.size >= MAX_RESOURCES) return 'too-many'
+      const name = keptWord(line.resource)
+      if (known === undefined) this.#resources.set(name, newResource(name))
+      return 'applied'
+    }
+    if (known === undefined) return line.verb === 'destroy' ? 'destroy-unknown' : 'unannounced'
+    if (line.verb === 'destroy') this.#remove(known)
+    else if (line.verb === 'rename' && line.newName !== undefined) return this.#rename(known, keptWord(line.newName))
+    return 'applied'
+  }
+
+  #remove(resource: ResourceState): void {
+    this.#mark(resource)
+    for (const device of resource.devices.values()) this.#mirrors.delete(device.mirror)
+    this.#resources.delete(resource.name)
+    this.#lostResources.delete(resource.name)
+  }
+
+  #rename(resource: ResourceState, name: string): Outcome {
+    if (this.#resources.has(name)) return 'contradiction'
+    const isLost = this.#lostResources.has(resource.name)
+    this.#remove(resource)
+    resource.name = name
+    this.#resources.set(name, resource)
+    if (isLost) this.#lostResources.add(name)
+    for (const device of resource.devices.values()) {
+      device.mirror = mirrorName(resource, device.volume)
+      this.#mirrors.set(device.mirror, device)
+    }
+    this.#mark(resource)
+    return 'applied'
+  }
+
+  #settle(line: Events2Change, outcome: Outcome): void {
+    if (outcome === 'applied') return
+    const { verb, object, resource, peerNodeId = '', volume = '' } = line
+    this.problems.add(resource, outcome, 'Cannot be applied', `${verb} ${object} ${resource} ${peerNodeId} ${volume}`)
+    if (outcome === 'destroy-unknown') return
+    // A change may overtake the dump that announces its object (8.4.11, recorded), which then tells an older state: which
+    // of the two is true cannot be known, but it concerns only that resource, if the dump goes on to announce it.
+    if (outcome === 'unannounced' && this.#dumping && this.#lostResources.size < MAX_RESOURCES) {
+      this.#lostResources.add(keptWord(resource))
+    } else this.#lose(null)
+  }
+}
