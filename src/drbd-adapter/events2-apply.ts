@@ -2,7 +2,15 @@ import type { DrbdDoubt } from '../sync-query/drbd.ts'
 import { keptWord } from './drbd-words.ts'
 import type { Events2Change } from './events2-line.ts'
 import { announceDevice, announcePeer, mergeConnection, mergeDevice, mergePeerDevice } from './events2-merge.ts'
-import { newDevice, newPeer, newPeerDevice, ofPeer, type PeerState, type ResourceState } from './events2-tree.ts'
+import {
+  type DeviceState,
+  newDevice,
+  newPeer,
+  newPeerDevice,
+  ofPeer,
+  type PeerState,
+  type ResourceState,
+} from './events2-tree.ts'
 
 /** DRBD allows 31; beyond this a stream is broken. */
 const MAX_PEERS = 64
@@ -40,10 +48,14 @@ export function applyPath(resource: ResourceState, line: Events2Change): Outcome
   return typeof peer === 'string' ? peer : 'applied'
 }
 
-/** A line about a device. */
-export function applyDevice(resource: ResourceState, line: Events2Change, doubts: readonly DrbdDoubt[]): Outcome {
+/** A line about a device; `known` is the one it names, if there is one. */
+export function applyDevice(
+  resource: ResourceState,
+  known: DeviceState | undefined,
+  line: Events2Change,
+  doubts: readonly DrbdDoubt[],
+): Outcome {
   const { verb, volume = '', minor } = line
-  const known = resource.devices.get(volume)
   if (verb === 'destroy') return resource.devices.delete(volume) ? 'applied' : 'destroy-unknown'
   if (verb === 'change') {
     if (known?.announced !== true) return 'unannounced'
@@ -58,10 +70,14 @@ export function applyDevice(resource: ResourceState, line: Events2Change, doubts
   return 'applied'
 }
 
-/** A line about a peer-device. */
-export function applyPeerDevice(resource: ResourceState, line: Events2Change, doubts: readonly DrbdDoubt[]): Outcome {
+/** A line about a peer-device; `known` is the device it belongs to, if there is one. */
+export function applyPeerDevice(
+  resource: ResourceState,
+  known: DeviceState | undefined,
+  line: Events2Change,
+  doubts: readonly DrbdDoubt[],
+): Outcome {
   const { verb, peerNodeId: nodeId = '', volume = '', replication } = line
-  const known = resource.devices.get(volume)
   const seen = known === undefined ? undefined : ofPeer(known.peerDevices, nodeId)
   if (verb === 'destroy') {
     if (known === undefined || seen === undefined) return 'destroy-unknown'

@@ -154,18 +154,20 @@ export class Events2State {
     const { peers, splitBrain } = resource
     if (device === undefined && this.#mirrors.size >= MAX_MIRRORS) return 'too-many'
     const apply = object === 'device' ? applyDevice : applyPeerDevice
-    const outcome = apply(resource, line, doubts)
-    const present = resource.devices.get(volume)
-    if (device !== present) this.#index(device, present)
+    const outcome = apply(resource, device, line, doubts)
+    if (line.verb !== 'change') this.#index(device, resource.devices.get(volume))
     if (peers !== resource.peers || splitBrain !== resource.splitBrain) this.#mark(resource)
-    else if (present !== undefined) this.#dirty.add(present.mirror)
+    else if (device !== undefined) this.#dirty.add(device.mirror)
     return outcome
   }
 
+  /** Takes account of a volume that came or went. */
   #index(before: DeviceState | undefined, now: DeviceState | undefined): void {
+    if (before === now) return
     if (before !== undefined) this.#mirrors.delete(before.mirror)
-    if (now !== undefined) this.#mirrors.set(now.mirror, now)
-    for (const device of [before, now]) if (device !== undefined) this.#dirty.add(device.mirror)
+    if (now === undefined) return
+    this.#mirrors.set(now.mirror, now)
+    this.#dirty.add(now.mirror)
   }
 
   #applyResource(known: ResourceState | undefined, line: Events2Change): Outcome {

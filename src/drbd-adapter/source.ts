@@ -91,7 +91,11 @@ async function* followOnce(
     stderr: 'ignore',
   })
   const state = new Events2State()
-  const reader = new Events2Reader(line => state.apply(line))
+  let dumped = false
+  const reader = new Events2Reader(line => {
+    state.apply(line)
+    dumped ||= line.kind === 'dump-end'
+  })
   let whole = false
   try {
     while (await hasMore(child.stdout, signal)) {
@@ -101,6 +105,8 @@ async function* followOnce(
       if (state.complete && !whole) update.removed.push(...forget(told, state))
       whole = state.complete
       if (update.changed.length > 0 || update.removed.length > 0 || whole) yield update
+      // Only another whole dump can tell what the line said that could not be applied.
+      if (dumped && state.needsDump) return 'events were lost, everything is read again'
     }
   } finally {
     child.kill()

@@ -129,13 +129,13 @@ function nextEpisode(
   const fell = out !== null && previous.leastOutOfSyncBytes !== null && out < previous.leastOutOfSyncBytes
   const totalBytes = judgement.totalBytes ?? largest(previous.totalBytes, out)
   const computed = progress ?? shareDone(totalBytes, out)
-  const rose = computed !== null && (previous.shownProgress === null || computed > previous.shownProgress)
+  const rose = computed !== null && previous.shownProgress !== null && computed > previous.shownProgress
   return {
     startedAt: previous.startedAt,
     totalBytes,
     leastOutOfSyncBytes:
       out === null ? previous.leastOutOfSyncBytes : Math.min(out, previous.leastOutOfSyncBytes ?? out),
-    shownProgress: rose ? computed : previous.shownProgress,
+    shownProgress: rose ? computed : (previous.shownProgress ?? computed),
     fellAt: fell || rose ? at : previous.fellAt,
     looked,
   }

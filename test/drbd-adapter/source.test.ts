@@ -113,3 +113,15 @@ t.test('a volume that the next dump no longer names is told as gone', async t =>
   })
   t.equal(updates.at(-1)?.doubt, null)
 })
+
+t.test('a line that cannot be applied means that an event was lost: everything is read again', async t => {
+  const root = rootWithModule(t.testdir({}))
+  const file = join(root, 'stream.txt')
+  writeFileSync(file, `${readFileSync(IN_SYNC, 'utf8')}chXnge peer-device name:mesh0 replication:SyncSource\n`)
+  const updates = await follow(root, command(file, 'hang'), told => {
+    const lost = told.findIndex(({ doubt }) => doubt?.startsWith('events were lost') === true)
+    if (lost !== -1) writeFileSync(file, readFileSync(IN_SYNC, 'utf8'))
+    return lost !== -1 && told.slice(lost).some(({ doubt }) => doubt === null)
+  })
+  t.equal(updates.at(-1)?.doubt, null)
+})

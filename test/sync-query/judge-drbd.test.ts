@@ -493,7 +493,7 @@ const FIGURES: readonly [title: string, peers: readonly Partial<DrbdPeer>[], Par
   ],
   [
     'it grew beyond its total',
-    [{ ...SOURCE, outOfSyncBytes: 500 }],
+    [{ ...SOURCE, progress: null, outOfSyncBytes: 500 }],
     { progress: 0, doneBytes: 0, outOfSyncBytes: 500 },
   ],
   [
