@@ -110,7 +110,9 @@ function replicationReasons(mirror: string, { said, replication }: ReadPeer): Re
       return offReasons(mirror, said, word)
     case 'steady':
     case 'verify':
-      return []
+      // Forgotten pauses hold back what comes next, for ever: `resume-sync` stops at the first peer that is not paused
+      // and leaves the flag on the others (9.2.18).
+      return resyncSuspended?.includes('user') === true ? [reason('pause-left-set', mirror, { peer })] : []
     case 'starting':
       return [reason('resync-starting', mirror, { peer, field, word, side: replication.side })]
     case 'behind':

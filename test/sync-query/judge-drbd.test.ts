@@ -89,7 +89,12 @@ table('what counts as synced', [
   ['a client on purpose among the peers', { peers: [BRAVO, CLIENT] }, 'synced'],
   ['a client with which replication is Off', { peers: [BRAVO, { ...CLIENT, replication: 'Off' }] }, 'synced'],
   ['this host is the client', { disk: 'Diskless', intentionalClient: true }, 'synced'],
-  ['a forgotten pause of nothing (9.2.18: resume-sync stops half-way)', peer({ resyncSuspended: ['user'] }), 'synced'],
+  [
+    'a forgotten pause of nothing (9.2.18: resume-sync stops half-way)',
+    peer({ resyncSuspended: ['user'] }),
+    'synced',
+    ['pause-left-set! peer=bravo'],
+  ],
   ['nothing said of out-of-sync or suspension', peer({ outOfSyncBytes: null, resyncSuspended: null }), 'synced'],
   ['the source of a verify', peer({ replication: 'VerifyS' }), 'synced'],
   ['the target of a verify', peer({ replication: 'VerifyT' }), 'synced'],
