@@ -75,16 +75,8 @@ export function percentToFraction(said: unknown): number | null {
 
 /** `no` or the comma-separated list after `resync-suspended:`, as its parts. */
 export function suspendedParts(said: string): readonly string[] {
-  const known = SUSPENDED.get(said)
-  return known ?? said.split(',').map(keptWord)
+  return said === 'no' ? [] : said.split(',')
 }
-
-const SUSPENDED: ReadonlyMap<string, readonly string[]> = new Map([
-  ['no', []],
-  ['user', ['user']],
-  ['peer', ['peer']],
-  ['dependency', ['dependency']],
-])
 
 /** `yes` and `no`; any other word is "not said". */
 export function yesNo(said: string): boolean | null {
