@@ -10,7 +10,7 @@ ${COMMANDS.map(({ name, summary }) => `  ${name.padEnd(10)} ${summary}`).join('\
 
 /** Runs one command; returns the process's exit code. The only place where an error becomes text on a terminal. */
 export async function main(args: readonly string[]): Promise<number> {
-  const terminal: Terminal = { stdin: process.stdin, stdout: process.stdout, stderr: process.stderr, env: process.env }
+  const terminal: Terminal = { stdin: process.stdin, stdout: process.stdout, stderr: process.stderr }
   // The reader of our output may leave (`| head`): that ends the program, it is no error.
   process.stdout.on('error', () => process.exit(0))
   const [name, ...rest] = args

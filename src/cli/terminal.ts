@@ -6,7 +6,6 @@ export interface Terminal {
   readonly stdin: Readable & { readonly isTTY?: boolean }
   readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number }
   readonly stderr: Writable
-  readonly env: Readonly<Record<string, string | undefined>>
 }
 
 /** Exit codes, after sysexits(3) where it has a word for it. */

@@ -2,6 +2,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { execa } from 'execa'
 import t from 'tap'
+import { COMMANDS } from '../../src/cli/commands.ts'
+import { UsageError } from '../../src/cli/terminal.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const PROGRAM = join(ROOT, 'bin/resync-monitor.js')
@@ -26,7 +28,7 @@ t.test('without a command, with a wrong one, and asked for help', async t => {
 })
 
 t.test('bad options name the option', async t => {
-  const table: [string[], RegExp][] = [
+  const table: [[string, ...string[]], RegExp][] = [
     [['inspect', 'x'], /--format is missing/],
     [['inspect', '--format', 'nonsense', 'x'], /--format must be one of drbd-events2, .* not 'nonsense'/],
     [['inspect', '--format', 'mdstat'], /PATH is missing/],
@@ -44,7 +46,19 @@ t.test('bad options name the option', async t => {
     [['demo', '--exit'], /--exit needs a --scenario/],
     [['demo', 'please'], /'please' is not expected/],
   ]
-  for (const [args, message] of table) t.match(await run(args), { exitCode: 64, stderr: message }, args.join(' '))
+  const { stdin, stdout, stderr } = process
+  for (const [[name, ...args], message] of table) {
+    const command = COMMANDS.find(each => each.name === name)
+    await t.rejects(
+      async () => command?.run(args, { stdin, stdout, stderr }),
+      { constructor: UsageError, message },
+      args.join(' '),
+    )
+  }
+  t.match(await run(['inspect', 'x']), {
+    exitCode: 64,
+    stderr: /^resync-monitor inspect: --format is missing\n\nusage/,
+  })
 })
 
 t.test('inspect: the state after the last line of a stream, and its transitions', async t => {
@@ -88,7 +102,8 @@ t.test('inspect reads standard input, and says in words what it found', async t 
   const cut = whole.slice(0, whole.indexOf('\n', whole.indexOf('done:25.25')) + 1)
   const { stdout, exitCode } = await run(['inspect', '--format', 'drbd-events2', '-'], cut)
   t.equal(exitCode, 0)
-  t.match(stdout, /mesh0\/0\s+resyncing\s+resync\s+\d+\.\d %\n\s+mesh0\/0 is copying data from bravo/)
+  t.match(stdout, /mesh0\/0\s+resyncing\s+resync\s+\d+\.\d %\n/)
+  t.match(stdout, /^ {4}mesh0\/0 is copying data from bravo, 25.3 % done \(clears by itself\)$/m)
   t.match(await run(['inspect', '--format', 'drbd-events2', '-'], 'exists -\n'), { exitCode: 0, stdout: 'No mirrors.' })
 })
 

@@ -40,7 +40,7 @@ t.test('one stage in three forms: the brief form leaves out what is usual', t =>
   const stage = 'invalidate-pause-resume.alpha.2-paused-by-source'
   const expected = {
     'client/0': 'synced',
-    'mesh0/0': 'resyncing resync-paused@charlie=user',
+    'mesh0/0': 'resyncing pause-left-set@bravo resync-paused@charlie=user',
     'mesh1/0': 'synced',
     'mesh1/1': 'synced',
     'pair/0': 'synced',

@@ -1,6 +1,5 @@
 import type { Readable } from 'node:stream'
-import { Events2Reader } from '../../drbd-adapter/events2-reader.ts'
-import { Events2State } from '../../drbd-adapter/events2-state.ts'
+import { Events2Reader, Events2State } from '../../drbd-adapter/index.ts'
 import { HostMirrors, type MirrorChange } from '../../sync-query/host-mirrors.ts'
 import { judgeDrbdVolume } from '../../sync-query/judge-drbd.ts'
 import type { Reason } from '../../sync-query/reason.ts'
