@@ -1,6 +1,7 @@
 import { type DrbdDoubt, REPLICATION_WORDS, wordMeaning } from '../sync-query/drbd.ts'
 import { keptWord, totalFromDone } from './drbd-words.ts'
 import type { Events2Change } from './events2-line.ts'
+import { settleOvertaken } from './events2-overtaken.ts'
 import type { DeviceState, PeerDeviceState, PeerState } from './events2-tree.ts'
 
 /** What was said before an object is announced (anew) is worth nothing. */
@@ -22,12 +23,12 @@ export function announceDevice(device: DeviceState): void {
 }
 
 export function mergeConnection(peer: PeerState, line: Events2Change, doubts: readonly DrbdDoubt[]): void {
-  if (doubts.length > 0) peer.doubts = doubts
+  peer.doubts = doubts.length > 0 ? doubts : settleOvertaken(peer.doubts, line)
   if (line.connection !== undefined) peer.connection = line.connection
 }
 
 export function mergeDevice(device: DeviceState, line: Events2Change, doubts: readonly DrbdDoubt[]): void {
-  if (doubts.length > 0) device.doubts = doubts
+  device.doubts = doubts.length > 0 ? doubts : settleOvertaken(device.doubts, line)
   if (line.minor !== undefined && device.minor === null) device.minor = keptWord(line.minor)
   if (line.disk !== undefined) device.disk = line.disk
   if (line.client !== undefined) device.client = keptWord(line.client)
@@ -36,7 +37,7 @@ export function mergeDevice(device: DeviceState, line: Events2Change, doubts: re
 }
 
 export function mergePeerDevice(seen: PeerDeviceState, line: Events2Change, doubts: readonly DrbdDoubt[]): void {
-  if (doubts.length > 0) seen.doubts = doubts
+  seen.doubts = doubts.length > 0 ? doubts : settleOvertaken(seen.doubts, line)
   if (line.replication !== undefined) {
     seen.replication = line.replication
     // Figures are of the activity that the word before named.

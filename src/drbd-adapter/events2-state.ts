@@ -2,12 +2,15 @@ import type { DrbdDoubt, DrbdVolume } from '../sync-query/drbd.ts'
 import { keptWord } from './drbd-words.ts'
 import { applyConnection, applyDevice, applyHelper, applyPath, applyPeerDevice, type Outcome } from './events2-apply.ts'
 import type { Events2Change, Events2Line } from './events2-line.ts'
+import { doubtOvertaken } from './events2-overtaken.ts'
 import { Events2Problems } from './events2-problems.ts'
 import { type DeviceState, mirrorName, newResource, type ResourceState, volumeOf } from './events2-tree.ts'
 
 /** Far above what one host can hold; beyond it a stream is broken, and its state unknown. */
 const MAX_RESOURCES = 65_536
 const MAX_MIRRORS = 65_536
+/** A dump takes moments. */
+const MAX_OVERTAKING = 1024
 
 /**
  * Everything that a stream of events2 has said, merged: `apply` each line, then ask for the mirrors that it touched.
@@ -26,7 +29,11 @@ export class Events2State {
   readonly #mirrors = new Map<string, DeviceState>()
   /** Mirrors of the dump before, while a new one is read. */
   readonly #previous = new Map<string, DeviceState>()
-  /** Resources that lost a line, also those that the present dump has yet to announce. */
+  /** Changes that came before the present dump announced their objects. */
+  #overtaking: Events2Change[] = []
+  /** Some of them told another state than the dump. */
+  #overtaken = false
+  /** Resources that lost a line. */
   readonly #lostResources = new Set<string>()
   #dirty = new Set<string>()
   #dumping = true
@@ -40,7 +47,7 @@ export class Events2State {
 
   /** Something was lost, and only another whole dump will lift the doubts. */
   get needsDump(): boolean {
-    return this.#allLost || this.#lostResources.size > 0
+    return this.#allLost || this.#overtaken || this.#lostResources.size > 0
   }
 
   /** The mirrors that may have changed, appeared or gone since the last call. */
@@ -89,6 +96,8 @@ export class Events2State {
     this.#mirrors.clear()
     this.#resources.clear()
     this.#lostResources.clear()
+    this.#overtaking = []
+    this.#overtaken = false
     this.#dumping = true
     this.#allLost = false
     this.#family = null
@@ -98,7 +107,13 @@ export class Events2State {
     // A second `exists -` in a row is a dump of nothing: the module was loaded anew (`--poll`).
     if (!this.#dumping) this.#beginDump()
     this.#dumping = false
-    for (const name of this.#lostResources) if (!this.#resources.has(name)) this.#lose(null)
+    for (const line of this.#overtaking) {
+      const resource = this.#resources.get(line.resource)
+      const outcome = resource === undefined ? 'unannounced' : doubtOvertaken(resource, line)
+      if (outcome === 'unannounced') this.#lose(resource?.name ?? null)
+      this.#overtaken ||= outcome === 'differs'
+    }
+    this.#overtaking = []
     this.#markAll()
     this.#previous.clear()
   }
@@ -210,10 +225,8 @@ export class Events2State {
     const { verb, object, resource, peerNodeId = '', volume = '' } = line
     this.problems.add(resource, outcome, 'Cannot be applied', `${verb} ${object} ${resource} ${peerNodeId} ${volume}`)
     if (outcome === 'destroy-unknown') return
-    // A change may overtake the dump that announces its object (8.4.11, recorded), which then tells an older state: which
-    // of the two is true cannot be known, but it concerns only that resource, if the dump goes on to announce it.
-    if (outcome === 'unannounced' && this.#dumping && this.#lostResources.size < MAX_RESOURCES) {
-      this.#lostResources.add(keptWord(resource))
+    if (outcome === 'unannounced' && this.#dumping && this.#overtaking.length < MAX_OVERTAKING) {
+      this.#overtaking.push(line)
     } else this.#lose(null)
   }
 }

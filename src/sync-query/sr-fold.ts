@@ -45,6 +45,8 @@ export class SrFold {
   #stalled = 0
   #paused = 0
   #state: SyncState = 'unknown'
+  /** A resync has begun since the SR was last in sync. */
+  #resynced = false
   #since: number
   /** Why the mirrors counted here may not be all there are. Until all were looked at for the first time an SR is `unknown`. */
   #doubt: Reason | null = reason('source-silent', '*')
@@ -131,7 +133,9 @@ export class SrFold {
     const from = this.#state
     const to = this.state
     this.#state = to
-    const kind = transitionKind(from, to)
+    const resynced = to === 'resyncing' || this.#resynced
+    const kind = transitionKind(from, to, resynced)
+    this.#resynced = resynced && to !== 'synced'
     if (from !== to) this.#since = now
     const edges: Transition[] = kind === null ? [] : [{ at: now, kind, from, to }]
     // The SR is stalled (paused) from the first such mirror on.

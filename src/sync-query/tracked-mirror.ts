@@ -60,6 +60,8 @@ export interface TrackedMirror {
   readonly since: number
   readonly stalled: boolean
   readonly paused: boolean
+  /** A resync has begun since it was last in sync. */
+  readonly resynced: boolean
   /** The last look as it was, to be judged anew as time passes. */
   readonly seen: Observation
   readonly episode: ResyncEpisode | null
@@ -96,13 +98,15 @@ function settle(
   const paused = seen.judgement.reasons.some(each => each.code === 'resync-paused')
   const judgement = withHistory(seen.judgement, episode, verify, stalled, isFresh(episode, now, patience))
   const from = previous?.judgement.state ?? null
-  const kind = transitionKind(from, state)
+  const resynced = state === 'resyncing' || previous?.resynced === true
+  const kind = transitionKind(from, state, resynced)
   const transitions: Transition[] = []
   if (kind !== null) transitions.push({ at: now, kind, from, to: state })
   if (stalled && previous?.stalled !== true) transitions.push({ at: now, kind: 'stalled', from, to: state })
   if (paused && previous?.paused !== true) transitions.push({ at: now, kind: 'paused', from, to: state })
   const since = previous !== null && from === state ? previous.since : now
-  return { mirror: { judgement, since, stalled, paused, seen, episode, verify }, transitions }
+  const mirror = { judgement, since, stalled, paused, resynced: resynced && state !== 'synced', seen, episode, verify }
+  return { mirror, transitions }
 }
 
 function nextEpisode(

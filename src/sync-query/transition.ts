@@ -22,8 +22,11 @@ export interface Transition {
 /**
  * The edge between two states. First seen well is no event. A resync that ends anywhere but in `synced` did not finish:
  * it shows as `degraded` or `unknown`.
+ *
+ * @param resynced a resync has begun since this was last in sync: then getting back in sync is its end, even if this host
+ *   saw the last of it as `degraded` (the peer went on with another source) or not at all (`unknown`)
  */
-export function transitionKind(from: SyncState | null, to: SyncState): TransitionKind | null {
+export function transitionKind(from: SyncState | null, to: SyncState, resynced: boolean): TransitionKind | null {
   if (from === to) return null
   switch (to) {
     case 'unknown':
@@ -33,6 +36,6 @@ export function transitionKind(from: SyncState | null, to: SyncState): Transitio
       return 'resync-started'
     case 'synced':
       if (from === null) return null
-      return from === 'resyncing' ? 'resync-finished' : 'recovered'
+      return resynced ? 'resync-finished' : 'recovered'
   }
 }

@@ -200,6 +200,30 @@ const ROWS: readonly Row[] = [
     { 'r0/0': 'unknown events-lost', 'r1/0': 'unknown events-lost' },
   ],
   [
+    'a change that overtakes its dump and is told there as well',
+    ['change peer-device name:r0 peer-node-id:1 conn-name:bravo volume:0 replication:Established\n', DUMP],
+    { 'r0/0': 'synced', 'r1/0': 'synced' },
+  ],
+  [
+    'one that the dump contradicts is doubted: the resync may have begun before or after the dump was taken',
+    ['change peer-device name:r0 peer-node-id:1 conn-name:bravo volume:0 replication:SyncSource\n', DUMP],
+    { 'r0/0': 'unknown contradiction@bravo=SyncSource', 'r1/0': 'synced' },
+  ],
+  [
+    'until a later line says that word again',
+    [
+      'change device name:r0 volume:0 minor:0 disk:Inconsistent\nchange connection name:r1 peer-node-id:1 connection:Connecting\n',
+      DUMP,
+      'change device name:r0 volume:0 minor:0 disk:UpToDate\nchange connection name:r1 peer-node-id:1 role:Primary\n',
+    ],
+    { 'r0/0': 'synced', 'r1/0': 'unknown contradiction@bravo=Connecting' },
+  ],
+  [
+    'one of an object that the dump does not announce loses its resource',
+    ['change device name:r0 volume:7 minor:7 disk:UpToDate\n', DUMP],
+    { 'r0/0': 'unknown events-lost', 'r1/0': 'synced' },
+  ],
+  [
     'a change within a dump for what it never announces doubts all',
     [R0, 'change device name:r9 volume:0 disk:UpToDate\n', 'exists -\n'],
     { 'r0/0': 'unknown events-lost' },

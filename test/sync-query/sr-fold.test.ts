@@ -2,28 +2,10 @@ import fc from 'fast-check'
 import t from 'tap'
 import { HostMirrors } from '../../src/sync-query/host-mirrors.ts'
 import type { Judgement } from '../../src/sync-query/judgement.ts'
-import { type Reason, type ReasonCode, reason, stateFromReasons } from '../../src/sync-query/reason.ts'
+import { type ReasonCode, reason } from '../../src/sync-query/reason.ts'
 import { SrFold } from '../../src/sync-query/sr-fold.ts'
 import { worstState } from '../../src/sync-query/state.ts'
-
-function look(mirror: string, codes: readonly (ReasonCode | Reason)[], figures: Partial<Judgement> = {}): Judgement {
-  const reasons = codes.map(each => (typeof each === 'string' ? reason(each, mirror) : each))
-  return {
-    mirror,
-    backend: 'drbd',
-    state: stateFromReasons(reasons),
-    activity: 'none',
-    moving: codes.includes('resync-running'),
-    progress: null,
-    doneBytes: null,
-    totalBytes: null,
-    outOfSyncBytes: null,
-    etaSeconds: null,
-    replicas: { expected: 2, current: 1 },
-    reasons,
-    ...figures,
-  }
-}
+import { look } from './look.ts'
 
 /** One SR that holds every mirror of the host. */
 function host() {

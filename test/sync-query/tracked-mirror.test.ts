@@ -1,31 +1,14 @@
 import t from 'tap'
 import type { Judgement } from '../../src/sync-query/judgement.ts'
 import { progressBeforeEnd } from '../../src/sync-query/judgement.ts'
-import { type Reason, type ReasonCode, reason, stateFromReasons } from '../../src/sync-query/reason.ts'
 import { age, DEFAULT_PATIENCE, type TrackedMirror, track } from '../../src/sync-query/tracked-mirror.ts'
 import { transitionKind } from '../../src/sync-query/transition.ts'
+import { look as lookAt } from './look.ts'
 
 const MIB = 1024 * 1024
 const MINUTE = 60_000
 
-function look(codes: readonly (ReasonCode | Reason)[], figures: Partial<Judgement> = {}): Judgement {
-  const reasons = codes.map(each => (typeof each === 'string' ? reason(each, 'r0/0') : each))
-  return {
-    mirror: 'r0/0',
-    backend: 'drbd',
-    state: stateFromReasons(reasons),
-    activity: 'none',
-    moving: codes.includes('resync-running'),
-    progress: null,
-    doneBytes: null,
-    totalBytes: null,
-    outOfSyncBytes: null,
-    etaSeconds: null,
-    replicas: { expected: 2, current: 1 },
-    reasons,
-    ...figures,
-  }
-}
+const look = (codes: Parameters<typeof lookAt>[1], figures?: Partial<Judgement>) => lookAt('r0/0', codes, figures)
 
 /** Feeds looks one after the other; the time of each is its key in milliseconds. */
 function story(looks: readonly (readonly [number, Judgement])[], silenceMeansStall = true) {
@@ -46,17 +29,43 @@ const synced = look([], { outOfSyncBytes: 0 })
 
 t.test('the edge between two states', async t => {
   const edges: [Parameters<typeof transitionKind>, ReturnType<typeof transitionKind>][] = [
-    [[null, 'synced'], null],
-    [[null, 'resyncing'], 'resync-started'],
-    [['synced', 'synced'], null],
-    [['synced', 'resyncing'], 'resync-started'],
-    [['resyncing', 'synced'], 'resync-finished'],
-    [['resyncing', 'degraded'], 'degraded'],
-    [['degraded', 'synced'], 'recovered'],
-    [['unknown', 'synced'], 'recovered'],
-    [['synced', 'unknown'], 'unknown'],
+    [[null, 'synced', false], null],
+    [[null, 'resyncing', true], 'resync-started'],
+    [['synced', 'synced', false], null],
+    [['synced', 'resyncing', true], 'resync-started'],
+    [['resyncing', 'synced', true], 'resync-finished'],
+    [['resyncing', 'degraded', true], 'degraded'],
+    [['degraded', 'synced', false], 'recovered'],
+    [['degraded', 'synced', true], 'resync-finished'],
+    [['unknown', 'synced', false], 'recovered'],
+    [['synced', 'unknown', false], 'unknown'],
   ]
-  for (const [[from, to], kind] of edges) t.equal(transitionKind(from, to), kind, `${from} -> ${to}: ${kind}`)
+  for (const [edge, kind] of edges) t.equal(transitionKind(...edge), kind, `${edge.join(' -> ')}: ${kind}`)
+})
+
+t.test('a resync that was seen to begin is seen to end, whatever this host sees in between', async t => {
+  const elsewhere = look(['peer-disk-not-up-to-date'])
+  const { kinds } = story([
+    [0, synced],
+    [1, running(5)],
+    [2, elsewhere],
+    [3, synced],
+    [4, elsewhere],
+    [5, synced],
+    [6, running(5)],
+    [7, look(['source-silent'])],
+    [8, synced],
+  ])
+  t.strictSame(kinds, [
+    'resync-started',
+    'degraded',
+    'resync-finished',
+    'degraded',
+    'recovered',
+    'resync-started',
+    'unknown',
+    'resync-finished',
+  ])
 })
 
 t.test('a progress that is no number is not known, and none is complete before the end', async t => {
