@@ -1,0 +1,151 @@
+import { createReadStream } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { Readable } from 'node:stream'
+import t from 'tap'
+import { type InspectedTransition, playEventStream } from '../../../src/cli/inspect/event-stream.ts'
+
+const FIXTURES = resolve(import.meta.dirname, '../../fixtures')
+
+async function transitionsOf(input: Readable) {
+  const transitions: InspectedTransition[] = []
+  const findings = await playEventStream(input, transition => transitions.push(transition))
+  const kinds: Record<string, string> = {}
+  for (const { mirror, transition } of transitions) {
+    kinds[mirror] = kinds[mirror] === undefined ? transition : `${kinds[mirror]} ${transition}`
+  }
+  return { transitions, kinds, findings }
+}
+
+const RESYNC = 'degraded resync-started resync-finished'
+const all = (mirrors: string, kinds: string) => Object.fromEntries(mirrors.split(' ').map(mirror => [mirror, kinds]))
+
+/** What the driver of each recording did (its TIMELINE), and so what must have been seen to happen. */
+const SCENARIOS: readonly (readonly [stream: string, did: string, expected: Record<string, string>])[] = [
+  ['drbd84/loaded-no-resource.alpha', 'loaded the module', {}],
+  [
+    'drbd84/up-peer-absent.alpha',
+    'brought the resources up without their peer',
+    all('r0/0 r1/0 r1/1 r2/0', 'degraded'),
+  ],
+  ['drbd84/initial-full-sync.alpha', 'brought up both sides, forced one primary', all('r0/0 r1/0 r1/1 r2/0', RESYNC)],
+  ['drbd84/initial-full-sync.bravo', 'the same, seen by the target', all('r0/0 r1/0 r1/1 r2/0', RESYNC)],
+  [
+    'drbd84/peer-crash-and-resync.alpha',
+    'cut the power of bravo and started it again',
+    all('r0/0 r1/0 r1/1 r2/0', RESYNC),
+  ],
+  [
+    'drbd84/peer-crash-and-resync.bravo',
+    'the same, seen by the one that was started',
+    all('r0/0 r1/0 r1/1 r2/0', RESYNC),
+  ],
+  [
+    'drbd84/network-cut-and-resync.alpha',
+    'cut the link and mended it; the recording ends before the last resync does',
+    { 'r0/0': 'degraded', ...all('r1/0 r1/1', 'degraded resync-started'), 'r2/0': RESYNC },
+  ],
+  [
+    'drbd84/invalidate-pause-resume.alpha',
+    'invalidated r0, paused and resumed it, with r2 waiting for it',
+    { 'r0/0': 'resync-started paused resync-finished', 'r2/0': 'resync-started resync-finished' },
+  ],
+  [
+    'drbd84/connection-lost-in-resync.alpha',
+    'invalidated r0, and cut the link in the middle',
+    { 'r0/0': `resync-started ${RESYNC}`, ...all('r1/0 r1/1', RESYNC) },
+  ],
+  ['drbd84/online-verify.alpha', 'verified, reconnected r2 for what was found', { 'r2/0': RESYNC }],
+  ['drbd84/disconnect-connect.bravo', 'disconnected r0, wrote, connected', { 'r0/0': RESYNC }],
+  ['drbd84/detach-attach.alpha', 'detached and attached r0 on each side in turn', { 'r0/0': `${RESYNC} ${RESYNC}` }],
+  ['drbd84/demote-promote.alpha', 'changed roles', {}],
+  ['drbd84/split-brain.alpha', 'made all diverge, and healed them', all('r0/0 r1/0 r1/1 r2/0', RESYNC)],
+  [
+    'drbd84/skip-initial-sync.bravo',
+    'declared r0 and r2 in sync without copying; a change overtook the dump of r1',
+    { ...all('r0/0 r2/0', 'degraded recovered'), ...all('r1/0 r1/1', 'unknown degraded') },
+  ],
+  ['drbd84/down-while-events2.alpha', 'took everything down', all('r0/0 r1/0 r1/1 r2/0', 'degraded')],
+  [
+    'drbd9/initial-full-sync.alpha',
+    'brought up three hosts, forced one primary',
+    {
+      // charlie is a client: bravo is told in sync a moment before it says so itself
+      'client/0': 'degraded resync-started degraded resync-finished',
+      ...all('mesh0/0 mesh1/0 mesh1/1 pair/0', RESYNC),
+    },
+  ],
+  [
+    'drbd9/peer-crash-and-resync.charlie',
+    'cut the power of charlie and started it again',
+    { 'client/0': 'degraded recovered', ...all('mesh0/0 mesh1/0 mesh1/1', RESYNC) },
+  ],
+  [
+    'drbd9/peer-crash-and-resync.bravo',
+    'the same, seen by a source: the target goes on with the other one, and is in sync',
+    {
+      'client/0': 'degraded recovered',
+      ...all('mesh0/0 mesh1/0', 'degraded resync-started degraded resync-finished'),
+      'mesh1/1': RESYNC,
+    },
+  ],
+  [
+    'drbd9/invalidate-pause-resume.bravo',
+    'paused mesh0 on both sides, and forgot one pause; pair waits for mesh0',
+    {
+      'mesh0/0': 'degraded resync-started paused degraded',
+      'pair/0': 'resync-started resync-finished degraded recovered',
+    },
+  ],
+  ['drbd9/online-verify.alpha', 'verified pair; a reconnect made the finds vanish', { 'pair/0': 'degraded recovered' }],
+  ['drbd9/disconnect-connect.alpha', 'disconnected mesh0 from bravo, wrote, connected', { 'mesh0/0': RESYNC }],
+  ['drbd9/demote-promote.charlie', 'changed roles', {}],
+  [
+    'drbd9/up-peer-absent.alpha',
+    'brought the resources up without their peers',
+    all('client/0 mesh0/0 mesh1/0 mesh1/1 pair/0', 'degraded'),
+  ],
+]
+
+for (const [stream, did, expected] of SCENARIOS) {
+  t.test(`${stream}: ${did}`, async t => {
+    const { kinds } = await transitionsOf(createReadStream(join(FIXTURES, `${stream}.events2.txt`)))
+    t.same(kinds, expected)
+  })
+}
+
+t.test('each resync that finished had started, and none finishes twice', async t => {
+  for (const [stream] of SCENARIOS) {
+    const { transitions } = await transitionsOf(createReadStream(join(FIXTURES, `${stream}.events2.txt`)))
+    const open = new Set<string>()
+    for (const { mirror, transition } of transitions) {
+      if (transition === 'resync-started') open.add(mirror)
+      if (transition === 'resync-finished' && !open.delete(mirror)) t.fail(`${stream}: ${mirror} finished unstarted`)
+    }
+  }
+})
+
+t.test('what a verify found and a reconnect hid is still said at the end (9.2.18)', async t => {
+  const { findings } = await transitionsOf(createReadStream(join(FIXTURES, 'drbd9/online-verify.alpha.events2.txt')))
+  t.match(
+    findings.devices.find(({ mirror }) => mirror === 'pair/0'),
+    { state: 'synced', reasons: [{ code: 'verify-unrepaired', outOfSyncBytes: 12_288 }] },
+  )
+})
+
+t.test('without timestamps each line is judged for itself, and transitions have no time', async t => {
+  const text = `exists resource name:r0 role:Primary suspended:no may_promote:no
+exists connection name:r0 peer-node-id:1 conn-name:bravo connection:Connected role:Secondary
+exists device name:r0 volume:0 minor:0 disk:UpToDate client:no quorum:yes
+exists peer-device name:r0 peer-node-id:1 conn-name:bravo volume:0 replication:Established peer-disk:UpToDate peer-client:no resync-suspended:no
+exists -
+change peer-device name:r0 peer-node-id:1 conn-name:bravo volume:0 replication:SyncSource peer-disk:Inconsistent done:0.00
+change peer-device name:r0 peer-node-id:1 conn-name:bravo volume:0 replication:Established peer-disk:UpToDate
+destroy resource name:r0
+`
+  const { transitions, findings } = await transitionsOf(Readable.from([text]))
+  t.match(transitions, [
+    { at: null, mirror: 'r0/0', transition: 'resync-started', from: 'synced', to: 'resyncing' },
+    { at: null, mirror: 'r0/0', transition: 'resync-finished', from: 'resyncing', to: 'synced' },
+  ])
+  t.same(findings, { devices: [], problems: [], understood: true })
+})
