@@ -69,11 +69,16 @@ function linesOf(stage: Stage): DueLine[] {
     return events
       .filter(({ at }) => at >= recordedFrom && at < recordedUntil)
       .map(({ at, text }, index) => ({
-        text: cast(text, stage.casting),
+        text: paced(cast(text, stage.casting), speed),
         place: id * MAX_LINES_OF_STORY + index,
         dueAt: beginsAt + (at - recordedFrom) / speed,
       }))
   })
+}
+
+/** The kernel's estimate, in the seconds it will take here. */
+function paced(line: string, speed: number): string {
+  return line.replace(/ eta:(\d+)/, (_, seconds: string) => ` eta:${Math.round(Number(seconds) / speed)}`)
 }
 
 /** Lines of one kernel event share a timestamp; they keep sharing one here. */

@@ -179,7 +179,10 @@ function withHistory(
     reasons = [...reasons, reason('verify-unrepaired', judgement.mirror, { outOfSyncBytes: verify.foundBytes })]
   }
   const etaSeconds = fresh && !stalled ? judgement.etaSeconds : null
-  if (episode === null || judgement.state === 'unknown') return { ...judgement, etaSeconds, reasons }
+  if (episode === null || judgement.state === 'unknown') {
+    const isAsSeen = etaSeconds === judgement.etaSeconds && reasons === judgement.reasons
+    return isAsSeen ? judgement : { ...judgement, etaSeconds, reasons }
+  }
   const { totalBytes, shownProgress: progress } = episode
   const doneBytes = judgement.doneBytes ?? doneOf(totalBytes, judgement.outOfSyncBytes)
   return { ...judgement, progress, doneBytes, totalBytes, etaSeconds, reasons }

@@ -58,7 +58,7 @@ export function plainAccount({ stdout }: Terminal, pool: () => PoolSnapshot): Ac
   }
   return {
     transition: (hostname, { at, kind }, { reasons }) => {
-      say(`${clock(at)}  ${hostname}  ${kind.replace('-', ' ')}`)
+      say(`${clock(at)}  ${hostname}  ${TRANSITION_WORDS[kind]}`)
       for (const reason of reasons.slice(0, 3)) say(`            ${describe(reason)}`)
       if (reasons.length > 3) say(`            and ${reasons.length - 3} more`)
     },
@@ -88,6 +88,16 @@ export function plainAccount({ stdout }: Terminal, pool: () => PoolSnapshot): Ac
       }
     },
   }
+}
+
+const TRANSITION_WORDS: { readonly [Kind in Transition['kind']]: string } = {
+  'resync-started': 'resync started',
+  'resync-finished': 'resync finished, in sync',
+  degraded: 'degraded',
+  recovered: 'in sync',
+  unknown: 'unknown',
+  stalled: 'resync stalled',
+  paused: 'resync paused',
 }
 
 /** What an operator who wants to take a host down looks for. */
