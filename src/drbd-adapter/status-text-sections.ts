@@ -64,7 +64,10 @@ export function statusSections(text: string): StatusSections {
       else (peer?.words ?? resource.words).push(...words)
     }
   }
-  if (resource !== null) resource.isCut = true
+  // The tools never begin a resource with a blank. Text that does, all at one depth, was pasted by somebody, and lost the
+  // closing blank line along with its indentation (LINBIT/drbd#30): there the last newline closes it.
+  const isPasted = indent.resource > 0 && !indent.isPeerDeeper && rest === ''
+  if (resource !== null) resource.isCut = !isPasted
   if (rest.trim() !== '') problems.push(problem(resource?.name ?? null, 'line-cut', 'The text ends in a line', rest))
   return { resources, problems }
 }

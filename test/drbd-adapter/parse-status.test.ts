@@ -397,15 +397,19 @@ t.test('public fixtures', t => {
     'one-vm-7707-disk-0/0': 'degraded disk-not-up-to-date=Inconsistent peer-disk-not-up-to-date@m11c4=Diskless',
   })
   const drift = publicFixture('issue-reports/drbdsetup-status-text.drbd-30-uptodate-oos.txt') ?? ''
+  const whole = { 'r008/0': 'synced drift@fs100' }
+  t.strictSame(verdicts(parseStatusText(drift)), whole, 'pasted without its indentation and closing line')
+  t.strictSame(verdicts(parseStatusText(`${drift}\n`)), whole)
+  const cut = { 'r008/0': 'unknown dump-incomplete drift@fs100' }
   t.strictSame(
-    verdicts(parseStatusText(drift)),
-    { 'r008/0': 'unknown dump-incomplete drift@fs100' },
-    'as it was pasted it may be cut',
+    verdicts(parseStatusText(drift.trimEnd())),
+    { 'r008/0': 'unknown dump-incomplete' },
+    'cut before its last newline',
   )
   t.strictSame(
-    verdicts(parseStatusText(`${drift}\n`)),
-    { 'r008/0': 'synced drift@fs100' },
-    'with the blank line that closes it',
+    verdicts(parseStatusText(drift.replaceAll(/^ /gm, ''))),
+    cut,
+    'as the tool prints it, without the closing line',
   )
   t.end()
 })
