@@ -44,25 +44,22 @@ export interface DemoPool {
 /** @param port of the XenAPI endpoint on 127.0.0.1; 0 takes any free one */
 export async function createDemoPool(speed: number, port: number, witness: DemoWitness): Promise<DemoPool> {
   const folder = mkdtempSync(join(tmpdir(), 'resync-monitor-'))
-  const stage: { updater?: Updater; director?: Director; machines: Map<string, Machine>; pool?: EmbeddedPool } = {
-    machines: new Map(),
-  }
+  const machines = new Map<string, Machine>()
   const onBug = (bug: unknown) => witness.bug(bug)
   const pool = createPool({
     gate: {
-      claim: (snapshot, wanted) =>
-        stage.updater?.claim(snapshot, wanted) ?? { ok: false, error: ['HOST_STILL_BOOTING', wanted.host] },
+      claim: (snapshot, wanted) => updater.claim(snapshot, wanted),
     },
     machines: {
-      goDown: (ref, how) => stage.director?.goDown(ref, how),
-      powerOn: ref => stage.director?.powerOn(ref),
+      goDown: (ref, how) => director.goDown(ref, how),
+      powerOn: ref => director.powerOn(ref),
     },
-    plugins: async call => answerPlugin(call, pool, stage.machines),
+    plugins: async call => answerPlugin(call, pool, machines),
     authenticate: (user, password) => user === CREDENTIALS.user && password === CREDENTIALS.password,
     enableDelayMs: 1000 / speed,
     onBug,
   })
-  const updater = new Updater({
+  const updater: Updater = new Updater({
     pool: {
       snapshot: () => pool.poolSnapshot(),
       setAllowedOperations: (host, operations) => pool.setAllowedOperations(host, operations),
@@ -76,7 +73,7 @@ export async function createDemoPool(speed: number, port: number, witness: DemoW
           args,
           signal: AbortSignal.timeout(POLL_TIMEOUT_MS),
         }
-        const answer = await answerPlugin(call, pool, stage.machines)
+        const answer = await answerPlugin(call, pool, machines)
         if ('error' in answer) throw new Error(answer.error.join(' '))
         return answer.result
       },
@@ -87,7 +84,6 @@ export async function createDemoPool(speed: number, port: number, witness: DemoW
     pollTimeoutMs: POLL_TIMEOUT_MS,
     witness: change => witness.operations(hostnameOf(change.host), change),
   })
-  stage.updater = updater
   const { sr: srRef, hosts: seeded } = pool.seed(HOSTNAMES, { name_label: 'mirrored', type: 'linstor' })
   const hostnameOf = (ref: string) => pool.get('host', ref)?.hostname ?? ref
   const { host: address, port: taken } = await pool.listen({ port })
@@ -112,17 +108,16 @@ export async function createDemoPool(speed: number, port: number, witness: DemoW
       sink: new XapiSink(new ReportSink(client)),
       witness: (_sr, transition, status) => witness.transition(hostname, transition, status),
     })
-    stage.machines.set(ref, machine)
+    machines.set(ref, machine)
     return { hostname, ref, machine }
   })
-  const director = new Director({
+  const director: Director = new Director({
     actors,
     speed,
     hostLeft: ref => pool.hostLeft(ref),
     hostReturned: (ref, boot) => pool.hostReturned(ref, boot),
     onBug,
   })
-  stage.director = director
   return {
     begin: async () => {
       await Promise.all(seeded.map(({ ref }) => disable(ref)))
