@@ -33,6 +33,8 @@ export interface Options {
   /** One of a few words. */
   choice<Word extends string>(name: string, words: readonly Word[]): Word | undefined
   readonly operands: readonly string[]
+  /** The one operand of a command that reads a PATH or, for `-`, standard input. */
+  path(): string
 }
 
 /** Reads `--name value`, `--name=value` and `--flag`. @throws UsageError naming an unknown or incomplete option */
@@ -53,6 +55,12 @@ export function readOptions(args: readonly string[], specs: Readonly<Record<stri
       return word
     },
     operands: positionals,
+    path: () => {
+      const [path, surplus] = positionals
+      if (path === undefined) throw new UsageError('a PATH is missing (- is standard input)')
+      if (surplus !== undefined) throw new UsageError(`'${surplus}' is not expected here`)
+      return path
+    },
   }
 }
 

@@ -33,9 +33,7 @@ export const whatIfCommand: Command = {
       policy: { type: 'string' },
       now: { type: 'string' },
     })
-    const [path, surplus] = options.operands
-    if (path === undefined) throw new UsageError('a PATH is missing (- is standard input)')
-    if (surplus !== undefined) throw new UsageError(`'${surplus}' is not expected here`)
+    const path = options.path()
     const rules = options.choice('rules', RULES) ?? 'project'
     const policy = options.choice('policy', POLICIES) ?? 'conservative'
     const now = moment(options.text('now'))

@@ -66,9 +66,7 @@ export const inspect: Command = {
     })
     const format = options.choice('format', FORMATS)
     if (format === undefined) throw new UsageError('--format is missing')
-    const [path, surplus] = options.operands
-    if (path === undefined) throw new UsageError('a PATH is missing (- is standard input)')
-    if (surplus !== undefined) throw new UsageError(`'${surplus}' is not expected here`)
+    const path = options.path()
     const mdstat = options.text('mdstat')
     if (mdstat !== undefined && format !== 'md-sysfs') throw new UsageError('--mdstat goes with --format md-sysfs')
     if (path === '-' && format === 'md-sysfs') throw new UsageError('md-sysfs reads a directory, not standard input')
