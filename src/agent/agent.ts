@@ -3,7 +3,7 @@ import type { DrbdVolume } from '../sync-query/drbd.ts'
 import { HostMirrors, type MirrorChange } from '../sync-query/host-mirrors.ts'
 import { judgeDrbdVolume } from '../sync-query/judge-drbd.ts'
 import type { Judgement } from '../sync-query/judgement.ts'
-import { reason } from '../sync-query/reason.ts'
+import { type Reason, reason } from '../sync-query/reason.ts'
 import type { Report } from '../sync-query/report.ts'
 import { SrFold, type SrStatus } from '../sync-query/sr-fold.ts'
 import type { Transition } from '../sync-query/transition.ts'
@@ -62,27 +62,22 @@ export class HostAgent {
     for await (const update of source) this.apply(update)
   }
 
-  /** Takes in what a source has learnt. */
-  apply(update: DrbdUpdate): void {
-    const { at } = update
-    for (const volume of update.changed) {
-      this.#shown.add(volume.mirror)
-      this.#observe(judgeDrbdVolume(this.#counted(volume)), volume, at)
-    }
-    for (const mirror of update.removed) {
+  /** Takes in what a source has learnt: all of it, before any SR is judged by it. */
+  apply({ at, changed, removed, doubt }: DrbdUpdate): void {
+    const changes = changed.map(volume => this.#see(volume, at))
+    for (const mirror of removed) {
       this.#shown.delete(mirror)
       const change = this.#mirrors.remove(mirror, at)
-      if (change !== null) this.#tell(change, at)
+      if (change !== null) changes.push(change)
     }
-    if (update.doubt === null) this.#missConfigured(at)
-    const doubt = update.doubt === null ? null : reason('source-silent', '*', { word: update.doubt })
-    for (const [uuid, { fold }] of this.#srs) this.#settle(uuid, fold.setDoubt(doubt, at), at)
+    if (doubt === null) changes.push(...this.#missConfigured(at))
+    this.#tell(changes, at, doubt === null ? null : reason('source-silent', '*', { word: doubt }))
   }
 
   /** Lets time pass: stalls are found, old estimates are dropped. To be called about once a second. */
   tick(): void {
     const now = this.#options.now()
-    for (const change of this.#mirrors.tick(now)) this.#tell(change, now)
+    this.#tell(this.#mirrors.tick(now), now)
   }
 
   /** The report of an SR as of now: the answer to a poll. `null` if this host does not watch that SR. */
@@ -94,10 +89,11 @@ export class HostAgent {
     await Promise.all([...this.#srs.values()].map(({ pusher }) => pusher.close()))
   }
 
-  #observe(judgement: Judgement, { family }: Pick<DrbdVolume, 'family'>, at: number): void {
+  #see(volume: DrbdVolume, at: number): MirrorChange {
+    this.#shown.add(volume.mirror)
+    const judgement = judgeDrbdVolume(this.#counted(volume))
     // The events of DRBD 8.4 carry no progress, so there silence proves nothing.
-    const change = this.#mirrors.observe({ judgement, at, silenceMeansStall: family === '9' })
-    this.#tell(change, at)
+    return this.#mirrors.observe({ judgement, at, silenceMeansStall: volume.family === '9' })
   }
 
   /** Without the peers that are no part of the redundancy of any SR this volume belongs to. */
@@ -107,29 +103,31 @@ export class HostAgent {
     return { ...volume, peers: volume.peers.filter(({ peer }) => !ignored(peer)) }
   }
 
-  #missConfigured(at: number): void {
-    for (const mirror of this.#options.configured) {
-      if (this.#shown.has(mirror) || this.#mirrors.get(mirror) !== null) continue
-      this.#observe(notUp(mirror), { family: null }, at)
-    }
+  #missConfigured(at: number): MirrorChange[] {
+    return this.#options.configured
+      .filter(mirror => !this.#shown.has(mirror) && this.#mirrors.get(mirror) === null)
+      .map(mirror => this.#mirrors.observe({ judgement: notUp(mirror), at, silenceMeansStall: false }))
   }
 
-  #tell(change: MirrorChange, at: number): void {
-    for (const uuid of this.#selector.srsOf(change.mirror)) {
-      const sr = this.#srs.get(uuid)
-      if (sr === undefined) continue
-      const edges = sr.fold.apply(change, at)
-      this.#settle(uuid, edges, at)
-      if (edges.length === 0) sr.pusher.want('news')
+  /** Hands each SR the changes of its mirrors. @param doubt what is doubted from now on; absent: what was before */
+  #tell(changes: readonly MirrorChange[], at: number, doubt?: Reason | null): void {
+    const bySr = new Map<string, MirrorChange[]>()
+    for (const change of changes) {
+      for (const uuid of this.#selector.srsOf(change.mirror)) {
+        const ofSr = bySr.get(uuid)
+        if (ofSr === undefined) bySr.set(uuid, [change])
+        else ofSr.push(change)
+      }
     }
-  }
-
-  #settle(uuid: string, edges: readonly Transition[], at: number): void {
-    const sr = this.#srs.get(uuid)
-    if (sr === undefined || edges.length === 0) return
-    const status = sr.fold.status(this.#mirrors, at)
-    for (const edge of edges) this.#options.witness(uuid, edge, status)
-    sr.pusher.want('transition')
+    for (const [uuid, { fold, pusher }] of this.#srs) {
+      const ofSr = bySr.get(uuid) ?? []
+      const edges = fold.apply(ofSr, at, doubt)
+      if (edges.length > 0) {
+        const status = fold.status(this.#mirrors, at)
+        for (const edge of edges) this.#options.witness(uuid, edge, status)
+        pusher.want('transition')
+      } else if (ofSr.length > 0) pusher.want('news')
+    }
   }
 
   #makeReport(uuid: string): Report {

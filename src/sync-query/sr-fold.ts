@@ -44,6 +44,8 @@ export class SrFold {
   #shownProgress: number | null = null
   #stalled = 0
   #paused = 0
+  /** Whether any mirror stood still when the SR was last judged. */
+  #standing = { stalled: false, paused: false }
   #state: SyncState = 'unknown'
   /** A resync has begun since the SR was last in sync. */
   #resynced = false
@@ -59,26 +61,20 @@ export class SrFold {
     return this.#doubt === null ? worstState(this.#counts) : 'unknown'
   }
 
-  /** Adds the change of a mirror that belongs to this SR. */
-  apply(change: MirrorChange, now: number): Transition[] {
-    if (change.before !== null) this.#add(change.before, -1)
-    if (change.after !== null) this.#add(change.after, 1)
-    if (change.after !== null && change.after.judgement.reasons.length > 0) this.#told.add(change.mirror)
-    else this.#told.delete(change.mirror)
-    if (this.#counts.resyncing === 0) {
-      this.#finishedBytes = 0
-      this.#shownProgress = null
-    } else if (change.before?.judgement.state === 'resyncing' && change.after?.judgement.state === 'synced') {
-      this.#finishedBytes += change.before.judgement.totalBytes ?? 0
-    }
-    const within = change.transitions.filter(each => each.kind === 'stalled' || each.kind === 'paused')
-    return this.#settle(within, now)
+  /**
+   * Adds changes of mirrors that belong to this SR and were told together, and what is doubted after them. The SR is
+   * judged once, after all of them: between two it may look better than it ever was (a volume that is down is first
+   * removed, then missed).
+   */
+  apply(changes: readonly MirrorChange[], now: number, doubt: Reason | null = this.#doubt): Transition[] {
+    for (const change of changes) this.#change(change)
+    this.#doubt = doubt
+    return this.#settle(now)
   }
 
   /** `null`: all mirrors there are have been looked at. Otherwise: why that cannot be claimed. */
   setDoubt(doubt: Reason | null, now: number): Transition[] {
-    this.#doubt = doubt
-    return this.#settle([], now)
+    return this.apply([], now, doubt)
   }
 
   status(mirrors: HostMirrors, now: number): SrStatus {
@@ -114,6 +110,16 @@ export class SrFold {
     return this.#shownProgress
   }
 
+  #change({ mirror, before, after }: MirrorChange): void {
+    if (before !== null) this.#add(before, -1)
+    if (after !== null) this.#add(after, 1)
+    if (after !== null && after.judgement.reasons.length > 0) this.#told.add(mirror)
+    else this.#told.delete(mirror)
+    if (before?.judgement.state === 'resyncing' && after?.judgement.state === 'synced') {
+      this.#finishedBytes += before.judgement.totalBytes ?? 0
+    }
+  }
+
   #add({ judgement, stalled, paused }: TrackedMirror, sign: 1 | -1): void {
     this.#counts[judgement.state] += sign
     this.#stalled += sign * Number(stalled)
@@ -129,7 +135,11 @@ export class SrFold {
     }
   }
 
-  #settle(within: readonly Transition[], now: number): Transition[] {
+  #settle(now: number): Transition[] {
+    if (this.#counts.resyncing === 0) {
+      this.#finishedBytes = 0
+      this.#shownProgress = null
+    }
     const from = this.#state
     const to = this.state
     this.#state = to
@@ -139,9 +149,10 @@ export class SrFold {
     if (from !== to) this.#since = now
     const edges: Transition[] = kind === null ? [] : [{ at: now, kind, from, to }]
     // The SR is stalled (paused) from the first such mirror on.
-    for (const { kind: which } of within) {
-      if ((which === 'stalled' ? this.#stalled : this.#paused) === 1) edges.push({ at: now, kind: which, from, to })
-    }
+    const { stalled, paused } = this.#standing
+    if (!stalled && this.#stalled > 0) edges.push({ at: now, kind: 'stalled', from, to })
+    if (!paused && this.#paused > 0) edges.push({ at: now, kind: 'paused', from, to })
+    this.#standing = { stalled: this.#stalled > 0, paused: this.#paused > 0 }
     return edges
   }
 }

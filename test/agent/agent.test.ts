@@ -140,6 +140,32 @@ t.test(
   },
 )
 
+t.test('what is told together is judged together: no instant of a drbdadm down reads as in sync', async t => {
+  const { agent, kinds, pushed, see } = agentOf({ configured: ['mesh0/0', 'mesh1/0'] })
+  const gone = (mirror: string) => ({ ...volume(mirror, []), disk: 'Diskless' })
+  see(1, [volume('mesh0/0'), volume('mesh1/0')])
+  see(2, [gone('mesh0/0'), gone('mesh1/0')])
+  kinds.length = 0
+  pushed.length = 0
+  see(3, [], null, ['mesh0/0', 'mesh1/0'])
+  t.strictSame(kinds, [], 'degraded before and after')
+  t.strictSame(
+    pushed.filter(({ state }) => state === 'synced'),
+    [],
+  )
+  t.match(agent.report(SR)?.reasons, [{ code: 'not-up' }, { code: 'not-up' }])
+  await agent.close()
+})
+
+t.test('several mirrors that are paused at once are one pause of the SR', async t => {
+  const { agent, kinds, see } = agentOf()
+  const paused = (mirror: string) =>
+    volume(mirror, [peer('hostB', { replication: 'PausedSyncS', peerDisk: 'Inconsistent', resyncSuspended: ['user'] })])
+  see(1, [paused('mesh0/0'), paused('mesh1/0')])
+  t.strictSame(kinds, ['resync-started', 'paused'])
+  await agent.close()
+})
+
 t.test('only the mirrors of an SR count for it, and a peer outside its redundancy does not', async t => {
   const { agent, see, state } = agentOf({ srs: [{ uuid: SR, drbd: ['mesh*'], ignorePeers: ['recovery-site'] }] })
   see(1, [volume('scratch/0', [peer('hostB', { connection: 'StandAlone', replication: 'Off' })])])

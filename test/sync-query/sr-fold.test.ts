@@ -14,10 +14,10 @@ function host() {
   const kinds: string[] = []
   const see = (at: number, judgement: Judgement) => {
     const change = mirrors.observe({ judgement, at, silenceMeansStall: true })
-    kinds.push(...sr.apply(change, at).map(each => each.kind))
+    kinds.push(...sr.apply([change], at).map(each => each.kind))
   }
   const tick = (at: number) => {
-    for (const change of mirrors.tick(at)) kinds.push(...sr.apply(change, at).map(each => each.kind))
+    for (const change of mirrors.tick(at)) kinds.push(...sr.apply([change], at).map(each => each.kind))
   }
   return { mirrors, sr, kinds, see, tick }
 }
@@ -77,7 +77,7 @@ t.test('a mirror that goes away takes its sums along', async t => {
   const change = mirrors.remove('a/0', 2)
   if (change === null) throw new Error('it was there')
   t.same(
-    sr.apply(change, 2).map(each => each.kind),
+    sr.apply([change], 2).map(each => each.kind),
     ['resync-finished'],
   )
   t.equal(mirrors.remove('a/0', 3), null)
@@ -172,8 +172,8 @@ t.test('property: the sums are what a walk over all mirrors gives, whatever happ
         const change = gone
           ? mirrors.remove(mirror, at)
           : mirrors.observe({ judgement, at, silenceMeansStall: index % 2 === 0 })
-        if (change !== null) sr.apply(change, at)
-        for (const each of mirrors.tick(at)) sr.apply(each, at)
+        if (change !== null) sr.apply([change], at)
+        for (const each of mirrors.tick(at)) sr.apply([each], at)
         const status = sr.status(mirrors, at)
         const walked = { unknown: 0, degraded: 0, resyncing: 0, synced: 0 }
         let sum: number | null = 0
