@@ -1,6 +1,9 @@
 import { REASON_KINDS, type Reason, type ReasonCode } from './reason.ts'
 import type { StateCounts, SyncState } from './state.ts'
 
+/** The key of `PBD.other_config` under which a host keeps its report of an SR. */
+export const REPORT_KEY = 'resync-monitor'
+
 /** What one host says of one SR at one moment (DESIGN section 5). A level, not an edge: the last one says everything. */
 export interface Report {
   readonly schema: 1

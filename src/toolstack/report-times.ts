@@ -1,8 +1,6 @@
+import { REPORT_KEY } from '../sync-query/report.ts'
 import type { Database } from './database.ts'
 import type { StringMap } from './records.ts'
-
-/** The key of PBD.other_config that holds what the PBD's host says of its SR. */
-export const REPORT_KEY = 'resync-monitor'
 
 /**
  * When each PBD's report was last written by its host, which confirms it even if the text is the same.

@@ -1,10 +1,11 @@
 import { isHostOperation } from '../allowed-operations/host-operation.ts'
 import type { HostSnapshot, PoolSnapshot, ReceivedReport } from '../allowed-operations/pool-snapshot.ts'
+import { REPORT_KEY } from '../sync-query/report.ts'
 import { parseReport } from '../sync-query/report-parse.ts'
 import type { Database } from './database.ts'
 import type { HostMemory } from './host-operations.ts'
 import type { HostRecord, PbdRecord } from './records.ts'
-import { REPORT_KEY, type ReportTimes } from './report-times.ts'
+import type { ReportTimes } from './report-times.ts'
 
 export interface SnapshotSources {
   readonly db: Database

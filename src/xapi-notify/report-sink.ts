@@ -1,8 +1,6 @@
+import { REPORT_KEY } from '../sync-query/report.ts'
 import type { XenApiClient } from './client.ts'
 import { XenApiError, XenApiUnreachable } from './errors.ts'
-
-/** The key of PBD.other_config that holds a host's report of an SR. */
-const REPORT_KEY = 'resync-monitor'
 
 /** How often another writer of the same key may come between before it is an error. */
 const MAX_TRIES = 3
