@@ -1,0 +1,52 @@
+import { basename, dirname } from 'node:path'
+import { watch } from 'chokidar'
+import type { ZodType, z } from 'zod'
+import { rest } from '../waiting/index.ts'
+import type { ParsedConfig } from './parse-config-file.ts'
+import { readConfigFile } from './read-config-file.ts'
+
+/** Milliseconds. */
+export interface WatchPace {
+  /** An editor writes a file in several steps: how long it must rest. */
+  readonly settleMs: number
+  /** How often to look even if nothing was told. */
+  readonly rereadEveryMs: number
+}
+
+const DEFAULT_PACE: WatchPace = { settleMs: 100, rereadEveryMs: 60_000 }
+
+/**
+ * Tells of the file each time that it is different from before, until `signal` is aborted; not of how it was at first.
+ * A file event is only a hint to read again: editors replace files, and some file systems tell nothing.
+ */
+export async function* watchConfigFile<Schema extends ZodType>(
+  file: string,
+  schema: Schema,
+  signal: AbortSignal,
+  pace: WatchPace = DEFAULT_PACE,
+): AsyncGenerator<ParsedConfig<z.output<Schema>>, void> {
+  const folder = dirname(file)
+  let wake = new AbortController()
+  const hint = () => wake.abort()
+  // The folder, not the file: one that is replaced is another file. Nothing else in it is looked at.
+  const watcher = watch(folder, {
+    ignoreInitial: true,
+    ignored: (path: string) => path !== folder && basename(path) !== basename(file),
+  })
+  watcher.on('all', hint).on('error', hint)
+  try {
+    let last = JSON.stringify(await readConfigFile(file, schema))
+    for (;;) {
+      await rest(pace.rereadEveryMs, AbortSignal.any([signal, wake.signal]))
+      await rest(pace.settleMs, signal)
+      if (signal.aborted) return
+      wake = new AbortController()
+      const parsed = await readConfigFile(file, schema)
+      const now = JSON.stringify(parsed)
+      if (now !== last) yield parsed
+      last = now
+    }
+  } finally {
+    await watcher.close()
+  }
+}

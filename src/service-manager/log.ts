@@ -1,0 +1,8 @@
+/** One thing worth telling whoever runs a daemon. `code` is short and stable, `text` a sentence. */
+interface LogEntry {
+  readonly level: 'info' | 'warning' | 'error'
+  readonly code: string
+  readonly text: string
+}
+
+export type Log = (entry: LogEntry) => void

@@ -1,0 +1,76 @@
+import { execa } from 'execa'
+
+export interface ServiceManagerOptions {
+  /** The process's environment: NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID of sd_notify(3) and sd_watchdog_enabled(3). */
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly pid: number
+  /** Node cannot send to unix datagram sockets, so systemd's own tool does: the unit needs NotifyAccess=all. */
+  readonly command?: readonly [command: string, ...args: string[]]
+  /** Told when systemd could not be told something. */
+  readonly onProblem: (problem: string) => void
+}
+
+const SEND_TIMEOUT_MS = 5_000
+
+/** Tells systemd how this service is. Without systemd (no NOTIFY_SOCKET) it does nothing. */
+export class ServiceManager {
+  readonly #options: ServiceManagerOptions
+  readonly #isThere: boolean
+  #watchdog: NodeJS.Timeout | undefined
+  #sending: Promise<void> = Promise.resolve()
+
+  constructor(options: ServiceManagerOptions) {
+    this.#options = options
+    this.#isThere = (options.environment.NOTIFY_SOCKET ?? '') !== ''
+  }
+
+  /** The service does its work from now on; the watchdog is fed as long as the event loop turns and `isWell`. */
+  async ready(isWell: () => boolean): Promise<void> {
+    await this.#send('READY=1')
+    const everyMs = this.#watchdogMs()
+    if (everyMs === null || this.#watchdog !== undefined) return
+    this.#watchdog = setInterval(() => {
+      if (isWell()) void this.#send('WATCHDOG=1')
+    }, everyMs)
+    this.#watchdog.unref()
+  }
+
+  /** One line that `systemctl status` shows. */
+  status(text: string): Promise<void> {
+    return this.#send(`STATUS=${text.replaceAll(/[\r\n]+/g, ' ').slice(0, 500)}`)
+  }
+
+  async stopping(): Promise<void> {
+    clearInterval(this.#watchdog)
+    await this.#send('STOPPING=1')
+  }
+
+  /** Twice in the time that systemd waits; `null`: it does not watch this process. */
+  #watchdogMs(): number | null {
+    const { WATCHDOG_USEC: usec = '', WATCHDOG_PID: pid } = this.#options.environment
+    if (!this.#isThere || !/^[1-9]\d{0,14}$/.test(usec)) return null
+    if (pid !== undefined && pid !== String(this.#options.pid)) return null
+    return Math.max(1, Number(usec) / 1000 / 2)
+  }
+
+  /** One after the other: READY must not overtake what was said before it. */
+  #send(assignment: string): Promise<void> {
+    if (!this.#isThere) return Promise.resolve()
+    const { command = ['systemd-notify'], environment, onProblem } = this.#options
+    const [program, ...args] = command
+    this.#sending = this.#sending.then(async () => {
+      const env = { NOTIFY_SOCKET: environment.NOTIFY_SOCKET, PATH: environment.PATH }
+      const { failed, shortMessage } = await execa(program, [...args, assignment], {
+        env,
+        extendEnv: false,
+        timeout: SEND_TIMEOUT_MS,
+        reject: false,
+        stdin: 'ignore',
+        stdout: 'ignore',
+        stderr: 'ignore',
+      })
+      if (failed) onProblem(shortMessage ?? `${program} failed`)
+    })
+    return this.#sending
+  }
+}

@@ -1,0 +1,131 @@
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { z } from 'zod'
+import { describeConfigProblem, parseConfigFile, readConfigFile, watchConfigFile } from '../../src/config-file/index.ts'
+
+const Schema = z.strictObject({
+  host: z.string(),
+  srs: z.array(z.strictObject({ uuid: z.string(), drbd: z.array(z.string()).default([]) })).default([]),
+  poll: z.strictObject({ everySeconds: z.number().min(1).default(30) }).prefault({}),
+})
+
+const problemsOf = (text: string): readonly string[] => {
+  const parsed = parseConfigFile(text, 'config.yaml', Schema)
+  return parsed.ok ? [] : parsed.problems.map(describeConfigProblem)
+}
+
+t.test('what is read: YAML or JSON, with defaults for what is not said', async t => {
+  t.strictSame(parseConfigFile('host: a\nsrs:\n  - uuid: s\n    drbd: [x*]\n', 'f', Schema), {
+    ok: true,
+    config: { host: 'a', srs: [{ uuid: 's', drbd: ['x*'] }], poll: { everySeconds: 30 } },
+  })
+  t.match(parseConfigFile('{"host": "a"}', 'f', Schema), { ok: true, config: { host: 'a', srs: [] } })
+})
+
+const BOMB = `a: &a [x, x, x, x, x, x, x, x, x]
+b: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a]
+c: &c [*b, *b, *b, *b, *b, *b, *b, *b, *b]
+d: &d [*c, *c, *c, *c, *c, *c, *c, *c, *c]
+host: a
+`
+
+t.test('every problem names the file, the line and the key', async t => {
+  const table: [title: string, text: string, expected: readonly (string | RegExp)[]][] = [
+    [
+      'a key that nobody knows',
+      'host: a\nsrs:\n  - uuid: s\n    drdb: []\n',
+      ['config.yaml:4: srs[0].drdb: there is no such key'],
+    ],
+    [
+      'two of them',
+      'host: a\nx: 1\ny: 2\n',
+      ['config.yaml:2: x: there is no such key', 'config.yaml:3: y: there is no such key'],
+    ],
+    [
+      'a value of another type',
+      'host: a\npoll:\n  everySeconds: soon\n',
+      [/^config.yaml:3: poll.everySeconds: .*expected number/],
+    ],
+    ['a value out of range', 'host: a\n\npoll: { everySeconds: 0 }\n', [/^config.yaml:3: poll.everySeconds: /]],
+    [
+      'a key that is missing in a list',
+      'host: a\nsrs:\n  - uuid: s\n  - drbd: []\n',
+      [/^config.yaml:4: srs\[1\].uuid: /],
+    ],
+    ['a key that is missing at the top', 'srs: []\n', [/^config.yaml:1: host: /]],
+    ['nothing at all', '', [/^config.yaml:1: host: /]],
+    ['no map', '- a\n', [/^config.yaml:1: /]],
+    ['no YAML', 'host: a\nsrs: [\n', [/^config.yaml:3: /]],
+    ['the same key twice', 'host: a\nhost: b\n', [/^config.yaml:2: .*unique/]],
+    ['aliases of aliases that would fill the memory', BOMB, [/^config.yaml:1: .*alias/]],
+  ]
+  for (const [title, text, expected] of table) {
+    const problems = problemsOf(text)
+    t.equal(problems.length, expected.length, `${title}: ${problems.join('; ')}`)
+    for (const [index, each] of expected.entries()) t.match(problems[index], each, title)
+  }
+  t.equal(
+    problemsOf(Array.from({ length: 100 }, (_, n) => `k${n}: 1`).join('\n')).length,
+    20,
+    'there is an end to them',
+  )
+})
+
+t.test('any text, cut anywhere, gives problems and never throws', async t => {
+  const text = 'host: a\nsrs:\n  - uuid: s\n    drbd: ["x*", &y \'z\', *y]\npoll: {everySeconds: 3}\n'
+  for (let end = 0; end <= text.length; end += 1) {
+    const parsed = parseConfigFile(text.slice(0, end), 'f', Schema)
+    if (!parsed.ok) t.ok(parsed.problems.length > 0)
+  }
+})
+
+t.test('a file that is not there, is a folder, or is far too large', async t => {
+  const folder = t.testdir({ dir: {}, large: '#'.repeat(1_048_577) })
+  t.match(await readConfigFile(join(folder, 'none'), Schema), { ok: false, problems: [{ line: 1, text: /ENOENT/ }] })
+  t.match(await readConfigFile(join(folder, 'dir'), Schema), { ok: false, problems: [{ text: /EISDIR/ }] })
+  t.match(await readConfigFile(join(folder, 'large'), Schema), { ok: false, problems: [{ text: /larger than/ }] })
+})
+
+t.test('a watched file: each difference is told once, however it was written', async t => {
+  const folder = t.testdir({ 'config.yaml': 'host: a\n' })
+  const file = join(folder, 'config.yaml')
+  const stop = new AbortController()
+  t.teardown(() => stop.abort())
+  const pace = { settleMs: 5, rereadEveryMs: 20 }
+  const told = watchConfigFile(file, Schema, stop.signal, pace)
+  const next = async () => (await told.next()).value
+  let coming = next()
+  writeFileSync(join(folder, 'other'), 'host: z\n')
+  // The watch begins by reading the file as it is; what is written before that is no change.
+  const deadline = Date.now() + 10_000
+  const written = async (write: () => void, host: string) => {
+    for (;;) {
+      write()
+      const winner = await Promise.race([coming, new Promise(resolve => setTimeout(resolve, 100, 'late'))])
+      if (winner !== 'late') {
+        t.match(winner, { ok: true, config: { host } })
+        coming = next()
+        return
+      }
+      if (Date.now() > deadline) throw new Error('no change was told')
+      writeFileSync(file, 'host: between\n')
+      await coming
+      coming = next()
+    }
+  }
+  await written(() => writeFileSync(file, 'host: b\n'), 'b')
+  writeFileSync(join(folder, 'draft'), 'host: c\n')
+  renameSync(join(folder, 'draft'), file)
+  t.match(await coming, { ok: true, config: { host: 'c' } }, 'replaced')
+  coming = next()
+  rmSync(file)
+  t.match(await coming, { ok: false, problems: [{ text: /ENOENT/ }] }, 'removed')
+  coming = next()
+  mkdirSync(join(folder, 'sub'))
+  writeFileSync(file, 'host: d\n')
+  t.match(await coming, { ok: true, config: { host: 'd' } }, 'made anew')
+  coming = next()
+  stop.abort()
+  t.equal(await coming, undefined)
+})
