@@ -2,7 +2,7 @@
  * The words of `__conn_state_names` in drbd_strings.c (DRBD 9); what 8.4's /proc/drbd says otherwise is mapped by its
  * parser. `away` comes back by itself, `leaving` ends in StandAlone.
  */
-export const CONNECTION_WORDS = {
+export const CONNECTION_WORDS = withoutPrototype({
   StandAlone: 'stand-alone',
   Disconnecting: 'leaving',
   Unconnected: 'away',
@@ -13,10 +13,10 @@ export const CONNECTION_WORDS = {
   TearDown: 'away',
   Connecting: 'away',
   Connected: 'connected',
-} as const
+} as const)
 
 /** The words of `__repl_state_names` in drbd_strings.c. `side` is what this host is in the copy. */
-export const REPLICATION_WORDS = {
+export const REPLICATION_WORDS = withoutPrototype({
   Off: { kind: 'off' },
   Established: { kind: 'steady' },
   VerifyS: { kind: 'verify' },
@@ -32,13 +32,13 @@ export const REPLICATION_WORDS = {
   PausedSyncT: { kind: 'halted', side: 'target' },
   Ahead: { kind: 'behind', side: 'source' },
   Behind: { kind: 'behind', side: 'target' },
-} as const
+} as const)
 
 /**
  * The words of `__disk_state_names` in drbd_strings.c: `good` carries current data, `passing` is on its way to another
  * word by itself, `old` carries data that is or may be outdated, `gone` carries none.
  */
-export const DISK_WORDS = {
+export const DISK_WORDS = withoutPrototype({
   Diskless: 'gone',
   Attaching: 'passing',
   Detaching: 'gone',
@@ -49,15 +49,16 @@ export const DISK_WORDS = {
   DUnknown: 'unseen',
   Consistent: 'old',
   UpToDate: 'good',
-} as const
+} as const)
 
 /** What `word` means in one of the tables above; `null`: a word that no DRBD known to this program says. */
-export function wordMeaning<Table extends object>(table: Table, word: string): Table[keyof Table] | null {
-  return isKeyOf(table, word) ? table[word] : null
+export function wordMeaning<Meaning>(table: Readonly<Record<string, Meaning>>, word: string): Meaning | null {
+  return table[word] ?? null
 }
 
-function isKeyOf<Table extends object>(table: Table, word: string): word is Extract<keyof Table, string> {
-  return Object.hasOwn(table, word)
+/** Words that only JavaScript knows (`constructor`) are then found in no table, at the price of a single look. */
+function withoutPrototype<Table extends object>(table: Table): Table {
+  return Object.assign(Object.create(null), table)
 }
 
 /**

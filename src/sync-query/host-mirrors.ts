@@ -1,68 +1,97 @@
+import type { Observation } from './judgement.ts'
+import type { MirrorShare } from './mirror-share.ts'
 import type { Reason } from './reason.ts'
-import { age, DEFAULT_PATIENCE, type Observation, type Patience, type TrackedMirror, track } from './tracked-mirror.ts'
+import { type Patience, SharedByMirrors, TrackedMirror } from './tracked-mirror.ts'
 import type { Transition } from './transition.ts'
 
 /** A change of one mirror, for whoever keeps sums over mirrors. */
 export interface MirrorChange {
   readonly mirror: string
-  readonly before: TrackedMirror | null
-  /** `null`: the mirror is gone. */
-  readonly after: TrackedMirror | null
+  /** What it added to the sums until now; `null`: it was none of theirs. */
+  readonly before: MirrorShare | null
+  /** What it adds from now on; `null`: it is gone. */
+  readonly after: MirrorShare | null
+  /** Nothing happened to it: it was only put into an SR, or taken out, by configuration. */
+  readonly moved: boolean
   readonly transitions: readonly Transition[]
 }
 
 /**
  * All mirrors of one host with their histories.
  *
- * Invariants: `#restless` holds exactly the mirrors whose state is `resyncing` (the only ones that time changes);
- * `#running` counts those whose data moves; `#pausedPeers` the mirrors on which an operator's pause stands.
+ * Invariants: `#restless` holds the mirrors whose state is `resyncing` (the only ones that time changes) and, until the next
+ * tick, some that were: a set that grows and shrinks with each of 10 000 mirrors is built anew again and again; `#running`
+ * counts those whose data moves; `#pauses` holds those on which an operator's pause stands.
  * So an observation costs the same with 10 mirrors or 10 000.
  */
 export class HostMirrors {
-  readonly #patience: Patience
+  readonly #shared: SharedByMirrors
   readonly #mirrors = new Map<string, TrackedMirror>()
-  readonly #restless = new Map<string, TrackedMirror>()
-  readonly #pauses = new Map<string, string>()
+  readonly #restless = new Set<TrackedMirror>()
+  readonly #pauses = new Set<TrackedMirror>()
   #running = 0
   /** Since when no resync runs on this host; `null` while one does. */
   #stillSince: number | null = null
 
-  constructor(patience: Patience = DEFAULT_PATIENCE) {
-    this.#patience = patience
+  constructor(patience?: Patience) {
+    this.#shared = new SharedByMirrors(patience)
   }
 
   /** Adds one look at one mirror. */
   observe(seen: Observation): MirrorChange {
-    const { mirror } = seen.judgement
-    const before = this.#mirrors.get(mirror) ?? null
-    const { mirror: after, transitions } = track(before, seen, this.#patience)
-    this.#replace(mirror, before, after, seen.at)
-    return { mirror, before, after, transitions }
+    const { mirror: name } = seen.judgement
+    const known = this.#mirrors.get(name)
+    const before = known?.share() ?? null
+    const mirror = known ?? new TrackedMirror(name, this.#shared)
+    if (known === undefined) this.#mirrors.set(name, mirror)
+    const transitions = mirror.look(seen)
+    const after = mirror.share()
+    this.#count(mirror, before, after, seen.at)
+    return { mirror: mirror.mirror, before, after, moved: false, transitions }
   }
 
   /** Forgets a mirror that is gone from the kernel. `null` if it was not known. */
-  remove(mirror: string, now: number): MirrorChange | null {
-    const before = this.#mirrors.get(mirror)
-    if (before === undefined) return null
-    this.#replace(mirror, before, null, now)
-    return { mirror, before, after: null, transitions: [] }
+  remove(name: string, now: number): MirrorChange | null {
+    const mirror = this.#mirrors.get(name)
+    if (mirror === undefined) return null
+    const before = mirror.share()
+    this.#mirrors.delete(name)
+    this.#restless.delete(mirror)
+    this.#count(mirror, before, null, now)
+    return { mirror: name, before, after: null, moved: false, transitions: [] }
+  }
+
+  /** What an SR is told of a mirror that by its configuration belongs to it from now on. `null` if it is not known. */
+  joining(name: string): MirrorChange | null {
+    const after = this.#mirrors.get(name)?.share()
+    return after === undefined ? null : { mirror: name, before: null, after, moved: true, transitions: [] }
+  }
+
+  /** What an SR is told of a mirror that by its configuration belongs to it no longer. `null` if it is not known. */
+  leaving(name: string): MirrorChange | null {
+    const before = this.#mirrors.get(name)?.share()
+    return before === undefined ? null : { mirror: name, before, after: null, moved: true, transitions: [] }
   }
 
   /** Lets time pass: returns only the mirrors that it changed. Costs one step per resyncing mirror. */
   tick(now: number): MirrorChange[] {
     const changes: MirrorChange[] = []
-    for (const [mirror, before] of this.#restless) {
-      const { mirror: after, transitions } = age(before, now, this.#patience)
-      if (transitions.length === 0 && after.judgement.etaSeconds === before.judgement.etaSeconds) continue
-      this.#mirrors.set(mirror, after)
-      this.#restless.set(mirror, after)
-      changes.push({ mirror, before, after, transitions })
+    for (const mirror of this.#restless) {
+      if (mirror.state !== 'resyncing') {
+        this.#restless.delete(mirror)
+        continue
+      }
+      const before = mirror.share()
+      const etaBefore = mirror.etaSeconds
+      const transitions = mirror.age(now)
+      if (transitions.length === 0 && mirror.etaSeconds === etaBefore) continue
+      changes.push({ mirror: mirror.mirror, before, after: mirror.share(), moved: false, transitions })
     }
     return changes
   }
 
-  get(mirror: string): TrackedMirror | null {
-    return this.#mirrors.get(mirror) ?? null
+  get(name: string): TrackedMirror | null {
+    return this.#mirrors.get(name) ?? null
   }
 
   names(): IterableIterator<string> {
@@ -78,24 +107,21 @@ export class HostMirrors {
    * wait for ever (DRBD 9.2: a pause forgotten on another resource): it needs an operator, who is told where to look.
    */
   reasons(mirror: TrackedMirror, now: number): readonly Reason[] {
-    const inVain = this.#stillSince !== null && now - this.#stillSince >= this.#patience.waitingInVainAfterMs
-    if (!inVain) return mirror.judgement.reasons
-    return mirror.judgement.reasons.map(each => {
+    const inVain = this.#stillSince !== null && now - this.#stillSince >= this.#shared.patience.waitingInVainAfterMs
+    if (!inVain) return mirror.reasons
+    return mirror.reasons.map(each => {
       if (each.code !== 'resync-waiting' || each.word?.includes('dependency') !== true) return each
-      const waitsFor = this.#pauses.values().next().value
-      return { ...each, clearedBy: 'operator', ...(waitsFor === undefined ? {} : { waitsFor }) }
+      const waitsFor = this.#pauses.values().next().value?.pauseAt ?? null
+      return { ...each, clearedBy: 'operator', ...(waitsFor === null ? {} : { waitsFor }) }
     })
   }
 
-  #replace(mirror: string, before: TrackedMirror | null, after: TrackedMirror | null, now: number): void {
-    if (after === null) this.#mirrors.delete(mirror)
-    else this.#mirrors.set(mirror, after)
-    if (after?.judgement.state === 'resyncing') this.#restless.set(mirror, after)
-    else this.#restless.delete(mirror)
-    const pause = after?.judgement.reasons.find(each => each.code === 'resync-paused' || each.code === 'pause-left-set')
-    if (pause === undefined) this.#pauses.delete(mirror)
-    else this.#pauses.set(mirror, pause.peer === undefined ? mirror : `${mirror} peer ${pause.peer}`)
-    this.#running += Number(after?.judgement.moving === true) - Number(before?.judgement.moving === true)
+  #count(mirror: TrackedMirror, before: MirrorShare | null, after: MirrorShare | null, now: number): void {
+    if (before === after) return
+    if (after?.state === 'resyncing' && before?.state !== 'resyncing') this.#restless.add(mirror)
+    if (after?.heldBack === true) this.#pauses.add(mirror)
+    else if (before?.heldBack === true) this.#pauses.delete(mirror)
+    this.#running += Number(after?.moving === true) - Number(before?.moving === true)
     if (this.#running > 0) this.#stillSince = null
     else this.#stillSince ??= now
   }

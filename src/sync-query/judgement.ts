@@ -1,3 +1,4 @@
+import type { Placement } from './placement.ts'
 import type { Reason } from './reason.ts'
 import type { Activity, SyncState } from './state.ts'
 
@@ -23,7 +24,21 @@ export interface Judgement {
   readonly etaSeconds: number | null
   /** Replicas that carry data: how many there should be, how many are current as this host sees it. */
   readonly replicas: { readonly expected: number; readonly current: number }
+  /** Where they are; absent where one look does not tell. */
+  readonly placement?: Placement
   readonly reasons: readonly Reason[]
+}
+
+/** One look at a mirror. */
+export interface Observation {
+  readonly judgement: Judgement
+  /** Milliseconds since 1970. */
+  readonly at: number
+  /**
+   * The source speaks of progress by itself while data moves, so its silence means that nothing does. False for the
+   * events of DRBD 8.4, which carry no progress: there only a second look that finds the same figure proves a stall.
+   */
+  readonly silenceMeansStall: boolean
 }
 
 /** Something that was read and not understood, kept beside the devices that were. */

@@ -78,6 +78,9 @@ export interface Reason {
   readonly waitsFor?: string
 }
 
+/** A reason while it is being written. */
+export type ReasonDraft = { -readonly [Key in keyof Reason]: Reason[Key] }
+
 type ReasonDetails = Partial<Omit<Reason, 'code' | 'mirror'>>
 
 /** A reason with its code's usual `clearedBy`, unless `details` says otherwise. */

@@ -50,7 +50,7 @@ export interface MirrorListEntry {
   readonly state: SyncState
   /** How many mirrors this entry stands for. */
   readonly count: number
-  /** Their names, where the state is not `synced`. */
+  /** The names of some of them, where the state is not `synced`. */
   readonly mirrors?: readonly string[]
   /** The mirror refuses I/O without a majority of its replicas. */
   readonly quorum: boolean

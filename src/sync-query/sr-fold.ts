@@ -1,8 +1,8 @@
 import type { HostMirrors, MirrorChange } from './host-mirrors.ts'
 import { MAX_PROGRESS_BEFORE_END } from './judgement.ts'
+import type { MirrorShare } from './mirror-share.ts'
 import { isBlocking, type Reason, reason } from './reason.ts'
 import { type StateCounts, type SyncState, worstState } from './state.ts'
-import type { TrackedMirror } from './tracked-mirror.ts'
 import { type Transition, transitionKind } from './transition.ts'
 
 /** What one host can say of one SR at one moment. */
@@ -32,9 +32,10 @@ interface Sums {
 /**
  * The fold of many mirrors into one SR, kept as sums: a change of one mirror costs the same with 10 mirrors or 10 000.
  *
- * Invariants: `#counts` and `#sums` are what a walk over all mirrors would give; `#told` holds the mirrors that have
- * any reason to give; `#finishedBytes` is what resyncs that ended since the SR was last free of them had to copy, so
- * that the SR's progress does not jump back when one of several ends.
+ * Invariants: each mirror of the SR was told of by a change without `before`, and every change of it since then; so
+ * `#counts` and `#sums` are what a walk over all mirrors would give; `#told` holds the mirrors that have any reason to give
+ * and, until the next status, some that had (see HostMirrors for why); `#finishedBytes` is what resyncs that ended since the
+ * SR was last free of them had to copy, so that the SR's progress does not jump back when one of several ends.
  */
 export class SrFold {
   readonly #counts: StateCounts = { unknown: 0, degraded: 0, resyncing: 0, synced: 0 }
@@ -44,8 +45,9 @@ export class SrFold {
   #shownProgress: number | null = null
   #stalled = 0
   #paused = 0
-  /** Whether any mirror stood still when the SR was last judged. */
-  #standing = { stalled: false, paused: false }
+  /** Whether any mirror was so when the SR was last judged. */
+  #wasStalled = false
+  #wasPaused = false
   #state: SyncState = 'unknown'
   /** A resync has begun since the SR was last in sync. */
   #resynced = false
@@ -67,9 +69,13 @@ export class SrFold {
    * removed, then missed).
    */
   apply(changes: readonly MirrorChange[], now: number, doubt: Reason | null = this.#doubt): Transition[] {
-    for (const change of changes) this.#change(change)
+    let left = false
+    for (const change of changes) {
+      this.#change(change)
+      left ||= change.moved && change.after === null
+    }
     this.#doubt = doubt
-    return this.#settle(now)
+    return this.#settle(now, left)
   }
 
   /** `null`: all mirrors there are have been looked at. Otherwise: why that cannot be claimed. */
@@ -83,12 +89,12 @@ export class SrFold {
     for (const name of this.#told) {
       const mirror = mirrors.get(name)
       if (mirror === null) continue
-      reasons.push(...mirrors.reasons(mirror, now))
-      if (mirror.judgement.state !== 'resyncing') continue
-      etaSeconds =
-        etaSeconds === null || mirror.judgement.etaSeconds === null
-          ? null
-          : Math.max(etaSeconds, mirror.judgement.etaSeconds)
+      const itsReasons = mirrors.reasons(mirror, now)
+      if (itsReasons.length === 0) this.#told.delete(name)
+      reasons.push(...itsReasons)
+      if (mirror.state !== 'resyncing') continue
+      const { etaSeconds: its } = mirror
+      etaSeconds = etaSeconds === null || its === null ? null : Math.max(etaSeconds, its)
     }
     const resyncing = this.#counts.resyncing > 0
     return {
@@ -111,31 +117,32 @@ export class SrFold {
   }
 
   #change({ mirror, before, after }: MirrorChange): void {
+    if (before === after) return
     if (before !== null) this.#add(before, -1)
     if (after !== null) this.#add(after, 1)
-    if (after !== null && after.judgement.reasons.length > 0) this.#told.add(mirror)
-    else this.#told.delete(mirror)
-    if (before?.judgement.state === 'resyncing' && after?.judgement.state === 'synced') {
-      this.#finishedBytes += before.judgement.totalBytes ?? 0
+    if (after?.told === true && before?.told !== true) this.#told.add(mirror)
+    if (after === null) this.#told.delete(mirror)
+    if (before?.state === 'resyncing' && after?.state === 'synced') {
+      this.#finishedBytes += Number.isNaN(before.totalBytes) ? 0 : before.totalBytes
     }
   }
 
-  #add({ judgement, stalled, paused }: TrackedMirror, sign: 1 | -1): void {
-    this.#counts[judgement.state] += sign
-    this.#stalled += sign * Number(stalled)
-    this.#paused += sign * Number(paused)
-    if (judgement.state !== 'resyncing') return
-    const { outOfSyncBytes, doneBytes, totalBytes } = judgement
-    this.#sums.out += sign * (outOfSyncBytes ?? 0)
-    this.#sums.withoutOut += sign * Number(outOfSyncBytes === null)
-    if (doneBytes === null || totalBytes === null) this.#sums.withoutTotal += sign
+  #add({ state, stalled, paused, outOfSyncBytes, doneBytes, totalBytes }: MirrorShare, sign: 1 | -1): void {
+    this.#counts[state] += sign
+    if (stalled) this.#stalled += sign
+    if (paused) this.#paused += sign
+    if (state !== 'resyncing') return
+    if (Number.isNaN(outOfSyncBytes)) this.#sums.withoutOut += sign
+    else this.#sums.out += sign * outOfSyncBytes
+    if (Number.isNaN(doneBytes) || Number.isNaN(totalBytes)) this.#sums.withoutTotal += sign
     else {
       this.#sums.done += sign * doneBytes
       this.#sums.total += sign * totalBytes
     }
   }
 
-  #settle(now: number): Transition[] {
+  /** @param left mirrors were taken out: an SR that is in sync without them has seen no resync end */
+  #settle(now: number, left: boolean): Transition[] {
     if (this.#counts.resyncing === 0) {
       this.#finishedBytes = 0
       this.#shownProgress = null
@@ -144,15 +151,17 @@ export class SrFold {
     const to = this.state
     this.#state = to
     const resynced = to === 'resyncing' || this.#resynced
-    const kind = transitionKind(from, to, resynced)
+    const kind = transitionKind(from, to, resynced && !left)
     this.#resynced = resynced && to !== 'synced'
     if (from !== to) this.#since = now
     const edges: Transition[] = kind === null ? [] : [{ at: now, kind, from, to }]
     // The SR is stalled (paused) from the first such mirror on.
-    const { stalled, paused } = this.#standing
-    if (!stalled && this.#stalled > 0) edges.push({ at: now, kind: 'stalled', from, to })
-    if (!paused && this.#paused > 0) edges.push({ at: now, kind: 'paused', from, to })
-    this.#standing = { stalled: this.#stalled > 0, paused: this.#paused > 0 }
+    const isStalled = this.#stalled > 0
+    const isPaused = this.#paused > 0
+    if (isStalled && !this.#wasStalled) edges.push({ at: now, kind: 'stalled', from, to })
+    if (isPaused && !this.#wasPaused) edges.push({ at: now, kind: 'paused', from, to })
+    this.#wasStalled = isStalled
+    this.#wasPaused = isPaused
     return edges
   }
 }

@@ -1,5 +1,11 @@
-import { type Judgement, progressBeforeEnd } from './judgement.ts'
-import { type Reason, reason } from './reason.ts'
+import { figureOf, firstKnown, orNull } from './figure.ts'
+import type { Judgement, Observation } from './judgement.ts'
+import { type MirrorShare, SHARE_OF_A_WELL_MIRROR } from './mirror-share.ts'
+import { isSamePlacement, type Placement, Placements } from './placement.ts'
+import { type Reason, type ReasonDraft, reason } from './reason.ts'
+import { isOutlineOf, NO_REASONS, ReasonOutlines } from './reason-outline.ts'
+import { ResyncEpisode } from './resync-episode.ts'
+import type { Activity, SyncState } from './state.ts'
 import { type Transition, transitionKind } from './transition.ts'
 
 /** How long things may stand still. Milliseconds. */
@@ -21,188 +27,277 @@ export const DEFAULT_PATIENCE: Patience = {
   waitingInVainAfterMs: 30_000,
 }
 
-/** One look at a mirror. */
-export interface Observation {
-  readonly judgement: Judgement
-  /** Milliseconds since 1970. */
-  readonly at: number
-  /**
-   * The source speaks of progress by itself while data moves, so its silence means that nothing does. False for the
-   * events of DRBD 8.4, which carry no progress: there only a second look that finds the same figure proves a stall.
-   */
-  readonly silenceMeansStall: boolean
+/** What all mirrors of a host have in common. */
+export class SharedByMirrors {
+  readonly patience: Patience
+  readonly placements = new Placements()
+  readonly outlines = new ReasonOutlines()
+
+  constructor(patience: Patience = DEFAULT_PATIENCE) {
+    this.patience = patience
+  }
 }
 
-/** One resync of one mirror, from its first sign to its end. */
-interface ResyncEpisode {
-  readonly startedAt: number
-  /** The largest amount seen: activity-log extents are added when a crashed primary returns, so the first figure may be too small. */
-  readonly totalBytes: number | null
-  readonly leastOutOfSyncBytes: number | null
-  /** The largest progress shown; what is on screen never jumps back. */
-  readonly shownProgress: number | null
-  /** When the figures last got better. */
-  readonly fellAt: number
-  readonly looked: { readonly at: number; readonly silenceMeansStall: boolean }
-}
+const NO_TRANSITIONS: readonly Transition[] = []
 
-/** What a verify found, kept until a real resync repairs it or a later verify is clean. */
-interface VerifyMemory {
-  readonly running: boolean
-  readonly foundBytes: number
-}
+/**
+ * One mirror with its history: what one look cannot tell (stalled, unrepaired, since when, steady progress).
+ *
+ * It is written in place and keeps no object of a look: what an event allocates must be dead by the next one. Objects that
+ * live until their mirror's next event outlive V8's young generation as soon as there are thousands of mirrors, and an event
+ * then costs twice as much as with a hundred.
+ *
+ * Invariants: a number that is not known is `NaN` in here and `null` outside; what is handed out never changes; where
+ * `#isWell`, another look that says that all is well changes nothing but the replicas.
+ */
+export class TrackedMirror {
+  readonly mirror: string
+  /** The last look said that all is well, and nothing is remembered against it. */
+  #isWell = false
+  #expectedReplicas = 0
+  #currentReplicas = 0
+  #placement: Placement | null = null
+  readonly #shared: SharedByMirrors
 
-/** A mirror with its history: what one look cannot tell (stalled, unrepaired, since when, steady progress). */
-export interface TrackedMirror {
-  /** The last look, with what only memory knows worked into its reasons and figures. */
-  readonly judgement: Judgement
-  /** When the present state was entered, milliseconds since 1970. */
-  readonly since: number
-  readonly stalled: boolean
-  readonly paused: boolean
+  // The last look.
+  #state: SyncState = 'unknown'
+  #activity: Activity = 'none'
+  #moving = false
+  #backend: Judgement['backend'] = 'drbd'
+  #seenProgress = Number.NaN
+  #seenDoneBytes = Number.NaN
+  #seenTotalBytes = Number.NaN
+  #seenEtaSeconds = Number.NaN
+  #outOfSyncBytes = Number.NaN
+  #outline = NO_REASONS
+  /** Two for each of its reasons: `progress` and `outOfSyncBytes`. */
+  readonly #figures: number[] = []
+
+  // What only memory knows.
+  readonly #resync = new ResyncEpisode()
+  #stalled = false
+  #paused = false
   /** A resync has begun since it was last in sync. */
-  readonly resynced: boolean
-  /** The last look as it was, to be judged anew as time passes. */
-  readonly seen: Observation
-  readonly episode: ResyncEpisode | null
-  readonly verify: VerifyMemory
-}
+  #resynced = false
+  /** The estimate is young enough to be shown. */
+  #estimateHolds = false
+  /** A verify runs; what it found is kept until a real resync repairs it or a later verify is clean. */
+  #verifying = false
+  #foundBytes = 0
+  #looked = false
+  #since = Number.NaN
 
-export interface Tracked {
-  readonly mirror: TrackedMirror
-  readonly transitions: readonly Transition[]
-}
+  constructor(mirror: string, shared: SharedByMirrors) {
+    this.mirror = mirror
+    this.#shared = shared
+  }
 
-/** Adds one look to what is known of a mirror. `previous` is `null` when it is seen for the first time. */
-export function track(previous: TrackedMirror | null, seen: Observation, patience: Patience): Tracked {
-  const episode = nextEpisode(previous?.episode ?? null, seen)
-  const verify = nextVerify(previous?.verify ?? { running: false, foundBytes: 0 }, seen.judgement)
-  return settle(previous, seen, episode, verify, seen.at, patience)
-}
+  /** `unknown` until the first look. */
+  get state(): SyncState {
+    return this.#state
+  }
 
-/** Lets time pass without a new look: estimates grow old, standing still becomes a stall. */
-export function age(previous: TrackedMirror, now: number, patience: Patience): Tracked {
-  return settle(previous, previous.seen, previous.episode, previous.verify, now, patience)
-}
+  /** When the present state was entered, milliseconds since 1970. */
+  get since(): number {
+    return this.#since
+  }
 
-function settle(
-  previous: TrackedMirror | null,
-  seen: Observation,
-  episode: ResyncEpisode | null,
-  verify: VerifyMemory,
-  now: number,
-  patience: Patience,
-): Tracked {
-  const { state } = seen.judgement
-  const stalled = episode !== null && hasStalled(episode, seen.judgement, now, patience)
-  const paused = seen.judgement.reasons.some(each => each.code === 'resync-paused')
-  const judgement = withHistory(seen.judgement, episode, verify, stalled, isFresh(episode, now, patience))
-  const from = previous?.judgement.state ?? null
-  const resynced = state === 'resyncing' || previous?.resynced === true
-  const kind = transitionKind(from, state, resynced)
-  const transitions: Transition[] = []
-  if (kind !== null) transitions.push({ at: now, kind, from, to: state })
-  if (stalled && previous?.stalled !== true) transitions.push({ at: now, kind: 'stalled', from, to: state })
-  if (paused && previous?.paused !== true) transitions.push({ at: now, kind: 'paused', from, to: state })
-  const since = previous !== null && from === state ? previous.since : now
-  const mirror = { judgement, since, stalled, paused, resynced: resynced && state !== 'synced', seen, episode, verify }
-  return { mirror, transitions }
-}
+  get stalled(): boolean {
+    return this.#stalled
+  }
 
-function nextEpisode(
-  previous: ResyncEpisode | null,
-  { judgement, at, silenceMeansStall }: Observation,
-): ResyncEpisode | null {
-  // A source that fell silent says nothing of the resync: it goes on in the kernel, and so does what is known of it.
-  if (judgement.state === 'unknown') return previous
-  if (judgement.state !== 'resyncing') return null
-  const looked = { at, silenceMeansStall }
-  const out = judgement.outOfSyncBytes
-  const progress = progressBeforeEnd(judgement.progress)
-  if (previous === null) {
+  /** Where an operator's pause stands (`resource/volume peer name`); `null` where none does. */
+  get pauseAt(): string | null {
+    const { pause } = this.#outline
+    if (pause === null) return null
+    return pause.peer === undefined ? this.mirror : `${this.mirror} peer ${pause.peer}`
+  }
+
+  /** Where the replicas are; equal placements of one host's mirrors are one object. `null` where it was not said. */
+  get placement(): Placement | null {
+    return this.#placement
+  }
+
+  /** The estimate that may be shown. */
+  get etaSeconds(): number | null {
+    return this.#estimateHolds ? orNull(this.#seenEtaSeconds) : null
+  }
+
+  /** Adds one look. */
+  look(seen: Observation): readonly Transition[] {
+    const { judgement, at } = seen
+    this.#seePlacement(judgement)
+    const isWell = saysThatAllIsWell(judgement)
+    if (isWell && this.#isWell) return NO_TRANSITIONS
+    const from = this.#looked ? this.#state : null
+    this.#looked = true
+    this.#see(judgement)
+    if (this.#state === 'resyncing') this.#resync.see(seen)
+    // A source that fell silent says nothing of the resync: it goes on in the kernel, and so does what is known of it.
+    else if (this.#state !== 'unknown') this.#resync.end()
+    this.#followVerify()
+    this.#isWell = isWell && this.#foundBytes === 0
+    return this.#settle(from, at)
+  }
+
+  /** Lets time pass without a look: estimates grow old, standing still becomes a stall. */
+  age(now: number): readonly Transition[] {
+    return this.#settle(this.#state, now)
+  }
+
+  /** What it adds to sums as it is now. */
+  share(): MirrorShare {
+    if (this.#isWell) return SHARE_OF_A_WELL_MIRROR
     return {
-      startedAt: at,
-      totalBytes: judgement.totalBytes ?? out,
-      leastOutOfSyncBytes: out,
-      shownProgress: progress,
-      fellAt: at,
-      looked,
+      state: this.#state,
+      moving: this.#moving,
+      heldBack: this.#outline.pause !== null,
+      stalled: this.#stalled,
+      paused: this.#paused,
+      told: this.#outline.examples.length > 0 || this.#unrepaired,
+      outOfSyncBytes: this.#outOfSyncBytes,
+      doneBytes: this.#shownDoneBytes,
+      totalBytes: this.#shownTotalBytes,
     }
   }
-  // Bits set for the handshake are counted down only once data moves: before that a smaller figure is no progress.
-  const fell = out !== null && previous.leastOutOfSyncBytes !== null && out < previous.leastOutOfSyncBytes
-  const totalBytes = judgement.totalBytes ?? largest(previous.totalBytes, out)
-  const computed = progress ?? shareDone(totalBytes, out)
-  const rose = computed !== null && previous.shownProgress !== null && computed > previous.shownProgress
-  return {
-    startedAt: previous.startedAt,
-    totalBytes,
-    leastOutOfSyncBytes:
-      out === null ? previous.leastOutOfSyncBytes : Math.min(out, previous.leastOutOfSyncBytes ?? out),
-    shownProgress: rose ? computed : (previous.shownProgress ?? computed),
-    fellAt: fell || rose ? at : previous.fellAt,
-    looked,
+
+  /** The last look, with what only memory knows worked into its reasons and figures. */
+  get judgement(): Judgement {
+    return {
+      mirror: this.mirror,
+      backend: this.#backend,
+      state: this.#state,
+      activity: this.#activity,
+      moving: this.#moving,
+      progress: orNull(this.#showsResync ? this.#resync.shownProgress : this.#seenProgress),
+      doneBytes: orNull(this.#shownDoneBytes),
+      totalBytes: orNull(this.#shownTotalBytes),
+      etaSeconds: this.etaSeconds,
+      outOfSyncBytes: orNull(this.#outOfSyncBytes),
+      replicas: { expected: this.#expectedReplicas, current: this.#currentReplicas },
+      ...(this.#placement === null ? {} : { placement: this.#placement }),
+      reasons: this.reasons,
+    }
+  }
+
+  get reasons(): Reason[] {
+    const reasons = this.#outline.examples.map((example, index) => this.#reasonLike(example, index))
+    if (this.#unrepaired) reasons.push(reason('verify-unrepaired', this.mirror, { outOfSyncBytes: this.#foundBytes }))
+    return reasons
+  }
+
+  get #showsResync(): boolean {
+    return this.#resync.active && this.#state !== 'unknown'
+  }
+
+  get #shownTotalBytes(): number {
+    return this.#showsResync ? this.#resync.totalBytes : this.#seenTotalBytes
+  }
+
+  get #shownDoneBytes(): number {
+    if (!this.#showsResync || !Number.isNaN(this.#seenDoneBytes)) return this.#seenDoneBytes
+    return this.#resync.doneBytes(this.#outOfSyncBytes)
+  }
+
+  get #unrepaired(): boolean {
+    return this.#foundBytes > 0 && !this.#verifying && this.#outOfSyncBytes === 0
+  }
+
+  #see(judgement: Judgement): void {
+    this.#backend = judgement.backend
+    this.#state = judgement.state
+    this.#activity = judgement.activity
+    this.#moving = judgement.moving
+    this.#seenProgress = figureOf(judgement.progress)
+    this.#seenDoneBytes = figureOf(judgement.doneBytes)
+    this.#seenTotalBytes = figureOf(judgement.totalBytes)
+    this.#seenEtaSeconds = figureOf(judgement.etaSeconds)
+    this.#outOfSyncBytes = figureOf(judgement.outOfSyncBytes)
+    this.#seeReasons(judgement.reasons)
+  }
+
+  #seePlacement({ replicas, placement: seen }: Judgement): void {
+    this.#expectedReplicas = replicas.expected
+    this.#currentReplicas = replicas.current
+    if (seen === undefined) this.#placement = null
+    else if (this.#placement === null || !isSamePlacement(this.#placement, seen)) {
+      this.#placement = this.#shared.placements.intern(seen)
+    }
+  }
+
+  #seeReasons(reasons: readonly Reason[]): void {
+    if (!isOutlineOf(this.#outline, reasons)) this.#outline = this.#shared.outlines.intern(reasons)
+    let index = 0
+    for (const { progress, outOfSyncBytes } of reasons) {
+      this.#figures[index] = progress ?? Number.NaN
+      this.#figures[index + 1] = outOfSyncBytes ?? Number.NaN
+      index += 2
+    }
+  }
+
+  #reasonLike(example: Reason, index: number): Reason {
+    const progress = this.#figures[2 * index]
+    const outOfSyncBytes = this.#figures[2 * index + 1]
+    const reason: ReasonDraft = { ...example, mirror: this.mirror }
+    if (progress !== undefined && example.progress !== undefined) reason.progress = progress
+    if (outOfSyncBytes !== undefined && example.outOfSyncBytes !== undefined) reason.outOfSyncBytes = outOfSyncBytes
+    return this.#stalled ? asStalled(reason) : reason
+  }
+
+  /** A verify's finds: the largest amount it saw, forgotten only when data was really copied or a later verify saw none. */
+  #followVerify(): void {
+    if (this.#outline.running) {
+      this.#verifying = false
+      this.#foundBytes = 0
+    } else if (this.#activity === 'verify') {
+      const found = firstKnown(this.#outOfSyncBytes, 0)
+      this.#foundBytes = this.#verifying ? Math.max(this.#foundBytes, found) : found
+      this.#verifying = true
+    } else this.#verifying = false
+  }
+
+  /** Draws the conclusions of a look, or of the time that has passed. @param from `null` at the first look */
+  #settle(from: SyncState | null, now: number): readonly Transition[] {
+    const to = this.#state
+    const { stalledAfterMs, startingAfterMs, estimateValidMs } = this.#shared.patience
+    const { running, starting, paused } = this.#outline
+    // Waiting and pausing stand still by design and have their own reasons.
+    const mayStall = this.#resync.active && (running || starting)
+    const stalled = mayStall && this.#resync.stoodStill(now, running ? stalledAfterMs : startingAfterMs)
+    const becameStalled = stalled && !this.#stalled
+    const becamePaused = paused && !this.#paused
+    const resynced = to === 'resyncing' || this.#resynced
+    const kind = transitionKind(from, to, resynced)
+    this.#stalled = stalled
+    this.#paused = paused
+    this.#resynced = resynced && to !== 'synced'
+    this.#estimateHolds = !stalled && (!this.#resync.active || this.#resync.gotBetter(now, estimateValidMs))
+    if (from !== to) this.#since = now
+    if (kind === null && !becameStalled && !becamePaused) return NO_TRANSITIONS
+    const transitions: Transition[] = []
+    if (kind !== null) transitions.push({ at: now, kind, from, to })
+    if (becameStalled) transitions.push({ at: now, kind: 'stalled', from, to })
+    if (becamePaused) transitions.push({ at: now, kind: 'paused', from, to })
+    return transitions
   }
 }
 
-/** A verify's finds: the largest amount it saw, forgotten only when data was really copied or a later verify saw none. */
-function nextVerify(previous: VerifyMemory, judgement: Judgement): VerifyMemory {
-  if (judgement.reasons.some(each => each.code === 'resync-running')) return { running: false, foundBytes: 0 }
-  if (judgement.activity !== 'verify') return previous.running ? { ...previous, running: false } : previous
-  const found = judgement.outOfSyncBytes ?? 0
-  return { running: true, foundBytes: previous.running ? Math.max(previous.foundBytes, found) : found }
-}
-
-function hasStalled(episode: ResyncEpisode, judgement: Judgement, now: number, patience: Patience): boolean {
-  // Waiting and pausing stand still by design and have their own reasons.
-  const running = judgement.reasons.some(each => each.code === 'resync-running')
-  const starting = judgement.reasons.some(each => each.code === 'resync-starting' || each.code === 'peer-behind')
-  if (!running && !starting) return false
-  const lastSign = episode.looked.silenceMeansStall ? now : episode.looked.at
-  return lastSign - episode.fellAt >= (running ? patience.stalledAfterMs : patience.startingAfterMs)
-}
-
-function isFresh(episode: ResyncEpisode | null, now: number, patience: Patience): boolean {
-  return episode === null || now - episode.fellAt <= patience.estimateValidMs
-}
-
-function withHistory(
-  judgement: Judgement,
-  episode: ResyncEpisode | null,
-  verify: VerifyMemory,
-  stalled: boolean,
-  fresh: boolean,
-): Judgement {
-  let reasons: readonly Reason[] = judgement.reasons
-  if (stalled) reasons = reasons.map(asStalled)
-  if (verify.foundBytes > 0 && !verify.running && judgement.outOfSyncBytes === 0) {
-    reasons = [...reasons, reason('verify-unrepaired', judgement.mirror, { outOfSyncBytes: verify.foundBytes })]
-  }
-  const etaSeconds = fresh && !stalled ? judgement.etaSeconds : null
-  if (episode === null || judgement.state === 'unknown') {
-    const isAsSeen = etaSeconds === judgement.etaSeconds && reasons === judgement.reasons
-    return isAsSeen ? judgement : { ...judgement, etaSeconds, reasons }
-  }
-  const { totalBytes, shownProgress: progress } = episode
-  const doneBytes = judgement.doneBytes ?? doneOf(totalBytes, judgement.outOfSyncBytes)
-  return { ...judgement, progress, doneBytes, totalBytes, etaSeconds, reasons }
+/** True of a look that is like any other of which this is true, but for the replicas. */
+function saysThatAllIsWell(judgement: Judgement): boolean {
+  return (
+    judgement.state === 'synced' &&
+    judgement.reasons.length === 0 &&
+    judgement.activity === 'none' &&
+    judgement.outOfSyncBytes === 0 &&
+    judgement.progress === null &&
+    judgement.doneBytes === null &&
+    judgement.totalBytes === null &&
+    judgement.etaSeconds === null &&
+    !judgement.moving
+  )
 }
 
 function asStalled(each: Reason): Reason {
   const moves = each.code === 'resync-running' || each.code === 'resync-starting' || each.code === 'peer-behind'
   return moves ? { ...each, code: 'resync-stalled', clearedBy: 'operator' } : each
-}
-
-function largest(a: number | null, b: number | null): number | null {
-  if (a === null || b === null) return a ?? b
-  return Math.max(a, b)
-}
-
-function doneOf(totalBytes: number | null, outOfSyncBytes: number | null): number | null {
-  return totalBytes === null || outOfSyncBytes === null ? null : Math.max(0, totalBytes - outOfSyncBytes)
-}
-
-function shareDone(totalBytes: number | null, outOfSyncBytes: number | null): number | null {
-  const done = doneOf(totalBytes, outOfSyncBytes)
-  return done === null || totalBytes === null || totalBytes === 0 ? null : progressBeforeEnd(done / totalBytes)
 }

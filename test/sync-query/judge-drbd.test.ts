@@ -79,6 +79,13 @@ t.test('a volume of which all is well is synced, and everything is told', t => {
     etaSeconds: null,
     outOfSyncBytes: 0,
     replicas: { expected: 2, current: 2 },
+    placement: {
+      quorum: true,
+      replicas: [
+        { peer: 'self', current: true },
+        { peer: 'bravo', current: true },
+      ],
+    },
     reasons: [],
   })
   t.end()
@@ -565,6 +572,26 @@ t.test('replicas: those that carry data, and those of them that are current as s
   t.strictSame(count({ disk: 'Outdated' }), { expected: 2, current: 1 }, 'not current here')
   t.strictSame(count({ family: '8.4', peers: [] }), { expected: 2, current: 1 }, '8.4 does not show the peer it left')
   t.strictSame(count({ peers: [] }), { expected: 1, current: 1 }, 'a single copy')
+  t.end()
+})
+
+t.test('placement: who has a replica or a vote, and whether it is current', t => {
+  const votes = (change: Partial<DrbdVolume>) => {
+    const { placement } = judgeDrbdVolume({ ...WELL, ...change })
+    const replicas = placement?.replicas.map(
+      ({ peer, current, diskless }) => `${peer}${diskless === true ? '?' : current ? '+' : '-'}`,
+    )
+    return [placement?.quorum === true ? 'majority' : 'any', ...(replicas ?? [])].join(' ')
+  }
+  t.equal(votes({ peers: [BRAVO, CHARLIE, CLIENT] }), 'majority self+ bravo+ charlie+ client?')
+  t.equal(votes({ disk: 'Diskless', intentionalClient: true }), 'majority self? bravo+')
+  t.equal(votes({ disk: 'Failed', intentionalClient: true }), 'majority self- bravo+')
+  t.equal(votes({ disk: 'Outdated', peers: [AWAY] }), 'majority self- bravo-')
+  t.equal(votes({ peers: [{ ...BRAVO, connection: 'Connecting' }] }), 'majority self+ bravo-')
+  t.equal(votes({ peers: [] }), 'majority self+')
+  t.equal(votes({ family: '8.4' }), 'any self+ bravo+', '8.4 knows no quorum')
+  t.equal(votes({ family: '8.4', peers: [] }), 'any self+ peer-', 'nor shows the peer that it left')
+  t.equal(votes({ family: null, peers: [] }), 'majority self+ peer-', 'in doubt a majority is needed')
   t.end()
 })
 

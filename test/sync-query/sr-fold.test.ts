@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { HostMirrors } from '../../src/sync-query/host-mirrors.ts'
+import { HostMirrors, type MirrorChange } from '../../src/sync-query/host-mirrors.ts'
 import type { Judgement } from '../../src/sync-query/judgement.ts'
 import { type ReasonCode, reason } from '../../src/sync-query/reason.ts'
 import { SrFold } from '../../src/sync-query/sr-fold.ts'
@@ -68,6 +68,16 @@ t.test('one SR, two resyncs: one start, one finish, and a progress that never fa
   see(5, look('b/0', []))
   t.match(sr.status(mirrors, 5), { state: 'synced', progress: null, outOfSyncBytes: 0, etaSeconds: null })
   t.strictSame(kinds, ['recovered', 'resync-started', 'resync-finished'])
+})
+
+t.test('mirrors that are well, and again well, change nothing', async t => {
+  const { mirrors, sr, kinds, see } = host()
+  sr.setDoubt(null, 0)
+  const well = look('a/0', [], { outOfSyncBytes: 0 })
+  for (const at of [1, 2, 3]) see(at, well)
+  see(4, { ...well, mirror: 'b/0' })
+  t.match(sr.status(mirrors, 5), { state: 'synced', since: 0, mirrors: { synced: 2 }, reasons: [] })
+  t.strictSame(kinds, [])
 })
 
 t.test('a mirror that goes away takes its sums along', async t => {
@@ -152,48 +162,129 @@ t.test(
   },
 )
 
+t.test('a mirror that configuration takes out of an SR has not ended its resync', async t => {
+  const { mirrors, sr, kinds, see } = host()
+  const other = new SrFold(0)
+  other.setDoubt(null, 0)
+  sr.setDoubt(null, 0)
+  const running = (name: string, done: number) =>
+    look(name, ['resync-running'], { outOfSyncBytes: 100 - done, totalBytes: 100, doneBytes: done })
+  see(1, running('a/0', 0))
+  see(1, running('b/0', 50))
+  t.equal(sr.status(mirrors, 1).progress, 0.25)
+  const changes = (...found: readonly (MirrorChange | null)[]) => found.filter(change => change !== null)
+  const told = (fold: SrFold, at: number, ...found: readonly (MirrorChange | null)[]) =>
+    fold.apply(changes(...found), at).map(({ kind }) => kind)
+
+  t.strictSame(told(other, 2, mirrors.joining('a/0')), ['resync-started'])
+  t.strictSame(told(sr, 2, mirrors.leaving('a/0')), [])
+  t.match(
+    sr.status(mirrors, 2),
+    { mirrors: { resyncing: 1 }, progress: 0.5, outOfSyncBytes: 50 },
+    'nor is it counted as done',
+  )
+  t.strictSame(told(sr, 3, mirrors.leaving('b/0')), ['recovered'])
+  t.match(sr.status(mirrors, 3), { state: 'synced', progress: null, reasons: [] })
+
+  t.strictSame(told(sr, 4, mirrors.joining('b/0')), ['resync-started'])
+  t.match(sr.status(mirrors, 4), { state: 'resyncing', progress: 0.5, reasons: [{ mirror: 'b/0' }] })
+  see(5, look('b/0', []))
+  t.strictSame(kinds.slice(-1), ['resync-finished'], 'a resync that ends within the SR does end')
+  see(6, look('b/0', ['resync-paused']))
+  t.strictSame(told(other, 6, mirrors.joining('b/0')), ['paused'])
+  t.strictSame([mirrors.joining('z/0'), mirrors.leaving('z/0')], [null, null], 'nobody knows that one')
+})
+
+/** What an SR with these mirrors is, found by a walk over them. */
+function walk(mirrors: HostMirrors, members: readonly string[]) {
+  const counts = { unknown: 0, degraded: 0, resyncing: 0, synced: 0 }
+  let outOfSyncBytes: number | null = 0
+  let etaSeconds: number | null = 0
+  const codes: string[] = []
+  for (const judgement of members.flatMap(name => mirrors.get(name)?.judgement ?? [])) {
+    counts[judgement.state] += 1
+    codes.push(...judgement.reasons.map(({ code, mirror }) => `${mirror} ${code}`))
+    if (judgement.state !== 'resyncing') continue
+    const { outOfSyncBytes: out, etaSeconds: eta } = judgement
+    outOfSyncBytes = outOfSyncBytes === null || out === null ? null : outOfSyncBytes + out
+    etaSeconds = etaSeconds === null || eta === null ? null : Math.max(etaSeconds, eta)
+  }
+  return {
+    state: worstState(counts),
+    mirrors: counts,
+    outOfSyncBytes,
+    etaSeconds: counts.resyncing > 0 ? etaSeconds : null,
+    codes: codes.sort(),
+  }
+}
+
 t.test('property: the sums are what a walk over all mirrors gives, whatever happened', async t => {
+  const NAMES = ['a/0', 'b/0', 'c/0', 'd/0'] as const
   const codes: ReasonCode[] = ['resync-running', 'resync-paused', 'stand-alone', 'unknown-word', 'drift']
   const step = fc.record({
-    mirror: fc.constantFrom('a/0', 'b/0', 'c/0', 'd/0'),
+    mirror: fc.constantFrom(...NAMES),
     code: fc.option(fc.constantFrom(...codes)),
-    out: fc.option(fc.nat(100)),
-    gone: fc.boolean(),
+    out: fc.oneof(fc.constant(0), fc.option(fc.nat(100))),
+    total: fc.option(fc.nat(100)),
+    eta: fc.option(fc.nat(100)),
+    kind: fc.constantFrom('look', 'look', 'look', 'gone', 'reload'),
+    /** The SRs of the mirror from now on, for a reload. */
+    srs: fc.subarray([0, 1]),
+    /** The SRs are told of it together with what comes next. */
+    held: fc.boolean(),
   })
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 60 }), steps => {
+    fc.property(fc.array(step, { maxLength: 60, size: 'max' }), steps => {
       const mirrors = new HostMirrors()
-      const sr = new SrFold(0)
-      sr.setDoubt(null, 0)
-      let shown = 0
-      steps.forEach(({ mirror, code, out, gone }, index) => {
+      const srs = [0, 1].map(() => ({ fold: new SrFold(0), members: new Set<string>(), shown: 0 }))
+      let held: MirrorChange[][] = srs.map(() => [])
+      for (const { members } of srs) for (const name of NAMES) members.add(name)
+      steps.forEach(({ mirror, code, out, total, eta, kind, srs: wanted, held: isHeld }, index) => {
         const at = index * 40_000
-        const judgement = look(mirror, code === null ? [] : [code], { outOfSyncBytes: out })
-        const change = gone
-          ? mirrors.remove(mirror, at)
-          : mirrors.observe({ judgement, at, silenceMeansStall: index % 2 === 0 })
-        if (change !== null) sr.apply([change], at)
-        for (const each of mirrors.tick(at)) sr.apply([each], at)
-        const status = sr.status(mirrors, at)
-        const walked = { unknown: 0, degraded: 0, resyncing: 0, synced: 0 }
-        let sum: number | null = 0
-        for (const name of mirrors.names()) {
-          const seen = mirrors.get(name)
-          if (seen === null) throw new Error('named but not there')
-          walked[seen.judgement.state] += 1
-          if (seen.judgement.state !== 'resyncing') continue
-          sum = sum === null || seen.judgement.outOfSyncBytes === null ? null : sum + seen.judgement.outOfSyncBytes
+        const tell = (index: number, change: MirrorChange | null) => {
+          if (change !== null) held[index]?.push(change)
         }
-        t.strictSame(status.mirrors, walked)
-        t.equal(status.state, worstState(walked))
-        t.equal(status.outOfSyncBytes, sum)
-        if (status.progress !== null) {
-          if (status.progress >= 1) throw new Error('complete before the end')
-          if (status.progress < shown) throw new Error('progress fell')
+        const tellMembers = (change: MirrorChange | null) => {
+          for (const [index, { members }] of srs.entries()) if (members.has(change?.mirror ?? '')) tell(index, change)
         }
-        shown = status.progress ?? 0
+        if (kind === 'look') {
+          const figures = { outOfSyncBytes: out, ...(code === null ? {} : { totalBytes: total, etaSeconds: eta }) }
+          const judgement = look(mirror, code === null ? [] : [code], figures)
+          tellMembers(mirrors.observe({ judgement, at, silenceMeansStall: index % 2 === 0 }))
+        } else if (kind === 'gone') tellMembers(mirrors.remove(mirror, at))
+        else {
+          for (const [index, { members }] of srs.entries()) {
+            const isWanted = wanted.includes(index)
+            if (isWanted && !members.has(mirror)) tell(index, mirrors.joining(mirror))
+            if (!isWanted && members.has(mirror)) tell(index, mirrors.leaving(mirror))
+            if (isWanted) members.add(mirror)
+            else members.delete(mirror)
+          }
+        }
+        for (const change of mirrors.tick(at)) tellMembers(change)
+        if (isHeld) return
+        for (const [index, sr] of srs.entries()) {
+          sr.fold.apply(held[index] ?? [], at, null)
+          const members = [...sr.members]
+          const { progress, since: _, reasons, ...status } = sr.fold.status(mirrors, at)
+          const told = { ...status, codes: reasons.map(each => `${each.mirror} ${each.code}`).sort() }
+          t.strictSame(told, walk(mirrors, members))
+          const anew = new SrFold(at)
+          anew.apply(
+            members.flatMap(name => mirrors.joining(name) ?? []),
+            at,
+            null,
+          )
+          const { progress: itsProgress, since: __, ...itsStatus } = anew.status(mirrors, at)
+          t.strictSame({ ...itsStatus, reasons: itsStatus.reasons.length }, { ...status, reasons: reasons.length })
+          if (itsProgress !== null && (progress ?? 0) < itsProgress) throw new Error('less progress than is known')
+          if (progress !== null && progress >= 1) throw new Error('complete before the end')
+          if (progress !== null && progress < sr.shown) throw new Error('progress fell')
+          sr.shown = progress ?? 0
+        }
+        held = srs.map(() => [])
       })
     }),
-    { numRuns: 60 },
+    { numRuns: 100 },
   )
 })

@@ -1,7 +1,11 @@
 import t from 'tap'
 import type { Judgement } from '../../src/sync-query/judgement.ts'
 import { progressBeforeEnd } from '../../src/sync-query/judgement.ts'
-import { age, DEFAULT_PATIENCE, type TrackedMirror, track } from '../../src/sync-query/tracked-mirror.ts'
+import { type Placement, Placements } from '../../src/sync-query/placement.ts'
+import { reason } from '../../src/sync-query/reason.ts'
+import { ReasonOutlines } from '../../src/sync-query/reason-outline.ts'
+import { SharedByMirrors, TrackedMirror } from '../../src/sync-query/tracked-mirror.ts'
+import type { Transition } from '../../src/sync-query/transition.ts'
 import { transitionKind } from '../../src/sync-query/transition.ts'
 import { look as lookAt } from './look.ts'
 
@@ -10,17 +14,17 @@ const MINUTE = 60_000
 
 const look = (codes: Parameters<typeof lookAt>[1], figures?: Partial<Judgement>) => lookAt('r0/0', codes, figures)
 
+type Looks = readonly (readonly [number, Judgement])[]
+
 /** Feeds looks one after the other; the time of each is its key in milliseconds. */
-function story(looks: readonly (readonly [number, Judgement])[], silenceMeansStall = true) {
-  let mirror: TrackedMirror | null = null
-  const kinds: string[] = []
-  for (const [at, judgement] of looks) {
-    const tracked = track(mirror, { judgement, at, silenceMeansStall }, DEFAULT_PATIENCE)
-    mirror = tracked.mirror
-    kinds.push(...tracked.transitions.map(each => each.kind))
-  }
-  if (mirror === null) throw new Error('a story needs a look')
-  return { mirror, kinds }
+function story(looks: Looks, silenceMeansStall = true) {
+  const mirror = new TrackedMirror('r0/0', new SharedByMirrors())
+  const see = (more: Looks) => more.flatMap(([at, judgement]) => mirror.look({ judgement, at, silenceMeansStall }))
+  return { mirror, see, kinds: kindsOf(see(looks)) }
+}
+
+function kindsOf(transitions: readonly Transition[]) {
+  return transitions.map(({ kind }) => kind)
 }
 
 const running = (outMib: number | null, figures: Partial<Judgement> = {}) =>
@@ -81,7 +85,7 @@ t.test('a progress that is no number is not known, and none is complete before t
 })
 
 t.test('a resync from start to finish: two edges, progress of what had to be copied', async t => {
-  const { mirror, kinds } = story([
+  const { mirror, see, kinds } = story([
     [0, synced],
     [1000, look(['resync-starting'], { outOfSyncBytes: 100 * MIB })],
     [2000, running(100)],
@@ -90,9 +94,8 @@ t.test('a resync from start to finish: two edges, progress of what had to be cop
   t.strictSame(kinds, ['resync-started'])
   t.match(mirror.judgement, { progress: 0.4, doneBytes: 40 * MIB, totalBytes: 100 * MIB })
   t.equal(mirror.since, 1000)
-  const end = track(mirror, { judgement: synced, at: 9000, silenceMeansStall: true }, DEFAULT_PATIENCE)
-  t.strictSame(end.transitions, [{ at: 9000, kind: 'resync-finished', from: 'resyncing', to: 'synced' }])
-  t.equal(end.mirror.judgement.progress, null)
+  t.strictSame(see([[9000, synced]]), [{ at: 9000, kind: 'resync-finished', from: 'resyncing', to: 'synced' }])
+  t.equal(mirror.judgement.progress, null)
 })
 
 t.test('a resync that grows: the base is the largest amount seen, what is shown never falls', async t => {
@@ -124,29 +127,27 @@ t.test("the kernel's own percentage and totals are preferred", async t => {
 })
 
 t.test('stalled: bytes that do not fall for five minutes', async t => {
-  const start = story([
+  const { mirror, see } = story([
     [0, running(100)],
     [MINUTE, running(90)],
-  ]).mirror
-  t.equal(age(start, 6 * MINUTE - 1, DEFAULT_PATIENCE).mirror.stalled, false)
-  const stalled = age(start, 6 * MINUTE, DEFAULT_PATIENCE)
-  t.same(stalled.transitions, [{ at: 6 * MINUTE, kind: 'stalled', from: 'resyncing', to: 'resyncing' }])
-  t.match(stalled.mirror.judgement.reasons, [{ code: 'resync-stalled', clearedBy: 'operator' }])
-  t.equal(stalled.mirror.judgement.state, 'resyncing')
-  t.strictSame(age(stalled.mirror, 7 * MINUTE, DEFAULT_PATIENCE).transitions, [], 'said once')
-  const { mirror } = track(
-    stalled.mirror,
-    { judgement: running(80), at: 8 * MINUTE, silenceMeansStall: true },
-    DEFAULT_PATIENCE,
-  )
+  ])
+  t.strictSame(mirror.age(6 * MINUTE - 1), [])
+  t.equal(mirror.stalled, false)
+  t.strictSame(mirror.age(6 * MINUTE), [{ at: 6 * MINUTE, kind: 'stalled', from: 'resyncing', to: 'resyncing' }])
+  t.match(mirror.judgement.reasons, [{ code: 'resync-stalled', clearedBy: 'operator' }])
+  t.equal(mirror.judgement.state, 'resyncing')
+  t.strictSame(mirror.age(7 * MINUTE), [], 'said once')
+  see([[8 * MINUTE, running(80)]])
   t.equal(mirror.stalled, false, 'and taken back when data moves again')
+  t.match(mirror.judgement.reasons, [{ code: 'resync-running', clearedBy: 'time' }])
 })
 
 t.test(
   'a source without progress (events of DRBD 8.4) stalls only when a second look finds the same figure',
   async t => {
     const quiet = story([[0, running(100)]], false).mirror
-    t.equal(age(quiet, 60 * MINUTE, DEFAULT_PATIENCE).mirror.stalled, false)
+    quiet.age(60 * MINUTE)
+    t.equal(quiet.stalled, false)
     const { mirror } = story(
       [
         [0, running(100)],
@@ -159,15 +160,19 @@ t.test(
 )
 
 t.test('a handshake that lasts a minute is stalled (LINBIT/linstor-server#190)', async t => {
-  const { mirror } = story([[0, look(['resync-starting'])]])
-  t.equal(age(mirror, MINUTE, DEFAULT_PATIENCE).mirror.judgement.reasons[0]?.code, 'resync-stalled')
-  const behind = story([[0, look(['peer-behind'])]]).mirror
-  t.equal(age(behind, MINUTE, DEFAULT_PATIENCE).mirror.judgement.reasons[0]?.code, 'resync-stalled')
+  for (const code of ['resync-starting', 'peer-behind'] as const) {
+    const { mirror } = story([[0, look([code])]])
+    mirror.age(MINUTE - 1)
+    t.equal(mirror.reasons[0]?.code, code)
+    mirror.age(MINUTE)
+    t.equal(mirror.reasons[0]?.code, 'resync-stalled')
+  }
 })
 
 t.test('waiting and paused resyncs stand still by design: not stalled, and a pause is told once', async t => {
   const waiting = story([[0, look(['resync-waiting'])]]).mirror
-  t.equal(age(waiting, 60 * MINUTE, DEFAULT_PATIENCE).mirror.stalled, false)
+  waiting.age(60 * MINUTE)
+  t.equal(waiting.stalled, false)
   const { kinds } = story([
     [0, running(10)],
     [10, look(['resync-paused', 'peer-not-connected'])],
@@ -177,8 +182,9 @@ t.test('waiting and paused resyncs stand still by design: not stalled, and a pau
   ])
   t.strictSame(kinds, ['resync-started', 'paused', 'paused'])
   const both = story([[0, look(['resync-running', 'peer-not-connected'])]]).mirror
-  t.match(
-    age(both, 60 * MINUTE, DEFAULT_PATIENCE).mirror.judgement.reasons.map(each => each.code),
+  both.age(60 * MINUTE)
+  t.strictSame(
+    both.reasons.map(each => each.code),
     ['resync-stalled', 'peer-not-connected'],
     'only the part that stands still is called stalled',
   )
@@ -190,20 +196,22 @@ t.test('an estimate is not shown once it is old: after a cut link the last one s
     [3000, running(90, { etaSeconds: 45 })],
   ])
   t.equal(mirror.judgement.etaSeconds, 45)
-  t.equal(age(mirror, 23_000, DEFAULT_PATIENCE).mirror.judgement.etaSeconds, 45)
-  t.equal(age(mirror, 23_001, DEFAULT_PATIENCE).mirror.judgement.etaSeconds, null)
+  mirror.age(23_000)
+  t.equal(mirror.judgement.etaSeconds, 45)
+  mirror.age(23_001)
+  t.equal(mirror.judgement.etaSeconds, null)
 })
 
 t.test('a source that falls silent in mid resync: unknown, and what was known of the resync is kept', async t => {
-  const { mirror, kinds } = story([
+  const { mirror, see, kinds } = story([
     [0, running(100)],
     [1000, running(40)],
     [2000, look(['source-silent'], { outOfSyncBytes: null })],
   ])
   t.match(mirror.judgement, { state: 'unknown', progress: null })
-  const back = track(mirror, { judgement: running(30), at: 3000, silenceMeansStall: true }, DEFAULT_PATIENCE)
-  t.match(back.mirror.judgement, { progress: 0.7, totalBytes: 100 * MIB })
-  t.strictSame([...kinds, ...back.transitions.map(each => each.kind)], ['resync-started', 'unknown', 'resync-started'])
+  const back = see([[3000, running(30)]])
+  t.match(mirror.judgement, { progress: 0.7, totalBytes: 100 * MIB })
+  t.strictSame([...kinds, ...kindsOf(back)], ['resync-started', 'unknown', 'resync-started'])
 })
 
 t.test(
@@ -234,5 +242,139 @@ t.test(
       0,
       'a verify without figures counts as it says nothing',
     )
+  },
+)
+
+t.test('where an operator has paused it', async t => {
+  const { mirror, see } = story([[0, look([reason('resync-paused', 'r0/0', { peer: 'b' }), 'pause-left-set'])]])
+  t.equal(mirror.pauseAt, 'r0/0 peer b')
+  see([[1, look(['resync-running', 'pause-left-set'])]])
+  t.equal(mirror.pauseAt, 'r0/0')
+  see([[2, look(['resync-running'])]])
+  t.equal(mirror.pauseAt, null)
+})
+
+t.test('a mirror that is well, and again well: nothing but its replicas is new', async t => {
+  const { mirror, see, kinds } = story([[0, synced]])
+  const replicas = { expected: 3, current: 3 }
+  const placement = { quorum: true, replicas: [{ peer: 'self', current: true }] }
+  t.strictSame([...kinds, ...see([[1, synced]]), ...see([[2, { ...synced, replicas, placement }]])], [])
+  t.strictSame(mirror.judgement, { ...synced, replicas, placement })
+  t.equal(mirror.since, 0)
+  t.strictSame(
+    kindsOf(
+      see([
+        [3, look(['stand-alone'])],
+        [4, synced],
+        [5, synced],
+      ]),
+    ),
+    ['degraded', 'recovered'],
+  )
+  t.equal(mirror.since, 4)
+  const drained = { outOfSyncBytes: 0, totalBytes: 8, doneBytes: 8 }
+  for (const almost of [look(['drift']), look([], { etaSeconds: 1 }), look([], drained), look([], { moving: true })]) {
+    see([
+      [6, synced],
+      [7, almost],
+    ])
+    t.strictSame(mirror.judgement, almost, 'of anything else nothing is lost')
+  }
+})
+
+t.test('what was handed out never changes, and nothing of a look is kept that its maker may still change', async t => {
+  const said = (progress: number) =>
+    look([reason('resync-running', 'r0/0', { peer: 'b', progress, outOfSyncBytes: 100 - 100 * progress }), 'drift'])
+  const first = said(0.1)
+  const { mirror, see } = story([[0, first]])
+  const { judgement } = mirror
+  const copy = structuredClone(judgement)
+  see([[1, said(0.2)]])
+  t.match(mirror.reasons, [{ progress: 0.2, outOfSyncBytes: 80 }, { code: 'drift' }])
+  t.strictSame(judgement, copy)
+  t.strictSame(first, said(0.1))
+  Object.assign(mirror.reasons[0] ?? {}, { peer: 'c' })
+  t.match(mirror.reasons, [{ peer: 'b' }, { code: 'drift' }])
+})
+
+t.test('reasons are those of the last look, whichever part of them is new', async t => {
+  const base = { peer: 'b', word: 'SyncSource', field: 'replication', side: 'source', progress: 0.5 } as const
+  const variants = [
+    reason('resync-running', 'r0/0', base),
+    reason('resync-waiting', 'r0/0', base),
+    reason('resync-running', 'r0/0', { ...base, clearedBy: 'operator' }),
+    reason('resync-running', 'r0/0', { ...base, peer: 'c' }),
+    reason('resync-running', 'r0/0', { ...base, word: 'SyncTarget' }),
+    reason('resync-running', 'r0/0', { ...base, field: 'sync_action' }),
+    reason('resync-running', 'r0/0', { ...base, side: 'target' }),
+    reason('resync-running', 'r0/0', { ...base, missing: 1 }),
+    reason('resync-running', 'r0/0', { ...base, waitsFor: 'r1/0' }),
+    reason('resync-running', 'r0/0', { ...base, outOfSyncBytes: 0 }),
+    reason('resync-running', 'r0/0', { ...base, progress: 0.625 }),
+    reason('resync-running', 'r0/0', { peer: 'b' }),
+  ]
+  for (const from of variants) {
+    for (const to of variants) {
+      const { mirror } = story([
+        [0, look([from])],
+        [1, look(['drift', from])],
+        [2, look(['drift', to])],
+        [3, look([to])],
+      ])
+      t.strictSame(mirror.reasons, [to])
+    }
+  }
+})
+
+t.test('equal placements are one object, whichever mirror has them; a look that names none takes it back', async t => {
+  const shared = new SharedByMirrors()
+  const placed = (placement: Placement) => ({ ...synced, placement })
+  const here = (...replicas: Placement['replicas']): Placement => ({ quorum: true, replicas })
+  const self = { peer: 'self', current: true }
+  const different = [
+    here(self, { peer: 'b', current: true }),
+    here(self, { peer: 'b', current: false }),
+    here(self, { peer: 'b', current: false, diskless: true }),
+    here(self, { peer: 'c', current: true }),
+    here(self, { peer: 'b', current: true }, { peer: 'c', current: true }),
+    here(self),
+    { ...here(self), quorum: false },
+    here({ peer: '', current: true }, { peer: '+1:b', current: true }),
+    here({ peer: '+4:+1:b', current: true }),
+  ]
+  const mirrors = [1, 2].map(() => new TrackedMirror('r0/0', shared))
+  for (const placement of [...different, ...different]) {
+    for (const mirror of mirrors) {
+      mirror.look({ judgement: placed(structuredClone(placement)), at: 0, silenceMeansStall: true })
+      t.strictSame(mirror.placement, placement)
+    }
+    t.equal(mirrors[0]?.placement, mirrors[1]?.placement)
+  }
+  mirrors[0]?.look({ judgement: synced, at: 1, silenceMeansStall: true })
+  t.equal(mirrors[0]?.placement, null)
+  t.strictSame(mirrors[1]?.judgement.placement, different.at(-1))
+})
+
+t.test(
+  'peers and words that keep changing fill no table: what was handed out stays right, and is shared no more',
+  async t => {
+    const outlines = new ReasonOutlines()
+    const away = (peer: string, word: string) => [reason('peer-not-connected', 'r0/0', { peer, word })]
+    const first = outlines.intern(away('b', 'Connecting'))
+    t.equal(outlines.intern(away('b', 'Connecting')), first)
+    for (let count = 0; count < 64; count += 1) outlines.intern(away('b', `word ${count}`))
+    const second = outlines.intern(away('b', 'Connecting'))
+    t.not(second, first)
+    for (let count = 0; count < 4096; count += 1) outlines.intern(away(`peer ${count}`, 'Connecting'))
+    t.not(outlines.intern(away('b', 'Connecting')), second)
+    for (const outline of [first, second]) t.strictSame(outline.examples, away('b', 'Connecting'))
+
+    const placements = new Placements()
+    const on = (peer: string) => ({ quorum: true, replicas: [{ peer, current: true }] })
+    const placement = placements.intern(on('b'))
+    t.equal(placements.intern(on('b')), placement)
+    for (let count = 0; count < 65_537; count += 1) placements.intern(on(`peer ${count}`))
+    t.not(placements.intern(on('b')), placement)
+    t.strictSame(placement, on('b'))
   },
 )

@@ -43,9 +43,9 @@ export async function playEventStream(
     }
     if (groupMicros !== null) for (const change of mirrors.tick(at)) tell(change)
   }
-  const tell = ({ mirror, after, transitions }: MirrorChange) => {
+  const tell = ({ mirror, transitions }: MirrorChange) => {
     for (const { kind, from, to } of transitions) {
-      const { progress = null, reasons = [] } = after?.judgement ?? {}
+      const { progress = null, reasons = [] } = mirrors.get(mirror)?.judgement ?? {}
       const at = groupMicros === null ? null : new Date(groupMicros / 1000).toISOString()
       witness({ mirror, at, transition: kind, from, to, progress, reasons })
     }

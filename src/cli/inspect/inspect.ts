@@ -54,8 +54,6 @@ const READERS: { readonly [Each in Format]: (question: Question) => Promise<Find
 }
 
 export const inspect: Command = {
-  name: 'inspect',
-  summary: 'what recorded output of drbdsetup, /proc and /sys says',
   help: HELP,
   async run(args, { stdin, stdout, stderr }) {
     const options = readOptions(args, {

@@ -1,0 +1,200 @@
+/**
+ * What an event costs from a DRBD volume to the state of its SR (judge, history, sums), at 10 to 10 000 mirrors: the
+ * cost must not depend on how many there are. One JSON line per figure.
+ *
+ * Figures are medians of CPU seconds of the whole process, its garbage collector's threads included. Runs of all sizes
+ * alternate, and ratios are those of neighbours. Inputs are made anew outside the measured time, as an adapter would, and
+ * each is applied on its own.
+ */
+import type { DrbdPeer, DrbdVolume } from '../src/sync-query/drbd.ts'
+import { HostMirrors } from '../src/sync-query/host-mirrors.ts'
+import { judgeDrbdVolume } from '../src/sync-query/judge-drbd.ts'
+import { mirrorList } from '../src/sync-query/mirror-list.ts'
+import type { MirrorListEntry } from '../src/sync-query/report.ts'
+import { SrFold, type SrStatus } from '../src/sync-query/sr-fold.ts'
+
+const SIZES = [10, 100, 1_000, 10_000] as const
+const MIRRORS_OF_A_HOST = 5_000
+const EVENTS_PER_RUN = 30_000
+const EVENTS_PER_UPDATE = 1_000
+const WARM_UP_ROUNDS = 2
+const ROUNDS = 21
+const TOTAL_BYTES = 2 ** 40
+const STEP_BYTES = 65_536
+const PEERS = ['xcp-node-b', 'xcp-node-c']
+
+/** The `round`th volume told of one mirror. */
+type Told = (mirror: string, round: number) => DrbdVolume
+
+interface Kind {
+  readonly told: Told
+  readonly onlyFirst?: true
+}
+
+const KINDS: Readonly<Record<string, Kind>> = {
+  'progress of a resync': { told: (mirror, round) => volume(mirror, copying(TOTAL_BYTES - round * STEP_BYTES)) },
+  'synced <-> resyncing': { told: (mirror, round) => volume(mirror, round % 2 === 0 ? {} : copying(TOTAL_BYTES)) },
+  'nothing changes': { told: mirror => volume(mirror, {}) },
+  'one mirror, others rest': {
+    told: (mirror, round) => volume(mirror, copying(TOTAL_BYTES - round * STEP_BYTES)),
+    onlyFirst: true,
+  },
+}
+
+function copying(outOfSyncBytes: number): Partial<DrbdPeer> {
+  const progress = 1 - outOfSyncBytes / TOTAL_BYTES
+  const figures = { outOfSyncBytes, progress, totalBytes: TOTAL_BYTES, etaSeconds: outOfSyncBytes / 104_857_600 }
+  return { replication: 'SyncSource', peerDisk: 'Inconsistent', ...figures }
+}
+
+function volume(mirror: string, firstPeer: Partial<DrbdPeer>): DrbdVolume {
+  return {
+    mirror,
+    family: '9',
+    disk: 'UpToDate',
+    intentionalClient: false,
+    quorum: true,
+    sizeBytes: TOTAL_BYTES,
+    peers: PEERS.map((peer, index) => ({
+      peer,
+      connection: 'Connected',
+      replication: 'Established',
+      peerDisk: 'UpToDate',
+      intentionalClient: false,
+      resyncSuspended: [],
+      outOfSyncBytes: 0,
+      progress: null,
+      totalBytes: null,
+      etaSeconds: null,
+      ...(index === 0 ? firstPeer : {}),
+    })),
+    doubts: [],
+    splitBrainPeers: [],
+    peerRemoved: false,
+    configured: true,
+  }
+}
+
+/** A host with one SR, all of whose mirrors were told of once. */
+class Host {
+  readonly #mirrors = new HostMirrors()
+  readonly #names: readonly string[]
+  readonly #kind: Kind
+  readonly #fold = new SrFold(0)
+  #now = 0
+  #told = 0
+
+  constructor(size: number, kind: Kind) {
+    this.#names = Array.from({ length: size }, (_, index) => `xcp-volume-${String(index).padStart(36, '0')}/0`)
+    this.#kind = kind
+    this.#fold.setDoubt(null, 0)
+    for (const name of this.#names) this.see(kind.told(name, 0))
+  }
+
+  /** What an adapter tells next. */
+  next(events: number): DrbdVolume[] {
+    const { told, onlyFirst = false } = this.#kind
+    const among = onlyFirst ? 1 : this.#names.length
+    return Array.from({ length: events }, () => {
+      const event = this.#told
+      this.#told += 1
+      return told(this.#names[event % among] ?? '', 1 + Math.floor(event / among))
+    })
+  }
+
+  see(volume: DrbdVolume): void {
+    this.#now += 1
+    const judgement = judgeDrbdVolume(volume)
+    const change = this.#mirrors.observe({ judgement, at: this.#now, silenceMeansStall: true })
+    this.#fold.apply([change], this.#now)
+  }
+
+  /** A second passes. */
+  tick(): void {
+    this.#now += 1_000
+    this.#fold.apply(this.#mirrors.tick(this.#now), this.#now)
+  }
+
+  status(): SrStatus {
+    return this.#fold.status(this.#mirrors, this.#now)
+  }
+
+  list(): MirrorListEntry[] {
+    return mirrorList(this.#names.flatMap(name => this.#mirrors.get(name) ?? []))
+  }
+}
+
+/** CPU microseconds an event. */
+function measureEvents(host: Host): number {
+  let micros = 0
+  for (let done = 0; done < EVENTS_PER_RUN; done += EVENTS_PER_UPDATE) {
+    const update = host.next(EVENTS_PER_UPDATE)
+    micros += cpuMicros(() => {
+      for (const each of update) host.see(each)
+    })
+  }
+  return micros / EVENTS_PER_RUN
+}
+
+/** CPU microseconds of each of 20 calls. */
+function measureCalls(work: () => void): number {
+  const calls = 20
+  return (
+    cpuMicros(() => {
+      for (let call = 0; call < calls; call += 1) work()
+    }) / calls
+  )
+}
+
+function cpuMicros(work: () => void): number {
+  const before = process.cpuUsage()
+  work()
+  const { user, system } = process.cpuUsage(before)
+  return user + system
+}
+
+function median(figures: readonly number[]): number {
+  return figures.toSorted((a, b) => a - b)[Math.floor(figures.length / 2)] ?? Number.NaN
+}
+
+/** Of runs that were made one after the other: whatever else the machine does slows both. */
+function medianRatio(dividends: readonly number[], divisors: readonly number[]): number {
+  return median(dividends.map((dividend, index) => dividend / (divisors[index] ?? Number.NaN)))
+}
+
+function report(figure: string, of: Readonly<Record<string, string | number>>, value: number, unit: string): void {
+  process.stdout.write(`${JSON.stringify({ bench: 'sync-query', figure, ...of, value, unit })}\n`)
+}
+
+for (const [kind, what] of Object.entries(KINDS)) {
+  const runs = new Map(SIZES.map(size => [size, [] as number[]]))
+  const hosts = SIZES.map(size => ({ size, host: new Host(size, what) }))
+  for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round += 1) {
+    for (const { size, host } of round % 2 === 0 ? hosts : hosts.toReversed()) {
+      const figure = measureEvents(host)
+      if (round >= 0) runs.get(size)?.push(figure)
+    }
+  }
+  for (const [size, figures] of runs) report('event', { kind, mirrors: size }, rounded(median(figures)), 'CPU us')
+  const ratio = medianRatio(runs.get(10_000) ?? [], runs.get(100) ?? [])
+  report('event, 10 000 mirrors to 100', { kind }, rounded(ratio), 'ratio')
+}
+for (const [kind, told] of [
+  ['all rest', (mirror: string) => volume(mirror, {})],
+  ['all resync', (mirror: string) => volume(mirror, copying(TOTAL_BYTES))],
+] as const) {
+  const host = new Host(MIRRORS_OF_A_HOST, { told })
+  const calls = {
+    'tick, once a second': () => host.tick(),
+    'status for a report': () => host.status(),
+    'mirror list for a poll': () => host.list(),
+  }
+  for (const [figure, work] of Object.entries(calls)) {
+    const cpuMicros = median(Array.from({ length: ROUNDS }, () => measureCalls(work)))
+    report(figure, { kind, mirrors: MIRRORS_OF_A_HOST }, rounded(cpuMicros), 'CPU us')
+  }
+}
+
+function rounded(figure: number): number {
+  return Math.round(figure * 1_000) / 1_000
+}

@@ -1,0 +1,31 @@
+import type { SyncState } from './state.ts'
+
+/** What one mirror adds to the sums of its host and its SRs at one moment. */
+export interface MirrorShare {
+  readonly state: SyncState
+  /** Data is really being copied. */
+  readonly moving: boolean
+  /** An operator's pause stands on it, of a resync or of what may come. */
+  readonly heldBack: boolean
+  readonly stalled: boolean
+  readonly paused: boolean
+  /** It has reasons to give. */
+  readonly told: boolean
+  /** `NaN` where not known. */
+  readonly outOfSyncBytes: number
+  readonly doneBytes: number
+  readonly totalBytes: number
+}
+
+/** Of a mirror that is well. Most are, most of the time: one object for all of them tells at once that nothing changed. */
+export const SHARE_OF_A_WELL_MIRROR: MirrorShare = {
+  state: 'synced',
+  moving: false,
+  heldBack: false,
+  stalled: false,
+  paused: false,
+  told: false,
+  outOfSyncBytes: 0,
+  doneBytes: Number.NaN,
+  totalBytes: Number.NaN,
+}
