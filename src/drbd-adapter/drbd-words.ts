@@ -73,9 +73,11 @@ export function percentToFraction(said: unknown): number | null {
   return typeof percent === 'number' && percent >= 0 && percent <= 100 ? percent / 100 : null
 }
 
+const NO_PARTS: readonly string[] = []
+
 /** `no` or the comma-separated list after `resync-suspended:`, as its parts. */
 export function suspendedParts(said: string): readonly string[] {
-  return said === 'no' ? [] : said.split(',')
+  return said === 'no' ? NO_PARTS : said.split(',')
 }
 
 /** `yes` and `no`; any other word is "not said". */

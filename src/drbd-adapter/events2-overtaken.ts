@@ -39,6 +39,15 @@ export function doubtOvertaken(resource: ResourceState, line: Events2Change): 'a
   return doubt(seen, line, { replication, peerDisk, peerClient, resyncSuspended })
 }
 
+/** Some word is still doubted because a change overtook the dump. */
+export function isOvertaken({ peers, devices }: ResourceState): boolean {
+  const isDoubted = ({ doubts }: { doubts: readonly DrbdDoubt[] }) =>
+    doubts.some(({ code }) => code === 'contradiction')
+  if (peers.some(isDoubted)) return true
+  for (const device of devices.values()) if (isDoubted(device) || device.peerDevices.some(isDoubted)) return true
+  return false
+}
+
 function doubt(of: { doubts: readonly DrbdDoubt[] }, line: Events2Change, told: Words): 'agrees' | 'differs' {
   const found = keysOf(told).flatMap((key): DrbdDoubt[] => {
     const early = line[key]

@@ -2,7 +2,7 @@ import type { DrbdDoubt, DrbdVolume } from '../sync-query/drbd.ts'
 import { keptWord } from './drbd-words.ts'
 import { applyConnection, applyDevice, applyHelper, applyPath, applyPeerDevice, type Outcome } from './events2-apply.ts'
 import type { Events2Change, Events2Line } from './events2-line.ts'
-import { doubtOvertaken } from './events2-overtaken.ts'
+import { doubtOvertaken, isOvertaken } from './events2-overtaken.ts'
 import { Events2Problems } from './events2-problems.ts'
 import { type DeviceState, mirrorName, newResource, type ResourceState, volumeOf } from './events2-tree.ts'
 
@@ -11,6 +11,8 @@ const MAX_RESOURCES = 65_536
 const MAX_MIRRORS = 65_536
 /** A dump takes moments. */
 const MAX_OVERTAKING = 1024
+
+const NO_DOUBTS: readonly DrbdDoubt[] = []
 
 /**
  * Everything that a stream of events2 has said, merged: `apply` each line, then ask for the mirrors that it touched.
@@ -31,11 +33,14 @@ export class Events2State {
   readonly #previous = new Map<string, DeviceState>()
   /** Changes that came before the present dump announced their objects. */
   #overtaking: Events2Change[] = []
-  /** Some of them told another state than the dump. */
-  #overtaken = false
+  /** Resources of which some told another state than the dump. */
+  readonly #overtaken = new Set<ResourceState>()
   /** Resources that lost a line. */
   readonly #lostResources = new Set<string>()
-  #dirty = new Set<string>()
+  /** Devices of which something was said since they were last taken (`isDirty`). */
+  #dirty: DeviceState[] = []
+  /** Names under which there is nothing any more. */
+  #gone: string[] = []
   #dumping = true
   #allLost = false
   #family: DrbdVolume['family'] = null
@@ -46,21 +51,52 @@ export class Events2State {
   }
 
   /** Something was lost, and only another whole dump will lift the doubts. */
+  get hasLost(): boolean {
+    return this.#allLost || this.#lostResources.size > 0
+  }
+
+  /** Only another whole dump is sure to lift all doubts; those of a change that overtook its dump a later line may lift. */
   get needsDump(): boolean {
-    return this.#allLost || this.#overtaken || this.#lostResources.size > 0
+    return this.hasLost || this.#overtaken.values().some(isOvertaken)
   }
 
   /** The mirrors that may have changed, appeared or gone since the last call. */
   takeDirty(): ReadonlySet<string> {
-    const dirty = this.#dirty
-    this.#dirty = new Set()
-    return dirty
+    const mirrors = new Set(this.#gone)
+    for (const device of this.#dirty) {
+      device.isDirty = false
+      mirrors.add(device.mirror)
+    }
+    this.#dirty = []
+    this.#gone = []
+    return mirrors
   }
 
   /** `null`: the kernel has no such volume (any more). */
   volume(mirror: string): DrbdVolume | null {
     const device = this.#mirrors.get(mirror) ?? this.#previous.get(mirror)
     return device === undefined ? null : volumeOf(device, this.#family, this.#doubts(device))
+  }
+
+  /** Every volume that the present dump and the events since have named, as it is kept. */
+  devices(): IteratorObject<DeviceState> {
+    return this.#mirrors.values()
+  }
+
+  /** How many volumes `devices` goes through. */
+  get size(): number {
+    return this.#mirrors.size
+  }
+
+  device(mirror: string): DeviceState | undefined {
+    return this.#mirrors.get(mirror)
+  }
+
+  /** Something was said of it, or its figures were looked at anew. */
+  touch(device: DeviceState): void {
+    if (device.isDirty) return
+    device.isDirty = true
+    this.#dirty.push(device)
   }
 
   volumes(): DrbdVolume[] {
@@ -83,7 +119,8 @@ export class Events2State {
     }
   }
 
-  #doubts({ resource }: DeviceState): DrbdDoubt[] {
+  #doubts({ resource }: DeviceState): readonly DrbdDoubt[] {
+    if (!this.#dumping && !this.hasLost) return NO_DOUBTS
     const doubts: DrbdDoubt[] = []
     if (this.#dumping) doubts.push({ code: 'dump-incomplete' })
     if (this.#allLost || this.#lostResources.has(resource.name)) doubts.push({ code: 'events-lost' })
@@ -97,7 +134,7 @@ export class Events2State {
     this.#resources.clear()
     this.#lostResources.clear()
     this.#overtaking = []
-    this.#overtaken = false
+    this.#overtaken.clear()
     this.#dumping = true
     this.#allLost = false
     this.#family = null
@@ -111,7 +148,7 @@ export class Events2State {
       const resource = this.#resources.get(line.resource)
       const outcome = resource === undefined ? 'unannounced' : doubtOvertaken(resource, line)
       if (outcome === 'unannounced') this.#lose(resource?.name ?? null)
-      this.#overtaken ||= outcome === 'differs'
+      if (resource !== undefined && outcome === 'differs') this.#overtaken.add(resource)
     }
     this.#overtaking = []
     this.#markAll()
@@ -119,12 +156,12 @@ export class Events2State {
   }
 
   #markAll(): void {
-    for (const mirror of this.#previous.keys()) this.#dirty.add(mirror)
-    for (const mirror of this.#mirrors.keys()) this.#dirty.add(mirror)
+    for (const device of this.#previous.values()) this.touch(device)
+    for (const device of this.#mirrors.values()) this.touch(device)
   }
 
   #mark(resource: ResourceState): void {
-    for (const device of resource.devices.values()) this.#dirty.add(device.mirror)
+    for (const device of resource.devices.values()) this.touch(device)
   }
 
   /** A line of this resource was lost; of any resource if it is `null` or unknown. */
@@ -172,17 +209,22 @@ export class Events2State {
     const outcome = apply(resource, device, line, doubts)
     if (line.verb !== 'change') this.#index(device, resource.devices.get(volume))
     if (peers !== resource.peers || splitBrain !== resource.splitBrain) this.#mark(resource)
-    else if (device !== undefined) this.#dirty.add(device.mirror)
+    else if (device !== undefined) this.touch(device)
     return outcome
   }
 
   /** Takes account of a volume that came or went. */
   #index(before: DeviceState | undefined, now: DeviceState | undefined): void {
     if (before === now) return
-    if (before !== undefined) this.#mirrors.delete(before.mirror)
+    if (before !== undefined) this.#forget(before)
     if (now === undefined) return
     this.#mirrors.set(now.mirror, now)
-    this.#dirty.add(now.mirror)
+    this.touch(now)
+  }
+
+  #forget({ mirror }: DeviceState): void {
+    this.#mirrors.delete(mirror)
+    this.#gone.push(mirror)
   }
 
   #applyResource(known: ResourceState | undefined, line: Events2Change): Outcome {
@@ -199,10 +241,10 @@ export class Events2State {
   }
 
   #remove(resource: ResourceState): void {
-    this.#mark(resource)
-    for (const device of resource.devices.values()) this.#mirrors.delete(device.mirror)
+    for (const device of resource.devices.values()) this.#forget(device)
     this.#resources.delete(resource.name)
     this.#lostResources.delete(resource.name)
+    this.#overtaken.delete(resource)
   }
 
   #rename(resource: ResourceState, name: string): Outcome {

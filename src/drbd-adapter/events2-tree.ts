@@ -29,6 +29,8 @@ export interface DeviceState {
   readonly resource: ResourceState
   readonly volume: string
   announced: boolean
+  /** Something was said of it that was not taken yet. */
+  isDirty: boolean
   minor: string | null
   disk: string | null
   client: string | null
@@ -54,6 +56,7 @@ export interface PeerDeviceState {
 }
 
 const NO_DOUBTS: readonly DrbdDoubt[] = []
+const NO_NAMES: readonly string[] = []
 
 export function newResource(name: string): ResourceState {
   return { name, devices: new Map(), peers: [], splitBrain: [], removedPeers: new Set() }
@@ -69,6 +72,7 @@ export function newDevice(resource: ResourceState, volume: string): DeviceState 
     resource,
     volume,
     announced: false,
+    isDirty: false,
     minor: null,
     disk: null,
     client: null,
@@ -118,11 +122,12 @@ export function volumeOf(
   moreDoubts: readonly DrbdDoubt[],
 ): DrbdVolume {
   const { resource } = device
-  const doubts = [...moreDoubts, ...device.doubts]
+  const doubts = moreDoubts.concat(device.doubts)
   const peers = resource.peers.map((peer): DrbdPeer => {
     const name = peer.name ?? peer.nodeId
     const seen = ofPeer(device.peerDevices, peer.nodeId) ?? newPeerDevice(peer.nodeId)
-    for (const doubt of [...peer.doubts, ...seen.doubts]) doubts.push({ ...doubt, peer: name })
+    for (const doubt of peer.doubts) doubts.push({ ...doubt, peer: name })
+    for (const doubt of seen.doubts) doubts.push({ ...doubt, peer: name })
     if (seen.contradicted) doubts.push({ code: 'contradiction', field: 'done', peer: name })
     return {
       peer: name,
@@ -146,7 +151,7 @@ export function volumeOf(
     sizeBytes: device.sizeBytes,
     peers,
     doubts,
-    splitBrainPeers: resource.splitBrain.map(({ name }) => name),
+    splitBrainPeers: resource.splitBrain.length === 0 ? NO_NAMES : resource.splitBrain.map(({ name }) => name),
     peerRemoved: resource.removedPeers.size > 0,
     configured: true,
   }

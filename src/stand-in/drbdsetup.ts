@@ -3,11 +3,11 @@
  * A stand-in for `drbdsetup`: a process of its own that plays streams recorded from real kernels, for trying, testing
  * and demonstrating on machines without DRBD.
  *
- *     drbdsetup.ts --stage FILE events2 [--timestamps] [--statistics]
+ *     drbdsetup.ts --stage FILE events2 [--timestamps] [--statistics] [--now]
  *
  * It prints the opening dump, then the story of the stage file (src/stand-in/stage.ts) at the story's pace, with the
  * present time in place of the recorded one. When it is started later it tells what has happened before it ends
- * its dump, as the kernel would describe what is, not what was.
+ * its dump, as the kernel would describe what is, not what was. With `--now` that is all.
  */
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -19,7 +19,7 @@ const LOOK_AT_STAGE_EVERY_MS = 25
 async function main(args: readonly string[]): Promise<void> {
   const [flag, stagePath, command, ...options] = args
   if (flag !== '--stage' || stagePath === undefined || command !== 'events2') {
-    process.stderr.write('usage: drbdsetup.ts --stage FILE events2 [--timestamps] [--statistics]\n')
+    process.stderr.write('usage: drbdsetup.ts --stage FILE events2 [--timestamps] [--statistics] [--now]\n')
     process.exitCode = 20
     return
   }
@@ -28,6 +28,7 @@ async function main(args: readonly string[]): Promise<void> {
   const print = printer(options.includes('--timestamps'))
   let stage = readStage(stagePath)
   let played = printDump(stage, print)
+  if (options.includes('--now')) return
   for (;;) {
     for (const line of linesOf(stage).filter(({ place }) => place > played)) {
       const wait = line.dueAt - Date.now()

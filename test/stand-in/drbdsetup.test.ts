@@ -97,6 +97,19 @@ t.test('started later, it tells what has happened before it ends its dump', asyn
   )
 })
 
+t.test('asked for what is now, it tells that and ends', async t => {
+  const stage = join(t.testdir({}), 'stage.json')
+  const recordedFrom = Date.parse('2026-11-22T16:21:14Z')
+  const begun = { recording: RECORDING, recordedFrom, recordedUntil: until, beginsAt: Date.now() - 60_000, speed: 200 }
+  writeStage(stage, stageOf([{ id: 1, ...begun }]))
+  const args = [STAND_IN, '--stage', stage, 'events2', '--now', '--statistics']
+  const { exitCode, stdout } = await execa(process.execPath, args, { timeout: 20_000 })
+  t.equal(exitCode, 0)
+  t.match(stdout, /^exists resource name:mesh0 /)
+  t.match(stdout, /replication:SyncSource/)
+  t.match(stdout, /\nexists -$/)
+})
+
 t.test('anything but events2 is refused, as an old drbdsetup would', async t => {
   t.match(await execa(process.execPath, [STAND_IN, 'status', '--json'], { reject: false }), {
     exitCode: 20,

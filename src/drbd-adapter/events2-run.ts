@@ -1,0 +1,170 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { type DrbdModule, isDrbdModuleLoaded } from './drbd-module.ts'
+import { DrbdsetupChild, type DrbdsetupCommand } from './drbdsetup-child.ts'
+import type { Events2Line } from './events2-line.ts'
+import { Events2Reader } from './events2-reader.ts'
+import { Events2State } from './events2-state.ts'
+import { HalfTold } from './half-told.ts'
+import { Lookout } from './lookout.ts'
+import type { DrbdSourcePace } from './pace.ts'
+import { every } from './pause.ts'
+import type { Untold } from './untold.ts'
+
+export interface Events2RunOptions {
+  readonly drbdsetup: DrbdsetupCommand
+  readonly module: DrbdModule
+  /** The directory that stands for `/`. */
+  readonly root: string
+  readonly signal: AbortSignal
+  readonly pace: DrbdSourcePace
+  readonly untold: Untold
+  /** Options that this drbdsetup was found not to know. */
+  readonly refused: Set<string>
+}
+
+const OPTIONS = ['--timestamps', '--statistics']
+
+/** In a flood a twentieth of the time goes into telling of it, however slow the machine is. */
+const FLOOD_COST_FACTOR = 19
+const MOST_FLOOD_GATHER_MS = 250
+
+/**
+ * One child that tells events, from its start to its end; what it tells goes into `untold`.
+ *
+ * Invariant: a doubt is told before anything else is done about an end, and lifted only by a whole dump.
+ */
+export class Events2Run {
+  /** Settles when the child is gone, and all that was started beside it. */
+  readonly ended: Promise<void>
+  readonly #options: Events2RunOptions
+  readonly #state = new Events2State()
+  readonly #child: DrbdsetupChild
+  readonly #lookout: Lookout
+  readonly #stop = new AbortController()
+  /** Why it was ended from this side. */
+  #cause: string | null = null
+  /** All that `#state` holds was told. */
+  #isWhole = false
+  #problemsTold = 0
+  #dumpTimer: NodeJS.Timeout | undefined
+  #settleTimer: NodeJS.Timeout | undefined
+  #gatherTimer: NodeJS.Timeout | undefined
+  #readAt = 0
+  /** Lines still came when the last were gathered: until this moment more are reckoned with. */
+  #floodedUntil = 0
+  /** What the last line was about: more lines of the same kernel event may be under way. */
+  #lastResource: string | null = null
+  readonly #halfTold = new HalfTold()
+
+  constructor(options: Events2RunOptions) {
+    const { drbdsetup, signal, pace, untold, refused } = options
+    this.#options = options
+    const ending = AbortSignal.any([signal, this.#stop.signal])
+    const reader = new Events2Reader(line => this.#apply(line))
+    this.#awaitDump()
+    this.#child = new DrbdsetupChild({
+      drbdsetup,
+      question: ['events2', ...OPTIONS.filter(option => !refused.has(option))],
+      signal: ending,
+      killAfterMs: pace.killAfterMs,
+      onChunk: chunk => {
+        this.#readAt = performance.now()
+        reader.push(chunk)
+        this.#gatherSoon()
+      },
+    })
+    this.#lookout = new Lookout({
+      ...options,
+      state: this.#state,
+      gather: () => this.#gather(),
+      confirm: () => untold.confirm(),
+      distrust: cause => this.#end(cause),
+    })
+    this.ended = this.#run(ending)
+  }
+
+  async #run(ending: AbortSignal): Promise<void> {
+    const { pace, untold, refused, signal } = this.#options
+    const watches = [every(pace.moduleEveryMs, ending, () => this.#checkModule()), this.#lookout.keep(ending)]
+    await Promise.race([this.#child.drained, this.#child.exited])
+    // Its exit status, where there is one, is most often known within the same turn.
+    await nextTurn()
+    const isOwnEnd = this.#cause === null && !signal.aborted
+    if (isOwnEnd) untold.doubt(this.#child.epitaph)
+    this.#halt()
+    await Promise.all([this.#child.reap(), ...watches])
+    if (isOwnEnd) untold.doubt(this.#child.epitaph)
+    if (this.#child.refusedOption !== null) refused.add(this.#child.refusedOption)
+  }
+
+  /** Ends it for a cause, after which nothing of what was told can be relied upon. */
+  #end(cause: string): void {
+    this.#cause ??= cause
+    this.#options.untold.doubt(this.#cause)
+    this.#halt()
+  }
+
+  #halt(): void {
+    for (const timer of [this.#dumpTimer, this.#settleTimer, this.#gatherTimer]) clearTimeout(timer)
+    this.#stop.abort()
+  }
+
+  #checkModule(): void {
+    if (!isDrbdModuleLoaded(this.#options.root)) this.#end('the DRBD module was unloaded')
+  }
+
+  #awaitDump(): void {
+    this.#isWhole = false
+    this.#options.untold.unread()
+    this.#dumpTimer = setTimeout(
+      () => this.#end('events2 hangs, it told no whole dump'),
+      this.#options.pace.dumpTimeoutMs,
+    )
+  }
+
+  #apply(line: Events2Line): void {
+    this.#state.apply(line)
+    this.#lastResource = line.kind === 'change' ? line.resource : null
+  }
+
+  #gatherSoon(): void {
+    if (this.#gatherTimer !== undefined) return
+    const { pace, untold } = this.#options
+    const floodMs = Math.min(Math.max(pace.floodGatherMs, untold.costMs * FLOOD_COST_FACTOR), MOST_FLOOD_GATHER_MS)
+    const isFlooded = performance.now() < this.#floodedUntil
+    this.#gatherTimer = setTimeout(() => this.#gather(), isFlooded ? floodMs : pace.gatherMs)
+  }
+
+  #gather(): void {
+    clearTimeout(this.#gatherTimer)
+    this.#gatherTimer = undefined
+    if (this.#stop.signal.aborted) return
+    const { untold, pace } = this.#options
+    const { problems, hasLost, complete } = this.#state
+    untold.misunderstood(problems.kept.slice(this.#problemsTold))
+    this.#problemsTold = problems.kept.length
+    const dirty = this.#state.takeDirty()
+    if (hasLost) this.#end('events were lost, everything is read again')
+    else if (complete && this.#isWhole) this.#tell(dirty)
+    else if (complete) {
+      clearTimeout(this.#dumpTimer)
+      this.#isWhole = true
+      untold.whole(this.#state)
+      if (this.#state.needsDump) this.#settleTimer = setTimeout(() => this.#checkSettled(), pace.confirmAfterMs)
+    } else if (this.#isWhole) this.#awaitDump()
+  }
+
+  /** What a change that overtook the dump brought in doubt, most often the next lines say again. */
+  #checkSettled(): void {
+    if (this.#state.needsDump) this.#end('events overtook the dump, everything is read again')
+  }
+
+  #tell(mirrors: ReadonlySet<string>): void {
+    this.#lookout.touched(mirrors)
+    const now = performance.now()
+    const isQuiet = now - this.#readAt >= this.#options.pace.gatherMs / 2
+    this.#floodedUntil = isQuiet ? 0 : now + MOST_FLOOD_GATHER_MS
+    this.#options.untold.changed(this.#halfTold.settle(mirrors, isQuiet ? null : this.#lastResource, now))
+    if (!this.#halfTold.isEmpty) this.#gatherSoon()
+  }
+}

@@ -1,0 +1,59 @@
+import { type DrbdPeer, type DrbdVolume, REPLICATION_WORDS, wordMeaning } from '../sync-query/drbd.ts'
+import { type DeviceState, ofPeer, type PeerDeviceState } from './events2-tree.ts'
+
+/** Data of this volume is being copied or compared, or is about to be: figures change without an event on 8.4. */
+export function isMoving({ peerDevices }: DeviceState): boolean {
+  return peerDevices.some(({ replication }) => {
+    const kind = replication === null ? null : wordMeaning(REPLICATION_WORDS, replication)?.kind
+    return kind !== 'steady' && kind !== 'off'
+  })
+}
+
+/** A peer is away: what is out of sync with it grows with every write, and no DRBD says so by an event. */
+export function isAlone({ resource }: DeviceState): boolean {
+  return resource.peers.some(({ connection }) => connection !== 'Connected')
+}
+
+/**
+ * Takes the out-of-sync amounts of a later look. Only where both tell the same words: a figure belongs to what its word
+ * says is going on.
+ *
+ * @returns whether one was another
+ */
+export function takeOutOfSync(live: DeviceState, look: DeviceState): boolean {
+  let isOther = false
+  for (const { nodeId, replication, outOfSyncBytes } of look.peerDevices) {
+    const seen = ofPeer(live.peerDevices, nodeId)
+    const isSame = seen?.replication === replication && connectionOf(live, nodeId) === connectionOf(look, nodeId)
+    if (seen === undefined || !isSame || outOfSyncBytes === null || seen.outOfSyncBytes === outOfSyncBytes) continue
+    seen.outOfSyncBytes = outOfSyncBytes
+    isOther = true
+  }
+  return isOther
+}
+
+/**
+ * As `takeOutOfSync`, from /proc/drbd of 8.4, which knows progress and estimate as well; its volume has one peer.
+ *
+ * @returns `disagrees`: it says another word than the events did
+ */
+export function takeProcFigures(live: DeviceState, { peers: [look] }: DrbdVolume): 'taken' | 'same' | 'disagrees' {
+  const [seen] = live.peerDevices
+  // The events of 8.4 destroy a connection that is StandAlone; /proc/drbd keeps it.
+  if (look === undefined || seen === undefined) return 'same'
+  if (seen.replication !== look.replication) return 'disagrees'
+  const isOther = seen.outOfSyncBytes !== look.outOfSyncBytes || seen.done !== look.progress
+  takeAll(seen, look)
+  return isOther ? 'taken' : 'same'
+}
+
+function takeAll(seen: PeerDeviceState, look: DrbdPeer): void {
+  seen.outOfSyncBytes = look.outOfSyncBytes ?? seen.outOfSyncBytes
+  seen.done = look.progress
+  seen.totalBytes = look.totalBytes
+  seen.etaSeconds = look.etaSeconds
+}
+
+function connectionOf({ resource }: DeviceState, nodeId: string): string | null | undefined {
+  return ofPeer(resource.peers, nodeId)?.connection
+}

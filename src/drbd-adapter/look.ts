@@ -1,0 +1,42 @@
+import { DrbdsetupChild, type DrbdsetupCommand } from './drbdsetup-child.ts'
+import { Events2Reader } from './events2-reader.ts'
+import { Events2State } from './events2-state.ts'
+import type { DrbdSourcePace } from './pace.ts'
+
+export interface LookOptions {
+  readonly drbdsetup: DrbdsetupCommand
+  readonly pace: Pick<DrbdSourcePace, 'dumpTimeoutMs' | 'killAfterMs'>
+}
+
+export type Look =
+  | { readonly kind: 'whole'; readonly state: Events2State }
+  /** `refused`: this drbdsetup cannot be asked so. */
+  | { readonly kind: 'failed' | 'refused'; readonly why: string }
+
+/**
+ * Everything as it is now, figures included, in the words of the events (8.4 and 9 alike): unlike `status`, which 8.4
+ * prints otherwise than 9 and which leaves out what it thinks is well, a dump tells the same of the same and says where it
+ * ends. Not `events2 --poll`: 9.22 then hangs when the module is unloaded.
+ */
+export async function lookAround({ drbdsetup, pace }: LookOptions, signal: AbortSignal): Promise<Look> {
+  const state = new Events2State()
+  const reader = new Events2Reader(line => state.apply(line))
+  const timeout = AbortSignal.timeout(pace.dumpTimeoutMs)
+  const question = ['events2', '--now', '--statistics']
+  const child = new DrbdsetupChild({
+    drbdsetup,
+    question,
+    signal: AbortSignal.any([signal, timeout]),
+    killAfterMs: pace.killAfterMs,
+    onChunk: chunk => {
+      reader.push(chunk)
+      // Nobody asks for it here, and a broken tool could make it grow.
+      state.takeDirty()
+    },
+  })
+  await child.drained
+  await child.reap()
+  if (state.complete && !state.needsDump) return { kind: 'whole', state }
+  const why = timeout.aborted ? `${drbdsetup[0]} ${question.join(' ')} hangs` : child.epitaph
+  return { kind: child.refusedOption === null ? 'failed' : 'refused', why }
+}

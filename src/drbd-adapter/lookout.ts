@@ -1,0 +1,164 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { disagreement } from './disagreement.ts'
+import type { DrbdModule } from './drbd-module.ts'
+import type { DrbdsetupCommand } from './drbdsetup-child.ts'
+import type { Events2State } from './events2-state.ts'
+import { isAlone, isMoving, takeOutOfSync, takeProcFigures } from './figures.ts'
+import { lookAround } from './look.ts'
+import type { DrbdSourcePace } from './pace.ts'
+import { parseProcDrbd } from './parse-proc-drbd.ts'
+import { every, pause } from './pause.ts'
+
+export interface LookoutOptions {
+  readonly drbdsetup: DrbdsetupCommand
+  readonly module: DrbdModule
+  /** The directory that stands for `/`. */
+  readonly root: string
+  /** What the events told. Figures are put into it, words never are. */
+  readonly state: Events2State
+  readonly pace: DrbdSourcePace
+  /** Hands over what was touched in `state` so far: to be judged, and to `touched`. */
+  readonly gather: () => void
+  /** Everything was found to be as the events told it. */
+  readonly confirm: () => void
+  /** The events can no longer be believed. */
+  readonly distrust: (cause: string) => void
+}
+
+/** So many looks in a row may fail; a host on which nothing can be asked any more is unknown. */
+const MAX_FAILED_LOOKS = 2
+
+/**
+ * Looks for what the events of DRBD do not tell: progress on 8.4, what is out of sync while a peer is away, and whether
+ * events were lost (a drbdsetup that was stopped, or that hangs, says nothing and does not end).
+ *
+ * Invariants: one look at a time; a difference is believed if a second look finds the same one, and no event has touched
+ * that mirror since before the first.
+ */
+export class Lookout {
+  readonly #options: LookoutOptions
+  /** Mirrors that events touched since the present comparison began; `null`: none is being made. */
+  #touched: Set<string> | null = null
+  /** Minors whose word in /proc/drbd was another one the last time. */
+  #doubtful = new Set<string>()
+  #failedLooks = 0
+  #canLook = true
+  #comparedAt = performance.now()
+  #procReadAt = Number.NEGATIVE_INFINITY
+
+  constructor(options: LookoutOptions) {
+    this.#options = options
+  }
+
+  /** Looks out until `signal` is aborted. */
+  async keep(signal: AbortSignal): Promise<void> {
+    const { pace, module } = this.#options
+    const compareMs = Math.min(pace.awayEveryMs, pace.verifyEveryMs)
+    const watches = [every(compareMs, signal, () => this.#compareWhenDue(signal))]
+    if (module.family === '8.4') watches.push(every(pace.progressEveryMs, signal, () => this.#readFigures(signal)))
+    await Promise.all(watches)
+  }
+
+  touched(mirrors: Iterable<string>): void {
+    if (this.#touched === null) return
+    for (const mirror of mirrors) this.#touched.add(mirror)
+  }
+
+  async #compareWhenDue(signal: AbortSignal): Promise<void> {
+    const { state, pace, module } = this.#options
+    const dueMs = pace.verifyEveryMs + pace.verifyEveryMsPerMirror * state.size
+    const isDue = performance.now() - this.#comparedAt >= dueMs
+    if (isDue || (module.family !== '8.4' && state.devices().some(isAlone))) await this.#compare(signal)
+  }
+
+  /** Asks for everything anew, and compares it with what the events told. */
+  async #compare(signal: AbortSignal): Promise<void> {
+    const { pace, gather, confirm, distrust } = this.#options
+    if (this.#touched !== null || !this.#canLook || !this.#options.state.complete) return
+    this.#comparedAt = performance.now()
+    const touched = new Set<string>()
+    this.#touched = touched
+    try {
+      let look = await this.#look(signal)
+      const first = look === null ? new Map() : this.#differences(look)
+      if (first.size > 0) {
+        await pause(pace.confirmAfterMs, signal)
+        look = await this.#look(signal)
+      }
+      if (look === null) return
+      const second = first.size > 0 ? this.#differences(look) : first
+      for (const [mirror, what] of second) {
+        if (first.get(mirror) !== what || touched.has(mirror)) continue
+        distrust(`events were lost: ${mirror} is told as ${what}`)
+        return
+      }
+      // Not before: a mirror whose figures are taken would pass for one that an event touched.
+      this.#takeFigures(look, touched)
+      if (second.size === 0) confirm()
+    } finally {
+      this.#touched = null
+    }
+    gather()
+  }
+
+  /** `null`: not to be had. */
+  async #look(signal: AbortSignal): Promise<Events2State | null> {
+    const { gather, distrust } = this.#options
+    const look = await lookAround(this.#options, signal)
+    if (signal.aborted) return null
+    if (look.kind === 'whole') {
+      this.#failedLooks = 0
+      // Every event that was read by now is to be known as one.
+      gather()
+      return look.state
+    }
+    this.#canLook = look.kind !== 'refused'
+    this.#failedLooks += 1
+    if (this.#failedLooks >= MAX_FAILED_LOOKS) distrust(look.why)
+    return null
+  }
+
+  /** In what each mirror differs, for those that do. */
+  #differences(look: Events2State): Map<string, string> {
+    const { state } = this.#options
+    const differences = new Map<string, string>()
+    for (const { mirror } of [...look.devices(), ...state.devices()]) {
+      const what = disagreement(state.device(mirror), look.device(mirror))
+      if (what !== null) differences.set(mirror, what)
+    }
+    return differences
+  }
+
+  #takeFigures(look: Events2State, touched: ReadonlySet<string>): void {
+    const { state } = this.#options
+    for (const device of look.devices()) {
+      const live = state.device(device.mirror)
+      if (live !== undefined && !touched.has(live.mirror) && takeOutOfSync(live, device)) state.touch(live)
+    }
+  }
+
+  /** The figures of 8.4, from /proc/drbd: a look there costs no process. */
+  async #readFigures(signal: AbortSignal): Promise<void> {
+    const { root, state, pace } = this.#options
+    if (this.#touched !== null || !state.complete) return
+    const isDue = performance.now() - this.#procReadAt >= pace.awayEveryMs && state.devices().some(isAlone)
+    if (!isDue && !state.devices().some(isMoving)) return
+    this.#procReadAt = performance.now()
+    const text = await readFile(join(root, 'proc/drbd'), 'utf8').catch(() => '')
+    const byMinor = new Map(state.devices().map(device => [`drbd${device.minor}`, device]))
+    const doubtful = new Set<string>()
+    for (const volume of parseProcDrbd(text).volumes) {
+      const live = byMinor.get(volume.mirror)
+      if (live === undefined) continue
+      const outcome = takeProcFigures(live, volume)
+      if (outcome === 'disagrees') doubtful.add(volume.mirror)
+      // The same figure again is news where data moves: only that proves a stall.
+      else if (outcome === 'taken' || isMoving(live)) state.touch(live)
+    }
+    this.#options.gather()
+    const isLasting = !doubtful.isDisjointFrom(this.#doubtful)
+    this.#doubtful = doubtful
+    if (isLasting) await this.#compare(signal)
+  }
+}

@@ -1,0 +1,150 @@
+import type { DrbdVolume } from '../sync-query/drbd.ts'
+import type { Problem } from '../sync-query/judgement.ts'
+import type { Events2State } from './events2-state.ts'
+
+/** What a source has learnt since its last update. To be taken in at once: between its parts nothing is true. */
+export interface DrbdUpdate {
+  /** Milliseconds since 1970, by this host's clock. */
+  readonly at: number
+  /** Volumes that are new or of which something was said. */
+  readonly changed: readonly DrbdVolume[]
+  /** Mirrors that are gone from the kernel. */
+  readonly removed: readonly string[]
+  /** `null`: all volumes there are have been told. Otherwise in a few words why that cannot be claimed. */
+  readonly doubt: string | null
+  /** What was not understood since the last update; of very many the first. */
+  readonly problems: readonly Problem[]
+  /** How many whole dumps have been read so far. */
+  readonly dumps: number
+  /** When everything was last read or found unchanged, milliseconds since 1970; `null`: never. */
+  readonly wholeAt: number | null
+}
+
+const MAX_PROBLEMS = 100
+
+/**
+ * What has been learnt and not been told yet. The source adds to it at its own pace, the consumer takes from it at its own.
+ *
+ * Invariants: there is no more in it than volumes in the kernel and volumes told before, however long nobody takes
+ * anything; while there is a doubt no volume is told, and when it is lifted all of them are.
+ */
+export class Untold {
+  readonly #now: () => number
+  /** Mirrors that the consumer takes to be there. */
+  readonly #told = new Set<string>()
+  readonly #mirrors = new Set<string>()
+  /** `null`: the kernel has no DRBD, and so no volumes. */
+  #state: Events2State | null = null
+  #doubt: string | null = null
+  #problems: Problem[] = []
+  #dumps = 0
+  #wholeAt: number | null = null
+  #hasNews = false
+  #takenAt = 0
+  #costMs = 0
+  #isOver = false
+  #wake: () => void = () => undefined
+
+  constructor(now: () => number) {
+    this.#now = now
+  }
+
+  /** How long it took the last time to make an update and to take it in. */
+  get costMs(): number {
+    return this.#costMs
+  }
+
+  /** Everything is about to be read; the cause of an older doubt is kept. */
+  unread(): void {
+    if (this.#doubt === null) this.doubt('not everything has been read yet')
+  }
+
+  /** From now on nothing is known for certain. */
+  doubt(cause: string): void {
+    if (this.#doubt === cause) return
+    this.#doubt = cause
+    this.#mirrors.clear()
+    this.#announce()
+  }
+
+  /** All that there is has been read, and is in `state`. */
+  whole(state: Events2State | null): void {
+    if (state !== null) this.#dumps += 1
+    else if (this.#state === null && this.#doubt === null && this.#wholeAt !== null) return
+    this.#state = state
+    this.#doubt = null
+    this.#mirrors.clear()
+    for (const mirror of this.#told) this.#mirrors.add(mirror)
+    for (const { mirror } of state?.devices() ?? []) this.#mirrors.add(mirror)
+    this.confirm()
+  }
+
+  /** Everything was found to be as it was told. */
+  confirm(): void {
+    this.#wholeAt = this.#now()
+    this.#announce()
+  }
+
+  changed(mirrors: Iterable<string>): void {
+    for (const mirror of mirrors) {
+      if (this.#told.has(mirror) || this.#state?.device(mirror) !== undefined) this.#mirrors.add(mirror)
+      // It came and went before anybody was told.
+      else this.#mirrors.delete(mirror)
+    }
+    if (this.#mirrors.size > 0) this.#announce()
+  }
+
+  misunderstood(problems: readonly Problem[]): void {
+    if (problems.length === 0) return
+    this.#problems.push(...problems.slice(0, MAX_PROBLEMS - this.#problems.length))
+    this.#announce()
+  }
+
+  /** Nothing will be added any more. */
+  end(): void {
+    this.#isOver = true
+    this.#wake()
+  }
+
+  /** Waits until there is something to tell; `null`: there will be nothing any more. */
+  async next(): Promise<DrbdUpdate | null> {
+    if (this.#takenAt > 0) this.#costMs = performance.now() - this.#takenAt
+    while (!this.#hasNews && !this.#isOver) {
+      await new Promise<void>(resolve => {
+        this.#wake = resolve
+      })
+    }
+    return this.#isOver ? null : this.#take()
+  }
+
+  #announce(): void {
+    this.#hasNews = true
+    this.#wake()
+  }
+
+  #take(): DrbdUpdate {
+    this.#takenAt = performance.now()
+    const changed: DrbdVolume[] = []
+    const removed: string[] = []
+    for (const mirror of this.#mirrors) {
+      const volume = this.#state?.volume(mirror) ?? null
+      if (volume !== null) {
+        changed.push(volume)
+        this.#told.add(mirror)
+      } else if (this.#told.delete(mirror)) removed.push(mirror)
+    }
+    const problems = this.#problems
+    this.#mirrors.clear()
+    this.#problems = []
+    this.#hasNews = false
+    return {
+      at: this.#now(),
+      changed,
+      removed,
+      doubt: this.#doubt,
+      problems,
+      dumps: this.#dumps,
+      wholeAt: this.#wholeAt,
+    }
+  }
+}

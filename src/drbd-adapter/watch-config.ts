@@ -1,0 +1,53 @@
+import { basename, join } from 'node:path'
+import { watch } from 'chokidar'
+import type { ConfiguredVolumes } from './parse-config.ts'
+import { pause } from './pause.ts'
+import { CONFIG_FILE, CONFIG_FOLDERS, DEFAULT_REST_MS, DrbdConfigReader } from './read-config.ts'
+
+export interface DrbdConfigOptions {
+  /** The directory that stands for `/`. */
+  readonly root: string
+  readonly signal: AbortSignal
+  readonly pace?: Partial<DrbdConfigPace>
+}
+
+/** Milliseconds. */
+interface DrbdConfigPace {
+  /** How long a file must have rested: editors empty a file first, and LINSTOR writes many in a row. */
+  readonly restMs: number
+  /** How often to look even if nothing was told: some file systems tell nothing, and included files are not watched. */
+  readonly rereadEveryMs: number
+}
+
+const DEFAULT_PACE: DrbdConfigPace = { restMs: DEFAULT_REST_MS, rereadEveryMs: 60_000 }
+
+/**
+ * Tells which volumes are configured: at once, and then whenever that is something else, until `signal` is aborted. A file
+ * event is only a hint to read everything again.
+ */
+export async function* watchDrbdConfig(options: DrbdConfigOptions): AsyncGenerator<ConfiguredVolumes, void> {
+  const { root, signal } = options
+  const pace = { ...DEFAULT_PACE, ...options.pace }
+  const reader = new DrbdConfigReader(root, pace.restMs)
+  let wake = new AbortController()
+  const hint = () => wake.abort()
+  const watched = [CONFIG_FILE, ...CONFIG_FOLDERS].map(path => join(root, path))
+  // By name, without a look at the file: each temporary file would otherwise cost a watch of its own.
+  const isOther = (path: string) => !watched.includes(path) && !/\.(?:res|conf)$/.test(basename(path))
+  const watcher = watch(watched, { ignoreInitial: true, ignored: isOther })
+  watcher.on('all', hint).on('error', hint)
+  try {
+    let last = ''
+    while (!signal.aborted) {
+      wake = new AbortController()
+      const configured = await reader.read()
+      const told = JSON.stringify(configured)
+      if (told !== last) yield configured
+      last = told
+      if (!reader.isUnsettled) await pause(pace.rereadEveryMs, AbortSignal.any([signal, wake.signal]))
+      await pause(pace.restMs, signal)
+    }
+  } finally {
+    await watcher.close()
+  }
+}

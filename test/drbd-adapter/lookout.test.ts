@@ -1,0 +1,267 @@
+import t from 'tap'
+import { disagreement } from '../../src/drbd-adapter/disagreement.ts'
+import { lookAround } from '../../src/drbd-adapter/look.ts'
+import type { DrbdUpdate } from '../../src/drbd-adapter/untold.ts'
+import { capture, fold, namesOf, SETS } from './captures.ts'
+import { dumpOf, follow, recording, ScriptedHost, type Step } from './scripted.ts'
+
+const KIB = 1024
+
+/** The part of a recorded stream up to a moment of its clock, and what came later. */
+function cutAt(stream: string, moment: string): [before: string, after: string] {
+  const isBefore = (line: string) => line.slice(0, moment.length) <= moment
+  const lines = stream.trimEnd().split('\n')
+  const text = (part: string[]) => `${part.join('\n')}\n`
+  return [text(lines.filter(isBefore)), text(lines.filter(line => !isBefore(line)))]
+}
+
+const peerOf = (update: DrbdUpdate | undefined, mirror: string) =>
+  update?.changed.find(each => each.mirror === mirror)?.peers.find(({ peer }) => peer === 'peer' || peer === 'charlie')
+
+const STREAM_84 = recording('drbd84/peer-crash-and-resync.alpha.events2.txt')
+const stage84 = (stage: string) => recording(`drbd84/peer-crash-and-resync.alpha.${stage}.txt`)
+
+t.test(
+  '8.4 says nothing while data moves: its figures are read, and a figure that stands still is told as well',
+  async t => {
+    const [before, after] = cutAt(STREAM_84, '2026-11-22T17:03:56.75')
+    const events: Step[] = [{ print: before }, { await: 'over' }, { print: after }, { hang: true }]
+    const host = new ScriptedHost(t.testdir({}), { events, now: [] }, '8.4.11')
+    const halfway = stage84('4-resync-start.proc-drbd')
+    const further = halfway.replaceAll('11416', '5000').replace('0:00:04', '0:00:02')
+    const seen: unknown[] = []
+    await follow(
+      host,
+      so => {
+        const r0 = peerOf(so.at(-1), 'r0/0')
+        if (r0 !== undefined && seen.at(-1) !== r0) seen.push(r0)
+        if (seen.length === 1) host.write('proc/drbd', halfway)
+        if (seen.length === 4) host.write('proc/drbd', further)
+        if (r0?.outOfSyncBytes === 5000 * KIB) host.write('over', '')
+        return r0?.replication === 'Established'
+      },
+      { progressEveryMs: 20 },
+    )
+    const atStart = { replication: 'SyncSource', outOfSyncBytes: 13568 * KIB, progress: null, etaSeconds: null }
+    const first = { outOfSyncBytes: 11416 * KIB, totalBytes: 13568 * KIB, progress: 1 - 11416 / 13568, etaSeconds: 4 }
+    t.match(seen[0], atStart, 'all that the events said')
+    t.match(seen[2], seen[1], 'a figure that stands still')
+    t.match(
+      seen.find(each => each !== seen[0] && each !== seen[1]),
+      first,
+    )
+    t.match(seen.at(-2), { outOfSyncBytes: 5000 * KIB, totalBytes: 13568 * KIB, etaSeconds: 2 })
+    t.match(seen.at(-1), { replication: 'Established', outOfSyncBytes: 0, progress: null, totalBytes: null })
+    t.strictSame(host.questions, ['events2 --timestamps --statistics'], 'no process is started for it')
+  },
+)
+
+t.test('what grows out of sync while a peer is away is read: from /proc/drbd on 8.4, from a look on 9', async t => {
+  const root = t.testdir({ old: {}, new: {} })
+  const [before] = cutAt(STREAM_84, '2026-11-22T17:03:30')
+  const old = new ScriptedHost(`${root}/old`, { events: [{ print: before }, { hang: true }], now: [] }, '8.4.11')
+  const toldByOld = await follow(
+    old,
+    so => {
+      if (so.length === 2) old.write('proc/drbd', stage84('3-oos-grown.proc-drbd'))
+      return peerOf(so.at(-1), 'r0/0')?.outOfSyncBytes === 13568 * KIB
+    },
+    { progressEveryMs: 20, awayEveryMs: 20 },
+  )
+  t.equal(peerOf(toldByOld[1], 'r0/0')?.outOfSyncBytes, 0, 'the events had said 0')
+
+  const stream = recording('drbd9/peer-crash-and-resync.alpha.events2.txt')
+  const grown = recording('drbd9/peer-crash-and-resync.alpha.3-oos-grown.events2-now.txt')
+  const [lost] = cutAt(stream, grown.slice(0, 26))
+  const now: Step[] = [{ await: 'told' }, { print: grown }]
+  const host = new ScriptedHost(`${root}/new`, { events: [{ print: lost }, { hang: true }], now })
+  const told = await follow(
+    host,
+    so => {
+      if (so.length === 2) host.write('told', '')
+      return (peerOf(so.at(-1), 'mesh0/0')?.outOfSyncBytes ?? 0) > 0
+    },
+    { awayEveryMs: 20 },
+  )
+  t.equal(peerOf(told[1], 'mesh0/0')?.outOfSyncBytes, 0, 'the events had said 0')
+  t.ok(told.slice(1).every(({ doubt, dumps }) => doubt === null && dumps === 1))
+})
+
+const STREAM_9 = recording('drbd9/peer-crash-and-resync.alpha.events2.txt')
+const { dump: DUMP } = dumpOf(STREAM_9)
+/** The same dump, in which `pair` is being resynchronised. */
+const RESYNCING = DUMP.replace(
+  /( name:pair peer-node-id:1 conn-name:bravo volume:0) replication:Established peer-disk:UpToDate/,
+  '$1 replication:SyncSource peer-disk:Inconsistent',
+)
+const LOST = /^events were lost: pair\/0 is told as peer 1 replication Established, is SyncSource$/
+
+t.test(
+  'a tool that was stopped says nothing and does not end: that the truth moved on is seen, and it is killed',
+  async t => {
+    const host = new ScriptedHost(t.testdir({}), {
+      events: [{ print: DUMP }, { hang: true }],
+      now: [{ print: RESYNCING }],
+    })
+    const told = await follow(
+      host,
+      so => {
+        const [child] = host.processes
+        if (so.length === 2 && child !== undefined) {
+          process.kill(child, 'SIGSTOP')
+          host.play({ events: [{ print: RESYNCING }, { hang: true }], now: [{ print: RESYNCING }] })
+        }
+        return so.at(-1)?.dumps === 2
+      },
+      { verifyEveryMs: 20, killAfterMs: 20 },
+    )
+    const doubts = told.map(({ doubt }) => doubt)
+    t.match(
+      doubts.findLast(doubt => doubt !== null),
+      LOST,
+    )
+    const [pair] = told.at(-1)?.changed.filter(({ mirror }) => mirror === 'pair/0') ?? []
+    t.equal(pair?.peers[0]?.replication, 'SyncSource')
+    t.strictSame(host.living, [])
+  },
+)
+
+t.test(
+  'a difference that a second look does not find is none, nor is one in what an event touched meanwhile',
+  async t => {
+    const root = t.testdir({ once: {}, touched: {} })
+    const looks = (file: string): Step[] => [{ file }, { mark: 'looked' }]
+
+    const once = new ScriptedHost(`${root}/once`, {
+      events: [{ print: DUMP }, { hang: true }],
+      now: looks(`${root}/once/now`),
+    })
+    once.write('now', RESYNCING)
+    const pace = { verifyEveryMs: 20, confirmAfterMs: 200 }
+    const isConfirmed = (so: readonly DrbdUpdate[]) => so.length > 2 && so.at(-1)?.wholeAt !== so[1]?.wholeAt
+    const toldOnce = await follow(
+      once,
+      so => {
+        if (once.looks > 0) once.write('now', DUMP)
+        return isConfirmed(so)
+      },
+      pace,
+    )
+    t.ok(toldOnce.slice(1).every(({ doubt, dumps }) => doubt === null && dumps === 1))
+
+    const touch = 'change peer-device name:pair peer-node-id:1 conn-name:bravo volume:0 received:1\n'
+    const events: Step[] = [{ print: DUMP }, { await: 'looked' }, { print: touch }, { hang: true }]
+    const touched = new ScriptedHost(`${root}/touched`, { events, now: looks(`${root}/touched/now`) })
+    touched.write('now', RESYNCING)
+    const toldTouched = await follow(
+      touched,
+      so => {
+        if (touched.looks > 1) touched.write('now', DUMP)
+        return isConfirmed(so)
+      },
+      pace,
+    )
+    t.ok(toldTouched.slice(1).every(({ doubt }) => doubt === null))
+  },
+)
+
+t.test('a lost event is found although what is out of sync with another peer grows at each look', async t => {
+  const root = t.testdir({})
+  const away = / name:mesh0 peer-node-id:2 conn-name:charlie connection:Connected role:\w+/
+  const [live, now] = [DUMP, DUMP].map(dump =>
+    dump.replace(away, ' name:mesh0 peer-node-id:2 conn-name:charlie connection:Connecting role:Unknown'),
+  )
+  const lost = (now ?? '').replace(
+    / name:mesh0 peer-node-id:1 conn-name:bravo volume:0 replication:Established/,
+    ' name:mesh0 peer-node-id:1 conn-name:bravo volume:0 replication:SyncSource',
+  )
+  const grown = (kib: number) =>
+    lost.replace(/( name:mesh0 peer-node-id:2 conn-name:charlie volume:0 .*)out-of-sync:0/, `$1out-of-sync:${kib}`)
+  const looks: Step[] = [{ file: `${root}/now` }, { mark: 'looked' }]
+  const host = new ScriptedHost(root, { events: [{ print: live ?? '' }, { hang: true }], now: looks })
+  host.write('now', grown(4))
+  const told = await follow(
+    host,
+    so => {
+      host.write('now', grown(8 + host.looks * 4))
+      return so.length > 2 && so.at(-1)?.doubt !== null
+    },
+    { awayEveryMs: 20, confirmAfterMs: 50 },
+  )
+  t.match(told.at(-1)?.doubt, 'events were lost: mesh0/0 is told as peer 1 replication Established, is SyncSource')
+})
+
+t.test('on 8.4 a word of /proc/drbd that lastingly differs makes everything be compared at once', async t => {
+  const [before] = cutAt(STREAM_84, '2026-11-22T17:03:56.75')
+  const now = [{ print: stage84('6-resync-done.events2-now') }]
+  const host = new ScriptedHost(t.testdir({}), { events: [{ print: before }, { hang: true }], now }, '8.4.11')
+  host.write('proc/drbd', stage84('6-resync-done.proc-drbd'))
+  const told = await follow(host, so => so.length > 2 && so.at(-1)?.doubt !== null, { progressEveryMs: 20 })
+  t.match(told.at(-1)?.doubt, /^events were lost: r\d\/\d is told as .*, is Established$/)
+})
+
+t.test('a tool that hangs or fails whenever it is asked leaves nothing to rely on', async t => {
+  const root = t.testdir({ hangs: {}, fails: {} })
+  const events: Step[] = [{ print: DUMP }, { hang: true }]
+  const pace = { verifyEveryMs: 20, dumpTimeoutMs: 1_000, killAfterMs: 20 }
+  const table: [string, Step[]][] = [
+    ['hangs', [{ print: DUMP.slice(0, 500) }, { hang: true }]],
+    ['fails', [{ complain: 'netlink is busy' }, { exit: 20 }]],
+  ]
+  await Promise.all(
+    table.map(async ([name, now]) => {
+      const host = new ScriptedHost(`${root}/${name}`, { events, now })
+      const told = await follow(host, so => so.length > 2 && so.at(-1)?.doubt !== null, pace)
+      t.match(told.at(-1)?.doubt, name === 'hangs' ? 'events2 --now --statistics hangs' : 'exited 20: netlink is busy')
+      t.strictSame(host.living, [])
+    }),
+  )
+})
+
+t.test('a look is whole, or it is none: half of it, a refusal and a missing tool are told apart', async t => {
+  const root = t.testdir({})
+  const pace = { dumpTimeoutMs: 20_000, killAfterMs: 20 }
+  const look = (now: Step[]) => {
+    const { drbdsetup } = new ScriptedHost(root, { events: [], now })
+    return lookAround({ drbdsetup, pace }, new AbortController().signal)
+  }
+  const whole = await look([{ print: DUMP }])
+  t.equal(whole.kind === 'whole' && whole.state.size, 5)
+  t.match(await look([{ print: DUMP.slice(0, -12) }]), { kind: 'failed', why: /exited 0$/ })
+  t.match(await look([{ complain: "events2: unrecognized option '--now'" }, { exit: 20 }]), { kind: 'refused' })
+  const missing = lookAround({ drbdsetup: ['/nonexistent/drbdsetup'], pace }, new AbortController().signal)
+  t.match(await missing, { kind: 'failed', why: '/nonexistent/drbdsetup events2: ENOENT' })
+})
+
+t.test('a volume or a peer that only one of the two knows is a difference', async t => {
+  const all = fold(DUMP)
+  const without = (pattern: RegExp) => fold(DUMP.replaceAll(pattern, ''))
+  const noVolume = without(/^.* exists (?:peer-)?device name:pair .*\n/gm)
+  t.equal(disagreement(all.device('pair/0'), noVolume.device('pair/0')), 'there, is not there')
+  t.equal(disagreement(noVolume.device('pair/0'), all.device('pair/0')), 'not there, is there')
+  const noPeer = without(/^.* name:mesh0 peer-node-id:2 .*\n/gm)
+  t.equal(disagreement(all.device('mesh0/0'), noPeer.device('mesh0/0')), 'peer 2 there, is not there')
+  t.match(disagreement(noPeer.device('mesh0/0'), all.device('mesh0/0')), 'peer 2 connection not said, is Connected')
+})
+
+t.test('at every stage of every recording a look agrees with what the events had told', async t => {
+  /** The events told of the verify 10 ms after the look was made. */
+  const known = ['online-verify.alpha.1-verifying pair/0 peer 1 replication VerifyS, is Established']
+  const found: string[] = []
+  for (const set of SETS) {
+    for (const name of namesOf(set, '.events2-now.txt')) {
+      const [scenario = '', node = '', stage = ''] = name.split('.')
+      const stream = capture(set, `${scenario}.${node}.events2.txt`)
+      const look = capture(set, name)
+      const [before] = cutAt(stream, look.slice(0, 32))
+      const live = fold(before)
+      const now = fold(look)
+      const mirrors = new Set([...live.devices(), ...now.devices()].map(({ mirror }) => mirror))
+      for (const mirror of mirrors) {
+        const what = disagreement(live.device(mirror), now.device(mirror))
+        if (what !== null) found.push(`${scenario}.${node}.${stage} ${mirror} ${what}`)
+      }
+    }
+  }
+  t.strictSame(found, known)
+})

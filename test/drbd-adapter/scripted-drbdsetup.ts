@@ -1,0 +1,41 @@
+/**
+ * A drbdsetup for tests, which does what a script says:
+ *
+ *     scripted-drbdsetup.ts FOLDER events2 [--now] …
+ *
+ * FOLDER/script.json (`Script` in scripted.ts) is read anew at each start, so a test can replace the tool between two of
+ * them. Every start leaves a line in FOLDER/starts.txt: the process id and what was asked.
+ */
+import { once } from 'node:events'
+import { appendFileSync, existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Script, Step } from './scripted.ts'
+
+const [folder = '', ...question] = process.argv.slice(2)
+appendFileSync(join(folder, 'starts.txt'), `${process.pid} ${question.join(' ')}\n`)
+process.stdout.on('error', () => process.exit(0))
+const script: Script = JSON.parse(readFileSync(join(folder, 'script.json'), 'utf8'))
+for (const step of question.includes('--now') ? script.now : script.events) await play(step)
+
+async function play(step: Step): Promise<void> {
+  if ('print' in step) await print(step.print)
+  else if ('file' in step) await print(readFileSync(step.file, 'utf8'))
+  else if ('complain' in step) process.stderr.write(`${step.complain}\n`)
+  else if ('await' in step) while (!existsSync(join(folder, step.await))) await sleep(2)
+  else if ('repeat' in step) for (let times = 0; times < step.times; times += 1) await print(step.repeat)
+  else if ('mark' in step) appendFileSync(join(folder, step.mark), '.')
+  else if ('exit' in step) process.exit(step.exit)
+  else if ('die' in step) {
+    process.kill(process.pid, step.die)
+    await sleep(60_000)
+  } else if (step.hang === 'deaf') {
+    process.on('SIGTERM', () => undefined)
+    await print(step.after ?? '')
+    await sleep(600_000)
+  } else await sleep(600_000)
+}
+
+async function print(text: string): Promise<void> {
+  if (!process.stdout.write(text)) await once(process.stdout, 'drain')
+}

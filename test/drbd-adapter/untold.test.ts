@@ -1,0 +1,89 @@
+import t from 'tap'
+import { HalfTold } from '../../src/drbd-adapter/half-told.ts'
+import type { Events2State } from '../../src/drbd-adapter/index.ts'
+import { Untold } from '../../src/drbd-adapter/untold.ts'
+import { fold, readStream } from './captures.ts'
+
+/** Resources of one volume each, in sync with one peer. */
+function dumpOf(...names: string[]): string {
+  return [...names.map(name => announce(name)), 'exists -\n'].join('')
+}
+
+function announce(name: string, verb = 'exists'): string {
+  return [
+    `resource name:${name} role:Primary suspended:no`,
+    `connection name:${name} peer-node-id:1 conn-name:bravo connection:Connected role:Secondary`,
+    `device name:${name} volume:0 minor:0 disk:UpToDate client:no quorum:yes`,
+    `peer-device name:${name} peer-node-id:1 conn-name:bravo volume:0 replication:Established peer-disk:UpToDate peer-client:no resync-suspended:no`,
+  ]
+    .map(object => `${verb} ${object}\n`)
+    .join('')
+}
+
+function apply(state: Events2State, lines: string): ReadonlySet<string> {
+  state.takeDirty()
+  readStream([lines], line => state.apply(line))
+  return state.takeDirty()
+}
+
+const names = (volumes: readonly { mirror: string }[] | undefined) => volumes?.map(({ mirror }) => mirror)
+
+t.test('what nobody takes is told as what came of it, and does not grow', async t => {
+  const state = fold(dumpOf('r0', 'r1'))
+  const untold = new Untold(() => 7)
+  untold.whole(state)
+  t.match(names((await untold.next())?.changed), ['r0/0', 'r1/0'])
+
+  untold.changed(apply(state, `change device name:r0 volume:0 disk:Failed\n`))
+  untold.changed(apply(state, `change device name:r0 volume:0 disk:Diskless\ndestroy resource name:r1\n`))
+  for (let index = 0; index < 100; index += 1) {
+    untold.changed(apply(state, announce(`gone${index}`, 'create')))
+    untold.changed(apply(state, `destroy resource name:gone${index}\n`))
+  }
+  const update = await untold.next()
+  t.match(update, { at: 7, doubt: null, dumps: 1, wholeAt: 7, changed: [{ mirror: 'r0/0', disk: 'Diskless' }] })
+  t.strictSame(update?.removed, ['r1/0'], 'what came and went unseen is not told')
+})
+
+t.test(
+  'while there is a doubt no volume is told; lifted, all are told, and what is missing is told as gone',
+  async t => {
+    const first = fold(dumpOf('r0', 'r1'))
+    const untold = new Untold(() => 7)
+    untold.whole(first)
+    await untold.next()
+    untold.changed(apply(first, 'change device name:r0 volume:0 disk:Failed\n'))
+    untold.doubt('events2 exited 20')
+    untold.unread()
+    t.match(await untold.next(), { changed: [], removed: [], doubt: 'events2 exited 20' }, 'the cause stays')
+    untold.whole(fold(dumpOf('r1', 'r2')))
+    const lifted = await untold.next()
+    t.match(lifted, { removed: ['r0/0'], doubt: null, dumps: 2 })
+    t.strictSame(names(lifted?.changed)?.toSorted(), ['r1/0', 'r2/0'])
+    untold.whole(null)
+    t.strictSame((await untold.next())?.removed.toSorted(), ['r1/0', 'r2/0'], 'the module is gone')
+    untold.end()
+    t.equal(await untold.next(), null)
+  },
+)
+
+t.test('of very many problems the first hundred are told', async t => {
+  const untold = new Untold(() => 7)
+  const problem = { device: null, code: 'bad-line', text: 'x' }
+  for (let index = 0; index < 30; index += 1) untold.misunderstood(Array(7).fill(problem))
+  t.equal((await untold.next())?.problems.length, 100)
+  untold.misunderstood([problem])
+  t.equal((await untold.next())?.problems.length, 1)
+})
+
+t.test('mirrors of the resource that the last line was about wait for more lines, but not for ever', async t => {
+  const half = new HalfTold()
+  const set = (...mirrors: string[]) => new Set(mirrors)
+  t.strictSame(half.settle(set('r0/0', 'r1/0', 'r1/1', 'r10/0'), 'r1', 0), set('r0/0', 'r10/0'))
+  t.strictSame(half.settle(set('r0/0'), 'r0', 10), set('r1/0', 'r1/1'), 'the next line is about another')
+  t.strictSame(half.settle(set(), null, 20), set('r0/0'), 'no line is under way')
+  t.ok(half.isEmpty)
+  t.strictSame(half.settle(set('r0/0'), 'r0', 30), set())
+  t.strictSame(half.settle(set('r0/0'), 'r0', 129), set())
+  t.strictSame(half.settle(set('r0/0'), 'r0', 130), set('r0/0'))
+})
