@@ -1,0 +1,90 @@
+/**
+ * What following md costs a host: a glance (every 5 s while all is well), a whole reading (every 120 s then; every second
+ * while something moves), and the idle source that follows from both. One JSON line per figure.
+ *
+ * Figures are medians of CPU time of the whole process, its file-reading threads included. The files are those of a tree like
+ * /proc and /sys on disk: of the kernel's own work only the system calls are in them.
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { HangGuard } from '../src/mdraid-adapter/hang-guard.ts'
+import { MdReader } from '../src/mdraid-adapter/read.ts'
+import { ToldArrays } from '../src/mdraid-adapter/told-arrays.ts'
+
+const SIZES = [1, 24, 256] as const
+const ROUNDS = 9
+const IDLE_EVERY_SECONDS = 5
+const WHOLE_EVERY_SECONDS = 120
+
+const ARRAY_FILES = {
+  array_state: 'clean',
+  sync_action: 'idle',
+  sync_completed: 'none',
+  resync_start: 'none',
+  reshape_position: 'none',
+  last_sync_action: 'resync',
+  mismatch_cnt: '0',
+  level: 'raid1',
+  raid_disks: '2',
+  degraded: '0',
+}
+
+/** A host of `size` raid1 arrays that are in sync. */
+function makeHost(root: string, size: number): void {
+  const lines = ['Personalities : [raid1] ']
+  for (let index = 0; index < size; index += 1) {
+    const name = `md${index}`
+    const files: Record<string, string> = { ...ARRAY_FILES, uuid: uuid(index) }
+    for (const slot of [0, 1]) {
+      files[`dev-vd${slot}/state`] = 'in_sync'
+      files[`dev-vd${slot}/slot`] = `${slot}`
+    }
+    for (const [file, text] of Object.entries(files)) {
+      const path = join(root, 'sys/block', name, 'md', file)
+      mkdirSync(dirname(path), { recursive: true })
+      writeFileSync(path, `${text}\n`)
+    }
+    lines.push(`${name} : active raid1 vd1[1] vd0[0]`, '      64512 blocks super 1.2 [2/2] [UU]', '      ')
+  }
+  mkdirSync(join(root, 'proc'))
+  writeFileSync(join(root, 'proc/mdstat'), `${[...lines, 'unused devices: <none>'].join('\n')}\n`)
+}
+
+function uuid(index: number): string {
+  return `8349c26d-d272-2bc4-d0d7-${index.toString(16).padStart(12, '0')}`
+}
+
+/** CPU microseconds of one `work`. */
+async function measure(times: number, work: () => Promise<unknown>): Promise<number> {
+  await work()
+  const figures: number[] = []
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const before = process.cpuUsage()
+    for (let time = 0; time < times; time += 1) await work()
+    const { user, system } = process.cpuUsage(before)
+    figures.push((user + system) / times)
+  }
+  return figures.toSorted((a, b) => a - b)[Math.floor(ROUNDS / 2)] ?? Number.NaN
+}
+
+for (const arrays of SIZES) {
+  const root = mkdtempSync(join(tmpdir(), 'md-bench-'))
+  makeHost(root, arrays)
+  const paths = { sysBlock: join(root, 'sys/block'), mdstat: join(root, 'proc/mdstat') }
+  const reader = new MdReader(paths, new HangGuard(10_000))
+  const told = new ToldArrays()
+  const times = Math.max(2, Math.round(256 / arrays))
+  const glanceMicros = await measure(times, () => reader.glance())
+  const wholeMicros = await measure(times, async () => told.take(await reader.read(await reader.glance()), 0))
+  if (told.size !== arrays || told.isUnsettled) throw new Error('the arrays were not understood')
+  const idlePercent = (glanceMicros / IDLE_EVERY_SECONDS + wholeMicros / WHOLE_EVERY_SECONDS) / 1e4
+  tell('glance', arrays, Math.round(glanceMicros), 'CPU us')
+  tell('whole reading', arrays, Math.round(wholeMicros), 'CPU us')
+  tell('idle', arrays, Math.round(idlePercent * 1e4) / 1e4, '% of a core')
+  rmSync(root, { recursive: true, force: true })
+}
+
+function tell(figure: string, arrays: number, value: number, unit: string): void {
+  process.stdout.write(`${JSON.stringify({ bench: 'md-source', figure, arrays, value, unit })}\n`)
+}

@@ -1,0 +1,33 @@
+/** Wakes one who waits. Rung any number of times before it is heard, it was rung once. */
+export class Bell {
+  #isRung = false
+  #wake: (() => void) | null = null
+
+  ring(): void {
+    this.#isRung = true
+    this.#wake?.()
+  }
+
+  /** Whether it was rung since this was last asked. */
+  wasRung(): boolean {
+    const wasRung = this.#isRung
+    this.#isRung = false
+    return wasRung
+  }
+
+  /** Waits until it is rung or has been, `ms` have passed, or `signal` is aborted. */
+  wait(ms: number, signal: AbortSignal): Promise<void> {
+    if (this.#isRung || signal.aborted) return Promise.resolve()
+    return new Promise(resolve => {
+      const wake = () => {
+        clearTimeout(timer)
+        signal.removeEventListener('abort', wake)
+        this.#wake = null
+        resolve()
+      }
+      const timer = setTimeout(wake, ms)
+      signal.addEventListener('abort', wake, { once: true })
+      this.#wake = wake
+    })
+  }
+}

@@ -1,0 +1,35 @@
+import { join } from 'node:path'
+import { Errand, listNames, readText } from './limited-read.ts'
+import { type ConfiguredArrays, parseMdConfig } from './parse-config.ts'
+
+/** Where mdadm looks, by how it was compiled (config.c): distributions differ in which of the two comes first. */
+const CONFIG_FILES = ['etc/mdadm/mdadm.conf', 'etc/mdadm.conf'] as const
+const MAX_FILES = 1_000
+const MAX_FILE_BYTES = 256 * 1024
+
+/**
+ * The arrays that this host's configuration says should be up. Never rejects; a file that is not there says nothing.
+ *
+ * @param root the directory that stands for `/`
+ */
+export async function readMdConfig(root: string): Promise<ConfiguredArrays> {
+  const errand = new Errand(null)
+  const parsed: ConfiguredArrays[] = []
+  for (const file of CONFIG_FILES) {
+    const folder = `${file}.d`
+    const names = await listNames(join(root, folder), MAX_FILES, errand, isConfigName)
+    for (const path of [file, ...(names ?? []).map(name => `${folder}/${name}`)]) {
+      const text = await readText(join(root, path), MAX_FILE_BYTES, errand)
+      if (text !== undefined) parsed.push(parseMdConfig(text, `/${path}`))
+    }
+  }
+  return {
+    arrays: parsed.flatMap(({ arrays }) => arrays),
+    problems: [...errand.problems, ...parsed.flatMap(({ problems }) => problems)],
+  }
+}
+
+/** As conf_file_or_dir of mdadm has it. */
+function isConfigName(name: string): boolean {
+  return name.endsWith('.conf') && !name.startsWith('.')
+}

@@ -1,0 +1,55 @@
+import { isDeepStrictEqual } from 'node:util'
+import { pause } from '../waiting/index.ts'
+import type { ConfiguredArrays } from './parse-config.ts'
+import { readMdConfig } from './read-config.ts'
+
+export interface MdConfigWatchOptions {
+  /** The directory that stands for `/`. */
+  readonly root: string
+  /** Ends the watch. */
+  readonly signal: AbortSignal
+  readonly pace?: Partial<MdConfigPace>
+}
+
+/** Milliseconds. */
+interface MdConfigPace {
+  readonly rereadEveryMs: number
+  /** A difference is told when it is still there after so long. */
+  readonly settleMs: number
+}
+
+/** So few files are cheaper to read than to have watched, and read they are right after any kind of change. */
+const DEFAULT_PACE: MdConfigPace = { rereadEveryMs: 15_000, settleMs: 1_000 }
+
+/** What was read is not all that is there. */
+const INCOMPLETE: ReadonlySet<string> = new Set(['unreadable', 'too-large', 'too-many'])
+
+/**
+ * Tells which arrays are configured: at once, and then whenever that is different. `mdadm --detail --scan >mdadm.conf` empties
+ * the file before it writes it, so what was read is told when a second reading finds the same; and while a file cannot be
+ * read, nothing is taken back. An array must not go unmissed for either.
+ */
+export async function* watchMdConfig(options: MdConfigWatchOptions): AsyncGenerator<ConfiguredArrays, void> {
+  const { root, signal } = options
+  const pace = { ...DEFAULT_PACE, ...options.pace }
+  let told = await readMdConfig(root)
+  yield told
+  for (;;) {
+    await pause(pace.rereadEveryMs, signal)
+    if (signal.aborted) return
+    const seen = keepUnread(told, await readMdConfig(root))
+    if (isDeepStrictEqual(seen, told)) continue
+    await pause(pace.settleMs, signal)
+    if (signal.aborted) return
+    if (!isDeepStrictEqual(keepUnread(told, await readMdConfig(root)), seen)) continue
+    told = seen
+    yield told
+  }
+}
+
+/** What was read, with the arrays that were told before if it may lack some. */
+function keepUnread(told: ConfiguredArrays, read: ConfiguredArrays): ConfiguredArrays {
+  if (!read.problems.some(({ code }) => INCOMPLETE.has(code))) return read
+  const lacking = told.arrays.filter(array => !read.arrays.some(each => isDeepStrictEqual(each, array)))
+  return { ...read, arrays: [...read.arrays, ...lacking] }
+}
