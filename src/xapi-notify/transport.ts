@@ -1,42 +1,52 @@
+import { once } from 'node:events'
 import { Agent, type IncomingMessage, request } from 'node:http'
+import { Agent as HttpsAgent, request as requestHttps } from 'node:https'
+import type { CheckedEndpoint } from './endpoint.ts'
 import { XenApiUnreachable } from './errors.ts'
-
-/** Where XenAPI is served. */
-export interface XenApiEndpoint {
-  /** `http://host:port`; with a socket only its host counts, as the Host header. */
-  readonly url: string
-  /** A unix socket to go through, such as xapi's own on its host (`/var/lib/xcp/xapi`). */
-  readonly socketPath?: string
-}
+import { PinnedAgent } from './pinned-agent.ts'
 
 /** The records of a large pool are a few MiB; more is not XenAPI. */
 const MAX_ANSWER_BYTES = 64 * 1_048_576
-const MAX_SOCKETS = 8
+const KEPT = { keepAlive: true, maxSockets: 8 }
 
-/** Posts JSON over connections that are kept. It knows HTTP and nothing of XenAPI. */
+/** Posts JSON over connections that are kept. It knows HTTP and TLS, and nothing of XenAPI. */
 export class JsonTransport {
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: MAX_SOCKETS })
+  readonly #agent: Agent
+  readonly #begin: typeof request
   readonly #url: URL
   readonly #socketPath: string | undefined
 
-  /** @throws TypeError if the URL is none, or not of http */
-  constructor({ url, socketPath }: XenApiEndpoint) {
-    this.#url = new URL('/jsonrpc', url)
-    if (this.#url.protocol !== 'http:') throw new TypeError(`only http: is supported, not ${this.#url.protocol}`)
+  constructor(endpoint: CheckedEndpoint) {
+    const { url, socketPath } = endpoint
     this.#socketPath = socketPath
+    this.#url = socketPath === undefined ? url : new URL(url.pathname, 'http://localhost')
+    const plain = this.#url.protocol === 'http:'
+    this.#agent = plain ? new Agent(KEPT) : secureAgent(endpoint)
+    this.#begin = plain ? request : requestHttps
   }
 
   /**
    * Posts and reads the answer whole.
    * @throws XenApiUnreachable whatever goes wrong, an abort included (its reason is the cause)
    */
-  post(body: string, signal: AbortSignal): Promise<unknown> {
+  async post(body: string, signal: AbortSignal): Promise<unknown> {
+    const over = new AbortController()
+    try {
+      signal.throwIfAborted()
+      // a request that waits for its connection would end only with the handshake, not at its signal
+      const aborted = once(signal, 'abort', { signal: over.signal }).then(() => signal.throwIfAborted())
+      return await Promise.race([this.#exchange(body, signal), aborted])
+    } catch (cause) {
+      const why: unknown = signal.aborted ? signal.reason : cause
+      throw new XenApiUnreachable(why instanceof Error ? why.message : String(why), { cause: why })
+    } finally {
+      over.abort()
+    }
+  }
+
+  #exchange(body: string, signal: AbortSignal): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      const fail = (cause: unknown) => {
-        const why = signal.aborted ? signal.reason : cause
-        reject(new XenApiUnreachable(why instanceof Error ? why.message : String(why), { cause: why }))
-      }
-      const outgoing = request(
+      const outgoing = this.#begin(
         this.#url,
         {
           agent: this.#agent,
@@ -48,11 +58,11 @@ export class JsonTransport {
         response => {
           readJson(response).then(resolve, cause => {
             outgoing.destroy()
-            fail(cause)
+            reject(cause)
           })
         },
       )
-      outgoing.on('error', fail)
+      outgoing.on('error', reject)
       outgoing.end(body)
     })
   }
@@ -61,6 +71,12 @@ export class JsonTransport {
   close(): void {
     this.#agent.destroy()
   }
+}
+
+function secureAgent({ ca, pins }: CheckedEndpoint): Agent {
+  if (pins !== null) return new PinnedAgent(pins, KEPT)
+  // said, because the environment can turn Node's default off (NODE_TLS_REJECT_UNAUTHORIZED)
+  return new HttpsAgent({ ...KEPT, rejectUnauthorized: true, ...(ca === undefined ? {} : { ca }) })
 }
 
 async function readJson(response: IncomingMessage): Promise<unknown> {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { followPool, ReportSink, XenApiClient } from '../../src/xapi-notify/index.ts'
-import { connected, endOf, serving } from './toolstack-under-test.ts'
+import { followPool, ReportSink, watchPool, XenApiClient } from '../../src/xapi-notify/index.ts'
+import { behindWeather, callIn, connected, endOf, serving, until } from './toolstack-under-test.ts'
 
 t.test('following a pool: everything, then what changes, with a sign of life in between', async t => {
   const { pool, client, hosts } = await connected(t)
@@ -28,23 +28,105 @@ t.test('following a pool: everything, then what changes, with a sign of life in 
   })
   pool.removePbd(b.pbd)
   t.strictSame(await next(), { everything: false, told: [`host mod ${b.ref}`, `pbd del ${b.pbd}`] })
-  await client.call('session.logout')
-  t.strictSame(await next(), { everything: false, told: [] }, 'a lost session changes nothing: the token still counts')
+})
+
+t.test(
+  'a session that was lost makes everything be read again: the toolstack may be another, with other objects',
+  async t => {
+    const { client, hosts } = await connected(t)
+    const changes = followPool(client, ['host'], { waitSeconds: 0.05 })
+    const refs = async () => {
+      const { value } = await changes.next()
+      return { everything: value.everything, refs: value.events.map(({ ref }) => ref) }
+    }
+    const all = { everything: true, refs: hosts.map(({ ref }) => ref) }
+    t.strictSame(await refs(), all)
+    await client.call('session.logout')
+    t.strictSame(await refs(), all, 'noticed by its own call')
+    await client.call('session.logout')
+    await client.call('pool.get_all')
+    t.strictSame(await refs(), all, 'noticed by the call of another user of the client')
+    t.strictSame(await refs(), { everything: false, refs: [] })
+  },
+)
+
+t.test('a token that is worthless makes everything be read again, and is no reason to give up', async t => {
+  let worthless = ''
+  const asked: unknown[] = []
+  const url = await serving(t, async (request, response) => {
+    const { id, method, params } = await callIn(request)
+    if (method !== 'event.from') return void response.end(JSON.stringify({ id, result: 'OpaqueRef:session' }))
+    asked.push(params[2])
+    const result = { events: [], valid_ref_counts: {}, token: 't' }
+    response.end(JSON.stringify(worthless === '' ? { id, result } : { id, error: [worthless, 'x'] }))
+    worthless = ''
+  })
+  const client = new XenApiClient({ url, user: 'root', password: '' })
+  t.teardown(() => client.close())
+  const changes = followPool(client, ['host'])
+  t.match((await changes.next()).value, { everything: true })
+  for (const code of ['EVENTS_LOST', 'EVENT_FROM_TOKEN_PARSE_FAILURE']) {
+    worthless = code
+    t.match((await changes.next()).value, { everything: true })
+    t.match((await changes.next()).value, { everything: false })
+  }
+  worthless = 'INTERNAL_ERROR'
+  t.match(await endOf(changes.next()), { code: 'INTERNAL_ERROR' })
+  worthless = 'EVENTS_LOST'
+  t.match(await endOf(followPool(client, ['host']).next()), { code: 'EVENTS_LOST' }, 'without a token it is an error')
+  t.strictSame(asked, ['', 't', '', 't', 't', '', 't', 't', ''])
+})
+
+t.test('watching a pool goes on through outages: lost once, then everything anew', async t => {
+  const { pool, hosts, url } = await connected(t)
+  const toolstack = await behindWeather(t, url)
+  const client = new XenApiClient({ url: toolstack.url, user: 'root', password: 'right' })
+  t.teardown(() => client.close())
+  const leaving = new AbortController()
+  const pace = { waitSeconds: 0.02, graceMs: 500, firstRetryMs: 1, lastRetryMs: 4, signal: leaving.signal }
+  const watch = watchPool(client, ['host'], pace)
+  const next = async () => {
+    const { value } = await watch.next()
+    if (value === undefined) return 'ended'
+    if ('lost' in value) return 'lost'
+    return value.everything ? `everything: ${value.events.length}` : 'changes'
+  }
+  toolstack.weather = 'refuse'
+  t.equal(await next(), 'lost', 'away from the first')
+  toolstack.weather = 'pass'
+  t.equal(await next(), `everything: ${hosts.length}`)
+  for (const [weather, tries] of [
+    ['refuse', 3],
+    ['hang', 1],
+    ['lose-answer', 3],
+  ] as const) {
+    t.equal(await next(), 'changes')
+    toolstack.weather = weather
+    t.equal(await next(), 'lost', weather)
+    const before = toolstack.asked.length
+    const back = next()
+    await until('it tries again', () => toolstack.asked.length >= before + tries)
+    toolstack.weather = 'pass'
+    t.equal(await back, `everything: ${hosts.length}`, 'lost is told once')
+  }
+  const ended = next()
+  leaving.abort(new Error('enough'))
+  t.equal(await ended, 'ended')
+  t.equal(pool.list('host').length, hosts.length)
+  t.match(await watchPool(client, ['host'], { signal: leaving.signal }).next(), { done: true })
 })
 
 t.test('a deletion that the toolstack lost shows in the counts, and everything is read again', async t => {
-  const { client } = await connected(t)
-  const tasks = await Promise.all(Array.from({ length: 600 }, () => client.call('task.create', ['', ''])))
-  const changes = followPool(client, ['task', 'pool'], { waitSeconds: 5 })
+  const { pool, client, hosts } = await connected(t)
+  const host = hosts[0]?.ref ?? ''
+  const pbds = Array.from({ length: 600 }, () => pool.addPbd({ host, sr: pool.addSr({}), attached: false }))
+  const changes = followPool(client, ['PBD', 'pool'], { waitSeconds: 5 })
   const first = await changes.next()
-  t.equal(first.value.events.length, 601)
-  for (const task of tasks) {
-    await client.call('task.set_status', [task, 'success'])
-    await client.call('task.destroy', [task])
-  }
+  t.equal(first.value.events.length, 603)
+  for (const pbd of pbds) pool.removePbd(pbd)
   const second = await changes.next()
-  t.match(second.value, { everything: true, events: [{ cls: 'pool', operation: 'add' }] })
-  t.equal(second.value.events.length, 1)
+  t.match(second.value, { everything: true })
+  t.equal(second.value.events.length, 3)
 })
 
 t.test('following ends with an error when the toolstack answers nonsense, goes away, or the reader leaves', async t => {
@@ -57,9 +139,7 @@ t.test('following ends with an error when the toolstack answers nonsense, goes a
   ]
   for (const result of nonsense) {
     const url = await serving(t, async (request, response) => {
-      let body = ''
-      for await (const chunk of request) body += chunk
-      const { id, method } = JSON.parse(body)
+      const { id, method } = await callIn(request)
       response.end(JSON.stringify({ id, result: method === 'event.from' ? result : 'OpaqueRef:session' }))
     })
     const client = new XenApiClient({ url, user: 'root', password: '' })
@@ -85,9 +165,7 @@ t.test('following ends with an error when the toolstack answers nonsense, goes a
 t.test('counts that stay wrong do not make a loop: everything is read at most once per wait', async t => {
   let asked = 0
   const url = await serving(t, async (request, response) => {
-    let body = ''
-    for await (const chunk of request) body += chunk
-    const { id, method, params } = JSON.parse(body)
+    const { id, method, params } = await callIn(request)
     if (method === 'event.from') asked += 1
     if (method === 'event.from' && params[2] !== '') await sleep(20)
     const result = { events: [], valid_ref_counts: { host: 7, pool: 'x' }, token: 't' }
@@ -126,13 +204,43 @@ t.test('a report is written, replaced, and written again as a confirmation', asy
   t.equal(pool.get('PBD', a.pbd)?.other_config.note, 'kept')
 })
 
+t.test(
+  'while the toolstack is away for hours nothing piles up, and the newest report is the one that arrives',
+  async t => {
+    const { pool, hosts, url } = await connected(t)
+    const toolstack = await behindWeather(t, url)
+    const client = new XenApiClient({ url: toolstack.url, user: 'root', password: 'right', callTimeoutMs: 500 })
+    t.teardown(() => client.close())
+    const sink = new ReportSink(client)
+    const pbd = hosts[0]?.pbd ?? ''
+    await sink.pushReport(pbd, 'before')
+    const seen: (string | undefined)[] = []
+    pool.subscribe(({ cls, ref }) => {
+      if (cls === 'PBD') seen.push(pool.get('PBD', ref)?.other_config['resync-monitor'])
+    })
+    for (const weather of ['hang', 'refuse'] as const) {
+      toolstack.weather = weather
+      const before = toolstack.asked.length
+      const pushes = Array.from({ length: 1_000 }, (_, index) => sink.pushReport(pbd, `${weather} ${index}`))
+      t.equal(new Set(await Promise.all(pushes.map(endOf))).size, 1, 'all wait for one write')
+      t.equal(toolstack.asked.length, before + 1)
+    }
+    toolstack.weather = 'pass'
+    await sink.pushReport(pbd, 'now')
+    t.strictSame(seen, [undefined, 'now'])
+    toolstack.weather = method => (method === 'PBD.add_to_other_config' ? 'lose-answer' : 'pass')
+    t.match(await endOf(sink.pushReport(pbd, 'perhaps')), { name: 'XenApiUnreachable' })
+    toolstack.weather = 'pass'
+    await sink.pushReport(pbd, 'surely')
+    t.equal(pool.get('PBD', pbd)?.other_config['resync-monitor'], 'surely')
+  },
+)
+
 t.test('a report that another writer gets in the way of is tried again, and not for ever', async t => {
   let rivals = 2
   const calls: string[] = []
   const url = await serving(t, async (request, response) => {
-    let body = ''
-    for await (const chunk of request) body += chunk
-    const { id, method, params } = JSON.parse(body)
+    const { id, method, params } = await callIn(request)
     if (method.startsWith('PBD.')) calls.push([method.split('_')[0], ...params.slice(1)].join(' '))
     const refused = method === 'PBD.add_to_other_config' && rivals-- > 0
     const error = params[1] === 'gone' ? ['HANDLE_INVALID', 'PBD', 'gone'] : ['MAP_DUPLICATE_KEY']

@@ -1,4 +1,4 @@
-import { createServer, type RequestListener } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createPool } from '../../src/toolstack/index.ts'
 import { XenApiClient } from '../../src/xapi-notify/index.ts'
@@ -7,8 +7,10 @@ interface TearsDown {
   teardown(end: () => unknown): void
 }
 
+const ANYWHERE = { host: '127.0.0.1', port: 0 }
+
 /** A pool of two hosts behind its XenAPI, a client of it, and the calls that a client made so far. */
-export async function connected(t: TearsDown) {
+export async function connected(t: TearsDown, at: { readonly host: string; readonly port: number } = ANYWHERE) {
   const logins: string[] = []
   const pool = createPool({
     gate: { claim: () => ({ ok: true }) },
@@ -23,8 +25,8 @@ export async function connected(t: TearsDown) {
       return { result: 'late' }
     },
   })
-  const { port } = await pool.listen({ port: 0 })
-  const url = `http://127.0.0.1:${port}`
+  const { host, port } = await pool.listen(at)
+  const url = `http://${host}:${port}`
   const clientOf = (password = 'right', callTimeoutMs = 5_000) => {
     const client = new XenApiClient({ url, user: 'root', password, callTimeoutMs })
     t.teardown(() => client.close())
@@ -34,19 +36,111 @@ export async function connected(t: TearsDown) {
   return { pool, ...pool.seed(['a', 'b']), clientOf, client: clientOf(), logins, url }
 }
 
-/** A server that is no pool. */
-export async function serving(t: TearsDown, listener: RequestListener, path?: string): Promise<string> {
+/** Where a server listens: a unix socket, or an address with any free port unless one is said. */
+export type ListenAt = string | { readonly host: string; readonly port?: number }
+
+/** A server that is no pool. Returns its URL; without meaning for a unix socket. */
+export async function serving(
+  t: TearsDown,
+  listener: RequestListener,
+  at: ListenAt = { host: '127.0.0.1' },
+): Promise<string> {
   const server = createServer(listener)
   t.teardown(() => {
     server.closeAllConnections()
     server.close()
   })
-  await new Promise<void>(resolve => {
-    if (path === undefined) server.listen(0, '127.0.0.1', resolve)
-    else server.listen(path, resolve)
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    if (typeof at === 'string') server.listen(at, resolve)
+    else server.listen(at.port ?? 0, at.host, resolve)
   })
   const address = server.address()
-  return `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`
+  return typeof address === 'object' && address !== null
+    ? `http://${address.address}:${address.port}`
+    : 'http://localhost'
+}
+
+/** The call that a request carries. */
+export async function callIn(request: IncomingMessage): Promise<{
+  readonly id: unknown
+  readonly method: string
+  readonly params: readonly unknown[]
+  readonly body: string
+}> {
+  let body = ''
+  for await (const chunk of request) body += chunk
+  const { id, method, params } = JSON.parse(body)
+  return { id, method: String(method), params, body }
+}
+
+/** A host that is no coordinator: how often it was asked. It says so in both of the shapes that stock has for errors. */
+export async function slaveOf(t: TearsDown, coordinator: () => string, at?: ListenAt) {
+  let asked = 0
+  const url = await serving(
+    t,
+    async (request, response) => {
+      const { id } = await callIn(request)
+      asked += 1
+      const dispatched = { id, error: { code: 1, message: 'HOST_IS_SLAVE', data: [coordinator()] } }
+      const undispatched = { id: 0, error: ['HOST_IS_SLAVE', coordinator()] }
+      response.end(JSON.stringify({ jsonrpc: '2.0', ...(asked % 2 === 0 ? dispatched : undispatched) }))
+    },
+    at,
+  )
+  return { url, asked: () => asked }
+}
+
+/**
+ * What happens to a call on its way: `refuse` cuts the connection before the toolstack hears of it, `lose-answer` after
+ * it has done as asked, `hang` never answers.
+ */
+export type Weather = 'pass' | 'refuse' | 'lose-answer' | 'hang'
+
+/** A toolstack that can be away: passes calls on as its weather says. */
+export async function behindWeather(t: TearsDown, url: string) {
+  const state = {
+    weather: (_method: string): Weather => 'pass',
+    rewrite: (_method: string, answer: string): string => answer,
+  }
+  const asked: string[] = []
+  const proxy = await serving(t, async (request, response) => {
+    const { method, body } = await callIn(request)
+    asked.push(method)
+    const weather = state.weather(method)
+    if (weather === 'hang') return
+    if (weather === 'refuse') return void response.destroy()
+    const headers = { 'content-type': 'application/json' }
+    const answer = await fetch(`${url}/jsonrpc`, { method: 'POST', headers, body }).then(
+      passed => passed.text(),
+      () => null,
+    )
+    if (weather === 'lose-answer' || answer === null) response.destroy()
+    else response.end(state.rewrite(method, answer))
+  })
+  return {
+    url: proxy,
+    /** The calls that were made, in order. */
+    asked,
+    set weather(weather: Weather | ((method: string) => Weather)) {
+      state.weather = typeof weather === 'function' ? weather : () => weather
+    },
+    /** Changes what the toolstack answers. */
+    set rewrite(rewrite: (method: string, answer: string) => string) {
+      state.rewrite = rewrite
+    },
+  }
+}
+
+const PATIENCE_MS = 20_000
+
+/** Waits for a condition; an error that says what did not happen. */
+export async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+  const deadlineMs = performance.now() + PATIENCE_MS
+  while (!(await condition())) {
+    if (performance.now() > deadlineMs) throw new Error(`it did not happen: ${what}`)
+    await sleep(2)
+  }
 }
 
 /** What a call ended with. */

@@ -1,0 +1,38 @@
+import { mkdir, rename } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { readWhole, replaceFile } from '../durable-file/index.ts'
+import { decodeJournal, encodeJournal, type Journal } from './resync-journal.ts'
+
+const MAX_JOURNAL_BYTES = 4 * 1_048_576
+
+/**
+ * Reads the journal of a host. One that cannot be used is set aside with the suffix `.broken`, and told of: going on
+ * without it is better than not watching, and whoever looks into it should find it.
+ */
+export async function openJournal(path: string, host: string, onBroken: (text: string) => void): Promise<Journal> {
+  let problem: string
+  try {
+    const text = await readWhole(path, MAX_JOURNAL_BYTES)
+    if (text === null) return new Map()
+    const decoded = decodeJournal(host, text)
+    if ('journal' in decoded) return decoded.journal
+    problem = decoded.problem
+  } catch (error) {
+    problem = error instanceof Error ? error.message : String(error)
+  }
+  onBroken(`${path}: ${problem}`)
+  // where not even that can be done, writing the new one fails as well, and says so
+  await rename(path, `${path}.broken`).catch(() => undefined)
+  return new Map()
+}
+
+/** @returns what went wrong; `null` if the journal is on the disk */
+export async function saveJournal(path: string, host: string, journal: Journal): Promise<string | null> {
+  try {
+    await mkdir(dirname(path), { recursive: true })
+    await replaceFile(path, encodeJournal(host, journal))
+    return null
+  } catch (error) {
+    return `${path}: ${error instanceof Error ? error.message : String(error)}`
+  }
+}

@@ -1,0 +1,104 @@
+import { type Complaints, JsonNode } from '../sync-query/json-node.ts'
+import type { SrMessage } from './message-calls.ts'
+import type { ResyncFinished, ResyncStarted } from './resync-episode.ts'
+
+/** Who speaks. */
+export interface NotifyingHost {
+  readonly uuid: string
+  /** For people. */
+  readonly name: string
+}
+
+/** What a message of this program says to programs. */
+export interface ToldEvent {
+  readonly event: 'started' | 'finished'
+  readonly episode: string
+  readonly omitted: number
+}
+
+/**
+ * As stock grades (api_messages.ml): 3 is "some service may suffer", such as a degraded bond or METADATA_LUN_BROKEN: one
+ * more failure, or a reboot, would hurt. 4 is "something just improved", such as METADATA_LUN_HEALTHY.
+ */
+const PRIORITIES = { started: 3, finished: 4 } as const
+const NAMES = { started: 'RESYNC_STARTED', finished: 'RESYNC_FINISHED' } as const
+/** Begins the line of a body that is for programs. */
+const MARK = 'resync-monitor: '
+const MAX_NAME_LENGTH = 64
+
+/** The message for an event. Its body is a sentence for people and a line of JSON, at most 1 KiB together. */
+export function resyncMessage(host: NotifyingHost, told: ResyncStarted | ResyncFinished, omitted: number): SrMessage {
+  const data = {
+    schema: 1,
+    event: told.event,
+    episode: told.episode,
+    host: host.uuid,
+    at: new Date(told.at).toISOString(),
+    ...(told.event === 'started'
+      ? { outOfSyncBytes: told.outOfSyncBytes }
+      : { startedAt: new Date(told.startedAt).toISOString(), watched: told.watched }),
+    omitted,
+  }
+  return {
+    name: NAMES[told.event],
+    priority: PRIORITIES[told.event],
+    body: `${sentence(printableName(host.name), told)}${omissions(omitted)}\n${MARK}${JSON.stringify(data)}`,
+  }
+}
+
+/** Reads what `resyncMessage` wrote; `null` for any other body. */
+export function parseMessageBody(body: string): ToldEvent | null {
+  const line = body.split('\n').find(each => each.startsWith(MARK))
+  if (line === undefined) return null
+  try {
+    const complaints: Complaints = { first: null }
+    const root = new JsonNode(JSON.parse(line.slice(MARK.length)), '', complaints)
+    const told: ToldEvent = {
+      event: root.at('event').word(['started', 'finished']),
+      episode: root.at('episode').text(),
+      omitted: root.at('omitted').count(),
+    }
+    return complaints.first === null ? told : null
+  } catch {
+    return null
+  }
+}
+
+/** XenAPI's texts are kept as XML: what XML cannot hold is refused with INVALID_VALUE, for ever. */
+export function printableName(name: string): string {
+  const printable = name.toWellFormed().replace(/[\p{Cc}\p{Cn}\p{Zl}\p{Zp}]/gu, ' ')
+  return Array.from(printable).slice(0, MAX_NAME_LENGTH).join('')
+}
+
+function sentence(hostname: string, told: ResyncStarted | ResyncFinished): string {
+  if (told.event === 'started') {
+    const amount = told.outOfSyncBytes === null ? '' : `, ${sizeOf(told.outOfSyncBytes)} out of sync`
+    const mirrors = `${told.resyncing} of its ${told.mirrors} mirrors of this storage`
+    return `Host ${hostname} resynchronises ${mirrors}${amount}. Until that is over no other host of it should go down.`
+  }
+  const amount =
+    told.mostOutOfSyncBytes === null ? '' : ` About ${sizeOf(told.mostOutOfSyncBytes)} were out of sync at most.`
+  const duration = durationOf(told.at - told.startedAt)
+  if (told.watched) return `Host ${hostname} has finished resynchronising this storage after ${duration}.${amount}`
+  return `Host ${hostname} is in sync again. The resync took at most ${duration}; its end was not watched.${amount}`
+}
+
+function omissions(count: number): string {
+  if (count === 0) return ''
+  return ` ${count} more began and finished while the toolstack could not be told, and are not listed.`
+}
+
+function sizeOf(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const
+  const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10))
+  return `${(bytes / 1024 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`
+}
+
+/** A clock that was set back makes no negative time. */
+function durationOf(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000))
+  if (seconds < 60) return `${seconds} s`
+  const minutes = Math.floor(seconds / 60)
+  if (minutes < 60) return `${minutes} min ${seconds % 60} s`
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`
+}
