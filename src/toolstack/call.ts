@@ -1,15 +1,19 @@
 import { ApiFailure, handleInvalid } from './api-failure.ts'
 import type { Database } from './database.ts'
 import type { ClassName, StringMap } from './records.ts'
+import type { Role } from './roles.ts'
+import { epochMsOf } from './xapi-datetime.ts'
 
 /** One XenAPI method. */
 export interface Call {
   /** How many parameters it takes, the session not counted; a pair where stock accepts older clients' shorter lists. */
   readonly parameters: number | readonly [fewest: number, most: number]
-  /** False for the few that need no session. */
-  readonly session?: false
+  /** The least role that may call it, as in stock; `null`: it needs no session. */
+  readonly role: Role | null
   /** True: `Async.<method>` exists too. */
   readonly async?: true
+  /** True: with a state file, what it has written is on disk before it is answered. */
+  readonly durable?: true
   /**
    * Does it. Everything up to the first `await` happens in one step, which nothing else can come between.
    * `undefined` is XenAPI's void.
@@ -19,12 +23,18 @@ export interface Call {
 
 export type CallTable = Readonly<Record<string, Call>>
 
-export interface CallContext {
-  /** Ref of the caller's session; `''` where the method needs none. */
+/** On whose behalf a call runs. */
+export interface Caller {
+  /** Ref of the session; `''` where the method needs none. */
   readonly session: string
+  readonly user: string
+  readonly role: Role
+}
+
+export interface CallContext extends Caller {
   /** Ref of the task this call runs as. Only an asynchronous call's is in the database, as in stock. */
   readonly task: string
-  /** Aborted when the client has gone, or the pool closes. */
+  /** Aborted when the client has gone, the task is cancelled, or the pool closes. */
   readonly signal: AbortSignal
 }
 
@@ -45,6 +55,11 @@ export class Arguments {
     this.#db = db
   }
 
+  /** Whether there is a next one: the last ones of some methods, and members of a record, may be left out. */
+  get more(): boolean {
+    return this.#values[this.#next] !== undefined
+  }
+
   /** @throws ApiFailure FIELD_TYPE_ERROR, VALUE_NOT_SUPPORTED */
   string(name: string): string {
     return text(this.#take(), name)
@@ -63,6 +78,12 @@ export class Arguments {
     return value
   }
 
+  flag(name: string): boolean {
+    const value = this.#take()
+    if (typeof value !== 'boolean') throw new ApiFailure('FIELD_TYPE_ERROR', name)
+    return value
+  }
+
   strings(name: string): readonly string[] {
     const value = this.#take()
     if (!Array.isArray(value)) throw new ApiFailure('FIELD_TYPE_ERROR', name)
@@ -71,13 +92,13 @@ export class Arguments {
   }
 
   stringMap(name: string): StringMap {
-    const value = this.#take()
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-      throw new ApiFailure('FIELD_TYPE_ERROR', name)
-    }
-    const entries = Object.entries(value).map(([key, item]) => [text(key, name), text(item, name)] as const)
+    const entries = Object.entries(this.#struct(name)).map(
+      ([key, item]) => [text(key, name), text(item, name)] as const,
+    )
     // fromEntries defines a key called __proto__ like any other
-    return Object.fromEntries(entries)
+    const map = Object.fromEntries(entries)
+    assertMapSize(name, map)
+    return map
   }
 
   /** One of the words. @throws ApiFailure FIELD_TYPE_ERROR, as stock says of a word outside an enum */
@@ -86,6 +107,30 @@ export class Arguments {
     const word = words.find(one => one === value)
     if (word === undefined) throw new ApiFailure('FIELD_TYPE_ERROR', name)
     return word
+  }
+
+  /** A moment in XenAPI's form, as milliseconds of the epoch. */
+  moment(name: string): number {
+    const atMs = epochMsOf(this.string(name))
+    if (atMs === null) throw new ApiFailure('FIELD_TYPE_ERROR', name)
+    return atMs
+  }
+
+  /** The members of a record, to be decoded in the order in which they are named here. */
+  record(name: string, members: readonly string[]): Arguments {
+    const struct = this.#struct(name)
+    return new Arguments(
+      members.map(member => (Object.hasOwn(struct, member) ? struct[member] : undefined)),
+      this.#db,
+    )
+  }
+
+  #struct(name: string): Readonly<Record<string, unknown>> {
+    const value = this.#take()
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      throw new ApiFailure('FIELD_TYPE_ERROR', name)
+    }
+    return { ...value }
   }
 
   #take(): unknown {

@@ -41,31 +41,35 @@ export class Database {
   create<C extends ClassName>(cls: C, record: RecordTypes[C]): string {
     const ref = `OpaqueRef:${randomUUID()}`
     this.#generation += 1
-    this.#tables[cls].rows.set(ref, { record, created: this.#generation, modified: this.#generation })
+    this.#tables[cls].put(ref, { record, created: this.#generation, modified: this.#generation })
     this.#notify({ cls, ref, operation: 'add' })
     return ref
   }
 
+  /**
+   * Puts a row of an earlier run back; nobody is told. It counts as changed now, whatever a client's old token says: what
+   * that client saw last may have been lost with the earlier run.
+   */
+  restore<C extends ClassName>(cls: C, ref: string, record: RecordTypes[C]): void {
+    this.#generation += 1
+    this.#tables[cls].put(ref, { record, created: 1, modified: this.#generation })
+  }
+
   /** Writes some fields. False: there is no such row. */
   update<C extends ClassName>(cls: C, ref: string, fields: Partial<RecordTypes[C]>): boolean {
-    const row = this.#tables[cls].rows.get(ref)
+    const table = this.#tables[cls]
+    const row = table.rows.get(ref)
     if (row === undefined) return false
     this.#generation += 1
-    row.record = { ...row.record, ...fields }
-    row.modified = this.#generation
+    table.put(ref, { record: { ...row.record, ...fields }, created: row.created, modified: this.#generation })
     this.#notify({ cls, ref, operation: 'mod' })
     return true
   }
 
   /** False: there is no such row. */
   delete(cls: ClassName, ref: string): boolean {
-    const table = this.#tables[cls]
-    const row = table.rows.get(ref)
-    if (row === undefined) return false
+    if (!this.#tables[cls].remove(ref, this.#generation + 1)) return false
     this.#generation += 1
-    table.rows.delete(ref)
-    table.deleted.push({ ref, created: row.created, deleted: this.#generation })
-    if (table.deleted.length > MAX_DELETED) table.deleted.splice(0, table.deleted.length - MIN_DELETED)
     this.#notify({ cls, ref, operation: 'del' })
     return true
   }
@@ -93,18 +97,23 @@ export class Database {
     return this.#tables[cls].rows.keys().next().value
   }
 
+  /** The generation of the last write to a table. */
+  lastWrite(cls: ClassName): number {
+    return this.#tables[cls].lastWrite
+  }
+
   /**
    * What happened to a table after a generation: one entry per row however often it changed, none for a row created and
    * deleted since. A deletion that has left the bounded queue is not told: readers compare counts.
    */
   changesSince(cls: ClassName, generation: number): readonly Change[] {
-    const { rows, deleted } = this.#tables[cls]
+    const table = this.#tables[cls]
+    if (table.lastWrite <= generation) return []
     const changes: Change[] = []
-    for (const [ref, row] of rows) {
-      if (row.created > generation) changes.push({ cls, ref, operation: 'add' })
-      else if (row.modified > generation) changes.push({ cls, ref, operation: 'mod' })
+    for (const { ref, created } of table.modifiedSince(generation)) {
+      changes.push({ cls, ref, operation: created > generation ? 'add' : 'mod' })
     }
-    for (const gone of deleted) {
+    for (const gone of table.deleted) {
       if (gone.deleted > generation && gone.created <= generation)
         changes.push({ cls, ref: gone.ref, operation: 'del' })
     }
@@ -137,8 +146,58 @@ export interface Change {
 /** Stock keeps the last 256 to 512 deletions of a table (db_cache_types.ml Table.remove). */
 const MAX_DELETED = 512
 const MIN_DELETED = 256
+/** The log of writes is cleaned when it holds this many entries more than twice what it needs. */
+const LOG_SLACK = 64
 
+interface Row<T> {
+  readonly record: T
+  readonly created: number
+  readonly modified: number
+}
+
+/** Invariant: every row has exactly one entry in the log with its own `modified`; the other entries are overtaken. */
 class Table<T> {
-  readonly rows = new Map<string, { record: T; readonly created: number; modified: number }>()
+  readonly rows = new Map<string, Row<T>>()
   readonly deleted: { readonly ref: string; readonly created: number; readonly deleted: number }[] = []
+  lastWrite = 0
+  /** Every write, the oldest first: who asks what is new looks at the end only, not at all rows. */
+  #log: { readonly ref: string; readonly generation: number }[] = []
+
+  put(ref: string, row: Row<T>): void {
+    this.rows.set(ref, row)
+    this.lastWrite = row.modified
+    this.#log.push({ ref, generation: row.modified })
+    if (this.#log.length > 2 * this.rows.size + LOG_SLACK) {
+      this.#log = this.#log.filter(({ ref, generation }) => this.rows.get(ref)?.modified === generation)
+    }
+  }
+
+  remove(ref: string, generation: number): boolean {
+    const row = this.rows.get(ref)
+    if (row === undefined) return false
+    this.rows.delete(ref)
+    this.lastWrite = generation
+    this.deleted.push({ ref, created: row.created, deleted: generation })
+    if (this.deleted.length > MAX_DELETED) this.deleted.splice(0, this.deleted.length - MIN_DELETED)
+    return true
+  }
+
+  /** The rows that were written after a generation, in the order of their last writes. */
+  modifiedSince(generation: number): readonly { readonly ref: string; readonly created: number }[] {
+    return this.#log.slice(this.#firstAfter(generation)).flatMap(({ ref, generation }) => {
+      const row = this.rows.get(ref)
+      return row?.modified === generation ? [{ ref, created: row.created }] : []
+    })
+  }
+
+  #firstAfter(generation: number): number {
+    let low = 0
+    let high = this.#log.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((this.#log[middle]?.generation ?? 0) > generation) high = middle
+      else low = middle + 1
+    }
+    return low
+  }
 }

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import type { XapiError } from '../allowed-operations/host-operation.ts'
 import { ApiFailure } from './api-failure.ts'
-import { Arguments, type Call, type CallContext, type CallTable } from './call.ts'
+import { Arguments, type Call, type CallContext, type Caller, type CallTable } from './call.ts'
 import type { Database } from './database.ts'
+import { assertRole } from './roles.ts'
 import type { Sessions } from './sessions.ts'
 import type { Tasks } from './tasks.ts'
 
@@ -16,15 +17,20 @@ export interface DispatcherOptions {
   readonly calls: CallTable
   /** Aborted when the pool closes: what asynchronous calls still do ends then, not when their client goes. */
   readonly closing: AbortSignal
+  /** Calls under way at once of those that may take long, which have an asynchronous form; one more gets TOO_BUSY. */
+  readonly maxUnderWay: number
+  /** Resolves when everything written so far is on disk, if it has to be. @throws ApiFailure */
+  readonly saved: () => Promise<void>
   readonly onBug: (bug: unknown) => void
 }
 
 const ASYNC = 'Async.'
 
-/** Finds the method, checks the number of parameters and the session, runs it, and answers in XenAPI's terms always. */
+/** Finds the method, checks the number of parameters, the session and its role, runs it, and answers in XenAPI's terms always. */
 export class Dispatcher {
   readonly #options: DispatcherOptions
   readonly #calls: ReadonlyMap<string, Call>
+  #underWay = 0
 
   constructor(options: DispatcherOptions) {
     this.#options = options
@@ -45,26 +51,46 @@ export class Dispatcher {
       }
       // stock counts first (gen_server.ml), so a wrong count is told whatever the session
       assertCount(method, call, params.length)
-      const session = call.session === false ? '' : this.#options.sessions.check(params[0])
-      const args = new Arguments(call.session === false ? params : params.slice(1), this.#options.db)
-      if (isAsync) return { result: this.#start(name, call, args, session) }
+      const caller = this.#admit(name, call, params)
+      const args = new Arguments(call.role === null ? params : params.slice(1), this.#options.db)
+      if (call.async && this.#underWay >= this.#options.maxUnderWay) throw new ApiFailure('TOO_BUSY')
+      if (isAsync) return { result: this.#start(name, call, args, caller) }
       const task = `DummyRef:|${randomUUID()}|task=${name}`
-      return { result: (await call.run(args, { session, task, signal })) ?? '' }
+      return { result: (await this.#run(call, args, { ...caller, task, signal })) ?? '' }
     } catch (failure) {
       return { error: this.#describe(failure) }
     }
   }
 
+  /** @throws ApiFailure SESSION_INVALID, RBAC_PERMISSION_DENIED */
+  #admit(name: string, { role }: Call, params: readonly unknown[]): Caller {
+    if (role === null) return NOBODY
+    const caller = this.#options.sessions.check(params[0])
+    assertRole(caller.role, role, name)
+    return caller
+  }
+
   /** Runs the call behind a task's back: the task's ref is the answer, its record tells the rest. */
-  #start(name: string, call: Call, args: Arguments, session: string): string {
+  #start(name: string, call: Call, args: Arguments, caller: Caller): string {
     const { tasks, closing } = this.#options
-    const task = tasks.create(`${ASYNC}${name}`, '')
-    const run = async (context: CallContext) => call.run(args, context)
-    run({ session, task, signal: closing }).then(
-      result => tasks.succeed(task, typeof result === 'string' ? `<value>${escapeXml(result)}</value>` : ''),
-      failure => tasks.fail(task, this.#describe(failure)),
+    const { ref, cancelled } = tasks.begin(`${ASYNC}${name}`, caller.user)
+    this.#run(call, args, { ...caller, task: ref, signal: AbortSignal.any([closing, cancelled]) }).then(
+      result => tasks.succeed(ref, typeof result === 'string' ? `<value>${escapeXml(result)}</value>` : ''),
+      failure => tasks.fail(ref, this.#describe(cancelled.aborted ? cancelled.reason : failure)),
     )
-    return task
+    return ref
+  }
+
+  async #run(call: Call, args: Arguments, context: CallContext): Promise<unknown> {
+    const weight = call.async ? 1 : 0
+    this.#underWay += weight
+    try {
+      const result = await call.run(args, context)
+      if (call.durable) await this.#options.saved()
+      return result
+    } finally {
+      this.#underWay -= weight
+    }
   }
 
   #describe(failure: unknown): XapiError {
@@ -76,7 +102,7 @@ export class Dispatcher {
   #listMethods(): Call {
     return {
       parameters: 0,
-      session: false,
+      role: null,
       run: () => [
         ...this.#calls.keys(),
         ...Array.from(this.#calls)
@@ -87,9 +113,12 @@ export class Dispatcher {
   }
 }
 
+/** Who calls what needs no session. */
+const NOBODY: Caller = { session: '', user: '', role: 'read-only' }
+
 function assertCount(method: string, call: Call, given: number): void {
   const [fewest, most] = typeof call.parameters === 'number' ? [call.parameters, call.parameters] : call.parameters
-  const count = call.session === false ? given : given - 1
+  const count = call.role === null ? given : given - 1
   if (count < fewest || count > most) {
     throw new ApiFailure('MESSAGE_PARAMETER_COUNT_MISMATCH', method, String(fewest), String(count))
   }

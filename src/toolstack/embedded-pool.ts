@@ -1,44 +1,47 @@
 import { randomUUID } from 'node:crypto'
 import type { HostOperation } from '../allowed-operations/host-operation.ts'
 import type { PoolSnapshot } from '../allowed-operations/pool-snapshot.ts'
+import type { ListeningAt } from '../http-server/index.ts'
+import { machineTimers, type Timers } from '../waiting/index.ts'
+import { ApiFailure } from './api-failure.ts'
+import type { CallTable } from './call.ts'
 import { type Change, Database } from './database.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { EventFeed, eventCalls } from './events.ts'
+import { heartbeatCalls } from './heartbeat-calls.ts'
+import { Heartbeats } from './heartbeats.ts'
 import { type HostPlugins, hostCalls } from './host-calls.ts'
-import { type HostMachines, type HostOperationGate, HostOperations } from './host-operations.ts'
+import { HostOperations } from './host-operations.ts'
+import { HostPresence } from './host-presence.ts'
 import { JsonRpc } from './json-rpc.ts'
+import { mapFieldCalls } from './map-field-calls.ts'
 import { addHost, addPbd, addSr, type NewHost, type NewPbd, type NewSr, removeHost, removePbd } from './membership.ts'
+import { membershipCalls } from './membership-calls.ts'
 import { messageCalls } from './messages.ts'
 import { newPool } from './new-record.ts'
-import { otherConfigCalls } from './other-config-calls.ts'
+import { PoolKeeper } from './pool-keeper.ts'
+import type { PoolOptions } from './pool-options.ts'
 import { recordCalls } from './record-calls.ts'
 import { NULL_REF, type PublicClass, type RecordTypes } from './records.ts'
 import { ReportTimes } from './report-times.ts'
 import { type ListenOptions, XenApiServer } from './server.ts'
-import { Sessions, sessionCalls } from './sessions.ts'
+import { sessionCalls } from './session-calls.ts'
+import { Sessions } from './sessions.ts'
+import { setterCalls } from './setter-calls.ts'
 import { takeSnapshot } from './snapshot.ts'
-import { Tasks, taskCalls } from './tasks.ts'
-import { machineTimers, type Timers } from './timers.ts'
+import { taskCalls } from './task-calls.ts'
+import { Tasks } from './tasks.ts'
 
-export interface PoolOptions {
-  readonly gate: HostOperationGate
-  readonly machines: HostMachines
-  /** Answers host.call_plugin. Default: no host has any plugin. */
-  readonly plugins?: HostPlugins
-  /** Who may log in. */
-  readonly authenticate: (user: string, password: string) => boolean
-  /** Milliseconds of the epoch. Default Date.now. */
-  readonly now?: () => number
-  readonly timers?: Timers
-  /** From a host's return to its being enabled. Default 1 000. */
-  readonly enableDelayMs?: number
-  /** How long event.from gathers changes. Default 50, as stock's. */
-  readonly eventBatchMs?: number
-  /** event.from calls under way at once. Default 200. */
-  readonly maxWaitingEventCalls?: number
-  /** Told of what must not happen: an error of this program behind an INTERNAL_ERROR, a subscriber that throws. */
-  readonly onBug?: (bug: unknown) => void
-}
+const DEFAULTS = {
+  enableDelayMs: 1_000,
+  powerOnTimeoutMs: 600_000,
+  eventBatchMs: 50,
+  maxWaitingEventCalls: 200,
+  maxWaitingEventCallsPerSession: 50,
+  maxCallsUnderWay: 1_000,
+  taskCollectionEveryMs: 30_000,
+  stateDelayMs: 200,
+} as const
 
 /**
  * A XenAPI pool inside this process, for trying, testing and simulating: a database, XenAPI's methods on it, and an HTTP
@@ -47,68 +50,118 @@ export interface PoolOptions {
 export class EmbeddedPool {
   readonly #db: Database
   readonly #events: EventFeed
+  readonly #presence: HostPresence
+  readonly #heartbeats: Heartbeats
   readonly #operations: HostOperations
+  readonly #keeper: PoolKeeper
   readonly #server: XenApiServer
   readonly #closing = new AbortController()
   readonly #now: () => number
+  readonly #liveByHeartbeat: boolean
   readonly #snapshot: () => PoolSnapshot
+  #cancelCollection: () => void = () => undefined
   /** Ref of the pool's record. */
   readonly ref: string
 
+  /** @throws StateFileError: there is a state file, and it cannot be used */
   constructor(options: PoolOptions) {
-    const { gate, machines, now = Date.now, timers = machineTimers, onBug = () => undefined } = options
-    const plugins: HostPlugins =
-      options.plugins ?? (async ({ plugin }) => ({ error: ['XENAPI_MISSING_PLUGIN', plugin] }))
-    // microseconds: above all generations of an earlier run that wrote less than a million times a second
-    const db = new Database(now() * 1000, onBug)
+    const given = { ...DEFAULTS, ...options }
+    const { gate, machines, now = Date.now, timers = machineTimers, onBug = () => undefined } = given
+    const plugins: HostPlugins = given.plugins ?? (async ({ plugin }) => ({ error: ['XENAPI_MISSING_PLUGIN', plugin] }))
+    const stored = PoolKeeper.read(given.stateFile)
+    // microseconds: above all generations of an earlier run that wrote less than a million times a second, and above those
+    // that it wrote after its last save
+    const db = new Database(Math.max(now() * 1000, (stored?.generation ?? 0) + 1_000_000), onBug)
+    const presence = new HostPresence(db, { now, timers, enableDelayMs: given.enableDelayMs })
     const reportTimes = new ReportTimes(db, now)
-    const sessions = new Sessions(db, now, options.authenticate)
+    const sessions = new Sessions(db, now, given.authenticate)
     const tasks = new Tasks(db, now)
+    const keeper = new PoolKeeper(db, presence, {
+      path: given.stateFile,
+      stored,
+      timers,
+      delayMs: given.stateDelayMs,
+      onProblem: given.onStateProblem ?? (() => undefined),
+    })
+    const assumeDeadAfterMs = given.heartbeat?.assumeDeadAfterMs ?? null
     this.#db = db
     this.#now = now
+    this.#presence = presence
+    this.#keeper = keeper
+    this.#liveByHeartbeat = assumeDeadAfterMs !== null
+    this.#heartbeats = new Heartbeats(db, presence, { assumeDeadAfterMs, now, timers })
     this.#events = new EventFeed(db, {
       timers,
-      batchMs: options.eventBatchMs ?? 50,
-      maxWaiting: options.maxWaitingEventCalls ?? 200,
+      batchMs: given.eventBatchMs,
+      maxWaiting: given.maxWaitingEventCalls,
+      maxWaitingPerSession: given.maxWaitingEventCallsPerSession,
     })
-    this.#snapshot = () => {
-      const memory = (hostRef: string) => this.#operations.memory(hostRef)
-      return takeSnapshot({ db, reportTimes, memory, powerOnPlugin: machines.powerOn !== undefined })
+    const memory = (hostRef: string) => presence.memory(hostRef)
+    this.#snapshot = () => takeSnapshot({ db, reportTimes, memory, powerOnPlugin: machines.powerOn !== undefined })
+    const saved = async () => {
+      try {
+        await keeper.saved()
+      } catch {
+        // whoever keeps the pool is told what the problem is; a client may not be
+        throw new ApiFailure('INTERNAL_ERROR', 'the state of the pool cannot be written')
+      }
     }
-    this.#operations = new HostOperations(db, {
+    const operations = new HostOperations(db, {
       gate,
       machines,
+      presence,
       snapshot: this.#snapshot,
-      now,
       timers,
-      enableDelayMs: options.enableDelayMs ?? 1_000,
+      powerOnTimeoutMs: given.powerOnTimeoutMs,
+      saved,
     })
-    const calls = {
+    this.#operations = operations
+    const calls: CallTable = {
       ...recordCalls(db),
-      ...otherConfigCalls(db, reportTimes),
-      ...sessionCalls(sessions),
-      ...taskCalls(tasks),
+      ...setterCalls(db),
+      ...mapFieldCalls(db, reportTimes, tasks),
+      ...sessionCalls(db, sessions, () => calls),
+      ...taskCalls(db, tasks),
       ...messageCalls(db, now),
       ...eventCalls(this.#events),
-      ...hostCalls(this.#operations, plugins, now),
+      ...hostCalls({ operations, presence, plugins, now }),
+      ...membershipCalls(db, presence),
+      ...heartbeatCalls(db, this.#heartbeats),
     }
-    const dispatcher = new Dispatcher({ db, sessions, tasks, calls, closing: this.#closing.signal, onBug })
-    this.#server = new XenApiServer(new JsonRpc(dispatcher), onBug)
+    const { maxCallsUnderWay: maxUnderWay } = given
+    const closing = this.#closing.signal
+    const dispatcher = new Dispatcher({ db, sessions, tasks, calls, closing, maxUnderWay, saved, onBug })
+    const jsonRpc = new JsonRpc((method, params, signal) => dispatcher.dispatch(method, params, signal))
+    this.#server = new XenApiServer((body, signal) => jsonRpc.answer(body, signal), onBug)
 
-    this.ref = db.create('pool', newPool({ uuid: randomUUID() }))
+    this.ref = db.list('pool')[0]?.[0] ?? db.create('pool', newPool({ uuid: randomUUID() }))
+    this.#heartbeats.start()
+    this.#collectTasks(tasks, timers, given.taskCollectionEveryMs)
   }
 
-  /** Begins to serve XenAPI at http://host:port/jsonrpc. @returns where; @throws the system's error, such as EADDRINUSE */
-  listen(options: ListenOptions): Promise<{ readonly host: string; readonly port: number }> {
+  /**
+   * Begins to serve XenAPI at http(s)://host:port/jsonrpc. @returns where; @throws the system's error, such as EADDRINUSE;
+   * StateFileError: the state cannot be kept
+   */
+  async listen(options: ListenOptions): Promise<ListeningAt> {
+    await this.#keeper.saved()
     return this.#server.listen(options)
   }
 
-  /** Ends waiting calls, connections and timers. */
+  /** Ends waiting calls, connections and timers, and writes the state file. */
   async close(): Promise<void> {
     this.#closing.abort()
+    this.#cancelCollection()
     this.#events.close()
-    this.#operations.close()
+    this.#heartbeats.close()
+    this.#presence.close()
     await this.#server.close()
+    await this.#keeper.close()
+  }
+
+  /** Resolves when everything written so far is in the state file; at once without one. @throws StateFileError */
+  saved(): Promise<void> {
+    return this.#keeper.saved()
   }
 
   /** Calls back in the same step as each write, after it. Returns the way to stop it. */
@@ -126,7 +179,7 @@ export class EmbeddedPool {
     return this.#db.list(cls)
   }
 
-  /** The pool as the gate wants it. Overrides and what was learned by polling are the asker's to add. */
+  /** The pool as the gate wants it. What was learned by polling is the asker's to add. */
   poolSnapshot(): PoolSnapshot {
     return this.#snapshot()
   }
@@ -138,17 +191,28 @@ export class EmbeddedPool {
 
   /** The driver of the machines says that a host is down, as told or by itself. */
   hostLeft(hostRef: string): void {
-    this.#operations.hostLeft(hostRef)
+    this.#presence.left(hostRef)
   }
 
   /** The driver of the machines says that a host is back. @param bootTimeMs when its kernel started, by its own clock */
-  hostReturned(hostRef: string, boot: { readonly bootTimeMs: number }): void {
-    this.#operations.hostReturned(hostRef, boot)
+  hostReturned(hostRef: string, { bootTimeMs }: { readonly bootTimeMs: number }): void {
+    this.#presence.returned(hostRef, { bootTimeMs })
   }
 
-  /** Adds a host and returns its ref. The first one is the coordinator. */
+  /** The toolstack of a host was started anew, the host was not: its `agent_start_time` moves, and nothing else. */
+  toolstackRestarted(hostRef: string): void {
+    this.#presence.toolstackRestarted(hostRef, this.#now())
+  }
+
+  /** Another host becomes the coordinator. */
+  designateCoordinator(hostRef: string): void {
+    if (this.#db.has('host', hostRef)) this.#db.update('pool', this.ref, { master: hostRef })
+  }
+
+  /** Adds a host and returns its ref. The first one is the coordinator. With liveness by heartbeat it is not live yet. */
   addHost(host: NewHost): string {
-    const ref = addHost(this.#db, this.#now(), host)
+    const unheard = { enabled: true, ...host, live: false }
+    const ref = addHost(this.#db, this.#now(), this.#liveByHeartbeat ? unheard : host)
     if (this.#db.get('pool', this.ref)?.master === NULL_REF) this.#db.update('pool', this.ref, { master: ref })
     return ref
   }
@@ -180,6 +244,13 @@ export class EmbeddedPool {
       return { ref, pbd: this.addPbd({ host: ref, sr: srRef, attached: true }) }
     })
     return { sr: srRef, hosts }
+  }
+
+  #collectTasks(tasks: Tasks, timers: Timers, everyMs: number): void {
+    this.#cancelCollection = timers.after(everyMs, () => {
+      tasks.collect()
+      this.#collectTasks(tasks, timers, everyMs)
+    })
   }
 }
 

@@ -1,10 +1,10 @@
+import type { Timers } from '../waiting/index.ts'
 import { ApiFailure, handleInvalid } from './api-failure.ts'
 import type { CallTable } from './call.ts'
 import type { Change, Database } from './database.ts'
 import { followsClass, followsObject, parseSubscription, type Subscription } from './event-subscription.ts'
 import { type EventPosition, formatToken, parseToken } from './event-token.ts'
 import { PUBLIC_CLASSES } from './records.ts'
-import type { Timers } from './timers.ts'
 
 interface EventFromRequest {
   /** The caller's session: when it ends, so does the call. */
@@ -39,6 +39,18 @@ export interface EventFeedOptions {
   readonly batchMs: number
   /** event.from calls under way at once; one more gets TOO_BUSY. */
   readonly maxWaiting: number
+  /** The same for one session. */
+  readonly maxWaitingPerSession: number
+}
+
+/** One event.from call under way. */
+interface Waiter {
+  readonly session: string
+  readonly subscriptions: readonly Subscription[]
+  /** Wakes it up: something it follows has changed. */
+  wake(): void
+  /** Ends its waiting. */
+  end(): void
 }
 
 const DAY_MS = 86_400_000
@@ -53,54 +65,69 @@ const MAX_TIMEOUT_MS = 104 * DAY_MS
 export class EventFeed {
   readonly #db: Database
   readonly #options: EventFeedOptions
-  readonly #underWay = new Set<() => void>()
+  readonly #underWay = new Set<Waiter>()
+  /** Those that wait for a change. Who was woken is looked at no more, so a flood of changes costs each of them one look. */
+  readonly #asleep = new Set<Waiter>()
   #closed = false
 
   constructor(db: Database, options: EventFeedOptions) {
     this.#db = db
     this.#options = options
+    db.subscribe(({ cls, ref, operation }) => {
+      if (cls === 'session') {
+        if (operation === 'del') this.#endSession(ref)
+        return
+      }
+      for (const waiter of this.#asleep) {
+        if (!followsObject(waiter.subscriptions, cls, ref)) continue
+        this.#asleep.delete(waiter)
+        waiter.wake()
+      }
+    })
   }
 
   /**
    * Waits until something that the caller follows is different, or the time is over.
    * @throws ApiFailure SESSION_INVALID, TOO_BUSY, EVENT_FROM_TOKEN_PARSE_FAILURE, EVENT_SUBSCRIPTION_PARSE_FAILURE
    */
-  async from(request: EventFromRequest): Promise<EventBatch> {
-    const subscriptions = request.classes.map(parseSubscription)
-    const since = parseToken(request.token)
-    const batchMs = request.token === '' || onlyTasks(subscriptions) ? 0 : this.#options.batchMs
-    if (this.#underWay.size >= this.#options.maxWaiting) throw new ApiFailure('TOO_BUSY')
+  async from({ session, classes, token, timeoutSeconds, signal }: EventFromRequest): Promise<EventBatch> {
+    const subscriptions = classes.map(parseSubscription)
+    const since = parseToken(token)
+    const batchMs = token === '' || onlyTasks(subscriptions) ? 0 : this.#options.batchMs
+    this.#assertRoom(session)
 
-    let over = this.#closed || request.signal.aborted
-    const ended = Promise.withResolvers<void>()
-    const end = () => {
-      over = true
-      ended.resolve()
-    }
+    let over = this.#closed || signal.aborted
     let changed = Promise.withResolvers<void>()
-    const unsubscribe = this.#db.subscribe(({ cls, ref, operation }) => {
-      if (cls === 'session') {
-        if (ref === request.session && operation === 'del') end()
-      } else if (followsObject(subscriptions, cls, ref)) changed.resolve()
-    })
-    const cancelTimeout = this.#options.timers.after(timeoutMs(request.timeoutSeconds), end)
-    request.signal.addEventListener('abort', end)
-    this.#underWay.add(end)
+    const ended = Promise.withResolvers<void>()
+    const waiter: Waiter = {
+      session,
+      subscriptions,
+      wake: () => changed.resolve(),
+      end: () => {
+        over = true
+        ended.resolve()
+      },
+    }
+    const cancelTimeout = this.#options.timers.after(timeoutMs(timeoutSeconds), waiter.end)
+    signal.addEventListener('abort', waiter.end)
+    this.#underWay.add(waiter)
     try {
       for (;;) {
-        if (!over && this.#changes(subscriptions, since).length === 0)
+        if (!over && this.#changes(subscriptions, since).length === 0) {
+          changed = Promise.withResolvers<void>()
+          this.#asleep.add(waiter)
           await Promise.race([changed.promise, ended.promise])
-        if (!over && batchMs > 0) await Promise.race([this.#pause(batchMs), ended.promise])
-        changed = Promise.withResolvers<void>()
-        if (!this.#db.has('session', request.session)) throw new ApiFailure('SESSION_INVALID', request.session)
+        }
+        if (!over && batchMs > 0) await this.#pause(batchMs, ended.promise)
+        if (!this.#db.has('session', session)) throw new ApiFailure('SESSION_INVALID', session)
         const batch = this.#batch(subscriptions, since)
         if (batch.events.length > 0 || over) return batch
       }
     } finally {
-      unsubscribe()
       cancelTimeout()
-      request.signal.removeEventListener('abort', end)
-      this.#underWay.delete(end)
+      signal.removeEventListener('abort', waiter.end)
+      this.#underWay.delete(waiter)
+      this.#asleep.delete(waiter)
     }
   }
 
@@ -118,7 +145,18 @@ export class EventFeed {
   /** Ends every waiting call at once with what there is, and keeps new ones from waiting. */
   close(): void {
     this.#closed = true
-    for (const end of [...this.#underWay]) end()
+    for (const waiter of this.#underWay) waiter.end()
+  }
+
+  #endSession(session: string): void {
+    for (const waiter of this.#underWay) if (waiter.session === session) waiter.end()
+  }
+
+  /** @throws ApiFailure TOO_BUSY */
+  #assertRoom(session: string): void {
+    const { maxWaiting, maxWaitingPerSession } = this.#options
+    const ofSession = Array.from(this.#underWay).filter(waiter => waiter.session === session).length
+    if (this.#underWay.size >= maxWaiting || ofSession >= maxWaitingPerSession) throw new ApiFailure('TOO_BUSY')
   }
 
   #changes(subscriptions: readonly Subscription[], since: EventPosition): readonly Change[] {
@@ -150,10 +188,11 @@ export class EventFeed {
     return operation === 'del' ? event : { ...event, snapshot: this.#db.get(cls, ref) }
   }
 
-  #pause(delayMs: number): Promise<void> {
-    return new Promise(resolve => {
-      this.#options.timers.after(delayMs, resolve)
-    })
+  async #pause(delayMs: number, ended: Promise<void>): Promise<void> {
+    const over = Promise.withResolvers<void>()
+    const cancel = this.#options.timers.after(delayMs, over.resolve)
+    await Promise.race([over.promise, ended])
+    cancel()
   }
 }
 
@@ -166,11 +205,12 @@ function onlyTasks(subscriptions: readonly Subscription[]): boolean {
   return subscriptions.every(one => one.kind !== 'all' && one.cls === 'task')
 }
 
-/** event.from and event.inject. */
+/** event.from and event.inject. The deprecated event.register and event.next are not there. */
 export function eventCalls(events: EventFeed): CallTable {
   return {
     'event.from': {
       parameters: 3,
+      role: 'read-only',
       run: (args, { session, signal }) =>
         events.from({
           session,
@@ -180,6 +220,10 @@ export function eventCalls(events: EventFeed): CallTable {
           signal,
         }),
     },
-    'event.inject': { parameters: 2, run: args => events.inject(args.string('class'), args.string('ref')) },
+    'event.inject': {
+      parameters: 2,
+      role: 'read-only',
+      run: args => events.inject(args.string('class'), args.string('ref')),
+    },
   }
 }

@@ -2,6 +2,7 @@ import type { XapiError } from '../allowed-operations/host-operation.ts'
 import { ApiFailure } from './api-failure.ts'
 import type { CallTable } from './call.ts'
 import type { HostOperations } from './host-operations.ts'
+import type { HostPresence } from './host-presence.ts'
 import type { StringMap } from './records.ts'
 import { xapiDateTime } from './xapi-datetime.ts'
 
@@ -18,20 +19,46 @@ export interface PluginCall {
 /** Runs a XenAPI plugin on a host: its output, or XENAPI_MISSING_PLUGIN [plugin], XENAPI_PLUGIN_FAILURE [fn, exception, message]. */
 export type HostPlugins = (call: PluginCall) => Promise<{ readonly result: string } | { readonly error: XapiError }>
 
+interface HostCallsOptions {
+  readonly operations: HostOperations
+  readonly presence: HostPresence
+  readonly plugins: HostPlugins
+  readonly now: () => number
+}
+
 /** The methods of class host beyond its fields. */
-export function hostCalls(operations: HostOperations, plugins: HostPlugins, now: () => number): CallTable {
+export function hostCalls({ operations, presence, plugins, now }: HostCallsOptions): CallTable {
   return {
-    'host.disable': { parameters: 1, async: true, run: args => operations.disable(args.ref('host')) },
-    'host.enable': { parameters: 1, async: true, run: (args, { task }) => operations.enable(args.ref('host'), task) },
+    'host.disable': {
+      parameters: 1,
+      role: 'pool-operator',
+      async: true,
+      durable: true,
+      run: args => operations.disable(args.ref('host')),
+    },
+    'host.enable': {
+      parameters: 1,
+      role: 'pool-operator',
+      async: true,
+      durable: true,
+      run: (args, { task }) => operations.enable(args.ref('host'), task),
+    },
     // newer stock takes a network and a batch size as well
     'host.evacuate': {
       parameters: [1, 3],
+      role: 'pool-operator',
       async: true,
       run: (args, { task }) => operations.evacuate(args.ref('host'), task),
     },
-    'host.assert_can_evacuate': { parameters: 1, async: true, run: args => void args.ref('host') },
+    'host.assert_can_evacuate': {
+      parameters: 1,
+      role: 'pool-operator',
+      async: true,
+      run: args => void args.ref('host'),
+    },
     'host.get_vms_which_prevent_evacuation': {
       parameters: 1,
+      role: 'read-only',
       run: args => {
         args.ref('host')
         return {}
@@ -39,21 +66,25 @@ export function hostCalls(operations: HostOperations, plugins: HostPlugins, now:
     },
     'host.reboot': {
       parameters: 1,
+      role: 'pool-operator',
       async: true,
       run: (args, { task }) => operations.takeDown(args.ref('host'), 'reboot', task),
     },
     'host.shutdown': {
       parameters: 1,
+      role: 'pool-operator',
       async: true,
       run: (args, { task }) => operations.takeDown(args.ref('host'), 'shutdown', task),
     },
     'host.power_on': {
       parameters: 1,
+      role: 'pool-operator',
       async: true,
-      run: (args, { task }) => operations.powerOn(args.ref('host'), task),
+      run: (args, context) => operations.powerOn(args.ref('host'), context),
     },
     'host.get_servertime': {
       parameters: 1,
+      role: 'read-only',
       run: args => {
         args.ref('host')
         return xapiDateTime(now())
@@ -61,6 +92,7 @@ export function hostCalls(operations: HostOperations, plugins: HostPlugins, now:
     },
     'host.call_plugin': {
       parameters: 4,
+      role: 'pool-admin',
       async: true,
       run: async (args, { signal }) => {
         const host = args.ref('host')
@@ -71,7 +103,7 @@ export function hostCalls(operations: HostOperations, plugins: HostPlugins, now:
           args: args.stringMap('args'),
           signal,
         }
-        operations.assertLive(host)
+        presence.assertLive(host)
         const outcome = await plugins(call)
         if ('error' in outcome) throw new ApiFailure(...outcome.error)
         return outcome.result

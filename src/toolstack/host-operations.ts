@@ -1,10 +1,12 @@
+import { randomUUID } from 'node:crypto'
 import type { HostOperation, XapiError } from '../allowed-operations/host-operation.ts'
 import type { PoolSnapshot } from '../allowed-operations/pool-snapshot.ts'
+import type { Timers } from '../waiting/index.ts'
 import { ApiFailure } from './api-failure.ts'
+import type { CallContext } from './call.ts'
 import type { Database } from './database.ts'
+import type { HostPresence } from './host-presence.ts'
 import type { StringMap } from './records.ts'
-import type { Timers } from './timers.ts'
-import { xapiDateTime, xapiEpochSeconds } from './xapi-datetime.ts'
 
 /** What a caller wants to begin. */
 export interface OperationClaim {
@@ -40,22 +42,17 @@ export type GoingDown = 'reboot' | 'shutdown'
 export interface HostOperationsOptions {
   readonly gate: HostOperationGate
   readonly machines: HostMachines
+  readonly presence: HostPresence
   readonly snapshot: () => PoolSnapshot
-  readonly now: () => number
   readonly timers: Timers
-  /** From a host's return to its being enabled: what stock's consider_enabling_host waits for takes this long here. */
-  readonly enableDelayMs: number
-}
-
-/** What the pool remembers of a host beside its record. */
-export interface HostMemory {
-  /** It was told to go down and has not come back. */
-  readonly leaving: boolean
-  readonly liveSinceMs: number | null
+  /** How long host.power_on waits for the host to be live. */
+  readonly powerOnTimeoutMs: number
+  /** Resolves when everything written so far is on disk, if it has to be. @throws ApiFailure */
+  readonly saved: () => Promise<void>
 }
 
 /**
- * The host operations of XenAPI, and the coming and going of hosts.
+ * The host operations of XenAPI.
  *
  * Invariant: check and claim are one step. `takeDown` asks the gate and writes current_operations without giving way, so of
  * two calls in one instant the second sees the first. Stock asks each host alone and lets both pass.
@@ -66,101 +63,74 @@ export interface HostMemory {
 export class HostOperations {
   readonly #db: Database
   readonly #options: HostOperationsOptions
-  readonly #memory = new Map<string, HostMemory>()
-  readonly #enabling = new Map<string, () => void>()
 
   constructor(db: Database, options: HostOperationsOptions) {
     this.#db = db
     this.#options = options
-    db.subscribe(({ cls, ref, operation }) => {
-      if (cls !== 'host' || operation === 'mod') return
-      this.#stopEnabling(ref)
-      this.#memory.delete(ref)
-      if (this.#isLive(ref)) this.#remember(ref, { liveSinceMs: this.#options.now() })
-    })
-  }
-
-  memory(hostRef: string): HostMemory {
-    return this.#memory.get(hostRef) ?? { leaving: false, liveSinceMs: null }
   }
 
   /**
-   * host.reboot, host.shutdown. Success means that the host was told; it is down when hostLeft says so.
+   * host.reboot, host.shutdown. Success means that the host was told; it is down when hostLeft says so. It is told only
+   * when the claim is on disk: a pool that dies in between must come back knowing that the host goes.
    * If the driver throws, the claim stays: the order may have reached the machine, so the host blocks until it returns.
    * @throws ApiFailure what the gate says, or HOST_OFFLINE
    */
-  takeDown(hostRef: string, how: GoingDown, task: string): void {
+  async takeDown(hostRef: string, how: GoingDown, task: string): Promise<void> {
+    const { presence, machines, saved } = this.#options
     this.#assertAllowed({ host: hostRef, operation: how, task })
-    this.assertLive(hostRef)
-    // before the write: who is told of the write must see both
-    this.#remember(hostRef, { leaving: true })
-    this.#db.update('host', hostRef, { current_operations: { ...this.#currentOperations(hostRef), [task]: how } })
-    this.#options.machines.goDown(hostRef, how)
+    presence.assertLive(hostRef)
+    const { toldAtMs: toldBeforeMs } = presence.memory(hostRef)
+    presence.setTold(hostRef)
+    this.#setCurrentOperations(hostRef, { ...this.#currentOperations(hostRef), [task]: how })
+    try {
+      await saved()
+    } catch (failure) {
+      presence.setTold(hostRef, toldBeforeMs)
+      this.#endOperation(hostRef, task)
+      throw failure
+    }
+    machines.goDown(hostRef, how)
+    // Over is the call only: stock's host holds an entry of its own, always called shutdown, until it is back
+    // (xapi_host.ml:930-932).
+    if (Object.hasOwn(this.#currentOperations(hostRef), task)) {
+      const subtask = `OpaqueRef:${randomUUID()}`
+      this.#setCurrentOperations(hostRef, { ...without(this.#currentOperations(hostRef), task), [subtask]: 'shutdown' })
+    }
   }
 
   /** host.disable. Always allowed: what stock checks here is the plan of HA. */
   disable(hostRef: string): void {
-    this.#stopEnabling(hostRef)
-    this.#db.update('host', hostRef, { enabled: false })
+    this.#options.presence.setEnabled(hostRef, false)
   }
 
   /** host.enable. @throws ApiFailure what the gate says, or HOST_OFFLINE */
   enable(hostRef: string, task: string): void {
     this.#assertAllowed({ host: hostRef, operation: 'enable', task })
-    this.assertLive(hostRef)
-    this.#stopEnabling(hostRef)
-    this.#db.update('host', hostRef, { enabled: true })
+    this.#options.presence.assertLive(hostRef)
+    this.#options.presence.setEnabled(hostRef, true)
   }
 
   /** host.evacuate: there are no VMs, so it is over when it begins. @throws ApiFailure what the gate says, or HOST_OFFLINE */
   evacuate(hostRef: string, task: string): void {
     this.#assertAllowed({ host: hostRef, operation: 'evacuate', task })
-    this.assertLive(hostRef)
-  }
-
-  /** host.power_on. Unlike stock's it does not wait for the host to come up. @throws ApiFailure what the gate says */
-  powerOn(hostRef: string, task: string): void {
-    this.#assertAllowed({ host: hostRef, operation: 'power_on', task })
-    const { machines } = this.#options
-    if (machines.powerOn === undefined) throw new ApiFailure('XENAPI_MISSING_PLUGIN', 'power-on-host')
-    machines.powerOn(hostRef)
-  }
-
-  /** A host is down: as told, or by itself. Its call is over; that it was told is remembered until it returns. */
-  hostLeft(hostRef: string): void {
-    if (!this.#db.has('host', hostRef)) return
-    this.#stopEnabling(hostRef)
-    this.#remember(hostRef, { liveSinceMs: null })
-    this.#setLive(hostRef, false)
-    this.#db.update('host', hostRef, { enabled: false, current_operations: this.#withoutGoingDown(hostRef) })
+    this.#options.presence.assertLive(hostRef)
   }
 
   /**
-   * A host is back and has said hello (stock: Pool.hello, xapi_pool.ml:2772-2792). It becomes enabled after the delay.
-   * @param bootTimeMs when its kernel started, by its own clock
+   * host.power_on: switches the host on and waits until it is live, as stock's power-on plugin does.
+   * @throws ApiFailure what the gate says; HOST_OFFLINE: it did not come up in time; TASK_CANCELLED: nobody waits any more
    */
-  hostReturned(hostRef: string, { bootTimeMs }: { readonly bootTimeMs: number }): void {
-    const host = this.#db.get('host', hostRef)
-    if (host === undefined) return
-    const nowMs = this.#options.now()
-    // the new boot time first: a live host with the old one would make its report from before the reboot count
-    this.#db.update('host', hostRef, {
-      enabled: false,
-      current_operations: this.#withoutGoingDown(hostRef),
-      other_config: {
-        ...host.other_config,
-        boot_time: xapiEpochSeconds(bootTimeMs),
-        agent_start_time: xapiEpochSeconds(nowMs),
-      },
-    })
-    this.#remember(hostRef, { leaving: false, liveSinceMs: nowMs })
-    this.#setLive(hostRef, true)
-    this.#stopEnabling(hostRef)
-    const enable = () => {
-      this.#enabling.delete(hostRef)
-      this.#db.update('host', hostRef, { enabled: true })
+  async powerOn(hostRef: string, { task, signal }: Pick<CallContext, 'task' | 'signal'>): Promise<void> {
+    const { machines } = this.#options
+    this.#assertAllowed({ host: hostRef, operation: 'power_on', task })
+    if (machines.powerOn === undefined) throw new ApiFailure('XENAPI_MISSING_PLUGIN', 'power-on-host')
+    this.#setCurrentOperations(hostRef, { ...this.#currentOperations(hostRef), [task]: 'power_on' })
+    try {
+      machines.powerOn(hostRef)
+      await this.#untilLive(hostRef, signal, new ApiFailure('TASK_CANCELLED', task))
+    } finally {
+      this.#endOperation(hostRef, task)
     }
-    this.#enabling.set(hostRef, this.#options.timers.after(this.#options.enableDelayMs, enable))
   }
 
   /** Writes host.allowed_operations; nothing if it says so already. */
@@ -171,45 +141,43 @@ export class HostOperations {
     }
   }
 
-  close(): void {
-    for (const hostRef of [...this.#enabling.keys()]) this.#stopEnabling(hostRef)
-  }
-
   #assertAllowed(claim: OperationClaim): void {
     const verdict = this.#options.gate.claim(this.#options.snapshot(), claim)
     if (!verdict.ok) throw new ApiFailure(...verdict.error)
   }
 
-  /** As stock before it hands a call on to a host (message_forwarding.ml:129-136). @throws ApiFailure HOST_OFFLINE */
-  assertLive(hostRef: string): void {
-    if (!this.#isLive(hostRef)) throw new ApiFailure('HOST_OFFLINE', hostRef)
-  }
-
-  #isLive(hostRef: string): boolean {
-    return this.#db.get('host_metrics', this.#db.get('host', hostRef)?.metrics ?? '')?.live === true
+  async #untilLive(hostRef: string, signal: AbortSignal, aborted: ApiFailure): Promise<void> {
+    const { presence, timers, powerOnTimeoutMs } = this.#options
+    const live = Promise.withResolvers<void>()
+    const look = () => presence.isLive(hostRef) && live.resolve()
+    const stop = this.#db.subscribe(({ cls }) => cls === 'host_metrics' && look())
+    const cancelTimeout = timers.after(powerOnTimeoutMs, () => live.reject(new ApiFailure('HOST_OFFLINE', hostRef)))
+    const abort = () => live.reject(aborted)
+    signal.addEventListener('abort', abort)
+    if (signal.aborted) abort()
+    look()
+    try {
+      await live.promise
+    } finally {
+      stop()
+      cancelTimeout()
+      signal.removeEventListener('abort', abort)
+    }
   }
 
   #currentOperations(hostRef: string): StringMap {
     return this.#db.get('host', hostRef)?.current_operations ?? {}
   }
 
-  #withoutGoingDown(hostRef: string): StringMap {
-    return Object.fromEntries(
-      Object.entries(this.#currentOperations(hostRef)).filter(([, word]) => word !== 'reboot' && word !== 'shutdown'),
-    )
+  #setCurrentOperations(hostRef: string, operations: StringMap): void {
+    this.#db.update('host', hostRef, { current_operations: operations })
   }
 
-  #setLive(hostRef: string, live: boolean): void {
-    const metrics = this.#db.get('host', hostRef)?.metrics ?? ''
-    this.#db.update('host_metrics', metrics, { live, last_updated: xapiDateTime(this.#options.now()) })
+  #endOperation(hostRef: string, task: string): void {
+    this.#setCurrentOperations(hostRef, without(this.#currentOperations(hostRef), task))
   }
+}
 
-  #remember(hostRef: string, change: Partial<HostMemory>): void {
-    this.#memory.set(hostRef, { ...this.memory(hostRef), ...change })
-  }
-
-  #stopEnabling(hostRef: string): void {
-    this.#enabling.get(hostRef)?.()
-    this.#enabling.delete(hostRef)
-  }
+function without(operations: StringMap, task: string): StringMap {
+  return Object.fromEntries(Object.entries(operations).filter(([ref]) => ref !== task))
 }

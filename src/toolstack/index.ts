@@ -1,11 +1,19 @@
-import { EmbeddedPool, type PoolOptions } from './embedded-pool.ts'
+import { EmbeddedPool } from './embedded-pool.ts'
+import type { PoolOptions } from './pool-options.ts'
 
-export type { EmbeddedPool, PoolOptions } from './embedded-pool.ts'
+export type { Timers } from '../waiting/index.ts'
+export type { EmbeddedPool } from './embedded-pool.ts'
 export type { PluginCall } from './host-calls.ts'
 export type { GoingDown, HostMachines, HostOperationGate } from './host-operations.ts'
-export type { Timers } from './timers.ts'
+export type { PoolOptions } from './pool-options.ts'
+export type { Role } from './roles.ts'
+export { createSlaveEndpoint } from './slave-endpoint.ts'
+export { StateFileError } from './state-file.ts'
 
-/** A pool without hosts, not listening yet. */
+/**
+ * A pool, not listening yet: without hosts, or what its state file holds.
+ * @throws StateFileError: there is a state file, and it cannot be used
+ */
 export function createPool(options: PoolOptions): EmbeddedPool {
   return new EmbeddedPool(options)
 }

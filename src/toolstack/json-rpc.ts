@@ -1,10 +1,13 @@
 import { createJSONRPCErrorResponse, JSONRPCErrorCode, type JSONRPCResponse, JSONRPCServer } from 'json-rpc-2.0'
-import type { CallOutcome, Dispatcher } from './dispatcher.ts'
+import type { CallOutcome } from './dispatcher.ts'
 
 /** More requests than this in one batch are refused whole. */
 const MAX_BATCH = 100
 
 type RequestId = string | number
+
+/** Runs one call. It never rejects. */
+export type Dispatch = (method: string, params: readonly unknown[], signal: AbortSignal) => Promise<CallOutcome>
 
 /**
  * JSON-RPC 2.0 and, for requests without a `jsonrpc` key, JSON-RPC 1, in stock's shapes (api_server.ml:29-51,
@@ -12,17 +15,14 @@ type RequestId = string | number
  * Like stock it knows no notifications: host.reboot must not fail in silence.
  */
 export class JsonRpc {
-  readonly #dispatcher: Dispatcher
+  readonly #dispatch: Dispatch
   readonly #server = new JSONRPCServer<AbortSignal>({ errorListener: () => undefined })
 
-  constructor(dispatcher: Dispatcher) {
-    this.#dispatcher = dispatcher
+  constructor(dispatch: Dispatch) {
+    this.#dispatch = dispatch
     // every method is XenAPI's to know, and to say that it does not
     this.#server.applyMiddleware(async (_next, request, signal) =>
-      toResponse(
-        request.id ?? null,
-        await this.#dispatcher.dispatch(request.method, positional(request.params), signal),
-      ),
+      toResponse(request.id ?? null, await this.#dispatch(request.method, positional(request.params), signal)),
     )
   }
 
@@ -52,8 +52,7 @@ export class JsonRpc {
     if (!('method' in request) || typeof request.method !== 'string') return invalidRequest(id)
     const { method } = request
     const params: unknown = 'params' in request ? request.params : []
-    if (!('jsonrpc' in request))
-      return toVersion1(id, await this.#dispatcher.dispatch(method, positional(params), signal))
+    if (!('jsonrpc' in request)) return toVersion1(id, await this.#dispatch(method, positional(params), signal))
     if (request.jsonrpc !== '2.0' || id === null) return invalidRequest(id)
     if (!Array.isArray(params)) {
       return createJSONRPCErrorResponse(id, JSONRPCErrorCode.InvalidParams, 'Invalid params: XenAPI takes an array')

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Database } from './database.ts'
 import { newHost, newHostMetrics, newPbd, newSr } from './new-record.ts'
-import type { HostRecord, SrRecord } from './records.ts'
+import type { HostRecord, SrRecord, StringMap } from './records.ts'
 import { xapiDateTime, xapiEpochSeconds } from './xapi-datetime.ts'
 
 /** A host to add: the fields of its record that matter, and what it is like at that moment. */
@@ -38,11 +38,14 @@ export interface NewPbd {
   /** Ref of the SR. */
   readonly sr: string
   readonly attached: boolean
+  readonly device_config?: StringMap
+  readonly other_config?: StringMap
 }
 
 /** Connects a host to an SR and returns the PBD's ref. */
-export function addPbd(db: Database, { host, sr, attached }: NewPbd): string {
-  const pbd = db.create('PBD', newPbd({ uuid: randomUUID(), host, SR: sr, currently_attached: attached }))
+export function addPbd(db: Database, { host, sr, attached, ...given }: NewPbd): string {
+  const record = newPbd({ uuid: randomUUID(), host, SR: sr, currently_attached: attached, ...given })
+  const pbd = db.create('PBD', record)
   db.update('host', host, { PBDs: [...(db.get('host', host)?.PBDs ?? []), pbd] })
   db.update('SR', sr, { PBDs: [...(db.get('SR', sr)?.PBDs ?? []), pbd] })
   return pbd
@@ -55,6 +58,12 @@ export function removePbd(db: Database, ref: string): void {
   db.delete('PBD', ref)
   db.update('host', pbd.host, { PBDs: (db.get('host', pbd.host)?.PBDs ?? []).filter(one => one !== ref) })
   db.update('SR', pbd.SR, { PBDs: (db.get('SR', pbd.SR)?.PBDs ?? []).filter(one => one !== ref) })
+}
+
+/** Forgets an SR and its PBDs. */
+export function removeSr(db: Database, ref: string): void {
+  for (const [pbd, { SR }] of db.list('PBD')) if (SR === ref) removePbd(db, pbd)
+  db.delete('SR', ref)
 }
 
 /** Forgets a host: its PBDs, its metrics and itself. */

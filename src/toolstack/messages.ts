@@ -3,8 +3,8 @@ import { ApiFailure } from './api-failure.ts'
 import type { CallTable } from './call.ts'
 import type { Database } from './database.ts'
 import { newMessage } from './new-record.ts'
-import type { ClassName } from './records.ts'
-import { xapiDateTime } from './xapi-datetime.ts'
+import type { ClassName, MessageRecord } from './records.ts'
+import { epochMsOf, xapiDateTime } from './xapi-datetime.ts'
 
 /** The oldest message makes room beyond this (stock: xapi_message.ml message_limit, 10 000 on disk). */
 const MAX_MESSAGES = 1_000
@@ -24,9 +24,7 @@ interface NewMessage {
 
 /** Adds a message and returns its ref. @throws ApiFailure UUID_INVALID */
 function createMessage(db: Database, nowMs: number, { name, priority, cls, objUuid, body }: NewMessage): string {
-  if (!db.list(CLASSES[cls]).some(([, record]) => record.uuid === objUuid)) {
-    throw new ApiFailure('UUID_INVALID', cls, objUuid)
-  }
+  assertUuid(db, cls, objUuid)
   const oldest = db.oldest('message')
   if (oldest !== undefined && db.count('message') >= MAX_MESSAGES) db.delete('message', oldest)
   const timestamp = xapiDateTime(nowMs)
@@ -36,11 +34,21 @@ function createMessage(db: Database, nowMs: number, { name, priority, cls, objUu
   )
 }
 
-/** message.create and message.destroy. */
+/** message.create and message.destroy, and what is newer than a moment: of one object, or of all. */
 export function messageCalls(db: Database, now: () => number): CallTable {
+  // the newest first, as stock (xapi_message.ml get_real_inner)
+  const since = (atMs: number, isAsked: (record: MessageRecord) => boolean) =>
+    Object.fromEntries(
+      db
+        .list('message')
+        .filter(([, record]) => isAsked(record) && (epochMsOf(record.timestamp) ?? 0) > atMs)
+        .toReversed(),
+    )
   return {
     'message.create': {
       parameters: 5,
+      role: 'pool-operator',
+      durable: true,
       run: args =>
         createMessage(db, now(), {
           name: args.string('name'),
@@ -50,6 +58,27 @@ export function messageCalls(db: Database, now: () => number): CallTable {
           body: args.string('body'),
         }),
     },
-    'message.destroy': { parameters: 1, run: args => void db.delete('message', args.ref('message')) },
+    'message.destroy': {
+      parameters: 1,
+      role: 'pool-operator',
+      durable: true,
+      run: args => void db.delete('message', args.ref('message')),
+    },
+    'message.get': {
+      parameters: 3,
+      role: 'read-only',
+      run: args => {
+        const cls = args.word('cls', MESSAGE_CLASSES)
+        const objUuid = args.string('obj_uuid')
+        assertUuid(db, cls, objUuid)
+        return since(args.moment('since'), record => record.cls === cls && record.obj_uuid === objUuid)
+      },
+    },
+    'message.get_since': { parameters: 1, role: 'read-only', run: args => since(args.moment('since'), () => true) },
   }
+}
+
+function assertUuid(db: Database, cls: keyof typeof CLASSES, uuid: string): void {
+  if (db.list(CLASSES[cls]).some(([, record]) => record.uuid === uuid)) return
+  throw new ApiFailure('UUID_INVALID', cls, uuid)
 }

@@ -4,7 +4,7 @@ import type { Database } from './database.ts'
 import { FIELDS } from './new-record.ts'
 import { PUBLIC_CLASSES, type PublicClass } from './records.ts'
 
-/** What every class can be asked: get_all, get_all_records, get_record, get_by_uuid, and one get_ for each field. */
+/** What every class can be asked: get_all, get_all_records, get_record, get_by_uuid, get_by_name_label, and one get_ for each field. */
 export function recordCalls(db: Database): CallTable {
   return Object.fromEntries(PUBLIC_CLASSES.flatMap(cls => Object.entries(callsOf(cls, db))))
 }
@@ -14,15 +14,20 @@ function callsOf(cls: PublicClass, db: Database): CallTable {
     field =>
       [
         `${cls}.get_${field}`,
-        { parameters: 1, run: (args): unknown => Reflect.get({ ...db.get(cls, args.ref(cls)) }, field) },
+        {
+          parameters: 1,
+          role: 'read-only',
+          run: (args): unknown => Reflect.get({ ...db.get(cls, args.ref(cls)) }, field),
+        },
       ] satisfies [string, CallTable[string]],
   )
   return {
-    [`${cls}.get_all`]: { parameters: 0, run: () => db.list(cls).map(([ref]) => ref) },
-    [`${cls}.get_all_records`]: { parameters: 0, run: () => Object.fromEntries(db.list(cls)) },
-    [`${cls}.get_record`]: { parameters: 1, run: args => db.get(cls, args.ref(cls)) },
+    [`${cls}.get_all`]: { parameters: 0, role: 'read-only', run: () => db.list(cls).map(([ref]) => ref) },
+    [`${cls}.get_all_records`]: { parameters: 0, role: 'read-only', run: () => Object.fromEntries(db.list(cls)) },
+    [`${cls}.get_record`]: { parameters: 1, role: 'read-only', run: args => db.get(cls, args.ref(cls)) },
     [`${cls}.get_by_uuid`]: {
       parameters: 1,
+      role: 'read-only',
       run: args => {
         const uuid = args.string('uuid')
         const found = db.list(cls).find(([, record]) => record.uuid === uuid)
@@ -31,5 +36,23 @@ function callsOf(cls: PublicClass, db: Database): CallTable {
       },
     },
     ...Object.fromEntries(getters),
+    ...(FIELDS[cls].includes('name_label') && cls !== 'pool' ? byNameLabel(cls, db) : {}),
+  }
+}
+
+/** Stock has it for what people name; a pool has a name_label and no such call. */
+function byNameLabel(cls: PublicClass, db: Database): CallTable {
+  return {
+    [`${cls}.get_by_name_label`]: {
+      parameters: 1,
+      role: 'read-only',
+      run: args => {
+        const label = args.string('label')
+        return db
+          .list(cls)
+          .filter(([, record]) => 'name_label' in record && record.name_label === label)
+          .map(([ref]) => ref)
+      },
+    },
   }
 }

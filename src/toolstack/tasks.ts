@@ -1,25 +1,31 @@
 import { randomUUID } from 'node:crypto'
 import type { XapiError } from '../allowed-operations/host-operation.ts'
 import { ApiFailure } from './api-failure.ts'
-import type { CallTable } from './call.ts'
 import type { Database } from './database.ts'
 import { newTask } from './new-record.ts'
 import { NULL_REF, type TaskRecord, type TaskStatus } from './records.ts'
-import { xapiDateTime } from './xapi-datetime.ts'
+import { epochMsOf, xapiDateTime } from './xapi-datetime.ts'
 
-/** Completed tasks are kept this long after their end (xapi_globs.ml:734). */
+/** Completed tasks are kept this long after their `finished` (xapi_globs.ml:734). */
 const COMPLETED_KEPT_MS = 65 * 60_000
+/** Pending ones this long after their `created` (xapi_globs.ml:732), and on while their progress grows. */
+const PENDING_KEPT_MS = 24 * 3_600_000
 /** Beyond this the oldest completed task makes room; stock's is 200 (db_gc.ml), of completed ones only as well. */
 const MAX_TASKS = 1_000
 
-const STATUSES = ['pending', 'success', 'failure', 'cancelling', 'cancelled'] as const satisfies readonly TaskStatus[]
 const PENDING: readonly TaskStatus[] = ['pending', 'cancelling']
 
 /** The life of tasks: asynchronous calls, and what clients make for themselves. */
 export class Tasks {
   readonly #db: Database
   readonly #now: () => number
-  readonly #finishedAtMs = new Map<string, number>()
+  readonly #owners = new Map<string, string>()
+  /** In the order of their completion. */
+  readonly #completed = new Set<string>()
+  /** The progress of those that are pending for too long, as the last collection saw it. */
+  readonly #onProbation = new Map<string, number>()
+  /** How to cancel what runs in this process. */
+  readonly #running = new Map<string, AbortController>()
 
   constructor(db: Database, now: () => number) {
     this.#db = db
@@ -27,9 +33,9 @@ export class Tasks {
   }
 
   /** @throws ApiFailure TOO_MANY_PENDING_TASKS */
-  create(label: string, description: string): string {
+  create(label: string, description: string, owner: string): string {
     this.#makeRoom()
-    return this.#db.create(
+    const ref = this.#db.create(
       'task',
       newTask({
         uuid: randomUUID(),
@@ -39,27 +45,46 @@ export class Tasks {
         resident_on: this.#db.list('pool')[0]?.[1].master ?? NULL_REF,
       }),
     )
+    this.#owners.set(ref, owner)
+    return ref
+  }
+
+  isOwner(ref: string, user: string): boolean {
+    return this.#owners.get(ref) === user
+  }
+
+  /** A task for a call that runs in this process. @returns its ref, and what is aborted when the task is cancelled */
+  begin(label: string, owner: string): { readonly ref: string; readonly cancelled: AbortSignal } {
+    const ref = this.create(label, '', owner)
+    const canceller = new AbortController()
+    this.#running.set(ref, canceller)
+    return { ref, cancelled: canceller.signal }
   }
 
   succeed(ref: string, result: string): void {
-    this.#finish(ref, { status: 'success', progress: 1, result, finished: xapiDateTime(this.#now()) })
+    this.#end(ref, { status: 'success', result })
   }
 
   fail(ref: string, error: XapiError): void {
-    this.#finish(ref, { status: 'failure', progress: 1, error_info: [...error], finished: xapiDateTime(this.#now()) })
+    const status = error[0] === 'TASK_CANCELLED' ? 'cancelled' : 'failure'
+    this.#end(ref, { status, error_info: [...error] })
   }
 
-  setProgress(ref: string, progress: number): void {
-    this.#db.update('task', ref, { progress })
+  /**
+   * Asks what runs to end; whether and when it does is its own (xapi_task.ml cancel). Whoever made a task for itself sees
+   * the request in its current_operations.
+   */
+  cancel(ref: string, byTask: string): void {
+    const task = this.#db.get('task', ref)
+    if (task === undefined || !this.#isPending(ref)) return
+    this.#db.update('task', ref, { current_operations: { ...task.current_operations, [byTask]: 'cancel' } })
+    this.#running.get(ref)?.abort(new ApiFailure('TASK_CANCELLED', ref))
   }
 
-  /** A client's own word. As in stock it leaves `finished` as it was. */
+  /** A client's own word. As in stock it leaves `finished` as it was: the next collection takes it away. */
   setStatus(ref: string, status: TaskStatus): void {
-    if (PENDING.includes(status)) {
-      // taken up again, it must not be removed as a completed one while it blocks
-      this.#finishedAtMs.delete(ref)
-      this.#db.update('task', ref, { status })
-    } else this.#finish(ref, { status })
+    this.#db.update('task', ref, { status })
+    this.#noteStatus(ref)
   }
 
   /**
@@ -69,49 +94,63 @@ export class Tasks {
    */
   destroy(ref: string, byTask: string): void {
     const task = this.#db.get('task', ref)
-    if (task === undefined || !PENDING.includes(task.status)) this.#remove(ref)
+    if (task === undefined || !this.#isPending(ref)) this.#remove(ref)
     else if (!isToBeDestroyed(task)) {
       this.#db.update('task', ref, { current_operations: { ...task.current_operations, [byTask]: 'destroy' } })
     }
   }
 
-  #finish(ref: string, end: Partial<TaskRecord>): void {
-    this.#db.update('task', ref, end)
+  /** One pass of stock's collection (db_gc_util.ml timeout_tasks, probation_pending_tasks), which it makes every 30 s. */
+  collect(): void {
+    const nowMs = this.#now()
+    for (const [ref, task] of this.#db.list('task')) {
+      if (!PENDING.includes(task.status)) {
+        if (nowMs - (epochMsOf(task.finished) ?? 0) > COMPLETED_KEPT_MS) this.#remove(ref)
+      } else if (nowMs - (epochMsOf(task.created) ?? 0) > PENDING_KEPT_MS) {
+        const before = this.#onProbation.get(ref)
+        if (before === undefined || task.progress > before) this.#onProbation.set(ref, task.progress)
+        else this.#remove(ref)
+      }
+    }
+  }
+
+  #end(ref: string, end: Partial<TaskRecord>): void {
+    this.#running.delete(ref)
+    this.#db.update('task', ref, { ...end, progress: 1, finished: xapiDateTime(this.#now()) })
+    this.#noteStatus(ref)
+  }
+
+  #noteStatus(ref: string): void {
     const task = this.#db.get('task', ref)
     if (task === undefined) return
-    this.#finishedAtMs.set(ref, this.#now())
+    this.#completed.delete(ref)
+    if (PENDING.includes(task.status)) return
+    this.#completed.add(ref)
     if (isToBeDestroyed(task)) this.#remove(ref)
   }
 
+  #isPending(ref: string): boolean {
+    const task = this.#db.get('task', ref)
+    return task !== undefined && PENDING.includes(task.status)
+  }
+
   #makeRoom(): void {
-    for (const [ref, atMs] of this.#finishedAtMs) {
-      if (this.#now() - atMs > COMPLETED_KEPT_MS || this.#db.count('task') >= MAX_TASKS) this.#remove(ref)
+    for (const ref of this.#completed) {
+      if (this.#db.count('task') < MAX_TASKS) return
+      this.#remove(ref)
     }
     if (this.#db.count('task') >= MAX_TASKS) throw new ApiFailure('TOO_MANY_PENDING_TASKS')
   }
 
   #remove(ref: string): void {
-    this.#finishedAtMs.delete(ref)
+    this.#owners.delete(ref)
+    this.#completed.delete(ref)
+    this.#onProbation.delete(ref)
+    this.#running.delete(ref)
     this.#db.delete('task', ref)
   }
 }
 
 function isToBeDestroyed(task: TaskRecord): boolean {
   return Object.values(task.current_operations).includes('destroy')
-}
-
-/** What clients do with tasks beyond reading them. */
-export function taskCalls(tasks: Tasks): CallTable {
-  return {
-    'task.create': { parameters: 2, run: args => tasks.create(args.string('label'), args.string('description')) },
-    'task.set_progress': {
-      parameters: 2,
-      run: args => tasks.setProgress(args.ref('task'), args.number('progress')),
-    },
-    'task.set_status': {
-      parameters: 2,
-      run: args => tasks.setStatus(args.ref('task'), args.word('status', STATUSES)),
-    },
-    'task.destroy': { parameters: 1, run: (args, { task }) => tasks.destroy(args.ref('task'), task) },
-  }
 }

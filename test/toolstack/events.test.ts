@@ -16,9 +16,9 @@ const testTimers = {
   },
 }
 
-function feedUnderTest(options: { maxWaiting?: number } = {}) {
+function feedUnderTest({ maxWaiting = 4, maxWaitingPerSession = 4 } = {}) {
   const db = new Database(1_000, bug => t.fail(String(bug)))
-  const feed = new EventFeed(db, { timers: testTimers, batchMs: BATCH_MS, maxWaiting: options.maxWaiting ?? 4 })
+  const feed = new EventFeed(db, { timers: testTimers, batchMs: BATCH_MS, maxWaiting, maxWaitingPerSession })
   const session = db.create('session', { uuid: '', auth_user_name: '' })
   const host = db.create('host', newHost({ uuid: 'u' }))
   const from = (classes: readonly string[], token: string, timeoutSeconds: number, signal = never) =>
@@ -146,11 +146,20 @@ t.test('a wait ends with no events when its time is over, its client has gone, o
   t.match(await from(['host'], now, 30), empty, 'after that nothing waits')
 })
 
-t.test('waiting calls are bounded, and end with their session', async t => {
-  const { db, from, session, token } = feedUnderTest({ maxWaiting: 2 })
+t.test('waiting calls are bounded, for each session and in all, and end with their session', async t => {
+  const { db, feed, from, session, token } = feedUnderTest({ maxWaiting: 3, maxWaitingPerSession: 2 })
   const now = await token()
   const waiting = Promise.allSettled([from(['host'], now, 30), from(['host'], now, 30)])
-  t.match(await from(['host'], now, 30).catch(failure => failure), { description: ['TOO_BUSY'] })
+  const busy = { description: ['TOO_BUSY'] }
+  t.match(await from(['host'], now, 30).catch(failure => failure), busy, 'one session has enough')
+  const another = db.create('session', { uuid: '', auth_user_name: '' })
+  const request = { session: another, classes: ['host'], token: now, timeoutSeconds: 30, signal: never }
+  const others = feed.from(request)
+  t.match(await feed.from(request).catch(failure => failure), busy, 'all have enough')
+  t.teardown(() => {
+    feed.close()
+    return others
+  })
   db.delete('session', session)
   t.match(await waiting, [
     { reason: { description: ['SESSION_INVALID', session] } },

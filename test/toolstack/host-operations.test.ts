@@ -2,36 +2,19 @@ import t from 'tap'
 import { claim } from '../../src/allowed-operations/claim.ts'
 import { DEFAULT_POLICY } from '../../src/allowed-operations/gate-policy.ts'
 import { encodeReport } from '../../src/sync-query/report-encode.ts'
-import type { HostOperationGate, Timers } from '../../src/toolstack/index.ts'
-import { createPool } from '../../src/toolstack/index.ts'
-import { ask, firstOf, login, oneAtATime, patientMachines, post, servedPool } from './pool-under-test.ts'
-
-const START_MS = Date.UTC(2026, 10, 22, 16)
-
-/** A clock that stands until it is moved. */
-class VirtualTime implements Timers {
-  nowMs = START_MS
-  readonly #due: { readonly atMs: number; readonly callback: () => void }[] = []
-
-  readonly now = () => this.nowMs
-
-  after(delayMs: number, callback: () => void): () => void {
-    const entry = { atMs: this.nowMs + delayMs, callback }
-    this.#due.push(entry)
-    return () => {
-      const index = this.#due.indexOf(entry)
-      if (index >= 0) this.#due.splice(index, 1)
-    }
-  }
-
-  advance(ms: number): void {
-    this.nowMs += ms
-    for (const entry of this.#due.filter(({ atMs }) => atMs <= this.nowMs)) {
-      this.#due.splice(this.#due.indexOf(entry), 1)
-      entry.callback()
-    }
-  }
-}
+import { createPool, type HostOperationGate } from '../../src/toolstack/index.ts'
+import {
+  ask,
+  askText,
+  firstOf,
+  login,
+  oneAtATime,
+  patientMachines,
+  post,
+  servedPool,
+  until,
+} from './pool-under-test.ts'
+import { START_MS, VirtualTime } from './virtual-time.ts'
 
 function projectGate(now: () => number): HostOperationGate {
   return { claim: (pool, wanted) => claim(pool, DEFAULT_POLICY, now(), wanted) }
@@ -86,7 +69,7 @@ t.test('with the gate of the project: of two reboots in one instant exactly one 
   t.match(await post(url, reboots), [{ id: 0, result: '' }, refused(1), refused(2)])
   const first = firstOf(hosts).ref
   t.strictSame(told, [`${first} reboot`])
-  t.match(Object.values(pool.get('host', first)?.current_operations ?? {}), ['reboot'])
+  t.match(Object.values(pool.get('host', first)?.current_operations ?? {}), ['shutdown'])
 
   pool.hostLeft(first)
   time.advance(30_000)
@@ -140,7 +123,8 @@ t.test('a rebooting host goes through all of its states, and each is seen in one
     'enabled live',
     'live',
     'live leaving reboot',
-    'leaving reboot',
+    'live leaving shutdown',
+    'leaving shutdown',
     'leaving',
     'live',
     'enabled live',
@@ -199,18 +183,66 @@ t.test('a driver that throws leaves the host claimed: the order may have arrived
   t.match(firstOf(pool.poolSnapshot().hosts), { leaving: true, live: true })
 })
 
-t.test('a driver that can switch hosts on is asked to', async t => {
+t.test('host.power_on waits until the host is live, and no longer than anybody waits for it', async t => {
+  const time = new VirtualTime()
   const on: string[] = []
   const { pool, url } = await servedPool(t, {
-    gate: projectGate(Date.now),
+    gate: projectGate(time.now),
     machines: { goDown: () => undefined, powerOn: host => on.push(host) },
+    now: time.now,
+    timers: time,
   })
   const session = await login(url)
   const host = pool.addHost({ hostname: 'a', power_on_mode: 'IPMI' })
   t.strictSame(await ask(url, 'host.power_on', session, host), ['HOST_IS_LIVE', host])
   pool.hostLeft(host)
-  t.strictSame(await ask(url, 'host.power_on', session, host), '')
-  t.strictSame(on, [host])
+  const operations = () => Object.values(pool.get('host', host)?.current_operations ?? {})
+  const begin = async () => {
+    const task = await askText(url, 'Async.host.power_on', session, host)
+    t.strictSame(operations(), ['power_on'])
+    return task
+  }
+  const outcome = async (task: string) => {
+    await until(() => pool.get('task', task)?.status !== 'pending')
+    t.strictSame(operations(), [])
+    return [pool.get('task', task)?.status, ...(pool.get('task', task)?.error_info ?? [])]
+  }
+  const late = await begin()
+  time.advance(600_000)
+  t.strictSame(await outcome(late), ['failure', 'HOST_OFFLINE', host])
+  const unwanted = await begin()
+  await ask(url, 'task.cancel', session, unwanted)
+  t.strictSame(await outcome(unwanted), ['cancelled', 'TASK_CANCELLED', unwanted])
+
+  const client = new AbortController()
+  const request = { method: 'host.power_on', params: [session, host], id: 1 }
+  const left = fetch(`${url}/jsonrpc`, { method: 'POST', body: JSON.stringify(request), signal: client.signal })
+  await until(() => operations().length === 1)
+  client.abort()
+  await t.rejects(left)
+  await until(() => operations().length === 0)
+
+  const waiting = ask(url, 'host.power_on', session, host)
+  await until(() => operations().length === 1)
+  pool.hostReturned(host, { bootTimeMs: time.nowMs })
+  t.strictSame(await waiting, '')
+  t.strictSame(on, [host, host, host, host])
+})
+
+t.test('a toolstack that was started anew moves agent_start_time, and nothing else', async t => {
+  const time = new VirtualTime()
+  const { pool } = await servedPool(t, { now: time.now, timers: time })
+  const host = firstOf(pool.seed(['a']).hosts).ref
+  const before = pool.get('host', host)
+  const snapshot = firstOf(pool.poolSnapshot().hosts)
+  time.advance(90_000)
+  pool.toolstackRestarted(host)
+  pool.toolstackRestarted('OpaqueRef:gone')
+  t.strictSame(pool.get('host', host), {
+    ...before,
+    other_config: { ...before?.other_config, agent_start_time: '1795363290.' },
+  })
+  t.strictSame(firstOf(pool.poolSnapshot().hosts), snapshot)
 })
 
 t.test('allowed_operations is written when it differs, and only then', async t => {

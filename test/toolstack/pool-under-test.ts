@@ -65,3 +65,12 @@ export function firstOf<T>(list: readonly T[]): T {
   if (first === undefined) throw new Error('an empty list')
   return first
 }
+
+/** Waits for a condition, with a deadline. */
+export async function until(isSo: () => boolean): Promise<void> {
+  const deadline = Date.now() + 10_000
+  while (!isSo()) {
+    if (Date.now() > deadline) throw new Error('it never came about')
+    await new Promise(resolve => setTimeout(resolve, 2))
+  }
+}

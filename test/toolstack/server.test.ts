@@ -1,7 +1,10 @@
+import { once } from 'node:events'
 import { connect } from 'node:net'
 import * as fc from 'fast-check'
 import t from 'tap'
-import { ask, login, post, servedPool } from './pool-under-test.ts'
+import { createPool, createSlaveEndpoint } from '../../src/toolstack/index.ts'
+import { XenApiServer } from '../../src/toolstack/server.ts'
+import { ask, login, oneAtATime, patientMachines, post, servedPool } from './pool-under-test.ts'
 
 /** Sends raw bytes and reads until the server closes, or answers. */
 function exchange(port: number, bytes: string | Uint8Array): Promise<string> {
@@ -43,10 +46,13 @@ t.test('the answer says exactly application/json: xen-api takes anything else fo
   t.equal(response.status, 200)
 })
 
-t.test('a port that is taken is an error of listen', async t => {
-  const first = await servedPool(t)
-  const second = await servedPool(t)
-  await t.rejects(second.pool.listen({ port: first.port }))
+t.test('a port that is taken is an error of listen, and another can be tried; a pool listens at one place', async t => {
+  const { port } = await servedPool(t)
+  const second = createPool({ gate: oneAtATime, machines: patientMachines, authenticate: () => true })
+  t.teardown(() => second.close())
+  await t.rejects(second.listen({ port }), { code: 'EADDRINUSE' })
+  await t.resolves(second.listen({ port: 0 }))
+  await t.rejects(second.listen({ port: 0 }), { message: 'it listens already' })
 })
 
 t.test('closing is quick with idle and busy connections, and works on a pool that never listened', async t => {
@@ -62,6 +68,90 @@ t.test('closing is quick with idle and busy connections, and works on a pool tha
   await pool.close()
   t.ok(performance.now() - beganMs < 500)
   idle.destroy()
+})
+
+t.test('clients that send slowly, do not read, or are too many are dropped', async t => {
+  const answer = 'x'.repeat(64 * 1_048_576)
+  const dropped = Promise.withResolvers<void>()
+  const server = new XenApiServer(
+    async (_body, signal) => {
+      signal.addEventListener('abort', () => dropped.resolve())
+      return answer
+    },
+    bug => t.fail(String(bug)),
+    { headersTimeoutMs: 50, unreadAnswerTimeoutMs: 50 },
+  )
+  t.teardown(() => server.close())
+  const { port } = await server.listen({ port: 0 })
+  const opened = async () => {
+    const socket = connect(port, '127.0.0.1')
+    socket.on('error', () => undefined)
+    await once(socket, 'connect')
+    return socket
+  }
+  const slow = await opened()
+  slow.write('POST /jsonrpc HTTP/1.1\r\nhost')
+  slow.resume()
+  await once(slow, 'close')
+
+  const deaf = await opened()
+  deaf.write('POST /jsonrpc HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}')
+  deaf.pause()
+  await dropped.promise
+  deaf.destroy()
+
+  const sockets = await Promise.all(Array.from({ length: 256 }, opened))
+  const oneTooMany = await opened()
+  oneTooMany.resume()
+  await once(oneTooMany, 'close')
+  for (const socket of sockets) socket.destroy()
+})
+
+t.test('a member that is not the coordinator answers every call with HOST_IS_SLAVE, in the forms of stock', async t => {
+  const coordinator = '10.0.0.1'
+  const [inDispatch, before] = [
+    createSlaveEndpoint({ coordinator }),
+    createSlaveEndpoint({ coordinator, beforeDispatch: true }),
+  ]
+  t.teardown(async () => {
+    await inDispatch.close()
+    await before.close()
+  })
+  const url = async (slave: typeof before) => `http://127.0.0.1:${(await slave.listen({ port: 0 })).port}`
+  const [usual, raised] = [await url(inDispatch), await url(before)]
+  const login = { method: 'session.login_with_password', params: ['root', 'x'], id: 'a' }
+  t.strictSame(await post(usual, login), { result: null, error: ['HOST_IS_SLAVE', coordinator], id: 'a' })
+  t.strictSame(await post(usual, { jsonrpc: '2.0', ...login }), {
+    jsonrpc: '2.0',
+    id: 'a',
+    error: { code: 1, message: 'HOST_IS_SLAVE', data: [coordinator] },
+  })
+  t.strictSame(await post(raised, { jsonrpc: '2.0', ...login }), {
+    jsonrpc: '2.0',
+    error: ['HOST_IS_SLAVE', coordinator],
+    id: 0,
+  })
+})
+
+t.test('an answer that takes long is waited for, also on a connection that has had one', async t => {
+  const server = new XenApiServer(
+    async body => {
+      if (body === 'slow') await new Promise(resolve => setTimeout(resolve, 200))
+      return body
+    },
+    bug => t.fail(String(bug)),
+    { unreadAnswerTimeoutMs: 20 },
+  )
+  t.teardown(() => server.close())
+  const { port } = await server.listen({ port: 0 })
+  const socket = connect(port, '127.0.0.1')
+  const say = (body: string) => {
+    socket.write(`POST /jsonrpc HTTP/1.1\r\nhost: x\r\ncontent-length: ${body.length}\r\n\r\n${body}`)
+    return once(socket, 'data')
+  }
+  t.match(String(await say('quick')), /quick$/)
+  t.match(String(await say('slow')), /slow$/)
+  socket.destroy()
 })
 
 t.test('nested deeper than a stack goes, it is answered', async t => {

@@ -1,0 +1,63 @@
+import { ApiFailure } from './api-failure.ts'
+import type { CallTable } from './call.ts'
+import type { Database } from './database.ts'
+import type { Heartbeats } from './heartbeats.ts'
+import type { StringMap } from './records.ts'
+import { epochMsOfSeconds } from './xapi-datetime.ts'
+
+/** Stock's word in `stuff` of a host that goes (db_gc.ml _shutting_down). */
+const SHUTTING_DOWN = 'shutting-down'
+
+/**
+ * What a host's toolstack tells its coordinator. Stock keeps these calls for itself; here they are a pool-operator's. In
+ * `stuff`, and in a third parameter of hello that stock does not have, `boot_time` and `agent_start_time` may stand, in
+ * seconds of the epoch by the host's own clock, as in host.other_config.
+ */
+export function heartbeatCalls(db: Database, heartbeats: Heartbeats): CallTable {
+  return {
+    'pool.hello': {
+      parameters: [2, 3],
+      role: 'pool-operator',
+      durable: true,
+      run: args => {
+        const uuid = args.string('host_uuid')
+        const address = args.string('host_address')
+        const stuff = args.more ? args.stringMap('stuff') : {}
+        const [ref, host] = db.list('host').find(([, { uuid: its }]) => its === uuid) ?? []
+        if (ref === undefined) return 'unknown_host'
+        const times = timesIn(stuff)
+        if (host?.address !== address) db.update('host', ref, { address })
+        heartbeats.heard(ref, { kind: 'hello', ...times })
+        return 'ok'
+      },
+    },
+    'host.tickle_heartbeat': {
+      parameters: 2,
+      role: 'pool-operator',
+      run: args => {
+        const ref = args.ref('host')
+        const stuff = args.stringMap('stuff')
+        if (Object.hasOwn(stuff, SHUTTING_DOWN)) heartbeats.goes(ref)
+        else heartbeats.heard(ref, { kind: 'heartbeat', ...timesIn(stuff) })
+        return {}
+      },
+    },
+  }
+}
+
+function timesIn(stuff: StringMap): { readonly bootTimeMs?: number; readonly agentStartMs?: number } {
+  const bootTimeMs = timeIn(stuff, 'boot_time')
+  const agentStartMs = timeIn(stuff, 'agent_start_time')
+  return {
+    ...(bootTimeMs === null ? {} : { bootTimeMs }),
+    ...(agentStartMs === null ? {} : { agentStartMs }),
+  }
+}
+
+/** A time that cannot be read must not pass for none: without a boot time a heartbeat shows no reboot. */
+function timeIn(stuff: StringMap, key: string): number | null {
+  if (!Object.hasOwn(stuff, key)) return null
+  const atMs = epochMsOfSeconds(stuff[key])
+  if (atMs === null) throw new ApiFailure('VALUE_NOT_SUPPORTED', key, stuff[key] ?? '', 'no number of seconds')
+  return atMs
+}

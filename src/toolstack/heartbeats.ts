@@ -1,0 +1,146 @@
+import type { Timers } from '../waiting/index.ts'
+import type { Database } from './database.ts'
+import type { HostPresence } from './host-presence.ts'
+
+/** Liveness by heartbeat, for hosts that are real machines. */
+export interface HeartbeatOptions {
+  /** A host that has not been heard for so long is taken for dead. Stock: 10 min, with a heartbeat each 30 s. */
+  readonly assumeDeadAfterMs: number
+}
+
+interface HeartbeatsOptions {
+  /** `null`: no silence means anything. */
+  readonly assumeDeadAfterMs: number | null
+  readonly now: () => number
+  readonly timers: Timers
+}
+
+/** What a host says of itself with a heartbeat or a hello. */
+export interface SignOfLife {
+  readonly kind: 'hello' | 'heartbeat'
+  /** When its kernel started, by its own clock. */
+  readonly bootTimeMs?: number
+  /** When its toolstack started. */
+  readonly agentStartMs?: number
+}
+
+/**
+ * A host computes its boot time from its clock (btime of /proc/stat, whole seconds), so the same boot may be told a little
+ * differently each time; two boots are further apart than this.
+ */
+const SAME_BOOT_WITHIN_MS = 2_000
+/**
+ * A host that was told to go down and says for so long that it is still the same boot does not go: its order was lost, or
+ * somebody has stopped it. Until then the same boot is no return: a host lives on for seconds after the order.
+ */
+const GOES_WITHIN_MS = 10 * 60_000
+
+/**
+ * Pool.hello and host.tickle_heartbeat: which hosts are live, by what is heard of them.
+ *
+ * Level, not edge: each look compares the last sign of life of every host with the clock. Without `assumeDeadAfterMs` no
+ * silence means anything. With it, a host that was not heard in this run is not live.
+ */
+export class Heartbeats {
+  readonly #db: Database
+  readonly #presence: HostPresence
+  readonly #options: HeartbeatsOptions
+  readonly #lastHeardMs = new Map<string, number>()
+  /** As each host told it last; compared with the next one, so that a clock that drifts never adds up to another boot. */
+  readonly #bootTimeMs = new Map<string, number>()
+  #cancelLook: (() => void) | null = null
+
+  constructor(db: Database, presence: HostPresence, options: HeartbeatsOptions) {
+    this.#db = db
+    this.#presence = presence
+    this.#options = options
+    db.subscribe(({ cls, ref, operation }) => {
+      if (cls !== 'host' || operation !== 'del') return
+      this.#lastHeardMs.delete(ref)
+      this.#bootTimeMs.delete(ref)
+    })
+  }
+
+  /** Nobody has been heard yet: with liveness by heartbeat nobody is live. */
+  start(): void {
+    if (this.#options.assumeDeadAfterMs === null) return
+    for (const [ref] of this.#db.list('host')) this.#presence.fellSilent(ref)
+  }
+
+  heard(hostRef: string, sign: SignOfLife): void {
+    const { kind: _, ...told } = sign
+    const presence = this.#presence
+    const meaning = this.#meaningOf(hostRef, sign)
+    this.#lastHeardMs.set(hostRef, this.#options.now())
+    if (sign.bootTimeMs !== undefined) this.#bootTimeMs.set(hostRef, sign.bootTimeMs)
+    this.#armLook()
+    switch (meaning) {
+      case 'return':
+        presence.returned(hostRef, told)
+        break
+      case 'toolstack start':
+        // whoever disabled the host before still means it
+        presence.returned(hostRef, { ...told, enable: presence.memory(hostRef).enabledBefore })
+        break
+      case 'life':
+        presence.heardAgain(hostRef)
+        if (sign.agentStartMs !== undefined) presence.toolstackRestarted(hostRef, sign.agentStartMs)
+        break
+      case 'nothing':
+        break
+      default:
+        meaning satisfies never
+    }
+  }
+
+  #meaningOf(hostRef: string, { kind, bootTimeMs }: SignOfLife): 'return' | 'toolstack start' | 'life' | 'nothing' {
+    const bootBefore = this.#bootTimeMs.get(hostRef) ?? this.#presence.bootTimeMs(hostRef)
+    // stock's hello says nothing of the boot, and means a return
+    if (bootTimeMs === undefined ? kind === 'hello' : !isSameBoot(bootTimeMs, bootBefore)) return 'return'
+    const { toldAtMs, left } = this.#presence.memory(hostRef)
+    if (toldAtMs !== null) return this.#options.now() - toldAtMs >= GOES_WITHIN_MS ? 'return' : 'nothing'
+    if (left) return kind === 'hello' ? 'toolstack start' : 'nothing'
+    // whether it rebooted while nobody heard it, only a boot time can tell
+    return bootTimeMs !== undefined || this.#lastHeardMs.has(hostRef) ? 'life' : 'nothing'
+  }
+
+  /** It says itself that it goes: a heartbeat with `shutting-down` (stock: mark_host_as_dead). */
+  goes(hostRef: string): void {
+    this.#lastHeardMs.delete(hostRef)
+    this.#presence.left(hostRef)
+  }
+
+  close(): void {
+    this.#cancelLook?.()
+    this.#cancelLook = null
+  }
+
+  #look(): void {
+    const nowMs = this.#options.now()
+    for (const [ref, heardMs] of this.#lastHeardMs) {
+      // a clock that was set back would keep a dead host live for as long as it was ahead
+      if (heardMs > nowMs) this.#lastHeardMs.set(ref, nowMs)
+      else if (nowMs - heardMs >= (this.#options.assumeDeadAfterMs ?? Number.POSITIVE_INFINITY)) {
+        this.#lastHeardMs.delete(ref)
+        this.#presence.fellSilent(ref)
+      }
+    }
+    this.#armLook()
+  }
+
+  /** At the moment at which the first of them would be taken for dead. */
+  #armLook(): void {
+    const { assumeDeadAfterMs, now, timers } = this.#options
+    if (assumeDeadAfterMs === null || this.#cancelLook !== null || this.#lastHeardMs.size === 0) return
+    const firstMs = Math.min(...this.#lastHeardMs.values())
+    const delayMs = Math.min(Math.max(firstMs + assumeDeadAfterMs - now(), 1), assumeDeadAfterMs)
+    this.#cancelLook = timers.after(delayMs, () => {
+      this.#cancelLook = null
+      this.#look()
+    })
+  }
+}
+
+function isSameBoot(bootTimeMs: number, before: number | null): boolean {
+  return before !== null && Math.abs(bootTimeMs - before) <= SAME_BOOT_WITHIN_MS
+}

@@ -1,0 +1,187 @@
+import type { Timers } from '../waiting/index.ts'
+import { ApiFailure } from './api-failure.ts'
+import type { Database } from './database.ts'
+import type { StringMap } from './records.ts'
+import { epochMsOfSeconds, xapiDateTime, xapiEpochSeconds } from './xapi-datetime.ts'
+
+/** What the pool remembers of a host beside its records. */
+export interface HostMemory {
+  /** When it was told to go down; it has not come back since. */
+  readonly toldAtMs: number | null
+  readonly liveSinceMs: number | null
+  /** It has said itself that it goes, or its driver has: only a return ends that, no sign of life. */
+  readonly left: boolean
+  /** Whether it was enabled when it left. */
+  readonly enabledBefore: boolean
+}
+
+/** What of it outlives this process. */
+export type LastingHostMemory = Pick<HostMemory, 'toldAtMs' | 'left'>
+
+const UNKNOWN_HOST: HostMemory = { toldAtMs: null, liveSinceMs: null, left: false, enabledBefore: true }
+
+export interface HostPresenceOptions {
+  readonly now: () => number
+  readonly timers: Timers
+  /** From a host's return to its being enabled: what stock's consider_enabling_host waits for takes this long here. */
+  readonly enableDelayMs: number
+}
+
+export interface HostReturn {
+  /** When its kernel started, by its own clock. Left out: as it was. */
+  readonly bootTimeMs?: number
+  /** When its toolstack started. Left out: now. */
+  readonly agentStartMs?: number
+  /** Whether it becomes enabled. Default true. */
+  readonly enable?: boolean
+}
+
+/**
+ * The coming and going of hosts: host_metrics.live, host.enabled as the pool itself sets it, and who was told to go.
+ *
+ * Invariant: what is remembered of a host is written before its record, so that who is told of the record sees both.
+ */
+export class HostPresence {
+  readonly #db: Database
+  readonly #options: HostPresenceOptions
+  readonly #memory = new Map<string, HostMemory>()
+  readonly #enabling = new Map<string, () => void>()
+
+  constructor(db: Database, options: HostPresenceOptions) {
+    this.#db = db
+    this.#options = options
+    db.subscribe(({ cls, ref, operation }) => {
+      if (cls !== 'host' || operation === 'mod') return
+      this.#stopEnabling(ref)
+      this.#memory.delete(ref)
+      if (this.isLive(ref)) this.#remember(ref, { liveSinceMs: this.#options.now() })
+    })
+  }
+
+  memory(hostRef: string): HostMemory {
+    return this.#memory.get(hostRef) ?? UNKNOWN_HOST
+  }
+
+  /** What must not be forgotten, by host. */
+  lasting(): readonly (readonly [hostRef: string, LastingHostMemory])[] {
+    return Array.from(this.#memory)
+      .filter(([, { toldAtMs, left }]) => toldAtMs !== null || left)
+      .map(([ref, { toldAtMs, left }]) => [ref, { toldAtMs, left }] as const)
+  }
+
+  /** Takes up the hosts of an earlier run. What they said in it was before now: they count as live from now at the earliest. */
+  restore(lasting: ReadonlyMap<string, LastingHostMemory>): void {
+    const nowMs = this.#options.now()
+    for (const [ref] of this.#db.list('host')) {
+      this.#remember(ref, { ...lasting.get(ref), liveSinceMs: this.isLive(ref) ? nowMs : null })
+    }
+  }
+
+  isLive(hostRef: string): boolean {
+    return this.#db.get('host_metrics', this.#db.get('host', hostRef)?.metrics ?? '')?.live === true
+  }
+
+  /** As stock before it hands a call on to a host (message_forwarding.ml:129-136). @throws ApiFailure HOST_OFFLINE */
+  assertLive(hostRef: string): void {
+    if (!this.isLive(hostRef)) throw new ApiFailure('HOST_OFFLINE', hostRef)
+  }
+
+  /** host.enable, host.disable. */
+  setEnabled(hostRef: string, enabled: boolean): void {
+    this.#stopEnabling(hostRef)
+    this.#db.update('host', hostRef, { enabled })
+  }
+
+  /** It is told to go down now, or was told then; `null`: not at all. The caller writes current_operations in the same step. */
+  setTold(hostRef: string, toldAtMs: number | null = this.#options.now()): void {
+    this.#remember(hostRef, { toldAtMs })
+  }
+
+  /** A host is down: as told, or by itself. Its call is over; that it was told is remembered until it returns. */
+  left(hostRef: string): void {
+    const host = this.#db.get('host', hostRef)
+    if (host === undefined) return
+    this.#stopEnabling(hostRef)
+    const enabledBefore = this.memory(hostRef).left ? this.memory(hostRef).enabledBefore : host.enabled
+    this.#remember(hostRef, { liveSinceMs: null, left: true, enabledBefore })
+    this.#setLive(hostRef, false)
+    this.#db.update('host', hostRef, { enabled: false, current_operations: withoutGoingDown(host.current_operations) })
+  }
+
+  /** A host is back and has said hello (stock: Pool.hello, xapi_pool.ml:2772-2792). It becomes enabled after the delay. */
+  returned(hostRef: string, { bootTimeMs, agentStartMs, enable = true }: HostReturn): void {
+    const host = this.#db.get('host', hostRef)
+    if (host === undefined) return
+    const nowMs = this.#options.now()
+    // the new boot time first: a live host with the old one would make its report from before the reboot count
+    this.#db.update('host', hostRef, {
+      enabled: false,
+      current_operations: withoutGoingDown(host.current_operations),
+      other_config: {
+        ...host.other_config,
+        ...(bootTimeMs === undefined ? {} : { boot_time: xapiEpochSeconds(bootTimeMs) }),
+        agent_start_time: xapiEpochSeconds(agentStartMs ?? nowMs),
+      },
+    })
+    this.#remember(hostRef, { toldAtMs: null, left: false, liveSinceMs: nowMs })
+    this.#setLive(hostRef, true)
+    this.#stopEnabling(hostRef)
+    if (enable) this.#enableLater(hostRef)
+  }
+
+  /** Nothing is heard of a host any more. Nothing but its liveness is known to be different (stock: db_gc.ml:117-128). */
+  fellSilent(hostRef: string): void {
+    if (!this.isLive(hostRef)) return
+    this.#remember(hostRef, { liveSinceMs: null })
+    this.#setLive(hostRef, false)
+  }
+
+  /** It is heard again, of the same boot (stock: db_gc.ml:103-115). */
+  heardAgain(hostRef: string): void {
+    if (this.isLive(hostRef) || !this.#db.has('host', hostRef)) return
+    this.#remember(hostRef, { liveSinceMs: this.#options.now() })
+    this.#setLive(hostRef, true)
+  }
+
+  /** A host's toolstack was started anew, and nothing else was. */
+  toolstackRestarted(hostRef: string, agentStartMs: number): void {
+    const host = this.#db.get('host', hostRef)
+    const agent_start_time = xapiEpochSeconds(agentStartMs)
+    if (host === undefined || host.other_config.agent_start_time === agent_start_time) return
+    this.#db.update('host', hostRef, { other_config: { ...host.other_config, agent_start_time } })
+  }
+
+  bootTimeMs(hostRef: string): number | null {
+    return epochMsOfSeconds(this.#db.get('host', hostRef)?.other_config.boot_time)
+  }
+
+  close(): void {
+    for (const hostRef of [...this.#enabling.keys()]) this.#stopEnabling(hostRef)
+  }
+
+  #setLive(hostRef: string, live: boolean): void {
+    const metrics = this.#db.get('host', hostRef)?.metrics ?? ''
+    this.#db.update('host_metrics', metrics, { live, last_updated: xapiDateTime(this.#options.now()) })
+  }
+
+  #remember(hostRef: string, change: Partial<HostMemory>): void {
+    this.#memory.set(hostRef, { ...this.memory(hostRef), ...change })
+  }
+
+  #enableLater(hostRef: string): void {
+    const cancel = this.#options.timers.after(this.#options.enableDelayMs, () => {
+      this.#enabling.delete(hostRef)
+      this.#db.update('host', hostRef, { enabled: true })
+    })
+    this.#enabling.set(hostRef, cancel)
+  }
+
+  #stopEnabling(hostRef: string): void {
+    this.#enabling.get(hostRef)?.()
+    this.#enabling.delete(hostRef)
+  }
+}
+
+function withoutGoingDown(operations: StringMap): StringMap {
+  return Object.fromEntries(Object.entries(operations).filter(([, word]) => word !== 'reboot' && word !== 'shutdown'))
+}

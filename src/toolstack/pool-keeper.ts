@@ -1,0 +1,83 @@
+import type { Timers } from '../waiting/index.ts'
+import type { Database } from './database.ts'
+import type { HostPresence } from './host-presence.ts'
+import type { ClassName } from './records.ts'
+import { decodeState, encodeState, LASTING_CLASSES, type LastingClass, type PoolState } from './state-codec.ts'
+import { readStateFile, StateFile, StateFileError } from './state-file.ts'
+
+export interface PoolKeeperOptions {
+  /** `undefined`: nothing is kept. */
+  readonly path: string | undefined
+  readonly stored: PoolState | null
+  readonly timers: Timers
+  readonly delayMs: number
+  readonly onProblem: (problem: StateFileError) => void
+}
+
+/** Puts the pool of an earlier run back, and keeps the present one in its file. */
+export class PoolKeeper {
+  readonly #file: StateFile | null
+
+  /** What the file holds; `null`: there is none. @throws StateFileError */
+  static read(path: string | undefined): PoolState | null {
+    const text = path === undefined ? null : readStateFile(path)
+    if (path === undefined || text === null) return null
+    const read = decodeState(text)
+    if ('problem' in read) throw new StateFileError(path, read.problem)
+    return read.state
+  }
+
+  /** Invariant: the earlier pool is there before anybody is told of a change. */
+  constructor(db: Database, presence: HostPresence, { path, stored, timers, delayMs, onProblem }: PoolKeeperOptions) {
+    if (stored !== null) restore(db, presence, stored)
+    if (path === undefined) {
+      this.#file = null
+      return
+    }
+    const encode = () => encodeState(stateOf(db, presence))
+    const file = new StateFile({ path, encode, timers, delayMs, onProblem })
+    db.subscribe(({ cls }) => {
+      if (isLasting(cls)) file.changed()
+    })
+    this.#file = file
+  }
+
+  /** @throws StateFileError */
+  async saved(): Promise<void> {
+    await this.#file?.saved()
+  }
+
+  async close(): Promise<void> {
+    await this.#file?.close()
+  }
+}
+
+function restore(db: Database, presence: HostPresence, { tables, hosts }: PoolState): void {
+  for (const [ref, pool] of tables.pool) db.restore('pool', ref, pool)
+  // operations of tasks that are gone with the process (stock: helpers.ml:1181-1203)
+  for (const [ref, host] of tables.host) db.restore('host', ref, { ...host, current_operations: {} })
+  for (const [ref, metrics] of tables.host_metrics) db.restore('host_metrics', ref, metrics)
+  for (const [ref, sr] of tables.SR) db.restore('SR', ref, sr)
+  for (const [ref, pbd] of tables.PBD) db.restore('PBD', ref, pbd)
+  for (const [ref, message] of tables.message) db.restore('message', ref, message)
+  presence.restore(hosts)
+}
+
+function stateOf(db: Database, presence: HostPresence): PoolState {
+  return {
+    generation: db.generation,
+    tables: {
+      pool: new Map(db.list('pool')),
+      host: new Map(db.list('host')),
+      host_metrics: new Map(db.list('host_metrics')),
+      SR: new Map(db.list('SR')),
+      PBD: new Map(db.list('PBD')),
+      message: new Map(db.list('message')),
+    },
+    hosts: new Map(presence.lasting()),
+  }
+}
+
+function isLasting(cls: ClassName): cls is LastingClass {
+  return LASTING_CLASSES.some(one => one === cls)
+}

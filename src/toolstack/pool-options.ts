@@ -1,0 +1,45 @@
+import type { Timers } from '../waiting/index.ts'
+import type { HeartbeatOptions } from './heartbeats.ts'
+import type { HostPlugins } from './host-calls.ts'
+import type { HostMachines, HostOperationGate } from './host-operations.ts'
+import type { Authenticate } from './sessions.ts'
+import type { StateFileError } from './state-file.ts'
+
+export interface PoolOptions {
+  readonly gate: HostOperationGate
+  readonly machines: HostMachines
+  /** Answers host.call_plugin. Default: no host has any plugin. */
+  readonly plugins?: HostPlugins
+  /** Who may log in, and as what. */
+  readonly authenticate: Authenticate
+  /** Milliseconds of the epoch. Default Date.now. */
+  readonly now?: () => number
+  readonly timers?: Timers
+  /** From a host's return to its being enabled. Default 1 000. */
+  readonly enableDelayMs?: number
+  /** How long host.power_on waits for the host to be live. Default 600 000, as stock's power-on plugin. */
+  readonly powerOnTimeoutMs?: number
+  /** Hosts are live by what is heard of them. Default: only hostLeft and hostReturned say who is live. */
+  readonly heartbeat?: HeartbeatOptions
+  /**
+   * Where the pool is kept across restarts: everything but sessions and tasks. No file there yet is a new pool. Two pools
+   * must not share one. Default: nothing is kept.
+   */
+  readonly stateFile?: string
+  /** From a change to the write of the state file that takes it along. Default 200. */
+  readonly stateDelayMs?: number
+  /** Told of every write of the state file that failed. It is tried again. */
+  readonly onStateProblem?: (problem: StateFileError) => void
+  /** How long event.from gathers changes. Default 50, as stock's. */
+  readonly eventBatchMs?: number
+  /** event.from calls under way at once. Default 200. */
+  readonly maxWaitingEventCalls?: number
+  /** The same for one session. Default 50. */
+  readonly maxWaitingEventCallsPerSession?: number
+  /** Calls under way at once of those that may take long: host operations, plugins, PBD.plug and the like. Default 1 000. */
+  readonly maxCallsUnderWay?: number
+  /** How often old tasks are collected. Default 30 000, as stock does. */
+  readonly taskCollectionEveryMs?: number
+  /** Told of what must not happen: an error of this program behind an INTERNAL_ERROR, a subscriber that throws. */
+  readonly onBug?: (bug: unknown) => void
+}

@@ -1,0 +1,42 @@
+import type { Arguments, CallContext, CallTable } from './call.ts'
+import type { Database } from './database.ts'
+import type { TaskStatus } from './records.ts'
+import { assertRole } from './roles.ts'
+import type { Tasks } from './tasks.ts'
+
+const STATUSES = ['pending', 'success', 'failure', 'cancelling', 'cancelled'] as const satisfies readonly TaskStatus[]
+
+/** What clients do with tasks beyond reading them: anybody with the own ones, a pool-operator with any. */
+export function taskCalls(db: Database, tasks: Tasks): CallTable {
+  const change = (method: string, further: number, run: (ref: string, args: Arguments, task: string) => void) => ({
+    [`task.${method}`]: {
+      parameters: 1 + further,
+      role: 'read-only' as const,
+      run: (args: Arguments, context: CallContext) => {
+        const ref = args.ref('task')
+        assertMayChangeTask(tasks, ref, context)
+        run(ref, args, context.task)
+      },
+    },
+  })
+  return {
+    'task.create': {
+      parameters: 2,
+      role: 'read-only',
+      run: (args, { user }) => tasks.create(args.string('label'), args.string('description'), user),
+    },
+    ...change('set_progress', 1, (ref, args) => void db.update('task', ref, { progress: args.number('progress') })),
+    ...change('set_status', 1, (ref, args) => tasks.setStatus(ref, args.word('status', STATUSES))),
+    ...change('set_result', 1, (ref, args) => void db.update('task', ref, { result: args.string('result') })),
+    ...change('set_error_info', 1, (ref, args) => {
+      db.update('task', ref, { error_info: args.strings('error_info') })
+    }),
+    ...change('cancel', 0, (ref, _args, task) => tasks.cancel(ref, task)),
+    ...change('destroy', 0, (ref, _args, task) => tasks.destroy(ref, task)),
+  }
+}
+
+/** Stock's rule for every operation on a task (taskHelper.ml assert_op_valid). @throws ApiFailure RBAC_PERMISSION_DENIED */
+export function assertMayChangeTask(tasks: Tasks, ref: string, { user, role }: CallContext): void {
+  if (!tasks.isOwner(ref, user)) assertRole(role, 'pool-operator', 'task.destroy/any')
+}

@@ -1,0 +1,178 @@
+import t from 'tap'
+import { ask, firstOf, login, servedPool } from './pool-under-test.ts'
+import { START_MS, VirtualTime } from './virtual-time.ts'
+
+const ASSUME_DEAD_MS = 60_000
+const BOOT_S = START_MS / 1000 - 3_600
+
+/** A served pool of one host that is live by its heartbeats, and what the host may say. */
+async function poolByHeartbeat(t: { teardown(end: () => Promise<void>): void }, byHeartbeat = true) {
+  const time = new VirtualTime()
+  const { pool, url } = await servedPool(t, {
+    now: time.now,
+    timers: time,
+    ...(byHeartbeat ? { heartbeat: { assumeDeadAfterMs: ASSUME_DEAD_MS } } : {}),
+  })
+  const ref = pool.addHost({ hostname: 'a', address: '10.0.0.1', bootTimeMs: BOOT_S * 1000 })
+  const uuid = pool.get('host', ref)?.uuid
+  const session = await login(url)
+  const state = () => {
+    const { live, leaving, enabled, bootTimeMs, liveSinceMs } = firstOf(pool.poolSnapshot().hosts)
+    const words = [live && 'live', leaving && 'leaving', enabled && 'enabled'].filter(word => word).join(' ')
+    const since = liveSinceMs === null ? '' : ` since ${(liveSinceMs - START_MS) / 1000}`
+    return `${words}${since}, boot ${(bootTimeMs ?? 0) / 1000 - BOOT_S}`
+  }
+  return {
+    pool,
+    url,
+    session,
+    ref,
+    time,
+    state,
+    hello: (stuff?: object, address = '10.0.0.1') =>
+      ask(url, 'pool.hello', session, uuid, address, ...(stuff === undefined ? [] : [stuff])),
+    tickle: (stuff: object = {}) => ask(url, 'host.tickle_heartbeat', session, ref, stuff),
+    goDown: async () => {
+      await ask(url, 'host.disable', session, ref)
+      return ask(url, 'host.reboot', session, ref)
+    },
+  }
+}
+
+const boot = (afterSeconds = 0, agentStartS?: number) => ({
+  boot_time: `${BOOT_S + afterSeconds}.`,
+  ...(agentStartS === undefined ? {} : { agent_start_time: `${agentStartS}.` }),
+})
+
+t.test('a host is live from its hello until it was silent for the time', async t => {
+  const { state, hello, tickle, time } = await poolByHeartbeat(t)
+  t.equal(state(), 'enabled, boot 0', 'not heard in this run: not live')
+  t.strictSame(await tickle(), {})
+  t.equal(state(), 'enabled, boot 0', 'a heartbeat that says nothing of the boot is no hello')
+  t.equal(await hello(boot()), 'ok')
+  t.equal(state(), 'live enabled since 0, boot 0')
+  time.advance(ASSUME_DEAD_MS - 1)
+  t.equal(state(), 'live enabled since 0, boot 0')
+  await tickle()
+  time.advance(1)
+  t.equal(state(), 'live enabled since 0, boot 0', 'each heartbeat begins the time anew')
+  time.advance(ASSUME_DEAD_MS - 2)
+  t.equal(state(), 'live enabled since 0, boot 0')
+  time.advance(1)
+  t.equal(state(), 'enabled, boot 0', 'at the very millisecond')
+  time.advance(60 * ASSUME_DEAD_MS)
+  await tickle()
+  t.equal(state(), 'enabled, boot 0', 'it may have rebooted in a silence that long')
+  await tickle(boot())
+  t.match(state(), /^live enabled since 3719.9\d*, boot 0$/, 'the same boot: live again, and nothing else is different')
+})
+
+t.test('another boot time is a reboot that nobody saw; a clock that drifts is none', async t => {
+  const { state, hello, tickle, time } = await poolByHeartbeat(t)
+  await hello(boot())
+  for (let drift = 1; drift <= 10; drift += 1) {
+    time.advance(10_000)
+    await tickle(boot(drift))
+  }
+  t.equal(state(), 'live enabled since 0, boot 0', 'a second each time, ten in all')
+  time.advance(10_000)
+  await tickle(boot(500))
+  t.equal(state(), 'live since 110, boot 500')
+  time.advance(1_000)
+  t.equal(state(), 'live enabled since 110, boot 500', 'enabled after the delay, as after any return')
+})
+
+t.test('a host that was told to go is not back before its boot is another one', async t => {
+  const { state, hello, tickle, goDown, pool, ref, time } = await poolByHeartbeat(t)
+  await hello(boot())
+  t.equal(await goDown(), '')
+  t.equal(state(), 'live leaving since 0, boot 0')
+  time.advance(5_000)
+  await tickle(boot())
+  await hello(boot())
+  t.equal(state(), 'live leaving since 0, boot 0', 'its last seconds: a hello of the boot that ends is no return')
+  t.strictSame(Object.values(pool.get('host', ref)?.current_operations ?? {}), ['shutdown'])
+  await tickle({ 'shutting-down': '1' })
+  t.equal(state(), 'leaving, boot 0')
+  await tickle(boot())
+  t.equal(state(), 'leaving, boot 0')
+  time.advance(120_000)
+  t.equal(await hello(boot(3_700)), 'ok')
+  t.equal(state(), 'live since 125, boot 3700')
+  t.strictSame(pool.get('host', ref)?.current_operations, {})
+})
+
+t.test('an order that was lost blocks for ten minutes, not for ever', async t => {
+  const { state, hello, tickle, goDown, time } = await poolByHeartbeat(t)
+  await hello(boot())
+  await goDown()
+  for (let seconds = 30; seconds < 600; seconds += 30) {
+    time.advance(30_000)
+    await tickle(boot())
+    t.equal(state(), 'live leaving since 0, boot 0')
+  }
+  time.advance(30_000)
+  await tickle(boot())
+  t.equal(state(), 'live since 600, boot 0', 'and what it said before counts no more')
+})
+
+t.test('a toolstack restart is no reboot: who was disabled stays so, and agent_start_time moves', async t => {
+  const { state, hello, tickle, pool, ref, url, session, time } = await poolByHeartbeat(t)
+  await hello(boot(0, BOOT_S + 60))
+  const agentStart = () => pool.get('host', ref)?.other_config.agent_start_time
+  t.equal(agentStart(), `${BOOT_S + 60}.`)
+  await tickle(boot(0, BOOT_S + 90))
+  t.equal(agentStart(), `${BOOT_S + 90}.`)
+  t.equal(state(), 'live enabled since 0, boot 0')
+
+  const restart = async () => {
+    await tickle({ 'shutting-down': '1' })
+    await tickle({ 'shutting-down': '1' })
+    t.match(state(), /^, boot 0/, 'neither live nor enabled')
+    await hello(boot(0, BOOT_S + 120))
+    time.advance(1_000)
+  }
+  await restart()
+  t.match(state(), /^live enabled since/)
+  t.equal(agentStart(), `${BOOT_S + 120}.`)
+  await ask(url, 'host.disable', session, ref)
+  await restart()
+  t.match(state(), /^live since/)
+})
+
+t.test("stock's own hello says nothing of the boot, and is a return; who is unknown is told so", async t => {
+  const { state, hello, goDown, pool, ref, url, session, time } = await poolByHeartbeat(t)
+  t.equal(await hello(undefined, '10.0.0.9'), 'ok')
+  t.equal(pool.get('host', ref)?.address, '10.0.0.9')
+  t.equal(state(), 'live since 0, boot 0')
+  await goDown()
+  time.advance(7_000)
+  await hello()
+  t.equal(state(), 'live since 7, boot 0')
+  t.equal(await ask(url, 'pool.hello', session, 'nobody', '10.0.0.9'), 'unknown_host')
+  t.strictSame(await hello({ boot_time: 'soon' }), ['VALUE_NOT_SUPPORTED', 'boot_time', 'soon', 'no number of seconds'])
+})
+
+t.test('a clock that is set back keeps nobody live for longer than the time', async t => {
+  const { state, hello, time } = await poolByHeartbeat(t)
+  await hello(boot())
+  time.nowMs -= 86_400_000
+  time.advance(ASSUME_DEAD_MS)
+  t.match(state(), /^live/)
+  time.advance(ASSUME_DEAD_MS)
+  t.notMatch(state(), /^live/)
+})
+
+t.test('without the option silence means nothing, and a host may still say that it comes and goes', async t => {
+  const { state, hello, tickle, time, pool, ref } = await poolByHeartbeat(t, false)
+  t.equal(state(), 'live enabled since 0, boot 0')
+  await tickle()
+  time.advance(86_400_000)
+  t.equal(state(), 'live enabled since 0, boot 0')
+  await tickle({ 'shutting-down': 'yes' })
+  t.equal(state(), ', boot 0')
+  t.equal(await hello(boot(4_000)), 'ok')
+  t.equal(state(), 'live since 86400, boot 4000')
+  pool.removeHost(ref)
+  time.advance(86_400_000)
+})

@@ -1,0 +1,258 @@
+/** The real client of Xen Orchestra on the embedded pool, with the project's own gate in it. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { createClient, type Xapi } from 'xen-api'
+import { DEFAULT_POLICY } from '../../src/allowed-operations/index.ts'
+import { encodeReport } from '../../src/sync-query/report-encode.ts'
+import type { SyncState } from '../../src/sync-query/state.ts'
+import { createPool, createSlaveEndpoint, type PoolOptions, type Role } from '../../src/toolstack/index.ts'
+import { Updater } from '../../src/updater/index.ts'
+import { ask, until } from './pool-under-test.ts'
+
+const USERS: Readonly<Record<string, Role>> = { admin: 'pool-admin', operator: 'pool-operator', reader: 'read-only' }
+const TLS = join(import.meta.dirname, '../fixtures/tls')
+
+/** Runs twenty times as fast: agent_start_time has whole seconds, and the rolling reboot waits for the next one. */
+const beganMs = Date.now()
+const now = () => beganMs + 20 * (Date.now() - beganMs)
+
+interface Tap {
+  teardown(end: () => Promise<void>): void
+}
+
+/** A pool of three hosts whose gate is the updater's. A host that is told to go leaves at once and returns a little later. */
+async function poolWithGate(t: Tap, options: Partial<PoolOptions> = {}) {
+  let seq = 0
+  let boots = 0
+  const reports = new Map<string, string>()
+  const pool = createPool({
+    gate: { claim: (snapshot, wanted) => updater.claim(snapshot, wanted) },
+    machines: {
+      goDown: ref => {
+        setTimeout(() => {
+          pool.hostLeft(ref)
+          setTimeout(() => pool.hostReturned(ref, { bootTimeMs: now() }), 60)
+        }, 20)
+      },
+    },
+    authenticate: user => USERS[user] ?? false,
+    now,
+    enableDelayMs: 20,
+    eventBatchMs: 5,
+    ...options,
+  })
+  const { sr, hosts } = pool.seed(['hostA', 'hostB', 'hostC'], { type: 'linstor' })
+  const updater: Updater = new Updater({
+    pool: {
+      snapshot: () => pool.poolSnapshot(),
+      setAllowedOperations: (host, operations) => pool.setAllowedOperations(host, operations),
+      pollReport: async host => reports.get(host) ?? Promise.reject(new Error('it has said nothing')),
+    },
+    policy: DEFAULT_POLICY,
+    now,
+    pollEveryMs: 20,
+    pollTimeoutMs: 1_000,
+    witness: () => undefined,
+  })
+  let sessions = 0
+  pool.subscribe(({ cls, operation }) => {
+    if (cls === 'session') sessions += operation === 'add' ? 1 : -1
+    else updater.notice()
+  })
+  /** A host says what it sees of the SR, from its present boot. */
+  const say = (ref: string, state: SyncState) => {
+    seq += 1
+    const at = new Date(now()).toISOString()
+    const uuids = { host: pool.get('host', ref)?.uuid ?? '', sr: pool.get('SR', sr)?.uuid ?? '' }
+    const mirrors = { synced: 0, resyncing: 0, degraded: 0, unknown: 0, [state]: 1 }
+    const figures = { outOfSyncBytes: null, progress: null, etaSeconds: null, reasons: [] }
+    const bootId = `boot-${boots}`
+    reports.set(ref, encodeReport({ schema: 1, ...uuids, bootId, seq, at, state, since: at, mirrors, ...figures }))
+    updater.notice()
+  }
+  const mayReboot = (ref: string) => updater.verdicts().get(ref)?.reboot.reasons.length === 0
+  const { port } = await pool.listen({ port: 0 })
+  const clients: Xapi[] = []
+  /** Connected, with everything in its cache. */
+  const connect = async (user: string) => {
+    const client = createClient({ url: `http://${user}:secret@127.0.0.1:${port}`, debounce: 5, eventPollDelay: 1 })
+    clients.push(client)
+    await client.connect()
+    await client.objectsFetched
+    return client
+  }
+  t.teardown(async () => {
+    await Promise.all(clients.map(client => client.disconnect()))
+    // a client whose event loop meets a closed pool warns of it: let all of them hear first that their sessions are over
+    await until(() => sessions === 0)
+    await ask(`http://127.0.0.1:${port}`, 'system.listMethods')
+    await updater.close()
+    await pool.close()
+  })
+  updater.start()
+  return {
+    pool,
+    updater,
+    sr,
+    hosts: hosts.map(({ ref }) => ref),
+    say,
+    mayReboot,
+    connect,
+    reports,
+    newBoot: () => (boots += 1),
+  }
+}
+
+function codeOf(call: Promise<unknown>): Promise<unknown> {
+  return call.then(
+    () => 'done',
+    error => [error.code, ...(error.params ?? [])],
+  )
+}
+
+t.test('it connects, and its cache follows what comes, changes and goes', async t => {
+  const { pool, sr, hosts, connect } = await poolWithGate(t)
+  const client = await connect('admin')
+  t.equal(client.status, 'connected')
+  t.equal(client.pool.$ref, pool.ref)
+  const [a = ''] = hosts
+  t.match(client.getObjectByRef(a), {
+    $type: 'host',
+    hostname: 'hostA',
+    $metrics: { live: true },
+    $pool: { $ref: pool.ref },
+  })
+  t.match(client.getObjectByRef(sr), { $type: 'SR', $PBDs: { length: 3 } })
+
+  const added = pool.addHost({ hostname: 'hostD' })
+  await until(() => client.getObjectByRef(added, undefined)?.hostname === 'hostD')
+  pool.hostLeft(added)
+  await until(() => Reflect.get(Object(client.getObjectByRef(added)?.$metrics), 'live') === false)
+  pool.removeHost(added)
+  await until(() => client.getObjectByRef(added, undefined) === undefined)
+
+  await client.setFieldEntry('SR', sr, 'other_config', 'note', 'one')
+  await client.setFieldEntry('SR', sr, 'other_config', 'note', 'two')
+  t.match(await client.barrier(sr), { other_config: { note: 'two' } })
+  await client.setFieldEntry('SR', sr, 'other_config', 'note', null)
+  t.strictSame((await client.barrier(sr)).other_config, {})
+  t.strictSame(await client.call('host.get_all'), [...hosts])
+  t.strictSame(await codeOf(client.call('host.get_uuid', 'OpaqueRef:none')), [
+    'HANDLE_INVALID',
+    'host',
+    'OpaqueRef:none',
+  ])
+})
+
+t.test('it is refused with CLUSTERED_SR_DEGRADED while another host resyncs, and let go when that is over', async t => {
+  const { hosts, sr, say, mayReboot, connect } = await poolWithGate(t)
+  const [a = '', b = '', c = ''] = hosts
+  const client = await connect('operator')
+  for (const host of [a, b, c]) {
+    await client.call('host.disable', host)
+    say(host, 'synced')
+  }
+  say(b, 'resyncing')
+  await until(() => !mayReboot(a))
+  const refused = ['CLUSTERED_SR_DEGRADED', sr]
+  t.strictSame(await codeOf(client.call('host.reboot', a)), refused)
+  t.strictSame(await codeOf(client.callAsync('host.reboot', a)), refused, 'as a task as well')
+  say(b, 'synced')
+  await until(() => mayReboot(a))
+  t.strictSame(
+    (await Promise.all([a, b, c].map(host => codeOf(client.callAsync('host.reboot', host))))).map(String).sort(),
+    [String(refused), String(refused), 'done'],
+    'of three in the same instant one',
+  )
+})
+
+t.test('a read-only user sees everything, and reboots nothing', async t => {
+  const { hosts, say, mayReboot, connect } = await poolWithGate(t)
+  const [a = ''] = hosts
+  const operator = await connect('operator')
+  await operator.call('host.disable', a)
+  for (const host of hosts) say(host, 'synced')
+  await until(() => mayReboot(a))
+  const reader = await connect('reader')
+  t.match(reader.getObjectByRef(a), { enabled: false })
+  const denied = (method: string) => [
+    'RBAC_PERMISSION_DENIED',
+    method,
+    'No permission in user session. (Roles with this permission: pool-operator, pool-admin)',
+  ]
+  t.strictSame(await codeOf(reader.call('host.reboot', a)), denied('host.reboot'))
+  t.strictSame(await codeOf(reader.callAsync('host.reboot', a)), denied('host.reboot'))
+  t.strictSame(
+    await codeOf(reader.setFieldEntry('host', a, 'other_config', 'x', 'y')),
+    denied('host.remove_from_other_config'),
+  )
+  t.ok(mayReboot(a), 'and nothing is different')
+})
+
+t.test('the rolling reboot of Xen Orchestra goes through the pool, host by host', { timeout: 20_000 }, async t => {
+  const { hosts, say, mayReboot, connect, reports, newBoot, sr } = await poolWithGate(t)
+  const client = await connect('operator')
+  for (const host of hosts) say(host, 'synced')
+  const hostOf = (ref: string) => client.getObjectByRef(ref)
+  const isLive = (ref: string) => Reflect.get(Object(hostOf(ref)?.$metrics), 'live') === true
+  const secondsOf = (value: unknown) => Number(Reflect.get(Object(value), 'agent_start_time'))
+  for (const [index, ref] of hosts.entries()) {
+    await until(() => isLive(ref))
+    await client.call('host.assert_can_evacuate', ref)
+    await client.call('host.disable', ref)
+    await client.callAsync('host.evacuate', ref)
+    await until(() => mayReboot(ref))
+    const servertime = String(await client.call('host.get_servertime', ref))
+    const [year, month, day] = [servertime.slice(0, 4), servertime.slice(4, 6), servertime.slice(6, 8)]
+    const rebootedAtS = Date.parse(`${year}-${month}-${day}${servertime.slice(8)}`) / 1000
+    reports.delete(ref)
+    newBoot()
+    // its clock shows whole seconds: agent_start_time is newer only in the next one
+    await until(() => now() / 1000 >= rebootedAtS + 1)
+    await client.callAsync('host.reboot', ref)
+    await until(() => hostOf(ref)?.enabled === true && secondsOf(hostOf(ref)?.other_config) > rebootedAtS)
+    await until(() => isLive(ref))
+    const next = hosts[(index + 1) % hosts.length] ?? ''
+    await client.call('host.disable', next)
+    t.strictSame(
+      await codeOf(client.callAsync('host.reboot', next)),
+      ['CLUSTERED_SR_DEGRADED', sr],
+      'enabled, not in sync',
+    )
+    say(ref, 'resyncing')
+    t.strictSame(await codeOf(client.call('host.reboot', next)), ['CLUSTERED_SR_DEGRADED', sr])
+    await client.call('host.enable', next)
+    say(ref, 'synced')
+  }
+})
+
+t.test('over HTTPS, and by way of a member that is not the coordinator', async t => {
+  const options = { gate: { claim: () => ({ ok: true }) as const }, machines: { goDown: () => undefined } }
+  const pool = createPool({ ...options, authenticate: user => USERS[user] ?? false })
+  const { ref } = pool.seed(['hostA']).hosts[0] ?? { ref: '' }
+  const tls = {
+    key: readFileSync(join(TLS, 'server.key.pem'), 'utf8'),
+    cert: readFileSync(join(TLS, 'server.cert.pem'), 'utf8'),
+  }
+  const { port } = await pool.listen({ port: 0, tls })
+  // the client keeps the port and takes another address
+  const slave = createSlaveEndpoint({ coordinator: '127.0.0.1' })
+  await slave.listen({ port, host: '127.0.0.2', tls })
+  const client = createClient({
+    url: `https://reader:secret@127.0.0.2:${port}`,
+    allowUnauthorized: true,
+    watchEvents: false,
+  })
+  t.teardown(async () => {
+    await client.disconnect()
+    await slave.close()
+    await pool.close()
+  })
+  await client.connect()
+  t.strictSame(await client.call('host.get_all'), [ref])
+  await t.rejects(
+    fetch(`http://127.0.0.1:${port}/jsonrpc`, { method: 'POST', body: '{}' }),
+    'plain HTTP is not answered',
+  )
+})
