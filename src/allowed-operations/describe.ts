@@ -1,7 +1,7 @@
 import { describe } from '../sync-query/describe.ts'
 import { isReasonCode, type ReportReason } from '../sync-query/report.ts'
 import type { GateReason, GateReasonCode } from './gate-reason.ts'
-import type { PoolSnapshot } from './pool-snapshot.ts'
+import type { Override, PoolSnapshot } from './pool-snapshot.ts'
 
 /** The reason with the names that people know its objects by. */
 interface Named extends Omit<GateReason, 'host' | 'sr' | 'peer'> {
@@ -46,20 +46,34 @@ const STATE_WORDS = {
 
 /** One sentence for people: which host, which SR, what is the matter and what clears it. Without a pool it names refs. */
 export function describeGate(reason: GateReason, pool?: Pick<PoolSnapshot, 'hosts' | 'srs'>): string {
-  const hostName = (ref: string | undefined): string => {
-    const host = pool?.hosts.find(each => each.ref === ref)
-    return host?.nameLabel ?? host?.hostname ?? ref ?? 'its peer'
+  const named: Named = {
+    ...reason,
+    host: hostName(reason.host, pool),
+    peer: reason.peer === undefined ? 'its peer' : hostName(reason.peer, pool),
+    sr: srName(reason.sr, pool),
   }
-  const sr = pool?.srs.find(each => each.ref === reason.sr)?.uuid ?? reason.sr
-  const named: Named = { ...reason, host: hostName(reason.host), peer: hostName(reason.peer), sr }
   const { override } = reason
   const overridden =
-    override === undefined || reason.code === 'override-expired'
-      ? ''
-      : `; overridden until ${moment(override.expiresMs)}: ${override.reason}`
+    override === undefined || reason.code === 'override-expired' ? '' : `; allowed by ${describeOverride(override)}`
   // Where mirrors are told of, each says itself what clears it.
   const clears = reason.mirrorReasons?.length ? '' : ` ${clearing(reason)}`
-  return `SR ${sr}: ${SENTENCES[reason.code](named)}${clears}${overridden}`
+  return `SR ${named.sr}: ${SENTENCES[reason.code](named)}${clears}${overridden}`
+}
+
+/** Whose override it is, until when and why. */
+export function describeOverride({ by = 'somebody', expiresMs, reason }: Override): string {
+  return `override of ${by} until ${moment(expiresMs)}: ${reason}`
+}
+
+/** The name that people know a host by, or its ref where there is none. */
+export function hostName(ref: string, pool?: Pick<PoolSnapshot, 'hosts'>): string {
+  const host = pool?.hosts.find(each => each.ref === ref)
+  return host?.nameLabel ?? host?.hostname ?? ref
+}
+
+/** The UUID of an SR, or its ref where it has no record. */
+export function srName(ref: string, pool?: Pick<PoolSnapshot, 'srs'>): string {
+  return pool?.srs.find(each => each.ref === ref)?.uuid ?? ref
 }
 
 function clearing({ clearedBy }: Pick<GateReason, 'clearedBy'>): string {
@@ -70,7 +84,7 @@ const MAX_NAMES = 3
 
 function mirrors({ mirrors: names, mirrorCount }: Named): string {
   if (names === undefined || names.length === 0) return mirrorCount === undefined ? '' : `: ${mirrorCount} mirror(s)`
-  return `: ${names.slice(0, MAX_NAMES).join(', ')}${more(names.length - MAX_NAMES)}`
+  return `: ${names.slice(0, MAX_NAMES).join(', ')}${more((mirrorCount ?? names.length) - Math.min(names.length, MAX_NAMES))}`
 }
 
 function mirrorSentences({ mirrorReasons = [], mirrorReasonsOmitted = 0 }: Named): string {

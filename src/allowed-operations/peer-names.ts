@@ -5,21 +5,15 @@ const NAMELESS_PEER = 'peer'
 
 /** Which hosts a peer's name may mean: DRBD's connection name is the peer's host name, sometimes in its short form. */
 export class PeerNames {
-  readonly #refs = new Map<string, Set<string>>()
+  readonly #refs = new Map<string, string[]>()
 
   constructor(hosts: readonly HostSnapshot[]) {
-    for (const host of hosts) {
-      for (const name of [
-        host.ref,
-        host.uuid,
-        host.hostname,
-        host.hostname && shortName(host.hostname),
-        host.nameLabel,
-      ]) {
+    for (const { ref, uuid, hostname, nameLabel } of hosts) {
+      for (const name of [ref, uuid, hostname, hostname && shortName(hostname), nameLabel]) {
         if (name === undefined || name === '') continue
         const refs = this.#refs.get(name)
-        if (refs === undefined) this.#refs.set(name, new Set([host.ref]))
-        else refs.add(host.ref)
+        if (refs === undefined) this.#refs.set(name, [ref])
+        else if (!refs.includes(ref)) refs.push(ref)
       }
     }
   }
@@ -30,11 +24,12 @@ export class PeerNames {
    */
   resolve(peer: string, speaker: string, members: readonly string[]): readonly string[] {
     const refs = this.#refs.get(peer) ?? this.#refs.get(shortName(peer))
-    if (refs !== undefined) return [...refs].filter(ref => ref !== speaker)
+    if (refs !== undefined) return refs.includes(speaker) ? refs.filter(ref => ref !== speaker) : refs
     return peer === NAMELESS_PEER && members.length === 2 ? members.filter(ref => ref !== speaker) : []
   }
 }
 
 function shortName(hostname: string): string {
-  return hostname.replace(/\..*$/, '')
+  const dot = hostname.indexOf('.')
+  return dot === -1 ? hostname : hostname.slice(0, dot)
 }

@@ -96,6 +96,10 @@ export interface Override {
   /** Ref of the host. */
   readonly host: string
   readonly reason: string
+  /** It lifts nothing from this moment on. */
   readonly expiresMs: number
+  /** When it was made; absent where whoever asks a what-if question does not say. */
+  readonly createdMs?: number
+  /** Who made it. */
   readonly by?: string
 }

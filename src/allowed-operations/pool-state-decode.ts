@@ -32,7 +32,7 @@ export function decodePoolState(json: unknown): { pool: PoolSnapshot } | { badIn
     pbds: unique(root.at('pbds'), MAX_PBDS, decodePbd),
     tasks: listOrNone(root.at('tasks'), MAX_TASKS).map(decodeTask),
     reports: decodeReceivedReports(root.at('reports'), hosts, srs),
-    overrides: listOrNone(root.at('overrides'), MAX_OVERRIDES).map(node => decodeOverride(node, hosts)),
+    overrides: listOrNone(root.at('overrides'), MAX_OVERRIDES).map(node => decodeSupposedOverride(node, hosts)),
     powerOnPlugin: flagOr(root.at('power_on_plugin'), true),
     rollingUpgrade: flagOr(root.at('rolling_upgrade'), false),
   }
@@ -102,7 +102,7 @@ function decodeTask(node: JsonNode): TaskSnapshot {
   }
 }
 
-function decodeOverride(node: JsonNode, hosts: readonly HostSnapshot[]): Override {
+function decodeSupposedOverride(node: JsonNode, hosts: readonly HostSnapshot[]): Override {
   const name = node.at('host').text()
   return {
     host: hosts.find(({ ref, uuid }) => name === ref || name === uuid)?.ref ?? name,

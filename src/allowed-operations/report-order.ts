@@ -1,6 +1,7 @@
 import type { Report } from '../sync-query/report.ts'
 import { SYNC_STATES } from '../sync-query/state.ts'
 import type { ReceivedReport } from './pool-snapshot.ts'
+import { factsOf } from './report-facts.ts'
 
 /** What is remembered of one host and one SR, so that an old report that comes late is not taken for a new one. */
 export interface KnownReport {
@@ -45,18 +46,30 @@ export function acceptReport(known: KnownReport | undefined, incoming: ReceivedR
   return { received: incoming, readable: incoming, earlierBootIds, discarded: null }
 }
 
-/** By ref of the SR, then by ref of the host. */
-export type KnownReports = ReadonlyMap<string, ReadonlyMap<string, KnownReport>>
+/** What came from each host about each SR: by ref of the SR, then by ref of the host. */
+type ReportsBySr = ReadonlyMap<string, ReadonlyMap<string, readonly ReceivedReport[]>>
 
-/** The newest of each host and SR among many, taken in by the order of their confirmation. */
-export function newestReports(reports: readonly ReceivedReport[]): KnownReports {
-  const bySr = new Map<string, Map<string, KnownReport>>()
-  for (const received of reports.toSorted((a, b) => a.confirmedAtMs - b.confirmedAtMs)) {
-    const byHost = bySr.get(received.sr) ?? new Map<string, KnownReport>()
-    byHost.set(received.host, acceptReport(byHost.get(received.host), received))
-    bySr.set(received.sr, byHost)
+export function groupReports(reports: readonly ReceivedReport[]): ReportsBySr {
+  const bySr = new Map<string, Map<string, ReceivedReport[]>>()
+  for (const received of reports) {
+    let byHost = bySr.get(received.sr)
+    if (byHost === undefined) {
+      byHost = new Map()
+      bySr.set(received.sr, byHost)
+    }
+    const ofHost = byHost.get(received.host)
+    if (ofHost === undefined) byHost.set(received.host, [received])
+    else ofHost.push(received)
   }
   return bySr
+}
+
+/** The newest of all that came from one host about one SR, taken in by the order of their confirmation. */
+export function newestReport(reports: readonly ReceivedReport[] = []): KnownReport | undefined {
+  const inOrder = reports.length > 1 ? reports.toSorted((a, b) => a.confirmedAtMs - b.confirmedAtMs) : reports
+  let known: KnownReport | undefined
+  for (const received of inOrder) known = acceptReport(known, received)
+  return known
 }
 
 /**
@@ -77,5 +90,5 @@ function confirm(before: ReadableReport, incoming: ReadableReport): ReadableRepo
  * from the future (a clock set right by the reboot) is dated by its arrival, else it would shut out its successors.
  */
 function wasMadeBefore(incoming: ReadableReport, known: ReadableReport): boolean {
-  return Date.parse(incoming.report.at) < Math.min(Date.parse(known.report.at), known.confirmedAtMs)
+  return factsOf(incoming.report).madeAtMs < Math.min(factsOf(known.report).madeAtMs, known.confirmedAtMs)
 }

@@ -2,6 +2,7 @@ import type { Report } from '../sync-query/report.ts'
 import type { GatePolicy } from './gate-policy.ts'
 import { type GateReason, type GateReasonCode, gateReason } from './gate-reason.ts'
 import type { HostSnapshot } from './pool-snapshot.ts'
+import { factsOf } from './report-facts.ts'
 import type { KnownReport } from './report-order.ts'
 
 /** A report that counts, or why there is none. */
@@ -42,7 +43,7 @@ function distrustCode(
 ): GateReasonCode | null {
   // Copied from another PBD by hand or by a script: true, and about something else.
   if (!names(host, report.host) || !names(sr, report.sr)) return 'report-misplaced'
-  const at = Date.parse(report.at)
+  const at = factsOf(report).madeAtMs
   // A clock ahead would keep a report young for as long as it is ahead.
   const horizon = now + policy.clockSkewMs
   if (!(at <= horizon && confirmedAtMs <= horizon)) return 'report-from-future'
@@ -56,7 +57,7 @@ function distrustCode(
   }
   // A lower number that was made later: its writer has lost count, and which one is true cannot be told.
   const { discarded } = known
-  if (discarded !== null && discarded.report.bootId === report.bootId && Date.parse(discarded.report.at) > at) {
+  if (discarded !== null && discarded.report.bootId === report.bootId && factsOf(discarded.report).madeAtMs > at) {
     return 'report-superseded'
   }
   if (now - confirmedAtMs <= policy.leaseMs) return null

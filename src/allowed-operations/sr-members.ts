@@ -2,7 +2,7 @@ import type { Report } from '../sync-query/report.ts'
 import { AGGREGATED_KEY, type GatePolicy } from './gate-policy.ts'
 import { type GateReason, gateReason } from './gate-reason.ts'
 import type { HostSnapshot, PoolSnapshot, SrSnapshot } from './pool-snapshot.ts'
-import type { KnownReport } from './report-order.ts'
+import { groupReports, type KnownReport, newestReport } from './report-order.ts'
 import { hear } from './report-trust.ts'
 
 /** An SR that the storage rule guards, and the hosts that have a PBD for it, attached or not, in the pool's order. */
@@ -54,17 +54,30 @@ export interface Member {
   readonly report: Report | null
 }
 
-/** Looks at every member of a guarded SR once; both policies decide from this. */
-export function observe(
-  { ref, sr, members }: GuardedSr,
-  known: ReadonlyMap<string, KnownReport> | undefined,
+/** A guarded SR with what is known of each of its members, in their order. */
+export interface ObservedSr extends Omit<GuardedSr, 'members'> {
+  readonly members: readonly Member[]
+}
+
+/** Looks at every member of every guarded SR once; both policies decide from this. */
+export function observeSrs(pool: PoolSnapshot, policy: GatePolicy, now: number): readonly ObservedSr[] {
+  const bySr = groupReports(pool.reports)
+  return guardedSrs(pool, policy).map(({ ref, sr, members }) => {
+    const byHost = bySr.get(ref)
+    const known = ({ ref: host }: HostSnapshot) => newestReport(byHost?.get(host))
+    return { ref, sr, members: members.map(host => observe(host, sr ?? { ref }, known(host), policy, now)) }
+  })
+}
+
+function observe(
+  host: HostSnapshot,
+  sr: Pick<SrSnapshot, 'ref' | 'uuid'>,
+  known: KnownReport | undefined,
   policy: GatePolicy,
   now: number,
-): readonly Member[] {
-  return members.map(host => {
-    const { report = null, distrust = null } = hear({ host, sr: sr ?? { ref } }, known?.get(host.ref), policy, now)
-    return { host, absence: absence(host, ref), distrust, report }
-  })
+): Member {
+  const { report = null, distrust = null } = hear({ host, sr }, known, policy, now)
+  return { host, absence: absence(host, sr.ref), distrust, report }
 }
 
 /** Why the host's replicas are away or about to go, or `null`. Without a metrics row nobody can say that it is live. */

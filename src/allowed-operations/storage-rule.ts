@@ -4,8 +4,7 @@ import { type GateReason, gateReason } from './gate-reason.ts'
 import { PeerNames } from './peer-names.ts'
 import { placementRule } from './placement-rule.ts'
 import type { PoolSnapshot } from './pool-snapshot.ts'
-import { newestReports } from './report-order.ts'
-import { type GuardedSr, guardedSrs, type Member, observe } from './sr-members.ts'
+import { type ObservedSr, observeSrs } from './sr-members.ts'
 
 /** One guarded SR, and what speaks against the departure of some of its members, beside those that are away already. */
 interface Guard {
@@ -18,32 +17,21 @@ interface Guard {
 /** The storage rule (DESIGN section 6 b) under either policy. Each SR is looked at once, for all its members. */
 export function storageRule(pool: PoolSnapshot, policy: GatePolicy, now: number): readonly Guard[] {
   const names = new PeerNames(pool.hosts)
-  const known = newestReports(pool.reports)
-  return guardedSrs(pool, policy).map(sr => {
-    const members = observe(sr, known.get(sr.ref), policy, now)
-    return {
-      members: new Set(sr.members.map(({ ref }) => ref)),
-      departure: departureFrom(sr, members, names, policy),
-    }
-  })
+  return observeSrs(pool, policy, now).map(sr => ({
+    members: new Set(sr.members.map(({ host }) => host.ref)),
+    departure: departureFrom(sr, names, policy),
+  }))
 }
 
-function departureFrom(
-  sr: GuardedSr,
-  members: readonly Member[],
-  names: PeerNames,
-  policy: GatePolicy,
-): Guard['departure'] {
-  if (sr.sr === null) {
-    const missing = sr.members.map(({ ref }) => gateReason('sr-missing', ref, sr.ref))
+function departureFrom({ ref, sr, members }: ObservedSr, names: PeerNames, policy: GatePolicy): Guard['departure'] {
+  if (sr === null) {
+    const missing = members.map(({ host }) => gateReason('sr-missing', host.ref, ref))
     return () => missing
   }
-  if (policy.kind === 'placement') return placementRule(sr.ref, members, names, policy)
-  const blocking = blockers(sr.ref, members, names)
+  if (policy.kind === 'placement') return placementRule(ref, members, names, policy)
+  const blocking = blockers(ref, members, names)
   return leaving =>
-    leaving.size === 1
-      ? blocking
-      : [...blocking, ...[...leaving].map(host => gateReason('one-at-a-time', host, sr.ref))]
+    leaving.size === 1 ? blocking : [...blocking, ...[...leaving].map(host => gateReason('one-at-a-time', host, ref))]
 }
 
 /** Whether a set of hosts may go down together. */

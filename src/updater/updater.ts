@@ -1,11 +1,14 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { type Claim, claim } from '../allowed-operations/claim.ts'
 import { allowedOperations, decide, type HostVerdicts } from '../allowed-operations/decide.ts'
 import type { GatePolicy } from '../allowed-operations/gate-policy.ts'
 import type { HostOperation, XapiError } from '../allowed-operations/host-operation.ts'
-import type { Override, PoolSnapshot } from '../allowed-operations/pool-snapshot.ts'
+import type { PoolSnapshot } from '../allowed-operations/pool-snapshot.ts'
 import { guardedSrs } from '../allowed-operations/sr-members.ts'
 import { parseReport } from '../sync-query/report-parse.ts'
+import { machineTimers, type Timers } from '../waiting/index.ts'
+import type { Cause } from './cause.ts'
+import { causesOf, type Look } from './causes-of.ts'
+import { Poller } from './poller.ts'
 import type { PoolPort } from './pool-port.ts'
 import { ReportMemory } from './report-memory.ts'
 
@@ -19,6 +22,10 @@ export interface OperationsChange {
   readonly allowed: readonly HostOperation[]
   /** Why each operation that left did. */
   readonly verdicts: HostVerdicts
+  /** What was another than at the computation before, as far as it matters to this host. Never empty. */
+  readonly causes: readonly Cause[]
+  /** The pool that this was computed from. */
+  readonly pool: PoolSnapshot
 }
 
 export interface UpdaterOptions {
@@ -32,6 +39,8 @@ export interface UpdaterOptions {
   readonly pollTimeoutMs: number
   /** Told of every change of `host.allowed_operations`. Must not throw. */
   readonly witness: (change: OperationsChange) => void
+  /** Default: the machine's. */
+  readonly timers?: Timers
 }
 
 /**
@@ -39,48 +48,71 @@ export interface UpdaterOptions {
  *
  * Invariants: each computation is of the whole pool as it is at that moment (level-triggered: a change that goes unseen
  * costs time, never correctness); a call is checked against the same facts, at the moment it is made; whatever runs out
- * by itself (a lease, an override) has a timer.
+ * by itself (a lease, an override) has a timer. It begins with nothing, and so does another coordinator: until every host
+ * of an SR has spoken to this updater, the SR blocks.
+ *
+ * Two updaters at once do no harm. Both compute the same from the same pool; where one has heard less it blocks, and a
+ * call is refused by whichever the toolstack asks. The field is what the last one wrote, and is only a picture: no
+ * operation begins without its claim. Neither answers the other's writes, so they cannot quarrel.
  */
 export class Updater {
   readonly #options: UpdaterOptions
-  readonly #reports = new ReportMemory()
-  readonly #stop = new AbortController()
+  readonly #timers: Timers
+  readonly #reports: ReportMemory
+  readonly #poller: Poller
   /** What was last written for each host. */
   readonly #written = new Map<string, readonly HostOperation[]>()
-  #overrides: readonly Override[] = []
-  #recomputing = false
-  #nextExpiry: NodeJS.Timeout | undefined
-  #polling: Promise<void> = Promise.resolve()
+  #coordinator: string | null = null
+  #last: Look | null = null
+  #state: 'new' | 'started' | 'closed' = 'new'
+  #noticed: NodeJS.Immediate | null = null
+  #cancelExpiry: () => void = () => undefined
 
   constructor(options: UpdaterOptions) {
+    const { pool, policy, now, timers = machineTimers, pollEveryMs, pollTimeoutMs } = options
     this.#options = options
-  }
-
-  /** Computes everything once and begins to poll. */
-  start(): void {
-    this.recompute()
-    this.#polling = this.#pollForEver()
-  }
-
-  async close(): Promise<void> {
-    this.#stop.abort()
-    clearTimeout(this.#nextExpiry)
-    await this.#polling
-  }
-
-  /** Something in the pool has changed. Changes of one step are taken together, before anything else runs. */
-  notice(): void {
-    if (this.#recomputing || this.#stop.signal.aborted) return
-    this.#recomputing = true
-    queueMicrotask(() => {
-      this.#recomputing = false
-      this.recompute()
+    this.#timers = timers
+    this.#reports = new ReportMemory(policy.clockSkewMs)
+    this.#poller = new Poller({
+      ask: (host, sr, signal) => pool.pollReport(host, sr, signal),
+      hear: (host, sr, text, confirmedAtMs) => {
+        this.#reports.accept({ host, sr, confirmedAtMs, ...parseReport(text) }, now())
+        this.notice()
+      },
+      confirmedAtMs: (host, sr) => this.#reports.confirmedAtMs(host, sr),
+      now,
+      timers,
+      pollEveryMs,
+      pollTimeoutMs,
+      leaseMs: policy.leaseMs,
     })
   }
 
-  setOverrides(overrides: readonly Override[]): void {
-    this.#overrides = overrides
-    this.notice()
+  /** Computes everything once and begins to poll, every host at once. */
+  start(): void {
+    if (this.#state !== 'new') return
+    this.#state = 'started'
+    this.recompute()
+  }
+
+  async close(): Promise<void> {
+    this.#state = 'closed'
+    if (this.#noticed !== null) clearImmediate(this.#noticed)
+    this.#cancelExpiry()
+    await this.#poller.close()
+  }
+
+  /**
+   * Something in the pool has changed. Everything that arrives in one turn of the event loop is taken together, before
+   * the next turn: 64 hosts that speak at once cost one computation, and whoever sees the answer to its call and asks
+   * again finds the field computed.
+   */
+  notice(): void {
+    if (this.#state !== 'started' || this.#noticed !== null) return
+    this.#noticed = setImmediate(() => {
+      this.#noticed = null
+      this.recompute()
+    }).unref()
   }
 
   /**
@@ -88,87 +120,80 @@ export class Updater {
    * into the pool before anything else can run.
    */
   claim(pool: PoolSnapshot, wanted: Claim): { readonly ok: true } | { readonly ok: false; readonly error: XapiError } {
-    const { policy, now } = this.#options
-    return claim(this.#complete(pool), policy, now(), wanted)
+    const look = this.#look(pool)
+    return claim(look.pool, this.#options.policy, look.atMs, wanted)
   }
 
   /** What the gate says of every host at this moment, by ref. */
   verdicts(): ReadonlyMap<string, HostVerdicts> {
-    const { pool, policy, now } = this.#options
-    return decide(this.#complete(pool.snapshot()), policy, now())
+    const look = this.#look(this.#options.pool.snapshot())
+    return decide(look.pool, this.#options.policy, look.atMs)
   }
 
-  /** Computes and writes `host.allowed_operations` of all hosts. */
+  /** Computes and writes `host.allowed_operations` of all hosts. Nothing is written before `start` and after `close`. */
   recompute(): void {
-    const { pool, policy, now, witness } = this.#options
-    if (this.#stop.signal.aborted) return
-    const snapshot = this.#complete(pool.snapshot())
-    const at = now()
-    const verdicts = decide(snapshot, policy, at)
-    for (const host of this.#written.keys()) if (!verdicts.has(host)) this.#written.delete(host)
-    for (const [host, ofHost] of verdicts) {
-      const allowed = allowedOperations(operation => ofHost[operation].allowed, snapshot)
-      const before = this.#written.get(host)
-      if (before?.join() === allowed.join()) continue
-      this.#written.set(host, allowed)
-      pool.setAllowedOperations(host, allowed)
-      const left = (before ?? []).filter(operation => !allowed.includes(operation))
-      const returned = allowed.filter(operation => !before?.includes(operation))
-      witness({ at, host, left, returned, allowed, verdicts: ofHost })
-    }
-    this.#armExpiry(snapshot, at)
+    if (this.#state !== 'started') return
+    const { pool, policy, witness } = this.#options
+    const look = this.#look(pool.snapshot())
+    const before = this.#last
+    this.#last = look
+    const changes = this.#write(look, decide(look.pool, policy, look.atMs))
+    this.#poller.follow(guardedSrs(look.pool, policy))
+    this.#armExpiry(look)
+    if (changes.length === 0) return
+    const causes = causesOf(before, look, policy)
+    for (const change of changes) witness({ ...change, causes: causes.of(change.host), pool: look.pool })
   }
 
-  #complete(pool: PoolSnapshot): PoolSnapshot {
-    return { ...this.#reports.complete(pool), overrides: [...pool.overrides, ...this.#overrides] }
+  #look(pool: PoolSnapshot): Look {
+    const coordinator = this.#options.pool.coordinator?.() ?? ''
+    if (coordinator !== this.#coordinator) {
+      this.#coordinator = coordinator
+      this.#reports.begin(pool)
+      this.#poller.forget()
+    }
+    const atMs = this.#options.now()
+    return { pool: this.#reports.complete(pool, atMs), atMs, coordinator }
+  }
+
+  #write(look: Look, verdicts: ReadonlyMap<string, HostVerdicts>): FieldChange[] {
+    for (const host of this.#written.keys()) if (!verdicts.has(host)) this.#written.delete(host)
+    const changes: FieldChange[] = []
+    for (const { ref: host, allowedOperations: stored } of look.pool.hosts) {
+      const ofHost = verdicts.get(host)
+      if (ofHost === undefined) continue
+      const allowed = allowedOperations(operation => ofHost[operation].allowed, look.pool)
+      const written = this.#written.get(host)
+      if (written !== undefined && isSame(written, allowed)) continue
+      this.#written.set(host, allowed)
+      this.#options.pool.setAllowedOperations(host, allowed)
+      const before = written ?? stored
+      if (isSame(before, allowed)) continue
+      const left = before.filter(operation => !allowed.includes(operation))
+      const returned = allowed.filter(operation => !before.includes(operation))
+      changes.push({ at: look.atMs, host, left, returned, allowed, verdicts: ofHost })
+    }
+    return changes
   }
 
   /** Wakes up when the next lease or override runs out. */
-  #armExpiry({ reports, overrides }: PoolSnapshot, at: number): void {
-    clearTimeout(this.#nextExpiry)
-    const ends = [
-      ...reports.map(({ confirmedAtMs }) => confirmedAtMs + this.#options.policy.leaseMs + 1),
-      ...overrides.map(({ expiresMs }) => expiresMs),
-    ].filter(end => end > at)
-    if (ends.length === 0) return
-    const next = ends.reduce((soonest, end) => Math.min(soonest, end))
-    // Node takes a delay beyond 31 bits for 1 ms.
-    this.#nextExpiry = setTimeout(() => this.recompute(), Math.min(next - at, 2 ** 31 - 1))
-    this.#nextExpiry.unref()
-  }
-
-  async #pollForEver(): Promise<void> {
-    const { signal } = this.#stop
-    while (!signal.aborted) {
-      await this.#pollAll()
-      try {
-        await sleep(this.#options.pollEveryMs, undefined, { signal, ref: false })
-      } catch {
-        // Closed meanwhile.
-      }
+  #armExpiry({ pool, atMs }: Look): void {
+    this.#cancelExpiry()
+    let nextMs = Number.POSITIVE_INFINITY
+    for (const { confirmedAtMs } of pool.reports) {
+      const endMs = confirmedAtMs + this.#options.policy.leaseMs + 1
+      if (endMs > atMs && endMs < nextMs) nextMs = endMs
+    }
+    for (const { expiresMs } of pool.overrides) if (expiresMs > atMs && expiresMs < nextMs) nextMs = expiresMs
+    if (nextMs !== Number.POSITIVE_INFINITY) {
+      this.#cancelExpiry = this.#timers.after(nextMs - atMs, () => this.recompute())
     }
   }
+}
 
-  /** Asks every host of every guarded SR at once; each answer counts when it comes, a hanging host delays no other. */
-  async #pollAll(): Promise<void> {
-    const { pool, policy, now, pollTimeoutMs } = this.#options
-    const snapshot = pool.snapshot()
-    const questions = guardedSrs(snapshot, policy).flatMap(({ ref: sr, members }) =>
-      members.filter(({ live }) => live === true).map(({ ref: host }) => ({ host, sr })),
-    )
-    await Promise.all(
-      questions.map(async ({ host, sr }) => {
-        // The answer is true of a moment after the question, so the question's time is on the safe side.
-        const confirmedAtMs = now()
-        try {
-          const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(pollTimeoutMs)])
-          const text = await pool.pollReport(host, sr, signal)
-          this.#reports.accept({ host, sr, confirmedAtMs, ...parseReport(text) })
-          this.notice()
-        } catch {
-          // No answer confirms nothing: the lease of what is known runs on.
-        }
-      }),
-    )
-  }
+/** A change before its causes are known. */
+type FieldChange = Omit<OperationsChange, 'causes' | 'pool'>
+
+function isSame(before: readonly HostOperation[], after: readonly HostOperation[]): boolean {
+  return before.length === after.length && before.every((operation, index) => operation === after[index])
 }

@@ -169,6 +169,12 @@ t.test('an override lets one host go, says so, and ends', async t => {
   )
   t.equal(mayReboot({ ...of, overrides: [{ ...override, host: 'gone' }] }), 'd', 'of a host that has left')
   t.strictSame(reasonsOf({ ...pool(), overrides: [override] }, 'a'), [], 'nothing blocks: nothing to tell')
+  const { clockSkewMs } = DEFAULT_POLICY
+  const future = { ...override, createdMs: NOW + clockSkewMs + 1, expiresMs: NOW + 2 * clockSkewMs }
+  t.equal(mayReboot({ ...of, overrides: [future] }), 'd', 'made further in the future than clocks differ')
+  t.equal(codes(reasonsOf({ ...of, overrides: [future] }, 'a')), 'not-synced@b', 'nor is it over')
+  t.equal(mayReboot({ ...of, overrides: [future] }, DEFAULT_POLICY, NOW + 1), 'a d', 'when its time has come')
+  t.equal(mayReboot({ ...of, overrides: [{ ...future, createdMs: Number.NaN }] }), 'd', 'made at no time')
   const enabled = withHost(of, 'a', { enabled: true })
   t.match(
     decide(enabled, DEFAULT_POLICY, NOW).get('a')?.reboot,

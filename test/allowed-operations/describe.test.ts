@@ -58,7 +58,11 @@ t.test('sentences', async t => {
   const override = { host: 'b', reason: 'burnt disk', expiresMs: NOW }
   t.equal(
     describeGate({ ...about, code: 'no-report', override }, named),
-    'SR uuid-sr: beta has not said whether its mirrors are in sync; look at its agent if it stays silent (clears by itself); overridden until 2026-11-22T16:00:00.000Z: burnt disk',
+    'SR uuid-sr: beta has not said whether its mirrors are in sync; look at its agent if it stays silent (clears by itself); allowed by override of somebody until 2026-11-22T16:00:00.000Z: burnt disk',
+  )
+  t.match(
+    describeGate({ ...about, code: 'no-report', override: { ...override, by: 'root' } }, named),
+    /; allowed by override of root until 2026-11-22T16:00:00.000Z: burnt disk$/,
   )
   t.equal(
     describeGate({

@@ -1,0 +1,52 @@
+import { isBlocking } from '../sync-query/reason.ts'
+import { isReasonCode, type Report, type ReportReason } from '../sync-query/report.ts'
+
+/** What every decision asks of a report. */
+interface ReportFacts {
+  /** When it was made, by its host's clock; NaN where that cannot be read. */
+  readonly madeAtMs: number
+  /** Its blocking reasons that name a peer. */
+  readonly complaints: readonly Complaint[]
+  /** Those of them that say `stand-alone`. */
+  readonly standAlone: readonly Complaint[]
+  /** A reason that blocks will not clear by time. */
+  readonly needsOperator: boolean
+}
+
+/** A reason that says of a mirror that it is not in sync with a peer. */
+export interface Complaint extends ReportReason {
+  readonly peer: string
+}
+
+/** A report never changes, so it is looked through once, and not in each decision: 64 hosts x 8 SRs have 512. */
+const FOUND = new WeakMap<Report, ReportFacts>()
+
+export function factsOf(report: Report): ReportFacts {
+  let facts = FOUND.get(report)
+  if (facts === undefined) {
+    facts = findFacts(report)
+    FOUND.set(report, facts)
+  }
+  return facts
+}
+
+function findFacts({ at, reasons }: Report): ReportFacts {
+  const complaints = reasons.flatMap(reason =>
+    reason.peer !== undefined && blocks(reason) ? { ...reason, peer: reason.peer } : [],
+  )
+  return {
+    madeAtMs: Date.parse(at),
+    complaints,
+    standAlone: complaints.filter(({ code }) => code === 'stand-alone'),
+    needsOperator: needsOperator(reasons),
+  }
+}
+
+export function needsOperator(reasons: readonly ReportReason[]): boolean {
+  return reasons.some(reason => reason.clearedBy === 'operator' && blocks(reason))
+}
+
+/** A code from a newer program is taken for a blocking one. */
+function blocks({ code }: ReportReason): boolean {
+  return !isReasonCode(code) || isBlocking(code)
+}

@@ -1,0 +1,118 @@
+import { describeOverride, hostName, srName } from '../allowed-operations/describe.ts'
+import type { GateReasonCode } from '../allowed-operations/gate-reason.ts'
+import type { HostOperation } from '../allowed-operations/host-operation.ts'
+import type { Override, PoolSnapshot } from '../allowed-operations/pool-snapshot.ts'
+import type { SyncState } from '../sync-query/state.ts'
+
+/** What a host says of an SR, if its report counts; else why it does not. */
+export type Standing = SyncState | GateReasonCode
+
+/** One thing that is another than it was, for which `host.allowed_operations` may change. Objects are named by their refs. */
+export type Cause =
+  | { readonly code: PoolCauseCode }
+  | { readonly code: 'coordinator-changed' | HostCauseCode; readonly host: string }
+  | {
+      readonly code: 'operation-began' | 'operation-ended'
+      readonly host: string
+      readonly operation: HostOperation
+      readonly task: string
+    }
+  | {
+      readonly code: 'override-set' | 'override-removed' | 'override-expired'
+      readonly host: string
+      readonly override: Override
+    }
+  | { readonly code: 'sr-guarded' | 'sr-not-guarded' | 'sr-missing'; readonly sr: string }
+  | { readonly code: 'pbd-added' | 'pbd-removed' | 'lease-expired'; readonly host: string; readonly sr: string }
+  | {
+      readonly code: 'report-changed'
+      readonly host: string
+      readonly sr: string
+      readonly before: Standing
+      readonly after: Standing
+    }
+
+type PoolCauseCode =
+  | 'updater-started'
+  | 'rolling-upgrade-began'
+  | 'rolling-upgrade-ended'
+  | 'power-on-plugin-found'
+  | 'power-on-plugin-missing'
+
+type HostCauseCode =
+  | 'host-added'
+  | 'host-removed'
+  | 'host-renamed'
+  | 'host-live'
+  | 'host-not-live'
+  | 'host-leaving'
+  | 'host-not-leaving'
+  | 'host-enabled'
+  | 'host-disabled'
+  | 'power-on-mode-changed'
+
+/** A sentence for people. Without a pool it names refs. */
+export function describeCause(cause: Cause, pool?: Pick<PoolSnapshot, 'hosts' | 'srs'>): string {
+  const host = 'host' in cause ? hostName(cause.host, pool) : ''
+  const sr = 'sr' in cause ? `SR ${srName(cause.sr, pool)}` : ''
+  switch (cause.code) {
+    case 'updater-started':
+      return 'the updater has started and knows nothing yet'
+    case 'coordinator-changed':
+      return `${host} is the coordinator now, and nothing that was said to another counts`
+    case 'rolling-upgrade-began':
+      return 'a rolling upgrade of the pool has begun'
+    case 'rolling-upgrade-ended':
+      return 'the rolling upgrade of the pool is over'
+    case 'power-on-plugin-found':
+      return 'hosts can be switched on'
+    case 'power-on-plugin-missing':
+      return 'hosts can no longer be switched on'
+    case 'host-added':
+      return `${host} has joined the pool`
+    case 'host-removed':
+      return `${host} has left the pool`
+    case 'host-renamed':
+      return `${host} has another name`
+    case 'host-live':
+      return `${host} is up`
+    case 'host-not-live':
+      return `${host} is down`
+    case 'host-leaving':
+      return `${host} was told to go down`
+    case 'host-not-leaving':
+      return `${host} is no longer about to go down`
+    case 'host-enabled':
+      return `${host} is enabled`
+    case 'host-disabled':
+      return `${host} is disabled`
+    case 'power-on-mode-changed':
+      return `${host} is switched on in another way`
+    case 'operation-began':
+      return `${cause.operation} of ${host} has begun`
+    case 'operation-ended':
+      return `${cause.operation} of ${host} is over`
+    case 'override-set':
+      return `${host} may go by ${describeOverride(cause.override)}`
+    case 'override-removed':
+      return `the override for ${host} was taken back (${describeOverride(cause.override)})`
+    case 'override-expired':
+      return `the override for ${host} has run out (${describeOverride(cause.override)})`
+    case 'sr-guarded':
+      return `${sr} is guarded`
+    case 'sr-not-guarded':
+      return `${sr} is no longer guarded`
+    case 'sr-missing':
+      return `${sr} has PBDs and no record`
+    case 'pbd-added':
+      return `${host} is connected to ${sr}`
+    case 'pbd-removed':
+      return `${host} is no longer connected to ${sr}`
+    case 'lease-expired':
+      return `${host} has not confirmed its report of ${sr} in time`
+    case 'report-changed':
+      return cause.before === cause.after
+        ? `the report of ${host} for ${sr} gives other causes: ${cause.after}`
+        : `the report of ${host} for ${sr}: ${cause.before}, now ${cause.after}`
+  }
+}

@@ -1,0 +1,232 @@
+import type { GatePolicy } from '../allowed-operations/gate-policy.ts'
+import { overrideInForce } from '../allowed-operations/override.ts'
+import type { CurrentOperation, HostSnapshot, PoolSnapshot, SrSnapshot } from '../allowed-operations/pool-snapshot.ts'
+import { type Member, type ObservedSr, observeSrs } from '../allowed-operations/sr-members.ts'
+import type { Cause, Standing } from './cause.ts'
+
+/** The pool as it was looked at for one computation. */
+export interface Look {
+  readonly pool: PoolSnapshot
+  readonly atMs: number
+  /** Ref of the coordinator; `''` where nobody says it. */
+  readonly coordinator: string
+}
+
+/** What was another than before, and which of it matters to a host, by its ref. */
+interface Causes {
+  readonly all: readonly Cause[]
+  of(host: string): readonly Cause[]
+}
+
+/**
+ * Everything between two looks for which the gate may say something else, the passing of time included.
+ *
+ * What is no input of the gate is no cause: the tasks `SR Recovering`, by which stock xapi blocks, change nothing here.
+ * Anybody may create one, and reports say more (xapi-rules R12).
+ *
+ * @param before `null`: the updater has just started
+ */
+export function causesOf(before: Look | null, after: Look, policy: GatePolicy): Causes {
+  if (before === null) {
+    const started: readonly Cause[] = [{ code: 'updater-started' }]
+    return { all: started, of: () => started }
+  }
+  const srsBefore = observeSrs(before.pool, policy, before.atMs)
+  const srsAfter = observeSrs(after.pool, policy, after.atMs)
+  const all = [
+    ...poolCauses(before, after),
+    ...hostCauses(before.pool, after.pool),
+    ...overrideCauses(before, after, policy),
+    ...srCauses(srsBefore, srsAfter),
+    ...memberCauses({ before, after, srsBefore, srsAfter, policy }),
+  ]
+  const srsOfHost = memberships([...srsBefore, ...srsAfter])
+  return { all, of: host => all.filter(cause => concerns(cause, host, srsOfHost)) }
+}
+
+function* poolCauses(before: Look, after: Look): Generator<Cause> {
+  if (before.coordinator !== after.coordinator) yield { code: 'coordinator-changed', host: after.coordinator }
+  if (before.pool.rollingUpgrade !== after.pool.rollingUpgrade) {
+    yield { code: after.pool.rollingUpgrade ? 'rolling-upgrade-began' : 'rolling-upgrade-ended' }
+  }
+  if (before.pool.powerOnPlugin !== after.pool.powerOnPlugin) {
+    yield { code: after.pool.powerOnPlugin ? 'power-on-plugin-found' : 'power-on-plugin-missing' }
+  }
+}
+
+function* hostCauses(before: PoolSnapshot, after: PoolSnapshot): Generator<Cause> {
+  const known = byRef(before.hosts)
+  for (const host of after.hosts) {
+    const earlier = known.get(host.ref)
+    if (earlier === undefined) yield { code: 'host-added', host: host.ref }
+    else yield* changesOfHost(earlier, host)
+    known.delete(host.ref)
+  }
+  for (const host of known.keys()) yield { code: 'host-removed', host }
+}
+
+function* changesOfHost(before: HostSnapshot, after: HostSnapshot): Generator<Cause> {
+  const host = after.ref
+  const isLive = after.live === true
+  if ((before.live === true) !== isLive) yield { code: isLive ? 'host-live' : 'host-not-live', host }
+  if (before.leaving !== after.leaving) yield { code: after.leaving ? 'host-leaving' : 'host-not-leaving', host }
+  if (before.enabled !== after.enabled) yield { code: after.enabled ? 'host-enabled' : 'host-disabled', host }
+  for (const each of newOperations(before, after)) yield { code: 'operation-began', host, ...each }
+  for (const each of newOperations(after, before)) yield { code: 'operation-ended', host, ...each }
+  if (before.powerOnMode !== after.powerOnMode) yield { code: 'power-on-mode-changed', host }
+  if (NAMES.some(name => before[name] !== after[name])) yield { code: 'host-renamed', host }
+}
+
+/** By which peers' reports may mean a host. */
+const NAMES = ['uuid', 'hostname', 'nameLabel'] as const satisfies readonly (keyof HostSnapshot)[]
+
+function newOperations(before: HostSnapshot, after: HostSnapshot): readonly CurrentOperation[] {
+  return after.currentOperations.filter(
+    ({ task, operation }) => !before.currentOperations.some(each => each.task === task && each.operation === operation),
+  )
+}
+
+function* overrideCauses(before: Look, after: Look, policy: GatePolicy): Generator<Cause> {
+  const hosts = new Set([...before.pool.overrides, ...after.pool.overrides].map(({ host }) => host))
+  for (const host of hosts) {
+    const earlier = overrideInForce(before.pool, host, policy, before.atMs)
+    const override = overrideInForce(after.pool, host, policy, after.atMs)
+    if (earlier === undefined && override !== undefined) yield { code: 'override-set', host, override }
+    if (earlier === undefined || override !== undefined) continue
+    yield { code: earlier.expiresMs <= after.atMs ? 'override-expired' : 'override-removed', host, override: earlier }
+  }
+}
+
+function* srCauses(before: readonly ObservedSr[], after: readonly ObservedSr[]): Generator<Cause> {
+  const known = byRef(before)
+  for (const { ref, sr } of after) {
+    const earlier = known.get(ref)
+    if (earlier === undefined || isOtherKind(earlier.sr, sr)) {
+      yield { code: sr === null ? 'sr-missing' : 'sr-guarded', sr: ref }
+    }
+    known.delete(ref)
+  }
+  for (const sr of known.keys()) yield { code: 'sr-not-guarded', sr }
+}
+
+/** An SR has got or lost its record. Without one nothing that is said of it counts. */
+function isOtherKind(before: SrSnapshot | null, after: SrSnapshot | null): boolean {
+  return (before === null) !== (after === null)
+}
+
+interface TwoLooks {
+  readonly before: Look
+  readonly after: Look
+  readonly srsBefore: readonly ObservedSr[]
+  readonly srsAfter: readonly ObservedSr[]
+  readonly policy: GatePolicy
+}
+
+/** What changed about the members of SRs that were guarded and still are, in the same way. */
+function* memberCauses({ before, after, srsBefore, srsAfter, policy }: TwoLooks): Generator<Cause> {
+  const known = byRef(srsBefore)
+  const hostsBefore = byRef(before.pool.hosts)
+  const hostsAfter = byRef(after.pool.hosts)
+  for (const { ref: sr, sr: record, members } of srsAfter) {
+    const earlierSr = known.get(sr)
+    if (earlierSr === undefined || isOtherKind(earlierSr.sr, record)) continue
+    const earlierMembers = new Map(earlierSr.members.map(member => [member.host.ref, member]))
+    for (const member of members) {
+      const host = member.host.ref
+      const earlier = earlierMembers.get(host)
+      earlierMembers.delete(host)
+      if (earlier === undefined) {
+        if (hostsBefore.has(host)) yield { code: 'pbd-added', host, sr }
+        // With another coordinator all reports are gone at once, and that is said already.
+      } else if (before.coordinator === after.coordinator) yield* changesOfReport(earlier, member, sr, policy)
+    }
+    for (const host of earlierMembers.keys()) if (hostsAfter.has(host)) yield { code: 'pbd-removed', host, sr }
+  }
+}
+
+function* changesOfReport(earlier: Member, member: Member, sr: string, policy: GatePolicy): Generator<Cause> {
+  const host = member.host.ref
+  const before = standing(earlier)
+  const after = standing(member)
+  if (after === 'lease-expired' && before !== after) yield { code: 'lease-expired', host, sr }
+  else if (before !== after || saysOtherThings(earlier, member, policy)) {
+    yield { code: 'report-changed', host, sr, before, after }
+  }
+}
+
+function standing({ report, distrust }: Member): Standing {
+  return report?.state ?? distrust?.code ?? 'unknown'
+}
+
+/**
+ * Whether reports of the same state differ in what the gate goes by: one that is in sync may contradict a peer by a code
+ * that is not known here, and under the placement policy the list of mirrors decides.
+ */
+function saysOtherThings({ report: before }: Member, { report: after }: Member, { kind }: GatePolicy): boolean {
+  if (before === null || after === null || before === after) return false
+  if (after.state === 'synced' && differ(before.reasons, after.reasons)) return true
+  return kind === 'placement' && differ(before.mirrorList, after.mirrorList)
+}
+
+function differ(before: unknown, after: unknown): boolean {
+  return JSON.stringify(before) !== JSON.stringify(after)
+}
+
+function byRef<T extends { readonly ref: string }>(records: readonly T[]): Map<string, T> {
+  return new Map(records.map(record => [record.ref, record]))
+}
+
+type Memberships = ReadonlyMap<string, ReadonlySet<string>>
+
+/** Refs of the guarded SRs that each host is a member of. */
+function memberships(srs: readonly ObservedSr[]): Memberships {
+  const found = new Map<string, Set<string>>()
+  for (const { ref, members } of srs) {
+    for (const { host } of members) {
+      const ofHost = found.get(host.ref)
+      if (ofHost === undefined) found.set(host.ref, new Set([ref]))
+      else ofHost.add(ref)
+    }
+  }
+  return found
+}
+
+/** Whether a cause can have changed what this host may do. */
+function concerns(cause: Cause, host: string, srsOfHost: Memberships): boolean {
+  const srs = srsOfHost.get(host) ?? new Set()
+  switch (cause.code) {
+    case 'updater-started':
+    case 'coordinator-changed':
+    case 'rolling-upgrade-began':
+    case 'rolling-upgrade-ended':
+    case 'power-on-plugin-found':
+    case 'power-on-plugin-missing':
+    // Names decide whom reports mean.
+    case 'host-added':
+    case 'host-removed':
+    case 'host-renamed':
+      return true
+    case 'host-enabled':
+    case 'host-disabled':
+    case 'power-on-mode-changed':
+    case 'override-set':
+    case 'override-removed':
+    case 'override-expired':
+      return cause.host === host
+    case 'host-live':
+    case 'host-not-live':
+    case 'host-leaving':
+    case 'host-not-leaving':
+    case 'operation-began':
+    case 'operation-ended':
+      return cause.host === host || !srs.isDisjointFrom(srsOfHost.get(cause.host) ?? new Set())
+    case 'sr-guarded':
+    case 'sr-not-guarded':
+    case 'sr-missing':
+    case 'report-changed':
+    case 'lease-expired':
+    case 'pbd-added':
+    case 'pbd-removed':
+      return srs.has(cause.sr)
+  }
+}

@@ -1,0 +1,147 @@
+import { type FileHandle, open, rename } from 'node:fs/promises'
+import { describeGate, hostName } from '../allowed-operations/describe.ts'
+import { describeCause } from './cause.ts'
+import type { OperationsChange } from './updater.ts'
+
+export interface DecisionLogOptions {
+  /** The file to append to; its folder must be there. The one before it is kept at `<path>.1`. */
+  readonly path: string
+  /** Told when lines could not be written. They are lost, and how many is said in the file once it can be written again. */
+  readonly onError: (error: unknown) => void
+  /** Milliseconds since 1970. Default Date.now. */
+  readonly now?: () => number
+  /** A file that would grow beyond it is put aside. Default 10 MiB. */
+  readonly maxBytes?: number
+}
+
+const DEFAULT_MAX_BYTES = 10 * 1024 * 1024
+/** How many causes, and how many reasons, a line holds at most: one event may change 64 hosts, with a line for each. */
+const MAX_TOLD = 8
+/** What waits for a slow disk at most, in UTF-16 units. */
+const MAX_WAITING_LENGTH = 4 * 1024 * 1024
+
+/**
+ * One line of JSON for every change of `host.allowed_operations`: when, which host, what left and returned, which inputs
+ * caused it and what still blocks. A line `updater-started` stands where a run of the program begins.
+ *
+ * Invariants: lines stand in the order in which the changes were; a disk that is slow, full or away never holds up the
+ * gate, and costs bounded memory; a line that was cut by a full disk or a crash spoils no other.
+ */
+export class DecisionLog {
+  readonly #options: DecisionLogOptions
+  readonly #now: () => number
+  #waiting: string[] = []
+  #waitingLength = 0
+  /** Lines that could not be written, in front of those that wait. */
+  #lostBefore = 0
+  /** Lines that found no room behind those that wait. */
+  #lostBehind = 0
+  #writing: Promise<void> | null = null
+  #closed = false
+
+  constructor(options: DecisionLogOptions) {
+    this.#options = options
+    this.#now = options.now ?? Date.now
+    this.#add({ at: isoTime(this.#now()), event: 'updater-started' })
+  }
+
+  /** Adds the line of one change. */
+  record({ at, host, pool, left, returned, allowed, causes, verdicts }: OperationsChange): void {
+    const { reasons } = verdicts.reboot
+    this.#add({
+      at: isoTime(at),
+      event: 'operations-changed',
+      host,
+      hostName: hostName(host, pool),
+      left,
+      returned,
+      allowed,
+      causes: causes.slice(0, MAX_TOLD).map(cause => ({ ...cause, text: describeCause(cause, pool) })),
+      causesOmitted: Math.max(0, causes.length - MAX_TOLD),
+      reasons: reasons
+        .slice(0, MAX_TOLD)
+        .map(reason => ({ code: reason.code, host: reason.host, sr: reason.sr, text: describeGate(reason, pool) })),
+      reasonsOmitted: Math.max(0, reasons.length - MAX_TOLD),
+    })
+  }
+
+  /** Resolves when everything that could be written is written. */
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#writing
+  }
+
+  #add(entry: object): void {
+    if (this.#closed) return
+    const line = `${JSON.stringify(entry)}\n`
+    if (this.#waitingLength + line.length > MAX_WAITING_LENGTH) {
+      this.#lostBehind += 1
+      return
+    }
+    this.#waiting.push(line)
+    this.#waitingLength += line.length
+    this.#writing ??= this.#writeAll()
+  }
+
+  async #writeAll(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const lines = this.#waiting
+      const lostBehind = this.#lostBehind
+      this.#waiting = []
+      this.#waitingLength = 0
+      this.#lostBehind = 0
+      try {
+        await this.#append([...this.#lossLine(this.#lostBefore), ...lines, ...this.#lossLine(lostBehind)])
+        this.#lostBefore = 0
+      } catch (error) {
+        this.#lostBefore += lines.length + lostBehind
+        this.#options.onError(error)
+      }
+    }
+    this.#writing = null
+  }
+
+  #lossLine(count: number): string[] {
+    return count === 0 ? [] : [`${JSON.stringify({ at: isoTime(this.#now()), event: 'lines-lost', count })}\n`]
+  }
+
+  /** Opens the file anew each time: somebody may have moved it away. */
+  async #append(lines: readonly string[]): Promise<void> {
+    const { path, maxBytes = DEFAULT_MAX_BYTES } = this.#options
+    let file = await openForAppending(path)
+    try {
+      let { size } = await file.stat()
+      let text = (await endsInsideLine(file, size)) ? '\n' : ''
+      for (const line of lines) {
+        size += Buffer.byteLength(line)
+        if (size > maxBytes && size > Buffer.byteLength(line)) {
+          await file.appendFile(text)
+          await file.close()
+          await rename(path, `${path}.1`)
+          file = await openForAppending(path)
+          size = Buffer.byteLength(line)
+          text = ''
+        }
+        text += line
+      }
+      await file.appendFile(text)
+    } finally {
+      await file.close()
+    }
+  }
+}
+
+function openForAppending(path: string): Promise<FileHandle> {
+  return open(path, 'a+', 0o640)
+}
+
+/** A run that ended in the middle of a line, or a disk that was full. */
+async function endsInsideLine(file: FileHandle, size: number): Promise<boolean> {
+  if (size === 0) return false
+  const { buffer } = await file.read(Buffer.alloc(1), 0, 1, size - 1)
+  return buffer.toString() !== '\n'
+}
+
+function isoTime(milliseconds: number): string {
+  return new Date(milliseconds).toISOString()
+}

@@ -1,0 +1,106 @@
+import { z } from 'zod'
+import { DEFAULT_POLICY, type GatePolicy } from '../allowed-operations/gate-policy.ts'
+
+const uuid = z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i, 'must be a UUID')
+const name = z.string().min(1).max(256)
+const absolutePath = z.string().max(4096).regex(/^\//, 'must be an absolute path')
+
+const ROLES = ['pool-admin', 'pool-operator', 'vm-power-admin', 'vm-admin', 'vm-operator', 'read-only'] as const
+/** As many as xapi supports in one pool. */
+const MAX_HOSTS = 64
+const MAX_SRS = 256
+
+const UserSchema = z.strictObject({
+  name,
+  /** A file that holds the password and nothing else. */
+  passwordFile: absolutePath,
+  role: z.enum(ROLES).default('pool-admin'),
+})
+
+const HostSchema = z.strictObject({
+  uuid,
+  /** As DRBD names it on its peers. */
+  hostname: name,
+  address: z.string().max(256).default(''),
+  /** Where its agent answers: `http://HOST:PORT`, or the path of a unix socket on this machine. */
+  agent: z.string().regex(/^(http:\/\/|\/)/, 'must be an http: URL or the path of a unix socket'),
+})
+
+const SrSchema = z.strictObject({
+  uuid,
+  name: name.default('mirrored'),
+  type: name.default('linstor'),
+  /** UUIDs of the hosts that have a PBD for it. */
+  hosts: z.array(uuid).max(MAX_HOSTS),
+})
+
+/** What the coordinator's daemon is told: `updater --config FILE`. */
+export const UpdaterConfigSchema = z
+  .strictObject({
+    /** Where the embedded pool serves XenAPI. */
+    listen: z
+      .strictObject({
+        host: name.default('127.0.0.1'),
+        port: z.number().int().min(0).max(65_535).default(9_980),
+        /** PEM files: serves HTTPS. */
+        tls: z.strictObject({ keyFile: absolutePath, certFile: absolutePath }).optional(),
+      })
+      .prefault({}),
+    /** Where the pool's database is kept. Absent: nowhere, it begins anew with every start. */
+    stateFile: absolutePath.optional(),
+    users: z.array(UserSchema).min(1).max(64),
+    hosts: z.array(HostSchema).max(MAX_HOSTS).default([]),
+    srs: z.array(SrSchema).max(MAX_SRS).default([]),
+    /** A host is taken for dead when its agent was silent for so long. */
+    assumeDeadAfterSeconds: z.number().min(1).max(3600).default(60),
+    policy: z
+      .strictObject({
+        kind: z.enum(['conservative', 'placement']).default(DEFAULT_POLICY.kind),
+        aggregatedSrTypes: z
+          .array(name)
+          .max(64)
+          .default([...DEFAULT_POLICY.aggregatedSrTypes]),
+        leaseSeconds: z
+          .number()
+          .min(5)
+          .max(3600)
+          .default(DEFAULT_POLICY.leaseMs / 1000),
+        clockSkewSeconds: z
+          .number()
+          .min(0)
+          .max(3600)
+          .default(DEFAULT_POLICY.clockSkewMs / 1000),
+        outsidePeers: z.array(name).max(64).default([]),
+      })
+      .prefault({}),
+    poll: z
+      .strictObject({
+        everySeconds: z.number().min(1).max(600).default(30),
+        timeoutSeconds: z.number().min(0.1).max(60).default(10),
+      })
+      .prefault({}),
+    /** One JSON line for each change of `host.allowed_operations`, with what caused it. Absent: none. */
+    decisionLog: z
+      .strictObject({ file: absolutePath, maxBytes: z.number().int().min(10_000).default(10_485_760) })
+      .optional(),
+  })
+  .superRefine(({ hosts, srs }, context) => {
+    const known = new Set<string>()
+    for (const [index, host] of hosts.entries()) {
+      if (known.has(host.uuid))
+        context.addIssue({ code: 'custom', path: ['hosts', index, 'uuid'], message: 'is there twice' })
+      known.add(host.uuid)
+    }
+    for (const [index, sr] of srs.entries()) {
+      const at = sr.hosts.findIndex(host => !known.has(host))
+      if (at === -1) continue
+      context.addIssue({ code: 'custom', path: ['srs', index, 'hosts', at], message: 'is not one of the hosts above' })
+    }
+  })
+
+export type UpdaterConfig = z.output<typeof UpdaterConfigSchema>
+
+export function policyOf({ policy }: UpdaterConfig): GatePolicy {
+  const { kind, aggregatedSrTypes, leaseSeconds, clockSkewSeconds, outsidePeers } = policy
+  return { kind, aggregatedSrTypes, leaseMs: leaseSeconds * 1000, clockSkewMs: clockSkewSeconds * 1000, outsidePeers }
+}

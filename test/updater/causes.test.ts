@@ -1,0 +1,202 @@
+import t from 'tap'
+import { DEFAULT_POLICY, type GatePolicy, type PoolSnapshot } from '../../src/allowed-operations/index.ts'
+import { causesOf, type Look } from '../../src/updater/causes-of.ts'
+import { type Cause, describeCause } from '../../src/updater/index.ts'
+import {
+  DEGRADED,
+  host,
+  MINUTE_MS,
+  NOW,
+  PLACEMENT,
+  pool,
+  RESYNCING,
+  received,
+  SR,
+  withHost,
+  withoutReportOf,
+  withReports,
+} from '../allowed-operations/pool-of-three.ts'
+
+function look(of: PoolSnapshot, atMs = NOW, coordinator = 'a'): Look {
+  return { pool: of, atMs, coordinator }
+}
+
+/** `code object…` of each cause, the short form that tables of cases compare. */
+function short(causes: readonly Cause[]): string {
+  return causes
+    .map(cause =>
+      Object.values(cause)
+        .filter(value => typeof value === 'string')
+        .join(' '),
+    )
+    .join(', ')
+}
+
+const OVERRIDE = { host: 'b', reason: 'burnt disk', by: 'root', createdMs: NOW - MINUTE_MS, expiresMs: NOW + MINUTE_MS }
+
+t.test('every input of the gate that is another than before is told, and nothing else', async t => {
+  const sr2 = { ref: 'sr2', uuid: 'uuid-sr2', clustered: true }
+  const pbdOfD = { ref: 'pbd-d', host: 'd', sr: 'sr', currentlyAttached: false }
+  const unreadable = { host: 'a', sr: 'sr', confirmedAtMs: NOW, problem: { device: null, code: 'not-json', text: '' } }
+  const rebooting = { currentOperations: [{ task: 't', operation: 'reboot' }] } as const
+  const entry = { state: 'synced', count: 3, quorum: false, replicas: [{ peer: 'self', current: true }] } as const
+  const newCode = { code: 'code-of-2030', mirror: 'v/0', clearedBy: 'time', peer: 'host-b' } as const
+  const table: readonly [
+    title: string,
+    before: PoolSnapshot,
+    after: PoolSnapshot,
+    causes: string,
+    policy?: GatePolicy,
+  ][] = [
+    ['nothing', pool(), pool(), ''],
+    ['confirmed again', pool(), withReports(pool(), received('a', { seq: 11 }, NOW)), ''],
+    [
+      'other figures',
+      withReports(pool(), received('a', DEGRADED)),
+      withReports(pool(), received('a', { ...DEGRADED, seq: 11 })),
+      '',
+    ],
+    ['a report', pool(), withReports(pool(), received('a', RESYNCING)), 'report-changed a sr synced resyncing'],
+    ['its first one', withoutReportOf(pool(), 'a'), pool(), 'report-changed a sr no-report synced'],
+    [
+      'one that cannot be read',
+      pool(),
+      withReports(pool(), unreadable),
+      'report-changed a sr synced report-unreadable',
+    ],
+    [
+      'in sync, and yet against its peer',
+      pool(),
+      withReports(pool(), received('a', { reasons: [newCode] })),
+      'report-changed a sr synced synced',
+    ],
+    ['where replicas are, if nobody asks', pool(), withReports(pool(), received('a', { mirrorList: [entry] })), ''],
+    [
+      'where replicas are',
+      withReports(pool(), received('a', { ...RESYNCING, mirrorList: [] })),
+      withReports(pool(), received('a', { ...RESYNCING, mirrorList: [entry] })),
+      'report-changed a sr resyncing resyncing',
+      PLACEMENT,
+    ],
+    ['a lease', pool(), withReports(pool(), received('a', {}, NOW - 91_000)), 'lease-expired a sr'],
+    ['down', pool(), withHost(pool(), 'b', { live: false }), 'host-not-live b'],
+    ['without a metrics row', pool(), withHost(pool(), 'b', { live: null }), 'host-not-live b'],
+    ['up', withHost(pool(), 'b', { live: false }), pool(), 'host-live b'],
+    ['leaving', pool(), withHost(pool(), 'b', { leaving: true }), 'host-leaving b'],
+    ['not leaving', withHost(pool(), 'b', { leaving: true }), pool(), 'host-not-leaving b'],
+    ['enabled', pool(), withHost(pool(), 'b', { enabled: true }), 'host-enabled b'],
+    ['disabled', withHost(pool(), 'b', { enabled: true }), pool(), 'host-disabled b'],
+    ['renamed', pool(), withHost(pool(), 'b', { hostname: 'other' }), 'host-renamed b'],
+    ['switched on otherwise', pool(), withHost(pool(), 'b', { powerOnMode: 'DRAC' }), 'power-on-mode-changed b'],
+    ['an operation', pool(), withHost(pool(), 'b', rebooting), 'operation-began b t reboot'],
+    ['its end', withHost(pool(), 'b', rebooting), pool(), 'operation-ended b t reboot'],
+    ['a host more', pool(), { ...pool(), hosts: [...pool().hosts, host('e')] }, 'host-added e'],
+    ['a host less', pool(), { ...pool(), hosts: pool().hosts.filter(({ ref }) => ref !== 'b') }, 'host-removed b'],
+    ['a PBD more', pool(), { ...pool(), pbds: [...pool().pbds, pbdOfD] }, 'pbd-added d sr'],
+    ['a PBD less', { ...pool(), pbds: [...pool().pbds, pbdOfD] }, pool(), 'pbd-removed d sr'],
+    ['an SR more', pool(), { ...pool(), srs: [SR, sr2] }, 'sr-guarded sr2'],
+    ['guarded no more', pool(), { ...pool(), srs: [{ ...SR, clustered: false }] }, 'sr-not-guarded sr'],
+    ['an SR without record', pool(), { ...pool(), srs: [] }, 'sr-missing sr'],
+    ['its record is back', { ...pool(), srs: [] }, pool(), 'sr-guarded sr'],
+    ['an override', pool(), pool({ overrides: [OVERRIDE] }), 'override-set b'],
+    ['taken back', pool({ overrides: [OVERRIDE] }), pool(), 'override-removed b'],
+    ['a rolling upgrade', pool(), pool({ rollingUpgrade: true }), 'rolling-upgrade-began'],
+    ['its end', pool({ rollingUpgrade: true }), pool(), 'rolling-upgrade-ended'],
+    ['no power-on plugin', pool(), pool({ powerOnPlugin: false }), 'power-on-plugin-missing'],
+    ['a power-on plugin', pool({ powerOnPlugin: false }), pool(), 'power-on-plugin-found'],
+    ['a task of stock', pool(), pool({ tasks: [{ nameLabel: 'SR Recovering', nameDescription: 'sr' }] }), ''],
+  ]
+  for (const [title, before, after, expected, policy = DEFAULT_POLICY] of table) {
+    t.equal(short(causesOf(look(before), look(after), policy).all), expected, title)
+  }
+})
+
+t.test('the passing of time is a cause', async t => {
+  const of = pool({ overrides: [OVERRIDE] })
+  const later = look(of, NOW + MINUTE_MS)
+  t.equal(short(causesOf(look(of), later, DEFAULT_POLICY).all), 'override-expired b')
+  const leases = causesOf(look(of, NOW + MINUTE_MS), look(of, NOW + 2 * MINUTE_MS), DEFAULT_POLICY)
+  t.equal(short(leases.all), 'lease-expired a sr, lease-expired b sr, lease-expired c sr')
+  const soon = { ...OVERRIDE, createdMs: NOW + 90_000, expiresMs: NOW + 120_000 }
+  const future = pool({ overrides: [soon] })
+  t.equal(short(causesOf(look(future), look(future, NOW + 30_000), DEFAULT_POLICY).all), 'override-set b')
+})
+
+t.test('the start, and another coordinator: nothing else is worth telling of the reports', async t => {
+  t.equal(short(causesOf(null, look(pool()), DEFAULT_POLICY).all), 'updater-started')
+  t.equal(short(causesOf(null, look(pool()), DEFAULT_POLICY).of('a')), 'updater-started')
+  const after = look(withHost(pool({ reports: [] }), 'a', { live: false }), NOW, 'b')
+  t.equal(short(causesOf(look(pool()), after, DEFAULT_POLICY).all), 'coordinator-changed b, host-not-live a')
+})
+
+t.test('a host is told what matters to it: its own, and what happens in the SRs that it shares', async t => {
+  const sr2 = { ref: 'sr2', uuid: 'uuid-sr2', clustered: true }
+  const before = pool({
+    srs: [SR, sr2],
+    pbds: [...pool().pbds, { ref: 'pbd-d', host: 'd', sr: 'sr2', currentlyAttached: true }],
+  })
+  const changed = withHost(withReports(before, received('a', RESYNCING)), 'b', { live: false, enabled: true })
+  const causes = causesOf(look(before), look(withHost(changed, 'd', { leaving: true })), DEFAULT_POLICY)
+  const shared = 'host-not-live b'
+  t.equal(short(causes.of('a')), `${shared}, report-changed a sr synced resyncing`)
+  t.equal(short(causes.of('b')), `${shared}, host-enabled b, report-changed a sr synced resyncing`)
+  t.equal(short(causes.of('d')), 'host-leaving d')
+  t.equal(short(causes.of('gone')), '')
+  const joined = { ...changed, hosts: [...changed.hosts, host('e')] }
+  t.equal(short(causesOf(look(changed), look(joined), DEFAULT_POLICY).of('d')), 'host-added e', 'names are the pool’s')
+})
+
+t.test('sentences', async t => {
+  const about = { host: 'b', sr: 'sr' } as const
+  const sentences: readonly [cause: Cause, sentence: string][] = [
+    [{ code: 'updater-started' }, 'the updater has started and knows nothing yet'],
+    [
+      { code: 'coordinator-changed', host: 'b' },
+      'host-b is the coordinator now, and nothing that was said to another counts',
+    ],
+    [{ code: 'rolling-upgrade-began' }, 'a rolling upgrade of the pool has begun'],
+    [{ code: 'rolling-upgrade-ended' }, 'the rolling upgrade of the pool is over'],
+    [{ code: 'power-on-plugin-found' }, 'hosts can be switched on'],
+    [{ code: 'power-on-plugin-missing' }, 'hosts can no longer be switched on'],
+    [{ code: 'host-added', host: 'gone' }, 'gone has joined the pool'],
+    [{ code: 'host-removed', host: 'b' }, 'host-b has left the pool'],
+    [{ code: 'host-renamed', host: 'b' }, 'host-b has another name'],
+    [{ code: 'host-live', host: 'b' }, 'host-b is up'],
+    [{ code: 'host-not-live', host: 'b' }, 'host-b is down'],
+    [{ code: 'host-leaving', host: 'b' }, 'host-b was told to go down'],
+    [{ code: 'host-not-leaving', host: 'b' }, 'host-b is no longer about to go down'],
+    [{ code: 'host-enabled', host: 'b' }, 'host-b is enabled'],
+    [{ code: 'host-disabled', host: 'b' }, 'host-b is disabled'],
+    [{ code: 'power-on-mode-changed', host: 'b' }, 'host-b is switched on in another way'],
+    [{ code: 'operation-began', host: 'b', operation: 'reboot', task: 't' }, 'reboot of host-b has begun'],
+    [{ code: 'operation-ended', host: 'b', operation: 'reboot', task: 't' }, 'reboot of host-b is over'],
+    [
+      { code: 'override-set', host: 'b', override: OVERRIDE },
+      'host-b may go by override of root until 2026-11-22T16:01:00.000Z: burnt disk',
+    ],
+    [
+      { code: 'override-removed', host: 'b', override: OVERRIDE },
+      'the override for host-b was taken back (override of root until 2026-11-22T16:01:00.000Z: burnt disk)',
+    ],
+    [
+      { code: 'override-expired', host: 'b', override: OVERRIDE },
+      'the override for host-b has run out (override of root until 2026-11-22T16:01:00.000Z: burnt disk)',
+    ],
+    [{ code: 'sr-guarded', sr: 'sr' }, 'SR uuid-sr is guarded'],
+    [{ code: 'sr-not-guarded', sr: 'sr' }, 'SR uuid-sr is no longer guarded'],
+    [{ code: 'sr-missing', sr: 'sr9' }, 'SR sr9 has PBDs and no record'],
+    [{ code: 'pbd-added', ...about }, 'host-b is connected to SR uuid-sr'],
+    [{ code: 'pbd-removed', ...about }, 'host-b is no longer connected to SR uuid-sr'],
+    [{ code: 'lease-expired', ...about }, 'host-b has not confirmed its report of SR uuid-sr in time'],
+    [
+      { code: 'report-changed', ...about, before: 'resyncing', after: 'synced' },
+      'the report of host-b for SR uuid-sr: resyncing, now synced',
+    ],
+    [
+      { code: 'report-changed', ...about, before: 'synced', after: 'synced' },
+      'the report of host-b for SR uuid-sr gives other causes: synced',
+    ],
+  ]
+  for (const [cause, sentence] of sentences) t.equal(describeCause(cause, pool()), sentence, cause.code)
+  t.equal(describeCause({ code: 'host-live', host: 'b' }), 'b is up', 'without a pool: refs')
+})

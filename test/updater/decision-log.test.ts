@@ -1,0 +1,156 @@
+import { mkdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { DEFAULT_POLICY, decide } from '../../src/allowed-operations/index.ts'
+import { DecisionLog, type DecisionLogOptions, type OperationsChange } from '../../src/updater/index.ts'
+import { iso, NOW, pool, RESYNCING, received, withReports } from '../allowed-operations/pool-of-three.ts'
+import { watchedPool } from './watched-pool.ts'
+
+const OF = withReports(pool(), received('b', RESYNCING))
+
+function change(changes: Partial<OperationsChange> = {}): OperationsChange {
+  const verdicts = decide(OF, DEFAULT_POLICY, NOW).get('a')
+  if (verdicts === undefined) throw new Error('the example has no host a')
+  const causes = [{ code: 'report-changed', host: 'b', sr: 'sr', before: 'synced', after: 'resyncing' }] as const
+  return {
+    at: NOW,
+    host: 'a',
+    left: ['reboot'],
+    returned: [],
+    allowed: ['evacuate'],
+    verdicts,
+    causes,
+    pool: OF,
+    ...changes,
+  }
+}
+
+interface Tap {
+  testdir(): string
+}
+
+function log(t: Tap, options: Partial<DecisionLogOptions> = {}) {
+  const errors: unknown[] = []
+  const path = join(t.testdir(), 'decisions.log')
+  const open = () => new DecisionLog({ path, now: () => NOW, onError: error => errors.push(error), ...options })
+  return { path, errors, open, opened: open() }
+}
+
+function linesOf(path: string): unknown[] {
+  const text = readFileSync(path, 'utf8')
+  if (!text.endsWith('\n')) throw new Error('the last line is cut')
+  return text
+    .slice(0, -1)
+    .split('\n')
+    .map(line => JSON.parse(line))
+}
+
+const STARTED = { at: iso(NOW), event: 'updater-started' }
+
+t.test('a line for the start of each run, and one for each change, in their order', async t => {
+  const { path, open, opened, errors } = log(t)
+  const hosts = Array.from({ length: 100 }, (_, index) => `h${index}`)
+  for (const host of hosts) opened.record(change({ host }))
+  await opened.close()
+  opened.record(change())
+  await open().close()
+  const [first, second, ...more] = linesOf(path)
+  t.strictSame(first, STARTED)
+  t.strictSame(second, {
+    at: iso(NOW),
+    event: 'operations-changed',
+    host: 'h0',
+    hostName: 'h0',
+    left: ['reboot'],
+    returned: [],
+    allowed: ['evacuate'],
+    causes: [
+      {
+        code: 'report-changed',
+        host: 'b',
+        sr: 'sr',
+        before: 'synced',
+        after: 'resyncing',
+        text: 'the report of host-b for SR uuid-sr: synced, now resyncing',
+      },
+    ],
+    causesOmitted: 0,
+    reasons: [
+      { code: 'not-synced', host: 'b', sr: 'sr', text: 'SR uuid-sr: host-b is resynchronising (clears by itself)' },
+    ],
+    reasonsOmitted: 0,
+  })
+  t.match(more, [...hosts.slice(1).map(host => ({ host })), STARTED])
+  t.equal(more.length, 100, 'closed, it takes no more')
+  t.strictSame(errors, [])
+})
+
+t.test('what is told of one change is bounded', async t => {
+  const { path, opened } = log(t)
+  opened.record(change({ causes: Array.from({ length: 20 }, () => ({ code: 'host-live', host: 'b' }) as const) }))
+  await opened.close()
+  t.match(linesOf(path)[1], { causes: { length: 8 }, causesOmitted: 12, reasonsOmitted: 0 })
+})
+
+t.test('a file that would grow too large is put aside, and the one before it goes', async t => {
+  const { path, opened, errors } = log(t, { maxBytes: 2_000 })
+  for (let index = 0; index < 10; index += 1) opened.record(change({ host: `h${index}` }))
+  await opened.close()
+  const all = [...linesOf(`${path}.1`), ...linesOf(path)]
+  t.match(all.slice(-3), [{ host: 'h7' }, { host: 'h8' }, { host: 'h9' }])
+  t.ok(all.length < 11, 'the oldest are gone')
+  for (const each of [path, `${path}.1`]) t.ok(readFileSync(each).length <= 2_000)
+  t.strictSame(errors, [])
+})
+
+t.test('a line that was cut spoils no other', async t => {
+  const folder = t.testdir({ 'decisions.log': `${JSON.stringify(STARTED)}\n{"at":"2026-` })
+  const path = join(folder, 'decisions.log')
+  await new DecisionLog({ path, now: () => NOW, onError: error => t.error(error) }).close()
+  t.equal(readFileSync(path, 'utf8').split('\n')[2], JSON.stringify(STARTED))
+})
+
+t.test('what cannot be written is told and counted, and nothing waits for it', async t => {
+  const folder = join(t.testdir({}), 'missing')
+  const failed = Promise.withResolvers<unknown>()
+  const { opened } = log(t, { path: join(folder, 'decisions.log'), onError: failed.resolve })
+  t.match(await failed.promise, { code: 'ENOENT' })
+  mkdirSync(folder)
+  opened.record(change())
+  await opened.close()
+  t.match(linesOf(join(folder, 'decisions.log')), [{ event: 'lines-lost', count: 1 }, { host: 'a' }])
+})
+
+t.test('what waits for a slow disk is bounded', async t => {
+  const { path, opened } = log(t)
+  const override = { host: 'b', reason: 'x'.repeat(4_000), expiresMs: NOW }
+  const causes = Array.from({ length: 16 }, () => ({ code: 'override-set', host: 'b', override }) as const)
+  const records = 100
+  for (let index = 0; index < records; index += 1) opened.record(change({ causes }))
+  await opened.close()
+  const lines = linesOf(path)
+  t.ok(readFileSync(path).length < 5 * 1024 * 1024)
+  t.ok(lines.length < records)
+  t.match(lines.at(-1), { event: 'lines-lost', count: records - (lines.length - 2) })
+})
+
+t.test('of a real pool: by whom the field was changed, and why', async t => {
+  const { path, opened } = log(t)
+  const watched = await watchedPool(t, { witness: each => opened.record(each) })
+  watched.updater().start()
+  for (const index of [0, 1, 2]) await watched.push(index, 'synced')
+  await watched.push(1, 'resyncing')
+  await watched.setOverride(0, 60_000)
+  await opened.close()
+  t.match(linesOf(path).slice(-4), [
+    { hostName: 'hostA', left: ['shutdown', 'reboot', 'apply_updates'], causes: [{ code: 'report-changed' }] },
+    { hostName: 'hostB', left: ['shutdown', 'reboot', 'apply_updates'], causes: [{ code: 'report-changed' }] },
+    { hostName: 'hostC', left: ['shutdown', 'reboot', 'apply_updates'], causes: [{ code: 'report-changed' }] },
+    {
+      hostName: 'hostA',
+      returned: ['shutdown', 'reboot', 'apply_updates'],
+      causes: [{ code: 'override-set', override: { by: 'root', reason: 'burnt disk' } }],
+      reasons: [{ code: 'not-synced', text: /allowed by override of root until 2026-11-22T16:01:00.000Z: burnt disk/ }],
+    },
+  ])
+})

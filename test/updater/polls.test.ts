@@ -1,0 +1,211 @@
+import t from 'tap'
+import { DEFAULT_POLICY } from '../../src/allowed-operations/index.ts'
+import { ReportMemory } from '../../src/updater/report-memory.ts'
+import { pool as examplePool, NOW, received } from '../allowed-operations/pool-of-three.ts'
+import { turn } from './virtual-time.ts'
+import {
+  LEASE_MS,
+  POLL_EVERY_MS,
+  POLL_TIMEOUT_MS,
+  START_MS,
+  type Tap,
+  type WatchedPool,
+  type WatchedPoolOptions,
+  watchedPool,
+} from './watched-pool.ts'
+
+type Answer = NonNullable<WatchedPoolOptions['answer']>
+
+/** Never, not even when it is told that nobody waits. */
+const hangs: Answer = () => new Promise(() => undefined)
+
+/** A started updater whose hosts answer polls as the test says, by index; a host that is not in it fails at once. */
+async function polledPool(t: Tap, options: WatchedPoolOptions = {}) {
+  const answers = new Map<number, Answer>()
+  const fails: Answer = () => Promise.reject(new Error('XENAPI_PLUGIN_FAILURE'))
+  const pool = await watchedPool(t, {
+    answer: (index, signal) => (answers.get(index) ?? fails)(index, signal),
+    ...options,
+  })
+  const saysSynced: Answer = async index => pool.report(index, 'synced')
+  for (const index of [0, 1, 2]) answers.set(index, saysSynced)
+  return { pool, answers, saysSynced }
+}
+
+/** When a host was asked, in milliseconds since the start. */
+function timesOf(pool: WatchedPool, host: number): number[] {
+  return pool.asked.filter(each => each.host === host).map(({ atMs }) => atMs - START_MS)
+}
+
+t.test('at its start every host is asked at once, and then from time to time', async t => {
+  const { pool } = await polledPool(t)
+  pool.updater().start()
+  await turn()
+  t.equal(pool.mayReboot(), 'ABC')
+  await pool.time.advance(2.5 * POLL_EVERY_MS)
+  for (const index of [0, 1, 2]) t.strictSame(timesOf(pool, index), [0, POLL_EVERY_MS, 2 * POLL_EVERY_MS])
+  t.equal(pool.changes.filter(({ left }) => left.length > 0).length, 0, 'quiet hosts never block')
+})
+
+t.test(
+  'a host that hangs is not asked again meanwhile, and delays no other; one that fails confirms nothing',
+  async t => {
+    const { pool, answers, saysSynced } = await polledPool(t)
+    answers.set(1, hangs)
+    answers.delete(2)
+    pool.updater().start()
+    await turn()
+    t.strictSame(pool.reasonsFor(0), ['no-report', 'no-report'])
+    for (let notices = 0; notices < 20; notices += 1) {
+      pool.updater().notice()
+      await pool.time.advance(POLL_TIMEOUT_MS / 20 - 1)
+    }
+    t.strictSame(timesOf(pool, 1), [0], 'one question, until it is given up')
+    await pool.time.advance(20)
+    t.strictSame(timesOf(pool, 1), [0, POLL_TIMEOUT_MS])
+    t.equal(pool.asked.find(({ host }) => host === 1)?.signal.aborted, true)
+    t.strictSame(timesOf(pool, 2), [0, 1_000, 3_000, 7_000], 'each pause is twice the one before')
+    answers.set(2, async () => 'no JSON')
+    await pool.time.advance(POLL_EVERY_MS)
+    t.strictSame(pool.reasonsFor(0), ['no-report', 'report-unreadable'])
+    answers.set(1, saysSynced).set(2, saysSynced)
+    await pool.time.advance(POLL_EVERY_MS)
+    t.equal(pool.mayReboot(), 'ABC')
+  },
+)
+
+t.test('a question that takes longer than the pause between two is not asked twice', async t => {
+  const { pool, answers } = await polledPool(t, { pollEveryMs: 1_000 })
+  answers.set(0, hangs)
+  pool.updater().start()
+  await pool.time.advance(POLL_TIMEOUT_MS - 1)
+  t.strictSame(timesOf(pool, 0), [0])
+  t.equal(timesOf(pool, 1).length, 10)
+})
+
+t.test('pauses after failures grow up to the usual one', async t => {
+  const { pool, answers } = await polledPool(t)
+  answers.clear()
+  pool.updater().start()
+  await pool.time.advance(10 * POLL_EVERY_MS)
+  const times = timesOf(pool, 0)
+  const pauses = times.slice(1).map((atMs, index) => atMs - (times[index] ?? 0))
+  t.strictSame(pauses.slice(0, 7), [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000])
+})
+
+t.test('a host that has just become live is asked at once, though the question to its earlier life hangs', async t => {
+  const { pool, answers, saysSynced } = await polledPool(t)
+  const ref = pool.hosts[1] ?? ''
+  answers.set(1, hangs)
+  pool.updater().start()
+  await pool.time.advance(5_000)
+  pool.embedded.hostLeft(ref)
+  await turn()
+  t.equal(pool.asked.find(({ host }) => host === 1)?.signal.aborted, true, 'nobody waits for a host that is down')
+  await pool.time.advance(POLL_EVERY_MS)
+  t.strictSame(timesOf(pool, 1), [0], 'nor asks it')
+  answers.set(1, saysSynced)
+  pool.embedded.hostReturned(ref, { bootTimeMs: pool.time.now() })
+  await turn()
+  t.strictSame(timesOf(pool, 1), [0, 5_000 + POLL_EVERY_MS])
+  t.equal(pool.mayReboot(), 'ABC')
+  await pool.time.advance(1)
+  pool.embedded.hostLeft(ref)
+  pool.embedded.hostReturned(ref, { bootTimeMs: pool.time.now() })
+  await turn()
+  t.strictSame(timesOf(pool, 1).slice(2), [5_001 + POLL_EVERY_MS], 'nor does it matter that nobody saw it down')
+})
+
+t.test('a host that gets a PBD is asked at once, one that loses it no more', async t => {
+  const { pool } = await polledPool(t)
+  pool.updater().start()
+  const [[pbd = ''] = []] = pool.embedded.list('PBD')
+  pool.embedded.removePbd(pbd)
+  await pool.time.advance(3 * POLL_EVERY_MS)
+  t.strictSame(timesOf(pool, 0), [0])
+  pool.embedded.addPbd({ host: pool.hosts[0] ?? '', sr: pool.sr, attached: true })
+  await turn()
+  t.strictSame(timesOf(pool, 0), [0, 3 * POLL_EVERY_MS])
+})
+
+t.test('a lease that is about to run out is asked for, so that a healthy host that is quiet never blocks', async t => {
+  const { pool } = await polledPool(t, { pollEveryMs: 100 * LEASE_MS })
+  pool.updater().start()
+  await turn()
+  pool.changes.length = 0
+  await pool.time.advance(5 * LEASE_MS)
+  t.strictSame(timesOf(pool, 0).slice(0, 3), [0, 60_000, 120_000])
+  t.strictSame(pool.changes, [])
+})
+
+t.test('an answer that comes after a newer push changes nothing', async t => {
+  const { pool, answers } = await polledPool(t)
+  pool.updater().start()
+  await turn()
+  const late = Promise.withResolvers<string>()
+  const saidBefore = pool.report(1, 'synced')
+  answers.set(1, () => late.promise)
+  await pool.time.advance(POLL_EVERY_MS)
+  await pool.push(1, 'resyncing')
+  t.equal(pool.mayReboot(), '')
+  late.resolve(saidBefore)
+  await turn()
+  t.equal(pool.mayReboot(), '')
+  t.strictSame(pool.reasonsFor(0), ['not-synced'])
+})
+
+t.test('another coordinator asks anew; answers to what was asked before are not heard', async t => {
+  const { pool, answers, saysSynced } = await polledPool(t)
+  const late = Promise.withResolvers<string>()
+  answers.set(1, () => late.promise)
+  pool.updater().start()
+  await turn()
+  answers.delete(1)
+  pool.setCoordinator('another')
+  await turn()
+  t.equal(pool.asked.filter(({ host }) => host === 0).length, 2)
+  late.resolve(pool.report(1, 'synced'))
+  await turn()
+  t.strictSame(pool.reasonsFor(0), ['no-report'])
+  answers.set(1, saysSynced)
+  await pool.time.advance(1_000)
+  t.equal(pool.mayReboot(), 'ABC')
+})
+
+t.test(
+  'a clock that is set back: everybody is asked at once, and what was confirmed in the future counts no more',
+  async t => {
+    const { pool } = await polledPool(t)
+    pool.updater().start()
+    await turn()
+    const hourMs = 3_600_000
+    pool.time.set(START_MS - hourMs)
+    pool.updater().notice()
+    await turn()
+    t.strictSame(timesOf(pool, 0), [0, -hourMs])
+
+    const memory = new ReportMemory(DEFAULT_POLICY.clockSkewMs)
+    const confirmedAtMs = (now: number) => memory.complete(examplePool({ reports: [] }), now).reports[0]?.confirmedAtMs
+    memory.accept(received('a', {}, NOW), NOW)
+    t.equal(confirmedAtMs(NOW), NOW)
+    t.equal(confirmedAtMs(NOW - DEFAULT_POLICY.clockSkewMs), NOW, 'clocks that are corrected by a little')
+    t.equal(confirmedAtMs(NOW - hourMs), undefined)
+    memory.accept(received('a', {}, NOW - hourMs), NOW - hourMs)
+    t.equal(confirmedAtMs(NOW - hourMs), NOW - hourMs, 'the same report, confirmed by the clock as it is now')
+    memory.accept(received('a', {}, NOW), NOW - hourMs)
+    t.equal(confirmedAtMs(NOW - hourMs), NOW - hourMs, 'a database that still has the old time takes nothing away')
+  },
+)
+
+t.test('closing gives up what is under way', async t => {
+  const { pool, answers } = await polledPool(t)
+  answers.set(0, hangs).set(1, hangs).set(2, hangs)
+  pool.updater().start()
+  await pool.updater().close()
+  t.strictSame(
+    pool.asked.map(({ signal }) => signal.aborted),
+    [true, true, true],
+  )
+  await pool.time.advance(10 * POLL_EVERY_MS)
+  t.equal(pool.asked.length, 3)
+})
