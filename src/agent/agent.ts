@@ -1,132 +1,275 @@
-import type { DrbdUpdate } from '../drbd-adapter/source.ts'
 import type { DrbdVolume } from '../sync-query/drbd.ts'
 import { HostMirrors, type MirrorChange } from '../sync-query/host-mirrors.ts'
 import { judgeDrbdVolume } from '../sync-query/judge-drbd.ts'
+import { judgeMdArray } from '../sync-query/judge-md.ts'
 import type { Judgement } from '../sync-query/judgement.ts'
-import { type Reason, reason } from '../sync-query/reason.ts'
+import type { MdArray } from '../sync-query/md.ts'
+import { mirrorList } from '../sync-query/mirror-list.ts'
+import { reason } from '../sync-query/reason.ts'
 import type { Report } from '../sync-query/report.ts'
-import { SrFold, type SrStatus } from '../sync-query/sr-fold.ts'
+import type { SrStatus } from '../sync-query/sr-fold.ts'
+import type { TrackedMirror } from '../sync-query/tracked-mirror.ts'
 import type { Transition } from '../sync-query/transition.ts'
+import { type Backend, BackendView } from './backend-view.ts'
+import { drbdNames, type ExpectedMirror, mdNames } from './expected-mirrors.ts'
 import type { HostBoot } from './host-boot.ts'
-import { ReportPusher, type ReportSink } from './report-pusher.ts'
+import { type PushPace, ReportPusher, type ReportSink } from './report-pusher.ts'
 import { type SrSelection, SrSelector } from './sr-selection.ts'
+import { WatchedSr } from './watched-sr.ts'
 
 export interface HostAgentOptions {
   /** The host's UUID in the pool's database. */
   readonly host: string
   readonly boot: HostBoot
   readonly srs: readonly SrSelection[]
-  /** Volumes that the configuration says should be up (`resource/volume`). */
-  readonly configured: readonly string[]
   /** Milliseconds since 1970. */
   readonly now: () => number
   readonly sink: ReportSink
+  readonly pushPace?: PushPace
   /** Told of every edge of an SR's state, in order. Must not throw. */
   readonly witness: (sr: string, transition: Transition, status: SrStatus) => void
 }
 
-interface WatchedSr {
-  readonly fold: SrFold
-  readonly pusher: ReportPusher
-  readonly ignorePeers: ReadonlySet<string>
+/** What a source has learnt since it last told something. What is removed goes before what changed comes. */
+export interface SourceUpdate<Mirror> {
+  /** Milliseconds since 1970. */
+  readonly at: number
+  readonly changed: readonly Mirror[]
+  /** Names of mirrors that are gone. */
+  readonly removed: readonly string[]
+  /** `null`: all mirrors there are have been told. Otherwise in a few words why that cannot be claimed. */
+  readonly doubt: string | null
 }
+
+/** Where a mirror belongs. */
+interface Place {
+  readonly backend: Backend
+  /** What patterns may call it. */
+  readonly names: readonly string[]
+  srs: readonly WatchedSr[]
+  /** Peers that no SR of this mirror counts. */
+  ignored: ReadonlySet<string>
+}
+
+/** Changes that are told together, by the SR they concern. */
+type Step = Map<WatchedSr, MirrorChange[]>
+
+const NO_CHANGES: readonly MirrorChange[] = []
+const NO_PEERS: ReadonlySet<string> = new Set()
 
 /**
  * One host's side of the monitor: turns what the kernel says into the state of each SR, and the state into reports.
  *
- * Invariants: an SR is `unknown` until its source has told of every volume, and again from the moment that can no longer
- * be claimed; a volume that is configured and not shown by the kernel is a degraded mirror, never a missing one.
+ * Invariants: an SR is `unknown` until each source that it has mirrors of has told of all there are, and again from the
+ * moment that can no longer be claimed; a mirror that is configured and not shown by the kernel is a degraded mirror, never
+ * a missing one; what is told together is taken in wholly before an SR is judged by it.
+ * `#places` has exactly the mirrors of `#mirrors`, so no event costs a match of patterns.
  */
 export class HostAgent {
   readonly #options: HostAgentOptions
-  readonly #selector: SrSelector
   readonly #mirrors = new HostMirrors()
+  readonly #places = new Map<string, Place>()
+  readonly #views: Readonly<Record<Backend, BackendView>> = { drbd: new BackendView(), md: new BackendView() }
   readonly #srs = new Map<string, WatchedSr>()
-  /** Volumes that the kernel shows. */
-  readonly #shown = new Set<string>()
+  #selector = new SrSelector([])
   #seq: number
 
   constructor(options: HostAgentOptions) {
     this.#options = options
-    this.#selector = new SrSelector(options.srs)
     this.#seq = options.boot.firstSeq
-    for (const { uuid, ignorePeers } of options.srs) {
-      const pusher = new ReportPusher(() => this.#makeReport(uuid), options.sink)
-      this.#srs.set(uuid, { fold: new SrFold(options.now()), pusher, ignorePeers: new Set(ignorePeers) })
-      pusher.want('transition')
-    }
+    this.select(options.srs)
   }
 
-  /** Follows a source until it ends or `signal` is aborted. */
-  async follow(source: AsyncIterable<DrbdUpdate>): Promise<void> {
-    for await (const update of source) this.apply(update)
+  /** Takes in what DRBD's source has learnt. */
+  applyDrbd({ at, changed, removed, doubt }: SourceUpdate<DrbdVolume>): void {
+    const step: Step = new Map()
+    this.#lose('drbd', removed, at, step)
+    for (const volume of changed) {
+      const { mirror } = volume
+      const place = this.#see('drbd', mirror, () => drbdNames(mirror))
+      // The events of DRBD 8.4 carry no progress, so there silence proves nothing.
+      const silenceMeansStall = volume.family === '9'
+      this.#observe(place, { judgement: judgeDrbdVolume(counted(volume, place)), at, silenceMeansStall }, step)
+    }
+    this.#settle('drbd', doubt, at, step)
   }
 
-  /** Takes in what a source has learnt: all of it, before any SR is judged by it. */
-  apply({ at, changed, removed, doubt }: DrbdUpdate): void {
-    const changes = changed.map(volume => this.#see(volume, at))
-    for (const mirror of removed) {
-      this.#shown.delete(mirror)
-      const change = this.#mirrors.remove(mirror, at)
-      if (change !== null) changes.push(change)
+  /** Takes in what md's source has learnt. */
+  applyMd({ at, changed, removed, doubt }: SourceUpdate<MdArray>): void {
+    const step: Step = new Map()
+    this.#lose('md', removed, at, step)
+    for (const array of changed) {
+      const { name, uuid } = array
+      const place = this.#see('md', name, () => mdNames(name, uuid))
+      this.#observe(place, { judgement: judgeMdArray(array), at, silenceMeansStall: true }, step)
     }
-    if (doubt === null) changes.push(...this.#missConfigured(at))
-    this.#tell(changes, at, doubt === null ? null : reason('source-silent', '*', { word: doubt }))
+    this.#settle('md', doubt, at, step)
+  }
+
+  /**
+   * The source of a backend is gone, and another one is about to begin, which does not know what this one has told: what
+   * it does not tell again is gone.
+   */
+  loseSource(backend: Backend, why: string): void {
+    const view = this.#views[backend]
+    view.loseSource(why)
+    this.#tell(new Map(), this.#options.now())
+  }
+
+  /** Takes in which mirrors of a backend should be there. */
+  expect(backend: Backend, expected: readonly ExpectedMirror[]): void {
+    const view = this.#views[backend]
+    view.configurationWasRead()
+    view.roster.expect(expected)
+    const at = this.#options.now()
+    const step: Step = new Map()
+    this.#miss(backend, at, step)
+    this.#tell(step, at)
+  }
+
+  /** Watches other SRs from now on, or the same ones with other mirrors. What is known of mirrors and SRs stays. */
+  select(selections: readonly SrSelection[]): void {
+    const at = this.#options.now()
+    for (const [uuid, sr] of this.#srs) {
+      if (selections.some(selection => selection.uuid === uuid)) continue
+      this.#srs.delete(uuid)
+      void sr.pusher.close()
+    }
+    for (const selection of selections) {
+      const known = this.#srs.get(selection.uuid)
+      if (known === undefined) this.#srs.set(selection.uuid, this.#watch(selection, at))
+      else known.reselect(selection)
+    }
+    this.#selector = new SrSelector(selections)
+    const step: Step = new Map()
+    for (const [mirror, place] of this.#places) this.#moveMirror(mirror, place, step)
+    this.#tell(step, at)
   }
 
   /** Lets time pass: stalls are found, old estimates are dropped. To be called about once a second. */
   tick(): void {
     const now = this.#options.now()
-    this.#tell(this.#mirrors.tick(now), now)
+    const step: Step = new Map()
+    for (const change of this.#mirrors.tick(now)) addTo(step, this.#places.get(change.mirror), change)
+    this.#tell(step, now)
+  }
+
+  /** UUIDs of the SRs that this host watches. */
+  srs(): string[] {
+    return [...this.#srs.keys()]
+  }
+
+  /** What can be said of an SR as of now. `null` if this host does not watch that SR. */
+  status(sr: string): SrStatus | null {
+    return this.#srs.get(sr)?.fold.status(this.#mirrors, this.#options.now()) ?? null
+  }
+
+  isResyncing(sr: string): boolean {
+    return this.#srs.get(sr)?.fold.state === 'resyncing'
   }
 
   /** The report of an SR as of now: the answer to a poll. `null` if this host does not watch that SR. */
   report(sr: string): Report | null {
-    return this.#srs.has(sr) ? this.#makeReport(sr) : null
+    const watched = this.#srs.get(sr)
+    if (watched === undefined) return null
+    return { ...this.#makeReport(sr), mirrorList: mirrorList(this.#mirrorsOf(watched)) }
+  }
+
+  /** Pushes the report of an SR again: what the pool has of it is in doubt. */
+  pushAgain(sr: string): void {
+    this.#srs.get(sr)?.pusher.want('transition')
   }
 
   async close(): Promise<void> {
     await Promise.all([...this.#srs.values()].map(({ pusher }) => pusher.close()))
   }
 
-  #see(volume: DrbdVolume, at: number): MirrorChange {
-    this.#shown.add(volume.mirror)
-    const judgement = judgeDrbdVolume(this.#counted(volume))
-    // The events of DRBD 8.4 carry no progress, so there silence proves nothing.
-    return this.#mirrors.observe({ judgement, at, silenceMeansStall: volume.family === '9' })
+  #watch(selection: SrSelection, at: number): WatchedSr {
+    const { uuid } = selection
+    const pusher = new ReportPusher(() => this.#makeReport(uuid), this.#options.sink, this.#options.pushPace)
+    pusher.want('transition')
+    return new WatchedSr(selection, at, pusher)
   }
 
-  /** Without the peers that are no part of the redundancy of any SR this volume belongs to. */
-  #counted(volume: DrbdVolume): DrbdVolume {
-    const srs = this.#selector.srsOf(volume.mirror).flatMap(uuid => this.#srs.get(uuid) ?? [])
-    const ignored = (peer: string) => srs.length > 0 && srs.every(({ ignorePeers }) => ignorePeers.has(peer))
-    return { ...volume, peers: volume.peers.filter(({ peer }) => !ignored(peer)) }
+  #see(backend: Backend, mirror: string, namesOf: () => readonly string[]): Place {
+    const place = this.#places.get(mirror) ?? this.#newPlace(backend, mirror, namesOf())
+    this.#views[backend].see(mirror, place.names)
+    return place
   }
 
-  #missConfigured(at: number): MirrorChange[] {
-    return this.#options.configured
-      .filter(mirror => !this.#shown.has(mirror) && this.#mirrors.get(mirror) === null)
-      .map(mirror => this.#mirrors.observe({ judgement: notUp(mirror), at, silenceMeansStall: false }))
+  #newPlace(backend: Backend, mirror: string, names: readonly string[]): Place {
+    const srs = this.#srsOf(backend, names)
+    const place = { backend, names, srs, ignored: ignoredBy(srs) }
+    this.#places.set(mirror, place)
+    return place
   }
 
-  /** Hands each SR the changes of its mirrors. @param doubt what is doubted from now on; absent: what was before */
-  #tell(changes: readonly MirrorChange[], at: number, doubt?: Reason | null): void {
-    const bySr = new Map<string, MirrorChange[]>()
-    for (const change of changes) {
-      for (const uuid of this.#selector.srsOf(change.mirror)) {
-        const ofSr = bySr.get(uuid)
-        if (ofSr === undefined) bySr.set(uuid, [change])
-        else ofSr.push(change)
-      }
+  #srsOf(backend: Backend, names: readonly string[]): WatchedSr[] {
+    return this.#selector.srsOf(backend, names).flatMap(uuid => this.#srs.get(uuid) ?? [])
+  }
+
+  #observe(place: Place, seen: Parameters<HostMirrors['observe']>[0], step: Step): void {
+    addTo(step, place, this.#mirrors.observe(seen))
+  }
+
+  #lose(backend: Backend, mirrors: readonly string[], at: number, step: Step): void {
+    for (const mirror of mirrors) {
+      this.#views[backend].lose(mirror)
+      this.#forget(mirror, at, step)
     }
-    for (const [uuid, { fold, pusher }] of this.#srs) {
-      const ofSr = bySr.get(uuid) ?? []
-      const edges = fold.apply(ofSr, at, doubt)
+  }
+
+  #forget(mirror: string, at: number, step: Step): void {
+    const change = this.#mirrors.remove(mirror, at)
+    if (change !== null) addTo(step, this.#places.get(mirror), change)
+    this.#places.delete(mirror)
+  }
+
+  #settle(backend: Backend, doubt: string | null, at: number, step: Step): void {
+    this.#lose(backend, this.#views[backend].doubtSource(doubt), at, step)
+    this.#miss(backend, at, step)
+    this.#tell(step, at)
+  }
+
+  #miss(backend: Backend, at: number, step: Step): void {
+    const view = this.#views[backend]
+    const { missed, notMissed } = view.roster.settle(view.isWhole)
+    for (const mirror of notMissed) this.#forget(mirror, at, step)
+    for (const { mirror, names } of missed) {
+      const place = this.#newPlace(backend, mirror, names)
+      this.#observe(place, { judgement: notUp(backend, mirror), at, silenceMeansStall: false }, step)
+    }
+  }
+
+  /** After the SRs were chosen anew: takes a mirror out of the SRs it has left and into those it has joined. */
+  #moveMirror(mirror: string, place: Place, step: Step): void {
+    const srs = this.#srsOf(place.backend, place.names)
+    const left = place.srs.filter(sr => !srs.includes(sr))
+    const joined = srs.filter(sr => !place.srs.includes(sr))
+    const leaving = this.#mirrors.leaving(mirror)
+    const joining = this.#mirrors.joining(mirror)
+    if (leaving !== null) addTo(step, { srs: left }, leaving)
+    if (joining !== null) addTo(step, { srs: joined }, joining)
+    place.srs = srs
+    place.ignored = ignoredBy(srs)
+  }
+
+  #tell(step: Step, at: number): void {
+    for (const [uuid, sr] of this.#srs) {
+      const changes = step.get(sr) ?? NO_CHANGES
+      const edges = sr.apply(changes, this.#views, at)
       if (edges.length > 0) {
-        const status = fold.status(this.#mirrors, at)
+        const status = sr.fold.status(this.#mirrors, at)
         for (const edge of edges) this.#options.witness(uuid, edge, status)
-        pusher.want('transition')
-      } else if (ofSr.length > 0) pusher.want('news')
+        sr.pusher.want('transition')
+      } else if (changes.length > 0) sr.pusher.want('news')
+    }
+  }
+
+  *#mirrorsOf(sr: WatchedSr): Generator<TrackedMirror> {
+    for (const [name, { srs }] of this.#places) {
+      const mirror = srs.includes(sr) ? this.#mirrors.get(name) : null
+      if (mirror !== null) yield mirror
     }
   }
 
@@ -149,11 +292,31 @@ export class HostAgent {
   }
 }
 
-/** A volume that should be there and that the kernel does not show: after a boot, before anything was brought up. */
-function notUp(mirror: string): Judgement {
+function addTo(step: Step, place: Pick<Place, 'srs'> | undefined, change: MirrorChange): void {
+  for (const sr of place?.srs ?? []) {
+    const changes = step.get(sr)
+    if (changes === undefined) step.set(sr, [change])
+    else changes.push(change)
+  }
+}
+
+function ignoredBy(srs: readonly WatchedSr[]): ReadonlySet<string> {
+  const [first, ...others] = srs
+  if (first === undefined || first.ignorePeers.size === 0) return NO_PEERS
+  return new Set([...first.ignorePeers].filter(peer => others.every(({ ignorePeers }) => ignorePeers.has(peer))))
+}
+
+/** Without the peers that are no part of the redundancy of any SR this volume belongs to. */
+function counted(volume: DrbdVolume, { ignored }: Place): DrbdVolume {
+  if (ignored.size === 0) return volume
+  return { ...volume, peers: volume.peers.filter(({ peer }) => !ignored.has(peer)) }
+}
+
+/** A mirror that should be there and that the kernel does not show: after a boot, before anything was brought up. */
+function notUp(backend: Backend, mirror: string): Judgement {
   return {
     mirror,
-    backend: 'drbd',
+    backend,
     state: 'degraded',
     activity: 'none',
     moving: false,

@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Report } from '../sync-query/report.ts'
+import { type Backoff, backoffMs, rest } from '../waiting/index.ts'
 
 /** Where reports go. Rejects when the report did not arrive. */
 export interface ReportSink {
@@ -7,11 +7,9 @@ export interface ReportSink {
 }
 
 /** Milliseconds. */
-export interface PushPace {
+export interface PushPace extends Backoff {
   /** News that is no transition (progress, reasons) is pushed at most this often. */
   readonly progressEveryMs: number
-  readonly firstRetryMs: number
-  readonly lastRetryMs: number
 }
 
 const DEFAULT_PUSH_PACE: PushPace = { progressEveryMs: 10_000, firstRetryMs: 500, lastRetryMs: 30_000 }
@@ -68,13 +66,12 @@ export class ReportPusher {
         // Whatever the cause, the answer is the same: the report still has to arrive.
         this.#failures += 1
         this.#wanted = 'transition'
-        const pauseMs = Math.min(this.#pace.firstRetryMs * 2 ** (this.#failures - 1), this.#pace.lastRetryMs)
-        await this.#wait(pauseMs * (0.5 + Math.random() / 2), this.#stop)
+        await rest(backoffMs(this.#pace, this.#failures), this.#stop.signal)
         continue
       }
       this.#hurry = new AbortController()
       if (this.#isHurried()) this.#hurry.abort()
-      await this.#wait(this.#pace.progressEveryMs, this.#hurry)
+      await rest(this.#pace.progressEveryMs, this.#hurry.signal)
     }
     this.#busy = null
   }
@@ -82,13 +79,5 @@ export class ReportPusher {
   /** A transition came while the last push was under way. */
   #isHurried(): boolean {
     return this.#wanted === 'transition'
-  }
-
-  async #wait(ms: number, until: AbortController): Promise<void> {
-    try {
-      await sleep(ms, undefined, { signal: until.signal, ref: false })
-    } catch {
-      // Woken early: that is what the signal is for.
-    }
   }
 }

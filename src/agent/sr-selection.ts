@@ -1,28 +1,43 @@
+import type { Backend } from './backend-view.ts'
+
 /** Which mirrors make up one SR on this host. */
 export interface SrSelection {
   readonly uuid: string
   /** DRBD resources by name; `*` stands for any run of characters. */
   readonly drbd: readonly string[]
+  /** md arrays by UUID, kernel name or device, with `*` as above. One without `*` must be there. */
+  readonly md: readonly string[]
   /** Peers that are no part of the SR's redundancy (an asynchronous disaster-recovery copy): not counted. */
   readonly ignorePeers: readonly string[]
 }
 
-/** Tells of a mirror to which SRs it belongs. A mirror may be in several: a sentinel SR watches the mirrors of others. */
+/** Tells to which SRs a mirror belongs. It may be in several: a sentinel SR watches the mirrors of others. */
 export class SrSelector {
-  readonly #rules: readonly { readonly uuid: string; readonly resource: RegExp }[]
+  readonly #rules: readonly { uuid: string; backend: Backend; matches: (name: string) => boolean }[]
 
   constructor(selections: readonly SrSelection[]) {
-    this.#rules = selections.flatMap(({ uuid, drbd }) => drbd.map(pattern => ({ uuid, resource: wildcard(pattern) })))
+    this.#rules = selections.flatMap(({ uuid, drbd, md }) => [
+      ...drbd.map(pattern => ({ uuid, backend: 'drbd' as const, matches: wildcard(pattern) })),
+      ...md.map(pattern => ({ uuid, backend: 'md' as const, matches: wildcard(pattern) })),
+    ])
   }
 
-  /** @param mirror `resource/volume` */
-  srsOf(mirror: string): string[] {
-    const resource = mirror.slice(0, mirror.lastIndexOf('/'))
-    return [...new Set(this.#rules.filter(rule => rule.resource.test(resource)).map(rule => rule.uuid))]
+  /** @param names what patterns may call the mirror */
+  srsOf(backend: Backend, names: readonly string[]): string[] {
+    const matching = this.#rules.filter(rule => rule.backend === backend && names.some(rule.matches))
+    return [...new Set(matching.map(({ uuid }) => uuid))]
   }
 }
 
-function wildcard(pattern: string): RegExp {
+/** The name of the resource of `resource/volume`. */
+export function resourceOf(mirror: string): string {
+  return mirror.slice(0, mirror.lastIndexOf('/'))
+}
+
+/** Tells whether a name is one that a pattern stands for. */
+export function wildcard(pattern: string): (name: string) => boolean {
+  if (!pattern.includes('*')) return name => name === pattern
   const literal = pattern.split('*').map(part => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
-  return new RegExp(`^${literal.join('.*')}$`)
+  const whole = new RegExp(`^${literal.join('.*')}$`, 's')
+  return name => whole.test(name)
 }

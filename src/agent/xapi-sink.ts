@@ -3,25 +3,47 @@ import { encodeReport } from '../sync-query/report-encode.ts'
 import { type ReportSink as PbdReports, XenApiError } from '../xapi-notify/index.ts'
 import type { ReportSink } from './report-pusher.ts'
 
+/** What this host last wrote into one of its PBDs. */
+export interface WrittenReport {
+  readonly sr: string
+  /** Ref of the PBD. */
+  readonly pbd: string
+  /** `null` while it is being written. */
+  readonly text: string | null
+}
+
 /** Pushes this host's reports into the PBDs that connect it with its SRs. PBDs are looked up once, and again in doubt. */
 export class XapiSink implements ReportSink {
   readonly #reports: PbdReports
-  readonly #pbds = new Map<string, string>()
+  readonly #written = new Map<string, WrittenReport>()
 
   constructor(reports: PbdReports) {
     this.#reports = reports
   }
 
   async push(report: Report): Promise<void> {
-    const pbd = this.#pbds.get(report.sr) ?? (await this.#reports.findPbd(report.host, report.sr))
-    if (pbd === null) throw new Error(`host ${report.host} has no PBD for SR ${report.sr}`)
-    this.#pbds.set(report.sr, pbd)
+    const { host, sr } = report
+    const pbd = this.#written.get(sr)?.pbd ?? (await this.#reports.findPbd(host, sr))
+    if (pbd === null) throw new Error(`host ${host} has no PBD for SR ${sr}`)
+    const text = encodeReport(report)
+    this.#written.set(sr, { sr, pbd, text: null })
     try {
-      await this.#reports.pushReport(pbd, encodeReport(report))
+      await this.#reports.pushReport(pbd, text)
+      this.#written.set(sr, { sr, pbd, text })
     } catch (error) {
       // The PBD may have been destroyed and made anew.
-      if (error instanceof XenApiError) this.#pbds.delete(report.sr)
+      if (error instanceof XenApiError) this.#written.delete(sr)
       throw error
     }
+  }
+
+  /** What the pool's database should hold of this host's reports. */
+  written(): readonly WrittenReport[] {
+    return [...this.#written.values()]
+  }
+
+  /** The PBD of an SR is no longer the one it was. */
+  forget(sr: string): void {
+    this.#written.delete(sr)
   }
 }

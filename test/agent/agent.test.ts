@@ -2,10 +2,12 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { HostAgent, type HostAgentOptions } from '../../src/agent/agent.ts'
+import { type ExpectedMirror, expectedVolumes } from '../../src/agent/expected-mirrors.ts'
 import { readHostBoot } from '../../src/agent/host-boot.ts'
 import { ReportPusher } from '../../src/agent/report-pusher.ts'
-import { SrSelector } from '../../src/agent/sr-selection.ts'
+import { type SrSelection, SrSelector } from '../../src/agent/sr-selection.ts'
 import type { DrbdPeer, DrbdVolume } from '../../src/sync-query/drbd.ts'
+import type { MdArray } from '../../src/sync-query/md.ts'
 import type { Report } from '../../src/sync-query/report.ts'
 import { parseReport } from '../../src/sync-query/report-parse.ts'
 
@@ -49,16 +51,24 @@ function volume(mirror: string, peers: readonly DrbdPeer[] = [peer('hostB')]): D
 const resyncing = (mirror: string, outOfSyncBytes: number) =>
   volume(mirror, [peer('hostB', { replication: 'SyncSource', peerDisk: 'Inconsistent', outOfSyncBytes })])
 
-/** An agent whose reports arrive at once; `kinds` are the edges it told of. */
-function agentOf(options: Partial<HostAgentOptions> = {}) {
+const drbdSr = (drbd: readonly string[], ignorePeers: readonly string[] = [], uuid = SR): SrSelection => ({
+  uuid,
+  drbd,
+  md: [],
+  ignorePeers,
+})
+
+const expected = (...mirrors: readonly string[]): ExpectedMirror[] => expectedVolumes(mirrors)
+
+/** An agent whose reports arrive at once and whose configuration was read; `kinds` are the edges it told of. */
+function agentOf(options: Partial<HostAgentOptions> = {}, configured: readonly string[] = []) {
   const kinds: string[] = []
   const pushed: Report[] = []
   const clock = { now: 0 }
   const agent = new HostAgent({
     host: HOST,
     boot: BOOT,
-    srs: [{ uuid: SR, drbd: ['mesh*'], ignorePeers: [] }],
-    configured: [],
+    srs: [drbdSr(['mesh*'])],
     now: () => clock.now,
     sink: {
       push: async report => {
@@ -68,6 +78,8 @@ function agentOf(options: Partial<HostAgentOptions> = {}) {
     witness: (_sr, { kind }) => kinds.push(kind),
     ...options,
   })
+  agent.expect('drbd', expected(...configured))
+  agent.expect('md', [])
   const see = (
     at: number,
     changed: readonly DrbdVolume[],
@@ -75,10 +87,19 @@ function agentOf(options: Partial<HostAgentOptions> = {}) {
     removed: readonly string[] = [],
   ) => {
     clock.now = at
-    agent.apply({ at, changed, removed, doubt })
+    agent.applyDrbd({ at, changed, removed, doubt })
   }
-  const state = () => agent.report(SR)?.state
-  return { agent, kinds, pushed, clock, see, state }
+  const seeMd = (
+    at: number,
+    changed: readonly MdArray[],
+    doubt: string | null = null,
+    removed: readonly string[] = [],
+  ) => {
+    clock.now = at
+    agent.applyMd({ at, changed, removed, doubt })
+  }
+  const state = (sr = SR) => agent.report(sr)?.state
+  return { agent, kinds, pushed, clock, see, seeMd, state }
 }
 
 t.test('an SR is unknown until its source has told of every volume', async t => {
@@ -126,7 +147,7 @@ t.test('a resync: its reports are whole and readable, and rise in number', async
 t.test(
   'what is configured and not up is degraded, never nothing to sync: after a boot, and after drbdadm down',
   async t => {
-    const { agent, see, state } = agentOf({ configured: ['mesh0/0', 'other/0'] })
+    const { agent, see, state } = agentOf({}, ['mesh0/0', 'other/0'])
     see(1, [])
     t.equal(state(), 'degraded')
     t.match(agent.report(SR)?.reasons, [{ code: 'not-up', mirror: 'mesh0/0' }])
@@ -141,7 +162,7 @@ t.test(
 )
 
 t.test('what is told together is judged together: no instant of a drbdadm down reads as in sync', async t => {
-  const { agent, kinds, pushed, see } = agentOf({ configured: ['mesh0/0', 'mesh1/0'] })
+  const { agent, kinds, pushed, see } = agentOf({}, ['mesh0/0', 'mesh1/0'])
   const gone = (mirror: string) => ({ ...volume(mirror, []), disk: 'Diskless' })
   see(1, [volume('mesh0/0'), volume('mesh1/0')])
   see(2, [gone('mesh0/0'), gone('mesh1/0')])
@@ -167,13 +188,34 @@ t.test('several mirrors that are paused at once are one pause of the SR', async 
 })
 
 t.test('only the mirrors of an SR count for it, and a peer outside its redundancy does not', async t => {
-  const { agent, see, state } = agentOf({ srs: [{ uuid: SR, drbd: ['mesh*'], ignorePeers: ['recovery-site'] }] })
+  const { agent, see, state } = agentOf({ srs: [drbdSr(['mesh*'], ['recovery-site'])] })
   see(1, [volume('scratch/0', [peer('hostB', { connection: 'StandAlone', replication: 'Off' })])])
   t.equal(state(), 'synced')
   see(2, [volume('mesh0/0', [peer('hostB'), peer('recovery-site', { connection: 'Connecting', replication: 'Off' })])])
   t.equal(state(), 'synced')
   see(3, [volume('mesh0/0', [peer('hostB', { connection: 'Connecting', replication: 'Off' })])])
   t.equal(state(), 'degraded')
+  await agent.close()
+})
+
+t.test('a poll is answered with where the replicas are, as far as that was said', async t => {
+  const { agent, see } = agentOf()
+  see(1, [volume('mesh0/0'), volume('mesh1/0'), volume('other/0'), resyncing('mesh2/0', KIB)])
+  const list = agent.report(SR)?.mirrorList ?? []
+  t.equal(
+    list.reduce((sum, { count }) => sum + count, 0),
+    3,
+  )
+  t.match(
+    list.find(({ state }) => state === 'synced'),
+    {
+      count: 2,
+      replicas: [
+        { peer: 'self', current: true },
+        { peer: 'hostB', current: true },
+      ],
+    },
+  )
   await agent.close()
 })
 
@@ -187,31 +229,171 @@ t.test('a stall is told as time passes', async t => {
   await agent.close()
 })
 
-t.test('follow: everything that a source tells', async t => {
-  const { agent, state } = agentOf()
-  async function* source() {
-    yield { at: 1, changed: [volume('mesh0/0')], removed: [], doubt: null }
+function array(name: string, said: Partial<MdArray> = {}): MdArray {
+  return {
+    name,
+    uuid: `${name}-uuid`,
+    level: 'raid1',
+    arrayState: 'clean',
+    readOnly: 'no',
+    slots: { expected: 2, current: 2 },
+    members: [
+      { name: 'sda1', slot: 0, flags: ['in-sync'] },
+      { name: 'nbd0', slot: 1, flags: ['in-sync'] },
+    ],
+    syncAction: 'idle',
+    operation: 'none',
+    resyncStartBytes: 'none',
+    mismatchBytes: 0,
+    doubts: [],
+    ...said,
   }
-  await agent.follow(source())
+}
+
+t.test('md arrays: by kernel name, device or UUID; the doubts of one backend are not those of the other', async t => {
+  const sr = (uuid: string, md: readonly string[], drbd: readonly string[] = []) => ({
+    uuid,
+    md,
+    drbd,
+    ignorePeers: [],
+  })
+  const { agent, see, seeMd, state } = agentOf({
+    srs: [sr('name', ['md0']), sr('device', ['/dev/md0']), sr('uuid', ['md0-uuid']), sr('both', ['md*'], ['mesh*'])],
+  })
+  seeMd(1, [array('md0'), array('md1', { slots: { expected: 2, current: 1 } })])
+  t.strictSame(['name', 'device', 'uuid'].map(state), ['synced', 'synced', 'synced'])
+  t.equal(state('both'), 'unknown', 'nothing was heard of DRBD')
+  see(2, [])
+  t.equal(state('both'), 'degraded')
+  t.match(agent.report('both')?.mirrors, { synced: 1, degraded: 1 })
+  seeMd(3, [], 'reading /proc/mdstat took too long')
+  t.strictSame(['name', 'both'].map(state), ['unknown', 'unknown'])
+  t.match(agent.report('name')?.reasons, [{ code: 'source-silent', word: 'reading /proc/mdstat took too long' }])
+  await agent.close()
+})
+
+t.test('an array made anew under the same name has no history, and may be of another SR', async t => {
+  const { agent, seeMd, state } = agentOf({
+    srs: [
+      { uuid: 'old', md: ['u1'], drbd: [], ignorePeers: [] },
+      { uuid: 'new', md: ['u2'], drbd: [], ignorePeers: [] },
+    ],
+  })
+  seeMd(1, [array('md0', { uuid: 'u1', slots: { expected: 2, current: 1 } })])
+  t.strictSame([state('old'), state('new')], ['degraded', 'synced'])
+  seeMd(2, [array('md0', { uuid: 'u2', slots: { expected: 2, current: 1 } })], null, ['md0'])
+  t.strictSame([state('old'), state('new')], ['synced', 'degraded'])
+  await agent.close()
+})
+
+t.test('an array that should be there is missed by any of its names, and found under another', async t => {
+  const { agent, seeMd, state } = agentOf({ srs: [{ uuid: SR, md: ['u1', 'md7'], drbd: [], ignorePeers: [] }] })
+  agent.expect('md', [
+    { mirror: '/dev/md/data', shownAs: ['u1'], names: ['/dev/md/data', 'u1'] },
+    { mirror: 'md7', shownAs: ['md7'], names: ['md7'] },
+  ])
+  t.equal(state(), 'unknown', 'what is there was not told yet, so nothing can be missed')
+  seeMd(1, [])
+  t.match(agent.report(SR)?.reasons, [
+    { code: 'not-up', mirror: '/dev/md/data' },
+    { code: 'not-up', mirror: 'md7' },
+  ])
+  seeMd(2, [array('md127', { uuid: 'u1' }), array('md7')])
   t.equal(state(), 'synced')
+  t.match(agent.report(SR)?.mirrors, { synced: 2, degraded: 0 })
+  seeMd(3, [], null, ['md127'])
+  t.match(agent.report(SR)?.reasons, [{ code: 'not-up', mirror: '/dev/md/data' }])
+  agent.expect('md', [])
+  t.equal(state(), 'synced', 'nobody expects it any more')
+  await agent.close()
+})
+
+t.test('until its configuration was read nothing can be missed, so nothing is in sync', async t => {
+  const agent = new HostAgent({
+    host: HOST,
+    boot: BOOT,
+    srs: [drbdSr(['mesh*'])],
+    now: () => 0,
+    sink: { push: async () => undefined },
+    witness: () => undefined,
+  })
+  agent.applyDrbd({ at: 1, changed: [volume('mesh0/0')], removed: [], doubt: null })
+  t.match(agent.report(SR), {
+    state: 'unknown',
+    reasons: [{ code: 'source-silent', word: 'its configuration has not been read yet' }],
+  })
+  agent.expect('drbd', expected('mesh0/0', 'mesh1/0'))
+  t.equal(agent.report(SR)?.state, 'degraded')
+  await agent.close()
+})
+
+t.test('a source that is begun anew: unknown at once, and what it does not tell again is gone', async t => {
+  const { agent, see, state } = agentOf()
+  see(1, [volume('mesh0/0'), volume('mesh1/0', [peer('hostB', { connection: 'StandAlone', replication: 'Off' })])])
+  t.equal(state(), 'degraded')
+  agent.loseSource('drbd', 'it ended')
+  t.equal(state(), 'unknown')
+  t.match(agent.report(SR)?.reasons.at(-1), { code: 'source-silent', word: 'it ended' })
+  see(2, [volume('mesh0/0')], 'not everything has been read yet')
+  t.match(agent.report(SR)?.mirrors, { synced: 1, degraded: 1 })
+  see(3, [])
+  t.match(agent.report(SR), { state: 'synced', mirrors: { synced: 1, degraded: 0 } })
+  await agent.close()
+})
+
+t.test('SRs chosen anew: what is known of mirrors and of the other SRs stays', async t => {
+  const { agent, kinds, clock, see, state } = agentOf({ srs: [drbdSr(['mesh*']), drbdSr(['other'], [], 'b')] })
+  see(1000, [volume('mesh0/0'), resyncing('mesh1/0', 100 * KIB), volume('other/0')])
+  see(2000, [resyncing('mesh1/0', 40 * KIB)])
+  kinds.length = 0
+  clock.now = 3000
+  agent.select([drbdSr(['mesh0']), drbdSr(['mesh1', 'other'], [], 'c')])
+  t.strictSame(agent.srs(), [SR, 'c'])
+  t.equal(state(), 'synced')
+  t.equal(agent.report('b'), null)
+  t.match(agent.report('c'), { state: 'resyncing', mirrors: { synced: 1, resyncing: 1 }, outOfSyncBytes: 40 * KIB })
+  t.equal(agent.report('c')?.progress, 0.6, 'of the resync as it was seen from its beginning')
+  see(4000, [volume('mesh1/0')])
+  t.equal(state('c'), 'synced')
+  await agent.close()
+})
+
+t.test('what is pushed again when the pool may have lost it', async t => {
+  const { agent, pushed, see } = agentOf()
+  see(1, [volume('mesh0/0')])
+  const deadline = Date.now() + 5000
+  const settled = async (isSo: () => boolean) => {
+    while (!isSo() && Date.now() < deadline) await new Promise(resolve => setTimeout(resolve, 1))
+  }
+  await settled(() => pushed.at(-1)?.state === 'synced')
+  const before = pushed.length
+  agent.pushAgain(SR)
+  agent.pushAgain('no-such-sr')
+  await settled(() => pushed.length > before)
+  t.equal(pushed.at(-1)?.state, 'synced')
   await agent.close()
 })
 
 t.test('which mirrors are of which SR: wildcards, several SRs, nothing taken for a pattern by accident', async t => {
   const selector = new SrSelector([
-    { uuid: 'a', drbd: ['xcp-volume-*', 'xcp-persistent-database'], ignorePeers: [] },
-    { uuid: 'sentinel', drbd: ['xcp-*', 'xcp-volume-*'], ignorePeers: [] },
-    { uuid: 'dot', drbd: ['r.0'], ignorePeers: [] },
+    drbdSr(['xcp-volume-*', 'xcp-persistent-database'], [], 'a'),
+    drbdSr(['xcp-*', 'xcp-volume-*'], [], 'sentinel'),
+    drbdSr(['r.0', 'a(b*'], [], 'odd'),
+    { uuid: 'md', drbd: [], md: ['*'], ignorePeers: [] },
   ])
   const table: [string, string[]][] = [
-    ['xcp-volume-1/0', ['a', 'sentinel']],
-    ['xcp-persistent-database/0', ['a', 'sentinel']],
-    ['xcp-persistent-database-2/0', ['sentinel']],
-    ['rx0/0', []],
-    ['r.0/1', ['dot']],
+    ['xcp-volume-1', ['a', 'sentinel']],
+    ['xcp-persistent-database', ['a', 'sentinel']],
+    ['xcp-persistent-database-2', ['sentinel']],
+    ['rx0', []],
+    ['r.0', ['odd']],
+    ['a(bc', ['odd']],
     ['', []],
   ]
-  for (const [mirror, srs] of table) t.strictSame(selector.srsOf(mirror), srs, `${mirror}: ${srs.join(', ') || 'none'}`)
+  for (const [name, srs] of table) {
+    t.strictSame(selector.srsOf('drbd', [name]), srs, `${name}: ${srs.join(', ') || 'none'}`)
+  }
+  t.strictSame(selector.srsOf('md', ['md0', 'uuid']), ['md'])
 })
 
 t.test('the boot: its id, and numbers that rise over restarts of the daemon', async t => {

@@ -1,0 +1,44 @@
+import { rest } from '../waiting/index.ts'
+import type { XenApiClient } from '../xapi-notify/index.ts'
+
+export interface HeartbeatOptions {
+  readonly client: XenApiClient
+  /** The host's UUID in the pool's database. */
+  readonly host: string
+  /** When its kernel started, by its own clock. */
+  readonly bootTimeMs: number
+  /** When this daemon started. */
+  readonly agentStartMs: number
+  readonly everyMs: number
+  readonly signal: AbortSignal
+}
+
+/**
+ * Tells an embedded pool that this host lives: a hello first and after each silence, then a sign of life every so often
+ * (Pool.hello and Host.tickle_heartbeat, which a stock toolstack sends for itself). It goes on until `signal` is aborted.
+ */
+export async function sendHeartbeats(options: HeartbeatOptions): Promise<void> {
+  const { client, host, everyMs, signal } = options
+  const stuff = { boot_time: seconds(options.bootTimeMs), agent_start_time: seconds(options.agentStartMs) }
+  const timeoutMs = Math.max(everyMs, 1_000)
+  let ref: unknown = null
+  while (!signal.aborted) {
+    try {
+      if (typeof ref !== 'string') {
+        const found = await client.call('host.get_by_uuid', [host], { timeoutMs, signal })
+        const address = await client.call('host.get_address', [found], { timeoutMs, signal })
+        await client.call('pool.hello', [host, address, stuff], { timeoutMs, signal })
+        ref = found
+      } else await client.call('host.tickle_heartbeat', [ref, stuff], { timeoutMs, signal })
+    } catch {
+      // Whoever it was that did not hear it may be another one next time.
+      ref = null
+    }
+    await rest(everyMs, signal)
+  }
+}
+
+/** In the form of host.other_config: seconds, as OCaml prints a float. */
+function seconds(ms: number): string {
+  return `${Math.round(ms / 1000)}.`
+}

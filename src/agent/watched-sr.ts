@@ -1,0 +1,55 @@
+import type { MirrorChange } from '../sync-query/host-mirrors.ts'
+import type { Reason } from '../sync-query/reason.ts'
+import { SrFold } from '../sync-query/sr-fold.ts'
+import type { Transition } from '../sync-query/transition.ts'
+import { BACKENDS, type Backend, type BackendView } from './backend-view.ts'
+import type { ReportPusher } from './report-pusher.ts'
+import type { SrSelection } from './sr-selection.ts'
+
+/** One SR as this host watches it. */
+export class WatchedSr {
+  readonly fold: SrFold
+  readonly pusher: ReportPusher
+  #selection: SrSelection
+  #ignorePeers: ReadonlySet<string>
+
+  constructor(selection: SrSelection, now: number, pusher: ReportPusher) {
+    this.fold = new SrFold(now)
+    this.pusher = pusher
+    this.#selection = selection
+    this.#ignorePeers = new Set(selection.ignorePeers)
+  }
+
+  get uuid(): string {
+    return this.#selection.uuid
+  }
+
+  get ignorePeers(): ReadonlySet<string> {
+    return this.#ignorePeers
+  }
+
+  /** The same SR, with its mirrors chosen otherwise. */
+  reselect(selection: SrSelection): void {
+    this.#selection = selection
+    this.#ignorePeers = new Set(selection.ignorePeers)
+  }
+
+  /** Takes in what was told together, and what cannot be claimed after it. */
+  apply(
+    changes: readonly MirrorChange[],
+    views: Readonly<Record<Backend, BackendView>>,
+    now: number,
+  ): readonly Transition[] {
+    return this.fold.apply(changes, now, this.#doubt(views))
+  }
+
+  /** Only a backend that has mirrors of this SR can leave it in doubt. */
+  #doubt(views: Readonly<Record<Backend, BackendView>>): Reason | null {
+    for (const backend of BACKENDS) {
+      if (this.#selection[backend].length === 0) continue
+      const { doubt } = views[backend]
+      if (doubt !== null) return doubt
+    }
+    return null
+  }
+}

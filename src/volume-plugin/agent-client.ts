@@ -1,0 +1,63 @@
+import { type IncomingMessage, request } from 'node:http'
+import { isJSONRPCResponse, JSONRPCClient, JSONRPCErrorException, type JSONRPCRequest } from 'json-rpc-2.0'
+import { readBody } from '../http-server/index.ts'
+
+/** The longest answer is a report with its mirror list, quoted. */
+const MAX_ANSWER_BYTES = 1_048_576
+
+/** The agent did not answer: it is away, too slow, or what answered is no agent. */
+export class AgentUnreachable extends Error {
+  constructor(why: string, options?: ErrorOptions) {
+    super(why, options)
+    this.name = 'AgentUnreachable'
+  }
+}
+
+/** Asks an agent at its socket. */
+export class AgentClient {
+  readonly #at: { readonly socketPath: string } | { readonly url: URL }
+  readonly #rpc: JSONRPCClient<AbortSignal>
+
+  /** @param address the path of a unix socket, or `http://HOST:PORT` */
+  constructor(address: string) {
+    this.#at = address.startsWith('/') ? { socketPath: address } : { url: new URL('/jsonrpc', address) }
+    this.#rpc = new JSONRPCClient<AbortSignal>(async (payload: JSONRPCRequest, signal) => {
+      const answer = await this.#post(JSON.stringify(payload), signal)
+      // The library waits for ever for an answer to another question.
+      if (!isJSONRPCResponse(answer) || answer.id !== payload.id) throw new AgentUnreachable('that is no agent')
+      this.#rpc.receive(answer)
+    })
+  }
+
+  /**
+   * Calls a method of the agent.
+   * @throws JSONRPCErrorException what the agent says; AgentUnreachable no answer before `signal` was aborted
+   */
+  async call(method: string, params: Readonly<Record<string, unknown>>, signal: AbortSignal): Promise<unknown> {
+    try {
+      return await this.#rpc.request(method, params, signal)
+    } catch (error) {
+      if (error instanceof JSONRPCErrorException || error instanceof AgentUnreachable) throw error
+      throw new AgentUnreachable(error instanceof Error ? error.message : String(error), { cause: error })
+    }
+  }
+
+  #post(body: string, signal: AbortSignal): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
+      const options = { method: 'POST', path: '/jsonrpc', headers, signal, agent: false }
+      const take = (response: IncomingMessage) => readJson(response).then(resolve, reject)
+      const outgoing =
+        'url' in this.#at ? request(this.#at.url, options, take) : request({ ...options, ...this.#at }, take)
+      outgoing.on('error', reject)
+      outgoing.end(body)
+    })
+  }
+}
+
+async function readJson(response: IncomingMessage): Promise<unknown> {
+  if (response.statusCode !== 200) throw new AgentUnreachable(`HTTP status ${response.statusCode}`)
+  const body = await readBody(response, MAX_ANSWER_BYTES)
+  if (typeof body === 'string') throw new AgentUnreachable(`the answer is ${body}`)
+  return JSON.parse(body.toString())
+}

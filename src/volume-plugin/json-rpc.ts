@@ -1,0 +1,64 @@
+import {
+  createJSONRPCErrorResponse,
+  isJSONRPCRequest,
+  JSONRPCErrorCode,
+  JSONRPCErrorException,
+  type JSONRPCResponse,
+  JSONRPCServer,
+} from 'json-rpc-2.0'
+import type { HttpAnswer } from '../http-server/index.ts'
+
+/** A method of the agent's socket. @throws JSONRPCErrorException: anything else is told as an internal error */
+export type RpcMethod = (params: unknown, signal: AbortSignal) => unknown
+
+/** More requests than this in one batch are refused whole. */
+const MAX_BATCH = 100
+
+/** JSON-RPC 2.0 as the specification has it: notifications get no answer, a batch of one gets a list of one. */
+export class JsonRpc {
+  readonly #server: JSONRPCServer<AbortSignal>
+
+  /** @param onBug told of what a method throws that is no JSONRPCErrorException */
+  constructor(methods: Readonly<Record<string, RpcMethod>>, onBug: (bug: unknown) => void) {
+    this.#server = new JSONRPCServer<AbortSignal>({ errorListener: () => undefined })
+    this.#server.mapErrorToJSONRPCErrorResponse = (id, error) => {
+      if (error instanceof JSONRPCErrorException)
+        return createJSONRPCErrorResponse(id, error.code, error.message, error.data)
+      onBug(error)
+      return createJSONRPCErrorResponse(id, JSONRPCErrorCode.InternalError, 'internal error, see the log')
+    }
+    for (const [name, method] of Object.entries(methods)) {
+      this.#server.addMethod(name, async (params: unknown, signal) => method(params, signal))
+    }
+  }
+
+  /** Answers a request body. Never rejects. */
+  async answer(body: string, signal: AbortSignal): Promise<HttpAnswer> {
+    let request: unknown
+    try {
+      request = JSON.parse(body)
+    } catch {
+      return answerOf(createJSONRPCErrorResponse(null, JSONRPCErrorCode.ParseError, 'Parse error'))
+    }
+    if (!Array.isArray(request)) return answerOf(await this.#answerOne(request, signal))
+    if (request.length === 0) return answerOf(invalid('an empty batch'))
+    if (request.length > MAX_BATCH) return answerOf(invalid(`a batch of more than ${MAX_BATCH}`))
+    // One by one: json-rpc-2.0 would answer a batch of one with an object.
+    const answers = await Promise.all(request.map((one: unknown) => this.#answerOne(one, signal)))
+    const said = answers.filter(answer => answer !== null)
+    return answerOf(said.length === 0 ? null : said)
+  }
+
+  async #answerOne(request: unknown, signal: AbortSignal): Promise<JSONRPCResponse | null> {
+    if (!isJSONRPCRequest(request)) return invalid('no JSON-RPC 2.0 request')
+    return this.#server.receive(request, signal)
+  }
+}
+
+function answerOf(answer: JSONRPCResponse | readonly JSONRPCResponse[] | null): HttpAnswer {
+  return answer === null ? { status: 204, body: '' } : { status: 200, body: JSON.stringify(answer) }
+}
+
+function invalid(why: string): JSONRPCResponse {
+  return createJSONRPCErrorResponse(null, JSONRPCErrorCode.InvalidRequest, `Invalid Request: ${why}`)
+}

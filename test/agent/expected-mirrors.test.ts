@@ -1,0 +1,69 @@
+import t from 'tap'
+import { expectedArrays, resolveArrays } from '../../src/agent/expected-mirrors.ts'
+import { Roster } from '../../src/agent/roster.ts'
+import type { ConfiguredArrays } from '../../src/mdraid-adapter/index.ts'
+
+const UUID = '8349c26d-d272-2bc4-1122-334455667788'
+const MDADM_UUID = '8349c26d:d2722bc4:11223344:55667788'
+
+const CONFIGURED: ConfiguredArrays = {
+  arrays: [
+    { device: '/dev/md/home', uuid: UUID, name: null, shownAs: [UUID] },
+    { device: '/dev/md7', uuid: null, name: null, shownAs: ['md7'] },
+  ],
+  problems: [],
+}
+
+const choosing = (...md: readonly string[]) => [{ uuid: 'sr', drbd: [], md, ignorePeers: [] }]
+
+t.test('arrays are chosen by what people call them, and found by what the kernel calls them', async t => {
+  const table: [pattern: string, kernelName: string][] = [
+    ['/dev/md/home', UUID],
+    ['/dev/md/*', UUID],
+    [MDADM_UUID, UUID],
+    [UUID.toUpperCase(), UUID],
+    ['/dev/md7', 'md7'],
+    ['md7', 'md7'],
+  ]
+  for (const [pattern, kernelName] of table) {
+    const [selection] = resolveArrays(choosing(pattern), CONFIGURED)
+    t.ok(selection?.md.includes(kernelName), `${pattern}: ${selection?.md.join(' ')}`)
+  }
+  t.strictSame(resolveArrays(choosing('md*'), CONFIGURED), choosing('md*'))
+})
+
+t.test('what is configured is expected once, by whoever it is named; a pattern expects nothing', async t => {
+  const mirrors = (...md: readonly string[]) => expectedArrays(CONFIGURED, choosing(...md)).map(({ mirror }) => mirror)
+  t.strictSame(mirrors(), ['/dev/md/home', '/dev/md7'])
+  t.strictSame(mirrors('md*', '/dev/md/home', MDADM_UUID, 'md7'), ['/dev/md/home', '/dev/md7'])
+  t.strictSame(mirrors('/dev/md9', '/dev/md9'), ['/dev/md/home', '/dev/md7', '/dev/md9'])
+  t.match(expectedArrays(CONFIGURED, choosing('/dev/md9')).at(-1), { shownAs: ['md9'] })
+})
+
+t.test('a roster tells each mirror that is missed once, and once that it is not missed any more', async t => {
+  const roster = new Roster()
+  const expected = (mirror: string, ...shownAs: readonly string[]) => ({ mirror, shownAs, names: [mirror] })
+  const missed = (whole = true) => {
+    const change = roster.settle(whole)
+    return { missed: change.missed.map(({ mirror }) => mirror), notMissed: change.notMissed }
+  }
+  roster.expect([expected('a', 'a'), expected('home', 'uuid', 'other')])
+  t.strictSame(missed(false), { missed: [], notMissed: [] }, 'not before all was told')
+  t.strictSame(missed(), { missed: ['a', 'home'], notMissed: [] })
+  t.strictSame(missed(), { missed: [], notMissed: [] })
+  roster.see('a', ['a'])
+  roster.see('md0', ['md0', 'uuid'])
+  roster.see('md0', ['md0', 'uuid'])
+  t.strictSame(missed(), { missed: [], notMissed: ['home'] }, 'one that is shown by its own name is simply seen')
+  roster.see('md1', ['md1', 'uuid'])
+  roster.lose('md0')
+  t.strictSame(missed(), { missed: [], notMissed: [] }, 'another goes by the same name')
+  roster.lose('md1')
+  roster.lose('never-seen')
+  t.strictSame(missed(), { missed: ['home'], notMissed: [] })
+  t.strictSame([...roster.shown()], ['a'])
+  roster.expect([expected('home', 'uuid'), expected('b', 'a')])
+  t.strictSame(missed(), { missed: [], notMissed: [] }, 'still missed, and not told again')
+  roster.expect([])
+  t.strictSame(missed(), { missed: [], notMissed: ['home'] })
+})
