@@ -18,11 +18,12 @@ export async function main(args: readonly string[]): Promise<number> {
     terminal.stdout.write(HELP)
     return name === undefined ? EXIT.usage : EXIT.ok
   }
-  const command = COMMANDS.find(each => each.name === name)
-  if (command === undefined) {
+  const listed = COMMANDS.find(each => each.name === name)
+  if (listed === undefined) {
     terminal.stderr.write(`resync-monitor: there is no command '${name}'\n\n${HELP}`)
     return EXIT.usage
   }
+  const command = await listed.load()
   if (rest.includes('--help')) {
     terminal.stdout.write(command.help)
     return EXIT.ok

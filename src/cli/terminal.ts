@@ -12,8 +12,6 @@ export interface Terminal {
 export const EXIT = { ok: 0, failed: 1, usage: 64, dataError: 65, noInput: 66 } as const
 
 export interface Command {
-  readonly name: string
-  readonly summary: string
   /** What `--help` prints. */
   readonly help: string
   /** @throws UsageError when the arguments cannot be used */

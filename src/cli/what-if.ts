@@ -24,8 +24,6 @@ const MAX_LINE_LENGTH = 16 * 1024 * 1024
 const POLICIES = ['conservative', 'placement'] as const
 
 export const whatIfCommand: Command = {
-  name: 'what-if',
-  summary: 'which host operations a recorded pool state allows',
   help: HELP,
   async run(args, { stdin, stdout, stderr }) {
     const options = readOptions(args, {

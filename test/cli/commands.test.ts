@@ -45,10 +45,13 @@ t.test('bad options name the option', async t => {
     [['demo', '--port', '70000'], /--port must be a number/],
     [['demo', '--exit'], /--exit needs a --scenario/],
     [['demo', 'please'], /'please' is not expected/],
+    [['agent', 'please'], /'please' is not expected/],
+    [['agent', '--state', 'x'], /--state/],
+    [['updater', '--config'], /--config/],
   ]
   const { stdin, stdout, stderr } = process
   for (const [[name, ...args], message] of table) {
-    const command = COMMANDS.find(each => each.name === name)
+    const command = await COMMANDS.find(each => each.name === name)?.load()
     await t.rejects(
       async () => command?.run(args, { stdin, stdout, stderr }),
       { constructor: UsageError, message },

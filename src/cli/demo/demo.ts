@@ -24,8 +24,6 @@ const SCENARIOS = ['reboot-and-resync'] as const
 const PROGRESS_EVERY_MS = 200
 
 export const demo: Command = {
-  name: 'demo',
-  summary: 'an embedded pool of three hosts, to reboot and to watch',
   help: HELP,
   async run(args, terminal) {
     const options = readOptions(args, {

@@ -3,6 +3,7 @@ import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { HostAgent, type HostAgentOptions } from '../../agent/agent.ts'
+import { expectedVolumes } from '../../agent/expected-mirrors.ts'
 import { readHostBoot } from '../../agent/host-boot.ts'
 import { readDrbdConfig } from '../../drbd-adapter/read-config.ts'
 import { followDrbd } from '../../drbd-adapter/source.ts'
@@ -47,13 +48,20 @@ export class Machine {
     writeFileSync(join(root, 'proc/sys/kernel/random/boot_id'), `${randomUUID()}\n`)
     writeFileSync(join(root, 'proc/uptime'), '1.00 1.00\n')
     const boot = await readHostBoot(root)
-    const configured = (await readDrbdConfig(root)).mirrors
-    const agent = new HostAgent({ host, srs, sink, witness, boot, configured, now: Date.now })
+    const agent = new HostAgent({ host, srs, sink, witness, boot, now: Date.now })
+    agent.expect('drbd', expectedVolumes((await readDrbdConfig(root)).mirrors))
     const stop = new AbortController()
-    const drbdsetup = [process.execPath, STAND_IN, '--stage', this.#stage] as const
-    const following = agent.follow(followDrbd({ drbdsetup: [...drbdsetup], root, now: Date.now, signal: stop.signal }))
+    const following = this.#follow(agent, stop.signal)
     const ticking = setInterval(() => agent.tick(), TICK_EVERY_MS)
     this.#running = { agent, stop, following, ticking }
+  }
+
+  async #follow(agent: HostAgent, signal: AbortSignal): Promise<void> {
+    const drbdsetup = [process.execPath, STAND_IN, '--stage', this.#stage] as const
+    const { root } = this.#options
+    for await (const update of followDrbd({ drbdsetup: [...drbdsetup], root, now: Date.now, signal })) {
+      agent.applyDrbd(update)
+    }
   }
 
   /** Takes its power away. */

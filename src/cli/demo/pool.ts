@@ -6,9 +6,10 @@ import { DEFAULT_POLICY, type PoolSnapshot } from '../../allowed-operations/inde
 import { encodePollAnswer } from '../../sync-query/report-encode.ts'
 import type { SrStatus } from '../../sync-query/sr-fold.ts'
 import type { Transition } from '../../sync-query/transition.ts'
-import { createPool, type EmbeddedPool, type PluginCall } from '../../toolstack/index.ts'
-import { type OperationsChange, Updater } from '../../updater/index.ts'
+import type { EmbeddedPool, PluginCall } from '../../toolstack/index.ts'
+import type { OperationsChange } from '../../updater/index.ts'
 import { ReportSink, XenApiClient } from '../../xapi-notify/index.ts'
+import { createGatedPool } from '../gated-pool.ts'
 import { type Actor, CONFIGURATION, Director } from './director.ts'
 import { Machine } from './machine.ts'
 
@@ -46,44 +47,25 @@ export async function createDemoPool(speed: number, port: number, witness: DemoW
   const folder = mkdtempSync(join(tmpdir(), 'resync-monitor-'))
   const machines = new Map<string, Machine>()
   const onBug = (bug: unknown) => witness.bug(bug)
-  const pool = createPool({
-    gate: {
-      claim: (snapshot, wanted) => updater.claim(snapshot, wanted),
-    },
-    machines: {
-      goDown: (ref, how) => director.goDown(ref, how),
-      powerOn: ref => director.powerOn(ref),
-    },
-    plugins: async call => answerPlugin(call, pool, machines),
-    authenticate: (user, password) => user === CREDENTIALS.user && password === CREDENTIALS.password,
-    enableDelayMs: 1000 / speed,
-    onBug,
-  })
-  const updater: Updater = new Updater({
-    pool: {
-      snapshot: () => pool.poolSnapshot(),
-      setAllowedOperations: (host, operations) => pool.setAllowedOperations(host, operations),
-      pollReport: async (host, sr) => {
-        const uuid = pool.get('SR', sr)?.uuid ?? ''
-        const args = { sr: uuid }
-        const call = {
-          host,
-          plugin: 'resync-monitor',
-          fn: 'report',
-          args,
-          signal: AbortSignal.timeout(POLL_TIMEOUT_MS),
-        }
-        const answer = await answerPlugin(call, pool, machines)
-        if ('error' in answer) throw new Error(answer.error.join(' '))
-        return answer.result
+  const gated = createGatedPool(
+    {
+      machines: {
+        goDown: (ref, how) => director.goDown(ref, how),
+        powerOn: ref => director.powerOn(ref),
       },
+      plugins: async call => answerPlugin(call, pool, machines),
+      authenticate: (user, password) => user === CREDENTIALS.user && password === CREDENTIALS.password,
+      enableDelayMs: 1000 / speed,
+      onBug,
     },
-    policy: DEFAULT_POLICY,
-    now: Date.now,
-    pollEveryMs: POLL_EVERY_MS,
-    pollTimeoutMs: POLL_TIMEOUT_MS,
-    witness: change => witness.operations(hostnameOf(change.host), change),
-  })
+    {
+      policy: DEFAULT_POLICY,
+      pollEveryMs: POLL_EVERY_MS,
+      pollTimeoutMs: POLL_TIMEOUT_MS,
+      witness: change => witness.operations(hostnameOf(change.host), change),
+    },
+  )
+  const { pool, updater } = gated
   const { sr: srRef, hosts: seeded } = pool.seed(HOSTNAMES, { name_label: 'mirrored', type: 'linstor' })
   const hostnameOf = (ref: string) => pool.get('host', ref)?.hostname ?? ref
   const { host: address, port: taken } = await pool.listen({ port })
@@ -92,7 +74,6 @@ export async function createDemoPool(speed: number, port: number, witness: DemoW
   const disable = (ref: string) => client.call('host.disable', [ref])
   // XenAPI offers reboot and shutdown of disabled hosts only, so the demo keeps all of them in maintenance mode.
   const unsubscribe = pool.subscribe(({ cls, ref }) => {
-    if (cls === 'host' || cls === 'host_metrics' || cls === 'PBD' || cls === 'SR') updater.notice()
     if (cls === 'host' && pool.get('host', ref)?.enabled === true) disable(ref).catch(onBug)
   })
   const srUuid = pool.get('SR', srRef)?.uuid ?? ''
@@ -104,7 +85,7 @@ export async function createDemoPool(speed: number, port: number, witness: DemoW
       root,
       configuration: CONFIGURATION,
       host: pool.get('host', ref)?.uuid ?? '',
-      srs: [{ uuid: srUuid, drbd: ['mesh*'], ignorePeers: [] }],
+      srs: [{ uuid: srUuid, drbd: ['mesh*'], md: [], ignorePeers: [] }],
       sink: new XapiSink(new ReportSink(client)),
       witness: (_sr, transition, status) => witness.transition(hostname, transition, status),
     })
@@ -134,9 +115,8 @@ export async function createDemoPool(speed: number, port: number, witness: DemoW
     close: async () => {
       unsubscribe()
       await director.close()
-      await updater.close()
       await client.close()
-      await pool.close()
+      await gated.close()
       rmSync(folder, { recursive: true, force: true })
     },
   }

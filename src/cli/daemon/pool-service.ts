@@ -1,0 +1,190 @@
+import { hash, timingSafeEqual } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import type { Log } from '../../service-manager/index.ts'
+import type { EmbeddedPool, PluginCall, Role } from '../../toolstack/index.ts'
+import { DecisionLog, describeCause, type OperationsChange } from '../../updater/index.ts'
+import { policyOf, type UpdaterConfig } from '../../updater/updater-config.ts'
+import { AgentClient, AgentUnreachable } from '../../volume-plugin/index.ts'
+import { createGatedPool, type GatedPool, type UpdaterChoice } from '../gated-pool.ts'
+
+/** A call of a host's plugin may take so long if nobody says otherwise. */
+const PLUGIN_TIMEOUT_MS = 30_000
+
+type PluginAnswer = { readonly result: string } | { readonly error: readonly [string, ...string[]] }
+
+/**
+ * The coordinator's daemon: an embedded pool that serves XenAPI, its updater, and the way to the hosts' agents.
+ *
+ * Invariant: hosts and SRs of the configuration are in the pool's database; what is there besides was put there through
+ * XenAPI, and stays.
+ */
+export class PoolService {
+  readonly #log: Log
+  readonly #gated: GatedPool
+  #config: UpdaterConfig
+  #users: ReadonlyMap<string, { readonly password: string; readonly role: Role }>
+  #decisions: DecisionLog | null = null
+
+  /** @throws Error when a file that the configuration names cannot be used, or the address is taken */
+  static async start(config: UpdaterConfig, log: Log): Promise<PoolService> {
+    const service = new PoolService(config, log)
+    try {
+      const { host, port, tls } = config.listen
+      const pems =
+        tls === undefined
+          ? {}
+          : { tls: { key: readFileSync(tls.keyFile, 'utf8'), cert: readFileSync(tls.certFile, 'utf8') } }
+      const at = await service.#gated.pool.listen({ host, port, ...pems })
+      log({ level: 'info', code: 'listening', text: `XenAPI at ${at.host} port ${at.port}` })
+      service.#gated.updater.start()
+      return service
+    } catch (error) {
+      await service.close()
+      throw error
+    }
+  }
+
+  private constructor(config: UpdaterConfig, log: Log) {
+    this.#config = config
+    this.#log = log
+    this.#users = usersOf(config)
+    this.#openDecisions()
+    this.#gated = createGatedPool(
+      {
+        machines: { goDown: (host, how) => this.#tellOrder(host, how) },
+        plugins: call => this.#askAgent(call),
+        authenticate: (user, password) => {
+          const known = this.#users.get(user)
+          return known !== undefined && isSameSecret(known.password, password) && known.role
+        },
+        heartbeat: { assumeDeadAfterMs: config.assumeDeadAfterSeconds * 1000 },
+        ...(config.stateFile === undefined ? {} : { stateFile: config.stateFile }),
+        onStateProblem: problem => log({ level: 'error', code: 'state-not-written', text: problem.message }),
+        onBug: bug =>
+          log({ level: 'error', code: 'bug', text: bug instanceof Error ? (bug.stack ?? '') : String(bug) }),
+      },
+      this.#updaterChoice(),
+    )
+    addMissing(this.#gated.pool, config)
+  }
+
+  isWell(): boolean {
+    return true
+  }
+
+  async reload(config: UpdaterConfig): Promise<void> {
+    const before = this.#config
+    const differs = (key: keyof UpdaterConfig) => JSON.stringify(before[key]) !== JSON.stringify(config[key])
+    for (const key of ['listen', 'stateFile', 'assumeDeadAfterSeconds'] as const) {
+      if (differs(key))
+        this.#log({ level: 'warning', code: 'needs-restart', text: `${key} is another one only after a restart` })
+    }
+    try {
+      this.#users = usersOf(config)
+    } catch (error) {
+      this.#log({ level: 'error', code: 'reload-failed', text: error instanceof Error ? error.message : String(error) })
+    }
+    this.#config = config
+    addMissing(this.#gated.pool, config)
+    if (differs('decisionLog')) {
+      await this.#decisions?.close()
+      this.#openDecisions()
+    }
+    if (differs('policy') || differs('poll')) await this.#gated.regate(this.#updaterChoice())
+  }
+
+  async close(): Promise<void> {
+    await this.#gated.close()
+    await this.#decisions?.close()
+  }
+
+  #updaterChoice(): UpdaterChoice {
+    const { everySeconds, timeoutSeconds } = this.#config.poll
+    return {
+      policy: policyOf(this.#config),
+      pollEveryMs: everySeconds * 1000,
+      pollTimeoutMs: timeoutSeconds * 1000,
+      witness: change => this.#tell(change),
+    }
+  }
+
+  #tell(change: OperationsChange): void {
+    this.#decisions?.record(change)
+    const { host, left, returned, causes, pool } = change
+    const what = [...left.map(each => `-${each}`), ...returned.map(each => `+${each}`)].join(' ')
+    const name = pool.hosts.find(({ ref }) => ref === host)?.hostname ?? host
+    const why = causes.slice(0, 3).map(cause => describeCause(cause, pool))
+    this.#log({ level: 'info', code: 'operations-changed', text: `${name}: ${what} (${why.join('; ')})` })
+  }
+
+  #tellOrder(host: string, how: string): void {
+    const name = this.#gated.pool.get('host', host)?.hostname ?? host
+    this.#log({ level: 'info', code: 'order', text: `${name} was told to ${how}` })
+  }
+
+  #openDecisions(): void {
+    const { decisionLog } = this.#config
+    this.#decisions =
+      decisionLog === undefined
+        ? null
+        : new DecisionLog({
+            path: decisionLog.file,
+            maxBytes: decisionLog.maxBytes,
+            onError: error => this.#log({ level: 'error', code: 'decision-log', text: String(error) }),
+          })
+  }
+
+  /** The plugin of this project on a host: what its agent answers to the method of that name. */
+  async #askAgent({ host, plugin, fn, args, signal }: PluginCall): Promise<PluginAnswer> {
+    if (plugin !== 'resync-monitor') return { error: ['XENAPI_MISSING_PLUGIN', plugin] }
+    const failure = (exception: string, text: string): PluginAnswer => ({
+      error: ['XENAPI_PLUGIN_FAILURE', fn, exception, text],
+    })
+    const uuid = this.#gated.pool.get('host', host)?.uuid
+    const agent = this.#config.hosts.find(each => each.uuid === uuid)?.agent
+    if (agent === undefined) return failure('NoAgent', 'the configuration does not say where the agent of this host is')
+    if (fn !== 'report') return failure('UnknownFunction', 'there is only report')
+    try {
+      const deadline = AbortSignal.any([signal, AbortSignal.timeout(PLUGIN_TIMEOUT_MS)])
+      const result = await new AgentClient(agent).call(fn, args, deadline)
+      return typeof result === 'string' ? { result } : failure('NoReport', 'the agent did not answer with text')
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error)
+      return failure(error instanceof AgentUnreachable ? 'AgentUnreachable' : 'NoReport', text)
+    }
+  }
+}
+
+/** @throws Error naming the file that cannot be read */
+function usersOf({ users }: UpdaterConfig): Map<string, { readonly password: string; readonly role: Role }> {
+  return new Map(
+    users.map(({ name, passwordFile, role }) => {
+      const password = readFileSync(passwordFile, 'utf8').replace(/\r?\n$/, '')
+      if (password === '') throw new Error(`${passwordFile} is empty: ${name} would have no password`)
+      return [name, { password, role }]
+    }),
+  )
+}
+
+/** Puts into the pool what the configuration names and the pool does not have. */
+function addMissing(pool: EmbeddedPool, { hosts, srs }: UpdaterConfig): void {
+  const refs = new Map(pool.list('host').map(([ref, { uuid }]) => [uuid, ref]))
+  for (const { uuid, hostname, address } of hosts) {
+    // Not live until it has said so itself.
+    if (!refs.has(uuid)) refs.set(uuid, pool.addHost({ uuid, hostname, address, live: false }))
+  }
+  for (const { uuid, name, type, hosts: members } of srs) {
+    const known = pool.list('SR').find(([, sr]) => sr.uuid === uuid)?.[0]
+    const sr = known ?? pool.addSr({ uuid, name_label: name, type, clustered: true, shared: true })
+    const connected = new Set(pool.list('PBD').flatMap(([, pbd]) => (pbd.SR === sr ? [pbd.host] : [])))
+    for (const member of members) {
+      const host = refs.get(member)
+      if (host !== undefined && !connected.has(host)) pool.addPbd({ host, sr, attached: true })
+    }
+  }
+}
+
+/** In a time that tells nothing of where they differ. */
+function isSameSecret(secret: string, given: string): boolean {
+  return timingSafeEqual(hash('sha256', secret, 'buffer'), hash('sha256', given, 'buffer'))
+}

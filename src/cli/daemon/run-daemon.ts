@@ -1,0 +1,82 @@
+import type { ZodType, z } from 'zod'
+import { describeConfigProblem, readConfigFile, watchConfigFile } from '../../config-file/index.ts'
+import { type Log, ServiceManager } from '../../service-manager/index.ts'
+import { EXIT, type Terminal } from '../terminal.ts'
+
+/** What runs until it is told to stop. */
+export interface Daemon<Config> {
+  isWell(): boolean
+  reload(config: Config): Promise<void>
+  close(): Promise<void>
+}
+
+/** The numbers of syslog(3), which journald reads as `<N>` at the beginning of a line. */
+const SYSLOG = { info: 6, warning: 4, error: 3 } as const
+
+const HELD_AT_MOST_MS = 5_000
+
+/**
+ * Runs a daemon on a configuration file: starts it, reloads it whenever the file changes or on SIGHUP, tells systemd how it
+ * is, and stops it on SIGTERM or SIGINT. A wrong file ends a start, and never what already runs.
+ */
+export async function runDaemon<Schema extends ZodType>(
+  file: string,
+  schema: Schema,
+  start: (config: z.output<Schema>, log: Log) => Promise<Daemon<z.output<Schema>>>,
+  { stderr }: Terminal,
+): Promise<number> {
+  const forJournal = process.env.JOURNAL_STREAM !== undefined
+  const log: Log = ({ level, code, text }) => {
+    const line = text.replaceAll(/[\r\n]+/g, ' ')
+    stderr.write(`${forJournal ? `<${SYSLOG[level]}>` : `${new Date().toISOString()} ${level} `}${code}: ${line}\n`)
+  }
+  const parsed = await readConfigFile(file, schema)
+  if (!parsed.ok) {
+    for (const problem of parsed.problems) stderr.write(`${describeConfigProblem(problem)}\n`)
+    return EXIT.dataError
+  }
+  const manager = new ServiceManager({
+    environment: process.env,
+    pid: process.pid,
+    onProblem: problem => log({ level: 'warning', code: 'service-manager', text: problem }),
+  })
+  const stop = new AbortController()
+  const stopNow = () => stop.abort()
+  process.once('SIGTERM', stopNow).once('SIGINT', stopNow)
+  let daemon: Daemon<z.output<Schema>>
+  try {
+    daemon = await start(parsed.config, log)
+  } catch (error) {
+    log({ level: 'error', code: 'cannot-start', text: error instanceof Error ? error.message : String(error) })
+    return EXIT.failed
+  }
+  const reread = async () => {
+    await take(await readConfigFile(file, schema), daemon, log)
+  }
+  const onHangup = () => void reread()
+  process.on('SIGHUP', onHangup)
+  log({ level: 'info', code: 'started', text: `configured by ${file}` })
+  await manager.ready(() => daemon.isWell())
+  for await (const changed of watchConfigFile(file, schema, stop.signal)) await take(changed, daemon, log)
+  process.off('SIGHUP', onHangup)
+  await manager.stopping()
+  await daemon.close()
+  log({ level: 'info', code: 'stopped', text: 'all is closed' })
+  // A read of sysfs that hangs in the kernel would hold the process for as long as it hangs.
+  setTimeout(() => process.kill(process.pid, 'SIGKILL'), HELD_AT_MOST_MS).unref()
+  return EXIT.ok
+}
+
+async function take<Schema extends ZodType>(
+  parsed: Awaited<ReturnType<typeof readConfigFile<Schema>>>,
+  daemon: Daemon<z.output<Schema>>,
+  log: Log,
+): Promise<void> {
+  if (parsed.ok) {
+    await daemon.reload(parsed.config)
+    log({ level: 'info', code: 'reloaded', text: 'the configuration was read again' })
+    return
+  }
+  const text = parsed.problems.map(describeConfigProblem).join('; ')
+  log({ level: 'error', code: 'configuration-refused', text: `${text}; what was configured before goes on` })
+}

@@ -1,0 +1,39 @@
+import { resolve } from 'node:path'
+import { UpdaterConfigSchema } from '../../updater/updater-config.ts'
+import { type Command, readOptions } from '../terminal.ts'
+import { configFile } from './config-option.ts'
+import { PoolService } from './pool-service.ts'
+import { runDaemon } from './run-daemon.ts'
+
+const HELP = `usage: resync-monitor updater [--config FILE] [--state FILE]
+
+Runs the coordinator's daemon: an embedded pool that serves XenAPI, and the gate that keeps host.allowed_operations of its
+hosts. It reads FILE again when it changes and on SIGHUP, and ends on SIGTERM.
+
+  --config FILE    default /etc/resync-monitor/updater.yaml
+  --state FILE     where the pool's database is kept across restarts, whatever the configuration says
+
+Example: resync-monitor updater --config ./updater.yaml --state ./pool.json
+`
+
+export const updater: Command = {
+  help: HELP,
+  run: (args, terminal) => {
+    const options = readOptions(args, { config: { type: 'string' }, state: { type: 'string' } })
+    const state = options.text('state')
+    const stateFile = state === undefined ? {} : { stateFile: resolve(state) }
+    return runDaemon(
+      configFile(options, '/etc/resync-monitor/updater.yaml'),
+      UpdaterConfigSchema,
+      async (config, log) => {
+        const service = await PoolService.start({ ...config, ...stateFile }, log)
+        return {
+          isWell: () => service.isWell(),
+          reload: changed => service.reload({ ...changed, ...stateFile }),
+          close: () => service.close(),
+        }
+      },
+      terminal,
+    )
+  },
+}

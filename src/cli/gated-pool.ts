@@ -1,0 +1,79 @@
+import type { GatePolicy } from '../allowed-operations/index.ts'
+import { createPool, type EmbeddedPool, type PluginCall, type PoolOptions } from '../toolstack/index.ts'
+import { type OperationsChange, Updater } from '../updater/index.ts'
+
+/** Answers a XenAPI plugin call. */
+type Plugins = NonNullable<PoolOptions['plugins']>
+
+export interface GatedPoolOptions extends Omit<PoolOptions, 'gate' | 'plugins' | 'now'> {
+  readonly plugins: Plugins
+}
+
+export interface UpdaterChoice {
+  readonly policy: GatePolicy
+  /** Milliseconds. */
+  readonly pollEveryMs: number
+  readonly pollTimeoutMs: number
+  /** Told of every change of `host.allowed_operations`. Must not throw. */
+  readonly witness: (change: OperationsChange) => void
+}
+
+/** What happens to these may change what is allowed. */
+const WATCHED: ReadonlySet<string> = new Set(['pool', 'host', 'host_metrics', 'SR', 'PBD', 'task'])
+
+/** An embedded pool whose host operations the project's own gate decides. */
+export interface GatedPool {
+  readonly pool: EmbeddedPool
+  readonly updater: Updater
+  /** Gates it otherwise from now on: with an updater that begins from nothing, and blocks until it knows. */
+  regate(choice: UpdaterChoice): Promise<void>
+  close(): Promise<void>
+}
+
+/**
+ * Nothing is computed or polled before `updater.start()`.
+ * @throws StateFileError: there is a state file, and it cannot be used
+ */
+export function createGatedPool(options: GatedPoolOptions, choice: UpdaterChoice): GatedPool {
+  const pool = createPool({ ...options, gate: { claim: (snapshot, wanted) => updater.claim(snapshot, wanted) } })
+  let updater = updaterOf(pool, options.plugins, choice)
+  const unsubscribe = pool.subscribe(({ cls }) => {
+    if (WATCHED.has(cls)) updater.notice()
+  })
+  return {
+    pool,
+    get updater() {
+      return updater
+    },
+    regate: async other => {
+      const before = updater
+      updater = updaterOf(pool, options.plugins, other)
+      updater.start()
+      await before.close()
+    },
+    close: async () => {
+      unsubscribe()
+      await updater.close()
+      await pool.close()
+    },
+  }
+}
+
+function updaterOf(pool: EmbeddedPool, plugins: Plugins, choice: UpdaterChoice): Updater {
+  return new Updater({
+    ...choice,
+    now: Date.now,
+    pool: {
+      snapshot: () => pool.poolSnapshot(),
+      coordinator: () => pool.get('pool', pool.ref)?.master ?? '',
+      setAllowedOperations: (host, operations) => pool.setAllowedOperations(host, operations),
+      pollReport: async (host, sr, signal) => {
+        const uuid = pool.get('SR', sr)?.uuid ?? ''
+        const call: PluginCall = { host, plugin: 'resync-monitor', fn: 'report', args: { sr: uuid }, signal }
+        const answer = await plugins(call)
+        if ('error' in answer) throw new Error(answer.error.join(' '))
+        return answer.result
+      },
+    },
+  })
+}

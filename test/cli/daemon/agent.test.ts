@@ -1,0 +1,245 @@
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { REPORT_KEY } from '../../../src/sync-query/report.ts'
+import { parseReport } from '../../../src/sync-query/report-parse.ts'
+import { createPool } from '../../../src/toolstack/index.ts'
+import { AgentClient } from '../../../src/volume-plugin/index.ts'
+import { DaemonProcess, until } from './daemon-process.ts'
+import { IN_SYNC, ModelKernel, resyncing } from './model-kernel.ts'
+
+const BOOT_ID = 'b0b0b0b0-0000-4000-8000-000000000001'
+const HOST = '0a0a0a0a-0000-4000-8000-000000000001'
+const SR = '5c5c5c5c-0000-4000-8000-000000000001'
+const OTHER_SR = '5c5c5c5c-0000-4000-8000-000000000002'
+
+interface TearsDown {
+  teardown(end: () => unknown): void
+}
+
+/** A host with two mirrors, both in sync, and the configuration of its agent. */
+function hostOf(t: TearsDown, toolstack?: object) {
+  const folder = mkdtempSync(join(tmpdir(), 'agent-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
+  const kernel = new ModelKernel(join(folder, 'root'), BOOT_ID)
+  kernel.become({ mesh0: IN_SYNC, mesh1: IN_SYNC })
+  writeFileSync(
+    join(kernel.root, 'etc/drbd.d/mesh.res'),
+    'resource mesh0 { volume 0 { } }\nresource mesh1 { volume 0 { } }\n',
+  )
+  const file = join(folder, 'agent.yaml')
+  const socket = join(folder, 'agent.sock')
+  const configure = (changes: object = {}) => {
+    const config = {
+      host: HOST,
+      srs: [{ uuid: SR, drbd: ['mesh*'] }],
+      drbd: { drbdsetup: kernel.drbdsetup },
+      md: { mdadm: [] },
+      root: kernel.root,
+      socket,
+      stateDirectory: join(folder, 'state'),
+      ...(toolstack === undefined ? {} : { toolstack }),
+      ...changes,
+    }
+    writeFileSync(`${file}.new`, JSON.stringify(config, null, 1))
+    renameSync(`${file}.new`, file)
+  }
+  configure()
+  const client = new AgentClient(socket)
+  const ask = async (method: string, params: Record<string, unknown> = {}) =>
+    client.call(method, params, AbortSignal.timeout(5_000)).catch(() => null)
+  const stateOf = async (sr = SR) => {
+    const report = await ask('SR.sync_status', { sr })
+    return typeof report === 'object' && report !== null && 'state' in report ? report.state : null
+  }
+  const start = (env: Readonly<Record<string, string>> = {}) => new DaemonProcess(t, ['agent', '--config', file], env)
+  const becomes = (state: string, sr = SR) => until(`${sr} is ${state}`, async () => (await stateOf(sr)) === state)
+  return { folder, kernel, file, socket, configure, ask, stateOf, start, becomes }
+}
+
+const isGone = (pid: number) => !existsSync(`/proc/${pid}`)
+
+t.test('it starts, follows, reloads what changes, and leaves nothing behind', async t => {
+  const { kernel, file, socket, configure, ask, start, becomes } = hostOf(t)
+  const daemon = start()
+  await becomes('synced')
+  kernel.become({ mesh0: resyncing(4096), mesh1: IN_SYNC })
+  await becomes('resyncing')
+
+  configure({
+    srs: [
+      { uuid: SR, drbd: ['mesh1'] },
+      { uuid: OTHER_SR, drbd: ['mesh0'] },
+    ],
+  })
+  await becomes('synced')
+  await becomes('resyncing', OTHER_SR)
+
+  writeFileSync(file, '{ "host": "me",\n "srss": [] }')
+  await until('the mistake is told with its line', () => daemon.log.includes(`${file}:2: srss: there is no such key`))
+  t.match(daemon.log, /agent.yaml:1: host: must be a UUID/)
+  t.match(await ask('SR.list'), [{ sr: SR }, { sr: OTHER_SR }], 'what was configured before goes on')
+
+  kernel.become({ mesh1: IN_SYNC })
+  await becomes('degraded', OTHER_SR)
+  const children = daemon.children()
+  t.equal(children.length, 1)
+  t.equal(await daemon.end('SIGTERM'), 0)
+  t.notOk(existsSync(socket))
+  await until('its children are gone', () => children.every(isGone))
+})
+
+t.test('a source that is killed, again and again: unknown at once, whole again by itself', async t => {
+  const { start, becomes, stateOf } = hostOf(t)
+  const daemon = start()
+  for (let round = 0; round < 3; round += 1) {
+    await becomes('synced')
+    const before = daemon.children()
+    for (const pid of before) process.kill(pid, 'SIGKILL')
+    await until('another one is started', async () => {
+      t.not(await stateOf(), null, 'it goes on answering')
+      const now = daemon.children()
+      return now.length > 0 && now.every(pid => !before.includes(pid))
+    })
+  }
+  t.equal(await daemon.end('SIGINT'), 0)
+})
+
+t.test('what it cannot start without is told in one line', async t => {
+  const { file, kernel, configure, start, becomes } = hostOf(t)
+  const first = start()
+  await becomes('synced')
+  const second = start()
+  t.equal(await second.ended(), 1)
+  t.match(second.log, /cannot-start: .*EADDRINUSE/)
+  await becomes('synced')
+  await first.end('SIGTERM')
+
+  rmSync(join(kernel.root, 'proc'), { recursive: true })
+  const blind = start()
+  t.equal(await blind.ended(), 1)
+  t.match(blind.log, /cannot-start: .*boot_id/)
+  configure({ srs: [{ uuid: SR }, { uuid: SR }] })
+  const wrong = start()
+  t.equal(await wrong.ended(), 65)
+  t.match(wrong.log, `${file}:`)
+  t.match(wrong.log, /srs\[1\].uuid: is there twice/)
+})
+
+t.test('systemd is told: ready when it is, fed while it is well, stopping when it stops', async t => {
+  const { folder, start, becomes } = hostOf(t)
+  const said = join(folder, 'said')
+  const bin = join(folder, 'systemd-notify')
+  writeFileSync(bin, `#!/bin/sh\necho "$@" >> ${said}\n`, { mode: 0o755 })
+  const daemon = start({ PATH: `${folder}:${process.env.PATH}`, NOTIFY_SOCKET: '/run/none', WATCHDOG_USEC: '100000' })
+  await becomes('synced')
+  const lines = () => (existsSync(said) ? readFileSync(said, 'utf8').split('\n') : [])
+  await until('it is fed', () => lines().includes('WATCHDOG=1'))
+  t.equal(lines()[0], 'READY=1')
+  await daemon.end('SIGTERM')
+  t.equal(lines().filter(Boolean).at(-1), 'STOPPING=1')
+})
+
+/** The embedded pool in this process, with this host in it; it can go away and come back. */
+async function poolOf(t: TearsDown, folder: string) {
+  const open = async (port: number) => {
+    const pool = createPool({
+      gate: { claim: () => ({ ok: true }) },
+      machines: { goDown: () => undefined },
+      authenticate: (_user, password) => password === 'secret',
+      eventBatchMs: 2,
+    })
+    const host = pool.addHost({ hostname: 'hostA', uuid: HOST })
+    const sr = pool.addSr({ uuid: SR, clustered: true })
+    const pbd = pool.addPbd({ host, sr, attached: true })
+    const { port: taken } = await pool.listen({ port })
+    const text = () => pool.get('PBD', pbd)?.other_config[REPORT_KEY]
+    const report = () => {
+      const stored = text()
+      const parsed = stored === undefined ? null : parseReport(stored)
+      return parsed !== null && 'report' in parsed ? parsed.report : null
+    }
+    const messages = () => pool.list('message').map(([, { name }]) => name)
+    const tasks = () => pool.list('task').map(([, { status }]) => status)
+    return { pool, port: taken, pbd, report, messages, tasks }
+  }
+  const first = await open(0)
+  let present = first
+  t.teardown(() => present.pool.close())
+  writeFileSync(join(folder, 'password'), 'secret\n')
+  return {
+    get present() {
+      return present
+    },
+    toolstack: { url: `http://127.0.0.1:${first.port}`, passwordFile: join(folder, 'password') },
+    goAway: () => present.pool.close(),
+    comeBack: async () => {
+      present = await open(first.port)
+    },
+  }
+}
+
+t.test('reports and notifications: a resync is told, and a pool that forgot everything is told again', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'pool-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const pool = await poolOf(t, folder)
+  const { kernel, start } = hostOf(t, pool.toolstack)
+  const daemon = start()
+  const reported = (state: string) =>
+    until(`the pool knows it as ${state}`, () => pool.present.report()?.state === state)
+  await reported('synced')
+  kernel.become({ mesh0: resyncing(4096), mesh1: IN_SYNC })
+  await reported('resyncing')
+  await until('the start is told', () => pool.present.messages().join() === 'RESYNC_STARTED')
+  await until('a task runs', () => pool.present.tasks().join() === 'pending')
+  kernel.become({ mesh0: IN_SYNC, mesh1: IN_SYNC })
+  await reported('synced')
+  await until('the end is told', () => pool.present.messages().join() === 'RESYNC_STARTED,RESYNC_FINISHED')
+  await until('the task is done', () => pool.present.tasks().join() === 'success')
+
+  pool.present.pool.removePbd(pool.present.pbd)
+  const { pool: present } = pool.present
+  const [host, sr] = [present.list('host')[0]?.[0] ?? '', present.list('SR')[0]?.[0] ?? '']
+  const anew = present.addPbd({ host, sr, attached: true })
+  await until('a PBD that was made anew has its report', () => present.get('PBD', anew)?.other_config[REPORT_KEY])
+
+  await pool.goAway()
+  kernel.become({
+    mesh0: IN_SYNC,
+    mesh1: { ...IN_SYNC, connection: 'Connecting', replication: 'Off', peerDisk: 'DUnknown' },
+  })
+  await pool.comeBack()
+  await reported('degraded')
+  t.equal(await daemon.end('SIGTERM'), 0)
+})
+
+t.test('killed at any moment of a resync and started again: the same end, each notification once', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'pool-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const pool = await poolOf(t, folder)
+  const { kernel, start } = hostOf(t, pool.toolstack)
+  const out = [4096, 3000, 2000, 1000, 500, 0]
+  let lastStartMs = 0
+  let daemon = start()
+  await until('all is well before', () => pool.present.report()?.state === 'synced')
+  for (const [round, outOfSyncKib] of out.entries()) {
+    kernel.become({ mesh0: outOfSyncKib === 0 ? IN_SYNC : resyncing(outOfSyncKib), mesh1: IN_SYNC })
+    if (round === 0) await until('the resync is known', () => pool.present.report()?.state === 'resyncing')
+    await sleep(Math.random() * 300)
+    await daemon.end('SIGKILL')
+    kernel.age()
+    daemon = start()
+    lastStartMs = Date.now()
+    await sleep(Math.random() * 300)
+  }
+  await until('the report of the last one counts', () => {
+    const report = pool.present.report()
+    return report?.state === 'synced' && Date.parse(report.at) > lastStartMs
+  })
+  await until('both were told', () => pool.present.messages().length >= 2)
+  await until('the task is done', () => pool.present.tasks().join() === 'success')
+  t.strictSame(pool.present.messages(), ['RESYNC_STARTED', 'RESYNC_FINISHED'])
+  t.equal(await daemon.end('SIGTERM'), 0)
+})
