@@ -1,8 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import t from 'tap'
+import { z } from 'zod'
+import { AgentConfigSchema } from '../src/agent/agent-config.ts'
 import { GATE_REASON_KINDS } from '../src/allowed-operations/index.ts'
 import { REASON_KINDS } from '../src/sync-query/reason.ts'
+import { UpdaterConfigSchema } from '../src/updater/updater-config.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8')
@@ -33,6 +36,7 @@ t.test('links between the documents lead somewhere', async t => {
     'README.md',
     'ARCHITECTURE.md',
     'CONTRIBUTING.md',
+    'docs/CONFIGURATION.md',
     'docs/TROUBLESHOOTING.md',
     'docs/WHAT-IF.md',
   ]) {
@@ -49,4 +53,42 @@ t.test('every fixture set has an index, and what the demo plays is described', a
 
 t.test('the manifest says the version of the package', async t => {
   t.equal(JSON.parse(read('plugin.json')).version, JSON.parse(read('package.json')).version)
+})
+
+/** The keys that a schema knows, with their defaults, by their paths (`srs[].drbd`). */
+function keysOf(schema: z.core.JSONSchema.BaseSchema, path = ''): [key: string, usual: string][] {
+  if (schema.type === 'array' && typeof schema.items === 'object' && !Array.isArray(schema.items)) {
+    const { items } = schema
+    if (typeof items === 'object' && items.type === 'object') return keysOf(items, `${path}[]`)
+  }
+  if (schema.type !== 'object') {
+    const usual = schema.default === undefined ? 'none' : JSON.stringify(schema.default)
+    return [[path, usual]]
+  }
+  return Object.entries(schema.properties ?? {}).flatMap(([key, property]) => {
+    if (typeof property === 'boolean') return []
+    const inner = keysOf(property, path === '' ? key : `${path}.${key}`)
+    const isRequired = schema.required?.includes(key) === true && inner.length === 1 && property.type !== 'object'
+    return isRequired && property.default === undefined
+      ? inner.map(([name]): [string, string] => [name, 'required'])
+      : inner
+  })
+}
+
+t.test('CONFIGURATION.md has every key with its default, and no other', async t => {
+  const [, agent = '', updater = ''] = read('docs/CONFIGURATION.md').split(/^## The /m)
+  for (const [name, text, schema] of [
+    ['agent', agent, AgentConfigSchema],
+    ['updater', updater, UpdaterConfigSchema],
+  ] as const) {
+    const documented = Array.from(text.matchAll(/^\| `([^`]+)` \| (?:`([^`]*)`|(required|none)) \|/gm), row => [
+      row[1] ?? '',
+      row[2] ?? row[3] ?? '',
+    ])
+    const known = keysOf(z.toJSONSchema(schema, { io: 'input' })).map(([key, usual]) => [
+      key,
+      usual.replace(/^"(.+)"$/, '$1'),
+    ])
+    t.strictSame(new Map(documented as [string, string][]), new Map(known as [string, string][]), name)
+  }
 })

@@ -1,0 +1,109 @@
+/**
+ * What the agent costs on top of following DRBD: every volume judged, remembered and summed up into two SRs.
+ *
+ *     agent.ts [--resources 1000,5000] [--changes 500000] [--idle-seconds 30]
+ *
+ * prints one JSON line per figure. Each size is measured in a process of its own, its start included.
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { execa } from 'execa'
+import { HostAgent } from '../src/agent/agent.ts'
+import { followDrbd } from '../src/drbd-adapter/source.ts'
+import type { DrbdVolume } from '../src/sync-query/drbd.ts'
+
+const STAND_IN = join(import.meta.dirname, 'stand-in-drbdsetup.ts')
+const SR = '5c5c5c5c-0000-4000-8000-000000000001'
+const SENTINEL = '5c5c5c5c-0000-4000-8000-000000000002'
+const HOST = '0a0a0a0a-0000-4000-8000-000000000001'
+const BOOT = { id: 'b0b0b0b0-0000-4000-8000-000000000001', firstSeq: 0 }
+
+const { values } = parseArgs({
+  options: {
+    resources: { type: 'string', default: '1000,5000' },
+    changes: { type: 'string', default: '500000' },
+    'idle-seconds': { type: 'string', default: '30' },
+    measure: { type: 'boolean', default: false },
+  },
+})
+
+function tell(figure: string, value: number, unit: string): void {
+  const resources = Number(values.resources)
+  process.stdout.write(`${JSON.stringify({ bench: 'agent', figure, resources, value, unit })}\n`)
+}
+
+function cpuSeconds(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1e6
+}
+
+async function measure(resources: number, changes: number): Promise<void> {
+  const root = mkdtempSync(join(tmpdir(), 'resync-monitor-bench-'))
+  mkdirSync(join(root, 'sys/module/drbd'), { recursive: true })
+  const go = join(root, 'go')
+  const stop = new AbortController()
+  const selection = { drbd: ['xcp-volume-*'], md: [], ignorePeers: [] }
+  const agent = new HostAgent({
+    host: HOST,
+    boot: BOOT,
+    srs: [
+      { uuid: SR, ...selection },
+      { uuid: SENTINEL, ...selection },
+    ],
+    now: Date.now,
+    sink: { push: async () => undefined },
+    witness: () => undefined,
+  })
+  agent.expect('drbd', [])
+  const ticking = setInterval(() => agent.tick(), 1000)
+  const drbdsetup = [process.execPath, STAND_IN, String(resources), String(changes), go] as const
+  const state: { begun: { readonly at: number; readonly cpu: number } | null; isWhole: boolean } = {
+    begun: null,
+    isWhole: false,
+  }
+  const idleThenFlood = async () => {
+    const idleSeconds = Number(values['idle-seconds'])
+    const before = cpuSeconds()
+    if (idleSeconds > 0) {
+      await sleep(idleSeconds * 1000)
+      tell('idle', Number((((cpuSeconds() - before) / idleSeconds) * 100).toFixed(3)), '% of a core')
+    }
+    state.begun = { at: performance.now(), cpu: cpuSeconds() }
+    writeFileSync(go, '')
+  }
+  for await (const update of followDrbd({ drbdsetup, root, now: Date.now, signal: stop.signal })) {
+    agent.applyDrbd(update)
+    if (!state.isWhole && agent.report(SR)?.state === 'synced') {
+      state.isWhole = true
+      tell('start to whole truth', Number(cpuSeconds().toFixed(3)), 'CPU s')
+      void idleThenFlood()
+    } else if (state.begun !== null && update.changed.some(hasLostPeer)) {
+      const seconds = (performance.now() - state.begun.at) / 1000
+      tell('flood, events applied', Math.round(changes / seconds), 'events/s')
+      const perHundredThousand = ((cpuSeconds() - state.begun.cpu) / changes) * 1e5
+      tell('flood, cost', Number(perHundredThousand.toFixed(3)), 'CPU s per 100 000 events')
+      tell('peak RSS', Math.round(process.resourceUsage().maxRSS / 1024), 'MiB')
+      stop.abort()
+    }
+  }
+  clearInterval(ticking)
+  await agent.close()
+  rmSync(root, { recursive: true, force: true })
+}
+
+/** The last line of the flood. */
+function hasLostPeer({ peers }: DrbdVolume): boolean {
+  return peers.some(({ connection }) => connection === 'NetworkFailure')
+}
+
+if (values.measure) await measure(Number(values.resources), Number(values.changes))
+else {
+  for (const resources of values.resources.split(',')) {
+    const { changes, 'idle-seconds': idle } = values
+    const args = ['--measure', '--resources', resources, '--changes', changes, '--idle-seconds', idle]
+    await execa(process.execPath, [import.meta.filename, ...args], { stdout: 'inherit', stderr: 'inherit' })
+  }
+}

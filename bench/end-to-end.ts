@@ -1,0 +1,162 @@
+/**
+ * From a line of the kernel on one host to `host.allowed_operations` of all 64 hosts of the pool: through drbdsetup's pipe,
+ * the agent, XenAPI over HTTP, the pool's database, and the updater.
+ *
+ *     end-to-end.ts [--resources 1000,5000] [--flips 300]
+ *
+ * Prints one JSON line per figure. Agent and pool share one process here; on a real pool they would not.
+ */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { createServer, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { HostAgent } from '../src/agent/agent.ts'
+import { XapiSink } from '../src/agent/xapi-sink.ts'
+import { DEFAULT_POLICY } from '../src/allowed-operations/index.ts'
+import { createGatedPool } from '../src/cli/gated-pool.ts'
+import { followDrbd } from '../src/drbd-adapter/source.ts'
+import type { Report } from '../src/sync-query/report.ts'
+import { encodePollAnswer } from '../src/sync-query/report-encode.ts'
+import { ReportSink, XenApiClient } from '../src/xapi-notify/index.ts'
+
+const HOSTS = 64
+const STAND_IN = join(import.meta.dirname, 'stand-in-live.ts')
+const BOOT = { id: 'b0b0b0b0-0000-4000-8000-000000000001', firstSeq: 0 }
+const FIRST = 'xcp-volume-5d4c91f3-8a1b-4c62-9e0f-000000000000'
+const DEADLINE_MS = 30_000
+
+const { values } = parseArgs({
+  options: {
+    resources: { type: 'string', default: '1000,5000' },
+    flips: { type: 'string', default: '300' },
+  },
+})
+
+function stamp(): string {
+  return new Date().toISOString().replace('Z', '000+00:00')
+}
+
+/** What the kernel says when the resync of one volume starts, and when it is over. */
+function line(starts: boolean): string {
+  const words = starts
+    ? 'replication:SyncSource peer-disk:Inconsistent peer-client:no done:0.00 received:0 sent:0 out-of-sync:4096'
+    : 'replication:Established peer-disk:UpToDate peer-client:no received:0 sent:4096 out-of-sync:0'
+  return `${stamp()} change peer-device name:${FIRST} peer-node-id:1 conn-name:xcp-host-b volume:0 ${words}\n`
+}
+
+function quantile(sorted: readonly number[], share: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
+}
+
+async function measure(resources: number, flips: number): Promise<void> {
+  const root = mkdtempSync(join(tmpdir(), 'resync-monitor-bench-'))
+  mkdirSync(join(root, 'sys/module/drbd'), { recursive: true })
+  const socketPath = join(root, 'kernel.sock')
+  const connected = Promise.withResolvers<Socket>()
+  const kernel = createServer(socket => connected.resolve(socket)).listen(socketPath)
+
+  const bystander = (host: string, sr: string): Report => ({
+    schema: 1,
+    host,
+    sr,
+    bootId: BOOT.id,
+    // Only its order matters: each one is asked for once at a time.
+    seq: Math.floor(performance.now() * 1000),
+    at: new Date().toISOString(),
+    state: 'synced',
+    since: new Date().toISOString(),
+    mirrors: { unknown: 0, degraded: 0, resyncing: 0, synced: 9 },
+    outOfSyncBytes: 0,
+    progress: null,
+    etaSeconds: null,
+    reasons: [],
+  })
+  const gated = createGatedPool(
+    {
+      machines: { goDown: () => undefined },
+      authenticate: () => true,
+      plugins: async ({ host: ref, args }) => {
+        const uuid = gated.pool.get('host', ref)?.uuid ?? ''
+        const report = uuid === hostUuid ? agent.report(args.sr ?? '') : bystander(uuid, args.sr ?? '')
+        return report === null ? { error: ['XENAPI_PLUGIN_FAILURE'] } : { result: encodePollAnswer(report) }
+      },
+    },
+    { policy: DEFAULT_POLICY, pollEveryMs: 30_000, pollTimeoutMs: 10_000, witness: () => undefined },
+  )
+  const { pool } = gated
+  const { sr } = pool.seed(Array.from({ length: HOSTS }, (_, index) => `xcp-host-${index}`))
+  const hosts = pool.list('host')
+  const hostUuid = hosts[0]?.[1].uuid ?? ''
+  const { port } = await pool.listen({ port: 0 })
+  const client = new XenApiClient({ url: `http://127.0.0.1:${port}`, user: 'root', password: '' })
+  for (const [ref] of hosts) await client.call('host.disable', [ref])
+
+  const srUuid = pool.get('SR', sr)?.uuid ?? ''
+  const agent: HostAgent = new HostAgent({
+    host: hostUuid,
+    boot: BOOT,
+    srs: [{ uuid: srUuid, drbd: ['xcp-volume-*'], md: [], ignorePeers: [] }],
+    now: Date.now,
+    sink: new XapiSink(new ReportSink(client)),
+    witness: () => undefined,
+  })
+  agent.expect('drbd', [])
+  const stop = new AbortController()
+  const drbdsetup = [process.execPath, STAND_IN, String(resources), socketPath] as const
+  const following = (async () => {
+    for await (const update of followDrbd({ drbdsetup, root, now: Date.now, signal: stop.signal })) {
+      agent.applyDrbd(update)
+    }
+  })()
+  gated.updater.start()
+
+  const howManyMay = () =>
+    pool.list('host').filter(([, { allowed_operations }]) => allowed_operations.includes('reboot')).length
+  const until = (wanted: number) =>
+    new Promise<number>((resolve, reject) => {
+      const tooLate = setTimeout(
+        () => reject(new Error(`${howManyMay()} hosts may reboot, not ${wanted}`)),
+        DEADLINE_MS,
+      )
+      const look = () => {
+        if (howManyMay() !== wanted) return
+        clearTimeout(tooLate)
+        unsubscribe()
+        resolve(performance.now())
+      }
+      const unsubscribe = pool.subscribe(({ cls }) => {
+        if (cls === 'host') look()
+      })
+      look()
+    })
+  const socket = await connected.promise
+  await until(HOSTS)
+  const tookMs: number[] = []
+  for (let flip = 0; flip < flips; flip += 1) {
+    const starts = flip % 2 === 0
+    const done = until(starts ? 0 : HOSTS)
+    const saidAt = performance.now()
+    socket.write(line(starts))
+    tookMs.push((await done) - saidAt)
+    await sleep(5 + (flip % 7))
+  }
+  const sorted = tookMs.toSorted((a, b) => a - b)
+  for (const [figure, value] of [
+    ['kernel line to all hosts, median', quantile(sorted, 0.5)],
+    ['kernel line to all hosts, p99', quantile(sorted, 0.99)],
+  ] as const) {
+    const told = { bench: 'end-to-end', figure, resources, hosts: HOSTS, value: Number(value.toFixed(2)), unit: 'ms' }
+    process.stdout.write(`${JSON.stringify(told)}\n`)
+  }
+  stop.abort()
+  await following
+  await agent.close()
+  await client.close()
+  await gated.close()
+  kernel.close()
+  rmSync(root, { recursive: true, force: true })
+}
+
+for (const resources of values.resources.split(',')) await measure(Number(resources), Number(values.flips))
