@@ -4,10 +4,10 @@ import { DrbdsetupChild, type DrbdsetupCommand } from './drbdsetup-child.ts'
 import type { Events2Line } from './events2-line.ts'
 import { Events2Reader } from './events2-reader.ts'
 import { Events2State } from './events2-state.ts'
+import { every } from './every.ts'
 import { HalfTold } from './half-told.ts'
 import { Lookout } from './lookout.ts'
 import type { DrbdSourcePace } from './pace.ts'
-import { every } from './pause.ts'
 import type { Untold } from './untold.ts'
 
 export interface Events2RunOptions {
@@ -85,7 +85,7 @@ export class Events2Run {
 
   async #run(ending: AbortSignal): Promise<void> {
     const { pace, untold, refused, signal } = this.#options
-    const watches = [every(pace.moduleEveryMs, ending, () => this.#checkModule()), this.#lookout.keep(ending)]
+    const watches = [every(pace.unloadedEveryMs, ending, () => this.#checkModule()), this.#lookout.keep(ending)]
     await Promise.race([this.#child.drained, this.#child.exited])
     // Its exit status, where there is one, is most often known within the same turn.
     await nextTurn()

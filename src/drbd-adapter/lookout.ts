@@ -1,14 +1,15 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { pause } from '../waiting/index.ts'
 import { disagreement } from './disagreement.ts'
 import type { DrbdModule } from './drbd-module.ts'
 import type { DrbdsetupCommand } from './drbdsetup-child.ts'
 import type { Events2State } from './events2-state.ts'
+import { every } from './every.ts'
 import { isAlone, isMoving, takeOutOfSync, takeProcFigures } from './figures.ts'
 import { lookAround } from './look.ts'
 import type { DrbdSourcePace } from './pace.ts'
 import { parseProcDrbd } from './parse-proc-drbd.ts'
-import { every, pause } from './pause.ts'
 
 export interface LookoutOptions {
   readonly drbdsetup: DrbdsetupCommand

@@ -1,13 +1,15 @@
+import type { Backoff } from '../waiting/index.ts'
+
 /** How long things may take and how often they are done. Milliseconds. */
-export interface DrbdSourcePace {
+export interface DrbdSourcePace extends Backoff {
   /** How long the lines of one kernel event may take to arrive; between them its state is half told. */
   readonly gatherMs: number
   /** The same while lines keep coming: a volume is then told once for all that was said of it in between. */
   readonly floodGatherMs: number
-  /** How often to look whether the module is (still) loaded. */
+  /** How often to look whether the module has been loaded. */
   readonly moduleEveryMs: number
-  readonly firstRestartMs: number
-  readonly lastRestartMs: number
+  /** How often to look whether it still is: most tools say so by ending, at once. */
+  readonly unloadedEveryMs: number
   /** How long a whole dump may take; a tool that hangs is killed then. */
   readonly dumpTimeoutMs: number
   /** How long a tool may take to end when it is asked to; then it is killed. */
@@ -28,8 +30,9 @@ export const DEFAULT_PACE: DrbdSourcePace = {
   gatherMs: 4,
   floodGatherMs: 25,
   moduleEveryMs: 1_000,
-  firstRestartMs: 250,
-  lastRestartMs: 10_000,
+  unloadedEveryMs: 5_000,
+  firstRetryMs: 250,
+  lastRetryMs: 10_000,
   dumpTimeoutMs: 30_000,
   killAfterMs: 2_000,
   progressEveryMs: 2_000,

@@ -1,8 +1,8 @@
+import { backoffMs, pause } from '../waiting/index.ts'
 import { findDrbdModule } from './drbd-module.ts'
 import type { DrbdsetupCommand } from './drbdsetup-child.ts'
 import { Events2Run } from './events2-run.ts'
 import { DEFAULT_PACE, type DrbdSourcePace } from './pace.ts'
-import { pause } from './pause.ts'
 import { type DrbdUpdate, Untold } from './untold.ts'
 
 export type { DrbdUpdate } from './untold.ts'
@@ -61,7 +61,6 @@ async function keepFollowing(options: DrbdSourceOptions, untold: Untold): Promis
     const run = new Events2Run({ drbdsetup, module, root, signal, pace, untold, refused })
     await run.ended
     failures = performance.now() - startedAt >= HEALTHY_AFTER_MS ? 1 : failures + 1
-    const delayMs = Math.min(pace.firstRestartMs * 2 ** (failures - 1), pace.lastRestartMs)
-    await pause(delayMs * (0.5 + Math.random() / 2), signal)
+    await pause(backoffMs(pace, failures), signal)
   }
 }

@@ -1,7 +1,7 @@
 import { basename, join } from 'node:path'
 import { watch } from 'chokidar'
+import { pause } from '../waiting/index.ts'
 import type { ConfiguredVolumes } from './parse-config.ts'
-import { pause } from './pause.ts'
 import { CONFIG_FILE, CONFIG_FOLDERS, DEFAULT_REST_MS, DrbdConfigReader } from './read-config.ts'
 
 export interface DrbdConfigOptions {

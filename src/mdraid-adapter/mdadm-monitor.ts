@@ -1,15 +1,12 @@
 import { execa } from 'execa'
 import type { Problem } from '../sync-query/judgement.ts'
-import { pause } from '../waiting/index.ts'
+import { type Backoff, backoffMs, pause } from '../waiting/index.ts'
 
-export interface MdadmMonitorOptions {
+export interface MdadmMonitorOptions extends Backoff {
   /** The command and its first arguments; `--monitor …` is added. */
   readonly mdadm: readonly [command: string, ...args: string[]]
   /** Ends it, and the child with it. */
   readonly signal: AbortSignal
-  /** Milliseconds. */
-  readonly firstRestartMs: number
-  readonly lastRestartMs: number
   /** Told that something may have changed. */
   readonly onHint: () => void
 }
@@ -72,7 +69,7 @@ export class MdadmMonitor {
   }
 
   async #run(): Promise<void> {
-    const { signal, firstRestartMs, lastRestartMs, onHint } = this.#options
+    const { signal, onHint } = this.#options
     let failures = 0
     while (this.#isWanted && !signal.aborted) {
       const startedAt = performance.now()
@@ -86,8 +83,7 @@ export class MdadmMonitor {
       // Whatever it was about to say is lost.
       onHint()
       failures = wasHealthy ? 1 : failures + 1
-      const delayMs = Math.min(firstRestartMs * 2 ** (failures - 1), lastRestartMs)
-      await pause(delayMs * (0.5 + Math.random() / 2), signal)
+      await pause(backoffMs(this.#options, failures), signal)
     }
     this.#running = null
   }

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { pause } from '../waiting/index.ts'
+import { type Backoff, pause } from '../waiting/index.ts'
 import { Bell } from './bell.ts'
 import { HangGuard } from './hang-guard.ts'
 import type { MdReading } from './md-reading.ts'
@@ -21,7 +21,7 @@ export interface MdSourceOptions {
 }
 
 /** Milliseconds. */
-interface MdSourcePace {
+interface MdSourcePace extends Backoff {
   /** How often everything is read while something moves, is degraded or is doubted. */
   readonly busyEveryMs: number
   /** How often to look at /proc/mdstat otherwise. */
@@ -34,8 +34,6 @@ interface MdSourcePace {
   readonly readTimeoutMs: number
   /** The least time between two readings, whatever hints there are. */
   readonly restMs: number
-  readonly firstRestartMs: number
-  readonly lastRestartMs: number
 }
 
 const DEFAULT_PACE: MdSourcePace = {
@@ -45,8 +43,8 @@ const DEFAULT_PACE: MdSourcePace = {
   wholeEveryMs: 120_000,
   readTimeoutMs: 10_000,
   restMs: 200,
-  firstRestartMs: 1_000,
-  lastRestartMs: 60_000,
+  firstRetryMs: 1_000,
+  lastRetryMs: 60_000,
 }
 
 /**

@@ -105,8 +105,9 @@ export class ScriptedHost {
 /** Quick, so that no test waits; what is periodic is as good as never unless a test wants it. */
 export const PACE = {
   moduleEveryMs: 5,
-  firstRestartMs: 5,
-  lastRestartMs: 20,
+  unloadedEveryMs: 5,
+  firstRetryMs: 5,
+  lastRetryMs: 20,
   progressEveryMs: 3_600_000,
   awayEveryMs: 3_600_000,
   verifyEveryMs: 3_600_000,

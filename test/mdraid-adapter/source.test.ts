@@ -201,7 +201,7 @@ t.test('reads that hang', async t => {
 
 t.test('mdadm --monitor', async t => {
   /** Long enough that only a hint can have caused a reading. */
-  const slow = { idleEveryMs: 60_000, wholeEveryMs: 600_000, firstRestartMs: 5, lastRestartMs: 20 }
+  const slow = { idleEveryMs: 60_000, wholeEveryMs: 600_000, firstRetryMs: 5, lastRetryMs: 20 }
   /** Prints what is written into the pipe `lines`. */
   const printing = 'echo $$ >> $HERE/pids; echo "$@" > $HERE/arguments; mkfifo $HERE/lines; exec cat $HERE/lines'
 
@@ -227,7 +227,7 @@ t.test('mdadm --monitor', async t => {
 
   t.test('is not started where there is nothing to watch', async t => {
     const host = new MdHost(t, NO_ARRAYS)
-    const followed = new Followed(t, { root: host.root, mdadm: host.mdadm(printing), pace: { firstRestartMs: 1 } })
+    const followed = new Followed(t, { root: host.root, mdadm: host.mdadm(printing), pace: { firstRetryMs: 1 } })
     await followed.untilReadAgain(10)
     t.strictSame(pidsOf(host), [])
     host.show(SYNCED)
