@@ -1,10 +1,11 @@
 /**
  * Runs every benchmark of this folder, each in a process of its own, and prints their figures:
  *
- *     npm run bench [-- --json] [NAME…]
+ *     npm run bench [-- [--json] [--quick] [NAME…]]
  *
  * As a table beside what is aimed at, or with --json as one line of JSON per figure. Figures of a shared machine are noisy:
- * compare CPU seconds, medians, and ratios within one run.
+ * compare CPU seconds, medians, and ratios within one run. With --quick sizes are small and the figures mean nothing: it
+ * shows that the benchmarks still run.
  */
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -66,12 +67,19 @@ interface Figure {
   readonly [detail: string]: unknown
 }
 
+const QUICK: Partial<Record<string, readonly string[]>> = {
+  'drbd-source': ['--resources', '100', '--changes', '20000'],
+  agent: ['--resources', '100', '--changes', '20000', '--idle-seconds', '0'],
+  'end-to-end': ['--resources', '100', '--flips', '20'],
+}
+
 function isFigure(value: unknown): value is Figure {
   return typeof value === 'object' && value !== null && 'bench' in value && 'figure' in value && 'value' in value
 }
 
 async function figuresOf(bench: string): Promise<Figure[]> {
-  const child = execa(process.execPath, [join(import.meta.dirname, `${bench}.ts`)], {
+  const sizes = values.quick ? (QUICK[bench] ?? []) : []
+  const child = execa(process.execPath, [join(import.meta.dirname, `${bench}.ts`), ...sizes], {
     buffer: false,
     stdin: 'ignore',
     stderr: 'inherit',
@@ -116,7 +124,7 @@ function row(told: Figure) {
 }
 
 const { values, positionals } = parseArgs({
-  options: { json: { type: 'boolean', default: false } },
+  options: { json: { type: 'boolean', default: false }, quick: { type: 'boolean', default: false } },
   allowPositionals: true,
 })
 const unknown = positionals.filter(name => !BENCHES.some(bench => bench === name))
@@ -125,5 +133,6 @@ if (unknown.length > 0) {
   process.exit(64)
 }
 const figures: Figure[] = []
-for (const bench of positionals.length > 0 ? positionals : BENCHES) figures.push(...(await figuresOf(bench)))
+const usual = values.quick ? BENCHES.filter(bench => QUICK[bench] !== undefined) : BENCHES
+for (const bench of positionals.length > 0 ? positionals : usual) figures.push(...(await figuresOf(bench)))
 if (!values.json) console.table(figures.map(row))

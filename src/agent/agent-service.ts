@@ -3,7 +3,6 @@ import { watchDrbdConfig } from '../drbd-adapter/watch-config.ts'
 import { type ConfiguredArrays, followMd, watchMdConfig } from '../mdraid-adapter/index.ts'
 import type { Log } from '../service-manager/index.ts'
 import type { Report } from '../sync-query/report.ts'
-import type { SrStatus } from '../sync-query/sr-fold.ts'
 import { AgentSocket } from '../volume-plugin/index.ts'
 import { HostAgent } from './agent.ts'
 import type { AgentConfig } from './agent-config.ts'
@@ -21,8 +20,6 @@ export interface AgentServiceOptions {
 }
 
 const TICK_EVERY_MS = 1_000
-/** The event loop must turn at least this often, or the service is not well. */
-const WELL_WITHIN_MS = 10_000
 
 /** Something that is followed until it is told to stop. */
 interface Follower {
@@ -36,7 +33,7 @@ interface Follower {
  * Invariants: it goes on whatever fails: a source (its SRs are `unknown` meanwhile), the toolstack (what it must be told is
  * kept), a wrong configuration (the one before stays). It does not start without what nothing can be done without: a
  * boot id, and the socket, for two agents of one host would contradict each other.
- * Reloads come one after the other, so `#config` is what is carried out.
+ * `#config` is what is carried out: what could not be is tried again with the next reload.
  */
 export class AgentService {
   readonly #now: () => number
@@ -50,9 +47,9 @@ export class AgentService {
   #socket: AgentSocket | null = null
   #networkSocket: AgentSocket | null = null
   #link: PoolLink | null = null
+  /** The last report that was pushed did not arrive. */
+  #undelivered = false
   #ticking: NodeJS.Timeout | undefined
-  #lastTickMs: number
-  #changing: Promise<void> = Promise.resolve()
 
   /** @throws Error when the boot id cannot be read, another agent answers at the socket, or the toolstack's files are wrong */
   static async start({ config, now, log }: AgentServiceOptions): Promise<AgentService> {
@@ -72,13 +69,12 @@ export class AgentService {
     this.#log = log
     this.#boot = boot
     this.#startedAtMs = now()
-    this.#lastTickMs = performance.now()
     this.#agent = new HostAgent({
       host: config.host,
       boot,
       srs: config.srs,
       now,
-      sink: { push: async report => this.#link?.push(report) },
+      sink: { push: report => this.#push(report) },
       witness: (sr, transition, status) => {
         log({
           level: 'info',
@@ -100,11 +96,6 @@ export class AgentService {
     this.#ticking = setInterval(() => this.#tick(), TICK_EVERY_MS)
   }
 
-  /** The sources speak and the event loop turns. */
-  isWell(): boolean {
-    return performance.now() - this.#lastTickMs < WELL_WITHIN_MS
-  }
-
   /** UUIDs of the SRs that are watched. */
   srs(): readonly string[] {
     return this.#agent.srs()
@@ -114,48 +105,64 @@ export class AgentService {
     return this.#agent.report(sr)
   }
 
-  status(sr: string): SrStatus | null {
-    return this.#agent.status(sr)
-  }
-
-  /** Does as a changed configuration says, and goes on with everything that it says as before. */
-  reload(config: AgentConfig): Promise<void> {
-    this.#changing = this.#changing.then(() => this.#change(config))
-    return this.#changing
+  /**
+   * Does as a changed configuration says, and goes on with everything that it says as before. One call at a time.
+   * @throws Error telling what could not be done; the rest is done
+   */
+  async reload(config: AgentConfig): Promise<void> {
+    const before = this.#config
+    const problems: string[] = []
+    const change = async (keys: readonly (keyof AgentConfig)[], carryOut: () => Promise<void> | void) => {
+      if (keys.every(key => JSON.stringify(this.#config[key]) === JSON.stringify(config[key]))) return
+      const reverted = this.#config
+      this.#config = { ...this.#config, ...Object.fromEntries(keys.map(key => [key, config[key]])) }
+      try {
+        await carryOut()
+      } catch (error) {
+        this.#config = reverted
+        problems.push(`${keys.join(', ')}: ${error instanceof Error ? error.message : String(error)}`)
+      }
+    }
+    for (const key of ['host', 'root'] as const) {
+      if (config[key] === before[key]) continue
+      this.#log({ level: 'warning', code: 'needs-restart', text: `${key} is another one only after a restart` })
+    }
+    await change(['socket'], async () => {
+      this.#socket = await this.#moveSocket(this.#socket, { path: config.socket })
+    })
+    await change(['listen'], async () => {
+      this.#networkSocket = await this.#moveSocket(this.#networkSocket, config.listen)
+    })
+    await change(['toolstack', 'stateDirectory'], () => this.#openLink(this.#config))
+    await change(['srs'], () => this.#select())
+    // Volumes were judged without the peers that were ignored: they are read again.
+    const ignoring = ({ srs }: AgentConfig) => JSON.stringify(srs.map(({ uuid, ignorePeers }) => [uuid, ignorePeers]))
+    if (ignoring(before) !== ignoring(config)) await this.#beginAnew('drbd')
+    await change(['drbd'], () => this.#beginAnew('drbd'))
+    await change(['md'], () => this.#beginAnew('md'))
+    if (problems.length > 0) throw new Error(problems.join('; '))
   }
 
   /** Children, sockets, timers and connections end; what the pool has not been told yet is kept for the next start. */
   async close(): Promise<void> {
-    await this.#changing
     clearInterval(this.#ticking)
     await Promise.all([...this.#followers.keys()].map(name => this.#unfollow(name)))
     await Promise.all([this.#socket?.close(), this.#networkSocket?.close(), this.#agent.close(), this.#link?.close()])
   }
 
-  async #change(config: AgentConfig): Promise<void> {
-    const before = this.#config
-    const fixed = (['host', 'root'] as const).filter(key => before[key] !== config[key])
-    for (const key of fixed) {
-      this.#log({ level: 'warning', code: 'needs-restart', text: `${key} is another one only after a restart` })
-    }
-    this.#config = { ...config, host: before.host, root: before.root }
-    const differs = (...keys: (keyof AgentConfig)[]) =>
-      keys.some(key => JSON.stringify(before[key]) !== JSON.stringify(config[key]))
+  /** Told once when reports do not arrive, and once when they do again. */
+  async #push(report: Report): Promise<void> {
     try {
-      if (differs('socket')) this.#socket = await this.#moveSocket(this.#socket, { path: config.socket })
-      if (differs('listen')) this.#networkSocket = await this.#moveSocket(this.#networkSocket, config.listen)
-      if (differs('toolstack', 'stateDirectory')) await this.#openLink(this.#config)
+      await this.#link?.push(report)
+      if (this.#undelivered)
+        this.#log({ level: 'info', code: 'reports-arrive', text: 'the toolstack takes reports again' })
+      this.#undelivered = false
     } catch (error) {
-      this.#log({ level: 'error', code: 'reload-failed', text: error instanceof Error ? error.message : String(error) })
+      const text = error instanceof Error ? error.message : String(error)
+      if (!this.#undelivered) this.#log({ level: 'warning', code: 'reports-do-not-arrive', text })
+      this.#undelivered = true
+      throw error
     }
-    if (differs('srs')) {
-      this.#select()
-      // Volumes were judged without the peers that were ignored: they are read again.
-      const ignoring = ({ srs }: AgentConfig) => JSON.stringify(srs.map(({ uuid, ignorePeers }) => [uuid, ignorePeers]))
-      if (ignoring(before) !== ignoring(config)) await this.#beginAnew('drbd')
-    }
-    if (differs('drbd')) await this.#beginAnew('drbd')
-    if (differs('md')) await this.#beginAnew('md')
   }
 
   #select(): void {
@@ -281,7 +288,6 @@ export class AgentService {
   }
 
   #tick(): void {
-    this.#lastTickMs = performance.now()
     this.#agent.tick()
     const link = this.#link
     if (link === null) return

@@ -1,5 +1,5 @@
 /** Configuration files: YAML read against a schema, with problems that say where. */
 export { describeConfigProblem } from './config-problem.ts'
-export { parseConfigFile } from './parse-config-file.ts'
+export { type ParsedConfig, parseConfigFile } from './parse-config-file.ts'
 export { readConfigFile } from './read-config-file.ts'
 export { watchConfigFile } from './watch-config-file.ts'

@@ -24,14 +24,12 @@ export class ServiceManager {
     this.#isThere = (options.environment.NOTIFY_SOCKET ?? '') !== ''
   }
 
-  /** The service does its work from now on; the watchdog is fed as long as the event loop turns and `isWell`. */
-  async ready(isWell: () => boolean): Promise<void> {
+  /** The service does its work from now on; the watchdog is fed for as long as the event loop turns. */
+  async ready(): Promise<void> {
     await this.#send('READY=1')
     const everyMs = this.#watchdogMs()
     if (everyMs === null || this.#watchdog !== undefined) return
-    this.#watchdog = setInterval(() => {
-      if (isWell()) void this.#send('WATCHDOG=1')
-    }, everyMs)
+    this.#watchdog = setInterval(() => void this.#send('WATCHDOG=1'), everyMs)
     this.#watchdog.unref()
   }
 

@@ -25,7 +25,7 @@ function managed(t: { testdir(): string }, environment: Record<string, string>, 
 
 t.test('without systemd nothing is started', async t => {
   const { manager, lines } = managed(t, {})
-  await manager.ready(() => true)
+  await manager.ready()
   await manager.status('x')
   await manager.stopping()
   t.strictSame(lines(), [])
@@ -33,29 +33,27 @@ t.test('without systemd nothing is started', async t => {
 
 t.test('ready, status and stopping are told in this order, through the socket that systemd named', async t => {
   const { manager, lines, problems } = managed(t, { NOTIFY_SOCKET: '/run/s' })
-  void manager.ready(() => true)
+  void manager.ready()
   void manager.status('two SRs in sync\nand more')
   await manager.stopping()
   t.strictSame(lines(), ['/run/s READY=1', '/run/s STATUS=two SRs in sync and more', '/run/s STOPPING=1'])
   t.strictSame(problems, [])
 })
 
-t.test('the watchdog is fed while the service is well, and only if it is this process that is watched', async t => {
+t.test('the watchdog is fed, and only if it is this process that is watched', async t => {
   const watched = managed(t, { NOTIFY_SOCKET: '/run/s', WATCHDOG_USEC: '20000', WATCHDOG_PID: '7' })
-  let well = true
-  await watched.manager.ready(() => well)
+  await watched.manager.ready()
   const deadline = Date.now() + 10_000
   const fed = () => watched.lines().filter(line => line.endsWith('WATCHDOG=1')).length
   while (fed() < 2 && Date.now() < deadline) await sleep(5)
   t.ok(fed() >= 2)
-  well = false
   await watched.manager.stopping()
   for (const environment of [
     { NOTIFY_SOCKET: '/run/s', WATCHDOG_USEC: '20000', WATCHDOG_PID: '8' },
     { NOTIFY_SOCKET: '/run/s', WATCHDOG_USEC: 'soon' },
   ]) {
     const other = managed(t, environment)
-    await other.manager.ready(() => true)
+    await other.manager.ready()
     await other.manager.stopping()
     t.strictSame(other.lines(), ['/run/s READY=1', '/run/s STOPPING=1'])
   }
@@ -67,12 +65,12 @@ t.test('a tool that is not there or fails is a problem that is told, and no more
   const problems: string[] = []
   const environment = { NOTIFY_SOCKET: '/run/s', PATH: folder }
   const onProblem = (problem: string) => problems.push(problem)
-  await new ServiceManager({ environment, pid: 7, onProblem }).ready(() => true)
+  await new ServiceManager({ environment, pid: 7, onProblem }).ready()
   await new ServiceManager({
     environment,
     pid: 7,
     command: [process.execPath, '-e', 'process.exit(1)'],
     onProblem,
-  }).ready(() => true)
+  }).ready()
   t.equal(problems.length, 2, problems.join('; '))
 })

@@ -68,10 +68,7 @@ export class PoolService {
     addMissing(this.#gated.pool, config)
   }
 
-  isWell(): boolean {
-    return true
-  }
-
+  /** @throws Error naming the file that cannot be read; then everything is as it was */
   async reload(config: UpdaterConfig): Promise<void> {
     const before = this.#config
     const differs = (key: keyof UpdaterConfig) => JSON.stringify(before[key]) !== JSON.stringify(config[key])
@@ -79,11 +76,7 @@ export class PoolService {
       if (differs(key))
         this.#log({ level: 'warning', code: 'needs-restart', text: `${key} is another one only after a restart` })
     }
-    try {
-      this.#users = usersOf(config)
-    } catch (error) {
-      this.#log({ level: 'error', code: 'reload-failed', text: error instanceof Error ? error.message : String(error) })
-    }
+    this.#users = usersOf(config)
     this.#config = config
     addMissing(this.#gated.pool, config)
     if (differs('decisionLog')) {

@@ -1,11 +1,10 @@
 import type { ZodType, z } from 'zod'
-import { describeConfigProblem, readConfigFile, watchConfigFile } from '../../config-file/index.ts'
+import { describeConfigProblem, type ParsedConfig, readConfigFile, watchConfigFile } from '../../config-file/index.ts'
 import { type Log, ServiceManager } from '../../service-manager/index.ts'
 import { EXIT, type Terminal } from '../terminal.ts'
 
 /** What runs until it is told to stop. */
 export interface Daemon<Config> {
-  isWell(): boolean
   reload(config: Config): Promise<void>
   close(): Promise<void>
 }
@@ -50,16 +49,20 @@ export async function runDaemon<Schema extends ZodType>(
     log({ level: 'error', code: 'cannot-start', text: error instanceof Error ? error.message : String(error) })
     return EXIT.failed
   }
-  const reread = async () => {
-    await take(await readConfigFile(file, schema), daemon, log)
+  /** One reload after the other, whatever asks for them. */
+  let reloading = Promise.resolve()
+  const reload = (parsed: Promise<ParsedConfig<z.output<Schema>>>) => {
+    reloading = reloading.then(async () => take(await parsed, daemon, log))
+    return reloading
   }
-  const onHangup = () => void reread()
+  const onHangup = () => void reload(readConfigFile(file, schema))
   process.on('SIGHUP', onHangup)
   log({ level: 'info', code: 'started', text: `configured by ${file}` })
-  await manager.ready(() => daemon.isWell())
-  for await (const changed of watchConfigFile(file, schema, stop.signal)) await take(changed, daemon, log)
+  await manager.ready()
+  for await (const changed of watchConfigFile(file, schema, stop.signal)) await reload(Promise.resolve(changed))
   process.off('SIGHUP', onHangup)
   await manager.stopping()
+  await reloading
   await daemon.close()
   log({ level: 'info', code: 'stopped', text: 'all is closed' })
   // A read of sysfs that hangs in the kernel would hold the process for as long as it hangs.
@@ -67,14 +70,14 @@ export async function runDaemon<Schema extends ZodType>(
   return EXIT.ok
 }
 
-async function take<Schema extends ZodType>(
-  parsed: Awaited<ReturnType<typeof readConfigFile<Schema>>>,
-  daemon: Daemon<z.output<Schema>>,
-  log: Log,
-): Promise<void> {
+async function take<Config>(parsed: ParsedConfig<Config>, daemon: Daemon<Config>, log: Log): Promise<void> {
   if (parsed.ok) {
-    await daemon.reload(parsed.config)
-    log({ level: 'info', code: 'reloaded', text: 'the configuration was read again' })
+    try {
+      await daemon.reload(parsed.config)
+      log({ level: 'info', code: 'reloaded', text: 'the configuration was read again' })
+    } catch (error) {
+      log({ level: 'error', code: 'reload-failed', text: error instanceof Error ? error.message : String(error) })
+    }
     return
   }
   const text = parsed.problems.map(describeConfigProblem).join('; ')

@@ -28,7 +28,6 @@ export const updater: Command = {
       async (config, log) => {
         const service = await PoolService.start({ ...config, ...stateFile }, log)
         return {
-          isWell: () => service.isWell(),
           reload: changed => service.reload({ ...changed, ...stateFile }),
           close: () => service.close(),
         }

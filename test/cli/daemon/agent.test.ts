@@ -185,7 +185,7 @@ t.test('reports and notifications: a resync is told, and a pool that forgot ever
   const folder = mkdtempSync(join(tmpdir(), 'pool-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const pool = await poolOf(t, folder)
-  const { kernel, start } = hostOf(t, pool.toolstack)
+  const { kernel, configure, start } = hostOf(t, pool.toolstack)
   const daemon = start()
   const reported = (state: string) =>
     until(`the pool knows it as ${state}`, () => pool.present.report()?.state === state)
@@ -212,6 +212,12 @@ t.test('reports and notifications: a resync is told, and a pool that forgot ever
   })
   await pool.comeBack()
   await reported('degraded')
+  t.match(daemon.log, /reports-do-not-arrive: .*\n(.*\n)*.*reports-arrive/, 'the outage is told, and its end')
+
+  configure({ toolstack: { ...pool.toolstack, passwordFile: join(folder, 'none') } })
+  await until('what cannot be done is told', () => /reload-failed: toolstack, stateDirectory: .*none/.test(daemon.log))
+  kernel.become({ mesh0: IN_SYNC, mesh1: IN_SYNC })
+  await reported('synced')
   t.equal(await daemon.end('SIGTERM'), 0)
 })
 
