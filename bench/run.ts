@@ -12,7 +12,7 @@ import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 import { execa } from 'execa'
 
-const BENCHES = ['drbd-source', 'agent', 'sync-query', 'gate', 'end-to-end', 'md-source'] as const
+const BENCHES = ['drbd-source', 'agent', 'sync-query', 'gate', 'end-to-end', 'metrics', 'md-source'] as const
 
 /** What is aimed at on two cores, and what drbd-reactor 1.11 needs for the same work where it does it. */
 interface Aim {

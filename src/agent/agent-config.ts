@@ -84,7 +84,16 @@ export const AgentConfigSchema = z.strictObject({
   socket: absolutePath.default('/run/resync-monitor/agent.sock'),
   /** Where it also answers over the network: for an embedded pool on another machine. Absent: nowhere. */
   listen: z.strictObject({ host: name, port: z.number().int().min(0).max(65_535) }).optional(),
-  /** What must survive a restart: notifications that have not arrived. */
+  /** Where Prometheus may ask. */
+  metrics: z
+    .strictObject({
+      enabled: z.boolean().default(true),
+      host: name.default('127.0.0.1'),
+      /** 0 takes any free port. */
+      port: z.number().int().min(0).max(65_535).default(9_944),
+    })
+    .prefault({}),
+  /** What must survive a restart: notifications that have not arrived, SRs of the volume plugin. */
   stateDirectory: absolutePath.default('/var/lib/resync-monitor'),
   /** The directory that stands for `/`, below which kernels and tools are read. */
   root: absolutePath.default('/'),

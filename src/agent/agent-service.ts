@@ -1,15 +1,18 @@
 import { followDrbd } from '../drbd-adapter/source.ts'
 import { watchDrbdConfig } from '../drbd-adapter/watch-config.ts'
 import { type ConfiguredArrays, followMd, watchMdConfig } from '../mdraid-adapter/index.ts'
+import { AgentMetrics, type MetricsServer, ProcessMetrics, serveMetrics } from '../metrics/index.ts'
 import type { Log } from '../service-manager/index.ts'
 import type { Report } from '../sync-query/report.ts'
-import { AgentSocket } from '../volume-plugin/index.ts'
+import type { SrStatus } from '../sync-query/sr-fold.ts'
+import { AgentSocket, type SrWatch, VolumePlugin } from '../volume-plugin/index.ts'
 import { HostAgent } from './agent.ts'
 import type { AgentConfig } from './agent-config.ts'
 import type { Backend } from './backend-view.ts'
 import { expectedArrays, expectedVolumes, resolveArrays } from './expected-mirrors.ts'
 import { type HostBoot, readHostBoot } from './host-boot.ts'
 import { clientOf, PoolLink } from './pool-link.ts'
+import type { SrSelection } from './sr-selection.ts'
 import { supervise } from './supervise.ts'
 
 export interface AgentServiceOptions {
@@ -17,9 +20,13 @@ export interface AgentServiceOptions {
   /** Milliseconds since 1970. */
   readonly now: () => number
   readonly log: Log
+  /** Of this program. */
+  readonly version: string
 }
 
 const TICK_EVERY_MS = 1_000
+
+type SourceNews = Parameters<AgentMetrics['source']>[1]
 
 /** Something that is followed until it is told to stop. */
 interface Follower {
@@ -39,21 +46,28 @@ export class AgentService {
   readonly #now: () => number
   readonly #log: Log
   readonly #boot: HostBoot
+  readonly #version: string
   readonly #startedAtMs: number
   readonly #agent: HostAgent
   readonly #followers = new Map<string, Follower>()
   #config: AgentConfig
-  #arrays: ConfiguredArrays = { arrays: [], problems: [] }
+  /** SRs that the toolstack has attached through the volume plugin. */
+  #attached: readonly SrWatch[] = []
+  /** `null`: not read yet, so no array can be missed. */
+  #arrays: ConfiguredArrays | null = null
+  #plugin: VolumePlugin | undefined
   #socket: AgentSocket | null = null
   #networkSocket: AgentSocket | null = null
   #link: PoolLink | null = null
+  readonly #metrics: AgentMetrics
+  #metricsServer: MetricsServer | null = null
   /** The last report that was pushed did not arrive. */
   #undelivered = false
   #ticking: NodeJS.Timeout | undefined
 
   /** @throws Error when the boot id cannot be read, another agent answers at the socket, or the toolstack's files are wrong */
-  static async start({ config, now, log }: AgentServiceOptions): Promise<AgentService> {
-    const service = new AgentService(config, now, log, await readHostBoot(config.root))
+  static async start(options: AgentServiceOptions): Promise<AgentService> {
+    const service = new AgentService(options, await readHostBoot(options.config.root))
     try {
       await service.#begin()
       return service
@@ -63,8 +77,9 @@ export class AgentService {
     }
   }
 
-  private constructor(config: AgentConfig, now: () => number, log: Log, boot: HostBoot) {
+  private constructor({ config, now, log, version }: AgentServiceOptions, boot: HostBoot) {
     this.#config = config
+    this.#version = version
     this.#now = now
     this.#log = log
     this.#boot = boot
@@ -81,15 +96,29 @@ export class AgentService {
           code: transition.kind,
           text: `SR ${sr}: ${transition.from ?? 'nothing known'} → ${transition.to}`,
         })
+        this.#metrics.transition(sr, transition)
         this.#link?.note(sr, [transition], status)
       },
     })
+    this.#metrics = new AgentMetrics({ look: () => ({ srs: this.#statuses(), notSynced: this.#agent.notSynced() }) })
   }
 
   async #begin(): Promise<void> {
     const { socket, listen, toolstack } = this.#config
-    this.#socket = await this.#answerAt({ path: socket })
+    this.#plugin = await VolumePlugin.open({
+      host: {
+        status: sr => this.#agent.status(sr),
+        presentMirrors: () => this.#agent.present(),
+        poolState: () => null,
+      },
+      watch: srs => this.#watchAttached(srs),
+      stateDirectory: this.#config.stateDirectory,
+      onProblem: text => this.#log({ level: 'warning', code: 'volume-plugin', text }),
+      onBug: bug => this.#tellBug(bug),
+    })
+    this.#socket = await this.#answerAt({ path: socket }, this.#plugin)
     if (listen !== undefined) this.#networkSocket = await this.#answerAt(listen)
+    await this.#serveMetrics(this.#config)
     if (toolstack !== undefined) await this.#openLink(this.#config)
     this.#followDrbd()
     this.#followMd()
@@ -128,16 +157,16 @@ export class AgentService {
       this.#log({ level: 'warning', code: 'needs-restart', text: `${key} is another one only after a restart` })
     }
     await change(['socket'], async () => {
-      this.#socket = await this.#moveSocket(this.#socket, { path: config.socket })
+      this.#socket = await this.#moveSocket(this.#socket, { path: config.socket }, this.#plugin)
     })
     await change(['listen'], async () => {
       this.#networkSocket = await this.#moveSocket(this.#networkSocket, config.listen)
     })
+    await change(['metrics'], () => this.#serveMetrics(config))
     await change(['toolstack', 'stateDirectory'], () => this.#openLink(this.#config))
+    const selected = this.#selections()
     await change(['srs'], () => this.#select())
-    // Volumes were judged without the peers that were ignored: they are read again.
-    const ignoring = ({ srs }: AgentConfig) => JSON.stringify(srs.map(({ uuid, ignorePeers }) => [uuid, ignorePeers]))
-    if (ignoring(before) !== ignoring(config)) await this.#beginAnew('drbd')
+    if (ignoring(selected) !== ignoring(this.#selections())) await this.#beginAnew('drbd')
     await change(['drbd'], () => this.#beginAnew('drbd'))
     await change(['md'], () => this.#beginAnew('md'))
     if (problems.length > 0) throw new Error(problems.join('; '))
@@ -147,17 +176,22 @@ export class AgentService {
   async close(): Promise<void> {
     clearInterval(this.#ticking)
     await Promise.all([...this.#followers.keys()].map(name => this.#unfollow(name)))
-    await Promise.all([this.#socket?.close(), this.#networkSocket?.close(), this.#agent.close(), this.#link?.close()])
+    const servers = [this.#socket, this.#networkSocket, this.#metricsServer]
+    await Promise.all([...servers, this.#agent, this.#link].map(each => each?.close()))
   }
 
   /** Told once when reports do not arrive, and once when they do again. */
   async #push(report: Report): Promise<void> {
+    const link = this.#link
+    if (link === null) return
     try {
-      await this.#link?.push(report)
+      await link.push(report)
+      this.#metrics.pushArrived(report.sr, this.#now())
       if (this.#undelivered)
         this.#log({ level: 'info', code: 'reports-arrive', text: 'the toolstack takes reports again' })
       this.#undelivered = false
     } catch (error) {
+      this.#metrics.pushFailed(report.sr)
       const text = error instanceof Error ? error.message : String(error)
       if (!this.#undelivered) this.#log({ level: 'warning', code: 'reports-do-not-arrive', text })
       this.#undelivered = true
@@ -165,17 +199,40 @@ export class AgentService {
     }
   }
 
-  #select(): void {
+  #tellBug(bug: unknown): void {
+    this.#log({ level: 'error', code: 'bug', text: bug instanceof Error ? (bug.stack ?? bug.message) : String(bug) })
+  }
+
+  #watchAttached(attached: readonly SrWatch[]): void {
+    const before = this.#selections()
+    this.#attached = attached
+    this.#select()
+    if (ignoring(before) !== ignoring(this.#selections())) void this.#beginAnew('drbd')
+  }
+
+  /** The configured SRs, and those that are attached through the volume plugin; of one that is both the file decides. */
+  #selections(): readonly SrSelection[] {
     const { srs } = this.#config
-    this.#agent.expect('md', expectedArrays(this.#arrays, srs))
-    this.#agent.select(resolveArrays(srs, this.#arrays))
+    const attached = this.#attached.flatMap(({ uuid, sameAs, drbd, md, ignorePeers }): SrSelection[] => {
+      if (srs.some(sr => sr.uuid === uuid)) return []
+      if (sameAs === null) return [{ uuid, drbd, md, ignorePeers }]
+      // Of an SR that is not configured here nothing is known: without a selection it would read as nothing to sync.
+      return srs.flatMap(sr => (sr.uuid === sameAs ? [{ ...sr, uuid }] : []))
+    })
+    return [...srs, ...attached]
+  }
+
+  #select(): void {
+    const srs = this.#selections()
+    if (this.#arrays !== null) this.#agent.expect('md', expectedArrays(this.#arrays, srs))
+    this.#agent.select(resolveArrays(srs, this.#arrays ?? { arrays: [], problems: [] }))
     this.#link?.retain(srs.map(({ uuid }) => uuid))
   }
 
   async #beginAnew(backend: Backend): Promise<void> {
     await this.#unfollow(backend)
     await this.#unfollow(`${backend} configuration`)
-    this.#agent.loseSource(backend, 'it is begun anew with another configuration')
+    this.#loseSource(backend, 'it is begun anew with another configuration')
     if (backend === 'drbd') this.#followDrbd()
     else this.#followMd()
   }
@@ -215,12 +272,21 @@ export class AgentService {
     )
   }
 
-  #followSource<Update>(
+  #followSource<Update extends SourceNews>(
     backend: Backend,
     source: (signal: AbortSignal) => AsyncIterable<Update>,
     take: (update: Update) => void,
   ): void {
-    this.#follow(backend, source, take, why => this.#agent.loseSource(backend, `its source failed: ${why}`))
+    const takeAndCount = (update: Update) => {
+      take(update)
+      this.#metrics.source(backend, update)
+    }
+    this.#follow(backend, source, takeAndCount, why => this.#loseSource(backend, `its source failed: ${why}`))
+  }
+
+  #loseSource(backend: Backend, why: string): void {
+    this.#agent.loseSource(backend, why)
+    this.#metrics.sourceLost(backend)
   }
 
   #follow<Update>(
@@ -271,18 +337,35 @@ export class AgentService {
     }
   }
 
+  async #serveMetrics({ metrics }: AgentConfig): Promise<void> {
+    await this.#metricsServer?.close()
+    const parts = [this.#metrics, new ProcessMetrics({ version: this.#version })]
+    this.#metricsServer = await serveMetrics(metrics, parts, this.#log)
+  }
+
+  #statuses(): Map<string, SrStatus> {
+    return new Map(
+      this.#agent.srs().flatMap(sr => {
+        const status = this.#agent.status(sr)
+        return status === null ? [] : [[sr, status] as const]
+      }),
+    )
+  }
+
   async #moveSocket(
     before: AgentSocket | null,
     to: Parameters<AgentSocket['listen']>[0] | undefined,
+    plugin?: VolumePlugin,
   ): Promise<AgentSocket | null> {
     // The new one first: if it cannot be opened, the one before goes on.
-    const socket = to === undefined ? null : await this.#answerAt(to)
+    const socket = to === undefined ? null : await this.#answerAt(to, plugin)
     await before?.close()
     return socket
   }
 
-  async #answerAt(address: Parameters<AgentSocket['listen']>[0]): Promise<AgentSocket> {
-    const socket = new AgentSocket(this, bug => this.#log({ level: 'error', code: 'bug', text: String(bug) }))
+  /** @param plugin only where no one but this host's own user can ask: over the network nobody may make SRs */
+  async #answerAt(address: Parameters<AgentSocket['listen']>[0], plugin?: VolumePlugin): Promise<AgentSocket> {
+    const socket = new AgentSocket(this, bug => this.#tellBug(bug), plugin)
     await socket.listen(address)
     return socket
   }
@@ -297,4 +380,11 @@ export class AgentService {
       if (status !== null) link.note(sr, [], status)
     }
   }
+}
+
+/** Volumes are judged without the peers that are ignored: when these are others, volumes have to be read again. */
+function ignoring(srs: readonly SrSelection[]): string {
+  // A peer is ignored only if every SR of the volume ignores it, so SRs that ignore none matter beside others.
+  if (srs.every(({ ignorePeers }) => ignorePeers.length === 0)) return ''
+  return JSON.stringify(srs.map(({ uuid, ignorePeers }) => [uuid, ignorePeers]))
 }

@@ -14,7 +14,7 @@ import { type Backend, BackendView } from './backend-view.ts'
 import { drbdNames, type ExpectedMirror, mdNames } from './expected-mirrors.ts'
 import type { HostBoot } from './host-boot.ts'
 import { type PushPace, ReportPusher, type ReportSink } from './report-pusher.ts'
-import { type SrSelection, SrSelector } from './sr-selection.ts'
+import { resourceOf, type SrSelection, SrSelector } from './sr-selection.ts'
 import { WatchedSr } from './watched-sr.ts'
 
 export interface HostAgentOptions {
@@ -166,6 +166,25 @@ export class HostAgent {
 
   isResyncing(sr: string): boolean {
     return this.#srs.get(sr)?.fold.state === 'resyncing'
+  }
+
+  /** What the kernel shows: DRBD resources by name, and md arrays. */
+  present(): { readonly drbd: string[]; readonly md: { readonly name: string; readonly uuid: string | null }[] } {
+    const drbd = new Set(Array.from(this.#views.drbd.roster.shown(), resourceOf))
+    const md = Array.from(this.#views.md.roster.shown(), name => {
+      const [, , uuid = null] = this.#places.get(name)?.names ?? []
+      return { name, uuid }
+    })
+    return { drbd: [...drbd], md }
+  }
+
+  /** Every mirror that is not synced, in each of its SRs. */
+  *notSynced(): Generator<{ readonly sr: string; readonly mirror: TrackedMirror }> {
+    for (const [name, { srs }] of this.#places) {
+      const mirror = this.#mirrors.get(name)
+      if (mirror === null || mirror.state === 'synced') continue
+      for (const { uuid: sr } of srs) yield { sr, mirror }
+    }
   }
 
   /** The report of an SR as of now: the answer to a poll. `null` if this host does not watch that SR. */

@@ -16,6 +16,9 @@ export interface UpdaterChoice {
   readonly pollTimeoutMs: number
   /** Told of every change of `host.allowed_operations`. Must not throw. */
   readonly witness: (change: OperationsChange) => void
+  /** Told how long each computation took, and how each question to a host ended. Must not throw. */
+  readonly recomputed?: (durationMs: number) => void
+  readonly polled?: (outcome: 'answered' | 'failed') => void
 }
 
 /** What happens to these may change what is allowed. */
@@ -71,6 +74,7 @@ function updaterOf(pool: EmbeddedPool, plugins: Plugins, choice: UpdaterChoice):
         const uuid = pool.get('SR', sr)?.uuid ?? ''
         const call: PluginCall = { host, plugin: 'resync-monitor', fn: 'report', args: { sr: uuid }, signal }
         const answer = await plugins(call)
+        choice.polled?.('error' in answer ? 'failed' : 'answered')
         if ('error' in answer) throw new Error(answer.error.join(' '))
         return answer.result
       },

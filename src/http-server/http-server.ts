@@ -10,15 +10,17 @@ export interface HttpAnswer {
   readonly body: string
 }
 
-interface HttpRoute {
+export interface HttpRoute {
   readonly method: 'GET' | 'POST'
+  /** One that ends in `/` stands for every path below it. */
   readonly path: string
   /**
    * Answers. It must not reject: what does is a bug, and the connection is cut.
    * @param body `''` for GET
    * @param signal aborted when the client has gone
+   * @param below what follows a `path` that ends in `/`, as it was sent; else `''`
    */
-  readonly answer: (body: string, signal: AbortSignal) => HttpAnswer | Promise<HttpAnswer>
+  readonly answer: (body: string, signal: AbortSignal, below: string) => HttpAnswer | Promise<HttpAnswer>
 }
 
 export interface HttpServerOptions {
@@ -119,14 +121,15 @@ export class HttpServer {
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const gone = new AbortController()
     response.once('close', () => gone.abort())
-    const ofPath = this.#options.routes.filter(({ path }) => path === request.url)
+    const { url = '' } = request
+    const ofPath = this.#options.routes.filter(({ path }) => (path.endsWith('/') ? url.startsWith(path) : url === path))
     const route = ofPath.find(({ method }) => method === request.method)
     if (ofPath.length === 0) return refuse(response, 404)
     if (route === undefined) return refuse(response, 405, { allow: ofPath.map(({ method }) => method).join(', ') })
     const body = route.method === 'GET' ? '' : await readBody(request, this.#limits.maxBodyBytes)
     if (body === 'too large') return refuse(response, 413)
     if (body === 'cut off') return
-    const answer = await route.answer(body.toString(), gone.signal)
+    const answer = await route.answer(body.toString(), gone.signal, url.slice(route.path.length))
     response.writeHead(answer.status, {
       // Exactly this type: the client xen-api takes anything else for a host without JSON-RPC.
       'content-type': answer.contentType ?? 'application/json',

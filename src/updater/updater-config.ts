@@ -79,6 +79,15 @@ export const UpdaterConfigSchema = z
         timeoutSeconds: z.number().min(0.1).max(60).default(10),
       })
       .prefault({}),
+    /** Where Prometheus may ask. */
+    metrics: z
+      .strictObject({
+        enabled: z.boolean().default(true),
+        host: name.default('127.0.0.1'),
+        /** Not the agent's: both may run on the coordinator. */
+        port: z.number().int().min(0).max(65_535).default(9_945),
+      })
+      .prefault({}),
     /** One JSON line for each change of `host.allowed_operations`, with what caused it. Absent: none. */
     decisionLog: z
       .strictObject({ file: absolutePath, maxBytes: z.number().int().min(10_000).default(10_485_760) })

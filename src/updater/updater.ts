@@ -28,6 +28,14 @@ export interface OperationsChange {
   readonly pool: PoolSnapshot
 }
 
+export interface GateVerdicts {
+  /** Milliseconds since 1970. */
+  readonly atMs: number
+  /** With everything that is remembered of it. */
+  readonly pool: PoolSnapshot
+  readonly hosts: ReadonlyMap<string, HostVerdicts>
+}
+
 export interface UpdaterOptions {
   readonly pool: PoolPort
   readonly policy: GatePolicy
@@ -39,6 +47,8 @@ export interface UpdaterOptions {
   readonly pollTimeoutMs: number
   /** Told of every change of `host.allowed_operations`. Must not throw. */
   readonly witness: (change: OperationsChange) => void
+  /** Told how long each computation took. Must not throw. */
+  readonly recomputed?: (durationMs: number) => void
   /** Default: the machine's. */
   readonly timers?: Timers
 }
@@ -124,22 +134,24 @@ export class Updater {
     return claim(look.pool, this.#options.policy, look.atMs, wanted)
   }
 
-  /** What the gate says of every host at this moment, by ref. */
-  verdicts(): ReadonlyMap<string, HostVerdicts> {
-    const look = this.#look(this.#options.pool.snapshot())
-    return decide(look.pool, this.#options.policy, look.atMs)
+  /** The pool as the gate sees it at this moment, and what it says of every host, by ref. */
+  verdicts(): GateVerdicts {
+    const { pool, atMs } = this.#look(this.#options.pool.snapshot())
+    return { atMs, pool, hosts: decide(pool, this.#options.policy, atMs) }
   }
 
   /** Computes and writes `host.allowed_operations` of all hosts. Nothing is written before `start` and after `close`. */
   recompute(): void {
     if (this.#state !== 'started') return
-    const { pool, policy, witness } = this.#options
+    const startedAt = performance.now()
+    const { pool, policy, witness, recomputed } = this.#options
     const look = this.#look(pool.snapshot())
     const before = this.#last
     this.#last = look
     const changes = this.#write(look, decide(look.pool, policy, look.atMs))
     this.#poller.follow(guardedSrs(look.pool, policy))
     this.#armExpiry(look)
+    recomputed?.(performance.now() - startedAt)
     if (changes.length === 0) return
     const causes = causesOf(before, look, policy)
     for (const change of changes) witness({ ...change, causes: causes.of(change.host), pool: look.pool })

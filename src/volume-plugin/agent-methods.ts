@@ -1,6 +1,7 @@
 import { JSONRPCErrorCode, JSONRPCErrorException } from 'json-rpc-2.0'
 import type { Report } from '../sync-query/report.ts'
 import { encodePollAnswer } from '../sync-query/report-encode.ts'
+import type { SyncState } from '../sync-query/state.ts'
 import type { RpcMethod } from './json-rpc.ts'
 
 /** What can be asked of an agent. */
@@ -28,10 +29,15 @@ export function agentMethods(answers: SyncAnswers): Readonly<Record<string, RpcM
     return report
   }
   return {
-    'SR.list': () => answers.srs().map(sr => ({ sr, state: answers.report(sr)?.state ?? 'unknown' })),
+    'SR.list': () => watchedSrs(answers),
     'SR.sync_status': params => reportOf(params),
     report: params => encodePollAnswer(reportOf(params)),
   }
+}
+
+/** Every SR that the host watches, with its state. */
+export function watchedSrs(answers: SyncAnswers): readonly { readonly sr: string; readonly state: SyncState }[] {
+  return answers.srs().map(sr => ({ sr, state: answers.report(sr)?.state ?? 'unknown' }))
 }
 
 function srOf(params: unknown): string {

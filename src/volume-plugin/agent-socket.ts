@@ -1,20 +1,29 @@
-import { HttpServer, type ListenAddress, type ListeningAt } from '../http-server/index.ts'
+import { type HttpRoute, HttpServer, type ListenAddress, type ListeningAt } from '../http-server/index.ts'
 import { agentMethods, type SyncAnswers } from './agent-methods.ts'
 import { JsonRpc } from './json-rpc.ts'
+import type { VolumePlugin } from './volume-plugin.ts'
+import { answerXapiPlugin } from './xapi-plugin.ts'
 
 /** A question is a line of text. */
 const MAX_BODY_BYTES = 65_536
-const MAX_CONNECTIONS = 64
+/** A toolstack makes its storage calls all at once, and does not repeat the ones that are turned away. */
+const MAX_CONNECTIONS = 512
 
-/** Where an agent answers: `POST /jsonrpc`, and `GET /healthz` for whoever only wants to know that it lives. */
+/**
+ * Where an agent answers: `POST /jsonrpc`, `POST /plugin/METHOD` and `POST /xapi-plugin` for the toolstack's scripts, and
+ * `GET /healthz` for whoever only wants to know that it lives.
+ */
 export class AgentSocket {
   readonly #server: HttpServer
 
-  constructor(answers: SyncAnswers, onBug: (bug: unknown) => void) {
+  /** @param plugin only for a socket that is the toolstack's alone: it creates and destroys SRs for whoever asks */
+  constructor(answers: SyncAnswers, onBug: (bug: unknown) => void, plugin?: VolumePlugin) {
     const jsonRpc = new JsonRpc(agentMethods(answers), onBug)
     this.#server = new HttpServer({
       routes: [
         { method: 'POST', path: '/jsonrpc', answer: (body, signal) => jsonRpc.answer(body, signal) },
+        { method: 'POST', path: '/xapi-plugin', answer: body => answerXapiPlugin(answers, body) },
+        ...(plugin === undefined ? [] : [pluginRoute(plugin)]),
         { method: 'GET', path: '/healthz', answer: () => ({ status: 200, contentType: 'text/plain', body: 'ok\n' }) },
       ],
       onBug,
@@ -30,4 +39,8 @@ export class AgentSocket {
   close(): Promise<void> {
     return this.#server.close()
   }
+}
+
+function pluginRoute(plugin: VolumePlugin): HttpRoute {
+  return { method: 'POST', path: '/plugin/', answer: (body, _signal, method) => plugin.answer(method, body) }
 }

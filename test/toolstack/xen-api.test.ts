@@ -71,7 +71,7 @@ async function poolWithGate(t: Tap, options: Partial<PoolOptions> = {}) {
     reports.set(ref, encodeReport({ schema: 1, ...uuids, bootId, seq, at, state, since: at, mirrors, ...figures }))
     updater.notice()
   }
-  const mayReboot = (ref: string) => updater.verdicts().get(ref)?.reboot.reasons.length === 0
+  const mayReboot = (ref: string) => updater.verdicts().hosts.get(ref)?.reboot.reasons.length === 0
   const { port } = await pool.listen({ port: 0 })
   const clients: Xapi[] = []
   /** Connected, with everything in its cache. */

@@ -145,7 +145,7 @@ export async function watchedPool(t: Tap, options: WatchedPoolOptions = {}) {
     reasonsFor: (index: number) => {
       const verdict = current()
         .verdicts()
-        .get(hosts[index] ?? '')?.reboot
+        .hosts.get(hosts[index] ?? '')?.reboot
       return verdict?.reasons.map(({ code }) => code) ?? []
     },
   }

@@ -1,3 +1,4 @@
+import program from '../../../package.json' with { type: 'json' }
 import { AgentConfigSchema } from '../../agent/agent-config.ts'
 import { AgentService } from '../../agent/agent-service.ts'
 import { type Command, readOptions } from '../terminal.ts'
@@ -20,7 +21,7 @@ export const agent: Command = {
     runDaemon(
       configFile(readOptions(args, { config: { type: 'string' } }), '/etc/resync-monitor/config.yaml'),
       AgentConfigSchema,
-      (config, log) => AgentService.start({ config, now: Date.now, log }),
+      (config, log) => AgentService.start({ config, now: Date.now, log, version: program.version }),
       terminal,
     ),
 }

@@ -1,5 +1,6 @@
 import { hash, timingSafeEqual } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { GateMetrics, type MetricsServer, ProcessMetrics, serveMetrics } from '../../metrics/index.ts'
 import type { Log } from '../../service-manager/index.ts'
 import type { EmbeddedPool, PluginCall, Role } from '../../toolstack/index.ts'
 import { DecisionLog, describeCause, type OperationsChange } from '../../updater/index.ts'
@@ -24,10 +25,13 @@ export class PoolService {
   #config: UpdaterConfig
   #users: ReadonlyMap<string, { readonly password: string; readonly role: Role }>
   #decisions: DecisionLog | null = null
+  readonly #version: string
+  readonly #metrics: GateMetrics
+  #metricsServer: MetricsServer | null = null
 
   /** @throws Error when a file that the configuration names cannot be used, or the address is taken */
-  static async start(config: UpdaterConfig, log: Log): Promise<PoolService> {
-    const service = new PoolService(config, log)
+  static async start(config: UpdaterConfig, log: Log, version: string): Promise<PoolService> {
+    const service = new PoolService(config, log, version)
     try {
       const { host, port, tls } = config.listen
       const pems =
@@ -37,6 +41,7 @@ export class PoolService {
       const at = await service.#gated.pool.listen({ host, port, ...pems })
       log({ level: 'info', code: 'listening', text: `XenAPI at ${at.host} port ${at.port}` })
       service.#gated.updater.start()
+      await service.#serveMetrics()
       return service
     } catch (error) {
       await service.close()
@@ -44,8 +49,9 @@ export class PoolService {
     }
   }
 
-  private constructor(config: UpdaterConfig, log: Log) {
+  private constructor(config: UpdaterConfig, log: Log, version: string) {
     this.#config = config
+    this.#version = version
     this.#log = log
     this.#users = usersOf(config)
     this.#openDecisions()
@@ -65,6 +71,12 @@ export class PoolService {
       },
       this.#updaterChoice(),
     )
+    this.#metrics = new GateMetrics({
+      look: () => {
+        const { atMs, pool, hosts } = this.#gated.updater.verdicts()
+        return { atMs, pool, verdicts: hosts, policy: policyOf(this.#config) }
+      },
+    })
     addMissing(this.#gated.pool, config)
   }
 
@@ -83,10 +95,12 @@ export class PoolService {
       await this.#decisions?.close()
       this.#openDecisions()
     }
+    if (differs('metrics')) await this.#serveMetrics()
     if (differs('policy') || differs('poll')) await this.#gated.regate(this.#updaterChoice())
   }
 
   async close(): Promise<void> {
+    await this.#metricsServer?.close()
     await this.#gated.close()
     await this.#decisions?.close()
   }
@@ -98,7 +112,15 @@ export class PoolService {
       pollEveryMs: everySeconds * 1000,
       pollTimeoutMs: timeoutSeconds * 1000,
       witness: change => this.#tell(change),
+      recomputed: durationMs => this.#metrics.recomputed(durationMs),
+      polled: outcome => this.#metrics.polled(outcome),
     }
+  }
+
+  async #serveMetrics(): Promise<void> {
+    await this.#metricsServer?.close()
+    const parts = [this.#metrics, new ProcessMetrics({ version: this.#version })]
+    this.#metricsServer = await serveMetrics(this.#config.metrics, parts, this.#log)
   }
 
   #tell(change: OperationsChange): void {

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import program from '../../../package.json' with { type: 'json' }
 import { UpdaterConfigSchema } from '../../updater/updater-config.ts'
 import { type Command, readOptions } from '../terminal.ts'
 import { configFile } from './config-option.ts'
@@ -26,7 +27,7 @@ export const updater: Command = {
       configFile(options, '/etc/resync-monitor/updater.yaml'),
       UpdaterConfigSchema,
       async (config, log) => {
-        const service = await PoolService.start({ ...config, ...stateFile }, log)
+        const service = await PoolService.start({ ...config, ...stateFile }, log, program.version)
         return {
           reload: changed => service.reload({ ...changed, ...stateFile }),
           close: () => service.close(),

@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { execa } from 'execa'
 import t from 'tap'
 import { REPORT_KEY } from '../../../src/sync-query/report.ts'
 import { parseReport } from '../../../src/sync-query/report-parse.ts'
@@ -39,6 +40,7 @@ function hostOf(t: TearsDown, toolstack?: object) {
       md: { mdadm: [] },
       root: kernel.root,
       socket,
+      metrics: { port: 0 },
       stateDirectory: join(folder, 'state'),
       ...(toolstack === undefined ? {} : { toolstack }),
       ...changes,
@@ -67,6 +69,15 @@ t.test('it starts, follows, reloads what changes, and leaves nothing behind', as
   await becomes('synced')
   kernel.become({ mesh0: resyncing(4096), mesh1: IN_SYNC })
   await becomes('resyncing')
+  const [, url = ''] = await until('metrics are served', () => /served at (\S+)/.exec(daemon.log))
+  const scraped = await (await fetch(url)).text()
+  for (const series of [
+    `resync_monitor_sr_state{sr="${SR}",state="resyncing"} 1`,
+    `resync_monitor_mirror_not_synced{sr="${SR}",mirror="mesh0/0",state="resyncing"} 1`,
+    'resync_monitor_source_up{backend="drbd"} 1',
+  ]) {
+    t.match(scraped, series)
+  }
 
   configure({
     srs: [
@@ -89,6 +100,37 @@ t.test('it starts, follows, reloads what changes, and leaves nothing behind', as
   t.equal(await daemon.end('SIGTERM'), 0)
   t.notOk(existsSync(socket))
   await until('its children are gone', () => children.every(isGone))
+})
+
+t.test('an SR that the toolstack attaches through the plugin is watched, after a restart too', async t => {
+  const { kernel, socket, start, becomes, stateOf } = hostOf(t)
+  const scripts = join(import.meta.dirname, '../../../plugin/volume/org.xen.xapi.storage.resync-monitor')
+  const call = async (method: string, params: object) => {
+    const env = { ...process.env, RESYNC_MONITOR_SOCKET: socket }
+    const input = JSON.stringify({ ...params, dbg: 'test' })
+    const { stdout, exitCode } = await execa(join(scripts, method), ['--json'], { env, input, reject: false })
+    return { exitCode, result: JSON.parse(stdout) }
+  }
+  const daemon = start()
+  await becomes('synced')
+  const configuration = { drbd: 'mesh1' }
+  const created = await call('SR.create', { uuid: OTHER_SR, name: 'sentinel', description: '', configuration })
+  t.equal(created.exitCode, 0, JSON.stringify(created.result))
+  const { result: sr } = await call('SR.attach', { configuration: created.result })
+  await becomes('synced', OTHER_SR)
+  t.match(await call('SR.stat', { sr }), { exitCode: 0, result: { clustered: true, health: ['Healthy', ''] } })
+  kernel.become({ mesh0: IN_SYNC, mesh1: resyncing(4096) })
+  await becomes('resyncing', OTHER_SR)
+  t.match(await call('SR.stat', { sr }), { result: { health: ['Recovering', /mesh1/] } })
+
+  await daemon.end('SIGKILL')
+  kernel.age()
+  const again = start()
+  await becomes('resyncing', OTHER_SR)
+  t.match(await call('SR.detach', { sr }), { exitCode: 0, result: null })
+  await until('it is watched no more', async () => (await stateOf(OTHER_SR)) === null)
+  await again.end('SIGTERM')
+  t.match(await call('SR.stat', { sr }), { exitCode: 1, result: { code: /./, params: [], backtrace: { files: [] } } })
 })
 
 t.test('a source that is killed, again and again: unknown at once, whole again by itself', async t => {

@@ -47,6 +47,7 @@ class Host {
       md: { mdadm: [] },
       root: this.kernel.root,
       socket: this.socket,
+      metrics: { enabled: false },
       stateDirectory: join(folder, `state-${this.#index}`),
       toolstack: { url, passwordFile: join(folder, 'password'), heartbeatEverySeconds: 0.3 },
     }
@@ -87,6 +88,7 @@ function poolOf(t: TearsDown) {
       srs: [{ uuid: SR, hosts: hosts.map(({ uuid }) => uuid) }],
       assumeDeadAfterSeconds: 3,
       decisionLog: { file: decisions },
+      metrics: { port: 0 },
       ...changes,
     }
     writeFileSync(`${file}.new`, JSON.stringify(config))
@@ -176,6 +178,9 @@ t.test(
     const leaving = asked[0] === 'accepted' ? hostA : hostB
     const others = HOSTNAMES.keys().filter(index => pool.hosts[index] !== leaving)
     await until('the field says so too', async () => (await canReboot(client)) === '')
+
+    const [, metrics = ''] = await until('metrics are served', () => /served at (\S+)/.exec(daemon.log))
+    t.match(await (await fetch(metrics)).text(), /resync_monitor_gate_blocked\{host="[^"]+",operation="reboot"\} 1/)
 
     await daemon.end('SIGKILL')
     daemon = await pool.start()

@@ -1,0 +1,27 @@
+// Asks the agent where curl cannot: `node client.mjs SOCKET PATH TIMEOUT_SECONDS < ARGUMENTS`. Prints and exits as curl
+// does for smapi-call and the XenAPI plugin. For whatever Node a host has, so it is plain JavaScript and imports nothing
+// of the program.
+import { request } from 'node:http'
+
+const CONNECT_FAILED = 7
+const CUT_OFF = 18
+const TIMED_OUT = 28
+const [socketPath, path, timeoutSeconds] = process.argv.slice(2)
+
+const end = (code, text = '') => process.stdout.write(text, () => process.exit(code))
+
+const outgoing = request(
+  { socketPath, path, method: 'POST', headers: { 'content-type': 'application/json' } },
+  response => {
+    let answer = ''
+    response.setEncoding('utf8')
+    response.on('data', chunk => {
+      answer += chunk
+    })
+    response.on('end', () => end(0, `${answer}\n${response.statusCode} ${response.headers['content-type'] ?? ''}`))
+    response.on('error', () => end(CUT_OFF))
+  },
+)
+outgoing.on('error', ({ syscall }) => end(syscall === 'connect' ? CONNECT_FAILED : CUT_OFF))
+setTimeout(() => end(TIMED_OUT), Number(timeoutSeconds) * 1000)
+process.stdin.pipe(outgoing)

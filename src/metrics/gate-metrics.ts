@@ -1,0 +1,163 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import type { HostVerdicts } from '../allowed-operations/decide.ts'
+import type { GatePolicy } from '../allowed-operations/gate-policy.ts'
+import type { GateReason, GateReasonCode } from '../allowed-operations/gate-reason.ts'
+import { STORAGE_OPERATIONS } from '../allowed-operations/host-operation.ts'
+import { overrideInForce } from '../allowed-operations/override.ts'
+import type { PoolSnapshot } from '../allowed-operations/pool-snapshot.ts'
+import type { Exposition } from './exposition.ts'
+import { labelValue } from './label-value.ts'
+
+/** A pool as the gate sees it at one moment. */
+export interface GateLook {
+  /** Milliseconds since 1970. */
+  readonly atMs: number
+  /** What the verdicts were computed from, remembered reports included. */
+  readonly pool: Pick<PoolSnapshot, 'hosts' | 'srs' | 'reports' | 'overrides'>
+  /** By ref of the host. */
+  readonly verdicts: ReadonlyMap<string, HostVerdicts>
+  readonly policy: Pick<GatePolicy, 'clockSkewMs'>
+}
+
+type Counts = ReadonlyMap<GateReasonCode, number>
+
+/**
+ * What Prometheus is told of a pool's gate. Hosts and SRs are named by UUID. Levels are looked at when they are asked for, from
+ * nothing, so that of a host or SR that is gone no series is left.
+ */
+export class GateMetrics implements Exposition {
+  readonly #registry = new Registry()
+  readonly #look: () => GateLook
+  /** The codes that have blocked each host, by ref. Their series do not vanish while the host is there. */
+  readonly #codes = new Map<string, Set<GateReasonCode>>()
+  readonly #blocked: Gauge<'host' | 'operation'>
+  readonly #reasons: Gauge<'host' | 'code'>
+  readonly #override: Gauge<'host'>
+  readonly #overrides: Gauge
+  readonly #reportAge: Gauge<'host' | 'sr'>
+  readonly #recomputations: Histogram
+  readonly #polls: Counter<'outcome'>
+
+  constructor({ look }: { readonly look: () => GateLook }) {
+    this.#look = look
+    const registers = [this.#registry]
+    this.#blocked = new Gauge({
+      name: 'resync_monitor_gate_blocked',
+      help: '1 while storage keeps the host from the operation, 0 while it does not or an override lets the host go.',
+      labelNames: ['host', 'operation'],
+      registers,
+    })
+    this.#reasons = new Gauge({
+      name: 'resync_monitor_gate_reasons',
+      help: 'Reasons of storage against the operations of the host, by code, once there was one. An override lifts them.',
+      labelNames: ['host', 'code'],
+      registers,
+    })
+    this.#override = new Gauge({
+      name: 'resync_monitor_gate_override_active',
+      help: '1 while an override lets the host go whatever storage says.',
+      labelNames: ['host'],
+      registers,
+    })
+    this.#overrides = new Gauge({
+      name: 'resync_monitor_gate_overrides_active',
+      help: 'Hosts of the pool with an override in force.',
+      registers,
+    })
+    this.#reportAge = new Gauge({
+      name: 'resync_monitor_gate_report_age_seconds',
+      help: 'Since the host last confirmed what it says of the SR. Absent while it has said nothing.',
+      labelNames: ['host', 'sr'],
+      registers,
+    })
+    this.#recomputations = new Histogram({
+      name: 'resync_monitor_gate_recompute_duration_seconds',
+      help: 'Duration of the computations of host.allowed_operations of all hosts.',
+      buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1],
+      registers,
+    })
+    this.#polls = new Counter({
+      name: 'resync_monitor_gate_polls_total',
+      help: 'Questions to hosts for their reports, by outcome.',
+      labelNames: ['outcome'],
+      registers,
+    })
+    for (const outcome of ['answered', 'failed']) this.#polls.inc({ outcome }, 0)
+  }
+
+  /** `host.allowed_operations` of all hosts was computed. */
+  recomputed(durationMs: number): void {
+    this.#recomputations.observe(durationMs / 1000)
+  }
+
+  /** A host was asked for a report, and has answered or not. */
+  polled(outcome: 'answered' | 'failed'): void {
+    this.#polls.inc({ outcome })
+  }
+
+  render(): Promise<string> {
+    const look = this.#look()
+    for (const gauge of [this.#blocked, this.#reasons, this.#override, this.#reportAge]) gauge.reset()
+    this.#setHosts(look)
+    this.#setReportAges(look)
+    return this.#registry.metrics()
+  }
+
+  #setHosts({ pool, verdicts, policy, atMs }: GateLook): void {
+    const refs = new Set(pool.hosts.map(({ ref }) => ref))
+    for (const ref of this.#codes.keys()) if (!refs.has(ref)) this.#codes.delete(ref)
+    const counted = new Map<readonly GateReason[], Counts>()
+    let overrides = 0
+    for (const { ref, uuid = ref } of pool.hosts) {
+      const host = labelValue(uuid)
+      const isOverridden = overrideInForce(pool, ref, policy, atMs) !== undefined
+      overrides += Number(isOverridden)
+      this.#override.set({ host }, Number(isOverridden))
+      const ofHost = verdicts.get(ref)
+      for (const operation of STORAGE_OPERATIONS) {
+        // A host without a verdict has not been judged yet: nothing says that it may go.
+        const blocks = ofHost?.[operation].reasons.some(({ override }) => override === undefined) ?? true
+        this.#blocked.set({ host, operation }, Number(blocks))
+      }
+      this.#setReasons(ref, host, ofHost?.reboot.reasons ?? [], counted)
+    }
+    this.#overrides.set(overrides)
+  }
+
+  /** @param counted of lists that were looked through already: hosts with the same SRs share one */
+  #setReasons(
+    ref: string,
+    host: string,
+    reasons: readonly GateReason[],
+    counted: Map<readonly GateReason[], Counts>,
+  ): void {
+    const counts = counted.get(reasons) ?? countsOf(reasons)
+    counted.set(reasons, counts)
+    const codes = this.#codes.get(ref) ?? new Set()
+    this.#codes.set(ref, codes)
+    for (const code of counts.keys()) codes.add(code)
+    for (const code of codes) this.#reasons.set({ host, code }, counts.get(code) ?? 0)
+  }
+
+  #setReportAges({ pool, atMs }: GateLook): void {
+    const hosts = new Map(pool.hosts.map(({ ref, uuid = ref }) => [ref, labelValue(uuid)]))
+    const srs = new Map(pool.srs.map(({ ref, uuid = ref }) => [ref, labelValue(uuid)]))
+    const newest = new Map<string, number>()
+    for (const { host: hostRef, sr: srRef, confirmedAtMs } of pool.reports) {
+      const host = hosts.get(hostRef)
+      const sr = srs.get(srRef)
+      if (host === undefined || sr === undefined || !Number.isFinite(confirmedAtMs)) continue
+      const key = `${hostRef} ${srRef}`
+      // There may be older ones of the same host and SR, in any order.
+      if (confirmedAtMs < (newest.get(key) ?? confirmedAtMs)) continue
+      newest.set(key, confirmedAtMs)
+      this.#reportAge.set({ host, sr }, Math.max(0, atMs - confirmedAtMs) / 1000)
+    }
+  }
+}
+
+function countsOf(reasons: readonly GateReason[]): Counts {
+  const counts = new Map<GateReasonCode, number>()
+  for (const { code } of reasons) counts.set(code, (counts.get(code) ?? 0) + 1)
+  return counts
+}

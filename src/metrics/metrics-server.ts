@@ -1,0 +1,62 @@
+import { type HttpLimits, HttpServer, type ListenAddress, type ListeningAt } from '../http-server/index.ts'
+import { CONTENT_TYPE, type Exposition } from './exposition.ts'
+
+export interface MetricsServerOptions {
+  readonly parts: readonly Exposition[]
+  /** Told of what must not happen: an error of this program. */
+  readonly onBug: (bug: unknown) => void
+  /** For how long a rendering answers further scrapes. Default 250 ms. */
+  readonly reuseForMs?: number
+}
+
+const DEFAULT_ADDRESS: ListenAddress = { host: '127.0.0.1', port: 9944 }
+const DEFAULT_REUSE_FOR_MS = 250
+
+/** A few Prometheus servers, and somebody with curl. */
+const LIMITS: Partial<HttpLimits> = { maxConnections: 16, headersTimeoutMs: 5_000 }
+
+/** Answers scrapes: `GET /metrics`. However many come at once, there is one rendering at a time and four a second. */
+export class MetricsServer {
+  readonly #options: MetricsServerOptions
+  readonly #http: HttpServer
+  #rendered: { readonly atMs: number; readonly text: Promise<string> } | null = null
+
+  constructor(options: MetricsServerOptions) {
+    this.#options = options
+    this.#http = new HttpServer({
+      routes: [
+        {
+          method: 'GET',
+          path: '/metrics',
+          answer: async () => ({ status: 200, contentType: CONTENT_TYPE, body: await this.#text() }),
+        },
+      ],
+      onBug: options.onBug,
+      limits: LIMITS,
+    })
+  }
+
+  /** @throws the system's error, such as EADDRINUSE: another process listens there */
+  listen(address: ListenAddress = DEFAULT_ADDRESS): Promise<ListeningAt> {
+    return this.#http.listen(address)
+  }
+
+  /** Stops listening and cuts every connection. */
+  close(): Promise<void> {
+    return this.#http.close()
+  }
+
+  #text(): Promise<string> {
+    const { reuseForMs = DEFAULT_REUSE_FOR_MS } = this.#options
+    const nowMs = performance.now()
+    if (this.#rendered !== null && nowMs - this.#rendered.atMs < reuseForMs) return this.#rendered.text
+    const text = this.#render()
+    this.#rendered = { atMs: nowMs, text }
+    return text
+  }
+
+  async #render(): Promise<string> {
+    const texts = await Promise.all(this.#options.parts.map(part => part.render()))
+    return texts.join('\n')
+  }
+}

@@ -1,0 +1,141 @@
+import { Gauge, type Registry } from 'prom-client'
+import type { SyncState } from '../sync-query/state.ts'
+import type { TrackedMirror } from '../sync-query/tracked-mirror.ts'
+import { labelValue } from './label-value.ts'
+import { show } from './level.ts'
+
+/** A mirror in one of its SRs. */
+export interface MirrorOfSr {
+  /** UUID of the SR. */
+  readonly sr: string
+  readonly mirror: Pick<TrackedMirror, 'mirror' | 'state' | 'stalled' | 'judgement'>
+}
+
+const FIGURES = ['outOfSyncBytes', 'progress', 'etaSeconds', 'stalled'] as const
+type Figure = (typeof FIGURES)[number]
+
+/** What the series of one mirror say; `null` is a series that is not there. */
+type Figures = Readonly<Record<Figure, number | null>> & { readonly state: SyncState | null }
+
+const NO_FIGURES: Figures = { state: null, outOfSyncBytes: null, progress: null, etaSeconds: null, stalled: null }
+
+interface Shown {
+  readonly labels: { readonly sr: string; readonly mirror: string }
+  readonly figures: Figures
+}
+
+/** By SR, then by name: a key made of both would be made anew for thousands of mirrors at each scrape. */
+type ShownMirrors = ReadonlyMap<string, ReadonlyMap<string, Shown>>
+
+/** Which mirrors are shown when there is no room for all: those whose trouble will not pass first. */
+const RANKS = ['unknown', 'degraded', 'stalled', 'resyncing'] as const
+type Rank = (typeof RANKS)[number]
+
+/**
+ * Series of single mirrors, only while they are not synced and of `maxMirrors` at most: rendering blocks the event loop
+ * for 4 ms per 1 000 series, and a pool that loses a host has thousands of mirrors to resync.
+ */
+export class MirrorSeries {
+  readonly #maxMirrors: number
+  #shown: ShownMirrors = new Map()
+  readonly #notSynced: Gauge<'sr' | 'mirror' | 'state'>
+  readonly #gauges: Readonly<Record<Figure, Gauge<'sr' | 'mirror'>>>
+  readonly #omitted: Gauge
+
+  constructor(registry: Registry, maxMirrors: number) {
+    this.#maxMirrors = maxMirrors
+    const registers = [registry]
+    const ofMirror = (name: string, help: string) =>
+      new Gauge({ name: `resync_monitor_mirror_${name}`, help, labelNames: ['sr', 'mirror'], registers })
+    this.#notSynced = new Gauge({
+      name: 'resync_monitor_mirror_not_synced',
+      help: '1 while the mirror is in a state other than synced. The other series of a mirror go when this one goes.',
+      labelNames: ['sr', 'mirror', 'state'],
+      registers,
+    })
+    this.#gauges = {
+      outOfSyncBytes: ofMirror('out_of_sync_bytes', 'Known to differ between the replicas. Absent while not known.'),
+      progress: ofMirror('resync_progress_ratio', 'Part of the resync that is done. Absent while not known.'),
+      etaSeconds: ofMirror('resync_eta_seconds', 'Until the resync ends. Absent while not known.'),
+      stalled: ofMirror('resync_stalled', '1 while the resync makes no progress. Absent otherwise.'),
+    }
+    this.#omitted = new Gauge({
+      name: 'resync_monitor_mirrors_omitted',
+      help: 'Mirrors that are not synced and left out of the series of single mirrors, to keep a scrape small.',
+      registers,
+    })
+  }
+
+  /** @param all every mirror that is not synced, in each of its SRs */
+  set(all: Iterable<MirrorOfSr>): void {
+    const { chosen, omitted } = this.#choose(all)
+    const before = this.#shown
+    this.#shown = shownAfter(before, chosen)
+    for (const [sr, ofSr] of before) {
+      for (const [name, { labels, figures }] of ofSr) {
+        if (this.#shown.get(sr)?.has(name) !== true) this.#change(labels, figures, NO_FIGURES)
+      }
+    }
+    for (const [sr, ofSr] of this.#shown) {
+      for (const [name, { labels, figures }] of ofSr) {
+        this.#change(labels, before.get(sr)?.get(name)?.figures ?? NO_FIGURES, figures)
+      }
+    }
+    this.#omitted.set(omitted)
+  }
+
+  /** Of mirrors in equal trouble those that are shown already stay: series that come and go make no line in a graph. */
+  #choose(all: Iterable<MirrorOfSr>): { readonly chosen: readonly MirrorOfSr[]; readonly omitted: number } {
+    const byRank = { unknown: noneYet(), degraded: noneYet(), stalled: noneYet(), resyncing: noneYet() }
+    let count = 0
+    for (const each of all) {
+      const rank = rankOf(each)
+      if (rank === null) continue
+      count += 1
+      const isShown = this.#shown.get(each.sr)?.has(each.mirror.mirror) === true
+      const list = isShown ? byRank[rank].shown : byRank[rank].others
+      if (list.length < this.#maxMirrors) list.push(each)
+    }
+    const chosen = RANKS.flatMap(rank => [...byRank[rank].shown, ...byRank[rank].others]).slice(0, this.#maxMirrors)
+    return { chosen, omitted: count - chosen.length }
+  }
+
+  #change(labels: Shown['labels'], before: Figures, after: Figures): void {
+    if (before.state !== after.state) {
+      if (before.state !== null) this.#notSynced.remove({ ...labels, state: before.state })
+      if (after.state !== null) this.#notSynced.set({ ...labels, state: after.state }, 1)
+    }
+    for (const figure of FIGURES) {
+      if (before[figure] !== after[figure]) show(this.#gauges[figure], labels, after[figure])
+    }
+  }
+}
+
+function noneYet(): { readonly shown: MirrorOfSr[]; readonly others: MirrorOfSr[] } {
+  return { shown: [], others: [] }
+}
+
+function rankOf({ mirror: { state, stalled } }: MirrorOfSr): Rank | null {
+  if (state === 'synced') return null
+  return state === 'resyncing' && stalled ? 'stalled' : state
+}
+
+function shownAfter(before: ShownMirrors, chosen: readonly MirrorOfSr[]): ShownMirrors {
+  const bySr = new Map<string, Map<string, Shown>>()
+  for (const { sr, mirror } of chosen) {
+    const ofSr = bySr.get(sr) ?? new Map<string, Shown>()
+    const name = mirror.mirror
+    const labels = before.get(sr)?.get(name)?.labels ?? { sr: labelValue(sr), mirror: labelValue(name) }
+    bySr.set(sr, ofSr.set(name, { labels, figures: figuresOf(mirror) }))
+  }
+  return bySr
+}
+
+function figuresOf({ state, stalled, judgement }: MirrorOfSr['mirror']): Figures {
+  const { outOfSyncBytes, progress, etaSeconds } = judgement
+  // The last figures of a mirror that is `unknown` are from before nothing was known any more.
+  if (state === 'unknown') return { ...NO_FIGURES, state }
+  // A degraded array may show the progress of a check.
+  if (state !== 'resyncing') return { ...NO_FIGURES, state, outOfSyncBytes }
+  return { state, outOfSyncBytes, progress, etaSeconds, stalled: stalled ? 1 : null }
+}

@@ -1,0 +1,34 @@
+import type { Log } from '../service-manager/index.ts'
+import type { Exposition } from './exposition.ts'
+import { MetricsServer } from './metrics-server.ts'
+
+/** Where a daemon's configuration says that Prometheus may ask. */
+export interface MetricsAddress {
+  readonly enabled: boolean
+  readonly host: string
+  /** 0 takes any free port. */
+  readonly port: number
+}
+
+/**
+ * Begins to serve a daemon's metrics; `null`: it does not. A port that is taken is told: it must not keep a host from being
+ * watched, or a pool from being gated.
+ */
+export async function serveMetrics(
+  { enabled, host, port }: MetricsAddress,
+  parts: readonly Exposition[],
+  log: Log,
+): Promise<MetricsServer | null> {
+  if (!enabled) return null
+  const onBug = (bug: unknown) => log({ level: 'error', code: 'bug', text: String(bug) })
+  const server = new MetricsServer({ parts, onBug })
+  try {
+    const at = await server.listen({ host, port })
+    log({ level: 'info', code: 'metrics', text: `served at http://${at.host}:${at.port}/metrics` })
+    return server
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error)
+    log({ level: 'error', code: 'metrics-not-served', text })
+    return null
+  }
+}

@@ -1,0 +1,139 @@
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import type { Problem } from '../sync-query/judgement.ts'
+import { labelValue } from './label-value.ts'
+
+const BACKENDS = ['drbd', 'md'] as const
+export type Backend = (typeof BACKENDS)[number]
+
+/** Codes are this program's own and few; more than these are no help to anybody. */
+const MAX_CODES = 40
+
+/** What a source has learnt, as far as it tells of the source itself. */
+export interface SourceNews {
+  /** Milliseconds since 1970. */
+  readonly at: number
+  /** `null`: all mirrors there are have been told. */
+  readonly doubt: string | null
+  /** What was not understood since the last time. */
+  readonly problems: readonly Problem[]
+  /** How many whole readings there have been, where the source counts them. A source that begins anew begins at 0. */
+  readonly dumps?: number
+  /** When everything was last read or found unchanged, milliseconds since 1970. Default: `at`, unless there is a doubt. */
+  readonly wholeAt?: number | null
+  /** When the oldest event of it happened by the kernel's tool, milliseconds since 1970; absent where it does not say. */
+  readonly eventAt?: number
+}
+
+/** A quiet host takes an event in within milliseconds; seconds mean that it cannot follow. */
+const LAG_BUCKETS_SECONDS = [0.005, 0.02, 0.1, 0.5, 2, 10]
+
+/** How well each backend's source can be heard and understood. Until a source has told of everything it is not up. */
+export class SourceSeries {
+  readonly #codes: Record<Backend, Set<string>> = { drbd: new Set(), md: new Set() }
+  readonly #dumps: Record<Backend, number> = { drbd: 0, md: 0 }
+  readonly #isUp: Record<Backend, boolean> = { drbd: false, md: false }
+  readonly #up: Gauge<'backend'>
+  readonly #lastEvent: Gauge<'backend'>
+  readonly #lastFullRead: Gauge<'backend'>
+  readonly #fullReads: Counter<'backend'>
+  readonly #losses: Counter<'backend'>
+  readonly #problems: Counter<'backend' | 'code'>
+  readonly #unknownWords: Counter<'backend'>
+  readonly #lag: Histogram<'backend'>
+
+  constructor(registry: Registry) {
+    const registers = [registry]
+    const labelNames = ['backend'] as const
+    this.#up = new Gauge({
+      name: 'resync_monitor_source_up',
+      help: '1 while the source speaks and has told of all mirrors there are. While 0 the SRs with such mirrors are unknown.',
+      labelNames,
+      registers,
+    })
+    this.#lastEvent = new Gauge({
+      name: 'resync_monitor_source_last_event_timestamp_seconds',
+      help: 'When the source last told anything. It may be silent for long while nothing changes.',
+      labelNames,
+      registers,
+    })
+    this.#lastFullRead = new Gauge({
+      name: 'resync_monitor_source_last_full_read_timestamp_seconds',
+      help: 'When everything was last known to have been read.',
+      labelNames,
+      registers,
+    })
+    this.#fullReads = new Counter({
+      name: 'resync_monitor_source_full_reads_total',
+      help: 'Whole dumps that were read, where the source counts them.',
+      labelNames,
+      registers,
+    })
+    this.#losses = new Counter({
+      name: 'resync_monitor_source_losses_total',
+      help: 'Times that a source which was up was no longer.',
+      labelNames,
+      registers,
+    })
+    this.#problems = new Counter({
+      name: 'resync_monitor_parse_problems_total',
+      help: 'What was read and not understood, by code.',
+      labelNames: ['backend', 'code'],
+      registers,
+    })
+    this.#unknownWords = new Counter({
+      name: 'resync_monitor_unknown_words_total',
+      help: 'Words of the kernel that this version does not know. They make a mirror unknown.',
+      labelNames,
+      registers,
+    })
+    this.#lag = new Histogram({
+      name: 'resync_monitor_source_event_lag_seconds',
+      help: 'From an event to its being taken in, for the oldest event of those taken in together, where the source tells.',
+      labelNames,
+      buckets: LAG_BUCKETS_SECONDS,
+      registers,
+    })
+    for (const backend of BACKENDS) {
+      const label = { backend }
+      this.#up.set(label, 0)
+      for (const counter of [this.#fullReads, this.#losses, this.#unknownWords]) counter.inc(label, 0)
+    }
+  }
+
+  note(backend: Backend, news: SourceNews): void {
+    const { at, doubt, problems, dumps, eventAt, wholeAt = doubt === null ? at : null } = news
+    const label = { backend }
+    this.#setUp(backend, doubt === null)
+    this.#lastEvent.set(label, at / 1000)
+    if (wholeAt !== null) this.#lastFullRead.set(label, wholeAt / 1000)
+    // A clock that was set back makes no lag.
+    if (eventAt !== undefined && at >= eventAt) this.#lag.observe(label, (at - eventAt) / 1000)
+    if (dumps !== undefined) {
+      this.#fullReads.inc(label, dumps >= this.#dumps[backend] ? dumps - this.#dumps[backend] : dumps)
+      this.#dumps[backend] = dumps
+    }
+    for (const { code } of problems) {
+      this.#problems.inc({ backend, code: this.#boundedCode(backend, code) })
+      if (code === 'unknown-word') this.#unknownWords.inc(label)
+    }
+  }
+
+  /** The source is gone, and another one will begin. */
+  lose(backend: Backend): void {
+    this.#setUp(backend, false)
+    this.#dumps[backend] = 0
+  }
+
+  #setUp(backend: Backend, isUp: boolean): void {
+    if (this.#isUp[backend] && !isUp) this.#losses.inc({ backend })
+    this.#isUp[backend] = isUp
+    this.#up.set({ backend }, Number(isUp))
+  }
+
+  #boundedCode(backend: Backend, code: string): string {
+    const codes = this.#codes[backend]
+    if (!codes.has(code) && codes.size >= MAX_CODES) return 'other'
+    codes.add(code)
+    return labelValue(code)
+  }
+}

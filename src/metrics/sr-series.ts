@@ -1,0 +1,101 @@
+import { Gauge, type Registry } from 'prom-client'
+import { isBlocking, type ReasonCode } from '../sync-query/reason.ts'
+import type { SrStatus } from '../sync-query/sr-fold.ts'
+import { SYNC_STATES } from '../sync-query/state.ts'
+import { labelValue } from './label-value.ts'
+import { show } from './level.ts'
+
+/**
+ * The level of each SR.
+ *
+ * Invariant: an SR has all its series of states, mirrors and reasons once given, and they do not vanish while it is watched: an
+ * alert on a series that vanishes is taken for resolved.
+ */
+export class SrSeries {
+  /** The codes of reasons that each SR has ever given. */
+  readonly #codes = new Map<string, Set<ReasonCode>>()
+  readonly #state: Gauge<'sr' | 'state'>
+  readonly #mirrors: Gauge<'sr' | 'state'>
+  readonly #reasons: Gauge<'sr' | 'code'>
+  readonly #since: Gauge<'sr'>
+  readonly #outOfSync: Gauge<'sr'>
+  readonly #progress: Gauge<'sr'>
+  readonly #eta: Gauge<'sr'>
+  readonly #stalled: Gauge<'sr'>
+  readonly #needsOperator: Gauge<'sr'>
+
+  constructor(registry: Registry) {
+    const registers = [registry]
+    const ofSr = (name: string, help: string) =>
+      new Gauge({ name: `resync_monitor_sr_${name}`, help, labelNames: ['sr'], registers })
+    this.#state = new Gauge({
+      name: 'resync_monitor_sr_state',
+      help: '1 for the state that the SR is in as this host sees it, 0 for the others. All but synced block.',
+      labelNames: ['sr', 'state'],
+      registers,
+    })
+    this.#since = ofSr('state_entered_timestamp_seconds', 'When the present state was entered.')
+    this.#mirrors = new Gauge({
+      name: 'resync_monitor_sr_mirrors',
+      help: 'Mirrors of the SR by state. Those that nothing was said of yet are not counted.',
+      labelNames: ['sr', 'state'],
+      registers,
+    })
+    this.#reasons = new Gauge({
+      name: 'resync_monitor_sr_reasons',
+      help: 'Reasons that the SR gives at present, by code, once it has given such a one. TROUBLESHOOTING explains the codes.',
+      labelNames: ['sr', 'code'],
+      registers,
+    })
+    this.#outOfSync = ofSr('out_of_sync_bytes', 'Left to copy in the running resyncs. Absent while not known.')
+    this.#progress = ofSr('resync_progress_ratio', 'Part of the running resyncs that is done. Absent while none runs.')
+    this.#eta = ofSr('resync_eta_seconds', 'Until the last of the running resyncs ends. Absent while not known.')
+    this.#stalled = ofSr('stalled_mirrors', 'Mirrors whose resync makes no progress.')
+    this.#needsOperator = ofSr('needs_operator', '1 while something blocks that time alone will not clear.')
+  }
+
+  set(sr: string, status: SrStatus): void {
+    const label = { sr: labelValue(sr) }
+    const isKnown = status.state !== 'unknown'
+    for (const state of SYNC_STATES) {
+      this.#state.set({ ...label, state }, Number(state === status.state))
+      this.#mirrors.set({ ...label, state }, status.mirrors[state])
+    }
+    show(this.#since, label, status.since / 1000)
+    // What is not known to be whole is no sum: before the first whole reading it would be 0.
+    show(this.#outOfSync, label, isKnown ? status.outOfSyncBytes : null)
+    show(this.#progress, label, isKnown ? status.progress : null)
+    show(this.#eta, label, isKnown ? status.etaSeconds : null)
+    this.#setReasons(sr, status)
+  }
+
+  forget(sr: string): void {
+    const label = { sr: labelValue(sr) }
+    for (const state of SYNC_STATES) {
+      this.#state.remove({ ...label, state })
+      this.#mirrors.remove({ ...label, state })
+    }
+    for (const code of this.#codes.get(sr) ?? []) this.#reasons.remove({ ...label, code })
+    this.#codes.delete(sr)
+    const single = [this.#since, this.#outOfSync, this.#progress, this.#eta, this.#stalled, this.#needsOperator]
+    for (const gauge of single) gauge.remove(label)
+  }
+
+  #setReasons(sr: string, { reasons }: SrStatus): void {
+    const label = { sr: labelValue(sr) }
+    const counts = new Map<ReasonCode, number>()
+    const stalled = new Set<string>()
+    let needsOperator = false
+    for (const { code, clearedBy, mirror } of reasons) {
+      counts.set(code, (counts.get(code) ?? 0) + 1)
+      if (code === 'resync-stalled') stalled.add(mirror)
+      needsOperator ||= clearedBy === 'operator' && isBlocking(code)
+    }
+    const codes = this.#codes.get(sr) ?? new Set()
+    this.#codes.set(sr, codes)
+    for (const code of counts.keys()) codes.add(code)
+    for (const code of codes) this.#reasons.set({ ...label, code }, counts.get(code) ?? 0)
+    this.#stalled.set(label, stalled.size)
+    this.#needsOperator.set(label, Number(needsOperator))
+  }
+}

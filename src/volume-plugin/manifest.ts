@@ -1,0 +1,22 @@
+import { readWhole } from '../durable-file/index.ts'
+import { isQueryResult, type QueryResult } from './smapi-results.ts'
+
+const MAX_MANIFEST_BYTES = 65_536
+const MANIFEST_FILE = new URL('../../plugin.json', import.meta.url).pathname
+
+/** plugin.json: the one place that says what Plugin.Query answers. @throws Error naming the file */
+export async function readManifest(path = MANIFEST_FILE): Promise<QueryResult> {
+  const content = await readWhole(path, MAX_MANIFEST_BYTES)
+  if (content === null) throw new Error(`${path} is missing`)
+  const manifest: unknown = parsed(content)
+  if (!isQueryResult(manifest)) throw new Error(`${path} is not what Plugin.Query may answer`)
+  return manifest
+}
+
+function parsed(content: string): unknown {
+  try {
+    return JSON.parse(content)
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,40 @@
+import { backendFailure } from './smapi-error.ts'
+
+/** The named arguments of one call. What a method does not ask for (`dbg`) is ignored. */
+export class SmapiParams {
+  readonly #params: ReadonlyMap<string, unknown>
+
+  /** @throws SmapiError when the body is no JSON object */
+  constructor(body: string) {
+    this.#params = new Map(entriesOf(body))
+  }
+
+  /** @throws SmapiError when it is missing */
+  text(name: string): string {
+    const value = this.#params.get(name)
+    if (typeof value !== 'string') throw backendFailure(`the argument ${name} must be a string`)
+    return value
+  }
+
+  /** @throws SmapiError when it is missing, or has anything but strings */
+  map(name: string): Readonly<Record<string, string>> {
+    const value = this.#params.get(name)
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      throw backendFailure(`the argument ${name} must be an object`)
+    const entries = Object.entries(value).map(([key, each]: [string, unknown]) => {
+      if (typeof each !== 'string') throw backendFailure(`the argument ${name}.${key} must be a string`)
+      return [key, each] as const
+    })
+    return Object.fromEntries(entries)
+  }
+}
+
+function entriesOf(body: string): [string, unknown][] {
+  try {
+    const params: unknown = JSON.parse(body)
+    if (typeof params === 'object' && params !== null && !Array.isArray(params)) return Object.entries(params)
+  } catch {
+    // told below
+  }
+  throw backendFailure('the arguments of a call are one JSON object')
+}

@@ -1,0 +1,217 @@
+import type { SrStatus } from '../sync-query/sr-fold.ts'
+import type { Attachments } from './attachments.ts'
+import { type PresentMirrors, proposeConfigurations } from './probe.ts'
+import { backendFailure, SmapiError } from './smapi-error.ts'
+import type { SmapiParams } from './smapi-params.ts'
+import type { ProbeResult, SrStat } from './smapi-results.ts'
+import { parseSrConfiguration, parseUuid, UUID_KEY } from './sr-configuration.ts'
+import { healthOf, type PoolState } from './sr-health.ts'
+import type { SrRecord, SrStore } from './sr-store.ts'
+import { Turns } from './turns.ts'
+
+/** What the calls must know of the host. */
+export interface HostKnowledge {
+  /** What the host says of an SR right now; `null`: it does not watch that SR. */
+  status(sr: string): SrStatus | null
+  presentMirrors(): PresentMirrors
+  /** What the coordinator knows of an SR; `null` on every other host. */
+  poolState(sr: string): PoolState | null
+}
+
+const URI_PREFIX = 'resync-monitor://'
+/** In place of the UUID of an SR that only might be. */
+const NOT_CREATED = ''
+
+/**
+ * The SR.* methods: an SR here holds no volumes, it stands for mirrors of the host.
+ *
+ * Invariants: calls about one SR take turns, for xapi-storage-script makes them concurrently; an answer is given only
+ * when what it says is on disk; what is attached on disk is watched. The toolstack repeats what it got no answer to, so
+ * doing anything twice is doing it once.
+ */
+export class SrCalls {
+  readonly #store: SrStore
+  readonly #attachments: Attachments
+  readonly #host: HostKnowledge
+  /** What an SR is called on a host that was told no name: it was created on another one. */
+  readonly #defaultName: string
+  readonly #turns = new Turns()
+
+  constructor(store: SrStore, attachments: Attachments, host: HostKnowledge, defaultName: string) {
+    this.#store = store
+    this.#attachments = attachments
+    this.#host = host
+    this.#defaultName = defaultName
+  }
+
+  async probe(params: SmapiParams): Promise<readonly ProbeResult[]> {
+    const asked = params.map('configuration')
+    if (Object.keys(asked).length === 0) {
+      const known = await Promise.all((await this.#store.uuids()).map(uuid => this.#probeKnown(uuid)))
+      return [...known.filter(result => result !== null), ...proposeConfigurations(this.#host.presentMirrors())]
+    }
+    const { [UUID_KEY]: named } = asked
+    if (named !== undefined) {
+      const known = await this.#probeKnown(parseUuid(UUID_KEY, named))
+      return known === null ? [] : [known]
+    }
+    parseSrConfiguration(NOT_CREATED, asked)
+    return [{ configuration: asked, complete: true, extra_info: {} }]
+  }
+
+  create(params: SmapiParams): Promise<Readonly<Record<string, string>>> {
+    const uuid = parseUuid('uuid', params.text('uuid'))
+    const name = params.text('name')
+    const description = params.text('description')
+    const given = params.map('configuration')
+    parseSrConfiguration(uuid, given)
+    const configuration = { ...given, [UUID_KEY]: uuid }
+    return this.#turns.take(uuid, async () => {
+      const before = await this.#store.read(uuid)
+      if (before !== null && !sameConfiguration(before.configuration, configuration))
+        throw backendFailure(`the SR ${uuid} exists already, with another configuration`)
+      await this.#store.write({
+        schema: 1,
+        uuid,
+        name,
+        description,
+        configuration,
+        attached: before?.attached ?? false,
+      })
+      return configuration
+    })
+  }
+
+  attach(params: SmapiParams): Promise<string> {
+    const given = params.map('configuration')
+    const { [UUID_KEY]: named } = given
+    if (named === undefined) throw backendFailure(`configuration: ${UUID_KEY} is missing, which SR.create returned`)
+    const uuid = parseUuid(UUID_KEY, named)
+    const configuration = { ...given, [UUID_KEY]: uuid }
+    parseSrConfiguration(uuid, configuration)
+    return this.#turns.take(uuid, async () => {
+      const known = await this.#store.read(uuid)
+      const { name = this.#defaultName, description = '' } = known ?? {}
+      const record: SrRecord = { schema: 1, uuid, name, description, configuration, attached: true }
+      await this.#store.write(record)
+      this.#attachments.add(record)
+      return `${URI_PREFIX}${uuid}`
+    })
+  }
+
+  /** After SR.destroy comes SR.detach still, so an SR that is not there is detached. */
+  detach(params: SmapiParams): Promise<null> {
+    const uuid = uuidOf(params)
+    return this.#turns.take(uuid, async () => {
+      const record = await this.#store.read(uuid)
+      if (record?.attached) await this.#store.write({ ...record, attached: false })
+      this.#attachments.remove(uuid)
+      return null
+    })
+  }
+
+  /** A damaged SR can be destroyed too. */
+  destroy(params: SmapiParams): Promise<null> {
+    const uuid = uuidOf(params)
+    return this.#turns.take(uuid, async () => {
+      await this.#store.remove(uuid)
+      this.#attachments.remove(uuid)
+      return null
+    })
+  }
+
+  stat(params: SmapiParams): Promise<SrStat> {
+    const uuid = uuidOf(params)
+    return this.#turns.take(uuid, async () => this.#statOf(await this.#attached(uuid)))
+  }
+
+  ls(params: SmapiParams): Promise<readonly []> {
+    const uuid = uuidOf(params)
+    return this.#turns.take(uuid, async () => {
+      await this.#attached(uuid)
+      return []
+    })
+  }
+
+  setName(params: SmapiParams): Promise<null> {
+    const name = params.text('new_name')
+    return this.#change(uuidOf(params), record => ({ ...record, name }))
+  }
+
+  setDescription(params: SmapiParams): Promise<null> {
+    const description = params.text('new_description')
+    return this.#change(uuidOf(params), record => ({ ...record, description }))
+  }
+
+  /** The attached SRs, as the toolstack calls them. */
+  uris(): readonly string[] {
+    return this.#attachments.uuids().map(uuid => `${URI_PREFIX}${uuid}`)
+  }
+
+  /** One line for each attached SR: how it is. */
+  diagnostics(): string {
+    const lines = this.#attachments.uuids().map(uuid => {
+      const [tag, text] = this.#healthOf(uuid)
+      return `${uuid}: ${text === '' ? tag : text}\n`
+    })
+    return lines.length === 0 ? 'no SR is attached\n' : lines.join('')
+  }
+
+  #change(uuid: string, change: (record: SrRecord) => SrRecord): Promise<null> {
+    return this.#turns.take(uuid, async () => {
+      const record = await this.#store.read(uuid)
+      if (record === null) throw doesNotExist(uuid)
+      await this.#store.write(change(record))
+      return null
+    })
+  }
+
+  async #attached(uuid: string): Promise<SrRecord> {
+    const record = await this.#store.read(uuid)
+    if (record === null) throw doesNotExist(uuid)
+    if (!record.attached) throw new SmapiError('Sr_not_attached', [uuid])
+    return record
+  }
+
+  /** A damaged SR must not hide what else could be found: it is told when it is asked for by name. */
+  async #probeKnown(uuid: string): Promise<ProbeResult | null> {
+    const record = await this.#turns.take(uuid, () => this.#store.read(uuid)).catch(() => null)
+    if (record === null) return null
+    const sr = this.#statOf(record)
+    return { configuration: record.configuration, complete: true, sr, extra_info: { what: `the SR ${record.name}` } }
+  }
+
+  #statOf({ uuid, name, description }: SrRecord): SrStat {
+    return {
+      sr: `${URI_PREFIX}${uuid}`,
+      name,
+      uuid,
+      description,
+      total_space: 0,
+      free_space: 0,
+      datasources: [],
+      clustered: true,
+      health: this.#healthOf(uuid),
+    }
+  }
+
+  #healthOf(uuid: string): SrStat['health'] {
+    return healthOf(this.#host.status(uuid), this.#host.poolState(uuid))
+  }
+}
+
+/** @throws SmapiError when `sr` is nothing that SR.attach has returned */
+function uuidOf(params: SmapiParams): string {
+  const uri = params.text('sr')
+  if (!uri.startsWith(URI_PREFIX)) throw doesNotExist(uri)
+  return parseUuid('sr', uri.slice(URI_PREFIX.length))
+}
+
+function doesNotExist(sr: string): SmapiError {
+  return new SmapiError('SR_does_not_exist', [sr])
+}
+
+function sameConfiguration(one: Readonly<Record<string, string>>, other: Readonly<Record<string, string>>): boolean {
+  const keys = Object.keys(one)
+  return keys.length === Object.keys(other).length && keys.every(key => one[key] === other[key])
+}

@@ -1,0 +1,48 @@
+import { describe } from '../sync-query/describe.ts'
+import { isBlocking } from '../sync-query/reason.ts'
+import type { SrStatus } from '../sync-query/sr-fold.ts'
+import { type StateCounts, SYNC_STATES, type SyncState } from '../sync-query/state.ts'
+import type { SrStat } from './smapi-results.ts'
+
+/** What the coordinator knows of an SR over all its hosts. */
+export interface PoolState {
+  readonly state: SyncState
+  /** What keeps it from being synced, a sentence each. */
+  readonly sentences: readonly string[]
+}
+
+/** The rest is counted: the text is for a line on a screen. */
+const MAX_SENTENCES = 5
+
+/**
+ * Healthy only if everything that was said is good: by this host, and by the pool where it is known.
+ * @param own `null`: this host does not watch the SR (yet)
+ * @param pool `null`: this host is not the coordinator
+ */
+export function healthOf(own: SrStatus | null, pool: PoolState | null): SrStat['health'] {
+  const state = worse(own?.state ?? 'unknown', pool?.state ?? 'synced')
+  if (state === 'synced') return ['Healthy', '']
+  const reasons = (own?.reasons ?? []).filter(({ code }) => isBlocking(code))
+  const others = [...(own === null ? ['this host does not watch the SR'] : []), ...(pool?.sentences ?? [])]
+  const said = [...reasons.slice(0, MAX_SENTENCES).map(describe), ...others].slice(0, MAX_SENTENCES)
+  const left = reasons.length + others.length - said.length
+  const more = left > 0 ? [`and ${left} more`] : []
+  const what = [...said, ...more].join('; ')
+  return ['Recovering', `${state}${own === null ? '' : amounts(own)}${what === '' ? '' : `: ${what}`}`]
+}
+
+function worse(one: SyncState, other: SyncState): SyncState {
+  return SYNC_STATES.find(state => state === one || state === other) ?? 'unknown'
+}
+
+function amounts({ mirrors, progress, etaSeconds }: SrStatus): string {
+  const far = progress === null ? [] : [`${Math.floor(progress * 1000) / 10} % done`]
+  const left = etaSeconds === null ? [] : [`about ${Math.round(etaSeconds)} s left`]
+  const parts = [countsOf(mirrors), ...far, ...left].filter(part => part !== '')
+  return parts.length === 0 ? '' : ` (${parts.join(', ')})`
+}
+
+function countsOf(mirrors: Readonly<StateCounts>): string {
+  const all = SYNC_STATES.reduce((sum, state) => sum + mirrors[state], 0)
+  return all === mirrors.synced ? '' : `${all - mirrors.synced} of ${all} mirrors`
+}

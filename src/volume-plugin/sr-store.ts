@@ -1,0 +1,124 @@
+import { mkdir, open, readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { readWhole, replaceFile } from '../durable-file/index.ts'
+import { backendFailure } from './smapi-error.ts'
+import { parseSrConfiguration } from './sr-configuration.ts'
+
+/** What a host remembers of one SR. */
+export interface SrRecord {
+  readonly schema: 1
+  readonly uuid: string
+  readonly name: string
+  readonly description: string
+  readonly configuration: Readonly<Record<string, string>>
+  readonly attached: boolean
+}
+
+const MAX_RECORD_BYTES = 262_144
+const MAX_RECORDS = 1_024
+const FILE_NAME = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.json$/
+
+/**
+ * The SRs that a host knows, one file each, so that a damaged one hurts no other. Files are read at every call: what is on
+ * disk is the truth. Nobody may write or remove the same record twice at a time: see Turns.
+ */
+export class SrStore {
+  readonly #folder: string
+
+  /** @param folder made when the first SR is */
+  constructor(folder: string) {
+    this.#folder = folder
+  }
+
+  /** UUIDs of all SRs, those with a damaged file too. */
+  async uuids(): Promise<readonly string[]> {
+    const names = await readdir(this.#folder).catch((error: unknown) => {
+      if (codeOf(error) === 'ENOENT') return []
+      throw failed(`cannot read ${this.#folder}`, error)
+    })
+    return names
+      .flatMap(name => FILE_NAME.exec(name)?.[1] ?? [])
+      .sort()
+      .slice(0, MAX_RECORDS)
+  }
+
+  /** `null`: there is no such SR. @throws SmapiError naming the file when it is damaged */
+  async read(uuid: string): Promise<SrRecord | null> {
+    const path = this.#pathOf(uuid)
+    const content = await readWhole(path, MAX_RECORD_BYTES).catch((error: unknown) => {
+      throw failed(`cannot read ${path}`, error)
+    })
+    if (content === null) return null
+    const record = decode(content)
+    if (record === null || record.uuid !== uuid) throw backendFailure(`${path} is damaged. ${WAY_OUT}`)
+    try {
+      parseSrConfiguration(uuid, record.configuration)
+    } catch (error) {
+      throw failed(`${path} is damaged. ${WAY_OUT}`, error)
+    }
+    return record
+  }
+
+  /** @throws SmapiError when it cannot be kept: the record before is still there */
+  async write(record: SrRecord): Promise<void> {
+    const path = this.#pathOf(record.uuid)
+    const content = `${JSON.stringify(record, null, 2)}\n`
+    if (Buffer.byteLength(content) > MAX_RECORD_BYTES) throw backendFailure('the SR has too long a description')
+    try {
+      await mkdir(this.#folder, { recursive: true, mode: 0o700 })
+      await replaceFile(path, content)
+    } catch (error) {
+      throw failed(`cannot write ${path}`, error)
+    }
+  }
+
+  /** Does nothing if there is none. @throws SmapiError */
+  async remove(uuid: string): Promise<void> {
+    const path = this.#pathOf(uuid)
+    try {
+      await rm(path)
+      // without this it may be back after a power cut
+      const folder = await open(this.#folder)
+      await folder.sync().finally(() => folder.close())
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT') throw failed(`cannot remove ${path}`, error)
+    }
+  }
+
+  #pathOf(uuid: string): string {
+    return join(this.#folder, `${uuid}.json`)
+  }
+}
+
+const WAY_OUT = 'Correct it, or remove it and plug the SR again'
+
+function decode(content: string): SrRecord | null {
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(content)
+  } catch {
+    return null
+  }
+  return isRecord(parsed) ? parsed : null
+}
+
+function isRecord(value: unknown): value is SrRecord {
+  if (typeof value !== 'object' || value === null) return false
+  const { schema, uuid, name, description, configuration, attached } = Object.fromEntries(Object.entries(value))
+  return (
+    schema === 1 &&
+    [uuid, name, description].every(each => typeof each === 'string') &&
+    typeof attached === 'boolean' &&
+    typeof configuration === 'object' &&
+    configuration !== null &&
+    Object.values(configuration).every(each => typeof each === 'string')
+  )
+}
+
+function failed(what: string, error: unknown): Error {
+  return backendFailure(`${what}: ${error instanceof Error ? error.message : String(error)}`)
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : null
+}

@@ -1,0 +1,372 @@
+import t from 'tap'
+import { type AgentLook, AgentMetrics } from '../../src/metrics/index.ts'
+import { HostMirrors } from '../../src/sync-query/host-mirrors.ts'
+import type { Judgement } from '../../src/sync-query/judgement.ts'
+import { reason } from '../../src/sync-query/reason.ts'
+import { SrFold, type SrStatus } from '../../src/sync-query/sr-fold.ts'
+import type { SyncState } from '../../src/sync-query/state.ts'
+import type { TransitionKind } from '../../src/sync-query/transition.ts'
+import { figures, parseExposition } from './parse-exposition.ts'
+
+const SR = '5c5c5c5c-0000-4000-8000-000000000001'
+const GIB = 2 ** 30
+
+function status(state: SyncState, more: Partial<SrStatus> = {}): SrStatus {
+  return {
+    state,
+    since: 1_700_000_000_500,
+    mirrors: { unknown: 0, degraded: 0, resyncing: 0, synced: 0, [state]: 3 },
+    outOfSyncBytes: 0,
+    progress: null,
+    etaSeconds: null,
+    reasons: [],
+    ...more,
+  }
+}
+
+function judgement(mirror: string, state: SyncState, more: Partial<Judgement> = {}): Judgement {
+  const isResyncing = state === 'resyncing'
+  return {
+    mirror,
+    backend: 'drbd',
+    state,
+    activity: isResyncing ? 'resync' : 'none',
+    moving: isResyncing,
+    progress: isResyncing ? 0.25 : null,
+    doneBytes: isResyncing ? GIB : null,
+    totalBytes: isResyncing ? 4 * GIB : null,
+    outOfSyncBytes: isResyncing ? 3 * GIB : 0,
+    etaSeconds: isResyncing ? 60 : null,
+    replicas: { expected: 2, current: 1 },
+    reasons: isResyncing ? [reason('resync-running', mirror)] : [],
+    ...more,
+  }
+}
+
+/** A host whose only SR has the mirrors that it is shown. */
+class Host {
+  readonly mirrors = new HostMirrors()
+  readonly #shown = new Set<string>()
+  statuses = new Map<string, SrStatus>([[SR, status('synced')]])
+
+  show(...judgements: readonly Judgement[]): void {
+    for (const each of judgements) {
+      this.#shown.add(each.mirror)
+      this.mirrors.observe({ judgement: each, at: 1_000, silenceMeansStall: true })
+    }
+  }
+
+  look(): AgentLook {
+    const mirrors = [...this.#shown].flatMap(name => this.mirrors.get(name) ?? [])
+    return { srs: this.statuses, notSynced: mirrors.map(mirror => ({ sr: SR, mirror })) }
+  }
+}
+
+function metricsOf(host: Host, maxMirrors?: number): AgentMetrics {
+  return new AgentMetrics({ look: () => host.look(), ...(maxMirrors === undefined ? {} : { maxMirrors }) })
+}
+
+t.test('before anything was read the state is unknown, and figures are absent instead of 0', async t => {
+  const host = new Host()
+  host.statuses.set(SR, new SrFold(1_000).status(host.mirrors, 2_000))
+  const text = await metricsOf(host).render()
+  t.strictSame(figures(text, 'resync_monitor_sr_state'), {
+    [`${SR} unknown`]: 1,
+    [`${SR} degraded`]: 0,
+    [`${SR} resyncing`]: 0,
+    [`${SR} synced`]: 0,
+  })
+  t.strictSame(figures(text, 'resync_monitor_source_up'), { drbd: 0, md: 0 })
+  t.strictSame(figures(text, 'resync_monitor_sr_out_of_sync_bytes'), {})
+  t.strictSame(figures(text, 'resync_monitor_source_last_full_read_timestamp_seconds'), {})
+  t.strictSame(figures(text, 'resync_monitor_report_last_pushed_timestamp_seconds'), {})
+  t.strictSame(figures(text, 'resync_monitor_sr_reasons'), { [`${SR} source-silent`]: 1 })
+})
+
+t.test('each status of an SR as series', async t => {
+  const running = [reason('resync-running', 'a/0')]
+  const stalled = [reason('resync-stalled', 'a/0', { peer: 'x' }), reason('resync-stalled', 'a/0', { peer: 'y' })]
+  const table: readonly (readonly [string, SrStatus, Readonly<Record<string, number | undefined>>])[] = [
+    ['synced', status('synced'), { out_of_sync_bytes: 0, needs_operator: 0, stalled_mirrors: 0 }],
+    [
+      'resyncing',
+      status('resyncing', { outOfSyncBytes: GIB, progress: 0.5, etaSeconds: 90, reasons: running }),
+      { out_of_sync_bytes: GIB, resync_progress_ratio: 0.5, resync_eta_seconds: 90, needs_operator: 0 },
+    ],
+    [
+      'resyncing, nothing said of how far',
+      status('resyncing', { outOfSyncBytes: null, reasons: running }),
+      { out_of_sync_bytes: undefined, resync_progress_ratio: undefined, resync_eta_seconds: undefined },
+    ],
+    [
+      'stalled with two peers, which is one mirror',
+      status('resyncing', { outOfSyncBytes: GIB, progress: 0.5, reasons: stalled }),
+      { stalled_mirrors: 1, needs_operator: 1, resync_eta_seconds: undefined },
+    ],
+    ['degraded', status('degraded', { reasons: [reason('split-brain', 'a/0')] }), { needs_operator: 1 }],
+    ['a mere warning', status('synced', { reasons: [reason('drift', 'a/0')] }), { needs_operator: 0 }],
+    [
+      'unknown, with what was known before',
+      status('unknown', { outOfSyncBytes: GIB, progress: 0.5, etaSeconds: 90 }),
+      { out_of_sync_bytes: undefined, resync_progress_ratio: undefined, resync_eta_seconds: undefined },
+    ],
+  ]
+  const host = new Host()
+  const metrics = metricsOf(host)
+  for (const [title, its, expected] of table) {
+    host.statuses.set(SR, its)
+    const text = await metrics.render()
+    const states = figures(text, 'resync_monitor_sr_state')
+    t.equal(states[`${SR} ${its.state}`], 1, `${title}: its state`)
+    t.equal(Object.keys(states).length, 4, `${title}: no state vanishes`)
+    t.equal(
+      Object.values(states).reduce((sum, each) => sum + each, 0),
+      1,
+      `${title}: one state`,
+    )
+    t.equal(figures(text, 'resync_monitor_sr_mirrors')[`${SR} ${its.state}`], 3)
+    t.equal(figures(text, 'resync_monitor_sr_state_entered_timestamp_seconds')[SR], 1_700_000_000.5)
+    for (const [name, figure] of Object.entries(expected)) {
+      t.equal(figures(text, `resync_monitor_sr_${name}`)[SR], figure, `${title}: ${name}`)
+    }
+  }
+  const reasons = figures(await metrics.render(), 'resync_monitor_sr_reasons')
+  t.match(reasons, { [`${SR} split-brain`]: 0, [`${SR} resync-stalled`]: 0 }, 'codes once given do not vanish')
+})
+
+t.test('an SR that is not watched any more leaves nothing behind', async t => {
+  const host = new Host()
+  host.statuses.set(SR, status('resyncing', { progress: 0.5, reasons: [reason('resync-running', 'a/0')] }))
+  host.show(judgement('a/0', 'resyncing'))
+  const metrics = metricsOf(host)
+  metrics.transition(SR, { at: 0, kind: 'resync-started', from: 'synced', to: 'resyncing' })
+  metrics.pushArrived(SR, 1_000)
+  metrics.pushFailed(SR)
+  t.ok((await metrics.render()).includes(SR))
+  host.statuses.clear()
+  host.show(judgement('a/0', 'synced'))
+  t.notOk((await metrics.render()).includes(SR))
+})
+
+t.test('what becomes of resyncs', async t => {
+  type Edge = readonly [kind: TransitionKind, from: SyncState, to: SyncState]
+  const started: Edge = ['resync-started', 'synced', 'resyncing']
+  const finished: Edge = ['resync-finished', 'resyncing', 'synced']
+  const lost: Edge = ['unknown', 'resyncing', 'unknown']
+  const cut: Edge = ['degraded', 'resyncing', 'degraded']
+  const again: Edge = ['resync-started', 'degraded', 'resyncing']
+  // Edges are 100 s apart.
+  const table: readonly (readonly [string, readonly Edge[], readonly number[]])[] = [
+    ['one that ends well', [started, finished], [1, 1, 0, 0, 1, 100]],
+    ['two', [started, finished, started, finished], [2, 2, 0, 0, 2, 200]],
+    ['one that is still running', [started], [1, 0, 0, 0, 0, 0]],
+    [
+      'the source is silent meanwhile',
+      [started, lost, ['resync-started', 'unknown', 'resyncing'], finished],
+      [1, 1, 0, 0, 1, 300],
+    ],
+    ['interrupted and taken up', [started, cut, again, finished], [1, 1, 1, 0, 1, 300]],
+    ['interrupted for good', [started, cut], [1, 0, 1, 0, 0, 0]],
+    [
+      'interrupted while the source was silent',
+      [started, lost, ['degraded', 'unknown', 'degraded']],
+      [1, 0, 1, 0, 0, 0],
+    ],
+    [
+      'unknown between degraded and degraded',
+      [started, cut, ['unknown', 'degraded', 'unknown'], ['degraded', 'unknown', 'degraded']],
+      [1, 0, 1, 0, 0, 0],
+    ],
+    ['its mirrors were taken out', [started, ['recovered', 'resyncing', 'synced']], [1, 0, 0, 0, 0, 0]],
+    ['its beginning was not seen', [['resync-started', 'unknown', 'resyncing'], finished], [1, 1, 0, 0, 0, 0]],
+    [
+      'stalled and paused',
+      [started, ['stalled', 'resyncing', 'resyncing'], ['paused', 'resyncing', 'resyncing'], finished],
+      [1, 1, 0, 1, 1, 300],
+    ],
+    [
+      'degraded without a resync',
+      [
+        ['degraded', 'synced', 'degraded'],
+        ['recovered', 'degraded', 'synced'],
+      ],
+      [0, 0, 0, 0, 0, 0],
+    ],
+  ]
+  for (const [title, edges, expected] of table) {
+    const metrics = metricsOf(new Host())
+    for (const [index, [kind, from, to]] of edges.entries())
+      metrics.transition(SR, { at: index * 100_000, kind, from, to })
+    const text = await metrics.render()
+    const names = ['started', 'finished', 'aborted', 'stalled'].map(each => `resyncs_${each}_total`)
+    const all = [...names, 'resync_duration_seconds_count', 'resync_duration_seconds_sum']
+    t.strictSame(
+      all.map(name => figures(text, `resync_monitor_${name}`)[SR]),
+      expected,
+      title,
+    )
+  }
+})
+
+t.test('a clock that was set back makes no negative duration', async t => {
+  const metrics = metricsOf(new Host())
+  metrics.transition(SR, { at: 5_000, kind: 'resync-started', from: 'synced', to: 'resyncing' })
+  metrics.transition(SR, { at: 1_000, kind: 'resync-finished', from: 'resyncing', to: 'synced' })
+  const text = await metrics.render()
+  t.equal(figures(text, 'resync_monitor_resyncs_finished_total')[SR], 1)
+  t.equal(figures(text, 'resync_monitor_resync_duration_seconds_count')[SR], 0)
+})
+
+t.test('a mirror has series only while it is not synced', async t => {
+  const host = new Host()
+  const metrics = metricsOf(host)
+  const seriesOf = async (mirror: string) => {
+    const samples = parseExposition(await metrics.render()).filter(({ labels }) => labels.mirror === mirror)
+    return Object.fromEntries(
+      samples.map(({ name, labels, value }) => [
+        `${name.replace('resync_monitor_mirror_', '')} ${labels.state ?? ''}`.trim(),
+        value,
+      ]),
+    )
+  }
+  host.show(judgement('a/0', 'synced'), judgement('b/0', 'synced'))
+  t.strictSame(await seriesOf('a/0'), {})
+  host.show(judgement('a/0', 'resyncing'))
+  t.strictSame(await seriesOf('a/0'), {
+    'not_synced resyncing': 1,
+    out_of_sync_bytes: 3 * GIB,
+    resync_progress_ratio: 0.25,
+    resync_eta_seconds: 60,
+  })
+  host.show(
+    judgement('a/0', 'resyncing', {
+      outOfSyncBytes: null,
+      etaSeconds: null,
+      reasons: [reason('resync-running', 'a/0')],
+    }),
+  )
+  t.strictSame(await seriesOf('a/0'), { 'not_synced resyncing': 1, resync_progress_ratio: 0.25 })
+  host.mirrors.tick(1_000 + 10 * 60_000)
+  t.match(await seriesOf('a/0'), { resync_stalled: 1 })
+  host.show(judgement('a/0', 'degraded', { activity: 'check', progress: 0.5, outOfSyncBytes: 7 }))
+  t.strictSame(await seriesOf('a/0'), { 'not_synced degraded': 1, out_of_sync_bytes: 7 }, 'a check is no resync')
+  host.show(judgement('a/0', 'unknown', { outOfSyncBytes: 7 }))
+  t.strictSame(await seriesOf('a/0'), { 'not_synced unknown': 1 })
+  host.show(judgement('a/0', 'synced'))
+  t.strictSame(await seriesOf('a/0'), {})
+  t.strictSame(await seriesOf('b/0'), {})
+})
+
+t.test(
+  'of too many mirrors those in most trouble are shown, and of equal ones those that were shown before',
+  async t => {
+    const host = new Host()
+    const metrics = metricsOf(host, 3)
+    const shown = async () =>
+      Object.keys(figures(await metrics.render(), 'resync_monitor_mirror_not_synced')).map(key =>
+        key.split(' ').slice(1).join(' '),
+      )
+    const omitted = async () => figures(await metrics.render(), 'resync_monitor_mirrors_omitted')['']
+    host.show(...['b', 'c', 'd'].map(name => judgement(name, 'resyncing')))
+    t.same(await shown(), ['b resyncing', 'c resyncing', 'd resyncing'])
+    t.equal(await omitted(), 0)
+    host.show(...['a', 'e', 'f'].map(name => judgement(name, 'resyncing')))
+    t.same(await shown(), ['b resyncing', 'c resyncing', 'd resyncing'], 'others that come do not push them out')
+    t.equal(await omitted(), 3)
+    host.show(judgement('e', 'degraded'), judgement('f', 'unknown'))
+    t.same((await shown()).toSorted(), ['b resyncing', 'e degraded', 'f unknown'])
+    t.equal(await omitted(), 3)
+    host.show(judgement('e', 'synced'), judgement('f', 'synced'), judgement('b', 'synced'))
+    t.same((await shown()).toSorted(), ['a resyncing', 'c resyncing', 'd resyncing'], 'what was left out comes in')
+    t.equal(await omitted(), 0)
+  },
+)
+
+t.test('a mirror of two SRs is shown in both', async t => {
+  const mirrors = new HostMirrors()
+  mirrors.observe({ judgement: judgement('a/0', 'resyncing'), at: 1_000, silenceMeansStall: true })
+  const srs = new Map(['one', 'two'].map(sr => [sr, status('resyncing')]))
+  const shown = new Set(srs.keys())
+  const mirror = mirrors.get('a/0')
+  const metrics = new AgentMetrics({
+    look: () => ({ srs, notSynced: [...shown].flatMap(sr => (mirror === null ? [] : [{ sr, mirror }])) }),
+  })
+  const progress = async () => figures(await metrics.render(), 'resync_monitor_mirror_resync_progress_ratio')
+  t.strictSame(await progress(), { 'one a/0': 0.25, 'two a/0': 0.25 })
+  shown.delete('one')
+  t.strictSame(await progress(), { 'two a/0': 0.25 })
+})
+
+t.test('odd names come back as they were', async t => {
+  const host = new Host()
+  const odd = ['back\\slash', 'quo"te', 'new\nline', 'ünï/0', 'a="b",c', 'back\\nslash', '__proto__', '{}', '\r\t ']
+  host.show(...odd.map(name => judgement(name, 'resyncing')))
+  const metrics = metricsOf(host)
+  const names = async () =>
+    parseExposition(await metrics.render()).flatMap(({ name, labels }) =>
+      name === 'resync_monitor_mirror_not_synced' ? [labels.mirror ?? ''] : [],
+    )
+  t.strictSame(await names(), odd)
+  host.show(...odd.map(name => judgement(name, 'synced')))
+  t.strictSame(await names(), [])
+  const long = 'x'.repeat(10_000)
+  host.show(judgement('nul\0', 'resyncing'), judgement('half \ud83d', 'resyncing'), judgement(long, 'resyncing'))
+  t.strictSame(await names(), ['nul\ufffd', 'half \ufffd', `${'x'.repeat(255)}…`], 'what cannot be said is replaced')
+})
+
+t.test('sources: up, last words, whole readings, what was not understood', async t => {
+  const metrics = metricsOf(new Host())
+  const figure = async (name: string) => figures(await metrics.render(), `resync_monitor_${name}`)
+  const problem = (code: string) => ({ device: null, code, text: code })
+  metrics.source('drbd', {
+    at: 1_000,
+    doubt: 'not everything has been read yet',
+    problems: [],
+    dumps: 0,
+    wholeAt: null,
+  })
+  t.strictSame(await figure('source_up'), { drbd: 0, md: 0 })
+  t.strictSame(await figure('source_last_event_timestamp_seconds'), { drbd: 1 })
+  t.strictSame(await figure('source_last_full_read_timestamp_seconds'), {})
+  metrics.source('drbd', { at: 3_000, doubt: null, problems: [], dumps: 2, wholeAt: 2_500 })
+  metrics.source('md', { at: 4_000, doubt: null, problems: [] })
+  t.strictSame(await figure('source_up'), { drbd: 1, md: 1 })
+  t.strictSame(await figure('source_last_event_timestamp_seconds'), { drbd: 3, md: 4 })
+  t.strictSame(await figure('source_last_full_read_timestamp_seconds'), { drbd: 2.5, md: 4 })
+  t.strictSame(await figure('source_full_reads_total'), { drbd: 2, md: 0 })
+  metrics.source('md', { at: 5_000, doubt: 'unreadable', problems: [problem('unknown-word'), problem('bad-line')] })
+  t.strictSame(await figure('source_up'), { drbd: 1, md: 0 })
+  t.strictSame(await figure('source_last_full_read_timestamp_seconds'), { drbd: 2.5, md: 4 }, 'the last one stays')
+  metrics.sourceLost('drbd')
+  metrics.sourceLost('drbd')
+  t.strictSame(await figure('source_losses_total'), { drbd: 1, md: 1 }, 'what was lost already is not lost again')
+  metrics.source('drbd', { at: 6_000, doubt: null, problems: [], dumps: 1, wholeAt: 6_000 })
+  t.strictSame(await figure('source_full_reads_total'), { drbd: 3, md: 0 }, 'another source begins at 0')
+  t.strictSame(await figure('unknown_words_total'), { drbd: 0, md: 1 })
+  metrics.source('md', { at: 7_000, doubt: null, problems: Array.from({ length: 90 }, (_, i) => problem(`code-${i}`)) })
+  const counts = await figure('parse_problems_total')
+  t.match(counts, { 'md unknown-word': 1, 'md bad-line': 1, 'md code-0': 1, 'md other': 52 }, 'codes are bounded')
+  t.equal(Object.keys(counts).length, 41)
+})
+
+t.test('how long events wait, where their source tells when they happened', async t => {
+  const metrics = metricsOf(new Host())
+  const figure = async (name: string) =>
+    figures(await metrics.render(), `resync_monitor_source_event_lag_seconds${name}`)
+  t.strictSame(await figure('_count'), {})
+  metrics.source('drbd', { at: 3_000, doubt: null, problems: [], eventAt: 2_960 })
+  metrics.source('drbd', { at: 3_000, doubt: null, problems: [], eventAt: 9_000 })
+  metrics.source('md', { at: 3_000, doubt: null, problems: [] })
+  t.strictSame(await figure('_count'), { drbd: 1 }, 'one from the future is none')
+  t.strictSame(await figure('_sum'), { drbd: 0.04 })
+})
+
+t.test('pushes', async t => {
+  const metrics = metricsOf(new Host())
+  const figure = async (name: string) => figures(await metrics.render(), `resync_monitor_report_${name}`)
+  t.strictSame(await figure('pushes_total'), { [`${SR} arrived`]: 0, [`${SR} failed`]: 0 }, '0 from the beginning')
+  metrics.pushFailed(SR)
+  metrics.pushArrived(SR, 2_000)
+  t.strictSame(await figure('pushes_total'), { [`${SR} arrived`]: 1, [`${SR} failed`]: 1 })
+  t.strictSame(await figure('last_pushed_timestamp_seconds'), { [SR]: 2 })
+})

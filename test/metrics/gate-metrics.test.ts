@@ -1,0 +1,97 @@
+import t from 'tap'
+import { DEFAULT_POLICY, decide, type PoolSnapshot } from '../../src/allowed-operations/index.ts'
+import { GateMetrics } from '../../src/metrics/index.ts'
+import {
+  MINUTE_MS,
+  NOW,
+  pool as poolOfThree,
+  RESYNCING,
+  received,
+  withReports,
+} from '../allowed-operations/pool-of-three.ts'
+import { figures } from './parse-exposition.ts'
+
+/** Metrics of a pool that can be exchanged for another. */
+function watched(pool: PoolSnapshot) {
+  const shown = { pool, atMs: NOW }
+  const metrics = new GateMetrics({
+    look: () => ({ ...shown, verdicts: decide(shown.pool, DEFAULT_POLICY, shown.atMs), policy: DEFAULT_POLICY }),
+  })
+  const figure = async (name: string) => figures(await metrics.render(), `resync_monitor_gate_${name}`)
+  return { shown, metrics, figure }
+}
+
+const OPERATIONS = ['shutdown', 'reboot', 'apply_updates']
+
+function blocked(hosts: Readonly<Record<string, 0 | 1>>): Readonly<Record<string, number>> {
+  return Object.fromEntries(
+    Object.entries(hosts).flatMap(([host, figure]) => OPERATIONS.map(each => [`uuid-${host} ${each}`, figure])),
+  )
+}
+
+t.test('which host is kept from which operation, and by what', async t => {
+  const { shown, figure } = watched(poolOfThree())
+  t.strictSame(await figure('blocked'), blocked({ a: 0, b: 0, c: 0, d: 0 }))
+  t.strictSame(await figure('reasons'), {})
+  shown.pool = withReports(poolOfThree(), received('b', RESYNCING))
+  t.strictSame(await figure('blocked'), blocked({ a: 1, b: 1, c: 1, d: 0 }), 'the others of its SR, too')
+  t.strictSame(await figure('reasons'), { 'uuid-a not-synced': 1, 'uuid-b not-synced': 1, 'uuid-c not-synced': 1 })
+  shown.pool = poolOfThree()
+  t.strictSame(await figure('blocked'), blocked({ a: 0, b: 0, c: 0, d: 0 }))
+  t.strictSame(
+    await figure('reasons'),
+    { 'uuid-a not-synced': 0, 'uuid-b not-synced': 0, 'uuid-c not-synced': 0 },
+    'a code that was given does not vanish',
+  )
+  shown.pool = poolOfThree({ hosts: poolOfThree().hosts.filter(({ ref }) => ref === 'd') })
+  t.strictSame(await figure('blocked'), blocked({ d: 0 }), 'a host that left the pool does')
+  t.strictSame(await figure('reasons'), {})
+  shown.pool = poolOfThree()
+  t.strictSame(await figure('reasons'), {}, 'and comes back without a past')
+})
+
+t.test('a host that was not judged is blocked', async t => {
+  const pool = poolOfThree()
+  const metrics = new GateMetrics({ look: () => ({ pool, atMs: NOW, verdicts: new Map(), policy: DEFAULT_POLICY }) })
+  t.strictSame(figures(await metrics.render(), 'resync_monitor_gate_blocked'), blocked({ a: 1, b: 1, c: 1, d: 1 }))
+})
+
+t.test('an override lets its host go, is seen, and ends', async t => {
+  const override = { host: 'a', reason: 'r', by: 'me', createdMs: NOW - MINUTE_MS, expiresMs: NOW + MINUTE_MS }
+  const pool = withReports(poolOfThree({ overrides: [override, override] }), received('b', RESYNCING))
+  const { shown, figure } = watched(pool)
+  t.strictSame(await figure('blocked'), blocked({ a: 0, b: 1, c: 1, d: 0 }))
+  t.strictSame(await figure('overrides_active'), { '': 1 }, 'two of one host count once')
+  t.match(await figure('override_active'), { 'uuid-a': 1, 'uuid-b': 0, 'uuid-c': 0, 'uuid-d': 0 })
+  t.match(await figure('reasons'), { 'uuid-a not-synced': 1 }, 'what it lifts is still told')
+  shown.atMs = NOW + MINUTE_MS
+  t.strictSame(await figure('blocked'), blocked({ a: 1, b: 1, c: 1, d: 0 }))
+  t.strictSame(await figure('overrides_active'), { '': 0 })
+})
+
+t.test('how old the newest word of each host about each SR is', async t => {
+  const reports = [
+    received('a', {}, NOW - 20_000),
+    received('a', {}, NOW - 5_000),
+    received('a', {}, NOW - 30_000),
+    received('b', {}, NOW + 2_000),
+    received('c', {}, Number.NaN),
+    received('gone'),
+  ]
+  const { shown, figure } = watched(poolOfThree({ reports }))
+  t.strictSame(await figure('report_age_seconds'), { 'uuid-a uuid-sr': 5, 'uuid-b uuid-sr': 0 })
+  shown.pool = poolOfThree({ reports: [] })
+  t.strictSame(await figure('report_age_seconds'), {})
+})
+
+t.test('computations and polls are counted', async t => {
+  const { metrics, figure } = watched(poolOfThree())
+  t.strictSame(await figure('polls_total'), { answered: 0, failed: 0 })
+  metrics.recomputed(3)
+  metrics.polled('failed')
+  metrics.polled('failed')
+  metrics.polled('answered')
+  t.strictSame(await figure('polls_total'), { answered: 1, failed: 2 })
+  t.strictSame(await figure('recompute_duration_seconds_sum'), { '': 0.003 })
+  t.match(await figure('recompute_duration_seconds_bucket'), { 0.0025: 0, 0.005: 1, '+Inf': 1 })
+})

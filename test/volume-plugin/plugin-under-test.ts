@@ -1,0 +1,84 @@
+import { mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import type { SrStatus } from '../../src/sync-query/sr-fold.ts'
+import {
+  type HostKnowledge,
+  type PoolState,
+  type PresentMirrors,
+  type SrWatch,
+  VolumePlugin,
+} from '../../src/volume-plugin/index.ts'
+
+export const MANIFEST = JSON.parse(readFileSync(resolve(import.meta.dirname, '../../plugin.json'), 'utf8'))
+export const SR = '5c5c5c5c-0000-4000-8000-000000000001'
+export const URI = `resync-monitor://${SR}`
+export const SYNCED: SrStatus = {
+  state: 'synced',
+  since: Date.parse('2026-11-22T16:00:00.000Z'),
+  mirrors: { unknown: 0, degraded: 0, resyncing: 0, synced: 12 },
+  outOfSyncBytes: 0,
+  progress: null,
+  etaSeconds: null,
+  reasons: [],
+}
+
+export interface Tap {
+  teardown(end: () => unknown): void
+}
+
+/** A host that a test can change. */
+export class Host implements HostKnowledge {
+  statuses = new Map<string, SrStatus>([[SR, SYNCED]])
+  pool: PoolState | null = null
+  present: PresentMirrors = { drbd: [], md: [] }
+  watched: readonly SrWatch[] = []
+  readonly problems: string[] = []
+  readonly bugs: unknown[] = []
+
+  status(sr: string) {
+    return this.statuses.get(sr) ?? null
+  }
+
+  poolState() {
+    return this.pool
+  }
+
+  presentMirrors() {
+    return this.present
+  }
+
+  open(stateDirectory: string): Promise<VolumePlugin> {
+    return VolumePlugin.open({
+      host: this,
+      stateDirectory,
+      watch: srs => {
+        this.watched = srs
+      },
+      onProblem: text => this.problems.push(text),
+      onBug: bug => this.bugs.push(bug),
+    })
+  }
+}
+
+export function folderOf(t: Tap): string {
+  // A socket's path has at most 107 bytes.
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'smapi-')))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  return folder
+}
+
+/** An agent's plugin without its socket. */
+export async function plugged(t: Tap, folder = folderOf(t)) {
+  const host = new Host()
+  const plugin = await host.open(folder)
+  const call = async (method: string, params: unknown) => {
+    const { status, body } = await plugin.answer(method, JSON.stringify(params))
+    return { status, answer: JSON.parse(body) }
+  }
+  return { host, plugin, folder, files: join(folder, 'volume-plugin'), call }
+}
+
+export const CONFIGURATION = { drbd: 'xcp-volume-*, xcp-persistent-database' }
+export const CREATE = { uuid: SR, name: 'Sentinel', description: 'watches', configuration: CONFIGURATION, dbg: 'x' }
+export const ATTACH = { configuration: { ...CONFIGURATION, sr_uuid: SR }, dbg: 'x' }
