@@ -10,43 +10,14 @@ import type { DrbdPeer, DrbdVolume } from '../../src/sync-query/drbd.ts'
 import type { MdArray } from '../../src/sync-query/md.ts'
 import type { Report } from '../../src/sync-query/report.ts'
 import { parseReport } from '../../src/sync-query/report-parse.ts'
+import { peer, volume as volumeOf } from '../sync-query/drbd-volume.ts'
 
 const HOST = '0a0a0a0a-0000-4000-8000-000000000001'
 const SR = '5c5c5c5c-0000-4000-8000-000000000001'
 const BOOT = { id: 'b0b0b0b0-0000-4000-8000-000000000001', firstSeq: 1000 }
 const KIB = 1024
 
-function peer(name: string, said: Partial<DrbdPeer> = {}): DrbdPeer {
-  return {
-    peer: name,
-    connection: 'Connected',
-    replication: 'Established',
-    peerDisk: 'UpToDate',
-    intentionalClient: false,
-    resyncSuspended: [],
-    outOfSyncBytes: 0,
-    progress: null,
-    totalBytes: null,
-    etaSeconds: null,
-    ...said,
-  }
-}
-
-function volume(mirror: string, peers: readonly DrbdPeer[] = [peer('hostB')]): DrbdVolume {
-  return {
-    mirror,
-    family: '9',
-    disk: 'UpToDate',
-    intentionalClient: false,
-    quorum: true,
-    sizeBytes: 1024 * KIB,
-    peers,
-    doubts: [],
-    splitBrainPeers: [],
-    peerRemoved: false,
-    configured: true,
-  }
-}
+const volume = (mirror: string, peers: readonly DrbdPeer[] = [peer('hostB')]) => volumeOf(mirror, peers)
 
 const resyncing = (mirror: string, outOfSyncBytes: number) =>
   volume(mirror, [peer('hostB', { replication: 'SyncSource', peerDisk: 'Inconsistent', outOfSyncBytes })])

@@ -10,39 +10,16 @@ import {
 import { judgeDrbdVolume } from '../../src/sync-query/judge-drbd.ts'
 import type { Judgement } from '../../src/sync-query/judgement.ts'
 import type { Reason } from '../../src/sync-query/reason.ts'
+import { volume, peer as wellPeer } from './drbd-volume.ts'
 
 const MIB = 1024 * 1024
 
-/** A peer of which everything was said, and all of it is well. */
-const BRAVO: DrbdPeer = {
-  peer: 'bravo',
-  connection: 'Connected',
-  replication: 'Established',
-  peerDisk: 'UpToDate',
-  intentionalClient: false,
-  resyncSuspended: [],
-  outOfSyncBytes: 0,
-  progress: null,
-  totalBytes: null,
-  etaSeconds: null,
-}
+const BRAVO = wellPeer('bravo')
 const CHARLIE: DrbdPeer = { ...BRAVO, peer: 'charlie' }
 const CLIENT: DrbdPeer = { ...BRAVO, peer: 'client', peerDisk: 'Diskless', intentionalClient: true }
 const AWAY: DrbdPeer = { ...BRAVO, connection: 'Connecting', replication: 'Off', peerDisk: 'DUnknown' }
 
-const WELL: DrbdVolume = {
-  mirror: 'r0/0',
-  family: '9',
-  disk: 'UpToDate',
-  intentionalClient: false,
-  quorum: true,
-  sizeBytes: 64 * MIB,
-  peers: [BRAVO],
-  doubts: [],
-  splitBrainPeers: [],
-  peerRemoved: false,
-  configured: true,
-}
+const WELL = volume('r0/0', [BRAVO], { sizeBytes: 64 * MIB })
 
 /** A reason as `code field=word …`; `!` where it takes an operator. */
 function words({ code, clearedBy, mirror, ...details }: Reason): string {

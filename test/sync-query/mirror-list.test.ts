@@ -1,45 +1,13 @@
 import t from 'tap'
-import type { DrbdPeer, DrbdVolume } from '../../src/sync-query/drbd.ts'
+import type { DrbdVolume } from '../../src/sync-query/drbd.ts'
 import { HostMirrors } from '../../src/sync-query/host-mirrors.ts'
 import { judgeDrbdVolume } from '../../src/sync-query/judge-drbd.ts'
 import { mirrorList } from '../../src/sync-query/mirror-list.ts'
 import { encodePollAnswer } from '../../src/sync-query/report-encode.ts'
 import { parseReport } from '../../src/sync-query/report-parse.ts'
 import { SrFold } from '../../src/sync-query/sr-fold.ts'
+import { peer, volume } from './drbd-volume.ts'
 import { look } from './look.ts'
-
-function peer(name: string, said: Partial<DrbdPeer> = {}): DrbdPeer {
-  return {
-    peer: name,
-    connection: 'Connected',
-    replication: 'Established',
-    peerDisk: 'UpToDate',
-    intentionalClient: false,
-    resyncSuspended: [],
-    outOfSyncBytes: 0,
-    progress: null,
-    totalBytes: null,
-    etaSeconds: null,
-    ...said,
-  }
-}
-
-function volume(mirror: string, peers: readonly DrbdPeer[], said: Partial<DrbdVolume> = {}): DrbdVolume {
-  return {
-    mirror,
-    family: '9',
-    disk: 'UpToDate',
-    intentionalClient: false,
-    quorum: true,
-    sizeBytes: null,
-    peers,
-    doubts: [],
-    splitBrainPeers: [],
-    peerRemoved: false,
-    configured: true,
-    ...said,
-  }
-}
 
 function host(volumes: readonly DrbdVolume[]) {
   const mirrors = new HostMirrors()

@@ -41,7 +41,9 @@ export async function runDaemon<Schema extends ZodType>(
   })
   const stop = new AbortController()
   const stopNow = () => stop.abort()
-  process.once('SIGTERM', stopNow).once('SIGINT', stopNow)
+  // Not `once`: a listener that is taken away when it is called leaves those alone that execa has for its children, and
+  // they then end this process with the signal.
+  process.on('SIGTERM', stopNow).on('SIGINT', stopNow)
   let daemon: Daemon<z.output<Schema>>
   try {
     daemon = await start(parsed.config, log)

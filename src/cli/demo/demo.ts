@@ -100,7 +100,8 @@ async function converse(pool: DemoPool, account: Account, { stdin, stdout }: Ter
   if (stdin.isTTY === true) stdout.write(`type a command:\n${CONVERSATION_HELP}\n`)
   const lines = createInterface({ input: stdin })
   const leave = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => leave.abort())
+  // Not `once`: see run-daemon.ts.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => leave.abort())
   lines.on('line', line => {
     obey(line.trim(), pool, account, stdout, leave).catch(error => account.note(sentence(error), {}))
   })

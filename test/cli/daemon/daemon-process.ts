@@ -33,7 +33,7 @@ export class DaemonProcess {
   constructor(t: TearsDown, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
     this.#child = spawn(process.execPath, [PROGRAM, ...args], {
       stdio: ['ignore', 'ignore', 'pipe'],
-      env: { ...process.env, ...env },
+      env: { ...asUsersHaveIt(process.env), ...env },
     })
     this.#child.stderr?.on('data', chunk => {
       this.#stderr += chunk
@@ -81,4 +81,13 @@ export class DaemonProcess {
         .map(Number),
     )
   }
+}
+
+/**
+ * Without what the test runner puts into its children: its own listeners for signals would hide how the program deals with
+ * them.
+ */
+function asUsersHaveIt(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const entries = Object.entries(env)
+  return Object.fromEntries(entries.filter(([name]) => !/^(NODE_OPTIONS|NODE_V8_COVERAGE|_?TAP.*)$/.test(name)))
 }
