@@ -10,10 +10,11 @@ import { HostAgent } from './agent.ts'
 import type { AgentConfig } from './agent-config.ts'
 import type { Backend } from './backend-view.ts'
 import { expectedArrays, expectedVolumes, resolveArrays } from './expected-mirrors.ts'
+import { Followers } from './followers.ts'
 import { type HostBoot, readHostBoot } from './host-boot.ts'
 import { clientOf, PoolLink } from './pool-link.ts'
+import { ignoring, selectionsOf } from './selections.ts'
 import type { SrSelection } from './sr-selection.ts'
-import { supervise } from './supervise.ts'
 
 export interface AgentServiceOptions {
   readonly config: AgentConfig
@@ -27,12 +28,6 @@ export interface AgentServiceOptions {
 const TICK_EVERY_MS = 1_000
 
 type SourceNews = Parameters<AgentMetrics['source']>[1]
-
-/** Something that is followed until it is told to stop. */
-interface Follower {
-  readonly stop: AbortController
-  readonly done: Promise<void>
-}
 
 /**
  * The per-host daemon: sources → agent → reports and notifications, and a socket that answers.
@@ -49,7 +44,7 @@ export class AgentService {
   readonly #version: string
   readonly #startedAtMs: number
   readonly #agent: HostAgent
-  readonly #followers = new Map<string, Follower>()
+  readonly #followers = new Followers()
   #config: AgentConfig
   /** SRs that the toolstack has attached through the volume plugin. */
   #attached: readonly SrWatch[] = []
@@ -166,7 +161,7 @@ export class AgentService {
     await change(['toolstack', 'stateDirectory'], () => this.#openLink(this.#config))
     const selected = this.#selections()
     await change(['srs'], () => this.#select())
-    if (ignoring(selected) !== ignoring(this.#selections())) await this.#beginAnew('drbd')
+    if (ignoring(selected) !== ignoring(this.#selections())) this.#beginAnew('drbd')
     await change(['drbd'], () => this.#beginAnew('drbd'))
     await change(['md'], () => this.#beginAnew('md'))
     if (problems.length > 0) throw new Error(problems.join('; '))
@@ -175,7 +170,7 @@ export class AgentService {
   /** Children, sockets, timers and connections end; what the pool has not been told yet is kept for the next start. */
   async close(): Promise<void> {
     clearInterval(this.#ticking)
-    await Promise.all([...this.#followers.keys()].map(name => this.#unfollow(name)))
+    await this.#followers.close()
     const servers = [this.#socket, this.#networkSocket, this.#metricsServer]
     await Promise.all([...servers, this.#agent, this.#link].map(each => each?.close()))
   }
@@ -207,19 +202,11 @@ export class AgentService {
     const before = this.#selections()
     this.#attached = attached
     this.#select()
-    if (ignoring(before) !== ignoring(this.#selections())) void this.#beginAnew('drbd')
+    if (ignoring(before) !== ignoring(this.#selections())) this.#beginAnew('drbd')
   }
 
-  /** The configured SRs, and those that are attached through the volume plugin; of one that is both the file decides. */
   #selections(): readonly SrSelection[] {
-    const { srs } = this.#config
-    const attached = this.#attached.flatMap(({ uuid, sameAs, drbd, md, ignorePeers }): SrSelection[] => {
-      if (srs.some(sr => sr.uuid === uuid)) return []
-      if (sameAs === null) return [{ uuid, drbd, md, ignorePeers }]
-      // Of an SR that is not configured here nothing is known: without a selection it would read as nothing to sync.
-      return srs.flatMap(sr => (sr.uuid === sameAs ? [{ ...sr, uuid }] : []))
-    })
-    return [...srs, ...attached]
+    return selectionsOf(this.#config.srs, this.#attached)
   }
 
   #select(): void {
@@ -229,9 +216,7 @@ export class AgentService {
     this.#link?.retain(srs.map(({ uuid }) => uuid))
   }
 
-  async #beginAnew(backend: Backend): Promise<void> {
-    await this.#unfollow(backend)
-    await this.#unfollow(`${backend} configuration`)
+  #beginAnew(backend: Backend): void {
     this.#loseSource(backend, 'it is begun anew with another configuration')
     if (backend === 'drbd') this.#followDrbd()
     else this.#followMd()
@@ -295,19 +280,11 @@ export class AgentService {
     take: (update: Update) => void,
     lost: (why: string) => void = () => undefined,
   ): void {
-    const stop = new AbortController()
     const failed = (why: string) => {
       this.#log({ level: 'error', code: 'source-failed', text: `${name}: ${why}` })
       lost(why)
     }
-    this.#followers.set(name, { stop, done: supervise(source, take, failed, stop.signal) })
-  }
-
-  async #unfollow(name: string): Promise<void> {
-    const follower = this.#followers.get(name)
-    this.#followers.delete(name)
-    follower?.stop.abort()
-    await follower?.done
+    this.#followers.follow(name, source, take, failed)
   }
 
   /** @throws as clientOf; then the link before, if any, goes on */
@@ -380,11 +357,4 @@ export class AgentService {
       if (status !== null) link.note(sr, [], status)
     }
   }
-}
-
-/** Volumes are judged without the peers that are ignored: when these are others, volumes have to be read again. */
-function ignoring(srs: readonly SrSelection[]): string {
-  // A peer is ignored only if every SR of the volume ignores it, so SRs that ignore none matter beside others.
-  if (srs.every(({ ignorePeers }) => ignorePeers.length === 0)) return ''
-  return JSON.stringify(srs.map(({ uuid, ignorePeers }) => [uuid, ignorePeers]))
 }

@@ -22,8 +22,8 @@ export async function supervise<Update>(
     const startedAt = performance.now()
     try {
       for await (const update of source(signal)) {
-        take(update)
         if (signal.aborted) return
+        take(update)
       }
       if (signal.aborted) return
       failed('it ended')
