@@ -16,12 +16,14 @@ export interface WatchPace {
 const DEFAULT_PACE: WatchPace = { settleMs: 100, rereadEveryMs: 60_000 }
 
 /**
- * Tells of the file each time that it is different from before, until `signal` is aborted; not of how it was at first.
+ * Tells of the file each time that it is different from before, until `signal` is aborted.
  * A file event is only a hint to read again: editors replace files, and some file systems tell nothing.
+ * @param known what was read before: a change between that and the beginning of the watch is one, too
  */
 export async function* watchConfigFile<Schema extends ZodType>(
   file: string,
   schema: Schema,
+  known: ParsedConfig<z.output<Schema>>,
   signal: AbortSignal,
   pace: WatchPace = DEFAULT_PACE,
 ): AsyncGenerator<ParsedConfig<z.output<Schema>>, void> {
@@ -33,9 +35,10 @@ export async function* watchConfigFile<Schema extends ZodType>(
     ignoreInitial: true,
     ignored: (path: string) => path !== folder && basename(path) !== basename(file),
   })
-  watcher.on('all', hint).on('error', hint)
+  // `ready`: what happens before it may not be told.
+  watcher.on('all', hint).on('error', hint).on('ready', hint)
   try {
-    let last = JSON.stringify(await readConfigFile(file, schema))
+    let last = JSON.stringify(known)
     for (;;) {
       await rest(pace.rereadEveryMs, AbortSignal.any([signal, wake.signal]))
       await rest(pace.settleMs, signal)

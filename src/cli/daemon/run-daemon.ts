@@ -61,7 +61,7 @@ export async function runDaemon<Schema extends ZodType>(
   process.on('SIGHUP', onHangup)
   log({ level: 'info', code: 'started', text: `configured by ${file}` })
   await manager.ready()
-  for await (const changed of watchConfigFile(file, schema, stop.signal)) await reload(Promise.resolve(changed))
+  for await (const changed of watchConfigFile(file, schema, parsed, stop.signal)) await reload(Promise.resolve(changed))
   process.off('SIGHUP', onHangup)
   await manager.stopping()
   await reloading

@@ -254,7 +254,9 @@ t.test('reports and notifications: a resync is told, and a pool that forgot ever
   })
   await pool.comeBack()
   await reported('degraded')
-  t.match(daemon.log, /reports-do-not-arrive: .*\n(.*\n)*.*reports-arrive/, 'the outage is told, and its end')
+  await until('the outage is told, and its end', () =>
+    /reports-do-not-arrive: .*\n(.*\n)*.*reports-arrive/.test(daemon.log),
+  )
 
   configure({ toolstack: { ...pool.toolstack, passwordFile: join(folder, 'none') } })
   await until('what cannot be done is told', () => /reload-failed: toolstack, stateDirectory: .*none/.test(daemon.log))
