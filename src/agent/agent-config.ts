@@ -73,6 +73,11 @@ export const AgentConfigSchema = z.strictObject({
     }),
   /** Where reports go. Absent: nowhere; the agent only answers. */
   toolstack: ToolstackSchema.optional(),
+  /**
+   * What takes this machine down when the pool has told it to. Only for the embedded pool, with heartbeats: a stock toolstack
+   * does it by itself. A command that is absent: the order is logged, and the host stays.
+   */
+  machine: z.strictObject({ reboot: command.optional(), shutdown: command.optional() }).prefault({}),
   drbd: z.strictObject({ drbdsetup: command.default(['drbdsetup']) }).prefault({}),
   md: z
     .strictObject({

@@ -158,7 +158,7 @@ export class AgentService {
       this.#networkSocket = await this.#moveSocket(this.#networkSocket, config.listen)
     })
     await change(['metrics'], () => this.#serveMetrics(config))
-    await change(['toolstack', 'stateDirectory'], () => this.#openLink(this.#config))
+    await change(['toolstack', 'stateDirectory', 'machine'], () => this.#openLink(this.#config))
     const selected = this.#selections()
     await change(['srs'], () => this.#select())
     if (ignoring(selected) !== ignoring(this.#selections())) this.#beginAnew('drbd')
@@ -288,7 +288,7 @@ export class AgentService {
   }
 
   /** @throws as clientOf; then the link before, if any, goes on */
-  async #openLink({ host, toolstack, stateDirectory }: AgentConfig): Promise<void> {
+  async #openLink({ host, toolstack, stateDirectory, machine }: AgentConfig): Promise<void> {
     const client = toolstack === undefined ? null : await clientOf(toolstack)
     // Two links at once would both write the same journal.
     const before = this.#link
@@ -302,6 +302,7 @@ export class AgentService {
       stateDirectory,
       bootTimeMs: this.#startedAtMs - this.#boot.firstSeq,
       agentStartMs: this.#startedAtMs,
+      machine,
       log: this.#log,
       pushAgain: sr => this.#agent.pushAgain(sr),
     })

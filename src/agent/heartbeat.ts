@@ -1,5 +1,6 @@
 import { rest } from '../waiting/index.ts'
 import type { XenApiClient } from '../xapi-notify/index.ts'
+import { type Order, orderIn } from './orders.ts'
 
 export interface HeartbeatOptions {
   readonly client: XenApiClient
@@ -10,18 +11,25 @@ export interface HeartbeatOptions {
   /** When this daemon started. */
   readonly agentStartMs: number
   readonly everyMs: number
+  /** Does what the pool has told this host; answers whether the machine goes. Must not reject. */
+  readonly carryOut: (order: Order) => Promise<boolean>
   readonly signal: AbortSignal
 }
 
+/** A machine may take so long to go. One that is still there then is told again. */
+const OBEY_AGAIN_AFTER_MS = 60_000
+
 /**
  * Tells an embedded pool that this host lives: a hello first and after each silence, then a sign of life every so often
- * (Pool.hello and Host.tickle_heartbeat, which a stock toolstack sends for itself). It goes on until `signal` is aborted.
+ * (Pool.hello and Host.tickle_heartbeat, which a stock toolstack sends for itself). The answer may be an order, which is carried
+ * out; then the pool hears that this host goes, and nothing more. It goes on until `signal` is aborted.
  */
 export async function sendHeartbeats(options: HeartbeatOptions): Promise<void> {
   const { client, host, everyMs, signal } = options
   const stuff = { boot_time: seconds(options.bootTimeMs), agent_start_time: seconds(options.agentStartMs) }
   const timeoutMs = Math.max(everyMs, 1_000)
   let ref: unknown = null
+  let obeyAgainAt = 0
   while (!signal.aborted) {
     try {
       if (typeof ref !== 'string') {
@@ -29,7 +37,16 @@ export async function sendHeartbeats(options: HeartbeatOptions): Promise<void> {
         const address = await client.call('host.get_address', [found], { timeoutMs, signal })
         await client.call('pool.hello', [host, address, stuff], { timeoutMs, signal })
         ref = found
-      } else await client.call('host.tickle_heartbeat', [ref, stuff], { timeoutMs, signal })
+      } else {
+        const order = orderIn(await client.call('host.tickle_heartbeat', [ref, stuff], { timeoutMs, signal }))
+        if (order !== null && performance.now() >= obeyAgainAt) {
+          obeyAgainAt = performance.now() + OBEY_AGAIN_AFTER_MS
+          if (await options.carryOut(order)) {
+            await client.call('host.tickle_heartbeat', [ref, { 'shutting-down': 'true' }], { timeoutMs, signal })
+            await rest(OBEY_AGAIN_AFTER_MS, signal)
+          }
+        }
+      }
     } catch {
       // Whoever it was that did not hear it may be another one next time.
       ref = null

@@ -8,6 +8,7 @@ import type { Transition } from '../sync-query/transition.ts'
 import { ReportSink as PbdReports, ResyncNotifier, XenApiClient } from '../xapi-notify/index.ts'
 import type { AgentConfig } from './agent-config.ts'
 import { sendHeartbeats } from './heartbeat.ts'
+import { carryOut, type MachineCommands, type Order } from './orders.ts'
 import type { ReportSink } from './report-pusher.ts'
 import { StoredReports } from './stored-reports.ts'
 import { XapiSink } from './xapi-sink.ts'
@@ -38,6 +39,8 @@ export interface PoolLinkOptions {
   /** When the host's kernel and this daemon started, milliseconds since 1970 by the host's clock. */
   readonly bootTimeMs: number
   readonly agentStartMs: number
+  /** What takes this machine down when the pool has told it to. */
+  readonly machine: MachineCommands
   readonly log: Log
   /** What the pool has of an SR is not what was written last. */
   readonly pushAgain: (sr: string) => void
@@ -63,14 +66,17 @@ export class PoolLink implements ReportSink {
   }
 
   private constructor(options: PoolLinkOptions, notifier: ResyncNotifier) {
-    const { client, host, heartbeatEveryMs: everyMs, bootTimeMs, agentStartMs, pushAgain } = options
+    const { client, host, heartbeatEveryMs: everyMs, bootTimeMs, agentStartMs, machine, log, pushAgain } = options
     const { signal } = this.#stop
     this.#client = client
     this.#notifier = notifier
     this.#sink = new XapiSink(new PbdReports(client))
     this.#stored = new StoredReports(this.#sink, pushAgain)
+    const obey = (order: Order) => carryOut(order, machine, log)
     const beating =
-      everyMs === 0 ? undefined : sendHeartbeats({ client, host, bootTimeMs, agentStartMs, everyMs, signal })
+      everyMs === 0
+        ? undefined
+        : sendHeartbeats({ client, host, bootTimeMs, agentStartMs, everyMs, carryOut: obey, signal })
     this.#done = Promise.all([beating, this.#stored.follow(client, signal)])
   }
 

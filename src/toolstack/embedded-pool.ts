@@ -126,7 +126,7 @@ export class EmbeddedPool {
       ...eventCalls(this.#events),
       ...hostCalls({ operations, presence, plugins, now }),
       ...membershipCalls(db, presence),
-      ...heartbeatCalls(db, this.#heartbeats),
+      ...heartbeatCalls(db, this.#heartbeats, hostRef => operations.order(hostRef)),
     }
     const { maxCallsUnderWay: maxUnderWay } = given
     const closing = this.#closing.signal

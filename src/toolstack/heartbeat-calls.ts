@@ -2,6 +2,7 @@ import { ApiFailure } from './api-failure.ts'
 import type { CallTable } from './call.ts'
 import type { Database } from './database.ts'
 import type { Heartbeats } from './heartbeats.ts'
+import type { GoingDown } from './host-presence.ts'
 import type { StringMap } from './records.ts'
 import { epochMsOfSeconds } from './xapi-datetime.ts'
 
@@ -9,11 +10,16 @@ import { epochMsOfSeconds } from './xapi-datetime.ts'
 const SHUTTING_DOWN = 'shutting-down'
 
 /**
- * What a host's toolstack tells its coordinator. Stock keeps these calls for itself; here they are a pool-operator's. In
+ * What a host's toolstack tells its coordinator, and what it is told: stock hands an order on to the host's own xapi; here the
+ * answer to a heartbeat says `order` = `reboot` or `shutdown` for as long as the host has not gone. Stock keeps these calls for itself; here they are a pool-operator's. In
  * `stuff`, and in a third parameter of hello that stock does not have, `boot_time` and `agent_start_time` may stand, in
  * seconds of the epoch by the host's own clock, as in host.other_config.
  */
-export function heartbeatCalls(db: Database, heartbeats: Heartbeats): CallTable {
+export function heartbeatCalls(
+  db: Database,
+  heartbeats: Heartbeats,
+  orderFor: (hostRef: string) => GoingDown | null,
+): CallTable {
   return {
     'pool.hello': {
       parameters: [2, 3],
@@ -39,7 +45,8 @@ export function heartbeatCalls(db: Database, heartbeats: Heartbeats): CallTable 
         const stuff = args.stringMap('stuff')
         if (Object.hasOwn(stuff, SHUTTING_DOWN)) heartbeats.goes(ref)
         else heartbeats.heard(ref, { kind: 'heartbeat', ...timesIn(stuff) })
-        return {}
+        const order = orderFor(ref)
+        return order === null ? {} : { order }
       },
     },
   }

@@ -5,7 +5,7 @@ import type { Timers } from '../waiting/index.ts'
 import { ApiFailure } from './api-failure.ts'
 import type { CallContext } from './call.ts'
 import type { Database } from './database.ts'
-import type { HostPresence } from './host-presence.ts'
+import type { GoingDown, HostPresence } from './host-presence.ts'
 import type { StringMap } from './records.ts'
 
 /** What a caller wants to begin. */
@@ -37,8 +37,6 @@ export interface HostMachines {
   powerOn?(hostRef: string): void
 }
 
-export type GoingDown = 'reboot' | 'shutdown'
-
 export interface HostOperationsOptions {
   readonly gate: HostOperationGate
   readonly machines: HostMachines
@@ -63,6 +61,8 @@ export interface HostOperationsOptions {
 export class HostOperations {
   readonly #db: Database
   readonly #options: HostOperationsOptions
+  /** Hosts whose claims are not on disk yet. */
+  readonly #claiming = new Set<string>()
 
   constructor(db: Database, options: HostOperationsOptions) {
     this.#db = db
@@ -79,15 +79,17 @@ export class HostOperations {
     const { presence, machines, saved } = this.#options
     this.#assertAllowed({ host: hostRef, operation: how, task })
     presence.assertLive(hostRef)
-    const { toldAtMs: toldBeforeMs } = presence.memory(hostRef)
-    presence.setTold(hostRef)
+    const forget = presence.tell(hostRef, how)
+    this.#claiming.add(hostRef)
     this.#setCurrentOperations(hostRef, { ...this.#currentOperations(hostRef), [task]: how })
     try {
       await saved()
     } catch (failure) {
-      presence.setTold(hostRef, toldBeforeMs)
+      forget()
       this.#endOperation(hostRef, task)
       throw failure
+    } finally {
+      this.#claiming.delete(hostRef)
     }
     machines.goDown(hostRef, how)
     // Over is the call only: stock's host holds an entry of its own, always called shutdown, until it is back
@@ -96,6 +98,11 @@ export class HostOperations {
       const subtask = `OpaqueRef:${randomUUID()}`
       this.#setCurrentOperations(hostRef, { ...without(this.#currentOperations(hostRef), task), [subtask]: 'shutdown' })
     }
+  }
+
+  /** What a host is to do, and has not done yet. `null` also while the claim is not on disk. */
+  order(hostRef: string): GoingDown | null {
+    return this.#claiming.has(hostRef) ? null : this.#options.presence.memory(hostRef).toldTo
   }
 
   /** host.disable. Always allowed: what stock checks here is the plan of HA. */

@@ -4,10 +4,14 @@ import type { Database } from './database.ts'
 import type { StringMap } from './records.ts'
 import { epochMsOfSeconds, xapiDateTime, xapiEpochSeconds } from './xapi-datetime.ts'
 
+export type GoingDown = 'reboot' | 'shutdown'
+
 /** What the pool remembers of a host beside its records. */
 export interface HostMemory {
   /** When it was told to go down; it has not come back since. */
   readonly toldAtMs: number | null
+  /** How. `null` also where a state file of an earlier version does not say. */
+  readonly toldTo: GoingDown | null
   readonly liveSinceMs: number | null
   /** It has said itself that it goes, or its driver has: only a return ends that, no sign of life. */
   readonly left: boolean
@@ -16,9 +20,9 @@ export interface HostMemory {
 }
 
 /** What of it outlives this process. */
-export type LastingHostMemory = Pick<HostMemory, 'toldAtMs' | 'left'>
+export type LastingHostMemory = Pick<HostMemory, 'toldAtMs' | 'toldTo' | 'left'>
 
-const UNKNOWN_HOST: HostMemory = { toldAtMs: null, liveSinceMs: null, left: false, enabledBefore: true }
+const UNKNOWN_HOST: HostMemory = { toldAtMs: null, toldTo: null, liveSinceMs: null, left: false, enabledBefore: true }
 
 export interface HostPresenceOptions {
   readonly now: () => number
@@ -66,7 +70,7 @@ export class HostPresence {
   lasting(): readonly (readonly [hostRef: string, LastingHostMemory])[] {
     return Array.from(this.#memory)
       .filter(([, { toldAtMs, left }]) => toldAtMs !== null || left)
-      .map(([ref, { toldAtMs, left }]) => [ref, { toldAtMs, left }] as const)
+      .map(([ref, { toldAtMs, toldTo, left }]) => [ref, { toldAtMs, toldTo, left }] as const)
   }
 
   /** Takes up the hosts of an earlier run. What they said in it was before now: they count as live from now at the earliest. */
@@ -92,9 +96,11 @@ export class HostPresence {
     this.#db.update('host', hostRef, { enabled })
   }
 
-  /** It is told to go down now, or was told then; `null`: not at all. The caller writes current_operations in the same step. */
-  setTold(hostRef: string, toldAtMs: number | null = this.#options.now()): void {
-    this.#remember(hostRef, { toldAtMs })
+  /** It is told to go down now. The caller writes current_operations in the same step. @returns what undoes it */
+  tell(hostRef: string, toldTo: GoingDown): () => void {
+    const { toldAtMs, toldTo: before } = this.memory(hostRef)
+    this.#remember(hostRef, { toldAtMs: this.#options.now(), toldTo })
+    return () => this.#remember(hostRef, { toldAtMs, toldTo: before })
   }
 
   /** A host is down: as told, or by itself. Its call is over; that it was told is remembered until it returns. */
@@ -123,7 +129,7 @@ export class HostPresence {
         agent_start_time: xapiEpochSeconds(agentStartMs ?? nowMs),
       },
     })
-    this.#remember(hostRef, { toldAtMs: null, left: false, liveSinceMs: nowMs })
+    this.#remember(hostRef, { toldAtMs: null, toldTo: null, left: false, liveSinceMs: nowMs })
     this.#setLive(hostRef, true)
     this.#stopEnabling(hostRef)
     if (enable) this.#enableLater(hostRef)

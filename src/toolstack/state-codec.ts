@@ -126,11 +126,13 @@ function hostMemories(hosts: unknown): PoolState['hosts'] {
   if (!isStruct(hosts)) throw new StateProblem('hosts is no object')
   return new Map(
     Object.entries(hosts).map(([ref, memory]) => {
-      const { toldAtMs, left } = isStruct(memory) ? memory : {}
+      const { toldAtMs, toldTo = null, left } = isStruct(memory) ? memory : {}
       if (typeof left !== 'boolean' || !(toldAtMs === null || typeof toldAtMs === 'number')) {
         throw new StateProblem(`hosts[${ref}] is not what is remembered of a host`)
       }
-      return [ref, { toldAtMs, left }]
+      if (toldTo !== null && toldTo !== 'reboot' && toldTo !== 'shutdown')
+        throw new StateProblem(`hosts[${ref}].toldTo`)
+      return [ref, { toldAtMs, toldTo, left }]
     }),
   )
 }

@@ -88,7 +88,7 @@ t.test('a host that was told to go is not back before its boot is another one', 
   t.equal(await goDown(), '')
   t.equal(state(), 'live leaving since 0, boot 0')
   time.advance(5_000)
-  await tickle(boot())
+  t.strictSame(await tickle(boot()), { order: 'reboot' }, 'it is told with its next sign of life')
   await hello(boot())
   t.equal(state(), 'live leaving since 0, boot 0', 'its last seconds: a hello of the boot that ends is no return')
   t.strictSame(Object.values(pool.get('host', ref)?.current_operations ?? {}), ['shutdown'])
@@ -100,6 +100,7 @@ t.test('a host that was told to go is not back before its boot is another one', 
   t.equal(await hello(boot(3_700)), 'ok')
   t.equal(state(), 'live since 125, boot 3700')
   t.strictSame(pool.get('host', ref)?.current_operations, {})
+  t.strictSame(await tickle(boot(3_700)), {}, 'and nothing is left to do')
 })
 
 t.test('an order that was lost blocks for ten minutes, not for ever', async t => {

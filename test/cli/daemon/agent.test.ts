@@ -259,7 +259,9 @@ t.test('reports and notifications: a resync is told, and a pool that forgot ever
   )
 
   configure({ toolstack: { ...pool.toolstack, passwordFile: join(folder, 'none') } })
-  await until('what cannot be done is told', () => /reload-failed: toolstack, stateDirectory: .*none/.test(daemon.log))
+  await until('what cannot be done is told', () =>
+    /reload-failed: toolstack, stateDirectory, machine: .*none/.test(daemon.log),
+  )
   kernel.become({ mesh0: IN_SYNC, mesh1: IN_SYNC })
   await reported('synced')
   t.equal(await daemon.end('SIGTERM'), 0)

@@ -21,6 +21,8 @@ class Host {
   readonly uuid: string
   readonly socket: string
   readonly kernel: ModelKernel
+  /** There once its agent was told to reboot the machine. */
+  readonly rebooting: string
   readonly #t: TearsDown
   readonly #file: string
   readonly #index: number
@@ -33,6 +35,7 @@ class Host {
     this.#index = index
     this.uuid = hostUuid(index)
     this.socket = join(folder, `${name}.sock`)
+    this.rebooting = join(folder, `${name}.rebooting`)
     this.#file = join(folder, `${name}.yaml`)
     this.kernel = new ModelKernel(join(folder, name), bootId(index, this.#boot))
     this.kernel.become({ mesh0: IN_SYNC })
@@ -50,6 +53,7 @@ class Host {
       metrics: { enabled: false },
       stateDirectory: join(folder, `state-${this.#index}`),
       toolstack: { url, passwordFile: join(folder, 'password'), heartbeatEverySeconds: 0.3 },
+      machine: { reboot: ['touch', this.rebooting] },
     }
     writeFileSync(this.#file, JSON.stringify(config))
   }
@@ -178,6 +182,7 @@ t.test(
     const leaving = asked[0] === 'accepted' ? hostA : hostB
     const others = HOSTNAMES.keys().filter(index => pool.hosts[index] !== leaving)
     await until('the field says so too', async () => (await canReboot(client)) === '')
+    await until('its agent takes the machine down', () => existsSync(leaving.rebooting))
 
     const [, metrics = ''] = await until('metrics are served', () => /served at (\S+)/.exec(daemon.log))
     t.match(await (await fetch(metrics)).text(), /resync_monitor_gate_blocked\{host="[^"]+",operation="reboot"\} 1/)
