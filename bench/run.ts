@@ -12,13 +12,14 @@ import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 import { execa } from 'execa'
 
-const BENCHES = ['drbd-source', 'agent', 'sync-query', 'gate', 'end-to-end', 'metrics', 'md-source'] as const
+const BENCHES = ['drbd-source', 'agent', 'sync-query', 'gate', 'end-to-end', 'metrics', 'script', 'md-source'] as const
 
 /** What is aimed at on two cores, and what drbd-reactor 1.11 needs for the same work where it does it. */
 interface Aim {
   readonly bench: string
   readonly figure: string
   readonly resources?: number
+  readonly resyncing?: number
   readonly atMost?: number
   readonly atLeast?: number
   readonly drbdReactor?: number
@@ -57,6 +58,11 @@ const AIMS: readonly Aim[] = [
   { bench: 'gate', figure: 'recompute, every report bad', atMost: 1 },
   { bench: 'end-to-end', figure: 'kernel line to all hosts, p99', resources: 1000, atMost: 20 },
   { bench: 'end-to-end', figure: 'kernel line to all hosts, p99', resources: 5000, atMost: 20 },
+  { bench: 'metrics', figure: 'scrape of a host, size', resyncing: 0, atMost: 64 },
+  { bench: 'metrics', figure: 'scrape of a host, cost', resyncing: 0, atMost: 5 },
+  { bench: 'metrics', figure: 'scrape of a host, size', resyncing: 3000, atMost: 256 },
+  { bench: 'metrics', figure: 'scrape of a host, cost', resyncing: 3000, atMost: 10 },
+  { bench: 'script', figure: 'SR.stat, script to Node client', atMost: 0.5 },
 ]
 
 interface Figure {
@@ -71,6 +77,7 @@ const QUICK: Partial<Record<string, readonly string[]>> = {
   'drbd-source': ['--resources', '100', '--changes', '20000'],
   agent: ['--resources', '100', '--changes', '20000', '--idle-seconds', '0'],
   'end-to-end': ['--resources', '100', '--flips', '20'],
+  script: ['--calls', '5', '--rounds', '1'],
 }
 
 function isFigure(value: unknown): value is Figure {
@@ -104,8 +111,8 @@ function detailsOf({ bench: _, figure: __, value: ___, unit: ____, ...details }:
 
 function row(told: Figure) {
   const aim = AIMS.find(
-    ({ bench, figure, resources }) =>
-      bench === told.bench && figure === told.figure && (resources === undefined || resources === told.resources),
+    ({ bench, figure, resources = told.resources, resyncing = told.resyncing }) =>
+      bench === told.bench && figure === told.figure && resources === told.resources && resyncing === told.resyncing,
   )
   const isMet =
     aim === undefined

@@ -36,6 +36,7 @@ t.test('links between the documents lead somewhere', async t => {
     'README.md',
     'ARCHITECTURE.md',
     'CONTRIBUTING.md',
+    'docs/ALERTS.md',
     'docs/CONFIGURATION.md',
     'docs/TROUBLESHOOTING.md',
     'docs/WHAT-IF.md',

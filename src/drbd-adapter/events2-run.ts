@@ -52,6 +52,8 @@ export class Events2Run {
   #readAt = 0
   /** Lines still came when the last were gathered: until this moment more are reckoned with. */
   #floodedUntil = 0
+  /** When the first line since the last gathering was printed, microseconds since 1970; `null`: it was not said. */
+  #firstMicros: number | null = null
   /** What the last line was about: more lines of the same kernel event may be under way. */
   #lastResource: string | null = null
   readonly #halfTold = new HalfTold()
@@ -124,6 +126,7 @@ export class Events2Run {
 
   #apply(line: Events2Line): void {
     this.#state.apply(line)
+    this.#firstMicros ??= line.atMicros
     this.#lastResource = line.kind === 'change' ? line.resource : null
   }
 
@@ -144,8 +147,10 @@ export class Events2Run {
     untold.misunderstood(problems.kept.slice(this.#problemsTold))
     this.#problemsTold = problems.kept.length
     const dirty = this.#state.takeDirty()
+    const eventAt = this.#firstMicros === null ? null : this.#firstMicros / 1000
+    this.#firstMicros = null
     if (hasLost) this.#end('events were lost, everything is read again')
-    else if (complete && this.#isWhole) this.#tell(dirty)
+    else if (complete && this.#isWhole) this.#tell(dirty, eventAt)
     else if (complete) {
       clearTimeout(this.#dumpTimer)
       this.#isWhole = true
@@ -159,12 +164,13 @@ export class Events2Run {
     if (this.#state.needsDump) this.#end('events overtook the dump, everything is read again')
   }
 
-  #tell(mirrors: ReadonlySet<string>): void {
+  #tell(mirrors: ReadonlySet<string>, eventAt: number | null): void {
     this.#lookout.touched(mirrors)
     const now = performance.now()
     const isQuiet = now - this.#readAt >= this.#options.pace.gatherMs / 2
     this.#floodedUntil = isQuiet ? 0 : now + MOST_FLOOD_GATHER_MS
-    this.#options.untold.changed(this.#halfTold.settle(mirrors, isQuiet ? null : this.#lastResource, now))
+    const told = this.#halfTold.settle({ mirrors, eventAt }, isQuiet ? null : this.#lastResource, now)
+    this.#options.untold.changed(told.mirrors, told.eventAt)
     if (!this.#halfTold.isEmpty) this.#gatherSoon()
   }
 }

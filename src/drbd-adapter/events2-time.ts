@@ -13,6 +13,12 @@ export function microsOf(text: string, start: number, end: number): number {
   return seconds * 1_000_000 + digits(text, start + 20, 6)
 }
 
+/** The earlier of two moments, of which each may be unknown. */
+export function older(one: number | null, other: number | null): number | null {
+  if (one === null || other === null) return one ?? other
+  return Math.min(one, other)
+}
+
 /** By the proleptic Gregorian calendar. `Date.UTC` would be a third of the cost of reading a line. */
 function daysSince1970(year: number, month: number, day: number): number {
   // Years that begin in March have their odd day at the end.

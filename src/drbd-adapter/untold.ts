@@ -1,6 +1,7 @@
 import type { DrbdVolume } from '../sync-query/drbd.ts'
 import type { Problem } from '../sync-query/judgement.ts'
 import type { Events2State } from './events2-state.ts'
+import { older } from './events2-time.ts'
 
 /** What a source has learnt since its last update. To be taken in at once: between its parts nothing is true. */
 export interface DrbdUpdate {
@@ -18,6 +19,11 @@ export interface DrbdUpdate {
   readonly dumps: number
   /** When everything was last read or found unchanged, milliseconds since 1970; `null`: never. */
   readonly wholeAt: number | null
+  /**
+   * When drbdsetup printed the oldest line that this is made of, milliseconds since 1970 by this host's clock; `null`: it is
+   * made of a whole dump or of figures that were looked up, or this drbdsetup knows no `--timestamps`.
+   */
+  readonly eventAt: number | null
 }
 
 const MAX_PROBLEMS = 100
@@ -39,6 +45,7 @@ export class Untold {
   #problems: Problem[] = []
   #dumps = 0
   #wholeAt: number | null = null
+  #eventAt: number | null = null
   #hasNews = false
   #takenAt = 0
   #costMs = 0
@@ -63,7 +70,7 @@ export class Untold {
   doubt(cause: string): void {
     if (this.#doubt === cause) return
     this.#doubt = cause
-    this.#mirrors.clear()
+    this.#forgetChanges()
     this.#announce()
   }
 
@@ -73,7 +80,7 @@ export class Untold {
     else if (this.#state === null && this.#doubt === null && this.#wholeAt !== null) return
     this.#state = state
     this.#doubt = null
-    this.#mirrors.clear()
+    this.#forgetChanges()
     for (const mirror of this.#told) this.#mirrors.add(mirror)
     for (const { mirror } of state?.devices() ?? []) this.#mirrors.add(mirror)
     this.confirm()
@@ -85,13 +92,17 @@ export class Untold {
     this.#announce()
   }
 
-  changed(mirrors: Iterable<string>): void {
+  /** @param eventAt of the oldest line that they were changed by, as of `DrbdUpdate` */
+  changed(mirrors: ReadonlySet<string>, eventAt: number | null): void {
+    // A line that no mirror was changed by waits for nothing: it would pass for the oldest one until another is changed.
+    if (mirrors.size > 0) this.#eventAt = older(this.#eventAt, eventAt)
     for (const mirror of mirrors) {
       if (this.#told.has(mirror) || this.#state?.device(mirror) !== undefined) this.#mirrors.add(mirror)
       // It came and went before anybody was told.
       else this.#mirrors.delete(mirror)
     }
     if (this.#mirrors.size > 0) this.#announce()
+    else this.#eventAt = null
   }
 
   misunderstood(problems: readonly Problem[]): void {
@@ -117,6 +128,11 @@ export class Untold {
     return this.#isOver ? null : this.#take()
   }
 
+  #forgetChanges(): void {
+    this.#mirrors.clear()
+    this.#eventAt = null
+  }
+
   #announce(): void {
     this.#hasNews = true
     this.#wake()
@@ -134,7 +150,8 @@ export class Untold {
       } else if (this.#told.delete(mirror)) removed.push(mirror)
     }
     const problems = this.#problems
-    this.#mirrors.clear()
+    const eventAt = this.#eventAt
+    this.#forgetChanges()
     this.#problems = []
     this.#hasNews = false
     return {
@@ -145,6 +162,7 @@ export class Untold {
       problems,
       dumps: this.#dumps,
       wholeAt: this.#wholeAt,
+      eventAt,
     }
   }
 }

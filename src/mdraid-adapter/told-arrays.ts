@@ -20,7 +20,12 @@ export interface MdUpdate {
   readonly doubt: string | null
   /** What was not understood or could not be read, and was not so at the last reading. */
   readonly problems: readonly Problem[]
+  /** When everything was last read and understood, milliseconds since 1970; `null`: never. */
+  readonly wholeAt: number | null
 }
+
+/** A reading that finds nothing new is told of this often, for who wants to know that there are readings at all. */
+const CONFIRM_EVERY_MS = 30_000
 
 /** More than these at a time tell nobody anything. */
 const MAX_PROBLEMS = 100
@@ -37,6 +42,8 @@ export class ToldArrays {
   readonly #told = new Map<string, Told>()
   #doubt: string | null | undefined
   #problems: ReadonlySet<string> = new Set()
+  #wholeAt: number | null = null
+  #toldWholeAt: number | null = null
 
   /** How many arrays there are. */
   get size(): number {
@@ -59,7 +66,7 @@ export class ToldArrays {
     })
   }
 
-  /** Takes in a reading. @returns `null` where it says nothing new */
+  /** Takes in a reading. @returns `null` where it says nothing new, and that it was made was told a moment ago */
   take(reading: MdReading, at: number): MdUpdate | null {
     const removed: string[] = []
     const changed: MdArray[] = []
@@ -74,9 +81,18 @@ export class ToldArrays {
     if (reading.understood) removed.push(...this.#forgetAllBut(reading.arrays))
     const doubt = doubtOf(reading)
     const problems = this.#newProblems(reading.problems)
+    if (reading.understood) this.#wholeAt = at
     const isNews = doubt !== this.#doubt || changed.length > 0 || removed.length > 0 || problems.length > 0
     this.#doubt = doubt
-    return isNews ? { at, changed, removed, doubt, problems } : null
+    if (!isNews && !this.#mustConfirm()) return null
+    this.#toldWholeAt = this.#wholeAt
+    return { at, changed, removed, doubt, problems, wholeAt: this.#wholeAt }
+  }
+
+  #mustConfirm(): boolean {
+    if (this.#wholeAt === null || this.#toldWholeAt === null) return false
+    // A clock that was set back is followed, too.
+    return Math.abs(this.#wholeAt - this.#toldWholeAt) >= CONFIRM_EVERY_MS
   }
 
   #forgetAllBut(arrays: readonly MdArray[]): readonly string[] {

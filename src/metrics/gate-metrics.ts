@@ -20,6 +20,7 @@ export interface GateLook {
 }
 
 type Counts = ReadonlyMap<GateReasonCode, number>
+type CodesByHost = Map<string, Set<GateReasonCode>>
 
 /**
  * What Prometheus is told of a pool's gate. Hosts and SRs are named by UUID. Levels are looked at when they are asked for, from
@@ -29,9 +30,12 @@ export class GateMetrics implements Exposition {
   readonly #registry = new Registry()
   readonly #look: () => GateLook
   /** The codes that have blocked each host, by ref. Their series do not vanish while the host is there. */
-  readonly #codes = new Map<string, Set<GateReasonCode>>()
+  readonly #codes: CodesByHost = new Map()
+  /** The codes that each host has held others back by, by ref, in the same way. */
+  readonly #codesAbout: CodesByHost = new Map()
   readonly #blocked: Gauge<'host' | 'operation'>
   readonly #reasons: Gauge<'host' | 'code'>
+  readonly #reasonsAbout: Gauge<'host' | 'code'>
   readonly #override: Gauge<'host'>
   readonly #overrides: Gauge
   readonly #reportAge: Gauge<'host' | 'sr'>
@@ -50,6 +54,12 @@ export class GateMetrics implements Exposition {
     this.#reasons = new Gauge({
       name: 'resync_monitor_gate_reasons',
       help: 'Reasons of storage against the operations of the host, by code, once there was one. An override lifts them.',
+      labelNames: ['host', 'code'],
+      registers,
+    })
+    this.#reasonsAbout = new Gauge({
+      name: 'resync_monitor_gate_reasons_about',
+      help: 'SRs for which this host is why hosts are blocked, itself among them, by code, once there was one.',
       labelNames: ['host', 'code'],
       registers,
     })
@@ -97,15 +107,16 @@ export class GateMetrics implements Exposition {
 
   render(): Promise<string> {
     const look = this.#look()
-    for (const gauge of [this.#blocked, this.#reasons, this.#override, this.#reportAge]) gauge.reset()
+    const levels = [this.#blocked, this.#reasons, this.#reasonsAbout, this.#override, this.#reportAge]
+    for (const gauge of levels) gauge.reset()
     this.#setHosts(look)
+    this.#setReasonsAbout(look)
     this.#setReportAges(look)
     return this.#registry.metrics()
   }
 
   #setHosts({ pool, verdicts, policy, atMs }: GateLook): void {
-    const refs = new Set(pool.hosts.map(({ ref }) => ref))
-    for (const ref of this.#codes.keys()) if (!refs.has(ref)) this.#codes.delete(ref)
+    forgetAllBut(pool.hosts, this.#codes)
     const counted = new Map<readonly GateReason[], Counts>()
     let overrides = 0
     for (const { ref, uuid = ref } of pool.hosts) {
@@ -133,10 +144,19 @@ export class GateMetrics implements Exposition {
   ): void {
     const counts = counted.get(reasons) ?? countsOf(reasons)
     counted.set(reasons, counts)
-    const codes = this.#codes.get(ref) ?? new Set()
-    this.#codes.set(ref, codes)
-    for (const code of counts.keys()) codes.add(code)
-    for (const code of codes) this.#reasons.set({ host, code }, counts.get(code) ?? 0)
+    for (const code of everGiven(this.#codes, ref, counts)) this.#reasons.set({ host, code }, counts.get(code) ?? 0)
+  }
+
+  #setReasonsAbout({ pool, verdicts }: GateLook): void {
+    forgetAllBut(pool.hosts, this.#codesAbout)
+    const counts = countsByHostTheyAreAbout(verdicts.values())
+    for (const { ref, uuid = ref } of pool.hosts) {
+      const host = labelValue(uuid)
+      const ofHost: Counts = counts.get(ref) ?? new Map()
+      for (const code of everGiven(this.#codesAbout, ref, ofHost)) {
+        this.#reasonsAbout.set({ host, code }, ofHost.get(code) ?? 0)
+      }
+    }
   }
 
   #setReportAges({ pool, atMs }: GateLook): void {
@@ -154,6 +174,38 @@ export class GateMetrics implements Exposition {
       this.#reportAge.set({ host, sr }, Math.max(0, atMs - confirmedAtMs) / 1000)
     }
   }
+}
+
+function forgetAllBut(hosts: GateLook['pool']['hosts'], codes: CodesByHost): void {
+  const refs = new Set(hosts.map(({ ref }) => ref))
+  for (const ref of codes.keys()) if (!refs.has(ref)) codes.delete(ref)
+}
+
+/** The codes that there are, and those that there were: of those the series go on with 0. */
+function everGiven(all: CodesByHost, ref: string, counts: Counts): ReadonlySet<GateReasonCode> {
+  const codes = all.get(ref) ?? new Set()
+  all.set(ref, codes)
+  for (const code of counts.keys()) codes.add(code)
+  return codes
+}
+
+/** One host that holds back many is one reason for each SR, as it is one thing to see to. */
+function countsByHostTheyAreAbout(verdicts: Iterable<HostVerdicts>): ReadonlyMap<string, Counts> {
+  const counted = new Set<readonly GateReason[]>()
+  const seen = new Set<string>()
+  const byHost = new Map<string, Map<GateReasonCode, number>>()
+  for (const { reboot } of verdicts) {
+    if (counted.has(reboot.reasons)) continue
+    counted.add(reboot.reasons)
+    for (const { code, host, sr } of reboot.reasons) {
+      const key = `${code} ${host} ${sr}`
+      if (seen.has(key)) continue
+      seen.add(key)
+      const counts = byHost.get(host) ?? new Map<GateReasonCode, number>()
+      byHost.set(host, counts.set(code, (counts.get(code) ?? 0) + 1))
+    }
+  }
+  return byHost
 }
 
 function countsOf(reasons: readonly GateReason[]): Counts {

@@ -12,16 +12,19 @@ const MAX_CODES = 40
 export interface SourceNews {
   /** Milliseconds since 1970. */
   readonly at: number
+  /** Mirrors that are new or other than before, and those that are gone. Both empty: all was found as it was told. */
+  readonly changed: readonly unknown[]
+  readonly removed: readonly unknown[]
   /** `null`: all mirrors there are have been told. */
   readonly doubt: string | null
   /** What was not understood since the last time. */
   readonly problems: readonly Problem[]
   /** How many whole readings there have been, where the source counts them. A source that begins anew begins at 0. */
   readonly dumps?: number
-  /** When everything was last read or found unchanged, milliseconds since 1970. Default: `at`, unless there is a doubt. */
-  readonly wholeAt?: number | null
-  /** When the oldest event of it happened by the kernel's tool, milliseconds since 1970; absent where it does not say. */
-  readonly eventAt?: number
+  /** When everything was last read or found unchanged, milliseconds since 1970; `null`: never. */
+  readonly wholeAt: number | null
+  /** When the oldest event of it was told by the kernel's tool, milliseconds since 1970; `null` or absent: not known. */
+  readonly eventAt?: number | null
 }
 
 /** A quiet host takes an event in within milliseconds; seconds mean that it cannot follow. */
@@ -52,7 +55,7 @@ export class SourceSeries {
     })
     this.#lastEvent = new Gauge({
       name: 'resync_monitor_source_last_event_timestamp_seconds',
-      help: 'When the source last told anything. It may be silent for long while nothing changes.',
+      help: 'When the source last told of a change. Absent before the first; it may be long ago while nothing changes.',
       labelNames,
       registers,
     })
@@ -96,18 +99,21 @@ export class SourceSeries {
     for (const backend of BACKENDS) {
       const label = { backend }
       this.#up.set(label, 0)
-      for (const counter of [this.#fullReads, this.#losses, this.#unknownWords]) counter.inc(label, 0)
+      for (const counter of [this.#losses, this.#unknownWords]) counter.inc(label, 0)
     }
+    this.#fullReads.inc({ backend: 'drbd' }, 0)
   }
 
   note(backend: Backend, news: SourceNews): void {
-    const { at, doubt, problems, dumps, eventAt, wholeAt = doubt === null ? at : null } = news
+    const { at, changed, removed, doubt, problems, dumps, wholeAt, eventAt = null } = news
     const label = { backend }
-    this.#setUp(backend, doubt === null)
-    this.#lastEvent.set(label, at / 1000)
+    const isUp = doubt === null
+    const isChange = changed.length + removed.length > 0 || isUp !== this.#isUp[backend]
+    if (isChange) this.#lastEvent.set(label, at / 1000)
+    this.#setUp(backend, isUp)
     if (wholeAt !== null) this.#lastFullRead.set(label, wholeAt / 1000)
     // A clock that was set back makes no lag.
-    if (eventAt !== undefined && at >= eventAt) this.#lag.observe(label, (at - eventAt) / 1000)
+    if (eventAt !== null && at >= eventAt) this.#lag.observe(label, (at - eventAt) / 1000)
     if (dumps !== undefined) {
       this.#fullReads.inc(label, dumps >= this.#dumps[backend] ? dumps - this.#dumps[backend] : dumps)
       this.#dumps[backend] = dumps

@@ -54,6 +54,29 @@ t.test('a whole dump is told as whole, at once, with every volume in it', async 
   t.strictSame(more, [])
 })
 
+t.test('an event is told with the time that its line carries, on 8.4 and on 9', async t => {
+  for (const [version, stream] of [
+    ['8.4.11', recording('drbd84/connection-lost-in-resync.alpha.events2.txt')],
+    ['9.2.18', STREAM],
+  ] as const) {
+    const { dump, rest } = dumpOf(stream)
+    const [line = ''] = rest.match(/^\S+ change (?:connection|peer-device) .+\n/m) ?? []
+    for (const [text, eventAt] of [
+      [line, Date.parse(line.slice(0, 32))],
+      [line.slice(33), null],
+    ] as const) {
+      const steps = script(dump, { await: 'go' }, { print: text }, { hang: true })
+      const host = new ScriptedHost(t.testdir({}), steps, version)
+      const told = await follow(host, so => {
+        if (isWhole(so)) host.write('go', '')
+        return so.length > 2
+      })
+      const moments = told.map(each => each.eventAt && Math.floor(each.eventAt))
+      t.strictSame(moments, [null, null, eventAt], `${version}, ${text}`)
+    }
+  }
+})
+
 t.test('half a dump is never told, however the tool ends; one that hangs is killed', async t => {
   const ends: Step[] = [{ exit: 0 }, { exit: 20 }, { die: 'SIGKILL' }, { hang: true }, { hang: 'deaf' }]
   const root = t.testdir({})

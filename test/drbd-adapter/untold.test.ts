@@ -34,11 +34,11 @@ t.test('what nobody takes is told as what came of it, and does not grow', async 
   untold.whole(state)
   t.match(names((await untold.next())?.changed), ['r0/0', 'r1/0'])
 
-  untold.changed(apply(state, `change device name:r0 volume:0 disk:Failed\n`))
-  untold.changed(apply(state, `change device name:r0 volume:0 disk:Diskless\ndestroy resource name:r1\n`))
+  untold.changed(apply(state, `change device name:r0 volume:0 disk:Failed\n`), 5)
+  untold.changed(apply(state, `change device name:r0 volume:0 disk:Diskless\ndestroy resource name:r1\n`), 6)
   for (let index = 0; index < 100; index += 1) {
-    untold.changed(apply(state, announce(`gone${index}`, 'create')))
-    untold.changed(apply(state, `destroy resource name:gone${index}\n`))
+    untold.changed(apply(state, announce(`gone${index}`, 'create')), 4)
+    untold.changed(apply(state, `destroy resource name:gone${index}\n`), 4)
   }
   const update = await untold.next()
   t.match(update, { at: 7, doubt: null, dumps: 1, wholeAt: 7, changed: [{ mirror: 'r0/0', disk: 'Diskless' }] })
@@ -52,7 +52,7 @@ t.test(
     const untold = new Untold(() => 7)
     untold.whole(first)
     await untold.next()
-    untold.changed(apply(first, 'change device name:r0 volume:0 disk:Failed\n'))
+    untold.changed(apply(first, 'change device name:r0 volume:0 disk:Failed\n'), 5)
     untold.doubt('events2 exited 20')
     untold.unread()
     t.match(await untold.next(), { changed: [], removed: [], doubt: 'events2 exited 20' }, 'the cause stays')
@@ -76,14 +76,58 @@ t.test('of very many problems the first hundred are told', async t => {
   t.equal((await untold.next())?.problems.length, 1)
 })
 
+t.test('an update says when its oldest line was printed', async t => {
+  const state = fold(dumpOf('r0', 'r1'))
+  const untold = new Untold(() => 100)
+  const eventAt = async () => (await untold.next())?.eventAt
+  const failed = (name: string) => apply(state, `change device name:${name} volume:0 disk:Failed\n`)
+  untold.whole(state)
+  t.equal(await eventAt(), null, 'a dump tells what has been for long')
+  untold.changed(failed('r0'), 20)
+  untold.changed(failed('r1'), 10)
+  untold.changed(failed('r0'), null)
+  t.equal(await eventAt(), 10)
+  untold.changed(failed('r0'), null)
+  t.equal(await eventAt(), null, 'no line of this one did')
+  untold.changed(apply(state, 'change resource name:r0 may_promote:yes promotion_score:10101\n'), 30)
+  untold.changed(apply(state, announce('gone', 'create')), 31)
+  untold.changed(apply(state, 'destroy resource name:gone\n'), 32)
+  untold.changed(failed('r0'), 40)
+  t.equal(await eventAt(), 40, 'lines that no mirror was changed by are forgotten')
+  untold.changed(failed('r0'), 50)
+  untold.doubt('events2 exited 20')
+  t.equal(await eventAt(), null)
+  untold.whole(state)
+  t.equal(await eventAt(), null)
+})
+
 t.test('mirrors of the resource that the last line was about wait for more lines, but not for ever', async t => {
   const half = new HalfTold()
-  const set = (...mirrors: string[]) => new Set(mirrors)
-  t.strictSame(half.settle(set('r0/0', 'r1/0', 'r1/1', 'r10/0'), 'r1', 0), set('r0/0', 'r10/0'))
-  t.strictSame(half.settle(set('r0/0'), 'r0', 10), set('r1/0', 'r1/1'), 'the next line is about another')
-  t.strictSame(half.settle(set(), null, 20), set('r0/0'), 'no line is under way')
+  const steps: readonly (readonly [
+    changed: readonly string[],
+    resource: string | null,
+    nowMs: number,
+    told: readonly string[],
+    eventAt: number | null,
+    title: string,
+  ])[] = [
+    [['r0/0', 'r1/0', 'r1/1', 'r10/0'], 'r1', 0, ['r0/0', 'r10/0'], 0, 'others do not wait'],
+    [['r0/0'], 'r0', 10, ['r1/0', 'r1/1'], 0, 'the next line is about another'],
+    [[], null, 20, ['r0/0'], 10, 'no line is under way'],
+    [['r0/0'], 'r0', 30, [], 30, ''],
+    [['r0/0', 'r1/0'], 'r0', 60, ['r1/0'], 60, 'what waits does not make others older'],
+    [['r0/0'], 'r0', 129, [], 129, ''],
+    [['r0/0'], 'r0', 130, ['r0/0'], 30, 'with the age of its first line'],
+    [['r1/0'], null, 140, ['r1/0'], 140, 'and nothing of it is left'],
+  ]
+  for (const [changed, resource, nowMs, told, eventAt, title] of steps) {
+    const settled = half.settle(
+      { mirrors: new Set(changed), eventAt: changed.length > 0 ? nowMs : null },
+      resource,
+      nowMs,
+    )
+    t.strictSame([...settled.mirrors], told, title)
+    if (told.length > 0) t.equal(settled.eventAt, eventAt, title)
+  }
   t.ok(half.isEmpty)
-  t.strictSame(half.settle(set('r0/0'), 'r0', 30), set())
-  t.strictSame(half.settle(set('r0/0'), 'r0', 129), set())
-  t.strictSame(half.settle(set('r0/0'), 'r0', 130), set('r0/0'))
 })

@@ -88,6 +88,21 @@ t.test('one array never follows another of its name without being told as gone',
   t.pass()
 })
 
+t.test('when everything was last read is told with the news, and now and then without any', async t => {
+  const whole: MdReading = { arrays: [], problems: [], understood: true }
+  const torn: MdReading = { ...whole, understood: false }
+  const told = new ToldArrays()
+  const wholeAt = (each: MdReading, at: number) => told.take(each, at)?.wholeAt
+  t.equal(wholeAt(torn, 1_000), null)
+  t.equal(wholeAt(whole, 2_000), 2_000)
+  t.equal(wholeAt(whole, 31_999), undefined)
+  t.equal(wholeAt(torn, 33_000), 31_999, 'a doubt leaves the last one that was whole')
+  t.equal(wholeAt(torn, 99_000), undefined)
+  t.equal(wholeAt(whole, 100_000), 100_000)
+  t.equal(wholeAt(whole, 130_000), 130_000, 'nothing new for half a minute')
+  t.equal(wholeAt(whole, 50_000), 50_000, 'the clock was set back')
+})
+
 t.test('the same reading twice is news once', async t => {
   fc.assert(
     fc.property(reading, each => {

@@ -314,53 +314,6 @@ t.test('odd names come back as they were', async t => {
   t.strictSame(await names(), ['nul\ufffd', 'half \ufffd', `${'x'.repeat(255)}…`], 'what cannot be said is replaced')
 })
 
-t.test('sources: up, last words, whole readings, what was not understood', async t => {
-  const metrics = metricsOf(new Host())
-  const figure = async (name: string) => figures(await metrics.render(), `resync_monitor_${name}`)
-  const problem = (code: string) => ({ device: null, code, text: code })
-  metrics.source('drbd', {
-    at: 1_000,
-    doubt: 'not everything has been read yet',
-    problems: [],
-    dumps: 0,
-    wholeAt: null,
-  })
-  t.strictSame(await figure('source_up'), { drbd: 0, md: 0 })
-  t.strictSame(await figure('source_last_event_timestamp_seconds'), { drbd: 1 })
-  t.strictSame(await figure('source_last_full_read_timestamp_seconds'), {})
-  metrics.source('drbd', { at: 3_000, doubt: null, problems: [], dumps: 2, wholeAt: 2_500 })
-  metrics.source('md', { at: 4_000, doubt: null, problems: [] })
-  t.strictSame(await figure('source_up'), { drbd: 1, md: 1 })
-  t.strictSame(await figure('source_last_event_timestamp_seconds'), { drbd: 3, md: 4 })
-  t.strictSame(await figure('source_last_full_read_timestamp_seconds'), { drbd: 2.5, md: 4 })
-  t.strictSame(await figure('source_full_reads_total'), { drbd: 2, md: 0 })
-  metrics.source('md', { at: 5_000, doubt: 'unreadable', problems: [problem('unknown-word'), problem('bad-line')] })
-  t.strictSame(await figure('source_up'), { drbd: 1, md: 0 })
-  t.strictSame(await figure('source_last_full_read_timestamp_seconds'), { drbd: 2.5, md: 4 }, 'the last one stays')
-  metrics.sourceLost('drbd')
-  metrics.sourceLost('drbd')
-  t.strictSame(await figure('source_losses_total'), { drbd: 1, md: 1 }, 'what was lost already is not lost again')
-  metrics.source('drbd', { at: 6_000, doubt: null, problems: [], dumps: 1, wholeAt: 6_000 })
-  t.strictSame(await figure('source_full_reads_total'), { drbd: 3, md: 0 }, 'another source begins at 0')
-  t.strictSame(await figure('unknown_words_total'), { drbd: 0, md: 1 })
-  metrics.source('md', { at: 7_000, doubt: null, problems: Array.from({ length: 90 }, (_, i) => problem(`code-${i}`)) })
-  const counts = await figure('parse_problems_total')
-  t.match(counts, { 'md unknown-word': 1, 'md bad-line': 1, 'md code-0': 1, 'md other': 52 }, 'codes are bounded')
-  t.equal(Object.keys(counts).length, 41)
-})
-
-t.test('how long events wait, where their source tells when they happened', async t => {
-  const metrics = metricsOf(new Host())
-  const figure = async (name: string) =>
-    figures(await metrics.render(), `resync_monitor_source_event_lag_seconds${name}`)
-  t.strictSame(await figure('_count'), {})
-  metrics.source('drbd', { at: 3_000, doubt: null, problems: [], eventAt: 2_960 })
-  metrics.source('drbd', { at: 3_000, doubt: null, problems: [], eventAt: 9_000 })
-  metrics.source('md', { at: 3_000, doubt: null, problems: [] })
-  t.strictSame(await figure('_count'), { drbd: 1 }, 'one from the future is none')
-  t.strictSame(await figure('_sum'), { drbd: 0.04 })
-})
-
 t.test('pushes', async t => {
   const metrics = metricsOf(new Host())
   const figure = async (name: string) => figures(await metrics.render(), `resync_monitor_report_${name}`)

@@ -50,6 +50,15 @@ t.test('which host is kept from which operation, and by what', async t => {
   t.strictSame(await figure('reasons'), {}, 'and comes back without a past')
 })
 
+t.test('which host holds others back, and by what', async t => {
+  const { shown, figure } = watched(withReports(poolOfThree(), received('b', RESYNCING)))
+  t.strictSame(await figure('reasons_about'), { 'uuid-b not-synced': 1 }, 'once, however many it holds back')
+  shown.pool = poolOfThree({ reports: poolOfThree().reports.filter(({ host }) => host !== 'c') })
+  t.strictSame(await figure('reasons_about'), { 'uuid-b not-synced': 0, 'uuid-c no-report': 1 })
+  shown.pool = poolOfThree({ hosts: poolOfThree().hosts.filter(({ ref }) => ref !== 'b') })
+  t.strictSame(await figure('reasons_about'), { 'uuid-c no-report': 0 })
+})
+
 t.test('a host that was not judged is blocked', async t => {
   const pool = poolOfThree()
   const metrics = new GateMetrics({ look: () => ({ pool, atMs: NOW, verdicts: new Map(), policy: DEFAULT_POLICY }) })

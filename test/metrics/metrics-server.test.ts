@@ -1,56 +1,15 @@
 import { once } from 'node:events'
-import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { execa } from 'execa'
 import t from 'tap'
-import { DEFAULT_POLICY, decide } from '../../src/allowed-operations/index.ts'
-import { AgentMetrics, GateMetrics, MetricsServer, ProcessMetrics } from '../../src/metrics/index.ts'
-import type { SrStatus } from '../../src/sync-query/sr-fold.ts'
-import { NOW, pool, RESYNCING, received, withReports } from '../allowed-operations/pool-of-three.ts'
+import { MetricsServer, ProcessMetrics } from '../../src/metrics/index.ts'
+import { everything, SR } from './every-metric.ts'
+import { findProgram } from './find-program.ts'
 import { figures, parseExposition } from './parse-exposition.ts'
-
-const SR = '5c5c5c5c-0000-4000-8000-000000000001'
-const STATUS: SrStatus = {
-  state: 'resyncing',
-  since: NOW,
-  mirrors: { unknown: 0, degraded: 0, resyncing: 1, synced: 2 },
-  outOfSyncBytes: 4096,
-  progress: 0.5,
-  etaSeconds: 60,
-  reasons: [{ code: 'resync-running', mirror: 'a "quoted" \\ name/0', clearedBy: 'time' }],
-}
-
-/** Every metric there is, with figures. */
-function everything() {
-  const mirror = 'a "quoted" \\ name/0'
-  const judgement = {
-    mirror,
-    backend: 'drbd',
-    state: 'resyncing',
-    activity: 'resync',
-    moving: true,
-    progress: 0.5,
-    doneBytes: 4096,
-    totalBytes: 8192,
-    outOfSyncBytes: 4096,
-    etaSeconds: 60,
-    replicas: { expected: 2, current: 1 },
-    reasons: STATUS.reasons,
-  } as const
-  const shown = { mirror, state: 'resyncing', stalled: false, judgement } as const
-  const agent = new AgentMetrics({
-    look: () => ({ srs: new Map([[SR, STATUS]]), notSynced: [{ sr: SR, mirror: shown }] }),
-  })
-  agent.source('drbd', { at: NOW, doubt: null, problems: [{ device: null, code: 'bad-line', text: '' }], dumps: 1 })
-  agent.pushArrived(SR, NOW)
-  const snapshot = withReports(pool(), received('b', RESYNCING))
-  const verdicts = decide(snapshot, DEFAULT_POLICY, NOW)
-  const gate = new GateMetrics({ look: () => ({ pool: snapshot, verdicts, policy: DEFAULT_POLICY, atMs: NOW }) })
-  return [new ProcessMetrics({ version: '1.2.3' }), agent, gate]
-}
 
 interface Tap {
   teardown(end: () => unknown): void
@@ -62,21 +21,6 @@ async function serving(t: Tap, options: Partial<ConstructorParameters<typeof Met
   const { host, port } = await server.listen({ port: 0 })
   t.teardown(() => server.close())
   return { bugs, address: `${host}:${port}`, url: `http://${host}:${port}/metrics` }
-}
-
-/** Where a program is on the PATH; `null`: it is not installed. */
-function find(program: string): string | null {
-  const candidates = (process.env.PATH ?? '').split(delimiter).map(folder => join(folder, program))
-  return candidates.find(isExecutable) ?? null
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
 }
 
 t.test('a scrape', async t => {
@@ -146,7 +90,7 @@ t.test('a port that is taken is said so', async t => {
   await other.close()
 })
 
-const promtool = find('promtool')
+const promtool = findProgram('promtool')
 t.test('promtool has nothing to say', { skip: promtool === null && 'promtool is not installed' }, async t => {
   const texts = await Promise.all(everything().map(part => part.render()))
   const { exitCode, all } = await execa(promtool ?? '', ['check', 'metrics'], {
@@ -158,7 +102,7 @@ t.test('promtool has nothing to say', { skip: promtool === null && 'promtool is 
   t.strictSame({ exitCode, all }, { exitCode: 0, all: '' })
 })
 
-const prometheus = find('prometheus')
+const prometheus = findProgram('prometheus')
 t.test('Prometheus scrapes it', { skip: prometheus === null && 'prometheus is not installed' }, async t => {
   const { address } = await serving(t)
   const folder = mkdtempSync(join(tmpdir(), 'prometheus-'))
