@@ -23,6 +23,7 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
   'xapi-notify': ['sync-query', 'allowed-operations', 'waiting', 'durable-file'],
   agent: [
     'sync-query',
+    'allowed-operations',
     'waiting',
     'drbd-adapter',
     'mdraid-adapter',
@@ -37,6 +38,7 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
   cli: [
     'sync-query',
     'allowed-operations',
+    'waiting',
     'drbd-adapter',
     'mdraid-adapter',
     'config-file',

@@ -5,7 +5,7 @@ import { judgeMdArray } from '../sync-query/judge-md.ts'
 import type { Judgement } from '../sync-query/judgement.ts'
 import type { MdArray } from '../sync-query/md.ts'
 import { mirrorList } from '../sync-query/mirror-list.ts'
-import { reason } from '../sync-query/reason.ts'
+import { type Reason, reason } from '../sync-query/reason.ts'
 import type { Report } from '../sync-query/report.ts'
 import type { SrStatus } from '../sync-query/sr-fold.ts'
 import type { TrackedMirror } from '../sync-query/tracked-mirror.ts'
@@ -187,6 +187,12 @@ export class HostAgent {
     }
   }
 
+  /** Every mirror of an SR, with its reasons as of now. `null` if this host does not watch that SR. */
+  mirrors(sr: string): Iterable<{ readonly mirror: TrackedMirror; readonly reasons: readonly Reason[] }> | null {
+    const watched = this.#srs.get(sr)
+    return watched === undefined ? null : this.#withReasons(this.#mirrorsOf(watched))
+  }
+
   /** The report of an SR as of now: the answer to a poll. `null` if this host does not watch that SR. */
   report(sr: string): Report | null {
     const watched = this.#srs.get(sr)
@@ -290,6 +296,11 @@ export class HostAgent {
       const mirror = srs.includes(sr) ? this.#mirrors.get(name) : null
       if (mirror !== null) yield mirror
     }
+  }
+
+  *#withReasons(mirrors: Iterable<TrackedMirror>) {
+    const now = this.#options.now()
+    for (const mirror of mirrors) yield { mirror, reasons: this.#mirrors.reasons(mirror, now) }
   }
 
   #makeReport(uuid: string): Report {

@@ -1,32 +1,17 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
+import type { HttpAnswer, HttpRoute } from './http-route.ts'
 import { type ListenAddress, type ListeningAt, listenOn } from './listen.ts'
 import { readBody } from './read-body.ts'
-
-export interface HttpAnswer {
-  readonly status: number
-  /** Default `application/json`. */
-  readonly contentType?: string
-  readonly body: string
-}
-
-export interface HttpRoute {
-  readonly method: 'GET' | 'POST'
-  /** One that ends in `/` stands for every path below it. */
-  readonly path: string
-  /**
-   * Answers. It must not reject: what does is a bug, and the connection is cut.
-   * @param body `''` for GET
-   * @param signal aborted when the client has gone
-   * @param below what follows a `path` that ends in `/`, as it was sent; else `''`
-   */
-  readonly answer: (body: string, signal: AbortSignal, below: string) => HttpAnswer | Promise<HttpAnswer>
-}
+import { sendStream } from './send-stream.ts'
+import { SocketFile } from './socket-file.ts'
 
 export interface HttpServerOptions {
   readonly routes: readonly HttpRoute[]
   /** Told of what must not happen: an error of this program. */
   readonly onBug: (bug: unknown) => void
+  /** Told once, in a sentence, when connections to a unix socket begin to be refused, and once when they are taken again. */
+  readonly onProblem?: (text: string) => void
   readonly limits?: Partial<HttpLimits>
 }
 
@@ -39,6 +24,8 @@ export interface HttpLimits {
   readonly keepAliveMs: number
   /** How long a client may take none of its answer: what it does not read stays in memory. */
   readonly unreadAnswerTimeoutMs: number
+  /** How much of a stream its reader may leave unread before it is cut off, beside what the kernel holds. */
+  readonly maxUnreadBytes: number
 }
 
 const DEFAULT_LIMITS: HttpLimits = {
@@ -48,6 +35,7 @@ const DEFAULT_LIMITS: HttpLimits = {
   requestTimeoutMs: 30_000,
   keepAliveMs: 30_000,
   unreadAnswerTimeoutMs: 30_000,
+  maxUnreadBytes: 1_048_576,
 }
 
 /** PEM texts. With them it is HTTPS, and plain HTTP is not answered. */
@@ -61,6 +49,9 @@ export class HttpServer {
   readonly #options: HttpServerOptions
   readonly #limits: HttpLimits
   #server: Server | null = null
+  /** Of a unix socket. */
+  #file: SocketFile | null = null
+  #refusing = false
 
   constructor(options: HttpServerOptions) {
     this.#options = options
@@ -69,16 +60,20 @@ export class HttpServer {
 
   /**
    * Begins to listen, at one place.
-   * @throws the system's error, such as EADDRINUSE: another process listens there; OpenSSL's of a bad key
+   * @throws the system's error, such as EADDRINUSE: another process listens there; OpenSSL's of a bad key; Error when
+   * everybody may write in the folder of a unix socket
    */
   async listen(address: ListenAddress, tls?: TlsIdentity): Promise<ListeningAt> {
     if (this.#server !== null) throw new Error('it listens already')
     const server = this.#create(tls)
     this.#server = server
     try {
-      return await listenOn(server, address)
+      const at = await listenOn(server, address)
+      if ('path' in address) this.#file = new SocketFile(address.path)
+      return at
     } catch (error) {
       this.#server = null
+      server.close()
       throw error
     }
   }
@@ -109,6 +104,9 @@ export class HttpServer {
         ? createServer(limits)
         : createTlsServer({ ...limits, ...tls, minVersion: 'TLSv1.2', handshakeTimeout: headersTimeoutMs })
     server.maxConnections = maxConnections
+    server.on('connection', socket => {
+      if (this.#refuses()) socket.destroy()
+    })
     server.on('request', (request, response) => {
       this.#handle(request, response).catch(bug => {
         this.#options.onBug(bug)
@@ -118,27 +116,47 @@ export class HttpServer {
     return server
   }
 
+  #refuses(): boolean {
+    const problem = this.#file?.problem() ?? null
+    const before = this.#refusing
+    this.#refusing = problem !== null
+    if (problem !== null && !before) this.#options.onProblem?.(`${problem}: nobody who connects is answered`)
+    if (problem === null && before) this.#options.onProblem?.('the socket is as it was made again, and answers')
+    return this.#refusing
+  }
+
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const gone = new AbortController()
     response.once('close', () => gone.abort())
-    const { url = '' } = request
-    const ofPath = this.#options.routes.filter(({ path }) => (path.endsWith('/') ? url.startsWith(path) : url === path))
+    const [path = '', query = ''] = (request.url ?? '').split('?', 2)
+    const ofPath = this.#options.routes.filter(each =>
+      each.path.endsWith('/') ? path.startsWith(each.path) : path === each.path,
+    )
     const route = ofPath.find(({ method }) => method === request.method)
     if (ofPath.length === 0) return refuse(response, 404)
     if (route === undefined) return refuse(response, 405, { allow: ofPath.map(({ method }) => method).join(', ') })
+    if ('open' in route) {
+      const header = (name: string) => request.headersDistinct[name]?.at(0) ?? null
+      const opened = route.open({ query: new URLSearchParams(query), header })
+      if ('begin' in opened) return sendStream(response, opened, this.#limits, gone.signal)
+      return this.#send(response, opened)
+    }
     const body = route.method === 'GET' ? '' : await readBody(request, this.#limits.maxBodyBytes)
     if (body === 'too large') return refuse(response, 413)
     if (body === 'cut off') return
-    const answer = await route.answer(body.toString(), gone.signal, url.slice(route.path.length))
-    response.writeHead(answer.status, {
+    this.#send(response, await route.answer(body.toString(), gone.signal, path.slice(route.path.length)))
+  }
+
+  #send(response: ServerResponse, { status, contentType, body }: HttpAnswer): void {
+    response.writeHead(status, {
       // Exactly this type: the client xen-api takes anything else for a host without JSON-RPC.
-      'content-type': answer.contentType ?? 'application/json',
-      'content-length': Buffer.byteLength(answer.body),
+      'content-type': contentType ?? 'application/json',
+      'content-length': Buffer.byteLength(body),
     })
     response.setTimeout(this.#limits.unreadAnswerTimeoutMs, () => {
       if (!response.writableFinished) response.destroy()
     })
-    response.end(answer.body)
+    response.end(body)
   }
 }
 

@@ -1,6 +1,7 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { connect, type Server } from 'node:net'
 import { dirname } from 'node:path'
+import { assertTrustworthyFolder } from './socket-file.ts'
 
 export type ListenAddress =
   | {
@@ -24,7 +25,10 @@ export interface ListeningAt {
 const FOR_ITS_USER = 0o177
 const PROBE_TIMEOUT_MS = 1_000
 
-/** @throws the system's error, such as EADDRINUSE: another process listens there */
+/**
+ * @throws the system's error, such as EADDRINUSE: another process listens there; Error when everybody may write in the folder
+ * of a unix socket
+ */
 export async function listenOn(server: Server, address: ListenAddress): Promise<ListeningAt> {
   if ('port' in address) {
     const { port, host = '127.0.0.1' } = address
@@ -34,6 +38,7 @@ export async function listenOn(server: Server, address: ListenAddress): Promise<
   }
   const { path } = address
   mkdirSync(dirname(path), { recursive: true, mode: 0o755 })
+  assertTrustworthyFolder(path)
   // A process that was killed leaves its socket behind, on which nobody listens.
   if (!(await answers(path))) rmSync(path, { force: true })
   await listening(server, () => {

@@ -13,19 +13,31 @@ export class AgentUnreachable extends Error {
   }
 }
 
+/** One question on its way. */
+interface Sending {
+  readonly signal: AbortSignal
+  /** Why there is no answer: json-rpc-2.0 makes an answer of it, as if the agent had said so. */
+  failure: AgentUnreachable | null
+}
+
 /** Asks an agent at its socket. */
 export class AgentClient {
   readonly #at: { readonly socketPath: string } | { readonly url: URL }
-  readonly #rpc: JSONRPCClient<AbortSignal>
+  readonly #rpc: JSONRPCClient<Sending>
 
   /** @param address the path of a unix socket, or `http://HOST:PORT` */
   constructor(address: string) {
     this.#at = address.startsWith('/') ? { socketPath: address } : { url: new URL('/jsonrpc', address) }
-    this.#rpc = new JSONRPCClient<AbortSignal>(async (payload: JSONRPCRequest, signal) => {
-      const answer = await this.#post(JSON.stringify(payload), signal)
-      // The library waits for ever for an answer to another question.
-      if (!isJSONRPCResponse(answer) || answer.id !== payload.id) throw new AgentUnreachable('that is no agent')
-      this.#rpc.receive(answer)
+    this.#rpc = new JSONRPCClient<Sending>(async (payload: JSONRPCRequest, sending) => {
+      try {
+        const answer = await this.#post(JSON.stringify(payload), sending.signal)
+        // The library waits for ever for an answer to another question.
+        if (!isJSONRPCResponse(answer) || answer.id !== payload.id) throw new AgentUnreachable('that is no agent')
+        this.#rpc.receive(answer)
+      } catch (error) {
+        sending.failure = unreachable(error)
+        throw error
+      }
     })
   }
 
@@ -34,11 +46,11 @@ export class AgentClient {
    * @throws JSONRPCErrorException what the agent says; AgentUnreachable no answer before `signal` was aborted
    */
   async call(method: string, params: Readonly<Record<string, unknown>>, signal: AbortSignal): Promise<unknown> {
+    const sending: Sending = { signal, failure: null }
     try {
-      return await this.#rpc.request(method, params, signal)
+      return await this.#rpc.request(method, params, sending)
     } catch (error) {
-      if (error instanceof JSONRPCErrorException || error instanceof AgentUnreachable) throw error
-      throw new AgentUnreachable(error instanceof Error ? error.message : String(error), { cause: error })
+      throw sending.failure ?? (error instanceof JSONRPCErrorException ? error : unreachable(error))
     }
   }
 
@@ -53,6 +65,11 @@ export class AgentClient {
       outgoing.end(body)
     })
   }
+}
+
+function unreachable(error: unknown): AgentUnreachable {
+  if (error instanceof AgentUnreachable) return error
+  return new AgentUnreachable(error instanceof Error ? error.message : String(error), { cause: error })
 }
 
 async function readJson(response: IncomingMessage): Promise<unknown> {

@@ -2,7 +2,9 @@ import { JSONRPCErrorCode, JSONRPCErrorException } from 'json-rpc-2.0'
 import type { Report } from '../sync-query/report.ts'
 import { encodePollAnswer } from '../sync-query/report-encode.ts'
 import type { SyncState } from '../sync-query/state.ts'
+import { AGENT_ERROR, type MirrorsAnswer } from './agent-protocol.ts'
 import type { RpcMethod } from './json-rpc.ts'
+import type { SyncWaiters } from './sync-waiters.ts'
 
 /** What can be asked of an agent. */
 export interface SyncAnswers {
@@ -10,37 +12,60 @@ export interface SyncAnswers {
   srs(): readonly string[]
   /** What it says of one right now; `null`: it does not watch that SR. */
   report(sr: string): Report | null
+  /** The mirrors of one; `null` as above. */
+  mirrors(sr: string): MirrorsAnswer | null
 }
 
-/** The code of "this host does not watch that SR"; JSON-RPC leaves -32000 and below to its users. */
-const NOT_WATCHED = -32_001
+/** A client that is cut off meanwhile may ask again; a connection that waits longer is one that was forgotten. */
+const MAX_WAIT_SECONDS = 300
 
-/**
- * The methods of the agent's socket.
- * - `SR.list` `{}`: `[{ sr, state }]`
- * - `SR.sync_status` `{ sr }`: the report, as data
- * - `report` `{ sr }`: the report as the text that answers a poll, at most 64 KiB
- */
-export function agentMethods(answers: SyncAnswers): Readonly<Record<string, RpcMethod>> {
+/** The methods that every socket of the agent offers (see agent-protocol.ts). */
+export function agentMethods(answers: SyncAnswers, waiters: SyncWaiters): Readonly<Record<string, RpcMethod>> {
   const reportOf = (params: unknown): Report => {
     const sr = srOf(params)
-    const report = answers.report(sr)
-    if (report === null) throw new JSONRPCErrorException('this host does not watch that SR', NOT_WATCHED, { sr })
-    return report
+    return answers.report(sr) ?? notWatched(sr)
   }
   return {
     'SR.list': () => watchedSrs(answers),
     'SR.sync_status': params => reportOf(params),
+    'SR.mirrors': params => {
+      const sr = srOf(params)
+      return answers.mirrors(sr) ?? notWatched(sr)
+    },
+    'SR.wait_synced': async (params, signal) => {
+      const sr = srOf(params)
+      const report = await waiters.wait(sr, timeoutMsOf(params), signal)
+      if (report !== 'too many') return report ?? notWatched(sr)
+      throw new JSONRPCErrorException('too many wait already', AGENT_ERROR.tooManyWaiters)
+    },
     report: params => encodePollAnswer(reportOf(params)),
+    status: () => statusText(answers),
   }
 }
 
-/** Every SR that the host watches, with its state. */
-export function watchedSrs(answers: SyncAnswers): readonly { readonly sr: string; readonly state: SyncState }[] {
+/** Every SR that the host watches with its state, as the XenAPI plugin returns it. */
+export function statusText(answers: SyncAnswers): string {
+  return JSON.stringify(watchedSrs(answers))
+}
+
+function watchedSrs(answers: SyncAnswers): readonly { readonly sr: string; readonly state: SyncState }[] {
   return answers.srs().map(sr => ({ sr, state: answers.report(sr)?.state ?? 'unknown' }))
 }
 
 function srOf(params: unknown): string {
   if (typeof params === 'object' && params !== null && 'sr' in params && typeof params.sr === 'string') return params.sr
   throw new JSONRPCErrorException('the parameter sr (a UUID) is missing', JSONRPCErrorCode.InvalidParams)
+}
+
+function timeoutMsOf(params: unknown): number {
+  const seconds = typeof params === 'object' && params !== null ? Reflect.get(params, 'timeoutSeconds') : undefined
+  if (typeof seconds === 'number' && seconds >= 0) return Math.min(seconds, MAX_WAIT_SECONDS) * 1000
+  throw new JSONRPCErrorException(
+    'timeoutSeconds: must be a number, 0 or more (above 300 it is taken for 300)',
+    JSONRPCErrorCode.InvalidParams,
+  )
+}
+
+function notWatched(sr: string): never {
+  throw new JSONRPCErrorException('this host does not watch that SR', AGENT_ERROR.notWatched, { sr })
 }

@@ -1,6 +1,10 @@
 import { type HttpRoute, HttpServer, type ListenAddress, type ListeningAt } from '../http-server/index.ts'
 import { agentMethods, type SyncAnswers } from './agent-methods.ts'
+import { EventStream } from './event-stream.ts'
 import { JsonRpc } from './json-rpc.ts'
+import { type PoolAnswers, poolMethods } from './pool-methods.ts'
+import type { SyncEvents } from './sync-events.ts'
+import { SyncWaiters } from './sync-waiters.ts'
 import type { VolumePlugin } from './volume-plugin.ts'
 import { answerXapiPlugin } from './xapi-plugin.ts'
 
@@ -8,30 +12,57 @@ import { answerXapiPlugin } from './xapi-plugin.ts'
 const MAX_BODY_BYTES = 65_536
 /** A toolstack makes its storage calls all at once, and does not repeat the ones that are turned away. */
 const MAX_CONNECTIONS = 512
+/** Together they leave most connections to those who want an answer. */
+const MAX_WAITERS = 64
+const MAX_READERS = 32
+const KEEP_ALIVE_EVERY_MS = 15_000
+
+export interface AgentSocketOptions {
+  readonly answers: SyncAnswers
+  readonly events: SyncEvents
+  /** Told of what must not happen: an error of this program. */
+  readonly onBug: (bug: unknown) => void
+  /** Told of what an operator has to look at: somebody has laid hands on the socket's file. */
+  readonly onProblem?: (text: string) => void
+  /** Only for a socket that is root's alone: who may ask these creates and destroys SRs, and overrides the gate. */
+  readonly own?: {
+    readonly plugin: VolumePlugin
+    readonly pool: PoolAnswers
+  }
+}
 
 /**
- * Where an agent answers: `POST /jsonrpc`, `POST /plugin/METHOD` and `POST /xapi-plugin` for the toolstack's scripts, and
- * `GET /healthz` for whoever only wants to know that it lives.
+ * Where an agent answers: `POST /jsonrpc`, `POST /xapi-plugin` and `POST /plugin/METHOD` for the toolstack's scripts, `GET
+ * /events` for who wants to be told, and `GET /healthz` for whoever only wants to know that it lives.
  */
 export class AgentSocket {
   readonly #server: HttpServer
 
-  /** @param plugin only for a socket that is the toolstack's alone: it creates and destroys SRs for whoever asks */
-  constructor(answers: SyncAnswers, onBug: (bug: unknown) => void, plugin?: VolumePlugin) {
-    const jsonRpc = new JsonRpc(agentMethods(answers), onBug)
+  constructor({ answers, events, onBug, onProblem, own }: AgentSocketOptions) {
+    const waiters = new SyncWaiters(events, sr => answers.report(sr), MAX_WAITERS)
+    const methods = { ...agentMethods(answers, waiters), ...(own === undefined ? {} : poolMethods(own.pool)) }
+    const jsonRpc = new JsonRpc(methods, onBug)
     this.#server = new HttpServer({
       routes: [
         { method: 'POST', path: '/jsonrpc', answer: (body, signal) => jsonRpc.answer(body, signal) },
-        { method: 'POST', path: '/xapi-plugin', answer: body => answerXapiPlugin(answers, body) },
-        ...(plugin === undefined ? [] : [pluginRoute(plugin)]),
+        {
+          method: 'POST',
+          path: '/xapi-plugin',
+          answer: (body, signal) => answerXapiPlugin(body, answers, own?.pool, signal),
+        },
+        ...(own === undefined ? [] : [pluginRoute(own.plugin), eventsRoute(answers, events)]),
         { method: 'GET', path: '/healthz', answer: () => ({ status: 200, contentType: 'text/plain', body: 'ok\n' }) },
       ],
       onBug,
+      ...(onProblem === undefined ? {} : { onProblem }),
       limits: { maxBodyBytes: MAX_BODY_BYTES, maxConnections: MAX_CONNECTIONS },
     })
   }
 
-  /** @throws the system's error, such as EADDRINUSE: another agent answers there */
+  /**
+   * @throws the system's error, such as EADDRINUSE: another agent answers there; Error when everybody may write in the
+   * folder of a unix socket
+   */
   listen(address: ListenAddress): Promise<ListeningAt> {
     return this.#server.listen(address)
   }
@@ -43,4 +74,15 @@ export class AgentSocket {
 
 function pluginRoute(plugin: VolumePlugin): HttpRoute {
   return { method: 'POST', path: '/plugin/', answer: (body, _signal, method) => plugin.answer(method, body) }
+}
+
+function eventsRoute(answers: SyncAnswers, events: SyncEvents): HttpRoute {
+  const stream = new EventStream({
+    events,
+    srs: () => answers.srs(),
+    report: sr => answers.report(sr),
+    maxReaders: MAX_READERS,
+    keepAliveEveryMs: KEEP_ALIVE_EVERY_MS,
+  })
+  return { method: 'GET', path: '/events', open: request => stream.open(request) }
 }

@@ -1,6 +1,9 @@
 import type { HttpAnswer } from '../http-server/index.ts'
 import { encodePollAnswer } from '../sync-query/report-encode.ts'
-import { type SyncAnswers, watchedSrs } from './agent-methods.ts'
+import { type SyncAnswers, statusText } from './agent-methods.ts'
+import { parseHosts } from './host-names.ts'
+import { type PoolAnswers, PoolRefusal } from './pool-methods.ts'
+import { readXmlRpcCall } from './xml-rpc-call.ts'
 
 /**
  * The XenAPI plugin takes nothing else for an answer of the agent: whatever answers at its socket instead will not say this.
@@ -8,27 +11,92 @@ import { type SyncAnswers, watchedSrs } from './agent-methods.ts'
  */
 const CONTENT_TYPE = 'application/vnd.resync-monitor.xapi+xml'
 
-/** Neither a function's name nor a UUID can hold an entity, so the call need not be parsed beyond them. */
-const FUNCTION = /<methodName>\s*(\w+)\s*<\/methodName>/
-const SR_ARGUMENT =
-  /<name>\s*sr\s*<\/name>\s*<value>\s*(?:<string>)?\s*([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\s*</i
+/**
+ * The argument with which an agent asks the coordinator's plugin. An agent that finds it does not ask again: where the
+ * toolstack has no gate of its own, the coordinator's agent would ask itself for ever.
+ */
+export const ASKED_BY_AGENT = 'asked_by_agent'
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+type Outcome = { readonly result: string } | { readonly exception: string; readonly text: string }
 
 /**
  * Answers `host.call_plugin(host, "resync-monitor", …)`.
  * - `report` `{ sr }`: the host's report, as the text that answers a poll
  * - `status` `{}`: `[{ sr, state }]`
+ * - `gate` `{}`: `GateAnswer`, of the whole pool
+ * - `can-reboot` `{ hosts }`: `CanRebootAnswer`; UUIDs or names, with commas between them
+ *
  * @param call the XML-RPC text that xapi hands to a plugin
+ * @param pool absent where the pool may not be asked from
  */
-export function answerXapiPlugin(answers: SyncAnswers, call: string): HttpAnswer {
-  const name = FUNCTION.exec(call)?.[1] ?? ''
-  if (name === 'status') return success(JSON.stringify(watchedSrs(answers)))
-  if (name !== 'report') return failure(name, 'UnknownFunction', 'there are report and status')
-  const sr = SR_ARGUMENT.exec(call)?.[1]?.toLowerCase()
-  if (sr === undefined) return failure(name, 'InvalidArgument', 'the argument sr (a UUID) is missing')
+export async function answerXapiPlugin(
+  call: string,
+  answers: SyncAnswers,
+  pool: PoolAnswers | undefined,
+  signal: AbortSignal,
+): Promise<HttpAnswer> {
+  const { name, args } = readXmlRpcCall(call)
+  const outcome = await outcomeOf(name, args, answers, pool, signal)
+  return 'result' in outcome ? success(outcome.result) : failure(name, outcome.exception, outcome.text)
+}
+
+async function outcomeOf(
+  name: string,
+  args: ReadonlyMap<string, string>,
+  answers: SyncAnswers,
+  pool: PoolAnswers | undefined,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  switch (name) {
+    case 'status':
+      return { result: statusText(answers) }
+    case 'report':
+      return reportOf(args.get('sr')?.trim().toLowerCase(), answers)
+    case 'gate':
+    case 'can-reboot':
+      if (args.has(ASKED_BY_AGENT)) {
+        return { exception: 'NoGate', text: 'the coordinator runs no updater of resync-monitor that could be asked' }
+      }
+      if (pool !== undefined) return askPool(name, args.get('hosts') ?? '', pool, signal)
+  }
+  return { exception: 'UnknownFunction', text: 'there are report, status, gate and can-reboot' }
+}
+
+function reportOf(sr: string | undefined, answers: SyncAnswers): Outcome {
+  if (sr === undefined || !UUID.test(sr))
+    return { exception: 'InvalidArgument', text: 'the argument sr (a UUID) is missing' }
   const report = answers.report(sr)
   return report === null
-    ? failure(name, 'NotWatched', `this host does not watch the SR ${sr}`)
-    : success(encodePollAnswer(report))
+    ? { exception: 'NotWatched', text: `this host does not watch the SR ${sr}` }
+    : { result: encodePollAnswer(report) }
+}
+
+async function askPool(
+  name: 'gate' | 'can-reboot',
+  hostsArgument: string,
+  pool: PoolAnswers,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const hosts = parseHosts(hostsArgument)
+  if (name === 'can-reboot' && hosts.length === 0)
+    return { exception: 'InvalidArgument', text: 'the argument hosts (UUIDs or names) is missing' }
+  try {
+    const answer = await (name === 'gate' ? pool.gate(signal) : pool.canReboot(hosts, signal))
+    return { result: JSON.stringify(answer) }
+  } catch (error) {
+    if (!(error instanceof PoolRefusal)) throw error
+    return { exception: EXCEPTIONS[error.kind], text: error.message }
+  }
+}
+
+const EXCEPTIONS: Readonly<Record<PoolRefusal['kind'], string>> = {
+  invalid: 'InvalidArgument',
+  noToolstack: 'NoToolstack',
+  toolstackUnreachable: 'ToolstackUnreachable',
+  noGate: 'NoGate',
+  refused: 'Refused',
 }
 
 function success(text: string): HttpAnswer {
@@ -53,6 +121,13 @@ function member(name: string, value: string): string {
   return `<member><name>${name}</name><value>${value}</value></member>`
 }
 
+/** XML 1.0 cannot hold control characters, escaped or not: one in a name would cost the whole answer. */
 function escaped(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
+  return text
+    .replaceAll(CONTROL_CHARACTERS, '\u{fffd}')
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
 }
+
+const CONTROL_CHARACTERS = /[^\P{Cc}\t\n\r]/gu

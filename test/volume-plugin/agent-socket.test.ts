@@ -1,13 +1,20 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
-import { request } from 'node:http'
+import { createServer, type RequestListener, request } from 'node:http'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Report } from '../../src/sync-query/report.ts'
-import { AgentSocket, type SyncAnswers } from '../../src/volume-plugin/index.ts'
+import {
+  AgentClient,
+  AgentSocket,
+  AgentUnreachable,
+  type SyncAnswers,
+  SyncEvents,
+} from '../../src/volume-plugin/index.ts'
+import { answersOf } from './plugin-under-test.ts'
 
 const SR = '5c5c5c5c-0000-4000-8000-000000000001'
 const REPORT: Report = {
@@ -26,7 +33,8 @@ const REPORT: Report = {
   reasons: [],
 }
 
-const ANSWERS: SyncAnswers = { srs: () => [SR], report: sr => (sr === SR ? REPORT : null) }
+const ANSWERS = answersOf(new Map([[SR, REPORT]]))
+const IGNORED = { answers: ANSWERS, events: new SyncEvents(), onBug: () => undefined }
 
 async function listening(t: Tap, answers: SyncAnswers = ANSWERS) {
   // A socket's path has at most 107 bytes.
@@ -34,7 +42,7 @@ async function listening(t: Tap, answers: SyncAnswers = ANSWERS) {
   t.teardown(() => rmSync(folder, { recursive: true }))
   const path = join(folder, 'run', 'agent.sock')
   const bugs: unknown[] = []
-  const socket = new AgentSocket(answers, bug => bugs.push(bug))
+  const socket = new AgentSocket({ answers, events: new SyncEvents(), onBug: bug => bugs.push(bug) })
   await socket.listen({ path })
   t.teardown(() => socket.close())
   return { path, bugs, socket }
@@ -73,8 +81,11 @@ t.test('the questions and their answers', async t => {
   const about = (method: string, params: unknown) => call(path, { jsonrpc: '2.0', id: 1, method, params })
   t.strictSame((await about('SR.list', {})).result, [{ sr: SR, state: 'synced' }])
   t.strictSame((await about('SR.sync_status', { sr: SR })).result, REPORT)
+  t.strictSame((await about('SR.mirrors', { sr: SR })).result, { counts: REPORT.mirrors, mirrors: [], omitted: 0 })
   t.strictSame(JSON.parse((await about('report', { sr: SR })).result), REPORT)
+  t.strictSame(JSON.parse((await about('status', {})).result), [{ sr: SR, state: 'synced' }])
   t.match(await about('report', { sr: 'none' }), { error: { code: -32001, data: { sr: 'none' } } })
+  t.match(await about('SR.mirrors', { sr: 'none' }), { error: { code: -32001, data: { sr: 'none' } } })
   t.match(await about('report', [SR]), { error: { code: -32602 } })
   t.match(await about('no.such', {}), { error: { code: -32601 } })
   t.strictSame(bugs, [])
@@ -111,6 +122,7 @@ t.test('a bug behind a method is told here, not there', async t => {
       throw new TypeError('a secret')
     },
     report: () => null,
+    mirrors: () => null,
   })
   t.match(await call(path, { jsonrpc: '2.0', id: 1, method: 'SR.list' }), {
     error: { code: -32603, message: 'internal error, see the log' },
@@ -121,7 +133,7 @@ t.test('a bug behind a method is told here, not there', async t => {
 t.test('the socket is for its user alone, is gone when closed, and taken over only from the dead', async t => {
   const { path, socket } = await listening(t)
   t.equal(statSync(path).mode & 0o777, 0o600)
-  const second = new AgentSocket(ANSWERS, () => undefined)
+  const second = new AgentSocket(IGNORED)
   await t.rejects(second.listen({ path }), { code: 'EADDRINUSE' }, 'another agent answers there')
   t.match(await ask(path, '', 'GET', '/healthz'), { status: 200 }, 'which is left in peace')
   await socket.close()
@@ -134,17 +146,48 @@ t.test('the socket is for its user alone, is gone when closed, and taken over on
   killed.kill('SIGKILL')
   await once(killed, 'exit')
   t.ok(existsSync(path), 'a killed process leaves its socket behind')
-  const heir = new AgentSocket(ANSWERS, () => undefined)
+  const heir = new AgentSocket(IGNORED)
   await heir.listen({ path })
   t.match(await ask(path, '', 'GET', '/healthz'), { status: 200 })
   await heir.close()
 })
 
 t.test('over the network, where asked to', async t => {
-  const socket = new AgentSocket(ANSWERS, () => undefined)
+  const socket = new AgentSocket(IGNORED)
   const { host, port } = await socket.listen({ port: 0 })
   t.equal(host, '127.0.0.1')
   const response = await fetch(`http://${host}:${port}/healthz`)
   t.equal(response.status, 200)
   await socket.close()
+})
+
+t.test('who asks is told whether the agent refused, or did not answer at all', async t => {
+  const { path } = await listening(t)
+  const asking = (address: string, method: string, timeoutMs = 30_000) =>
+    new AgentClient(address).call(method, {}, AbortSignal.timeout(timeoutMs))
+  t.match(await asking(path, 'SR.list'), [{ sr: SR }])
+  await t.rejects(asking(path, 'no.such'), { code: -32_601 })
+  await t.rejects(asking(`${path}.none`, 'SR.list'), AgentUnreachable, 'nobody listens')
+  const answering = async (name: string, listener: RequestListener) => {
+    const server = createServer(listener)
+    await once(server.listen(`${path}.${name}`), 'listening')
+    t.teardown(() => {
+      server.closeAllConnections()
+      server.close()
+    })
+    return `${path}.${name}`
+  }
+  const json =
+    (text: string): RequestListener =>
+    (_, response) =>
+      response.end(text)
+  await t.rejects(asking(await answering('other', json('{}')), 'SR.list'), AgentUnreachable)
+  await t.rejects(asking(await answering('html', json('<h1>')), 'SR.list'), AgentUnreachable)
+  const wrongId = json('{"jsonrpc":"2.0","id":99,"result":1}')
+  await t.rejects(asking(await answering('wrong', wrongId), 'SR.list'), AgentUnreachable)
+  const lost: RequestListener = (_, response) => response.writeHead(404).end()
+  await t.rejects(asking(await answering('lost', lost), 'SR.list'), { name: 'AgentUnreachable', message: /404/ })
+  const endless: RequestListener = (_, response) => response.end('x'.repeat(2_000_000))
+  await t.rejects(asking(await answering('endless', endless), 'SR.list'), AgentUnreachable)
+  await t.rejects(asking(await answering('hung', () => undefined), 'SR.list', 100), AgentUnreachable, 'too slow')
 })

@@ -1,12 +1,14 @@
 import { mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import type { Report } from '../../src/sync-query/report.ts'
 import type { SrStatus } from '../../src/sync-query/sr-fold.ts'
 import {
   type HostKnowledge,
   type PoolState,
   type PresentMirrors,
   type SrWatch,
+  type SyncAnswers,
   VolumePlugin,
 } from '../../src/volume-plugin/index.ts'
 
@@ -82,3 +84,15 @@ export async function plugged(t: Tap, folder = folderOf(t)) {
 export const CONFIGURATION = { drbd: 'xcp-volume-*, xcp-persistent-database' }
 export const CREATE = { uuid: SR, name: 'Sentinel', description: 'watches', configuration: CONFIGURATION, dbg: 'x' }
 export const ATTACH = { configuration: { ...CONFIGURATION, sr_uuid: SR }, dbg: 'x' }
+
+/** An agent that says this of its SRs; what it says can be changed. */
+export function answersOf(reports: ReadonlyMap<string, Report>): SyncAnswers {
+  return {
+    srs: () => [...reports.keys()],
+    report: sr => reports.get(sr) ?? null,
+    mirrors: sr => {
+      const counts = reports.get(sr)?.mirrors
+      return counts === undefined ? null : { counts, mirrors: [], omitted: 0 }
+    },
+  }
+}

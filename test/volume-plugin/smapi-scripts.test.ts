@@ -6,11 +6,28 @@ import { createServer as createNetServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import t, { type Test } from 'tap'
 import type { Report } from '../../src/sync-query/report.ts'
-import { AgentSocket } from '../../src/volume-plugin/index.ts'
-import { ATTACH, CREATE, folderOf, MANIFEST, plugged, SR, SYNCED, type Tap, URI } from './plugin-under-test.ts'
+import { AgentSocket, type PoolAnswers, PoolRefusal, SyncEvents } from '../../src/volume-plugin/index.ts'
+import {
+  ATTACH,
+  answersOf,
+  CREATE,
+  folderOf,
+  MANIFEST,
+  plugged,
+  SR,
+  SYNCED,
+  type Tap,
+  URI,
+} from './plugin-under-test.ts'
 
 const XAPI_PLUGIN = resolve(import.meta.dirname, '../../plugin/xapi-plugins/resync-monitor')
 const SCRIPTS = resolve(import.meta.dirname, '../../plugin/volume/org.xen.xapi.storage.resync-monitor')
+
+const GATE = { at: '2026-11-22T16:00:00.000Z', coordinator: null, hosts: [] }
+const refused = async () => {
+  throw new PoolRefusal('noToolstack', 'no toolstack is configured')
+}
+const NO_POOL: PoolAnswers = { gate: refused, canReboot: refused, setOverride: refused, clearOverride: refused }
 
 interface Outcome {
   readonly code: number | string | null | undefined
@@ -57,7 +74,12 @@ t.test('the scripts, run as the toolstack runs them', async t => {
   const folder = folderOf(t)
   const { host, plugin } = await plugged(t)
   const path = join(folder, 'agent.sock')
-  const socket = new AgentSocket({ srs: () => [], report: () => null }, bug => host.bugs.push(bug), plugin)
+  const socket = new AgentSocket({
+    answers: answersOf(new Map()),
+    events: new SyncEvents(),
+    onBug: bug => host.bugs.push(bug),
+    own: { plugin, pool: NO_POOL },
+  })
   await socket.listen({ path })
   t.teardown(() => socket.close())
   const env = { RESYNC_MONITOR_SOCKET: path }
@@ -170,8 +192,20 @@ t.test('the XenAPI plugin, run as xapi runs it', async t => {
     at: '',
     since: '',
   }
-  const answers = { srs: () => [SR], report: (sr: string) => (sr === SR ? odd : null) }
-  const socket = new AgentSocket(answers, bug => t.fail(String(bug)))
+  const answers = answersOf(new Map([[SR, odd]]))
+  const { plugin } = await plugged(t)
+  const asked: unknown[] = []
+  const pool: PoolAnswers = {
+    ...NO_POOL,
+    gate: async () => GATE,
+    canReboot: async hosts => {
+      asked.push(hosts)
+      if (hosts.includes('nobody')) throw new PoolRefusal('invalid', 'no host of the pool is called nobody')
+      return { canReboot: true, hosts: [], error: null, reasons: [] }
+    },
+  }
+  const onBug = (bug: unknown) => t.fail(String(bug))
+  const socket = new AgentSocket({ answers, events: new SyncEvents(), onBug, own: { plugin, pool } })
   await socket.listen({ path })
   t.teardown(() => socket.close())
   const env = { RESYNC_MONITOR_SOCKET: path, RESYNC_MONITOR_CLIENT: join(SCRIPTS, 'client.mjs') }
@@ -199,6 +233,20 @@ t.test('the XenAPI plugin, run as xapi runs it', async t => {
     t.match(answer, /<value>Failure<\/value>.*<value>XENAPI_PLUGIN_FAILURE<\/value>/)
     t.match(answer, why)
   }
+  t.equal(await call(callOf('gate')), succeeded(JSON.stringify(GATE)))
+  const hosts = (text: string) => `<member><name>hosts</name><value>${text}</value></member>`
+  for (const text of ['hostA, R&amp;D', '["hostA","R&amp;D"]']) {
+    t.match(await call(callOf('can-reboot', hosts(text))), /<value>Success<.*"canReboot":true/)
+  }
+  t.strictSame(asked, [
+    ['hostA', 'R&D'],
+    ['hostA', 'R&D'],
+  ])
+  await failed(callOf('can-reboot'), /InvalidArgument/)
+  await failed(callOf('can-reboot', hosts('nobody')), /InvalidArgument.*no host of the pool is called nobody/)
+  const asAgent = '<member><name>asked_by_agent</name><value>true</value></member>'
+  await failed(callOf('gate', asAgent), /NoGate/)
+  await failed(callOf('can-reboot', hosts('hostA'), asAgent), /NoGate/)
   await failed(callOf('report', ocaml('5c5c5c5c-0000-4000-8000-000000000002')), /NotWatched/)
   await failed(callOf('report'), /InvalidArgument/)
   await failed(callOf('reboot'), /UnknownFunction/)

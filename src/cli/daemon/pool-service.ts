@@ -2,16 +2,12 @@ import { hash, timingSafeEqual } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { GateMetrics, type MetricsServer, ProcessMetrics, serveMetrics } from '../../metrics/index.ts'
 import type { Log } from '../../service-manager/index.ts'
-import type { EmbeddedPool, PluginCall, Role } from '../../toolstack/index.ts'
+import type { EmbeddedPool, Role } from '../../toolstack/index.ts'
 import { DecisionLog, describeCause, type OperationsChange } from '../../updater/index.ts'
 import { policyOf, type UpdaterConfig } from '../../updater/updater-config.ts'
-import { AgentClient, AgentUnreachable } from '../../volume-plugin/index.ts'
 import { createGatedPool, type GatedPool, type UpdaterChoice } from '../gated-pool.ts'
-
-/** A call of a host's plugin may take so long if nobody says otherwise. */
-const PLUGIN_TIMEOUT_MS = 30_000
-
-type PluginAnswer = { readonly result: string } | { readonly error: readonly [string, ...string[]] }
+import type { GateView } from './gate-answer.ts'
+import { pluginsOf } from './pool-plugins.ts'
 
 /**
  * The coordinator's daemon: an embedded pool that serves XenAPI, its updater, and the way to the hosts' agents.
@@ -58,7 +54,13 @@ export class PoolService {
     this.#gated = createGatedPool(
       {
         machines: { goDown: (host, how) => this.#tellOrder(host, how) },
-        plugins: call => this.#askAgent(call),
+        plugins: pluginsOf({
+          gateView: () => this.#gateView(),
+          agentOf: host => {
+            const uuid = this.#gated.pool.get('host', host)?.uuid
+            return this.#config.hosts.find(each => each.uuid === uuid)?.agent
+          },
+        }),
         authenticate: (user, password) => {
           const known = this.#users.get(user)
           return known !== undefined && isSameSecret(known.password, password) && known.role
@@ -149,23 +151,14 @@ export class PoolService {
           })
   }
 
-  /** The plugin of this project on a host: what its agent answers to the method of that name. */
-  async #askAgent({ host, plugin, fn, args, signal }: PluginCall): Promise<PluginAnswer> {
-    if (plugin !== 'resync-monitor') return { error: ['XENAPI_MISSING_PLUGIN', plugin] }
-    const failure = (exception: string, text: string): PluginAnswer => ({
-      error: ['XENAPI_PLUGIN_FAILURE', fn, exception, text],
-    })
-    const uuid = this.#gated.pool.get('host', host)?.uuid
-    const agent = this.#config.hosts.find(each => each.uuid === uuid)?.agent
-    if (agent === undefined) return failure('NoAgent', 'the configuration does not say where the agent of this host is')
-    if (fn !== 'report') return failure('UnknownFunction', 'there is only report')
-    try {
-      const deadline = AbortSignal.any([signal, AbortSignal.timeout(PLUGIN_TIMEOUT_MS)])
-      const result = await new AgentClient(agent).call(fn, args, deadline)
-      return typeof result === 'string' ? { result } : failure('NoReport', 'the agent did not answer with text')
-    } catch (error) {
-      const text = error instanceof Error ? error.message : String(error)
-      return failure(error instanceof AgentUnreachable ? 'AgentUnreachable' : 'NoReport', text)
+  /** What the gate says at this moment, in whatever words it is asked for. */
+  #gateView(): GateView {
+    const { pool, updater } = this.#gated
+    return {
+      verdicts: updater.verdicts(),
+      policy: policyOf(this.#config),
+      coordinator: pool.get('pool', pool.ref)?.master ?? '',
+      srLabel: ref => pool.get('SR', ref)?.name_label,
     }
   }
 }

@@ -1,0 +1,110 @@
+import { followDrbd } from '../drbd-adapter/source.ts'
+import { watchDrbdConfig } from '../drbd-adapter/watch-config.ts'
+import { type ConfiguredArrays, followMd, watchMdConfig } from '../mdraid-adapter/index.ts'
+import type { AgentMetrics } from '../metrics/index.ts'
+import type { Log } from '../service-manager/index.ts'
+import type { HostAgent } from './agent.ts'
+import type { AgentConfig } from './agent-config.ts'
+import type { Backend } from './backend-view.ts'
+import { expectedVolumes } from './expected-mirrors.ts'
+import { Followers } from './followers.ts'
+
+export interface HostSourcesOptions {
+  readonly agent: HostAgent
+  readonly metrics: AgentMetrics
+  /** What is carried out at this moment. */
+  readonly config: () => Pick<AgentConfig, 'root' | 'drbd' | 'md'>
+  /** Told which arrays mdadm.conf names, whenever that was read. */
+  readonly onArrays: (arrays: ConfiguredArrays) => void
+  /** Milliseconds since 1970. */
+  readonly now: () => number
+  readonly log: Log
+}
+
+type SourceNews = Parameters<AgentMetrics['source']>[1]
+
+/** What the host's kernel and its configurations tell, of both backends: followed whatever fails, and told to the agent. */
+export class HostSources {
+  readonly #options: HostSourcesOptions
+  readonly #followers = new Followers()
+
+  constructor(options: HostSourcesOptions) {
+    this.#options = options
+  }
+
+  follow(): void {
+    this.#followDrbd()
+    this.#followMd()
+  }
+
+  /** Asks a backend for everything anew. Until it has told, nothing is known of it. */
+  beginAnew(backend: Backend): void {
+    this.#lose(backend, 'it is begun anew with another configuration')
+    if (backend === 'drbd') this.#followDrbd()
+    else this.#followMd()
+  }
+
+  close(): Promise<void> {
+    return this.#followers.close()
+  }
+
+  #followDrbd(): void {
+    const { agent, config, now } = this.#options
+    const {
+      root,
+      drbd: { drbdsetup },
+    } = config()
+    this.#followSource(
+      'drbd',
+      signal => followDrbd({ drbdsetup, root, now, signal }),
+      update => agent.applyDrbd(update),
+    )
+    this.#follow(
+      'drbd configuration',
+      signal => watchDrbdConfig({ root, signal }),
+      ({ mirrors }) => agent.expect('drbd', expectedVolumes(mirrors)),
+    )
+  }
+
+  #followMd(): void {
+    const { agent, config, now, onArrays } = this.#options
+    const { root, md } = config()
+    const [program, ...args] = md.mdadm
+    this.#followSource(
+      'md',
+      signal => followMd({ root, now, signal, ...(program === undefined ? {} : { mdadm: [program, ...args] }) }),
+      update => agent.applyMd(update),
+    )
+    this.#follow('md configuration', signal => watchMdConfig({ root, signal }), onArrays)
+  }
+
+  #followSource<Update extends SourceNews>(
+    backend: Backend,
+    source: (signal: AbortSignal) => AsyncIterable<Update>,
+    take: (update: Update) => void,
+  ): void {
+    const takeAndCount = (update: Update) => {
+      take(update)
+      this.#options.metrics.source(backend, update)
+    }
+    this.#follow(backend, source, takeAndCount, why => this.#lose(backend, `its source failed: ${why}`))
+  }
+
+  #lose(backend: Backend, why: string): void {
+    this.#options.agent.loseSource(backend, why)
+    this.#options.metrics.sourceLost(backend)
+  }
+
+  #follow<Update>(
+    name: string,
+    source: (signal: AbortSignal) => AsyncIterable<Update>,
+    take: (update: Update) => void,
+    lost: (why: string) => void = () => undefined,
+  ): void {
+    const failed = (why: string) => {
+      this.#options.log({ level: 'error', code: 'source-failed', text: `${name}: ${why}` })
+      lost(why)
+    }
+    this.#followers.follow(name, source, take, failed)
+  }
+}

@@ -1,0 +1,27 @@
+import type { Reason } from '../sync-query/reason.ts'
+import { type StateCounts, SYNC_STATES } from '../sync-query/state.ts'
+import type { TrackedMirror } from '../sync-query/tracked-mirror.ts'
+import type { MirrorAnswer, MirrorsAnswer } from '../volume-plugin/index.ts'
+
+interface SeenMirror {
+  readonly mirror: TrackedMirror
+  readonly reasons: readonly Reason[]
+}
+
+/** More would be read by nobody. */
+const MAX_MIRRORS = 200
+
+/** The answer to `SR.mirrors`: those that somebody might want to look at, the worst first. */
+export function mirrorsAnswer(counts: Readonly<StateCounts>, mirrors: Iterable<SeenMirror>): MirrorsAnswer {
+  const noted: SeenMirror[] = []
+  for (const each of mirrors) if (each.mirror.state !== 'synced' || each.reasons.length > 0) noted.push(each)
+  noted.sort((a, b) => SYNC_STATES.indexOf(a.mirror.state) - SYNC_STATES.indexOf(b.mirror.state))
+  const told = noted.slice(0, MAX_MIRRORS)
+  return { counts, mirrors: told.map(mirrorAnswer), omitted: noted.length - told.length }
+}
+
+function mirrorAnswer({ mirror, reasons }: SeenMirror): MirrorAnswer {
+  const { backend, state, activity, progress, etaSeconds, outOfSyncBytes } = mirror.judgement
+  const since = new Date(mirror.since).toISOString()
+  return { mirror: mirror.mirror, backend, state, activity, since, progress, etaSeconds, outOfSyncBytes, reasons }
+}

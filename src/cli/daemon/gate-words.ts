@@ -1,0 +1,108 @@
+import { hostName, srName } from '../../allowed-operations/describe.ts'
+import { describeGate, type GateReason, type PoolSnapshot } from '../../allowed-operations/index.ts'
+import { groupReports, newestReport } from '../../allowed-operations/report-order.ts'
+import type { GateReasonAnswer, Named } from '../../volume-plugin/index.ts'
+
+/** How much is told: of each host, and of each of its reasons. */
+export interface Measure {
+  readonly reasons: number
+  readonly mirrorReasons: number
+}
+
+/** The gate's objects and reasons as programs and people know them: refs become UUIDs and names, reasons get sentences. */
+export class GateWords {
+  readonly #pool: PoolSnapshot
+  readonly #srLabel: (ref: string) => string | undefined
+  readonly #reports: ReturnType<typeof groupReports>
+  /** Hosts of the same SRs share their reasons: each is put into words once. */
+  readonly #told = new Map<GateReason, GateReasonAnswer>()
+
+  /** @param srLabel `SR.name_label` by its ref */
+  constructor(pool: PoolSnapshot, srLabel: (ref: string) => string | undefined) {
+    this.#pool = pool
+    this.#srLabel = srLabel
+    this.#reports = groupReports(pool.reports)
+  }
+
+  host(ref: string): Named {
+    const uuid = this.#pool.hosts.find(host => host.ref === ref)?.uuid
+    return { uuid: uuid ?? ref, name: hostName(ref, this.#pool) }
+  }
+
+  /** The first of `measures` by which all these lists take at most `maxBytes` of JSON; the last one if none does. */
+  fitting(
+    lists: readonly (readonly GateReason[])[],
+    measures: readonly [...Measure[], Measure],
+    maxBytes: number,
+  ): Measure {
+    const last = measures.at(-1) ?? measures[0]
+    return measures.find(measure => this.#bytes(lists, measure, maxBytes) <= maxBytes) ?? last
+  }
+
+  reasons(
+    reasons: readonly GateReason[],
+    measure: Measure,
+  ): { readonly reasons: readonly GateReasonAnswer[]; readonly reasonsOmitted?: number } {
+    const told = reasons.slice(0, measure.reasons).map(each => cut(this.#reason(each), measure.mirrorReasons))
+    const omitted = reasons.length - told.length
+    return { reasons: told, ...(omitted === 0 ? {} : { reasonsOmitted: omitted }) }
+  }
+
+  /** What lists of reasons take. Counted no further than beyond `maxBytes`, and each reason once: hosts share theirs. */
+  #bytes(lists: readonly (readonly GateReason[])[], measure: Measure, maxBytes: number): number {
+    const known = new Map<GateReason, number>()
+    let bytes = 0
+    for (const reasons of lists) {
+      for (const reason of reasons.slice(0, measure.reasons)) {
+        const its =
+          known.get(reason) ?? Buffer.byteLength(JSON.stringify(cut(this.#reason(reason), measure.mirrorReasons)))
+        known.set(reason, its)
+        bytes += its
+        if (bytes > maxBytes) return bytes
+      }
+    }
+    return bytes
+  }
+
+  #reason(reason: GateReason): GateReasonAnswer {
+    const known = this.#told.get(reason)
+    if (known !== undefined) return known
+    const { code, host, sr, clearedBy, state, mirrorReasons, mirrorReasonsOmitted } = reason
+    const answer: GateReasonAnswer = {
+      code,
+      host: this.host(host),
+      sr: this.#sr(sr),
+      clearedBy,
+      text: describeGate(reason, this.#pool),
+      since: this.#since(reason),
+      ...(state === undefined ? {} : { state }),
+      ...(mirrorReasons === undefined ? {} : { mirrorReasons }),
+      ...(mirrorReasonsOmitted === undefined ? {} : { mirrorReasonsOmitted }),
+    }
+    this.#told.set(reason, answer)
+    return answer
+  }
+
+  #sr(ref: string): Named {
+    const uuid = srName(ref, this.#pool)
+    const label = this.#srLabel(ref) ?? ''
+    return { uuid, name: label === '' ? uuid : label }
+  }
+
+  /** The host's own report says since when its SR is so; of every other reason nobody has said it. */
+  #since({ code, host, sr }: GateReason): string | null {
+    if (code !== 'not-synced') return null
+    return newestReport(this.#reports.get(sr)?.get(host))?.readable?.report.since ?? null
+  }
+}
+
+function cut(reason: GateReasonAnswer, maxMirrorReasons: number): GateReasonAnswer {
+  const { mirrorReasons = [], mirrorReasonsOmitted = 0 } = reason
+  if (mirrorReasons.length <= maxMirrorReasons) return reason
+  const told = mirrorReasons.slice(0, maxMirrorReasons)
+  return {
+    ...reason,
+    mirrorReasons: told,
+    mirrorReasonsOmitted: mirrorReasonsOmitted + mirrorReasons.length - told.length,
+  }
+}

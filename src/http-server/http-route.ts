@@ -1,0 +1,47 @@
+/** A whole answer. */
+export interface HttpAnswer {
+  readonly status: number
+  /** Default `application/json`. */
+  readonly contentType?: string
+  readonly body: string
+}
+
+/** An answer that goes on until its reader goes, or is cut off because it does not read. */
+export interface HttpStream {
+  readonly contentType: string
+  /**
+   * Begins to send. It must not throw.
+   * @param send adds to the answer; after `signal` was aborted it does nothing
+   * @param signal aborted, once, when the reader has gone
+   */
+  readonly begin: (send: (text: string) => void, signal: AbortSignal) => void
+}
+
+/** What a stream may depend on. */
+export interface StreamRequest {
+  readonly query: URLSearchParams
+  /** The value of a header, by its name in small letters; `null`: it was not sent. */
+  readonly header: (name: string) => string | null
+}
+
+interface AnswerRoute {
+  readonly method: 'GET' | 'POST'
+  /** One that ends in `/` stands for every path below it. */
+  readonly path: string
+  /**
+   * Answers. It must not reject: what does is a bug, and the connection is cut.
+   * @param body `''` for GET
+   * @param signal aborted when the client has gone
+   * @param below what follows a `path` that ends in `/`, as it was sent; else `''`
+   */
+  readonly answer: (body: string, signal: AbortSignal, below: string) => HttpAnswer | Promise<HttpAnswer>
+}
+
+interface StreamRoute {
+  readonly method: 'GET'
+  readonly path: string
+  /** Opens a stream, or answers that there is none for this reader. */
+  readonly open: (request: StreamRequest) => HttpStream | HttpAnswer
+}
+
+export type HttpRoute = AnswerRoute | StreamRoute

@@ -1,0 +1,306 @@
+import { execFile } from 'node:child_process'
+import { chmodSync, chownSync, linkSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { request } from 'node:http'
+import { connect, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { type HttpLimits, type HttpRoute, HttpServer } from '../../src/http-server/index.ts'
+
+const DEADLINE_MS = 30_000
+const IS_ROOT = process.getuid?.() === 0
+const NOBODY = 65_534
+
+interface Tap {
+  teardown(end: () => unknown): void
+}
+
+async function until(what: string, look: () => boolean): Promise<void> {
+  const deadline = Date.now() + DEADLINE_MS
+  while (!look()) {
+    if (Date.now() > deadline) throw new Error(`not within ${DEADLINE_MS} ms: ${what}`)
+    await sleep(10)
+  }
+}
+
+function folderOf(t: Tap): string {
+  // A socket's path has at most 107 bytes.
+  const folder = mkdtempSync(join(tmpdir(), 'http-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+const HELLO: HttpRoute = { method: 'GET', path: '/hello', answer: () => ({ status: 200, body: '"hello"' }) }
+
+async function serving(t: Tap, routes: readonly HttpRoute[], limits: Partial<HttpLimits> = {}) {
+  const path = join(folderOf(t), 'run', 's.sock')
+  const bugs: unknown[] = []
+  const problems: string[] = []
+  const server = new HttpServer({
+    routes,
+    onBug: bug => bugs.push(bug),
+    onProblem: problem => problems.push(problem),
+    limits,
+  })
+  await server.listen({ path })
+  t.teardown(() => server.close())
+  return { path, bugs, problems, server }
+}
+
+/** A client of which every byte is in the test's hands. */
+function client(t: Tap, path: string): { readonly socket: Socket; readonly heard: () => string } {
+  const socket = connect(path)
+  let heard = ''
+  socket.on('error', () => undefined)
+  socket.setEncoding('utf8').on('data', text => {
+    heard += text
+  })
+  t.teardown(() => socket.destroy())
+  return { socket, heard: () => heard }
+}
+
+function closed(socket: Socket): Promise<void> {
+  return new Promise(resolve => socket.once('close', () => resolve()))
+}
+
+/** The status; `null`: there is no answer. */
+function statusOf(socketPath: string, path = '/hello'): Promise<number | null> {
+  return new Promise(resolve => {
+    const outgoing = request({ socketPath, path, agent: false }, response => {
+      response.resume().on('end', () => resolve(response.statusCode ?? null))
+    })
+    outgoing.on('error', () => resolve(null))
+    outgoing.end()
+  })
+}
+
+const QUICK: Partial<HttpLimits> = {
+  headersTimeoutMs: 200,
+  requestTimeoutMs: 400,
+  keepAliveMs: 200,
+  unreadAnswerTimeoutMs: 300,
+}
+
+t.test('slow and half-open clients are dropped, and the others are answered meanwhile', async t => {
+  let dropped = false
+  const big: HttpRoute = {
+    method: 'GET',
+    path: '/big',
+    answer: (_body, signal) => {
+      signal.addEventListener('abort', () => {
+        dropped = true
+      })
+      return { status: 200, body: `"${'x'.repeat(16_000_000)}"` }
+    },
+  }
+  const echo: HttpRoute = { method: 'POST', path: '/echo', answer: body => ({ status: 200, body }) }
+  const { path, bugs } = await serving(t, [HELLO, big, echo], QUICK)
+  const says: readonly (readonly [what: string, text: string])[] = [
+    ['nothing at all', ''],
+    ['half a header', 'GET /hello HT'],
+    ['headers without their end', 'GET /hello HTTP/1.1\r\nhost: x\r\n'],
+    ['half a body', 'POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n12345'],
+    ['a chunk that never comes', 'POST /echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\n12'],
+    ['a whole request, and then nothing more', 'GET /hello HTTP/1.1\r\nhost: x\r\n\r\n'],
+    ['no HTTP', 'hello?\r\n\r\n'],
+  ]
+  await Promise.all(
+    says.map(async ([what, text]) => {
+      const { socket } = client(t, path)
+      socket.write(text)
+      await closed(socket)
+      t.pass(what)
+    }),
+  )
+  const dripping = client(t, path)
+  const drip = setInterval(() => dripping.socket.write('x'), 20)
+  t.teardown(() => clearInterval(drip))
+  dripping.socket.write('GET /hello HTTP/1.1\r\nx-slow: ')
+  await closed(dripping.socket)
+  t.pass('one byte at a time')
+
+  const deaf = client(t, path).socket
+  deaf.write('GET /big HTTP/1.1\r\nhost: x\r\n\r\n')
+  deaf.pause()
+  await until('one that takes no answer is dropped', () => dropped)
+  t.equal(await statusOf(path), 200)
+  t.strictSame(bugs, [])
+})
+
+t.test('one more connection than there may be is turned away, until another has gone', async t => {
+  const { path } = await serving(t, [HELLO], { maxConnections: 2 })
+  const first = client(t, path)
+  const second = client(t, path)
+  for (const each of [first, second]) {
+    each.socket.write('GET /hello HTTP/1.1\r\nhost: x\r\n\r\n')
+    await until('it is answered', () => each.heard().includes('"hello"'))
+  }
+  t.equal(await statusOf(path), null)
+  first.socket.destroy()
+  let status: number | null = null
+  const deadline = Date.now() + DEADLINE_MS
+  while (status !== 200 && Date.now() < deadline) status = await statusOf(path)
+  t.equal(status, 200)
+})
+
+t.test('a stream', async t => {
+  interface Reader {
+    readonly send: (text: string) => void
+    readonly signal: AbortSignal
+    readonly from: string | null
+    readonly header: string | null
+  }
+  const readers: Reader[] = []
+  const stream: HttpRoute = {
+    method: 'GET',
+    path: '/stream',
+    open: ({ query, header }) => {
+      if (query.get('from') === 'nowhere') return { status: 503, body: '"no"' }
+      const from = query.get('from')
+      return {
+        contentType: 'text/plain',
+        begin: (send, signal) => readers.push({ send, signal, from, header: header('last-event-id') }),
+      }
+    },
+  }
+  const limits = { ...QUICK, maxUnreadBytes: 100_000 }
+  const { path, bugs } = await serving(t, [HELLO, stream], limits)
+  const asked = (query: string, headers = '') => {
+    const it = client(t, path)
+    it.socket.write(`GET /stream${query} HTTP/1.1\r\nhost: x\r\n${headers}\r\n`)
+    return it
+  }
+  const nextReader = async () => {
+    const count = readers.length
+    await until('it has begun', () => readers.length > count)
+    const reader = readers.at(-1)
+    if (reader === undefined) throw new Error('no reader')
+    return reader
+  }
+
+  t.test('tells what is sent, for as long as the reader is there', async t => {
+    const beginning = nextReader()
+    const { socket, heard } = asked('?from=7&x=%20', 'Last-Event-ID: 9\r\n')
+    const reader = await beginning
+    t.match(reader, { from: '7', header: '9' })
+    await until('its head comes before anything is sent', () => heard().includes('content-type: text/plain'))
+    reader.send('one')
+    await until('it hears the first', () => heard().includes('one'))
+    // Longer than any time-out for those who should have asked or read.
+    await sleep(1_000)
+    reader.send('two')
+    await until('it hears the second', () => heard().includes('two'))
+    t.notOk(reader.signal.aborted)
+    socket.destroy()
+    await until('it is known that it has gone', () => reader.signal.aborted)
+    reader.send('three')
+  })
+
+  t.test('is not there for everybody', async t => {
+    t.equal(await statusOf(path, '/stream?from=nowhere'), 503)
+    t.equal(await statusOf(path, '/hello?x=y'), 200, 'a query is no part of a path')
+  })
+
+  t.test('cuts off a reader that leaves too much unread', async t => {
+    const beginning = nextReader()
+    const { socket } = asked('')
+    socket.pause()
+    const reader = await beginning
+    const text = 'x'.repeat(50_000)
+    await until('it is cut off', () => {
+      reader.send(text)
+      return reader.signal.aborted
+    })
+    t.pass()
+  })
+
+  t.test('cuts off a reader that takes nothing, however little that is', async t => {
+    const beginning = nextReader()
+    const { socket } = asked('')
+    socket.pause()
+    const reader = await beginning
+    // More than the kernel holds for it, and less than it may leave unread beside that.
+    for (let sent = 0; sent < 20; sent += 1) reader.send('x'.repeat(4_000))
+    await until('it is cut off', () => {
+      if (!reader.signal.aborted) reader.send('x'.repeat(100))
+      return reader.signal.aborted
+    })
+    t.pass()
+  })
+
+  t.test('ends with the server', async t => {
+    const other = await serving(t, [stream])
+    const beginning = nextReader()
+    const { socket } = client(t, other.path)
+    socket.write('GET /stream HTTP/1.1\r\nhost: x\r\n\r\n')
+    const reader = await beginning
+    await other.server.close()
+    await until('it is told', () => reader.signal.aborted)
+  })
+  t.strictSame(bugs, [])
+})
+
+t.test('a unix socket that somebody has laid hands on answers nobody, until it is as it was made', async t => {
+  const { path, problems } = await serving(t, [HELLO])
+  t.equal(await statusOf(path), 200)
+  chmodSync(path, 0o666)
+  t.equal(await statusOf(path), null)
+  t.equal(await statusOf(path), null)
+  t.match(problems, [/mode 666, and was made with 600/], 'told once')
+  chmodSync(path, 0o600)
+  t.equal(await statusOf(path), 200)
+  t.match(problems, [/666/, /as it was made again/])
+
+  const aside = `${path}.aside`
+  renameSync(path, aside)
+  t.equal(await statusOf(aside), null)
+  t.match(problems.at(-1), /is gone/)
+  writeFileSync(path, '')
+  t.equal(await statusOf(aside), null, 'something else in its place')
+  rmSync(path)
+  linkSync(aside, path)
+  t.equal(await statusOf(path), 200, 'the same file under its name')
+  if (IS_ROOT) {
+    chownSync(path, NOBODY, NOBODY)
+    t.equal(await statusOf(path), null)
+    t.match(problems.at(-1), /belongs to somebody else/)
+  }
+})
+
+t.test('another user cannot connect', { skip: IS_ROOT ? false : 'only root can be another user' }, async t => {
+  const { path } = await serving(t, [HELLO])
+  const folder = dirname(dirname(path))
+  chmodSync(folder, 0o755)
+  const url = 'http://localhost/hello'
+  const asNobody = () =>
+    new Promise<string>(resolve => {
+      const options = { uid: NOBODY, gid: NOBODY, cwd: '/' }
+      execFile('curl', ['-q', '-sS', '--unix-socket', path, url], options, (_error, stdout, stderr) => {
+        resolve(`${stdout}${stderr}`)
+      })
+    })
+  t.match(await asNobody(), /couldn't connect|could not connect|failed to connect/i)
+  chmodSync(path, 0o666)
+  t.notMatch(await asNobody(), 'hello', 'not even when somebody has opened the file to all')
+  t.equal(await statusOf(path), null)
+})
+
+t.test('it does not listen in a folder where everybody may replace its socket', async t => {
+  const folder = join(folderOf(t), 'open')
+  mkdirSync(folder)
+  const path = join(folder, 's.sock')
+  const listen = async () => {
+    const server = new HttpServer({ routes: [HELLO], onBug: () => undefined })
+    await server.listen({ path })
+    await server.close()
+  }
+  chmodSync(folder, 0o777)
+  await t.rejects(listen(), {
+    message: `everybody may write in ${folder}, and so replace the socket there: take that right away (chmod o-w)`,
+  })
+  chmodSync(folder, 0o1777)
+  await listen()
+  chmodSync(folder, 0o775)
+  await listen()
+})
