@@ -127,7 +127,9 @@ export class HttpServer {
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const gone = new AbortController()
-    response.once('close', () => gone.abort())
+    response.once('close', () => {
+      if (!response.writableFinished) gone.abort()
+    })
     const [path = '', query = ''] = (request.url ?? '').split('?', 2)
     const ofPath = this.#options.routes.filter(each =>
       each.path.endsWith('/') ? path.startsWith(each.path) : path === each.path,

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { Agent, type IncomingMessage, request } from 'node:http'
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https'
 import type { CheckedEndpoint } from './endpoint.ts'
@@ -30,17 +29,18 @@ export class JsonTransport {
    * @throws XenApiUnreachable whatever goes wrong, an abort included (its reason is the cause)
    */
   async post(body: string, signal: AbortSignal): Promise<unknown> {
-    const over = new AbortController()
+    const aborted = Promise.withResolvers<never>()
+    const onAbort = () => aborted.reject(signal.reason)
     try {
       signal.throwIfAborted()
+      signal.addEventListener('abort', onAbort)
       // a request that waits for its connection would end only with the handshake, not at its signal
-      const aborted = once(signal, 'abort', { signal: over.signal }).then(() => signal.throwIfAborted())
-      return await Promise.race([this.#exchange(body, signal), aborted])
+      return await Promise.race([this.#exchange(body, signal), aborted.promise])
     } catch (cause) {
       const why: unknown = signal.aborted ? signal.reason : cause
       throw new XenApiUnreachable(why instanceof Error ? why.message : String(why), { cause: why })
     } finally {
-      over.abort()
+      signal.removeEventListener('abort', onAbort)
     }
   }
 
