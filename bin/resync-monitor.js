@@ -1,13 +1,13 @@
 #!/usr/bin/env node
 // Plain JavaScript on purpose: a Node that is too old must be able to say so instead of failing on a TypeScript file.
-import { enableCompileCache } from 'node:module'
+import * as nodeModule from 'node:module'
 import { fileURLToPath } from 'node:url'
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
 if (major > 22 || (major === 22 && minor >= 18)) {
   // Types are stripped once, not at every start. The place belongs to whoever installed the program: in a directory that
   // all may write to, others could leave code there. Where it cannot be written, nothing is kept.
-  enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/resync-monitor', import.meta.url)))
+  nodeModule.enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/resync-monitor', import.meta.url)))
   const { main } = await import('../src/cli/main.ts')
   process.exitCode = await main(process.argv.slice(2))
 } else {

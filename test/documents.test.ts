@@ -38,6 +38,7 @@ t.test('links between the documents lead somewhere', async t => {
     'CONTRIBUTING.md',
     'docs/ALERTS.md',
     'docs/CONFIGURATION.md',
+    'docs/SHELL.md',
     'docs/TROUBLESHOOTING.md',
     'docs/WHAT-IF.md',
   ]) {

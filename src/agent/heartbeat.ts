@@ -16,6 +16,11 @@ export interface HeartbeatOptions {
   readonly signal: AbortSignal
 }
 
+/**
+ * How long an answer may take. A coordinator that is busy for seconds has heard the host all the same; to give up on it and to
+ * begin anew would make it busier, and hosts that live look dead.
+ */
+const ANSWER_TIMEOUT_MS = 10_000
 /** A machine may take so long to go. One that is still there then is told again. */
 const OBEY_AGAIN_AFTER_MS = 60_000
 
@@ -27,7 +32,7 @@ const OBEY_AGAIN_AFTER_MS = 60_000
 export async function sendHeartbeats(options: HeartbeatOptions): Promise<void> {
   const { client, host, everyMs, signal } = options
   const stuff = { boot_time: seconds(options.bootTimeMs), agent_start_time: seconds(options.agentStartMs) }
-  const timeoutMs = Math.max(everyMs, 1_000)
+  const timeoutMs = Math.max(everyMs, ANSWER_TIMEOUT_MS)
   let ref: unknown = null
   let obeyAgainAt = 0
   while (!signal.aborted) {

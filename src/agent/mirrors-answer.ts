@@ -14,10 +14,15 @@ const MAX_MIRRORS = 200
 /** The answer to `SR.mirrors`: those that somebody might want to look at, the worst first. */
 export function mirrorsAnswer(counts: Readonly<StateCounts>, mirrors: Iterable<SeenMirror>): MirrorsAnswer {
   const noted: SeenMirror[] = []
-  for (const each of mirrors) if (each.mirror.state !== 'synced' || each.reasons.length > 0) noted.push(each)
+  for (const each of mirrors) if (isNotable(each)) noted.push(each)
   noted.sort((a, b) => SYNC_STATES.indexOf(a.mirror.state) - SYNC_STATES.indexOf(b.mirror.state))
   const told = noted.slice(0, MAX_MIRRORS)
   return { counts, mirrors: told.map(mirrorAnswer), omitted: noted.length - told.length }
+}
+
+/** A verify of a mirror that is well has no reason, and who has begun one wants to see how far it is. */
+function isNotable({ mirror: { state, activity }, reasons }: SeenMirror): boolean {
+  return state !== 'synced' || activity !== 'none' || reasons.length > 0
 }
 
 function mirrorAnswer({ mirror, reasons }: SeenMirror): MirrorAnswer {

@@ -9,6 +9,36 @@ interface ListedCommand {
 
 export const COMMANDS: readonly ListedCommand[] = [
   {
+    name: 'status',
+    summary: 'how the mirrors of this host are, and what is blocked',
+    load: async () => (await import('./shell/status.ts')).status,
+  },
+  {
+    name: 'watch',
+    summary: 'the same, live',
+    load: async () => (await import('./shell/watch.ts')).watch,
+  },
+  {
+    name: 'explain',
+    summary: 'why something blocks, and what to do about it',
+    load: async () => (await import('./shell/explain.ts')).explain,
+  },
+  {
+    name: 'wait',
+    summary: 'waits until all is in sync, or a host may reboot',
+    load: async () => (await import('./shell/wait.ts')).wait,
+  },
+  {
+    name: 'can-reboot',
+    summary: 'whether hosts may be down',
+    load: async () => (await import('./shell/can-reboot.ts')).canRebootCommand,
+  },
+  {
+    name: 'override',
+    summary: 'lets one host go although storage says no',
+    load: async () => (await import('./shell/override.ts')).override,
+  },
+  {
     name: 'agent',
     summary: 'the daemon of one host',
     load: async () => (await import('./daemon/agent.ts')).agent,
@@ -32,5 +62,10 @@ export const COMMANDS: readonly ListedCommand[] = [
     name: 'what-if',
     summary: 'which host operations a recorded pool state allows',
     load: async () => (await import('./what-if.ts')).whatIfCommand,
+  },
+  {
+    name: 'completion',
+    summary: 'the completion script for bash',
+    load: async () => (await import('./shell/completion.ts')).completion,
   },
 ]

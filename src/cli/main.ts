@@ -1,4 +1,5 @@
 import { COMMANDS } from './commands.ts'
+import { nearestWord } from './nearest-word.ts'
 import { EXIT, type Terminal, UsageError } from './terminal.ts'
 
 const HELP = `usage: resync-monitor COMMAND [OPTION…]
@@ -14,17 +15,22 @@ export async function main(args: readonly string[]): Promise<number> {
   // The reader of our output may leave (`| head`): that ends the program, it is no error.
   process.stdout.on('error', () => process.exit(0))
   const [name, ...rest] = args
-  if (name === undefined || name === '--help' || name === 'help') {
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
     terminal.stdout.write(HELP)
     return name === undefined ? EXIT.usage : EXIT.ok
   }
   const listed = COMMANDS.find(each => each.name === name)
   if (listed === undefined) {
-    terminal.stderr.write(`resync-monitor: there is no command '${name}'\n\n${HELP}`)
+    const nearest = nearestWord(
+      name,
+      COMMANDS.map(command => command.name),
+    )
+    const meant = nearest === null ? '' : `; did you mean ${nearest}?`
+    terminal.stderr.write(`resync-monitor: there is no command '${name}'${meant}\n\n${HELP}`)
     return EXIT.usage
   }
   const command = await listed.load()
-  if (rest.includes('--help')) {
+  if (rest.includes('--help') || rest.includes('-h')) {
     terminal.stdout.write(command.help)
     return EXIT.ok
   }

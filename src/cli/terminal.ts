@@ -1,11 +1,18 @@
 import type { Readable, Writable } from 'node:stream'
 import { parseArgs } from 'node:util'
+import { nearestWord } from './nearest-word.ts'
 
 /** What a command reads from and prints to. */
 export interface Terminal {
   readonly stdin: Readable & { readonly isTTY?: boolean }
-  readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number }
-  readonly stderr: Writable
+  readonly stdout: Writable & {
+    readonly isTTY?: boolean
+    readonly columns?: number
+    readonly rows?: number
+    /** Whether it has colours and its user wants them (`NO_COLOR`, `TERM`). */
+    hasColors?(): boolean
+  }
+  readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number }
 }
 
 /** Exit codes, after sysexits(3) where it has a word for it. */
@@ -66,6 +73,13 @@ function parse(args: readonly string[], specs: Readonly<Record<string, OptionSpe
   try {
     return parseArgs({ args: [...args], options: { ...specs }, allowPositionals: true, strict: true })
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error))
+    const message = error instanceof Error ? error.message : String(error)
+    const [, wrong] = /^Unknown option '(-[^']*)'/.exec(message) ?? []
+    throw new UsageError(wrong === undefined ? message : noSuchOption(wrong, Object.keys(specs)))
   }
+}
+
+function noSuchOption(wrong: string, known: readonly string[]): string {
+  const nearest = nearestWord(wrong.replace(/^-+/, ''), known)
+  return `there is no option ${wrong}${nearest === null ? '' : `; did you mean --${nearest}?`}`
 }

@@ -1,5 +1,5 @@
 import type { Report } from './report.ts'
-import { MAX_REPORT_BYTES } from './report-parse.ts'
+import { MAX_REPORT_BYTES, MAX_REPORT_REASONS } from './report-parse.ts'
 
 /** What a report may take in `PBD.other_config`, in bytes of UTF-8: the pool's database is replicated as a whole. */
 const MAX_STORED_REPORT_BYTES = 4096
@@ -20,6 +20,14 @@ export function encodeReport(report: Report): string {
 export function encodePollAnswer(report: Report): string {
   const text = JSON.stringify(report)
   return Buffer.byteLength(text) <= MAX_REPORT_BYTES ? text : encodeReport(report)
+}
+
+/** The report with no more reasons than a reader takes, with a count of the others. */
+export function withFewReasons(report: Report): Report {
+  const surplus = report.reasons.length - MAX_REPORT_REASONS
+  if (surplus <= 0) return report
+  const reasonsOmitted = (report.reasonsOmitted ?? 0) + surplus
+  return { ...report, reasons: report.reasons.slice(0, MAX_REPORT_REASONS), reasonsOmitted }
 }
 
 function cutToSize(report: Report, maxBytes: number): string {

@@ -7,7 +7,7 @@ import { SYNC_STATES, type SyncState, worstState } from './state.ts'
 /** What is read of a report at most, in bytes of UTF-8; an answer to a poll with its mirror list stays below. */
 export const MAX_REPORT_BYTES = 65_536
 
-const MAX_REASONS = 1024
+export const MAX_REPORT_REASONS = 1024
 const MAX_LIST_ENTRIES = 4096
 const MAX_REPLICAS = 64
 /** DRBD's own word for "no idea" of an ETA (drbdsetup.c): no estimate that is shown may reach it. */
@@ -66,7 +66,7 @@ function readReport(root: JsonNode): Report {
     outOfSyncBytes: readOrNull(root.at('outOfSyncBytes'), node => node.number(0, Number.MAX_VALUE)),
     progress: readOrNull(root.at('progress'), node => node.number(0, 1)),
     etaSeconds: readOrNull(root.at('etaSeconds'), node => node.number(0, ETA_SENTINEL_SECONDS - 1)),
-    reasons: root.at('reasons').list(MAX_REASONS).map(readReason),
+    reasons: root.at('reasons').list(MAX_REPORT_REASONS).map(readReason),
     ...(omitted.absent ? {} : { reasonsOmitted: omitted.count() }),
     ...(mirrorList.absent ? {} : { mirrorList: mirrorList.list(MAX_LIST_ENTRIES).map(readListEntry) }),
   }

@@ -106,6 +106,11 @@ export class TrackedMirror {
     return this.#stalled
   }
 
+  /** What the kernel does with it by the last look. */
+  get activity(): Activity {
+    return this.#activity
+  }
+
   /** Where an operator's pause stands (`resource/volume peer name`); `null` where none does. */
   get pauseAt(): string | null {
     const { pause } = this.#outline

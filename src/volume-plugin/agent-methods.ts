@@ -1,6 +1,6 @@
 import { JSONRPCErrorCode, JSONRPCErrorException } from 'json-rpc-2.0'
 import type { Report } from '../sync-query/report.ts'
-import { encodePollAnswer } from '../sync-query/report-encode.ts'
+import { encodePollAnswer, withFewReasons } from '../sync-query/report-encode.ts'
 import type { SyncState } from '../sync-query/state.ts'
 import { AGENT_ERROR, type MirrorsAnswer } from './agent-protocol.ts'
 import type { RpcMethod } from './json-rpc.ts'
@@ -27,7 +27,7 @@ export function agentMethods(answers: SyncAnswers, waiters: SyncWaiters): Readon
   }
   return {
     'SR.list': () => watchedSrs(answers),
-    'SR.sync_status': params => reportOf(params),
+    'SR.sync_status': params => withFewReasons(reportOf(params)),
     'SR.mirrors': params => {
       const sr = srOf(params)
       return answers.mirrors(sr) ?? notWatched(sr)
@@ -35,7 +35,7 @@ export function agentMethods(answers: SyncAnswers, waiters: SyncWaiters): Readon
     'SR.wait_synced': async (params, signal) => {
       const sr = srOf(params)
       const report = await waiters.wait(sr, timeoutMsOf(params), signal)
-      if (report !== 'too many') return report ?? notWatched(sr)
+      if (report !== 'too many') return report === null ? notWatched(sr) : withFewReasons(report)
       throw new JSONRPCErrorException('too many wait already', AGENT_ERROR.tooManyWaiters)
     },
     report: params => encodePollAnswer(reportOf(params)),

@@ -24,7 +24,7 @@ import type { TransitionKind } from '../sync-query/transition.ts'
 export interface MirrorsAnswer {
   /** All mirrors of the SR on this host. */
   readonly counts: Readonly<StateCounts>
-  /** Those that are not synced, or that have a warning; at most 200. */
+  /** Those that are not synced, have a warning, or are being verified; at most 200. */
   readonly mirrors: readonly MirrorAnswer[]
   /** How many more there are of them. */
   readonly omitted: number

@@ -21,7 +21,7 @@ t.test('without a command, with a wrong one, and asked for help', async t => {
   const nothing = await run([])
   t.match(nothing, { exitCode: 64, stdout: /usage: resync-monitor COMMAND/ })
   t.match(await run(['--help']), { exitCode: 0, stdout: /inspect/ })
-  t.match(await run(['inspekt']), { exitCode: 64, stderr: /there is no command 'inspekt'/ })
+  t.match(await run(['inspekt']), { exitCode: 64, stderr: /there is no command 'inspekt'; did you mean inspect\?/ })
   for (const command of ['inspect', 'what-if', 'demo']) {
     t.match(await run([command, '--help']), { exitCode: 0, stdout: new RegExp(`usage: resync-monitor ${command}`) })
   }

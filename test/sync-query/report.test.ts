@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import type { MirrorListEntry, Report, ReportReason } from '../../src/sync-query/report.ts'
-import { encodePollAnswer, encodeReport } from '../../src/sync-query/report-encode.ts'
+import { encodePollAnswer, encodeReport, withFewReasons } from '../../src/sync-query/report-encode.ts'
 import { MAX_REPORT_BYTES, parseReport } from '../../src/sync-query/report-parse.ts'
 
 const RUNNING: ReportReason = {
@@ -353,4 +353,15 @@ t.test('property: any input is read or is a problem', async t => {
   fc.assert(fc.property(fc.oneof(fc.anything(), fc.string(), fc.json()), isAnswered))
   fc.assert(fc.property(almost, part => isAnswered({ ...REPORT, ...part })))
   t.pass()
+})
+
+t.test('as data a report has no more reasons than its readers take, and says how many it leaves out', async t => {
+  t.equal(withFewReasons(REPORT), REPORT)
+  const [first] = REPORT.reasons
+  if (first === undefined) throw new Error('a report with a reason')
+  const reasons = Array.from({ length: 1030 }, () => first)
+  const few = withFewReasons({ ...REPORT, reasons })
+  t.match(few, { reasons: { length: 1024 }, reasonsOmitted: 6 })
+  t.match(parseReport(few), { report: { reasonsOmitted: 6 } })
+  t.equal(withFewReasons({ ...REPORT, reasons, reasonsOmitted: 4 }).reasonsOmitted, 10)
 })

@@ -3,8 +3,8 @@ import { describe } from '../../sync-query/describe.ts'
 import type { SrStatus } from '../../sync-query/sr-fold.ts'
 import type { Transition } from '../../sync-query/transition.ts'
 import type { OperationsChange } from '../../updater/index.ts'
+import { progressBar } from '../progress-bar.ts'
 import type { Terminal } from '../terminal.ts'
-import { progressBar } from './progress-bar.ts'
 
 /** Everything that the demo has to tell, for people or for programs. */
 export interface Account {

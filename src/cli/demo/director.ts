@@ -64,9 +64,15 @@ export class Director implements HostMachines {
   }
 
   powerOn(ref: string): void {
-    this.#act(RETURNS_AT, ENDS_AT)
     this.#options.hostReturned(ref, { bootTimeMs: Date.now() })
-    this.#actor(ref).machine.boot().catch(this.#options.onBug)
+    this.#return(ref).catch(this.#options.onBug)
+  }
+
+  /** What happens then begins when the host can see it: at high speed a slow start would miss the whole resync. */
+  async #return(ref: string): Promise<void> {
+    const played = this.#acts
+    await this.#actor(ref).machine.boot()
+    if (this.#acts === played) this.#act(RETURNS_AT, ENDS_AT)
   }
 
   async close(): Promise<void> {

@@ -42,7 +42,7 @@ export class Machine {
     writeStage(this.#stage, stage)
   }
 
-  /** Switches it on: a new boot, and an agent that knows nothing yet. */
+  /** Switches it on: a new boot, and an agent that knows nothing yet. Resolves when it knows what its DRBD has. */
   async boot(): Promise<void> {
     const { root, host, srs, sink, witness } = this.#options
     writeFileSync(join(root, 'proc/sys/kernel/random/boot_id'), `${randomUUID()}\n`)
@@ -51,16 +51,19 @@ export class Machine {
     const agent = new HostAgent({ host, srs, sink, witness, boot, now: Date.now })
     agent.expect('drbd', expectedVolumes((await readDrbdConfig(root)).mirrors))
     const stop = new AbortController()
-    const following = this.#follow(agent, stop.signal)
+    const known = Promise.withResolvers<void>()
+    const following = this.#follow(agent, stop.signal, known.resolve).finally(known.resolve)
     const ticking = setInterval(() => agent.tick(), TICK_EVERY_MS)
     this.#running = { agent, stop, following, ticking }
+    await known.promise
   }
 
-  async #follow(agent: HostAgent, signal: AbortSignal): Promise<void> {
+  async #follow(agent: HostAgent, signal: AbortSignal, isWhole: () => void): Promise<void> {
     const drbdsetup = [process.execPath, STAND_IN, '--stage', this.#stage] as const
     const { root } = this.#options
     for await (const update of followDrbd({ drbdsetup: [...drbdsetup], root, now: Date.now, signal })) {
       agent.applyDrbd(update)
+      if (update.doubt === null) isWhole()
     }
   }
 

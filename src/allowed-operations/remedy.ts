@@ -1,0 +1,115 @@
+import type { Remedy } from '../sync-query/remedy.ts'
+import { shellWord } from '../sync-query/shell-word.ts'
+import { GATE_REASON_KINDS, type GateReasonCode } from './gate-reason.ts'
+
+/** `host` is the one that the reason is about, which need not be the one that is blocked. */
+type GateRemedyPlace = 'host' | 'coordinator' | 'anywhere'
+
+/** What a reason of the gate is about, as people name it. */
+interface About {
+  readonly host: { readonly uuid: string; readonly name: string }
+  /** UUID of the SR. */
+  readonly sr: string
+}
+
+type GateRemedy = Remedy<GateRemedyPlace>
+
+const UNIT = 'resync-monitor-agent'
+
+/** Narrows the code of a reason that came from another host, which may run another version of this program. */
+export function isGateReasonCode(code: string): code is GateReasonCode {
+  return Object.hasOwn(GATE_REASON_KINDS, code)
+}
+
+/** What to do about a reason of the gate. */
+export function gateRemedy(code: GateReasonCode, about: About): GateRemedy {
+  return REMEDIES[code](about)
+}
+
+const REMEDIES: { readonly [Code in GateReasonCode]: (about: About) => GateRemedy } = {
+  'not-synced': about => ({
+    text: 'See there what its mirrors wait for, or wait until they are in sync.',
+    steps: [{ on: 'host', commands: [`resync-monitor explain ${shellWord(about.sr)}`, waitForSr(about)] }],
+  }),
+  'host-not-live': ({ host }) => ({
+    text: 'Bring it back: by hand where it has no power-on mode. A host that is gone for good must be forgotten (xe host-forget).',
+    warning: 'To forget a host cannot be undone, and its local storage is given up with it.',
+    steps: [{ on: 'coordinator', commands: [`xe host-power-on uuid=${shellWord(host.uuid)}`] }],
+  }),
+  'host-going-down': about => waiting(about, 'It reboots or shuts down. Wait until it is back and in sync.'),
+  'host-leaving': about =>
+    waiting(about, 'It was told to go down and has not come back. Wait for it; bring it back if it stays away.'),
+  'no-report': () => agentOf('It has not spoken yet. If that lasts for more than a minute, look at its agent.'),
+  'report-unreadable': () =>
+    restart('What it stored is damaged. Its agent writes a new report when it is started again.'),
+  'report-unknown-schema': () => ({
+    text: 'It runs another version. Update the older side.',
+    steps: [
+      { on: 'host', commands: ['rpm -q resync-monitor'] },
+      { on: 'coordinator', commands: ['rpm -q resync-monitor'] },
+    ],
+  }),
+  'report-misplaced': () => ({
+    text: 'Its configuration names another host or another SR. Correct `host` and `srs`; the agent reads the file by itself.',
+    steps: [{ on: 'host', commands: ['grep -nE "host|uuid" /etc/resync-monitor/config.yaml'] }],
+  }),
+  'report-other-boot': () => agentOf('It has not spoken since its boot. If that lasts, look at its agent.'),
+  'report-before-boot': () => agentOf('It has not spoken since its boot. If that lasts, look at its agent.'),
+  'report-before-live': () => ({
+    text: 'It has not spoken since it came back. If that lasts, look at its agent and at its clock.',
+    steps: [{ on: 'host', commands: [`systemctl status ${UNIT}`, 'chronyc tracking'] }],
+  }),
+  'report-from-future': () => ({
+    text: 'Its clock is ahead. Set it right.',
+    steps: [{ on: 'host', commands: ['chronyc tracking', 'chronyc makestep'] }],
+  }),
+  'report-superseded': () => restart('Its reports have numbers that were used before. Start its agent again.'),
+  'lease-expired': () => agentOf('It does not confirm its reports. Look at its agent and at its network.'),
+  'contradicted-by-peer': about => ({
+    text: 'It says in sync and its peer says not. That settles within seconds; if it lasts, compare both sides.',
+    steps: [{ on: 'host', commands: [`resync-monitor status ${shellWord(about.sr)}`, 'drbdadm status'] }],
+  }),
+  'sr-missing': ({ host, sr }) => ({
+    text: 'Its PBD points at an SR that has no record. Find the PBD; remove it, or restore the SR.',
+    warning: 'A PBD that is removed disconnects its host from that storage.',
+    steps: [
+      { on: 'coordinator', commands: [`xe pbd-list host-uuid=${shellWord(host.uuid)} sr-uuid=${shellWord(sr)}`] },
+    ],
+  }),
+  'last-replica': about => waiting(about, 'Without it a mirror would have no current copy. Wait for the other copies.'),
+  'quorum-loss': about => waiting(about, 'Without it a mirror would lose its majority. Wait for the other replicas.'),
+  'peer-unknown': () => ({
+    text: 'A replica lies on a machine that is no host of the pool. If it stays up by itself, name it in policy.outsidePeers.',
+    steps: [{ on: 'coordinator', commands: ['grep -n outsidePeers /etc/resync-monitor/updater.yaml'] }],
+  }),
+  'mirror-list-missing': () =>
+    agentOf('It has not said where its replicas are. It is asked every half minute; if that fails, look at its agent.'),
+  'one-at-a-time': ({ host }) => ({
+    text: 'These hosts may only go one after the other. Ask for each alone.',
+    steps: [{ on: 'anywhere', commands: [`resync-monitor can-reboot ${shellWord(host.name)}`] }],
+  }),
+  'override-expired': ({ host }) => ({
+    text: 'The override blocks nothing by itself. Remove it, or give another one if the risk is still meant to be taken.',
+    steps: [{ on: 'anywhere', commands: [`resync-monitor override --clear ${shellWord(host.name)}`] }],
+  }),
+}
+
+function waitForSr({ sr }: About): string {
+  return `resync-monitor wait --sr ${shellWord(sr)}`
+}
+
+function waiting(about: About, text: string): GateRemedy {
+  return { text, steps: [{ on: 'anywhere', commands: [`resync-monitor wait --host ${shellWord(about.host.name)}`] }] }
+}
+
+/** For reports that time brings: first see whether the agent runs. */
+function agentOf(text: string): GateRemedy {
+  return {
+    text,
+    steps: [{ on: 'host', commands: [`systemctl status ${UNIT}`, `journalctl -u ${UNIT} -n 50 --no-pager`] }],
+  }
+}
+
+function restart(text: string): GateRemedy {
+  return { text, steps: [{ on: 'host', commands: [`systemctl restart ${UNIT}`] }] }
+}

@@ -1,0 +1,68 @@
+import { type Command, EXIT, readOptions } from '../terminal.ts'
+import { gateLines } from './gate-lines.ts'
+import { type Look, lookAtAll, type SrLook } from './look.ts'
+import { knownSrs } from './pool-names.ts'
+import {
+  namedOperands,
+  pageOf,
+  print,
+  printJson,
+  SHELL_OPTIONS,
+  SHELL_OPTIONS_HELP,
+  talkOf,
+  tellProblem,
+} from './shell-command.ts'
+import { srDocument } from './sr-document.ts'
+import { type Page, srLines } from './sr-lines.ts'
+
+const HELP = `usage: resync-monitor status [OPTION…] [SR…]
+
+How the mirrors of this host are: each SR with its state, progress and reasons, and the hosts of the pool with what is
+blocked there. An SR is named by its UUID, or by a beginning of it of four characters or more.
+
+${SHELL_OPTIONS_HELP}
+
+Exits with 0 whatever the state, 1 if the agent does not answer.
+
+Examples: resync-monitor status
+          resync-monitor status 5c5c --json
+`
+
+export const status: Command = {
+  help: HELP,
+  async run(args, terminal) {
+    const options = readOptions(args, SHELL_OPTIONS)
+    const told = await lookAtAll(talkOf(options), Date.now)
+    if (!told.ok) {
+      tellProblem(terminal, options, Date.now(), told.problem)
+      return EXIT.failed
+    }
+    const look = { ...told.value, srs: chosenSrs(told.value, options.operands) }
+    if (options.flag('json')) printJson(terminal, look.at, statusDocument(look))
+    else print(terminal, statusLines(look, pageOf(terminal, look.at)))
+    return EXIT.ok
+  },
+}
+
+function chosenSrs(look: Look, operands: readonly string[]): readonly SrLook[] {
+  if (operands.length === 0) return look.srs
+  const watched = new Set(look.srs.map(({ report }) => report.sr))
+  const known = knownSrs(look).filter(({ uuid }) => watched.has(uuid))
+  const chosen = new Set(namedOperands(operands, known, 'SR').map(({ uuid }) => uuid))
+  return look.srs.filter(({ report }) => chosen.has(report.sr))
+}
+
+function statusLines({ srs, gate }: Look, page: Page): string[] {
+  const told =
+    srs.length === 0 ? ['This host watches no SR.', ''] : srs.flatMap(({ report }) => [...srLines(report, page), ''])
+  return [...told, ...gateLines(gate, page)]
+}
+
+function statusDocument({ srs, gate }: Look): Readonly<Record<string, unknown>> {
+  return {
+    host: srs[0]?.report.host ?? null,
+    srs: srs.map(({ report }) => srDocument(report)),
+    gate: gate.ok ? gate.value : null,
+    gateProblem: gate.ok ? null : gate.problem,
+  }
+}

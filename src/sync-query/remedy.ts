@@ -1,0 +1,258 @@
+import type { Reason, ReasonCode } from './reason.ts'
+import { shellWord } from './shell-word.ts'
+
+/** What an operator does about a reason. */
+export interface Remedy<Place extends string = RemedyPlace> {
+  /** What to do, and whether waiting is enough. */
+  readonly text: string
+  /** What may be lost by doing it. */
+  readonly warning?: string
+  /** Commands in the order in which they are run; words in capitals are for the operator to fill in. */
+  readonly steps: readonly RemedyStep<Place>[]
+}
+
+interface RemedyStep<Place extends string> {
+  readonly on: Place
+  readonly commands: readonly string[]
+}
+
+/** `here` is the host that gives the reason; the sides of a copy are for the operator to choose. */
+type RemedyPlace = 'here' | 'peer' | 'either-side' | 'losing-side' | 'keeping-side'
+
+/** The words that commands are made of, quoted for a shell. */
+interface Words {
+  readonly reason: Reason
+  readonly isDrbd: boolean
+  readonly resource: string
+  /** The connection to the peer, where it has a name: on DRBD 8.4 each peer is called `peer`, and a resource has one. */
+  readonly connection: string
+  readonly device: string
+  readonly syncAction: string
+  readonly wait: string
+}
+
+const UNIT = 'resync-monitor-agent'
+
+/** What to do about a reason that a host gives for a mirror. @param sr UUID of the SR, for the command that waits for it */
+export function remedy(reason: Reason, sr: string): Remedy {
+  return REMEDIES[reason.code](wordsOf(reason, sr))
+}
+
+/** Every command is one of drbd-utils 9.22 or mdadm 4.3; those of DRBD are understood by the tools of 8.4 too unless said. */
+const REMEDIES: { readonly [Code in ReasonCode]: (words: Words) => Remedy } = {
+  'resync-running': w => waiting(w, 'Data is being copied. Wait, and keep the source up: it holds the good data.'),
+  'resync-starting': w =>
+    waiting(w, 'It is a matter of seconds. If it lasts for more than a minute it is told as stalled.'),
+  'resync-waiting': w =>
+    w.reason.clearedBy === 'operator'
+      ? here('A pause was forgotten on another resource. Lift it there.', [`drbdadm resume-sync ${pausedAt(w)}`])
+      : waiting(w, 'Its turn comes when another resync is over.'),
+  'resync-paused': w => here('Lift the pause.', [resume(w)]),
+  'resync-stalled': w =>
+    w.isDrbd
+      ? {
+          text: 'Look at the link to the peer and at the kernel log on both sides. To begin the handshake anew, break the connection and make it again.',
+          warning:
+            'While it is broken, a side that is not up to date cannot read or write: virtual disks that run there stop.',
+          steps: [
+            { on: 'either-side', commands: ['dmesg --ctime | grep -i drbd | tail -n 40'] },
+            { on: 'here', commands: [`drbdadm disconnect ${w.connection}`, `drbdadm connect ${w.connection}`] },
+          ],
+        }
+      : here('Look for errors and for a speed limit.', [
+          'cat /proc/mdstat',
+          'dmesg --ctime | grep -iE "md|ata|nvme|blk" | tail -n 40',
+          'cat /proc/sys/dev/raid/speed_limit_max',
+        ]),
+  'resync-pending-write': w =>
+    here('Make the array writable; its resync begins then.', [`mdadm --readwrite ${w.device}`]),
+  'peer-behind': w => waiting(w, 'The link could not keep up with the writes. A resync follows when it can.'),
+  'disk-not-up-to-date': w => localDisk(w),
+  'peer-disk-not-up-to-date': w =>
+    w.reason.clearedBy === 'time'
+      ? waiting(w, 'The peer brings its disk up to date by itself.')
+      : {
+          text: 'Look there why that disk is not up to date: it may have failed, or its connection is down.',
+          warning: 'Never force that side to be primary: its data is old.',
+          steps: [{ on: 'peer', commands: [`drbdadm status ${w.resource}`, `drbdadm adjust ${w.resource}`] }],
+        },
+  'peer-not-connected': w => connectionAway(w),
+  'stand-alone': w => here('Connect it again, on the side that is StandAlone.', [`drbdadm connect ${w.connection}`]),
+  'split-brain': w => ({
+    text: 'Both sides have written on their own. Choose the side whose changes are thrown away, and stop what runs from its disk.',
+    warning:
+      'Everything that the losing side has written since the two came apart is lost. Copy its volume first if in doubt.',
+    steps: [
+      {
+        on: 'losing-side',
+        commands: [
+          `drbdadm disconnect ${w.resource}`,
+          `drbdadm secondary ${w.resource}`,
+          `drbdadm connect --discard-my-data ${w.resource}`,
+        ],
+      },
+      { on: 'keeping-side', commands: [`drbdadm connect ${w.resource}`] },
+    ],
+  }),
+  'replication-off': w =>
+    w.reason.clearedBy === 'time'
+      ? waiting(w, 'The handshake has not ended yet.')
+      : {
+          text: 'Look at the volume on both sides, and bring it to what the configuration says.',
+          steps: [{ on: 'either-side', commands: [`drbdadm status ${w.resource}`, `drbdadm adjust ${w.resource}`] }],
+        },
+  'peer-removed': w =>
+    here('If that was not meant, bring the resource back to what its configuration says.', [
+      `drbdadm adjust ${w.resource}`,
+    ]),
+  'not-configured': w => here('Configure it again.', [`drbdadm adjust ${w.resource}`]),
+  'not-up': w =>
+    w.isDrbd
+      ? here('Bring it up.', [`drbdadm up ${w.resource}`])
+      : here('Assemble it.', ['mdadm --assemble --scan', 'cat /proc/mdstat']),
+  'array-degraded': w => ({
+    ...here('Add the missing member again, or another disk in its place; then its recovery begins.', [
+      `mdadm --detail ${w.device}`,
+      `mdadm --manage ${w.device} --re-add MEMBER`,
+    ]),
+    warning: 'What is on a disk that is added is overwritten.',
+  }),
+  'array-inactive': w => ({
+    ...here('Find the missing members and assemble it. Only if they are gone for good: run it without them.', [
+      `mdadm --detail ${w.device}`,
+      'mdadm --assemble --scan',
+      `mdadm --run ${w.device}`,
+    ]),
+    warning: 'An array that is run without a member goes on without what only that member holds.',
+  }),
+  'member-failed': w => {
+    const member = w.reason.peer === undefined ? 'MEMBER' : shellWord(devicePath(w.reason.peer))
+    return {
+      ...here('Take the failed member out, and add a good disk.', [
+        `mdadm --manage ${w.device} --remove ${member}`,
+        `mdadm --manage ${w.device} --add NEW_MEMBER`,
+      ]),
+      warning: 'What is on a disk that is added is overwritten.',
+    }
+  },
+  'recovery-frozen': w => here('Somebody has frozen it. Let it go on.', [`echo idle > ${w.syncAction}`]),
+  'not-redundant': () =>
+    here(
+      'It keeps no second copy, so it cannot be a mirror of an SR. Take it out of the configuration (srs[].md).',
+      [],
+    ),
+  'unknown-word': w => here('This version does not know the word. Please report it with this output.', [lookAt(w)]),
+  'word-missing': w => waiting(w, 'It is asked for again. If it stays, look at the tool that is asked.'),
+  contradiction: w => waiting(w, 'The next full reading settles it.'),
+  'dump-incomplete': w => waiting(w, 'The first account of all objects is still being read.'),
+  'events-lost': w => waiting(w, 'Everything is being read again.'),
+  'source-silent': () =>
+    here('It is asked again and again. If it stays silent, see why: a tool is missing, hangs or fails.', [
+      `systemctl status ${UNIT}`,
+      `journalctl -u ${UNIT} -n 50 --no-pager`,
+      "ps -eo pid,stat,wchan:32,args | awk '$2 ~ /^D/'",
+    ]),
+  drift: w => repair(w, 'Find out which side is right, by what runs on it, and let the other copy from it.'),
+  'verify-unrepaired': w => {
+    const { steps, ...rest } = repair(
+      w,
+      'The disks still differ. Find out which side is right, and verify again after.',
+    )
+    return { ...rest, steps: [...steps, { on: 'here', commands: [`drbdadm verify ${w.connection}`] }] }
+  },
+  'mismatches-found': w => ({
+    ...here('Look for a failing disk first. Then make the copies equal.', [`echo repair > ${w.syncAction}`]),
+    warning: 'md does not know which copy is right: a mirror takes the one of its first member.',
+  }),
+  'single-copy': w =>
+    here('It is so by configuration. If it is not meant, add a peer to it.', [`drbdadm dump ${w.resource}`]),
+  'quorum-lost': w => here('Bring the other replicas back.', [`drbdadm status ${w.resource}`]),
+  'pause-left-set': w =>
+    here('Lift the pause: the next resync would not start.', [`drbdadm resume-sync ${w.connection}`]),
+}
+
+function wordsOf(reason: Reason, sr: string): Words {
+  const [, resource = reason.mirror] = /^([^/].*)\/\d+$/.exec(reason.mirror) ?? []
+  const isNamed = reason.peer !== undefined && reason.peer !== 'peer' && !/^\d+$/.test(reason.peer)
+  return {
+    reason,
+    isDrbd: /^[^/].*\/\d+$/.test(reason.mirror),
+    resource: shellWord(resource),
+    connection: shellWord(isNamed ? `${resource}:${reason.peer}` : resource),
+    device: shellWord(devicePath(reason.mirror)),
+    syncAction: shellWord(`/sys/block/${reason.mirror.replace(/^\/dev\//, '')}/md/sync_action`),
+    wait: `resync-monitor wait --sr ${shellWord(sr)}`,
+  }
+}
+
+function devicePath(name: string): string {
+  return name.startsWith('/') ? name : `/dev/${name}`
+}
+
+function here(text: string, commands: readonly string[]): Remedy {
+  return { text, steps: commands.length === 0 ? [] : [{ on: 'here', commands }] }
+}
+
+function waiting({ wait }: Words, text: string): Remedy {
+  return here(text, [wait])
+}
+
+/** Without a peer's name `resume-sync` stops at the first peer that was not paused and leaves the others (9.2.18). */
+function resume({ isDrbd, connection, syncAction }: Words): string {
+  return isDrbd ? `drbdadm resume-sync ${connection}` : `echo idle > ${syncAction}`
+}
+
+/** `waitsFor` is `resource/volume`, or `resource/volume peer NAME`. */
+function pausedAt({ reason: { waitsFor = '' } }: Words): string {
+  const [, resource, peer] = /^(.+)\/\d+(?: peer (.+))?$/.exec(waitsFor) ?? []
+  if (resource === undefined) return 'RESOURCE'
+  return shellWord(peer === undefined || peer === 'peer' ? resource : `${resource}:${peer}`)
+}
+
+/** `waitsFor` names a peer that has given up: it listens no longer, so it is there that somebody must act. */
+function connectionAway({ reason, resource, connection }: Words): Remedy {
+  const look = `drbdadm status ${resource}`
+  const connectThere = { on: 'peer', commands: [look, `drbdadm connect ${resource}`] } as const
+  if (reason.waitsFor !== undefined) {
+    return { text: 'The peer has given up the connection (StandAlone). Make it again there.', steps: [connectThere] }
+  }
+  if (reason.clearedBy === 'operator') {
+    return here('This side is leaving the connection. Make it again.', [`drbdadm connect ${connection}`])
+  }
+  const text = 'It clears when the peer is back. If the peer is up, look there: where it says StandAlone, connect it.'
+  return { text, steps: [connectThere] }
+}
+
+function localDisk(words: Words): Remedy {
+  const { reason, resource } = words
+  if (reason.clearedBy === 'time') return waiting(words, 'It is brought up to date when the peer is connected.')
+  if (reason.word === 'Failed' || reason.word === 'Diskless' || reason.word === 'Detaching') {
+    return {
+      ...here('See why the disk has gone, replace it if it is broken, and attach it.', [
+        'dmesg --ctime | grep -iE "drbd|error" | tail -n 40',
+        `drbdadm attach ${resource}`,
+      ]),
+      warning: 'This host serves its virtual disks from the peer now: do not take the peer down.',
+    }
+  }
+  return {
+    ...here('Nothing brings this disk up to date. Look at the connections, and make those that are missing.', [
+      `drbdadm status ${resource}`,
+      `drbdadm adjust ${resource}`,
+    ]),
+    warning: 'Never force this side to be primary: its data is old.',
+  }
+}
+
+function lookAt({ isDrbd, resource, device }: Words): string {
+  return isDrbd ? `drbdsetup status --verbose --statistics ${resource}` : `mdadm --detail ${device}`
+}
+
+/** A reconnect alone repairs on 8.4, which has no `--reset-bitmap`; 9.2 and 9.3 then only forget the marks. */
+function repair({ resource }: Words, text: string): Remedy {
+  return {
+    text: `${text} On DRBD 8.4: drbdadm disconnect and connect instead.`,
+    warning: 'The blocks that differ are overwritten on the losing side. DRBD does not know which side is right.',
+    steps: [{ on: 'losing-side', commands: [`drbdadm invalidate --reset-bitmap=no ${resource}`] }],
+  }
+}

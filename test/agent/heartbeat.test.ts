@@ -1,0 +1,59 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import t from 'tap'
+import { sendHeartbeats } from '../../src/agent/heartbeat.ts'
+import { XenApiClient } from '../../src/xapi-notify/index.ts'
+import { until } from '../xapi-notify/toolstack-under-test.ts'
+
+const HOST = '0a0a0a0a-0000-4000-8000-000000000001'
+/** Longer than a host that beats as fast as here would wait if it waited for one beat. */
+const BUSY_MS = 2_000
+
+const RESULTS: Readonly<Record<string, unknown>> = {
+  'session.login_with_password': 'OpaqueRef:session',
+  'host.get_by_uuid': 'OpaqueRef:host',
+  'host.get_address': '192.0.2.10',
+  'pool.hello': 'ok',
+  'host.tickle_heartbeat': {},
+}
+
+/** A coordinator that takes its time for the first heartbeat. @returns the methods that it is asked for, as they come */
+async function busyCoordinator(onEnd: (end: () => void) => void) {
+  const asked: string[] = []
+  const server = createServer(async (request, response) => {
+    let body = ''
+    for await (const chunk of request) body += String(chunk)
+    const { id, method } = JSON.parse(body) as { id: number; method: string }
+    asked.push(method)
+    const isFirstBeat = asked.filter(each => each === 'host.tickle_heartbeat').length === 1
+    const answer = () => response.end(JSON.stringify({ jsonrpc: '2.0', id, result: RESULTS[method] ?? '' }))
+    if (method === 'host.tickle_heartbeat' && isFirstBeat) setTimeout(answer, BUSY_MS)
+    else answer()
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onEnd(() => server.close())
+  return { asked, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+}
+
+t.test('a coordinator that is busy for longer than the time between two heartbeats is not greeted anew', async t => {
+  const { asked, url } = await busyCoordinator(end => t.teardown(end))
+  const client = new XenApiClient({ url, user: 'root', password: 'secret' })
+  const stop = new AbortController()
+  const beating = sendHeartbeats({
+    client,
+    host: HOST,
+    bootTimeMs: 0,
+    agentStartMs: 0,
+    everyMs: 50,
+    carryOut: async () => false,
+    signal: stop.signal,
+  })
+  const beats = () => asked.filter(method => method === 'host.tickle_heartbeat').length
+  await until('it beats again', () => beats() >= 3)
+  stop.abort()
+  await beating
+  await client.close()
+  t.equal(asked.filter(method => method === 'pool.hello').length, 1)
+})

@@ -1,0 +1,28 @@
+import t from 'tap'
+import { mirrorsAnswer } from '../../src/agent/mirrors-answer.ts'
+import type { Judgement } from '../../src/sync-query/judgement.ts'
+import { SharedByMirrors, TrackedMirror } from '../../src/sync-query/tracked-mirror.ts'
+import { look } from '../sync-query/look.ts'
+
+const COUNTS = { synced: 3, resyncing: 1, degraded: 0, unknown: 0 }
+
+function seen(judgement: Judgement) {
+  const mirror = new TrackedMirror(judgement.mirror, new SharedByMirrors())
+  mirror.look({ judgement, at: 0, silenceMeansStall: false })
+  return { mirror, reasons: mirror.reasons }
+}
+
+t.test('of mirrors that are well, those are told that warn or are being verified; the worst stand first', async t => {
+  const { counts, mirrors, omitted } = mirrorsAnswer(COUNTS, [
+    seen(look('well/0', [], { outOfSyncBytes: 0 })),
+    seen(look('warns/0', ['drift'], { outOfSyncBytes: 4096 })),
+    seen(look('verified/0', [], { activity: 'verify', progress: 0.25, outOfSyncBytes: 0 })),
+    seen(look('copied/0', ['resync-running'], { activity: 'resync' })),
+  ])
+  t.strictSame(
+    mirrors.map(({ mirror, state, activity }) => `${mirror} ${state} ${activity}`),
+    ['copied/0 resyncing resync', 'warns/0 synced none', 'verified/0 synced verify'],
+  )
+  t.match(mirrors[2], { progress: 0.25, reasons: [], since: '1970-01-01T00:00:00.000Z' })
+  t.strictSame([counts, omitted], [COUNTS, 0])
+})

@@ -1,0 +1,146 @@
+import t from 'tap'
+import { columnsOf } from '../../../src/cli/shell/screen-text.ts'
+import { PoolRefusal } from '../../../src/volume-plugin/index.ts'
+import {
+  blockedAgent,
+  copying,
+  gateOf,
+  HAS_TERMINALS,
+  HOST_C,
+  mirrorOf,
+  OTHER_SR,
+  ScriptedAgent,
+  SR,
+  silent,
+} from './scripted-agent.ts'
+
+t.test('status: each SR with its reasons, and what is blocked, whatever the state', async t => {
+  const agent = await blockedAgent(t)
+  const { stdout, exitCode } = await agent.run('status')
+  t.equal(exitCode, 0)
+  t.match(stdout, `SR ${SR}  degraded for 3 min\n  12 mirrors: 10 synced, 1 resyncing, 1 degraded`)
+  t.match(stdout, 'vol-8/0 has given up its connection to hostC (StandAlone) (needs an operator)')
+  t.match(stdout, `SR ${OTHER_SR}  synced for 3 min`)
+  t.match(stdout, 'Hosts of the pool, by the gate on hostA')
+  t.match(stdout, /^ {2}hostB {2}live, enabled {3}blocked: reboot, shutdown, apply_updates$/m)
+  t.equal(stdout.match(/hostC has not confirmed/g)?.length, 1, 'a reason that blocks three hosts is told once')
+  t.ok(stdout.split('\n').every(line => columnsOf(line) <= 80))
+  t.notMatch(stdout, '\u001b', 'no colours where there is no terminal')
+
+  const one = await agent.run('status', '5c5cf')
+  t.match(one.stdout, OTHER_SR)
+  t.notMatch(one.stdout, SR)
+})
+
+t.test('status: a gate that cannot be asked is told and is no error', async t => {
+  const agent = await new ScriptedAgent(t).listen()
+  agent.pool = new PoolRefusal('noToolstack', 'no toolstack is configured for this agent (toolstack.url)')
+  const { stdout, stderr, exitCode } = await agent.run('status')
+  t.equal(exitCode, 0)
+  t.equal(stderr, '')
+  t.match(stdout, /The gate could not be asked: no toolstack is configured/)
+  const gate = gateOf([])
+  const errors = [['HOST_NOT_DISABLED', 'x'], ['HOST_IN_USE', 'x'], null]
+  agent.pool = {
+    ...gate,
+    hosts: gate.hosts.map((host, index) => ({ ...host, operations: { reboot: errors[index] ?? null } })),
+  }
+  const free = await agent.run('status')
+  t.match(free.stdout, /hostA .* may reboot once it is disabled\n/)
+  t.match(free.stdout, /hostB .* storage lets it go, the toolstack not: HOST_IN_USE\n/)
+  t.match(free.stdout, /hostC .* may reboot$/)
+})
+
+t.test('explain: what an operator must clear comes first, with the commands and where to run them', async t => {
+  const agent = await blockedAgent(t)
+  const { stdout, exitCode } = await agent.run('explain')
+  t.equal(exitCode, 0)
+  t.match(stdout, /^stand-alone\n/)
+  t.match(stdout, /Connect it again.*\n {2}on hostA:\n {4}drbdadm connect vol-8:hostC\n/)
+  t.match(stdout, /on hostC:\n {4}systemctl status resync-monitor-agent\n/)
+  t.ok(stdout.indexOf('lease-expired') < stdout.indexOf('resync-running'))
+  t.match(stdout, `on hostA:\n    resync-monitor wait --sr ${SR}`)
+  t.match(stdout, /since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC \(3 min ago\)/)
+  t.match(stdout, /3 hosts, 3\s+blocked by storage\.$/)
+
+  const host = await agent.run('explain', 'hostB')
+  t.match(host.stdout, 'lease-expired')
+  t.match(host.stdout, /on hostB, SR/)
+  t.notMatch(
+    host.stdout,
+    'vol-8',
+    'what this host says of itself does not hold back another one unless the gate says so',
+  )
+  const sr = await agent.run('explain', OTHER_SR)
+  t.match(sr.stdout, `Nothing of sr ${OTHER_SR} blocks.`)
+})
+
+t.test('explain: nothing blocks is said with what was looked at', async t => {
+  const agent = await new ScriptedAgent(t).listen()
+  t.match(
+    (await agent.run('explain')).stdout,
+    /^Nothing blocks\. Looked at: 1 SR with 12 mirrors on this host; the gate on/,
+  )
+  agent.say(SR, [mirrorOf('vol-9/0', 'synced', [{ code: 'drift', mirror: 'vol-9/0', clearedBy: 'operator' }])])
+  const warned = await agent.run('explain')
+  t.match(warned.stdout, /^Nothing blocks[\s\S]*drift \(warning\)[\s\S]*RISK: The blocks that differ are overwritten/)
+  agent.pool = new PoolRefusal('toolstackUnreachable', 'the toolstack does not answer')
+  t.match(
+    (await agent.run('explain')).stdout,
+    /Hosts\s+of\s+the\s+pool\s+were\s+not\s+looked\s+at:\s+the\s+toolstack\s+does\s+not\s+answer/,
+  )
+  t.match((await agent.run('explain')).stdout, /^Nothing on this host blocks\./)
+  t.match(await agent.run('explain', 'hostB'), { exitCode: 1, stderr: /the toolstack does not answer/ })
+  agent.say(SR, [], { state: 'unknown' })
+  t.match((await agent.run('explain')).stdout, `SR ${SR} is unknown, and no reason is told.`)
+  agent.say(SR, [])
+  const gate = gateOf([])
+  agent.pool = { ...gate, hosts: gate.hosts.map(host => ({ ...host, reasonsOmitted: 3 })) }
+  t.match((await agent.run('explain', 'hostB')).stdout, /^host hostB is blocked, and no reason is told\./)
+})
+
+t.test('explain: of thousands alike some are told in full, the others by name', async t => {
+  const agent = await new ScriptedAgent(t).listen()
+  agent.say(
+    SR,
+    Array.from({ length: 12 }, (_, index) => copying(`vol-${index}/0`, 0.5)),
+  )
+  const { stdout } = await agent.run('explain')
+  t.equal(stdout.match(/^resync-running$/gm)?.length, 3)
+  t.match(stdout, /and 9 more resync-running alike: vol-3\/0 vol-4\/0/)
+})
+
+t.test('an agent that is away, hangs up, or is none', async t => {
+  const agent = new ScriptedAgent(t)
+  for (const command of ['status', 'explain']) {
+    t.match(await agent.run(command), {
+      exitCode: 1,
+      stdout: '',
+      stderr: /^resync-monitor: the agent at .* not running/,
+    })
+  }
+  t.match(await agent.run('override', 'hostA', '--reason', 'x', '--for', '1h'), { exitCode: 1 })
+  t.match(JSON.parse((await agent.run('can-reboot', 'hostA', '--json')).stdout), {
+    schema: 1,
+    error: { code: 'agent-away' },
+  })
+})
+
+t.test("other people's text is shown, not obeyed", async t => {
+  const agent = await new ScriptedAgent(t).listen()
+  const evil = { ...silent(HOST_C), host: { ...HOST_C, name: 'x\u001b]0;owned\u0007' }, text: 'a\u001b[2Jb\nc\u202e' }
+  agent.pool = gateOf([evil])
+  for (const command of ['status', 'explain']) {
+    const { stdout } = await agent.run(command)
+    t.notMatch(stdout.replaceAll('\n', ''), /[\p{Cc}\p{Cf}]/u, command)
+    t.match(stdout, /a\\x1b\[2Jb\\x0ac/)
+  }
+})
+
+t.test('colours are for terminals that want them', { skip: !HAS_TERMINALS }, async t => {
+  const agent = await blockedAgent(t)
+  t.match(await agent.onTerminal(['status'], { TERM: 'xterm-256color' }), '\u001b[31mdegraded')
+  for (const env of [{ TERM: 'xterm-256color', NO_COLOR: '1' }, { TERM: 'dumb' }]) {
+    t.notMatch(await agent.onTerminal(['status'], env), '\u001b')
+  }
+})
