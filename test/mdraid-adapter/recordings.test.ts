@@ -129,6 +129,13 @@ t.test('a scenario, second by second: the changes that it goes through', t => {
     '16:38:48 md0 resyncing recovery resync-running(time)',
     '16:38:58 md0 synced',
   ])
+  // While the leg does not answer, md says that all is well: nothing but the time limit of the device brings it out.
+  t.same(changes('raid1-nbd-leg-lost-and-readded'), [
+    '01:06:12 md9 synced',
+    '01:06:20 md9 degraded array-degraded(operator) member-failed(operator nbd0)',
+    '01:06:44 md9 resyncing recovery resync-running(time)',
+    '01:07:13 md9 synced',
+  ])
   t.same(changes('raid1-spare-full-recovery'), [
     '16:23:55 md0 synced',
     '16:23:59 md0 resyncing recovery resync-running(time)',

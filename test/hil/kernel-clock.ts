@@ -1,0 +1,44 @@
+import type { Guest } from './guest.ts'
+
+/** More than the kernel takes from /dev/kmsg in 5 s is dropped (printk_ratelimited, 10 lines). */
+const MARKS = 8
+
+/** A moment in a guest's kernel log as the driver's `performance.now()` would have said it. */
+export interface KernelMoment {
+  readonly atMs: number
+  /** How far it may be off: guests and driver have different clocks, and their difference can only be enclosed. */
+  readonly errorMs: number
+}
+
+/**
+ * When a guest's kernel last logged a line, by the driver's clock. To compare the clocks the guest writes marks into its kernel
+ * log: each was written between the driver's asking for it and the answer, which encloses the difference.
+ * @throws Error when there is no such line, or no mark; ShellFailure
+ */
+export async function whenLogged(guest: Guest, line: RegExp): Promise<KernelMoment> {
+  const asked: { readonly mark: string; readonly beforeMs: number; readonly afterMs: number }[] = []
+  for (let count = 0; count < MARKS; count += 1) {
+    const beforeMs = performance.now()
+    const mark = `hil-mark-${Math.round(beforeMs)}`
+    await guest.sh(`echo ${mark} >/dev/kmsg`)
+    asked.push({ mark, beforeMs, afterMs: performance.now() })
+  }
+  const log = [...(await guest.sh('dmesg')).matchAll(/^(?:<\d+>)?\[ *(\d+\.\d+)\] (.*)$/gm)].map(
+    ([, seconds, text = '']) => ({
+      atMs: Number(seconds) * 1000,
+      text,
+    }),
+  )
+  const found = log.findLast(({ text }) => line.test(text))
+  if (found === undefined) throw new Error(`the kernel of ${guest.name} has logged nothing like ${line}`)
+  let least = Number.NEGATIVE_INFINITY
+  let most = Number.POSITIVE_INFINITY
+  for (const { mark, beforeMs, afterMs } of asked) {
+    const written = log.find(({ text }) => text.includes(mark))
+    if (written === undefined) continue
+    least = Math.max(least, beforeMs - written.atMs)
+    most = Math.min(most, afterMs - written.atMs)
+  }
+  if (!Number.isFinite(most - least)) throw new Error(`the kernel of ${guest.name} has logged none of the marks`)
+  return { atMs: found.atMs + (least + most) / 2, errorMs: (most - least) / 2 }
+}

@@ -1,0 +1,71 @@
+import { once } from 'node:events'
+import { mkdirSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import { Guest, type GuestParts } from './guest.ts'
+import { addressOf, hostFiles, mirrorsOf, PORTS } from './host-files.ts'
+import { WITH_SBIN } from './packages.ts'
+import type { Switch } from './switch.ts'
+import type { Topology } from './topology.ts'
+
+const TOOL_TIMEOUT_MS = 60_000
+const STATE_DISK = '24M'
+/** The updater runs there too. */
+const COORDINATOR_MIB = 512
+const HOST_MIB = 384
+
+/**
+ * A host of a topology as a machine: its disks are empty, its files are in its share, and it is off.
+ * @param directory where all of it stands; made if it is not there
+ */
+export async function makeGuest(
+  parts: GuestParts,
+  topology: Topology,
+  name: string,
+  directory: string,
+  wires: Switch,
+): Promise<Guest> {
+  mkdirSync(directory, { recursive: true })
+  const stateDisk = join(directory, 'state.img')
+  await execa('mke2fs', ['-q', '-t', 'ext4', stateDisk, STATE_DISK], { env: WITH_SBIN, timeout: TOOL_TIMEOUT_MS })
+  const isCoordinator = name === topology.hosts[0]
+  const ports = [PORTS.agent, PORTS.agentMetrics, ...(isCoordinator ? [PORTS.xapi, PORTS.updaterMetrics] : [])]
+  const guest = new Guest(parts, {
+    name,
+    address: addressOf(topology, name),
+    memoryMiB: isCoordinator ? COORDINATOR_MIB : HOST_MIB,
+    disksMiB: [
+      ...mirrorsOf(topology, name).map(({ plan }) => plan.sizeMiB),
+      ...topology.md.filter(({ host, legOn }) => name === host || name === legOn).map(({ sizeMiB }) => sizeMiB),
+      ...topology.spareDisksMiB,
+    ],
+    stateDisk,
+    forwards: await forwardsOf(ports),
+    switchPort: await wires.plug(name),
+    directory,
+  })
+  for (const [path, text] of Object.entries(hostFiles(topology, name))) await guest.install(path, text)
+  // Its disks are empty yet: there is nothing to bring up before the mirrors are made.
+  guest.withhold('10-drbd')
+  return guest
+}
+
+/** A free port of loopback for each port of a guest. All are held until all are found, so that none is given twice. */
+async function forwardsOf(ports: readonly number[]): Promise<Readonly<Record<number, number>>> {
+  const found = await Promise.all(
+    ports.map(async port => {
+      const server = createServer().listen(0, '127.0.0.1')
+      await once(server, 'listening')
+      return { port, server }
+    }),
+  )
+  const forwards = Object.fromEntries(found.map(({ port, server }) => [port, (server.address() as AddressInfo).port]))
+  await Promise.all(
+    found.map(async ({ server }) => {
+      server.close()
+      await once(server, 'close')
+    }),
+  )
+  return forwards
+}

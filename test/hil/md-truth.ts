@@ -1,0 +1,45 @@
+/** What a kernel says of one md array, in its own words. */
+export interface MdTruth {
+  readonly arrayState: string
+  /** Slots without a current member. */
+  readonly degraded: number
+  readonly syncAction: string
+  /** In sectors, of the last or running check. */
+  readonly mismatchCount: number
+  /** Of whatever runs, 0..1; `null`: nothing does. */
+  readonly progress: number | null
+}
+
+/** What `readMdTruth` reads. The files of sysfs come as `name:word`. */
+export function mdTruthScript(name: string): string {
+  return `cd /sys/block/${name}/md && grep . array_state degraded sync_action mismatch_cnt && grep -A3 '^${name} :' /proc/mdstat`
+}
+
+/** Reads what `mdTruthScript` prints, with nothing of the program. @throws Error when it is of no running array */
+export function readMdTruth(text: string): MdTruth {
+  const [arrayState, degraded, syncAction, mismatchCount] = [
+    'array_state',
+    'degraded',
+    'sync_action',
+    'mismatch_cnt',
+  ].map(file => new RegExp(`^${file}:(\\S+)`, 'm').exec(text)?.[1])
+  if (arrayState === undefined || degraded === undefined || syncAction === undefined)
+    throw new Error(`no running array: ${text.trim()}`)
+  const [, percent] = /(?:resync|recovery|check|repair) *= *([\d.]+)%/.exec(text) ?? []
+  return {
+    arrayState,
+    degraded: Number(degraded),
+    syncAction,
+    mismatchCount: Number(mismatchCount ?? 0),
+    progress: percent === undefined ? null : Number(percent) / 100,
+  }
+}
+
+/** Whether all replicas of the array are current. A check only reads. */
+export function isArrayInSync({ arrayState, degraded, syncAction }: MdTruth): boolean {
+  return (
+    /^(?:clean|active|active-idle|write-pending)$/.test(arrayState) &&
+    degraded === 0 &&
+    /^(?:idle|check)$/.test(syncAction)
+  )
+}
