@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { FieldWatch } from '../field-watch.ts'
 import { type KernelMoment, whenLogged } from '../kernel-clock.ts'
 import type { Lab } from '../lab.ts'
+import { disableAfterReturn } from '../maintenance.ts'
 import { assertNobodyMayGo } from '../nobody-may-go.ts'
 import { CRAWLING_MIB_PER_SECOND, FAST_MIB_PER_SECOND, setResyncRate } from '../resync-rate.ts'
 import type { Scenario } from '../scenario.ts'
@@ -50,7 +51,7 @@ export const cleanReboot: Scenario = {
       const moves = [source, target].every(report => report?.state === 'resyncing' && (report.progress ?? 0) > 0)
       return moves && target?.bootId !== bootBefore
     })
-    await lab.pool.disableAll()
+    await disableAfterReturn(lab, 'bravo')
     await assertNobodyMayGo(lab)
     assert.equal(await healths(lab, plugged), 'Recovering Recovering')
     const states = await lab.metric('bravo', 'agent', 'resync_monitor_sr_state')

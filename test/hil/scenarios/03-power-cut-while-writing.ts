@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { disableAfterReturn } from '../maintenance.ts'
 import { assertNobodyMayGo } from '../nobody-may-go.ts'
 import { CRAWLING_MIB_PER_SECOND, FAST_MIB_PER_SECOND, setResyncRate } from '../resync-rate.ts'
 import type { Scenario } from '../scenario.ts'
@@ -47,8 +48,7 @@ export const powerCutWhileWriting: Scenario = {
       const { alpha, bravo: back } = await lab.pool.reports(SR_1)
       return alpha?.state === 'resyncing' && back?.state === 'resyncing' && back.bootId !== bootBefore
     })
-    // The pool has enabled the host that came back.
-    await lab.pool.disableAll()
+    await disableAfterReturn(lab, 'bravo')
     await assertNobodyMayGo(lab)
     await lab.until('a task shows the progress', async () =>
       (await lab.pool.tasks()).some(each => each.status === 'pending' && each.progress > 0),

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { sumOfDisk, writeKnownData } from '../known-data.ts'
+import { disableAfterReturn } from '../maintenance.ts'
 import { assertNobodyMayGo } from '../nobody-may-go.ts'
 import { CRAWLING_MIB_PER_SECOND, FAST_MIB_PER_SECOND, setResyncRate } from '../resync-rate.ts'
 import type { Scenario } from '../scenario.ts'
@@ -37,7 +38,7 @@ export const secondRebootInResync: Scenario = {
       async () => (await lab.drbd('bravo', 'vol-1')).connection === 'SyncTarget',
     )
     await untilAllReport(lab, SR_1, 'resyncing')
-    await lab.pool.disableAll()
+    await disableAfterReturn(lab, 'bravo')
     const { outOfSyncKiB: begin } = await lab.drbd('alpha', 'vol-1')
     let rounds = 0
     for (let left = begin; rounds < MIN_ROUNDS || begin - left < WATCHED_MIB * 1024; rounds += 1) {
