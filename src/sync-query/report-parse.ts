@@ -2,7 +2,7 @@ import { type Complaints, JsonNode } from './json-node.ts'
 import type { Problem } from './judgement.ts'
 import { isBlocking } from './reason.ts'
 import { isReasonCode, type MirrorListEntry, type Replica, type Report, type ReportReason } from './report.ts'
-import { SYNC_STATES, type SyncState, worstState } from './state.ts'
+import { type StateCounts, SYNC_STATES, type SyncState, worstState } from './state.ts'
 
 /** What is read of a report at most, in bytes of UTF-8; an answer to a poll with its mirror list stays below. */
 export const MAX_REPORT_BYTES = 65_536
@@ -45,7 +45,6 @@ function readReport(root: JsonNode): Report {
   const since = root.at('since')
   at.isoMoment()
   since.isoMoment()
-  const counts = root.at('mirrors').expectObject()
   const omitted = root.at('reasonsOmitted')
   const mirrorList = root.at('mirrorList')
   return {
@@ -57,12 +56,7 @@ function readReport(root: JsonNode): Report {
     at: at.text(),
     state: root.at('state').word(SYNC_STATES),
     since: since.text(),
-    mirrors: {
-      synced: counts.at('synced').count(),
-      resyncing: counts.at('resyncing').count(),
-      degraded: counts.at('degraded').count(),
-      unknown: counts.at('unknown').count(),
-    },
+    mirrors: readCounts(root.at('mirrors')),
     outOfSyncBytes: readOrNull(root.at('outOfSyncBytes'), node => node.number(0, Number.MAX_VALUE)),
     progress: readOrNull(root.at('progress'), node => node.number(0, 1)),
     etaSeconds: readOrNull(root.at('etaSeconds'), node => node.number(0, ETA_SENTINEL_SECONDS - 1)),
@@ -72,11 +66,22 @@ function readReport(root: JsonNode): Report {
   }
 }
 
-function readOrNull<T>(node: JsonNode, read: (node: JsonNode) => T): T | null {
+export function readCounts(node: JsonNode): StateCounts {
+  const counts = node.expectObject()
+  return {
+    synced: counts.at('synced').count(),
+    resyncing: counts.at('resyncing').count(),
+    degraded: counts.at('degraded').count(),
+    unknown: counts.at('unknown').count(),
+  }
+}
+
+export function readOrNull<T>(node: JsonNode, read: (node: JsonNode) => T): T | null {
   return node.absent ? null : read(node)
 }
 
-function readReason(node: JsonNode): ReportReason {
+/** A reason as a report, or an answer about one, holds it; its code may be one that is not known here. */
+export function readReason(node: JsonNode): ReportReason {
   node.expectObject()
   return {
     code: node.at('code').text(),

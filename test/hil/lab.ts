@@ -2,8 +2,9 @@ import { join } from 'node:path'
 import { figures } from '../metrics/parse-exposition.ts'
 import { ArrayOverHosts } from './array-over-hosts.ts'
 import type { Guest, GuestParts } from './guest.ts'
-import { diskOfArray, mirrorsOf, PASSWORD, PORTS } from './host-files.ts'
+import { diskOfArray, PASSWORD, PORTS } from './host-files.ts'
 import { type DrbdTruth, isInSync, readProcDrbd } from './kernel-truth.ts'
+import { sumOfDisk } from './known-data.ts'
 import { makeGuest } from './make-guest.ts'
 import { PoolClient } from './pool-client.ts'
 import { Switch } from './switch.ts'
@@ -190,14 +191,8 @@ export class Lab {
   /** Whether the disks below a mirror hold the same on both sides, byte for byte, whatever DRBD says. */
   async holdsTheSame(resource: string): Promise<boolean> {
     const { hosts, sizeMiB } = this.#plan(resource)
-    const sums = await Promise.all(
-      hosts.map(host => {
-        const disk = mirrorsOf(this.topology, host).find(({ plan }) => plan.name === resource)?.disk
-        // Its end holds DRBD's own notes, which differ.
-        const read = `sync; echo 1 >/proc/sys/vm/drop_caches; dd if=/dev/disk${disk} bs=1M count=${sizeMiB - 1} 2>/dev/null | md5sum`
-        return this.host(host).sh(read, { timeoutMs: DEADLINE_MS })
-      }),
-    )
+    // Its end holds DRBD's own notes, which differ.
+    const sums = await Promise.all(hosts.map(host => sumOfDisk(this, host, resource, sizeMiB - 1)))
     return new Set(sums).size === 1
   }
 

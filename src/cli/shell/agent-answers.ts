@@ -1,7 +1,8 @@
 import type { JsonNode } from '../../sync-query/json-node.ts'
 import type { Reason } from '../../sync-query/reason.ts'
-import { isReasonCode, type ReportReason } from '../../sync-query/report.ts'
-import { type Activity, type StateCounts, SYNC_STATES, type SyncState } from '../../sync-query/state.ts'
+import { isReasonCode } from '../../sync-query/report.ts'
+import { readCounts, readOrNull, readReason } from '../../sync-query/report-parse.ts'
+import { type Activity, SYNC_STATES, type SyncState } from '../../sync-query/state.ts'
 import type {
   CanRebootAnswer,
   GateAnswer,
@@ -45,7 +46,7 @@ export function readMirrors(root: JsonNode): MirrorsAnswer {
 export function readGate(root: JsonNode): GateAnswer {
   return {
     at: momentOf(root.at('at')),
-    coordinator: orNull(root.at('coordinator'), readNamed),
+    coordinator: readOrNull(root.at('coordinator'), readNamed),
     hosts: root.at('hosts').list(MAX_HOSTS).map(readGateHost),
   }
 }
@@ -54,7 +55,7 @@ export function readCanReboot(root: JsonNode): CanRebootAnswer {
   return {
     canReboot: root.at('canReboot').flag(),
     hosts: root.at('hosts').list(MAX_HOSTS).map(readNamed),
-    error: orNull(root.at('error'), readError),
+    error: readOrNull(root.at('error'), readError),
     reasons: root.at('reasons').list(MAX_REASONS).map(readGateReason),
     ...omittedOf(root.at('reasonsOmitted')),
   }
@@ -76,11 +77,11 @@ function readGateHost(node: JsonNode): GateHostAnswer {
     live: node.at('live').flag(),
     enabled: node.at('enabled').flag(),
     operations: Object.fromEntries(
-      namesOf(operations.value).map(name => [name, orNull(operations.at(name), readError)]),
+      namesOf(operations.value).map(name => [name, readOrNull(operations.at(name), readError)]),
     ),
     reasons: node.at('reasons').list(MAX_REASONS).map(readGateReason),
     ...omittedOf(node.at('reasonsOmitted')),
-    override: orNull(node.at('override'), readOverride),
+    override: readOrNull(node.at('override'), readOverride),
   }
 }
 
@@ -94,7 +95,7 @@ function readGateReason(node: JsonNode): GateReasonAnswer {
     sr: readNamed(node.at('sr')),
     clearedBy: node.at('clearedBy').word(['operator', 'time']),
     text: node.at('text').possiblyEmptyText(),
-    since: orNull(node.at('since'), momentOf),
+    since: readOrNull(node.at('since'), momentOf),
     ...(state.absent ? {} : { state: state.word(SYNC_STATES) }),
     ...(mirrorReasons.absent ? {} : { mirrorReasons: mirrorReasons.list(MAX_REASONS).map(readReason) }),
     ...(mirrorReasonsOmitted.absent ? {} : { mirrorReasonsOmitted: mirrorReasonsOmitted.count() }),
@@ -108,53 +109,15 @@ function readMirror(node: JsonNode): MirrorAnswer {
     state: node.at('state').word(SYNC_STATES),
     activity: node.at('activity').word(ACTIVITIES),
     since: momentOf(node.at('since')),
-    progress: orNull(node.at('progress'), each => each.number(0, 1)),
-    etaSeconds: orNull(node.at('etaSeconds'), each => each.number(0, Number.MAX_VALUE)),
-    outOfSyncBytes: orNull(node.at('outOfSyncBytes'), each => each.number(0, Number.MAX_VALUE)),
+    progress: readOrNull(node.at('progress'), each => each.number(0, 1)),
+    etaSeconds: readOrNull(node.at('etaSeconds'), each => each.number(0, Number.MAX_VALUE)),
+    outOfSyncBytes: readOrNull(node.at('outOfSyncBytes'), each => each.number(0, Number.MAX_VALUE)),
     // Of this host's own agent: a code that is not known here can only be of another version, whose sentence is not told.
     reasons: node
       .at('reasons')
       .list(MAX_REASONS)
       .map(readReason)
       .flatMap(each => (isReasonCode(each.code) ? [{ ...each, code: each.code } satisfies Reason] : [])),
-  }
-}
-
-function readReason(node: JsonNode): ReportReason {
-  return {
-    code: node.at('code').text(),
-    mirror: node.at('mirror').possiblyEmptyText(),
-    clearedBy: node.at('clearedBy').word(['operator', 'time']),
-    ...textAt(node, 'peer'),
-    ...textAt(node, 'word'),
-    ...textAt(node, 'field'),
-    ...textAt(node, 'waitsFor'),
-    ...(node.at('side').absent ? {} : { side: node.at('side').word(['source', 'target']) }),
-    ...numberAt(node, 'progress', 1),
-    ...numberAt(node, 'outOfSyncBytes', Number.MAX_VALUE),
-    ...numberAt(node, 'missing', Number.MAX_SAFE_INTEGER),
-  }
-}
-
-function textAt<Key extends string>(node: JsonNode, key: Key): { [K in Key]?: string } {
-  const found: { [K in Key]?: string } = {}
-  if (!node.at(key).absent) found[key] = node.at(key).possiblyEmptyText()
-  return found
-}
-
-function numberAt<Key extends string>(node: JsonNode, key: Key, max: number): { [K in Key]?: number } {
-  const found: { [K in Key]?: number } = {}
-  if (!node.at(key).absent) found[key] = node.at(key).number(0, max)
-  return found
-}
-
-function readCounts(node: JsonNode): StateCounts {
-  const count = (state: SyncState) => node.at(state).count()
-  return {
-    synced: count('synced'),
-    resyncing: count('resyncing'),
-    degraded: count('degraded'),
-    unknown: count('unknown'),
   }
 }
 
@@ -173,10 +136,6 @@ function omittedOf(node: JsonNode): { reasonsOmitted?: number } {
 function momentOf(node: JsonNode): string {
   node.isoMoment()
   return node.text()
-}
-
-function orNull<T>(node: JsonNode, read: (node: JsonNode) => T): T | null {
-  return node.absent ? null : read(node)
 }
 
 function namesOf(value: unknown): readonly string[] {
