@@ -28,9 +28,9 @@ export function mdNames(name: string, uuid: string | null): readonly string[] {
 
 /** The arrays that md's configuration names, and those that an SR names without a `*`. */
 export function expectedArrays(configured: ConfiguredArrays, selections: readonly SrSelection[]): ExpectedMirror[] {
-  const expected = configured.arrays.map(({ device, shownAs }): ExpectedMirror => {
-    const names = device === null ? shownAs : [device, ...shownAs]
-    return { mirror: names[0] ?? '', shownAs, names }
+  const expected = configured.arrays.map(({ device, shownAs, calledAs }): ExpectedMirror => {
+    const names = [...new Set([...(device === null ? shownAs : [device, ...shownAs]), ...calledAs])]
+    return { mirror: device ?? shownAs[0], shownAs, names }
   })
   const known = new Set(expected.flatMap(({ names }) => names))
   for (const pattern of new Set(selections.flatMap(({ md }) => md))) {

@@ -15,6 +15,11 @@ interface ConfiguredArray {
    * to another; otherwise that name.
    */
   readonly shownAs: readonly [string, ...string[]]
+  /**
+   * What else people may call it (`/dev/md/home`, `md/home`, `md0`), with the name in the metadata where the line names no
+   * device, as mdadm has it. A pattern such as `md*` must find it while the kernel does not show it as md-something.
+   */
+  readonly calledAs: readonly [string, ...string[]]
 }
 
 export interface ConfiguredArrays {
@@ -45,7 +50,8 @@ export function parseMdConfig(text: string, file: string): ConfiguredArrays {
     }
     const [first, ...others] = shownAs(device, uuid)
     const name = valueOfTag(words, 'name')
-    if (first !== undefined) arrays.push({ device, uuid, name, shownAs: [first, ...others] })
+    if (first !== undefined)
+      arrays.push({ device, uuid, name, shownAs: [first, ...others], calledAs: calledAs(device, name) })
     else {
       const line = [keyword, ...words].join(' ')
       problems.push(problem(device, 'not-comparable', `${file}: without a UUID nothing tells whether it is up`, line))
@@ -68,6 +74,12 @@ function shownAs(device: string | null, uuid: string | null): readonly string[] 
   if (uuid !== null) return [uuid, uuidOfOldMetadata(uuid)]
   const name = device === null ? null : kernelName(device)
   return name === null ? [] : [name]
+}
+
+function calledAs(device: string | null, name: string | null): readonly [string, ...string[]] {
+  const label = device?.replace(/^\/dev\/(?:md\/)?/, '') ?? name?.replace(/^[^:]*:/, '') ?? ''
+  const bare = (device === null ? null : kernelName(device)) ?? `md/${label}`
+  return [`/dev/${bare}`, bare]
 }
 
 /** The kernel's name for a device: `/dev/md0`, `/dev/md/0`, `md0` and `0` are one (devname_matches of mdadm). */

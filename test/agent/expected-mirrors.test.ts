@@ -1,15 +1,17 @@
 import t from 'tap'
 import { expectedArrays, resolveArrays } from '../../src/agent/expected-mirrors.ts'
 import { Roster } from '../../src/agent/roster.ts'
+import { SrSelector } from '../../src/agent/sr-selection.ts'
 import type { ConfiguredArrays } from '../../src/mdraid-adapter/index.ts'
+import { parseMdConfig } from '../../src/mdraid-adapter/parse-config.ts'
 
 const UUID = '8349c26d-d272-2bc4-1122-334455667788'
 const MDADM_UUID = '8349c26d:d2722bc4:11223344:55667788'
 
 const CONFIGURED: ConfiguredArrays = {
   arrays: [
-    { device: '/dev/md/home', uuid: UUID, name: null, shownAs: [UUID] },
-    { device: '/dev/md7', uuid: null, name: null, shownAs: ['md7'] },
+    { device: '/dev/md/home', uuid: UUID, name: null, shownAs: [UUID], calledAs: ['/dev/md/home', 'md/home'] },
+    { device: '/dev/md7', uuid: null, name: null, shownAs: ['md7'], calledAs: ['/dev/md7', 'md7'] },
   ],
   problems: [],
 }
@@ -38,6 +40,27 @@ t.test('what is configured is expected once, by whoever it is named; a pattern e
   t.strictSame(mirrors('md*', '/dev/md/home', MDADM_UUID, 'md7'), ['/dev/md/home', '/dev/md7'])
   t.strictSame(mirrors('/dev/md9', '/dev/md9'), ['/dev/md/home', '/dev/md7', '/dev/md9'])
   t.match(expectedArrays(CONFIGURED, choosing('/dev/md9')).at(-1), { shownAs: ['md9'] })
+})
+
+t.test('a pattern finds an array that is missed, whatever name mdadm.conf gives it', async t => {
+  const table: [line: string, patterns: string[]][] = [
+    ['ARRAY /dev/md9', ['md*', 'md9', '/dev/md*', '/dev/md9', '*']],
+    ['ARRAY /dev/md/9', ['md*', 'md9', '/dev/md*', '/dev/md/9']],
+    ['ARRAY 9', ['md*', 'md9', '/dev/md*']],
+    ['ARRAY /dev/md/home', ['md*', 'md/home', '/dev/md/*', '/dev/md*']],
+    ['ARRAY home', ['md*', '/dev/md/home']],
+    ['ARRAY', ['md*', '/dev/md*', UUID]],
+    ['ARRAY name=hostA:home', ['md*', '/dev/md/home']],
+  ]
+  for (const [line, patterns] of table) {
+    const configured = parseMdConfig(`${line} UUID=${MDADM_UUID}\n`, 'mdadm.conf')
+    for (const pattern of patterns) {
+      const chosen = choosing(pattern)
+      const [missed, ...others] = expectedArrays(configured, chosen)
+      const srs = new SrSelector(resolveArrays(chosen, configured)).srsOf('md', missed?.names ?? [])
+      t.strictSame([srs, others], [['sr'], []], `${line}: ${pattern}`)
+    }
+  }
 })
 
 t.test('a roster tells each mirror that is missed once, and once that it is not missed any more', async t => {
