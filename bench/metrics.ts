@@ -16,7 +16,6 @@ import { HostMirrors } from '../src/sync-query/host-mirrors.ts'
 import type { Judgement } from '../src/sync-query/judgement.ts'
 import { reason } from '../src/sync-query/reason.ts'
 import { SrFold } from '../src/sync-query/sr-fold.ts'
-import type { TrackedMirror } from '../src/sync-query/tracked-mirror.ts'
 
 const MIRRORS = 5_000
 const RESYNCING = 3_000
@@ -93,13 +92,8 @@ class Host {
     sr: `5c5c5c5c-0000-4000-8000-00000000000${digit}`,
     fold: new SrFold(NOW),
   }))
-  readonly #all: { readonly sr: string; readonly mirror: TrackedMirror }[] = []
-  readonly metrics = new AgentMetrics({
-    look: () => ({
-      srs: new Map(this.#srs.map(({ sr, fold }) => [sr, fold.status(this.#mirrors, NOW)])),
-      notSynced: this.#all.filter(({ mirror }) => mirror.state !== 'synced'),
-    }),
-  })
+  readonly #srOf = new Map<string, string>()
+  readonly metrics = new AgentMetrics({ look: () => this.#look() })
 
   constructor(resyncing: number) {
     this.#resyncing = resyncing
@@ -110,15 +104,29 @@ class Host {
     for (let index = 0; index < this.#resyncing; index += 1) this.#see(index, (round + WARM_UP_ROUNDS) * STEP_BYTES)
   }
 
+  #look() {
+    const telling = this.#mirrors.telling()
+    const statusOf = (sr: string, fold: SrFold) =>
+      fold.status(
+        this.#mirrors.withReasons(
+          telling.filter(({ mirror }) => this.#srOf.get(mirror) === sr),
+          NOW,
+        ),
+      )
+    return {
+      srs: new Map(this.#srs.map(({ sr, fold }) => [sr, statusOf(sr, fold)])),
+      notSynced: telling.map(mirror => ({ sr: this.#srOf.get(mirror.mirror) ?? '', mirror })),
+    }
+  }
+
   #see(index: number, doneBytes: number): void {
     const name = `xcp-volume-${String(index).padStart(8, '0')}-0000-4000-8000-000000000000/0`
-    const isNew = this.#mirrors.get(name) === null
     const seen = judgement(name, index < this.#resyncing, doneBytes)
     const change = this.#mirrors.observe({ judgement: seen, at: NOW, silenceMeansStall: true })
     const of = this.#srs[index % this.#srs.length]
-    const mirror = this.#mirrors.get(name)
-    of?.fold.apply([change], NOW, null)
-    if (of !== undefined && mirror !== null && isNew) this.#all.push({ sr: of.sr, mirror })
+    if (of === undefined) return
+    of.fold.apply([change], NOW, null)
+    this.#srOf.set(name, of.sr)
   }
 }
 

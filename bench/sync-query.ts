@@ -116,7 +116,7 @@ class Host {
   }
 
   status(): SrStatus {
-    return this.#fold.status(this.#mirrors, this.#now)
+    return this.#fold.status(this.#mirrors.withReasons(this.#mirrors.telling(), this.#now))
   }
 
   list(): MirrorListEntry[] {

@@ -1,11 +1,11 @@
 import type { DrbdVolume } from '../sync-query/drbd.ts'
-import { HostMirrors, type MirrorChange } from '../sync-query/host-mirrors.ts'
+import { HostMirrors, type MirrorChange, type MirrorWithReasons } from '../sync-query/host-mirrors.ts'
 import { judgeDrbdVolume } from '../sync-query/judge-drbd.ts'
 import { judgeMdArray } from '../sync-query/judge-md.ts'
 import type { Judgement } from '../sync-query/judgement.ts'
 import type { MdArray } from '../sync-query/md.ts'
 import { mirrorList } from '../sync-query/mirror-list.ts'
-import { type Reason, reason } from '../sync-query/reason.ts'
+import { reason } from '../sync-query/reason.ts'
 import type { Report } from '../sync-query/report.ts'
 import type { SrStatus } from '../sync-query/sr-fold.ts'
 import type { TrackedMirror } from '../sync-query/tracked-mirror.ts'
@@ -161,7 +161,8 @@ export class HostAgent {
 
   /** What can be said of an SR as of now. `null` if this host does not watch that SR. */
   status(sr: string): SrStatus | null {
-    return this.#srs.get(sr)?.fold.status(this.#mirrors, this.#options.now()) ?? null
+    const watched = this.#srs.get(sr)
+    return watched === undefined ? null : this.#statusOf(watched, this.#options.now())
   }
 
   isResyncing(sr: string): boolean {
@@ -180,17 +181,16 @@ export class HostAgent {
 
   /** Every mirror that is not synced, in each of its SRs. */
   *notSynced(): Generator<{ readonly sr: string; readonly mirror: TrackedMirror }> {
-    for (const [name, { srs }] of this.#places) {
-      const mirror = this.#mirrors.get(name)
-      if (mirror === null || mirror.state === 'synced') continue
-      for (const { uuid: sr } of srs) yield { sr, mirror }
+    for (const mirror of this.#mirrors.telling()) {
+      if (mirror.state === 'synced') continue
+      for (const { uuid: sr } of this.#places.get(mirror.mirror)?.srs ?? []) yield { sr, mirror }
     }
   }
 
   /** Every mirror of an SR, with its reasons as of now. `null` if this host does not watch that SR. */
-  mirrors(sr: string): Iterable<{ readonly mirror: TrackedMirror; readonly reasons: readonly Reason[] }> | null {
+  mirrors(sr: string): Iterable<MirrorWithReasons> | null {
     const watched = this.#srs.get(sr)
-    return watched === undefined ? null : this.#withReasons(this.#mirrorsOf(watched))
+    return watched === undefined ? null : this.#mirrors.withReasons(this.#mirrorsOf(watched), this.#options.now())
   }
 
   /** The report of an SR as of now: the answer to a poll. `null` if this host does not watch that SR. */
@@ -284,11 +284,16 @@ export class HostAgent {
       const changes = step.get(sr) ?? NO_CHANGES
       const edges = sr.apply(changes, this.#views, at)
       if (edges.length > 0) {
-        const status = sr.fold.status(this.#mirrors, at)
+        const status = this.#statusOf(sr, at)
         for (const edge of edges) this.#options.witness(uuid, edge, status)
         sr.pusher.want('transition')
       } else if (changes.length > 0) sr.pusher.want('news')
     }
+  }
+
+  #statusOf(sr: WatchedSr, now: number): SrStatus {
+    const telling = this.#mirrors.telling().filter(({ mirror }) => this.#places.get(mirror)?.srs.includes(sr) === true)
+    return sr.fold.status(this.#mirrors.withReasons(telling, now))
   }
 
   *#mirrorsOf(sr: WatchedSr): Generator<TrackedMirror> {
@@ -298,16 +303,11 @@ export class HostAgent {
     }
   }
 
-  *#withReasons(mirrors: Iterable<TrackedMirror>) {
-    const now = this.#options.now()
-    for (const mirror of mirrors) yield { mirror, reasons: this.#mirrors.reasons(mirror, now) }
-  }
-
   #makeReport(uuid: string): Report {
     const sr = this.#srs.get(uuid)
     if (sr === undefined) throw new Error(`SR ${uuid} is not watched`)
     const now = this.#options.now()
-    const status = sr.fold.status(this.#mirrors, now)
+    const status = this.#statusOf(sr, now)
     this.#seq += 1
     return {
       schema: 1,

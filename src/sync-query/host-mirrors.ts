@@ -16,18 +16,24 @@ export interface MirrorChange {
   readonly transitions: readonly Transition[]
 }
 
+/** A mirror, and why it is as it is at one moment. */
+export interface MirrorWithReasons {
+  readonly mirror: TrackedMirror
+  readonly reasons: readonly Reason[]
+}
+
 /**
  * All mirrors of one host with their histories.
  *
- * Invariants: `#restless` holds the mirrors whose state is `resyncing` (the only ones that time changes) and, until the next
- * tick, some that were: a set that grows and shrinks with each of 10 000 mirrors is built anew again and again; `#running`
- * counts those whose data moves; `#pauses` holds those on which an operator's pause stands.
+ * Invariants: `#telling` holds each mirror that has any reason to give (whatever is not synced has one) and, until somebody
+ * asks, some that had or that are gone: a list that is only added to, with a mark on each mirror, costs no look-up among
+ * 10 000; `#running` counts those whose data moves; `#pauses` holds those on which an operator's pause stands.
  * So an observation costs the same with 10 mirrors or 10 000.
  */
 export class HostMirrors {
   readonly #shared: SharedByMirrors
   readonly #mirrors = new Map<string, TrackedMirror>()
-  readonly #restless = new Set<TrackedMirror>()
+  #telling: TrackedMirror[] = []
   readonly #pauses = new Set<TrackedMirror>()
   #running = 0
   /** Since when no resync runs on this host; `null` while one does. */
@@ -46,6 +52,10 @@ export class HostMirrors {
     if (known === undefined) this.#mirrors.set(name, mirror)
     const transitions = mirror.look(seen)
     const after = mirror.share()
+    if (mirror.tells && !mirror.isListed) {
+      mirror.isListed = true
+      this.#telling.push(mirror)
+    }
     this.#count(mirror, before, after, seen.at)
     return { mirror: mirror.mirror, before, after, moved: false, transitions }
   }
@@ -56,7 +66,7 @@ export class HostMirrors {
     if (mirror === undefined) return null
     const before = mirror.share()
     this.#mirrors.delete(name)
-    this.#restless.delete(mirror)
+    mirror.isListed = false
     this.#count(mirror, before, null, now)
     return { mirror: name, before, after: null, moved: false, transitions: [] }
   }
@@ -73,14 +83,25 @@ export class HostMirrors {
     return before === undefined ? null : { mirror: name, before, after: null, moved: true, transitions: [] }
   }
 
-  /** Lets time pass: returns only the mirrors that it changed. Costs one step per resyncing mirror. */
+  /** The mirrors that have reasons to give. Costs one step per such mirror. */
+  telling(): readonly TrackedMirror[] {
+    this.#telling = this.#telling.filter(mirror => {
+      mirror.isListed &&= mirror.tells
+      return mirror.isListed
+    })
+    return this.#telling
+  }
+
+  *withReasons(mirrors: Iterable<TrackedMirror>, now: number): Generator<MirrorWithReasons> {
+    for (const mirror of mirrors) yield { mirror, reasons: this.reasons(mirror, now) }
+  }
+
+  /** Lets time pass: returns only the mirrors that it changed. Costs one step per mirror that is not at rest. */
   tick(now: number): MirrorChange[] {
     const changes: MirrorChange[] = []
-    for (const mirror of this.#restless) {
-      if (mirror.state !== 'resyncing') {
-        this.#restless.delete(mirror)
-        continue
-      }
+    for (const mirror of this.telling()) {
+      // Nothing else changes by time.
+      if (mirror.state !== 'resyncing') continue
       const before = mirror.share()
       const etaBefore = mirror.etaSeconds
       const transitions = mirror.age(now)
@@ -118,7 +139,6 @@ export class HostMirrors {
 
   #count(mirror: TrackedMirror, before: MirrorShare | null, after: MirrorShare | null, now: number): void {
     if (before === after) return
-    if (after?.state === 'resyncing' && before?.state !== 'resyncing') this.#restless.add(mirror)
     if (after?.heldBack === true) this.#pauses.add(mirror)
     else if (before?.heldBack === true) this.#pauses.delete(mirror)
     this.#running += Number(after?.moving === true) - Number(before?.moving === true)

@@ -9,8 +9,6 @@ export interface MirrorShare {
   readonly heldBack: boolean
   readonly stalled: boolean
   readonly paused: boolean
-  /** It has reasons to give. */
-  readonly told: boolean
   /** `NaN` where not known. */
   readonly outOfSyncBytes: number
   readonly doneBytes: number
@@ -24,7 +22,6 @@ export const SHARE_OF_A_WELL_MIRROR: MirrorShare = {
   heldBack: false,
   stalled: false,
   paused: false,
-  told: false,
   outOfSyncBytes: 0,
   doneBytes: Number.NaN,
   totalBytes: Number.NaN,

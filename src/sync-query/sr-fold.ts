@@ -1,4 +1,4 @@
-import type { HostMirrors, MirrorChange } from './host-mirrors.ts'
+import type { MirrorChange, MirrorWithReasons } from './host-mirrors.ts'
 import { MAX_PROGRESS_BEFORE_END } from './judgement.ts'
 import type { MirrorShare } from './mirror-share.ts'
 import { isBlocking, type Reason, reason } from './reason.ts'
@@ -33,14 +33,12 @@ interface Sums {
  * The fold of many mirrors into one SR, kept as sums: a change of one mirror costs the same with 10 mirrors or 10 000.
  *
  * Invariants: each mirror of the SR was told of by a change without `before`, and every change of it since then; so
- * `#counts` and `#sums` are what a walk over all mirrors would give; `#told` holds the mirrors that have any reason to give
- * and, until the next status, some that had (see HostMirrors for why); `#finishedBytes` is what resyncs that ended since the
- * SR was last free of them had to copy, so that the SR's progress does not jump back when one of several ends.
+ * `#counts` and `#sums` are what a walk over all mirrors would give; `#finishedBytes` is what resyncs that ended since the SR
+ * was last free of them had to copy, so that the SR's progress does not jump back when one of several ends.
  */
 export class SrFold {
   readonly #counts: StateCounts = { unknown: 0, degraded: 0, resyncing: 0, synced: 0 }
   readonly #sums: Sums = { out: 0, done: 0, total: 0, withoutOut: 0, withoutTotal: 0 }
-  readonly #told = new Set<string>()
   #finishedBytes = 0
   #shownProgress: number | null = null
   #stalled = 0
@@ -83,18 +81,15 @@ export class SrFold {
     return this.apply([], now, doubt)
   }
 
-  status(mirrors: HostMirrors, now: number): SrStatus {
+  /** @param telling each mirror of this SR that has reasons to give */
+  status(telling: Iterable<MirrorWithReasons>): SrStatus {
     const reasons: Reason[] = this.#doubt === null ? [] : [this.#doubt]
     let etaSeconds: number | null = 0
-    for (const name of this.#told) {
-      const mirror = mirrors.get(name)
-      if (mirror === null) continue
-      const itsReasons = mirrors.reasons(mirror, now)
-      if (itsReasons.length === 0) this.#told.delete(name)
-      reasons.push(...itsReasons)
+    for (const { mirror, reasons: its } of telling) {
+      reasons.push(...its)
       if (mirror.state !== 'resyncing') continue
-      const { etaSeconds: its } = mirror
-      etaSeconds = etaSeconds === null || its === null ? null : Math.max(etaSeconds, its)
+      const { etaSeconds: itsEta } = mirror
+      etaSeconds = etaSeconds === null || itsEta === null ? null : Math.max(etaSeconds, itsEta)
     }
     const resyncing = this.#counts.resyncing > 0
     return {
@@ -116,12 +111,10 @@ export class SrFold {
     return this.#shownProgress
   }
 
-  #change({ mirror, before, after }: MirrorChange): void {
+  #change({ before, after }: MirrorChange): void {
     if (before === after) return
     if (before !== null) this.#add(before, -1)
     if (after !== null) this.#add(after, 1)
-    if (after?.told === true && before?.told !== true) this.#told.add(mirror)
-    if (after === null) this.#told.delete(mirror)
     if (before?.state === 'resyncing' && after?.state === 'synced') {
       this.#finishedBytes += Number.isNaN(before.totalBytes) ? 0 : before.totalBytes
     }

@@ -52,6 +52,8 @@ const NO_TRANSITIONS: readonly Transition[] = []
  */
 export class TrackedMirror {
   readonly mirror: string
+  /** Kept by HostMirrors: it stands in its list of those that tell something. */
+  isListed = false
   /** The last look said that all is well, and nothing is remembered against it. */
   #isWell = false
   #expectedReplicas = 0
@@ -111,6 +113,11 @@ export class TrackedMirror {
     return this.#activity
   }
 
+  /** It has reasons to give. */
+  get tells(): boolean {
+    return this.#outline.examples.length > 0 || this.#unrepaired
+  }
+
   /** Where an operator's pause stands (`resource/volume peer name`); `null` where none does. */
   get pauseAt(): string | null {
     const { pause } = this.#outline
@@ -159,7 +166,6 @@ export class TrackedMirror {
       heldBack: this.#outline.pause !== null,
       stalled: this.#stalled,
       paused: this.#paused,
-      told: this.#outline.examples.length > 0 || this.#unrepaired,
       outOfSyncBytes: this.#outOfSyncBytes,
       doneBytes: this.#shownDoneBytes,
       totalBytes: this.#shownTotalBytes,

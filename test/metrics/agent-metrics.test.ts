@@ -68,7 +68,7 @@ function metricsOf(host: Host, maxMirrors?: number): AgentMetrics {
 
 t.test('before anything was read the state is unknown, and figures are absent instead of 0', async t => {
   const host = new Host()
-  host.statuses.set(SR, new SrFold(1_000).status(host.mirrors, 2_000))
+  host.statuses.set(SR, new SrFold(1_000).status([]))
   const text = await metricsOf(host).render()
   t.strictSame(figures(text, 'resync_monitor_sr_state'), {
     [`${SR} unknown`]: 1,

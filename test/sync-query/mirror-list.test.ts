@@ -8,6 +8,7 @@ import { parseReport } from '../../src/sync-query/report-parse.ts'
 import { SrFold } from '../../src/sync-query/sr-fold.ts'
 import { peer, volume } from './drbd-volume.ts'
 import { look } from './look.ts'
+import { statusOf } from './status-of.ts'
 
 function host(volumes: readonly DrbdVolume[]) {
   const mirrors = new HostMirrors()
@@ -81,7 +82,7 @@ t.test('5 000 mirrors in trouble fit into the answer to a poll, with their true 
     0,
     null,
   )
-  const { since, reasons, ...status } = fold.status(mirrors, 0)
+  const { since, reasons, ...status } = statusOf(fold, mirrors, 0)
   const list = mirrorList(all())
   t.equal(list.length, 40)
   t.equal(

@@ -6,6 +6,7 @@ import { type ReasonCode, reason } from '../../src/sync-query/reason.ts'
 import { SrFold } from '../../src/sync-query/sr-fold.ts'
 import { worstState } from '../../src/sync-query/state.ts'
 import { look } from './look.ts'
+import { statusOf } from './status-of.ts'
 
 /** One SR that holds every mirror of the host. */
 function host() {
@@ -34,12 +35,12 @@ t.test('the worst mirror decides, and no mirror at all is synced', async t => {
 t.test('unknown until everything was looked at, and again when that can no longer be claimed', async t => {
   const { mirrors, sr, kinds, see } = host()
   see(1, look('a/0', []))
-  t.match(sr.status(mirrors, 1), { state: 'unknown', reasons: [{ code: 'source-silent', mirror: '*' }] })
+  t.match(statusOf(sr, mirrors, 1), { state: 'unknown', reasons: [{ code: 'source-silent', mirror: '*' }] })
   sr.setDoubt(null, 2)
-  t.match(sr.status(mirrors, 2), { state: 'synced', since: 2, reasons: [], mirrors: { synced: 1 } })
+  t.match(statusOf(sr, mirrors, 2), { state: 'synced', since: 2, reasons: [], mirrors: { synced: 1 } })
   const edges = sr.setDoubt(reason('events-lost', '*', { word: 'exit 20' }), 3)
   t.same(edges, [{ at: 3, kind: 'unknown', from: 'synced', to: 'unknown' }])
-  t.match(sr.status(mirrors, 3), { state: 'unknown', since: 3, reasons: [{ code: 'events-lost', word: 'exit 20' }] })
+  t.match(statusOf(sr, mirrors, 3), { state: 'unknown', since: 3, reasons: [{ code: 'events-lost', word: 'exit 20' }] })
   t.strictSame(kinds, [], 'that it is unknown at first is no news')
 })
 
@@ -52,21 +53,27 @@ t.test('one SR, two resyncs: one start, one finish, and a progress that never fa
     look(name, ['resync-running'], { outOfSyncBytes: out, totalBytes: total, doneBytes: total - out, etaSeconds })
   see(1, running('a/0', 100, 100, 10))
   see(2, running('b/0', 300, 300, null))
-  t.match(sr.status(mirrors, 2), { state: 'resyncing', since: 1, progress: 0, outOfSyncBytes: 400, etaSeconds: null })
+  t.match(statusOf(sr, mirrors, 2), {
+    state: 'resyncing',
+    since: 1,
+    progress: 0,
+    outOfSyncBytes: 400,
+    etaSeconds: null,
+  })
   see(3, running('b/0', 200, 300, 30))
   see(3, running('a/0', 50, 100, 5))
-  t.match(sr.status(mirrors, 3), { progress: 150 / 400, outOfSyncBytes: 250, etaSeconds: 30 })
+  t.match(statusOf(sr, mirrors, 3), { progress: 150 / 400, outOfSyncBytes: 250, etaSeconds: 30 })
   see(4, look('a/0', []))
-  t.match(sr.status(mirrors, 4), { progress: 200 / 400, outOfSyncBytes: 200, mirrors: { synced: 1, resyncing: 1 } })
+  t.match(statusOf(sr, mirrors, 4), { progress: 200 / 400, outOfSyncBytes: 200, mirrors: { synced: 1, resyncing: 1 } })
   see(4, look('c/0', ['resync-running']))
   t.match(
-    sr.status(mirrors, 4),
+    statusOf(sr, mirrors, 4),
     { progress: 200 / 400, outOfSyncBytes: null, etaSeconds: null },
     'shown until it is known better',
   )
   see(5, look('c/0', []))
   see(5, look('b/0', []))
-  t.match(sr.status(mirrors, 5), { state: 'synced', progress: null, outOfSyncBytes: 0, etaSeconds: null })
+  t.match(statusOf(sr, mirrors, 5), { state: 'synced', progress: null, outOfSyncBytes: 0, etaSeconds: null })
   t.strictSame(kinds, ['recovered', 'resync-started', 'resync-finished'])
 })
 
@@ -76,7 +83,7 @@ t.test('mirrors that are well, and again well, change nothing', async t => {
   const well = look('a/0', [], { outOfSyncBytes: 0 })
   for (const at of [1, 2, 3]) see(at, well)
   see(4, { ...well, mirror: 'b/0' })
-  t.match(sr.status(mirrors, 5), { state: 'synced', since: 0, mirrors: { synced: 2 }, reasons: [] })
+  t.match(statusOf(sr, mirrors, 5), { state: 'synced', since: 0, mirrors: { synced: 2 }, reasons: [] })
   t.strictSame(kinds, [])
 })
 
@@ -92,7 +99,7 @@ t.test('a mirror that goes away takes its sums along', async t => {
   )
   t.equal(mirrors.remove('a/0', 3), null)
   t.equal(mirrors.get('a/0'), null)
-  t.match(sr.status(mirrors, 3), {
+  t.match(statusOf(sr, mirrors, 3), {
     state: 'synced',
     outOfSyncBytes: 0,
     mirrors: { unknown: 0, degraded: 0, resyncing: 0, synced: 0 },
@@ -121,12 +128,12 @@ t.test('reasons: what needs an operator first, warnings last; vanished mirrors g
   see(1, look('b/0', ['resync-running']))
   see(1, look('c/0', ['stand-alone']))
   t.strictSame(
-    sr.status(mirrors, 1).reasons.map(each => each.code),
+    statusOf(sr, mirrors, 1).reasons.map(each => each.code),
     ['stand-alone', 'resync-running', 'drift'],
   )
   mirrors.remove('c/0', 2)
   t.strictSame(
-    sr.status(mirrors, 2).reasons.map(each => each.code),
+    statusOf(sr, mirrors, 2).reasons.map(each => each.code),
     ['resync-running', 'drift'],
   )
 })
@@ -138,7 +145,7 @@ t.test(
     const byPeer = look('other/0', [reason('resync-waiting', 'other/0', { word: 'peer' })])
     const wordless = look('third/0', ['resync-waiting'])
     const codes = (h: ReturnType<typeof host>, at: number) =>
-      h.sr.status(h.mirrors, at).reasons.map(each => [each.mirror, each.clearedBy, each.waitsFor])
+      statusOf(h.sr, h.mirrors, at).reasons.map(each => [each.mirror, each.clearedBy, each.waitsFor])
 
     const h = host()
     h.sr.setDoubt(null, 0)
@@ -171,7 +178,7 @@ t.test('a mirror that configuration takes out of an SR has not ended its resync'
     look(name, ['resync-running'], { outOfSyncBytes: 100 - done, totalBytes: 100, doneBytes: done })
   see(1, running('a/0', 0))
   see(1, running('b/0', 50))
-  t.equal(sr.status(mirrors, 1).progress, 0.25)
+  t.equal(statusOf(sr, mirrors, 1).progress, 0.25)
   const changes = (...found: readonly (MirrorChange | null)[]) => found.filter(change => change !== null)
   const told = (fold: SrFold, at: number, ...found: readonly (MirrorChange | null)[]) =>
     fold.apply(changes(...found), at).map(({ kind }) => kind)
@@ -179,15 +186,21 @@ t.test('a mirror that configuration takes out of an SR has not ended its resync'
   t.strictSame(told(other, 2, mirrors.joining('a/0')), ['resync-started'])
   t.strictSame(told(sr, 2, mirrors.leaving('a/0')), [])
   t.match(
-    sr.status(mirrors, 2),
+    statusOf(sr, mirrors, 2, name => name === 'b/0'),
     { mirrors: { resyncing: 1 }, progress: 0.5, outOfSyncBytes: 50 },
     'nor is it counted as done',
   )
   t.strictSame(told(sr, 3, mirrors.leaving('b/0')), ['recovered'])
-  t.match(sr.status(mirrors, 3), { state: 'synced', progress: null, reasons: [] })
+  t.match(
+    statusOf(sr, mirrors, 3, () => false),
+    { state: 'synced', progress: null, reasons: [] },
+  )
 
   t.strictSame(told(sr, 4, mirrors.joining('b/0')), ['resync-started'])
-  t.match(sr.status(mirrors, 4), { state: 'resyncing', progress: 0.5, reasons: [{ mirror: 'b/0' }] })
+  t.match(
+    statusOf(sr, mirrors, 4, name => name === 'b/0'),
+    { state: 'resyncing', progress: 0.5, reasons: [{ mirror: 'b/0' }] },
+  )
   see(5, look('b/0', []))
   t.strictSame(kinds.slice(-1), ['resync-finished'], 'a resync that ends within the SR does end')
   see(6, look('b/0', ['resync-paused']))
@@ -266,7 +279,12 @@ t.test('property: the sums are what a walk over all mirrors gives, whatever happ
         for (const [index, sr] of srs.entries()) {
           sr.fold.apply(held[index] ?? [], at, null)
           const members = [...sr.members]
-          const { progress, since: _, reasons, ...status } = sr.fold.status(mirrors, at)
+          const {
+            progress,
+            since: _,
+            reasons,
+            ...status
+          } = statusOf(sr.fold, mirrors, at, name => sr.members.has(name))
           const told = { ...status, codes: reasons.map(each => `${each.mirror} ${each.code}`).sort() }
           t.strictSame(told, walk(mirrors, members))
           const anew = new SrFold(at)
@@ -275,7 +293,11 @@ t.test('property: the sums are what a walk over all mirrors gives, whatever happ
             at,
             null,
           )
-          const { progress: itsProgress, since: __, ...itsStatus } = anew.status(mirrors, at)
+          const {
+            progress: itsProgress,
+            since: __,
+            ...itsStatus
+          } = statusOf(anew, mirrors, at, name => sr.members.has(name))
           t.strictSame({ ...itsStatus, reasons: itsStatus.reasons.length }, { ...status, reasons: reasons.length })
           if (itsProgress !== null && (progress ?? 0) < itsProgress) throw new Error('less progress than is known')
           if (progress !== null && progress >= 1) throw new Error('complete before the end')
