@@ -23,7 +23,9 @@ const MAX_TIMER_MS = 2 ** 31 - 1
  *
  * HOST_IS_SLAVE names the coordinator, and is raised before a call does anything: the client goes on there, with the same
  * scheme, port and proofs, and asks again. It stays there until the coordinator cannot be reached; then the next call
- * begins at the configured endpoint, which knows who the coordinator is now.
+ * begins at the configured endpoint, which knows who the coordinator is now. If that one cannot be reached either, the
+ * next call begins at the coordinator that was last known, and so on by turns: the configured endpoint may be a host that
+ * is down for hours while the pool is up. A call that got no answer may have been carried out, and is not repeated.
  *
  * Invariant: `#route` is `#home` or the connection of `#coordinator`. Only calls change it.
  */
@@ -66,7 +68,9 @@ export class XenApiClient {
     for (let redirections = 0; ; redirections += 1) {
       const route = this.#route
       try {
-        return await route.call(method, params, options)
+        const answer = await route.call(method, params, options)
+        if (route === this.#home && this.#route === route) this.#forgetCoordinator()
+        return answer
       } catch (error) {
         if (error instanceof XenApiError && error.code === 'HOST_IS_SLAVE') {
           this.#follow(route, error.params[0] ?? '', redirections)
@@ -101,16 +105,24 @@ export class XenApiClient {
       throw new XenApiUnreachable(`no coordinator: a slave names ${JSON.stringify(address)}, which is no address`)
     }
     if (this.#coordinator?.address !== address) {
-      const before = this.#coordinator?.connection.close('another host is the coordinator')
-      this.#leaving = Promise.all([this.#leaving, before])
+      this.#forgetCoordinator()
       this.#coordinator = { address, connection: new Connection(endpoint, this.#connectionOptions) }
     }
     this.#route = this.#coordinator.connection
   }
 
+  #forgetCoordinator(): void {
+    if (this.#coordinator === null) return
+    const before = this.#coordinator.connection.close('another host is the coordinator')
+    this.#leaving = Promise.all([this.#leaving, before])
+    this.#coordinator = null
+  }
+
   /** The connection is kept, with its session: it was perhaps only one call that took too long. */
   #leave(route: Connection): void {
-    if (this.#route === route) this.#route = this.#home
+    // another call has gone on already
+    if (this.#route !== route) return
+    this.#route = route === this.#home ? (this.#coordinator?.connection ?? this.#home) : this.#home
   }
 }
 

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { checkEndpoint, endpointAt } from '../../src/xapi-notify/endpoint.ts'
 import { XenApiClient, type XenApiClientOptions } from '../../src/xapi-notify/index.ts'
-import { callIn, connected, endOf, serving, slaveOf, until } from './toolstack-under-test.ts'
+import { behindWeather, callIn, connected, endOf, serving, slaveOf, until } from './toolstack-under-test.ts'
 
 const TLS = join(import.meta.dirname, '../fixtures/tls')
 const [ca, cert, key] = await Promise.all(
@@ -177,6 +177,53 @@ t.test('a slave names the coordinator: calls go on there, log in there, and come
   t.strictSame(answers, Array(3).fill([second.pool.ref]))
   t.equal(second.logins.length, 1)
   t.equal(client.logins, 2)
+})
+
+t.test('the configured endpoint is down for hours: the coordinator that was last known is tried again', async t => {
+  const slave = await slaveOf(t, () => '127.0.0.2')
+  const home = await behindWeather(t, slave.url)
+  const at = { host: '127.0.0.2', port: Number(new URL(home.url).port) }
+  const { pool, hosts, logins } = await connected(t, at)
+  const client = clientOf(t, { url: home.url })
+  t.strictSame(await client.call('pool.get_all'), [pool.ref])
+  home.weather = 'refuse'
+  t.strictSame(await client.call('pool.get_all'), [pool.ref], 'nobody needs it')
+  const asked = home.asked.length
+  const hanging = ['host.call_plugin', [hosts[0]?.ref, 'p', 'f', {}]] as const
+  for (let round = 1; round <= 2; round += 1) {
+    t.match(await endOf(client.call(...hanging, { timeoutMs: 30 })), { name: 'XenApiUnreachable' })
+    t.match(await endOf(client.call('pool.get_all')), { name: 'XenApiUnreachable' })
+    t.equal(home.asked.length, asked + round, 'the next call asks it who the coordinator is now')
+    for (let call = 0; call < 3; call += 1) t.strictSame(await client.call('pool.get_all'), [pool.ref])
+    t.equal(home.asked.length, asked + round)
+  }
+  t.equal(logins.length, 1, 'in the same session')
+
+  await pool.close()
+  for (let call = 0; call < 4; call += 1) {
+    t.match(await endOf(client.call('pool.get_all')), { name: 'XenApiUnreachable' })
+  }
+  t.equal(home.asked.length, asked + 4, 'with neither of them there, by turns')
+  const again = await connected(t, at)
+  const answered = async () => (await endOf(client.call('pool.get_all'))) === 'success'
+  t.ok((await answered()) || (await answered()), 'whichever is back is found')
+  t.equal(again.logins.length, 1)
+})
+
+t.test('the configured endpoint has become the coordinator: the one before is not tried again', async t => {
+  const { pool, url, hosts } = await connected(t)
+  const home = await behindWeather(t, url)
+  const former = await connected(t, { host: '127.0.0.2', port: Number(new URL(home.url).port) })
+  const client = clientOf(t, { url: home.url })
+  home.rewrite = () => '{"id":0,"error":["HOST_IS_SLAVE","127.0.0.2"]}'
+  t.strictSame(await client.call('pool.get_all'), [former.pool.ref])
+  await former.pool.close()
+  home.rewrite = (_method, answer) => answer
+  t.match(await endOf(client.call('pool.get_all')), { name: 'XenApiUnreachable' })
+  t.strictSame(await client.call('pool.get_all'), [pool.ref])
+  const hanging = ['host.call_plugin', [hosts[0]?.ref, 'p', 'f', {}]] as const
+  t.match(await endOf(client.call(...hanging, { timeoutMs: 30 })), { name: 'XenApiUnreachable' })
+  t.strictSame(await client.call('pool.get_all'), [pool.ref])
 })
 
 t.test('without a coordinator a call ends, with an error that says why', async t => {
