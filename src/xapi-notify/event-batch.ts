@@ -12,6 +12,11 @@ export interface ToolstackEvent {
 /** What event.from answers. */
 export interface EventBatch {
   readonly events: readonly ToolstackEvent[]
+  /**
+   * True: something was added or modified whose record is not told, so it stands in no event. Stock leaves out a record
+   * that it cannot read (event_types.ml: `snapshot` is an option).
+   */
+  readonly incomplete: boolean
   readonly token: string
   /** How many objects each class has, by its name in lower case. */
   readonly counts: ReadonlyMap<string, number>
@@ -23,19 +28,23 @@ export function parseEventBatch(result: unknown): EventBatch {
     throw new XenApiUnreachable('event.from did not answer with events and a token')
   }
   const counts = isRecord(result.valid_ref_counts) ? Object.entries(result.valid_ref_counts) : []
+  const events = result.events.map(parseEvent).filter(event => event !== null)
   return {
-    events: result.events.map(parseEvent),
+    events,
+    incomplete: events.length < result.events.length,
     token: result.token,
     counts: new Map(counts.flatMap(([cls, count]) => (typeof count === 'number' ? [[cls, count] as const] : []))),
   }
 }
 
-function parseEvent(event: unknown): ToolstackEvent {
+/** `null`: its record is not told. */
+function parseEvent(event: unknown): ToolstackEvent | null {
   if (isRecord(event) && typeof event.class === 'string' && typeof event.ref === 'string') {
     const { class: cls, ref, operation, snapshot } = event
     if (operation === 'del') return { cls: cls.toLowerCase(), operation, ref, record: null }
-    if ((operation === 'add' || operation === 'mod') && isRecord(snapshot)) {
-      return { cls: cls.toLowerCase(), operation, ref, record: snapshot }
+    if (operation === 'add' || operation === 'mod') {
+      if (isRecord(snapshot)) return { cls: cls.toLowerCase(), operation, ref, record: snapshot }
+      if (snapshot === undefined || snapshot === null) return null
     }
   }
   throw new XenApiUnreachable('event.from answered with something that is no event')

@@ -30,7 +30,10 @@ const TOKEN_IS_WORTHLESS = new Set(['EVENTS_LOST', 'EVENT_FROM_TOKEN_PARSE_FAILU
  * - the toolstack keeps few deletions and loses older ones silently (db_cache_types.ml Table.remove), so the reader's
  *   objects are counted against valid_ref_counts;
  * - a new session means a toolstack that was restarted, or another coordinator. A token above its database's generation
- *   would yield nothing until that is passed (xapi_event.ml from_inner), while counts may be equal by chance.
+ *   would yield nothing until that is passed (xapi_event.ml from_inner), while counts may be equal by chance;
+ * - the record of something added or modified is not told: what the reader knows of it may be old. As long as it is not
+ *   told even when everything is read, it is left out, as if it were not there, and everything is read again after each
+ *   wait: nothing else would tell that it can be read now, and single objects are not counted.
  *
  * @param classes names of whole classes, such as `host_metrics`; or single objects, `PBD/OpaqueRef:…`, which are not counted
  * @throws XenApiError, XenApiUnreachable: the reader knows nothing any more and has to begin again
@@ -48,6 +51,7 @@ export async function* followPool(
   }
   let token = ''
   let logins = 0
+  let leftOut = false
   for (;;) {
     const everything = token === ''
     if (everything) for (const refs of known.values()) refs.clear()
@@ -67,9 +71,10 @@ export async function* followPool(
     const complete = Array.from(known).every(([cls, refs]) => (batch.counts.get(cls) ?? refs.size) === refs.size)
     const sameSession = client.logins === logins
     logins = client.logins
-    // a count that is wrong right after reading everything is accepted until the next answer: no loop without a wait
-    const usable = everything || (complete && sameSession)
+    // what is wrong right after reading everything is accepted until the next answer: no loop without a wait
+    const usable: boolean = everything || (complete && sameSession && !leftOut && !batch.incomplete)
     token = usable ? batch.token : ''
+    leftOut = usable && batch.incomplete
     if (usable) yield { everything, events: batch.events }
   }
 }
