@@ -10,6 +10,7 @@ import { type Journal, makeRoom, pendingEvents, type SrJournal } from './resync-
 import { openJournal, saveJournal } from './resync-journal-file.ts'
 import { type NotifyingHost, parseMessageBody, resyncMessage } from './resync-message.ts'
 import { ResyncTask } from './resync-task.ts'
+import { Turns } from './turns.ts'
 
 /** Milliseconds. */
 export interface NotifierPace extends Backoff {
@@ -59,7 +60,8 @@ const DEFAULT_MAX_PENDING = 1_000
  * - nothing is sent that is not in the journal on the disk; nothing leaves it before the pool has it;
  * - nothing is sent without having asked the pool whether it is there already: a call without an answer may have been
  *   carried out, and so may one of the process before this one;
- * - events of one SR are told in order. An SR whose events are refused does not hold up the others.
+ * - events of one SR are told in order. An SR whose events are refused, or get no answer, waits by itself: the others
+ *   are told meanwhile. All wait only while the pool does not answer, and even then a new event is tried once at once.
  *
  * What is left is a call that the toolstack carries out only after it has answered a later question. It would tell twice.
  */
@@ -71,9 +73,10 @@ export class ResyncNotifier {
   readonly #progress = new Map<string, number>()
   readonly #tasks = new Map<string, ResyncTask>()
   readonly #problems = new Map<string, string>()
+  readonly #turns: Turns
   readonly #stop = new AbortController()
   readonly #cut = new AbortController()
-  /** Ends the pause between two looks at running tasks. */
+  /** Ends the pause before the next round. */
   #hurry = new AbortController()
   #watched: ReadonlySet<string> | null = null
   #unsaved = false
@@ -83,6 +86,7 @@ export class ResyncNotifier {
     this.#options = options
     this.#pace = { ...DEFAULT_PACE, ...options.pace }
     this.#journal = journal
+    this.#turns = new Turns(this.#pace)
     this.#wake()
   }
 
@@ -109,7 +113,7 @@ export class ResyncNotifier {
     if (open !== entry.open || events.length > 0) {
       entry.open = open
       this.#journal.set(sr, entry)
-      this.#enqueue(entry, events)
+      this.#enqueue(sr, entry, events)
     }
     if (status.state === 'resyncing') this.#progress.set(sr, status.progress ?? 0)
     else this.#progress.delete(sr)
@@ -125,7 +129,7 @@ export class ResyncNotifier {
     for (const [sr, entry] of this.#journal) {
       if (this.#watched.has(sr) || entry.open === null) continue
       this.#progress.delete(sr)
-      this.#enqueue(entry, [{ event: 'abandoned', episode: entry.open.id }])
+      this.#enqueue(sr, entry, [{ event: 'abandoned', episode: entry.open.id }])
       entry.open = null
     }
     this.#wake()
@@ -141,11 +145,12 @@ export class ResyncNotifier {
     await this.#save()
   }
 
-  #enqueue(entry: SrJournal, events: readonly EpisodeEvent[]): void {
+  #enqueue(sr: string, entry: SrJournal, events: readonly EpisodeEvent[]): void {
     entry.outbox.push(...events)
     makeRoom(this.#journal, this.#options.maxPending ?? DEFAULT_MAX_PENDING)
     this.#unsaved = true
-    if (events.length > 0) this.#hurry.abort()
+    // what has failed keeps its pause: otherwise each event of an SR that is refused would be a call for nothing
+    if (events.length > 0 && !this.#turns.hasFailed(sr)) this.#hurry.abort()
   }
 
   #wake(): void {
@@ -160,29 +165,31 @@ export class ResyncNotifier {
     let failures = 0
     while (!this.#stop.signal.aborted && this.#hasWork()) {
       this.#hurry = new AbortController()
-      if (await this.#round()) {
-        failures = 0
-        if (this.pending === 0) await rest(this.#pace.progressEveryMs, this.#hurry.signal)
-      } else {
-        failures += 1
-        await rest(backoffMs(this.#pace, failures), this.#stop.signal)
-      }
+      const well = await this.#round()
+      failures = well ? 0 : failures + 1
+      const pauseMs = well
+        ? this.#turns.waitMs(performance.now(), this.#pace.progressEveryMs)
+        : backoffMs(this.#pace, failures)
+      await rest(pauseMs, this.#hurry.signal)
     }
     this.#busy = null
   }
 
-  /** Tells all that can be told now. False: something is left that has to wait. */
+  /** Tells all that can be told now. False: the pool does not answer, or the journal cannot be written. */
   async #round(): Promise<boolean> {
-    let well = true
-    for (const [sr, entry] of this.#journal) {
+    for (const sr of this.#turns.due(this.#journal.keys(), performance.now())) {
+      const entry = this.#journal.get(sr)
+      if (entry === undefined) continue
       if (this.#stop.signal.aborted) return true
       try {
         await this.#deliver(sr, entry)
         await this.#lookAfterTask(sr, entry)
+        this.#turns.succeeded(sr)
         this.#problems.delete(sr)
       } catch (error) {
-        well = false
-        if (error instanceof XenApiUnreachable || error instanceof JournalUnwritable) {
+        if (error instanceof JournalUnwritable) return false
+        this.#turns.failed(sr, performance.now())
+        if (error instanceof XenApiUnreachable) {
           for (const task of this.#tasks.values()) task.doubt()
           return false
         }
@@ -191,12 +198,13 @@ export class ResyncNotifier {
         else this.#tell(sr, { code: 'refused', text: `SR ${sr}: ${error.message}` })
       }
     }
-    return (await this.#save()) && well
+    return this.#save()
   }
 
   /** Neither this host nor the pool has the SR any more: there is nobody to tell. */
   #forget(sr: string): void {
     this.#journal.delete(sr)
+    this.#turns.succeeded(sr)
     this.#problems.delete(sr)
     this.#unsaved = true
   }

@@ -258,6 +258,55 @@ t.test('an SR that the toolstack refuses is told of, and holds up no other; give
   t.strictSame(world.told(), ['0 started'], 'so nobody tells of its end')
 })
 
+/** Longer than a test waits. */
+const HOUR = { firstRetryMs: 3_600_000, lastRetryMs: 3_600_000 }
+
+t.test('while one SR is refused, what happens to another is told at once', async t => {
+  const world = await pooled(t)
+  const notifier = await world.start({ pace: { ...PACE, ...HOUR } })
+  notifier.note('no-such-sr', [], RESYNCING)
+  await until('it is refused', () => world.problems.length > 0)
+  const asked = world.toolstack.asked.length
+  notifier.note('no-such-sr', [], SYNCED)
+  notifier.note(world.srUuid, [], RESYNCING)
+  await until('the task of the other', () => world.tasks()[0] === 'pending 0.1')
+  t.strictSame(world.told(), ['0 started'])
+  notifier.note(world.srUuid, [], SYNCED)
+  await until('its end', () => world.tasks()[0] === 'success 1' && notifier.pending === 2)
+  t.equal(world.toolstack.asked.slice(asked).filter(method => method === 'message.get').length, 2, 'it keeps its pause')
+})
+
+t.test('an SR about which no call is answered keeps no other from being told', async t => {
+  const world = await pooled(t)
+  world.toolstack.weather = (_method, params) => (params.includes('unanswered') ? 'hang' : 'pass')
+  const before = await world.start()
+  // in the journal it comes first, after every restart too
+  for (const sr of ['unanswered', world.srUuid]) before.note(sr, [], RESYNCING)
+  await before.close()
+  const notifier = await world.start()
+  await until('the other is told', () => world.told().length === 1)
+  for (const sr of ['unanswered', world.srUuid]) notifier.note(sr, [], SYNCED)
+  await until('its end', () => world.told().length === 2 && notifier.pending === 2)
+  t.strictSame(world.told(), ['0 started', '0 finished'])
+})
+
+t.test('while the pool does not answer all wait, but for a first try of what is new', async t => {
+  const world = await pooled(t)
+  const other = world.pool.get('SR', world.pool.addSr({}))?.uuid ?? ''
+  const notifier = await world.start({ pace: { ...PACE, ...HOUR } })
+  world.toolstack.weather = 'refuse'
+  notifier.note(world.srUuid, [], RESYNCING)
+  await until('it tries', () => world.toolstack.asked.length > 0)
+  await sleep(20)
+  for (const status of [SYNCED, RESYNCING, SYNCED]) notifier.note(world.srUuid, [], status)
+  await sleep(20)
+  t.equal(world.toolstack.asked.length, 1, 'what has failed is not new')
+  world.toolstack.weather = 'pass'
+  notifier.note(other, [], RESYNCING)
+  await until('the other is told', () => world.told(other).length === 1)
+  t.strictSame(world.told(), [])
+})
+
 t.test('two SRs, two hosts: each is told of its own', async t => {
   const world = await pooled(t)
   const other = world.pool.get('SR', world.pool.addSr({ name_label: 'SR Recovering' }))?.uuid ?? ''

@@ -100,14 +100,14 @@ export type Weather = 'pass' | 'refuse' | 'lose-answer' | 'hang'
 /** A toolstack that can be away: passes calls on as its weather says. */
 export async function behindWeather(t: TearsDown, url: string) {
   const state = {
-    weather: (_method: string): Weather => 'pass',
+    weather: (_method: string, _params: readonly unknown[]): Weather => 'pass',
     rewrite: (_method: string, answer: string): string => answer,
   }
   const asked: string[] = []
   const proxy = await serving(t, async (request, response) => {
-    const { method, body } = await callIn(request)
+    const { method, params, body } = await callIn(request)
     asked.push(method)
-    const weather = state.weather(method)
+    const weather = state.weather(method, params)
     if (weather === 'hang') return
     if (weather === 'refuse') return void response.destroy()
     const headers = { 'content-type': 'application/json' }
@@ -122,7 +122,7 @@ export async function behindWeather(t: TearsDown, url: string) {
     url: proxy,
     /** The calls that were made, in order. */
     asked,
-    set weather(weather: Weather | ((method: string) => Weather)) {
+    set weather(weather: Weather | ((method: string, params: readonly unknown[]) => Weather)) {
       state.weather = typeof weather === 'function' ? weather : () => weather
     },
     /** Changes what the toolstack answers. */
