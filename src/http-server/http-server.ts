@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
+import type { Socket } from 'node:net'
 import type { HttpAnswer, HttpRoute } from './http-route.ts'
 import { type ListenAddress, type ListeningAt, listenOn } from './listen.ts'
 import { readBody } from './read-body.ts'
@@ -52,6 +53,11 @@ export class HttpServer {
   /** Of a unix socket. */
   #file: SocketFile | null = null
   #refusing = false
+  /**
+   * Every connection, no more than `maxConnections`: one that has not shaken hands over TLS is no connection of HTTP yet, and
+   * `closeAllConnections` leaves it, so closing would last until its handshake is given up.
+   */
+  readonly #connections = new Set<Socket>()
 
   constructor(options: HttpServerOptions) {
     this.#options = options
@@ -84,6 +90,7 @@ export class HttpServer {
       if (this.#server === null) return resolve()
       this.#server.close(() => resolve())
       this.#server.closeAllConnections()
+      for (const connection of this.#connections) connection.destroy()
     })
   }
 
@@ -105,6 +112,8 @@ export class HttpServer {
         : createTlsServer({ ...limits, ...tls, minVersion: 'TLSv1.2', handshakeTimeout: headersTimeoutMs })
     server.maxConnections = maxConnections
     server.on('connection', socket => {
+      this.#connections.add(socket)
+      socket.once('close', () => this.#connections.delete(socket))
       if (this.#refuses()) socket.destroy()
     })
     server.on('request', (request, response) => {

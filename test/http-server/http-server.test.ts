@@ -1,6 +1,17 @@
 import { execFile } from 'node:child_process'
-import { chmodSync, chownSync, linkSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { request } from 'node:http'
+import { request as requestTls } from 'node:https'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -239,6 +250,29 @@ t.test('a stream', async t => {
     await until('it is told', () => reader.signal.aborted)
   })
   t.strictSame(bugs, [])
+})
+
+t.test('closing waits for nobody who has connected over TLS and says nothing', async t => {
+  const pem = (name: string) => readFileSync(join(import.meta.dirname, '../fixtures/tls', name), 'utf8')
+  const server = new HttpServer({ routes: [HELLO], onBug: () => undefined })
+  t.teardown(() => server.close())
+  const tls = { key: pem('server.key.pem'), cert: pem('server.cert.pem') }
+  const { host, port } = await server.listen({ port: 0 }, tls)
+  const silent = connect(port, host)
+  t.teardown(() => silent.destroy())
+  silent.on('error', () => undefined)
+  // connections are taken in order, so when this one is answered the server has the other
+  await new Promise<void>((resolve, reject) => {
+    const outgoing = requestTls({ host, port, path: '/hello', ca: pem('ca.cert.pem') }, response => {
+      response.resume().on('end', resolve)
+    })
+    outgoing.on('error', reject).end()
+  })
+  const cut = closed(silent)
+  const beganMs = performance.now()
+  await server.close()
+  t.ok(performance.now() - beganMs < 5_000, 'far less than a handshake may take')
+  await cut
 })
 
 t.test('a unix socket that somebody has laid hands on answers nobody, until it is as it was made', async t => {
