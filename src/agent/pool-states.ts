@@ -1,5 +1,5 @@
 import { type GateAnswer, PoolRefusal, type PoolState } from '../volume-plugin/index.ts'
-import { rest } from '../waiting/index.ts'
+import { deadline, rest } from '../waiting/index.ts'
 import { poolStatesOf } from './pool-state-of-gate.ts'
 
 /** What is asked of the pool here. */
@@ -101,7 +101,7 @@ export class PoolStates {
     const { gateEveryMs, roleEveryMs, atMostEveryMs, timeoutMs } = this.#pace
     while (!stopped.aborted) {
       this.#hurry = new AbortController()
-      await this.#ask(AbortSignal.any([stopped, AbortSignal.timeout(timeoutMs)]))
+      await this.#ask(AbortSignal.any([stopped, deadline(timeoutMs)]))
       await rest(atMostEveryMs, stopped)
       const everyMs = this.#role === 'coordinator' || this.#role === 'not known' ? gateEveryMs : roleEveryMs
       await rest(everyMs - atMostEveryMs, AbortSignal.any([stopped, this.#hurry.signal]))

@@ -1,3 +1,4 @@
+import { deadline } from '../waiting/index.ts'
 import { DrbdsetupChild, type DrbdsetupCommand } from './drbdsetup-child.ts'
 import { Events2Reader } from './events2-reader.ts'
 import { Events2State } from './events2-state.ts'
@@ -21,7 +22,7 @@ export type Look =
 export async function lookAround({ drbdsetup, pace }: LookOptions, signal: AbortSignal): Promise<Look> {
   const state = new Events2State()
   const reader = new Events2Reader(line => state.apply(line))
-  const timeout = AbortSignal.timeout(pace.dumpTimeoutMs)
+  const timeout = deadline(pace.dumpTimeoutMs)
   const question = ['events2', '--now', '--statistics']
   const child = new DrbdsetupChild({
     drbdsetup,

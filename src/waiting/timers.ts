@@ -1,3 +1,5 @@
+import { MAX_DELAY_MS } from './deadline.ts'
+
 /** The passing of time as a parameter: a test or a simulation brings its own. */
 export interface Timers {
   /**
@@ -5,9 +7,6 @@ export interface Timers {
    */
   after(delayMs: number, callback: () => void): () => void
 }
-
-/** setTimeout takes at most this; a longer delay would fire at once. */
-const MAX_DELAY_MS = 2 ** 31 - 1
 
 /** The machine's time. No timer keeps the process alive. */
 export const machineTimers: Timers = {

@@ -1,3 +1,4 @@
+import { deadline } from '../waiting/index.ts'
 import type { CheckedEndpoint } from './endpoint.ts'
 import { XenApiError, XenApiUnreachable } from './errors.ts'
 import { resultOf } from './json-rpc-answer.ts'
@@ -94,8 +95,8 @@ export class Connection {
   }
 
   #send(method: string, params: readonly unknown[], { timeoutMs, signal }: CallOptions): Promise<unknown> {
-    const deadline = AbortSignal.timeout(timeoutMs ?? this.#options.callTimeoutMs)
-    const ends = [deadline, this.#closing.signal, ...(signal === undefined ? [] : [signal])]
+    const tooLong = deadline(timeoutMs ?? this.#options.callTimeoutMs)
+    const ends = [tooLong, this.#closing.signal, ...(signal === undefined ? [] : [signal])]
     return this.#post(method, params, AbortSignal.any(ends))
   }
 

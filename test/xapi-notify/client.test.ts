@@ -50,6 +50,10 @@ t.test('a refused login is not tried again before a pause is over, whoever calls
 
 t.test('a call ends at its deadline, at its signal, and when the client is closed', async t => {
   const { client, clientOf, hosts } = await connected(t)
+  t.ok(
+    Array.isArray(await client.call('pool.get_all', [], { timeoutMs: 16.1 * 1000 })),
+    'a deadline of no whole number',
+  )
   const hanging = ['host.call_plugin', [hosts[0]?.ref, 'p', 'f', {}]] as const
   const error = await endOf(client.call(...hanging, { timeoutMs: 30 }))
   t.ok(error instanceof XenApiUnreachable)

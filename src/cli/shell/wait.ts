@@ -1,4 +1,4 @@
-import { pause } from '../../waiting/index.ts'
+import { deadline, pause } from '../../waiting/index.ts'
 import { durationOf } from '../duration.ts'
 import { progressBar } from '../progress-bar.ts'
 import { type Command, type Options, readOptions, type Terminal, UsageError } from '../terminal.ts'
@@ -84,7 +84,7 @@ export const wait: Command = {
 /** Ends a question that is still open when the time is over. Timers know no longer times than this. */
 function timeOverOf(timeoutSeconds: number | null): AbortSignal {
   const isInReach = timeoutSeconds !== null && timeoutSeconds * 1000 < 2 ** 31
-  return isInReach ? AbortSignal.timeout(timeoutSeconds * 1000) : new AbortController().signal
+  return isInReach ? deadline(timeoutSeconds * 1000) : new AbortController().signal
 }
 
 /** @throws UsageError: there is no such SR here */

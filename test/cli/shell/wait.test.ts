@@ -5,6 +5,8 @@ t.test('wait: ends as the state says', async t => {
   const agent = await new ScriptedAgent(t).listen()
   t.match(await agent.run('wait'), { exitCode: 0, stdout: 'in sync', stderr: '' })
   t.match(await agent.run('wait', '--host', 'hostB'), { exitCode: 0, stdout: 'hostB may reboot' })
+  // in milliseconds it is no whole number
+  t.match(await agent.run('wait', '--timeout', '16.1s'), { exitCode: 0, stdout: 'in sync', stderr: '' })
   agent.say(SR, [copying('vol-7/0', 0.421)])
   t.match(await agent.run('wait', '--sr', '5c5c', '--timeout', '1s'), {
     exitCode: 1,
