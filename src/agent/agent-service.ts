@@ -3,6 +3,7 @@ import { AgentMetrics, type MetricsServer, ProcessMetrics, serveMetrics } from '
 import type { Log } from '../service-manager/index.ts'
 import type { Report } from '../sync-query/report.ts'
 import type { SrStatus } from '../sync-query/sr-fold.ts'
+import { messageOf, stackOf } from '../thrown/index.ts'
 import { type MirrorsAnswer, type SrWatch, type SyncAnswers, SyncEvents, VolumePlugin } from '../volume-plugin/index.ts'
 import { HostAgent } from './agent.ts'
 import type { AgentConfig } from './agent-config.ts'
@@ -170,7 +171,7 @@ export class AgentService implements SyncAnswers {
         await carryOut()
       } catch (error) {
         this.#config = reverted
-        problems.push(`${keys.join(', ')}: ${error instanceof Error ? error.message : String(error)}`)
+        problems.push(`${keys.join(', ')}: ${messageOf(error)}`)
       }
     }
     for (const key of ['host', 'root'] as const) {
@@ -198,7 +199,7 @@ export class AgentService implements SyncAnswers {
   }
 
   #tellBug(bug: unknown): void {
-    this.#log({ level: 'error', code: 'bug', text: bug instanceof Error ? (bug.stack ?? bug.message) : String(bug) })
+    this.#log({ level: 'error', code: 'bug', text: stackOf(bug) })
   }
 
   #watchAttached(attached: readonly SrWatch[]): void {

@@ -1,3 +1,4 @@
+import { messageOf } from '../thrown/index.ts'
 import { type GateAnswer, PoolRefusal, type PoolState } from '../volume-plugin/index.ts'
 import { deadline, rest } from '../waiting/index.ts'
 import { poolStatesOf } from './pool-state-of-gate.ts'
@@ -120,7 +121,7 @@ export class PoolStates {
       this.#answer = answer === null ? null : { atMs, stateOf: poolStatesOf(answer, host) }
     } catch (error) {
       if (asked !== this.#pools) return
-      this.#trouble = error instanceof Error ? error.message : String(error)
+      this.#trouble = messageOf(error)
       if (!(error instanceof PoolRefusal)) onBug(error)
       else if (error.kind === 'noToolstack') this.#role = 'none'
       // A gate that was there and is gone has not said that all is well.

@@ -1,3 +1,4 @@
+import { messageOf } from '../thrown/index.ts'
 import { type Backoff, backoffMs, pause } from '../waiting/index.ts'
 
 const DEFAULT_BACKOFF: Backoff = { firstRetryMs: 500, lastRetryMs: 30_000 }
@@ -29,7 +30,7 @@ export async function supervise<Update>(
       failed('it ended')
     } catch (error) {
       if (signal.aborted) return
-      failed(error instanceof Error ? error.message : String(error))
+      failed(messageOf(error))
     }
     failures = performance.now() - startedAt >= HEALTHY_AFTER_MS ? 1 : failures + 1
     await pause(backoffMs(backoff, failures), signal)

@@ -3,6 +3,7 @@ import type { Log } from '../service-manager/index.ts'
 import type { Report } from '../sync-query/report.ts'
 import type { SrStatus } from '../sync-query/sr-fold.ts'
 import type { Transition } from '../sync-query/transition.ts'
+import { messageOf } from '../thrown/index.ts'
 import type { XenApiClient } from '../xapi-notify/index.ts'
 import type { HostAgent } from './agent.ts'
 import type { AgentConfig } from './agent-config.ts'
@@ -76,7 +77,7 @@ export class ToolstackLink implements ReportSink {
       this.#undelivered = false
     } catch (error) {
       metrics.pushFailed(report.sr)
-      const text = error instanceof Error ? error.message : String(error)
+      const text = messageOf(error)
       if (!this.#undelivered) log({ level: 'warning', code: 'reports-do-not-arrive', text })
       this.#undelivered = true
       throw error

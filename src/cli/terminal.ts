@@ -1,5 +1,6 @@
 import type { Readable, Writable } from 'node:stream'
 import { parseArgs } from 'node:util'
+import { messageOf } from '../thrown/index.ts'
 import { nearestWord } from './nearest-word.ts'
 
 /** What a command reads from and prints to. */
@@ -73,7 +74,7 @@ function parse(args: readonly string[], specs: Readonly<Record<string, OptionSpe
   try {
     return parseArgs({ args: [...args], options: { ...specs }, allowPositionals: true, strict: true })
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error)
+    const message = messageOf(error)
     const [, wrong] = /^Unknown option '(-[^']*)'/.exec(message) ?? []
     throw new UsageError(wrong === undefined ? message : noSuchOption(wrong, Object.keys(specs)))
   }

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { whatIf } from '../allowed-operations/index.ts'
+import { messageOf } from '../thrown/index.ts'
 import { boundedLines } from './bounded-lines.ts'
 import { type Command, EXIT, readOptions, UsageError } from './terminal.ts'
 
@@ -44,7 +45,7 @@ export const whatIfCommand: Command = {
       }
       return EXIT.ok
     } catch (error) {
-      stderr.write(`resync-monitor what-if: ${error instanceof Error ? error.message : String(error)}\n`)
+      stderr.write(`resync-monitor what-if: ${messageOf(error)}\n`)
       return EXIT.noInput
     }
   },

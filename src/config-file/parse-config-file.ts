@@ -1,5 +1,6 @@
 import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml'
 import type { ZodType, z } from 'zod'
+import { messageOf } from '../thrown/index.ts'
 import type { ConfigProblem } from './config-problem.ts'
 
 export type ParsedConfig<Config> =
@@ -37,7 +38,7 @@ export function parseConfigFile<Schema extends ZodType>(
   } catch (error) {
     return {
       ok: false,
-      problems: [{ file, line: 1, key: '', text: error instanceof Error ? error.message : 'no YAML' }],
+      problems: [{ file, line: 1, key: '', text: messageOf(error) }],
     }
   }
   const result = schema.safeParse(value ?? {})

@@ -1,5 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import type { ZodType, z } from 'zod'
+import { messageOf } from '../thrown/index.ts'
 import { MAX_CONFIG_BYTES, type ParsedConfig, parseConfigFile } from './parse-config-file.ts'
 
 /** Reads a configuration file. What is wrong with it, from "no such file" to a misspelt key, is told as problems. */
@@ -24,7 +25,7 @@ async function readText(path: string): Promise<string | { readonly wrong: string
     if (length <= MAX_CONFIG_BYTES) return buffer.toString('utf8', 0, length)
     return { wrong: `larger than ${MAX_CONFIG_BYTES} bytes` }
   } catch (error) {
-    return { wrong: error instanceof Error ? error.message : String(error) }
+    return { wrong: messageOf(error) }
   } finally {
     await file?.close()
   }

@@ -1,4 +1,5 @@
 import type { Log } from '../service-manager/index.ts'
+import { messageOf, stackOf } from '../thrown/index.ts'
 import type { Exposition } from './exposition.ts'
 import { MetricsServer } from './metrics-server.ts'
 
@@ -20,14 +21,14 @@ export async function serveMetrics(
   log: Log,
 ): Promise<MetricsServer | null> {
   if (!enabled) return null
-  const onBug = (bug: unknown) => log({ level: 'error', code: 'bug', text: String(bug) })
+  const onBug = (bug: unknown) => log({ level: 'error', code: 'bug', text: stackOf(bug) })
   const server = new MetricsServer({ parts, onBug })
   try {
     const at = await server.listen({ host, port })
     log({ level: 'info', code: 'metrics', text: `served at http://${at.host}:${at.port}/metrics` })
     return server
   } catch (error) {
-    const text = error instanceof Error ? error.message : String(error)
+    const text = messageOf(error)
     log({ level: 'error', code: 'metrics-not-served', text })
     return null
   }

@@ -1,6 +1,7 @@
 import { type IncomingMessage, request } from 'node:http'
 import { isJSONRPCResponse, JSONRPCClient, JSONRPCErrorException, type JSONRPCRequest } from 'json-rpc-2.0'
 import { readBody } from '../http-server/index.ts'
+import { messageOf } from '../thrown/index.ts'
 
 /** The longest answer is a report with its mirror list, quoted. */
 const MAX_ANSWER_BYTES = 1_048_576
@@ -69,7 +70,7 @@ export class AgentClient {
 
 function unreachable(error: unknown): AgentUnreachable {
   if (error instanceof AgentUnreachable) return error
-  return new AgentUnreachable(error instanceof Error ? error.message : String(error), { cause: error })
+  return new AgentUnreachable(messageOf(error), { cause: error })
 }
 
 async function readJson(response: IncomingMessage): Promise<unknown> {

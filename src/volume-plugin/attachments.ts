@@ -1,3 +1,4 @@
+import { messageOf } from '../thrown/index.ts'
 import { parseSrConfiguration, type SrWatch } from './sr-configuration.ts'
 import type { SrRecord, SrStore } from './sr-store.ts'
 
@@ -13,7 +14,7 @@ export class Attachments {
 
   /** Takes up what was attached before a restart. @param onProblem told of each SR that cannot be */
   async restore(store: SrStore, onProblem: (text: string) => void): Promise<void> {
-    const tell = (error: unknown) => onProblem(error instanceof Error ? error.message : String(error))
+    const tell = (error: unknown) => onProblem(messageOf(error))
     const uuids = await store.uuids().catch((error: unknown) => {
       tell(error)
       return []

@@ -1,6 +1,7 @@
 import { mkdir, open, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readWhole, replaceFile } from '../durable-file/index.ts'
+import { messageOf } from '../thrown/index.ts'
 import { backendFailure } from './smapi-error.ts'
 import { parseSrConfiguration } from './sr-configuration.ts'
 
@@ -116,7 +117,7 @@ function isRecord(value: unknown): value is SrRecord {
 }
 
 function failed(what: string, error: unknown): Error {
-  return backendFailure(`${what}: ${error instanceof Error ? error.message : String(error)}`)
+  return backendFailure(`${what}: ${messageOf(error)}`)
 }
 
 function codeOf(error: unknown): unknown {

@@ -1,6 +1,7 @@
 import { mkdir, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { readWhole, replaceFile } from '../durable-file/index.ts'
+import { messageOf } from '../thrown/index.ts'
 import { decodeJournal, encodeJournal, type Journal } from './resync-journal.ts'
 
 const MAX_JOURNAL_BYTES = 4 * 1_048_576
@@ -18,7 +19,7 @@ export async function openJournal(path: string, host: string, onBroken: (text: s
     if ('journal' in decoded) return decoded.journal
     problem = decoded.problem
   } catch (error) {
-    problem = error instanceof Error ? error.message : String(error)
+    problem = messageOf(error)
   }
   onBroken(`${path}: ${problem}`)
   // where not even that can be done, writing the new one fails as well, and says so
@@ -33,6 +34,6 @@ export async function saveJournal(path: string, host: string, journal: Journal):
     await replaceFile(path, encodeJournal(host, journal))
     return null
   } catch (error) {
-    return `${path}: ${error instanceof Error ? error.message : String(error)}`
+    return `${path}: ${messageOf(error)}`
   }
 }

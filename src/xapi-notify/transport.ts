@@ -1,5 +1,6 @@
 import { Agent, type IncomingMessage, request } from 'node:http'
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https'
+import { messageOf } from '../thrown/index.ts'
 import type { CheckedEndpoint } from './endpoint.ts'
 import { XenApiUnreachable } from './errors.ts'
 import { PinnedAgent } from './pinned-agent.ts'
@@ -38,7 +39,7 @@ export class JsonTransport {
       return await Promise.race([this.#exchange(body, signal), aborted.promise])
     } catch (cause) {
       const why: unknown = signal.aborted ? signal.reason : cause
-      throw new XenApiUnreachable(why instanceof Error ? why.message : String(why), { cause: why })
+      throw new XenApiUnreachable(messageOf(why), { cause: why })
     } finally {
       signal.removeEventListener('abort', onAbort)
     }

@@ -1,3 +1,4 @@
+import { messageOf } from '../../thrown/index.ts'
 import type { PluginCall } from '../../toolstack/index.ts'
 import { AgentClient, AgentUnreachable, parseHosts } from '../../volume-plugin/index.ts'
 import type { GatedPoolOptions } from '../gated-pool.ts'
@@ -59,7 +60,7 @@ async function askAgent(
     const result = await new AgentClient(agent).call(fn, args, deadline)
     return typeof result === 'string' ? { result } : failure('NoReport', 'the agent did not answer with text')
   } catch (error) {
-    const text = error instanceof Error ? error.message : String(error)
+    const text = messageOf(error)
     return failure(error instanceof AgentUnreachable ? 'AgentUnreachable' : 'NoReport', text)
   }
 }

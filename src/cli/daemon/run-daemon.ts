@@ -1,6 +1,7 @@
 import type { ZodType, z } from 'zod'
 import { describeConfigProblem, type ParsedConfig, readConfigFile, watchConfigFile } from '../../config-file/index.ts'
 import { type Log, ServiceManager } from '../../service-manager/index.ts'
+import { messageOf } from '../../thrown/index.ts'
 import { EXIT, type Terminal } from '../terminal.ts'
 
 /** What runs until it is told to stop. */
@@ -48,7 +49,7 @@ export async function runDaemon<Schema extends ZodType>(
   try {
     daemon = await start(parsed.config, log)
   } catch (error) {
-    log({ level: 'error', code: 'cannot-start', text: error instanceof Error ? error.message : String(error) })
+    log({ level: 'error', code: 'cannot-start', text: messageOf(error) })
     return EXIT.failed
   }
   /** One reload after the other, whatever asks for them. */
@@ -78,7 +79,7 @@ async function take<Config>(parsed: ParsedConfig<Config>, daemon: Daemon<Config>
       await daemon.reload(parsed.config)
       log({ level: 'info', code: 'reloaded', text: 'the configuration was read again' })
     } catch (error) {
-      log({ level: 'error', code: 'reload-failed', text: error instanceof Error ? error.message : String(error) })
+      log({ level: 'error', code: 'reload-failed', text: messageOf(error) })
     }
     return
   }

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
+import { messageOf } from '../../thrown/index.ts'
 import { XenApiError } from '../../xapi-notify/index.ts'
 import { type Command, EXIT, readOptions, type Terminal, UsageError } from '../terminal.ts'
 import { type Account, jsonAccount, plainAccount } from './account.ts'
@@ -103,7 +104,7 @@ async function converse(pool: DemoPool, account: Account, { stdin, stdout }: Ter
   // Not `once`: see run-daemon.ts.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => leave.abort())
   lines.on('line', line => {
-    obey(line.trim(), pool, account, stdout, leave).catch(error => account.note(sentence(error), {}))
+    obey(line.trim(), pool, account, stdout, leave).catch(error => account.note(messageOf(error), {}))
   })
   const ended = stdin.isTTY === true ? once(lines, 'close', { signal: leave.signal }) : once(leave.signal, 'abort')
   await ended.catch(() => undefined)
@@ -171,10 +172,6 @@ export async function operate(
     })
     return code
   }
-}
-
-function sentence(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }
 
 function numberIn(text: string, option: string, least: number, most: number): number {
