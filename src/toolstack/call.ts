@@ -72,9 +72,17 @@ export class Arguments {
     return ref
   }
 
+  /** JSON can say 1e999, which is read as infinity and written as null: kept, it would make a state file that nobody reads. */
   number(name: string): number {
     const value = this.#take()
-    if (typeof value !== 'number') throw new ApiFailure('FIELD_TYPE_ERROR', name)
+    if (typeof value !== 'number' || !Number.isFinite(value)) throw new ApiFailure('FIELD_TYPE_ERROR', name)
+    return value
+  }
+
+  /** A whole number that is exact. */
+  integer(name: string): number {
+    const value = this.number(name)
+    if (!Number.isSafeInteger(value)) throw new ApiFailure('FIELD_TYPE_ERROR', name)
     return value
   }
 

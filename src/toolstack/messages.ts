@@ -52,7 +52,7 @@ export function messageCalls(db: Database, now: () => number): CallTable {
       run: args =>
         createMessage(db, now(), {
           name: args.string('name'),
-          priority: args.number('priority'),
+          priority: args.integer('priority'),
           cls: args.word('cls', MESSAGE_CLASSES),
           objUuid: args.string('obj_uuid'),
           body: args.string('body'),

@@ -25,12 +25,15 @@ const SCHEMA = 1
 /** Records never change, so each is turned to text once; a pool's thousands of reports would cost that at every write. */
 const TEXTS = new WeakMap<object, string>()
 
-/** Two lines: what the file is and the SHA-256 of the second line; the state as JSON. */
+/**
+ * Two lines: what the file is and the SHA-256 of the second line; the state as JSON.
+ * @throws Error when a number is not finite: JSON would say null, and the file would never be read again
+ */
 export function encodeState({ generation, tables, hosts }: PoolState): string {
   const table = (rows: ReadonlyMap<string, object>) =>
     `{${Array.from(rows, ([ref, record]) => `${JSON.stringify(ref)}:${recordText(record)}`).join(',')}}`
   const texts = LASTING_CLASSES.map(cls => `"${cls}":${table(tables[cls])}`)
-  const memory = JSON.stringify(Object.fromEntries(hosts))
+  const memory = JSON.stringify(Object.fromEntries(hosts), finite)
   const body = `{"generation":${generation},"tables":{${texts.join(',')}},"hosts":${memory}}\n`
   return `${JSON.stringify({ format: FORMAT, schema: SCHEMA, sha256: sha256(body) })}\n${body}`
 }
@@ -79,9 +82,14 @@ class StateProblem extends Error {}
 function recordText(record: object): string {
   const known = TEXTS.get(record)
   if (known !== undefined) return known
-  const text = JSON.stringify(record)
+  const text = JSON.stringify(record, finite)
   TEXTS.set(record, text)
   return text
+}
+
+function finite(key: string, value: unknown): unknown {
+  if (typeof value === 'number' && !Number.isFinite(value)) throw new Error(`${key} is ${value}, which JSON cannot say`)
+  return value
 }
 
 function rows<T extends object>(tables: Struct, cls: LastingClass, exemplar: T): ReadonlyMap<string, T> {

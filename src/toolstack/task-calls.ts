@@ -25,7 +25,9 @@ export function taskCalls(db: Database, tasks: Tasks): CallTable {
       role: 'read-only',
       run: (args, { user }) => tasks.create(args.string('label'), args.string('description'), user),
     },
-    ...change('set_progress', 1, (ref, args) => void db.update('task', ref, { progress: args.number('progress') })),
+    ...change('set_progress', 1, (ref, args) => {
+      db.update('task', ref, { progress: Math.min(Math.max(args.number('progress'), 0), 1) })
+    }),
     ...change('set_status', 1, (ref, args) => tasks.setStatus(ref, args.word('status', STATUSES))),
     ...change('set_result', 1, (ref, args) => void db.update('task', ref, { result: args.string('result') })),
     ...change('set_error_info', 1, (ref, args) => {
