@@ -41,6 +41,7 @@ const DEFAULTS = {
   maxCallsUnderWay: 1_000,
   taskCollectionEveryMs: 30_000,
   stateDelayMs: 200,
+  procDirectory: '/proc',
 } as const
 
 /**
@@ -63,22 +64,22 @@ export class EmbeddedPool {
   /** Ref of the pool's record. */
   readonly ref: string
 
-  /** @throws StateFileError: there is a state file, and it cannot be used */
+  /** @throws StateFileError: there is a state file, and it cannot be used; or another process uses it */
   constructor(options: PoolOptions) {
     const given = { ...DEFAULTS, ...options }
     const { gate, machines, now = Date.now, timers = machineTimers, onBug = () => undefined } = given
     const plugins: HostPlugins = given.plugins ?? (async ({ plugin }) => ({ error: ['XENAPI_MISSING_PLUGIN', plugin] }))
-    const stored = PoolKeeper.read(given.stateFile)
+    const opened = PoolKeeper.open(given.stateFile, given.procDirectory)
     // microseconds: above all generations of an earlier run that wrote less than a million times a second, and above those
     // that it wrote after its last save
-    const db = new Database(Math.max(now() * 1000, (stored?.generation ?? 0) + 1_000_000), onBug)
+    const db = new Database(Math.max(now() * 1000, (opened.stored?.generation ?? 0) + 1_000_000), onBug)
     const presence = new HostPresence(db, { now, timers, enableDelayMs: given.enableDelayMs })
     const reportTimes = new ReportTimes(db, now)
     const sessions = new Sessions(db, now, given.authenticate)
     const tasks = new Tasks(db, now)
     const keeper = new PoolKeeper(db, presence, {
       path: given.stateFile,
-      stored,
+      opened,
       timers,
       delayMs: given.stateDelayMs,
       onProblem: given.onStateProblem ?? (() => undefined),
@@ -140,12 +141,18 @@ export class EmbeddedPool {
   }
 
   /**
-   * Begins to serve XenAPI at http(s)://host:port/jsonrpc. @returns where; @throws the system's error, such as EADDRINUSE;
-   * StateFileError: the state cannot be kept
+   * Begins to serve XenAPI at http(s)://host:port/jsonrpc, and then writes the state file: a start that fails writes less.
+   * @returns where; @throws the system's error, such as EADDRINUSE; StateFileError: the state cannot be kept
    */
   async listen(options: ListenOptions): Promise<ListeningAt> {
-    await this.#keeper.saved()
-    return this.#server.listen(options)
+    const at = await this.#server.listen(options)
+    try {
+      await this.#keeper.saved()
+    } catch (problem) {
+      await this.#server.close()
+      throw problem
+    }
+    return at
   }
 
   /** Ends waiting calls, connections and timers, and writes the state file. */

@@ -13,7 +13,7 @@ export { StateFileError } from './state-file.ts'
 
 /**
  * A pool, not listening yet: without hosts, or what its state file holds.
- * @throws StateFileError: there is a state file, and it cannot be used
+ * @throws StateFileError: there is a state file, and it cannot be used; or another process uses it
  */
 export function createPool(options: PoolOptions): EmbeddedPool {
   return new EmbeddedPool(options)

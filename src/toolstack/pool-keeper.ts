@@ -3,33 +3,45 @@ import type { Database } from './database.ts'
 import type { HostPresence } from './host-presence.ts'
 import type { ClassName } from './records.ts'
 import { decodeState, encodeState, LASTING_CLASSES, type LastingClass, type PoolState } from './state-codec.ts'
-import { readStateFile, StateFile, StateFileError } from './state-file.ts'
+import { holdStateFile, readStateFile, StateFile, StateFileError } from './state-file.ts'
 
 export interface PoolKeeperOptions {
   /** `undefined`: nothing is kept. */
   readonly path: string | undefined
-  readonly stored: PoolState | null
+  readonly opened: OpenedState
   readonly timers: Timers
   readonly delayMs: number
   readonly onProblem: (problem: StateFileError) => void
 }
 
+/** A state file that is this process's alone. */
+interface OpenedState {
+  /** What it holds; `null`: there is none yet. */
+  readonly stored: PoolState | null
+  readonly release: () => void
+}
+
 /** Puts the pool of an earlier run back, and keeps the present one in its file. */
 export class PoolKeeper {
   readonly #file: StateFile | null
+  readonly #release: () => void
 
-  /** What the file holds; `null`: there is none. @throws StateFileError */
-  static read(path: string | undefined): PoolState | null {
-    const text = path === undefined ? null : readStateFile(path)
-    if (path === undefined || text === null) return null
-    const read = decodeState(text)
-    if ('problem' in read) throw new StateFileError(path, read.problem)
-    return read.state
+  /** Held before it is read: what was read beside a pool that still writes would be old at once. @throws StateFileError */
+  static open(path: string | undefined, procDirectory: string): OpenedState {
+    if (path === undefined) return { stored: null, release: () => undefined }
+    const release = holdStateFile(path, procDirectory)
+    try {
+      return { stored: storedIn(path), release }
+    } catch (error) {
+      release()
+      throw error
+    }
   }
 
   /** Invariant: the earlier pool is there before anybody is told of a change. */
-  constructor(db: Database, presence: HostPresence, { path, stored, timers, delayMs, onProblem }: PoolKeeperOptions) {
-    if (stored !== null) restore(db, presence, stored)
+  constructor(db: Database, presence: HostPresence, { path, opened, timers, delayMs, onProblem }: PoolKeeperOptions) {
+    this.#release = opened.release
+    if (opened.stored !== null) restore(db, presence, opened.stored)
     if (path === undefined) {
       this.#file = null
       return
@@ -49,7 +61,16 @@ export class PoolKeeper {
 
   async close(): Promise<void> {
     await this.#file?.close()
+    this.#release()
   }
+}
+
+function storedIn(path: string): PoolState | null {
+  const text = readStateFile(path)
+  if (text === null) return null
+  const read = decodeState(text)
+  if ('problem' in read) throw new StateFileError(path, read.problem)
+  return read.state
 }
 
 function restore(db: Database, presence: HostPresence, { tables, hosts }: PoolState): void {

@@ -22,10 +22,12 @@ export interface PoolOptions {
   /** Hosts are live by what is heard of them. Default: only hostLeft and hostReturned say who is live. */
   readonly heartbeat?: HeartbeatOptions
   /**
-   * Where the pool is kept across restarts: everything but sessions and tasks. No file there yet is a new pool. Two pools
-   * must not share one. Default: nothing is kept.
+   * Where the pool is kept across restarts: everything but sessions and tasks. No file there yet is a new pool. It is this
+   * process's until `close`: `FILE.lock` keeps others out. Default: nothing is kept.
    */
   readonly stateFile?: string
+  /** The directory that shows which processes run. Default `/proc`. */
+  readonly procDirectory?: string
   /** From a change to the write of the state file that takes it along. Default 200. */
   readonly stateDelayMs?: number
   /** Told of every write of the state file that failed. It is tried again. */

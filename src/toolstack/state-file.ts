@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
-import { replaceFile } from '../durable-file/index.ts'
+import { LockHeld, replaceFile, takeLock } from '../durable-file/index.ts'
 import type { Timers } from '../waiting/index.ts'
 
 /** Beyond this something has gone wrong: a pool of 64 hosts has a few MiB. */
@@ -14,6 +14,21 @@ export class StateFileError extends Error {
     super(`state file ${path}: ${problem}`)
     this.name = 'StateFileError'
     this.path = path
+  }
+}
+
+/**
+ * Keeps every other process from the file until it is released: a second pool on it, even one that only fails to start,
+ * would put back what it read before, and so undo what the first has acknowledged since.
+ * @returns releases it; @throws StateFileError: another process keeps its pool there
+ */
+export function holdStateFile(path: string, procDirectory: string): () => void {
+  const lock = `${path}.lock`
+  try {
+    return takeLock(lock, procDirectory)
+  } catch (error) {
+    const problem = error instanceof LockHeld ? `process ${error.pid} keeps its pool there (${lock})` : messageOf(error)
+    throw new StateFileError(path, problem)
   }
 }
 

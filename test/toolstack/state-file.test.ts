@@ -325,9 +325,12 @@ t.test(
 )
 
 t.test('a pool that cannot keep its state does not begin to serve', async t => {
-  const path = join(newPath(), 'no such folder', 'state')
-  const pool = poolOf({ stateFile: path, authenticate: () => true })
+  const home = newPath()
+  t.throws(() => poolOf({ stateFile: join(home, 'state') }), { name: 'StateFileError', message: /ENOENT/ })
+  mkdirSync(home)
+  const pool = poolOf({ stateFile: join(home, 'state') })
   t.teardown(() => pool.close())
+  rmSync(home, { recursive: true })
   await t.rejects(pool.listen({ port: 0 }), { name: 'StateFileError' })
 })
 

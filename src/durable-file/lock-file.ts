@@ -1,0 +1,134 @@
+import { randomUUID } from 'node:crypto'
+import { closeSync, fsyncSync, linkSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** A process, told apart from every other that has had its id or will have it. */
+interface Holder {
+  readonly pid: number
+  /** Of the kernel, /proc/sys/kernel/random/boot_id. */
+  readonly boot: string
+  /** When it started, in the kernel's ticks since the boot: field 22 of /proc/PID/stat (proc(5)). */
+  readonly started: string
+}
+
+/** The lock is held by a process that runs. */
+export class LockHeld extends Error {
+  readonly pid: number
+
+  constructor(path: string, pid: number) {
+    super(`process ${pid} holds ${path}`)
+    this.name = 'LockHeld'
+    this.pid = pid
+  }
+}
+
+/** Each round that fails means that another process has just taken the lock, or has just left it. */
+const MAX_ROUNDS = 100
+
+/**
+ * Makes a lock file, which keeps other processes of this machine out until it is released or this process is gone, however it
+ * ended: a lock of a process that is gone, or of another boot, is taken over at once.
+ *
+ * The file gets its name when its content is complete (link(2) fails if the name is taken), so nobody ever reads half of it.
+ * @param procDirectory `/proc`
+ * @returns releases it
+ * @throws LockHeld; the system's error, such as ENOENT (its folder must be there)
+ */
+export function takeLock(path: string, procDirectory: string): () => void {
+  const boot = readFileSync(join(procDirectory, 'sys/kernel/random/boot_id'), 'utf8').trim()
+  const started = startOf(process.pid, procDirectory)
+  if (started === null) throw new Error(`${procDirectory} does not show this process`)
+  const mine = JSON.stringify({ pid: process.pid, boot, started, id: randomUUID() } satisfies Holder & { id: string })
+  const draft = `${path}.${process.pid}`
+  writeWhole(draft, mine)
+  try {
+    for (let round = 0; round < MAX_ROUNDS; round += 1) {
+      if (linked(draft, path)) return () => release(path, mine)
+      const found = textOf(path)
+      if (found === null) continue
+      const holder = holderIn(found)
+      if (holder !== null && holder.boot === boot && startOf(holder.pid, procDirectory) === holder.started) {
+        throw new LockHeld(path, holder.pid)
+      }
+      discard(path, found, `${draft}.stale`)
+    }
+    throw new Error(`${path} was taken and left ${MAX_ROUNDS} times in a moment`)
+  } finally {
+    rmSync(draft, { force: true })
+  }
+}
+
+/** On disk before it has its name: after a power cut there is no lock without a content. */
+function writeWhole(path: string, text: string): void {
+  const file = openSync(path, 'w', 0o600)
+  try {
+    writeFileSync(file, text)
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+}
+
+function linked(draft: string, path: string): boolean {
+  try {
+    linkSync(draft, path)
+    return true
+  } catch (error) {
+    if (isCode(error, 'EEXIST')) return false
+    throw error
+  }
+}
+
+/** Removes a lock that nobody holds. Another process may have done that and taken it since: that one's is put back. */
+function discard(path: string, found: string, aside: string): void {
+  try {
+    renameSync(path, aside)
+  } catch (error) {
+    if (isCode(error, 'ENOENT')) return
+    throw error
+  }
+  if (textOf(aside) !== found) linked(aside, path)
+  rmSync(aside, { force: true })
+}
+
+/** Somebody may have removed it by hand, and another process may have it now. */
+function release(path: string, mine: string): void {
+  if (textOf(path) === mine) rmSync(path, { force: true })
+}
+
+function textOf(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    // ESRCH: a process that ends while its stat is read
+    if (isCode(error, 'ENOENT') || isCode(error, 'ESRCH')) return null
+    throw error
+  }
+}
+
+/** `null`: it is no lock of this program. */
+function holderIn(text: string): Holder | null {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    return null
+  }
+  if (typeof value !== 'object' || value === null) return null
+  if (!('pid' in value && 'boot' in value && 'started' in value)) return null
+  const { pid, boot, started } = value
+  if (typeof pid !== 'number' || typeof boot !== 'string' || typeof started !== 'string') return null
+  return { pid, boot, started }
+}
+
+/** When a process started; `null`: there is none of that id, or only what its parent has not taken note of (a zombie). */
+function startOf(pid: number, procDirectory: string): string | null {
+  const stat = textOf(join(procDirectory, String(pid), 'stat'))
+  // its name, in parentheses, may hold blanks and parentheses
+  const [state, ...fields] = stat === null ? [] : stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return state === 'Z' || state === 'X' ? null : (fields[18] ?? null)
+}
+
+function isCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code
+}
