@@ -2,7 +2,7 @@ import { ApiFailure } from './api-failure.ts'
 import type { CallTable } from './call.ts'
 import type { Database } from './database.ts'
 import type { Heartbeats } from './heartbeats.ts'
-import type { GoingDown } from './host-presence.ts'
+import type { GoingDown } from './host-memory.ts'
 import type { StringMap } from './records.ts'
 import { epochMsOfSeconds } from './xapi-datetime.ts'
 

@@ -5,7 +5,8 @@ import type { Timers } from '../waiting/index.ts'
 import { ApiFailure } from './api-failure.ts'
 import type { CallContext } from './call.ts'
 import type { Database } from './database.ts'
-import type { GoingDown, HostPresence } from './host-presence.ts'
+import type { GoingDown } from './host-memory.ts'
+import type { HostPresence } from './host-presence.ts'
 import type { StringMap } from './records.ts'
 
 /** What a caller wants to begin. */

@@ -1,28 +1,9 @@
 import type { Timers } from '../waiting/index.ts'
 import { ApiFailure } from './api-failure.ts'
 import type { Database } from './database.ts'
+import { type GoingDown, type HostMemory, type LastingHostMemory, lastingOf, UNKNOWN_HOST } from './host-memory.ts'
 import type { StringMap } from './records.ts'
 import { epochMsOfSeconds, xapiDateTime, xapiEpochSeconds } from './xapi-datetime.ts'
-
-export type GoingDown = 'reboot' | 'shutdown'
-
-/** What the pool remembers of a host beside its records. */
-export interface HostMemory {
-  /** When it was told to go down; it has not come back since. */
-  readonly toldAtMs: number | null
-  /** How. `null` also where a state file of an earlier version does not say. */
-  readonly toldTo: GoingDown | null
-  readonly liveSinceMs: number | null
-  /** It has said itself that it goes, or its driver has: only a return ends that, no sign of life. */
-  readonly left: boolean
-  /** Whether it was enabled when it left. */
-  readonly enabledBefore: boolean
-}
-
-/** What of it outlives this process. */
-export type LastingHostMemory = Pick<HostMemory, 'toldAtMs' | 'toldTo' | 'left'>
-
-const UNKNOWN_HOST: HostMemory = { toldAtMs: null, toldTo: null, liveSinceMs: null, left: false, enabledBefore: true }
 
 export interface HostPresenceOptions {
   readonly now: () => number
@@ -68,9 +49,10 @@ export class HostPresence {
 
   /** What must not be forgotten, by host. */
   lasting(): readonly (readonly [hostRef: string, LastingHostMemory])[] {
-    return Array.from(this.#memory)
-      .filter(([, { toldAtMs, left }]) => toldAtMs !== null || left)
-      .map(([ref, { toldAtMs, toldTo, left }]) => [ref, { toldAtMs, toldTo, left }] as const)
+    return Array.from(this.#memory).flatMap(([ref, memory]) => {
+      const lasting = lastingOf(memory)
+      return lasting === null ? [] : [[ref, lasting] as const]
+    })
   }
 
   /** Takes up the hosts of an earlier run. What they said in it was before now: they count as live from now at the earliest. */
@@ -78,6 +60,7 @@ export class HostPresence {
     const nowMs = this.#options.now()
     for (const [ref] of this.#db.list('host')) {
       this.#remember(ref, { ...lasting.get(ref), liveSinceMs: this.isLive(ref) ? nowMs : null })
+      this.#enableLater(ref)
     }
   }
 
@@ -93,6 +76,7 @@ export class HostPresence {
   /** host.enable, host.disable. */
   setEnabled(hostRef: string, enabled: boolean): void {
     this.#stopEnabling(hostRef)
+    this.#remember(hostRef, { enabling: false })
     this.#db.update('host', hostRef, { enabled })
   }
 
@@ -108,8 +92,9 @@ export class HostPresence {
     const host = this.#db.get('host', hostRef)
     if (host === undefined) return
     this.#stopEnabling(hostRef)
-    const enabledBefore = this.memory(hostRef).left ? this.memory(hostRef).enabledBefore : host.enabled
-    this.#remember(hostRef, { liveSinceMs: null, left: true, enabledBefore })
+    const before = this.memory(hostRef)
+    const enabledBefore = before.left ? before.enabledBefore : host.enabled || before.enabling
+    this.#remember(hostRef, { liveSinceMs: null, left: true, enabledBefore, enabling: false })
     this.#setLive(hostRef, false)
     this.#db.update('host', hostRef, { enabled: false, current_operations: withoutGoingDown(host.current_operations) })
   }
@@ -129,15 +114,16 @@ export class HostPresence {
         agent_start_time: xapiEpochSeconds(agentStartMs ?? nowMs),
       },
     })
-    this.#remember(hostRef, { toldAtMs: null, toldTo: null, left: false, liveSinceMs: nowMs })
+    this.#remember(hostRef, { toldAtMs: null, toldTo: null, left: false, liveSinceMs: nowMs, enabling: enable })
     this.#setLive(hostRef, true)
     this.#stopEnabling(hostRef)
-    if (enable) this.#enableLater(hostRef)
+    this.#enableLater(hostRef)
   }
 
   /** Nothing is heard of a host any more. Nothing but its liveness is known to be different (stock: db_gc.ml:117-128). */
   fellSilent(hostRef: string): void {
     if (!this.isLive(hostRef)) return
+    this.#stopEnabling(hostRef)
     this.#remember(hostRef, { liveSinceMs: null })
     this.#setLive(hostRef, false)
   }
@@ -147,6 +133,7 @@ export class HostPresence {
     if (this.isLive(hostRef) || !this.#db.has('host', hostRef)) return
     this.#remember(hostRef, { liveSinceMs: this.#options.now() })
     this.#setLive(hostRef, true)
+    this.#enableLater(hostRef)
   }
 
   /** A host's toolstack was started anew, and nothing else was. */
@@ -174,9 +161,12 @@ export class HostPresence {
     this.#memory.set(hostRef, { ...this.memory(hostRef), ...change })
   }
 
+  /** If it is to be. What is not live waits until it is heard again, also in the next run of the pool. */
   #enableLater(hostRef: string): void {
+    if (!this.memory(hostRef).enabling || !this.isLive(hostRef)) return
     const cancel = this.#options.timers.after(this.#options.enableDelayMs, () => {
       this.#enabling.delete(hostRef)
+      this.#remember(hostRef, { enabling: false })
       this.#db.update('host', hostRef, { enabled: true })
     })
     this.#enabling.set(hostRef, cancel)

@@ -12,7 +12,7 @@ import type {
 import { REPORT_KEY } from '../sync-query/report.ts'
 import { parseReport } from '../sync-query/report-parse.ts'
 import type { Database } from './database.ts'
-import type { HostMemory } from './host-presence.ts'
+import type { HostMemory } from './host-memory.ts'
 import type { HostRecord, PbdRecord, SrRecord, TaskRecord } from './records.ts'
 import type { ReportTimes } from './report-times.ts'
 import { epochMsOfSeconds } from './xapi-datetime.ts'

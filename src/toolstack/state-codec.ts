@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { LastingHostMemory } from './host-presence.ts'
+import { decodeHostMemory, type LastingHostMemory } from './host-memory.ts'
 import { newHost, newHostMetrics, newMessage, newPbd, newPool, newSr } from './new-record.ts'
 import { NULL_REF, type RecordTypes } from './records.ts'
 
@@ -134,13 +134,9 @@ function hostMemories(hosts: unknown): PoolState['hosts'] {
   if (!isStruct(hosts)) throw new StateProblem('hosts is no object')
   return new Map(
     Object.entries(hosts).map(([ref, memory]) => {
-      const { toldAtMs, toldTo = null, left } = isStruct(memory) ? memory : {}
-      if (typeof left !== 'boolean' || !(toldAtMs === null || typeof toldAtMs === 'number')) {
-        throw new StateProblem(`hosts[${ref}] is not what is remembered of a host`)
-      }
-      if (toldTo !== null && toldTo !== 'reboot' && toldTo !== 'shutdown')
-        throw new StateProblem(`hosts[${ref}].toldTo`)
-      return [ref, { toldAtMs, toldTo, left }]
+      const read = isStruct(memory) ? decodeHostMemory(memory) : null
+      if (read === null) throw new StateProblem(`hosts[${ref}] is not what is remembered of a host`)
+      return [ref, read]
     }),
   )
 }

@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { UNKNOWN_HOST } from '../../src/toolstack/host-memory.ts'
 import { createPool } from '../../src/toolstack/index.ts'
 import { newMessage } from '../../src/toolstack/new-record.ts'
 import { encodeState } from '../../src/toolstack/state-codec.ts'
@@ -57,7 +58,7 @@ t.test('a state with a number that is none is never written: it would not be rea
     () => encodeState({ generation: 1, tables: { ...tables, message: new Map([['m', message]]) }, hosts: new Map() }),
     { message: 'priority is Infinity, which JSON cannot say' },
   )
-  const memory = { toldAtMs: Number.NaN, toldTo: null, left: false }
+  const memory = { ...UNKNOWN_HOST, toldAtMs: Number.NaN }
   t.throws(() => encodeState({ generation: 1, tables, hosts: new Map([['h', memory]]) }), {
     message: 'toldAtMs is NaN, which JSON cannot say',
   })

@@ -135,7 +135,9 @@ t.test('a host is told to go only when the file says so; a file that cannot be w
   const { pool, url } = await servedPool(t, {
     stateFile,
     stateDelayMs: 86_400_000,
-    machines: { goDown: host => inFile.push(readFileSync(stateFile, 'utf8').includes(`"hosts":{"${host}"`)) },
+    machines: {
+      goDown: host => inFile.push(new RegExp(`"${host}":{"toldAtMs":\\d`).test(readFileSync(stateFile, 'utf8'))),
+    },
     onStateProblem: ({ message }) => problems.push(message),
   })
   const [a, b] = pool.seed(['a', 'b']).hosts
