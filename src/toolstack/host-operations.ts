@@ -62,8 +62,8 @@ export interface HostOperationsOptions {
 export class HostOperations {
   readonly #db: Database
   readonly #options: HostOperationsOptions
-  /** Hosts whose claims are not on disk yet. */
-  readonly #claiming = new Set<string>()
+  /** Hosts whose claims are not on disk yet, and what the claim is for. */
+  readonly #claiming = new Map<string, { readonly how: GoingDown; readonly task: string }>()
 
   constructor(db: Database, options: HostOperationsOptions) {
     this.#db = db
@@ -74,23 +74,33 @@ export class HostOperations {
    * host.reboot, host.shutdown. Success means that the host was told; it is down when hostLeft says so. It is told only
    * when the claim is on disk: a pool that dies in between must come back knowing that the host goes.
    * If the driver throws, the claim stays: the order may have reached the machine, so the host blocks until it returns.
-   * @throws ApiFailure what the gate says, or HOST_OFFLINE
+   *
+   * One claim per host at a time goes to disk. Stock lets a second reboot of the same host pass; here the end of one would
+   * undo, or tell, what the other has not written yet.
+   * @throws ApiFailure what the gate says; HOST_OFFLINE, also when it turns out that the host was away: it has returned
+   *   from another boot since the claim, which that has ended, so the machine may go only with a new one
    */
   async takeDown(hostRef: string, how: GoingDown, task: string): Promise<void> {
     const { presence, machines, saved } = this.#options
+    const other = this.#claiming.get(hostRef)
+    if (other !== undefined) throw new ApiFailure('OTHER_OPERATION_IN_PROGRESS', 'host', hostRef, other.how, other.task)
     this.#assertAllowed({ host: hostRef, operation: how, task })
     presence.assertLive(hostRef)
-    const forget = presence.tell(hostRef, how)
-    this.#claiming.add(hostRef)
+    const telling = presence.tell(hostRef, how)
+    this.#claiming.set(hostRef, { how, task })
     this.#setCurrentOperations(hostRef, { ...this.#currentOperations(hostRef), [task]: how })
     try {
       await saved()
     } catch (failure) {
-      forget()
+      telling.undo()
       this.#endOperation(hostRef, task)
       throw failure
     } finally {
       this.#claiming.delete(hostRef)
+    }
+    if (!telling.stands()) {
+      this.#endOperation(hostRef, task)
+      throw new ApiFailure('HOST_OFFLINE', hostRef)
     }
     machines.goDown(hostRef, how)
     // Over is the call only: stock's host holds an entry of its own, always called shutdown, until it is back

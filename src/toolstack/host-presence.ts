@@ -21,6 +21,14 @@ export interface HostReturn {
   readonly enable?: boolean
 }
 
+/** That a host was told to go. */
+interface Telling {
+  /** Whether it still is, or has returned since. */
+  stands(): boolean
+  /** It was not told after all. */
+  undo(): void
+}
+
 /**
  * The coming and going of hosts: host_metrics.live, host.enabled as the pool itself sets it, and who was told to go.
  *
@@ -80,11 +88,18 @@ export class HostPresence {
     this.#db.update('host', hostRef, { enabled })
   }
 
-  /** It is told to go down now. The caller writes current_operations in the same step. @returns what undoes it */
-  tell(hostRef: string, toldTo: GoingDown): () => void {
-    const { toldAtMs, toldTo: before } = this.memory(hostRef)
-    this.#remember(hostRef, { toldAtMs: this.#options.now(), toldTo })
-    return () => this.#remember(hostRef, { toldAtMs, toldTo: before })
+  /** It is told to go down now. The caller writes current_operations in the same step. */
+  tell(hostRef: string, toldTo: GoingDown): Telling {
+    const { toldAtMs: beforeAtMs, toldTo: before } = this.memory(hostRef)
+    const toldAtMs = this.#options.now()
+    this.#remember(hostRef, { toldAtMs, toldTo })
+    const stands = () => this.memory(hostRef).toldAtMs === toldAtMs
+    return {
+      stands,
+      undo: () => {
+        if (stands()) this.#remember(hostRef, { toldAtMs: beforeAtMs, toldTo: before })
+      },
+    }
   }
 
   /** A host is down: as told, or by itself. Its call is over; that it was told is remembered until it returns. */
