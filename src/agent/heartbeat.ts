@@ -6,7 +6,8 @@ export interface HeartbeatOptions {
   readonly client: XenApiClient
   /** The host's UUID in the pool's database. */
   readonly host: string
-  /** When its kernel started, by its own clock. */
+  /** Which boot of its kernel this is, and when it started by the host's clock. */
+  readonly bootId: string
   readonly bootTimeMs: number
   /** When this daemon started. */
   readonly agentStartMs: number
@@ -31,7 +32,12 @@ const OBEY_AGAIN_AFTER_MS = 60_000
  */
 export async function sendHeartbeats(options: HeartbeatOptions): Promise<void> {
   const { client, host, everyMs, signal } = options
-  const stuff = { boot_time: seconds(options.bootTimeMs), agent_start_time: seconds(options.agentStartMs) }
+  const stuff = {
+    // A clock that was set moves both times, and the pool would take that for a reboot.
+    boot_id: options.bootId,
+    boot_time: seconds(options.bootTimeMs),
+    agent_start_time: seconds(options.agentStartMs),
+  }
   const timeoutMs = Math.max(everyMs, ANSWER_TIMEOUT_MS)
   let ref: unknown = null
   let obeyAgainAt = 0

@@ -36,6 +36,8 @@ export interface PoolLinkOptions {
   /** 0: this host sends none. */
   readonly heartbeatEveryMs: number
   readonly stateDirectory: string
+  /** Which boot of the host's kernel this is. */
+  readonly bootId: string
   /** When the host's kernel and this daemon started, milliseconds since 1970 by the host's clock. */
   readonly bootTimeMs: number
   readonly agentStartMs: number
@@ -66,17 +68,18 @@ export class PoolLink implements ReportSink {
   }
 
   private constructor(options: PoolLinkOptions, notifier: ResyncNotifier) {
-    const { client, host, heartbeatEveryMs: everyMs, bootTimeMs, agentStartMs, machine, log, pushAgain } = options
+    const { client, host, heartbeatEveryMs: everyMs, machine, log, pushAgain } = options
     const { signal } = this.#stop
     this.#client = client
     this.#notifier = notifier
     this.#sink = new XapiSink(new PbdReports(client))
     this.#stored = new StoredReports(this.#sink, pushAgain)
+    const { bootId, bootTimeMs, agentStartMs } = options
     const obey = (order: Order) => carryOut(order, machine, log)
     const beating =
       everyMs === 0
         ? undefined
-        : sendHeartbeats({ client, host, bootTimeMs, agentStartMs, everyMs, carryOut: obey, signal })
+        : sendHeartbeats({ client, host, bootId, bootTimeMs, agentStartMs, everyMs, carryOut: obey, signal })
     this.#done = Promise.all([beating, this.#stored.follow(client, signal)])
   }
 

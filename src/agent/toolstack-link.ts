@@ -52,6 +52,7 @@ export class ToolstackLink implements ReportSink {
       heartbeatEveryMs: toolstack.heartbeatEverySeconds * 1000,
       machine,
       stateDirectory,
+      bootId: boot.id,
       bootTimeMs: startedAtMs - boot.firstSeq,
       agentStartMs: startedAtMs,
       log,

@@ -1,7 +1,7 @@
 import { ApiFailure } from './api-failure.ts'
 import type { CallTable } from './call.ts'
 import type { Database } from './database.ts'
-import type { Heartbeats } from './heartbeats.ts'
+import type { Heartbeats, SignOfLife } from './heartbeats.ts'
 import type { GoingDown } from './host-memory.ts'
 import type { StringMap } from './records.ts'
 import { epochMsOfSeconds } from './xapi-datetime.ts'
@@ -11,9 +11,10 @@ const SHUTTING_DOWN = 'shutting-down'
 
 /**
  * What a host's toolstack tells its coordinator, and what it is told: stock hands an order on to the host's own xapi; here the
- * answer to a heartbeat says `order` = `reboot` or `shutdown` for as long as the host has not gone. Stock keeps these calls for itself; here they are a pool-operator's. In
- * `stuff`, and in a third parameter of hello that stock does not have, `boot_time` and `agent_start_time` may stand, in
- * seconds of the epoch by the host's own clock, as in host.other_config.
+ * answer to a heartbeat says `order` = `reboot` or `shutdown` for as long as the host has not gone. Stock keeps these calls for
+ * itself; here they are a pool-operator's. In `stuff`, and in a third parameter of hello that stock does not have, may stand
+ * `boot_id`, the kernel's, and `boot_time` and `agent_start_time`, in seconds of the epoch by the host's own clock, as in
+ * host.other_config.
  */
 export function heartbeatCalls(
   db: Database,
@@ -31,9 +32,9 @@ export function heartbeatCalls(
         const stuff = args.more ? args.stringMap('stuff') : {}
         const [ref, host] = db.list('host').find(([, { uuid: its }]) => its === uuid) ?? []
         if (ref === undefined) return 'unknown_host'
-        const times = timesIn(stuff)
+        const told = toldIn(stuff)
         if (host?.address !== address) db.update('host', ref, { address })
-        heartbeats.heard(ref, { kind: 'hello', ...times })
+        heartbeats.heard(ref, { kind: 'hello', ...told })
         return 'ok'
       },
     },
@@ -44,7 +45,7 @@ export function heartbeatCalls(
         const ref = args.ref('host')
         const stuff = args.stringMap('stuff')
         if (Object.hasOwn(stuff, SHUTTING_DOWN)) heartbeats.goes(ref)
-        else heartbeats.heard(ref, { kind: 'heartbeat', ...timesIn(stuff) })
+        else heartbeats.heard(ref, { kind: 'heartbeat', ...toldIn(stuff) })
         const order = orderFor(ref)
         return order === null ? {} : { order }
       },
@@ -52,13 +53,23 @@ export function heartbeatCalls(
   }
 }
 
-function timesIn(stuff: StringMap): { readonly bootTimeMs?: number; readonly agentStartMs?: number } {
+function toldIn(stuff: StringMap): Omit<SignOfLife, 'kind'> {
+  const bootId = bootIdIn(stuff)
   const bootTimeMs = timeIn(stuff, 'boot_time')
   const agentStartMs = timeIn(stuff, 'agent_start_time')
   return {
+    ...(bootId === null ? {} : { bootId }),
     ...(bootTimeMs === null ? {} : { bootTimeMs }),
     ...(agentStartMs === null ? {} : { agentStartMs }),
   }
+}
+
+function bootIdIn(stuff: StringMap): string | null {
+  const id = Object.hasOwn(stuff, 'boot_id') ? stuff.boot_id : undefined
+  if (id === undefined) return null
+  if (!/^[0-9a-f-]{8,64}$/i.test(id))
+    throw new ApiFailure('VALUE_NOT_SUPPORTED', 'boot_id', id.slice(0, 64), 'no boot id')
+  return id
 }
 
 /** A time that cannot be read must not pass for none: without a boot time a heartbeat shows no reboot. */

@@ -1,6 +1,6 @@
 import type { Timers } from '../waiting/index.ts'
 import type { Database } from './database.ts'
-import type { HostPresence } from './host-presence.ts'
+import { type HostPresence, isSameTime } from './host-presence.ts'
 
 /** Liveness by heartbeat, for hosts that are real machines. */
 export interface HeartbeatOptions {
@@ -18,17 +18,14 @@ interface HeartbeatsOptions {
 /** What a host says of itself with a heartbeat or a hello. */
 export interface SignOfLife {
   readonly kind: 'hello' | 'heartbeat'
+  /** Which boot of its kernel it is (/proc/sys/kernel/random/boot_id): no clock is in it. */
+  readonly bootId?: string
   /** When its kernel started, by its own clock. */
   readonly bootTimeMs?: number
   /** When its toolstack started. */
   readonly agentStartMs?: number
 }
 
-/**
- * A host computes its boot time from its clock (btime of /proc/stat, whole seconds), so the same boot may be told a little
- * differently each time; two boots are further apart than this.
- */
-const SAME_BOOT_WITHIN_MS = 2_000
 /**
  * A host that was told to go down and says for so long that it is still the same boot does not go: its order was lost, or
  * somebody has stopped it. Until then the same boot is no return: a host lives on for seconds after the order.
@@ -70,6 +67,7 @@ export class Heartbeats {
   heard(hostRef: string, sign: SignOfLife): void {
     const { kind: _, ...told } = sign
     const presence = this.#presence
+    const memory = presence.memory(hostRef)
     const meaning = this.#meaningOf(hostRef, sign)
     this.#lastHeardMs.set(hostRef, this.#options.now())
     if (sign.bootTimeMs !== undefined) this.#bootTimeMs.set(hostRef, sign.bootTimeMs)
@@ -80,10 +78,11 @@ export class Heartbeats {
         break
       case 'toolstack start':
         // whoever disabled the host before still means it
-        presence.returned(hostRef, { ...told, enable: presence.memory(hostRef).enabledBefore })
+        presence.returned(hostRef, { bootId: memory.bootId, ...told, enable: memory.enabledBefore })
         break
       case 'life':
         presence.heardAgain(hostRef)
+        if (sign.bootId !== undefined) presence.sameBoot(hostRef, sign.bootId, sign.bootTimeMs)
         if (sign.agentStartMs !== undefined) presence.toolstackRestarted(hostRef, sign.agentStartMs)
         break
       case 'nothing':
@@ -93,15 +92,26 @@ export class Heartbeats {
     }
   }
 
-  #meaningOf(hostRef: string, { kind, bootTimeMs }: SignOfLife): 'return' | 'toolstack start' | 'life' | 'nothing' {
-    const bootBefore = this.#bootTimeMs.get(hostRef) ?? this.#presence.bootTimeMs(hostRef)
-    // stock's hello says nothing of the boot, and means a return
-    if (bootTimeMs === undefined ? kind === 'hello' : !isSameBoot(bootTimeMs, bootBefore)) return 'return'
+  #meaningOf(hostRef: string, sign: SignOfLife): 'return' | 'toolstack start' | 'life' | 'nothing' {
     const { toldAtMs, left } = this.#presence.memory(hostRef)
+    const isSame = this.#isSameBoot(hostRef, sign)
+    // stock's hello says nothing of the boot, and means a return
+    if (isSame === null ? sign.kind === 'hello' : !isSame) return 'return'
     if (toldAtMs !== null) return this.#options.now() - toldAtMs >= GOES_WITHIN_MS ? 'return' : 'nothing'
-    if (left) return kind === 'hello' ? 'toolstack start' : 'nothing'
-    // whether it rebooted while nobody heard it, only a boot time can tell
-    return bootTimeMs !== undefined || this.#lastHeardMs.has(hostRef) ? 'life' : 'nothing'
+    if (left) return sign.kind === 'hello' ? 'toolstack start' : 'nothing'
+    // whether it rebooted while nobody heard it, only a boot can tell
+    return isSame === true || this.#lastHeardMs.has(hostRef) ? 'life' : 'nothing'
+  }
+
+  /**
+   * `null`: it does not say. By the id of the boot where both are known, for a clock that was set passes for a reboot, which
+   * would end the claim of a host that was told to go; else by when it began.
+   */
+  #isSameBoot(hostRef: string, { bootId, bootTimeMs }: SignOfLife): boolean | null {
+    const before = this.#presence.memory(hostRef).bootId
+    if (bootId !== undefined && before !== null) return bootId === before
+    if (bootTimeMs === undefined) return null
+    return isSameTime(bootTimeMs, this.#bootTimeMs.get(hostRef) ?? this.#presence.bootTimeMs(hostRef))
   }
 
   /** It says itself that it goes: a heartbeat with `shutting-down` (stock: mark_host_as_dead). */
@@ -139,8 +149,4 @@ export class Heartbeats {
       this.#look()
     })
   }
-}
-
-function isSameBoot(bootTimeMs: number, before: number | null): boolean {
-  return before !== null && Math.abs(bootTimeMs - before) <= SAME_BOOT_WITHIN_MS
 }

@@ -13,6 +13,8 @@ export interface HostMemory {
   readonly enabledBefore: boolean
   /** It is back, and will be enabled once it was live for the delay. */
   readonly enabling: boolean
+  /** Which boot of its kernel it has spoken of last; `null`: it has not said, since it returned. */
+  readonly bootId: string | null
 }
 
 export const UNKNOWN_HOST: HostMemory = {
@@ -22,6 +24,7 @@ export const UNKNOWN_HOST: HostMemory = {
   left: false,
   enabledBefore: true,
   enabling: false,
+  bootId: null,
 }
 
 /** What of it outlives this process: whoever has been live was so in a time that is over. */
@@ -29,15 +32,17 @@ export type LastingHostMemory = Omit<HostMemory, 'liveSinceMs'>
 
 /** `null`: there is nothing that a pool that begins anew would not know. */
 export function lastingOf({ liveSinceMs: _, ...memory }: HostMemory): LastingHostMemory | null {
-  return memory.toldAtMs !== null || memory.left || memory.enabling ? memory : null
+  const { toldAtMs, left, enabling, bootId } = memory
+  return toldAtMs !== null || left || enabling || bootId !== null ? memory : null
 }
 
 /** Reads back what `lastingOf` gave, by this version or an earlier one, which did not say some of it. `null`: it is not that. */
 export function decodeHostMemory(memory: Readonly<Record<string, unknown>>): LastingHostMemory | null {
-  const { toldAtMs, toldTo = null, left } = memory
+  const { toldAtMs, toldTo = null, left, bootId = null } = memory
   const { enabledBefore = UNKNOWN_HOST.enabledBefore, enabling = UNKNOWN_HOST.enabling } = memory
   if (toldAtMs !== null && typeof toldAtMs !== 'number') return null
   if (toldTo !== null && toldTo !== 'reboot' && toldTo !== 'shutdown') return null
   if (typeof left !== 'boolean' || typeof enabledBefore !== 'boolean' || typeof enabling !== 'boolean') return null
-  return { toldAtMs, toldTo, left, enabledBefore, enabling }
+  if (bootId !== null && typeof bootId !== 'string') return null
+  return { toldAtMs, toldTo, left, enabledBefore, enabling, bootId }
 }

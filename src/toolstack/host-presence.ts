@@ -13,6 +13,8 @@ export interface HostPresenceOptions {
 }
 
 export interface HostReturn {
+  /** Which boot it is, where it says so. Left out: it does not. */
+  readonly bootId?: string | null
   /** When its kernel started, by its own clock. Left out: as it was. */
   readonly bootTimeMs?: number
   /** When its toolstack started. Left out: now. */
@@ -115,7 +117,7 @@ export class HostPresence {
   }
 
   /** A host is back and has said hello (stock: Pool.hello, xapi_pool.ml:2772-2792). It becomes enabled after the delay. */
-  returned(hostRef: string, { bootTimeMs, agentStartMs, enable = true }: HostReturn): void {
+  returned(hostRef: string, { bootId = null, bootTimeMs, agentStartMs, enable = true }: HostReturn): void {
     const host = this.#db.get('host', hostRef)
     if (host === undefined) return
     const nowMs = this.#options.now()
@@ -129,7 +131,7 @@ export class HostPresence {
         agent_start_time: xapiEpochSeconds(agentStartMs ?? nowMs),
       },
     })
-    this.#remember(hostRef, { toldAtMs: null, toldTo: null, left: false, liveSinceMs: nowMs, enabling: enable })
+    this.#remember(hostRef, { toldAtMs: null, toldTo: null, left: false, liveSinceMs: nowMs, enabling: enable, bootId })
     this.#setLive(hostRef, true)
     this.#stopEnabling(hostRef)
     this.#enableLater(hostRef)
@@ -157,6 +159,19 @@ export class HostPresence {
     const agent_start_time = xapiEpochSeconds(agentStartMs)
     if (host === undefined || host.other_config.agent_start_time === agent_start_time) return
     this.#db.update('host', hostRef, { other_config: { ...host.other_config, agent_start_time } })
+  }
+
+  /**
+   * A host says which boot it is still in, and when that began by a clock that has been set since. Its reports go by that
+   * clock: with the old time they would be older than the boot, and count for nothing.
+   */
+  sameBoot(hostRef: string, bootId: string, bootTimeMs: number | undefined): void {
+    const host = this.#db.get('host', hostRef)
+    if (host === undefined) return
+    if (this.memory(hostRef).bootId !== bootId) this.#remember(hostRef, { bootId })
+    if (bootTimeMs === undefined || isSameTime(bootTimeMs, this.bootTimeMs(hostRef))) return
+    const boot_time = xapiEpochSeconds(bootTimeMs)
+    this.#db.update('host', hostRef, { other_config: { ...host.other_config, boot_time } })
   }
 
   bootTimeMs(hostRef: string): number | null {
@@ -191,6 +206,16 @@ export class HostPresence {
     this.#enabling.get(hostRef)?.()
     this.#enabling.delete(hostRef)
   }
+}
+
+/**
+ * A host computes its boot time from its clock (btime of /proc/stat, whole seconds), so the same boot may be told a little
+ * differently each time; two boots are further apart than this.
+ */
+const SAME_BOOT_WITHIN_MS = 2_000
+
+export function isSameTime(bootTimeMs: number, before: number | null): boolean {
+  return before !== null && Math.abs(bootTimeMs - before) <= SAME_BOOT_WITHIN_MS
 }
 
 function withoutGoingDown(operations: StringMap): StringMap {

@@ -7,6 +7,7 @@ import { XenApiClient } from '../../src/xapi-notify/index.ts'
 import { until } from '../xapi-notify/toolstack-under-test.ts'
 
 const HOST = '0a0a0a0a-0000-4000-8000-000000000001'
+const BOOT_ID = 'b0b0b0b0-0000-4000-8000-000000000001'
 /** Longer than a host that beats as fast as here would wait if it waited for one beat. */
 const BUSY_MS = 2_000
 
@@ -18,14 +19,19 @@ const RESULTS: Readonly<Record<string, unknown>> = {
   'host.tickle_heartbeat': {},
 }
 
-/** A coordinator that takes its time for the first heartbeat. @returns the methods that it is asked for, as they come */
+/**
+ * A coordinator that takes its time for the first heartbeat.
+ * @returns the methods that it is asked for, as they come, and what the last hello and heartbeat said
+ */
 async function busyCoordinator(onEnd: (end: () => void) => void) {
   const asked: string[] = []
+  const said = new Map<string, unknown>()
   const server = createServer(async (request, response) => {
     let body = ''
     for await (const chunk of request) body += String(chunk)
-    const { id, method } = JSON.parse(body) as { id: number; method: string }
+    const { id, method, params } = JSON.parse(body) as { id: number; method: string; params: unknown[] }
     asked.push(method)
+    said.set(method, params.at(-1))
     const isFirstBeat = asked.filter(each => each === 'host.tickle_heartbeat').length === 1
     const answer = () => response.end(JSON.stringify({ jsonrpc: '2.0', id, result: RESULTS[method] ?? '' }))
     if (method === 'host.tickle_heartbeat' && isFirstBeat) setTimeout(answer, BUSY_MS)
@@ -34,18 +40,19 @@ async function busyCoordinator(onEnd: (end: () => void) => void) {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   onEnd(() => server.close())
-  return { asked, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+  return { asked, said, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
 }
 
 t.test('a coordinator that is busy for longer than the time between two heartbeats is not greeted anew', async t => {
-  const { asked, url } = await busyCoordinator(end => t.teardown(end))
+  const { asked, said, url } = await busyCoordinator(end => t.teardown(end))
   const client = new XenApiClient({ url, user: 'root', password: 'secret' })
   const stop = new AbortController()
   const beating = sendHeartbeats({
     client,
     host: HOST,
-    bootTimeMs: 0,
-    agentStartMs: 0,
+    bootId: BOOT_ID,
+    bootTimeMs: 7_000,
+    agentStartMs: 9_000,
     everyMs: 50,
     carryOut: async () => false,
     signal: stop.signal,
@@ -56,4 +63,11 @@ t.test('a coordinator that is busy for longer than the time between two heartbea
   await beating
   await client.close()
   t.equal(asked.filter(method => method === 'pool.hello').length, 1)
+  for (const method of ['pool.hello', 'host.tickle_heartbeat']) {
+    t.match(
+      said.get(method),
+      { boot_id: BOOT_ID, boot_time: '7.', agent_start_time: '9.' },
+      'which boot it is, and when',
+    )
+  }
 })

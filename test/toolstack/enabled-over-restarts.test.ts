@@ -128,10 +128,21 @@ t.test('a host that falls silent before it was enabled is enabled when it is hea
   t.equal(enabled(), true)
 })
 
+t.test('which boot a host is in outlives the pool: its clock may be set while nobody hears it', async t => {
+  const id = { boot_id: '1f5c0c1e-0000-4000-8000-000000000001' }
+  const first = await lastingPool(t)
+  await first.hello({ ...id, ...boot() })
+  first.settled()
+  await first.call('host.disable')
+  const second = await first.killed()
+  await second.hello({ ...id, ...boot(60) })
+  t.equal(second.settled(), false, 'no return')
+})
+
 t.test('what an earlier version did not write of a host reads as that version took it; what is wrong is refused', t => {
   const told = { toldAtMs: START_MS, left: true }
-  t.strictSame(decodeHostMemory(told), { ...told, toldTo: null, enabledBefore: true, enabling: false })
-  const whole = { ...told, toldTo: 'reboot', enabledBefore: false, enabling: true }
+  t.strictSame(decodeHostMemory(told), { ...told, toldTo: null, enabledBefore: true, enabling: false, bootId: null })
+  const whole = { ...told, toldTo: 'reboot', enabledBefore: false, enabling: true, bootId: '5a5c' }
   t.strictSame(decodeHostMemory(whole), whole)
   for (const wrong of [
     { toldAtMs: 'now' },
@@ -139,6 +150,7 @@ t.test('what an earlier version did not write of a host reads as that version to
     { left: undefined },
     { enabledBefore: 1 },
     { enabling: null },
+    { bootId: 1 },
   ]) {
     t.equal(decodeHostMemory({ ...whole, ...wrong }), null, JSON.stringify(wrong))
   }
