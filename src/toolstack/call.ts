@@ -160,6 +160,6 @@ function text(value: unknown, name: string): string {
   return value
 }
 
-function tooLarge(name: string): ApiFailure {
+export function tooLarge(name: string): ApiFailure {
   return new ApiFailure('VALUE_NOT_SUPPORTED', name, '', 'too large')
 }

@@ -73,7 +73,7 @@ export class Dispatcher {
   /** Runs the call behind a task's back: the task's ref is the answer, its record tells the rest. */
   #start(name: string, call: Call, args: Arguments, caller: Caller): string {
     const { tasks, closing } = this.#options
-    const { ref, cancelled } = tasks.begin(`${ASYNC}${name}`, caller.user)
+    const { ref, cancelled } = tasks.begin(`${ASYNC}${name}`, caller)
     this.#run(call, args, { ...caller, task: ref, signal: AbortSignal.any([closing, cancelled]) }).then(
       result => tasks.succeed(ref, typeof result === 'string' ? `<value>${escapeXml(result)}</value>` : ''),
       failure => tasks.fail(ref, this.#describe(cancelled.aborted ? cancelled.reason : failure)),

@@ -38,6 +38,7 @@ const DEFAULTS = {
   eventBatchMs: 50,
   maxWaitingEventCalls: 200,
   maxWaitingEventCallsPerSession: 50,
+  maxWaitingEventCallsPerUser: 50,
   maxCallsUnderWay: 1_000,
   taskCollectionEveryMs: 30_000,
   stateDelayMs: 200,
@@ -96,6 +97,7 @@ export class EmbeddedPool {
       batchMs: given.eventBatchMs,
       maxWaiting: given.maxWaitingEventCalls,
       maxWaitingPerSession: given.maxWaitingEventCallsPerSession,
+      maxWaitingPerUser: given.maxWaitingEventCallsPerUser,
     })
     const memory = (hostRef: string) => presence.memory(hostRef)
     this.#snapshot = () => takeSnapshot({ db, reportTimes, memory, powerOnPlugin: machines.powerOn !== undefined })
@@ -132,7 +134,7 @@ export class EmbeddedPool {
     const { maxCallsUnderWay: maxUnderWay } = given
     const closing = this.#closing.signal
     const dispatcher = new Dispatcher({ db, sessions, tasks, calls, closing, maxUnderWay, saved, onBug })
-    const jsonRpc = new JsonRpc((method, params, signal) => dispatcher.dispatch(method, params, signal))
+    const jsonRpc = new JsonRpc((method, params, signal) => dispatcher.dispatch(method, params, signal), onBug)
     this.#server = new XenApiServer((body, signal) => jsonRpc.answer(body, signal), onBug)
 
     this.ref = db.list('pool')[0]?.[0] ?? db.create('pool', newPool({ uuid: randomUUID() }))

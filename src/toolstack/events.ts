@@ -1,14 +1,15 @@
 import type { Timers } from '../waiting/index.ts'
 import { ApiFailure, handleInvalid } from './api-failure.ts'
-import type { CallTable } from './call.ts'
+import type { Caller, CallTable } from './call.ts'
 import type { Change, Database } from './database.ts'
 import { followsClass, followsObject, parseSubscription, type Subscription } from './event-subscription.ts'
 import { type EventPosition, formatToken, parseToken } from './event-token.ts'
 import { PUBLIC_CLASSES } from './records.ts'
+import { mayAct } from './roles.ts'
 
 interface EventFromRequest {
-  /** The caller's session: when it ends, so does the call. */
-  readonly session: string
+  /** Whose call it is: when the session ends, so does the call. */
+  readonly caller: Caller
   readonly classes: readonly string[]
   readonly token: string
   readonly timeoutSeconds: number
@@ -41,11 +42,14 @@ export interface EventFeedOptions {
   readonly maxWaiting: number
   /** The same for one session. */
   readonly maxWaitingPerSession: number
+  /** The same for one user below pool-operator: hosts follow the pool as one user, and others must leave them room. */
+  readonly maxWaitingPerUser: number
 }
 
 /** One event.from call under way. */
 interface Waiter {
   readonly session: string
+  readonly user: string
   readonly subscriptions: readonly Subscription[]
   /** Wakes it up: something it follows has changed. */
   wake(): void
@@ -90,17 +94,19 @@ export class EventFeed {
    * Waits until something that the caller follows is different, or the time is over.
    * @throws ApiFailure SESSION_INVALID, TOO_BUSY, EVENT_FROM_TOKEN_PARSE_FAILURE, EVENT_SUBSCRIPTION_PARSE_FAILURE
    */
-  async from({ session, classes, token, timeoutSeconds, signal }: EventFromRequest): Promise<EventBatch> {
+  async from({ caller, classes, token, timeoutSeconds, signal }: EventFromRequest): Promise<EventBatch> {
+    const { session, user } = caller
     const subscriptions = classes.map(parseSubscription)
     const since = parseToken(token)
     const batchMs = token === '' || onlyTasks(subscriptions) ? 0 : this.#options.batchMs
-    this.#assertRoom(session)
+    this.#assertRoom(caller)
 
     let over = this.#closed || signal.aborted
     let changed = Promise.withResolvers<void>()
     const ended = Promise.withResolvers<void>()
     const waiter: Waiter = {
       session,
+      user,
       subscriptions,
       wake: () => changed.resolve(),
       end: () => {
@@ -153,10 +159,14 @@ export class EventFeed {
   }
 
   /** @throws ApiFailure TOO_BUSY */
-  #assertRoom(session: string): void {
-    const { maxWaiting, maxWaitingPerSession } = this.#options
-    const ofSession = Array.from(this.#underWay).filter(waiter => waiter.session === session).length
-    if (this.#underWay.size >= maxWaiting || ofSession >= maxWaitingPerSession) throw new ApiFailure('TOO_BUSY')
+  #assertRoom({ session, user, role }: Caller): void {
+    const { maxWaiting, maxWaitingPerSession, maxWaitingPerUser } = this.#options
+    const ofUser = [...this.#underWay].filter(waiter => waiter.user === user)
+    const ofSession = ofUser.filter(waiter => waiter.session === session)
+    const isUserFull = !mayAct(role, 'pool-operator') && ofUser.length >= maxWaitingPerUser
+    if (this.#underWay.size >= maxWaiting || isUserFull || ofSession.length >= maxWaitingPerSession) {
+      throw new ApiFailure('TOO_BUSY')
+    }
   }
 
   #changes(subscriptions: readonly Subscription[], since: EventPosition): readonly Change[] {
@@ -211,9 +221,9 @@ export function eventCalls(events: EventFeed): CallTable {
     'event.from': {
       parameters: 3,
       role: 'read-only',
-      run: (args, { session, signal }) =>
+      run: (args, { signal, ...caller }) =>
         events.from({
-          session,
+          caller,
           classes: args.strings('classes'),
           token: args.string('token'),
           timeoutSeconds: args.number('timeout'),

@@ -6,6 +6,15 @@ const MAX_BATCH = 100
 
 type RequestId = string | number
 
+interface Version1Answer {
+  readonly result: unknown
+  readonly error: unknown
+  readonly id: RequestId | null
+}
+
+/** `null`: json-rpc-2.0 has none, which is never so for a request with an id. */
+type Answer = JSONRPCResponse | Version1Answer | null
+
 /** Runs one call. It never rejects. */
 export type Dispatch = (method: string, params: readonly unknown[], signal: AbortSignal) => Promise<CallOutcome>
 
@@ -16,10 +25,13 @@ export type Dispatch = (method: string, params: readonly unknown[], signal: Abor
  */
 export class JsonRpc {
   readonly #dispatch: Dispatch
+  readonly #onBug: (bug: unknown) => void
   readonly #server = new JSONRPCServer<AbortSignal>({ errorListener: () => undefined })
 
-  constructor(dispatch: Dispatch) {
+  /** @param onBug told of an answer that cannot be written */
+  constructor(dispatch: Dispatch, onBug: (bug: unknown) => void) {
     this.#dispatch = dispatch
+    this.#onBug = onBug
     // every method is XenAPI's to know, and to say that it does not
     this.#server.applyMiddleware(async (_next, request, signal) =>
       toResponse(request.id ?? null, await this.#dispatch(request.method, positional(request.params), signal)),
@@ -34,18 +46,34 @@ export class JsonRpc {
     } catch {
       return JSON.stringify(createJSONRPCErrorResponse(null, JSONRPCErrorCode.ParseError, 'Parse error'))
     }
-    return JSON.stringify(await this.#answerOneOrMany(request, signal))
-  }
-
-  async #answerOneOrMany(request: unknown, signal: AbortSignal): Promise<unknown> {
-    if (!Array.isArray(request)) return this.#answerOne(request, signal)
-    if (request.length === 0) return invalidRequest(null)
-    if (request.length > MAX_BATCH) return invalidRequest(null, `a batch of more than ${MAX_BATCH}`)
+    if (!Array.isArray(request)) return this.#write(await this.#answerOne(request, signal))
+    if (request.length === 0) return JSON.stringify(invalidRequest(null))
+    if (request.length > MAX_BATCH) return JSON.stringify(invalidRequest(null, `a batch of more than ${MAX_BATCH}`))
     // one by one: json-rpc-2.0 would answer a batch of one with an object
-    return Promise.all(request.map((one: unknown) => this.#answerOne(one, signal)))
+    const answers = await Promise.all(request.map((one: unknown) => this.#answerOne(one, signal)))
+    return this.#writeAll(answers)
   }
 
-  async #answerOne(request: unknown, signal: AbortSignal): Promise<unknown> {
+  /** What is longer than a string can be, or no JSON, is an error of this pool, not the end of the connection. */
+  #write(answer: Answer): string {
+    try {
+      return JSON.stringify(answer)
+    } catch (bug) {
+      this.#onBug(bug)
+      return JSON.stringify(unwritable(answer))
+    }
+  }
+
+  #writeAll(answers: readonly Answer[]): string {
+    try {
+      return `[${answers.map(answer => this.#write(answer)).join(',')}]`
+    } catch (bug) {
+      this.#onBug(bug)
+      return JSON.stringify(answers.map(unwritable))
+    }
+  }
+
+  async #answerOne(request: unknown, signal: AbortSignal): Promise<Answer> {
     if (typeof request !== 'object' || request === null) return invalidRequest(null)
     // what is no scalar is not echoed: nested deep enough, it could not be written again
     const id = 'id' in request && isRequestId(request.id) ? request.id : null
@@ -67,8 +95,14 @@ function toResponse(id: RequestId | null, outcome: CallOutcome): JSONRPCResponse
   return createJSONRPCErrorResponse(id, 1, code, params)
 }
 
-function toVersion1(id: RequestId | null, outcome: CallOutcome): unknown {
+function toVersion1(id: RequestId | null, outcome: CallOutcome): Version1Answer {
   return 'result' in outcome ? { result: outcome.result, error: null, id } : { result: null, error: outcome.error, id }
+}
+
+function unwritable(answer: Answer): Answer {
+  const outcome: CallOutcome = { error: ['INTERNAL_ERROR', 'the answer cannot be written'] }
+  if (answer === null) return null
+  return 'jsonrpc' in answer ? toResponse(answer.id, outcome) : toVersion1(answer.id, outcome)
 }
 
 /** JSON-RPC 1 knows no other parameters; whatever else is there counts as none. */

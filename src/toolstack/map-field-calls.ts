@@ -3,7 +3,7 @@ import { assertMapSize, type Call, type CallContext, type CallTable } from './ca
 import type { Database } from './database.ts'
 import type { StringMap } from './records.ts'
 import type { ReportTimes } from './report-times.ts'
-import { assertMayChangeTask } from './task-calls.ts'
+import { assertMayChangeTask, assertSmall } from './task-calls.ts'
 import type { Tasks } from './tasks.ts'
 
 /** The classes whose other_config clients may write. */
@@ -18,6 +18,8 @@ interface MapField {
   readonly write: (ref: string, map: StringMap) => void
   /** @throws ApiFailure RBAC_PERMISSION_DENIED */
   readonly assertMayWrite: (ref: string, context: CallContext) => void
+  /** @throws ApiFailure VALUE_NOT_SUPPORTED */
+  readonly assertSize: (map: StringMap) => void
 }
 
 /** `add_to_`, `remove_from_` and `set_` of every other_config, and of SR.sm_config. */
@@ -34,6 +36,10 @@ export function mapFieldCalls(db: Database, reportTimes: ReportTimes, tasks: Tas
       assertMayWrite: (ref, context) => {
         if (cls === 'task') assertMayChangeTask(tasks, ref, context)
       },
+      assertSize: map => {
+        if (cls === 'task') assertSmall('other_config', Object.entries(map).flat().join(''))
+        else assertMapSize('other_config', map)
+      },
     }
   })
   const smConfig: MapField = {
@@ -43,11 +49,12 @@ export function mapFieldCalls(db: Database, reportTimes: ReportTimes, tasks: Tas
     read: ref => db.get('SR', ref)?.sm_config ?? {},
     write: (ref, map) => void db.update('SR', ref, { sm_config: map }),
     assertMayWrite: () => undefined,
+    assertSize: map => assertMapSize('sm_config', map),
   }
   return Object.fromEntries([...otherConfigs, smConfig].flatMap(field => Object.entries(callsOf(field, reportTimes))))
 }
 
-function callsOf({ cls, field, access, read, write, assertMayWrite }: MapField, reportTimes: ReportTimes): CallTable {
+function callsOf({ cls, field, access, read, write, ...assert }: MapField, reportTimes: ReportTimes): CallTable {
   return {
     [`${cls}.add_to_${field}`]: {
       parameters: 3,
@@ -56,13 +63,13 @@ function callsOf({ cls, field, access, read, write, assertMayWrite }: MapField, 
         const ref = args.ref(cls)
         const key = args.string('key')
         const value = args.string('value')
-        assertMayWrite(ref, context)
+        assert.assertMayWrite(ref, context)
         const current = read(ref)
         // db_cache_types.ml add_to_map: an empty key is no key, and on the coordinator adding is never idempotent
         if (key === '') throw new ApiFailure('VALUE_NOT_SUPPORTED', 'key', key, 'empty')
         if (Object.hasOwn(current, key)) throw new ApiFailure('MAP_DUPLICATE_KEY', cls, field, ref, key)
         const map = Object.fromEntries([...Object.entries(current), [key, value]])
-        assertMapSize(field, map)
+        assert.assertSize(map)
         if (cls === 'PBD') reportTimes.added(ref, key)
         write(ref, map)
       },
@@ -73,7 +80,7 @@ function callsOf({ cls, field, access, read, write, assertMayWrite }: MapField, 
       run: (args, context) => {
         const ref = args.ref(cls)
         const key = args.string('key')
-        assertMayWrite(ref, context)
+        assert.assertMayWrite(ref, context)
         // a key that is not there is no error in stock
         write(ref, Object.fromEntries(Object.entries(read(ref)).filter(([name]) => name !== key)))
       },
@@ -84,7 +91,8 @@ function callsOf({ cls, field, access, read, write, assertMayWrite }: MapField, 
       run: (args, context) => {
         const ref = args.ref(cls)
         const map = args.stringMap(field)
-        assertMayWrite(ref, context)
+        assert.assertMayWrite(ref, context)
+        assert.assertSize(map)
         if (cls === 'PBD') reportTimes.replaced(ref, read(ref), map)
         write(ref, map)
       },

@@ -38,6 +38,8 @@ export interface PoolOptions {
   readonly maxWaitingEventCalls?: number
   /** The same for one session. Default 50. */
   readonly maxWaitingEventCallsPerSession?: number
+  /** The same for one user below pool-operator. Default 50. */
+  readonly maxWaitingEventCallsPerUser?: number
   /** Calls under way at once of those that may take long: host operations, plugins, PBD.plug and the like. Default 1 000. */
   readonly maxCallsUnderWay?: number
   /** How often old tasks are collected. Default 30 000, as stock does. */

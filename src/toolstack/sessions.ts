@@ -9,7 +9,11 @@ export type Authenticate = (user: string, password: string) => boolean | Role
 
 /** A session unused for so long is over; stock's default (xapi_globs.ml inactive_session_timeout: 24 h). */
 const INACTIVE_MS = 86_400_000
-/** The least recently used session makes room for a new one beyond this, as in stock (db_gc.ml). */
+/**
+ * The least recently used session makes room for a new one beyond this, as in stock (db_gc.ml): one of the same user, and
+ * if all users together have too many, one of the user who has most. Nobody is logged out by what another one does.
+ */
+const MAX_SESSIONS_OF_A_USER = 100
 const MAX_SESSIONS = 500
 /** What is echoed of a wrong ref. */
 const MAX_REF_LENGTH = 64
@@ -37,7 +41,8 @@ export class Sessions {
   login(user: string, password: string): string {
     const answer = this.#authenticate(user, password)
     if (answer === false) throw new ApiFailure('SESSION_AUTHENTICATION_FAILED', user, 'Authentication failure')
-    this.#endUnused(MAX_SESSIONS - 1)
+    this.#endUnused()
+    this.#makeRoom(user)
     const session = this.#db.create('session', { uuid: randomUUID(), auth_user_name: user })
     const caller = { session, user, role: answer === true ? 'pool-admin' : answer } as const
     this.#sessions.set(session, { caller, usedAtMs: this.#now() })
@@ -51,7 +56,7 @@ export class Sessions {
 
   /** Whose session a call's first parameter names; it counts as used now. @throws ApiFailure SESSION_INVALID */
   check(ref: unknown): Caller {
-    this.#endUnused(MAX_SESSIONS)
+    this.#endUnused()
     const session = typeof ref === 'string' ? this.#sessions.get(ref) : undefined
     if (session === undefined || typeof ref !== 'string') {
       throw new ApiFailure('SESSION_INVALID', typeof ref === 'string' ? ref.slice(0, MAX_REF_LENGTH) : '')
@@ -62,10 +67,19 @@ export class Sessions {
     return session.caller
   }
 
-  #endUnused(mostKept: number): void {
+  #endUnused(): void {
     for (const [ref, { usedAtMs }] of this.#sessions) {
-      if (this.#sessions.size <= mostKept && this.#now() - usedAtMs <= INACTIVE_MS) return
+      if (this.#now() - usedAtMs <= INACTIVE_MS) return
       this.logout(ref)
     }
+  }
+
+  #makeRoom(user: string): void {
+    const byUser = Map.groupBy(this.#sessions, ([, { caller }]) => caller.user)
+    const own = byUser.get(user) ?? []
+    if (own.length < MAX_SESSIONS_OF_A_USER && this.#sessions.size < MAX_SESSIONS) return
+    const fullest = [...byUser.values()].reduce((most, each) => (each.length > most.length ? each : most), own)
+    const [oldest] = own.length >= MAX_SESSIONS_OF_A_USER ? own : fullest
+    if (oldest !== undefined) this.logout(oldest[0])
   }
 }

@@ -22,7 +22,10 @@ export interface SlaveEndpoint {
 export function createSlaveEndpoint({ coordinator, beforeDispatch = false }: SlaveEndpointOptions): SlaveEndpoint {
   const error = ['HOST_IS_SLAVE', coordinator] as const
   const raised = JSON.stringify({ jsonrpc: '2.0', error, id: 0 })
-  const jsonRpc = new JsonRpc(async () => ({ error }))
+  const jsonRpc = new JsonRpc(
+    async () => ({ error }),
+    () => undefined,
+  )
   return new XenApiServer(
     async (body, signal) => (beforeDispatch ? raised : jsonRpc.answer(body, signal)),
     () => undefined,

@@ -1,10 +1,14 @@
-import type { Arguments, CallContext, CallTable } from './call.ts'
+import { type Arguments, type CallContext, type CallTable, tooLarge } from './call.ts'
 import type { Database } from './database.ts'
 import type { TaskStatus } from './records.ts'
 import { assertRole } from './roles.ts'
 import type { Tasks } from './tasks.ts'
 
 const STATUSES = ['pending', 'success', 'failure', 'cancelling', 'cancelled'] as const satisfies readonly TaskStatus[]
+
+/** What a client may write into one field of a task, in bytes: any role may, and everybody who follows tasks is sent it. */
+const MAX_TEXT_BYTES = 4_096
+const MAX_ERROR_ITEMS = 16
 
 /** What clients do with tasks beyond reading them: anybody with the own ones, a pool-operator with any. */
 export function taskCalls(db: Database, tasks: Tasks): CallTable {
@@ -23,15 +27,18 @@ export function taskCalls(db: Database, tasks: Tasks): CallTable {
     'task.create': {
       parameters: 2,
       role: 'read-only',
-      run: (args, { user }) => tasks.create(args.string('label'), args.string('description'), user),
+      run: (args, caller) => tasks.create(smallText(args, 'label'), smallText(args, 'description'), caller),
     },
     ...change('set_progress', 1, (ref, args) => {
       db.update('task', ref, { progress: Math.min(Math.max(args.number('progress'), 0), 1) })
     }),
     ...change('set_status', 1, (ref, args) => tasks.setStatus(ref, args.word('status', STATUSES))),
-    ...change('set_result', 1, (ref, args) => void db.update('task', ref, { result: args.string('result') })),
+    ...change('set_result', 1, (ref, args) => void db.update('task', ref, { result: smallText(args, 'result') })),
     ...change('set_error_info', 1, (ref, args) => {
-      db.update('task', ref, { error_info: args.strings('error_info') })
+      const error_info = args.strings('error_info')
+      assertSmall('error_info', error_info.join(''))
+      if (error_info.length > MAX_ERROR_ITEMS) throw tooLarge('error_info')
+      db.update('task', ref, { error_info })
     }),
     ...change('cancel', 0, (ref, _args, task) => tasks.cancel(ref, task)),
     ...change('destroy', 0, (ref, _args, task) => tasks.destroy(ref, task)),
@@ -41,4 +48,15 @@ export function taskCalls(db: Database, tasks: Tasks): CallTable {
 /** Stock's rule for every operation on a task (taskHelper.ml assert_op_valid). @throws ApiFailure RBAC_PERMISSION_DENIED */
 export function assertMayChangeTask(tasks: Tasks, ref: string, { user, role }: CallContext): void {
   if (!tasks.isOwner(ref, user)) assertRole(role, 'pool-operator', 'task.destroy/any')
+}
+
+/** @throws ApiFailure VALUE_NOT_SUPPORTED */
+export function assertSmall(name: string, text: string): void {
+  if (Buffer.byteLength(text) > MAX_TEXT_BYTES) throw tooLarge(name)
+}
+
+function smallText(args: Arguments, name: string): string {
+  const text = args.string(name)
+  assertSmall(name, text)
+  return text
 }

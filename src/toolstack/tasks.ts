@@ -1,17 +1,19 @@
 import { randomUUID } from 'node:crypto'
 import type { XapiError } from '../allowed-operations/host-operation.ts'
 import { ApiFailure } from './api-failure.ts'
+import type { Caller } from './call.ts'
 import type { Database } from './database.ts'
 import { newTask } from './new-record.ts'
 import { NULL_REF, type TaskRecord, type TaskStatus } from './records.ts'
+import { TaskBudget } from './task-budget.ts'
 import { epochMsOf, xapiDateTime } from './xapi-datetime.ts'
 
 /** Completed tasks are kept this long after their `finished` (xapi_globs.ml:734). */
 const COMPLETED_KEPT_MS = 65 * 60_000
 /** Pending ones this long after their `created` (xapi_globs.ml:732), and on while their progress grows. */
 const PENDING_KEPT_MS = 24 * 3_600_000
-/** Beyond this the oldest completed task makes room; stock's is 200 (db_gc.ml), of completed ones only as well. */
-const MAX_TASKS = 1_000
+
+type TaskOwner = Pick<Caller, 'user' | 'role'>
 
 const PENDING: readonly TaskStatus[] = ['pending', 'cancelling']
 
@@ -19,9 +21,7 @@ const PENDING: readonly TaskStatus[] = ['pending', 'cancelling']
 export class Tasks {
   readonly #db: Database
   readonly #now: () => number
-  readonly #owners = new Map<string, string>()
-  /** In the order of their completion. */
-  readonly #completed = new Set<string>()
+  readonly #budget = new TaskBudget()
   /** The progress of those that are pending for too long, as the last collection saw it. */
   readonly #onProbation = new Map<string, number>()
   /** How to cancel what runs in this process. */
@@ -32,30 +32,21 @@ export class Tasks {
     this.#now = now
   }
 
-  /** @throws ApiFailure TOO_MANY_PENDING_TASKS */
-  create(label: string, description: string, owner: string): string {
-    this.#makeRoom()
-    const ref = this.#db.create(
-      'task',
-      newTask({
-        uuid: randomUUID(),
-        name_label: label,
-        name_description: description,
-        created: xapiDateTime(this.#now()),
-        resident_on: this.#db.list('pool')[0]?.[1].master ?? NULL_REF,
-      }),
-    )
-    this.#owners.set(ref, owner)
-    return ref
+  /** A task that a client makes for what it does itself. @throws ApiFailure TOO_MANY_PENDING_TASKS */
+  create(label: string, description: string, owner: TaskOwner): string {
+    return this.#add('made', { name_label: label, name_description: description }, owner)
   }
 
   isOwner(ref: string, user: string): boolean {
-    return this.#owners.get(ref) === user
+    return this.#budget.isOwner(ref, user)
   }
 
-  /** A task for a call that runs in this process. @returns its ref, and what is aborted when the task is cancelled */
-  begin(label: string, owner: string): { readonly ref: string; readonly cancelled: AbortSignal } {
-    const ref = this.create(label, '', owner)
+  /**
+   * A task for a call that runs in this process.
+   * @returns its ref, and what is aborted when the task is cancelled; @throws ApiFailure TOO_MANY_PENDING_TASKS
+   */
+  begin(label: string, owner: TaskOwner): { readonly ref: string; readonly cancelled: AbortSignal } {
+    const ref = this.#add('call', { name_label: label }, owner)
     const canceller = new AbortController()
     this.#running.set(ref, canceller)
     return { ref, cancelled: canceller.signal }
@@ -77,12 +68,16 @@ export class Tasks {
   cancel(ref: string, byTask: string): void {
     const task = this.#db.get('task', ref)
     if (task === undefined || !this.#isPending(ref)) return
-    this.#db.update('task', ref, { current_operations: { ...task.current_operations, [byTask]: 'cancel' } })
+    // said once: whoever asks again and again must not make the record grow
+    if (!Object.values(task.current_operations).includes('cancel')) {
+      this.#db.update('task', ref, { current_operations: { ...task.current_operations, [byTask]: 'cancel' } })
+    }
     this.#running.get(ref)?.abort(new ApiFailure('TASK_CANCELLED', ref))
   }
 
   /** A client's own word. As in stock it leaves `finished` as it was: the next collection takes it away. */
   setStatus(ref: string, status: TaskStatus): void {
+    if (PENDING.includes(status)) this.#budget.pend(ref)
     this.#db.update('task', ref, { status })
     this.#noteStatus(ref)
   }
@@ -114,6 +109,21 @@ export class Tasks {
     }
   }
 
+  #add(kind: 'made' | 'call', names: Partial<TaskRecord>, owner: TaskOwner): string {
+    this.#budget.assertRoom(kind, owner)
+    const ref = this.#db.create(
+      'task',
+      newTask({
+        uuid: randomUUID(),
+        ...names,
+        created: xapiDateTime(this.#now()),
+        resident_on: this.#db.list('pool')[0]?.[1].master ?? NULL_REF,
+      }),
+    )
+    this.#budget.add(ref, kind, owner)
+    return ref
+  }
+
   #end(ref: string, end: Partial<TaskRecord>): void {
     this.#running.delete(ref)
     this.#db.update('task', ref, { ...end, progress: 1, finished: xapiDateTime(this.#now()) })
@@ -122,11 +132,9 @@ export class Tasks {
 
   #noteStatus(ref: string): void {
     const task = this.#db.get('task', ref)
-    if (task === undefined) return
-    this.#completed.delete(ref)
-    if (PENDING.includes(task.status)) return
-    this.#completed.add(ref)
+    if (task === undefined || PENDING.includes(task.status)) return
     if (isToBeDestroyed(task)) this.#remove(ref)
+    else for (const old of this.#budget.complete(ref)) this.#remove(old)
   }
 
   #isPending(ref: string): boolean {
@@ -134,17 +142,8 @@ export class Tasks {
     return task !== undefined && PENDING.includes(task.status)
   }
 
-  #makeRoom(): void {
-    for (const ref of this.#completed) {
-      if (this.#db.count('task') < MAX_TASKS) return
-      this.#remove(ref)
-    }
-    if (this.#db.count('task') >= MAX_TASKS) throw new ApiFailure('TOO_MANY_PENDING_TASKS')
-  }
-
   #remove(ref: string): void {
-    this.#owners.delete(ref)
-    this.#completed.delete(ref)
+    this.#budget.remove(ref)
     this.#onProbation.delete(ref)
     this.#running.delete(ref)
     this.#db.delete('task', ref)

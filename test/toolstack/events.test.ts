@@ -3,6 +3,7 @@ import t from 'tap'
 import { Database } from '../../src/toolstack/database.ts'
 import { EventFeed } from '../../src/toolstack/events.ts'
 import { newHost, newMessage, newPool, newTask } from '../../src/toolstack/new-record.ts'
+import type { Role } from '../../src/toolstack/roles.ts'
 import { ask, askText, firstOf, login, PASSWORD, servedPool } from './pool-under-test.ts'
 
 const BATCH_MS = 20
@@ -16,13 +17,21 @@ const testTimers = {
   },
 }
 
-function feedUnderTest({ maxWaiting = 4, maxWaitingPerSession = 4 } = {}) {
+const callerOf = (session: string, user = 'root', role: Role = 'pool-admin') => ({ session, user, role })
+
+function feedUnderTest({ maxWaiting = 4, maxWaitingPerSession = 4, maxWaitingPerUser = 4 } = {}) {
   const db = new Database(1_000, bug => t.fail(String(bug)))
-  const feed = new EventFeed(db, { timers: testTimers, batchMs: BATCH_MS, maxWaiting, maxWaitingPerSession })
+  const feed = new EventFeed(db, {
+    timers: testTimers,
+    batchMs: BATCH_MS,
+    maxWaiting,
+    maxWaitingPerSession,
+    maxWaitingPerUser,
+  })
   const session = db.create('session', { uuid: '', auth_user_name: '' })
   const host = db.create('host', newHost({ uuid: 'u' }))
   const from = (classes: readonly string[], token: string, timeoutSeconds: number, signal = never) =>
-    feed.from({ session, classes, token, timeoutSeconds, signal })
+    feed.from({ caller: callerOf(session), classes, token, timeoutSeconds, signal })
   /** Class, operation and ref of each event. */
   const told = async (classes: readonly string[], token: string) =>
     (await from(classes, token, 0)).events.map(event => `${event.class} ${event.operation} ${event.ref}`)
@@ -146,6 +155,20 @@ t.test('a wait ends with no events when its time is over, its client has gone, o
   t.match(await from(['host'], now, 30), empty, 'after that nothing waits')
 })
 
+t.test('a user who may not operate the pool leaves room for others to wait, by however many sessions', async t => {
+  const { db, feed, token } = feedUnderTest({ maxWaitingPerUser: 1 })
+  const now = await token()
+  const waiting = (user: string, role: Role) => {
+    const caller = callerOf(db.create('session', { uuid: '', auth_user_name: user }), user, role)
+    return feed.from({ caller, classes: ['host'], token: now, timeoutSeconds: 30, signal: never })
+  }
+  const given = [waiting('reader', 'read-only'), waiting('root', 'pool-operator'), waiting('root', 'pool-operator')]
+  t.match(await waiting('reader', 'read-only').catch(failure => failure), { description: ['TOO_BUSY'] })
+  given.push(waiting('another', 'read-only'))
+  feed.close()
+  await t.resolves(Promise.all(given))
+})
+
 t.test('waiting calls are bounded, for each session and in all, and end with their session', async t => {
   const { db, feed, from, session, token } = feedUnderTest({ maxWaiting: 3, maxWaitingPerSession: 2 })
   const now = await token()
@@ -153,7 +176,7 @@ t.test('waiting calls are bounded, for each session and in all, and end with the
   const busy = { description: ['TOO_BUSY'] }
   t.match(await from(['host'], now, 30).catch(failure => failure), busy, 'one session has enough')
   const another = db.create('session', { uuid: '', auth_user_name: '' })
-  const request = { session: another, classes: ['host'], token: now, timeoutSeconds: 30, signal: never }
+  const request = { caller: callerOf(another), classes: ['host'], token: now, timeoutSeconds: 30, signal: never }
   const others = feed.from(request)
   t.match(await feed.from(request).catch(failure => failure), busy, 'all have enough')
   t.teardown(() => {

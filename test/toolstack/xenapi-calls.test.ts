@@ -67,7 +67,7 @@ t.test('other_config is a map: added, removed, set, and any key is a key', async
   t.strictSame(await map(), { other: 'w' })
 })
 
-t.test('sessions end by logout, by being unused for a day, and when 500 newer ones came', async t => {
+t.test('sessions end by logout, by being unused for a day, and when 100 newer ones of the same user came', async t => {
   let nowMs = 0
   const { url } = await servedPool(t, { now: () => nowMs })
   const gone = await login(url)
@@ -88,9 +88,6 @@ t.test('sessions end by logout, by being unused for a day, and when 500 newer on
     t.strictSame(await ask(url, 'host.get_all', used), [], 'a session in use stays')
   }
   await post(url, Array(100).fill(request))
-  await post(url, Array(100).fill(request))
-  t.strictSame(await ask(url, 'host.get_all', used), [])
-  for (let round = 0; round < 5; round += 1) await post(url, Array(100).fill(request))
   t.strictSame(await ask(url, 'host.get_all', used), ['SESSION_INVALID', used])
 })
 
