@@ -14,6 +14,7 @@ import { type HostPlugins, hostCalls } from './host-calls.ts'
 import { HostOperations } from './host-operations.ts'
 import { HostPresence } from './host-presence.ts'
 import { JsonRpc } from './json-rpc.ts'
+import { LoginBrake } from './login-brake.ts'
 import { mapFieldCalls } from './map-field-calls.ts'
 import { addHost, addPbd, addSr, type NewHost, type NewPbd, type NewSr, removeHost, removePbd } from './membership.ts'
 import { membershipCalls } from './membership-calls.ts'
@@ -40,6 +41,9 @@ const DEFAULTS = {
   maxWaitingEventCallsPerSession: 50,
   maxWaitingEventCallsPerUser: 50,
   maxCallsUnderWay: 1_000,
+  failedLoginDelayMs: 1_000,
+  maxFailedLogins: 100,
+  tellFailedLoginsEveryMs: 60_000,
   taskCollectionEveryMs: 30_000,
   stateDelayMs: 200,
   procDirectory: '/proc',
@@ -57,6 +61,8 @@ export class EmbeddedPool {
   readonly #operations: HostOperations
   readonly #keeper: PoolKeeper
   readonly #server: XenApiServer
+  readonly #sessions: Sessions
+  readonly #brake: LoginBrake
   readonly #closing = new AbortController()
   readonly #now: () => number
   readonly #liveByHeartbeat: boolean
@@ -76,7 +82,14 @@ export class EmbeddedPool {
     const db = new Database(Math.max(now() * 1000, (opened.stored?.generation ?? 0) + 1_000_000), onBug)
     const presence = new HostPresence(db, { now, timers, enableDelayMs: given.enableDelayMs })
     const reportTimes = new ReportTimes(db, now)
-    const sessions = new Sessions(db, now, given.authenticate)
+    const brake = new LoginBrake({
+      timers,
+      delayMs: given.failedLoginDelayMs,
+      maxUnderWay: given.maxFailedLogins,
+      tellEveryMs: given.tellFailedLoginsEveryMs,
+      onFailed: given.onFailedLogins ?? (() => undefined),
+    })
+    const sessions = new Sessions(db, now, { authenticate: given.authenticate, brake })
     const tasks = new Tasks(db, now)
     const keeper = new PoolKeeper(db, presence, {
       path: given.stateFile,
@@ -88,6 +101,8 @@ export class EmbeddedPool {
     const assumeDeadAfterMs = given.heartbeat?.assumeDeadAfterMs ?? null
     this.#db = db
     this.#now = now
+    this.#sessions = sessions
+    this.#brake = brake
     this.#presence = presence
     this.#keeper = keeper
     this.#liveByHeartbeat = assumeDeadAfterMs !== null
@@ -164,6 +179,7 @@ export class EmbeddedPool {
     this.#events.close()
     this.#heartbeats.close()
     this.#presence.close()
+    this.#brake.close()
     await this.#server.close()
     await this.#keeper.close()
   }
@@ -171,6 +187,11 @@ export class EmbeddedPool {
   /** Resolves when everything written so far is in the state file; at once without one. @throws StateFileError */
   saved(): Promise<void> {
     return this.#keeper.saved()
+  }
+
+  /** Users who may no longer log in, or not as what they were, are logged out; `authenticate` must know that already. */
+  endSessionsOf(users: ReadonlySet<string>): void {
+    this.#sessions.endOf(user => users.has(user))
   }
 
   /** Calls back in the same step as each write, after it. Returns the way to stop it. */

@@ -2,6 +2,7 @@ import type { Timers } from '../waiting/index.ts'
 import type { HeartbeatOptions } from './heartbeats.ts'
 import type { HostPlugins } from './host-calls.ts'
 import type { HostMachines, HostOperationGate } from './host-operations.ts'
+import type { FailedLogins } from './login-brake.ts'
 import type { Authenticate } from './sessions.ts'
 import type { StateFileError } from './state-file.ts'
 
@@ -12,6 +13,14 @@ export interface PoolOptions {
   readonly plugins?: HostPlugins
   /** Who may log in, and as what. */
   readonly authenticate: Authenticate
+  /** From a wrong password to its answer. Default 1 000. */
+  readonly failedLoginDelayMs?: number
+  /** Wrong passwords whose answers are waited for at once; what is tried beyond gets TOO_BUSY. Default 100. */
+  readonly maxFailedLogins?: number
+  /** Told of logins that have failed: of the first at once, of later ones together, at most every `tellFailedLoginsEveryMs`. */
+  readonly onFailedLogins?: (failed: FailedLogins) => void
+  /** Default 60 000. */
+  readonly tellFailedLoginsEveryMs?: number
   /** Milliseconds of the epoch. Default Date.now. */
   readonly now?: () => number
   readonly timers?: Timers

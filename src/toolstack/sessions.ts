@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { ApiFailure } from './api-failure.ts'
 import type { Caller } from './call.ts'
 import type { Database } from './database.ts'
+import type { LoginBrake } from './login-brake.ts'
 import type { Role } from './roles.ts'
 
 /** Who may log in, and as what; `true` is the role `pool-admin`. */
@@ -23,24 +24,35 @@ interface Session {
   readonly usedAtMs: number
 }
 
+interface SessionsOptions {
+  readonly authenticate: Authenticate
+  readonly brake: LoginBrake
+}
+
 /** Who is logged in. A session's ref is its credential: 122 random bits, shown to nobody else. */
 export class Sessions {
   readonly #db: Database
   readonly #now: () => number
   readonly #authenticate: Authenticate
+  readonly #brake: LoginBrake
   /** By ref, the least recently used first. */
   readonly #sessions = new Map<string, Session>()
 
-  constructor(db: Database, now: () => number, authenticate: Authenticate) {
+  constructor(db: Database, now: () => number, { authenticate, brake }: SessionsOptions) {
     this.#db = db
     this.#now = now
     this.#authenticate = authenticate
+    this.#brake = brake
   }
 
-  /** @throws ApiFailure SESSION_AUTHENTICATION_FAILED */
-  login(user: string, password: string): string {
+  /** @throws ApiFailure SESSION_AUTHENTICATION_FAILED, late; TOO_BUSY: many failures are under way */
+  async login(user: string, password: string): Promise<string> {
+    this.#brake.assertRoom(user)
     const answer = this.#authenticate(user, password)
-    if (answer === false) throw new ApiFailure('SESSION_AUTHENTICATION_FAILED', user, 'Authentication failure')
+    if (answer === false) {
+      await this.#brake.failed(user)
+      throw new ApiFailure('SESSION_AUTHENTICATION_FAILED', user, 'Authentication failure')
+    }
     this.#endUnused()
     this.#makeRoom(user)
     const session = this.#db.create('session', { uuid: randomUUID(), auth_user_name: user })
@@ -52,6 +64,11 @@ export class Sessions {
   logout(ref: string): void {
     this.#sessions.delete(ref)
     this.#db.delete('session', ref)
+  }
+
+  /** Ends the sessions of some users, and what they wait for. What they have begun goes on. */
+  endOf(isMeant: (user: string) => boolean): void {
+    for (const [ref, { caller }] of [...this.#sessions]) if (isMeant(caller.user)) this.logout(ref)
   }
 
   /** Whose session a call's first parameter names; it counts as used now. @throws ApiFailure SESSION_INVALID */

@@ -24,6 +24,7 @@ export async function servedPool(t: { teardown(end: () => Promise<void>): void }
     machines: patientMachines,
     authenticate: (user, password) => user === 'root' && password === PASSWORD,
     eventBatchMs: 2,
+    failedLoginDelayMs: 0,
     onBug: bug => bugs.push(bug),
     ...options,
   })

@@ -19,7 +19,7 @@ export class PoolService {
   readonly #log: Log
   readonly #gated: GatedPool
   #config: UpdaterConfig
-  #users: ReadonlyMap<string, { readonly password: string; readonly role: Role }>
+  #users: ReadonlyMap<string, User>
   #decisions: DecisionLog | null = null
   readonly #version: string
   readonly #metrics: GateMetrics
@@ -67,6 +67,8 @@ export class PoolService {
         },
         heartbeat: { assumeDeadAfterMs: config.assumeDeadAfterSeconds * 1000 },
         ...(config.stateFile === undefined ? {} : { stateFile: config.stateFile }),
+        onFailedLogins: ({ count, user }) =>
+          log({ level: 'warning', code: 'login-failed', text: failedLogins(count, user) }),
         onStateProblem: problem => log({ level: 'error', code: 'state-not-written', text: problem.message }),
         onBug: bug =>
           log({ level: 'error', code: 'bug', text: bug instanceof Error ? (bug.stack ?? '') : String(bug) }),
@@ -90,8 +92,11 @@ export class PoolService {
       if (differs(key))
         this.#log({ level: 'warning', code: 'needs-restart', text: `${key} is another one only after a restart` })
     }
-    this.#users = usersOf(config)
+    const users = usersOf(config)
+    const changed = changedUsers(this.#users, users)
+    this.#users = users
     this.#config = config
+    this.#gated.pool.endSessionsOf(changed)
     addMissing(this.#gated.pool, config)
     if (differs('decisionLog')) {
       await this.#decisions?.close()
@@ -163,8 +168,28 @@ export class PoolService {
   }
 }
 
+interface User {
+  readonly password: string
+  readonly role: Role
+}
+
+/** Who is no longer there, or not with the same password and role: a session from before would keep the old rights for a day. */
+function changedUsers(before: ReadonlyMap<string, User>, after: ReadonlyMap<string, User>): ReadonlySet<string> {
+  const isAsBefore = (name: string, { password, role }: User) =>
+    after.get(name)?.password === password && after.get(name)?.role === role
+  return new Set([...before].flatMap(([name, user]) => (isAsBefore(name, user) ? [] : [name])))
+}
+
+const MAX_NAME_LENGTH = 64
+
+/** The name is a stranger's word: in JSON it cannot pass for a line of the log. */
+function failedLogins(count: number, user: string): string {
+  const name = JSON.stringify(user.slice(0, MAX_NAME_LENGTH))
+  return count === 1 ? `a login as ${name} has failed` : `${count} logins have failed, the last one as ${name}`
+}
+
 /** @throws Error naming the file that cannot be read */
-function usersOf({ users }: UpdaterConfig): Map<string, { readonly password: string; readonly role: Role }> {
+function usersOf({ users }: UpdaterConfig): Map<string, User> {
   return new Map(
     users.map(({ name, passwordFile, role }) => {
       const password = readFileSync(passwordFile, 'utf8').replace(/\r?\n$/, '')
