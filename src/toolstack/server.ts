@@ -12,6 +12,12 @@ export interface ListenOptions {
 /** Answers the body of a request with the body of a response. It never rejects, and always has an answer. */
 export type AnswerBody = (body: string, signal: AbortSignal) => Promise<string>
 
+/**
+ * Each of 64 hosts, as many as xapi supports, has a call that waits for events and a few at once beside it: heartbeat, reports,
+ * notifications. One that is cut off has lost its heartbeat, and is taken for dead sooner or later.
+ */
+const MAX_CONNECTIONS = 1_024
+
 /** XenAPI over HTTP or HTTPS: `POST /jsonrpc`. */
 export class XenApiServer {
   readonly #server: HttpServer
@@ -22,7 +28,7 @@ export class XenApiServer {
       path: '/jsonrpc',
       answer: async (body: string, signal: AbortSignal) => ({ status: 200, body: await answer(body, signal) }),
     } as const
-    this.#server = new HttpServer({ routes: [route], onBug, limits })
+    this.#server = new HttpServer({ routes: [route], onBug, limits: { maxConnections: MAX_CONNECTIONS, ...limits } })
   }
 
   /** Begins to listen, at one place. @returns where; @throws the system's error, such as EADDRINUSE, or OpenSSL's of a bad key */

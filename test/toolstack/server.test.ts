@@ -4,7 +4,8 @@ import * as fc from 'fast-check'
 import t from 'tap'
 import { createPool, createSlaveEndpoint } from '../../src/toolstack/index.ts'
 import { XenApiServer } from '../../src/toolstack/server.ts'
-import { ask, login, oneAtATime, patientMachines, post, servedPool } from './pool-under-test.ts'
+import { XenApiClient } from '../../src/xapi-notify/index.ts'
+import { ask, login, oneAtATime, PASSWORD, patientMachines, post, servedPool } from './pool-under-test.ts'
 
 /** Sends raw bytes and reads until the server closes, or answers. */
 function exchange(port: number, bytes: string | Uint8Array): Promise<string> {
@@ -79,7 +80,7 @@ t.test('clients that send slowly, do not read, or are too many are dropped', asy
       return answer
     },
     bug => t.fail(String(bug)),
-    { headersTimeoutMs: 50, unreadAnswerTimeoutMs: 50 },
+    { headersTimeoutMs: 50, unreadAnswerTimeoutMs: 50, maxConnections: 256 },
   )
   t.teardown(() => server.close())
   const { port } = await server.listen({ port: 0 })
@@ -105,6 +106,36 @@ t.test('clients that send slowly, do not read, or are too many are dropped', asy
   oneTooMany.resume()
   await once(oneTooMany, 'close')
   for (const socket of sockets) socket.destroy()
+})
+
+t.test('a pool of 64 hosts at its busiest: each waits for events and has four calls under way', async t => {
+  const underWay = Promise.withResolvers<void>()
+  const WAITING = 64 * 4
+  let calls = 0
+  const { pool, url } = await servedPool(t, {
+    plugins: async () => {
+      calls += 1
+      if (calls === WAITING) underWay.resolve()
+      await underWay.promise
+      return { result: 'done' }
+    },
+  })
+  const hosts = pool.seed(Array.from({ length: 64 }, (_, index) => `host${index}`)).hosts
+  const clients = hosts.map(({ ref }) => ({ ref, client: new XenApiClient({ url, user: 'root', password: PASSWORD }) }))
+  t.teardown(() => Promise.all(clients.map(({ client }) => client.close())))
+  await Promise.all(clients.map(({ client }) => client.call('pool.get_all')))
+  const token = await clients[0]?.client.call('event.inject', ['pool', pool.ref])
+  const next = Reflect.get(Object(await clients[0]?.client.call('event.from', [['pool'], token, 0])), 'token')
+  const events = clients.map(({ client }) => client.call('event.from', [['pool'], next, 30]))
+  const answers = clients.flatMap(({ client, ref }) =>
+    Array.from({ length: 4 }, () => client.call('host.call_plugin', [ref, 'p', 'f', {}])),
+  )
+  t.strictSame(new Set(await Promise.all(answers)), new Set(['done']), 'all 256 were under way at once')
+  await clients[0]?.client.call('pool.set_name_label', [pool.ref, 'changed'])
+  t.match(
+    await Promise.all(events),
+    clients.map(() => ({ events: [{ class: 'pool' }] })),
+  )
 })
 
 t.test('a member that is not the coordinator answers every call with HOST_IS_SLAVE, in the forms of stock', async t => {
