@@ -11,6 +11,8 @@ export interface HeartbeatOptions {
   readonly bootTimeMs: number
   /** When this daemon started. */
   readonly agentStartMs: number
+  /** The host's clock, by which both of them are. Milliseconds since 1970. */
+  readonly now: () => number
   readonly everyMs: number
   /** Does what the pool has told this host; answers whether the machine goes. Must not reject. */
   readonly carryOut: (order: Order) => Promise<boolean>
@@ -32,12 +34,13 @@ const OBEY_AGAIN_AFTER_MS = 60_000
  */
 export async function sendHeartbeats(options: HeartbeatOptions): Promise<void> {
   const { client, host, everyMs, signal } = options
-  const stuff = {
+  const stuff = () => ({
+    now: new Date(options.now()).toISOString(),
     // A clock that was set moves both times, and the pool would take that for a reboot.
     boot_id: options.bootId,
     boot_time: seconds(options.bootTimeMs),
     agent_start_time: seconds(options.agentStartMs),
-  }
+  })
   const timeoutMs = Math.max(everyMs, ANSWER_TIMEOUT_MS)
   let ref: unknown = null
   let obeyAgainAt = 0
@@ -46,10 +49,10 @@ export async function sendHeartbeats(options: HeartbeatOptions): Promise<void> {
       if (typeof ref !== 'string') {
         const found = await client.call('host.get_by_uuid', [host], { timeoutMs, signal })
         const address = await client.call('host.get_address', [found], { timeoutMs, signal })
-        await client.call('pool.hello', [host, address, stuff], { timeoutMs, signal })
+        await client.call('pool.hello', [host, address, stuff()], { timeoutMs, signal })
         ref = found
       } else {
-        const order = orderIn(await client.call('host.tickle_heartbeat', [ref, stuff], { timeoutMs, signal }))
+        const order = orderIn(await client.call('host.tickle_heartbeat', [ref, stuff()], { timeoutMs, signal }))
         if (order !== null && performance.now() >= obeyAgainAt) {
           obeyAgainAt = performance.now() + OBEY_AGAIN_AFTER_MS
           if (await options.carryOut(order)) {

@@ -44,7 +44,7 @@ export class ToolstackLink implements ReportSink {
     // Two links at once would both write the same journal.
     await this.close()
     if (client === null || toolstack === undefined) return
-    const { boot, startedAtMs, log } = this.#options
+    const { boot, startedAtMs, now, log } = this.#options
     const agent = this.#options.agent()
     const link = await PoolLink.open({
       client,
@@ -55,6 +55,7 @@ export class ToolstackLink implements ReportSink {
       bootId: boot.id,
       bootTimeMs: startedAtMs - boot.firstSeq,
       agentStartMs: startedAtMs,
+      now,
       log,
       pushAgain: sr => agent.pushAgain(sr),
     })

@@ -142,7 +142,7 @@ export class EmbeddedPool {
       ...taskCalls(db, tasks),
       ...messageCalls(db, now),
       ...eventCalls(this.#events),
-      ...hostCalls({ operations, presence, plugins, now }),
+      ...hostCalls({ operations, presence, plugins, hostNow: hostRef => this.#heartbeats.hostNow(hostRef) }),
       ...membershipCalls(db, presence),
       ...heartbeatCalls(db, this.#heartbeats, hostRef => operations.order(hostRef)),
     }

@@ -4,7 +4,7 @@ import type { Database } from './database.ts'
 import type { Heartbeats, SignOfLife } from './heartbeats.ts'
 import type { GoingDown } from './host-memory.ts'
 import type { StringMap } from './records.ts'
-import { epochMsOfSeconds } from './xapi-datetime.ts'
+import { epochMsOf, epochMsOfSeconds } from './xapi-datetime.ts'
 
 /** Stock's word in `stuff` of a host that goes (db_gc.ml _shutting_down). */
 const SHUTTING_DOWN = 'shutting-down'
@@ -13,8 +13,8 @@ const SHUTTING_DOWN = 'shutting-down'
  * What a host's toolstack tells its coordinator, and what it is told: stock hands an order on to the host's own xapi; here the
  * answer to a heartbeat says `order` = `reboot` or `shutdown` for as long as the host has not gone. Stock keeps these calls for
  * itself; here they are a pool-operator's. In `stuff`, and in a third parameter of hello that stock does not have, may stand
- * `boot_id`, the kernel's, and `boot_time` and `agent_start_time`, in seconds of the epoch by the host's own clock, as in
- * host.other_config.
+ * `boot_id`, the kernel's; `now`, the host's clock, in ISO 8601; and `boot_time` and `agent_start_time` by that clock, in seconds of
+ * the epoch, as in host.other_config.
  */
 export function heartbeatCalls(
   db: Database,
@@ -57,10 +57,12 @@ function toldIn(stuff: StringMap): Omit<SignOfLife, 'kind'> {
   const bootId = bootIdIn(stuff)
   const bootTimeMs = timeIn(stuff, 'boot_time')
   const agentStartMs = timeIn(stuff, 'agent_start_time')
+  const nowMs = nowIn(stuff)
   return {
     ...(bootId === null ? {} : { bootId }),
     ...(bootTimeMs === null ? {} : { bootTimeMs }),
     ...(agentStartMs === null ? {} : { agentStartMs }),
+    ...(nowMs === null ? {} : { nowMs }),
   }
 }
 
@@ -70,6 +72,14 @@ function bootIdIn(stuff: StringMap): string | null {
   if (!/^[0-9a-f-]{8,64}$/i.test(id))
     throw new ApiFailure('VALUE_NOT_SUPPORTED', 'boot_id', id.slice(0, 64), 'no boot id')
   return id
+}
+
+function nowIn(stuff: StringMap): number | null {
+  const now = Object.hasOwn(stuff, 'now') ? stuff.now : undefined
+  if (now === undefined) return null
+  const atMs = epochMsOf(now)
+  if (atMs === null) throw new ApiFailure('VALUE_NOT_SUPPORTED', 'now', now.slice(0, 64), 'not ISO 8601')
+  return atMs
 }
 
 /** A time that cannot be read must not pass for none: without a boot time a heartbeat shows no reboot. */

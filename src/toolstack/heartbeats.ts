@@ -24,6 +24,8 @@ export interface SignOfLife {
   readonly bootTimeMs?: number
   /** When its toolstack started. */
   readonly agentStartMs?: number
+  /** What its clock says now. */
+  readonly nowMs?: number
 }
 
 /**
@@ -45,6 +47,8 @@ export class Heartbeats {
   readonly #lastHeardMs = new Map<string, number>()
   /** As each host told it last; compared with the next one, so that a clock that drifts never adds up to another boot. */
   readonly #bootTimeMs = new Map<string, number>()
+  /** How far the clock of each host was ahead of the pool's when it was heard last. */
+  readonly #clockAheadMs = new Map<string, number>()
   #cancelLook: (() => void) | null = null
 
   constructor(db: Database, presence: HostPresence, options: HeartbeatsOptions) {
@@ -55,6 +59,7 @@ export class Heartbeats {
       if (cls !== 'host' || operation !== 'del') return
       this.#lastHeardMs.delete(ref)
       this.#bootTimeMs.delete(ref)
+      this.#clockAheadMs.delete(ref)
     })
   }
 
@@ -65,11 +70,12 @@ export class Heartbeats {
   }
 
   heard(hostRef: string, sign: SignOfLife): void {
-    const { kind: _, ...told } = sign
+    const { kind: _, nowMs: __, ...told } = sign
     const presence = this.#presence
     const memory = presence.memory(hostRef)
     const meaning = this.#meaningOf(hostRef, sign)
     this.#lastHeardMs.set(hostRef, this.#options.now())
+    if (sign.nowMs !== undefined) this.#clockAheadMs.set(hostRef, sign.nowMs - this.#options.now())
     if (sign.bootTimeMs !== undefined) this.#bootTimeMs.set(hostRef, sign.bootTimeMs)
     this.#armLook()
     switch (meaning) {
@@ -112,6 +118,11 @@ export class Heartbeats {
     if (bootId !== undefined && before !== null) return bootId === before
     if (bootTimeMs === undefined) return null
     return isSameTime(bootTimeMs, this.#bootTimeMs.get(hostRef) ?? this.#presence.bootTimeMs(hostRef))
+  }
+
+  /** What the clock of a host says: that of the pool where the host has not said. */
+  hostNow(hostRef: string): number {
+    return this.#options.now() + (this.#clockAheadMs.get(hostRef) ?? 0)
   }
 
   /** It says itself that it goes: a heartbeat with `shutting-down` (stock: mark_host_as_dead). */

@@ -23,18 +23,20 @@ interface HostCallsOptions {
   readonly operations: HostOperations
   readonly presence: HostPresence
   readonly plugins: HostPlugins
-  readonly now: () => number
+  /** What a host's own clock says. */
+  readonly hostNow: (hostRef: string) => number
 }
 
 /** The methods of class host beyond its fields. */
-export function hostCalls({ operations, presence, plugins, now }: HostCallsOptions): CallTable {
+export function hostCalls({ operations, presence, plugins, hostNow }: HostCallsOptions): CallTable {
   return {
+    // newer stock takes `auto_enable` as well (xapi 25.31); false: no restart enables it, only host.enable does
     'host.disable': {
-      parameters: 1,
+      parameters: [1, 2],
       role: 'pool-operator',
       async: true,
       durable: true,
-      run: args => operations.disable(args.ref('host')),
+      run: args => operations.disable(args.ref('host'), args.more ? args.flag('auto_enable') : true),
     },
     'host.enable': {
       parameters: 1,
@@ -82,12 +84,14 @@ export function hostCalls({ operations, presence, plugins, now }: HostCallsOptio
       async: true,
       run: (args, context) => operations.powerOn(args.ref('host'), context),
     },
+    // clients compare it with agent_start_time, which the host says by its own clock as well
     'host.get_servertime': {
       parameters: 1,
       role: 'read-only',
       run: args => {
-        args.ref('host')
-        return xapiDateTime(now())
+        const host = args.ref('host')
+        presence.assertLive(host)
+        return xapiDateTime(hostNow(host))
       },
     },
     'host.call_plugin': {

@@ -13,6 +13,8 @@ export interface HostMemory {
   readonly enabledBefore: boolean
   /** It is back, and will be enabled once it was live for the delay. */
   readonly enabling: boolean
+  /** An operator has disabled it until host.enable, over reboots too. */
+  readonly staysDisabled: boolean
   /** Which boot of its kernel it has spoken of last; `null`: it has not said, since it returned. */
   readonly bootId: string | null
 }
@@ -24,6 +26,7 @@ export const UNKNOWN_HOST: HostMemory = {
   left: false,
   enabledBefore: true,
   enabling: false,
+  staysDisabled: false,
   bootId: null,
 }
 
@@ -32,17 +35,18 @@ export type LastingHostMemory = Omit<HostMemory, 'liveSinceMs'>
 
 /** `null`: there is nothing that a pool that begins anew would not know. */
 export function lastingOf({ liveSinceMs: _, ...memory }: HostMemory): LastingHostMemory | null {
-  const { toldAtMs, left, enabling, bootId } = memory
-  return toldAtMs !== null || left || enabling || bootId !== null ? memory : null
+  const { toldAtMs, left, enabling, staysDisabled, bootId } = memory
+  return toldAtMs !== null || left || enabling || staysDisabled || bootId !== null ? memory : null
 }
 
 /** Reads back what `lastingOf` gave, by this version or an earlier one, which did not say some of it. `null`: it is not that. */
 export function decodeHostMemory(memory: Readonly<Record<string, unknown>>): LastingHostMemory | null {
-  const { toldAtMs, toldTo = null, left, bootId = null } = memory
-  const { enabledBefore = UNKNOWN_HOST.enabledBefore, enabling = UNKNOWN_HOST.enabling } = memory
+  const { liveSinceMs: _, toldAtMs: __, left: ___, ...defaults } = UNKNOWN_HOST
+  const whole: Readonly<Record<string, unknown>> = { ...defaults, ...memory }
+  const { toldAtMs, toldTo, left, enabledBefore, enabling, staysDisabled, bootId } = whole
   if (toldAtMs !== null && typeof toldAtMs !== 'number') return null
   if (toldTo !== null && toldTo !== 'reboot' && toldTo !== 'shutdown') return null
   if (typeof left !== 'boolean' || typeof enabledBefore !== 'boolean' || typeof enabling !== 'boolean') return null
-  if (bootId !== null && typeof bootId !== 'string') return null
-  return { toldAtMs, toldTo, left, enabledBefore, enabling, bootId }
+  if (typeof staysDisabled !== 'boolean' || (bootId !== null && typeof bootId !== 'string')) return null
+  return { toldAtMs, toldTo, left, enabledBefore, enabling, staysDisabled, bootId }
 }

@@ -116,16 +116,17 @@ export class HostOperations {
     return this.#claiming.has(hostRef) ? null : this.#options.presence.memory(hostRef).toldTo
   }
 
-  /** host.disable. Always allowed: what stock checks here is the plan of HA. */
-  disable(hostRef: string): void {
-    this.#options.presence.setEnabled(hostRef, false)
+  /** host.disable. No rule forbids it: what stock checks here is the plan of HA. The host does it. @throws ApiFailure HOST_OFFLINE */
+  disable(hostRef: string, comesBack: boolean): void {
+    this.#options.presence.assertLive(hostRef)
+    this.#options.presence.disable(hostRef, comesBack)
   }
 
   /** host.enable. @throws ApiFailure what the gate says, or HOST_OFFLINE */
   enable(hostRef: string, task: string): void {
     this.#assertAllowed({ host: hostRef, operation: 'enable', task })
     this.#options.presence.assertLive(hostRef)
-    this.#options.presence.setEnabled(hostRef, true)
+    this.#options.presence.enable(hostRef)
   }
 
   /** host.evacuate: there are no VMs, so it is over when it begins. @throws ApiFailure what the gate says, or HOST_OFFLINE */

@@ -83,11 +83,18 @@ export class HostPresence {
     if (!this.isLive(hostRef)) throw new ApiFailure('HOST_OFFLINE', hostRef)
   }
 
-  /** host.enable, host.disable. */
-  setEnabled(hostRef: string, enabled: boolean): void {
-    this.#stopEnabling(hostRef)
-    this.#remember(hostRef, { enabling: false })
-    this.#db.update('host', hostRef, { enabled })
+  /** host.enable. */
+  enable(hostRef: string): void {
+    this.#setEnabled(hostRef, true, false)
+  }
+
+  /**
+   * host.disable.
+   * @param comesBack whether its next return enables it again. One that is to stay disabled does so until it is enabled: as in
+   *   stock, disabling it once more changes nothing (xapi_host.ml:825-826)
+   */
+  disable(hostRef: string, comesBack: boolean): void {
+    this.#setEnabled(hostRef, false, this.memory(hostRef).staysDisabled || !comesBack)
   }
 
   /** It is told to go down now. The caller writes current_operations in the same step. */
@@ -131,7 +138,14 @@ export class HostPresence {
         agent_start_time: xapiEpochSeconds(agentStartMs ?? nowMs),
       },
     })
-    this.#remember(hostRef, { toldAtMs: null, toldTo: null, left: false, liveSinceMs: nowMs, enabling: enable, bootId })
+    this.#remember(hostRef, {
+      toldAtMs: null,
+      toldTo: null,
+      left: false,
+      liveSinceMs: nowMs,
+      enabling: enable && !this.memory(hostRef).staysDisabled,
+      bootId,
+    })
     this.#setLive(hostRef, true)
     this.#stopEnabling(hostRef)
     this.#enableLater(hostRef)
@@ -180,6 +194,12 @@ export class HostPresence {
 
   close(): void {
     for (const hostRef of [...this.#enabling.keys()]) this.#stopEnabling(hostRef)
+  }
+
+  #setEnabled(hostRef: string, enabled: boolean, staysDisabled: boolean): void {
+    this.#stopEnabling(hostRef)
+    this.#remember(hostRef, { enabling: false, staysDisabled })
+    this.#db.update('host', hostRef, { enabled })
   }
 
   #setLive(hostRef: string, live: boolean): void {

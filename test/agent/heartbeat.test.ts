@@ -53,6 +53,7 @@ t.test('a coordinator that is busy for longer than the time between two heartbea
     bootId: BOOT_ID,
     bootTimeMs: 7_000,
     agentStartMs: 9_000,
+    now: () => 11_000,
     everyMs: 50,
     carryOut: async () => false,
     signal: stop.signal,
@@ -66,7 +67,7 @@ t.test('a coordinator that is busy for longer than the time between two heartbea
   for (const method of ['pool.hello', 'host.tickle_heartbeat']) {
     t.match(
       said.get(method),
-      { boot_id: BOOT_ID, boot_time: '7.', agent_start_time: '9.' },
+      { boot_id: BOOT_ID, boot_time: '7.', agent_start_time: '9.', now: '1970-01-01T00:00:11.000Z' },
       'which boot it is, and when',
     )
   }

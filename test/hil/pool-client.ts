@@ -71,10 +71,15 @@ export class PoolClient {
 
   /**
    * Puts hosts that are enabled into maintenance: XenAPI offers the reboot of no other ones, so that without it a host that
-   * is not blocked looks as if it were.
+   * is not blocked looks as if it were. One that is away keeps what it was.
    */
   async disableAll(): Promise<void> {
-    for (const [ref, { enabled }] of await this.#hosts()) if (enabled) await this.call('host.disable', ref)
+    for (const [ref, { enabled }] of await this.#hosts()) {
+      if (!enabled) continue
+      await this.call('host.disable', ref).catch(error => {
+        if (!(error instanceof XenApiRefusal && error.code === 'HOST_OFFLINE')) throw error
+      })
+    }
   }
 
   /** Whether each host is enabled, which is to say not in maintenance, by its name. */

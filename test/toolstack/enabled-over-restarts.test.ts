@@ -38,7 +38,7 @@ async function lastingPool(t: TearsDown, { byHeartbeat = true, stateFile = '', e
     ref,
     hello: (stuff: object) => ask(url, 'pool.hello', session, uuid, '', stuff),
     tickle: (stuff: object) => ask(url, 'host.tickle_heartbeat', session, ref, stuff),
-    call: (method: string) => ask(url, method, session, ref),
+    call: (method: string, ...further: readonly unknown[]) => ask(url, method, session, ref, ...further),
     enabled: () => pool.get('host', ref)?.enabled,
     settled: () => {
       time.advance(ENABLE_DELAY_MS)
@@ -128,6 +128,20 @@ t.test('a host that falls silent before it was enabled is enabled when it is hea
   t.equal(enabled(), true)
 })
 
+t.test('a host that is to stay disabled does so over restarts of the pool as well', async t => {
+  const first = await lastingPool(t)
+  await first.hello(boot())
+  first.settled()
+  await first.call('host.disable', false)
+  const second = await first.killed()
+  await second.hello(boot(900))
+  t.equal(second.settled(), false)
+  await second.call('host.enable')
+  const third = await second.killed()
+  await third.hello(boot(1_800))
+  t.equal(third.settled(), true)
+})
+
 t.test('which boot a host is in outlives the pool: its clock may be set while nobody hears it', async t => {
   const id = { boot_id: '1f5c0c1e-0000-4000-8000-000000000001' }
   const first = await lastingPool(t)
@@ -141,8 +155,15 @@ t.test('which boot a host is in outlives the pool: its clock may be set while no
 
 t.test('what an earlier version did not write of a host reads as that version took it; what is wrong is refused', t => {
   const told = { toldAtMs: START_MS, left: true }
-  t.strictSame(decodeHostMemory(told), { ...told, toldTo: null, enabledBefore: true, enabling: false, bootId: null })
-  const whole = { ...told, toldTo: 'reboot', enabledBefore: false, enabling: true, bootId: '5a5c' }
+  t.strictSame(decodeHostMemory(told), {
+    ...told,
+    toldTo: null,
+    enabledBefore: true,
+    enabling: false,
+    staysDisabled: false,
+    bootId: null,
+  })
+  const whole = { ...told, toldTo: 'reboot', enabledBefore: false, enabling: true, staysDisabled: true, bootId: '5a5c' }
   t.strictSame(decodeHostMemory(whole), whole)
   for (const wrong of [
     { toldAtMs: 'now' },
@@ -150,6 +171,7 @@ t.test('what an earlier version did not write of a host reads as that version to
     { left: undefined },
     { enabledBefore: 1 },
     { enabling: null },
+    { staysDisabled: 'no' },
     { bootId: 1 },
   ]) {
     t.equal(decodeHostMemory({ ...whole, ...wrong }), null, JSON.stringify(wrong))

@@ -218,3 +218,57 @@ t.test('a toolstack that says which boot it is, and a pool that was told so befo
   await tickle(ONE)
   t.equal(state(), 'live enabled since 71, boot 0')
 })
+
+t.test('a host tells the time by its own clock, and none when nobody hears it', async t => {
+  const { hello, tickle, time, url, session, ref } = await poolByHeartbeat(t)
+  const servertime = () => ask(url, 'host.get_servertime', session, ref)
+  t.strictSame(await servertime(), ['HOST_OFFLINE', ref])
+  await hello(boot())
+  t.equal(await servertime(), '20261122T16:00:00Z', 'that of the pool where the host does not say')
+  await tickle({ now: '2026-11-22T15:55:00.500Z' })
+  t.equal(await servertime(), '20261122T15:55:00Z', 'five minutes behind')
+  time.advance(10_000)
+  t.equal(await servertime(), '20261122T15:55:10Z')
+  await tickle({ now: '20261122T17:00:00Z' })
+  t.equal(await servertime(), '20261122T17:00:00Z')
+  t.strictSame(await tickle({ now: 'soon' }), ['VALUE_NOT_SUPPORTED', 'now', 'soon', 'not ISO 8601'])
+  time.advance(ASSUME_DEAD_MS)
+  t.strictSame(await servertime(), ['HOST_OFFLINE', ref])
+})
+
+t.test('whoever waits for a reboot by the clock of a host that is behind sees it', async t => {
+  const { hello, goDown, time, url, session, ref, pool } = await poolByHeartbeat(t)
+  const hostNowS = () => Math.floor(time.nowMs / 1000) - 300
+  const now = () => new Date(hostNowS() * 1000).toISOString()
+  await hello({ ...boot(), now: now() })
+  const before = String(await ask(url, 'host.get_servertime', session, ref))
+  await goDown()
+  time.advance(120_000)
+  await hello({ boot_time: `${hostNowS() - 20}.`, agent_start_time: `${hostNowS()}.`, now: now() })
+  const beforeS = Date.parse(before.replace(/^(\d{4})(\d\d)/, '$1-$2-')) / 1000
+  t.ok(Number(pool.get('host', ref)?.other_config.agent_start_time) > beforeS)
+})
+
+t.test('a host that is away cannot be disabled; one that is to stay disabled does so until it is enabled', async t => {
+  const { hello, tickle, time, url, session, ref, pool } = await poolByHeartbeat(t)
+  const disable = (...further: readonly unknown[]) => ask(url, 'host.disable', session, ref, ...further)
+  const rebooted = async (bootS: number) => {
+    await tickle({ 'shutting-down': '1' })
+    await hello(boot(bootS))
+    time.advance(1_000)
+    return pool.get('host', ref)?.enabled
+  }
+  t.strictSame(await disable(), ['HOST_OFFLINE', ref])
+  await hello(boot())
+  t.strictSame(await disable('no'), ['FIELD_TYPE_ERROR', 'auto_enable'])
+  t.equal(await disable(true), '')
+  t.equal(await rebooted(1_000), true, 'comes back, as without the parameter')
+  t.equal(await disable(false), '')
+  t.equal(await rebooted(2_000), false)
+  t.equal(await rebooted(3_000), false)
+  t.equal(await disable(), '')
+  t.equal(await rebooted(4_000), false, 'disabled as it was, nothing is different')
+  t.equal(await ask(url, 'host.enable', session, ref), '')
+  await disable()
+  t.equal(await rebooted(5_000), true)
+})
