@@ -92,24 +92,39 @@ function finite(key: string, value: unknown): unknown {
   return value
 }
 
-function rows<T extends object>(tables: Struct, cls: LastingClass, exemplar: T): ReadonlyMap<string, T> {
+function rows<T extends { readonly uuid: string }>(
+  tables: Struct,
+  cls: LastingClass,
+  exemplar: T,
+): ReadonlyMap<string, T> {
   const table = tables[cls]
   if (!isStruct(table)) throw new StateProblem(`tables.${cls} is no object`)
   return new Map(
     Object.entries(table).map(([ref, record]) => {
       if (!ref.startsWith('OpaqueRef:')) throw new StateProblem(`tables.${cls}: ${JSON.stringify(ref)} is no ref`)
-      if (!isLike(record, exemplar, `tables.${cls}[${ref}]`)) throw new StateProblem(`tables.${cls}[${ref}]`)
-      return [ref, record]
+      return [ref, completed(record, exemplar, `tables.${cls}[${ref}]`)]
     }),
   )
 }
 
-/** Whether a value has exactly the fields of the exemplar, each of the same kind. @throws StateProblem otherwise */
-function isLike<T extends object>(value: unknown, exemplar: T, path: string): value is T {
+/**
+ * A record as this version knows it: what a version that had fewer fields did not write is as in a new record. Its uuid is its
+ * own, and no field is let go of: a later version's file is for that version.
+ * @throws StateProblem
+ */
+function completed<T extends { readonly uuid: string }>(value: unknown, exemplar: T, path: string): T {
   if (!isStruct(value)) throw new StateProblem(`${path} is no object`)
   for (const key of Object.keys(value)) {
     if (!Object.hasOwn(exemplar, key)) throw new StateProblem(`${path}.${key} is no field of this class`)
   }
+  const missing = Object.entries(exemplar).filter(([key]) => key !== 'uuid' && !Object.hasOwn(value, key))
+  const record = missing.length === 0 ? value : { ...value, ...Object.fromEntries(missing) }
+  if (isLike(record, exemplar, path)) return record
+  throw new StateProblem(path)
+}
+
+/** Whether a value has the fields of the exemplar, each of the same kind. @throws StateProblem otherwise */
+function isLike<T extends object>(value: Struct, exemplar: T, path: string): value is Struct & T {
   for (const [key, example] of Object.entries(exemplar)) {
     if (!Object.hasOwn(value, key) || kindOf(value[key]) !== kindOf(example)) {
       throw new StateProblem(`${path}.${key} is missing or no ${kindOf(example)}`)

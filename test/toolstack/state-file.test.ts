@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
@@ -8,7 +7,7 @@ import t from 'tap'
 import { claim } from '../../src/allowed-operations/claim.ts'
 import { DEFAULT_POLICY, decide } from '../../src/allowed-operations/index.ts'
 import { encodeReport } from '../../src/sync-query/report-encode.ts'
-import { createPool, type PoolOptions, StateFileError } from '../../src/toolstack/index.ts'
+import { createPool, type PoolOptions, type StateFileError } from '../../src/toolstack/index.ts'
 import { StateFile } from '../../src/toolstack/state-file.ts'
 import { machineTimers } from '../../src/waiting/index.ts'
 import { ask, askText, firstOf, login, oneAtATime, patientMachines, servedPool, until } from './pool-under-test.ts'
@@ -224,107 +223,6 @@ t.test('writes are put together, never overlap, are tried again, and the last on
   lost.changed()
   await t.resolves(lost.close(), 'a last write that fails was told, and ends nothing')
 })
-
-t.test(
-  'a file that is not a whole, unchanged state of this schema is an error that says so, never a new pool',
-  async t => {
-    const stateFile = newPath()
-    const pool = poolOf({ stateFile })
-    const { sr } = pool.seed(['a'])
-    await pool.close()
-    const good = readFileSync(stateFile, 'utf8')
-    const [, body = ''] = good.split('\n')
-    const signed = (text: string, header: object = {}) => {
-      const sha256 = createHash('sha256').update(`${text}\n`).digest('hex')
-      return `${JSON.stringify({ format: 'resync-monitor pool state', schema: 1, sha256, ...header })}\n${text}\n`
-    }
-    t.equal(signed(body), good)
-    const changed = (
-      change: (
-        state: { tables: Record<string, Record<string, Record<string, unknown>>> } & Record<string, unknown>,
-      ) => void,
-    ) => {
-      const state = JSON.parse(body)
-      change(state)
-      return signed(JSON.stringify(state))
-    }
-    const only = (table: Record<string, Record<string, unknown>> | undefined) => firstOf(Object.values(table ?? {}))
-    const cases: readonly (readonly [title: string, text: string, problem: RegExp])[] = [
-      ['empty', '', /it is no pool state of resync-monitor/],
-      ['another file', '{"hosts":[]}\n', /it is no pool state/],
-      ['no JSON', 'hello\n', /it is no pool state/],
-      ['a newer schema', signed(body, { schema: 2 }), /its schema is 2, and this program knows schema 1/],
-      ['torn', good.slice(0, -10), /it is torn or was edited/],
-      ['edited by hand', good.replace('"live":true', '"live":false'), /it is torn or was edited/],
-      ['signed, no JSON', signed('{'), /it is no JSON object/],
-      ['no generation', changed(state => delete state.generation), /generation is no whole number/],
-      ['a negative generation', changed(state => (state.generation = -1)), /generation is no whole number/],
-      ['no tables', signed('{"generation":1}'), /tables is no object/],
-      ['a table that is none', changed(state => Reflect.set(state.tables, 'SR', [])), /tables.SR is no object/],
-      ['a table that is missing', changed(state => delete state.tables.message), /tables.message is no object/],
-      ['a ref that is none', changed(state => Reflect.set(state.tables, 'SR', { x: {} })), /tables.SR: "x" is no ref/],
-      ['a record that is none', changed(state => Reflect.set(state.tables.SR ?? {}, sr, 1)), /\] is no object/],
-      [
-        'a field too many',
-        changed(state => (only(state.tables.host).color = 'red')),
-        /\.color is no field of this class/,
-      ],
-      ['a field too few', changed(state => delete only(state.tables.host).enabled), /\.enabled is missing or no flag/],
-      [
-        'a flag that is a word',
-        changed(state => (only(state.tables.host).enabled = 'yes')),
-        /\.enabled is missing or no flag/,
-      ],
-      ['a map of numbers', changed(state => (only(state.tables.host).other_config = { a: 1 })), /or no map of strings/],
-      ['a list of numbers', changed(state => (only(state.tables.host).tags = [1])), /or no list of strings/],
-      ['no pool', changed(state => (state.tables.pool = {})), /exactly one pool/],
-      [
-        'a coordinator that is none',
-        changed(state => (only(state.tables.pool).master = sr)),
-        /the coordinator is .* no such host/,
-      ],
-      [
-        'metrics that are none',
-        changed(state => (only(state.tables.host).metrics = sr)),
-        /the metrics of host .* no such host_metrics/,
-      ],
-      ['an SR that is none', changed(state => Object.assign(state.tables, { SR: {} })), /the SR of PBD .* no such SR/],
-      [
-        'PBDs that are none',
-        changed(state => (only(state.tables.SR).PBDs = [])),
-        /the PBDs of SR .* are not those that name it/,
-      ],
-      ['hosts that are none', changed(state => (state.hosts = null)), /hosts is no object/],
-      [
-        'a memory that is none',
-        changed(state => (state.hosts = { x: { left: 1 } })),
-        /hosts\[x\] is not what is remembered/,
-      ],
-      [
-        'a memory of nobody',
-        changed(state => (state.hosts = { x: { toldAtMs: null, left: true } })),
-        /a remembered host is x/,
-      ],
-    ]
-    for (const [title, text, problem] of cases) {
-      const path = newPath()
-      writeFileSync(path, text)
-      const error = t.throws(() => poolOf({ stateFile: path }), StateFileError, title)
-      t.match(error, { path, message: problem }, title)
-      t.ok(String(Reflect.get(Object(error), 'message')).startsWith(`state file ${path}: `))
-      t.equal(readFileSync(path, 'utf8'), text, 'it is left as it is')
-    }
-    t.throws(() => poolOf({ stateFile: folder }), { name: 'StateFileError', message: /EISDIR/ })
-    const sparse = newPath()
-    writeFileSync(sparse, '')
-    truncateSync(sparse, 300_000_000)
-    t.throws(() => poolOf({ stateFile: sparse }), { name: 'StateFileError', message: /larger than 268435456 bytes/ })
-    t.throws(() => poolOf({ stateFile: join(stateFile, 'below a file') }), {
-      name: 'StateFileError',
-      message: /ENOTDIR/,
-    })
-  },
-)
 
 t.test('a pool that cannot keep its state does not begin to serve', async t => {
   const home = newPath()
