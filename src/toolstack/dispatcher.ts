@@ -3,7 +3,7 @@ import type { XapiError } from '../allowed-operations/host-operation.ts'
 import { ApiFailure } from './api-failure.ts'
 import { Arguments, type Call, type CallContext, type Caller, type CallTable } from './call.ts'
 import type { Database } from './database.ts'
-import { assertRole } from './roles.ts'
+import { assertRole, permissionOf } from './roles.ts'
 import type { Sessions } from './sessions.ts'
 import type { Tasks } from './tasks.ts'
 
@@ -66,7 +66,7 @@ export class Dispatcher {
   #admit(name: string, { role }: Call, params: readonly unknown[]): Caller {
     if (role === null) return NOBODY
     const caller = this.#options.sessions.check(params[0])
-    assertRole(caller.role, role, name)
+    assertRole(caller.role, role, permissionOf(name))
     return caller
   }
 

@@ -9,6 +9,11 @@ export function mayAct(role: Role, least: Role): boolean {
   return ROLES.indexOf(role) >= ROLES.indexOf(least)
 }
 
+/** The permission to call a method, in the small letters in which stock has it (rbac_static.ml): clients look names up. */
+export function permissionOf(method: string): string {
+  return method.toLowerCase()
+}
+
 /** @throws ApiFailure RBAC_PERMISSION_DENIED [permission, message] */
 export function assertRole(role: Role, least: Role, permission: string): void {
   if (mayAct(role, least)) return

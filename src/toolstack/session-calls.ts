@@ -2,7 +2,7 @@ import { handleInvalid } from './api-failure.ts'
 import type { Arguments, CallContext, CallTable } from './call.ts'
 import type { Database } from './database.ts'
 import { NULL_REF } from './records.ts'
-import { mayAct } from './roles.ts'
+import { mayAct, permissionOf } from './roles.ts'
 import type { Sessions } from './sessions.ts'
 
 /**
@@ -36,7 +36,7 @@ export function sessionCalls(db: Database, sessions: Sessions, allCalls: () => C
     'session.get_is_local_superuser': ofOwn(({ role }) => role === 'pool-admin'),
     'session.get_rbac_permissions': ofOwn(({ role }) =>
       Object.entries(allCalls()).flatMap(([method, call]) =>
-        call.role === null || mayAct(role, call.role) ? [method] : [],
+        call.role === null || mayAct(role, call.role) ? [permissionOf(method)] : [],
       ),
     ),
   }

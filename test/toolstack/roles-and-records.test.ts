@@ -52,6 +52,19 @@ t.test('each method has the least role that stock gives it', async t => {
   ])
 })
 
+t.test('permissions are named in small letters, as stock names them', async t => {
+  const { as, sr, sessions, hosts } = await poolWithRoles(t)
+  t.match(await as('read-only', 'SR.set_tags', sr, []), ['RBAC_PERMISSION_DENIED', 'sr.set_tags'])
+  t.match(await as('read-only', 'Async.PBD.plug', firstOf(hosts).pbd), ['RBAC_PERMISSION_DENIED', 'pbd.plug'])
+  const own = await as('pool-admin', 'session.get_rbac_permissions', sessions.get('pool-admin'))
+  const names: readonly unknown[] = Array.isArray(own) ? own : []
+  t.ok(names.includes('pbd.add_to_other_config') && names.includes('host.get_pbds'))
+  t.strictSame(
+    names.filter(name => String(name) !== String(name).toLowerCase()),
+    [],
+  )
+})
+
 t.test('a task is its user’s, and a pool-operator’s', async t => {
   const { as, pool, url } = await poolWithRoles(t)
   const task = String(await as('read-only', 'task.create', 'mine', ''))
