@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync } from 'node:fs'
+import { lstatSync, mkdirSync, rmSync } from 'node:fs'
 import { connect, type Server } from 'node:net'
 import { dirname } from 'node:path'
 import { assertTrustworthyFolder } from './socket-file.ts'
@@ -39,8 +39,9 @@ export async function listenOn(server: Server, address: ListenAddress): Promise<
   const { path } = address
   mkdirSync(dirname(path), { recursive: true, mode: 0o755 })
   assertTrustworthyFolder(path)
-  // A process that was killed leaves its socket behind, on which nobody listens.
-  if (!(await answers(path))) rmSync(path, { force: true })
+  // A process that was killed leaves its socket behind, on which nobody listens. Whatever else has that name is somebody's,
+  // and a slip in the configuration must not cost it.
+  if (!(await answers(path)) && isSocket(path)) rmSync(path, { force: true })
   await listening(server, () => {
     // Node binds in this very call, so that no moment passes in which others could connect.
     const before = process.umask(FOR_ITS_USER)
@@ -62,6 +63,10 @@ function listening(server: Server, listen: () => void): Promise<void> {
     })
     listen()
   })
+}
+
+function isSocket(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true
 }
 
 /** Whether somebody listens on a unix socket. */

@@ -338,3 +338,23 @@ t.test('it does not listen in a folder where everybody may replace its socket', 
   chmodSync(folder, 0o775)
   await listen()
 })
+
+t.test('a socket that a killed process has left is replaced; what is no socket is left as it is', async t => {
+  const path = join(folderOf(t), 's.sock')
+  const listen = async () => {
+    const server = new HttpServer({ routes: [HELLO], onBug: () => undefined })
+    t.teardown(() => server.close())
+    await server.listen({ path })
+    return server
+  }
+  writeFileSync(path, 'precious')
+  await t.rejects(listen(), { code: 'EADDRINUSE' })
+  t.equal(readFileSync(path, 'utf8'), 'precious')
+  rmSync(path)
+  const first = await listen()
+  linkSync(path, `${path}.left`)
+  await first.close()
+  renameSync(`${path}.left`, path)
+  await t.resolves(listen())
+  t.equal(await statusOf(path), 200)
+})
