@@ -41,6 +41,7 @@ t.test('links between the documents lead somewhere', async t => {
     'docs/SHELL.md',
     'docs/TROUBLESHOOTING.md',
     'docs/WHAT-IF.md',
+    'docs/XENAPI.md',
   ]) {
     for (const [, target = ''] of read(document).matchAll(/\]\(([^)#:]+)\)/g)) {
       t.ok(existsSync(join(ROOT, document, '..', target)), `${document}: ${target}`)

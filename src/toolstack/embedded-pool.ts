@@ -138,7 +138,7 @@ export class EmbeddedPool {
       ...recordCalls(db),
       ...setterCalls(db),
       ...mapFieldCalls(db, reportTimes, tasks),
-      ...sessionCalls(db, sessions, () => calls),
+      ...sessionCalls(db, sessions, { now, allCalls: () => calls }),
       ...taskCalls(db, tasks),
       ...messageCalls(db, now),
       ...eventCalls(this.#events),

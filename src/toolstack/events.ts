@@ -148,6 +148,11 @@ export class EventFeed {
     return formatToken({ database: before, messages: before })
   }
 
+  /** Of the last event there was. */
+  get currentId(): number {
+    return this.#db.generation
+  }
+
   /** Ends every waiting call at once with what there is, and keeps new ones from waiting. */
   close(): void {
     this.#closed = true
@@ -230,6 +235,7 @@ export function eventCalls(events: EventFeed): CallTable {
           signal,
         }),
     },
+    'event.get_current_id': { parameters: 0, role: 'read-only', run: () => events.currentId },
     'event.inject': {
       parameters: 2,
       role: 'read-only',

@@ -47,6 +47,8 @@ export class Heartbeats {
   readonly #lastHeardMs = new Map<string, number>()
   /** As each host told it last; compared with the next one, so that a clock that drifts never adds up to another boot. */
   readonly #bootTimeMs = new Map<string, number>()
+  /** As each host told it last: what it goes on saying takes back nothing that host.restart_agent has written since. */
+  readonly #agentStartMs = new Map<string, number>()
   /** How far the clock of each host was ahead of the pool's when it was heard last. */
   readonly #clockAheadMs = new Map<string, number>()
   #cancelLook: (() => void) | null = null
@@ -59,6 +61,7 @@ export class Heartbeats {
       if (cls !== 'host' || operation !== 'del') return
       this.#lastHeardMs.delete(ref)
       this.#bootTimeMs.delete(ref)
+      this.#agentStartMs.delete(ref)
       this.#clockAheadMs.delete(ref)
     })
   }
@@ -73,9 +76,11 @@ export class Heartbeats {
     const { kind: _, nowMs: __, ...told } = sign
     const presence = this.#presence
     const memory = presence.memory(hostRef)
+    const agentStartBefore = this.#agentStartMs.get(hostRef)
     const meaning = this.#meaningOf(hostRef, sign)
     this.#lastHeardMs.set(hostRef, this.#options.now())
     if (sign.nowMs !== undefined) this.#clockAheadMs.set(hostRef, sign.nowMs - this.#options.now())
+    if (sign.agentStartMs !== undefined) this.#agentStartMs.set(hostRef, sign.agentStartMs)
     if (sign.bootTimeMs !== undefined) this.#bootTimeMs.set(hostRef, sign.bootTimeMs)
     this.#armLook()
     switch (meaning) {
@@ -89,7 +94,9 @@ export class Heartbeats {
       case 'life':
         presence.heardAgain(hostRef)
         if (sign.bootId !== undefined) presence.sameBoot(hostRef, sign.bootId, sign.bootTimeMs)
-        if (sign.agentStartMs !== undefined) presence.toolstackRestarted(hostRef, sign.agentStartMs)
+        if (sign.agentStartMs !== undefined && sign.agentStartMs !== agentStartBefore) {
+          presence.toolstackRestarted(hostRef, sign.agentStartMs)
+        }
         break
       case 'nothing':
         break

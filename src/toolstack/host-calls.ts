@@ -78,6 +78,17 @@ export function hostCalls({ operations, presence, plugins, hostNow }: HostCallsO
       async: true,
       run: (args, { task }) => operations.takeDown(args.ref('host'), 'shutdown', task),
     },
+    'host.restart_agent': {
+      parameters: 1,
+      role: 'pool-operator',
+      async: true,
+      durable: true,
+      run: args => {
+        const host = args.ref('host')
+        presence.assertLive(host)
+        presence.toolstackRestarted(host, hostNow(host))
+      },
+    },
     'host.power_on': {
       parameters: 1,
       role: 'pool-operator',

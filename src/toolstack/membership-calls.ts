@@ -58,6 +58,15 @@ export function membershipCalls(db: Database, presence: HostPresence): CallTable
       if (pbds.some(([, pbd]) => pbd.currently_attached)) throw new ApiFailure('SR_HAS_PBD', ref)
       removeSr(db, ref)
     }),
+    // there is nothing to look for: these SRs have no volumes, and their size is nobody's to say
+    'SR.scan': { ...member(args => void args.ref('SR')), role: 'vm-power-admin' },
+    'SR.update': member(args => void args.ref('SR')),
+    'pool.designate_new_master': member(args => {
+      const ref = args.ref('host')
+      presence.assertLive(ref)
+      if (db.list('pool').some(([, pool]) => pool.master === ref)) return
+      throw new ApiFailure('OPERATION_NOT_ALLOWED', 'the coordinator of this pool is where its updater runs')
+    }),
     'host.destroy': member(args => {
       const ref = args.ref('host')
       if (presence.isLive(ref)) throw new ApiFailure('HOST_IS_LIVE', ref)

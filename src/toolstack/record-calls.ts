@@ -1,10 +1,14 @@
 import { ApiFailure } from './api-failure.ts'
-import type { CallTable } from './call.ts'
+import type { Arguments, CallTable } from './call.ts'
 import type { Database } from './database.ts'
 import { FIELDS } from './new-record.ts'
+import { parseFilter } from './record-filter.ts'
 import { PUBLIC_CLASSES, type PublicClass } from './records.ts'
 
-/** What every class can be asked: get_all, get_all_records, get_record, get_by_uuid, get_by_name_label, and one get_ for each field. */
+/** What is echoed of a wrong name. */
+const MAX_ECHO_LENGTH = 64
+
+/** What every class can be asked: get_all, get_all_records, both with `_where`, get_record, get_by_uuid, get_by_name_label, and one get_ for each field. */
 export function recordCalls(db: Database): CallTable {
   return Object.fromEntries(PUBLIC_CLASSES.flatMap(cls => Object.entries(callsOf(cls, db))))
 }
@@ -21,9 +25,19 @@ function callsOf(cls: PublicClass, db: Database): CallTable {
         },
       ] satisfies [string, CallTable[string]],
   )
+  const where = (args: Arguments) => {
+    const isMeant = parseFilter(args.string('expr'))
+    return db.list(cls).filter(([ref, record]) => isMeant(field => columnOf(ref, record, field)))
+  }
   return {
     [`${cls}.get_all`]: { parameters: 0, role: 'read-only', run: () => db.list(cls).map(([ref]) => ref) },
     [`${cls}.get_all_records`]: { parameters: 0, role: 'read-only', run: () => Object.fromEntries(db.list(cls)) },
+    [`${cls}.get_all_where`]: { parameters: 1, role: 'read-only', run: args => where(args).map(([ref]) => ref) },
+    [`${cls}.get_all_records_where`]: {
+      parameters: 1,
+      role: 'read-only',
+      run: args => Object.fromEntries(where(args)),
+    },
     [`${cls}.get_record`]: { parameters: 1, role: 'read-only', run: args => db.get(cls, args.ref(cls)) },
     [`${cls}.get_by_uuid`]: {
       parameters: 1,
@@ -38,6 +52,22 @@ function callsOf(cls: PublicClass, db: Database): CallTable {
     ...Object.fromEntries(getters),
     ...(FIELDS[cls].includes('name_label') && cls !== 'pool' ? byNameLabel(cls, db) : {}),
   }
+}
+
+/**
+ * A field as stock's database holds it, as text: there `name_label` is called `name__label`, which is understood here too.
+ * @throws ApiFailure INTERNAL_ERROR, as stock says of a field that is none; lists and maps are not compared here
+ */
+function columnOf(ref: string, record: object, field: string): string {
+  if (field === '_ref') return ref
+  const name = field.replace('__', '_')
+  const value: unknown = Object.hasOwn(record, name) ? Reflect.get(record, name) : undefined
+  if (value === undefined) {
+    const echoed = JSON.stringify(field.slice(0, MAX_ECHO_LENGTH))
+    throw new ApiFailure('INTERNAL_ERROR', `Db_exn.DBCache_NotFound("missing field", ${echoed}, "")`)
+  }
+  if (typeof value === 'object') throw new ApiFailure('INTERNAL_ERROR', `${name} is no single value`)
+  return String(value)
 }
 
 /** Stock has it for what people name; a pool has a name_label and no such call. */

@@ -111,6 +111,8 @@ export type MessageRecord = {
 type SessionRecord = {
   readonly uuid: string
   readonly auth_user_name: string
+  /** What the client calls itself. */
+  readonly originator: string
 }
 
 /** Class name as in method names -> its record. */

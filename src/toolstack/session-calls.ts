@@ -4,12 +4,17 @@ import type { Database } from './database.ts'
 import { NULL_REF } from './records.ts'
 import { mayAct, permissionOf } from './roles.ts'
 import type { Sessions } from './sessions.ts'
+import { xapiDateTime } from './xapi-datetime.ts'
 
 /**
  * session.login_with_password, session.logout, and what clients ask of their own session. A session can be asked for by
  * itself only, and there is no get_all: its ref is a credential.
  */
-export function sessionCalls(db: Database, sessions: Sessions, allCalls: () => CallTable): CallTable {
+export function sessionCalls(
+  db: Database,
+  sessions: Sessions,
+  { now, allCalls }: { readonly now: () => number; readonly allCalls: () => CallTable },
+): CallTable {
   const ofOwn = (read: (context: CallContext) => unknown) => ({
     parameters: 1,
     role: 'read-only' as const,
@@ -19,27 +24,42 @@ export function sessionCalls(db: Database, sessions: Sessions, allCalls: () => C
       return read(context)
     },
   })
+  const fields: Readonly<Record<string, (context: CallContext) => unknown>> = {
+    uuid: ({ session }) => db.get('session', session)?.uuid,
+    this_host: () => db.list('pool')[0]?.[1].master ?? NULL_REF,
+    // there are no user and subject records here
+    this_user: () => NULL_REF,
+    subject: () => NULL_REF,
+    auth_user_sid: () => '',
+    auth_user_name: ({ user }) => user,
+    is_local_superuser: ({ role }) => role === 'pool-admin',
+    // this very call
+    last_active: () => xapiDateTime(now()),
+    originator: ({ session }) => db.get('session', session)?.originator,
+    rbac_permissions: ({ role }) =>
+      Object.entries(allCalls()).flatMap(([method, call]) =>
+        call.role === null || mayAct(role, call.role) ? [permissionOf(method)] : [],
+      ),
+  }
   return {
     // user, password, and from newer clients: API version, originator
     'session.login_with_password': {
       parameters: [2, 4],
       role: null,
-      run: args => sessions.login(args.string('uname'), args.string('pwd')),
+      run: args => {
+        const [user, password] = [args.string('uname'), args.string('pwd')]
+        if (args.more) args.string('version')
+        const originator = args.more ? args.string('originator') : ''
+        return sessions.login(user, password, originator.slice(0, MAX_ORIGINATOR_LENGTH))
+      },
     },
     'session.logout': { parameters: 0, role: 'read-only', run: (_args, { session }) => sessions.logout(session) },
-    'session.get_uuid': ofOwn(({ session }) => db.get('session', session)?.uuid),
-    'session.get_this_host': ofOwn(() => db.list('pool')[0]?.[1].master ?? NULL_REF),
-    // there are no user and subject records here
-    'session.get_this_user': ofOwn(() => NULL_REF),
-    'session.get_auth_user_sid': ofOwn(() => ''),
-    'session.get_auth_user_name': ofOwn(({ user }) => user),
-    'session.get_is_local_superuser': ofOwn(({ role }) => role === 'pool-admin'),
-    'session.get_rbac_permissions': ofOwn(({ role }) =>
-      Object.entries(allCalls()).flatMap(([method, call]) =>
-        call.role === null || mayAct(role, call.role) ? [permissionOf(method)] : [],
-      ),
+    ...Object.fromEntries(Object.entries(fields).map(([name, read]) => [`session.get_${name}`, ofOwn(read)])),
+    'session.get_record': ofOwn(context =>
+      Object.fromEntries(Object.entries(fields).map(([name, read]) => [name, read(context)])),
     ),
   }
 }
 
 const MAX_REF_LENGTH = 64
+const MAX_ORIGINATOR_LENGTH = 256

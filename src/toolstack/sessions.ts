@@ -46,7 +46,7 @@ export class Sessions {
   }
 
   /** @throws ApiFailure SESSION_AUTHENTICATION_FAILED, late; TOO_BUSY: many failures are under way */
-  async login(user: string, password: string): Promise<string> {
+  async login(user: string, password: string, originator: string): Promise<string> {
     this.#brake.assertRoom(user)
     const answer = this.#authenticate(user, password)
     if (answer === false) {
@@ -55,7 +55,7 @@ export class Sessions {
     }
     this.#endUnused()
     this.#makeRoom(user)
-    const session = this.#db.create('session', { uuid: randomUUID(), auth_user_name: user })
+    const session = this.#db.create('session', { uuid: randomUUID(), auth_user_name: user, originator })
     const caller = { session, user, role: answer === true ? 'pool-admin' : answer } as const
     this.#sessions.set(session, { caller, usedAtMs: this.#now() })
     return session

@@ -28,7 +28,7 @@ function feedUnderTest({ maxWaiting = 4, maxWaitingPerSession = 4, maxWaitingPer
     maxWaitingPerSession,
     maxWaitingPerUser,
   })
-  const session = db.create('session', { uuid: '', auth_user_name: '' })
+  const session = db.create('session', { uuid: '', auth_user_name: '', originator: '' })
   const host = db.create('host', newHost({ uuid: 'u' }))
   const from = (classes: readonly string[], token: string, timeoutSeconds: number, signal = never) =>
     feed.from({ caller: callerOf(session), classes, token, timeoutSeconds, signal })
@@ -159,7 +159,7 @@ t.test('a user who may not operate the pool leaves room for others to wait, by h
   const { db, feed, token } = feedUnderTest({ maxWaitingPerUser: 1 })
   const now = await token()
   const waiting = (user: string, role: Role) => {
-    const caller = callerOf(db.create('session', { uuid: '', auth_user_name: user }), user, role)
+    const caller = callerOf(db.create('session', { uuid: '', auth_user_name: user, originator: '' }), user, role)
     return feed.from({ caller, classes: ['host'], token: now, timeoutSeconds: 30, signal: never })
   }
   const given = [waiting('reader', 'read-only'), waiting('root', 'pool-operator'), waiting('root', 'pool-operator')]
@@ -175,7 +175,7 @@ t.test('waiting calls are bounded, for each session and in all, and end with the
   const waiting = Promise.allSettled([from(['host'], now, 30), from(['host'], now, 30)])
   const busy = { description: ['TOO_BUSY'] }
   t.match(await from(['host'], now, 30).catch(failure => failure), busy, 'one session has enough')
-  const another = db.create('session', { uuid: '', auth_user_name: '' })
+  const another = db.create('session', { uuid: '', auth_user_name: '', originator: '' })
   const request = { caller: callerOf(another), classes: ['host'], token: now, timeoutSeconds: 30, signal: never }
   const others = feed.from(request)
   t.match(await feed.from(request).catch(failure => failure), busy, 'all have enough')

@@ -116,7 +116,7 @@ t.test('what runs in the pool can be cancelled, and too much at once is refused'
 })
 
 t.test('a session tells of itself only', async t => {
-  const { as, pool, sessions, hosts } = await poolWithRoles(t)
+  const { as, pool, sessions, hosts, url } = await poolWithRoles(t)
   const own = (method: string, role: Role) => as(role, `session.${method}`, sessions.get(role))
   t.equal(await own('get_this_host', 'read-only'), firstOf(hosts).ref)
   t.equal(await own('get_this_user', 'read-only'), 'OpaqueRef:NULL')
@@ -129,7 +129,18 @@ t.test('a session tells of itself only', async t => {
   t.ok(Array.isArray(permissions) && permissions.includes('host.get_all') && !permissions.includes('host.reboot'))
   const foreign = sessions.get('pool-admin') ?? ''
   t.strictSame(await as('read-only', 'session.get_this_host', foreign), ['HANDLE_INVALID', 'session', foreign])
-  for (const method of ['get_all', 'get_all_records', 'get_record', 'get_by_uuid']) {
+  t.strictSame(await as('read-only', 'session.get_record', foreign), ['HANDLE_INVALID', 'session', foreign])
+  t.match(await own('get_record', 'vm-admin'), {
+    this_host: firstOf(hosts).ref,
+    auth_user_name: 'vm-admin',
+    is_local_superuser: false,
+    last_active: /^\d{8}T\d\d:\d\d:\d\dZ$/,
+    originator: '',
+    rbac_permissions: ['pool.get_all'],
+  })
+  const named = await ask(url, 'session.login_with_password', 'read-only', 'x', '2.21', 'a client')
+  t.equal(await ask(url, 'session.get_originator', named, named), 'a client')
+  for (const method of ['get_all', 'get_all_records', 'get_by_uuid']) {
     t.strictSame(await as('pool-admin', `session.${method}`), ['MESSAGE_METHOD_UNKNOWN', `session.${method}`])
   }
   const everything =
