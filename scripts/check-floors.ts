@@ -35,7 +35,7 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
     'service-manager',
   ],
   updater: ['sync-query', 'allowed-operations', 'waiting', 'xapi-notify'],
-  toolstack: ['sync-query', 'allowed-operations', 'waiting', 'durable-file', 'http-server'],
+  toolstack: ['sync-query', 'allowed-operations', 'waiting', 'thrown', 'durable-file', 'http-server'],
   'stand-in': [],
   cli: [
     'sync-query',

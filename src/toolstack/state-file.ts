@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
 import { LockHeld, replaceFile, takeLock } from '../durable-file/index.ts'
+import { messageOf } from '../thrown/index.ts'
 import type { Timers } from '../waiting/index.ts'
 
 /** Beyond this something has gone wrong: a pool of 64 hosts has a few MiB. */
@@ -146,8 +147,4 @@ export class StateFile {
     // other_config may hold secrets: nobody else may read it.
     await replaceFile(path, bytes)
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

@@ -2,6 +2,7 @@ import { hash, timingSafeEqual } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { GateMetrics, type MetricsServer, ProcessMetrics, serveMetrics } from '../../metrics/index.ts'
 import type { Log } from '../../service-manager/index.ts'
+import { stackOf } from '../../thrown/index.ts'
 import type { EmbeddedPool, Role } from '../../toolstack/index.ts'
 import { DecisionLog, describeCause, type OperationsChange } from '../../updater/index.ts'
 import { policyOf, type UpdaterConfig } from '../../updater/updater-config.ts'
@@ -70,8 +71,7 @@ export class PoolService {
         onFailedLogins: ({ count, user }) =>
           log({ level: 'warning', code: 'login-failed', text: failedLogins(count, user) }),
         onStateProblem: problem => log({ level: 'error', code: 'state-not-written', text: problem.message }),
-        onBug: bug =>
-          log({ level: 'error', code: 'bug', text: bug instanceof Error ? (bug.stack ?? '') : String(bug) }),
+        onBug: bug => log({ level: 'error', code: 'bug', text: stackOf(bug) }),
       },
       this.#updaterChoice(),
     )
