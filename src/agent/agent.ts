@@ -197,7 +197,9 @@ export class HostAgent {
   report(sr: string): Report | null {
     const watched = this.#srs.get(sr)
     if (watched === undefined) return null
-    return { ...this.#makeReport(sr), mirrorList: mirrorList(this.#mirrorsOf(watched)) }
+    const report = this.#makeReport(sr)
+    // In doubt its mirrors are as they were seen last, and a list of them would pass for what is so now.
+    return report.state === 'unknown' ? report : { ...report, mirrorList: mirrorList(this.#mirrorsOf(watched)) }
   }
 
   /** Pushes the report of an SR again: what the pool has of it is in doubt. */

@@ -1,4 +1,4 @@
-import type { MirrorListEntry, Replica } from '../sync-query/report.ts'
+import type { MirrorListEntry, Replica, Report } from '../sync-query/report.ts'
 import { blockers } from './conservative-rule.ts'
 import type { GatePolicy } from './gate-policy.ts'
 import { type GateReason, gateReason } from './gate-reason.ts'
@@ -11,7 +11,7 @@ import type { Member } from './sr-members.ts'
  *
  * Every member's list is asked on its own, and each must agree: where two hosts see the same mirror differently, the
  * worse view holds. A member that is up and whose report does not count makes every answer no. Without a list of each
- * member the conservative rule answers, for one host; for several nothing can be said.
+ * member that can be believed the conservative rule answers, for one host; for several nothing can be said.
  */
 export function placementRule(
   sr: string,
@@ -26,8 +26,9 @@ export function placementRule(
   const views: View[] = []
   const unlisted: GateReason[] = []
   for (const { host, report } of present) {
-    if (report?.mirrorList === undefined) unlisted.push(gateReason('mirror-list-missing', host.ref, sr))
-    else views.push(...report.mirrorList.map(entry => viewOf(host.ref, entry, names, refs, policy)))
+    const list = believedList(report)
+    if (list === undefined) unlisted.push(gateReason('mirror-list-missing', host.ref, sr))
+    else views.push(...list.map(entry => viewOf(host.ref, entry, names, refs, policy)))
   }
   if (unlisted.length > 0) {
     const conservative = blockers(sr, members, names)
@@ -38,6 +39,14 @@ export function placementRule(
     const gone = new Set([...away, ...leaving])
     return views.flatMap(view => (isTouched(view, leaving) ? (loss(sr, view, gone) ?? []) : []))
   }
+}
+
+/**
+ * A host that cannot see its mirrors lists them as it saw them last, or lists none: a stream of events that has ended would
+ * else read as replicas that are current.
+ */
+function believedList(report: Report | null): readonly MirrorListEntry[] | undefined {
+  return report?.state === 'unknown' ? undefined : report?.mirrorList
 }
 
 /** Some mirrors as one member sees them, with the names of peers resolved. */

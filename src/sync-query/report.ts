@@ -28,7 +28,10 @@ export interface Report {
   readonly reasons: readonly ReportReason[]
   /** How many reasons were cut to stay within the size limit. */
   readonly reasonsOmitted?: number
-  /** Where the replicas are, for the placement-aware policy. In answers to a poll only: a stored report has no room. */
+  /**
+   * Where the replicas are, for the placement-aware policy. In answers to a poll only: a stored report has no room. Of an
+   * `unknown` state it is worth nothing, for it tells of what was seen last.
+   */
   readonly mirrorList?: readonly MirrorListEntry[]
 }
 

@@ -187,6 +187,8 @@ t.test('a poll is answered with where the replicas are, as far as that was said'
       ],
     },
   )
+  agent.loseSource('drbd', 'it ended')
+  t.match(agent.report(SR), { state: 'unknown', mirrorList: undefined }, 'what was seen last is not told as what is so')
   await agent.close()
 })
 

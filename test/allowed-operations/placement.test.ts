@@ -122,9 +122,22 @@ t.test('of two views the worse holds', async t => {
   t.equal(mayGoTogether(of, ['b']), 'yes')
   const unknown = withReports(
     synced(['a+ b+']),
-    received('b', { state: 'unknown', mirrorList: [entry('b', 'a+ b+', { ...NOT_SYNCED, state: 'unknown' })] }),
+    received('b', { ...DEGRADED, mirrorList: [entry('b', 'a+ b+', { ...NOT_SYNCED, state: 'unknown' })] }),
   )
   t.equal(mayGoTogether(unknown, ['a']), 'last-replica@b', 'what is not known to be current is not')
+})
+
+t.test('a host that does not see its mirrors is not believed where they are', async t => {
+  const blind = (ref: string, mirrorList: readonly MirrorListEntry[]) => {
+    const silent = { code: 'source-silent', mirror: '*', clearedBy: 'time' } as const
+    return received(ref, { state: 'unknown', reasons: [silent], mirrorList })
+  }
+  const one = withReports(synced(['a+ b+']), blind('b', [entry('b', 'a+ b+')]))
+  t.equal(mayReboot(one, PLACEMENT), 'd', 'its stream of events has ended')
+  t.equal(codes(reasonsOf(one, 'a', PLACEMENT)), 'not-synced@b mirror-list-missing@b')
+  t.equal(mayGoTogether(one, ['a', 'c']), 'not-synced@b mirror-list-missing@b')
+  const all = withReports(pool(), ...['a', 'b', 'c'].map(ref => blind(ref, [])))
+  t.equal(mayReboot(all, PLACEMENT), 'd', 'none has seen anything yet')
 })
 
 t.test('hosts that are away count as gone, and need not be heard', async t => {
