@@ -10,6 +10,7 @@ import {
 import { ordinaryErrors, setErrors } from './ordinary-rules.ts'
 import { overrideInForce } from './override.ts'
 import type { PoolSnapshot } from './pool-snapshot.ts'
+import { type ObservedSr, observeSrs } from './sr-members.ts'
 import { storageRule } from './storage-rule.ts'
 
 /**
@@ -28,17 +29,24 @@ export type HostVerdicts = Readonly<Record<HostOperation, Verdict>>
  * that blocks. Pure and total: what is missing or makes no sense in `pool` blocks.
  *
  * @param now milliseconds of the epoch, on the clock of the snapshot
+ * @param srs the guarded SRs of this pool, at this moment. Who remembers what hosts have said must hand them in: to find
+ *   them from the reports of the snapshot is to forget what earlier ones have proved
  */
-export function decide(pool: PoolSnapshot, policy: GatePolicy, now: number): ReadonlyMap<string, HostVerdicts> {
-  const storage = storageRule(pool, policy, now)
+export function decide(
+  pool: PoolSnapshot,
+  policy: GatePolicy,
+  now: number,
+  srs: readonly ObservedSr[] = observeSrs(pool, policy, now),
+): ReadonlyMap<string, HostVerdicts> {
+  const storage = storageRule(pool, policy, srs)
   const nothing = new JoinedReasons([])
   return new Map(
     pool.hosts.map(host => {
       const errors = ordinaryErrors(host, pool)
       const alone = new Set([host.ref])
       let found = nothing
-      for (const { members, departure } of storage) {
-        if (members.has(host.ref)) found = found.and(departure(alone))
+      for (const { concerns, departure } of storage) {
+        if (concerns(host.ref)) found = found.and(departure(alone))
       }
       const reasons = withOverrides(found.reasons, pool, host.ref, policy, now)
       const blocking = reasons.find(reason => reason.override === undefined)

@@ -46,30 +46,27 @@ export function acceptReport(known: KnownReport | undefined, incoming: ReceivedR
   return { received: incoming, readable: incoming, earlierBootIds, discarded: null }
 }
 
-/** What came from each host about each SR: by ref of the SR, then by ref of the host. */
-type ReportsBySr = ReadonlyMap<string, ReadonlyMap<string, readonly ReceivedReport[]>>
+/** What is known of each host and each SR: by ref of the SR, then by ref of the host. */
+export type KnownReports = ReadonlyMap<string, ReadonlyMap<string, KnownReport>>
 
-export function groupReports(reports: readonly ReceivedReport[]): ReportsBySr {
-  const bySr = new Map<string, Map<string, ReceivedReport[]>>()
-  for (const received of reports) {
-    let byHost = bySr.get(received.sr)
-    if (byHost === undefined) {
-      byHost = new Map()
-      bySr.set(received.sr, byHost)
+/** What follows from these reports alone, in whatever order they stand. */
+export function knownReports(reports: readonly ReceivedReport[]): KnownReports {
+  const known = new Map<string, Map<string, KnownReport>>()
+  for (const [sr, arrived] of Map.groupBy(reports, each => each.sr)) {
+    const ofSr = new Map<string, KnownReport>()
+    known.set(sr, ofSr)
+    for (const [host, ofHost] of Map.groupBy(arrived, each => each.host)) {
+      // Each host by itself: a moment that cannot be compared (NaN) must not put the reports of others out of order.
+      for (const received of ofHost.length > 1 ? ofHost.toSorted(byConfirmation) : ofHost) {
+        ofSr.set(host, acceptReport(ofSr.get(host), received))
+      }
     }
-    const ofHost = byHost.get(received.host)
-    if (ofHost === undefined) byHost.set(received.host, [received])
-    else ofHost.push(received)
   }
-  return bySr
+  return known
 }
 
-/** The newest of all that came from one host about one SR, taken in by the order of their confirmation. */
-export function newestReport(reports: readonly ReceivedReport[] = []): KnownReport | undefined {
-  const inOrder = reports.length > 1 ? reports.toSorted((a, b) => a.confirmedAtMs - b.confirmedAtMs) : reports
-  let known: KnownReport | undefined
-  for (const received of inOrder) known = acceptReport(known, received)
-  return known
+function byConfirmation(a: ReceivedReport, b: ReceivedReport): number {
+  return a.confirmedAtMs - b.confirmedAtMs
 }
 
 /**

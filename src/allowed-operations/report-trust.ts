@@ -7,8 +7,8 @@ import type { KnownReport } from './report-order.ts'
 
 /** A report that counts, or why there is none. */
 export type Hearing =
-  | { readonly report: Report; readonly distrust?: never }
-  | { readonly distrust: GateReason; readonly report?: never }
+  | { readonly report: Report; readonly countsUntilMs: number; readonly distrust?: never }
+  | { readonly distrust: GateReason; readonly report?: never; readonly countsUntilMs?: never }
 
 /** What a report is about, by the records of the pool. */
 interface Subject {
@@ -30,7 +30,8 @@ export function hear(subject: Subject, known: KnownReport | undefined, policy: G
     return { distrust: gateReason(code, host.ref, sr.ref, { problem: problem.text }) }
   }
   const code = distrustCode(subject, report, known, policy, now, confirmedAtMs)
-  return code === null ? { report } : { distrust: gateReason(code, host.ref, sr.ref) }
+  if (code !== null) return { distrust: gateReason(code, host.ref, sr.ref) }
+  return { report, countsUntilMs: confirmedAtMs + policy.leaseMs }
 }
 
 function distrustCode(

@@ -2,37 +2,20 @@ import type { Report } from '../sync-query/report.ts'
 import { AGGREGATED_KEY, type GatePolicy } from './gate-policy.ts'
 import { type GateReason, gateReason } from './gate-reason.ts'
 import type { HostSnapshot, PoolSnapshot, SrSnapshot } from './pool-snapshot.ts'
-import { groupReports, type KnownReport, newestReport } from './report-order.ts'
+import { type KnownReport, type KnownReports, knownReports } from './report-order.ts'
 import { hear } from './report-trust.ts'
 
-/** An SR that the storage rule guards, and the hosts that have a PBD for it, attached or not, in the pool's order. */
-export interface GuardedSr {
-  readonly ref: string
-  /** `null`: PBDs point at it and it has no record. What it holds is not known, so it is guarded. */
-  readonly sr: SrSnapshot | null
-  readonly members: readonly HostSnapshot[]
-}
+/** Refs of the hosts that have a PBD, attached or not, by ref of the SR. */
+export type ConnectedHosts = ReadonlyMap<string, ReadonlySet<string>>
 
-/**
- * The SRs to guard, in the pool's order, then those without a record. A PBD of a host without a record is left out: a
- * forgotten host would block for ever, and what it held shows in the reports of the hosts that shared it.
- */
-export function guardedSrs(pool: PoolSnapshot, policy: GatePolicy): readonly GuardedSr[] {
-  const hostsBySr = new Map<string, Set<string>>()
-  for (const { host, sr } of pool.pbds) {
-    const hosts = hostsBySr.get(sr)
-    if (hosts === undefined) hostsBySr.set(sr, new Set([host]))
+export function connectedHosts(pbds: PoolSnapshot['pbds']): ConnectedHosts {
+  const bySr = new Map<string, Set<string>>()
+  for (const { host, sr } of pbds) {
+    const hosts = bySr.get(sr)
+    if (hosts === undefined) bySr.set(sr, new Set([host]))
     else hosts.add(host)
   }
-  const guard = (ref: string, sr: SrSnapshot | null): GuardedSr => {
-    const refs = hostsBySr.get(ref)
-    return { ref, sr, members: refs === undefined ? [] : pool.hosts.filter(host => refs.has(host.ref)) }
-  }
-  const recorded = new Set(pool.srs.map(sr => sr.ref))
-  return [
-    ...pool.srs.filter(sr => isAggregated(sr, policy)).map(sr => guard(sr.ref, sr)),
-    ...[...hostsBySr.keys()].filter(ref => !recorded.has(ref)).map(ref => guard(ref, null)),
-  ]
+  return bySr
 }
 
 function isAggregated(sr: SrSnapshot, policy: GatePolicy): boolean {
@@ -52,21 +35,53 @@ export interface Member {
   readonly distrust: GateReason | null
   /** Its report, if it counts. */
   readonly report: Report | null
+  /** When it last confirmed what is known of it; `null`: it has said nothing. */
+  readonly confirmedAtMs: number | null
+  /** The last moment at which it counts, if nothing is heard any more; `Infinity` where none does. */
+  readonly countsUntilMs: number
 }
 
-/** A guarded SR with what is known of each of its members, in their order. */
-export interface ObservedSr extends Omit<GuardedSr, 'members'> {
+/** An SR that the storage rule guards, with what is known of its members: the hosts that have a PBD for it, attached or not. */
+export interface ObservedSr {
+  readonly ref: string
+  /** `null`: PBDs point at it and it has no record. What it holds is not known, so it is guarded. */
+  readonly sr: SrSnapshot | null
+  /** In the pool's order. */
   readonly members: readonly Member[]
+  /** Refs of the members, and of hosts that have a PBD and no record. */
+  readonly connected: ReadonlySet<string>
 }
 
-/** Looks at every member of every guarded SR once; both policies decide from this. */
-export function observeSrs(pool: PoolSnapshot, policy: GatePolicy, now: number): readonly ObservedSr[] {
-  const bySr = groupReports(pool.reports)
-  return guardedSrs(pool, policy).map(({ ref, sr, members }) => {
-    const byHost = bySr.get(ref)
-    const known = ({ ref: host }: HostSnapshot) => newestReport(byHost?.get(host))
-    return { ref, sr, members: members.map(host => observe(host, sr ?? { ref }, known(host), policy, now)) }
-  })
+const NOBODY: ReadonlySet<string> = new Set()
+
+/**
+ * Looks at every member of every guarded SR once; both policies decide from this. The SRs stand in the pool's order, then
+ * those without a record. A PBD of a host without a record makes no member: a forgotten host would block for ever, and what
+ * it held shows in the reports of the hosts that shared it.
+ *
+ * @param known what is remembered of the hosts; by default, what the reports of the snapshot say
+ */
+export function observeSrs(
+  pool: PoolSnapshot,
+  policy: GatePolicy,
+  now: number,
+  known: KnownReports = knownReports(pool.reports),
+  connectedBySr: ConnectedHosts = connectedHosts(pool.pbds),
+): readonly ObservedSr[] {
+  const look = (ref: string, sr: SrSnapshot | null): ObservedSr => {
+    const connected = connectedBySr.get(ref) ?? NOBODY
+    const ofSr = known.get(ref)
+    const members: Member[] = []
+    for (const host of pool.hosts) {
+      if (connected.has(host.ref)) members.push(observe(host, sr ?? { ref }, ofSr?.get(host.ref), policy, now))
+    }
+    return { ref, sr, members, connected }
+  }
+  const recorded = new Set(pool.srs.map(sr => sr.ref))
+  return [
+    ...pool.srs.filter(sr => isAggregated(sr, policy)).map(sr => look(sr.ref, sr)),
+    ...[...connectedBySr.keys()].filter(ref => !recorded.has(ref)).map(ref => look(ref, null)),
+  ]
 }
 
 function observe(
@@ -76,8 +91,10 @@ function observe(
   policy: GatePolicy,
   now: number,
 ): Member {
-  const { report = null, distrust = null } = hear({ host, sr }, known, policy, now)
-  return { host, absence: absence(host, sr.ref), distrust, report }
+  const heard = hear({ host, sr }, known, policy, now)
+  const { report = null, distrust = null, countsUntilMs = Number.POSITIVE_INFINITY } = heard
+  const confirmedAtMs = known?.received.confirmedAtMs ?? null
+  return { host, absence: absence(host, sr.ref), distrust, report, confirmedAtMs, countsUntilMs }
 }
 
 /** Why the host's replicas are away or about to go, or `null`. Without a metrics row nobody can say that it is live. */

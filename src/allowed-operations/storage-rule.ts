@@ -8,17 +8,21 @@ import { type ObservedSr, observeSrs } from './sr-members.ts'
 
 /** One guarded SR, and what speaks against the departure of some of its members, beside those that are away already. */
 interface Guard {
-  /** Refs of the hosts. */
-  readonly members: ReadonlySet<string>
+  /** Whether a host, by its ref, is a member. */
+  readonly concerns: (host: string) => boolean
   /** @param leaving refs of members of this SR, at least one */
   readonly departure: (leaving: ReadonlySet<string>) => readonly GateReason[]
 }
 
 /** The storage rule (DESIGN section 6 b) under either policy. Each SR is looked at once, for all its members. */
-export function storageRule(pool: PoolSnapshot, policy: GatePolicy, now: number): readonly Guard[] {
+export function storageRule(
+  pool: Pick<PoolSnapshot, 'hosts'>,
+  policy: GatePolicy,
+  srs: readonly ObservedSr[],
+): readonly Guard[] {
   const names = new PeerNames(pool.hosts)
-  return observeSrs(pool, policy, now).map(sr => ({
-    members: new Set(sr.members.map(({ host }) => host.ref)),
+  return srs.map(sr => ({
+    concerns: host => sr.connected.has(host),
     departure: departureFrom(sr, names, policy),
   }))
 }
@@ -45,17 +49,20 @@ interface RebootAnswer {
 /**
  * Whether these hosts, by their refs, may be down at the same time, beside those that are down already. It answers
  * for storage only: neither ordinary rules nor overrides are looked at.
+ *
+ * @param srs see `decide`
  */
 export function canReboot(
   pool: PoolSnapshot,
   policy: GatePolicy,
   now: number,
   hosts: ReadonlySet<string>,
+  srs: readonly ObservedSr[] = observeSrs(pool, policy, now),
 ): RebootAnswer {
   const known = new Set(pool.hosts.map(({ ref }) => ref))
   const unknownHosts = [...hosts].filter(ref => !known.has(ref))
-  const reasons = storageRule(pool, policy, now).flatMap(({ members, departure }) => {
-    const leaving = new Set([...hosts].filter(ref => members.has(ref)))
+  const reasons = storageRule(pool, policy, srs).flatMap(({ concerns, departure }) => {
+    const leaving = new Set([...hosts].filter(ref => known.has(ref) && concerns(ref)))
     return leaving.size === 0 ? [] : departure(leaving)
   })
   return { ok: reasons.length === 0 && unknownHosts.length === 0, reasons, unknownHosts }

@@ -1,7 +1,7 @@
 import type { GatePolicy } from '../allowed-operations/gate-policy.ts'
 import { overrideInForce } from '../allowed-operations/override.ts'
 import type { CurrentOperation, HostSnapshot, PoolSnapshot, SrSnapshot } from '../allowed-operations/pool-snapshot.ts'
-import { type Member, type ObservedSr, observeSrs } from '../allowed-operations/sr-members.ts'
+import type { Member, ObservedSr } from '../allowed-operations/sr-members.ts'
 import type { Cause, Standing } from './cause.ts'
 
 /** The pool as it was looked at for one computation. */
@@ -10,6 +10,8 @@ export interface Look {
   readonly atMs: number
   /** Ref of the coordinator; `''` where nobody says it. */
   readonly coordinator: string
+  /** The guarded SRs, with what was known of their members. */
+  readonly srs: readonly ObservedSr[]
 }
 
 /** What was another than before, and which of it matters to a host, by its ref. */
@@ -31,16 +33,14 @@ export function causesOf(before: Look | null, after: Look, policy: GatePolicy): 
     const started: readonly Cause[] = [{ code: 'updater-started' }]
     return { all: started, of: () => started }
   }
-  const srsBefore = observeSrs(before.pool, policy, before.atMs)
-  const srsAfter = observeSrs(after.pool, policy, after.atMs)
   const all = [
     ...poolCauses(before, after),
     ...hostCauses(before.pool, after.pool),
     ...overrideCauses(before, after, policy),
-    ...srCauses(srsBefore, srsAfter),
-    ...memberCauses({ before, after, srsBefore, srsAfter, policy }),
+    ...srCauses(before.srs, after.srs),
+    ...memberCauses(before, after, policy),
   ]
-  const srsOfHost = memberships([...srsBefore, ...srsAfter])
+  const srsOfHost = memberships([...before.srs, ...after.srs])
   return { all, of: host => all.filter(cause => concerns(cause, host, srsOfHost)) }
 }
 
@@ -114,20 +114,12 @@ function isOtherKind(before: SrSnapshot | null, after: SrSnapshot | null): boole
   return (before === null) !== (after === null)
 }
 
-interface TwoLooks {
-  readonly before: Look
-  readonly after: Look
-  readonly srsBefore: readonly ObservedSr[]
-  readonly srsAfter: readonly ObservedSr[]
-  readonly policy: GatePolicy
-}
-
 /** What changed about the members of SRs that were guarded and still are, in the same way. */
-function* memberCauses({ before, after, srsBefore, srsAfter, policy }: TwoLooks): Generator<Cause> {
-  const known = byRef(srsBefore)
+function* memberCauses(before: Look, after: Look, policy: GatePolicy): Generator<Cause> {
+  const known = byRef(before.srs)
   const hostsBefore = byRef(before.pool.hosts)
   const hostsAfter = byRef(after.pool.hosts)
-  for (const { ref: sr, sr: record, members } of srsAfter) {
+  for (const { ref: sr, sr: record, members } of after.srs) {
     const earlierSr = known.get(sr)
     if (earlierSr === undefined || isOtherKind(earlierSr.sr, record)) continue
     const earlierMembers = new Map(earlierSr.members.map(member => [member.host.ref, member]))

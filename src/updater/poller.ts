@@ -4,7 +4,13 @@ import type { Timers } from '../waiting/index.ts'
 interface PollSubject {
   /** Ref of the SR. */
   readonly ref: string
-  readonly members: readonly PolledHost[]
+  readonly members: readonly PolledMember[]
+}
+
+interface PolledMember {
+  readonly host: PolledHost
+  /** When it last confirmed what it says of this SR; `null`: never. */
+  readonly confirmedAtMs: number | null
 }
 
 interface PolledHost {
@@ -19,10 +25,8 @@ interface PolledHost {
 interface PollerOptions {
   /** Asks a host for its report of an SR. Rejects when there is no answer; must give up when `signal` says so. */
   readonly ask: (host: string, sr: string, signal: AbortSignal) => Promise<string>
-  /** Told of every answer. It is true of a moment after `askedAtMs`, so that moment is on the safe side. */
+  /** Told of every answer; `follow` must be called soon after. It is true of a moment after `askedAtMs`, so that moment is on the safe side. */
   readonly hear: (host: string, sr: string, text: string, askedAtMs: number) => void
-  /** When a host last confirmed what it says of an SR; `null`: never. */
-  readonly confirmedAtMs: (host: string, sr: string) => number | null
   readonly now: () => number
   readonly timers: Timers
   readonly pollEveryMs: number
@@ -42,6 +46,7 @@ interface Entry {
   readonly liveSinceMs: number | null
   /** Of the call of `follow` that named it last. */
   named: number
+  confirmedAtMs: number | null
   askedAtMs: number | null
   /** Questions without an answer since the last answer. */
   unanswered: number
@@ -59,6 +64,7 @@ export class Poller {
   readonly #options: PollerOptions
   /** By ref of the SR, then by ref of the host. */
   readonly #entries = new Map<string, Map<string, Entry>>()
+  #size = 0
   readonly #underWay = new Set<Promise<void>>()
   #calls = 0
   #closed = false
@@ -72,22 +78,20 @@ export class Poller {
   follow(subjects: readonly PollSubject[]): void {
     if (this.#closed) return
     this.#calls += 1
+    let named = 0
     for (const { ref, members } of subjects) {
       let ofSr = this.#entries.get(ref)
       if (ofSr === undefined) {
         ofSr = new Map()
         this.#entries.set(ref, ofSr)
       }
-      for (const host of members) if (host.live === true) this.#name(ofSr, ref, host)
-    }
-    for (const [sr, ofSr] of this.#entries) {
-      for (const [host, entry] of ofSr) {
-        if (entry.named === this.#calls) continue
-        entry.question?.abort()
-        ofSr.delete(host)
+      for (const member of members) {
+        if (member.host.live !== true) continue
+        this.#name(ofSr, ref, member)
+        named += 1
       }
-      if (ofSr.size === 0) this.#entries.delete(sr)
     }
+    if (named < this.#size) this.#dropUnnamed()
     this.#askWhoIsDue()
   }
 
@@ -102,14 +106,29 @@ export class Poller {
     await Promise.all(this.#underWay)
   }
 
-  #name(ofSr: Map<string, Entry>, sr: string, { ref: host, liveSinceMs }: PolledHost): void {
+  #name(ofSr: Map<string, Entry>, sr: string, { host: { ref: host, liveSinceMs }, confirmedAtMs }: PolledMember): void {
     const entry = ofSr.get(host)
     if (entry !== undefined && entry.liveSinceMs === liveSinceMs) {
       entry.named = this.#calls
+      entry.confirmedAtMs = confirmedAtMs
       return
     }
-    entry?.question?.abort()
-    ofSr.set(host, { host, sr, liveSinceMs, named: this.#calls, askedAtMs: null, unanswered: 0, question: null })
+    if (entry === undefined) this.#size += 1
+    else entry.question?.abort()
+    const named = this.#calls
+    ofSr.set(host, { host, sr, liveSinceMs, named, confirmedAtMs, askedAtMs: null, unanswered: 0, question: null })
+  }
+
+  #dropUnnamed(): void {
+    for (const [sr, ofSr] of this.#entries) {
+      for (const [host, entry] of ofSr) {
+        if (entry.named === this.#calls) continue
+        entry.question?.abort()
+        ofSr.delete(host)
+        this.#size -= 1
+      }
+      if (ofSr.size === 0) this.#entries.delete(sr)
+    }
   }
 
   #askWhoIsDue(): void {
@@ -128,12 +147,12 @@ export class Poller {
     if (nextMs !== Number.POSITIVE_INFINITY) this.#wakeAt(nextMs, nowMs)
   }
 
-  #dueAtMs({ host, sr, askedAtMs, unanswered }: Entry, nowMs: number): number {
+  #dueAtMs({ confirmedAtMs, askedAtMs, unanswered }: Entry, nowMs: number): number {
     // The clock has been set back: how long ago it was asked is not known.
     if (askedAtMs === null || askedAtMs > nowMs) return nowMs
-    const { pollEveryMs, leaseMs, confirmedAtMs } = this.#options
+    const { pollEveryMs, leaseMs } = this.#options
     const pauseMs = unanswered === 0 ? pollEveryMs : Math.min(pollEveryMs, FIRST_RETRY_MS * 2 ** (unanswered - 1))
-    const renewAtMs = (confirmedAtMs(host, sr) ?? Number.NEGATIVE_INFINITY) + leaseMs * RENEW_AT
+    const renewAtMs = (confirmedAtMs ?? Number.NEGATIVE_INFINITY) + leaseMs * RENEW_AT
     return askedAtMs < renewAtMs ? Math.min(askedAtMs + pauseMs, renewAtMs) : askedAtMs + pauseMs
   }
 
@@ -165,8 +184,13 @@ export class Poller {
     entry.question = null
     // Given up because nobody asks any more, not because it took too long.
     if (this.#entries.get(sr)?.get(host) !== entry) return
-    entry.unanswered = text === null ? entry.unanswered + 1 : 0
-    if (text !== null) hear(host, sr, text, askedAtMs)
+    if (text === null) entry.unanswered += 1
+    else {
+      entry.unanswered = 0
+      // Until it is named again, when it is told whether the answer has confirmed anything.
+      entry.confirmedAtMs = askedAtMs
+      hear(host, sr, text, askedAtMs)
+    }
     const nowMs = now()
     const dueAtMs = this.#dueAtMs(entry, nowMs)
     if (this.#wake === null || dueAtMs < this.#wake.atMs) this.#wakeAt(dueAtMs, nowMs)

@@ -1,11 +1,9 @@
 import type { PoolSnapshot, ReceivedReport } from '../allowed-operations/pool-snapshot.ts'
-import { acceptReport, type KnownReport } from '../allowed-operations/report-order.ts'
+import { acceptReport, type KnownReport, type KnownReports } from '../allowed-operations/report-order.ts'
+import type { ConnectedHosts } from '../allowed-operations/sr-members.ts'
 
-interface Entry {
-  known: KnownReport | undefined
-  /** What was last seen in the database, which is read again each time. */
-  stored: ReceivedReport | undefined
-}
+/** By ref of the SR, then by ref of the host. */
+type BySrAndHost<T> = Map<string, Map<string, T>>
 
 /**
  * What every host last said of every SR, from pushes and polls alike.
@@ -13,12 +11,18 @@ interface Entry {
  * It outlives what the database holds for the length of a lease: a host replaces its report by removing the key and
  * adding it again, and between the two it has not fallen silent. What is no longer confirmed runs out of its lease.
  *
- * Invariant: a report counts here only if it was pushed or polled after the memory began.
+ * Invariants: a report counts here only if it was pushed or polled after the memory began; nothing is kept that was
+ * confirmed in the future, or of a host that is connected no more.
  */
 export class ReportMemory {
   readonly #clockSkewMs: number
-  /** By ref of the SR, then by ref of the host. */
-  readonly #srs = new Map<string, Map<string, Entry>>()
+  readonly #known: BySrAndHost<KnownReport> = new Map()
+  /** What was last seen in the database, which is read again each time. */
+  readonly #stored: BySrAndHost<ReceivedReport> = new Map()
+  /** What was read last, in its order. */
+  #read: readonly ReceivedReport[] = []
+  #connected: ConnectedHosts | null = null
+  #clockMs = Number.NEGATIVE_INFINITY
 
   /** @param clockSkewMs by how much a confirmation may seem to be later than now */
   constructor(clockSkewMs: number) {
@@ -29,77 +33,80 @@ export class ReportMemory {
    * Begins anew, with nothing known. What the database holds now is worth nothing until its host says it again: another
    * coordinator, or another run of this program, may have been told otherwise meanwhile.
    */
-  begin({ reports }: PoolSnapshot): void {
-    this.#srs.clear()
-    for (const stored of reports) this.#entry(stored).stored = stored
+  begin({ reports }: Pick<PoolSnapshot, 'reports'>): void {
+    this.#known.clear()
+    this.#stored.clear()
+    for (const stored of reports) put(this.#stored, stored, stored)
   }
 
   /** Takes in one report, in any order: an older one does not replace a newer one. */
   accept(received: ReceivedReport, now: number): void {
-    const entry = this.#entry(received)
-    // Confirmed in the future: the clock of this machine has been set back. Kept, it would outlive every confirmation of
-    // the same report until the clock has caught up.
-    if (received.confirmedAtMs > now + this.#clockSkewMs) return
-    entry.known = acceptReport(this.#unlessOfTheFuture(entry, now), received)
+    this.#follow(now)
+    if (this.#isOfTheFuture(received)) return
+    put(this.#known, received, acceptReport(this.#known.get(received.sr)?.get(received.host), received))
   }
 
-  /** When a host last confirmed what it says of an SR; `null`: not since the memory began. */
-  confirmedAtMs(host: string, sr: string): number | null {
-    return this.#srs.get(sr)?.get(host)?.known?.received.confirmedAtMs ?? null
-  }
-
-  /** The pool with everything that is remembered of it; what is new in its database is taken in. */
-  complete(pool: PoolSnapshot, now: number): PoolSnapshot {
-    for (const received of pool.reports) {
-      const entry = this.#entry(received)
-      if (entry.stored !== undefined && isSameReceipt(entry.stored, received)) continue
-      entry.stored = received
+  /**
+   * Takes in what is new in the pool's database.
+   * @param connected the same object as before, if nobody was connected or disconnected
+   * @returns all that is known
+   */
+  read({ reports }: Pick<PoolSnapshot, 'reports'>, connected: ConnectedHosts, now: number): KnownReports {
+    this.#follow(now)
+    const before = this.#read
+    this.#read = reports
+    for (const [index, received] of reports.entries()) {
+      if (received === before[index] || this.#isStored(received)) continue
+      put(this.#stored, received, received)
       this.accept(received, now)
     }
-    this.#forgetUnconnected(pool)
-    const reports: ReceivedReport[] = []
-    for (const hosts of this.#srs.values()) {
-      for (const entry of hosts.values()) {
-        const known = this.#unlessOfTheFuture(entry, now)
-        if (known === undefined) continue
-        reports.push(known.received)
-        // A discarded one goes along: made later under a lower number it shows that its writer has lost count.
-        if (known.discarded !== null) reports.push(known.discarded)
-      }
+    if (connected !== this.#connected) {
+      this.#connected = connected
+      forgetUnconnected(this.#known, connected)
+      forgetUnconnected(this.#stored, connected)
     }
-    return { ...pool, reports }
+    return this.#known
   }
 
-  #entry({ host, sr }: ReceivedReport): Entry {
-    let hosts = this.#srs.get(sr)
-    if (hosts === undefined) {
-      hosts = new Map()
-      this.#srs.set(sr, hosts)
-    }
-    let entry = hosts.get(host)
-    if (entry === undefined) {
-      entry = { known: undefined, stored: undefined }
-      hosts.set(host, entry)
-    }
-    return entry
+  /** What counts of each host and each SR. */
+  newest(): ReceivedReport[] {
+    return [...this.#known.values()].flatMap(ofSr => Array.from(ofSr.values(), ({ received }) => received))
   }
 
-  #unlessOfTheFuture({ known }: Entry, now: number): KnownReport | undefined {
-    return known !== undefined && known.received.confirmedAtMs <= now + this.#clockSkewMs ? known : undefined
+  #isStored(received: ReceivedReport): boolean {
+    const stored = this.#stored.get(received.sr)?.get(received.host)
+    return stored !== undefined && isSameReceipt(stored, received)
   }
 
-  #forgetUnconnected({ pbds }: PoolSnapshot): void {
-    const connected = new Map<string, Set<string>>()
-    for (const { host, sr } of pbds) {
-      const hosts = connected.get(sr)
-      if (hosts === undefined) connected.set(sr, new Set([host]))
-      else hosts.add(host)
+  /**
+   * After the clock of this machine has been set back, what was confirmed in the future is forgotten: it would outlive every
+   * confirmation of the same report until the clock has caught up.
+   */
+  #follow(now: number): void {
+    const wasSetBack = now < this.#clockMs
+    this.#clockMs = now
+    if (!wasSetBack) return
+    for (const ofSr of this.#known.values()) {
+      for (const [host, { received }] of ofSr) if (this.#isOfTheFuture(received)) ofSr.delete(host)
     }
-    for (const [sr, hosts] of this.#srs) {
-      const stillThere = connected.get(sr)
-      if (stillThere === undefined) this.#srs.delete(sr)
-      else for (const host of hosts.keys()) if (!stillThere.has(host)) hosts.delete(host)
-    }
+  }
+
+  #isOfTheFuture({ confirmedAtMs }: ReceivedReport): boolean {
+    return confirmedAtMs > this.#clockMs + this.#clockSkewMs
+  }
+}
+
+function put<T>(all: BySrAndHost<T>, { sr, host }: { readonly sr: string; readonly host: string }, value: T): void {
+  const ofSr = all.get(sr)
+  if (ofSr === undefined) all.set(sr, new Map([[host, value]]))
+  else ofSr.set(host, value)
+}
+
+function forgetUnconnected<T>(all: BySrAndHost<T>, connected: ConnectedHosts): void {
+  for (const [sr, ofSr] of all) {
+    const hosts = connected.get(sr)
+    if (hosts === undefined) all.delete(sr)
+    else for (const host of ofSr.keys()) if (!hosts.has(host)) ofSr.delete(host)
   }
 }
 

@@ -3,11 +3,12 @@ import { allowedOperations, decide, type HostVerdicts } from '../allowed-operati
 import type { GatePolicy } from '../allowed-operations/gate-policy.ts'
 import type { HostOperation, XapiError } from '../allowed-operations/host-operation.ts'
 import type { PoolSnapshot } from '../allowed-operations/pool-snapshot.ts'
-import { guardedSrs } from '../allowed-operations/sr-members.ts'
+import { type ObservedSr, observeSrs } from '../allowed-operations/sr-members.ts'
 import { parseReport } from '../sync-query/report-parse.ts'
 import { machineTimers, type Timers } from '../waiting/index.ts'
 import type { Cause } from './cause.ts'
 import { causesOf, type Look } from './causes-of.ts'
+import { Connections } from './connections.ts'
 import { Poller } from './poller.ts'
 import type { PoolPort } from './pool-port.ts'
 import { ReportMemory } from './report-memory.ts'
@@ -31,8 +32,10 @@ export interface OperationsChange {
 export interface GateVerdicts {
   /** Milliseconds since 1970. */
   readonly atMs: number
-  /** With everything that is remembered of it. */
+  /** With what counts of the reports of each host, instead of what stands in the database. */
   readonly pool: PoolSnapshot
+  /** The guarded SRs, with what is known of their members. */
+  readonly srs: readonly ObservedSr[]
   readonly hosts: ReadonlyMap<string, HostVerdicts>
 }
 
@@ -68,6 +71,7 @@ export interface UpdaterOptions {
 export class Updater {
   readonly #options: UpdaterOptions
   readonly #timers: Timers
+  readonly #connections = new Connections()
   readonly #reports: ReportMemory
   readonly #poller: Poller
   /** What was last written for each host. */
@@ -76,6 +80,7 @@ export class Updater {
   #last: Look | null = null
   #state: 'new' | 'started' | 'closed' = 'new'
   #noticed: NodeJS.Immediate | null = null
+  #writing = false
   #cancelExpiry: () => void = () => undefined
 
   constructor(options: UpdaterOptions) {
@@ -89,7 +94,6 @@ export class Updater {
         this.#reports.accept({ host, sr, confirmedAtMs, ...parseReport(text) }, now())
         this.notice()
       },
-      confirmedAtMs: (host, sr) => this.#reports.confirmedAtMs(host, sr),
       now,
       timers,
       pollEveryMs,
@@ -113,12 +117,12 @@ export class Updater {
   }
 
   /**
-   * Something in the pool has changed. Everything that arrives in one turn of the event loop is taken together, before
-   * the next turn: 64 hosts that speak at once cost one computation, and whoever sees the answer to its call and asks
-   * again finds the field computed.
+   * Something in the pool has changed; that this updater has written the field is no news. Everything that arrives in one
+   * turn of the event loop is taken together, before the next turn: 64 hosts that speak at once cost one computation, and
+   * whoever sees the answer to its call and asks again finds the field computed.
    */
   notice(): void {
-    if (this.#state !== 'started' || this.#noticed !== null) return
+    if (this.#state !== 'started' || this.#noticed !== null || this.#writing) return
     this.#noticed = setImmediate(() => {
       this.#noticed = null
       this.recompute()
@@ -131,13 +135,14 @@ export class Updater {
    */
   claim(pool: PoolSnapshot, wanted: Claim): { readonly ok: true } | { readonly ok: false; readonly error: XapiError } {
     const look = this.#look(pool)
-    return claim(look.pool, this.#options.policy, look.atMs, wanted)
+    return claim(look.pool, this.#options.policy, look.atMs, wanted, look.srs)
   }
 
   /** The pool as the gate sees it at this moment, and what it says of every host, by ref. */
   verdicts(): GateVerdicts {
-    const { pool, atMs } = this.#look(this.#options.pool.snapshot())
-    return { atMs, pool, hosts: decide(pool, this.#options.policy, atMs) }
+    const { pool, srs, atMs } = this.#look(this.#options.pool.snapshot())
+    const hosts = decide(pool, this.#options.policy, atMs, srs)
+    return { atMs, pool: { ...pool, reports: this.#reports.newest() }, srs, hosts }
   }
 
   /** Computes and writes `host.allowed_operations` of all hosts. Nothing is written before `start` and after `close`. */
@@ -148,8 +153,8 @@ export class Updater {
     const look = this.#look(pool.snapshot())
     const before = this.#last
     this.#last = look
-    const changes = this.#write(look, decide(look.pool, policy, look.atMs))
-    this.#poller.follow(guardedSrs(look.pool, policy))
+    const changes = this.#write(look, decide(look.pool, policy, look.atMs, look.srs))
+    this.#poller.follow(look.srs)
     this.#armExpiry(look)
     recomputed?.(performance.now() - startedAt)
     if (changes.length === 0) return
@@ -165,7 +170,9 @@ export class Updater {
       this.#poller.forget()
     }
     const atMs = this.#options.now()
-    return { pool: this.#reports.complete(pool, atMs), atMs, coordinator }
+    const connected = this.#connections.of(pool.pbds)
+    const known = this.#reports.read(pool, connected, atMs)
+    return { pool, atMs, coordinator, srs: observeSrs(pool, this.#options.policy, atMs, known, connected) }
   }
 
   #write(look: Look, verdicts: ReadonlyMap<string, HostVerdicts>): FieldChange[] {
@@ -178,7 +185,7 @@ export class Updater {
       const written = this.#written.get(host)
       if (written !== undefined && isSame(written, allowed)) continue
       this.#written.set(host, allowed)
-      this.#options.pool.setAllowedOperations(host, allowed)
+      this.#writeField(host, allowed)
       const before = written ?? stored
       if (isSame(before, allowed)) continue
       const left = before.filter(operation => !allowed.includes(operation))
@@ -188,13 +195,21 @@ export class Updater {
     return changes
   }
 
+  #writeField(host: string, allowed: readonly HostOperation[]): void {
+    this.#writing = true
+    try {
+      this.#options.pool.setAllowedOperations(host, allowed)
+    } finally {
+      this.#writing = false
+    }
+  }
+
   /** Wakes up when the next lease or override runs out. */
-  #armExpiry({ pool, atMs }: Look): void {
+  #armExpiry({ pool, srs, atMs }: Look): void {
     this.#cancelExpiry()
     let nextMs = Number.POSITIVE_INFINITY
-    for (const { confirmedAtMs } of pool.reports) {
-      const endMs = confirmedAtMs + this.#options.policy.leaseMs + 1
-      if (endMs > atMs && endMs < nextMs) nextMs = endMs
+    for (const { members } of srs) {
+      for (const { countsUntilMs } of members) if (countsUntilMs < nextMs) nextMs = countsUntilMs + 1
     }
     for (const { expiresMs } of pool.overrides) if (expiresMs > atMs && expiresMs < nextMs) nextMs = expiresMs
     if (nextMs !== Number.POSITIVE_INFINITY) {

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { DEFAULT_POLICY, type GatePolicy, type PoolSnapshot } from '../../src/allowed-operations/index.ts'
+import { observeSrs } from '../../src/allowed-operations/sr-members.ts'
 import { causesOf, type Look } from '../../src/updater/causes-of.ts'
 import { type Cause, describeCause } from '../../src/updater/index.ts'
 import {
@@ -18,7 +19,7 @@ import {
 } from '../allowed-operations/pool-of-three.ts'
 
 function look(of: PoolSnapshot, atMs = NOW, coordinator = 'a'): Look {
-  return { pool: of, atMs, coordinator }
+  return { pool: of, atMs, coordinator, srs: observeSrs(of, DEFAULT_POLICY, atMs) }
 }
 
 /** `code object…` of each cause, the short form that tables of cases compare. */

@@ -214,6 +214,28 @@ t.test('64 notices in one turn of the event loop cost one computation', async t 
   t.equal(looks, 1)
 })
 
+t.test('that it has written the field itself is no news to it', async t => {
+  let looks = 0
+  let isAway = false
+  const snapshot = () => {
+    looks += 1
+    return threeHosts()
+  }
+  const setAllowedOperations = () => {
+    updater.notice()
+    if (isAway) throw new Error('the pool is away')
+  }
+  const updater = updaterOn(t, { snapshot, setAllowedOperations }, LEASE_MS)
+  isAway = true
+  t.throws(() => updater.start())
+  looks = 0
+  isAway = false
+  updater.notice()
+  await turn()
+  await turn()
+  t.equal(looks, 1, 'and after a write that failed it is told of changes as before')
+})
+
 t.test('by the clock of the machine a lease runs out as well', async t => {
   const silent = new Set<string>()
   const mayReboot = new Map<string, boolean>()

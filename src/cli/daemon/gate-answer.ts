@@ -81,11 +81,11 @@ function operationsOf(verdicts: HostVerdicts, pool: PoolSnapshot): GateHostAnswe
  * @param hosts refs of hosts of the pool, at least one
  */
 export function canRebootAnswer({ verdicts, policy, srLabel }: GateView, hosts: ReadonlySet<string>): string {
-  const { atMs, pool } = verdicts
+  const { atMs, pool, srs } = verdicts
   const words = new GateWords(pool, srLabel)
   const [first = ''] = hosts
   const alone = verdicts.hosts.get(first)?.reboot.reasons ?? []
-  const reasons = hosts.size === 1 ? alone : canReboot(pool, policy, atMs, hosts).reasons
+  const reasons = hosts.size === 1 ? alone : canReboot(pool, policy, atMs, hosts, srs).reasons
   const error = ordinaryError(verdicts, hosts) ?? storageError(reasons)
   const answer: CanRebootAnswer = {
     canReboot: error === null,

@@ -1,6 +1,6 @@
 import { hostName, srName } from '../../allowed-operations/describe.ts'
 import { describeGate, type GateReason, type PoolSnapshot } from '../../allowed-operations/index.ts'
-import { groupReports, newestReport } from '../../allowed-operations/report-order.ts'
+import { type KnownReports, knownReports } from '../../allowed-operations/report-order.ts'
 import type { GateReasonAnswer, Named } from '../../volume-plugin/index.ts'
 
 /** How much is told: of each host, and of each of its reasons. */
@@ -13,7 +13,7 @@ export interface Measure {
 export class GateWords {
   readonly #pool: PoolSnapshot
   readonly #srLabel: (ref: string) => string | undefined
-  readonly #reports: ReturnType<typeof groupReports>
+  readonly #reports: KnownReports
   /** Hosts of the same SRs share their reasons: each is put into words once. */
   readonly #told = new Map<GateReason, GateReasonAnswer>()
 
@@ -21,7 +21,7 @@ export class GateWords {
   constructor(pool: PoolSnapshot, srLabel: (ref: string) => string | undefined) {
     this.#pool = pool
     this.#srLabel = srLabel
-    this.#reports = groupReports(pool.reports)
+    this.#reports = knownReports(pool.reports)
   }
 
   host(ref: string): Named {
@@ -92,7 +92,7 @@ export class GateWords {
   /** The host's own report says since when its SR is so; of every other reason nobody has said it. */
   #since({ code, host, sr }: GateReason): string | null {
     if (code !== 'not-synced') return null
-    return newestReport(this.#reports.get(sr)?.get(host))?.readable?.report.since ?? null
+    return this.#reports.get(sr)?.get(host)?.readable?.report.since ?? null
   }
 }
 

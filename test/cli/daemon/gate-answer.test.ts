@@ -1,5 +1,6 @@
 import t from 'tap'
 import { DEFAULT_POLICY, decide, type GatePolicy, type PoolSnapshot } from '../../../src/allowed-operations/index.ts'
+import { observeSrs } from '../../../src/allowed-operations/sr-members.ts'
 import { canRebootAnswer, type GateView, gateAnswer, resolveHosts } from '../../../src/cli/daemon/gate-answer.ts'
 import { pluginsOf } from '../../../src/cli/daemon/pool-plugins.ts'
 import { isCanRebootAnswer, isGateAnswer } from '../../../src/volume-plugin/index.ts'
@@ -21,7 +22,8 @@ const NAMED_B = { uuid: 'uuid-b', name: 'host-b' }
 const NAMED_SR = { uuid: 'uuid-sr', name: 'mirrored' }
 
 function viewOf(snapshot: PoolSnapshot, policy: GatePolicy = DEFAULT_POLICY): GateView {
-  const verdicts = { atMs: NOW, pool: snapshot, hosts: decide(snapshot, policy, NOW) }
+  const srs = observeSrs(snapshot, policy, NOW)
+  const verdicts = { atMs: NOW, pool: snapshot, srs, hosts: decide(snapshot, policy, NOW, srs) }
   return { verdicts, policy, coordinator: 'a', srLabel: ref => (ref === 'sr' ? 'mirrored' : undefined) }
 }
 

@@ -1,0 +1,95 @@
+import t from 'tap'
+import {
+  canReboot,
+  claim,
+  DEFAULT_POLICY,
+  decide,
+  type PoolSnapshot,
+  type ReceivedReport,
+} from '../../src/allowed-operations/index.ts'
+import { connectedHosts, observeSrs } from '../../src/allowed-operations/sr-members.ts'
+import { ReportMemory } from '../../src/updater/report-memory.ts'
+import { iso, NOW, pool, RESYNCING, received, withHost } from '../allowed-operations/pool-of-three.ts'
+
+const SECOND_MS = 1000
+const HOUR_MS = 3_600_000
+
+const CUT: ReceivedReport = {
+  host: 'c',
+  sr: 'sr',
+  confirmedAtMs: NOW - 15 * SECOND_MS,
+  problem: { device: null, code: 'not-json', text: 'cut' },
+}
+
+/** Who may go after a and b have said that they are in sync, and then these have arrived. */
+function mayReboot(of: PoolSnapshot, ...arriving: readonly ReceivedReport[]): string {
+  const memory = new ReportMemory(DEFAULT_POLICY.clockSkewMs)
+  for (const each of [received('a'), received('b'), ...arriving]) memory.accept(each, NOW)
+  const known = memory.read({ reports: [] }, connectedHosts(of.pbds), NOW)
+  const srs = observeSrs(of, DEFAULT_POLICY, NOW, known)
+  const verdicts = [...decide(of, DEFAULT_POLICY, NOW, srs)]
+  const allowed = verdicts.flatMap(([ref, { reboot }]) => (reboot.allowed ? ref : []))
+  for (const host of ['a', 'b', 'c', 'd']) {
+    const isAllowed = allowed.includes(host)
+    const claimed = claim(of, DEFAULT_POLICY, NOW, { host, operation: 'reboot', task: 't' }, srs)
+    t.equal(claimed.ok, isAllowed, `a call for ${host} is answered in the same way`)
+    t.equal(canReboot(of, DEFAULT_POLICY, NOW, new Set([host]), srs).ok, isAllowed, `so is a question about ${host}`)
+  }
+  return allowed.join(' ')
+}
+
+t.test('what was decided when a report arrived is not decided anew from the report alone', async t => {
+  const resyncing = received('c', { ...RESYNCING, seq: 11 }, NOW - 20 * SECOND_MS)
+  const older = received('c', { seq: 10 }, NOW - 10 * SECOND_MS)
+  t.equal(mayReboot(pool(), resyncing), 'd')
+  t.equal(mayReboot(pool(), resyncing, older), 'd', 'an older one that comes late')
+  t.equal(mayReboot(pool(), resyncing, CUT, older), 'd', 'an older one behind one that cannot be read')
+  t.equal(mayReboot(pool(), resyncing, CUT, received('c', { seq: 12 })), 'a b c d', 'a newer one is heard')
+
+  // In its last boot the clock of c was ahead; it is set right, and c has been back for 25 seconds.
+  const returned = withHost(pool(), 'c', { liveSinceMs: NOW - 25 * SECOND_MS, bootTimeMs: NOW - 40 * SECOND_MS })
+  const lastBoot = (confirmedAtMs: number) => received('c', { seq: 99, at: iso(NOW - SECOND_MS) }, confirmedAtMs)
+  const presentBoot = { ...RESYNCING, bootId: 'boot-3', seq: 1, at: iso(NOW - 20 * SECOND_MS) }
+  t.equal(
+    mayReboot(
+      returned,
+      lastBoot(NOW - 60 * SECOND_MS),
+      received('c', presentBoot, NOW - 20 * SECOND_MS),
+      lastBoot(NOW - 5 * SECOND_MS),
+    ),
+    'd',
+    'a report of the boot before, put back into the database',
+  )
+})
+
+t.test('after the clock was set back what was confirmed in the future is forgotten', async t => {
+  const memory = new ReportMemory(DEFAULT_POLICY.clockSkewMs)
+  const connected = connectedHosts(pool().pbds)
+  const confirmedAtMs = (now: number) =>
+    memory.read({ reports: [] }, connected, now).get('sr')?.get('a')?.received.confirmedAtMs
+  memory.accept(received('a', {}, NOW), NOW)
+  t.equal(confirmedAtMs(NOW), NOW)
+  t.equal(confirmedAtMs(NOW - DEFAULT_POLICY.clockSkewMs), NOW, 'clocks that are corrected by a little')
+  t.equal(confirmedAtMs(NOW - HOUR_MS), undefined)
+  memory.accept(received('a', {}, NOW - HOUR_MS), NOW - HOUR_MS)
+  t.equal(confirmedAtMs(NOW - HOUR_MS), NOW - HOUR_MS, 'the same report, confirmed by the clock as it is now')
+  memory.accept(received('a', {}, NOW), NOW - HOUR_MS)
+  t.equal(confirmedAtMs(NOW - HOUR_MS), NOW - HOUR_MS, 'a database that still has the old time takes nothing away')
+})
+
+t.test('what stands in the database is taken in once, in whatever order it stands', async t => {
+  const memory = new ReportMemory(DEFAULT_POLICY.clockSkewMs)
+  const connected = connectedHosts(pool().pbds)
+  const stored = ['a', 'b', 'c'].map(ref => received(ref))
+  const read = (reports: readonly ReceivedReport[]) => {
+    memory.read({ reports }, connected, NOW)
+    return Object.fromEntries(memory.newest().map(({ host, report }) => [host, report?.seq]))
+  }
+  memory.begin({ reports: [received('a')] })
+  t.strictSame(read(stored), { b: 10, c: 10 }, 'what was there before the memory began was said to another')
+  t.strictSame(read(stored.toReversed()), { b: 10, c: 10 })
+  t.strictSame(read([received('a', { seq: 11 }), ...stored.slice(1)]), { a: 11, b: 10, c: 10 })
+  t.strictSame(read([]), { a: 11, b: 10, c: 10 }, 'a report that is being replaced')
+  memory.read({ reports: [] }, connectedHosts(pool().pbds.slice(1)), NOW)
+  t.strictSame(read([]), { b: 10, c: 10 }, 'a host that is connected no more')
+})
