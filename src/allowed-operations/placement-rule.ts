@@ -100,12 +100,14 @@ function loss(sr: string, { host, entry, sites }: View, gone: ReadonlySet<string
 
 /**
  * DRBD's majority: more than half of the replicas with a disk; at exactly half the diskless ones decide, by more than
- * half of theirs (drbd_state.c, calc_quorum). That absent replicas known to be Outdated lose their vote there is not
- * counted on here: it depends on how they leave.
+ * half of theirs (drbd_state.c, calc_quorum). A replica votes for those that are connected to it: of a chain of three whose
+ * ends have lost each other the middle cannot go, though it sees both. That absent replicas known to be Outdated lose their
+ * vote there is not counted on here: it depends on how they leave.
  */
 function hasQuorum(all: readonly Site[], staying: readonly Site[]): boolean {
-  const disks = 2 * withDisk(staying) - withDisk(all)
-  const diskless = 2 * (staying.length - withDisk(staying)) - (all.length - withDisk(all))
+  const voting = staying.filter(({ replica }) => replica.peer === 'self' || replica.connected === true)
+  const disks = 2 * withDisk(voting) - withDisk(all)
+  const diskless = 2 * (voting.length - withDisk(voting)) - (all.length - withDisk(all))
   return disks > 0 || (disks === 0 && diskless > 0)
 }
 

@@ -186,20 +186,23 @@ function addAbsenceReasons(reasons: Reason[], volume: DrbdVolume, expectedReplic
  */
 function placementOf({ family, disk, intentionalClient, peers }: DrbdVolume): Placement {
   const isClient = isClientDisk(disk, intentionalClient)
-  const own = isClient ? clientOn('self') : { peer: 'self', current: disk === 'UpToDate' }
+  const own: Replica = isClient ? CLIENT_HERE : { peer: 'self', current: disk === 'UpToDate' }
   // DRBD before 9 always has two nodes, also while it does not show the other one.
   const others = peers.length === 0 && family !== '9' ? [{ peer: 'peer', current: false }] : peers.map(replicaOf)
   return { quorum: family !== '8.4', replicas: [own, ...others] }
 }
 
 function replicaOf({ peer, connection, peerDisk, intentionalClient }: DrbdPeer): Replica {
-  if (intentionalClient === true) return clientOn(peer)
-  return { peer, current: connection === 'Connected' && peerDisk === 'UpToDate' }
+  const isClient = intentionalClient === true
+  if (connection === 'Connected') {
+    return isClient
+      ? { peer, current: false, connected: true, diskless: true }
+      : { peer, current: peerDisk === 'UpToDate', connected: true }
+  }
+  return isClient ? { peer, current: false, diskless: true } : { peer, current: false }
 }
 
-function clientOn(peer: string): Replica {
-  return { peer, current: false, diskless: true }
-}
+const CLIENT_HERE: Replica = { peer: 'self', current: false, diskless: true }
 
 function countReplicas({ replicas }: Placement): Judgement['replicas'] {
   let expected = 0

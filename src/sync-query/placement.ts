@@ -33,7 +33,12 @@ export class Placements {
   }
 
   #follow(branch: Branch, replica: Replica): Branch {
-    const branches = branch[roleOf(replica)]
+    const role = roleOf(replica)
+    let branches = branch.grown[role]
+    if (branches === undefined) {
+      branches = new Map()
+      branch.grown[role] = branches
+    }
     const known = branches.get(replica.peer)
     if (known !== undefined) return known
     const grown = new Branch()
@@ -45,9 +50,8 @@ export class Placements {
 
 /** All placements that begin with the same replicas. */
 class Branch {
-  readonly current = new Map<string, Branch>()
-  readonly stale = new Map<string, Branch>()
-  readonly diskless = new Map<string, Branch>()
+  /** By what the next replica is, then by the peer that has it. */
+  readonly grown: { [R in Role]?: Map<string, Branch> } = {}
   withQuorum: Placement | null = null
   withoutQuorum: Placement | null = null
 }
@@ -64,7 +68,11 @@ function isSameReplica(a: Replica, b: Replica | undefined): boolean {
   return a.peer === b?.peer && roleOf(a) === roleOf(b)
 }
 
-function roleOf({ current, diskless }: Replica): 'current' | 'stale' | 'diskless' {
-  if (diskless === true) return 'diskless'
+type Role = 'current' | 'stale' | 'diskless' | 'connectedCurrent' | 'connectedStale' | 'connectedDiskless'
+
+/** All that is said of a replica beside its peer. */
+function roleOf({ current, connected, diskless }: Replica): Role {
+  if (diskless === true) return connected === true ? 'connectedDiskless' : 'diskless'
+  if (connected === true) return current ? 'connectedCurrent' : 'connectedStale'
   return current ? 'current' : 'stale'
 }

@@ -119,12 +119,16 @@ function readListEntry(node: JsonNode): MirrorListEntry {
 
 function readReplica(node: JsonNode): Replica {
   node.expectObject()
-  const diskless = node.at('diskless')
   return {
     peer: node.at('peer').text(),
     current: node.at('current').flag(),
-    ...(!diskless.absent && diskless.flag() ? { diskless: true } : {}),
+    ...(isSaid(node.at('connected')) ? { connected: true } : {}),
+    ...(isSaid(node.at('diskless')) ? { diskless: true } : {}),
   }
+}
+
+function isSaid(node: JsonNode): boolean {
+  return !node.absent && node.flag()
 }
 
 /**

@@ -65,6 +65,11 @@ export interface Replica {
   readonly peer: string
   /** It has the newest data, as far as the reporting host sees. Always false where it is diskless. */
   readonly current: boolean
+  /**
+   * The reporting host is connected to it. Where that is not said, the replica counts for no majority that this host may
+   * need. Not said of its own, which always counts.
+   */
+  readonly connected?: true
   /** It has a vote and no data: a client or a tiebreaker. */
   readonly diskless?: true
 }

@@ -17,12 +17,13 @@ import {
   withReports,
 } from './pool-of-three.ts'
 
-/** `a+` is a current replica on a, `a-` one that is not, `a?` a diskless voter. */
+/** `a+` is a current replica on a, `a-` one that is not, `a?` a diskless voter, `a!` a replica that the speaker has lost. */
 function replicas(speaker: string, words: string): readonly Replica[] {
-  return words.split(' ').map(word => {
+  return words.split(' ').map((word): Replica => {
     const on = word.slice(0, -1)
-    const peer = on === speaker ? 'self' : `host-${on}`
-    return word.endsWith('?') ? { peer, current: false, diskless: true } : { peer, current: word.endsWith('+') }
+    if (word.endsWith('!')) return { peer: `host-${on}`, current: false }
+    const at = on === speaker ? ({ peer: 'self' } as const) : ({ peer: `host-${on}`, connected: true } as const)
+    return word.endsWith('?') ? { ...at, current: false, diskless: true } : { ...at, current: word.endsWith('+') }
   })
 }
 
@@ -138,6 +139,28 @@ t.test('a host that does not see its mirrors is not believed where they are', as
   t.equal(mayGoTogether(one, ['a', 'c']), 'not-synced@b mirror-list-missing@b')
   const all = withReports(pool(), ...['a', 'b', 'c'].map(ref => blind(ref, [])))
   t.equal(mayReboot(all, PLACEMENT), 'd', 'none has seen anything yet')
+})
+
+t.test('replicas that a host has lost are no part of its majority', async t => {
+  // The ends of a chain a - b - c have lost each other: without b each is one of three, and DRBD stops their I/O.
+  const degraded = { ...DEGRADED, mirrors: { synced: 0, resyncing: 0, degraded: 1, unknown: 0 } }
+  const list = (speaker: string, words: string) => [
+    entry(speaker, words, { ...NOT_SYNCED, state: 'degraded', quorum: true }),
+  ]
+  const chain = withReports(
+    synced(['a+ b+ c+'], { quorum: true }),
+    received('a', { ...degraded, mirrorList: list('a', 'a+ b+ c!') }),
+    received('c', { ...degraded, mirrorList: list('c', 'a! b+ c+') }),
+  )
+  t.equal(mayGoTogether(chain, ['b']), 'quorum-loss@a quorum-loss@c')
+  const lost = synced(['a+ b! c+'], { quorum: true })
+  t.equal(mayGoTogether(lost, ['b']), 'yes', 'the one that is lost may go')
+  const unsaid = entry('a', 'a+', {
+    quorum: true,
+    replicas: ['self', 'host-b', 'host-c'].map(peer => ({ peer, current: true })),
+  })
+  const older = withReports(synced(['a+ b+ c+'], { quorum: true }), received('a', { mirrorList: [unsaid] }))
+  t.equal(mayGoTogether(older, ['b']), 'quorum-loss@a', 'an agent that does not say what it is connected to')
 })
 
 t.test('hosts that are away count as gone, and need not be heard', async t => {

@@ -60,7 +60,7 @@ t.test('a volume of which all is well is synced, and everything is told', t => {
       quorum: true,
       replicas: [
         { peer: 'self', current: true },
-        { peer: 'bravo', current: true },
+        { peer: 'bravo', current: true, connected: true },
       ],
     },
     reasons: [],
@@ -552,23 +552,26 @@ t.test('replicas: those that carry data, and those of them that are current as s
   t.end()
 })
 
-t.test('placement: who has a replica or a vote, and whether it is current', t => {
+t.test('placement: who has a replica or a vote, whether it is current, and whether this host can see it', t => {
   const votes = (change: Partial<DrbdVolume>) => {
     const { placement } = judgeDrbdVolume({ ...WELL, ...change })
     const replicas = placement?.replicas.map(
-      ({ peer, current, diskless }) => `${peer}${diskless === true ? '?' : current ? '+' : '-'}`,
+      ({ peer, current, connected, diskless }) =>
+        `${peer}${diskless === true ? '?' : current ? '+' : '-'}${connected === true || peer === 'self' ? '' : '!'}`,
     )
     return [placement?.quorum === true ? 'majority' : 'any', ...(replicas ?? [])].join(' ')
   }
   t.equal(votes({ peers: [BRAVO, CHARLIE, CLIENT] }), 'majority self+ bravo+ charlie+ client?')
   t.equal(votes({ disk: 'Diskless', intentionalClient: true }), 'majority self? bravo+')
   t.equal(votes({ disk: 'Failed', intentionalClient: true }), 'majority self- bravo+')
-  t.equal(votes({ disk: 'Outdated', peers: [AWAY] }), 'majority self- bravo-')
-  t.equal(votes({ peers: [{ ...BRAVO, connection: 'Connecting' }] }), 'majority self+ bravo-')
+  t.equal(votes({ disk: 'Outdated', peers: [AWAY] }), 'majority self- bravo-!')
+  t.equal(votes({ peers: [{ ...BRAVO, connection: 'Connecting' }] }), 'majority self+ bravo-!')
+  t.equal(votes({ peers: [{ ...BRAVO, peerDisk: 'Outdated' }] }), 'majority self+ bravo-')
+  t.equal(votes({ peers: [{ ...CLIENT, connection: 'Connecting' }] }), 'majority self+ client?!')
   t.equal(votes({ peers: [] }), 'majority self+')
   t.equal(votes({ family: '8.4' }), 'any self+ bravo+', '8.4 knows no quorum')
-  t.equal(votes({ family: '8.4', peers: [] }), 'any self+ peer-', 'nor shows the peer that it left')
-  t.equal(votes({ family: null, peers: [] }), 'majority self+ peer-', 'in doubt a majority is needed')
+  t.equal(votes({ family: '8.4', peers: [] }), 'any self+ peer-!', 'nor shows the peer that it left')
+  t.equal(votes({ family: null, peers: [] }), 'majority self+ peer-!', 'in doubt a majority is needed')
   t.end()
 })
 

@@ -32,12 +32,12 @@ t.test('mirrors are grouped by state and by where their replicas are; only those
   ])
   see(look('md0', ['array-degraded']))
   const self = { peer: 'self', current: true }
-  const b = { peer: 'b', current: true }
-  const c = { peer: 'c', current: false, diskless: true }
+  const b = { peer: 'b', current: true, connected: true }
+  const c = { peer: 'c', current: false, connected: true, diskless: true }
   t.strictSame(mirrorList(all()), [
     { state: 'synced', count: 2, quorum: true, replicas: [self, b, c] },
     { state: 'resyncing', count: 1, mirrors: ['v3/0'], quorum: true, replicas: [self, { ...b, current: false }, c] },
-    { state: 'synced', count: 1, quorum: true, replicas: [self, b, { peer: 'c', current: true }] },
+    { state: 'synced', count: 1, quorum: true, replicas: [self, b, { ...b, peer: 'c' }] },
     { state: 'synced', count: 1, quorum: false, replicas: [self, b] },
     { state: 'unknown', count: 1, mirrors: ['v6/0'], quorum: true, replicas: [self, b] },
     { state: 'degraded', count: 1, mirrors: ['md0'], quorum: true, replicas: [{ peer: '?', current: false }] },

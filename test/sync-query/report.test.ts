@@ -46,8 +46,9 @@ const LIST: readonly MirrorListEntry[] = [
     quorum: true,
     replicas: [
       { peer: 'self', current: true },
-      { peer: 'hostB', current: true },
-      { peer: 'hostC', current: false, diskless: true },
+      { peer: 'hostB', current: true, connected: true },
+      { peer: 'hostC', current: false, connected: true, diskless: true },
+      { peer: 'hostD', current: false },
     ],
   },
   { state: 'resyncing', count: 3, mirrors: ['v/0', 'v/1', 'w/0'], quorum: false, replicas: [] },
@@ -89,7 +90,10 @@ t.test('what is a report is read as it was written', async t => {
   t.strictSame(
     parseReport({
       ...REPORT,
-      mirrorList: [{ ...LIST[0], replicas: [{ peer: 'x', current: true, diskless: false }] }, LIST[1]],
+      mirrorList: [
+        { ...LIST[0], replicas: [{ peer: 'x', current: true, connected: false, diskless: false }] },
+        LIST[1],
+      ],
     }),
     { report: { ...REPORT, mirrorList: [{ ...LIST[0], replicas: [{ peer: 'x', current: true }] }, LIST[1]] } },
   )
