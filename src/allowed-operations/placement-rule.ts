@@ -2,26 +2,30 @@ import type { MirrorListEntry, Replica, Report } from '../sync-query/report.ts'
 import { blockers } from './conservative-rule.ts'
 import type { GatePolicy } from './gate-policy.ts'
 import { type GateReason, gateReason } from './gate-reason.ts'
+import type { Guard } from './guard.ts'
 import type { PeerNames } from './peer-names.ts'
-import type { Member } from './sr-members.ts'
+import type { ObservedSr } from './sr-members.ts'
 
 /**
  * The placement-aware rule, for sets of hosts as `ceph osd ok-to-stop` answers for sets of OSDs: a mirror must keep a
- * current replica, and its majority where it needs one, on the members that stay.
+ * current replica, and its majority where it needs one, on the hosts that stay.
  *
  * Every member's list is asked on its own, and each must agree: where two hosts see the same mirror differently, the
  * worse view holds. A member that is up and whose report does not count makes every answer no. Without a list of each
  * member that can be believed the conservative rule answers, for one host; for several nothing can be said.
+ *
+ * It concerns hosts without a PBD as well, if a member's list says that they have replicas: a storage node that nobody
+ * plugged the SR on takes its replicas away like any other.
+ *
+ * @param away refs of all hosts of the pool that are down or about to go
  */
 export function placementRule(
-  sr: string,
-  members: readonly Member[],
+  { ref: sr, members, connected }: ObservedSr,
   names: PeerNames,
+  away: ReadonlySet<string>,
   policy: GatePolicy,
-): (leaving: ReadonlySet<string>) => readonly GateReason[] {
+): Guard {
   const present = members.filter(member => member.absence === null)
-  const distrusted = present.flatMap(({ distrust }) => distrust ?? [])
-  if (distrusted.length > 0) return () => distrusted
   const refs = members.map(({ host }) => host.ref)
   const views: View[] = []
   const unlisted: GateReason[] = []
@@ -30,14 +34,21 @@ export function placementRule(
     if (list === undefined) unlisted.push(gateReason('mirror-list-missing', host.ref, sr))
     else views.push(...list.map(entry => viewOf(host.ref, entry, names, refs, policy)))
   }
+  const holders = new Set(views.flatMap(({ sites }) => sites.flatMap(({ hosts }) => hosts ?? [])))
+  const concerns = (host: string) => connected.has(host) || holders.has(host)
+  const distrusted = present.flatMap(({ distrust }) => distrust ?? [])
+  if (distrusted.length > 0) return { concerns, departure: () => distrusted }
   if (unlisted.length > 0) {
     const conservative = blockers(sr, members, names)
-    return leaving => (leaving.size > 1 || conservative.length > 0 ? [...conservative, ...unlisted] : [])
+    const reasons = [...conservative, ...unlisted]
+    return { concerns, departure: leaving => (leaving.size > 1 || conservative.length > 0 ? reasons : []) }
   }
-  const away = new Set(members.flatMap(({ absence, host }) => (absence === null ? [] : host.ref)))
-  return leaving => {
-    const gone = new Set([...away, ...leaving])
-    return views.flatMap(view => (isTouched(view, leaving) ? (loss(sr, view, gone) ?? []) : []))
+  return {
+    concerns,
+    departure: leaving => {
+      const gone = new Set([...away, ...leaving])
+      return views.flatMap(view => (isTouched(view, leaving) ? (loss(sr, view, gone) ?? []) : []))
+    },
   }
 }
 

@@ -97,13 +97,18 @@ function observe(
   return { host, absence: absence(host, sr.ref), distrust, report, confirmedAtMs, countsUntilMs }
 }
 
-/** Why the host's replicas are away or about to go, or `null`. Without a metrics row nobody can say that it is live. */
 function absence(host: HostSnapshot, sr: string): GateReason | null {
-  if (host.live !== true) {
-    return gateReason('host-not-live', host.ref, sr, { clearedBy: host.leaving ? 'time' : 'operator' })
-  }
-  const goingDown = host.currentOperations.some(({ operation }) => operation === 'reboot' || operation === 'shutdown')
-  if (goingDown) return gateReason('host-going-down', host.ref, sr)
+  const code = absenceCode(host)
+  if (code === null) return null
+  // A host that is down as it was told to comes back by itself.
+  return gateReason(code, host.ref, sr, host.leaving ? { clearedBy: 'time' } : {})
+}
+
+/** Why a host's replicas are away or about to go, or `null`. Without a metrics row nobody can say that it is live. */
+export function absenceCode({ live, currentOperations, leaving }: HostSnapshot) {
+  if (live !== true) return 'host-not-live'
+  const goingDown = currentOperations.some(({ operation }) => operation === 'reboot' || operation === 'shutdown')
+  if (goingDown) return 'host-going-down'
   // After the call is over the host is live for ten seconds and its shutdown more (xapi_host.ml:888-932).
-  return host.leaving ? gateReason('host-leaving', host.ref, sr) : null
+  return leaving ? 'host-leaving' : null
 }

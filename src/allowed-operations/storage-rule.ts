@@ -1,41 +1,40 @@
 import { blockers } from './conservative-rule.ts'
 import type { GatePolicy } from './gate-policy.ts'
 import { type GateReason, gateReason } from './gate-reason.ts'
+import type { Guard } from './guard.ts'
 import { PeerNames } from './peer-names.ts'
 import { placementRule } from './placement-rule.ts'
 import type { PoolSnapshot } from './pool-snapshot.ts'
-import { type ObservedSr, observeSrs } from './sr-members.ts'
-
-/** One guarded SR, and what speaks against the departure of some of its members, beside those that are away already. */
-interface Guard {
-  /** Whether a host, by its ref, is a member. */
-  readonly concerns: (host: string) => boolean
-  /** @param leaving refs of members of this SR, at least one */
-  readonly departure: (leaving: ReadonlySet<string>) => readonly GateReason[]
-}
+import { absenceCode, type ObservedSr, observeSrs } from './sr-members.ts'
 
 /** The storage rule (DESIGN section 6 b) under either policy. Each SR is looked at once, for all its members. */
 export function storageRule(
-  pool: Pick<PoolSnapshot, 'hosts'>,
+  { hosts }: Pick<PoolSnapshot, 'hosts'>,
   policy: GatePolicy,
   srs: readonly ObservedSr[],
 ): readonly Guard[] {
-  const names = new PeerNames(pool.hosts)
-  return srs.map(sr => ({
-    concerns: host => sr.connected.has(host),
-    departure: departureFrom(sr, names, policy),
-  }))
+  const names = new PeerNames(hosts)
+  const away = new Set(hosts.flatMap(host => (absenceCode(host) === null ? [] : host.ref)))
+  return srs.map(sr => {
+    if (sr.sr === null) return missingSr(sr)
+    return policy.kind === 'placement' ? placementRule(sr, names, away, policy) : conservativeRule(sr, names)
+  })
 }
 
-function departureFrom({ ref, sr, members }: ObservedSr, names: PeerNames, policy: GatePolicy): Guard['departure'] {
-  if (sr === null) {
-    const missing = members.map(({ host }) => gateReason('sr-missing', host.ref, ref))
-    return () => missing
-  }
-  if (policy.kind === 'placement') return placementRule(ref, members, names, policy)
+function missingSr({ ref, members, connected }: ObservedSr): Guard {
+  const missing = members.map(({ host }) => gateReason('sr-missing', host.ref, ref))
+  return { concerns: host => connected.has(host), departure: () => missing }
+}
+
+function conservativeRule({ ref, members, connected }: ObservedSr, names: PeerNames): Guard {
   const blocking = blockers(ref, members, names)
-  return leaving =>
-    leaving.size === 1 ? blocking : [...blocking, ...[...leaving].map(host => gateReason('one-at-a-time', host, ref))]
+  return {
+    concerns: host => connected.has(host),
+    departure: leaving => {
+      const going = [...leaving].filter(host => connected.has(host))
+      return going.length === 1 ? blocking : [...blocking, ...going.map(host => gateReason('one-at-a-time', host, ref))]
+    },
+  }
 }
 
 /** Whether a set of hosts may go down together. */
@@ -61,9 +60,9 @@ export function canReboot(
 ): RebootAnswer {
   const known = new Set(pool.hosts.map(({ ref }) => ref))
   const unknownHosts = [...hosts].filter(ref => !known.has(ref))
-  const reasons = storageRule(pool, policy, srs).flatMap(({ concerns, departure }) => {
-    const leaving = new Set([...hosts].filter(ref => known.has(ref) && concerns(ref)))
-    return leaving.size === 0 ? [] : departure(leaving)
-  })
+  const leaving = new Set([...hosts].filter(ref => known.has(ref)))
+  const reasons = storageRule(pool, policy, srs).flatMap(({ concerns, departure }) =>
+    [...leaving].some(concerns) ? departure(leaving) : [],
+  )
   return { ok: reasons.length === 0 && unknownHosts.length === 0, reasons, unknownHosts }
 }

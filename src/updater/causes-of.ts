@@ -40,7 +40,7 @@ export function causesOf(before: Look | null, after: Look, policy: GatePolicy): 
     ...srCauses(before.srs, after.srs),
     ...memberCauses(before, after, policy),
   ]
-  const srsOfHost = memberships([...before.srs, ...after.srs])
+  const srsOfHost = memberships([before, after], policy)
   return { all, of: host => all.filter(cause => concerns(cause, host, srsOfHost)) }
 }
 
@@ -170,14 +170,19 @@ function byRef<T extends { readonly ref: string }>(records: readonly T[]): Map<s
 
 type Memberships = ReadonlyMap<string, ReadonlySet<string>>
 
-/** Refs of the guarded SRs that each host is a member of. */
-function memberships(srs: readonly ObservedSr[]): Memberships {
+/**
+ * Refs of the guarded SRs that have a say in each host: those that it is a member of. Under the placement policy it may be any
+ * of them, for lists of mirrors name hosts without a PBD as well.
+ */
+function memberships(looks: readonly Look[], { kind }: GatePolicy): Memberships {
   const found = new Map<string, Set<string>>()
-  for (const { ref, members } of srs) {
-    for (const { host } of members) {
-      const ofHost = found.get(host.ref)
-      if (ofHost === undefined) found.set(host.ref, new Set([ref]))
-      else ofHost.add(ref)
+  for (const { pool, srs } of looks) {
+    for (const { ref, members } of srs) {
+      for (const { ref: host } of kind === 'placement' ? pool.hosts : members.map(member => member.host)) {
+        const ofHost = found.get(host)
+        if (ofHost === undefined) found.set(host, new Set([ref]))
+        else ofHost.add(ref)
+      }
     }
   }
   return found

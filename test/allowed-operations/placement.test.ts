@@ -180,6 +180,21 @@ t.test('two reboots in one instant: both win only if no mirror suffers', async t
   t.equal(both(synced(['a+ c+', 'b+ c+'])), false)
 })
 
+t.test('hosts that have replicas and no PBD', async t => {
+  const of = synced(['a+ d+'])
+  t.equal(mayReboot(of, PLACEMENT), 'a b c d')
+  t.equal(mayGoTogether(of, ['a', 'd']), 'last-replica@a last-replica@b last-replica@c')
+  t.equal(mayGoTogether(of, ['b', 'd']), 'yes')
+  const claimed = claim(of, PLACEMENT, NOW, { host: 'd', operation: 'reboot', task: 't1' })
+  t.ok(claimed.ok)
+  if (claimed.ok) t.equal(mayReboot(claimed.pool, PLACEMENT), 'b c d', 'while d goes, a stays')
+  const onlyOnD = withReports(synced(['d+']), received('b', { mirrorList: [entry('b', 'b+')] }))
+  t.equal(mayReboot(onlyOnD, PLACEMENT), 'a c', 'the last replica stays, whoever has no PBD')
+  const resyncing = withReports(of, received('b', { ...RESYNCING, mirrorList: [] }), received('c'))
+  t.equal(mayReboot(resyncing, PLACEMENT), '', 'in doubt about the others too')
+  t.equal(mayReboot(withoutReportOf(of, 'c'), PLACEMENT), '')
+})
+
 t.test('doubt blocks', async t => {
   const of = synced(['a+ b+ c+'])
   t.equal(codes(reasonsOf(withoutReportOf(of, 'c'), 'a', PLACEMENT)), 'no-report@c')

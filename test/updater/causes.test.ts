@@ -143,6 +143,8 @@ t.test('a host is told what matters to it: its own, and what happens in the SRs 
   t.equal(short(causes.of('b')), `${shared}, host-enabled b, report-changed a sr synced resyncing`)
   t.equal(short(causes.of('d')), 'host-leaving d')
   t.equal(short(causes.of('gone')), '')
+  const placement = causesOf(look(before), look(changed), PLACEMENT)
+  t.match(short(placement.of('d')), /report-changed a sr/, 'lists of mirrors may name hosts without a PBD')
   const joined = { ...changed, hosts: [...changed.hosts, host('e')] }
   t.equal(short(causesOf(look(changed), look(joined), DEFAULT_POLICY).of('d')), 'host-added e', 'names are the pool’s')
 })
