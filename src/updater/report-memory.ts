@@ -68,6 +68,11 @@ export class ReportMemory {
     return this.#known
   }
 
+  /** What a host, by its ref, has said so far is of no worth: it must speak again. */
+  forget(host: string): void {
+    for (const ofSr of this.#known.values()) ofSr.delete(host)
+  }
+
   /** What counts of each host and each SR. */
   newest(): ReceivedReport[] {
     return [...this.#known.values()].flatMap(ofSr => Array.from(ofSr.values(), ({ received }) => received))

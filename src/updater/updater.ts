@@ -9,6 +9,7 @@ import { machineTimers, type Timers } from '../waiting/index.ts'
 import type { Cause } from './cause.ts'
 import { causesOf, type Look } from './causes-of.ts'
 import { Connections } from './connections.ts'
+import { LiveSince } from './live-since.ts'
 import { Poller } from './poller.ts'
 import type { PoolPort } from './pool-port.ts'
 import { ReportMemory } from './report-memory.ts'
@@ -72,6 +73,7 @@ export class Updater {
   readonly #options: UpdaterOptions
   readonly #timers: Timers
   readonly #connections = new Connections()
+  readonly #liveSince = new LiveSince()
   readonly #reports: ReportMemory
   readonly #poller: Poller
   /** What was last written for each host. */
@@ -162,14 +164,17 @@ export class Updater {
     for (const change of changes) witness({ ...change, causes: causes.of(change.host), pool: look.pool })
   }
 
-  #look(pool: PoolSnapshot): Look {
+  #look(stored: PoolSnapshot): Look {
     const coordinator = this.#options.pool.coordinator?.() ?? ''
     if (coordinator !== this.#coordinator) {
       this.#coordinator = coordinator
-      this.#reports.begin(pool)
+      this.#reports.begin(stored)
       this.#poller.forget()
     }
     const atMs = this.#options.now()
+    const { hosts, renewed } = this.#liveSince.correct(stored.hosts, atMs)
+    for (const host of renewed) this.#reports.forget(host)
+    const pool = { ...stored, hosts }
     const connected = this.#connections.of(pool.pbds)
     const known = this.#reports.read(pool, connected, atMs)
     return { pool, atMs, coordinator, srs: observeSrs(pool, this.#options.policy, atMs, known, connected) }
