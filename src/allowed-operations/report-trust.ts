@@ -49,8 +49,7 @@ function distrustCode(
   const horizon = now + policy.clockSkewMs
   if (!(at <= horizon && confirmedAtMs <= horizon)) return 'report-from-future'
   if (host.bootId !== undefined && host.bootId !== report.bootId) return 'report-other-boot'
-  // Both by the host's own clock: no skew to allow for.
-  if (host.bootTimeMs !== null && !(at >= host.bootTimeMs)) return 'report-before-boot'
+  if (isOlderThanBoot(at, host, horizon)) return 'report-before-boot'
   // A host that goes down leaves a `synced` behind that stays young for minutes (vatesfr/xen-orchestra#10248). Its
   // `at` must be newer as well: a restarted toolstack may take the reading of its database for a confirmation.
   if (host.liveSinceMs !== null && !(at >= host.liveSinceMs && confirmedAtMs >= host.liveSinceMs)) {
@@ -63,6 +62,15 @@ function distrustCode(
   }
   if (now - confirmedAtMs <= policy.leaseMs) return null
   return discarded !== null && discarded.confirmedAtMs > confirmedAtMs ? 'report-superseded' : 'lease-expired'
+}
+
+/**
+ * Both moments by the host's own clock: no skew to allow for. A boot that is yet to come was told by a clock that was ahead
+ * and has been set right since. It proves nothing; that the host has spoken since it became live must do, if that is known.
+ */
+function isOlderThanBoot(at: number, { bootTimeMs, liveSinceMs }: HostSnapshot, horizon: number): boolean {
+  if (bootTimeMs === null || at >= bootTimeMs) return false
+  return !(bootTimeMs > horizon && liveSinceMs !== null)
 }
 
 function names({ ref, uuid }: { readonly ref: string; readonly uuid?: string }, name: string): boolean {

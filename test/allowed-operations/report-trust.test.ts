@@ -53,6 +53,22 @@ t.test('what a host says does not count', async t => {
       null,
     ],
     ['older than its boot', withHost(pool(), 'b', { bootTimeMs: NOW, liveSinceMs: null }), 'report-before-boot'],
+    [
+      'its boot is yet to come, by a clock that has been set right since',
+      withHost(pool(), 'b', { bootTimeMs: NOW + 61 * SECOND_MS }),
+      null,
+    ],
+    [
+      'the same, made before it came back',
+      withHost(pool(), 'b', { bootTimeMs: NOW + 61 * SECOND_MS, liveSinceMs: NOW - 5 * SECOND_MS }),
+      'report-before-live',
+    ],
+    [
+      'the same, and nobody knows when it came back',
+      withHost(pool(), 'b', { bootTimeMs: NOW + 61 * SECOND_MS, liveSinceMs: null }),
+      'report-before-boot',
+    ],
+    ['a boot at no known time', withHost(pool(), 'b', { bootTimeMs: Number.NaN }), 'report-before-boot'],
     ['of another boot', withHost(pool(), 'b', { bootId: 'boot-3' }), 'report-other-boot'],
     ['of the boot that the toolstack knows', withHost(pool(), 'b', { bootId: 'boot-2' }), null],
     [
