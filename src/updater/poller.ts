@@ -25,8 +25,12 @@ interface PolledHost {
 interface PollerOptions {
   /** Asks a host for its report of an SR. Rejects when there is no answer; must give up when `signal` says so. */
   readonly ask: (host: string, sr: string, signal: AbortSignal) => Promise<string>
-  /** Told of every answer; `follow` must be called soon after. It is true of a moment after `askedAtMs`, so that moment is on the safe side. */
-  readonly hear: (host: string, sr: string, text: string, askedAtMs: number) => void
+  /**
+   * Told of every answer; `follow` must be called soon after. It is true of a moment after `askedAtMs`, so that moment is on
+   * the safe side.
+   * @returns when the answer was made, by the clock of its host; NaN where that cannot be read
+   */
+  readonly hear: (host: string, sr: string, text: string, askedAtMs: number) => number
   readonly now: () => number
   readonly timers: Timers
   readonly pollEveryMs: number
@@ -48,7 +52,7 @@ interface Entry {
   named: number
   confirmedAtMs: number | null
   askedAtMs: number | null
-  /** Questions without an answer since the last answer. */
+  /** Questions without an answer that is of any use, since the last one that had one. */
   unanswered: number
   question: AbortController | null
 }
@@ -184,13 +188,13 @@ export class Poller {
     entry.question = null
     // Given up because nobody asks any more, not because it took too long.
     if (this.#entries.get(sr)?.get(host) !== entry) return
-    if (text === null) entry.unanswered += 1
-    else {
-      entry.unanswered = 0
+    if (text !== null) {
       // Until it is named again, when it is told whether the answer has confirmed anything.
       entry.confirmedAtMs = askedAtMs
-      hear(host, sr, text, askedAtMs)
-    }
+      // A host that has just returned, whose clock is some milliseconds behind: what it says counts in a moment.
+      const isTooOld = hear(host, sr, text, askedAtMs) < (entry.liveSinceMs ?? Number.NEGATIVE_INFINITY)
+      entry.unanswered = isTooOld ? entry.unanswered + 1 : 0
+    } else entry.unanswered += 1
     const nowMs = now()
     const dueAtMs = this.#dueAtMs(entry, nowMs)
     if (this.#wake === null || dueAtMs < this.#wake.atMs) this.#wakeAt(dueAtMs, nowMs)

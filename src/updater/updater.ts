@@ -3,6 +3,7 @@ import { allowedOperations, decide, type HostVerdicts } from '../allowed-operati
 import type { GatePolicy } from '../allowed-operations/gate-policy.ts'
 import type { HostOperation, XapiError } from '../allowed-operations/host-operation.ts'
 import type { PoolSnapshot } from '../allowed-operations/pool-snapshot.ts'
+import { factsOf } from '../allowed-operations/report-facts.ts'
 import { type ObservedSr, observeSrs } from '../allowed-operations/sr-members.ts'
 import { parseReport } from '../sync-query/report-parse.ts'
 import { machineTimers, type Timers } from '../waiting/index.ts'
@@ -93,8 +94,10 @@ export class Updater {
     this.#poller = new Poller({
       ask: (host, sr, signal) => pool.pollReport(host, sr, signal),
       hear: (host, sr, text, confirmedAtMs) => {
-        this.#reports.accept({ host, sr, confirmedAtMs, ...parseReport(text) }, now())
+        const read = parseReport(text)
+        this.#reports.accept({ host, sr, confirmedAtMs, ...read }, now())
         this.notice()
+        return 'report' in read ? factsOf(read.report).madeAtMs : Number.NaN
       },
       now,
       timers,

@@ -113,6 +113,31 @@ t.test('a host that has just become live is asked at once, though the question t
   t.strictSame(timesOf(pool, 1).slice(2), [5_001 + POLL_EVERY_MS], 'nor does it matter that nobody saw it down')
 })
 
+t.test(
+  'a host whose clock is a little behind is asked again soon: what it says at first is from before its return',
+  async t => {
+    const { pool, answers } = await polledPool(t)
+    const ref = pool.hosts[1] ?? ''
+    pool.updater().start()
+    await turn()
+    pool.embedded.hostLeft(ref)
+    await pool.time.advance(POLL_EVERY_MS)
+    answers.set(1, async () => pool.report(1, 'synced', { at: new Date(pool.time.now() - 20).toISOString() }))
+    const returnedAtMs = pool.time.now()
+    pool.embedded.hostReturned(ref, { bootTimeMs: returnedAtMs - 10_000 })
+    await turn()
+    t.strictSame(pool.reasonsFor(0), ['report-before-live'])
+    await pool.time.advance(1_000)
+    t.equal(pool.mayReboot(), 'ABC')
+    await pool.time.advance(POLL_EVERY_MS)
+    t.strictSame(
+      timesOf(pool, 1).map(atMs => START_MS + atMs - returnedAtMs),
+      [-POLL_EVERY_MS, 0, 1_000, 1_000 + POLL_EVERY_MS],
+      'then as always',
+    )
+  },
+)
+
 t.test('a host that gets a PBD is asked at once, one that loses it no more', async t => {
   const { pool } = await polledPool(t)
   pool.updater().start()
