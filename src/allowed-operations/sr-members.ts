@@ -5,15 +5,15 @@ import type { HostSnapshot, PoolSnapshot, SrSnapshot } from './pool-snapshot.ts'
 import { type KnownReport, type KnownReports, knownReports } from './report-order.ts'
 import { hear } from './report-trust.ts'
 
-/** Refs of the hosts that have a PBD, attached or not, by ref of the SR. */
-export type ConnectedHosts = ReadonlyMap<string, ReadonlySet<string>>
+/** Refs of the PBDs, attached or not: by ref of the SR, then by ref of the host. */
+export type ConnectedHosts = ReadonlyMap<string, ReadonlyMap<string, string>>
 
 export function connectedHosts(pbds: PoolSnapshot['pbds']): ConnectedHosts {
-  const bySr = new Map<string, Set<string>>()
-  for (const { host, sr } of pbds) {
+  const bySr = new Map<string, Map<string, string>>()
+  for (const { ref, host, sr } of pbds) {
     const hosts = bySr.get(sr)
-    if (hosts === undefined) bySr.set(sr, new Set([host]))
-    else hosts.add(host)
+    if (hosts === undefined) bySr.set(sr, new Map([[host, ref]]))
+    else hosts.set(host, ref)
   }
   return bySr
 }
@@ -28,6 +28,8 @@ function isAggregated(sr: SrSnapshot, policy: GatePolicy): boolean {
 
 /** What is known of one member of a guarded SR at one moment. */
 export interface Member {
+  /** Ref of the PBD that makes it one. */
+  readonly pbd: string
   readonly host: HostSnapshot
   /** Its replicas are away or about to go. */
   readonly absence: GateReason | null
@@ -48,11 +50,11 @@ export interface ObservedSr {
   readonly sr: SrSnapshot | null
   /** In the pool's order. */
   readonly members: readonly Member[]
-  /** Refs of the members, and of hosts that have a PBD and no record. */
-  readonly connected: ReadonlySet<string>
+  /** Refs of the PBDs by ref of the host: of the members, and of hosts that have a PBD and no record. */
+  readonly connected: ReadonlyMap<string, string>
 }
 
-const NOBODY: ReadonlySet<string> = new Set()
+const NOBODY: ReadonlyMap<string, string> = new Map()
 
 /**
  * Looks at every member of every guarded SR once; both policies decide from this. The SRs stand in the pool's order, then
@@ -73,7 +75,8 @@ export function observeSrs(
     const ofSr = known.get(ref)
     const members: Member[] = []
     for (const host of pool.hosts) {
-      if (connected.has(host.ref)) members.push(observe(host, sr ?? { ref }, ofSr?.get(host.ref), policy, now))
+      const pbd = connected.get(host.ref)
+      if (pbd !== undefined) members.push(observe(pbd, host, sr ?? { ref }, ofSr?.get(host.ref), policy, now))
     }
     return { ref, sr, members, connected }
   }
@@ -85,6 +88,7 @@ export function observeSrs(
 }
 
 function observe(
+  pbd: string,
   host: HostSnapshot,
   sr: Pick<SrSnapshot, 'ref' | 'uuid'>,
   known: KnownReport | undefined,
@@ -94,7 +98,7 @@ function observe(
   const heard = hear({ host, sr }, known, policy, now)
   const { report = null, distrust = null, countsUntilMs = Number.POSITIVE_INFINITY } = heard
   const confirmedAtMs = known?.received.confirmedAtMs ?? null
-  return { host, absence: absence(host, sr.ref), distrust, report, confirmedAtMs, countsUntilMs }
+  return { pbd, host, absence: absence(host, sr.ref), distrust, report, confirmedAtMs, countsUntilMs }
 }
 
 function absence(host: HostSnapshot, sr: string): GateReason | null {

@@ -8,6 +8,8 @@ interface PollSubject {
 }
 
 interface PolledMember {
+  /** Ref of its PBD. Another one than before: it was connected anew, and is asked at once. */
+  readonly pbd: string
   readonly host: PolledHost
   /** When it last confirmed what it says of this SR; `null`: never. */
   readonly confirmedAtMs: number | null
@@ -45,6 +47,7 @@ const RENEW_AT = 2 / 3
 
 /** One host and one SR. */
 interface Entry {
+  readonly pbd: string
   readonly host: string
   readonly sr: string
   readonly liveSinceMs: number | null
@@ -62,7 +65,7 @@ interface Entry {
  *
  * Invariants: of one host about one SR at most one question is under way, so that nothing piles up behind a host that
  * hangs; each question is on its own, so that such a host delays no other. Answers to questions from before `forget`, from
- * an earlier life of the host or after `pollTimeoutMs` are not heard.
+ * an earlier life of the host, by an earlier PBD or after `pollTimeoutMs` are not heard.
  */
 export class Poller {
   readonly #options: PollerOptions
@@ -110,9 +113,11 @@ export class Poller {
     await Promise.all(this.#underWay)
   }
 
-  #name(ofSr: Map<string, Entry>, sr: string, { host: { ref: host, liveSinceMs }, confirmedAtMs }: PolledMember): void {
+  #name(ofSr: Map<string, Entry>, sr: string, member: PolledMember): void {
+    const { pbd, host: polled, confirmedAtMs } = member
+    const { ref: host, liveSinceMs } = polled
     const entry = ofSr.get(host)
-    if (entry !== undefined && entry.liveSinceMs === liveSinceMs) {
+    if (entry !== undefined && entry.liveSinceMs === liveSinceMs && entry.pbd === pbd) {
       entry.named = this.#calls
       entry.confirmedAtMs = confirmedAtMs
       return
@@ -120,7 +125,7 @@ export class Poller {
     if (entry === undefined) this.#size += 1
     else entry.question?.abort()
     const named = this.#calls
-    ofSr.set(host, { host, sr, liveSinceMs, named, confirmedAtMs, askedAtMs: null, unanswered: 0, question: null })
+    ofSr.set(host, { pbd, host, sr, liveSinceMs, named, confirmedAtMs, askedAtMs: null, unanswered: 0, question: null })
   }
 
   #dropUnnamed(): void {

@@ -11,8 +11,8 @@ type BySrAndHost<T> = Map<string, Map<string, T>>
  * It outlives what the database holds for the length of a lease: a host replaces its report by removing the key and
  * adding it again, and between the two it has not fallen silent. What is no longer confirmed runs out of its lease.
  *
- * Invariants: a report counts here only if it was pushed or polled after the memory began; nothing is kept that was
- * confirmed in the future, or of a host that is connected no more.
+ * Invariants: a report counts here only if it was pushed or polled after the memory began, and after its host was connected
+ * by the PBD that it has now; nothing is kept that was confirmed in the future.
  */
 export class ReportMemory {
   readonly #clockSkewMs: number
@@ -21,7 +21,7 @@ export class ReportMemory {
   readonly #stored: BySrAndHost<ReceivedReport> = new Map()
   /** What was read last, in its order. */
   #read: readonly ReceivedReport[] = []
-  #connected: ConnectedHosts | null = null
+  #connected: ConnectedHosts = new Map()
   #clockMs = Number.NEGATIVE_INFINITY
 
   /** @param clockSkewMs by how much a confirmation may seem to be later than now */
@@ -53,17 +53,17 @@ export class ReportMemory {
    */
   read({ reports }: Pick<PoolSnapshot, 'reports'>, connected: ConnectedHosts, now: number): KnownReports {
     this.#follow(now)
+    if (connected !== this.#connected) {
+      forgetUnconnected(this.#known, this.#connected, connected)
+      forgetUnconnected(this.#stored, this.#connected, connected)
+      this.#connected = connected
+    }
     const before = this.#read
     this.#read = reports
     for (const [index, received] of reports.entries()) {
       if (received === before[index] || this.#isStored(received)) continue
       put(this.#stored, received, received)
       this.accept(received, now)
-    }
-    if (connected !== this.#connected) {
-      this.#connected = connected
-      forgetUnconnected(this.#known, connected)
-      forgetUnconnected(this.#stored, connected)
     }
     return this.#known
   }
@@ -107,11 +107,15 @@ function put<T>(all: BySrAndHost<T>, { sr, host }: { readonly sr: string; readon
   else ofSr.set(host, value)
 }
 
-function forgetUnconnected<T>(all: BySrAndHost<T>, connected: ConnectedHosts): void {
+/** A host that was connected anew, by another PBD, may have other mirrors than before. */
+function forgetUnconnected<T>(all: BySrAndHost<T>, before: ConnectedHosts, connected: ConnectedHosts): void {
   for (const [sr, ofSr] of all) {
-    const hosts = connected.get(sr)
-    if (hosts === undefined) all.delete(sr)
-    else for (const host of ofSr.keys()) if (!hosts.has(host)) ofSr.delete(host)
+    for (const host of ofSr.keys()) {
+      const pbd = connected.get(sr)?.get(host)
+      const pbdBefore = before.get(sr)?.get(host) ?? pbd
+      if (pbd === undefined || pbd !== pbdBefore) ofSr.delete(host)
+    }
+    if (ofSr.size === 0) all.delete(sr)
   }
 }
 

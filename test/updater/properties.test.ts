@@ -139,7 +139,6 @@ class World {
         break
       case 'reconnect':
         this.#disconnect(step.host)
-        await turn()
         this.#connect(step.host)
         break
       case 'late-answers':

@@ -129,6 +129,24 @@ t.test('a host that is connected anew must speak anew: it may have other mirrors
   t.strictSame(pool.reasonsFor(0), ['no-report'])
 })
 
+t.test('nor does it matter that nobody saw it without a PBD', async t => {
+  const asked: number[] = []
+  const pool = await poolInSync(t, {
+    answer: async index => {
+      asked.push(index)
+      throw new Error('XENAPI_PLUGIN_FAILURE')
+    },
+  })
+  await pool.time.advance(20_000)
+  asked.length = 0
+  pool.embedded.removePbd(pool.embedded.get('host', pool.hosts[1] ?? '')?.PBDs[0] ?? '')
+  pool.embedded.addPbd({ host: pool.hosts[1] ?? '', sr: pool.sr, attached: true })
+  await turn()
+  t.equal(pool.mayReboot(), '')
+  t.strictSame(pool.reasonsFor(0), ['no-report'])
+  t.strictSame(asked, [1], 'it is asked at once')
+})
+
 t.test('a dead agent blocks within the lease, by itself, and not before', async t => {
   const pool = await poolInSync(t)
   await pool.time.advance(LEASE_MS)
