@@ -64,7 +64,10 @@ const REMEDIES: { readonly [Code in GateReasonCode]: (about: About) => GateRemed
     steps: [{ on: 'host', commands: ['chronyc tracking', 'chronyc makestep'] }],
   }),
   'report-superseded': () => restart('Its reports have numbers that were used before. Start its agent again.'),
-  'lease-expired': () => agentOf('It does not confirm its reports. Look at its agent and at its network.'),
+  'lease-expired': () => ({
+    text: 'It does not confirm its reports, or by a clock that is behind. Look at its agent, its network and its clock.',
+    steps: [{ on: 'host', commands: [`systemctl status ${UNIT}`, 'chronyc tracking'] }],
+  }),
   'contradicted-by-peer': about => ({
     text: 'It says in sync and its peer says not. That settles within seconds; if it lasts, compare both sides.',
     steps: [{ on: 'host', commands: [`resync-monitor status ${shellWord(about.sr)}`, 'drbdadm status'] }],

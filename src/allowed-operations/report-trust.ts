@@ -31,7 +31,7 @@ export function hear(subject: Subject, known: KnownReport | undefined, policy: G
   }
   const code = distrustCode(subject, report, known, policy, now, confirmedAtMs)
   if (code !== null) return { distrust: gateReason(code, host.ref, sr.ref) }
-  return { report, countsUntilMs: confirmedAtMs + policy.leaseMs }
+  return { report, countsUntilMs: endOfLease(report, confirmedAtMs, policy) }
 }
 
 function distrustCode(
@@ -60,8 +60,16 @@ function distrustCode(
   if (discarded !== null && discarded.report.bootId === report.bootId && factsOf(discarded.report).madeAtMs > at) {
     return 'report-superseded'
   }
-  if (now - confirmedAtMs <= policy.leaseMs) return null
+  if (now <= endOfLease(report, confirmedAtMs, policy)) return null
   return discarded !== null && discarded.confirmedAtMs > confirmedAtMs ? 'report-superseded' : 'lease-expired'
+}
+
+/**
+ * A lease runs from the last confirmation, and no longer than from the report itself, by a clock that may be behind: whoever
+ * writes an old text into the database again, as a script that restores it does, must not keep the report of a dead agent alive.
+ */
+function endOfLease(report: Report, confirmedAtMs: number, { leaseMs, clockSkewMs }: GatePolicy): number {
+  return Math.min(confirmedAtMs, factsOf(report).madeAtMs + clockSkewMs) + leaseMs
 }
 
 /**

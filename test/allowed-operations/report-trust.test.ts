@@ -83,6 +83,16 @@ t.test('what a host says does not count', async t => {
       withReports(pool(), received('b', fresh, NOW - 90 * SECOND_MS)),
       null,
     ],
+    [
+      'the daemon is dead, and its old text is written again and again',
+      withReports(pool(), received('b', { at: iso(NOW - 151 * SECOND_MS) }, NOW)),
+      'lease-expired',
+    ],
+    [
+      'its clock is behind within the skew',
+      withReports(pool(), received('b', { at: iso(NOW - 150 * SECOND_MS) }, NOW)),
+      null,
+    ],
     ['the daemon is dead: after the lease', withReports(pool(), received('b', {}, NOW - 90_001)), 'lease-expired'],
     ['confirmed at no known time', withReports(pool(), received('b', {}, Number.NaN)), 'report-from-future'],
     ['copied from another host', withReports(pool(), { ...received('c'), host: 'b' }), 'report-misplaced'],

@@ -233,7 +233,7 @@ export function silent(host: { readonly uuid: string; readonly name: string }): 
     host,
     sr: { uuid: SR, name: 'mirrored' },
     clearedBy: 'operator',
-    text: `SR mirrored: ${host.name} has not confirmed its report in time; look at its agent (needs an operator)`,
+    text: `SR mirrored: ${host.name} has not confirmed its report in time; look at its agent and its clock (needs an operator)`,
     since: new Date(Date.now() - 120_000).toISOString(),
   }
 }
