@@ -24,8 +24,10 @@ const MAX_EARLIER_BOOTS = 16
  * Takes in what has just arrived from one host about one SR. Of one boot a lower `seq` is discarded; so is another
  * boot's report once a newer boot was seen: a poll may answer after a newer push, and a database may be restored.
  * The same `seq` again is a confirmation. Something unreadable replaces what was known: it is what stands there now.
+ *
+ * @param leaseMs for how long a known report shuts out those with lower numbers that were made later
  */
-export function acceptReport(known: KnownReport | undefined, incoming: ReceivedReport): KnownReport {
+export function acceptReport(known: KnownReport | undefined, incoming: ReceivedReport, leaseMs: number): KnownReport {
   if (incoming.report === undefined) {
     const { readable = null, earlierBootIds = [], discarded = null } = known ?? {}
     return { received: incoming, readable, earlierBootIds, discarded }
@@ -35,7 +37,9 @@ export function acceptReport(known: KnownReport | undefined, incoming: ReceivedR
     return { received: incoming, readable: incoming, earlierBootIds: [], discarded: null }
   }
   if (incoming.report.bootId === before.report.bootId) {
-    if (incoming.report.seq < before.report.seq) return { ...known, discarded: incoming }
+    if (incoming.report.seq < before.report.seq && !outlives(incoming, before, leaseMs)) {
+      return { ...known, discarded: incoming }
+    }
     const newest = incoming.report.seq === before.report.seq ? confirm(before, incoming) : incoming
     return { ...known, received: newest, readable: newest, discarded: null }
   }
@@ -50,7 +54,7 @@ export function acceptReport(known: KnownReport | undefined, incoming: ReceivedR
 export type KnownReports = ReadonlyMap<string, ReadonlyMap<string, KnownReport>>
 
 /** What follows from these reports alone, in whatever order they stand. */
-export function knownReports(reports: readonly ReceivedReport[]): KnownReports {
+export function knownReports(reports: readonly ReceivedReport[], leaseMs: number): KnownReports {
   const known = new Map<string, Map<string, KnownReport>>()
   for (const [sr, arrived] of Map.groupBy(reports, each => each.sr)) {
     const ofSr = new Map<string, KnownReport>()
@@ -58,7 +62,7 @@ export function knownReports(reports: readonly ReceivedReport[]): KnownReports {
     for (const [host, ofHost] of Map.groupBy(arrived, each => each.host)) {
       // Each host by itself: a moment that cannot be compared (NaN) must not put the reports of others out of order.
       for (const received of ofHost.length > 1 ? ofHost.toSorted(byConfirmation) : ofHost) {
-        ofSr.set(host, acceptReport(ofSr.get(host), received))
+        ofSr.set(host, acceptReport(ofSr.get(host), received, leaseMs))
       }
     }
   }
@@ -88,4 +92,15 @@ function confirm(before: ReadableReport, incoming: ReadableReport): ReadableRepo
  */
 function wasMadeBefore(incoming: ReadableReport, known: ReadableReport): boolean {
   return factsOf(incoming.report).madeAtMs < Math.min(factsOf(known.report).madeAtMs, known.confirmedAtMs)
+}
+
+/**
+ * A report with a lower number that was made later, when nobody has confirmed the known one for the length of a lease: the
+ * known number was not its host's (edited by hand), and would shut out everything the host says until its next boot.
+ */
+function outlives(incoming: ReadableReport, known: ReadableReport, leaseMs: number): boolean {
+  return (
+    factsOf(incoming.report).madeAtMs > factsOf(known.report).madeAtMs &&
+    incoming.confirmedAtMs > known.confirmedAtMs + leaseMs
+  )
 }

@@ -67,7 +67,7 @@ export function observeSrs(
   pool: PoolSnapshot,
   policy: GatePolicy,
   now: number,
-  known: KnownReports = knownReports(pool.reports),
+  known: KnownReports = knownReports(pool.reports, policy.leaseMs),
   connectedBySr: ConnectedHosts = connectedHosts(pool.pbds),
 ): readonly ObservedSr[] {
   const look = (ref: string, sr: SrSnapshot | null): ObservedSr => {

@@ -1,3 +1,4 @@
+import type { GatePolicy } from '../allowed-operations/gate-policy.ts'
 import type { PoolSnapshot, ReceivedReport } from '../allowed-operations/pool-snapshot.ts'
 import { acceptReport, type KnownReport, type KnownReports } from '../allowed-operations/report-order.ts'
 import type { ConnectedHosts } from '../allowed-operations/sr-members.ts'
@@ -15,6 +16,7 @@ type BySrAndHost<T> = Map<string, Map<string, T>>
  * by the PBD that it has now; nothing is kept that was confirmed in the future.
  */
 export class ReportMemory {
+  readonly #leaseMs: number
   readonly #clockSkewMs: number
   readonly #known: BySrAndHost<KnownReport> = new Map()
   /** What was last seen in the database, which is read again each time. */
@@ -24,8 +26,9 @@ export class ReportMemory {
   #connected: ConnectedHosts = new Map()
   #clockMs = Number.NEGATIVE_INFINITY
 
-  /** @param clockSkewMs by how much a confirmation may seem to be later than now */
-  constructor(clockSkewMs: number) {
+  /** `clockSkewMs`: by how much a confirmation may seem to be later than now. */
+  constructor({ leaseMs, clockSkewMs }: Pick<GatePolicy, 'leaseMs' | 'clockSkewMs'>) {
+    this.#leaseMs = leaseMs
     this.#clockSkewMs = clockSkewMs
   }
 
@@ -43,7 +46,8 @@ export class ReportMemory {
   accept(received: ReceivedReport, now: number): void {
     this.#follow(now)
     if (this.#isOfTheFuture(received)) return
-    put(this.#known, received, acceptReport(this.#known.get(received.sr)?.get(received.host), received))
+    const before = this.#known.get(received.sr)?.get(received.host)
+    put(this.#known, received, acceptReport(before, received, this.#leaseMs))
   }
 
   /**

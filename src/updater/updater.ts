@@ -90,7 +90,7 @@ export class Updater {
     const { pool, policy, now, timers = machineTimers, pollEveryMs, pollTimeoutMs } = options
     this.#options = options
     this.#timers = timers
-    this.#reports = new ReportMemory(policy.clockSkewMs)
+    this.#reports = new ReportMemory(policy)
     this.#poller = new Poller({
       ask: (host, sr, signal) => pool.pollReport(host, sr, signal),
       hear: (host, sr, text, confirmedAtMs) => {

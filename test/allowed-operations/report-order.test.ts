@@ -1,11 +1,16 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { acceptReport, type KnownReport, type ReceivedReport } from '../../src/allowed-operations/index.ts'
+import {
+  acceptReport,
+  DEFAULT_POLICY,
+  type KnownReport,
+  type ReceivedReport,
+} from '../../src/allowed-operations/index.ts'
 import { DEGRADED, iso, NOW, RESYNCING, received } from './pool-of-three.ts'
 
 function acceptAll(reports: readonly ReceivedReport[]): KnownReport | undefined {
   let known: KnownReport | undefined
-  for (const each of reports) known = acceptReport(known, each)
+  for (const each of reports) known = acceptReport(known, each, DEFAULT_POLICY.leaseMs)
   return known
 }
 
@@ -67,6 +72,16 @@ t.test('a clock that was ahead before a reboot does not shut out the next boot',
   const ahead = received('a', { at: iso(NOW + 3_600_000) }, NOW - 60_000)
   const setRight = received('a', { bootId: 'boot-3', seq: 1, at: iso(NOW) }, NOW)
   t.strictSame(acceptAll([ahead, setRight])?.received, setRight)
+})
+
+t.test('a number that its host never gave does not shut out what the host says for ever', async t => {
+  const edited = received('a', { seq: Number.MAX_SAFE_INTEGER }, NOW)
+  const said = (seq: number, afterMs: number, madeMs = afterMs) =>
+    received('a', { ...RESYNCING, seq, at: iso(NOW + madeMs) }, NOW + afterMs)
+  t.strictSame(acceptAll([edited, said(11, 90_000)])?.received, edited, 'while it is confirmed')
+  t.strictSame(acceptAll([edited, said(11, 90_001)])?.received, said(11, 90_001))
+  t.strictSame(acceptAll([edited, said(11, 90_001), said(12, 91_000)])?.received, said(12, 91_000))
+  t.strictSame(acceptAll([edited, said(11, 90_001, -30_000)])?.received, edited, 'one that was not made later')
 })
 
 t.test('a host that reboots all the time is remembered in bounds', async t => {

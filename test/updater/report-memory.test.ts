@@ -23,7 +23,7 @@ const CUT: ReceivedReport = {
 
 /** Who may go after a and b have said that they are in sync, and then these have arrived. */
 function mayReboot(of: PoolSnapshot, ...arriving: readonly ReceivedReport[]): string {
-  const memory = new ReportMemory(DEFAULT_POLICY.clockSkewMs)
+  const memory = new ReportMemory(DEFAULT_POLICY)
   for (const each of [received('a'), received('b'), ...arriving]) memory.accept(each, NOW)
   const known = memory.read({ reports: [] }, connectedHosts(of.pbds), NOW)
   const srs = observeSrs(of, DEFAULT_POLICY, NOW, known)
@@ -63,7 +63,7 @@ t.test('what was decided when a report arrived is not decided anew from the repo
 })
 
 t.test('after the clock was set back what was confirmed in the future is forgotten', async t => {
-  const memory = new ReportMemory(DEFAULT_POLICY.clockSkewMs)
+  const memory = new ReportMemory(DEFAULT_POLICY)
   const connected = connectedHosts(pool().pbds)
   const confirmedAtMs = (now: number) =>
     memory.read({ reports: [] }, connected, now).get('sr')?.get('a')?.received.confirmedAtMs
@@ -78,7 +78,7 @@ t.test('after the clock was set back what was confirmed in the future is forgott
 })
 
 t.test('what stands in the database is taken in once, in whatever order it stands', async t => {
-  const memory = new ReportMemory(DEFAULT_POLICY.clockSkewMs)
+  const memory = new ReportMemory(DEFAULT_POLICY)
   const connected = connectedHosts(pool().pbds)
   const stored = ['a', 'b', 'c'].map(ref => received(ref))
   const read = (reports: readonly ReceivedReport[]) => {

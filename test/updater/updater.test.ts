@@ -147,6 +147,18 @@ t.test('nor does it matter that nobody saw it without a PBD', async t => {
   t.strictSame(asked, [1], 'it is asked at once')
 })
 
+t.test('a report whose number was edited by hand blocks for a lease, and not until the next boot', async t => {
+  const pool = await poolInSync(t)
+  await pool.push(1, 'synced', { seq: Number.MAX_SAFE_INTEGER })
+  await pool.time.advance(LEASE_MS - 1)
+  for (const index of [0, 1, 2]) await pool.push(index, 'synced')
+  t.equal(pool.mayReboot(), '')
+  t.strictSame(pool.reasonsFor(0), ['report-superseded'])
+  await pool.time.advance(2)
+  await pool.push(1, 'synced')
+  t.equal(pool.mayReboot(), 'ABC')
+})
+
 t.test('a dead agent blocks within the lease, by itself, and not before', async t => {
   const pool = await poolInSync(t)
   await pool.time.advance(LEASE_MS)

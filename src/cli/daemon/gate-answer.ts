@@ -39,7 +39,7 @@ const MAX_REASON_BYTES = 786_432
 export function gateAnswer(view: GateView, only: string | undefined): string {
   const { verdicts, policy, coordinator, srLabel } = view
   const { atMs, pool, hosts } = verdicts
-  const words = new GateWords(pool, srLabel)
+  const words = new GateWords(verdicts, srLabel)
   const told = pool.hosts.flatMap(host => {
     const ofHost = hosts.get(host.ref)
     return ofHost === undefined || (only !== undefined && host.uuid !== only) ? [] : [{ host, ofHost }]
@@ -82,7 +82,7 @@ function operationsOf(verdicts: HostVerdicts, pool: PoolSnapshot): GateHostAnswe
  */
 export function canRebootAnswer({ verdicts, policy, srLabel }: GateView, hosts: ReadonlySet<string>): string {
   const { atMs, pool, srs } = verdicts
-  const words = new GateWords(pool, srLabel)
+  const words = new GateWords(verdicts, srLabel)
   const [first = ''] = hosts
   const alone = verdicts.hosts.get(first)?.reboot.reasons ?? []
   const reasons = hosts.size === 1 ? alone : canReboot(pool, policy, atMs, hosts, srs).reasons

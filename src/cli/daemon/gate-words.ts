@@ -1,6 +1,6 @@
 import { hostName, srName } from '../../allowed-operations/describe.ts'
 import { describeGate, type GateReason, type PoolSnapshot } from '../../allowed-operations/index.ts'
-import { type KnownReports, knownReports } from '../../allowed-operations/report-order.ts'
+import type { GateVerdicts } from '../../updater/index.ts'
 import type { GateReasonAnswer, Named } from '../../volume-plugin/index.ts'
 
 /** How much is told: of each host, and of each of its reasons. */
@@ -13,15 +13,15 @@ export interface Measure {
 export class GateWords {
   readonly #pool: PoolSnapshot
   readonly #srLabel: (ref: string) => string | undefined
-  readonly #reports: KnownReports
+  readonly #srs: GateVerdicts['srs']
   /** Hosts of the same SRs share their reasons: each is put into words once. */
   readonly #told = new Map<GateReason, GateReasonAnswer>()
 
   /** @param srLabel `SR.name_label` by its ref */
-  constructor(pool: PoolSnapshot, srLabel: (ref: string) => string | undefined) {
+  constructor({ pool, srs }: Pick<GateVerdicts, 'pool' | 'srs'>, srLabel: (ref: string) => string | undefined) {
     this.#pool = pool
     this.#srLabel = srLabel
-    this.#reports = knownReports(pool.reports)
+    this.#srs = srs
   }
 
   host(ref: string): Named {
@@ -92,7 +92,8 @@ export class GateWords {
   /** The host's own report says since when its SR is so; of every other reason nobody has said it. */
   #since({ code, host, sr }: GateReason): string | null {
     if (code !== 'not-synced') return null
-    return this.#reports.get(sr)?.get(host)?.readable?.report.since ?? null
+    const members = this.#srs.find(({ ref }) => ref === sr)?.members
+    return members?.find(member => member.host.ref === host)?.report?.since ?? null
   }
 }
 
