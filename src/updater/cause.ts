@@ -17,11 +17,7 @@ export type Cause =
       readonly operation: HostOperation
       readonly task: string
     }
-  | {
-      readonly code: 'override-set' | 'override-removed' | 'override-expired'
-      readonly host: string
-      readonly override: Override
-    }
+  | OverrideCause
   | { readonly code: 'sr-guarded' | 'sr-not-guarded' | 'sr-missing'; readonly sr: string }
   | { readonly code: 'pbd-added' | 'pbd-removed' | 'lease-expired'; readonly host: string; readonly sr: string }
   | {
@@ -31,6 +27,13 @@ export type Cause =
       readonly before: Standing
       readonly after: Standing
     }
+
+/** An override has come into force, in the place of another too, or is in force no more. */
+export interface OverrideCause {
+  readonly code: 'override-set' | 'override-removed' | 'override-expired'
+  readonly host: string
+  readonly override: Override
+}
 
 type PoolCauseCode =
   | 'updater-started'

@@ -2,7 +2,7 @@ import type { GatePolicy } from '../allowed-operations/gate-policy.ts'
 import { overrideInForce } from '../allowed-operations/override.ts'
 import type { CurrentOperation, HostSnapshot, PoolSnapshot, SrSnapshot } from '../allowed-operations/pool-snapshot.ts'
 import type { Member, ObservedSr } from '../allowed-operations/sr-members.ts'
-import type { Cause, Standing } from './cause.ts'
+import type { Cause, OverrideCause, Standing } from './cause.ts'
 
 /** The pool as it was looked at for one computation. */
 export interface Look {
@@ -86,14 +86,17 @@ function newOperations(before: HostSnapshot, after: HostSnapshot): readonly Curr
   )
 }
 
-function* overrideCauses(before: Look, after: Look, policy: GatePolicy): Generator<Cause> {
+export function* overrideCauses(before: Look, after: Look, policy: GatePolicy): Generator<OverrideCause> {
   const hosts = new Set([...before.pool.overrides, ...after.pool.overrides].map(({ host }) => host))
   for (const host of hosts) {
     const earlier = overrideInForce(before.pool, host, policy, before.atMs)
     const override = overrideInForce(after.pool, host, policy, after.atMs)
-    if (earlier === undefined && override !== undefined) yield { code: 'override-set', host, override }
-    if (earlier === undefined || override !== undefined) continue
-    yield { code: earlier.expiresMs <= after.atMs ? 'override-expired' : 'override-removed', host, override: earlier }
+    if (override !== undefined) {
+      if (earlier === undefined || differ(earlier, override)) yield { code: 'override-set', host, override }
+    } else if (earlier !== undefined) {
+      const code = earlier.expiresMs <= after.atMs ? 'override-expired' : 'override-removed'
+      yield { code, host, override: earlier }
+    }
   }
 }
 

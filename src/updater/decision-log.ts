@@ -1,6 +1,9 @@
 import { type FileHandle, open, rename } from 'node:fs/promises'
 import { describeGate, hostName } from '../allowed-operations/describe.ts'
+import type { GateReason } from '../allowed-operations/gate-reason.ts'
+import type { PoolSnapshot } from '../allowed-operations/pool-snapshot.ts'
 import { describeCause } from './cause.ts'
+import { describeOverrideEvent, type OverrideEvent } from './override-event.ts'
 import type { OperationsChange } from './updater.ts'
 
 export interface DecisionLogOptions {
@@ -22,10 +25,12 @@ const MAX_WAITING_LENGTH = 4 * 1024 * 1024
 
 /**
  * One line of JSON for every change of `host.allowed_operations`: when, which host, what left and returned, which inputs
- * caused it and what still blocks. A line `updater-started` stands where a run of the program begins.
+ * caused it and what still blocks; and one for every override that is set, removed, used or over. A line `updater-started`
+ * stands where a run of the program begins.
  *
- * Invariants: lines stand in the order in which the changes were; a disk that is slow, full or away never holds up the
- * gate, and costs bounded memory; a line that was cut by a full disk or a crash spoils no other.
+ * Invariants: lines stand in the order in which the changes were; what is not written is counted, also when it comes after
+ * `close`; a disk that is slow, full or away never holds up the gate, and costs bounded memory; a line that was cut by a full
+ * disk or a crash spoils no other.
  */
 export class DecisionLog {
   readonly #options: DecisionLogOptions
@@ -34,7 +39,7 @@ export class DecisionLog {
   #waitingLength = 0
   /** Lines that could not be written, in front of those that wait. */
   #lostBefore = 0
-  /** Lines that found no room behind those that wait. */
+  /** Lines behind those that wait, which found no room or came too late. */
   #lostBehind = 0
   #writing: Promise<void> | null = null
   #closed = false
@@ -47,7 +52,6 @@ export class DecisionLog {
 
   /** Adds the line of one change. */
   record({ at, host, pool, left, returned, allowed, causes, verdicts }: OperationsChange): void {
-    const { reasons } = verdicts.reboot
     this.#add({
       at: isoTime(at),
       event: 'operations-changed',
@@ -58,10 +62,23 @@ export class DecisionLog {
       allowed,
       causes: causes.slice(0, MAX_TOLD).map(cause => ({ ...cause, text: describeCause(cause, pool) })),
       causesOmitted: Math.max(0, causes.length - MAX_TOLD),
-      reasons: reasons
-        .slice(0, MAX_TOLD)
-        .map(reason => ({ code: reason.code, host: reason.host, sr: reason.sr, text: describeGate(reason, pool) })),
-      reasonsOmitted: Math.max(0, reasons.length - MAX_TOLD),
+      ...told(verdicts.reboot.reasons, pool),
+    })
+  }
+
+  /** Adds the line of an override that was set, removed, used or is over. */
+  recordOverride(event: OverrideEvent): void {
+    const { code, at, host, pool, override } = event
+    this.#add({
+      at: isoTime(at),
+      event: code,
+      host,
+      hostName: hostName(host, pool),
+      by: override.by ?? null,
+      reason: override.reason,
+      expiresAt: isoTime(override.expiresMs),
+      text: describeOverrideEvent(event),
+      ...(event.code === 'override-used' ? { operation: event.operation, ...told(event.reasons, pool) } : {}),
     })
   }
 
@@ -72,19 +89,17 @@ export class DecisionLog {
   }
 
   #add(entry: object): void {
-    if (this.#closed) return
     const line = `${JSON.stringify(entry)}\n`
-    if (this.#waitingLength + line.length > MAX_WAITING_LENGTH) {
-      this.#lostBehind += 1
-      return
+    if (this.#closed || this.#waitingLength + line.length > MAX_WAITING_LENGTH) this.#lostBehind += 1
+    else {
+      this.#waiting.push(line)
+      this.#waitingLength += line.length
     }
-    this.#waiting.push(line)
-    this.#waitingLength += line.length
     this.#writing ??= this.#writeAll()
   }
 
   async #writeAll(): Promise<void> {
-    while (this.#waiting.length > 0) {
+    while (this.#waiting.length > 0 || this.#lostBehind > 0) {
       const lines = this.#waiting
       const lostBehind = this.#lostBehind
       this.#waiting = []
@@ -128,6 +143,15 @@ export class DecisionLog {
     } finally {
       await file.close()
     }
+  }
+}
+
+function told(reasons: readonly GateReason[], pool: PoolSnapshot) {
+  return {
+    reasons: reasons
+      .slice(0, MAX_TOLD)
+      .map(reason => ({ code: reason.code, host: reason.host, sr: reason.sr, text: describeGate(reason, pool) })),
+    reasonsOmitted: Math.max(0, reasons.length - MAX_TOLD),
   }
 }
 

@@ -1,6 +1,7 @@
 import { type Claim, claim } from '../allowed-operations/claim.ts'
 import { allowedOperations, decide, type HostVerdicts } from '../allowed-operations/decide.ts'
 import type { GatePolicy } from '../allowed-operations/gate-policy.ts'
+import type { GateReason } from '../allowed-operations/gate-reason.ts'
 import type { HostOperation, XapiError } from '../allowed-operations/host-operation.ts'
 import type { PoolSnapshot } from '../allowed-operations/pool-snapshot.ts'
 import { factsOf } from '../allowed-operations/report-facts.ts'
@@ -8,9 +9,10 @@ import { type ObservedSr, observeSrs } from '../allowed-operations/sr-members.ts
 import { parseReport } from '../sync-query/report-parse.ts'
 import { machineTimers, type Timers } from '../waiting/index.ts'
 import type { Cause } from './cause.ts'
-import { causesOf, type Look } from './causes-of.ts'
+import { causesOf, type Look, overrideCauses } from './causes-of.ts'
 import { Connections } from './connections.ts'
 import { LiveSince } from './live-since.ts'
+import type { OverrideEvent } from './override-event.ts'
 import { Poller } from './poller.ts'
 import type { PoolPort } from './pool-port.ts'
 import { ReportMemory } from './report-memory.ts'
@@ -52,6 +54,8 @@ export interface UpdaterOptions {
   readonly pollTimeoutMs: number
   /** Told of every change of `host.allowed_operations`. Must not throw. */
   readonly witness: (change: OperationsChange) => void
+  /** Told of every override that comes into force or ends, and of every operation that began by one alone. Must not throw. */
+  readonly overridden?: (event: OverrideEvent) => void
   /** Told how long each computation took. Must not throw. */
   readonly recomputed?: (durationMs: number) => void
   /** Default: the machine's. */
@@ -140,7 +144,9 @@ export class Updater {
    */
   claim(pool: PoolSnapshot, wanted: Claim): { readonly ok: true } | { readonly ok: false; readonly error: XapiError } {
     const look = this.#look(pool)
-    return claim(look.pool, this.#options.policy, look.atMs, wanted, look.srs)
+    const answer = claim(look.pool, this.#options.policy, look.atMs, wanted, look.srs)
+    if (answer.ok) this.#tellUse(look, wanted, answer.reasons)
+    return answer
   }
 
   /** The pool as the gate sees it at this moment, and what it says of every host, by ref. */
@@ -154,7 +160,7 @@ export class Updater {
   recompute(): void {
     if (this.#state !== 'started') return
     const startedAt = performance.now()
-    const { pool, policy, witness, recomputed } = this.#options
+    const { pool, policy, witness, overridden, recomputed } = this.#options
     const look = this.#look(pool.snapshot())
     const before = this.#last
     this.#last = look
@@ -162,6 +168,11 @@ export class Updater {
     this.#poller.follow(look.srs)
     this.#armExpiry(look)
     recomputed?.(performance.now() - startedAt)
+    if (before !== null) {
+      for (const cause of overrideCauses(before, look, policy)) {
+        overridden?.({ ...cause, at: look.atMs, pool: look.pool })
+      }
+    }
     if (changes.length === 0) return
     const causes = causesOf(before, look, policy)
     for (const change of changes) witness({ ...change, causes: causes.of(change.host), pool: look.pool })
@@ -201,6 +212,13 @@ export class Updater {
       changes.push({ at: look.atMs, host, left, returned, allowed, verdicts: ofHost })
     }
     return changes
+  }
+
+  /** What is allowed against the reasons of storage is allowed by an override. */
+  #tellUse({ pool, atMs: at }: Look, { host, operation }: Claim, reasons: readonly GateReason[]): void {
+    const override = reasons[0]?.override
+    if (override === undefined) return
+    this.#options.overridden?.({ code: 'override-used', host, override, operation, reasons, at, pool })
   }
 
   #writeField(host: string, allowed: readonly HostOperation[]): void {

@@ -100,6 +100,13 @@ t.test('every input of the gate that is another than before is told, and nothing
     ['an SR without record', pool(), { ...pool(), srs: [] }, 'sr-missing sr'],
     ['its record is back', { ...pool(), srs: [] }, pool(), 'sr-guarded sr'],
     ['an override', pool(), pool({ overrides: [OVERRIDE] }), 'override-set b'],
+    [
+      'another in its place',
+      pool({ overrides: [OVERRIDE] }),
+      pool({ overrides: [{ ...OVERRIDE, reason: 'burnt host' }] }),
+      'override-set b',
+    ],
+    ['the same', pool({ overrides: [OVERRIDE] }), pool({ overrides: [{ ...OVERRIDE }] }), ''],
     ['taken back', pool({ overrides: [OVERRIDE] }), pool(), 'override-removed b'],
     ['a rolling upgrade', pool(), pool({ rollingUpgrade: true }), 'rolling-upgrade-began'],
     ['its end', pool({ rollingUpgrade: true }), pool(), 'rolling-upgrade-ended'],

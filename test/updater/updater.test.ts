@@ -184,6 +184,31 @@ t.test('an override that runs out during a reboot changes nothing for the host u
   t.equal(pool.mayReboot(), 'ABC')
 })
 
+t.test('an override is told of when it is set, used and over, whether or not it changes the field', async t => {
+  const told: string[] = []
+  const pool = await poolInSync(t, {
+    policy: { leaseMs: 10 * MINUTE_MS },
+    overridden: ({ code, host, override }) => told.push(`${code} ${pool.hosts.indexOf(host)} ${override.reason}`),
+  })
+  const since = async (act: () => unknown) => {
+    told.length = 0
+    await act()
+    await turn()
+    return told
+  }
+  t.strictSame(await since(() => pool.setOverride(1, MINUTE_MS)), ['override-set 1 burnt disk'], 'nothing blocks')
+  t.strictSame(pool.changes, [])
+  t.strictSame(await since(() => pool.removeOverride(1)), ['override-removed 1 burnt disk'])
+  t.strictSame(await since(() => pool.setOverride(1, MINUTE_MS)), ['override-set 1 burnt disk'])
+  t.strictSame(await since(() => pool.time.advance(MINUTE_MS)), ['override-expired 1 burnt disk'])
+  await pool.removeOverride(1)
+  t.equal(await pool.reboot(2), 'accepted', 'storage has nothing against it')
+  t.strictSame(await since(() => pool.setOverride(1, MINUTE_MS)), ['override-set 1 burnt disk'])
+  t.strictSame(await since(() => pool.reboot(0)), [], 'one that is refused uses none')
+  t.strictSame(await since(() => pool.reboot(1)), ['override-used 1 burnt disk'])
+  t.strictSame(await since(() => pool.push(0, 'synced')), [], 'each is told once')
+})
+
 t.test('an override for a host that has left lets nobody go', async t => {
   const pool = await poolInSync(t)
   await pool.push(0, 'resyncing')

@@ -1,7 +1,7 @@
 import { DEFAULT_POLICY, encodeOverride, type GatePolicy, OVERRIDE_KEY } from '../../src/allowed-operations/index.ts'
 import type { SyncState } from '../../src/sync-query/state.ts'
 import { createPool } from '../../src/toolstack/index.ts'
-import { type OperationsChange, Updater } from '../../src/updater/index.ts'
+import { type OperationsChange, type OverrideEvent, Updater } from '../../src/updater/index.ts'
 import { ReportSink, XenApiClient } from '../../src/xapi-notify/index.ts'
 import { VirtualTime } from './virtual-time.ts'
 
@@ -16,6 +16,7 @@ export interface WatchedPoolOptions {
   /** How a host, by its index, answers a poll of the first SR. Default: it does not. */
   readonly answer?: (index: number, signal: AbortSignal) => Promise<string>
   readonly witness?: (change: OperationsChange) => void
+  readonly overridden?: (event: OverrideEvent) => void
 }
 
 export interface Tap {
@@ -68,6 +69,7 @@ export async function watchedPool(t: Tap, options: WatchedPoolOptions = {}) {
         changes.push(change)
         options.witness?.(change)
       },
+      overridden: event => options.overridden?.(event),
     })
   const newUpdater = () => {
     updaters.push(updaterWith({ ...DEFAULT_POLICY, leaseMs: LEASE_MS, ...options.policy }))

@@ -4,7 +4,13 @@ import { GateMetrics, type MetricsServer, ProcessMetrics, serveMetrics } from '.
 import type { Log } from '../../service-manager/index.ts'
 import { stackOf } from '../../thrown/index.ts'
 import type { EmbeddedPool, Role } from '../../toolstack/index.ts'
-import { DecisionLog, describeCause, type OperationsChange } from '../../updater/index.ts'
+import {
+  DecisionLog,
+  describeCause,
+  describeOverrideEvent,
+  type OperationsChange,
+  type OverrideEvent,
+} from '../../updater/index.ts'
 import { policyOf, type UpdaterConfig } from '../../updater/updater-config.ts'
 import { createGatedPool, type GatedPool, type UpdaterChoice } from '../gated-pool.ts'
 import type { GateView } from './gate-answer.ts'
@@ -99,8 +105,10 @@ export class PoolService {
     this.#gated.pool.endSessionsOf(changed)
     addMissing(this.#gated.pool, config)
     if (differs('decisionLog')) {
-      await this.#decisions?.close()
+      const closing = this.#decisions
+      // Another before it: what happens while it closes must not go untold.
       this.#openDecisions()
+      await closing?.close()
     }
     if (differs('metrics')) await this.#serveMetrics()
     if (differs('policy') || differs('poll')) await this.#gated.regate(this.#updaterChoice())
@@ -119,6 +127,7 @@ export class PoolService {
       pollEveryMs: everySeconds * 1000,
       pollTimeoutMs: timeoutSeconds * 1000,
       witness: change => this.#tell(change),
+      overridden: event => this.#tellOverride(event),
       recomputed: durationMs => this.#metrics.recomputed(durationMs),
       polled: outcome => this.#metrics.polled(outcome),
     }
@@ -137,6 +146,11 @@ export class PoolService {
     const name = pool.hosts.find(({ ref }) => ref === host)?.hostname ?? host
     const why = causes.slice(0, 3).map(cause => describeCause(cause, pool))
     this.#log({ level: 'info', code: 'operations-changed', text: `${name}: ${what} (${why.join('; ')})` })
+  }
+
+  #tellOverride(event: OverrideEvent): void {
+    this.#decisions?.recordOverride(event)
+    this.#log({ level: 'warning', code: event.code, text: describeOverrideEvent(event) })
   }
 
   #tellOrder(host: string, how: string): void {
