@@ -320,6 +320,7 @@ export class HostAgent {
       at: new Date(now).toISOString(),
       ...status,
       since: new Date(status.since).toISOString(),
+      ...(status.state === 'unknown' ? {} : { listSeq: sr.listSeq(this.#seq) }),
     }
   }
 }

@@ -12,6 +12,7 @@ export class WatchedSr {
   readonly pusher: ReportPusher
   #selection: SrSelection
   #ignorePeers: ReadonlySet<string>
+  #listSeq: number | null = null
 
   constructor(selection: SrSelection, now: number, pusher: ReportPusher) {
     this.fold = new SrFold(now)
@@ -40,7 +41,14 @@ export class WatchedSr {
     views: Readonly<Record<Backend, BackendView>>,
     now: number,
   ): readonly Transition[] {
+    if (changes.some(({ changesList }) => changesList)) this.#listSeq = null
     return this.fold.apply(changes, now, this.#doubt(views))
+  }
+
+  /** `Report.listSeq` of a report with this number that is made now, of an SR whose mirrors are known. */
+  listSeq(seq: number): number {
+    this.#listSeq ??= seq
+    return this.#listSeq
   }
 
   /** Only a backend that has mirrors of this SR can leave it in doubt. */

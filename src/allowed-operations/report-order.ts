@@ -40,7 +40,8 @@ export function acceptReport(known: KnownReport | undefined, incoming: ReceivedR
     if (incoming.report.seq < before.report.seq && !outlives(incoming, before, leaseMs)) {
       return { ...known, discarded: incoming }
     }
-    const newest = incoming.report.seq === before.report.seq ? confirm(before, incoming) : incoming
+    const newest =
+      incoming.report.seq === before.report.seq ? confirm(before, incoming) : withKnownList(incoming, before)
     return { ...known, received: newest, readable: newest, discarded: null }
   }
   if (known.earlierBootIds.includes(incoming.report.bootId) || wasMadeBefore(incoming, before)) {
@@ -75,15 +76,27 @@ function byConfirmation(a: ReceivedReport, b: ReceivedReport): number {
 
 /**
  * The same boot and the same number. Should the two differ in their state, one was edited or its writer is wrong, and
- * the worse one stays: what blocks may not be confirmed away without a higher number. A stored report has no mirror
- * list; the list that a poll brought for the same number still holds.
+ * the worse one stays: what blocks may not be confirmed away without a higher number.
  */
 function confirm(before: ReadableReport, incoming: ReadableReport): ReadableReport {
   const worsening = SYNC_STATES.indexOf(before.report.state) - SYNC_STATES.indexOf(incoming.report.state)
   if (worsening !== 0) return worsening > 0 ? incoming : before
   const [earlier, later] = incoming.confirmedAtMs >= before.confirmedAtMs ? [before, incoming] : [incoming, before]
-  const mirrorList = later.report.mirrorList ?? earlier.report.mirrorList
-  return mirrorList === undefined ? later : { ...later, report: { ...later.report, mirrorList } }
+  return withList(later, earlier.report.mirrorList)
+}
+
+/**
+ * A stored report has no mirror list. One that a poll brought still holds while the host says that it has not changed: each push
+ * would else take it away until the next poll, and hosts that may go by it would be blocked and freed again all the time.
+ */
+function withKnownList(incoming: ReadableReport, { report: known }: ReadableReport): ReadableReport {
+  const { listSeq } = incoming.report
+  return listSeq !== undefined && listSeq === known.listSeq ? withList(incoming, known.mirrorList) : incoming
+}
+
+function withList(received: ReadableReport, mirrorList: Report['mirrorList']): ReadableReport {
+  if (mirrorList === undefined || received.report.mirrorList !== undefined) return received
+  return { ...received, report: { ...received.report, mirrorList } }
 }
 
 /**

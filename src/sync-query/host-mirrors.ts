@@ -13,6 +13,8 @@ export interface MirrorChange {
   readonly after: MirrorShare | null
   /** Nothing happened to it: it was only put into an SR, or taken out, by configuration. */
   readonly moved: boolean
+  /** The list of mirrors is another than before: this one's state is, or where its replicas are. */
+  readonly changesList: boolean
   readonly transitions: readonly Transition[]
 }
 
@@ -48,6 +50,7 @@ export class HostMirrors {
     const { mirror: name } = seen.judgement
     const known = this.#mirrors.get(name)
     const before = known?.share() ?? null
+    const placementBefore = known?.placement
     const mirror = known ?? new TrackedMirror(name, this.#shared)
     if (known === undefined) this.#mirrors.set(name, mirror)
     const transitions = mirror.look(seen)
@@ -57,7 +60,8 @@ export class HostMirrors {
       this.#telling.push(mirror)
     }
     this.#count(mirror, before, after, seen.at)
-    return { mirror: mirror.mirror, before, after, moved: false, transitions }
+    const changesList = before?.state !== after.state || mirror.placement !== placementBefore
+    return { mirror: mirror.mirror, before, after, moved: false, changesList, transitions }
   }
 
   /** Forgets a mirror that is gone from the kernel. `null` if it was not known. */
@@ -68,19 +72,21 @@ export class HostMirrors {
     this.#mirrors.delete(name)
     mirror.isListed = false
     this.#count(mirror, before, null, now)
-    return { mirror: name, before, after: null, moved: false, transitions: [] }
+    return { mirror: name, before, after: null, moved: false, changesList: true, transitions: [] }
   }
 
   /** What an SR is told of a mirror that by its configuration belongs to it from now on. `null` if it is not known. */
   joining(name: string): MirrorChange | null {
     const after = this.#mirrors.get(name)?.share()
-    return after === undefined ? null : { mirror: name, before: null, after, moved: true, transitions: [] }
+    if (after === undefined) return null
+    return { mirror: name, before: null, after, moved: true, changesList: true, transitions: [] }
   }
 
   /** What an SR is told of a mirror that by its configuration belongs to it no longer. `null` if it is not known. */
   leaving(name: string): MirrorChange | null {
     const before = this.#mirrors.get(name)?.share()
-    return before === undefined ? null : { mirror: name, before, after: null, moved: true, transitions: [] }
+    if (before === undefined) return null
+    return { mirror: name, before, after: null, moved: true, changesList: true, transitions: [] }
   }
 
   /** The mirrors that have reasons to give. Costs one step per such mirror. */
@@ -106,7 +112,8 @@ export class HostMirrors {
       const etaBefore = mirror.etaSeconds
       const transitions = mirror.age(now)
       if (transitions.length === 0 && mirror.etaSeconds === etaBefore) continue
-      changes.push({ mirror: mirror.mirror, before, after: mirror.share(), moved: false, transitions })
+      const after = mirror.share()
+      changes.push({ mirror: mirror.mirror, before, after, moved: false, changesList: false, transitions })
     }
     return changes
   }

@@ -46,6 +46,7 @@ function readReport(root: JsonNode): Report {
   at.isoMoment()
   since.isoMoment()
   const omitted = root.at('reasonsOmitted')
+  const listSeq = root.at('listSeq')
   const mirrorList = root.at('mirrorList')
   return {
     schema: 1,
@@ -62,6 +63,7 @@ function readReport(root: JsonNode): Report {
     etaSeconds: readOrNull(root.at('etaSeconds'), node => node.number(0, ETA_SENTINEL_SECONDS - 1)),
     reasons: root.at('reasons').list(MAX_REPORT_REASONS).map(readReason),
     ...(omitted.absent ? {} : { reasonsOmitted: omitted.count() }),
+    ...(listSeq.absent ? {} : { listSeq: listSeq.count() }),
     ...(mirrorList.absent ? {} : { mirrorList: mirrorList.list(MAX_LIST_ENTRIES).map(readListEntry) }),
   }
 }

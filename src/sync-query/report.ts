@@ -29,6 +29,11 @@ export interface Report {
   /** How many reasons were cut to stay within the size limit. */
   readonly reasonsOmitted?: number
   /**
+   * `seq` of the first report of this boot since the list of mirrors has been as it is now. Two reports of one boot in which it
+   * is the same have the same list, whether or not it was sent along. Absent where nobody can say so.
+   */
+  readonly listSeq?: number
+  /**
    * Where the replicas are, for the placement-aware policy. In answers to a poll only: a stored report has no room. Of an
    * `unknown` state it is worth nothing, for it tells of what was seen last.
    */

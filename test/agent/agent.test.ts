@@ -158,6 +158,46 @@ t.test('several mirrors that are paused at once are one pause of the SR', async 
   await agent.close()
 })
 
+t.test(
+  'a report says since when the list of mirrors is as it is, so that one without it need not take it away',
+  async t => {
+    const { agent, see } = agentOf({ srs: [drbdSr(['mesh*']), drbdSr(['other*'], [], 'other')] })
+    const listSeq = () => {
+      const { seq, listSeq } = agent.report(SR) ?? {}
+      return listSeq === undefined ? 'none' : listSeq === seq ? 'new' : listSeq
+    }
+    t.equal(listSeq(), 'none', 'nothing has been seen yet')
+    see(1, [volume('mesh0/0'), volume('mesh1/0'), volume('other0/0')])
+    t.equal(listSeq(), 'new')
+    const known = listSeq()
+    see(2, [volume('mesh0/0')])
+    t.equal(listSeq(), known, 'nothing has changed')
+    see(3, [resyncing('other0/0', KIB)])
+    t.equal(listSeq(), known, 'nor does what happens in another SR')
+    see(4, [resyncing('mesh0/0', 100 * KIB)])
+    t.equal(listSeq(), 'new', 'a state')
+    const whileItResyncs = listSeq()
+    for (const at of [5, 6, 7]) see(at, [resyncing('mesh0/0', (100 - at) * KIB)])
+    agent.tick()
+    t.equal(listSeq(), whileItResyncs, 'progress')
+    see(8, [volume('mesh1/0', [peer('hostB'), peer('hostC')])])
+    t.equal(listSeq(), 'new', 'another replica of a mirror that is well before and after')
+    const beforeDoubt = listSeq()
+    see(9, [], 'drbdsetup events2 exited 20')
+    t.equal(listSeq(), 'none', 'what is not seen may have changed')
+    see(10, [])
+    t.equal(listSeq(), beforeDoubt, 'it had not')
+    see(11, [], null, ['mesh1/0'])
+    t.equal(listSeq(), 'new', 'one that is gone')
+    see(12, [volume('mesh1/0')])
+    agent.select([drbdSr(['mesh0'])])
+    t.equal(listSeq(), 'new', 'one that was taken out')
+    agent.select([drbdSr(['mesh*'])])
+    t.equal(listSeq(), 'new', 'and put in again')
+    await agent.close()
+  },
+)
+
 t.test('only the mirrors of an SR count for it, and a peer outside its redundancy does not', async t => {
   const { agent, see, state } = agentOf({ srs: [drbdSr(['mesh*'], ['recovery-site'])] })
   see(1, [volume('scratch/0', [peer('hostB', { connection: 'StandAlone', replication: 'Off' })])])

@@ -51,6 +51,35 @@ t.test('which report counts of those that arrive', async t => {
       received('a', { seq: 10, mirrorList }, NOW),
     ],
     ['and comes with a poll', [first, polled], polled],
+    [
+      'or while the host says that the list is as it was',
+      [received('a', { seq: 10, listSeq: 7, mirrorList }), received('a', { ...RESYNCING, seq: 11, listSeq: 7 })],
+      received('a', { ...RESYNCING, seq: 11, listSeq: 7, mirrorList }),
+    ],
+    [
+      'through every further report',
+      [10, 11, 12].map(seq => received('a', { seq, listSeq: 7, ...(seq === 10 ? { mirrorList } : {}) })),
+      received('a', { seq: 12, listSeq: 7, mirrorList }),
+    ],
+    [
+      'not when it says that it changed',
+      [received('a', { seq: 10, listSeq: 7, mirrorList }), received('a', { seq: 11, listSeq: 11 })],
+      received('a', { seq: 11, listSeq: 11 }),
+    ],
+    ['nor when it does not say', [polled, received('a', { seq: 11 })], received('a', { seq: 11 })],
+    [
+      'nor of another boot',
+      [
+        received('a', { seq: 10, listSeq: 7, mirrorList }),
+        received('a', { bootId: 'boot-3', seq: 10, listSeq: 7, at: iso(NOW) }),
+      ],
+      received('a', { bootId: 'boot-3', seq: 10, listSeq: 7, at: iso(NOW) }),
+    ],
+    [
+      'a list that was sent along replaces the known one',
+      [received('a', { seq: 10, listSeq: 7, mirrorList }), received('a', { seq: 11, listSeq: 7, mirrorList: [] })],
+      received('a', { seq: 11, listSeq: 7, mirrorList: [] }),
+    ],
     ['a new boot, whatever its number', [first, rebooted], rebooted],
     ['not the boot before', [first, rebooted, next], rebooted, next],
     ['nor the one before that', [first, rebooted, twiceRebooted, next], twiceRebooted, next],

@@ -68,7 +68,7 @@ t.test('what is a report is read as it was written', async t => {
     ['while it resynchronises', REPORT],
     ['in sync', SYNCED],
     ['with every field of a reason', { ...REPORT, reasons: [every], reasonsOmitted: 3 }],
-    ['with a mirror list', { ...REPORT, mirrorList: LIST }],
+    ['with a mirror list', { ...REPORT, listSeq: 40, mirrorList: LIST }],
     ['of an SR without mirrors', { ...SYNCED, mirrors: { synced: 0, resyncing: 0, degraded: 0, unknown: 0 } }],
     [
       'a warning does not stand against being in sync',

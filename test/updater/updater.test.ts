@@ -159,6 +159,35 @@ t.test('a report whose number was edited by hand blocks for a lease, and not unt
   t.equal(pool.mayReboot(), 'ABC')
 })
 
+t.test('placement: a push of progress does not take away what a poll has told of the replicas', async t => {
+  const says = (speaker: number, words: string) =>
+    words.split(' ').map(word => {
+      const peer = word[0] === 'ABC'[speaker] ? 'self' : `host${word[0]}`
+      return { peer, current: word.endsWith('+'), connected: true }
+    })
+  const nothing = { synced: 0, resyncing: 0, degraded: 0, unknown: 0 }
+  const report = (index: number, isPoll: boolean) => {
+    const replicas = says(index, 'A- B+')
+    const mirrorList = index === 2 ? [] : [{ state: 'resyncing', count: 1, quorum: false, replicas }]
+    const list = { listSeq: 0, ...(isPoll ? { mirrorList } : {}) }
+    return index === 2
+      ? pool.report(index, 'synced', { mirrors: nothing, ...list })
+      : pool.report(index, 'resyncing', list)
+  }
+  const pool = await watchedPool(t, { policy: { kind: 'placement' }, answer: async index => report(index, true) })
+  pool.updater().start()
+  await turn()
+  t.equal(pool.mayReboot(), 'AC')
+  pool.changes.length = 0
+  for (let pushes = 0; pushes < 12; pushes += 1) {
+    await pool.time.advance(10_000)
+    await pool.pushText(pool.embedded.get('host', pool.hosts[0] ?? '')?.PBDs[0] ?? '', report(0, false))
+    await turn()
+  }
+  t.equal(pool.mayReboot(), 'AC')
+  t.strictSame(pool.changes, [])
+})
+
 t.test('a dead agent blocks within the lease, by itself, and not before', async t => {
   const pool = await poolInSync(t)
   await pool.time.advance(LEASE_MS)
