@@ -230,14 +230,17 @@ export class Updater {
     }
   }
 
-  /** Wakes up when the next lease or override runs out. */
+  /** Wakes up when the next lease or override runs out, or an override by a clock that is ahead comes into force. */
   #armExpiry({ pool, srs, atMs }: Look): void {
     this.#cancelExpiry()
     let nextMs = Number.POSITIVE_INFINITY
     for (const { members } of srs) {
       for (const { countsUntilMs } of members) if (countsUntilMs < nextMs) nextMs = countsUntilMs + 1
     }
-    for (const { expiresMs } of pool.overrides) if (expiresMs > atMs && expiresMs < nextMs) nextMs = expiresMs
+    for (const { createdMs = atMs, expiresMs } of pool.overrides) {
+      const beginsMs = createdMs - this.#options.policy.clockSkewMs
+      for (const momentMs of [beginsMs, expiresMs]) if (momentMs > atMs && momentMs < nextMs) nextMs = momentMs
+    }
     if (nextMs !== Number.POSITIVE_INFINITY) {
       this.#cancelExpiry = this.#timers.after(nextMs - atMs, () => this.recompute())
     }

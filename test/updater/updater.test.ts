@@ -238,6 +238,16 @@ t.test('an override is told of when it is set, used and over, whether or not it 
   t.strictSame(await since(() => pool.push(0, 'synced')), [], 'each is told once')
 })
 
+t.test('an override by a clock that is ahead comes into force by itself, when its time comes', async t => {
+  const pool = await poolInSync(t, { policy: { leaseMs: 60 * MINUTE_MS }, pollEveryMs: 60 * MINUTE_MS })
+  await pool.push(0, 'resyncing')
+  await pool.setOverride(1, 5 * MINUTE_MS, 3 * MINUTE_MS)
+  await pool.time.advance(2 * MINUTE_MS - 1)
+  t.equal(pool.mayReboot(), '')
+  await pool.time.advance(1)
+  t.equal(pool.mayReboot(), 'B', 'a minute before it was made, as clocks may differ')
+})
+
 t.test('an override for a host that has left lets nobody go', async t => {
   const pool = await poolInSync(t)
   await pool.push(0, 'resyncing')

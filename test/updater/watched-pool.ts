@@ -135,9 +135,10 @@ export async function watchedPool(t: Tap, options: WatchedPoolOptions = {}) {
         () => 'accepted',
         error => error.code,
       ),
-    setOverride: async (index: number, durationMs: number) => {
-      const { now } = time
-      const request = { reason: 'burnt disk', by: 'root', createdMs: now(), expiresMs: now() + durationMs }
+    /** @param aheadMs how far the clock of whoever gives it is ahead */
+    setOverride: async (index: number, durationMs: number, aheadMs = 0) => {
+      const createdMs = time.now() + aheadMs
+      const request = { reason: 'burnt disk', by: 'root', createdMs, expiresMs: createdMs + durationMs }
       const encoded = encodeOverride(request)
       await client.call('host.add_to_other_config', [hosts[index], OVERRIDE_KEY, 'text' in encoded ? encoded.text : ''])
     },
