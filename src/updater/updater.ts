@@ -165,7 +165,8 @@ export class Updater {
     const before = this.#last
     this.#last = look
     const changes = this.#write(look, decide(look.pool, policy, look.atMs, look.srs))
-    this.#poller.follow(look.srs)
+    // Of an SR without a record no host can be told which one is meant, and nothing that is said of it counts.
+    this.#poller.follow(look.srs.filter(({ sr }) => sr !== null))
     this.#armExpiry(look)
     recomputed?.(performance.now() - startedAt)
     if (before !== null) {

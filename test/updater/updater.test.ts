@@ -308,6 +308,27 @@ t.test('64 notices in one turn of the event loop cost one computation', async t 
   t.equal(looks, 1)
 })
 
+t.test('hosts are not asked about an SR that has no record', async t => {
+  const asked: string[] = []
+  const updater = updaterOn(
+    t,
+    {
+      snapshot: () => {
+        const [pbd] = threeHosts().pbds
+        const dangling = pbd === undefined ? [] : [{ ...pbd, ref: 'dangling', sr: 'gone' }]
+        return { ...threeHosts(), pbds: [...threeHosts().pbds, ...dangling] }
+      },
+      pollReport: (host, sr) => {
+        asked.push(`${host} ${sr}`)
+        return new Promise(() => undefined)
+      },
+    },
+    LEASE_MS,
+  )
+  updater.start()
+  t.strictSame(asked, ['a sr', 'b sr', 'c sr'])
+})
+
 t.test('that it has written the field itself is no news to it', async t => {
   let looks = 0
   let isAway = false
