@@ -76,6 +76,7 @@ function hostSnapshot(ref: string, host: HostRecord, { db, memory: memoryOf }: S
     live,
     liveSinceMs: memory.liveSinceMs,
     bootTimeMs: epochMsOfSeconds(host.other_config.boot_time),
+    ...(memory.bootId === null ? {} : { bootId: memory.bootId }),
     powerOnMode: host.power_on_mode,
     currentOperations: Object.entries(host.current_operations)
       .flatMap(([task, operation]) => (isHostOperation(operation) ? [{ task, operation }] : []))

@@ -179,7 +179,8 @@ t.test('without the option silence means nothing, and a host may still say that 
 })
 
 t.test('a clock that was set is no reboot where the kernel says which boot it is, and a reboot is one', async t => {
-  const { state, hello, tickle, goDown, url, session, ref, time } = await poolByHeartbeat(t)
+  const { state, hello, tickle, goDown, url, session, ref, time, pool } = await poolByHeartbeat(t)
+  const toldBootId = () => firstOf(pool.poolSnapshot().hosts).bootId
   const ONE = { boot_id: '1f5c0c1e-0000-4000-8000-000000000001' }
   const TWO = { boot_id: '1f5c0c1e-0000-4000-8000-000000000002' }
   await hello({ ...ONE, ...boot() })
@@ -195,10 +196,12 @@ t.test('a clock that was set is no reboot where the kernel says which boot it is
   time.advance(30_000)
   await hello({ ...TWO, ...boot(5) })
   t.equal(state(), 'live since 32, boot 5', 'another boot, though its clock says that it began when the last one did')
+  t.equal(toldBootId(), TWO.boot_id, 'the gate is told: reports of the boot before count for nothing')
   await hello(boot(5))
   t.equal(state(), 'live since 32, boot 5', 'a caller that knows no boot ids goes by the time')
   await hello(boot(4_000))
   t.equal(state(), 'live since 32, boot 4000')
+  t.equal(toldBootId(), undefined)
   await tickle({ ...ONE, ...boot(4_000) })
   t.equal(state(), 'live since 32, boot 4000', 'after that, no id is known to differ from')
   t.strictSame(await tickle({ boot_id: 'soon' }), ['VALUE_NOT_SUPPORTED', 'boot_id', 'soon', 'no boot id'])
