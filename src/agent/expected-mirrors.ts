@@ -28,9 +28,9 @@ export function mdNames(name: string, uuid: string | null): readonly string[] {
 
 /** The arrays that md's configuration names, and those that an SR names without a `*`. */
 export function expectedArrays(configured: ConfiguredArrays, selections: readonly SrSelection[]): ExpectedMirror[] {
-  const expected = configured.arrays.map(({ device, shownAs, calledAs }): ExpectedMirror => {
-    const names = [...new Set([...(device === null ? shownAs : [device, ...shownAs]), ...calledAs])]
-    return { mirror: device ?? shownAs[0], shownAs, names }
+  const expected = configured.arrays.map((array): ExpectedMirror => {
+    const { device, shownAs } = array
+    return { mirror: device ?? shownAs[0], shownAs, names: namesOf(array) }
   })
   const known = new Set(expected.flatMap(({ names }) => names))
   for (const pattern of new Set(selections.flatMap(({ md }) => md))) {
@@ -43,17 +43,25 @@ export function expectedArrays(configured: ConfiguredArrays, selections: readonl
 
 /**
  * The selections with what the kernel calls the arrays that they choose: it shows neither `/dev/md/home` nor a UUID in
- * mdadm's form.
+ * mdadm's form. A configured array is chosen here by the very names under which it is missed, or it would leave its SR the
+ * moment it comes up as md127.
  */
 export function resolveArrays(selections: readonly SrSelection[], configured: ConfiguredArrays): SrSelection[] {
+  const arrays = configured.arrays.map(array => ({ shownAs: array.shownAs, names: namesOf(array) }))
   return selections.map(selection => {
     const chosen = selection.md.flatMap(pattern => {
-      const matches = wildcard(pattern)
-      const byDevice = configured.arrays.filter(({ device }) => device !== null && matches(device))
-      return [pattern, ...kernelNames(pattern), ...byDevice.flatMap(({ shownAs }) => shownAs)]
+      const written = [pattern, ...kernelNames(pattern)]
+      const matches = written.map(wildcard)
+      const named = arrays.filter(({ names }) => names.some(name => matches.some(isNamed => isNamed(name))))
+      return [...written, ...named.flatMap(({ shownAs }) => shownAs)]
     })
     return { ...selection, md: [...new Set(chosen)] }
   })
+}
+
+/** What patterns may call an array that is configured. */
+function namesOf({ device, shownAs, calledAs }: ConfiguredArrays['arrays'][number]): readonly string[] {
+  return [...new Set([...(device === null ? shownAs : [device, ...shownAs]), ...calledAs])]
 }
 
 /** Under what the kernel may show an array that was written so. */

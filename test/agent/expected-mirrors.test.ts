@@ -1,5 +1,5 @@
 import t from 'tap'
-import { expectedArrays, resolveArrays } from '../../src/agent/expected-mirrors.ts'
+import { expectedArrays, mdNames, resolveArrays } from '../../src/agent/expected-mirrors.ts'
 import { Roster } from '../../src/agent/roster.ts'
 import { SrSelector } from '../../src/agent/sr-selection.ts'
 import type { ConfiguredArrays } from '../../src/mdraid-adapter/index.ts'
@@ -31,7 +31,8 @@ t.test('arrays are chosen by what people call them, and found by what the kernel
     const [selection] = resolveArrays(choosing(pattern), CONFIGURED)
     t.ok(selection?.md.includes(kernelName), `${pattern}: ${selection?.md.join(' ')}`)
   }
-  t.strictSame(resolveArrays(choosing('md*'), CONFIGURED), choosing('md*'))
+  t.strictSame(resolveArrays(choosing('md*'), CONFIGURED), choosing('md*', UUID, 'md7'))
+  t.strictSame(resolveArrays(choosing('md7'), CONFIGURED), choosing('md7'))
 })
 
 t.test('what is configured is expected once, by whoever it is named; a pattern expects nothing', async t => {
@@ -42,26 +43,32 @@ t.test('what is configured is expected once, by whoever it is named; a pattern e
   t.match(expectedArrays(CONFIGURED, choosing('/dev/md9')).at(-1), { shownAs: ['md9'] })
 })
 
-t.test('a pattern finds an array that is missed, whatever name mdadm.conf gives it', async t => {
-  const table: [line: string, patterns: string[]][] = [
-    ['ARRAY /dev/md9', ['md*', 'md9', '/dev/md*', '/dev/md9', '*']],
-    ['ARRAY /dev/md/9', ['md*', 'md9', '/dev/md*', '/dev/md/9']],
-    ['ARRAY 9', ['md*', 'md9', '/dev/md*']],
-    ['ARRAY /dev/md/home', ['md*', 'md/home', '/dev/md/*', '/dev/md*']],
-    ['ARRAY home', ['md*', '/dev/md/home']],
-    ['ARRAY', ['md*', '/dev/md*', UUID]],
-    ['ARRAY name=hostA:home', ['md*', '/dev/md/home']],
-  ]
-  for (const [line, patterns] of table) {
-    const configured = parseMdConfig(`${line} UUID=${MDADM_UUID}\n`, 'mdadm.conf')
-    for (const pattern of patterns) {
-      const chosen = choosing(pattern)
-      const [missed, ...others] = expectedArrays(configured, chosen)
-      const srs = new SrSelector(resolveArrays(chosen, configured)).srsOf('md', missed?.names ?? [])
-      t.strictSame([srs, others], [['sr'], []], `${line}: ${pattern}`)
+t.test(
+  'an array is found while it is missed and when it comes up as md127, whatever name mdadm.conf gives it',
+  async t => {
+    const table: [line: string, patterns: string[]][] = [
+      ['ARRAY /dev/md9', ['md*', 'md9', '/dev/md*', '/dev/md9', '*']],
+      ['ARRAY /dev/md/9', ['md*', 'md9', '/dev/md9', '/dev/md*', '/dev/md/9']],
+      ['ARRAY /dev/md/9 name=host:9', ['md*', 'md9', '/dev/md9']],
+      ['ARRAY 9', ['md*', 'md9', '/dev/md*']],
+      ['ARRAY /dev/md/home', ['md*', 'md/home', '/dev/md/*', '/dev/md*']],
+      ['ARRAY home', ['md*', '/dev/md/home']],
+      ['ARRAY', ['md*', '/dev/md*', UUID]],
+      ['ARRAY name=hostA:home', ['md*', '/dev/md/home']],
+    ]
+    for (const [line, patterns] of table) {
+      const configured = parseMdConfig(`${line} UUID=${MDADM_UUID}\n`, 'mdadm.conf')
+      for (const pattern of patterns) {
+        const chosen = choosing(pattern)
+        const [missed, ...others] = expectedArrays(configured, chosen)
+        const srs = new SrSelector(resolveArrays(chosen, configured)).srsOf('md', missed?.names ?? [])
+        t.strictSame([srs, others], [['sr'], []], `${line}: ${pattern}`)
+        const shown = new SrSelector(resolveArrays(chosen, configured)).srsOf('md', mdNames('md127', UUID))
+        t.strictSame(shown, ['sr'], `${line}: ${pattern}, shown as md127`)
+      }
     }
-  }
-})
+  },
+)
 
 t.test('a roster tells each mirror that is missed once, and once that it is not missed any more', async t => {
   const roster = new Roster()
