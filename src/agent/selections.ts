@@ -12,9 +12,11 @@ export function selectionsOf(configured: readonly SrSelection[], attached: reado
   return [...configured, ...more]
 }
 
-/** Volumes are judged without the peers that are ignored: when these are others, volumes have to be read again. */
+/**
+ * Volumes are judged without the peers that are ignored: when these are others, volumes have to be read again. A peer is
+ * ignored only if every SR of the volume ignores it, so it matters beside them which volumes an SR has that ignores none.
+ */
 export function ignoring(srs: readonly SrSelection[]): string {
-  // A peer is ignored only if every SR of the volume ignores it, so SRs that ignore none matter beside others.
   if (srs.every(({ ignorePeers }) => ignorePeers.length === 0)) return ''
-  return JSON.stringify(srs.map(({ uuid, ignorePeers }) => [uuid, ignorePeers]))
+  return JSON.stringify(srs.map(({ uuid, drbd, ignorePeers }) => [uuid, drbd, ignorePeers]))
 }
