@@ -13,7 +13,7 @@ const command = z.tuple([path], z.string().max(4096))
 const SrSchema = z.strictObject({
   /** UUID of the SR in the pool's database. */
   uuid,
-  /** DRBD resources by name; `*` stands for any run of characters. */
+  /** DRBD resources by name; `*` stands for any run of characters. One without `*` must be there. */
   drbd: z.array(name).max(MAX_PATTERNS).default([]),
   /** md arrays by UUID, kernel name or device; `*` as above. One without `*` must be there. */
   md: z.array(name).max(MAX_PATTERNS).default([]),

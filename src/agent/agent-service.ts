@@ -1,3 +1,4 @@
+import type { ConfiguredVolumes } from '../drbd-adapter/parse-config.ts'
 import type { ConfiguredArrays } from '../mdraid-adapter/index.ts'
 import { AgentMetrics, type MetricsServer, ProcessMetrics, serveMetrics } from '../metrics/index.ts'
 import type { Log } from '../service-manager/index.ts'
@@ -8,7 +9,7 @@ import { type MirrorsAnswer, type SrWatch, type SyncAnswers, SyncEvents, VolumeP
 import { HostAgent } from './agent.ts'
 import type { AgentConfig } from './agent-config.ts'
 import { AgentSockets } from './agent-sockets.ts'
-import { expectedArrays, resolveArrays } from './expected-mirrors.ts'
+import { expectedArrays, expectedVolumes, resolveArrays } from './expected-mirrors.ts'
 import { type HostBoot, readHostBoot } from './host-boot.ts'
 import { HostSources } from './host-sources.ts'
 import { mirrorsAnswer } from './mirrors-answer.ts'
@@ -49,6 +50,8 @@ export class AgentService implements SyncAnswers {
   #config: AgentConfig
   /** SRs that the toolstack has attached through the volume plugin. */
   #attached: readonly SrWatch[] = []
+  /** `null`: not read yet, so no volume can be missed. */
+  #volumes: ConfiguredVolumes | null = null
   /** `null`: not read yet, so no array can be missed. */
   #arrays: ConfiguredArrays | null = null
   #sockets: AgentSockets | null = null
@@ -101,6 +104,10 @@ export class AgentService implements SyncAnswers {
       agent: this.#agent,
       metrics: this.#metrics,
       config: () => this.#config,
+      onVolumes: volumes => {
+        this.#volumes = volumes
+        this.#select()
+      },
       onArrays: arrays => {
         this.#arrays = arrays
         this.#select()
@@ -215,8 +222,10 @@ export class AgentService implements SyncAnswers {
 
   #select(): void {
     const srs = this.#selections()
-    if (this.#arrays !== null) this.#agent.expect('md', expectedArrays(this.#arrays, srs))
-    this.#agent.select(resolveArrays(srs, this.#arrays ?? { arrays: [], problems: [] }))
+    this.#agent.select(resolveArrays(srs, this.#arrays ?? { arrays: [], problems: [] }), {
+      drbd: this.#volumes === null ? null : expectedVolumes(this.#volumes.mirrors, srs),
+      md: this.#arrays === null ? null : expectedArrays(this.#arrays, srs),
+    })
     this.#toolstack.retain(srs.map(({ uuid }) => uuid))
     this.#tellSelected()
   }

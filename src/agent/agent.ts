@@ -10,7 +10,7 @@ import type { Report } from '../sync-query/report.ts'
 import type { SrStatus } from '../sync-query/sr-fold.ts'
 import type { TrackedMirror } from '../sync-query/tracked-mirror.ts'
 import type { Transition } from '../sync-query/transition.ts'
-import { type Backend, BackendView } from './backend-view.ts'
+import { BACKENDS, type Backend, BackendView } from './backend-view.ts'
 import { drbdNames, type ExpectedMirror, mdNames } from './expected-mirrors.ts'
 import type { HostBoot } from './host-boot.ts'
 import { type PushPace, ReportPusher, type ReportSink } from './report-pusher.ts'
@@ -54,6 +54,10 @@ interface Place {
 /** Changes that are told together, by the SR they concern. */
 type Step = Map<WatchedSr, MirrorChange[]>
 
+/** Which mirrors should be there; `null`: as before. */
+type Expected = Readonly<Record<Backend, readonly ExpectedMirror[] | null>>
+
+const NOTHING_EXPECTED: Expected = { drbd: null, md: null }
 const NO_CHANGES: readonly MirrorChange[] = []
 const NO_PEERS: ReadonlySet<string> = new Set()
 
@@ -118,17 +122,18 @@ export class HostAgent {
 
   /** Takes in which mirrors of a backend should be there. */
   expect(backend: Backend, expected: readonly ExpectedMirror[]): void {
-    const view = this.#views[backend]
-    view.configurationWasRead()
-    view.roster.expect(expected)
     const at = this.#options.now()
     const step: Step = new Map()
-    this.#miss(backend, at, step)
+    this.#expect(backend, expected, at, step)
     this.#tell(step, at)
   }
 
-  /** Watches other SRs from now on, or the same ones with other mirrors. What is known of mirrors and SRs stays. */
-  select(selections: readonly SrSelection[]): void {
+  /**
+   * Watches other SRs from now on, or the same ones with other mirrors. What is known of mirrors and SRs stays.
+   *
+   * @param expected as `expect`, where it is known: an SR may not be judged between its choice and what the choice expects
+   */
+  select(selections: readonly SrSelection[], expected: Expected = NOTHING_EXPECTED): void {
     const at = this.#options.now()
     for (const [uuid, sr] of this.#srs) {
       if (selections.some(selection => selection.uuid === uuid)) continue
@@ -143,6 +148,10 @@ export class HostAgent {
     this.#selector = new SrSelector(selections)
     const step: Step = new Map()
     for (const [mirror, place] of this.#places) this.#moveMirror(mirror, place, step)
+    for (const backend of BACKENDS) {
+      const mirrors = expected[backend]
+      if (mirrors !== null) this.#expect(backend, mirrors, at, step)
+    }
     this.#tell(step, at)
   }
 
@@ -256,6 +265,13 @@ export class HostAgent {
     this.#lose(backend, this.#views[backend].doubtSource(doubt), at, step)
     this.#miss(backend, at, step)
     this.#tell(step, at)
+  }
+
+  #expect(backend: Backend, expected: readonly ExpectedMirror[], at: number, step: Step): void {
+    const view = this.#views[backend]
+    view.configurationWasRead()
+    view.roster.expect(expected)
+    this.#miss(backend, at, step)
   }
 
   #miss(backend: Backend, at: number, step: Step): void {

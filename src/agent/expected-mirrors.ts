@@ -11,9 +11,26 @@ export interface ExpectedMirror {
   readonly names: readonly string[]
 }
 
-/** @param mirrors volumes that DRBD's configuration names, as `resource/volume` */
-export function expectedVolumes(mirrors: readonly string[]): ExpectedMirror[] {
-  return mirrors.map(mirror => ({ mirror, shownAs: [mirror], names: drbdNames(mirror) }))
+/**
+ * The volumes that DRBD's configuration names, and the resources that an SR names without a `*`: a host whose configuration
+ * was lost would otherwise have nothing to miss.
+ *
+ * @param mirrors of the configuration, as `resource/volume`
+ */
+export function expectedVolumes(mirrors: readonly string[], selections: readonly SrSelection[]): ExpectedMirror[] {
+  const expected = mirrors.map((mirror): ExpectedMirror => ({ mirror, shownAs: [mirror], names: drbdNames(mirror) }))
+  const known = new Set(expected.flatMap(({ names }) => names))
+  for (const name of new Set(selections.flatMap(({ drbd }) => drbd))) {
+    if (name.includes('*') || known.has(name)) continue
+    const isVolume = /\/\d+$/.test(name)
+    // Which volumes a resource has only its configuration or the kernel could say: any of them will do.
+    expected.push({
+      mirror: isVolume ? name : `${name}/*`,
+      shownAs: [name],
+      names: isVolume ? drbdNames(name) : [name],
+    })
+  }
+  return expected
 }
 
 /** What patterns may call a DRBD volume. @param mirror `resource/volume` */

@@ -1,3 +1,4 @@
+import type { ConfiguredVolumes } from '../drbd-adapter/parse-config.ts'
 import { followDrbd } from '../drbd-adapter/source.ts'
 import { watchDrbdConfig } from '../drbd-adapter/watch-config.ts'
 import { type ConfiguredArrays, followMd, watchMdConfig } from '../mdraid-adapter/index.ts'
@@ -6,7 +7,6 @@ import type { Log } from '../service-manager/index.ts'
 import type { HostAgent } from './agent.ts'
 import type { AgentConfig } from './agent-config.ts'
 import type { Backend } from './backend-view.ts'
-import { expectedVolumes } from './expected-mirrors.ts'
 import { Followers } from './followers.ts'
 
 export interface HostSourcesOptions {
@@ -14,6 +14,8 @@ export interface HostSourcesOptions {
   readonly metrics: AgentMetrics
   /** What is carried out at this moment. */
   readonly config: () => Pick<AgentConfig, 'root' | 'drbd' | 'md'>
+  /** Told which volumes DRBD's configuration names, whenever that was read. */
+  readonly onVolumes: (volumes: ConfiguredVolumes) => void
   /** Told which arrays mdadm.conf names, whenever that was read. */
   readonly onArrays: (arrays: ConfiguredArrays) => void
   /** Milliseconds since 1970. */
@@ -49,7 +51,7 @@ export class HostSources {
   }
 
   #followDrbd(): void {
-    const { agent, config, now } = this.#options
+    const { agent, config, now, onVolumes } = this.#options
     const {
       root,
       drbd: { drbdsetup },
@@ -59,11 +61,7 @@ export class HostSources {
       signal => followDrbd({ drbdsetup, root, now, signal }),
       update => agent.applyDrbd(update),
     )
-    this.#follow(
-      'drbd configuration',
-      signal => watchDrbdConfig({ root, signal }),
-      ({ mirrors }) => agent.expect('drbd', expectedVolumes(mirrors)),
-    )
+    this.#follow('drbd configuration', signal => watchDrbdConfig({ root, signal }), onVolumes)
   }
 
   #followMd(): void {

@@ -3,7 +3,7 @@ import type { Backend } from './backend-view.ts'
 /** Which mirrors make up one SR on this host. */
 export interface SrSelection {
   readonly uuid: string
-  /** DRBD resources by name; `*` stands for any run of characters. */
+  /** DRBD resources by name; `*` stands for any run of characters. One without `*` must be there. */
   readonly drbd: readonly string[]
   /** md arrays by UUID, kernel name or device, with `*` as above. One without `*` must be there. */
   readonly md: readonly string[]

@@ -8,7 +8,10 @@ type Backend = 'drbd' | 'md'
  * What can be said of one mirror from one look at it, without memory. `null` is "not said"; it never means 0 or "fine".
  */
 export interface Judgement {
-  /** `resource/volume` for DRBD, `drbdN` where only the minor is known, the kernel name (`md0`) for md. */
+  /**
+   * `resource/volume` for DRBD (`resource/*` of one that is not up and whose volumes are not known), `drbdN` where only the
+   * minor is known, the kernel name (`md0`) for md.
+   */
   readonly mirror: string
   readonly backend: Backend
   readonly state: SyncState

@@ -172,11 +172,11 @@ const REMEDIES: { readonly [Code in ReasonCode]: (words: Words) => Remedy } = {
 }
 
 function wordsOf(reason: Reason, sr: string): Words {
-  const [, resource = reason.mirror] = /^([^/].*)\/\d+$/.exec(reason.mirror) ?? []
+  const [, resource = reason.mirror] = /^([^/].*)\/(?:\d+|\*)$/.exec(reason.mirror) ?? []
   const isNamed = reason.peer !== undefined && reason.peer !== 'peer' && !/^\d+$/.test(reason.peer)
   return {
     reason,
-    isDrbd: /^[^/].*\/\d+$/.test(reason.mirror),
+    isDrbd: /^[^/].*\/(?:\d+|\*)$/.test(reason.mirror),
     resource: shellWord(resource),
     connection: shellWord(isNamed ? `${resource}:${reason.peer}` : resource),
     device: shellWord(devicePath(reason.mirror)),

@@ -6,9 +6,9 @@ export interface SrWatch {
   readonly uuid: string
   /** UUID of another SR, one of the agent's own configuration, whose mirrors it has. `null`: those below. */
   readonly sameAs: string | null
-  /** DRBD resources by name; `*` stands for any run of characters. */
+  /** DRBD resources by name; `*` stands for any run of characters. One without `*` must be there. */
   readonly drbd: readonly string[]
-  /** md arrays by UUID, kernel name or device, with `*` as above. */
+  /** md arrays by UUID, kernel name or device, with `*` as above. One without `*` must be there. */
   readonly md: readonly string[]
   /** Peers that are no part of the SR's redundancy. */
   readonly ignorePeers: readonly string[]

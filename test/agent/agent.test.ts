@@ -29,7 +29,7 @@ const drbdSr = (drbd: readonly string[], ignorePeers: readonly string[] = [], uu
   ignorePeers,
 })
 
-const expected = (...mirrors: readonly string[]): ExpectedMirror[] => expectedVolumes(mirrors)
+const expected = (...mirrors: readonly string[]): ExpectedMirror[] => expectedVolumes(mirrors, [])
 
 /** An agent whose reports arrive at once and whose configuration was read; `kinds` are the edges it told of. */
 function agentOf(options: Partial<HostAgentOptions> = {}, configured: readonly string[] = []) {
@@ -318,6 +318,23 @@ t.test('an array that should be there is missed by any of its names, and found u
   t.match(agent.report(SR)?.reasons, [{ code: 'not-up', mirror: '/dev/md/data' }])
   agent.expect('md', [])
   t.equal(state(), 'synced', 'nobody expects it any more')
+  await agent.close()
+})
+
+t.test('a DRBD resource that an SR names is missed until any of its volumes is shown', async t => {
+  const srs = [drbdSr(['database', 'mesh*'])]
+  const { agent, kinds, see, state } = agentOf({ srs })
+  agent.select(srs, { drbd: expectedVolumes([], srs), md: null })
+  see(1, [])
+  t.match(agent.report(SR)?.reasons, [{ code: 'not-up', mirror: 'database/*' }])
+  see(2, [volume('database/3')])
+  t.equal(state(), 'synced')
+  t.match(agent.report(SR)?.mirrors, { synced: 1, degraded: 0 })
+  kinds.length = 0
+  const others = [drbdSr(['other']), drbdSr(['third'], [], 'new')]
+  agent.select(others, { drbd: expectedVolumes([], others), md: null })
+  t.strictSame([state(), state('new')], ['degraded', 'degraded'])
+  t.strictSame(kinds, ['degraded', 'degraded'], 'no SR reads as in sync between its choice and what is missed of it')
   await agent.close()
 })
 

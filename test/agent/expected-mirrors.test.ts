@@ -1,5 +1,5 @@
 import t from 'tap'
-import { expectedArrays, mdNames, resolveArrays } from '../../src/agent/expected-mirrors.ts'
+import { expectedArrays, expectedVolumes, mdNames, resolveArrays } from '../../src/agent/expected-mirrors.ts'
 import { Roster } from '../../src/agent/roster.ts'
 import { SrSelector } from '../../src/agent/sr-selection.ts'
 import type { ConfiguredArrays } from '../../src/mdraid-adapter/index.ts'
@@ -16,6 +16,7 @@ const CONFIGURED: ConfiguredArrays = {
   problems: [],
 }
 
+const choosingDrbd = (...drbd: readonly string[]) => [{ uuid: 'sr', drbd, md: [], ignorePeers: [] }]
 const choosing = (...md: readonly string[]) => [{ uuid: 'sr', drbd: [], md, ignorePeers: [] }]
 
 t.test('arrays are chosen by what people call them, and found by what the kernel calls them', async t => {
@@ -69,6 +70,15 @@ t.test(
     }
   },
 )
+
+t.test('a resource that an SR names must be there, by any of its volumes', async t => {
+  const mirrors = (...drbd: readonly string[]) =>
+    expectedVolumes(['r0/0', 'r0/1'], choosingDrbd(...drbd)).map(({ mirror }) => mirror)
+  t.strictSame(mirrors('r*', 'r0', 'r0/1'), ['r0/0', 'r0/1'], 'what the configuration names is expected once')
+  t.strictSame(mirrors('db', 'db', 'r0/2'), ['r0/0', 'r0/1', 'db/*', 'r0/2'])
+  t.match(expectedVolumes([], choosingDrbd('db')), [{ shownAs: ['db'], names: ['db'] }])
+  t.match(expectedVolumes([], choosingDrbd('db/3')), [{ shownAs: ['db/3'], names: ['db', 'db/3'] }])
+})
 
 t.test('a roster tells each mirror that is missed once, and once that it is not missed any more', async t => {
   const roster = new Roster()

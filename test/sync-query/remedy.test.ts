@@ -56,6 +56,7 @@ t.test('commands', async t => {
     [reason('resync-waiting', 'pair/0', { clearedBy: 'operator', waitsFor: 'mesh0/0' }), ['drbdadm resume-sync mesh0']],
     [reason('resync-waiting', 'pair/0', { clearedBy: 'operator' }), ['drbdadm resume-sync RESOURCE']],
     [reason('not-up', 'r0/0'), ['drbdadm up r0']],
+    [reason('not-up', 'r0/*'), ['drbdadm up r0']],
     [reason('not-up', '/dev/md/home'), ['mdadm --assemble --scan', 'cat /proc/mdstat']],
     [
       reason('member-failed', 'md0', { peer: 'sdb1' }),

@@ -49,7 +49,7 @@ export class Machine {
     writeFileSync(join(root, 'proc/uptime'), '1.00 1.00\n')
     const boot = await readHostBoot(root)
     const agent = new HostAgent({ host, srs, sink, witness, boot, now: Date.now })
-    agent.expect('drbd', expectedVolumes((await readDrbdConfig(root)).mirrors))
+    agent.expect('drbd', expectedVolumes((await readDrbdConfig(root)).mirrors, srs))
     const stop = new AbortController()
     const known = Promise.withResolvers<void>()
     const following = this.#follow(agent, stop.signal, known.resolve).finally(known.resolve)
