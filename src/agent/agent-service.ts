@@ -1,4 +1,4 @@
-import type { ConfiguredVolumes } from '../drbd-adapter/parse-config.ts'
+import type { ConfiguredVolumes } from '../drbd-adapter/read-config.ts'
 import type { ConfiguredArrays } from '../mdraid-adapter/index.ts'
 import { AgentMetrics, type MetricsServer, ProcessMetrics, serveMetrics } from '../metrics/index.ts'
 import type { Log } from '../service-manager/index.ts'
@@ -222,9 +222,11 @@ export class AgentService implements SyncAnswers {
 
   #select(): void {
     const srs = this.#selections()
-    this.#agent.select(resolveArrays(srs, this.#arrays ?? { arrays: [], problems: [] }), {
-      drbd: this.#volumes === null ? null : expectedVolumes(this.#volumes.mirrors, srs),
-      md: this.#arrays === null ? null : expectedArrays(this.#arrays, srs),
+    const volumes = this.#volumes
+    const arrays = this.#arrays
+    this.#agent.select(arrays === null ? srs : resolveArrays(srs, arrays), {
+      drbd: volumes && { mirrors: expectedVolumes(volumes.mirrors, srs), doubt: volumes.doubt },
+      md: arrays && { mirrors: expectedArrays(arrays, srs), doubt: arrays.doubt },
     })
     this.#toolstack.retain(srs.map(({ uuid }) => uuid))
     this.#tellSelected()

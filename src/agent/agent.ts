@@ -2,10 +2,8 @@ import type { DrbdVolume } from '../sync-query/drbd.ts'
 import { HostMirrors, type MirrorChange, type MirrorWithReasons } from '../sync-query/host-mirrors.ts'
 import { judgeDrbdVolume } from '../sync-query/judge-drbd.ts'
 import { judgeMdArray } from '../sync-query/judge-md.ts'
-import type { Judgement } from '../sync-query/judgement.ts'
 import type { MdArray } from '../sync-query/md.ts'
 import { mirrorList } from '../sync-query/mirror-list.ts'
-import { reason } from '../sync-query/reason.ts'
 import type { Report } from '../sync-query/report.ts'
 import type { SrStatus } from '../sync-query/sr-fold.ts'
 import type { TrackedMirror } from '../sync-query/tracked-mirror.ts'
@@ -13,6 +11,7 @@ import type { Transition } from '../sync-query/transition.ts'
 import { BACKENDS, type Backend, BackendView } from './backend-view.ts'
 import { drbdNames, type ExpectedMirror, mdNames } from './expected-mirrors.ts'
 import type { HostBoot } from './host-boot.ts'
+import { judgeMissed } from './judge-missed.ts'
 import { type PushPace, ReportPusher, type ReportSink } from './report-pusher.ts'
 import { resourceOf, type SrSelection, SrSelector } from './sr-selection.ts'
 import { WatchedSr } from './watched-sr.ts'
@@ -54,10 +53,14 @@ interface Place {
 /** Changes that are told together, by the SR they concern. */
 type Step = Map<WatchedSr, MirrorChange[]>
 
-/** Which mirrors should be there; `null`: as before. */
-type Expected = Readonly<Record<Backend, readonly ExpectedMirror[] | null>>
+/** Which mirrors of a backend should be there. */
+interface Expected {
+  readonly mirrors: readonly ExpectedMirror[]
+  /** `null`: these are all. Otherwise in a few words why there may be more. */
+  readonly doubt: string | null
+}
 
-const NOTHING_EXPECTED: Expected = { drbd: null, md: null }
+const AS_BEFORE: Readonly<Record<Backend, Expected | null>> = { drbd: null, md: null }
 const NO_CHANGES: readonly MirrorChange[] = []
 const NO_PEERS: ReadonlySet<string> = new Set()
 
@@ -120,20 +123,20 @@ export class HostAgent {
     this.#tell(new Map(), this.#options.now())
   }
 
-  /** Takes in which mirrors of a backend should be there. */
-  expect(backend: Backend, expected: readonly ExpectedMirror[]): void {
+  /** Takes in which mirrors of a backend should be there, and why there may be more. */
+  expect(backend: Backend, mirrors: readonly ExpectedMirror[], doubt: string | null = null): void {
     const at = this.#options.now()
     const step: Step = new Map()
-    this.#expect(backend, expected, at, step)
+    this.#expect(backend, { mirrors, doubt }, at, step)
     this.#tell(step, at)
   }
 
   /**
    * Watches other SRs from now on, or the same ones with other mirrors. What is known of mirrors and SRs stays.
    *
-   * @param expected as `expect`, where it is known: an SR may not be judged between its choice and what the choice expects
+   * @param expected as of `expect`; `null`: as before. An SR may not be judged between its choice and what that expects
    */
-  select(selections: readonly SrSelection[], expected: Expected = NOTHING_EXPECTED): void {
+  select(selections: readonly SrSelection[], expected: Readonly<Record<Backend, Expected | null>> = AS_BEFORE): void {
     const at = this.#options.now()
     for (const [uuid, sr] of this.#srs) {
       if (selections.some(selection => selection.uuid === uuid)) continue
@@ -149,8 +152,8 @@ export class HostAgent {
     const step: Step = new Map()
     for (const [mirror, place] of this.#places) this.#moveMirror(mirror, place, step)
     for (const backend of BACKENDS) {
-      const mirrors = expected[backend]
-      if (mirrors !== null) this.#expect(backend, mirrors, at, step)
+      const ofBackend = expected[backend]
+      if (ofBackend !== null) this.#expect(backend, ofBackend, at, step)
     }
     this.#tell(step, at)
   }
@@ -267,10 +270,10 @@ export class HostAgent {
     this.#tell(step, at)
   }
 
-  #expect(backend: Backend, expected: readonly ExpectedMirror[], at: number, step: Step): void {
+  #expect(backend: Backend, { mirrors, doubt }: Expected, at: number, step: Step): void {
     const view = this.#views[backend]
-    view.configurationWasRead()
-    view.roster.expect(expected)
+    view.configurationWasRead(doubt)
+    view.roster.expect(mirrors)
     this.#miss(backend, at, step)
   }
 
@@ -278,9 +281,9 @@ export class HostAgent {
     const view = this.#views[backend]
     const { missed, notMissed } = view.roster.settle(view.isWhole)
     for (const mirror of notMissed) this.#forget(mirror, at, step)
-    for (const { mirror, names } of missed) {
-      const place = this.#newPlace(backend, mirror, names)
-      this.#observe(place, { judgement: notUp(backend, mirror), at, silenceMeansStall: false }, step)
+    for (const expected of missed) {
+      const place = this.#newPlace(backend, expected.mirror, expected.names)
+      this.#observe(place, { judgement: judgeMissed(backend, expected), at, silenceMeansStall: false }, step)
     }
   }
 
@@ -359,22 +362,4 @@ function ignoredBy(srs: readonly WatchedSr[]): ReadonlySet<string> {
 function counted(volume: DrbdVolume, { ignored }: Place): DrbdVolume {
   if (ignored.size === 0) return volume
   return { ...volume, peers: volume.peers.filter(({ peer }) => !ignored.has(peer)) }
-}
-
-/** A mirror that should be there and that the kernel does not show: after a boot, before anything was brought up. */
-function notUp(backend: Backend, mirror: string): Judgement {
-  return {
-    mirror,
-    backend,
-    state: 'degraded',
-    activity: 'none',
-    moving: false,
-    progress: null,
-    doneBytes: null,
-    totalBytes: null,
-    outOfSyncBytes: null,
-    etaSeconds: null,
-    replicas: { expected: 2, current: 0 },
-    reasons: [reason('not-up', mirror)],
-  }
 }

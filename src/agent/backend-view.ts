@@ -13,7 +13,7 @@ export type Backend = (typeof BACKENDS)[number]
 export class BackendView {
   readonly roster = new Roster()
   #untold = new Set<string>()
-  #configured = false
+  #configurationDoubt: string | null = 'its configuration has not been read yet'
   #doubt: string | null = 'not everything has been read yet'
 
   see(mirror: string, names: readonly string[]): void {
@@ -44,8 +44,9 @@ export class BackendView {
     this.#untold = new Set(this.roster.shown())
   }
 
-  configurationWasRead(): void {
-    this.#configured = true
+  /** @param doubt `null`: all that is configured was read. Otherwise why there may be more, which could not be missed */
+  configurationWasRead(doubt: string | null): void {
+    this.#configurationDoubt = doubt
   }
 
   get isWhole(): boolean {
@@ -54,7 +55,7 @@ export class BackendView {
 
   /** Why an SR with mirrors of this backend cannot be judged. */
   get doubt(): Reason | null {
-    if (this.#doubt !== null) return reason('source-silent', '*', { word: this.#doubt })
-    return this.#configured ? null : reason('source-silent', '*', { word: 'its configuration has not been read yet' })
+    const word = this.#doubt ?? this.#configurationDoubt
+    return word === null ? null : reason('source-silent', '*', { word })
   }
 }

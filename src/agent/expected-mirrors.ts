@@ -1,11 +1,11 @@
-import { type ConfiguredArrays, mdUuid, uuidOfOldMetadata } from '../mdraid-adapter/index.ts'
+import { mdUuid, type ParsedArrays, uuidOfOldMetadata } from '../mdraid-adapter/index.ts'
 import { resourceOf, type SrSelection, wildcard } from './sr-selection.ts'
 
 /** A mirror that a configuration says should be there. */
 export interface ExpectedMirror {
   /** What it is called while it is missed. */
   readonly mirror: string
-  /** It is there if the kernel shows a mirror that goes by any of these. */
+  /** It is there if the kernel shows a mirror that goes by any of these. None: nothing tells whether it is there. */
   readonly shownAs: readonly string[]
   /** What patterns may call it. */
   readonly names: readonly string[]
@@ -44,11 +44,12 @@ export function mdNames(name: string, uuid: string | null): readonly string[] {
 }
 
 /** The arrays that md's configuration names, and those that an SR names without a `*`. */
-export function expectedArrays(configured: ConfiguredArrays, selections: readonly SrSelection[]): ExpectedMirror[] {
+export function expectedArrays(configured: ParsedArrays, selections: readonly SrSelection[]): ExpectedMirror[] {
   const expected = configured.arrays.map((array): ExpectedMirror => {
     const { device, shownAs } = array
     return { mirror: device ?? shownAs[0], shownAs, names: namesOf(array) }
   })
+  for (const { label, names } of configured.incomparable) expected.push({ mirror: label, shownAs: [], names })
   const known = new Set(expected.flatMap(({ names }) => names))
   for (const pattern of new Set(selections.flatMap(({ md }) => md))) {
     const shownAs = kernelNames(pattern)
@@ -63,7 +64,7 @@ export function expectedArrays(configured: ConfiguredArrays, selections: readonl
  * mdadm's form. A configured array is chosen here by the very names under which it is missed, or it would leave its SR the
  * moment it comes up as md127.
  */
-export function resolveArrays(selections: readonly SrSelection[], configured: ConfiguredArrays): SrSelection[] {
+export function resolveArrays(selections: readonly SrSelection[], configured: ParsedArrays): SrSelection[] {
   const arrays = configured.arrays.map(array => ({ shownAs: array.shownAs, names: namesOf(array) }))
   return selections.map(selection => {
     const chosen = selection.md.flatMap(pattern => {
@@ -77,7 +78,7 @@ export function resolveArrays(selections: readonly SrSelection[], configured: Co
 }
 
 /** What patterns may call an array that is configured. */
-function namesOf({ device, shownAs, calledAs }: ConfiguredArrays['arrays'][number]): readonly string[] {
+function namesOf({ device, shownAs, calledAs }: ParsedArrays['arrays'][number]): readonly string[] {
   return [...new Set([...(device === null ? shownAs : [device, ...shownAs]), ...calledAs])]
 }
 

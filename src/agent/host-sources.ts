@@ -1,9 +1,10 @@
-import type { ConfiguredVolumes } from '../drbd-adapter/parse-config.ts'
+import type { ConfiguredVolumes } from '../drbd-adapter/read-config.ts'
 import { followDrbd } from '../drbd-adapter/source.ts'
 import { watchDrbdConfig } from '../drbd-adapter/watch-config.ts'
 import { type ConfiguredArrays, followMd, watchMdConfig } from '../mdraid-adapter/index.ts'
 import type { AgentMetrics } from '../metrics/index.ts'
 import type { Log } from '../service-manager/index.ts'
+import type { Problem } from '../sync-query/judgement.ts'
 import type { HostAgent } from './agent.ts'
 import type { AgentConfig } from './agent-config.ts'
 import type { Backend } from './backend-view.ts'
@@ -22,6 +23,9 @@ export interface HostSourcesOptions {
   readonly now: () => number
   readonly log: Log
 }
+
+/** Of very many problems the first tell enough. */
+const MAX_LOGGED = 20
 
 type SourceNews = Parameters<AgentMetrics['source']>[1]
 
@@ -61,7 +65,7 @@ export class HostSources {
       signal => followDrbd({ drbdsetup, root, now, signal }),
       update => agent.applyDrbd(update),
     )
-    this.#follow('drbd configuration', signal => watchDrbdConfig({ root, signal }), onVolumes)
+    this.#followConfiguration('drbd', signal => watchDrbdConfig({ root, signal }), onVolumes)
   }
 
   #followMd(): void {
@@ -73,7 +77,26 @@ export class HostSources {
       signal => followMd({ root, now, signal, ...(program === undefined ? {} : { mdadm: [program, ...args] }) }),
       update => agent.applyMd(update),
     )
-    this.#follow('md configuration', signal => watchMdConfig({ root, signal }), onArrays)
+    this.#followConfiguration('md', signal => watchMdConfig({ root, signal }), onArrays)
+  }
+
+  /** What is wrong with a configuration is told once, and again when it was well in between. */
+  #followConfiguration<Configured extends { readonly problems: readonly Problem[] }>(
+    backend: Backend,
+    watch: (signal: AbortSignal) => AsyncIterable<Configured>,
+    take: (configured: Configured) => void,
+  ): void {
+    const { log, metrics } = this.#options
+    let known: ReadonlySet<string> = new Set()
+    this.#follow(`${backend} configuration`, watch, configured => {
+      const problems = configured.problems.filter(({ text }) => !known.has(text))
+      known = new Set(configured.problems.map(({ text }) => text))
+      metrics.misread(backend, problems)
+      for (const { text } of problems.slice(0, MAX_LOGGED)) {
+        log({ level: 'warning', code: 'configuration-misread', text: `${backend}: ${text}` })
+      }
+      take(configured)
+    })
   }
 
   #followSource<Update extends SourceNews>(

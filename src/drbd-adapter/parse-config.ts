@@ -1,12 +1,9 @@
 import type { Problem } from '../sync-query/judgement.ts'
 
-/** The volumes that a configuration says should be there, as `resource/volume`. */
-export interface ConfiguredVolumes {
+export interface ParsedConfig {
+  /** The volumes that should be there, as `resource/volume`. */
   readonly mirrors: readonly string[]
   readonly problems: readonly Problem[]
-}
-
-export interface ParsedConfig extends ConfiguredVolumes {
   /** What its `include` lines name: paths, the last part possibly with `*` and `?`. */
   readonly includes: readonly string[]
   /** False: the text ends inside a section, so it names less than it will when it is written. */
@@ -31,7 +28,8 @@ const THIS_HOST = '_this_host'
  * Reads `resource NAME { … volume N { … } … }` out of DRBD configuration text (drbd.conf(5)). Volumes may stand in the
  * resource or in its `on HOST` sections; a resource that names none has the implicit volume 0. One whose `on` sections are
  * all for other hosts is none of this host's, for files are copied to all hosts alike. Everything else is passed over:
- * this answers only "what should be up?", so that a resource which is not cannot go unseen after a boot.
+ * this answers only "what should be up?", so that a resource which is not cannot go unseen after a boot. A resource in which
+ * the text ends counts as far as it was read.
  *
  * @param host what `uname -n` says; `null`: not known, so every resource may be this host's
  */
@@ -74,6 +72,8 @@ export function parseDrbdConfig(text: string, file: string, host: string | null 
   }
   // A file that is being written: what it names so far is not all there is.
   const isWhole = resource === null && sections.length === 0 && words.length === 0
+  // Its section for this host may stand in what is cut off.
+  if (resource !== null) for (const mirror of mirrorsOf({ ...resource, isHere: true })) mirrors.add(mirror)
   const problem = { device: resource?.name ?? null, code: 'config-incomplete', text: `${file} ends inside a section` }
   return { mirrors: [...mirrors], includes, isWhole, problems: isWhole ? [] : [problem] }
 }

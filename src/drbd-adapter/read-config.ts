@@ -3,14 +3,23 @@ import { open, readdir, readFile } from 'node:fs/promises'
 import { basename, dirname, join, posix } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Problem } from '../sync-query/judgement.ts'
-import { type ConfiguredVolumes, type ParsedConfig, parseDrbdConfig } from './parse-config.ts'
+import { type ParsedConfig, parseDrbdConfig } from './parse-config.ts'
+
+/** The volumes that a configuration says should be there, as `resource/volume`. */
+export interface ConfiguredVolumes {
+  readonly mirrors: readonly string[]
+  readonly problems: readonly Problem[]
+  /** `null`: all that is configured was read. Otherwise in a few words why there may be more. */
+  readonly doubt: string | null
+}
 
 /** Where configurations begin: drbdadm's own file, the administrator's folder and the one that LINSTOR writes (XOSTOR). */
 export const CONFIG_FILE = '/etc/drbd.conf'
 export const CONFIG_FOLDERS = ['/etc/drbd.d', '/var/lib/linstor.d'] as const
 
 const MAX_FILES = 20_000
-const MAX_FILE_BYTES = 256 * 1024
+/** 5 000 volumes in one file are some MiB. */
+const MAX_FILE_BYTES = 16 * 2 ** 20
 
 /** How long a file must have rested to be taken for all there is. Longer than a tick of any file system's clock. */
 export const DEFAULT_REST_MS = 250
@@ -24,7 +33,12 @@ interface ReadFile {
   /** It was just written, and may be again. */
   readonly isFresh: boolean
   readonly parsed: ParsedConfig
+  /** Why it may name more than was read, though nobody writes it just now. */
+  readonly doubt: string | null
 }
+
+/** There is no such file or folder, and so nothing is configured there. Whatever else keeps it from being read says nothing. */
+const NOTHING_THERE: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR'])
 
 /** The volumes that this host's configuration says should be up. @param root the directory that stands for `/` */
 export function readDrbdConfig(root: string): Promise<ConfiguredVolumes> {
@@ -35,7 +49,8 @@ export function readDrbdConfig(root: string): Promise<ConfiguredVolumes> {
  * Reads the configuration again and again, each file only when it has changed.
  *
  * What a file once named stays configured until a whole text that has rested, or the lack of the file, says otherwise: a
- * file that is just being written is not a resource that was removed.
+ * file that is just being written is not a resource that was removed. What cannot be read whole, file or folder, leaves a
+ * doubt until it is: it must not pass for a configuration that names nothing.
  */
 export class DrbdConfigReader {
   readonly #root: string
@@ -56,6 +71,11 @@ export class DrbdConfigReader {
 
   async read(): Promise<ConfiguredVolumes> {
     const problems: Problem[] = []
+    const doubts: string[] = []
+    const cannotRead = (code: string, text: string) => {
+      problems.push({ device: null, code, text })
+      doubts.push(text)
+    }
     const files = new Map<string, ReadFile>()
     const host = await readHostName(this.#root)
     // A file says another thing to a host of another name.
@@ -63,13 +83,13 @@ export class DrbdConfigReader {
     this.#host = host
     const paths = [
       CONFIG_FILE,
-      ...(await Promise.all(CONFIG_FOLDERS.map(folder => this.#list(`${folder}/*.res`)))).flat(),
+      ...(await Promise.all(CONFIG_FOLDERS.map(folder => this.#list(`${folder}/*.res`, cannotRead)))).flat(),
     ]
     let looked = 0
     for (const path of paths) {
       if (files.has(path)) continue
       if (files.size >= MAX_FILES) {
-        problems.push({ device: null, code: 'too-many-files', text: `There are more than ${MAX_FILES} files` })
+        cannotRead('too-many-files', `there are more than ${MAX_FILES} files`)
         break
       }
       looked += 1
@@ -78,16 +98,17 @@ export class DrbdConfigReader {
       if (file === null) continue
       files.set(path, file)
       for (const include of file.parsed.includes) {
-        for (const each of await this.#list(posix.resolve(dirname(path), include))) paths.push(each)
+        for (const each of await this.#list(posix.resolve(dirname(path), include), cannotRead)) paths.push(each)
       }
     }
     this.#files = files
     const mirrors = new Set<string>()
-    for (const { parsed } of files.values()) {
+    for (const { parsed, doubt } of files.values()) {
       for (const mirror of parsed.mirrors) mirrors.add(mirror)
       problems.push(...parsed.problems)
+      if (doubt !== null) doubts.push(doubt)
     }
-    return { mirrors: [...mirrors], problems }
+    return { mirrors: [...mirrors], problems, doubt: doubts[0] ?? null }
   }
 
   /** `null`: there is no such file. */
@@ -100,43 +121,50 @@ export class DrbdConfigReader {
       const stamp = isFresh ? null : `${stats.mtimeMs} ${stats.ctimeMs} ${stats.size} ${stats.ino}`
       if (stamp !== null && stamp === before?.stamp) return before
       if (stats.size > MAX_FILE_BYTES) {
-        return {
-          stamp,
-          isFresh,
-          parsed: unread(before, path, 'file-too-large', `is larger than ${MAX_FILE_BYTES} bytes`),
-        }
+        const problem = { code: 'file-too-large', text: `${path} is larger than ${MAX_FILE_BYTES} bytes` }
+        return { stamp, isFresh, ...unread(before, problem) }
       }
       const text = await readLimited(join(this.#root, path), stats.size)
       const parsed = parseDrbdConfig(text, path, this.#host)
-      if (before === undefined || (parsed.isWhole && !isFresh)) return { stamp, isFresh, parsed }
+      const doubt = parsed.isWhole || isFresh ? null : (parsed.problems[0]?.text ?? null)
+      if (before === undefined || (parsed.isWhole && !isFresh)) return { stamp, isFresh, parsed, doubt }
       const mirrors = [...new Set([...before.parsed.mirrors, ...parsed.mirrors])]
       const includes = [...new Set([...before.parsed.includes, ...parsed.includes])]
-      return { stamp, isFresh, parsed: { ...parsed, mirrors, includes } }
+      return { stamp, isFresh, parsed: { ...parsed, mirrors, includes }, doubt }
     } catch (error) {
-      const code = error instanceof Error && 'code' in error ? String(error.code) : 'error'
-      if (code === 'ENOENT' || code === 'ENOTDIR') return null
-      return { stamp: null, isFresh: false, parsed: unread(before, path, 'file-unreadable', `cannot be read: ${code}`) }
+      const code = codeOf(error)
+      if (NOTHING_THERE.has(code)) return null
+      const problem = { code: 'file-unreadable', text: `${path} cannot be read: ${code}` }
+      return { stamp: null, isFresh: false, ...unread(before, problem) }
     }
   }
 
   /** The files that a path with wildcards in its last part stands for. */
-  async #list(path: string): Promise<string[]> {
+  async #list(path: string, cannotRead: (code: string, text: string) => void): Promise<string[]> {
     if (!/[*?]/.test(path)) return [path]
+    const folder = dirname(path)
+    const pattern = wildcards(basename(path))
     try {
-      const pattern = wildcards(basename(path))
-      const names = await readdir(join(this.#root, dirname(path)))
-      return names.filter(name => pattern.test(name)).map(name => posix.join(dirname(path), name))
-    } catch {
-      // No such folder: nothing is configured there.
-      return []
+      const names = await readdir(join(this.#root, folder))
+      return names.filter(name => pattern.test(name)).map(name => posix.join(folder, name))
+    } catch (error) {
+      const code = codeOf(error)
+      if (NOTHING_THERE.has(code)) return []
+      cannotRead('folder-unreadable', `${folder} cannot be listed: ${code}`)
+      return [...this.#files.keys()].filter(known => dirname(known) === folder && pattern.test(basename(known)))
     }
   }
 }
 
 /** What was known of a file that cannot be read now. */
-function unread(before: ReadFile | undefined, path: string, code: string, what: string): ParsedConfig {
+function unread(before: ReadFile | undefined, problem: Omit<Problem, 'device'>): Pick<ReadFile, 'parsed' | 'doubt'> {
   const { mirrors = [], includes = [] } = before?.parsed ?? {}
-  return { mirrors, includes, isWhole: false, problems: [{ device: null, code, text: `${path} ${what}` }] }
+  const parsed = { mirrors, includes, isWhole: false, problems: [{ device: null, ...problem }] }
+  return { parsed, doubt: problem.text }
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'error'
 }
 
 /** False for a file of the future: a clock that was set back must not leave it fresh for ever. */
@@ -148,8 +176,13 @@ function wasWrittenWithin(ms: number, { mtimeMs, ctimeMs }: Stats): boolean {
 async function readLimited(path: string, bytes: number): Promise<string> {
   const file = await open(path)
   try {
-    const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(bytes), 0, bytes, 0)
-    return buffer.toString('utf8', 0, bytesRead)
+    const buffer = Buffer.allocUnsafe(bytes)
+    let length = 0
+    // A read may bring less than was asked for, on a file system over the network.
+    for (let bytesRead = -1; bytesRead !== 0 && length < bytes; length += bytesRead) {
+      bytesRead = (await file.read(buffer, length, bytes - length, length)).bytesRead
+    }
+    return buffer.toString('utf8', 0, length)
   } finally {
     await file.close()
   }

@@ -1,8 +1,13 @@
 import { basename, join } from 'node:path'
 import { watch } from 'chokidar'
 import { pause } from '../waiting/index.ts'
-import type { ConfiguredVolumes } from './parse-config.ts'
-import { CONFIG_FILE, CONFIG_FOLDERS, DEFAULT_REST_MS, DrbdConfigReader } from './read-config.ts'
+import {
+  CONFIG_FILE,
+  CONFIG_FOLDERS,
+  type ConfiguredVolumes,
+  DEFAULT_REST_MS,
+  DrbdConfigReader,
+} from './read-config.ts'
 
 export interface DrbdConfigOptions {
   /** The directory that stands for `/`. */
@@ -12,14 +17,16 @@ export interface DrbdConfigOptions {
 }
 
 /** Milliseconds. */
-interface DrbdConfigPace {
+export interface DrbdConfigPace {
   /** How long a file must have rested: editors empty a file first, and LINSTOR writes many in a row. */
   readonly restMs: number
   /** How often to look even if nothing was told: some file systems tell nothing, and included files are not watched. */
   readonly rereadEveryMs: number
+  /** The same while something could not be read, which leaves SRs unknown. */
+  readonly doubtedEveryMs: number
 }
 
-const DEFAULT_PACE: DrbdConfigPace = { restMs: DEFAULT_REST_MS, rereadEveryMs: 60_000 }
+const DEFAULT_PACE: DrbdConfigPace = { restMs: DEFAULT_REST_MS, rereadEveryMs: 60_000, doubtedEveryMs: 5_000 }
 
 /**
  * Tells which volumes are configured: at once, and then whenever that is something else, until `signal` is aborted. A file
@@ -44,7 +51,8 @@ export async function* watchDrbdConfig(options: DrbdConfigOptions): AsyncGenerat
       const told = JSON.stringify(configured)
       if (told !== last) yield configured
       last = told
-      if (!reader.isUnsettled) await pause(pace.rereadEveryMs, AbortSignal.any([signal, wake.signal]))
+      const everyMs = configured.doubt === null ? pace.rereadEveryMs : pace.doubtedEveryMs
+      if (!reader.isUnsettled) await pause(everyMs, AbortSignal.any([signal, wake.signal]))
       await pause(pace.restMs, signal)
     }
   } finally {

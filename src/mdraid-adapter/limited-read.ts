@@ -7,6 +7,9 @@ import { problem } from './md-reading.ts'
 const openPath = promisify(open)
 const readInto = promisify(read)
 
+/** A file or directory that goes between the listing and the read is "not said", and no problem (procfs#770). */
+const VANISHED: ReadonlySet<string> = new Set(['ENOENT', 'EINVAL', 'ENODEV'])
+
 /** A sequence of reads that belong together, as far as it has come. */
 export class Errand {
   /** What the problems are about. */
@@ -18,14 +21,14 @@ export class Errand {
   isGivenUp = false
   /** What its files of sysfs are read into, one after the other. Its own: one that hangs may still write to it. */
   page: Buffer | null = null
+  /** Errors that say that there is nothing, and are no problem. */
+  readonly absent: ReadonlySet<string>
 
-  constructor(device: string | null) {
+  constructor(device: string | null, absent: ReadonlySet<string> = VANISHED) {
     this.device = device
+    this.absent = absent
   }
 }
-
-/** A file or directory that goes between the listing and the read is "not said", and no problem (procfs#770). */
-const VANISHED: ReadonlySet<string> = new Set(['ENOENT', 'EINVAL', 'ENODEV'])
 
 /** The wanted names in a directory, sorted, at most `limit` of them; `undefined` where it could not be listed. */
 export async function listNames(
@@ -97,7 +100,7 @@ async function readWith(
 
 function report(error: unknown, path: string, errand: Errand): void {
   const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
-  if (!VANISHED.has(code)) complain(errand, 'unreadable', `${code} while reading`, path)
+  if (!errand.absent.has(code)) complain(errand, 'unreadable', `${code} while reading`, path)
 }
 
 function complain(errand: Errand, code: string, text: string, path: string): void {

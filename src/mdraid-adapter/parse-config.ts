@@ -22,9 +22,23 @@ interface ConfiguredArray {
   readonly calledAs: readonly [string, ...string[]]
 }
 
-export interface ConfiguredArrays {
+/** An array that is configured so that nothing the kernel shows could be compared with it. */
+interface IncomparableArray {
+  /** What the line calls it. */
+  readonly label: string
+  /** What people may call it, as `ConfiguredArray.calledAs`. */
+  readonly names: readonly [string, ...string[]]
+}
+
+export interface ParsedArrays {
   readonly arrays: readonly ConfiguredArray[]
+  readonly incomparable: readonly IncomparableArray[]
   readonly problems: readonly Problem[]
+}
+
+export interface ConfiguredArrays extends ParsedArrays {
+  /** `null`: all that is configured was read. Otherwise in a few words why there may be more. */
+  readonly doubt: string | null
 }
 
 /** The kernel shows no UUID of an array whose metadata lies in a container, so nothing could tell that it is missing. */
@@ -36,11 +50,12 @@ const IN_CONTAINER = /^(?:container=|member=|metadata=(?:imsm|ddf|external)\b)/i
  *
  * @param file what to call it in problems
  */
-export function parseMdConfig(text: string, file: string): ConfiguredArrays {
+export function parseMdConfig(text: string, file: string): ParsedArrays {
   const arrays: ConfiguredArray[] = []
+  const incomparable: IncomparableArray[] = []
   const problems: Problem[] = []
   for (const [keyword = '', ...words] of logicalLines(text)) {
-    if (!isArrayKeyword(keyword) || words.some(word => IN_CONTAINER.test(word))) continue
+    if (!isArrayKeyword(keyword)) continue
     const device = words.find(word => word.startsWith('/') || !word.includes('=')) ?? null
     if (device?.toLowerCase() === '<ignore>') continue
     const uuidWord = valueOfTag(words, 'uuid')
@@ -48,16 +63,20 @@ export function parseMdConfig(text: string, file: string): ConfiguredArrays {
     if (uuidWord !== null && uuid === null) {
       problems.push(problem(device, 'bad-uuid', `${file}: not a UUID`, uuidWord))
     }
-    const [first, ...others] = shownAs(device, uuid)
     const name = valueOfTag(words, 'name')
-    if (first !== undefined)
-      arrays.push({ device, uuid, name, shownAs: [first, ...others], calledAs: calledAs(device, name) })
+    const called = calledAs(device, name)
+    const isInContainer = words.some(word => IN_CONTAINER.test(word))
+    const [first, ...others] = isInContainer ? [] : shownAs(device, uuid)
+    if (first !== undefined) arrays.push({ device, uuid, name, shownAs: [first, ...others], calledAs: called })
     else {
       const line = [keyword, ...words].join(' ')
+      incomparable.push({ label: device ?? name ?? uuid ?? excerpt(line), names: called })
+      // One in a container cannot be written better.
+      if (isInContainer) continue
       problems.push(problem(device, 'not-comparable', `${file}: without a UUID nothing tells whether it is up`, line))
     }
   }
-  return { arrays, problems }
+  return { arrays, incomparable, problems }
 }
 
 /** At least three letters, in any case (match_keyword of mdadm). */

@@ -1,20 +1,24 @@
 import { join } from 'node:path'
 import { Errand, listNames, readText } from './limited-read.ts'
-import { type ConfiguredArrays, parseMdConfig } from './parse-config.ts'
+import { type ConfiguredArrays, type ParsedArrays, parseMdConfig } from './parse-config.ts'
 
 /** Where mdadm looks, by how it was compiled (config.c): distributions differ in which of the two comes first. */
 const CONFIG_FILES = ['etc/mdadm/mdadm.conf', 'etc/mdadm.conf'] as const
 const MAX_FILES = 1_000
-const MAX_FILE_BYTES = 256 * 1024
+const MAX_FILE_BYTES = 2 ** 20
+
+/** Nothing is configured there. Whatever else keeps a file or folder from being read says nothing of what it names. */
+const NOTHING_THERE: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR'])
 
 /**
- * The arrays that this host's configuration says should be up. Never rejects; a file that is not there says nothing.
+ * The arrays that this host's configuration says should be up. Never rejects; a file that is not there says nothing, one that
+ * cannot be read leaves a doubt.
  *
  * @param root the directory that stands for `/`
  */
 export async function readMdConfig(root: string): Promise<ConfiguredArrays> {
-  const errand = new Errand(null)
-  const parsed: ConfiguredArrays[] = []
+  const errand = new Errand(null, NOTHING_THERE)
+  const parsed: ParsedArrays[] = []
   for (const file of CONFIG_FILES) {
     const folder = `${file}.d`
     const names = await listNames(join(root, folder), MAX_FILES, errand, isConfigName)
@@ -25,7 +29,9 @@ export async function readMdConfig(root: string): Promise<ConfiguredArrays> {
   }
   return {
     arrays: parsed.flatMap(({ arrays }) => arrays),
+    incomparable: parsed.flatMap(({ incomparable }) => incomparable),
     problems: [...errand.problems, ...parsed.flatMap(({ problems }) => problems)],
+    doubt: errand.problems[0]?.text ?? null,
   }
 }
 

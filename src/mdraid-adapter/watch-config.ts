@@ -21,9 +21,6 @@ interface MdConfigPace {
 /** So few files are cheaper to read than to have watched, and read they are right after any kind of change. */
 const DEFAULT_PACE: MdConfigPace = { rereadEveryMs: 15_000, settleMs: 1_000 }
 
-/** What was read is not all that is there. */
-const INCOMPLETE: ReadonlySet<string> = new Set(['unreadable', 'too-large', 'too-many'])
-
 /**
  * Tells which arrays are configured: at once, and then whenever that is different. `mdadm --detail --scan >mdadm.conf` empties
  * the file before it writes it, so what was read is told when a second reading finds the same; and while a file cannot be
@@ -49,7 +46,14 @@ export async function* watchMdConfig(options: MdConfigWatchOptions): AsyncGenera
 
 /** What was read, with the arrays that were told before if it may lack some. */
 function keepUnread(told: ConfiguredArrays, read: ConfiguredArrays): ConfiguredArrays {
-  if (!read.problems.some(({ code }) => INCOMPLETE.has(code))) return read
-  const lacking = told.arrays.filter(array => !read.arrays.some(each => isDeepStrictEqual(each, array)))
-  return { ...read, arrays: [...read.arrays, ...lacking] }
+  if (read.doubt === null) return read
+  return {
+    ...read,
+    arrays: [...read.arrays, ...lackingIn(read.arrays, told.arrays)],
+    incomparable: [...read.incomparable, ...lackingIn(read.incomparable, told.incomparable)],
+  }
+}
+
+function lackingIn<Item>(items: readonly Item[], wanted: readonly Item[]): Item[] {
+  return wanted.filter(each => !items.some(item => isDeepStrictEqual(item, each)))
 }

@@ -1,4 +1,5 @@
 import { Registry } from 'prom-client'
+import type { Problem } from '../sync-query/judgement.ts'
 import type { SrStatus } from '../sync-query/sr-fold.ts'
 import type { Transition } from '../sync-query/transition.ts'
 import type { Exposition } from './exposition.ts'
@@ -55,6 +56,11 @@ export class AgentMetrics implements Exposition {
   /** A source has told something. */
   source(backend: Backend, news: SourceNews): void {
     this.#sources.note(backend, news)
+  }
+
+  /** What a backend's configuration has that was not understood or could not be read, and was not so before. */
+  misread(backend: Backend, problems: readonly Problem[]): void {
+    this.#sources.count(backend, problems)
   }
 
   /** A source is gone, and another one will begin. */

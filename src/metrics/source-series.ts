@@ -79,7 +79,7 @@ export class SourceSeries {
     })
     this.#problems = new Counter({
       name: 'resync_monitor_parse_problems_total',
-      help: 'What was read and not understood, by code.',
+      help: 'What was read of the kernel or of its configuration and not understood, or could not be read, by code.',
       labelNames: ['backend', 'code'],
       registers,
     })
@@ -118,9 +118,13 @@ export class SourceSeries {
       this.#fullReads.inc(label, dumps >= this.#dumps[backend] ? dumps - this.#dumps[backend] : dumps)
       this.#dumps[backend] = dumps
     }
+    this.count(backend, problems)
+  }
+
+  count(backend: Backend, problems: readonly Problem[]): void {
     for (const { code } of problems) {
       this.#problems.inc({ backend, code: this.#boundedCode(backend, code) })
-      if (code === 'unknown-word') this.#unknownWords.inc(label)
+      if (code === 'unknown-word') this.#unknownWords.inc({ backend })
     }
   }
 

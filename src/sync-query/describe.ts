@@ -33,6 +33,8 @@ const SENTENCES: { readonly [Code in ReasonCode]: (reason: Reason) => string } =
   'dump-incomplete': r => `${r.mirror}: the first account of all objects has not ended yet`,
   'events-lost': r => `${r.mirror}: events may have been lost, everything must be read again`,
   'source-silent': r => `${r.mirror === '*' ? 'the storage' : r.mirror} could not be asked${said(r)}`,
+  'not-comparable': r =>
+    `${r.mirror} is configured without a UUID that the kernel shows, so nothing tells whether it is up`,
   drift: r => `${r.mirror} has blocks marked out of sync${amount(r)} although both sides are up to date`,
   'verify-unrepaired': r => `a verify of ${r.mirror} found differences${amount(r)} that no resync has repaired`,
   'mismatches-found': r => `a check of ${r.mirror} found mismatches${amount(r)}`,

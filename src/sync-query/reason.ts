@@ -44,6 +44,7 @@ export const REASON_KINDS = {
   'dump-incomplete': { implies: 'unknown', clearedBy: 'time' },
   'events-lost': { implies: 'unknown', clearedBy: 'time' },
   'source-silent': { implies: 'unknown', clearedBy: 'time' },
+  'not-comparable': { implies: 'unknown', clearedBy: 'operator' },
   // shown, never blocking
   drift: { implies: null, clearedBy: 'operator' },
   'verify-unrepaired': { implies: null, clearedBy: 'operator' },

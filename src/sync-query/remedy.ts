@@ -152,6 +152,11 @@ const REMEDIES: { readonly [Code in ReasonCode]: (words: Words) => Remedy } = {
       `journalctl -u ${UNIT} -n 50 --no-pager`,
       "ps -eo pid,stat,wchan:32,args | awk '$2 ~ /^D/'",
     ]),
+  'not-comparable': () =>
+    here(
+      'Give its ARRAY line in mdadm.conf the UUID of the array. The kernel shows no UUID of an array in a container (IMSM, DDF): choose such arrays by kernel name in srs[].md, and not by a pattern.',
+      ['mdadm --detail --scan', 'cat /proc/mdstat'],
+    ),
   drift: w => repair(w, 'Find out which side is right, by what runs on it, and let the other copy from it.'),
   'verify-unrepaired': w => {
     const { steps, ...rest } = repair(

@@ -2,10 +2,11 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { HostAgent, type HostAgentOptions } from '../../src/agent/agent.ts'
-import { type ExpectedMirror, expectedVolumes } from '../../src/agent/expected-mirrors.ts'
+import { type ExpectedMirror, expectedArrays, expectedVolumes } from '../../src/agent/expected-mirrors.ts'
 import { readHostBoot } from '../../src/agent/host-boot.ts'
 import { ReportPusher } from '../../src/agent/report-pusher.ts'
 import { type SrSelection, SrSelector } from '../../src/agent/sr-selection.ts'
+import { parseMdConfig } from '../../src/mdraid-adapter/parse-config.ts'
 import type { DrbdPeer, DrbdVolume } from '../../src/sync-query/drbd.ts'
 import type { MdArray } from '../../src/sync-query/md.ts'
 import type { Report } from '../../src/sync-query/report.ts'
@@ -324,7 +325,7 @@ t.test('an array that should be there is missed by any of its names, and found u
 t.test('a DRBD resource that an SR names is missed until any of its volumes is shown', async t => {
   const srs = [drbdSr(['database', 'mesh*'])]
   const { agent, kinds, see, state } = agentOf({ srs })
-  agent.select(srs, { drbd: expectedVolumes([], srs), md: null })
+  agent.select(srs, { drbd: { mirrors: expectedVolumes([], srs), doubt: null }, md: null })
   see(1, [])
   t.match(agent.report(SR)?.reasons, [{ code: 'not-up', mirror: 'database/*' }])
   see(2, [volume('database/3')])
@@ -332,7 +333,7 @@ t.test('a DRBD resource that an SR names is missed until any of its volumes is s
   t.match(agent.report(SR)?.mirrors, { synced: 1, degraded: 0 })
   kinds.length = 0
   const others = [drbdSr(['other']), drbdSr(['third'], [], 'new')]
-  agent.select(others, { drbd: expectedVolumes([], others), md: null })
+  agent.select(others, { drbd: { mirrors: expectedVolumes([], others), doubt: null }, md: null })
   t.strictSame([state(), state('new')], ['degraded', 'degraded'])
   t.strictSame(kinds, ['degraded', 'degraded'], 'no SR reads as in sync between its choice and what is missed of it')
   await agent.close()
@@ -356,6 +357,53 @@ t.test('until its configuration was read nothing can be missed, so nothing is in
   t.equal(agent.report(SR)?.state, 'degraded')
   await agent.close()
 })
+
+t.test('a configuration that was not read whole leaves in doubt the SRs of its backend, until it is', async t => {
+  const { agent, see, seeMd, state } = agentOf({
+    srs: [drbdSr(['mesh*']), { uuid: 'md', md: ['md*'], drbd: [], ignorePeers: [] }],
+  })
+  see(1, [volume('mesh0/0')])
+  seeMd(1, [array('md0')])
+  agent.expect('drbd', expected('mesh0/0'), '/etc/drbd.d cannot be listed: EACCES')
+  t.match(agent.report(SR), {
+    state: 'unknown',
+    mirrors: { synced: 1 },
+    reasons: [{ code: 'source-silent', word: '/etc/drbd.d cannot be listed: EACCES' }],
+  })
+  t.equal(state('md'), 'synced')
+  agent.expect('drbd', expected('mesh0/0'))
+  t.equal(state(), 'synced')
+  await agent.close()
+})
+
+t.test(
+  'an array of which nothing tells whether it is up: unknown to the SRs that may mean it, and to no other',
+  async t => {
+    const lines = [
+      'ARRAY /dev/md/home metadata=1.2 name=h:home',
+      `ARRAY /dev/md/vol container=${'0'.repeat(32)} member=0`,
+    ]
+    const configured = parseMdConfig(lines.join('\n'), 'mdadm.conf')
+    for (const [pattern, missed] of [
+      ['md*', ['/dev/md/home', '/dev/md/vol']],
+      ['/dev/md/home', ['/dev/md/home']],
+      ['md12*', []],
+      ['md127', []],
+    ] as const) {
+      const srs = [{ uuid: SR, md: [pattern], drbd: [], ignorePeers: [] }]
+      const { agent, seeMd } = agentOf({ srs })
+      agent.select(srs, { drbd: null, md: { mirrors: expectedArrays(configured, srs), doubt: null } })
+      seeMd(1, [array('md127')])
+      const { state, reasons = [] } = agent.report(SR) ?? {}
+      t.equal(state, missed.length > 0 ? 'unknown' : 'synced', pattern)
+      t.strictSame(
+        reasons.map(({ code, mirror, clearedBy }) => `${code} ${mirror} ${clearedBy}`),
+        missed.map(mirror => `not-comparable ${mirror} operator`),
+      )
+      await agent.close()
+    }
+  },
+)
 
 t.test('a source that is begun anew: unknown at once, and what it does not tell again is gone', async t => {
   const { agent, see, state } = agentOf()

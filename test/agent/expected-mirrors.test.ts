@@ -2,17 +2,18 @@ import t from 'tap'
 import { expectedArrays, expectedVolumes, mdNames, resolveArrays } from '../../src/agent/expected-mirrors.ts'
 import { Roster } from '../../src/agent/roster.ts'
 import { SrSelector } from '../../src/agent/sr-selection.ts'
-import type { ConfiguredArrays } from '../../src/mdraid-adapter/index.ts'
+import type { ParsedArrays } from '../../src/mdraid-adapter/index.ts'
 import { parseMdConfig } from '../../src/mdraid-adapter/parse-config.ts'
 
 const UUID = '8349c26d-d272-2bc4-1122-334455667788'
 const MDADM_UUID = '8349c26d:d2722bc4:11223344:55667788'
 
-const CONFIGURED: ConfiguredArrays = {
+const CONFIGURED: ParsedArrays = {
   arrays: [
     { device: '/dev/md/home', uuid: UUID, name: null, shownAs: [UUID], calledAs: ['/dev/md/home', 'md/home'] },
     { device: '/dev/md7', uuid: null, name: null, shownAs: ['md7'], calledAs: ['/dev/md7', 'md7'] },
   ],
+  incomparable: [],
   problems: [],
 }
 

@@ -1,9 +1,9 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { type ConfiguredVolumes, parseDrbdConfig } from '../../src/drbd-adapter/parse-config.ts'
-import { DrbdConfigReader, readDrbdConfig } from '../../src/drbd-adapter/read-config.ts'
-import { watchDrbdConfig } from '../../src/drbd-adapter/watch-config.ts'
+import { parseDrbdConfig } from '../../src/drbd-adapter/parse-config.ts'
+import { type ConfiguredVolumes, DrbdConfigReader, readDrbdConfig } from '../../src/drbd-adapter/read-config.ts'
+import { type DrbdConfigPace, watchDrbdConfig } from '../../src/drbd-adapter/watch-config.ts'
 
 const MESH = readFileSync(join(import.meta.dirname, '../../scenarios/reboot-and-resync/mesh.res'), 'utf8')
 
@@ -63,6 +63,9 @@ t.test(
       if (opened !== closed && (cut.isWhole || cut.problems.length === 0)) t.fail(`cut at ${end} was not noticed`)
     }
     t.match(parseDrbdConfig('resource r0 {', 'x.res').problems, [{ device: 'r0', code: 'config-incomplete' }])
+    const open = 'resource r0 { on bravo { volume 1 { } } on alpha { volume 2 {'
+    t.strictSame(parseDrbdConfig(open, 'x.res', 'alpha').mirrors, ['r0/2'], 'what it was cut in counts')
+    t.strictSame(parseDrbdConfig('resource r0 { on bravo { } ', 'x.res', 'alpha').mirrors, ['r0/0'])
     t.match(parseDrbdConfig('common {', 'x.res').problems, [{ device: null, code: 'config-incomplete' }])
     t.match(parseDrbdConfig('resource r0', 'x.res'), { isWhole: false })
   },
@@ -78,18 +81,29 @@ function place(root: string, files: Record<string, string>): void {
 
 t.test('both folders of a host are read; what is not there or too large hides nothing else', async t => {
   const root = t.testdir({})
-  t.strictSame(await readDrbdConfig(root), { mirrors: [], problems: [] }, 'no DRBD on this host')
+  t.strictSame(await readDrbdConfig(root), { mirrors: [], problems: [], doubt: null }, 'no DRBD on this host')
   mkdirSync(join(root, 'etc/drbd.d/folder.res'), { recursive: true })
   place(root, {
     'etc/drbd.d/mesh.res': MESH,
     'etc/drbd.d/global_common.conf': 'global { }',
-    'etc/drbd.d/huge.res': 'x'.repeat(300 * 1024),
+    'etc/drbd.d/many.res': Array.from(
+      { length: 3_000 },
+      (_, i) => `resource many-${i} { on a { volume 0 { } } }\n`,
+    ).join(''),
+    'etc/drbd.d/huge.res': '',
     'var/lib/linstor.d/xcp-volume-1.res': 'resource xcp-volume-1 { on a { volume 0 { } } }',
   })
-  t.match(await readDrbdConfig(root), {
-    mirrors: ['mesh0/0', 'mesh1/0', 'mesh1/1', 'xcp-volume-1/0'],
-    problems: [{ code: 'file-too-large' }],
-  })
+  truncateSync(join(root, 'etc/drbd.d/huge.res'), 16 * 2 ** 20 + 1)
+  const { mirrors, problems, doubt } = await readDrbdConfig(root)
+  t.strictSame(mirrors.filter(mirror => !mirror.startsWith('many-')).toSorted(), [
+    'mesh0/0',
+    'mesh1/0',
+    'mesh1/1',
+    'xcp-volume-1/0',
+  ])
+  t.equal(mirrors.length, 3_004, 'thousands of volumes in one file')
+  t.match(problems, [{ code: 'file-too-large' }])
+  t.equal(doubt, '/etc/drbd.d/huge.res is larger than 16777216 bytes')
 })
 
 t.test("drbd.conf's own resources and what it includes, by paths within the root, each file once", async t => {
@@ -108,11 +122,91 @@ t.test("drbd.conf's own resources and what it includes, by paths within the root
   t.strictSame(problems, [])
 })
 
+t.test(
+  'what cannot be read does not pass for nothing: a doubt until it is read, and what was known of it stays',
+  async t => {
+    const whole = 'resource r0 { }'
+    const table: [what: string, RegExp, spoil: (root: string) => void, mend: (root: string) => void][] = [
+      [
+        'a folder',
+        /^\/etc\/drbd.d cannot be listed: ELOOP$/,
+        root => {
+          renameSync(join(root, 'etc/drbd.d'), join(root, 'etc/away'))
+          symlinkSync('drbd.d', join(root, 'etc/drbd.d'))
+        },
+        root => {
+          rmSync(join(root, 'etc/drbd.d'))
+          renameSync(join(root, 'etc/away'), join(root, 'etc/drbd.d'))
+        },
+      ],
+      [
+        'a file',
+        /^\/etc\/drbd.d\/r.res cannot be read: ELOOP$/,
+        root => {
+          rmSync(join(root, 'etc/drbd.d/r.res'))
+          symlinkSync('r.res', join(root, 'etc/drbd.d/r.res'))
+        },
+        root => {
+          rmSync(join(root, 'etc/drbd.d/r.res'))
+          place(root, { 'etc/drbd.d/r.res': whole })
+        },
+      ],
+      [
+        'a file that lacks its last brace',
+        /r.res ends inside a section$/,
+        root => place(root, { 'etc/drbd.d/r.res': whole.slice(0, -2) }),
+        root => place(root, { 'etc/drbd.d/r.res': whole }),
+      ],
+    ]
+    for (const [index, [what, doubt, spoil, mend]] of table.entries()) {
+      for (const isKnown of [false, true]) {
+        const root = join(t.testdir({}), `${index} ${isKnown}`)
+        place(root, { 'etc/drbd.d/r.res': whole })
+        const reader = new DrbdConfigReader(root, 0)
+        if (isKnown) t.strictSame(await reader.read(), { mirrors: ['r0/0'], problems: [], doubt: null })
+        spoil(root)
+        const spoilt = await reader.read()
+        t.match(spoilt.doubt, doubt, what)
+        t.ok(spoilt.problems.some(({ text }) => text === spoilt.doubt))
+        if (isKnown) t.strictSame(spoilt.mirrors, ['r0/0'])
+        mend(root)
+        t.strictSame(await reader.read(), { mirrors: ['r0/0'], problems: [], doubt: null }, `${what} can be read again`)
+      }
+    }
+    const root = join(t.testdir({}), 'fresh')
+    place(root, { 'etc/drbd.d/r.res': whole.slice(0, -2) })
+    const justWritten = await new DrbdConfigReader(root, 60_000).read()
+    t.match(justWritten, { mirrors: ['r0/0'], doubt: null }, 'a file that is just being written is no doubt yet')
+    const noFolders = join(t.testdir({}), 'files')
+    place(noFolders, { etc: '' })
+    t.strictSame(await readDrbdConfig(noFolders), { mirrors: [], problems: [], doubt: null }, 'ENOTDIR: nothing there')
+  },
+)
+
+t.test('while something is in doubt it is read again soon', async t => {
+  const root = t.testdir({})
+  place(root, { 'etc/drbd.conf': 'include "/srv/*.res";', srv: '' })
+  rmSync(join(root, 'srv'))
+  symlinkSync('srv', join(root, 'srv'))
+  const told = await watch(
+    root,
+    so => {
+      if (so.length === 1) {
+        rmSync(join(root, 'srv'))
+        place(root, { 'srv/r0.res': 'resource r0 { }' })
+      }
+      return so.length === 2
+    },
+    { restMs: 1, rereadEveryMs: 60_000, doubtedEveryMs: 20 },
+  )
+  t.match(told, [{ doubt: '/srv cannot be listed: ELOOP' }, { mirrors: ['r0/0'], doubt: null }])
+})
+
 /** Watches until `enough` says so, and returns all that was told. */
 async function watch(
   root: string,
   enough: (told: readonly ConfiguredVolumes[]) => boolean,
-  pace = { restMs: 30, rereadEveryMs: 5_000 },
+  pace: Partial<DrbdConfigPace> = { restMs: 30, rereadEveryMs: 5_000 },
 ): Promise<ConfiguredVolumes[]> {
   const stop = new AbortController()
   const deadline = setTimeout(() => stop.abort(), 20_000)

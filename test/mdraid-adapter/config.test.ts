@@ -68,13 +68,21 @@ t.test('an ARRAY line says what the kernel should show', async t => {
 
 t.test('a line that nothing can be compared with is a problem, and hides no other', async t => {
   const text = `ARRAY /dev/md/home name=hostA:home\nARRAY /dev/md/cut UUID=8349c26d:d27\nARRAY /dev/md0 UUID=${MDADM}\n`
-  const { arrays, problems } = parseMdConfig(text, '/etc/mdadm.conf')
+  const { arrays, incomparable, problems } = parseMdConfig(text, '/etc/mdadm.conf')
   t.match(arrays, [{ device: '/dev/md0' }])
   t.strictSame(
     problems.map(({ device, code }) => `${device} ${code}`),
     ['/dev/md/home not-comparable', '/dev/md/cut bad-uuid', '/dev/md/cut not-comparable'],
   )
   t.match(problems[0]?.text, /\/etc\/mdadm.conf.*name=hostA:home/)
+  const named = (device: string) => ({ label: `/dev/md/${device}`, names: [`/dev/md/${device}`, `md/${device}`] })
+  t.strictSame(incomparable, [named('home'), named('cut')])
+  const inContainer = `ARRAY metadata=imsm UUID=${MDADM}\nARRAY /dev/md/vol0 container=/dev/md/imsm0 member=0 UUID=${MDADM}\n`
+  t.strictSame(parseMdConfig(inContainer, 'mdadm.conf'), {
+    arrays: [],
+    incomparable: [{ label: KERNEL, names: ['/dev/md/', 'md/'] }, named('vol0')],
+    problems: [],
+  })
 })
 
 t.test('any text is read without an exception', async t => {
@@ -96,9 +104,14 @@ function write(root: string, path: string, text: string): void {
 const devicesOf = ({ arrays }: ConfiguredArrays) => arrays.map(({ device }) => device)
 const array = (device: string) => `ARRAY ${device} UUID=${MDADM}\n`
 
+const NOTHING: ConfiguredArrays = { arrays: [], incomparable: [], problems: [], doubt: null }
+
 t.test('configuration is read wherever mdadm may have it', async t => {
   const root = t.testdir({})
-  t.strictSame(await readMdConfig(root), { arrays: [], problems: [] }, 'nothing is configured')
+  t.strictSame(await readMdConfig(root), NOTHING, 'nothing is configured')
+  write(root, 'etc/mdadm.conf.d', 'a file')
+  t.strictSame(await readMdConfig(root), NOTHING, 'a file where a folder might be names nothing')
+  rmSync(join(root, 'etc/mdadm.conf.d'))
   write(root, 'etc/mdadm/mdadm.conf', array('/dev/md1'))
   write(root, 'etc/mdadm/mdadm.conf.d/b.conf', array('/dev/md3'))
   write(root, 'etc/mdadm/mdadm.conf.d/a.conf', array('/dev/md2'))
@@ -113,13 +126,14 @@ t.test('a file that cannot be read is a problem, and hides no other', async t =>
   const root = t.testdir({})
   write(root, 'etc/mdadm/mdadm.conf', array('/dev/md1'))
   mkdirSync(join(root, 'etc/mdadm.conf'))
-  write(root, 'etc/mdadm.conf.d/large.conf', `#${' '.repeat(300_000)}\n`)
+  write(root, 'etc/mdadm.conf.d/large.conf', `#${' '.repeat(2 ** 20)}\n`)
   const configured = await readMdConfig(root)
   t.strictSame(devicesOf(configured), ['/dev/md1'])
   t.strictSame(
     configured.problems.map(({ code }) => code),
     ['unreadable', 'too-large'],
   )
+  t.match(configured.doubt, /^EISDIR while reading: /, 'nor does it pass for one that names nothing')
 })
 
 t.test('a watched configuration', async t => {
@@ -138,18 +152,21 @@ t.test('a watched configuration', async t => {
   t.equal(told.length, 1, 'is told at once')
 
   write(root, 'etc/mdadm/mdadm.conf', '')
-  setTimeout(() => write(root, 'etc/mdadm/mdadm.conf', array('/dev/md1') + array('/dev/md2')), 30)
+  const two = `${array('/dev/md1')}${array('/dev/md2')}ARRAY /dev/md/home\n`
+  setTimeout(() => write(root, 'etc/mdadm/mdadm.conf', two), 30)
   await untilTold('/dev/md1', '/dev/md2')
   t.equal(told.length, 2, 'and again when it is different; not while it is being written')
 
   rmSync(join(root, 'etc/mdadm/mdadm.conf'))
   mkdirSync(join(root, 'etc/mdadm/mdadm.conf'))
-  await until(() => told.at(-1)?.problems.length === 1)
+  await until(() => told.at(-1)?.problems[0]?.code === 'unreadable')
   t.strictSame(told.map(devicesOf).at(-1), ['/dev/md1', '/dev/md2'], 'nothing is taken back while it cannot be read')
+  t.match(told.at(-1), { doubt: /EISDIR/, incomparable: [{ label: '/dev/md/home' }] })
   t.equal(told.length, 3)
 
   rmSync(join(root, 'etc/mdadm/mdadm.conf'), { recursive: true })
   await untilTold()
+  t.equal(told.at(-1)?.doubt, null)
   t.equal(told.length, 4, 'what is no longer configured is not told any more')
 
   stop.abort()

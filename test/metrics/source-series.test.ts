@@ -58,6 +58,9 @@ t.test('sources: up, last words, whole readings, what was not understood', async
   const counts = await figure('parse_problems_total')
   t.match(counts, { 'md unknown-word': 1, 'md bad-line': 1, 'md code-0': 1, 'md other': 52 }, 'codes are bounded')
   t.equal(Object.keys(counts).length, 41)
+  metrics.misread('drbd', [problem('file-unreadable')])
+  t.match(await figure('parse_problems_total'), { 'drbd file-unreadable': 1 }, 'problems of a configuration count too')
+  t.strictSame(await figure('source_up'), { drbd: 1, md: 1 }, 'and say nothing of the source')
 })
 
 t.test('how long events wait, where their source tells when they happened', async t => {
