@@ -1,5 +1,5 @@
 import type { DrbdVolume } from '../sync-query/drbd.ts'
-import { HostMirrors, type MirrorChange, type MirrorWithReasons } from '../sync-query/host-mirrors.ts'
+import { HostMirrors, type MirrorWithReasons } from '../sync-query/host-mirrors.ts'
 import { judgeDrbdVolume } from '../sync-query/judge-drbd.ts'
 import { judgeMdArray } from '../sync-query/judge-md.ts'
 import type { MdArray } from '../sync-query/md.ts'
@@ -11,9 +11,10 @@ import type { Transition } from '../sync-query/transition.ts'
 import { BACKENDS, type Backend, BackendView } from './backend-view.ts'
 import { drbdNames, type ExpectedMirror, mdNames } from './expected-mirrors.ts'
 import type { HostBoot } from './host-boot.ts'
-import { judgeMissed } from './judge-missed.ts'
+import { type Place, Places } from './places.ts'
 import { type PushPace, ReportPusher, type ReportSink } from './report-pusher.ts'
-import { resourceOf, type SrSelection, SrSelector } from './sr-selection.ts'
+import { resourceOf, type SrSelection } from './sr-selection.ts'
+import { Step } from './step.ts'
 import { WatchedSr } from './watched-sr.ts'
 
 export interface HostAgentOptions {
@@ -40,19 +41,6 @@ export interface SourceUpdate<Mirror> {
   readonly doubt: string | null
 }
 
-/** Where a mirror belongs. */
-interface Place {
-  readonly backend: Backend
-  /** What patterns may call it. */
-  readonly names: readonly string[]
-  srs: readonly WatchedSr[]
-  /** Peers that no SR of this mirror counts. */
-  ignored: ReadonlySet<string>
-}
-
-/** Changes that are told together, by the SR they concern. */
-type Step = Map<WatchedSr, MirrorChange[]>
-
 /** Which mirrors of a backend should be there. */
 interface Expected {
   readonly mirrors: readonly ExpectedMirror[]
@@ -61,8 +49,6 @@ interface Expected {
 }
 
 const AS_BEFORE: Readonly<Record<Backend, Expected | null>> = { drbd: null, md: null }
-const NO_CHANGES: readonly MirrorChange[] = []
-const NO_PEERS: ReadonlySet<string> = new Set()
 
 /**
  * One host's side of the monitor: turns what the kernel says into the state of each SR, and the state into reports.
@@ -70,15 +56,13 @@ const NO_PEERS: ReadonlySet<string> = new Set()
  * Invariants: an SR is `unknown` until each source that it has mirrors of has told of all there are, and again from the
  * moment that can no longer be claimed; a mirror that is configured and not shown by the kernel is a degraded mirror, never
  * a missing one; what is told together is taken in wholly before an SR is judged by it.
- * `#places` has exactly the mirrors of `#mirrors`, so no event costs a match of patterns.
  */
 export class HostAgent {
   readonly #options: HostAgentOptions
   readonly #mirrors = new HostMirrors()
-  readonly #places = new Map<string, Place>()
+  readonly #places = new Places(this.#mirrors)
   readonly #views: Readonly<Record<Backend, BackendView>> = { drbd: new BackendView(), md: new BackendView() }
   readonly #srs = new Map<string, WatchedSr>()
-  #selector = new SrSelector([])
   #seq: number
 
   constructor(options: HostAgentOptions) {
@@ -89,26 +73,26 @@ export class HostAgent {
 
   /** Takes in what DRBD's source has learnt. */
   applyDrbd({ at, changed, removed, doubt }: SourceUpdate<DrbdVolume>): void {
-    const step: Step = new Map()
-    this.#lose('drbd', removed, at, step)
+    const step = new Step()
+    this.#places.lose('drbd', removed, at, step)
     for (const volume of changed) {
       const { mirror } = volume
-      const place = this.#see('drbd', mirror, () => drbdNames(mirror))
+      const place = this.#places.see('drbd', mirror, () => drbdNames(mirror), at, step)
       // The events of DRBD 8.4 carry no progress, so there silence proves nothing.
       const silenceMeansStall = volume.family === '9'
-      this.#observe(place, { judgement: judgeDrbdVolume(counted(volume, place)), at, silenceMeansStall }, step)
+      this.#places.observe(place, judgeDrbdVolume(counted(volume, place)), at, silenceMeansStall, step)
     }
     this.#settle('drbd', doubt, at, step)
   }
 
   /** Takes in what md's source has learnt. */
   applyMd({ at, changed, removed, doubt }: SourceUpdate<MdArray>): void {
-    const step: Step = new Map()
-    this.#lose('md', removed, at, step)
+    const step = new Step()
+    this.#places.lose('md', removed, at, step)
     for (const array of changed) {
       const { name, uuid } = array
-      const place = this.#see('md', name, () => mdNames(name, uuid))
-      this.#observe(place, { judgement: judgeMdArray(array), at, silenceMeansStall: true }, step)
+      const place = this.#places.see('md', name, () => mdNames(name, uuid), at, step)
+      this.#places.observe(place, judgeMdArray(array), at, true, step)
     }
     this.#settle('md', doubt, at, step)
   }
@@ -118,15 +102,15 @@ export class HostAgent {
    * it does not tell again is gone.
    */
   loseSource(backend: Backend, why: string): void {
-    const view = this.#views[backend]
-    view.loseSource(why)
-    this.#tell(new Map(), this.#options.now())
+    this.#views[backend].doubtSource(why)
+    this.#places.loseSource(backend)
+    this.#tell(new Step(), this.#options.now())
   }
 
   /** Takes in which mirrors of a backend should be there, and why there may be more. */
   expect(backend: Backend, mirrors: readonly ExpectedMirror[], doubt: string | null = null): void {
     const at = this.#options.now()
-    const step: Step = new Map()
+    const step = new Step()
     this.#expect(backend, { mirrors, doubt }, at, step)
     this.#tell(step, at)
   }
@@ -148,9 +132,8 @@ export class HostAgent {
       if (known === undefined) this.#srs.set(selection.uuid, this.#watch(selection, at))
       else known.reselect(selection)
     }
-    this.#selector = new SrSelector(selections)
-    const step: Step = new Map()
-    for (const [mirror, place] of this.#places) this.#moveMirror(mirror, place, step)
+    const step = new Step()
+    this.#places.select(selections, this.#srs, step)
     for (const backend of BACKENDS) {
       const ofBackend = expected[backend]
       if (ofBackend !== null) this.#expect(backend, ofBackend, at, step)
@@ -161,8 +144,8 @@ export class HostAgent {
   /** Lets time pass: stalls are found, old estimates are dropped. To be called about once a second. */
   tick(): void {
     const now = this.#options.now()
-    const step: Step = new Map()
-    for (const change of this.#mirrors.tick(now)) addTo(step, this.#places.get(change.mirror), change)
+    const step = new Step()
+    for (const change of this.#mirrors.tick(now)) step.add(this.#places.get(change.mirror)?.srs ?? [], change)
     this.#tell(step, now)
   }
 
@@ -183,8 +166,8 @@ export class HostAgent {
 
   /** What the kernel shows: DRBD resources by name, and md arrays. */
   present(): { readonly drbd: string[]; readonly md: { readonly name: string; readonly uuid: string | null }[] } {
-    const drbd = new Set(Array.from(this.#views.drbd.roster.shown(), resourceOf))
-    const md = Array.from(this.#views.md.roster.shown(), name => {
+    const drbd = new Set(Array.from(this.#places.rosters.drbd.shown(), resourceOf))
+    const md = Array.from(this.#places.rosters.md.shown(), name => {
       const [, , uuid = null] = this.#places.get(name)?.names ?? []
       return { name, uuid }
     })
@@ -230,79 +213,24 @@ export class HostAgent {
     return new WatchedSr(selection, at, pusher)
   }
 
-  #see(backend: Backend, mirror: string, namesOf: () => readonly string[]): Place {
-    const place = this.#places.get(mirror) ?? this.#newPlace(backend, mirror, namesOf())
-    this.#views[backend].see(mirror, place.names)
-    return place
-  }
-
-  #newPlace(backend: Backend, mirror: string, names: readonly string[]): Place {
-    const srs = this.#srsOf(backend, names)
-    const place = { backend, names, srs, ignored: ignoredBy(srs) }
-    this.#places.set(mirror, place)
-    return place
-  }
-
-  #srsOf(backend: Backend, names: readonly string[]): WatchedSr[] {
-    return this.#selector.srsOf(backend, names).flatMap(uuid => this.#srs.get(uuid) ?? [])
-  }
-
-  #observe(place: Place, seen: Parameters<HostMirrors['observe']>[0], step: Step): void {
-    addTo(step, place, this.#mirrors.observe(seen))
-  }
-
-  #lose(backend: Backend, mirrors: readonly string[], at: number, step: Step): void {
-    for (const mirror of mirrors) {
-      this.#views[backend].lose(mirror)
-      this.#forget(mirror, at, step)
-    }
-  }
-
-  #forget(mirror: string, at: number, step: Step): void {
-    const change = this.#mirrors.remove(mirror, at)
-    if (change !== null) addTo(step, this.#places.get(mirror), change)
-    this.#places.delete(mirror)
-  }
-
   #settle(backend: Backend, doubt: string | null, at: number, step: Step): void {
-    this.#lose(backend, this.#views[backend].doubtSource(doubt), at, step)
-    this.#miss(backend, at, step)
+    const view = this.#views[backend]
+    view.doubtSource(doubt)
+    if (view.isWhole) this.#places.loseUntold(backend, at, step)
+    this.#places.miss(backend, view.isWhole, at, step)
     this.#tell(step, at)
   }
 
   #expect(backend: Backend, { mirrors, doubt }: Expected, at: number, step: Step): void {
     const view = this.#views[backend]
-    view.configurationWasRead(doubt)
-    view.roster.expect(mirrors)
-    this.#miss(backend, at, step)
-  }
-
-  #miss(backend: Backend, at: number, step: Step): void {
-    const view = this.#views[backend]
-    const { missed, notMissed } = view.roster.settle(view.isWhole)
-    for (const mirror of notMissed) this.#forget(mirror, at, step)
-    for (const expected of missed) {
-      const place = this.#newPlace(backend, expected.mirror, expected.names)
-      this.#observe(place, { judgement: judgeMissed(backend, expected), at, silenceMeansStall: false }, step)
-    }
-  }
-
-  /** After the SRs were chosen anew: takes a mirror out of the SRs it has left and into those it has joined. */
-  #moveMirror(mirror: string, place: Place, step: Step): void {
-    const srs = this.#srsOf(place.backend, place.names)
-    const left = place.srs.filter(sr => !srs.includes(sr))
-    const joined = srs.filter(sr => !place.srs.includes(sr))
-    const leaving = this.#mirrors.leaving(mirror)
-    const joining = this.#mirrors.joining(mirror)
-    if (leaving !== null) addTo(step, { srs: left }, leaving)
-    if (joining !== null) addTo(step, { srs: joined }, joining)
-    place.srs = srs
-    place.ignored = ignoredBy(srs)
+    view.doubtConfiguration(doubt)
+    this.#places.rosters[backend].expect(mirrors)
+    this.#places.miss(backend, view.isWhole, at, step)
   }
 
   #tell(step: Step, at: number): void {
     for (const [uuid, sr] of this.#srs) {
-      const changes = step.get(sr) ?? NO_CHANGES
+      const changes = step.of(sr)
       const edges = sr.apply(changes, this.#views, at)
       if (edges.length > 0) {
         const status = this.#statusOf(sr, at)
@@ -317,11 +245,8 @@ export class HostAgent {
     return sr.fold.status(this.#mirrors.withReasons(telling, now))
   }
 
-  *#mirrorsOf(sr: WatchedSr): Generator<TrackedMirror> {
-    for (const [name, { srs }] of this.#places) {
-      const mirror = srs.includes(sr) ? this.#mirrors.get(name) : null
-      if (mirror !== null) yield mirror
-    }
+  #mirrorsOf(sr: WatchedSr): Iterable<TrackedMirror> {
+    return this.#places.of(sr)
   }
 
   #makeReport(uuid: string): Report {
@@ -342,20 +267,6 @@ export class HostAgent {
       ...(status.state === 'unknown' ? {} : { listSeq: sr.listSeq(this.#seq) }),
     }
   }
-}
-
-function addTo(step: Step, place: Pick<Place, 'srs'> | undefined, change: MirrorChange): void {
-  for (const sr of place?.srs ?? []) {
-    const changes = step.get(sr)
-    if (changes === undefined) step.set(sr, [change])
-    else changes.push(change)
-  }
-}
-
-function ignoredBy(srs: readonly WatchedSr[]): ReadonlySet<string> {
-  const [first, ...others] = srs
-  if (first === undefined || first.ignorePeers.size === 0) return NO_PEERS
-  return new Set([...first.ignorePeers].filter(peer => others.every(({ ignorePeers }) => ignorePeers.has(peer))))
 }
 
 /** Without the peers that are no part of the redundancy of any SR this volume belongs to. */

@@ -3,7 +3,10 @@ import { resourceOf, type SrSelection, wildcard } from './sr-selection.ts'
 
 /** A mirror that a configuration says should be there. */
 export interface ExpectedMirror {
-  /** What it is called while it is missed. */
+  /**
+   * What it is called while it is missed: by a name of its own, and by none that another may be shown by. `md9` of an ARRAY
+   * line with a UUID would pass for whatever array the kernel calls md9: its path does not.
+   */
   readonly mirror: string
   /** It is there if the kernel shows a mirror that goes by any of these. None: nothing tells whether it is there. */
   readonly shownAs: readonly string[]
@@ -45,18 +48,28 @@ export function mdNames(name: string, uuid: string | null): readonly string[] {
 
 /** The arrays that md's configuration names, and those that an SR names without a `*`. */
 export function expectedArrays(configured: ParsedArrays, selections: readonly SrSelection[]): ExpectedMirror[] {
-  const expected = configured.arrays.map((array): ExpectedMirror => {
-    const { device, shownAs } = array
-    return { mirror: device ?? shownAs[0], shownAs, names: namesOf(array) }
-  })
-  for (const { label, names } of configured.incomparable) expected.push({ mirror: label, shownAs: [], names })
-  const known = new Set(expected.flatMap(({ names }) => names))
+  const expected = new Map<string, ExpectedMirror>()
+  const known = new Set<string>()
+  const expect = (mirror: string, shownAs: readonly string[], names: readonly string[]) => {
+    // The same array may be named twice, as in two files.
+    const more = expected.get(mirror)?.names ?? []
+    expected.set(mirror, { mirror, shownAs, names: [...new Set([...more, ...names])] })
+    for (const name of names) known.add(name)
+  }
+  for (const array of configured.arrays) {
+    const { device, shownAs, calledAs } = array
+    const path = device?.startsWith('/') === true ? device : calledAs[0]
+    const label = device === null ? shownAs[0] : path
+    // Of two lines for one device each may mean another array.
+    expect(expected.has(label) ? shownAs[0] : label, shownAs, namesOf(array))
+  }
+  for (const { label, names } of configured.incomparable) expect(label, [], names)
   for (const pattern of new Set(selections.flatMap(({ md }) => md))) {
     const shownAs = kernelNames(pattern)
     if (pattern.includes('*') || [pattern, ...shownAs].some(name => known.has(name))) continue
-    expected.push({ mirror: pattern, shownAs, names: [pattern, ...shownAs] })
+    expect(/^[^/].*\//.test(pattern) ? `/dev/${pattern}` : pattern, shownAs, [pattern, ...shownAs])
   }
-  return expected
+  return [...expected.values()]
 }
 
 /**

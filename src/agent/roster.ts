@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { ExpectedMirror } from './expected-mirrors.ts'
 
 /** What is different after a step: mirrors to be told as missed, and those that are not missed any more. */
@@ -10,8 +11,8 @@ export interface RosterChange {
  * Which mirrors one backend shows, beside those that its configuration says it should show: after a boot, with the module
  * not loaded or the resource not brought up, the kernel says nothing at all, and that must not read as nothing to sync.
  *
- * Invariants: `#absent` holds exactly the expected mirrors of which no name is shown; `#missed` those of them that were
- * told. So a mirror that comes or goes costs the same however many there are.
+ * Invariants: no two expected mirrors are called the same; `#absent` holds exactly those of which no name is shown; `#missed`
+ * those of them that were told, as they were told. So a mirror that comes or goes costs the same however many there are.
  */
 export class Roster {
   readonly #namesOf = new Map<string, readonly string[]>()
@@ -19,7 +20,7 @@ export class Roster {
   readonly #shown = new Map<string, number>()
   readonly #expectedBy = new Map<string, ExpectedMirror[]>()
   readonly #absent = new Set<ExpectedMirror>()
-  readonly #missed = new Set<string>()
+  readonly #missed = new Map<string, ExpectedMirror>()
   #notMissed: string[] = []
 
   /** Replaces what is expected. */
@@ -34,8 +35,12 @@ export class Roster {
       }
       this.#place(each)
     }
-    const absent = new Set(Array.from(this.#absent, ({ mirror }) => mirror))
-    for (const mirror of this.#missed) if (!absent.has(mirror)) this.#unmiss(mirror)
+    const absent = new Map(Array.from(this.#absent, each => [each.mirror, each]))
+    for (const [mirror, missed] of this.#missed) {
+      const now = absent.get(mirror)
+      // By other names it may be of other SRs, and of another nature: it is missed anew.
+      if (now === undefined || !isDeepStrictEqual(now, missed)) this.#unmiss(mirror)
+    }
   }
 
   /** The mirrors that the kernel shows. */
@@ -69,7 +74,7 @@ export class Roster {
     if (whole && this.#absent.size !== this.#missed.size) {
       for (const expected of this.#absent) {
         if (this.#missed.has(expected.mirror)) continue
-        this.#missed.add(expected.mirror)
+        this.#missed.set(expected.mirror, expected)
         missed.push(expected)
       }
     }

@@ -24,7 +24,7 @@ interface ConfiguredArray {
 
 /** An array that is configured so that nothing the kernel shows could be compared with it. */
 interface IncomparableArray {
-  /** What the line calls it. */
+  /** What the line calls it, as a path where it has a name. */
   readonly label: string
   /** What people may call it, as `ConfiguredArray.calledAs`. */
   readonly names: readonly [string, ...string[]]
@@ -70,7 +70,9 @@ export function parseMdConfig(text: string, file: string): ParsedArrays {
     if (first !== undefined) arrays.push({ device, uuid, name, shownAs: [first, ...others], calledAs: called })
     else {
       const line = [keyword, ...words].join(' ')
-      incomparable.push({ label: device ?? name ?? uuid ?? excerpt(line), names: called })
+      const isNamed = device !== null || name !== null
+      const label = device?.startsWith('/') === true ? device : isNamed ? called[0] : (uuid ?? excerpt(line))
+      incomparable.push({ label, names: called })
       // One in a container cannot be written better.
       if (isInContainer) continue
       problems.push(problem(device, 'not-comparable', `${file}: without a UUID nothing tells whether it is up`, line))

@@ -45,14 +45,19 @@ export class HostMirrors {
     this.#shared = new SharedByMirrors(patience)
   }
 
-  /** Adds one look at one mirror. */
-  observe(seen: Observation): MirrorChange {
-    const { mirror: name } = seen.judgement
+  /** The mirror of that name: the one there is, or a new one. */
+  begin(name: string): TrackedMirror {
     const known = this.#mirrors.get(name)
-    const before = known?.share() ?? null
-    const placementBefore = known?.placement
-    const mirror = known ?? new TrackedMirror(name, this.#shared)
-    if (known === undefined) this.#mirrors.set(name, mirror)
+    if (known !== undefined) return known
+    const mirror = new TrackedMirror(name, this.#shared)
+    this.#mirrors.set(name, mirror)
+    return mirror
+  }
+
+  /** Adds one look at one mirror. @param mirror what `begin` gives; who keeps it saves a look-up by name at each event */
+  observe(seen: Observation, mirror: TrackedMirror = this.begin(seen.judgement.mirror)): MirrorChange {
+    const before = mirror.wasLookedAt ? mirror.share() : null
+    const placementBefore = mirror.placement
     const transitions = mirror.look(seen)
     const after = mirror.share()
     if (mirror.tells && !mirror.isListed) {

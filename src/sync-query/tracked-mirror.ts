@@ -104,6 +104,11 @@ export class TrackedMirror {
     return this.#since
   }
 
+  /** It was told of at least once. */
+  get wasLookedAt(): boolean {
+    return this.#looked
+  }
+
   get stalled(): boolean {
     return this.#stalled
   }

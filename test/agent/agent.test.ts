@@ -1,78 +1,21 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { HostAgent, type HostAgentOptions } from '../../src/agent/agent.ts'
-import { type ExpectedMirror, expectedArrays, expectedVolumes } from '../../src/agent/expected-mirrors.ts'
+import { HostAgent } from '../../src/agent/agent.ts'
+import { expectedArrays, expectedVolumes } from '../../src/agent/expected-mirrors.ts'
 import { readHostBoot } from '../../src/agent/host-boot.ts'
 import { ReportPusher } from '../../src/agent/report-pusher.ts'
-import { type SrSelection, SrSelector } from '../../src/agent/sr-selection.ts'
+import { SrSelector } from '../../src/agent/sr-selection.ts'
 import { parseMdConfig } from '../../src/mdraid-adapter/parse-config.ts'
-import type { DrbdPeer, DrbdVolume } from '../../src/sync-query/drbd.ts'
-import type { MdArray } from '../../src/sync-query/md.ts'
 import type { Report } from '../../src/sync-query/report.ts'
 import { parseReport } from '../../src/sync-query/report-parse.ts'
-import { peer, volume as volumeOf } from '../sync-query/drbd-volume.ts'
+import { peer } from '../sync-query/drbd-volume.ts'
+import { agentOf, array, BOOT, drbdSr, expected, HOST, SR, volume } from './agent-under-test.ts'
 
-const HOST = '0a0a0a0a-0000-4000-8000-000000000001'
-const SR = '5c5c5c5c-0000-4000-8000-000000000001'
-const BOOT = { id: 'b0b0b0b0-0000-4000-8000-000000000001', firstSeq: 1000 }
 const KIB = 1024
-
-const volume = (mirror: string, peers: readonly DrbdPeer[] = [peer('hostB')]) => volumeOf(mirror, peers)
 
 const resyncing = (mirror: string, outOfSyncBytes: number) =>
   volume(mirror, [peer('hostB', { replication: 'SyncSource', peerDisk: 'Inconsistent', outOfSyncBytes })])
-
-const drbdSr = (drbd: readonly string[], ignorePeers: readonly string[] = [], uuid = SR): SrSelection => ({
-  uuid,
-  drbd,
-  md: [],
-  ignorePeers,
-})
-
-const expected = (...mirrors: readonly string[]): ExpectedMirror[] => expectedVolumes(mirrors, [])
-
-/** An agent whose reports arrive at once and whose configuration was read; `kinds` are the edges it told of. */
-function agentOf(options: Partial<HostAgentOptions> = {}, configured: readonly string[] = []) {
-  const kinds: string[] = []
-  const pushed: Report[] = []
-  const clock = { now: 0 }
-  const agent = new HostAgent({
-    host: HOST,
-    boot: BOOT,
-    srs: [drbdSr(['mesh*'])],
-    now: () => clock.now,
-    sink: {
-      push: async report => {
-        pushed.push(report)
-      },
-    },
-    witness: (_sr, { kind }) => kinds.push(kind),
-    ...options,
-  })
-  agent.expect('drbd', expected(...configured))
-  agent.expect('md', [])
-  const see = (
-    at: number,
-    changed: readonly DrbdVolume[],
-    doubt: string | null = null,
-    removed: readonly string[] = [],
-  ) => {
-    clock.now = at
-    agent.applyDrbd({ at, changed, removed, doubt })
-  }
-  const seeMd = (
-    at: number,
-    changed: readonly MdArray[],
-    doubt: string | null = null,
-    removed: readonly string[] = [],
-  ) => {
-    clock.now = at
-    agent.applyMd({ at, changed, removed, doubt })
-  }
-  const state = (sr = SR) => agent.report(sr)?.state
-  return { agent, kinds, pushed, clock, see, seeMd, state }
-}
 
 t.test('an SR is unknown until its source has told of every volume', async t => {
   const { agent, kinds, see, state } = agentOf()
@@ -242,27 +185,6 @@ t.test('a stall is told as time passes', async t => {
   t.match(agent.report(SR)?.reasons, [{ code: 'resync-stalled' }])
   await agent.close()
 })
-
-function array(name: string, said: Partial<MdArray> = {}): MdArray {
-  return {
-    name,
-    uuid: `${name}-uuid`,
-    level: 'raid1',
-    arrayState: 'clean',
-    readOnly: 'no',
-    slots: { expected: 2, current: 2 },
-    members: [
-      { name: 'sda1', slot: 0, flags: ['in-sync'] },
-      { name: 'nbd0', slot: 1, flags: ['in-sync'] },
-    ],
-    syncAction: 'idle',
-    operation: 'none',
-    resyncStartBytes: 'none',
-    mismatchBytes: 0,
-    doubts: [],
-    ...said,
-  }
-}
 
 t.test('md arrays: by kernel name, device or UUID; the doubts of one backend are not those of the other', async t => {
   const sr = (uuid: string, md: readonly string[], drbd: readonly string[] = []) => ({

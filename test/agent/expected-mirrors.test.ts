@@ -72,6 +72,32 @@ t.test(
   },
 )
 
+t.test('what is missed is called by a path or a UUID, so that it passes for nothing that is shown', async t => {
+  const table: [lines: string[], mirrors: string[]][] = [
+    [[`ARRAY md9 UUID=${MDADM_UUID}`], ['/dev/md9']],
+    [[`ARRAY home UUID=${MDADM_UUID}`], ['/dev/md/home']],
+    [
+      [`ARRAY /dev/md0 UUID=${MDADM_UUID}`, `ARRAY /dev/md0 UUID=${MDADM_UUID}`],
+      ['/dev/md0', UUID],
+    ],
+    [
+      [`ARRAY /dev/md0 UUID=${MDADM_UUID}`, 'ARRAY /dev/md0'],
+      ['/dev/md0', 'md0'],
+    ],
+    [['ARRAY name=md9'], ['/dev/md/md9']],
+    [[`ARRAY metadata=imsm UUID=${MDADM_UUID}`], [UUID]],
+  ]
+  for (const [lines, mirrors] of table) {
+    const configured = parseMdConfig(lines.join('\n'), 'mdadm.conf')
+    t.strictSame(
+      expectedArrays(configured, []).map(({ mirror }) => mirror),
+      mirrors,
+      lines.join('; '),
+    )
+  }
+  t.match(expectedArrays(CONFIGURED, choosing('md/data')).at(-1), { mirror: '/dev/md/data', names: ['md/data'] })
+})
+
 t.test('a resource that an SR names must be there, by any of its volumes', async t => {
   const mirrors = (...drbd: readonly string[]) =>
     expectedVolumes(['r0/0', 'r0/1'], choosingDrbd(...drbd)).map(({ mirror }) => mirror)
@@ -103,8 +129,10 @@ t.test('a roster tells each mirror that is missed once, and once that it is not 
   roster.lose('never-seen')
   t.strictSame(missed(), { missed: ['home'], notMissed: [] })
   t.strictSame([...roster.shown()], ['a'])
-  roster.expect([expected('home', 'uuid'), expected('b', 'a')])
+  roster.expect([expected('home', 'uuid', 'other'), expected('b', 'a')])
   t.strictSame(missed(), { missed: [], notMissed: [] }, 'still missed, and not told again')
+  roster.expect([{ ...expected('home', 'uuid', 'other'), names: ['home', 'h:home'] }])
+  t.strictSame(missed(), { missed: ['home'], notMissed: ['home'] }, 'by other names it is missed anew')
   roster.expect([])
   t.strictSame(missed(), { missed: [], notMissed: ['home'] })
 })

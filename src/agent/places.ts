@@ -1,0 +1,162 @@
+import type { HostMirrors } from '../sync-query/host-mirrors.ts'
+import type { Judgement, Observation } from '../sync-query/judgement.ts'
+import type { TrackedMirror } from '../sync-query/tracked-mirror.ts'
+import type { Backend } from './backend-view.ts'
+import type { ExpectedMirror } from './expected-mirrors.ts'
+import { judgeMissed } from './judge-missed.ts'
+import { Roster } from './roster.ts'
+import { type SrSelection, SrSelector } from './sr-selection.ts'
+import type { Step } from './step.ts'
+import type { WatchedSr } from './watched-sr.ts'
+
+/** One mirror, and where it belongs. */
+export interface Place {
+  readonly backend: Backend
+  readonly mirror: TrackedMirror
+  /** What patterns may call it. */
+  readonly names: readonly string[]
+  /** The kernel shows it. Otherwise it is missed. */
+  readonly isShown: boolean
+  /** The present source has told of it; one before it may have. */
+  isTold: boolean
+  srs: readonly WatchedSr[]
+  /** Peers that no SR of this mirror counts. */
+  ignored: ReadonlySet<string>
+}
+
+const NO_PEERS: ReadonlySet<string> = new Set()
+
+/**
+ * Which mirrors this host has, shown by the kernel or missed, and to which SRs each belongs. All changes go into a step, for
+ * they are true only together.
+ *
+ * Invariants: there is a place for exactly the mirrors of `#mirrors`, so no event costs a match of patterns, and one look-up by
+ * name is all that it costs; one is shown exactly if its roster says so; a mirror that is missed shares its place with none that
+ * is shown, whose names may be others.
+ */
+export class Places {
+  readonly rosters: Readonly<Record<Backend, Roster>> = { drbd: new Roster(), md: new Roster() }
+  readonly #mirrors: HostMirrors
+  readonly #places = new Map<string, Place>()
+  /** An earlier source may have told of mirrors that the present one has not (yet). */
+  readonly #hasUntold: Record<Backend, boolean> = { drbd: false, md: false }
+  #selector = new SrSelector([])
+  #srs: ReadonlyMap<string, WatchedSr> = new Map()
+
+  constructor(mirrors: HostMirrors) {
+    this.#mirrors = mirrors
+  }
+
+  get(mirror: string): Place | undefined {
+    return this.#places.get(mirror)
+  }
+
+  *of(sr: WatchedSr): Generator<TrackedMirror> {
+    for (const { mirror, srs } of this.#places.values()) if (srs.includes(sr)) yield mirror
+  }
+
+  /** The source of a backend tells of a mirror. @param namesOf what patterns may call it */
+  see(backend: Backend, mirror: string, namesOf: () => readonly string[], at: number, step: Step): Place {
+    const known = this.#places.get(mirror)
+    if (known?.isTold === true) return known
+    const names = namesOf()
+    if (known?.isShown === true) {
+      known.isTold = true
+      if (names.join('\n') === known.names.join('\n')) return known
+      // Another array was made under that name while no source looked.
+      this.rosters[backend].lose(mirror)
+    }
+    if (known !== undefined) this.#forget(known, at, step)
+    this.rosters[backend].see(mirror, names)
+    return this.#add(backend, mirror, names, true)
+  }
+
+  observe(place: Place, judgement: Judgement, at: number, silenceMeansStall: boolean, step: Step): void {
+    const seen: Observation = { judgement, at, silenceMeansStall }
+    step.add(place.srs, this.#mirrors.observe(seen, place.mirror))
+  }
+
+  /** The kernel shows mirrors no more. */
+  lose(backend: Backend, mirrors: readonly string[], at: number, step: Step): void {
+    for (const mirror of mirrors) {
+      const place = this.#places.get(mirror)
+      if (place?.isShown !== true) continue
+      this.rosters[backend].lose(mirror)
+      this.#forget(place, at, step)
+    }
+  }
+
+  /** Another source will begin, which knows nothing of what was told. */
+  loseSource(backend: Backend): void {
+    this.#hasUntold[backend] = true
+    for (const place of this.#places.values()) if (place.backend === backend) place.isTold = false
+  }
+
+  /** The source of a backend has told of all there is: what an earlier one told and it did not is gone. */
+  loseUntold(backend: Backend, at: number, step: Step): void {
+    if (!this.#hasUntold[backend]) return
+    this.#hasUntold[backend] = false
+    const untold = [...this.#places.values()].filter(each => each.backend === backend && each.isShown && !each.isTold)
+    const gone = untold.map(({ mirror }) => mirror.mirror)
+    this.lose(backend, gone, at, step)
+  }
+
+  /** Misses what a backend should have and does not show. @param whole as of Roster.settle */
+  miss(backend: Backend, whole: boolean, at: number, step: Step): void {
+    const { missed, notMissed } = this.rosters[backend].settle(whole)
+    for (const mirror of notMissed) {
+      const place = this.#places.get(mirror)
+      if (place?.isShown === false) this.#forget(place, at, step)
+    }
+    for (const expected of missed) this.#addMissed(backend, expected, at, step)
+  }
+
+  /** Takes each mirror out of the SRs it has left and into those it has joined. @param srs those that are watched, by UUID */
+  select(selections: readonly SrSelection[], srs: ReadonlyMap<string, WatchedSr>, step: Step): void {
+    this.#selector = new SrSelector(selections)
+    this.#srs = srs
+    for (const place of this.#places.values()) this.#move(place, step)
+  }
+
+  #add(backend: Backend, name: string, names: readonly string[], isShown: boolean): Place {
+    const srs = this.#srsOf(backend, names)
+    const mirror = this.#mirrors.begin(name)
+    const place = { backend, mirror, names, isShown, isTold: isShown, srs, ignored: ignoredBy(srs) }
+    this.#places.set(name, place)
+    return place
+  }
+
+  #addMissed(backend: Backend, expected: ExpectedMirror, at: number, step: Step): void {
+    const place = this.#add(backend, expected.mirror, expected.names, false)
+    this.observe(place, judgeMissed(backend, expected), at, false, step)
+  }
+
+  #forget({ mirror: { mirror }, srs }: Place, at: number, step: Step): void {
+    const change = this.#mirrors.remove(mirror, at)
+    if (change !== null) step.add(srs, change)
+    this.#places.delete(mirror)
+  }
+
+  #move(place: Place, step: Step): void {
+    const { mirror } = place.mirror
+    const srs = this.#srsOf(place.backend, place.names)
+    const left = place.srs.filter(sr => !srs.includes(sr))
+    const joined = srs.filter(sr => !place.srs.includes(sr))
+    const leaving = this.#mirrors.leaving(mirror)
+    const joining = this.#mirrors.joining(mirror)
+    if (leaving !== null) step.add(left, leaving)
+    if (joining !== null) step.add(joined, joining)
+    place.srs = srs
+    place.ignored = ignoredBy(srs)
+  }
+
+  #srsOf(backend: Backend, names: readonly string[]): WatchedSr[] {
+    return this.#selector.srsOf(backend, names).flatMap(uuid => this.#srs.get(uuid) ?? [])
+  }
+}
+
+function ignoredBy(srs: readonly WatchedSr[]): ReadonlySet<string> {
+  const [first, ...others] = srs
+  if (first === undefined || first.ignorePeers.size === 0) return NO_PEERS
+  return new Set([...first.ignorePeers].filter(peer => others.every(({ ignorePeers }) => ignorePeers.has(peer))))
+}

@@ -1,0 +1,85 @@
+import { HostAgent, type HostAgentOptions } from '../../src/agent/agent.ts'
+import { type ExpectedMirror, expectedVolumes } from '../../src/agent/expected-mirrors.ts'
+import type { SrSelection } from '../../src/agent/sr-selection.ts'
+import type { DrbdPeer, DrbdVolume } from '../../src/sync-query/drbd.ts'
+import type { MdArray } from '../../src/sync-query/md.ts'
+import type { Report } from '../../src/sync-query/report.ts'
+import { peer, volume as volumeOf } from '../sync-query/drbd-volume.ts'
+
+export const HOST = '0a0a0a0a-0000-4000-8000-000000000001'
+export const SR = '5c5c5c5c-0000-4000-8000-000000000001'
+export const BOOT = { id: 'b0b0b0b0-0000-4000-8000-000000000001', firstSeq: 1000 }
+
+export const volume = (mirror: string, peers: readonly DrbdPeer[] = [peer('hostB')]) => volumeOf(mirror, peers)
+
+export const drbdSr = (drbd: readonly string[], ignorePeers: readonly string[] = [], uuid = SR): SrSelection => ({
+  uuid,
+  drbd,
+  md: [],
+  ignorePeers,
+})
+
+export const expected = (...mirrors: readonly string[]): ExpectedMirror[] => expectedVolumes(mirrors, [])
+
+/** An agent whose reports arrive at once and whose configuration was read; `kinds` are the edges it told of. */
+export function agentOf(options: Partial<HostAgentOptions> = {}, configured: readonly string[] = []) {
+  const kinds: string[] = []
+  const pushed: Report[] = []
+  const clock = { now: 0 }
+  const agent = new HostAgent({
+    host: HOST,
+    boot: BOOT,
+    srs: [drbdSr(['mesh*'])],
+    now: () => clock.now,
+    sink: {
+      push: async report => {
+        pushed.push(report)
+      },
+    },
+    witness: (_sr, { kind }) => kinds.push(kind),
+    ...options,
+  })
+  agent.expect('drbd', expected(...configured))
+  agent.expect('md', [])
+  const see = (
+    at: number,
+    changed: readonly DrbdVolume[],
+    doubt: string | null = null,
+    removed: readonly string[] = [],
+  ) => {
+    clock.now = at
+    agent.applyDrbd({ at, changed, removed, doubt })
+  }
+  const seeMd = (
+    at: number,
+    changed: readonly MdArray[],
+    doubt: string | null = null,
+    removed: readonly string[] = [],
+  ) => {
+    clock.now = at
+    agent.applyMd({ at, changed, removed, doubt })
+  }
+  const state = (sr = SR) => agent.report(sr)?.state
+  return { agent, kinds, pushed, clock, see, seeMd, state }
+}
+
+export function array(name: string, said: Partial<MdArray> = {}): MdArray {
+  return {
+    name,
+    uuid: `${name}-uuid`,
+    level: 'raid1',
+    arrayState: 'clean',
+    readOnly: 'no',
+    slots: { expected: 2, current: 2 },
+    members: [
+      { name: 'sda1', slot: 0, flags: ['in-sync'] },
+      { name: 'nbd0', slot: 1, flags: ['in-sync'] },
+    ],
+    syncAction: 'idle',
+    operation: 'none',
+    resyncStartBytes: 'none',
+    mismatchBytes: 0,
+    doubts: [],
+    ...said,
+  }
+}
