@@ -70,7 +70,7 @@ function volume(mirror: string, firstPeer: Partial<DrbdPeer>): DrbdVolume {
     })),
     doubts: [],
     splitBrainPeers: [],
-    peerRemoved: false,
+    removedPeers: [],
     configured: true,
   }
 }

@@ -272,5 +272,6 @@ export class HostAgent {
 /** Without the peers that are no part of the redundancy of any SR this volume belongs to. */
 function counted(volume: DrbdVolume, { ignored }: Place): DrbdVolume {
   if (ignored.size === 0) return volume
-  return { ...volume, peers: volume.peers.filter(({ peer }) => !ignored.has(peer)) }
+  const peers = volume.peers.filter(({ peer }) => !ignored.has(peer))
+  return { ...volume, peers, removedPeers: volume.removedPeers.filter(peer => !ignored.has(peer)) }
 }

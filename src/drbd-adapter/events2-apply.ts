@@ -31,7 +31,9 @@ export function applyConnection(resource: ResourceState, line: Events2Change, do
   if (typeof peer === 'string') return peer
   if (verb !== 'change') {
     announcePeer(peer)
-    resource.removedPeers.delete(nodeId)
+    if (ofPeer(resource.removedPeers, nodeId) !== undefined) {
+      resource.removedPeers = resource.removedPeers.filter(each => each.nodeId !== nodeId)
+    }
   }
   mergeConnection(peer, line, doubts)
   if (line.connection === 'Connected') splitBrainSettled(resource, nodeId)
@@ -82,6 +84,8 @@ export function applyPeerDevice(
   if (verb === 'destroy') {
     if (known === undefined || seen === undefined) return 'destroy-unknown'
     known.peerDevices = known.peerDevices.filter(each => each !== seen)
+    const its = ofPeer(resource.peers, nodeId)
+    if (its !== undefined) its.wasClient = its.wasClient !== false && seen.client === 'yes'
     return 'applied'
   }
   if (verb === 'change' && seen === undefined) return 'unannounced'
@@ -119,13 +123,24 @@ function splitBrainSettled(resource: ResourceState, nodeId: string): void {
   resource.splitBrain = resource.splitBrain.filter(each => each.nodeId !== nodeId)
 }
 
-/** DRBD 9 destroys a connection's peer-devices without a word. */
-function removePeer(resource: ResourceState, { nodeId }: PeerState): Outcome {
-  resource.peers = resource.peers.filter(each => each.nodeId !== nodeId)
+/**
+ * DRBD 9 destroys a connection's peer-devices without a word. That a diskless client is gone is no loss: one comes and goes
+ * with each virtual disk that is attached on another host.
+ */
+function removePeer(resource: ResourceState, peer: PeerState): Outcome {
+  const { nodeId, name, wasClient } = peer
+  const isOther = (each: { readonly nodeId: string }) => each.nodeId !== nodeId
+  const clients = wasClient === null ? [] : [wasClient]
   for (const device of resource.devices.values()) {
-    device.peerDevices = device.peerDevices.filter(each => each.nodeId !== nodeId)
+    const seen = ofPeer(device.peerDevices, nodeId)
+    if (seen !== undefined) clients.push(seen.client === 'yes')
+    device.peerDevices = device.peerDevices.filter(isOther)
   }
-  if (resource.removedPeers.size < MAX_PEERS) resource.removedPeers.add(nodeId)
+  resource.peers = resource.peers.filter(isOther)
+  const isClient = clients.length > 0 && clients.every(client => client)
+  if (!isClient && resource.removedPeers.length < MAX_PEERS) {
+    resource.removedPeers = [...resource.removedPeers.filter(isOther), { nodeId, name: name ?? nodeId }]
+  }
   return 'applied'
 }
 

@@ -8,6 +8,7 @@ import type { DeviceState, PeerDeviceState, PeerState } from './events2-tree.ts'
 export function announcePeer(peer: PeerState): void {
   peer.announced = true
   peer.connection = null
+  peer.wasClient = null
   peer.doubts = []
 }
 

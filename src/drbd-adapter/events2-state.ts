@@ -99,6 +99,11 @@ export class Events2State {
     this.#dirty.push(device)
   }
 
+  /** Something was said of the resource as a whole. */
+  touchAll(resource: ResourceState): void {
+    for (const device of resource.devices.values()) this.touch(device)
+  }
+
   volumes(): DrbdVolume[] {
     const unread = [...this.#previous.values()].filter(({ mirror }) => !this.#mirrors.has(mirror))
     const devices = [...this.#mirrors.values(), ...unread]
@@ -160,16 +165,12 @@ export class Events2State {
     for (const device of this.#mirrors.values()) this.touch(device)
   }
 
-  #mark(resource: ResourceState): void {
-    for (const device of resource.devices.values()) this.touch(device)
-  }
-
   /** A line of this resource was lost; of any resource if it is `null` or unknown. */
   #lose(name: string | null): void {
     const resource = name === null ? undefined : this.#resources.get(name)
     if (resource !== undefined) {
       this.#lostResources.add(resource.name)
-      this.#mark(resource)
+      this.touchAll(resource)
     } else if (!this.#allLost) {
       this.#allLost = true
       this.#markAll()
@@ -189,7 +190,7 @@ export class Events2State {
     else if (line.object === 'helper') {
       if (resource === undefined) return
       applyHelper(resource, line)
-      this.#mark(resource)
+      this.touchAll(resource)
     } else if (resource === undefined) this.#settle(line, line.verb === 'destroy' ? 'destroy-unknown' : 'unannounced')
     else this.#settle(line, this.#applyTo(resource, line, doubts))
   }
@@ -199,7 +200,7 @@ export class Events2State {
     const { object, volume } = line
     if (volume === undefined || object === 'connection' || object === 'path') {
       const outcome = object === 'path' ? applyPath(resource, line) : applyConnection(resource, line, doubts)
-      this.#mark(resource)
+      this.touchAll(resource)
       return outcome
     }
     const device = resource.devices.get(volume)
@@ -208,7 +209,7 @@ export class Events2State {
     const apply = object === 'device' ? applyDevice : applyPeerDevice
     const outcome = apply(resource, device, line, doubts)
     if (line.verb !== 'change') this.#index(device, resource.devices.get(volume))
-    if (peers !== resource.peers || splitBrain !== resource.splitBrain) this.#mark(resource)
+    if (peers !== resource.peers || splitBrain !== resource.splitBrain) this.touchAll(resource)
     else if (device !== undefined) this.touch(device)
     return outcome
   }
@@ -258,7 +259,7 @@ export class Events2State {
       device.mirror = mirrorName(resource, device.volume)
       this.#mirrors.set(device.mirror, device)
     }
-    this.#mark(resource)
+    this.touchAll(resource)
     return 'applied'
   }
 

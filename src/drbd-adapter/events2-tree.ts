@@ -11,8 +11,8 @@ export interface ResourceState {
   peers: readonly PeerState[]
   /** Peers for which the kernel called its split-brain helper; it outlives the connection, which 8.4 destroys. */
   splitBrain: readonly { readonly nodeId: string; readonly name: string }[]
-  /** Node ids of connections that were destroyed and did not come back. */
-  readonly removedPeers: Set<string>
+  /** Peers with data whose connection was destroyed and did not come back, until a later look finds it so. */
+  removedPeers: readonly { readonly nodeId: string; readonly name: string }[]
 }
 
 export interface PeerState {
@@ -21,6 +21,8 @@ export interface PeerState {
   name: string | null
   announced: boolean
   connection: string | null
+  /** All of its peer-devices that were destroyed were those of a diskless client; `null`: none was destroyed. */
+  wasClient: boolean | null
   doubts: readonly DrbdDoubt[]
 }
 
@@ -59,11 +61,11 @@ const NO_DOUBTS: readonly DrbdDoubt[] = []
 const NO_NAMES: readonly string[] = []
 
 export function newResource(name: string): ResourceState {
-  return { name, devices: new Map(), peers: [], splitBrain: [], removedPeers: new Set() }
+  return { name, devices: new Map(), peers: [], splitBrain: [], removedPeers: [] }
 }
 
 export function newPeer(nodeId: string): PeerState {
-  return { nodeId, name: null, announced: false, connection: null, doubts: NO_DOUBTS }
+  return { nodeId, name: null, announced: false, connection: null, wasClient: null, doubts: NO_DOUBTS }
 }
 
 export function newDevice(resource: ResourceState, volume: string): DeviceState {
@@ -151,8 +153,12 @@ export function volumeOf(
     sizeBytes: device.sizeBytes,
     peers,
     doubts,
-    splitBrainPeers: resource.splitBrain.length === 0 ? NO_NAMES : resource.splitBrain.map(({ name }) => name),
-    peerRemoved: resource.removedPeers.size > 0,
+    splitBrainPeers: namesOf(resource.splitBrain),
+    removedPeers: namesOf(resource.removedPeers),
     configured: true,
   }
+}
+
+function namesOf(peers: readonly { readonly name: string }[]): readonly string[] {
+  return peers.length === 0 ? NO_NAMES : peers.map(({ name }) => name)
 }

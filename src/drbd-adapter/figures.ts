@@ -14,6 +14,23 @@ export function isAlone({ resource }: DeviceState): boolean {
   return resource.peers.some(({ connection }) => connection !== 'Connected')
 }
 
+/** A peer with data has gone from the kernel's configuration since the last whole look. */
+export function hasLostPeer({ resource }: DeviceState): boolean {
+  return resource.removedPeers.length > 0
+}
+
+/**
+ * Takes from a later look that peers which were removed are still not there: then that is how it is meant to be.
+ *
+ * @returns whether it was news
+ */
+export function takeRemovals({ resource }: DeviceState, look: DeviceState): boolean {
+  const open = resource.removedPeers.filter(({ nodeId }) => ofPeer(look.resource.peers, nodeId) !== undefined)
+  const isNews = open.length < resource.removedPeers.length
+  resource.removedPeers = open
+  return isNews
+}
+
 /**
  * Takes the out-of-sync amounts of a later look. Only where both tell the same words: a figure belongs to what its word
  * says is going on.

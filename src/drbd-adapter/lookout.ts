@@ -6,7 +6,7 @@ import type { DrbdModule } from './drbd-module.ts'
 import type { DrbdsetupCommand } from './drbdsetup-child.ts'
 import type { Events2State } from './events2-state.ts'
 import { every } from './every.ts'
-import { isAlone, isMoving, takeOutOfSync, takeProcFigures } from './figures.ts'
+import { hasLostPeer, isAlone, isMoving, takeOutOfSync, takeProcFigures, takeRemovals } from './figures.ts'
 import { lookAround } from './look.ts'
 import type { DrbdSourcePace } from './pace.ts'
 import { parseProcDrbd } from './parse-proc-drbd.ts'
@@ -70,7 +70,8 @@ export class Lookout {
     const { state, pace, module } = this.#options
     const dueMs = pace.verifyEveryMs + pace.verifyEveryMsPerMirror * state.size
     const isDue = performance.now() - this.#comparedAt >= dueMs
-    if (isDue || (module.family !== '8.4' && state.devices().some(isAlone))) await this.#compare(signal)
+    const isWanted = module.family !== '8.4' && state.devices().some(each => isAlone(each) || hasLostPeer(each))
+    if (isDue || isWanted) await this.#compare(signal)
   }
 
   /** Asks for everything anew, and compares it with what the events told. */
@@ -135,7 +136,9 @@ export class Lookout {
     const { state } = this.#options
     for (const device of look.devices()) {
       const live = state.device(device.mirror)
-      if (live !== undefined && !touched.has(live.mirror) && takeOutOfSync(live, device)) state.touch(live)
+      if (live === undefined || touched.has(live.mirror)) continue
+      if (hasLostPeer(live) && takeRemovals(live, device)) state.touchAll(live.resource)
+      if (takeOutOfSync(live, device)) state.touch(live)
     }
   }
 

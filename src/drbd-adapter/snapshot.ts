@@ -32,7 +32,7 @@ export function unsaidVolume(mirror: string, family: DrbdVolume['family']): Volu
     peers: [],
     doubts: [],
     splitBrainPeers: [],
-    peerRemoved: false,
+    removedPeers: [],
     configured: true,
   }
 }

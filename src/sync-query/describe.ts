@@ -18,7 +18,7 @@ const SENTENCES: { readonly [Code in ReasonCode]: (reason: Reason) => string } =
   'stand-alone': r => `${r.mirror} has given up its connection to ${r.peer ?? 'its peer'} (StandAlone)`,
   'split-brain': r => `${r.mirror} and ${r.peer ?? 'its peer'} have diverged (split brain)`,
   'replication-off': r => `${r.mirror} is connected to ${r.peer ?? 'its peer'} but does not replicate`,
-  'peer-removed': r => `${r.mirror} has lost its last peer`,
+  'peer-removed': r => `${r.peer ?? 'a peer'} was taken out of the configuration of ${r.mirror} in the kernel`,
   'not-configured': r => `${r.mirror} exists in the kernel but is not configured`,
   'not-up': r => `${r.mirror} is configured but not up`,
   'array-degraded': r => `${r.mirror} lacks ${r.missing ?? 'some'} of its members and no recovery is running`,

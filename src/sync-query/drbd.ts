@@ -81,8 +81,8 @@ export interface DrbdVolume {
   readonly doubts: readonly DrbdDoubt[]
   /** The kernel called its split-brain helper for this peer since it was last connected. */
   readonly splitBrainPeers: readonly string[]
-  /** A peer that was there is gone from the kernel, and no whole dump has been read since. */
-  readonly peerRemoved: boolean
+  /** Peers with data that were there and are gone from the kernel, which no full look has confirmed since. */
+  readonly removedPeers: readonly string[]
   /** False: the kernel has the minor and nothing configured on it (/proc/drbd's `cs:Unconfigured`). */
   readonly configured: boolean
 }

@@ -167,13 +167,15 @@ function driftReason({ mirror, disk }: DrbdVolume, { said, replication }: ReadPe
 
 /** What is missing altogether: peers, every replica, the quorum. */
 function addAbsenceReasons(reasons: Reason[], volume: DrbdVolume, expectedReplicas: number): void {
-  const { mirror, family, peers, splitBrainPeers, peerRemoved, quorum } = volume
+  const { mirror, family, peers, splitBrainPeers, removedPeers, quorum } = volume
   if (peers.length === 0 && family !== '9') {
     // DRBD 8.4 destroys the connection object at StandAlone: that no peer is bad must not read as all peers are good.
     if (splitBrainPeers.length === 0) reasons.push(reason('stand-alone', mirror, { field: 'connection' }))
     for (const peer of splitBrainPeers) reasons.push(reason('split-brain', mirror, { peer }))
-  } else if (peerRemoved) reasons.push(reason('peer-removed', mirror))
-  else if (peers.length === 0) reasons.push(reason('single-copy', mirror))
+  } else if (removedPeers.length > 0) {
+    // By an operator or by mistake: that only a configuration could say, and whoever reads of it.
+    for (const peer of removedPeers) reasons.push(reason('peer-removed', mirror, { peer }))
+  } else if (peers.length === 0) reasons.push(reason('single-copy', mirror))
   if (expectedReplicas === 0) {
     reasons.push(reason('disk-not-up-to-date', mirror, { field: 'disk', word: 'Diskless', missing: 1 }))
   }

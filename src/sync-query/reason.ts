@@ -29,7 +29,7 @@ export const REASON_KINDS = {
   'stand-alone': { implies: 'degraded', clearedBy: 'operator' },
   'split-brain': { implies: 'degraded', clearedBy: 'operator' },
   'replication-off': { implies: 'degraded', clearedBy: 'operator' },
-  'peer-removed': { implies: 'degraded', clearedBy: 'operator' },
+  'peer-removed': { implies: 'degraded', clearedBy: 'time' },
   'not-configured': { implies: 'degraded', clearedBy: 'operator' },
   'not-up': { implies: 'degraded', clearedBy: 'operator' },
   'array-degraded': { implies: 'degraded', clearedBy: 'operator' },

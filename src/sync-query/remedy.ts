@@ -102,7 +102,7 @@ const REMEDIES: { readonly [Code in ReasonCode]: (words: Words) => Remedy } = {
           steps: [{ on: 'either-side', commands: [`drbdadm status ${w.resource}`, `drbdadm adjust ${w.resource}`] }],
         },
   'peer-removed': w =>
-    here('If that was not meant, bring the resource back to what its configuration says.', [
+    here('The next full reading takes it as meant. If it was not, bring the resource back to its configuration.', [
       `drbdadm adjust ${w.resource}`,
     ]),
   'not-configured': w => here('Configure it again.', [`drbdadm adjust ${w.resource}`]),

@@ -61,7 +61,23 @@ const ROWS: readonly Row[] = [
   [
     'a peer removed on 9, with its peer-devices',
     [DUMP, 'destroy connection name:r0 peer-node-id:1 conn-name:bravo\n'],
-    { 'r0/0': 'degraded peer-removed', 'r1/0': 'synced' },
+    { 'r0/0': 'degraded peer-removed@bravo', 'r1/0': 'synced' },
+  ],
+  [
+    'a diskless client that goes, with or without a word of its peer-device, is no loss; one that had a disk on a volume is',
+    [
+      DUMP,
+      ...[true, false].flatMap(isTold => [
+        'create connection name:r0 peer-node-id:2 conn-name:charlie connection:Connected\n',
+        'create peer-device name:r0 peer-node-id:2 volume:0 replication:Established peer-disk:Diskless peer-client:yes\n',
+        isTold ? 'destroy peer-device name:r0 peer-node-id:2 volume:0\n' : '',
+        'destroy connection name:r0 peer-node-id:2 conn-name:charlie\n',
+      ]),
+      'create connection name:r1 peer-node-id:2 conn-name:charlie connection:Connected\n',
+      'create peer-device name:r1 peer-node-id:2 volume:0 replication:Established peer-disk:UpToDate peer-client:no\n',
+      'destroy peer-device name:r1 peer-node-id:2 volume:0\ndestroy connection name:r1 peer-node-id:2\n',
+    ],
+    { 'r0/0': 'synced', 'r1/0': 'degraded peer-removed@charlie' },
   ],
   [
     'it stays away in the next dump: a single copy by configuration',

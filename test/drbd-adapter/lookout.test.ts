@@ -191,6 +191,46 @@ t.test('a lost event is found although what is out of sync with another peer gro
   t.match(told.at(-1)?.doubt, 'events were lost: mesh0/0 is told as peer 1 replication Established, is SyncSource')
 })
 
+t.test(
+  'a peer that was removed is missed until the next look finds it so; a diskless client is not missed at all',
+  async t => {
+    const { dump, rest } = dumpOf(recording('drbd9/down-while-events2.alpha.events2.txt'))
+    const isOf = (name: string) => (line: string) => line.includes(` name:${name} peer-node-id:`)
+    const text = (lines: readonly string[]) => `${lines.join('\n')}\n`
+    const lines = rest.trimEnd().split('\n')
+    const toPair = lines.filter(isOf('pair'))
+    const toClients = lines.filter(isOf('client'))
+    const now = text(
+      dump
+        .trimEnd()
+        .split('\n')
+        .filter(line => !isOf('pair')(line) && !isOf('client')(line)),
+    )
+    const host = new ScriptedHost(t.testdir({}), {
+      events: [{ print: dump }, { await: 'told' }, { print: text([...toPair, ...toClients]) }, { hang: true }],
+      now: [{ await: 'look' }, { print: now }],
+    })
+    const last = (told: readonly DrbdUpdate[], mirror: string) =>
+      told.flatMap(({ changed }) => changed).findLast(each => each.mirror === mirror)
+    const missing: unknown[] = []
+    const told = await follow(
+      host,
+      so => {
+        if (so.length > 0) host.write('told', '')
+        if (last(so, 'pair/0')?.removedPeers.length === 1 && last(so, 'client/0')?.peers.length === 0) {
+          missing.push(last(so, 'client/0')?.removedPeers)
+          host.write('look', '')
+        }
+        return host.has('look') && last(so, 'pair/0')?.removedPeers.length === 0
+      },
+      { awayEveryMs: 20 },
+    )
+    t.strictSame(missing[0], ['bravo'], 'of a peer with a disk and a client')
+    t.match(last(told, 'client/0'), { peers: [], removedPeers: [] })
+    t.equal(told.at(-1)?.doubt, null, 'nothing was read anew for it')
+  },
+)
+
 t.test('on 8.4 a word of /proc/drbd that lastingly differs makes everything be compared at once', async t => {
   const [before] = cutAt(STREAM_84, '2026-11-22T17:03:56.75')
   const now = [{ print: stage84('6-resync-done.events2-now') }]

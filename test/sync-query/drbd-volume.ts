@@ -29,7 +29,7 @@ export function volume(mirror: string, peers: readonly DrbdPeer[], said: Partial
     peers,
     doubts: [],
     splitBrainPeers: [],
-    peerRemoved: false,
+    removedPeers: [],
     configured: true,
     ...said,
   }

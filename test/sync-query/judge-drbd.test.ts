@@ -301,12 +301,12 @@ table('peers that are missing altogether', [
   ['where the family is not known too', { family: null, peers: [] }, 'degraded', ['stand-alone! field=connection']],
   [
     'after a split brain on 8.4',
-    { family: '8.4', peers: [], splitBrainPeers: ['peer'], peerRemoved: true },
+    { family: '8.4', peers: [], splitBrainPeers: ['peer'], removedPeers: ['peer'] },
     'degraded',
     ['split-brain! peer=peer'],
   ],
-  ['removed since the last dump', { peers: [], peerRemoved: true }, 'degraded', ['peer-removed!']],
-  ['one of several removed', { peerRemoved: true }, 'degraded', ['peer-removed!']],
+  ['removed since the last dump', { peers: [], removedPeers: ['bravo'] }, 'degraded', ['peer-removed peer=bravo']],
+  ['one of several removed', { removedPeers: ['delta'] }, 'degraded', ['peer-removed peer=delta']],
   ['nothing configured on the minor', { configured: false, disk: null }, 'degraded', ['not-configured!']],
   [
     'a client of nobody has no replica at all',
@@ -599,7 +599,7 @@ t.test('whatever is said: synced only by the positive rule, figures within their
     peers: fc.array(ANY_PEER, { maxLength: 3 }),
     doubts: fc.constantFrom([], [{ code: 'events-lost' as const }]),
     splitBrainPeers: fc.constantFrom([], ['bravo']),
-    peerRemoved: fc.boolean(),
+    removedPeers: fc.constantFrom([], ['delta']),
     configured: fc.boolean(),
   })
   fc.assert(
@@ -607,7 +607,7 @@ t.test('whatever is said: synced only by the positive rule, figures within their
       const { state, progress, doneBytes, totalBytes } = judgeDrbdVolume(volume)
       const isWell =
         volume.configured &&
-        !volume.peerRemoved &&
+        volume.removedPeers.length === 0 &&
         volume.doubts.length === 0 &&
         (volume.disk === 'UpToDate' || (volume.disk === 'Diskless' && volume.intentionalClient === true)) &&
         (volume.peers.length > 0 || volume.family === '9') &&
