@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
+import type { Strays } from './strays.ts'
 
 /** The command and its first arguments, before what is asked of it. Usually `['drbdsetup']`. */
 export type DrbdsetupCommand = readonly [command: string, ...args: string[]]
@@ -12,6 +13,9 @@ export interface DrbdsetupQuestion {
   readonly signal: AbortSignal
   /** How long it may take to end when it is asked to; then it is killed: one that was stopped takes no other signal. */
   readonly killAfterMs: number
+  /** How long it may take to be gone when it is reaped; then it is given up, and counts among the strays. */
+  readonly abandonAfterMs: number
+  readonly strays: Strays
   /** Must not throw. */
   readonly onChunk: (chunk: Uint8Array) => void
 }
@@ -38,13 +42,19 @@ export class DrbdsetupChild {
   readonly gone: Promise<void>
   readonly #command: string
   readonly #question: readonly string[]
+  readonly #abandonAfterMs: number
+  readonly #strays: Strays
   readonly #child
   #stderr = ''
   #end: string
 
-  constructor({ drbdsetup: [command, ...args], question, signal, killAfterMs, onChunk }: DrbdsetupQuestion) {
+  constructor(asked: DrbdsetupQuestion) {
+    const { question, signal, killAfterMs, onChunk } = asked
+    const [command, ...args] = asked.drbdsetup
     this.#command = `${command} ${question[0] ?? ''}`
     this.#question = question
+    this.#abandonAfterMs = asked.abandonAfterMs
+    this.#strays = asked.strays
     this.#end = `${this.#command} ended`
     this.#child = execa(command, [...args, ...question], {
       buffer: false,
@@ -88,11 +98,27 @@ export class DrbdsetupChild {
     this.#closePipes()
   }
 
-  /** Makes sure that it is gone and reaped; one that is ending by itself may do so, for the sake of its epitaph. */
+  /**
+   * Makes sure that it is gone and reaped, or given up: a stop and a look must end though the kernel holds it. One that is
+   * ending by itself may do so, for the sake of its epitaph.
+   */
   async reap(): Promise<void> {
     await Promise.race([this.gone, sleep(GRACE_MS, undefined, { ref: false })])
     this.kill()
-    await this.gone
+    const waited = new AbortController()
+    const tooLong = sleep(this.#abandonAfterMs, 'too long', { ref: false, signal: waited.signal }).catch(
+      () => undefined,
+    )
+    const end = await Promise.race([this.gone, tooLong])
+    waited.abort()
+    if (end === 'too long') this.#abandon()
+  }
+
+  #abandon(): void {
+    this.#end = `${this.#command} cannot be killed`
+    this.#strays.add(this.gone)
+    // It must not keep this process from ending either.
+    this.#child.nodeChildProcess.unref()
   }
 
   async #wait(): Promise<void> {

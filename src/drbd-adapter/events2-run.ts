@@ -8,6 +8,7 @@ import { every } from './every.ts'
 import { HalfTold } from './half-told.ts'
 import { Lookout } from './lookout.ts'
 import type { DrbdSourcePace } from './pace.ts'
+import type { Strays } from './strays.ts'
 import type { Untold } from './untold.ts'
 
 export interface Events2RunOptions {
@@ -18,6 +19,7 @@ export interface Events2RunOptions {
   readonly signal: AbortSignal
   readonly pace: DrbdSourcePace
   readonly untold: Untold
+  readonly strays: Strays
   /** Options that this drbdsetup was found not to know. */
   readonly refused: Set<string>
 }
@@ -34,7 +36,7 @@ const MOST_FLOOD_GATHER_MS = 250
  * Invariant: a doubt is told before anything else is done about an end, and lifted only by a whole dump.
  */
 export class Events2Run {
-  /** Settles when the child is gone, and all that was started beside it. */
+  /** Settles when the child is gone or given up, and all that was started beside it. */
   readonly ended: Promise<void>
   readonly #options: Events2RunOptions
   readonly #state = new Events2State()
@@ -59,7 +61,7 @@ export class Events2Run {
   readonly #halfTold = new HalfTold()
 
   constructor(options: Events2RunOptions) {
-    const { drbdsetup, signal, pace, untold, refused } = options
+    const { drbdsetup, signal, pace, untold, strays, refused } = options
     this.#options = options
     const ending = AbortSignal.any([signal, this.#stop.signal])
     const reader = new Events2Reader(line => this.#apply(line))
@@ -69,6 +71,8 @@ export class Events2Run {
       question: ['events2', ...OPTIONS.filter(option => !refused.has(option))],
       signal: ending,
       killAfterMs: pace.killAfterMs,
+      abandonAfterMs: pace.abandonAfterMs,
+      strays,
       onChunk: chunk => {
         this.#readAt = performance.now()
         reader.push(chunk)

@@ -3,10 +3,12 @@ import { DrbdsetupChild, type DrbdsetupCommand } from './drbdsetup-child.ts'
 import { Events2Reader } from './events2-reader.ts'
 import { Events2State } from './events2-state.ts'
 import type { DrbdSourcePace } from './pace.ts'
+import type { Strays } from './strays.ts'
 
 export interface LookOptions {
   readonly drbdsetup: DrbdsetupCommand
-  readonly pace: Pick<DrbdSourcePace, 'dumpTimeoutMs' | 'killAfterMs'>
+  readonly pace: Pick<DrbdSourcePace, 'dumpTimeoutMs' | 'killAfterMs' | 'abandonAfterMs'>
+  readonly strays: Strays
 }
 
 export type Look =
@@ -19,7 +21,8 @@ export type Look =
  * prints otherwise than 9 and which leaves out what it thinks is well, a dump tells the same of the same and says where it
  * ends. Not `events2 --poll`: 9.22 then hangs when the module is unloaded.
  */
-export async function lookAround({ drbdsetup, pace }: LookOptions, signal: AbortSignal): Promise<Look> {
+export async function lookAround({ drbdsetup, pace, strays }: LookOptions, signal: AbortSignal): Promise<Look> {
+  if (strays.isFull) return { kind: 'failed', why: `${drbdsetup[0]} hangs and cannot be killed` }
   const state = new Events2State()
   const reader = new Events2Reader(line => state.apply(line))
   const timeout = deadline(pace.dumpTimeoutMs)
@@ -29,6 +32,8 @@ export async function lookAround({ drbdsetup, pace }: LookOptions, signal: Abort
     question,
     signal: AbortSignal.any([signal, timeout]),
     killAfterMs: pace.killAfterMs,
+    abandonAfterMs: pace.abandonAfterMs,
+    strays,
     onChunk: chunk => {
       reader.push(chunk)
       // Nobody asks for it here, and a broken tool could make it grow.

@@ -10,6 +10,7 @@ import { hasLostPeer, isAlone, isMoving, takeOutOfSync, takeProcFigures, takeRem
 import { lookAround } from './look.ts'
 import type { DrbdSourcePace } from './pace.ts'
 import { parseProcDrbd } from './parse-proc-drbd.ts'
+import type { Strays } from './strays.ts'
 
 export interface LookoutOptions {
   readonly drbdsetup: DrbdsetupCommand
@@ -19,6 +20,7 @@ export interface LookoutOptions {
   /** What the events told. Figures are put into it, words never are. */
   readonly state: Events2State
   readonly pace: DrbdSourcePace
+  readonly strays: Strays
   /** Hands over what was touched in `state` so far: to be judged, and to `touched`. */
   readonly gather: () => void
   /** Everything was found to be as the events told it. */

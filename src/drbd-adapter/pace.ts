@@ -14,6 +14,8 @@ export interface DrbdSourcePace extends Backoff {
   readonly dumpTimeoutMs: number
   /** How long a tool may take to end when it is asked to; then it is killed. */
   readonly killAfterMs: number
+  /** How long it may take until it is gone, killed or not; then it is given up. */
+  readonly abandonAfterMs: number
   /** How often figures are read that DRBD 8.4 does not tell by itself, while data moves. */
   readonly progressEveryMs: number
   /** How often to read what changed on this host alone while a peer is away: what is out of sync grows without a word. */
@@ -35,6 +37,7 @@ export const DEFAULT_PACE: DrbdSourcePace = {
   lastRetryMs: 10_000,
   dumpTimeoutMs: 30_000,
   killAfterMs: 2_000,
+  abandonAfterMs: 7_000,
   progressEveryMs: 2_000,
   awayEveryMs: 30_000,
   verifyEveryMs: 30_000,

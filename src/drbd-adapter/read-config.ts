@@ -167,10 +167,9 @@ function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : 'error'
 }
 
-/** False for a file of the future: a clock that was set back must not leave it fresh for ever. */
+/** The clocks of files and of this program differ by a moment; one that was set back must not leave a file fresh for ever. */
 function wasWrittenWithin(ms: number, { mtimeMs, ctimeMs }: Stats): boolean {
-  const ageMs = Date.now() - Math.max(mtimeMs, ctimeMs)
-  return ageMs >= 0 && ageMs < ms
+  return Math.abs(Date.now() - Math.max(mtimeMs, ctimeMs)) < ms
 }
 
 async function readLimited(path: string, bytes: number): Promise<string> {

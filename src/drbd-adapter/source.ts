@@ -3,6 +3,7 @@ import { findDrbdModule } from './drbd-module.ts'
 import type { DrbdsetupCommand } from './drbdsetup-child.ts'
 import { Events2Run } from './events2-run.ts'
 import { DEFAULT_PACE, type DrbdSourcePace } from './pace.ts'
+import { Strays } from './strays.ts'
 import { type DrbdUpdate, Untold } from './untold.ts'
 
 export type { DrbdUpdate } from './untold.ts'
@@ -28,7 +29,7 @@ const HEALTHY_AFTER_MS = 30_000
  * no volumes, and nothing is asked: asking would load it.
  *
  * The stream is read whether the consumer keeps up or not: what it does not take in time is told as one update. When the
- * generator has ended, no child is left. While a call of `next` waits only `signal` ends it.
+ * generator has ended, no child is left but one that the kernel does not let go. While a call of `next` waits only `signal` ends it.
  */
 export async function* followDrbd(options: DrbdSourceOptions): AsyncGenerator<DrbdUpdate, void> {
   const untold = new Untold(options.now)
@@ -49,6 +50,7 @@ async function keepFollowing(options: DrbdSourceOptions, untold: Untold): Promis
   const { drbdsetup, root, signal } = options
   const pace = { ...DEFAULT_PACE, ...options.pace }
   const refused = new Set<string>()
+  const strays = new Strays()
   let failures = 0
   while (!signal.aborted) {
     const module = await findDrbdModule(root)
@@ -57,8 +59,10 @@ async function keepFollowing(options: DrbdSourceOptions, untold: Untold): Promis
       await pause(pace.moduleEveryMs, signal)
       continue
     }
+    await strays.room(signal)
+    if (signal.aborted) return
     const startedAt = performance.now()
-    const run = new Events2Run({ drbdsetup, module, root, signal, pace, untold, refused })
+    const run = new Events2Run({ drbdsetup, module, root, signal, pace, untold, strays, refused })
     await run.ended
     failures = performance.now() - startedAt >= HEALTHY_AFTER_MS ? 1 : failures + 1
     await pause(backoffMs(pace, failures), signal)

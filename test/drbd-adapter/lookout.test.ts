@@ -1,6 +1,7 @@
 import t from 'tap'
 import { disagreement } from '../../src/drbd-adapter/disagreement.ts'
 import { lookAround } from '../../src/drbd-adapter/look.ts'
+import { Strays } from '../../src/drbd-adapter/strays.ts'
 import type { DrbdUpdate } from '../../src/drbd-adapter/untold.ts'
 import { capture, fold, namesOf, SETS } from './captures.ts'
 import { dumpOf, follow, recording, ScriptedHost, type Step } from './scripted.ts'
@@ -258,18 +259,48 @@ t.test('a tool that hangs or fails whenever it is asked leaves nothing to rely o
   )
 })
 
+t.test(
+  'a tool that cannot be killed is given up: nothing is known, it is not asked without end, and the source ends',
+  async t => {
+    const now: Step[] = [{ print: DUMP.slice(0, 500) }, { hang: 'deaf' }]
+    const host = new ScriptedHost(t.testdir({}), { events: [{ print: DUMP }, { hang: true }], now })
+    // As one in the kernel is: whatever it is sent, it is not gone in time.
+    const pace = { verifyEveryMs: 20, dumpTimeoutMs: 1_000, killAfterMs: 3_600_000, abandonAfterMs: 20 }
+    const looks = () => host.questions.filter(question => question.includes('--now')).length
+    t.teardown(() => {
+      for (const pid of host.processes) if (host.isLiving(pid)) process.kill(pid, 'SIGKILL')
+    })
+    let doubtedAt = 0
+    const told = await follow(
+      host,
+      so => {
+        if (so.length > 2 && so.at(-1)?.doubt !== null && doubtedAt === 0) doubtedAt = performance.now()
+        return doubtedAt > 0 && performance.now() - doubtedAt > 300
+      },
+      pace,
+    )
+    t.match(told.at(-1)?.doubt, 'events2 --now --statistics hangs')
+    t.equal(looks(), 2)
+    const leftBehind = host.processes.filter(pid => host.isLiving(pid))
+    for (const pid of leftBehind) process.kill(pid, 'SIGKILL')
+    t.equal(leftBehind.length, 2, 'those that hang')
+    t.equal(host.questions.length, 3, 'and nothing more is asked while they do')
+  },
+)
+
 t.test('a look is whole, or it is none: half of it, a refusal and a missing tool are told apart', async t => {
   const root = t.testdir({})
-  const pace = { dumpTimeoutMs: 20_000, killAfterMs: 20 }
+  const pace = { dumpTimeoutMs: 20_000, killAfterMs: 20, abandonAfterMs: 10_000 }
+  const strays = new Strays()
   const look = (now: Step[]) => {
     const { drbdsetup } = new ScriptedHost(root, { events: [], now })
-    return lookAround({ drbdsetup, pace }, new AbortController().signal)
+    return lookAround({ drbdsetup, pace, strays }, new AbortController().signal)
   }
   const whole = await look([{ print: DUMP }])
   t.equal(whole.kind === 'whole' && whole.state.size, 5)
   t.match(await look([{ print: DUMP.slice(0, -12) }]), { kind: 'failed', why: /exited 0$/ })
   t.match(await look([{ complain: "events2: unrecognized option '--now'" }, { exit: 20 }]), { kind: 'refused' })
-  const missing = lookAround({ drbdsetup: ['/nonexistent/drbdsetup'], pace }, new AbortController().signal)
+  const missing = lookAround({ drbdsetup: ['/nonexistent/drbdsetup'], pace, strays }, new AbortController().signal)
   t.match(await missing, { kind: 'failed', why: '/nonexistent/drbdsetup events2: ENOENT' })
 })
 

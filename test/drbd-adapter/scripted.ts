@@ -92,6 +92,10 @@ export class ScriptedHost {
     })
   }
 
+  isLiving(pid: number): boolean {
+    return existsSync(`/proc/${pid}`)
+  }
+
   #starts(): string[][] {
     try {
       const lines = readFileSync(join(this.root, 'starts.txt'), 'utf8').trimEnd().split('\n')
