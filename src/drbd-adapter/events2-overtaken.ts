@@ -14,29 +14,60 @@ const FIELDS = {
   resyncSuspended: 'resync-suspended',
 } as const
 
-/**
- * A `change` may overtake the dump that announces its object, which then tells an older state (8.4.11, recorded). Which of
- * the two is true cannot be known, so each word on which they differ is doubted until a later line says it again.
- *
- * @returns `agrees`: the dump tells the same; `unannounced`: it did not announce the object
- */
-export function doubtOvertaken(resource: ResourceState, line: Events2Change): 'agrees' | 'differs' | 'unannounced' {
-  const { object, peerNodeId = '', volume = '' } = line
-  if (object === 'resource' || object === 'path') return 'agrees'
+/** An object that a dump has announced, with the words that it told of it. */
+interface Announced {
+  readonly of: { doubts: readonly DrbdDoubt[] }
+  readonly told: Words
+}
+
+/** The object that a line is about, as far as it was announced; `null`: it was not. */
+function announced(resource: ResourceState, { object, peerNodeId = '', volume = '' }: Events2Change): Announced | null {
   if (object === 'connection') {
     const peer = ofPeer(resource.peers, peerNodeId)
-    return peer?.announced === true ? doubt(peer, line, { connection: peer.connection }) : 'unannounced'
+    return peer?.announced === true ? { of: peer, told: { connection: peer.connection } } : null
   }
   const device = resource.devices.get(volume)
-  if (device?.announced !== true) return 'unannounced'
   if (object === 'device') {
+    if (device?.announced !== true) return null
     const { disk, client, quorum } = device
-    return doubt(device, line, { disk, client, quorum })
+    return { of: device, told: { disk, client, quorum } }
   }
-  const seen = ofPeer(device.peerDevices, peerNodeId)
-  if (seen === undefined) return 'unannounced'
+  const seen = device === undefined ? undefined : ofPeer(device.peerDevices, peerNodeId)
+  if (seen === undefined) return null
   const { replication, peerDisk, client: peerClient, resyncSuspended } = seen
-  return doubt(seen, line, { replication, peerDisk, peerClient, resyncSuspended })
+  return { of: seen, told: { replication, peerDisk, peerClient, resyncSuspended } }
+}
+
+/**
+ * An event may overtake the dump that announces its object, which then tells an older state (8.4.11, recorded). Which of
+ * the two is true cannot be known, so each word on which they differ is doubted until a later line says it again.
+ *
+ * @returns `agrees`: the dump tells the same; `differs`: it tells other words; `gone`: it announces what the line says is gone;
+ *   `unannounced`: it did not announce the object
+ */
+export function doubtOvertaken(
+  resource: ResourceState,
+  line: Events2Change,
+): 'agrees' | 'differs' | 'gone' | 'unannounced' {
+  const { verb, object } = line
+  if (object === 'resource') return verb === 'destroy' || verb === 'rename' ? 'gone' : 'agrees'
+  if (object === 'path') return 'agrees'
+  const found = announced(resource, line)
+  if (verb === 'destroy') return found === null ? 'agrees' : 'gone'
+  if (found === null || (object === 'peer-device' && resource.devices.get(line.volume ?? '')?.announced !== true))
+    return 'unannounced'
+  return doubt(found, line)
+}
+
+/** What was told of the object of an `exists` before that came: `create` and changes after it have overtaken it. */
+export function toldBefore(resource: ResourceState, line: Events2Change): Words | null {
+  return announced(resource, line)?.told ?? null
+}
+
+/** Doubts the words in which an `exists` differs from what was told before. */
+export function doubtOlder(resource: ResourceState, line: Events2Change, before: Words): 'agrees' | 'differs' {
+  const found = announced(resource, line)
+  return found === null ? 'agrees' : doubt(found, before)
 }
 
 /** Some word is still doubted because a change overtook the dump. */
@@ -48,17 +79,17 @@ export function isOvertaken({ peers, devices }: ResourceState): boolean {
   return false
 }
 
-function doubt(of: { doubts: readonly DrbdDoubt[] }, line: Events2Change, told: Words): 'agrees' | 'differs' {
+function doubt({ of, told }: Announced, early: Words): 'agrees' | 'differs' {
   const found = keysOf(told).flatMap((key): DrbdDoubt[] => {
-    const early = line[key]
-    if (early === undefined || early === told[key]) return []
-    return [{ code: 'contradiction', field: FIELDS[key], word: early }]
+    const word = early[key] ?? null
+    if (word === null || word === told[key]) return []
+    return [{ code: 'contradiction', field: FIELDS[key], word }]
   })
   of.doubts = [...of.doubts, ...found]
   return found.length === 0 ? 'agrees' : 'differs'
 }
 
-type Words = { readonly [Key in keyof typeof FIELDS]?: string | null | undefined }
+export type Words = { readonly [Key in keyof typeof FIELDS]?: string | null | undefined }
 
 /** What remains of the doubts of an object when a later line says some of its words anew. */
 export function settleOvertaken(doubts: readonly DrbdDoubt[], line: Words): readonly DrbdDoubt[] {

@@ -2,7 +2,7 @@ import type { DrbdDoubt, DrbdVolume } from '../sync-query/drbd.ts'
 import { keptWord } from './drbd-words.ts'
 import { applyConnection, applyDevice, applyHelper, applyPath, applyPeerDevice, type Outcome } from './events2-apply.ts'
 import type { Events2Change, Events2Line } from './events2-line.ts'
-import { doubtOvertaken, isOvertaken } from './events2-overtaken.ts'
+import { doubtOlder, doubtOvertaken, isOvertaken, toldBefore } from './events2-overtaken.ts'
 import { Events2Problems } from './events2-problems.ts'
 import { type DeviceState, mirrorName, newResource, type ResourceState, volumeOf } from './events2-tree.ts'
 
@@ -31,9 +31,9 @@ export class Events2State {
   readonly #mirrors = new Map<string, DeviceState>()
   /** Mirrors of the dump before, while a new one is read. */
   readonly #previous = new Map<string, DeviceState>()
-  /** Changes that came before the present dump announced their objects. */
+  /** Lines that came before the present dump announced their objects, or that say that it should not. */
   #overtaking: Events2Change[] = []
-  /** Resources of which some told another state than the dump. */
+  /** Resources of which an event told another state than the dump. */
   readonly #overtaken = new Set<ResourceState>()
   /** Resources that lost a line. */
   readonly #lostResources = new Set<string>()
@@ -151,9 +151,14 @@ export class Events2State {
     this.#dumping = false
     for (const line of this.#overtaking) {
       const resource = this.#resources.get(line.resource)
-      const outcome = resource === undefined ? 'unannounced' : doubtOvertaken(resource, line)
-      if (outcome === 'unannounced') this.#lose(resource?.name ?? null)
-      if (resource !== undefined && outcome === 'differs') this.#overtaken.add(resource)
+      if (resource === undefined) {
+        const isTold = line.verb === 'destroy' || (line.newName !== undefined && this.#resources.has(line.newName))
+        if (!isTold) this.#lose(null)
+        continue
+      }
+      const outcome = doubtOvertaken(resource, line)
+      if (outcome === 'unannounced' || outcome === 'gone') this.#lose(resource.name)
+      if (outcome === 'differs') this.#overtaken.add(resource)
     }
     this.#overtaking = []
     this.#markAll()
@@ -184,6 +189,7 @@ export class Events2State {
     else if (this.#family === null && line.connName === 'peer' && line.peerNodeId === '0') this.#family = '8.4'
     const doubts = this.problems.addOdd(line)
     const resource = this.#resources.get(line.resource)
+    if (this.#dumping && line.verb === 'destroy') this.#keepOvertaking(line)
     if (line.object === 'unknown') {
       if (doubts.length > 0 || line.saysState()) this.#lose(line.resource)
     } else if (line.object === 'resource') this.#settle(line, this.#applyResource(resource, line))
@@ -199,7 +205,8 @@ export class Events2State {
   #applyTo(resource: ResourceState, line: Events2Change, doubts: readonly DrbdDoubt[]): Outcome {
     const { object, volume } = line
     if (volume === undefined || object === 'connection' || object === 'path') {
-      const outcome = object === 'path' ? applyPath(resource, line) : applyConnection(resource, line, doubts)
+      const apply = () => (object === 'path' ? applyPath(resource, line) : applyConnection(resource, line, doubts))
+      const outcome = this.#announcing(resource, line, apply)
       this.touchAll(resource)
       return outcome
     }
@@ -207,7 +214,7 @@ export class Events2State {
     const { peers, splitBrain } = resource
     if (device === undefined && this.#mirrors.size >= MAX_MIRRORS) return 'too-many'
     const apply = object === 'device' ? applyDevice : applyPeerDevice
-    const outcome = apply(resource, device, line, doubts)
+    const outcome = this.#announcing(resource, line, () => apply(resource, device, line, doubts))
     if (line.verb !== 'change') this.#index(device, resource.devices.get(volume))
     if (peers !== resource.peers || splitBrain !== resource.splitBrain) this.touchAll(resource)
     else if (device !== undefined) this.touch(device)
@@ -268,8 +275,21 @@ export class Events2State {
     const { verb, object, resource, peerNodeId = '', volume = '' } = line
     this.problems.add(resource, outcome, 'Cannot be applied', `${verb} ${object} ${resource} ${peerNodeId} ${volume}`)
     if (outcome === 'destroy-unknown') return
-    if (outcome === 'unannounced' && this.#dumping && this.#overtaking.length < MAX_OVERTAKING) {
-      this.#overtaking.push(line)
-    } else this.#lose(null)
+    if (outcome === 'unannounced' && this.#dumping) this.#keepOvertaking(line)
+    else this.#lose(null)
+  }
+
+  /** Keeps a line that may have come before what the dump has to tell of its object. */
+  #keepOvertaking(line: Events2Change): void {
+    if (this.#overtaking.length < MAX_OVERTAKING) this.#overtaking.push(line)
+    else this.#lose(null)
+  }
+
+  /** Applies a line; an `exists` of what was told already is older than that. */
+  #announcing(resource: ResourceState, line: Events2Change, apply: () => Outcome): Outcome {
+    const before = line.verb === 'exists' ? toldBefore(resource, line) : null
+    const outcome = apply()
+    if (before !== null && doubtOlder(resource, line, before) === 'differs') this.#overtaken.add(resource)
+    return outcome
   }
 }

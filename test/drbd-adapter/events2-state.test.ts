@@ -239,6 +239,44 @@ const ROWS: readonly Row[] = [
     ['change device name:r0 volume:7 minor:7 disk:UpToDate\n', DUMP],
     { 'r0/0': 'unknown events-lost', 'r1/0': 'synced' },
   ],
+  ...(
+    [
+      ['a connection', 'destroy connection name:r0 peer-node-id:1 conn-name:bravo'],
+      ['a peer-device', 'destroy peer-device name:r0 peer-node-id:1 conn-name:bravo volume:0'],
+      ['a device', 'destroy device name:r0 volume:0'],
+      ['a resource', 'destroy resource name:r0'],
+      ['a resource that is renamed', 'rename resource name:r0 new_name:r9'],
+    ] as const
+  ).map(
+    ([what, line]): Row => [
+      `the end of ${what} overtakes the dump that still announces it`,
+      [`${line}\n`, DUMP],
+      { 'r0/0': 'unknown events-lost', 'r1/0': 'synced' },
+    ],
+  ),
+  [
+    'the end of what the dump does not announce, and a renaming that it knows of',
+    [
+      'destroy resource name:r9\ndestroy device name:r0 volume:9\ndestroy connection name:r0 peer-node-id:9\n',
+      'destroy path name:r0 peer-node-id:1 conn-name:bravo\nrename resource name:r8 new_name:r0\n',
+      DUMP,
+    ],
+    { 'r0/0': 'synced', 'r1/0': 'synced' },
+  ],
+  [
+    'a renaming of what the dump knows by neither name',
+    ['rename resource name:r8 new_name:r9\n', DUMP],
+    { 'r0/0': 'unknown events-lost', 'r1/0': 'unknown events-lost' },
+  ],
+  [
+    'what was made and has changed before the dump tells how it was made',
+    [
+      'create resource name:r0\ncreate connection name:r0 peer-node-id:1 conn-name:bravo connection:Connected\n',
+      'create device name:r0 volume:0 minor:0 disk:Diskless\nchange device name:r0 volume:0 minor:0 disk:Failed\n',
+      DUMP,
+    ],
+    { 'r0/0': 'unknown contradiction=Failed', 'r1/0': 'synced' },
+  ],
   [
     'a change within a dump for what it never announces doubts all',
     [R0, 'change device name:r9 volume:0 disk:UpToDate\n', 'exists -\n'],
