@@ -9,6 +9,7 @@ import type { SrStatus } from '../sync-query/sr-fold.ts'
 import type { TrackedMirror } from '../sync-query/tracked-mirror.ts'
 import type { Transition } from '../sync-query/transition.ts'
 import { BACKENDS, type Backend, BackendView } from './backend-view.ts'
+import type { ExpectationPace } from './expectations.ts'
 import { drbdNames, type ExpectedMirror, mdNames } from './expected-mirrors.ts'
 import type { HostBoot } from './host-boot.ts'
 import { type Place, Places } from './places.ts'
@@ -26,6 +27,7 @@ export interface HostAgentOptions {
   readonly now: () => number
   readonly sink: ReportSink
   readonly pushPace?: PushPace
+  readonly expectationPace?: ExpectationPace
   /** Told of every edge of an SR's state, in order. Must not throw. */
   readonly witness: (sr: string, transition: Transition, status: SrStatus) => void
 }
@@ -60,13 +62,14 @@ const AS_BEFORE: Readonly<Record<Backend, Expected | null>> = { drbd: null, md: 
 export class HostAgent {
   readonly #options: HostAgentOptions
   readonly #mirrors = new HostMirrors()
-  readonly #places = new Places(this.#mirrors)
+  readonly #places: Places
   readonly #views: Readonly<Record<Backend, BackendView>> = { drbd: new BackendView(), md: new BackendView() }
   readonly #srs = new Map<string, WatchedSr>()
   #seq: number
 
   constructor(options: HostAgentOptions) {
     this.#options = options
+    this.#places = new Places(this.#mirrors, options.expectationPace)
     this.#seq = options.boot.firstSeq
     this.select(options.srs)
   }
@@ -141,11 +144,18 @@ export class HostAgent {
     this.#tell(step, at)
   }
 
-  /** Lets time pass: stalls are found, old estimates are dropped. To be called about once a second. */
+  /**
+   * Lets time pass: stalls are found, old estimates are dropped, what is new and has not come up is missed. To be called about
+   * once a second.
+   */
   tick(): void {
     const now = this.#options.now()
     const step = new Step()
     for (const change of this.#mirrors.tick(now)) step.add(this.#places.get(change.mirror)?.srs ?? [], change)
+    for (const backend of BACKENDS) {
+      this.#places.rosters[backend].forgetOld(now)
+      this.#places.miss(backend, this.#views[backend].isWhole, now, step)
+    }
     this.#tell(step, now)
   }
 
@@ -223,8 +233,8 @@ export class HostAgent {
 
   #expect(backend: Backend, { mirrors, doubt }: Expected, at: number, step: Step): void {
     const view = this.#views[backend]
+    this.#places.rosters[backend].expect(mirrors, at, view.isConfigured)
     view.doubtConfiguration(doubt)
-    this.#places.rosters[backend].expect(mirrors)
     this.#places.miss(backend, view.isWhole, at, step)
   }
 

@@ -21,6 +21,11 @@ export class BackendView {
     this.#configurationDoubt = doubt
   }
 
+  /** All that is configured was read the last time. */
+  get isConfigured(): boolean {
+    return this.#configurationDoubt === null
+  }
+
   /** The source has told of all there is. */
   get isWhole(): boolean {
     return this.#doubt === null

@@ -12,6 +12,8 @@ export interface ExpectedMirror {
   readonly shownAs: readonly string[]
   /** What patterns may call it. */
   readonly names: readonly string[]
+  /** Only an SR says so, which names it without a `*`. */
+  readonly isChoice?: true
 }
 
 /**
@@ -31,6 +33,7 @@ export function expectedVolumes(mirrors: readonly string[], selections: readonly
       mirror: isVolume ? name : `${name}/*`,
       shownAs: [name],
       names: isVolume ? drbdNames(name) : [name],
+      isChoice: true,
     })
   }
   return expected
@@ -50,24 +53,25 @@ export function mdNames(name: string, uuid: string | null): readonly string[] {
 export function expectedArrays(configured: ParsedArrays, selections: readonly SrSelection[]): ExpectedMirror[] {
   const expected = new Map<string, ExpectedMirror>()
   const known = new Set<string>()
-  const expect = (mirror: string, shownAs: readonly string[], names: readonly string[]) => {
+  const expect = (each: ExpectedMirror) => {
     // The same array may be named twice, as in two files.
-    const more = expected.get(mirror)?.names ?? []
-    expected.set(mirror, { mirror, shownAs, names: [...new Set([...more, ...names])] })
-    for (const name of names) known.add(name)
+    const more = expected.get(each.mirror)?.names ?? []
+    expected.set(each.mirror, { ...each, names: [...new Set([...more, ...each.names])] })
+    for (const name of each.names) known.add(name)
   }
   for (const array of configured.arrays) {
     const { device, shownAs, calledAs } = array
     const path = device?.startsWith('/') === true ? device : calledAs[0]
     const label = device === null ? shownAs[0] : path
     // Of two lines for one device each may mean another array.
-    expect(expected.has(label) ? shownAs[0] : label, shownAs, namesOf(array))
+    expect({ mirror: expected.has(label) ? shownAs[0] : label, shownAs, names: namesOf(array) })
   }
-  for (const { label, names } of configured.incomparable) expect(label, [], names)
+  for (const { label, names } of configured.incomparable) expect({ mirror: label, shownAs: [], names })
   for (const pattern of new Set(selections.flatMap(({ md }) => md))) {
     const shownAs = kernelNames(pattern)
     if (pattern.includes('*') || [pattern, ...shownAs].some(name => known.has(name))) continue
-    expect(/^[^/].*\//.test(pattern) ? `/dev/${pattern}` : pattern, shownAs, [pattern, ...shownAs])
+    const mirror = /^[^/].*\//.test(pattern) ? `/dev/${pattern}` : pattern
+    expect({ mirror, shownAs, names: [pattern, ...shownAs], isChoice: true })
   }
   return [...expected.values()]
 }

@@ -2,6 +2,7 @@ import type { HostMirrors } from '../sync-query/host-mirrors.ts'
 import type { Judgement, Observation } from '../sync-query/judgement.ts'
 import type { TrackedMirror } from '../sync-query/tracked-mirror.ts'
 import type { Backend } from './backend-view.ts'
+import type { ExpectationPace } from './expectations.ts'
 import type { ExpectedMirror } from './expected-mirrors.ts'
 import { judgeMissed } from './judge-missed.ts'
 import { Roster } from './roster.ts'
@@ -35,7 +36,7 @@ const NO_PEERS: ReadonlySet<string> = new Set()
  * is shown, whose names may be others.
  */
 export class Places {
-  readonly rosters: Readonly<Record<Backend, Roster>> = { drbd: new Roster(), md: new Roster() }
+  readonly rosters: Readonly<Record<Backend, Roster>>
   readonly #mirrors: HostMirrors
   readonly #places = new Map<string, Place>()
   /** An earlier source may have told of mirrors that the present one has not (yet). */
@@ -43,8 +44,9 @@ export class Places {
   #selector = new SrSelector([])
   #srs: ReadonlyMap<string, WatchedSr> = new Map()
 
-  constructor(mirrors: HostMirrors) {
+  constructor(mirrors: HostMirrors, pace?: ExpectationPace) {
     this.#mirrors = mirrors
+    this.rosters = { drbd: new Roster(pace), md: new Roster(pace) }
   }
 
   get(mirror: string): Place | undefined {
@@ -103,7 +105,7 @@ export class Places {
 
   /** Misses what a backend should have and does not show. @param whole as of Roster.settle */
   miss(backend: Backend, whole: boolean, at: number, step: Step): void {
-    const { missed, notMissed } = this.rosters[backend].settle(whole)
+    const { missed, notMissed } = this.rosters[backend].settle(whole, at)
     for (const mirror of notMissed) {
       const place = this.#places.get(mirror)
       if (place?.isShown === false) this.#forget(place, at, step)

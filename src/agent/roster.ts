@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { DEFAULT_EXPECTATION_PACE, type ExpectationPace, Expectations } from './expectations.ts'
 import type { ExpectedMirror } from './expected-mirrors.ts'
 
 /** What is different after a step: mirrors to be told as missed, and those that are not missed any more. */
@@ -22,25 +23,24 @@ export class Roster {
   readonly #absent = new Set<ExpectedMirror>()
   readonly #missed = new Map<string, ExpectedMirror>()
   #notMissed: string[] = []
+  readonly #expectations: Expectations
+  /** Expected mirrors that were shown since they are expected. */
+  readonly #everShown = new Set<string>()
+  readonly #wasShown = (mirror: string) => this.#everShown.has(mirror)
 
-  /** Replaces what is expected. */
-  expect(expected: readonly ExpectedMirror[]): void {
-    this.#expectedBy.clear()
-    this.#absent.clear()
-    for (const each of expected) {
-      for (const name of each.shownAs) {
-        const sharing = this.#expectedBy.get(name)
-        if (sharing === undefined) this.#expectedBy.set(name, [each])
-        else sharing.push(each)
-      }
-      this.#place(each)
-    }
-    const absent = new Map(Array.from(this.#absent, each => [each.mirror, each]))
-    for (const [mirror, missed] of this.#missed) {
-      const now = absent.get(mirror)
-      // By other names it may be of other SRs, and of another nature: it is missed anew.
-      if (now === undefined || !isDeepStrictEqual(now, missed)) this.#unmiss(mirror)
-    }
+  constructor(pace: ExpectationPace = DEFAULT_EXPECTATION_PACE) {
+    this.#expectations = new Expectations(pace)
+  }
+
+  /** Replaces what is expected. @param knewAll as of Expectations.replace */
+  expect(expected: readonly ExpectedMirror[], now: number, knewAll: boolean): void {
+    this.#expectations.replace(expected, now, knewAll, this.#wasShown)
+    this.#compare()
+  }
+
+  /** Lets time pass. */
+  forgetOld(now: number): void {
+    if (this.#expectations.forgetOld(now, this.#wasShown)) this.#compare()
   }
 
   /** The mirrors that the kernel shows. */
@@ -69,11 +69,11 @@ export class Roster {
   }
 
   /** @param whole the kernel has shown all that it has: only then can something be missed */
-  settle(whole: boolean): RosterChange {
+  settle(whole: boolean, now: number): RosterChange {
     const missed: ExpectedMirror[] = []
     if (whole && this.#absent.size !== this.#missed.size) {
       for (const expected of this.#absent) {
-        if (this.#missed.has(expected.mirror)) continue
+        if (this.#missed.has(expected.mirror) || this.#expectations.isEarly(expected.mirror, now)) continue
         this.#missed.set(expected.mirror, expected)
         missed.push(expected)
       }
@@ -83,6 +83,26 @@ export class Roster {
     return { missed, notMissed }
   }
 
+  #compare(): void {
+    this.#expectedBy.clear()
+    this.#absent.clear()
+    for (const mirror of this.#everShown) if (!this.#expectations.has(mirror)) this.#everShown.delete(mirror)
+    for (const each of this.#expectations.all()) {
+      for (const name of each.shownAs) {
+        const sharing = this.#expectedBy.get(name)
+        if (sharing === undefined) this.#expectedBy.set(name, [each])
+        else sharing.push(each)
+      }
+      this.#place(each)
+    }
+    const absent = new Map(Array.from(this.#absent, each => [each.mirror, each]))
+    for (const [mirror, missed] of this.#missed) {
+      const now = absent.get(mirror)
+      // By other names it may be of other SRs, and of another nature: it is missed anew.
+      if (now === undefined || !isDeepStrictEqual(now, missed)) this.#unmiss(mirror)
+    }
+  }
+
   #placeAll(names: readonly string[]): void {
     for (const name of names) for (const expected of this.#expectedBy.get(name) ?? []) this.#place(expected)
   }
@@ -90,6 +110,7 @@ export class Roster {
   #place(expected: ExpectedMirror): void {
     if (expected.shownAs.some(name => this.#shown.has(name))) {
       this.#absent.delete(expected)
+      this.#everShown.add(expected.mirror)
       this.#unmiss(expected.mirror)
     } else this.#absent.add(expected)
   }

@@ -37,6 +37,7 @@ export function agentOf(options: Partial<HostAgentOptions> = {}, configured: rea
       },
     },
     witness: (_sr, { kind }) => kinds.push(kind),
+    expectationPace: { forgetAfterMs: 600_000, missAfterMs: 0 },
     ...options,
   })
   agent.expect('drbd', expected(...configured))

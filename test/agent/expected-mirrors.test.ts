@@ -111,10 +111,10 @@ t.test('a roster tells each mirror that is missed once, and once that it is not 
   const roster = new Roster()
   const expected = (mirror: string, ...shownAs: readonly string[]) => ({ mirror, shownAs, names: [mirror] })
   const missed = (whole = true) => {
-    const change = roster.settle(whole)
+    const change = roster.settle(whole, 0)
     return { missed: change.missed.map(({ mirror }) => mirror), notMissed: change.notMissed }
   }
-  roster.expect([expected('a', 'a'), expected('home', 'uuid', 'other')])
+  roster.expect([expected('a', 'a'), expected('home', 'uuid', 'other')], 0, false)
   t.strictSame(missed(false), { missed: [], notMissed: [] }, 'not before all was told')
   t.strictSame(missed(), { missed: ['a', 'home'], notMissed: [] })
   t.strictSame(missed(), { missed: [], notMissed: [] })
@@ -129,10 +129,10 @@ t.test('a roster tells each mirror that is missed once, and once that it is not 
   roster.lose('never-seen')
   t.strictSame(missed(), { missed: ['home'], notMissed: [] })
   t.strictSame([...roster.shown()], ['a'])
-  roster.expect([expected('home', 'uuid', 'other'), expected('b', 'a')])
+  roster.expect([expected('home', 'uuid', 'other'), expected('b', 'a')], 0, false)
   t.strictSame(missed(), { missed: [], notMissed: [] }, 'still missed, and not told again')
-  roster.expect([{ ...expected('home', 'uuid', 'other'), names: ['home', 'h:home'] }])
+  roster.expect([{ ...expected('home', 'uuid', 'other'), names: ['home', 'h:home'] }], 0, false)
   t.strictSame(missed(), { missed: ['home'], notMissed: ['home'] }, 'by other names it is missed anew')
-  roster.expect([])
+  roster.expect([], 0, false)
   t.strictSame(missed(), { missed: [], notMissed: ['home'] })
 })
