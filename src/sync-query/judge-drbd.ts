@@ -1,6 +1,6 @@
 import { CONNECTION_WORDS, DISK_WORDS, type DrbdPeer, type DrbdVolume, wordMeaning } from './drbd.ts'
 import { drbdFigures, isClientDisk, type ReadPeer, readPeer, sideOf } from './drbd-figures.ts'
-import type { Judgement } from './judgement.ts'
+import { type Judgement, progressBeforeEnd } from './judgement.ts'
 import type { Placement } from './placement.ts'
 import { REASON_KINDS, type Reason, type ReasonDraft, reason, stateFromReasons } from './reason.ts'
 import type { Replica } from './report.ts'
@@ -125,7 +125,8 @@ function copyCode(kind: Copying['kind'], suspended: readonly string[]) {
   return suspended.includes('user') ? 'resync-paused' : 'resync-waiting'
 }
 
-function addFigures(found: ReasonDraft, { progress, outOfSyncBytes }: DrbdPeer): ReasonDraft {
+function addFigures(found: ReasonDraft, { progress: said, outOfSyncBytes }: DrbdPeer): ReasonDraft {
+  const progress = progressBeforeEnd(said)
   if (progress !== null) found.progress = progress
   if (outOfSyncBytes !== null) found.outOfSyncBytes = outOfSyncBytes
   return found

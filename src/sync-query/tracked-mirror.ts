@@ -242,10 +242,13 @@ export class TrackedMirror {
   }
 
   #seeReasons(reasons: readonly Reason[]): void {
-    if (!isOutlineOf(this.#outline, reasons)) this.#outline = this.#shared.outlines.intern(reasons)
+    const isSame = isOutlineOf(this.#outline, reasons)
+    if (!isSame) this.#outline = this.#shared.outlines.intern(reasons)
     let index = 0
-    for (const { progress, outOfSyncBytes } of reasons) {
-      this.#figures[index] = progress ?? Number.NaN
+    for (const { progress = Number.NaN, outOfSyncBytes } of reasons) {
+      // Of one resync, as long as the same is said of it: what is on screen never jumps back.
+      const shown = this.#figures[index]
+      this.#figures[index] = isSame && shown !== undefined && shown > progress ? shown : progress
       this.#figures[index + 1] = outOfSyncBytes ?? Number.NaN
       index += 2
     }

@@ -155,6 +155,12 @@ table('a resync', [
     ['resync-running peer=bravo side=source progress=0.25 outOfSyncBytes=96 field=replication word=SyncSource'],
   ],
   [
+    'the kernel says that all is done, and it is not over',
+    peer({ replication: 'SyncSource', peerDisk: 'Inconsistent', progress: 1 }),
+    'resyncing',
+    ['resync-running peer=bravo side=source progress=0.999 outOfSyncBytes=0 field=replication word=SyncSource'],
+  ],
+  [
     'this host is the target: its own disk is explained',
     { ...peer({ replication: 'SyncTarget' }), disk: 'Inconsistent' },
     'resyncing',
