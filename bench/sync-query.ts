@@ -55,6 +55,7 @@ function volume(mirror: string, firstPeer: Partial<DrbdPeer>): DrbdVolume {
     intentionalClient: false,
     quorum: true,
     sizeBytes: TOTAL_BYTES,
+    aloneOutOfSyncBytes: null,
     peers: PEERS.map((peer, index) => ({
       peer,
       connection: 'Connected',

@@ -135,6 +135,7 @@ function removePeer(resource: ResourceState, peer: PeerState): Outcome {
     const seen = ofPeer(device.peerDevices, nodeId)
     if (seen !== undefined) clients.push(seen.client === 'yes')
     device.peerDevices = device.peerDevices.filter(isOther)
+    device.aloneOutOfSyncBytes = null
   }
   resource.peers = resource.peers.filter(isOther)
   const isClient = clients.length > 0 && clients.every(client => client)

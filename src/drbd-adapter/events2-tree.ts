@@ -38,6 +38,7 @@ export interface DeviceState {
   client: string | null
   quorum: string | null
   sizeBytes: number | null
+  aloneOutOfSyncBytes: number | null
   doubts: readonly DrbdDoubt[]
   peerDevices: readonly PeerDeviceState[]
 }
@@ -80,6 +81,7 @@ export function newDevice(resource: ResourceState, volume: string): DeviceState 
     client: null,
     quorum: null,
     sizeBytes: null,
+    aloneOutOfSyncBytes: null,
     doubts: NO_DOUBTS,
     peerDevices: [],
   }
@@ -151,6 +153,7 @@ export function volumeOf(
     intentionalClient: device.client === null ? null : yesNo(device.client),
     quorum: device.quorum === null ? null : yesNo(device.quorum),
     sizeBytes: device.sizeBytes,
+    aloneOutOfSyncBytes: peers.length === 0 ? device.aloneOutOfSyncBytes : null,
     peers,
     doubts,
     splitBrainPeers: namesOf(resource.splitBrain),

@@ -14,6 +14,11 @@ export function isAlone({ resource }: DeviceState): boolean {
   return resource.peers.some(({ connection }) => connection !== 'Connected')
 }
 
+/** It has no peer at all: on 8.4 that is StandAlone, whose connection is destroyed. */
+export function hasNoPeer({ resource }: DeviceState): boolean {
+  return resource.peers.length === 0
+}
+
 /** A peer with data has gone from the kernel's configuration since the last whole look. */
 export function hasLostPeer({ resource }: DeviceState): boolean {
   return resource.removedPeers.length > 0
@@ -56,12 +61,20 @@ export function takeOutOfSync(live: DeviceState, look: DeviceState): boolean {
  */
 export function takeProcFigures(live: DeviceState, { peers: [look] }: DrbdVolume): 'taken' | 'same' | 'disagrees' {
   const [seen] = live.peerDevices
-  // The events of 8.4 destroy a connection that is StandAlone; /proc/drbd keeps it.
-  if (look === undefined || seen === undefined) return 'same'
+  if (look === undefined) return 'same'
+  if (hasNoPeer(live)) return takeAlone(live, look)
+  if (seen === undefined) return 'same'
   if (seen.replication !== look.replication) return 'disagrees'
   const isOther = seen.outOfSyncBytes !== look.outOfSyncBytes || seen.done !== look.progress
   takeAll(seen, look)
   return isOther ? 'taken' : 'same'
+}
+
+/** The events of 8.4 destroy a connection that is StandAlone; /proc/drbd keeps it, and what has changed here since. */
+function takeAlone(live: DeviceState, { connection, outOfSyncBytes }: DrbdPeer): 'taken' | 'same' {
+  if (connection !== 'StandAlone' || outOfSyncBytes === live.aloneOutOfSyncBytes) return 'same'
+  live.aloneOutOfSyncBytes = outOfSyncBytes
+  return 'taken'
 }
 
 function takeAll(seen: PeerDeviceState, look: DrbdPeer): void {

@@ -6,7 +6,7 @@ import type { DrbdModule } from './drbd-module.ts'
 import type { DrbdsetupCommand } from './drbdsetup-child.ts'
 import type { Events2State } from './events2-state.ts'
 import { every } from './every.ts'
-import { hasLostPeer, isAlone, isMoving, takeOutOfSync, takeProcFigures, takeRemovals } from './figures.ts'
+import { hasLostPeer, hasNoPeer, isAlone, isMoving, takeOutOfSync, takeProcFigures, takeRemovals } from './figures.ts'
 import { lookAround } from './look.ts'
 import type { DrbdSourcePace } from './pace.ts'
 import { parseProcDrbd } from './parse-proc-drbd.ts'
@@ -148,7 +148,8 @@ export class Lookout {
   async #readFigures(signal: AbortSignal): Promise<void> {
     const { root, state, pace } = this.#options
     if (this.#touched !== null || !state.complete) return
-    const isDue = performance.now() - this.#procReadAt >= pace.awayEveryMs && state.devices().some(isAlone)
+    const isAway = performance.now() - this.#procReadAt >= pace.awayEveryMs
+    const isDue = isAway && state.devices().some(each => isAlone(each) || hasNoPeer(each))
     if (!isDue && !state.devices().some(isMoving)) return
     this.#procReadAt = performance.now()
     const text = await readFile(join(root, 'proc/drbd'), 'utf8').catch(() => '')

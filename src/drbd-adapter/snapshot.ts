@@ -29,6 +29,7 @@ export function unsaidVolume(mirror: string, family: DrbdVolume['family']): Volu
     intentionalClient: null,
     quorum: null,
     sizeBytes: null,
+    aloneOutOfSyncBytes: null,
     peers: [],
     doubts: [],
     splitBrainPeers: [],

@@ -15,8 +15,8 @@ const SENTENCES: { readonly [Code in ReasonCode]: (reason: Reason) => string } =
   'peer-disk-not-up-to-date': r =>
     `the disk of ${r.mirror} on ${r.peer ?? 'its peer'} is ${r.word ?? 'not up to date'}`,
   'peer-not-connected': r => `${r.mirror} is not connected to ${r.peer ?? 'its peer'}${said(r)}`,
-  'stand-alone': r => `${r.mirror} has given up its connection to ${r.peer ?? 'its peer'} (StandAlone)`,
-  'split-brain': r => `${r.mirror} and ${r.peer ?? 'its peer'} have diverged (split brain)`,
+  'stand-alone': r => `${r.mirror} has given up its connection to ${r.peer ?? 'its peer'} (StandAlone)${amount(r)}`,
+  'split-brain': r => `${r.mirror} and ${r.peer ?? 'its peer'} have diverged (split brain)${amount(r)}`,
   'replication-off': r => `${r.mirror} is connected to ${r.peer ?? 'its peer'} but does not replicate`,
   'peer-removed': r => `${r.peer ?? 'a peer'} was taken out of the configuration of ${r.mirror} in the kernel`,
   'not-configured': r => `${r.mirror} exists in the kernel but is not configured`,

@@ -76,6 +76,8 @@ export interface DrbdVolume {
   readonly intentionalClient: boolean | null
   readonly quorum: boolean | null
   readonly sizeBytes: number | null
+  /** On 8.4, while it shows no peer (StandAlone): what has changed here since, as /proc/drbd tells it. */
+  readonly aloneOutOfSyncBytes: number | null
   readonly peers: readonly DrbdPeer[]
   /** Why what is said here must not be trusted; any entry makes the mirror `unknown`. */
   readonly doubts: readonly DrbdDoubt[]

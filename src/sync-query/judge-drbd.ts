@@ -28,7 +28,7 @@ export function judgeDrbdVolume(volume: DrbdVolume): Judgement {
     }
     addAbsenceReasons(reasons, volume, replicas.expected)
   } else reasons.push(reason('not-configured', mirror))
-  const { activity, moving, progress, doneBytes, totalBytes, etaSeconds, outOfSyncBytes } = drbdFigures(peers)
+  const { activity, moving, progress, doneBytes, totalBytes, etaSeconds, outOfSyncBytes: owed } = drbdFigures(peers)
   return {
     mirror,
     backend: 'drbd',
@@ -39,7 +39,7 @@ export function judgeDrbdVolume(volume: DrbdVolume): Judgement {
     doneBytes,
     totalBytes,
     etaSeconds,
-    outOfSyncBytes,
+    outOfSyncBytes: owed ?? volume.aloneOutOfSyncBytes,
     replicas,
     placement,
     reasons,
@@ -171,8 +171,10 @@ function addAbsenceReasons(reasons: Reason[], volume: DrbdVolume, expectedReplic
   const { mirror, family, peers, splitBrainPeers, removedPeers, quorum } = volume
   if (peers.length === 0 && family !== '9') {
     // DRBD 8.4 destroys the connection object at StandAlone: that no peer is bad must not read as all peers are good.
-    if (splitBrainPeers.length === 0) reasons.push(reason('stand-alone', mirror, { field: 'connection' }))
-    for (const peer of splitBrainPeers) reasons.push(reason('split-brain', mirror, { peer }))
+    const { aloneOutOfSyncBytes: outOfSyncBytes } = volume
+    const owed = outOfSyncBytes === null ? {} : { outOfSyncBytes }
+    if (splitBrainPeers.length === 0) reasons.push(reason('stand-alone', mirror, { field: 'connection', ...owed }))
+    for (const peer of splitBrainPeers) reasons.push(reason('split-brain', mirror, { peer, ...owed }))
   } else if (removedPeers.length > 0) {
     // By an operator or by mistake: that only a configuration could say, and whoever reads of it.
     for (const peer of removedPeers) reasons.push(reason('peer-removed', mirror, { peer }))

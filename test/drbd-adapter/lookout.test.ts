@@ -88,6 +88,32 @@ t.test('what grows out of sync while a peer is away is read: from /proc/drbd on 
   t.ok(told.slice(1).every(({ doubt, dumps }) => doubt === null && dumps === 1))
 })
 
+t.test('8.4 that has given up its peer shows none: what changes here since is read all the same', async t => {
+  const stream = recording('drbd84/disconnect-connect.bravo.events2.txt')
+  const end = stream.indexOf('\n', stream.indexOf(' destroy connection name:r0')) + 1
+  const host = new ScriptedHost(
+    t.testdir({}),
+    { events: [{ print: stream.slice(0, end) }, { hang: true }], now: [] },
+    '8.4.11',
+  )
+  const isAlone = (change: string) =>
+    recording('drbd84/disconnect-connect.bravo.2-written.proc-drbd.txt').replace(/oos:0/, change)
+  host.write('proc/drbd', isAlone('oos:512'))
+  const owed = (told: readonly DrbdUpdate[]) =>
+    told.flatMap(({ changed }) => changed).findLast(({ mirror }) => mirror === 'r0/0')
+  const told = await follow(
+    host,
+    so => {
+      if (owed(so)?.aloneOutOfSyncBytes === 512 * KIB) host.write('proc/drbd', isAlone('oos:2048'))
+      return owed(so)?.aloneOutOfSyncBytes === 2048 * KIB
+    },
+    { progressEveryMs: 20, awayEveryMs: 20 },
+  )
+  t.match(owed(told), { peers: [] })
+  const back = end + stream.slice(end).indexOf('name:r0 peer-node-id:0 conn-name:peer connection:Connected')
+  t.match(fold(stream.slice(0, stream.indexOf('\n', back) + 1)).volume('r0/0'), { aloneOutOfSyncBytes: null })
+})
+
 const STREAM_9 = recording('drbd9/peer-crash-and-resync.alpha.events2.txt')
 const { dump: DUMP } = dumpOf(STREAM_9)
 /** The same dump, in which `pair` is being resynchronised. */

@@ -26,6 +26,7 @@ export function volume(mirror: string, peers: readonly DrbdPeer[], said: Partial
     intentionalClient: false,
     quorum: true,
     sizeBytes: 1_048_576,
+    aloneOutOfSyncBytes: null,
     peers,
     doubts: [],
     splitBrainPeers: [],

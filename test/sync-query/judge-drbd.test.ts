@@ -43,6 +43,12 @@ function peer(change: Partial<DrbdPeer>): Partial<DrbdVolume> {
   return { peers: [{ ...BRAVO, ...change }] }
 }
 
+t.test('what a volume without a peer on 8.4 owes is what has changed since', t => {
+  const alone = { ...WELL, family: '8.4' as const, peers: [], aloneOutOfSyncBytes: 4096 }
+  t.equal(judgeDrbdVolume(alone).outOfSyncBytes, 4096)
+  t.end()
+})
+
 t.test('a volume of which all is well is synced, and everything is told', t => {
   t.strictSame(judgeDrbdVolume(WELL), {
     mirror: 'r0/0',
@@ -304,6 +310,18 @@ table('connections that are down', [
 
 table('peers that are missing altogether', [
   ['on 8.4 that is StandAlone', { family: '8.4', peers: [] }, 'degraded', ['stand-alone! field=connection']],
+  [
+    'and what has changed since is told',
+    { family: '8.4', peers: [], aloneOutOfSyncBytes: 4096 },
+    'degraded',
+    ['stand-alone! field=connection outOfSyncBytes=4096'],
+  ],
+  [
+    'after a split brain as well',
+    { family: '8.4', peers: [], splitBrainPeers: ['peer'], aloneOutOfSyncBytes: 4096 },
+    'degraded',
+    ['split-brain! peer=peer outOfSyncBytes=4096'],
+  ],
   ['where the family is not known too', { family: null, peers: [] }, 'degraded', ['stand-alone! field=connection']],
   [
     'after a split brain on 8.4',
@@ -602,6 +620,7 @@ t.test('whatever is said: synced only by the positive rule, figures within their
     intentionalClient: fc.constantFrom(null, true, false),
     quorum: fc.constantFrom(null, true, false),
     sizeBytes: fc.option(fc.nat()),
+    aloneOutOfSyncBytes: fc.option(fc.nat()),
     peers: fc.array(ANY_PEER, { maxLength: 3 }),
     doubts: fc.constantFrom([], [{ code: 'events-lost' as const }]),
     splitBrainPeers: fc.constantFrom([], ['bravo']),
