@@ -27,7 +27,8 @@ const THIS_HOST = '_this_host'
 /**
  * Reads `resource NAME { … volume N { … } … }` out of DRBD configuration text (drbd.conf(5)). Volumes may stand in the
  * resource or in its `on HOST` sections; a resource that names none has the implicit volume 0. One whose `on` sections are
- * all for other hosts is none of this host's, for files are copied to all hosts alike. Everything else is passed over:
+ * all for other hosts is none of this host's, for files are copied to all hosts alike; nor is anything within `skip … { }`.
+ * Everything else is passed over:
  * this answers only "what should be up?", so that a resource which is not cannot go unseen after a boot. A resource in which
  * the text ends counts as far as it was read.
  *
@@ -36,14 +37,20 @@ const THIS_HOST = '_this_host'
 export function parseDrbdConfig(text: string, file: string, host: string | null = null): ParsedConfig {
   const mirrors = new Set<string>()
   const includes: string[] = []
-  /** The open sections, outermost first; `false`: what stands in it is for another host. */
+  /** The open sections, outermost first; `false`: what stands in it is for another host, or is skipped. */
   const sections: boolean[] = []
+  /** How many sections are around the `skip` that is open; `null`: none is. */
+  let skippedAt: number | null = null
   let words: string[] = []
   let resource: ResourceDraft | null = null
   for (const token of tokens(text)) {
     if (token === ';') {
       const [keyword, path] = words
       if (keyword === 'include' && path !== undefined && sections.length === 0) includes.push(path)
+      words = []
+    } else if (token === '{' && (skippedAt !== null || words[0] === 'skip')) {
+      skippedAt ??= sections.length
+      sections.push(false)
       words = []
     } else if (token === '{') {
       const [keyword = '', name, ...more] = words
@@ -56,14 +63,16 @@ export function parseDrbdConfig(text: string, file: string, host: string | null 
         if (isForHere) resource.isHere = true
         else resource.isElsewhere = true
       }
-      // A section for an address may be this host's: that cannot be told from here.
-      if (resource !== null && keyword === 'floating') resource.isHere = true
+      // A section for an address may be this host's, and so may one for the hosts of a resource below: that cannot be told
+      // from here.
+      if (resource !== null && (keyword === 'floating' || keyword === 'stacked-on-top-of')) resource.isHere = true
       if (keyword === 'volume' && name !== undefined && isForHere) resource?.volumes.add(name)
       sections.push(isForHere)
       words = []
     } else if (token === '}') {
       sections.pop()
       words = []
+      if (sections.length === skippedAt) skippedAt = null
       if (resource !== null && sections.length === resource.depth) {
         for (const mirror of mirrorsOf(resource)) mirrors.add(mirror)
         resource = null

@@ -18,12 +18,15 @@ t.test('the volumes of a resource, in the resource or in each host section, impl
     include "x;{";
     include drbd.d/*.res;
     skip resource skipped { volume 7 { } }
+    skip { resource skipped { on alpha { volume 7 { } } } resource skipped-too { } }
+    skip whatever "stands here" { resource skipped { } }
+    resource partly { skip volume 7 { } skip on alpha { volume 8 { } } volume 1 { } }
     common { net { protocol C; } }
     resource "quoted name" { volume 0 { } volume 3 { disk none; } }
     resource r0 { device /dev/drbd0; on alpha { address 10.9.9.1:7788; } on bravo { address 10.9.9.2:7788; } }
     resource r1{volume 2{device minor 4;}}`
   const { mirrors, includes } = parseDrbdConfig(text, 'x.res')
-  t.strictSame(mirrors, ['quoted name/0', 'quoted name/3', 'r0/0', 'r1/2'])
+  t.strictSame(mirrors, ['partly/1', 'quoted name/0', 'quoted name/3', 'r0/0', 'r1/2'])
   t.strictSame(includes, ['x;{', 'drbd.d/*.res'])
 })
 
@@ -37,6 +40,8 @@ t.test('a resource whose host sections are all for other hosts is none of this o
     ['resource r { _this_host { volume 1 { } } }', ['r/1']],
     ['resource r { on _this_host { volume 1 { } } on bravo { } }', ['r/1']],
     ['resource r { floating 10.9.9.1:7788 { } floating 10.9.9.2:7788 { } on bravo { } }', ['r/0']],
+    ['resource r { stacked-on-top-of lower { address 10.9.9.1:7788; } on charlie { volume 0 { } } }', ['r/0']],
+    ['skip resource r { on alpha { } } resource s { on bravo { } skip on alpha { } }', []],
     ['resource r { connection { host alpha; host bravo; } volume 0 { } }', ['r/0']],
   ]
   for (const [text, onAlpha] of table) t.strictSame(parseDrbdConfig(text, 'x.res', 'alpha').mirrors, onAlpha, text)
