@@ -1,11 +1,13 @@
 /**
  * What an event costs from a DRBD volume to the state of its SR (judge, history, sums), at 10 to 10 000 mirrors: the
- * cost must not depend on how many there are. One JSON line per figure.
+ * cost must not depend on how many there are. Once of the ground floor alone, and once through an agent (`agent event`). One
+ * JSON line per figure.
  *
  * Figures are medians of CPU seconds of the whole process, its garbage collector's threads included. Runs of all sizes
  * alternate, and ratios are those of neighbours. Inputs are made anew outside the measured time, as an adapter would, and
  * each is applied on its own.
  */
+import { HostAgent } from '../src/agent/agent.ts'
 import type { DrbdPeer, DrbdVolume } from '../src/sync-query/drbd.ts'
 import { HostMirrors } from '../src/sync-query/host-mirrors.ts'
 import { judgeDrbdVolume } from '../src/sync-query/judge-drbd.ts'
@@ -76,31 +78,69 @@ function volume(mirror: string, firstPeer: Partial<DrbdPeer>): DrbdVolume {
   }
 }
 
-/** A host with one SR, all of whose mirrors were told of once. */
-class Host {
-  readonly #mirrors = new HostMirrors()
-  readonly #names: readonly string[]
+/** What an adapter tells of a host's mirrors, one after the other and from the first again. */
+class Story {
+  readonly names: readonly string[]
   readonly #kind: Kind
-  readonly #fold = new SrFold(0)
-  #now = 0
   #told = 0
 
   constructor(size: number, kind: Kind) {
-    this.#names = Array.from({ length: size }, (_, index) => `xcp-volume-${String(index).padStart(36, '0')}/0`)
+    this.names = Array.from({ length: size }, (_, index) => `xcp-volume-${String(index).padStart(36, '0')}/0`)
     this.#kind = kind
-    this.#fold.setDoubt(null, 0)
-    for (const name of this.#names) this.see(kind.told(name, 0))
   }
 
-  /** What an adapter tells next. */
+  /** The first word of each. */
+  begin(): DrbdVolume[] {
+    return this.names.map(name => this.#kind.told(name, 0))
+  }
+
   next(events: number): DrbdVolume[] {
     const { told, onlyFirst = false } = this.#kind
-    const among = onlyFirst ? 1 : this.#names.length
+    const among = onlyFirst ? 1 : this.names.length
     return Array.from({ length: events }, () => {
       const event = this.#told
       this.#told += 1
-      return told(this.#names[event % among] ?? '', 1 + Math.floor(event / among))
+      return told(this.names[event % among] ?? '', 1 + Math.floor(event / among))
     })
+  }
+}
+
+/** Who is told. */
+interface Listener {
+  see(volume: DrbdVolume): void
+}
+
+/** An agent with one SR: what users run. */
+class Agent implements Listener {
+  readonly #agent: HostAgent
+  #now = 0
+
+  constructor() {
+    this.#agent = new HostAgent({
+      host: 'host',
+      boot: { id: 'boot', firstSeq: 0 },
+      srs: [{ uuid: 'sr', drbd: ['xcp-*'], md: [], ignorePeers: [] }],
+      now: () => this.#now,
+      sink: { push: async () => undefined },
+      witness: () => undefined,
+    })
+    this.#agent.expect('drbd', [])
+  }
+
+  see(volume: DrbdVolume): void {
+    this.#now += 1
+    this.#agent.applyDrbd({ at: this.#now, changed: [volume], removed: [], doubt: null })
+  }
+}
+
+/** The ground floor alone, with one SR. */
+class Host implements Listener {
+  readonly #mirrors = new HostMirrors()
+  readonly #fold = new SrFold(0)
+  #now = 0
+
+  constructor() {
+    this.#fold.setDoubt(null, 0)
   }
 
   see(volume: DrbdVolume): void {
@@ -120,18 +160,18 @@ class Host {
     return this.#fold.status(this.#mirrors.withReasons(this.#mirrors.telling(), this.#now))
   }
 
-  list(): MirrorListEntry[] {
-    return mirrorList(this.#names.flatMap(name => this.#mirrors.get(name) ?? []))
+  list(names: readonly string[]): MirrorListEntry[] {
+    return mirrorList(names.flatMap(name => this.#mirrors.get(name) ?? []))
   }
 }
 
 /** CPU microseconds an event. */
-function measureEvents(host: Host): number {
+function measureEvents(story: Story, listener: Listener): number {
   let micros = 0
   for (let done = 0; done < EVENTS_PER_RUN; done += EVENTS_PER_UPDATE) {
-    const update = host.next(EVENTS_PER_UPDATE)
+    const update = story.next(EVENTS_PER_UPDATE)
     micros += cpuMicros(() => {
-      for (const each of update) host.see(each)
+      for (const each of update) listener.see(each)
     })
   }
   return micros / EVENTS_PER_RUN
@@ -167,28 +207,37 @@ function report(figure: string, of: Readonly<Record<string, string | number>>, v
   process.stdout.write(`${JSON.stringify({ bench: 'sync-query', figure, ...of, value, unit })}\n`)
 }
 
-for (const [kind, what] of Object.entries(KINDS)) {
-  const runs = new Map(SIZES.map(size => [size, [] as number[]]))
-  const hosts = SIZES.map(size => ({ size, host: new Host(size, what) }))
-  for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round += 1) {
-    for (const { size, host } of round % 2 === 0 ? hosts : hosts.toReversed()) {
-      const figure = measureEvents(host)
-      if (round >= 0) runs.get(size)?.push(figure)
+/** Of each kind of event what it costs at each size, and how much more with many mirrors than with few. */
+function reportEvents(name: string, listen: () => Listener): void {
+  for (const [kind, what] of Object.entries(KINDS)) {
+    const runs = new Map(SIZES.map(size => [size, [] as number[]]))
+    const hosts = SIZES.map(size => ({ size, story: new Story(size, what), listener: listen() }))
+    for (const { story, listener } of hosts) for (const each of story.begin()) listener.see(each)
+    for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round += 1) {
+      for (const { size, story, listener } of round % 2 === 0 ? hosts : hosts.toReversed()) {
+        const figure = measureEvents(story, listener)
+        if (round >= 0) runs.get(size)?.push(figure)
+      }
     }
+    for (const [size, figures] of runs) report(name, { kind, mirrors: size }, rounded(median(figures)), 'CPU us')
+    const ratio = medianRatio(runs.get(10_000) ?? [], runs.get(100) ?? [])
+    report(`${name}, 10 000 mirrors to 100`, { kind }, rounded(ratio), 'ratio')
   }
-  for (const [size, figures] of runs) report('event', { kind, mirrors: size }, rounded(median(figures)), 'CPU us')
-  const ratio = medianRatio(runs.get(10_000) ?? [], runs.get(100) ?? [])
-  report('event, 10 000 mirrors to 100', { kind }, rounded(ratio), 'ratio')
 }
+
+reportEvents('event', () => new Host())
+reportEvents('agent event', () => new Agent())
 for (const [kind, told] of [
   ['all rest', (mirror: string) => volume(mirror, {})],
   ['all resync', (mirror: string) => volume(mirror, copying(TOTAL_BYTES))],
 ] as const) {
-  const host = new Host(MIRRORS_OF_A_HOST, { told })
+  const story = new Story(MIRRORS_OF_A_HOST, { told })
+  const host = new Host()
+  for (const each of story.begin()) host.see(each)
   const calls = {
     'tick, once a second': () => host.tick(),
     'status for a report': () => host.status(),
-    'mirror list for a poll': () => host.list(),
+    'mirror list for a poll': () => host.list(story.names),
   }
   for (const [figure, work] of Object.entries(calls)) {
     const cpuMicros = median(Array.from({ length: ROUNDS }, () => measureCalls(work)))

@@ -10,19 +10,19 @@ import { type SrSelection, SrSelector } from './sr-selection.ts'
 import type { Step } from './step.ts'
 import type { WatchedSr } from './watched-sr.ts'
 
-/** One mirror, and where it belongs. */
+/** One mirror, and where it belongs. What each event needs stands first: of 10 000 mirrors none is in the processor's cache. */
 export interface Place {
-  readonly backend: Backend
   readonly mirror: TrackedMirror
-  /** What patterns may call it. */
-  readonly names: readonly string[]
-  /** The kernel shows it. Otherwise it is missed. */
-  readonly isShown: boolean
   /** The present source has told of it; one before it may have. */
   isTold: boolean
   srs: readonly WatchedSr[]
   /** Peers that no SR of this mirror counts. */
   ignored: ReadonlySet<string>
+  /** The kernel shows it. Otherwise it is missed. */
+  readonly isShown: boolean
+  readonly backend: Backend
+  /** What patterns may call it. */
+  readonly names: readonly string[]
 }
 
 const NO_PEERS: ReadonlySet<string> = new Set()
@@ -123,7 +123,7 @@ export class Places {
   #add(backend: Backend, name: string, names: readonly string[], isShown: boolean): Place {
     const srs = this.#srsOf(backend, names)
     const mirror = this.#mirrors.begin(name)
-    const place = { backend, mirror, names, isShown, isTold: isShown, srs, ignored: ignoredBy(srs) }
+    const place = { mirror, isTold: isShown, srs, ignored: ignoredBy(srs), isShown, backend, names }
     this.#places.set(name, place)
     return place
   }

@@ -54,6 +54,7 @@ export class TrackedMirror {
   readonly mirror: string
   /** Kept by HostMirrors: it stands in its list of those that tell something. */
   isListed = false
+  #looked = false
   /** The last look said that all is well, and nothing is remembered against it. */
   #isWell = false
   #expectedReplicas = 0
@@ -86,7 +87,6 @@ export class TrackedMirror {
   /** A verify runs; what it found is kept until a real resync repairs it or a later verify is clean. */
   #verifying = false
   #foundBytes = 0
-  #looked = false
   #since = Number.NaN
 
   constructor(mirror: string, shared: SharedByMirrors) {
