@@ -34,10 +34,22 @@ export function resourceOf(mirror: string): string {
   return mirror.slice(0, mirror.lastIndexOf('/'))
 }
 
-/** Tells whether a name is one that a pattern stands for. */
+/**
+ * Tells whether a name is one that a pattern stands for. Each part is looked for once, behind the one before: a regular
+ * expression tries all ways to spread a name over many `*`, which takes hours where none fits.
+ */
 export function wildcard(pattern: string): (name: string) => boolean {
-  if (!pattern.includes('*')) return name => name === pattern
-  const literal = pattern.split('*').map(part => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
-  const whole = new RegExp(`^${literal.join('.*')}$`, 's')
-  return name => whole.test(name)
+  const [first = '', ...others] = pattern.split('*')
+  const last = others.pop()
+  if (last === undefined) return name => name === pattern
+  return name => {
+    let from = first.length
+    if (!name.startsWith(first)) return false
+    for (const part of others) {
+      const found = name.indexOf(part, from)
+      if (found === -1) return false
+      from = found + part.length
+    }
+    return name.length - last.length >= from && name.endsWith(last)
+  }
 }

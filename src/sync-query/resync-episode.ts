@@ -13,6 +13,8 @@ export class ResyncEpisode {
   #shownProgress = Number.NaN
   #fellAt = Number.NaN
   #lookedAt = Number.NaN
+  /** The latest moment that was spoken of. */
+  #now = Number.NaN
   #silenceMeansStall = false
 
   get active(): boolean {
@@ -31,6 +33,7 @@ export class ResyncEpisode {
 
   /** Adds a look that finds the mirror resyncing. */
   see({ judgement, at, silenceMeansStall }: Observation): void {
+    this.passTo(at)
     const out = figureOf(judgement.outOfSyncBytes)
     const saidTotal = figureOf(judgement.totalBytes)
     const saidProgress = figureOf(progressBeforeEnd(judgement.progress))
@@ -42,6 +45,19 @@ export class ResyncEpisode {
 
   end(): void {
     this.#active = false
+  }
+
+  /**
+   * It is that moment now. By a clock that was set back what has lasted has lasted as long as before: a stall would otherwise end,
+   * or begin hours late.
+   */
+  passTo(now: number): void {
+    const back = this.#now - now
+    if (back > 0) {
+      this.#fellAt -= back
+      this.#lookedAt -= back
+    }
+    this.#now = now
   }
 
   /** What has been copied, as far as that follows from what is left. */

@@ -278,6 +278,7 @@ export class TrackedMirror {
   /** Draws the conclusions of a look, or of the time that has passed. @param from `null` at the first look */
   #settle(from: SyncState | null, now: number): readonly Transition[] {
     const to = this.#state
+    this.#resync.passTo(now)
     const { stalledAfterMs, startingAfterMs, estimateValidMs } = this.#shared.patience
     const { running, starting, paused } = this.#outline
     // Waiting and pausing stand still by design and have their own reasons.

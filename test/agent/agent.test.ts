@@ -381,6 +381,8 @@ t.test('which mirrors are of which SR: wildcards, several SRs, nothing taken for
     drbdSr(['xcp-volume-*', 'xcp-persistent-database'], [], 'a'),
     drbdSr(['xcp-*', 'xcp-volume-*'], [], 'sentinel'),
     drbdSr(['r.0', 'a(b*'], [], 'odd'),
+    drbdSr(['q*b*c'], [], 'many'),
+    drbdSr(['xy*yx', 'xyx'], [], 'twice'),
     { uuid: 'md', drbd: [], md: ['*'], ignorePeers: [] },
   ])
   const table: [string, string[]][] = [
@@ -390,12 +392,24 @@ t.test('which mirrors are of which SR: wildcards, several SRs, nothing taken for
     ['rx0', []],
     ['r.0', ['odd']],
     ['a(bc', ['odd']],
+    ['qXbYc', ['many']],
+    ['qXbbc', ['many']],
+    ['qbc', ['many']],
+    ['qc', []],
+    ['qbcd', []],
+    ['xx', []],
+    ['xyx', ['twice']],
+    ['xyyx', ['twice']],
+    ['xyyyyx', ['twice']],
     ['', []],
   ]
   for (const [name, srs] of table) {
     t.strictSame(selector.srsOf('drbd', [name]), srs, `${name}: ${srs.join(', ') || 'none'}`)
   }
   t.strictSame(selector.srsOf('md', ['md0', 'uuid']), ['md'])
+  const startedAt = performance.now()
+  t.strictSame(new SrSelector([drbdSr([`${'*a'.repeat(100)}*b`])]).srsOf('drbd', ['a'.repeat(250)]), [])
+  t.ok(performance.now() - startedAt < 5_000, 'many * are no way to keep it busy')
 })
 
 t.test('the boot: its id, and numbers that rise over restarts of the daemon', async t => {

@@ -121,6 +121,18 @@ t.test('stalled and paused are told once an SR, however many mirrors stand still
   t.strictSame([...mirrors.names()], ['a/0', 'b/0', 'c/0', 'd/0'])
 })
 
+t.test('an SR that stalls, while its clock is set back, and again later has stalled twice', async t => {
+  const { sr, kinds, see, tick } = host()
+  sr.setDoubt(null, 0)
+  const running = (outOfSyncBytes: number) => look('a/0', ['resync-running'], { outOfSyncBytes })
+  see(1_000_000, running(5))
+  tick(1_300_000)
+  tick(2_000)
+  see(3_000, running(4))
+  tick(303_000)
+  t.strictSame(kinds, ['resync-started', 'stalled', 'stalled'])
+})
+
 t.test('reasons: what needs an operator first, warnings last; vanished mirrors give none', async t => {
   const { mirrors, sr, see } = host()
   sr.setDoubt(null, 0)

@@ -142,6 +142,21 @@ t.test('stalled: bytes that do not fall for five minutes', async t => {
   t.match(mirror.judgement.reasons, [{ code: 'resync-running', clearedBy: 'time' }])
 })
 
+t.test('a clock that is set back neither ends a stall nor puts one off', async t => {
+  const HOUR = 60 * MINUTE
+  const { mirror, see } = story([[HOUR, running(100)]])
+  mirror.age(HOUR + 4 * MINUTE)
+  mirror.age(0)
+  t.equal(mirror.stalled, false)
+  t.match(mirror.age(MINUTE), [{ kind: 'stalled' }], 'four minutes before, one after')
+  t.strictSame(mirror.age(-HOUR), [])
+  t.equal(mirror.stalled, true)
+  see([[-HOUR, running(90)]])
+  t.equal(mirror.stalled, false)
+  see([[-2 * HOUR, running(90)]])
+  t.match(mirror.age(-2 * HOUR + 5 * MINUTE), [{ kind: 'stalled' }])
+})
+
 t.test(
   'a source without progress (events of DRBD 8.4) stalls only when a second look finds the same figure',
   async t => {
