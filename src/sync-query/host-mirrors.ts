@@ -1,7 +1,8 @@
 import type { Observation } from './judgement.ts'
 import type { MirrorShare } from './mirror-share.ts'
 import type { Reason } from './reason.ts'
-import { type Patience, SharedByMirrors, TrackedMirror } from './tracked-mirror.ts'
+import { type Patience, SharedByMirrors } from './shared-by-mirrors.ts'
+import { TrackedMirror } from './tracked-mirror.ts'
 import type { Transition } from './transition.ts'
 
 /** A change of one mirror, for whoever keeps sums over mirrors. */

@@ -1,42 +1,13 @@
 import { figureOf, firstKnown, orNull } from './figure.ts'
 import type { Judgement, Observation } from './judgement.ts'
 import { type MirrorShare, SHARE_OF_A_WELL_MIRROR } from './mirror-share.ts'
-import { isSamePlacement, type Placement, Placements } from './placement.ts'
+import { isSamePlacement, type Placement } from './placement.ts'
 import { type Reason, type ReasonDraft, reason } from './reason.ts'
-import { isOutlineOf, NO_REASONS, ReasonOutlines } from './reason-outline.ts'
+import { isOutlineOf, NO_REASONS } from './reason-outline.ts'
 import { ResyncEpisode } from './resync-episode.ts'
+import type { SharedByMirrors } from './shared-by-mirrors.ts'
 import type { Activity, SyncState } from './state.ts'
 import { type Transition, transitionKind } from './transition.ts'
-
-/** How long things may stand still. Milliseconds. */
-export interface Patience {
-  /** A resync whose out-of-sync bytes do not fall for this long is `stalled`. */
-  readonly stalledAfterMs: number
-  /** A handshake (WFBitMap*, StartingSync*) that lasts this long is `stalled`; in health it takes seconds. */
-  readonly startingAfterMs: number
-  /** An estimate older than this is not shown: after a link is cut the kernel's last word stays for ever. */
-  readonly estimateValidMs: number
-  /** A resync that waits for another while none runs on this host needs an operator after this long. */
-  readonly waitingInVainAfterMs: number
-}
-
-export const DEFAULT_PATIENCE: Patience = {
-  stalledAfterMs: 5 * 60_000,
-  startingAfterMs: 60_000,
-  estimateValidMs: 20_000,
-  waitingInVainAfterMs: 30_000,
-}
-
-/** What all mirrors of a host have in common. */
-export class SharedByMirrors {
-  readonly patience: Patience
-  readonly placements = new Placements()
-  readonly outlines = new ReasonOutlines()
-
-  constructor(patience: Patience = DEFAULT_PATIENCE) {
-    this.patience = patience
-  }
-}
 
 const NO_TRANSITIONS: readonly Transition[] = []
 

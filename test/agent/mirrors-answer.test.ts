@@ -1,7 +1,8 @@
 import t from 'tap'
 import { mirrorsAnswer } from '../../src/agent/mirrors-answer.ts'
 import type { Judgement } from '../../src/sync-query/judgement.ts'
-import { SharedByMirrors, TrackedMirror } from '../../src/sync-query/tracked-mirror.ts'
+import { SharedByMirrors } from '../../src/sync-query/shared-by-mirrors.ts'
+import { TrackedMirror } from '../../src/sync-query/tracked-mirror.ts'
 import { look } from '../sync-query/look.ts'
 
 const COUNTS = { synced: 3, resyncing: 1, degraded: 0, unknown: 0 }

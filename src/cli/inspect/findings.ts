@@ -1,7 +1,7 @@
 import { HostMirrors } from '../../sync-query/host-mirrors.ts'
 import type { Judgement, Problem } from '../../sync-query/judgement.ts'
 import type { Reason } from '../../sync-query/reason.ts'
-import { DEFAULT_PATIENCE } from '../../sync-query/tracked-mirror.ts'
+import { DEFAULT_PATIENCE } from '../../sync-query/shared-by-mirrors.ts'
 
 /** One mirror as `inspect --json` prints it. */
 export interface InspectedDevice

@@ -1,0 +1,32 @@
+import { Placements } from './placement.ts'
+import { ReasonOutlines } from './reason-outline.ts'
+
+/** How long things may stand still. Milliseconds. */
+export interface Patience {
+  /** A resync whose out-of-sync bytes do not fall for this long is `stalled`. */
+  readonly stalledAfterMs: number
+  /** A handshake (WFBitMap*, StartingSync*) that lasts this long is `stalled`; in health it takes seconds. */
+  readonly startingAfterMs: number
+  /** An estimate older than this is not shown: after a link is cut the kernel's last word stays for ever. */
+  readonly estimateValidMs: number
+  /** A resync that waits for another while none runs on this host needs an operator after this long. */
+  readonly waitingInVainAfterMs: number
+}
+
+export const DEFAULT_PATIENCE: Patience = {
+  stalledAfterMs: 5 * 60_000,
+  startingAfterMs: 60_000,
+  estimateValidMs: 20_000,
+  waitingInVainAfterMs: 30_000,
+}
+
+/** What all mirrors of a host have in common. */
+export class SharedByMirrors {
+  readonly patience: Patience
+  readonly placements = new Placements()
+  readonly outlines = new ReasonOutlines()
+
+  constructor(patience: Patience = DEFAULT_PATIENCE) {
+    this.patience = patience
+  }
+}
