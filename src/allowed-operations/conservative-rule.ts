@@ -1,8 +1,9 @@
-import type { Report, ReportReason } from '../sync-query/report.ts'
+import type { Report } from '../sync-query/report.ts'
 import { type GateReason, gateReason } from './gate-reason.ts'
+import { type Meant, type Said, withOtherSides } from './other-side.ts'
 import type { PeerNames } from './peer-names.ts'
 import type { HostSnapshot } from './pool-snapshot.ts'
-import { type Complaint, factsOf, needsOperator } from './report-facts.ts'
+import { factsOf, needsOperator } from './report-facts.ts'
 import type { Member } from './sr-members.ts'
 
 /**
@@ -16,9 +17,6 @@ export function blockers(sr: string, members: readonly Member[], names: PeerName
   return members.flatMap(member => blocker(sr, member, complaints.get(member.host.ref) ?? [], meant) ?? [])
 }
 
-/** Refs of the members that a speaker may mean by a peer's name. */
-type Meant = (peer: string, speaker: string) => readonly string[]
-
 function blocker(sr: string, member: Member, aboutThis: readonly Said[], meant: Meant): GateReason | null {
   const { host, report } = member
   if (member.absence !== null) return member.absence
@@ -30,26 +28,22 @@ function blocker(sr: string, member: Member, aboutThis: readonly Said[], meant: 
   return gateReason('contradicted-by-peer', host.ref, sr, { peer: first.speaker.ref, mirrors })
 }
 
-/** What one member says of a mirror that it shares with another. */
-interface Said {
-  readonly speaker: HostSnapshot
-  readonly complaint: Complaint
-}
-
 /**
  * Both sides of a mirror must say that it is in sync: a host may show UpToDate for both while its peer is stuck in a
  * bitmap exchange (LINBIT/drbd#142). By ref of the host that may be meant.
  *
- * Where no member is in sync nothing can be contradicted, and only `stand-alone` is of interest: with every mirror of
- * 64 hosts bad, finding out whom each reason means would take longer than all the rest.
+ * Where no member is in sync nothing can be contradicted, and only what tells the other side something is of interest: with
+ * every mirror of 64 hosts bad, finding out whom each reason means would take longer than all the rest.
  */
 function complaintsAboutPeers(members: readonly Member[], meant: Meant): ReadonlyMap<string, readonly Said[]> {
   const anyInSync = members.some(({ report }) => report?.state === 'synced')
+  const anyAwaitsPeer = members.some(({ report }) => report !== null && factsOf(report).awaitsPeer)
   const found = new Map<string, Said[]>()
   for (const { host: speaker, report } of members) {
     if (report === null) continue
-    const { complaints, standAlone } = factsOf(report)
-    for (const complaint of anyInSync ? complaints : standAlone) {
+    const { complaints, standAlone, heldBack } = factsOf(report)
+    const telling = anyAwaitsPeer ? [...standAlone, ...heldBack] : standAlone
+    for (const complaint of anyInSync ? complaints : telling) {
       for (const peer of meant(complaint.peer, speaker.ref)) {
         const about = found.get(peer)
         if (about === undefined) found.set(peer, [{ speaker, complaint }])
@@ -67,31 +61,12 @@ function notSynced(
   aboutThis: readonly Said[],
   meant: Meant,
 ): GateReason {
-  const mirrorReasons = withGivenUpPeers(host, report, aboutThis, meant)
+  const mirrorReasons = withOtherSides(host, report.reasons, aboutThis, meant)
   const operator = mirrorReasons === report.reasons ? factsOf(report).needsOperator : needsOperator(mirrorReasons)
   return gateReason('not-synced', host.ref, sr, {
     clearedBy: operator ? 'operator' : 'time',
     state: report.state,
     mirrorReasons,
     ...(report.reasonsOmitted === undefined ? {} : { mirrorReasonsOmitted: report.reasonsOmitted }),
-  })
-}
-
-/** Connecting here will not end while the other side is StandAlone: it has stopped listening, until it is told. */
-function withGivenUpPeers(
-  host: HostSnapshot,
-  { reasons }: Report,
-  aboutThis: readonly Said[],
-  meant: Meant,
-): readonly ReportReason[] {
-  const standAlone = aboutThis.filter(({ complaint }) => complaint.code === 'stand-alone')
-  if (standAlone.length === 0) return reasons
-  return reasons.map(reason => {
-    const { code, mirror, peer } = reason
-    if (code !== 'peer-not-connected' || peer === undefined) return reason
-    const hasGivenUp = standAlone.some(
-      ({ complaint, speaker }) => complaint.mirror === mirror && meant(peer, host.ref).includes(speaker.ref),
-    )
-    return hasGivenUp ? { ...reason, clearedBy: 'operator' as const, waitsFor: peer } : reason
   })
 }

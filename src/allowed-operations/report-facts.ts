@@ -1,4 +1,4 @@
-import { isBlocking } from '../sync-query/reason.ts'
+import { isBlocking, isHeldBackByPeer } from '../sync-query/reason.ts'
 import { isReasonCode, type Report, type ReportReason } from '../sync-query/report.ts'
 
 /** What every decision asks of a report. */
@@ -9,6 +9,10 @@ interface ReportFacts {
   readonly complaints: readonly Complaint[]
   /** Those of them that say `stand-alone`. */
   readonly standAlone: readonly Complaint[]
+  /** Those that say what holds a resync back on this host. */
+  readonly heldBack: readonly Complaint[]
+  /** A resync is held back by its peer, who alone can say why. */
+  readonly awaitsPeer: boolean
   /** A reason that blocks will not clear by time. */
   readonly needsOperator: boolean
 }
@@ -38,8 +42,15 @@ function findFacts({ at, reasons }: Report): ReportFacts {
     madeAtMs: Date.parse(at),
     complaints,
     standAlone: complaints.filter(({ code }) => code === 'stand-alone'),
+    heldBack: complaints.filter(isHeldBackHere),
+    awaitsPeer: complaints.some(isHeldBackByPeer),
     needsOperator: needsOperator(reasons),
   }
+}
+
+function isHeldBackHere(complaint: Complaint): boolean {
+  const { code } = complaint
+  return code === 'resync-paused' || (code === 'resync-waiting' && !isHeldBackByPeer(complaint))
 }
 
 export function needsOperator(reasons: readonly ReportReason[]): boolean {

@@ -1,12 +1,10 @@
-import type { Reason, ReasonCode } from './reason.ts'
+import { isHeldBackByPeer, type Reason, type ReasonCode } from './reason.ts'
 
 const SENTENCES: { readonly [Code in ReasonCode]: (reason: Reason) => string } = {
   'resync-running': r => `${r.mirror} is copying data ${direction(r)}${amount(r)}`,
   'resync-starting': r => `${r.mirror} is about to resync${withPeer(r)}${said(r)}`,
   'resync-waiting': r =>
-    r.clearedBy === 'operator'
-      ? `${r.mirror} waits${withPeer(r)} for another resync${said(r)}, but none is running; look at ${r.waitsFor ?? 'pauses left on other resources'}`
-      : `${r.mirror} waits${withPeer(r)} for its turn to resync${said(r)}`,
+    r.clearedBy === 'operator' ? waitsInVain(r) : `${r.mirror} waits${withPeer(r)} for its turn to resync${said(r)}`,
   'resync-paused': r => `the resync of ${r.mirror}${withPeer(r)} was paused by an operator`,
   'resync-stalled': r => `the resync of ${r.mirror}${withPeer(r)} makes no progress${amount(r)}`,
   'resync-pending-write': r => `${r.mirror} is read-only until its first write, and resyncs only after that`,
@@ -47,6 +45,11 @@ const SENTENCES: { readonly [Code in ReasonCode]: (reason: Reason) => string } =
 export function describe(reason: Reason): string {
   const clears = reason.clearedBy === 'time' ? 'clears by itself' : 'needs an operator'
   return `${SENTENCES[reason.code](reason)} (${clears})`
+}
+
+function waitsInVain(r: Reason): string {
+  if (isHeldBackByPeer(r)) return `the resync of ${r.mirror} is held back on ${r.peer}, where a pause was left`
+  return `${r.mirror} waits${withPeer(r)} for another resync${said(r)}, but none is running; look at ${r.waitsFor ?? 'pauses left on other resources'}`
 }
 
 function withPeer({ peer }: Reason): string {

@@ -1,6 +1,6 @@
 import type { Observation } from './judgement.ts'
 import type { MirrorShare } from './mirror-share.ts'
-import type { Reason } from './reason.ts'
+import { isHeldBackByPeer, type Reason } from './reason.ts'
 import { type Patience, SharedByMirrors } from './shared-by-mirrors.ts'
 import { TrackedMirror } from './tracked-mirror.ts'
 import type { Transition } from './transition.ts'
@@ -137,14 +137,16 @@ export class HostMirrors {
   }
 
   /**
-   * The reasons of a mirror as they stand at `now`. A resync that waits for a dependency while none runs on this host will
-   * wait for ever (DRBD 9.2: a pause forgotten on another resource): it needs an operator, who is told where to look.
+   * The reasons of a mirror as they stand at `now`. A resync that waits while none runs on this host will wait for ever (DRBD
+   * 9.2: a pause forgotten on another resource, or on the other side): it needs an operator, who is told where to look.
    */
   reasons(mirror: TrackedMirror, now: number): readonly Reason[] {
     const inVain = this.#stillSince !== null && now - this.#stillSince >= this.#shared.patience.waitingInVainAfterMs
     if (!inVain) return mirror.reasons
     return mirror.reasons.map(each => {
-      if (each.code !== 'resync-waiting' || each.word?.includes('dependency') !== true) return each
+      if (each.code !== 'resync-waiting') return each
+      if (isHeldBackByPeer(each)) return { ...each, clearedBy: 'operator', waitsFor: each.peer }
+      if (each.word?.includes('dependency') !== true) return each
       const waitsFor = this.#pauses.values().next().value?.pauseAt ?? null
       return { ...each, clearedBy: 'operator', ...(waitsFor === null ? {} : { waitsFor }) }
     })

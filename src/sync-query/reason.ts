@@ -95,6 +95,16 @@ export function isBlocking(code: ReasonCode): boolean {
 }
 
 /**
+ * The resync is held back on the other side, and by nothing here. Whether it is paused there or has to wait its turn is not
+ * told to this side (DRBD sends one flag for both).
+ */
+export function isHeldBackByPeer<Said extends HeldBack>(said: Said): said is Said & { readonly peer: string } {
+  return said.code === 'resync-waiting' && said.word === 'peer' && said.peer !== undefined
+}
+
+type HeldBack = Pick<Reason, 'peer' | 'word'> & { readonly code: string }
+
+/**
  * The state that a mirror's reasons add up to. Anything not understood makes it `unknown`; otherwise data on the move
  * makes it `resyncing` even while another replica is away; `synced` is what remains when every part was found well.
  */

@@ -1,4 +1,4 @@
-import type { Reason, ReasonCode } from './reason.ts'
+import { isHeldBackByPeer, type Reason, type ReasonCode } from './reason.ts'
 import { shellWord } from './shell-word.ts'
 
 /** What an operator does about a reason. */
@@ -26,6 +26,8 @@ interface Words {
   readonly resource: string
   /** The connection to the peer, where it has a name: on DRBD 8.4 each peer is called `peer`, and a resource has one. */
   readonly connection: string
+  /** The same connection as the peer names it, by the host that gives the reason. */
+  readonly connectionThere: string
   readonly device: string
   readonly syncAction: string
   readonly wait: string
@@ -33,9 +35,13 @@ interface Words {
 
 const UNIT = 'resync-monitor-agent'
 
-/** What to do about a reason that a host gives for a mirror. @param sr UUID of the SR, for the command that waits for it */
-export function remedy(reason: Reason, sr: string): Remedy {
-  return REMEDIES[reason.code](wordsOf(reason, sr))
+/**
+ * What to do about a reason that a host gives for a mirror.
+ * @param sr UUID of the SR, for the command that waits for it
+ * @param speaker name of the host that gives it, by which its peers call their connections to it
+ */
+export function remedy(reason: Reason, sr: string, speaker: string): Remedy {
+  return REMEDIES[reason.code](wordsOf(reason, sr, speaker))
 }
 
 /** Every command is one of drbd-utils 9.22 or mdadm 4.3; those of DRBD are understood by the tools of 8.4 too unless said. */
@@ -44,9 +50,7 @@ const REMEDIES: { readonly [Code in ReasonCode]: (words: Words) => Remedy } = {
   'resync-starting': w =>
     waiting(w, 'It is a matter of seconds. If it lasts for more than a minute it is told as stalled.'),
   'resync-waiting': w =>
-    w.reason.clearedBy === 'operator'
-      ? here('A pause was forgotten on another resource. Lift it there.', [`drbdadm resume-sync ${pausedAt(w)}`])
-      : waiting(w, 'Its turn comes when another resync is over.'),
+    w.reason.clearedBy === 'operator' ? forgottenPause(w) : waiting(w, 'Its turn comes when another resync is over.'),
   'resync-paused': w => here('Lift the pause.', [resume(w)]),
   'resync-stalled': w =>
     w.isDrbd
@@ -176,7 +180,7 @@ const REMEDIES: { readonly [Code in ReasonCode]: (words: Words) => Remedy } = {
     here('Lift the pause: the next resync would not start.', [`drbdadm resume-sync ${w.connection}`]),
 }
 
-function wordsOf(reason: Reason, sr: string): Words {
+function wordsOf(reason: Reason, sr: string, speaker: string): Words {
   const [, resource = reason.mirror] = /^([^/].*)\/(?:\d+|\*)$/.exec(reason.mirror) ?? []
   const isNamed = reason.peer !== undefined && reason.peer !== 'peer' && !/^\d+$/.test(reason.peer)
   return {
@@ -184,6 +188,7 @@ function wordsOf(reason: Reason, sr: string): Words {
     isDrbd: /^[^/].*\/(?:\d+|\*)$/.test(reason.mirror),
     resource: shellWord(resource),
     connection: shellWord(isNamed ? `${resource}:${reason.peer}` : resource),
+    connectionThere: shellWord(isNamed ? `${resource}:${speaker}` : resource),
     device: shellWord(devicePath(reason.mirror)),
     syncAction: shellWord(`/sys/block/${reason.mirror.replace(/^\/dev\//, '')}/md/sync_action`),
     wait: `resync-monitor wait --sr ${shellWord(sr)}`,
@@ -200,6 +205,14 @@ function here(text: string, commands: readonly string[]): Remedy {
 
 function waiting({ wait }: Words, text: string): Remedy {
   return here(text, [wait])
+}
+
+function forgottenPause(words: Words): Remedy {
+  if (!isHeldBackByPeer(words.reason)) {
+    return here('A pause was forgotten on another resource. Lift it there.', [`drbdadm resume-sync ${pausedAt(words)}`])
+  }
+  const commands = [`drbdadm resume-sync ${words.connectionThere}`]
+  return { text: 'A pause was forgotten on the other side. Lift it there.', steps: [{ on: 'peer', commands }] }
 }
 
 /** Without a peer's name `resume-sync` stops at the first peer that was not paused and leaves the others (9.2.18). */

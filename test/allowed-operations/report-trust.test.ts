@@ -233,3 +233,45 @@ t.test('who has to act: connecting here and StandAlone there will not clear by t
   t.equal(reasonsOf(withHost(pool(), 'a', { live: false }), 'a')[0]?.clearedBy, 'operator', 'it crashed')
   t.equal(reasonsOf(withHost(pool(), 'a', { live: false, leaving: true }), 'a')[0]?.clearedBy, 'time', 'it reboots')
 })
+
+t.test('a pause that was left on one side holds the other back, which cannot know it', async t => {
+  const ofA = (code: 'resync-paused' | 'resync-waiting', word: string, clearedBy: 'time' | 'operator') =>
+    reason(code, 'vol/0', { peer: 'host-b', word, clearedBy })
+  const held = (details: Partial<ReportReason> = {}) =>
+    reason('resync-waiting', 'vol/0', { peer: 'host-a', word: 'peer', ...details })
+  const seenOfB = (onA: ReportReason, onB: ReportReason, ofC = received('c')) => {
+    const of = withReports(
+      pool(),
+      received('a', { ...RESYNCING, reasons: [onA] }),
+      received('b', { ...RESYNCING, reasons: [onB] }),
+      ofC,
+    )
+    const about = reasonsOf(of, 'a').find(({ host }) => host === 'b')
+    return [about?.clearedBy, about?.mirrorReasons?.[0]]
+  }
+  const byOperator = { clearedBy: 'operator', waitsFor: 'host-a' } as const
+  const allResync = received('c', { ...RESYNCING, reasons: [held({ peer: 'host-d', mirror: 'w/0' })] })
+  for (const ofC of [received('c'), allResync]) {
+    t.strictSame(seenOfB(ofA('resync-paused', 'user', 'operator'), held(), ofC), ['operator', held(byOperator)])
+    t.strictSame(
+      seenOfB(ofA('resync-waiting', 'dependency', 'time'), held(byOperator), ofC),
+      ['time', held()],
+      'its turn comes there',
+    )
+  }
+  t.strictSame(
+    seenOfB(ofA('resync-waiting', 'dependency', 'operator'), held(byOperator)),
+    ['operator', held(byOperator)],
+    'it waits in vain there too',
+  )
+  t.strictSame(
+    seenOfB(ofA('resync-waiting', 'peer', 'operator'), held(byOperator)),
+    ['operator', held(byOperator)],
+    'each says that it is the other one',
+  )
+  t.strictSame(
+    seenOfB(ofA('resync-paused', 'user', 'operator'), held({ word: 'dependency' })),
+    ['time', held({ word: 'dependency' })],
+    'what waits for something here waits for that',
+  )
+})

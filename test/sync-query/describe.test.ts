@@ -48,6 +48,10 @@ t.test('sentences', async t => {
     'pair/0 waits for another resync, but none is running; look at pauses left on other resources (needs an operator)',
   )
   t.equal(
+    describe(reason('resync-waiting', 'r0/0', { word: 'peer', peer: 'hostB', clearedBy: 'operator' })),
+    'the resync of r0/0 is held back on hostB, where a pause was left (needs an operator)',
+  )
+  t.equal(
     describe(reason('source-silent', '*', { word: 'drbdsetup hung' })),
     'the storage could not be asked (drbdsetup hung) (clears by itself)',
   )

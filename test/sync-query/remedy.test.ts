@@ -6,7 +6,7 @@ import { shellWord } from '../../src/sync-query/shell-word.ts'
 
 const SR = '5c5c5c5c-0000-4000-8000-000000000001'
 const CODES = Object.keys(REASON_KINDS) as ReasonCode[]
-const commandsOf = (about: Reason) => remedy(about, SR).steps.flatMap(({ commands }) => commands)
+const commandsOf = (about: Reason) => remedy(about, SR, 'hostA').steps.flatMap(({ commands }) => commands)
 
 t.test('every reason has a remedy that bash can read, on DRBD and on md, with and without details', async t => {
   const full: Partial<Reason> = { peer: "host'B", word: 'Failed', waitsFor: 'mesh0/0 peer charlie' }
@@ -15,7 +15,7 @@ t.test('every reason has a remedy that bash can read, on DRBD and on md, with an
     for (const mirror of ['vol-7/0', 'md0', '/dev/md/home', '*']) {
       for (const clearedBy of ['time', 'operator'] as const) {
         for (const details of [{ clearedBy }, { ...full, clearedBy }]) {
-          const { text, warning, steps } = remedy(reason(code, mirror, details), SR)
+          const { text, warning, steps } = remedy(reason(code, mirror, details), SR, 'hostA')
           t.match(text, /^[A-Z].*\.$/, code)
           t.notMatch(JSON.stringify({ text, warning, steps }), /undefined|null|NaN/, code)
           for (const { commands } of steps) {
@@ -55,6 +55,14 @@ t.test('commands', async t => {
     ],
     [reason('resync-waiting', 'pair/0', { clearedBy: 'operator', waitsFor: 'mesh0/0' }), ['drbdadm resume-sync mesh0']],
     [reason('resync-waiting', 'pair/0', { clearedBy: 'operator' }), ['drbdadm resume-sync RESOURCE']],
+    [
+      reason('resync-waiting', 'r0/0', { clearedBy: 'operator', word: 'peer', peer: 'hostB' }),
+      ['drbdadm resume-sync r0:hostA'],
+    ],
+    [
+      reason('resync-waiting', 'r0/0', { clearedBy: 'operator', word: 'peer', peer: 'peer' }),
+      ['drbdadm resume-sync r0'],
+    ],
     [reason('not-up', 'r0/0'), ['drbdadm up r0']],
     [reason('not-up', 'r0/*'), ['drbdadm up r0']],
     [reason('not-up', '/dev/md/home'), ['mdadm --assemble --scan', 'cat /proc/mdstat']],
@@ -70,7 +78,7 @@ t.test('commands', async t => {
 })
 
 t.test('a peer that has given up is connected there, not here', async t => {
-  const steps = (details: Partial<Reason>) => remedy(reason('peer-not-connected', 'r0/0', details), SR).steps
+  const steps = (details: Partial<Reason>) => remedy(reason('peer-not-connected', 'r0/0', details), SR, 'hostA').steps
   const there = [{ on: 'peer', commands: ['drbdadm status r0', 'drbdadm connect r0'] }]
   t.strictSame(steps({ peer: 'hostB', clearedBy: 'operator', waitsFor: 'hostB' }), there)
   t.strictSame(steps({ peer: 'hostB' }), there)
@@ -83,12 +91,12 @@ t.test('whatever overwrites or stops something says which risk is taken', async 
   const risky = /discard-my-data|invalidate|--add\b|--re-add|repair|--run\b|disconnect/
   for (const code of CODES) {
     for (const mirror of ['r0/0', 'md0']) {
-      const { warning, steps } = remedy(reason(code, mirror), SR)
+      const { warning, steps } = remedy(reason(code, mirror), SR, 'hostA')
       if (risky.test(JSON.stringify(steps))) t.match(warning, /./, `${code} of ${mirror}`)
     }
   }
   t.strictSame(
-    remedy(reason('split-brain', 'r0/0', { peer: 'hostB' }), SR).steps.map(({ on }) => on),
+    remedy(reason('split-brain', 'r0/0', { peer: 'hostB' }), SR, 'hostA').steps.map(({ on }) => on),
     ['losing-side', 'keeping-side'],
   )
 })

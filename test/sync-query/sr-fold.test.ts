@@ -155,6 +155,7 @@ t.test(
   async t => {
     const waiting = look('pair/0', [reason('resync-waiting', 'pair/0', { word: 'peer,dependency' })])
     const byPeer = look('other/0', [reason('resync-waiting', 'other/0', { word: 'peer' })])
+    const byNamedPeer = look('fourth/0', [reason('resync-waiting', 'fourth/0', { word: 'peer', peer: 'bravo' })])
     const wordless = look('third/0', ['resync-waiting'])
     const codes = (h: ReturnType<typeof host>, at: number) =>
       statusOf(h.sr, h.mirrors, at).reasons.map(each => [each.mirror, each.clearedBy, each.waitsFor])
@@ -165,11 +166,13 @@ t.test(
     h.see(1, waiting)
     h.see(1, byPeer)
     h.see(1, wordless)
+    h.see(1, byNamedPeer)
     t.strictSame(codes(h, 90_000)[1], ['pair/0', 'time', undefined], 'its turn will come')
     h.see(100_000, look('mesh0/0', [reason('pause-left-set', 'mesh0/0', { peer: 'charlie' })]))
     t.strictSame(codes(h, 129_999)[0], ['pair/0', 'time', undefined], 'a gap between two resyncs is no alarm')
     t.strictSame(codes(h, 130_000), [
       ['pair/0', 'operator', 'mesh0/0 peer charlie'],
+      ['fourth/0', 'operator', 'bravo'],
       ['other/0', 'time', undefined],
       ['third/0', 'time', undefined],
       ['mesh0/0', 'operator', undefined],

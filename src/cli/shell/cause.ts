@@ -85,7 +85,7 @@ function mirrorCause(reason: ReportReason, host: Named, sr: Named, since: string
     since,
     clearedBy: reason.clearedBy,
     text: known === null ? `${reason.mirror}: ${reason.code}` : describe(known),
-    remedy: known === null ? null : onHosts(remedy(known, sr.uuid), placesOfMirror(reason, host)),
+    remedy: known === null ? null : onHosts(remedy(known, sr.uuid, nameOf(host)), placesOfMirror(reason, host)),
   }
 }
 

@@ -23,7 +23,7 @@ function verbOf(command: string): string | null {
 t.test('what explain tells to do for a code stands in its entry of TROUBLESHOOTING.md too', async t => {
   const commands = new Map<string, string[]>()
   for (const code of Object.keys(REASON_KINDS) as ReasonCode[]) {
-    const both = ['r0/0', 'md0'].flatMap(mirror => remedy(reason(code, mirror), SR).steps)
+    const both = ['r0/0', 'md0'].flatMap(mirror => remedy(reason(code, mirror), SR, 'hostA').steps)
     commands.set(
       code,
       both.flatMap(step => step.commands),
