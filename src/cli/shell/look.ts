@@ -1,6 +1,7 @@
 import type { Report } from '../../sync-query/report.ts'
 import type { GateAnswer, MirrorsAnswer } from '../../volume-plugin/agent-protocol.ts'
 import type { AgentTalk, Told } from './agent-talk.ts'
+import { GateView } from './gate-view.ts'
 
 /** An SR as this host's agent sees it. */
 export interface SrLook {
@@ -20,7 +21,23 @@ export interface Look {
 /** All SRs that this host watches, and the gate. */
 export async function lookAtAll(talk: AgentTalk, now: () => number): Promise<Told<Look>> {
   const [srs, gate] = await Promise.all([lookAtSrs(talk), talk.gate()])
-  return srs.ok ? { ok: true, value: { at: now(), srs: srs.value, gate } } : srs
+  if (!srs.ok) return srs
+  return { ok: true, value: { at: now(), srs: asTheGateSees(srs.value, gate), gate } }
+}
+
+/** What these SRs say of themselves, corrected by what the gate knows of their other halves. */
+export function asTheGateSees(srs: readonly SrLook[], gate: Told<GateAnswer>): readonly SrLook[] {
+  if (!gate.ok) return srs
+  return srs.map(({ report, mirrors }) => {
+    const view = new GateView(gate.value, report.host, report.sr)
+    return {
+      report: { ...report, reasons: report.reasons.map(each => view.of(each)) },
+      mirrors: {
+        ...mirrors,
+        mirrors: mirrors.mirrors.map(each => ({ ...each, reasons: each.reasons.map(reason => view.of(reason)) })),
+      },
+    }
+  })
 }
 
 /** All SRs that this host watches, by their UUIDs. */

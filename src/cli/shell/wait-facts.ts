@@ -1,14 +1,15 @@
-import { isBlocking } from '../../sync-query/reason.ts'
-import { isReasonCode, type Report, type ReportReason } from '../../sync-query/report.ts'
-import type { CanRebootAnswer, GateReasonAnswer } from '../../volume-plugin/agent-protocol.ts'
+import type { Report } from '../../sync-query/report.ts'
+import type { CanRebootAnswer, GateAnswer, GateReasonAnswer } from '../../volume-plugin/agent-protocol.ts'
 import { nameOf } from './cause.ts'
+import { GateView } from './gate-view.ts'
+import { blocks, needsOperator, type Standing } from './needs-operator.ts'
 import { sentence } from './sr-lines.ts'
 
 /** What one look says to somebody who waits. These are keys that `wait --json` prints. */
 export interface WaitFacts {
   /** `reached`: what is waited for has come. */
   readonly state: 'reached' | 'waiting' | 'unknown'
-  /** Something blocks that an operator must clear, and nothing that time clears. */
+  /** Waiting alone will not do: `needsOperator` says when. */
   readonly needsOperator: boolean
   /** 0..1 */
   readonly progress: number | null
@@ -23,42 +24,57 @@ interface WaitReason {
   readonly text: string
 }
 
-/** Whether all of these SRs of this host are in sync. */
-export function factsOfReports(reports: readonly Report[]): WaitFacts {
+/** Whether all of these SRs of this host are in sync. @param gate what it said last of their other halves, where it was heard */
+export function factsOfReports(reports: readonly Report[], gate: GateAnswer | null = null): WaitFacts {
   if (reports.length === 0) return unknownFacts('no-sr', 'this host watches no SR')
   const open = reports.filter(({ state }) => state !== 'synced')
-  const reasons = open.flatMap(report => report.reasons.filter(blocks))
+  const reasons = open.flatMap(report => {
+    const view = new GateView(gate, report.host, report.sr)
+    return report.reasons.filter(blocks).map(each => view.of(each))
+  })
   const omitted = open.reduce((sum, { reasonsOmitted = 0 }) => sum + reasonsOmitted, 0)
   const resyncing = open.filter(({ state }) => state === 'resyncing')
   const [only] = resyncing
   return {
     state: open.length === 0 ? 'reached' : open.some(({ state }) => state === 'unknown') ? 'unknown' : 'waiting',
-    needsOperator: onlyOperator(reasons, omitted),
+    needsOperator: needsOperator(
+      reasons,
+      open.some(({ mirrors }) => mirrors.resyncing > 0),
+    ),
     // Of several SRs the figures cannot be added: their sizes are not known here. The slowest tells the most.
     progress: resyncing.length > 1 ? leastOf(resyncing.map(({ progress }) => progress)) : (only?.progress ?? null),
     etaSeconds:
       resyncing.length > 1 ? mostOf(resyncing.map(({ etaSeconds }) => etaSeconds)) : (only?.etaSeconds ?? null),
-    reasons: reasons.map(reason => ({ code: reason.code, clearedBy: reason.clearedBy, text: sentence(reason) })),
+    reasons: operatorsFirst(
+      reasons.map(reason => ({ code: reason.code, clearedBy: reason.clearedBy, text: sentence(reason) })),
+    ),
     reasonsOmitted: omitted,
   }
 }
 
 /** Whether the hosts may be down. */
 export function factsOfGate({ canReboot, error, reasons, reasonsOmitted = 0 }: CanRebootAnswer): WaitFacts {
-  const ends = reasons.flatMap(endsOf)
-  const omitted = reasons.reduce((sum, { mirrorReasonsOmitted = 0 }) => sum + mirrorReasonsOmitted, reasonsOmitted)
+  const blocking = reasons.filter(({ code }) => code !== 'override-expired')
   const progress = leastOf(
-    reasons.flatMap(({ mirrorReasons = [] }) => mirrorReasons).flatMap(each => each.progress ?? []),
+    blocking.flatMap(({ mirrorReasons = [] }) => mirrorReasons).flatMap(each => each.progress ?? []),
   )
   return {
-    state: canReboot ? 'reached' : 'waiting',
-    needsOperator: !canReboot && onlyOperator(ends, omitted),
+    state: canReboot ? 'reached' : blocking.some(saysNothing) ? 'unknown' : 'waiting',
+    needsOperator: !canReboot && needsOperator(blocking.flatMap(standingsOf)),
     progress: canReboot ? null : progress,
     etaSeconds: null,
-    reasons: reasons.length === 0 && error !== null ? [toldByToolstack(error)] : reasons.map(toldByGate),
+    reasons:
+      blocking.length === 0 && error !== null ? [toldByToolstack(error)] : operatorsFirst(blocking.map(toldByGate)),
     reasonsOmitted,
   }
 }
+
+/** Of its host nobody can say whether it is in sync. One that is down is known to be down. */
+function saysNothing({ code, state }: GateReasonAnswer): boolean {
+  return state === 'unknown' || NOT_HEARD.test(code)
+}
+
+const NOT_HEARD = /^(?:no-report|report-.+|lease-expired|mirror-list-missing|sr-missing)$/
 
 function toldByGate({ code, clearedBy, text, host }: GateReasonAnswer): WaitReason {
   return { code, clearedBy, text: text === '' ? `${nameOf(host)}: ${code}` : text }
@@ -76,18 +92,17 @@ export function unknownFacts(code: string, text: string): WaitFacts {
 }
 
 /** What a host says of its mirrors, where it has said it: each has its own way to be cleared. */
-function endsOf(reason: GateReasonAnswer): readonly Pick<ReportReason, 'clearedBy'>[] {
+function standingsOf(reason: GateReasonAnswer): readonly Standing[] {
   const ofMirrors = (reason.mirrorReasons ?? []).filter(blocks)
-  return ofMirrors.length > 0 ? ofMirrors : [reason]
+  // Of a large pool not all is told; the gate itself has looked at all of it.
+  const isTold = reason.clearedBy === 'time' || ofMirrors.some(({ clearedBy }) => clearedBy === 'operator')
+  return ofMirrors.length > 0 && isTold ? ofMirrors : [reason, ...ofMirrors]
 }
 
-/** What is not told might be cleared by time. */
-function onlyOperator(reasons: readonly Pick<ReportReason, 'clearedBy'>[], omitted: number): boolean {
-  return omitted === 0 && reasons.length > 0 && reasons.every(({ clearedBy }) => clearedBy === 'operator')
-}
-
-function blocks({ code }: ReportReason): boolean {
-  return !isReasonCode(code) || isBlocking(code)
+/** What somebody has to see to is told first, and kept where only one is told. */
+function operatorsFirst(reasons: readonly WaitReason[]): readonly WaitReason[] {
+  const rank = ({ clearedBy }: WaitReason) => (clearedBy === 'operator' ? 0 : 1)
+  return reasons.toSorted((a, b) => rank(a) - rank(b))
 }
 
 function leastOf(figures: readonly (number | null)[]): number | null {

@@ -3,6 +3,7 @@ import { durationOf } from '../duration.ts'
 import { progressBar } from '../progress-bar.ts'
 import { type Command, type Options, readOptions, type Terminal, UsageError } from '../terminal.ts'
 import type { AgentTalk, AskProblem } from './agent-talk.ts'
+import { GateGlance } from './gate-glance.ts'
 import { interruption } from './interruption.ts'
 import { findNamed } from './named-operand.ts'
 import { cutEnd, shown } from './screen-text.ts'
@@ -21,7 +22,7 @@ that host be down. Tells its progress on standard error.
   --unknown-after DURATION
                        give up when the state is not known, or the agent away, for so long (default 60s)
   --operator-after DURATION
-                       give up when waiting has not been enough, and somebody has to act, for so long (default 60s)
+                       give up when waiting alone will not do, and somebody has to act, for so long (default 60s)
 ${SHELL_OPTIONS_HELP}
 
 Exits with 0 in sync, 1 after the timeout, 2 if it stays unknown, 3 if it needs an operator (resync-monitor explain).
@@ -58,13 +59,16 @@ export const wait: Command = {
     }
     const interrupted = interruption()
     const timeOver = timeOverOf(patience.timeoutSeconds)
-    const talk = talkOf(options, AbortSignal.any([interrupted.signal, timeOver]))
+    // A question that nobody waits for would keep the process alive.
+    const over = new AbortController()
+    const talk = talkOf(options, AbortSignal.any([interrupted.signal, timeOver, over.signal]))
+    const glance = new GateGlance(talk, () => performance.now())
     const verdict = new WaitVerdict(patience, performance.now())
     const teller = new Teller(terminal, options, host === undefined ? { sr: sr ?? null } : { host })
     let last: WaitFacts | null = null
     try {
       for (;;) {
-        const found: WaitFacts = host === undefined ? await lookAtReports(talk, sr) : await askGate(talk, host)
+        const found: WaitFacts = host === undefined ? await lookAtReports(talk, glance, sr) : await askGate(talk, host)
         // What was asked when the time was over got no answer for that reason alone.
         const facts: WaitFacts = timeOver.aborted && found.state === 'unknown' ? (last ?? found) : found
         last = facts
@@ -76,6 +80,7 @@ export const wait: Command = {
         await pause(Math.min(everyMs, verdict.leftMs(performance.now()) ?? everyMs), interrupted.signal)
       }
     } finally {
+      over.abort()
       interrupted.end()
     }
   },
@@ -88,7 +93,7 @@ function timeOverOf(timeoutSeconds: number | null): AbortSignal {
 }
 
 /** @throws UsageError: there is no such SR here */
-async function lookAtReports(talk: AgentTalk, wanted: string | undefined): Promise<WaitFacts> {
+async function lookAtReports(talk: AgentTalk, glance: GateGlance, wanted: string | undefined): Promise<WaitFacts> {
   const listed = await talk.srs()
   if (!listed.ok) return notKnown(listed.problem)
   let srs = listed.value.map(({ sr }) => sr)
@@ -104,7 +109,9 @@ async function lookAtReports(talk: AgentTalk, wanted: string | undefined): Promi
   const reports = await Promise.all(srs.map(sr => talk.report(sr)))
   const unknown = reports.find(told => !told.ok)
   if (unknown?.ok === false) return notKnown(unknown.problem)
-  return factsOfReports(reports.flatMap(told => (told.ok ? [told.value] : [])))
+  const told = reports.flatMap(each => (each.ok ? [each.value] : []))
+  const gate = told.some(({ state }) => state !== 'synced') ? glance.take() : null
+  return factsOfReports(told, gate)
 }
 
 /** @throws UsageError: there is no such host in the pool */

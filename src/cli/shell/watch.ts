@@ -2,7 +2,7 @@ import { pause } from '../../waiting/index.ts'
 import { type Command, EXIT, type Options, readOptions, type Terminal } from '../terminal.ts'
 import type { AgentTalk, Told } from './agent-talk.ts'
 import { interruption } from './interruption.ts'
-import { type Look, lookAtSrs } from './look.ts'
+import { asTheGateSees, type Look, lookAtSrs } from './look.ts'
 import { knownSrs } from './pool-names.ts'
 import { namedOperands, pageOf, printJson, SHELL_OPTIONS, SHELL_OPTIONS_HELP, talkOf } from './shell-command.ts'
 import { SteadyProgress } from './steady-progress.ts'
@@ -74,12 +74,12 @@ class Looks {
     if (!srs.ok || isAway(gate)) this.#forgetGate()
     if (!srs.ok) return srs
     if (isAway(gate)) return gate
-    const look = { at: Date.now(), srs: srs.value, gate }
+    const look = { at: Date.now(), srs: asTheGateSees(srs.value, gate), gate }
     if (this.#operands.length === 0) return { ok: true, value: look }
     const watched = new Set(srs.value.map(({ report }) => report.sr))
     const known = knownSrs(look).filter(({ uuid }) => watched.has(uuid))
     const chosen = new Set(namedOperands(this.#operands, known, 'SR').map(({ uuid }) => uuid))
-    return { ok: true, value: { ...look, srs: srs.value.filter(({ report }) => chosen.has(report.sr)) } }
+    return { ok: true, value: { ...look, srs: look.srs.filter(({ report }) => chosen.has(report.sr)) } }
   }
 
   /** What the gate said last: a coordinator that is away must not stop what this host can tell. Only the first look waits. */

@@ -1,5 +1,17 @@
 import t from 'tap'
-import { copying, givenUp, ScriptedAgent, SR } from './scripted-agent.ts'
+import type { Reason } from '../../../src/sync-query/reason.ts'
+import {
+  copying,
+  gateOf,
+  givenUp,
+  HOST_A,
+  HOST_C,
+  mirrorOf,
+  resyncingThere,
+  ScriptedAgent,
+  SR,
+  silent,
+} from './scripted-agent.ts'
 
 t.test('wait: ends as the state says', async t => {
   const agent = await new ScriptedAgent(t).listen()
@@ -49,4 +61,29 @@ t.test('wait: Ctrl-C ends it, with the code that shells use for that', async t =
   const waiting = agent.start('wait', '--json')
   for await (const line of waiting) if (JSON.parse(line).event === 'change') waiting.kill('SIGINT')
   t.equal((await waiting).exitCode, 130)
+})
+
+t.test('wait: a host that is Connecting learns from the gate that its peer has given up', async t => {
+  const agent = await new ScriptedAgent(t).listen()
+  const away: Reason = { code: 'peer-not-connected', mirror: 'vol-1/0', clearedBy: 'time', peer: 'hostB' }
+  agent.say(SR, [mirrorOf('vol-1/0', 'degraded', [away])])
+  const given = { ...away, clearedBy: 'operator', waitsFor: 'hostB' } as const
+  agent.pool = gateOf([{ ...resyncingThere(HOST_A), clearedBy: 'operator', mirrorReasons: [given] }])
+  t.match(await agent.run('wait', '--operator-after', '1s', '--timeout', '20s'), {
+    exitCode: 3,
+    stderr: /vol-1\/0 is not connected to hostB \(needs an operator\)$/,
+  })
+  t.match((await agent.run('explain')).stdout, /on hostB:\n {4}drbdadm status vol-1\n {4}drbdadm connect vol-1/)
+})
+
+t.test('wait --host: a host of which nothing is heard ends it with 2, and one that needs somebody with 3', async t => {
+  const agent = await new ScriptedAgent(t).listen()
+  const refused = { canReboot: false, hosts: [], error: ['CLUSTERED_SR_DEGRADED', SR] }
+  agent.reboot = { ...refused, reasons: [{ ...silent(HOST_C), code: 'no-report', clearedBy: 'time' }] }
+  t.match(await agent.run('wait', '--host', 'hostB', '--unknown-after', '1s'), { exitCode: 2, stderr: /stays unknown/ })
+  agent.reboot = { ...refused, reasons: [resyncingThere(HOST_C), silent(HOST_C)] }
+  t.match(await agent.run('wait', '--host', 'hostB', '--operator-after', '1s'), {
+    exitCode: 3,
+    stderr: /it needs an operator; .*: SR mirrored: hostC has not confirmed/,
+  })
 })
