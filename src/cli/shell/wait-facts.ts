@@ -11,6 +11,8 @@ export interface WaitFacts {
   readonly state: 'reached' | 'waiting' | 'unknown'
   /** Waiting alone will not do: `needsOperator` says when. */
   readonly needsOperator: boolean
+  /** Storage says no, for these reasons, and an override lets the host go nevertheless. */
+  readonly overridden: boolean
   /** 0..1 */
   readonly progress: number | null
   readonly etaSeconds: number | null
@@ -41,6 +43,7 @@ export function factsOfReports(reports: readonly Report[], gate: GateAnswer | nu
       reasons,
       open.some(({ mirrors }) => mirrors.resyncing > 0),
     ),
+    overridden: false,
     // Of several SRs the figures cannot be added: their sizes are not known here. The slowest tells the most.
     progress: resyncing.length > 1 ? leastOf(resyncing.map(({ progress }) => progress)) : (only?.progress ?? null),
     etaSeconds:
@@ -61,6 +64,7 @@ export function factsOfGate({ canReboot, error, reasons, reasonsOmitted = 0 }: C
   return {
     state: canReboot ? 'reached' : blocking.some(saysNothing) ? 'unknown' : 'waiting',
     needsOperator: !canReboot && needsOperator(blocking.flatMap(standingsOf)),
+    overridden: canReboot && blocking.length + reasonsOmitted > 0,
     progress: canReboot ? null : progress,
     etaSeconds: null,
     reasons:
@@ -88,7 +92,15 @@ function toldByToolstack([code = '', ...details]: readonly string[]): WaitReason
 /** It could not be found out. */
 export function unknownFacts(code: string, text: string): WaitFacts {
   const reasons = [{ code, clearedBy: 'time', text }] as const
-  return { state: 'unknown', needsOperator: false, progress: null, etaSeconds: null, reasons, reasonsOmitted: 0 }
+  return {
+    state: 'unknown',
+    needsOperator: false,
+    overridden: false,
+    progress: null,
+    etaSeconds: null,
+    reasons,
+    reasonsOmitted: 0,
+  }
 }
 
 /** What a host says of its mirrors, where it has said it: each has its own way to be cleared. */

@@ -6,7 +6,7 @@ import type { AgentTalk, AskProblem } from './agent-talk.ts'
 import { GateGlance } from './gate-glance.ts'
 import { interruption } from './interruption.ts'
 import { findNamed } from './named-operand.ts'
-import { cutEnd, shown } from './screen-text.ts'
+import { cutEnd, folded, shown } from './screen-text.ts'
 import { pageOf, print, printJson, SHELL_OPTIONS, SHELL_OPTIONS_HELP, talkOf } from './shell-command.ts'
 import { factsOfGate, factsOfReports, unknownFacts, type WaitFacts } from './wait-facts.ts'
 import { WAIT_EXIT, WaitVerdict } from './wait-verdict.ts'
@@ -170,15 +170,20 @@ class Teller {
     const { stderr } = this.#terminal
     if (this.#hasBar) stderr.write('\r\x1b[K')
     if (this.#options.flag('json')) this.#json('end', facts, code)
-    else if (code === WAIT_EXIT.reached) print(this.#terminal, [this.#reached()])
+    else if (code === WAIT_EXIT.reached) print(this.#terminal, this.#reached(facts))
     else if (code !== WAIT_EXIT.interrupted) stderr.write(`${this.#failed(code, facts)}\n`)
     return code
   }
 
-  #reached(): string {
-    const { paint } = pageOf(this.#terminal, Date.now())
+  #reached(facts: WaitFacts | null): string[] {
+    const { paint, columns } = pageOf(this.#terminal, Date.now())
     const { host } = this.#subject
-    return paint('good', host === undefined ? 'in sync' : `${shown(host ?? '')} may reboot`)
+    if (host === undefined) return [paint('good', 'in sync')]
+    if (facts?.overridden !== true) return [paint('good', `${shown(host ?? '')} may reboot`)]
+    return [
+      paint('unsure', `${shown(host ?? '')} may reboot, by override, although storage says no:`),
+      ...facts.reasons.flatMap(({ text }) => folded(shown(text), 2, columns)),
+    ]
   }
 
   #failed(code: number, facts: WaitFacts | null): string {

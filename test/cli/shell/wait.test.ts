@@ -87,3 +87,20 @@ t.test('wait --host: a host of which nothing is heard ends it with 2, and one th
     stderr: /it needs an operator; .*: SR mirrored: hostC has not confirmed/,
   })
 })
+
+t.test('wait --host: that an override lets the host go is told, and what it overrides', async t => {
+  const agent = await new ScriptedAgent(t).listen()
+  agent.reboot = { canReboot: true, hosts: [], error: null, reasons: [silent(HOST_C)] }
+  t.match(await agent.run('wait', '--host', 'hostB'), {
+    exitCode: 0,
+    stdout: /^hostB may reboot, by override, although storage says no:\n {2}SR mirrored: hostC has not/,
+  })
+  t.match(JSON.parse((await agent.run('wait', '--host', 'hostB', '--json')).stdout), {
+    event: 'end',
+    overridden: true,
+    reasons: [{ code: 'lease-expired' }],
+    exitCode: 0,
+  })
+  agent.reboot = { canReboot: true, hosts: [], error: null, reasons: [] }
+  t.match(JSON.parse((await agent.run('wait', '--host', 'hostB', '--json')).stdout), { overridden: false })
+})
