@@ -11,7 +11,7 @@ interface Named extends Omit<GateReason, 'host' | 'sr' | 'peer'> {
 }
 
 const SENTENCES: { readonly [Code in GateReasonCode]: (reason: Named) => string } = {
-  'host-not-live': r => `${r.host} is down`,
+  'host-not-live': r => (r.clearedBy === 'time' ? `${r.host} was told to go down, and is down` : `${r.host} is down`),
   'host-going-down': r => `${r.host} is about to go down`,
   'host-leaving': r => `${r.host} was told to go down and has not come back`,
   'no-report': r => `${r.host} has not said whether its mirrors are in sync; look at its agent if it stays silent`,

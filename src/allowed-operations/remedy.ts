@@ -1,3 +1,4 @@
+import type { ClearedBy } from '../sync-query/reason.ts'
 import type { Remedy } from '../sync-query/remedy.ts'
 import { shellWord } from '../sync-query/shell-word.ts'
 import { GATE_REASON_KINDS, type GateReasonCode } from './gate-reason.ts'
@@ -10,6 +11,7 @@ interface About {
   readonly host: { readonly uuid: string; readonly name: string }
   /** UUID of the SR. */
   readonly sr: string
+  readonly clearedBy: ClearedBy
 }
 
 type GateRemedy = Remedy<GateRemedyPlace>
@@ -31,11 +33,10 @@ const REMEDIES: { readonly [Code in GateReasonCode]: (about: About) => GateRemed
     text: 'See there what its mirrors wait for, or wait until they are in sync.',
     steps: [{ on: 'host', commands: [`resync-monitor explain ${shellWord(about.sr)}`, waitForSr(about)] }],
   }),
-  'host-not-live': ({ host }) => ({
-    text: 'Bring it back: by hand where it has no power-on mode. A host that is gone for good must be forgotten (xe host-forget).',
-    warning: 'To forget a host cannot be undone, and its local storage is given up with it.',
-    steps: [{ on: 'coordinator', commands: [`xe host-power-on uuid=${shellWord(host.uuid)}`] }],
-  }),
+  'host-not-live': about =>
+    about.clearedBy === 'time'
+      ? waiting(about, 'It was told to reboot or shut down, and is down. Wait for it; bring it back if it stays away.')
+      : crashed(about),
   'host-going-down': about => waiting(about, 'It reboots or shuts down. Wait until it is back and in sync.'),
   'host-leaving': about =>
     waiting(about, 'It was told to go down and has not come back. Wait for it; bring it back if it stays away.'),
@@ -103,6 +104,18 @@ function waitForSr({ sr }: About): string {
 
 function waiting(about: About, text: string): GateRemedy {
   return { text, steps: [{ on: 'anywhere', commands: [`resync-monitor wait --host ${shellWord(about.host.name)}`] }] }
+}
+
+/** The pool may have lost nothing but its word: what is cheap and harms nothing comes first. */
+function crashed({ host }: About): GateRemedy {
+  return {
+    text: 'The pool hears nothing of it. See whether the machine runs, and then its agent. If it is down, power it on: by hand where it has no power-on mode. Only if it is gone for good, forget it (xe host-forget).',
+    warning: 'To forget a host cannot be undone, and its local storage is given up with it.',
+    steps: [
+      { on: 'host', commands: [`systemctl status ${UNIT}`] },
+      { on: 'coordinator', commands: [`xe host-power-on uuid=${shellWord(host.uuid)}`] },
+    ],
+  }
 }
 
 /** For reports that time brings: first see whether the agent runs. */

@@ -55,6 +55,14 @@ t.test('sentences', async t => {
     describeGate({ ...about, code: 'peer-unknown', clearedBy: 'operator', unknownPeers: ['x', 'y'], mirrors: ['v'] }),
     'SR sr: x, y is no host of the pool and not named as an outside peer, as b sees it: v (needs an operator)',
   )
+  t.equal(
+    describeGate({ ...about, code: 'host-not-live' }, named),
+    'SR uuid-sr: beta was told to go down, and is down (clears by itself)',
+  )
+  t.equal(
+    describeGate({ ...about, code: 'host-not-live', clearedBy: 'operator' }, named),
+    'SR uuid-sr: beta is down (needs an operator)',
+  )
   const override = { host: 'b', reason: 'burnt disk', expiresMs: NOW }
   t.equal(
     describeGate({ ...about, code: 'no-report', override }, named),

@@ -3,6 +3,7 @@ import t from 'tap'
 import type { GateReasonCode } from '../../src/allowed-operations/gate-reason.ts'
 import { GATE_REASON_KINDS } from '../../src/allowed-operations/index.ts'
 import { gateRemedy, isGateReasonCode } from '../../src/allowed-operations/remedy.ts'
+import type { ClearedBy } from '../../src/sync-query/reason.ts'
 
 const SR = '5c5c5c5c-0000-4000-8000-000000000001'
 const HOST = { uuid: '0a0a0a0a-0000-4000-8000-000000000002', name: "b'; reboot" }
@@ -11,8 +12,9 @@ const CODES = Object.keys(GATE_REASON_KINDS) as GateReasonCode[]
 t.test(
   'every reason of the gate has a remedy with commands that bash can read, whatever the host is called',
   async t => {
-    const scripts = CODES.flatMap(code => {
-      const { text, steps } = gateRemedy(code, { host: HOST, sr: SR })
+    const cases = CODES.flatMap(code => (['time', 'operator'] as const).map(clearedBy => [code, clearedBy] as const))
+    const scripts = cases.flatMap(([code, clearedBy]) => {
+      const { text, steps } = gateRemedy(code, { host: HOST, sr: SR, clearedBy })
       t.match(text, /^[A-Z].*[.)]$/, code)
       t.ok(steps.length > 0, code)
       t.notMatch(JSON.stringify(steps), /undefined/)
@@ -29,10 +31,21 @@ t.test(
 
 t.test('commands', async t => {
   const about = { host: { ...HOST, name: 'hostB' }, sr: SR }
-  const commandsOf = (code: GateReasonCode) =>
-    gateRemedy(code, about).steps.flatMap(({ on, commands }) => commands.map(command => `${on}: ${command}`))
+  const commandsOf = (code: GateReasonCode, clearedBy: ClearedBy = GATE_REASON_KINDS[code]) =>
+    gateRemedy(code, { ...about, clearedBy }).steps.flatMap(({ on, commands }) =>
+      commands.map(command => `${on}: ${command}`),
+    )
   t.strictSame(commandsOf('host-going-down'), ['anywhere: resync-monitor wait --host hostB'])
-  t.strictSame(commandsOf('host-not-live'), [`coordinator: xe host-power-on uuid=${HOST.uuid}`])
+  t.strictSame(
+    commandsOf('host-not-live'),
+    ['host: systemctl status resync-monitor-agent', `coordinator: xe host-power-on uuid=${HOST.uuid}`],
+    'it may be its agent alone that is down',
+  )
+  t.strictSame(
+    commandsOf('host-not-live', 'time'),
+    ['anywhere: resync-monitor wait --host hostB'],
+    'a planned reboot is waited for',
+  )
   t.strictSame(commandsOf('not-synced'), [`host: resync-monitor explain ${SR}`, `host: resync-monitor wait --sr ${SR}`])
   t.match(commandsOf('lease-expired')[0], 'host: systemctl status resync-monitor-agent')
 })

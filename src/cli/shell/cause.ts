@@ -107,7 +107,9 @@ function gateCause(reason: GateReasonAnswer, coordinator: Named | null): Cause {
     since,
     clearedBy,
     text: text === '' ? `${nameOf(host)}: ${code}` : text,
-    remedy: isGateReasonCode(code) ? onHosts(gateRemedy(code, { host: namedByAll(host), sr: sr.uuid }), places) : null,
+    remedy: isGateReasonCode(code)
+      ? onHosts(gateRemedy(code, { host: namedByAll(host), sr: sr.uuid, clearedBy }), places)
+      : null,
   }
 }
 

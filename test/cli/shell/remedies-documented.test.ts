@@ -32,7 +32,7 @@ t.test('what explain tells to do for a code stands in its entry of TROUBLESHOOTI
   for (const code of Object.keys(GATE_REASON_KINDS) as GateReasonCode[]) {
     commands.set(
       code,
-      gateRemedy(code, { host: HOST, sr: SR }).steps.flatMap(step => step.commands),
+      gateRemedy(code, { host: HOST, sr: SR, clearedBy: GATE_REASON_KINDS[code] }).steps.flatMap(step => step.commands),
     )
   }
   for (const [code, told] of commands) {
