@@ -94,7 +94,7 @@ export class AgentService implements SyncAnswers {
       witness: (sr, transition, status) => {
         const text = `SR ${sr}: ${transition.from ?? 'nothing known'} → ${transition.to}`
         log({ level: 'info', code: transition.kind, text })
-        this.#metrics.transition(sr, transition)
+        this.#metrics.transition(sr, transition, status)
         this.#events.transition(sr, transition, status)
         this.#toolstack.note(sr, transition, status)
         this.#poolStates?.hurry()

@@ -47,10 +47,10 @@ export class AgentMetrics implements Exposition {
     this.#mirrors = new MirrorSeries(this.#registry, maxMirrors)
   }
 
-  /** An SR has changed its state, stalled or been paused. */
-  transition(sr: string, transition: Transition): void {
+  /** An SR has changed its state, stalled or been paused. @param reasons those that it gives now */
+  transition(sr: string, transition: Transition, { reasons }: Pick<SrStatus, 'reasons'>): void {
     this.#begin(sr)
-    this.#resyncs.note(sr, transition)
+    this.#resyncs.note(sr, transition, reasons)
   }
 
   /** A source has told something. */

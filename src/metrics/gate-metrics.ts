@@ -53,13 +53,13 @@ export class GateMetrics implements Exposition {
     })
     this.#reasons = new Gauge({
       name: 'resync_monitor_gate_reasons',
-      help: 'Reasons of storage against the operations of the host, by code, once there was one. An override lifts them.',
+      help: 'Reasons that storage has against a reboot of the host, by code, once there was one. An override takes none away, and one that has expired is counted, too: gate_blocked tells whether they block.',
       labelNames: ['host', 'code'],
       registers,
     })
     this.#reasonsAbout = new Gauge({
       name: 'resync_monitor_gate_reasons_about',
-      help: 'SRs for which this host is why hosts are blocked, itself among them, by code, once there was one.',
+      help: 'SRs for which a reason names this host, whichever hosts are blocked by it, by code, once there was one. Of last-replica, quorum-loss and peer-unknown it is the host that says so, and override-expired blocks nothing.',
       labelNames: ['host', 'code'],
       registers,
     })

@@ -1,4 +1,5 @@
 import { Counter, Histogram, type Registry } from 'prom-client'
+import { isBlocking, type Reason } from '../sync-query/reason.ts'
 import type { Transition } from '../sync-query/transition.ts'
 import { labelValue } from './label-value.ts'
 
@@ -56,7 +57,8 @@ export class ResyncSeries {
     this.#durations.zero(label)
   }
 
-  note(sr: string, { kind, from, to, at }: Transition): void {
+  /** @param reasons those that the SR gives after it */
+  note(sr: string, { kind, from, to, at }: Transition, reasons: readonly Reason[]): void {
     const label = { sr: labelValue(sr) }
     if (kind === 'stalled') this.#stalls.inc(label)
     // Edges within a state.
@@ -66,7 +68,7 @@ export class ResyncSeries {
       this.#open.set(sr, { startedAt: from === 'unknown' ? null : at, isRunning: true })
       this.#started.inc(label)
     } else if (to === 'resyncing' && open !== undefined) open.isRunning = true
-    if (to === 'degraded' && open?.isRunning === true) {
+    if (to === 'degraded' && open?.isRunning === true && !goesOnElsewhere(reasons)) {
       open.isRunning = false
       this.#aborted.inc(label)
     }
@@ -90,4 +92,16 @@ export class ResyncSeries {
     // A clock that was set back makes no duration.
     if (startedAt !== null && at >= startedAt) this.#durations.observe(label, (at - startedAt) / 1000)
   }
+}
+
+/**
+ * With three nodes a mirror's copy may be over here and go on between the two others: this one sees a peer's disk that is not up to
+ * date for a while, in a resync that goes well.
+ */
+function goesOnElsewhere(reasons: readonly Reason[]): boolean {
+  const blocking = reasons.filter(({ code }) => isBlocking(code))
+  return (
+    blocking.length > 0 &&
+    blocking.every(({ code, clearedBy }) => code === 'peer-disk-not-up-to-date' && clearedBy === 'time')
+  )
 }

@@ -8,6 +8,34 @@ export type Backend = (typeof BACKENDS)[number]
 /** Codes are this program's own and few; more than these are no help to anybody. */
 const MAX_CODES = 40
 
+/** What the sources' parsers are known to complain of. */
+const KNOWN_CODES = {
+  drbd: [
+    'bad-line',
+    'line-cut',
+    'line-too-long',
+    'unknown-word',
+    'unknown-key',
+    'unannounced',
+    'destroy-unknown',
+    'contradiction',
+    'too-many',
+  ],
+  md: [
+    'bad-line',
+    'not-this-format',
+    'unknown-word',
+    'word-missing',
+    'dump-incomplete',
+    'contradiction',
+    'read-hung',
+    'too-large',
+    'unreadable',
+    'source-silent',
+    'monitor-ended',
+  ],
+} as const satisfies Record<Backend, readonly string[]>
+
 /** What a source has learnt, as far as it tells of the source itself. */
 export interface SourceNews {
   /** Milliseconds since 1970. */
@@ -100,6 +128,9 @@ export class SourceSeries {
       const label = { backend }
       this.#up.set(label, 0)
       for (const counter of [this.#losses, this.#unknownWords]) counter.inc(label, 0)
+      // The first increase of a counter that was not there is not seen (`increase()`).
+      for (const code of KNOWN_CODES[backend])
+        this.#problems.inc({ backend, code: this.#boundedCode(backend, code) }, 0)
     }
     this.#fullReads.inc({ backend: 'drbd' }, 0)
   }

@@ -37,7 +37,7 @@ export class SrSeries {
     this.#since = ofSr('state_entered_timestamp_seconds', 'When the present state was entered.')
     this.#mirrors = new Gauge({
       name: 'resync_monitor_sr_mirrors',
-      help: 'Mirrors of the SR by state. Those that nothing was said of yet are not counted.',
+      help: 'Mirrors of the SR by state; all of them unknown while the source is silent. Those never told of are not counted.',
       labelNames: ['sr', 'state'],
       registers,
     })
@@ -47,7 +47,10 @@ export class SrSeries {
       labelNames: ['sr', 'code'],
       registers,
     })
-    this.#outOfSync = ofSr('out_of_sync_bytes', 'Left to copy in the running resyncs. Absent while not known.')
+    this.#outOfSync = ofSr(
+      'out_of_sync_bytes',
+      'Known to differ in the mirrors that are not in sync. Absent unless known of each of them.',
+    )
     this.#progress = ofSr('resync_progress_ratio', 'Part of the running resyncs that is done. Absent while none runs.')
     this.#eta = ofSr('resync_eta_seconds', 'Until the last of the running resyncs ends. Absent while not known.')
     this.#stalled = ofSr('stalled_mirrors', 'Mirrors whose resync makes no progress.')

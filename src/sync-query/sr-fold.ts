@@ -10,8 +10,9 @@ export interface SrStatus {
   readonly state: SyncState
   /** When this state was entered, milliseconds since 1970. */
   readonly since: number
+  /** While it is not known whether all was told, what was told of before is `unknown`, too. */
   readonly mirrors: Readonly<StateCounts>
-  /** Summed over the resyncing mirrors; `null` when one of them does not say. */
+  /** Summed over the mirrors that are not in sync; `null` when one of them does not say, or may not have been told of. */
   readonly outOfSyncBytes: number | null
   /** 0..1 of the resyncs of this SR since it was last quiet; never falls, never 1 before the end. */
   readonly progress: number | null
@@ -95,8 +96,8 @@ export class SrFold {
     return {
       state: this.state,
       since: this.#since,
-      mirrors: { ...this.#counts },
-      outOfSyncBytes: this.#sums.withoutOut > 0 ? null : this.#sums.out,
+      mirrors: this.#doubt === null ? { ...this.#counts } : allUnknown(this.#counts),
+      outOfSyncBytes: this.#doubt !== null || this.#sums.withoutOut > 0 ? null : this.#sums.out,
       progress: resyncing ? this.#progress() : null,
       etaSeconds: resyncing ? etaSeconds : null,
       reasons: reasons.sort((a, b) => urgency(a) - urgency(b)),
@@ -124,9 +125,11 @@ export class SrFold {
     this.#counts[state] += sign
     if (stalled) this.#stalled += sign
     if (paused) this.#paused += sign
-    if (state !== 'resyncing') return
-    if (Number.isNaN(outOfSyncBytes)) this.#sums.withoutOut += sign
+    if (state === 'synced') return
+    // A degraded mirror owes what was written while its peer was away; the last figure of an unknown one is none.
+    if (state === 'unknown' || Number.isNaN(outOfSyncBytes)) this.#sums.withoutOut += sign
     else this.#sums.out += sign * outOfSyncBytes
+    if (state !== 'resyncing') return
     if (Number.isNaN(doneBytes) || Number.isNaN(totalBytes)) this.#sums.withoutTotal += sign
     else {
       this.#sums.done += sign * doneBytes
@@ -157,6 +160,11 @@ export class SrFold {
     this.#wasPaused = isPaused
     return edges
   }
+}
+
+/** The last word of a source that is silent says nothing of now: `synced` least of all. */
+function allUnknown({ unknown, degraded, resyncing, synced }: StateCounts): StateCounts {
+  return { unknown: unknown + degraded + resyncing + synced, degraded: 0, resyncing: 0, synced: 0 }
 }
 
 function urgency({ code, clearedBy }: Reason): number {

@@ -2,7 +2,7 @@ import t from 'tap'
 import { type AgentLook, AgentMetrics } from '../../src/metrics/index.ts'
 import { HostMirrors } from '../../src/sync-query/host-mirrors.ts'
 import type { Judgement } from '../../src/sync-query/judgement.ts'
-import { reason } from '../../src/sync-query/reason.ts'
+import { type Reason, reason } from '../../src/sync-query/reason.ts'
 import { SrFold, type SrStatus } from '../../src/sync-query/sr-fold.ts'
 import type { SyncState } from '../../src/sync-query/state.ts'
 import type { TransitionKind } from '../../src/sync-query/transition.ts'
@@ -10,6 +10,7 @@ import { figures, parseExposition } from './parse-exposition.ts'
 
 const SR = '5c5c5c5c-0000-4000-8000-000000000001'
 const GIB = 2 ** 30
+const NO_REASONS = { reasons: [] }
 
 function status(state: SyncState, more: Partial<SrStatus> = {}): SrStatus {
   return {
@@ -139,7 +140,7 @@ t.test('an SR that is not watched any more leaves nothing behind', async t => {
   host.statuses.set(SR, status('resyncing', { progress: 0.5, reasons: [reason('resync-running', 'a/0')] }))
   host.show(judgement('a/0', 'resyncing'))
   const metrics = metricsOf(host)
-  metrics.transition(SR, { at: 0, kind: 'resync-started', from: 'synced', to: 'resyncing' })
+  metrics.transition(SR, { at: 0, kind: 'resync-started', from: 'synced', to: 'resyncing' }, NO_REASONS)
   metrics.pushArrived(SR, 1_000)
   metrics.pushFailed(SR)
   t.ok((await metrics.render()).includes(SR))
@@ -196,7 +197,7 @@ t.test('what becomes of resyncs', async t => {
   for (const [title, edges, expected] of table) {
     const metrics = metricsOf(new Host())
     for (const [index, [kind, from, to]] of edges.entries())
-      metrics.transition(SR, { at: index * 100_000, kind, from, to })
+      metrics.transition(SR, { at: index * 100_000, kind, from, to }, NO_REASONS)
     const text = await metrics.render()
     const names = ['started', 'finished', 'aborted', 'stalled'].map(each => `resyncs_${each}_total`)
     const all = [...names, 'resync_duration_seconds_count', 'resync_duration_seconds_sum']
@@ -208,10 +209,25 @@ t.test('what becomes of resyncs', async t => {
   }
 })
 
+t.test('a copy that goes on between two other nodes is no resync that was aborted', async t => {
+  const elsewhere = reason('peer-disk-not-up-to-date', 'a/0', { peer: 'c', clearedBy: 'time' })
+  const table: readonly (readonly [string, readonly Reason[], number])[] = [
+    ['two others still copy', [elsewhere, reason('drift', 'b/0')], 0],
+    ['the connection is cut', [elsewhere, reason('peer-not-connected', 'a/0')], 1],
+    ['that disk stays as it is', [reason('peer-disk-not-up-to-date', 'a/0', { peer: 'c' })], 1],
+  ]
+  for (const [title, reasons, aborted] of table) {
+    const metrics = metricsOf(new Host())
+    metrics.transition(SR, { at: 0, kind: 'resync-started', from: 'synced', to: 'resyncing' }, NO_REASONS)
+    metrics.transition(SR, { at: 1, kind: 'degraded', from: 'resyncing', to: 'degraded' }, { reasons })
+    t.equal(figures(await metrics.render(), 'resync_monitor_resyncs_aborted_total')[SR], aborted, title)
+  }
+})
+
 t.test('a clock that was set back makes no negative duration', async t => {
   const metrics = metricsOf(new Host())
-  metrics.transition(SR, { at: 5_000, kind: 'resync-started', from: 'synced', to: 'resyncing' })
-  metrics.transition(SR, { at: 1_000, kind: 'resync-finished', from: 'resyncing', to: 'synced' })
+  metrics.transition(SR, { at: 5_000, kind: 'resync-started', from: 'synced', to: 'resyncing' }, NO_REASONS)
+  metrics.transition(SR, { at: 1_000, kind: 'resync-finished', from: 'resyncing', to: 'synced' }, NO_REASONS)
   const text = await metrics.render()
   t.equal(figures(text, 'resync_monitor_resyncs_finished_total')[SR], 1)
   t.equal(figures(text, 'resync_monitor_resync_duration_seconds_count')[SR], 0)

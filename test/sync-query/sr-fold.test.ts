@@ -223,6 +223,28 @@ t.test('a mirror that configuration takes out of an SR has not ended its resync'
   t.strictSame([mirrors.joining('z/0'), mirrors.leaving('z/0')], [null, null], 'nobody knows that one')
 })
 
+t.test('what a degraded mirror owes is counted, and what nobody knows of it is not taken for nothing', async t => {
+  const { mirrors, sr, see } = host()
+  sr.setDoubt(null, 0)
+  see(1, look('a/0', ['peer-not-connected'], { outOfSyncBytes: 300 }))
+  see(1, look('b/0', ['resync-running'], { outOfSyncBytes: 40 }))
+  t.equal(statusOf(sr, mirrors, 1).outOfSyncBytes, 340)
+  see(2, look('c/0', ['not-up'], { outOfSyncBytes: null }))
+  t.equal(statusOf(sr, mirrors, 2).outOfSyncBytes, null)
+})
+
+t.test('a source that is silent leaves no mirror in sync', async t => {
+  const { mirrors, sr, see } = host()
+  sr.setDoubt(null, 0)
+  see(1, look('a/0', []))
+  see(1, look('b/0', ['stand-alone'], { outOfSyncBytes: 0 }))
+  sr.setDoubt(reason('source-silent', '*'), 2)
+  const mirrorsThen = { unknown: 2, degraded: 0, resyncing: 0, synced: 0 }
+  t.match(statusOf(sr, mirrors, 2), { state: 'unknown', mirrors: mirrorsThen, outOfSyncBytes: null })
+  sr.setDoubt(null, 3)
+  t.match(statusOf(sr, mirrors, 3), { mirrors: { unknown: 0, degraded: 1, synced: 1 }, outOfSyncBytes: 0 })
+})
+
 /** What an SR with these mirrors is, found by a walk over them. */
 function walk(mirrors: HostMirrors, members: readonly string[]) {
   const counts = { unknown: 0, degraded: 0, resyncing: 0, synced: 0 }
@@ -232,9 +254,12 @@ function walk(mirrors: HostMirrors, members: readonly string[]) {
   for (const judgement of members.flatMap(name => mirrors.get(name)?.judgement ?? [])) {
     counts[judgement.state] += 1
     codes.push(...judgement.reasons.map(({ code, mirror }) => `${mirror} ${code}`))
-    if (judgement.state !== 'resyncing') continue
     const { outOfSyncBytes: out, etaSeconds: eta } = judgement
-    outOfSyncBytes = outOfSyncBytes === null || out === null ? null : outOfSyncBytes + out
+    if (judgement.state === 'unknown') outOfSyncBytes = null
+    else if (judgement.state !== 'synced') {
+      outOfSyncBytes = outOfSyncBytes === null || out === null ? null : outOfSyncBytes + out
+    }
+    if (judgement.state !== 'resyncing') continue
     etaSeconds = etaSeconds === null || eta === null ? null : Math.max(etaSeconds, eta)
   }
   return {
