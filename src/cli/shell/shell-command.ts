@@ -23,8 +23,13 @@ export function talkOf(options: Options, signal?: AbortSignal): AgentTalk {
   return new AgentTalk(options.text('socket') ?? DEFAULT_SOCKET, signal)
 }
 
+/** Some terminals say that they have 0 columns: a serial console, one that was just opened. */
+export function columnsOrDefault(columns: number | undefined): number {
+  return columns !== undefined && columns > 0 ? columns : DEFAULT_COLUMNS
+}
+
 export function pageOf({ stdout }: Terminal, now: number): Page {
-  const columns = stdout.columns !== undefined && stdout.columns > 0 ? stdout.columns : DEFAULT_COLUMNS
+  const columns = columnsOrDefault(stdout.columns)
   return { columns: Math.min(MAX_COLUMNS, Math.max(MIN_COLUMNS, columns)), paint: paintFor(stdout), now }
 }
 

@@ -1,14 +1,14 @@
 import { deadline, pause } from '../../waiting/index.ts'
 import { durationOf } from '../duration.ts'
-import { progressBar } from '../progress-bar.ts'
-import { type Command, type Options, readOptions, type Terminal, UsageError } from '../terminal.ts'
+import { type Command, readOptions, UsageError } from '../terminal.ts'
 import type { AgentTalk, AskProblem } from './agent-talk.ts'
 import { GateGlance } from './gate-glance.ts'
 import { interruption } from './interruption.ts'
 import { findNamed } from './named-operand.ts'
-import { cutEnd, folded, shown } from './screen-text.ts'
-import { pageOf, print, printJson, SHELL_OPTIONS, SHELL_OPTIONS_HELP, talkOf } from './shell-command.ts'
+import { shown } from './screen-text.ts'
+import { SHELL_OPTIONS, SHELL_OPTIONS_HELP, talkOf } from './shell-command.ts'
 import { factsOfGate, factsOfReports, unknownFacts, type WaitFacts } from './wait-facts.ts'
+import { WaitTeller } from './wait-teller.ts'
 import { WAIT_EXIT, WaitVerdict } from './wait-verdict.ts'
 
 const HELP = `usage: resync-monitor wait [--sr SR | --host HOST] [OPTION…]
@@ -64,7 +64,7 @@ export const wait: Command = {
     const talk = talkOf(options, AbortSignal.any([interrupted.signal, timeOver, over.signal]))
     const glance = new GateGlance(talk, () => performance.now())
     const verdict = new WaitVerdict(patience, performance.now())
-    const teller = new Teller(terminal, options, host === undefined ? { sr: sr ?? null } : { host })
+    const teller = new WaitTeller(terminal, options, host === undefined ? { sr: sr ?? null } : { host })
     let last: WaitFacts | null = null
     try {
       for (;;) {
@@ -123,91 +123,4 @@ async function askGate(talk: AgentTalk, host: string): Promise<WaitFacts> {
 function notKnown({ code, text }: AskProblem): WaitFacts {
   if (code === 'bad-request') throw new UsageError(shown(text))
   return unknownFacts(code, text)
-}
-
-/** Tells what has changed since it was told last. */
-class Teller {
-  readonly #terminal: Terminal
-  readonly #options: Options
-  readonly #subject: Readonly<Record<string, string | null>>
-  #told = ''
-  #hasBar = false
-
-  constructor(terminal: Terminal, options: Options, subject: Readonly<Record<string, string | null>>) {
-    this.#terminal = terminal
-    this.#options = options
-    this.#subject = subject
-  }
-
-  tell(facts: WaitFacts): void {
-    if (this.#options.flag('json')) {
-      const { state, needsOperator, progress, reasons, reasonsOmitted } = facts
-      const codes = reasons.map(({ code, clearedBy }) => [code, clearedBy])
-      const isNew = this.#isNew(JSON.stringify([state, needsOperator, progress, codes, reasonsOmitted]))
-      if (isNew) this.#json('change', facts)
-      return
-    }
-    const { stderr } = this.#terminal
-    const first = facts.reasons[0]?.text ?? ''
-    const line = `${facts.state === 'unknown' ? 'unknown' : 'waiting'}: ${shown(first)}`
-    const more = facts.reasons.length - 1 + facts.reasonsOmitted
-    const what = more > 0 ? `${line}, and ${more} more` : line
-    if (stderr.isTTY === true) {
-      const bar = facts.progress === null ? '' : `${progressBar(facts.progress, facts.etaSeconds)}  `
-      stderr.write(`\r\x1b[K${cutEnd(bar + what, (stderr.columns ?? 80) - 1)}`)
-      this.#hasBar = true
-      return
-    }
-    // The figure in the sentence moves with each look; a log wants its tenths only.
-    const key = `${facts.reasons.map(({ code }) => code).join()} ${Math.floor((facts.progress ?? 0) * 10)} ${facts.state}`
-    if (!this.#isNew(key)) return
-    const bar = facts.progress === null ? '' : `${progressBar(facts.progress, facts.etaSeconds)}  `
-    stderr.write(`${bar}${what}\n`)
-  }
-
-  /** @returns the exit code */
-  end(code: number, facts: WaitFacts | null): number {
-    const { stderr } = this.#terminal
-    if (this.#hasBar) stderr.write('\r\x1b[K')
-    if (this.#options.flag('json')) this.#json('end', facts, code)
-    else if (code === WAIT_EXIT.reached) print(this.#terminal, this.#reached(facts))
-    else if (code !== WAIT_EXIT.interrupted) stderr.write(`${this.#failed(code, facts)}\n`)
-    return code
-  }
-
-  #reached(facts: WaitFacts | null): string[] {
-    const { paint, columns } = pageOf(this.#terminal, Date.now())
-    const { host } = this.#subject
-    if (host === undefined) return [paint('good', 'in sync')]
-    if (facts?.overridden !== true) return [paint('good', `${shown(host ?? '')} may reboot`)]
-    return [
-      paint('unsure', `${shown(host ?? '')} may reboot, by override, although storage says no:`),
-      ...facts.reasons.flatMap(({ text }) => folded(shown(text), 2, columns)),
-    ]
-  }
-
-  #failed(code: number, facts: WaitFacts | null): string {
-    const words: Readonly<Record<number, string>> = {
-      [WAIT_EXIT.timeout]: 'the time is over',
-      [WAIT_EXIT.unknown]: 'it stays unknown',
-      [WAIT_EXIT.needsOperator]: 'it needs an operator; resync-monitor explain tells what to do',
-    }
-    const first = facts?.reasons[0]?.text
-    return `resync-monitor: ${words[code]}${first === undefined ? '' : `: ${shown(first)}`}`
-  }
-
-  #json(event: 'change' | 'end', facts: WaitFacts | null, exitCode: number | null = null): void {
-    printJson(this.#terminal, Date.now(), {
-      event,
-      ...this.#subject,
-      ...facts,
-      ...(exitCode === null ? {} : { exitCode }),
-    })
-  }
-
-  #isNew(key: string): boolean {
-    const isNew = key !== this.#told
-    this.#told = key
-    return isNew
-  }
 }

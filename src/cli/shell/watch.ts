@@ -4,7 +4,15 @@ import type { AgentTalk, Told } from './agent-talk.ts'
 import { interruption } from './interruption.ts'
 import { asTheGateSees, type Look, lookAtSrs } from './look.ts'
 import { knownSrs } from './pool-names.ts'
-import { namedOperands, pageOf, printJson, SHELL_OPTIONS, SHELL_OPTIONS_HELP, talkOf } from './shell-command.ts'
+import {
+  columnsOrDefault,
+  namedOperands,
+  pageOf,
+  printJson,
+  SHELL_OPTIONS,
+  SHELL_OPTIONS_HELP,
+  talkOf,
+} from './shell-command.ts'
 import { SteadyProgress } from './steady-progress.ts'
 import { changeDocument, changeLine, WatchChanges } from './watch-changes.ts'
 import { watchFrame } from './watch-frame.ts'
@@ -145,7 +153,7 @@ function liveScreen(terminal: Terminal): Screen {
   const paint = () => {
     if (last === null) return
     const rows = stdout.rows !== undefined && stdout.rows > 1 ? stdout.rows : DEFAULT_ROWS
-    const columns = stdout.columns !== undefined && stdout.columns > 0 ? stdout.columns : 80
+    const columns = columnsOrDefault(stdout.columns)
     frame = watchFrame(last, steady, { ...pageOf(terminal, Date.now()), columns }, rows)
     stdout.write(`\x1b[H${frame.map(line => `${line}\x1b[K`).join('\r\n')}\x1b[J`)
   }

@@ -149,9 +149,9 @@ export class ScriptedAgent implements SyncAnswers, PoolAnswers {
     return stdout
   }
 
-  startOnTerminal(args: readonly string[], env: Readonly<Record<string, string>>, rows = 24) {
+  startOnTerminal(args: readonly string[], env: Readonly<Record<string, string>>, rows = 24, columns = 80) {
     const words = [process.execPath, PROGRAM, ...args, '--socket', this.socket].map(shellWord)
-    const command = `stty cols 80 rows ${rows}; exec ${words.join(' ')}`
+    const command = `stty cols ${columns} rows ${rows}; exec ${words.join(' ')}`
     return execa(PSEUDO_TERMINAL, ['-qfec', command, '/dev/null'], { ...OPTIONS, env: { ...ENVIRONMENT, ...env } })
   }
 }

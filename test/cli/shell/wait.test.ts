@@ -4,6 +4,7 @@ import {
   copying,
   gateOf,
   givenUp,
+  HAS_TERMINALS,
   HOST_A,
   HOST_C,
   mirrorOf,
@@ -103,4 +104,16 @@ t.test('wait --host: that an override lets the host go is told, and what it over
   })
   agent.reboot = { canReboot: true, hosts: [], error: null, reasons: [] }
   t.match(JSON.parse((await agent.run('wait', '--host', 'hostB', '--json')).stdout), { overridden: false })
+})
+
+t.test('wait: on terminals without columns and without control sequences', { skip: !HAS_TERMINALS }, async t => {
+  const agent = await new ScriptedAgent(t).listen()
+  agent.say(SR, [copying('vol-7/0', 0.421)])
+  const args = ['wait', '--timeout', '1s']
+  const { stdout } = await agent.startOnTerminal(args, { TERM: 'xterm-256color' }, 24, 0)
+  t.match(stdout, '\r\u001b[K[====')
+  t.match(stdout, /\[=+> +\] 42\.1 %.* left {2}waiting: vol/, 'as if it had 80 columns')
+  const dumb = await agent.startOnTerminal(args, { TERM: 'dumb' })
+  t.notMatch(dumb.stdout, '\u001b')
+  t.match(dumb.stdout, /^\[=+> +\] 42\.1 %.*waiting: vol-7\/0 is copying data to hostB, 42\.1 % done/)
 })

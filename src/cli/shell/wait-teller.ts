@@ -1,0 +1,97 @@
+import { progressBar } from '../progress-bar.ts'
+import type { Options, Terminal } from '../terminal.ts'
+import { cutEnd, folded, shown } from './screen-text.ts'
+import { columnsOrDefault, pageOf, print, printJson } from './shell-command.ts'
+import type { WaitFacts } from './wait-facts.ts'
+import { WAIT_EXIT } from './wait-verdict.ts'
+
+/** Tells somebody who waits what has changed since it was told last. */
+export class WaitTeller {
+  readonly #terminal: Terminal
+  readonly #options: Options
+  readonly #subject: Readonly<Record<string, string | null>>
+  #told = ''
+  #hasBar = false
+
+  /** @param subject what is waited for, as `--json` prints it */
+  constructor(terminal: Terminal, options: Options, subject: Readonly<Record<string, string | null>>) {
+    this.#terminal = terminal
+    this.#options = options
+    this.#subject = subject
+  }
+
+  tell(facts: WaitFacts): void {
+    if (this.#options.flag('json')) {
+      const { state, needsOperator, progress, reasons, reasonsOmitted } = facts
+      const codes = reasons.map(({ code, clearedBy }) => [code, clearedBy])
+      const isNew = this.#isNew(JSON.stringify([state, needsOperator, progress, codes, reasonsOmitted]))
+      if (isNew) this.#json('change', facts)
+      return
+    }
+    const { stderr } = this.#terminal
+    const line = lineOf(facts)
+    // A terminal that knows no control sequences would be filled with them.
+    if (stderr.isTTY === true && process.env.TERM !== 'dumb') {
+      stderr.write(`\r\x1b[K${cutEnd(line, columnsOrDefault(stderr.columns) - 1)}`)
+      this.#hasBar = true
+      return
+    }
+    // The figure in the sentence moves with each look; a log wants its tenths only.
+    const key = `${facts.reasons.map(({ code }) => code).join()} ${Math.floor((facts.progress ?? 0) * 10)} ${facts.state}`
+    if (this.#isNew(key)) stderr.write(`${line}\n`)
+  }
+
+  /** @returns the exit code */
+  end(code: number, facts: WaitFacts | null): number {
+    const { stderr } = this.#terminal
+    if (this.#hasBar) stderr.write('\r\x1b[K')
+    if (this.#options.flag('json')) this.#json('end', facts, code)
+    else if (code === WAIT_EXIT.reached) print(this.#terminal, this.#reached(facts))
+    else if (code !== WAIT_EXIT.interrupted) stderr.write(`${failed(code, facts)}\n`)
+    return code
+  }
+
+  #reached(facts: WaitFacts | null): string[] {
+    const { paint, columns } = pageOf(this.#terminal, Date.now())
+    const { host } = this.#subject
+    if (host === undefined) return [paint('good', 'in sync')]
+    if (facts?.overridden !== true) return [paint('good', `${shown(host ?? '')} may reboot`)]
+    return [
+      paint('unsure', `${shown(host ?? '')} may reboot, by override, although storage says no:`),
+      ...facts.reasons.flatMap(({ text }) => folded(shown(text), 2, columns)),
+    ]
+  }
+
+  #json(event: 'change' | 'end', facts: WaitFacts | null, exitCode: number | null = null): void {
+    printJson(this.#terminal, Date.now(), {
+      event,
+      ...this.#subject,
+      ...facts,
+      ...(exitCode === null ? {} : { exitCode }),
+    })
+  }
+
+  #isNew(key: string): boolean {
+    const isNew = key !== this.#told
+    this.#told = key
+    return isNew
+  }
+}
+
+/** `[====>   ] 42.1 %  about 2 min left  waiting: …, and 3 more`. */
+function lineOf({ state, progress, etaSeconds, reasons, reasonsOmitted }: WaitFacts): string {
+  const bar = progress === null ? '' : `${progressBar(progress, etaSeconds)}  `
+  const first = reasons[0]?.text ?? ''
+  const more = reasons.length - 1 + reasonsOmitted
+  return `${bar}${state === 'unknown' ? 'unknown' : 'waiting'}: ${shown(first)}${more > 0 ? `, and ${more} more` : ''}`
+}
+
+function failed(code: number, facts: WaitFacts | null): string {
+  const words: Readonly<Record<number, string>> = {
+    [WAIT_EXIT.timeout]: 'the time is over',
+    [WAIT_EXIT.unknown]: 'it stays unknown',
+    [WAIT_EXIT.needsOperator]: 'it needs an operator; resync-monitor explain tells what to do',
+  }
+  const first = facts?.reasons[0]?.text
+  return `resync-monitor: ${words[code]}${first === undefined ? '' : `: ${shown(first)}`}`
+}
