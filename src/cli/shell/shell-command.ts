@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import type { Named } from '../../volume-plugin/agent-protocol.ts'
 import { type Options, type Terminal, UsageError } from '../terminal.ts'
 import { AgentTalk, type AskProblem } from './agent-talk.ts'
@@ -18,9 +19,15 @@ const DEFAULT_COLUMNS = 80
 const MAX_COLUMNS = 120
 const MIN_COLUMNS = 40
 
-/** @param signal ends every question that is still open */
+/**
+ * @param signal ends every question that is still open
+ * @throws UsageError there can be no such socket
+ */
 export function talkOf(options: Options, signal?: AbortSignal): AgentTalk {
-  return new AgentTalk(options.text('socket') ?? DEFAULT_SOCKET, signal)
+  const socket = options.text('socket') ?? DEFAULT_SOCKET
+  // `--socket "$SOCKET"` of a script in which that is not set must not ask the agent in the working directory, or another one.
+  if (socket === '') throw new UsageError('--socket must not be empty')
+  return new AgentTalk(resolve(socket), signal)
 }
 
 /** Some terminals say that they have 0 columns: a serial console, one that was just opened. */

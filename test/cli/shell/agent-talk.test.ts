@@ -1,12 +1,22 @@
 import { createServer } from 'node:http'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import t, { type Test } from 'tap'
 import { AgentTalk } from '../../../src/cli/shell/agent-talk.ts'
 import { byUrgency, causesOfGate } from '../../../src/cli/shell/cause.ts'
 import { causeLines } from '../../../src/cli/shell/cause-lines.ts'
 import { UNPAINTED } from '../../../src/cli/shell/paint.ts'
 import { folderOf } from '../../volume-plugin/plugin-under-test.ts'
-import { copying, gateOf, HOST_B, HOST_C, resyncingThere, ScriptedAgent, SR, silent } from './scripted-agent.ts'
+import {
+  copying,
+  gateOf,
+  HOST_B,
+  HOST_C,
+  resyncingThere,
+  runShell,
+  ScriptedAgent,
+  SR,
+  silent,
+} from './scripted-agent.ts'
 
 /** Something at a socket that answers every question so. */
 async function answering(t: Test, answer: (id: unknown) => unknown): Promise<AgentTalk> {
@@ -83,4 +93,14 @@ t.test('a reason of another version blocks, and is told with its own sentence', 
   )
   const text = causeLines(causes, { columns: 80, paint: UNPAINTED, now: Date.now() }).join('\n')
   t.match(text, /moon-phase\n {2}the moon is full\n[\s\S]*This version does not know the code/)
+})
+
+t.test('--socket may be told from where the shell is, and not be empty', async t => {
+  const agent = await new ScriptedAgent(t).listen()
+  const asked = await runShell(['status', '--socket', relative(process.cwd(), agent.socket)])
+  t.match(asked, { exitCode: 0, stdout: /^SR 5c5c5c5c/ })
+  for (const args of [['status'], ['wait'], ['completion', 'names']]) {
+    const { exitCode, stderr } = await runShell([...args, '--socket', ''])
+    t.match({ exitCode, stderr }, { exitCode: 64, stderr: /: --socket must not be empty\n/ }, args.join(' '))
+  }
 })
