@@ -27,7 +27,7 @@ export const GATE_REASON_KINDS = {
   'peer-unknown': 'operator',
   'mirror-list-missing': 'time',
   // answers for several hosts at once only
-  'one-at-a-time': 'time',
+  'one-at-a-time': 'operator',
   // told, never blocking by itself
   'override-expired': 'operator',
 } as const satisfies Record<string, ClearedBy>

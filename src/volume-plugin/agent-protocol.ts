@@ -60,7 +60,7 @@ export interface GateAnswer {
 export interface GateHostAnswer extends Named {
   readonly live: boolean
   readonly enabled: boolean
-  /** Every operation of `host.allowed_operations`; `null`: allowed, else XenAPI's error. */
+  /** Every operation of `host.allowed_operations`; `null`: allowed, else XenAPI's error, with UUIDs in place of refs. */
   readonly operations: Readonly<Record<string, readonly string[] | null>>
   /** Of the storage rule, for `reboot` and `shutdown`; also where an override lets the host go nevertheless. */
   readonly reasons: readonly GateReasonAnswer[]
@@ -92,11 +92,16 @@ export interface OverrideAnswer {
   readonly inForce: boolean
 }
 
+export interface HostAskedAbout extends Named {
+  /** The toolstack reboots no host that is enabled. Absent: an updater of an earlier version does not say. */
+  readonly enabled?: boolean
+}
+
 /** Whether these hosts may be down together. */
 export interface CanRebootAnswer {
   readonly canReboot: boolean
-  readonly hosts: readonly Named[]
-  /** XenAPI's error of the first host that may not. */
+  readonly hosts: readonly HostAskedAbout[]
+  /** XenAPI's error of the first host that may not, with UUIDs in place of refs. */
   readonly error: readonly string[] | null
   readonly reasons: readonly GateReasonAnswer[]
   readonly reasonsOmitted?: number

@@ -66,7 +66,7 @@ t.test('the gate, through the coordinator', async t => {
   t.match(await questions.canReboot(['hostA', 'hostB'], soon()), {
     canReboot: false,
     hosts: [{ name: 'hostA' }, { name: 'hostB' }],
-    error: ['CLUSTERED_SR_DEGRADED', sr],
+    error: ['CLUSTERED_SR_DEGRADED', srUuid],
   })
   await t.rejects(questions.canReboot(['nobody'], soon()), refused('invalid', /no host of the pool is called nobody/))
 

@@ -55,7 +55,7 @@ export function gateAnswer(view: GateView, only: string | undefined): string {
         ...words.host(host.ref),
         live: host.live === true,
         enabled: host.enabled,
-        operations: operationsOf(ofHost, pool),
+        operations: operationsOf(ofHost, pool, words),
         ...words.reasons(ofHost.reboot.reasons, measure),
         override: overrideOf(host.ref, pool, policy, atMs),
       }),
@@ -64,13 +64,13 @@ export function gateAnswer(view: GateView, only: string | undefined): string {
   return JSON.stringify(answer)
 }
 
-function operationsOf(verdicts: HostVerdicts, pool: PoolSnapshot): GateHostAnswer['operations'] {
+function operationsOf(verdicts: HostVerdicts, pool: PoolSnapshot, words: GateWords): GateHostAnswer['operations'] {
   const allowed = new Set(allowedOperations(operation => verdicts[operation].allowed, pool))
   const errors = HOST_OPERATIONS.map(operation => {
     const verdict = verdicts[operation]
     // Hosts in a rolling upgrade offer less than they would allow.
     const cut = allowed.has(operation) ? null : ['NOT_SUPPORTED_DURING_UPGRADE']
-    return [operation, verdict.allowed ? cut : verdict.error] as const
+    return [operation, verdict.allowed ? cut : words.error(verdict.error)] as const
   })
   return Object.fromEntries(errors)
 }
@@ -89,8 +89,11 @@ export function canRebootAnswer({ verdicts, policy, srLabel }: GateView, hosts: 
   const error = ordinaryError(verdicts, hosts) ?? storageError(reasons)
   const answer: CanRebootAnswer = {
     canReboot: error === null,
-    hosts: [...hosts].map(ref => words.host(ref)),
-    error,
+    hosts: [...hosts].map(ref => ({
+      ...words.host(ref),
+      enabled: pool.hosts.some(each => each.ref === ref && each.enabled),
+    })),
+    error: error === null ? null : words.error(error),
     ...words.reasons(reasons, words.fitting([reasons], MEASURES, MAX_REASON_BYTES)),
   }
   return JSON.stringify(answer)

@@ -29,6 +29,12 @@ export class GateWords {
     return { uuid: uuid ?? ref, name: hostName(ref, this.#pool) }
   }
 
+  /** XenAPI's error with UUIDs in place of refs, as `xe` tells it: a ref means nothing outside the toolstack. */
+  error(error: readonly string[]): readonly string[] {
+    const { hosts, srs } = this.#pool
+    return error.map(word => [...hosts, ...srs].find(({ ref }) => ref === word)?.uuid ?? word)
+  }
+
   /** The first of `measures` by which all these lists take at most `maxBytes` of JSON; the last one if none does. */
   fitting(
     lists: readonly (readonly GateReason[])[],

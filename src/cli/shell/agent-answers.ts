@@ -8,6 +8,7 @@ import type {
   GateAnswer,
   GateHostAnswer,
   GateReasonAnswer,
+  HostAskedAbout,
   MirrorAnswer,
   MirrorsAnswer,
   Named,
@@ -54,7 +55,7 @@ export function readGate(root: JsonNode): GateAnswer {
 export function readCanReboot(root: JsonNode): CanRebootAnswer {
   return {
     canReboot: root.at('canReboot').flag(),
-    hosts: root.at('hosts').list(MAX_HOSTS).map(readNamed),
+    hosts: root.at('hosts').list(MAX_HOSTS).map(readHostAskedAbout),
     error: readOrNull(root.at('error'), readError),
     reasons: root.at('reasons').list(MAX_REASONS).map(readGateReason),
     ...omittedOf(root.at('reasonsOmitted')),
@@ -123,6 +124,11 @@ function readMirror(node: JsonNode): MirrorAnswer {
 
 function readNamed(node: JsonNode): Named {
   return { uuid: node.at('uuid').text(), name: node.at('name').possiblyEmptyText() }
+}
+
+function readHostAskedAbout(node: JsonNode): HostAskedAbout {
+  const enabled = node.at('enabled')
+  return { ...readNamed(node), ...(enabled.absent ? {} : { enabled: enabled.flag() }) }
 }
 
 function readError(node: JsonNode): readonly string[] {

@@ -15,7 +15,8 @@ ${SHELL_OPTIONS_HELP}
 
 Exits with 0 if they may, 1 if not (with the reasons, and what to do), 2 if it could not be found out.
 
-Examples: resync-monitor can-reboot hostB && xe host-reboot host=hostB
+Examples: xe host-disable host=hostB && xe host-evacuate host=hostB &&
+            resync-monitor can-reboot hostB && xe host-reboot host=hostB
           resync-monitor can-reboot hostA hostB --json
 `
 

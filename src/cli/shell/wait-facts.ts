@@ -13,6 +13,8 @@ export interface WaitFacts {
   readonly needsOperator: boolean
   /** Storage says no, for these reasons, and an override lets the host go nevertheless. */
   readonly overridden: boolean
+  /** The host may go as far as storage is concerned, and the toolstack wants it disabled first. */
+  readonly mustBeDisabled: boolean
   /** 0..1 */
   readonly progress: number | null
   readonly etaSeconds: number | null
@@ -44,6 +46,7 @@ export function factsOfReports(reports: readonly Report[], gate: GateAnswer | nu
       open.some(({ mirrors }) => mirrors.resyncing > 0),
     ),
     overridden: false,
+    mustBeDisabled: false,
     // Of several SRs the figures cannot be added: their sizes are not known here. The slowest tells the most.
     progress: resyncing.length > 1 ? leastOf(resyncing.map(({ progress }) => progress)) : (only?.progress ?? null),
     etaSeconds:
@@ -56,7 +59,7 @@ export function factsOfReports(reports: readonly Report[], gate: GateAnswer | nu
 }
 
 /** Whether the hosts may be down. */
-export function factsOfGate({ canReboot, error, reasons, reasonsOmitted = 0 }: CanRebootAnswer): WaitFacts {
+export function factsOfGate({ canReboot, hosts, error, reasons, reasonsOmitted = 0 }: CanRebootAnswer): WaitFacts {
   const blocking = reasons.filter(({ code }) => code !== 'override-expired')
   const progress = leastOf(
     blocking.flatMap(({ mirrorReasons = [] }) => mirrorReasons).flatMap(each => each.progress ?? []),
@@ -64,6 +67,7 @@ export function factsOfGate({ canReboot, error, reasons, reasonsOmitted = 0 }: C
   return {
     state: canReboot ? 'reached' : blocking.some(saysNothing) ? 'unknown' : 'waiting',
     needsOperator: !canReboot && needsOperator(blocking.flatMap(standingsOf)),
+    mustBeDisabled: canReboot && hosts.some(({ enabled }) => enabled === true),
     overridden: canReboot && blocking.length + reasonsOmitted > 0,
     progress: canReboot ? null : progress,
     etaSeconds: null,
@@ -96,6 +100,7 @@ export function unknownFacts(code: string, text: string): WaitFacts {
     state: 'unknown',
     needsOperator: false,
     overridden: false,
+    mustBeDisabled: false,
     progress: null,
     etaSeconds: null,
     reasons,

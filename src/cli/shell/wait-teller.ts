@@ -55,9 +55,10 @@ export class WaitTeller {
     const { paint, columns } = pageOf(this.#terminal, Date.now())
     const { host } = this.#subject
     if (host === undefined) return [paint('good', 'in sync')]
-    if (facts?.overridden !== true) return [paint('good', `${shown(host ?? '')} may reboot`)]
+    const may = `${shown(host ?? '')} may reboot${facts?.mustBeDisabled === true ? ' once it is disabled' : ''}`
+    if (facts?.overridden !== true) return [paint('good', may)]
     return [
-      paint('unsure', `${shown(host ?? '')} may reboot, by override, although storage says no:`),
+      paint('unsure', `${may}, by override, although storage says no:`),
       ...facts.reasons.flatMap(({ text }) => folded(shown(text), 2, columns)),
     ]
   }

@@ -1,7 +1,7 @@
 import { deadline, pause } from '../../waiting/index.ts'
 import { durationOf } from '../duration.ts'
 import { type Command, readOptions, UsageError } from '../terminal.ts'
-import type { AgentTalk, AskProblem } from './agent-talk.ts'
+import type { AgentTalk } from './agent-talk.ts'
 import { GateGlance } from './gate-glance.ts'
 import { interruption } from './interruption.ts'
 import { findNamed } from './named-operand.ts'
@@ -28,7 +28,8 @@ ${SHELL_OPTIONS_HELP}
 Exits with 0 in sync, 1 after the timeout, 2 if it stays unknown, 3 if it needs an operator (resync-monitor explain).
 
 Examples: resync-monitor wait && echo "in sync"
-          resync-monitor wait --host hostB --timeout 2h && xe host-reboot host=hostB
+          xe host-disable host=hostB && xe host-evacuate host=hostB &&
+            resync-monitor wait --host hostB --timeout 2h && xe host-reboot host=hostB
 `
 
 const LOOK_EVERY_MS = 1_000
@@ -95,7 +96,7 @@ function timeOverOf(timeoutSeconds: number | null): AbortSignal {
 /** @throws UsageError: there is no such SR here */
 async function lookAtReports(talk: AgentTalk, glance: GateGlance, wanted: string | undefined): Promise<WaitFacts> {
   const listed = await talk.srs()
-  if (!listed.ok) return notKnown(listed.problem)
+  if (!listed.ok) return unknownFacts(listed.problem.code, listed.problem.text)
   let srs = listed.value.map(({ sr }) => sr)
   if (wanted !== undefined) {
     const found = findNamed(
@@ -108,7 +109,7 @@ async function lookAtReports(talk: AgentTalk, glance: GateGlance, wanted: string
   }
   const reports = await Promise.all(srs.map(sr => talk.report(sr)))
   const unknown = reports.find(told => !told.ok)
-  if (unknown?.ok === false) return notKnown(unknown.problem)
+  if (unknown?.ok === false) return unknownFacts(unknown.problem.code, unknown.problem.text)
   const told = reports.flatMap(each => (each.ok ? [each.value] : []))
   const gate = told.some(({ state }) => state !== 'synced') ? glance.take() : null
   return factsOfReports(told, gate)
@@ -117,10 +118,8 @@ async function lookAtReports(talk: AgentTalk, glance: GateGlance, wanted: string
 /** @throws UsageError: there is no such host in the pool */
 async function askGate(talk: AgentTalk, host: string): Promise<WaitFacts> {
   const told = await talk.canReboot([host])
-  return told.ok ? factsOfGate(told.value) : notKnown(told.problem)
-}
-
-function notKnown({ code, text }: AskProblem): WaitFacts {
-  if (code === 'bad-request') throw new UsageError(shown(text))
+  if (told.ok) return factsOfGate(told.value)
+  const { code, text } = told.problem
+  if (code === 'bad-request') throw new UsageError(`--host: ${shown(text)}`)
   return unknownFacts(code, text)
 }

@@ -111,22 +111,22 @@ t.test('whether hosts may be down together', t => {
   t.ok(isCanRebootAnswer(well))
   t.strictSame(
     well,
-    { canReboot: true, hosts: [NAMED_A], error: null, reasons: [] },
+    { canReboot: true, hosts: [{ ...NAMED_A, enabled: true }], error: null, reasons: [] },
     'that it is enabled is no obstacle',
   )
   const two = canReboot(pool(), ['a', 'b'])
-  t.match(two, { canReboot: false, hosts: [NAMED_A, NAMED_B], error: ['CLUSTERED_SR_DEGRADED', 'sr'] })
+  t.match(two, { canReboot: false, hosts: [NAMED_A, NAMED_B], error: ['CLUSTERED_SR_DEGRADED', 'uuid-sr'] })
   t.equal(codes(two), 'one-at-a-time@host-a one-at-a-time@host-b')
   t.match(canReboot(pool(), ['a', 'd']), { canReboot: true }, 'd shares no storage with it')
   t.match(canReboot(withReports(pool(), received('b', RESYNCING)), ['a']), {
     canReboot: false,
-    error: ['CLUSTERED_SR_DEGRADED', 'sr'],
+    error: ['CLUSTERED_SR_DEGRADED', 'uuid-sr'],
     reasons: [{ code: 'not-synced', host: NAMED_B }],
   })
   const busy = withHost(pool(), 'd', { currentOperations: [{ task: 'task', operation: 'apply_updates' }] })
   t.match(canReboot(busy, ['d']), {
     canReboot: false,
-    error: ['OTHER_OPERATION_IN_PROGRESS', 'host', 'd', 'apply_updates', 'task'],
+    error: ['OTHER_OPERATION_IN_PROGRESS', 'host', 'uuid-d', 'apply_updates', 'task'],
     reasons: [],
   })
   t.equal(

@@ -13,7 +13,7 @@ t.test('bad options and operands name themselves, before anything is asked', asy
     [['wait', '--timeout', '5'], /--timeout must be a duration such as 90s, 10m or 2h, not '5'/],
     [['wait', '--sr', 'a', '--host', 'b'], /--sr and --host do not go together/],
     [['wait', '--sr', 'zzzz'], /--sr: there is no SR 'zzzz' here/],
-    [['wait', '--host', 'hostX'], /there is no host 'hostX'/],
+    [['wait', '--host', 'hostX'], /--host: .*there is no host 'hostX'/],
     [['can-reboot'], /a HOST is missing/],
     [['override'], /a HOST is missing/],
     [['override', 'hostA', '--for', '1h'], /--reason is missing/],

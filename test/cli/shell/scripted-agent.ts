@@ -41,6 +41,8 @@ export class ScriptedAgent implements SyncAnswers, PoolAnswers {
   pool: GateAnswer | PoolRefusal = gateOf([])
   reboot: CanRebootAnswer | PoolRefusal = { canReboot: true, hosts: [], error: null, reasons: [] }
   override: OverrideAnswer | null = null
+  /** Whether the hosts that are asked about are enabled; `null`: an updater that does not say. */
+  enabled: boolean | null = null
   readonly asked: (OverrideRequest | string)[] = []
   readonly socket: string
   readonly #folder: string
@@ -119,7 +121,8 @@ export class ScriptedAgent implements SyncAnswers, PoolAnswers {
     const named = hosts.map(host => HOSTS.find(({ uuid, name }) => host === uuid || host === name))
     if (named.includes(undefined)) throw new PoolRefusal('invalid', `hosts: there is no host '${hosts.join()}'`)
     const answer = unlessRefused(this.reboot)
-    return { ...answer, hosts: named.filter(host => host !== undefined) }
+    const told = this.enabled === null ? {} : { enabled: this.enabled }
+    return { ...answer, hosts: named.flatMap(host => (host === undefined ? [] : { ...host, ...told })) }
   }
 
   async setOverride(request: OverrideRequest) {

@@ -117,3 +117,12 @@ t.test('wait: on terminals without columns and without control sequences', { ski
   t.notMatch(dumb.stdout, '\u001b')
   t.match(dumb.stdout, /^\[=+> +\] 42\.1 %.*waiting: vol-7\/0 is copying data to hostB, 42\.1 % done/)
 })
+
+t.test('wait --host: a host that is enabled is told to be disabled first', async t => {
+  const agent = await new ScriptedAgent(t).listen()
+  agent.enabled = true
+  t.match(await agent.run('wait', '--host', 'hostB'), { exitCode: 0, stdout: 'hostB may reboot once it is disabled' })
+  t.match(JSON.parse((await agent.run('wait', '--host', 'hostB', '--json')).stdout), { mustBeDisabled: true })
+  agent.enabled = false
+  t.match(await agent.run('wait', '--host', 'hostB'), { exitCode: 0, stdout: 'hostB may reboot' })
+})
