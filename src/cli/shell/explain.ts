@@ -3,7 +3,7 @@ import type { Named } from '../../volume-plugin/agent-protocol.ts'
 import { type Command, EXIT, readOptions, UsageError } from '../terminal.ts'
 import { byUrgency, type Cause, causesOfGate, causesOfMirrors, nameOf } from './cause.ts'
 import { causeLines } from './cause-lines.ts'
-import { storageVerdict } from './gate-lines.ts'
+import { distinctReasons, storageVerdict } from './gate-lines.ts'
 import { type Look, lookAtAll } from './look.ts'
 import { type Found, findNamed } from './named-operand.ts'
 import { knownHosts, knownSrs, namedBy } from './pool-names.ts'
@@ -72,13 +72,7 @@ function causesOf(look: Look, subject: Subject | null): Cause[] {
   )
   const gateHosts = gate.ok ? gate.value.hosts : []
   const about = subject?.kind === 'host' ? gateHosts.filter(({ uuid }) => uuid === subject.uuid) : gateHosts
-  const ofGate = gate.ok
-    ? causesOfGate(
-        about.flatMap(({ reasons }) => reasons),
-        gate.value,
-        ownHost,
-      )
-    : []
+  const ofGate = gate.ok ? causesOfGate(distinctReasons(about), gate.value, ownHost) : []
   if (subject === null) return [...ofMirrors, ...ofGate]
   if (subject.kind === 'sr') return [...ofMirrors, ...ofGate].filter(({ sr }) => sr.uuid === subject.uuid)
   // What keeps that host from rebooting may be a mirror of this host.

@@ -74,7 +74,7 @@ function freeWords({ operations }: GateHostAnswer): string {
 }
 
 function reasonLines(hosts: readonly GateHostAnswer[], page: Page): string[] {
-  const reasons = distinctReasons(hosts)
+  const reasons = blockingReasons(hosts)
   const omitted = hosts.reduce((most, { reasonsOmitted = 0 }) => Math.max(most, reasonsOmitted), 0)
   const told = reasons.slice(0, MAX_REASONS)
   const left = reasons.length - told.length + omitted
@@ -84,12 +84,23 @@ function reasonLines(hosts: readonly GateHostAnswer[], page: Page): string[] {
   ]
 }
 
-export function distinctReasons(hosts: readonly Pick<GateHostAnswer, 'reasons'>[]): GateReasonAnswer[] {
+/**
+ * Every reason once. That of a host with an override ends in "allowed by override of …", which is true of no other host: it is
+ * told only where no other host gives the reason.
+ */
+export function distinctReasons(hosts: readonly Pick<GateHostAnswer, 'reasons' | 'override'>[]): GateReasonAnswer[] {
+  const isOverridden = ({ override }: Pick<GateHostAnswer, 'override'>) => override?.inForce === true
   const distinct = new Map<string, GateReasonAnswer>()
-  for (const { reasons } of hosts) {
+  for (const { reasons } of hosts.toSorted((a, b) => Number(isOverridden(a)) - Number(isOverridden(b)))) {
     for (const reason of reasons) {
-      distinct.set(JSON.stringify([reason.code, reason.host.uuid, reason.sr.uuid]), reason)
+      const key = JSON.stringify([reason.code, reason.host.uuid, reason.sr.uuid])
+      if (!distinct.has(key)) distinct.set(key, reason)
     }
   }
   return [...distinct.values()]
+}
+
+/** Those that block something: an override that has expired does not. */
+export function blockingReasons(hosts: readonly GateHostAnswer[]): GateReasonAnswer[] {
+  return distinctReasons(hosts).filter(({ code }) => code !== 'override-expired')
 }

@@ -3,7 +3,7 @@ import { sayDuration } from '../duration.ts'
 import { percentOf } from '../progress-bar.ts'
 import type { AskProblem, Told } from './agent-talk.ts'
 import { nameOf } from './cause.ts'
-import { blockedOperations, distinctReasons, type StorageVerdict, storageVerdict } from './gate-lines.ts'
+import { blockedOperations, blockingReasons, type StorageVerdict, storageVerdict } from './gate-lines.ts'
 import type { Look, SrLook } from './look.ts'
 import { shown } from './screen-text.ts'
 import { srDocument } from './sr-document.ts'
@@ -115,7 +115,7 @@ function hostWords(host: GateHostAnswer, storage: StorageVerdict): string {
     case 'overridden':
       return `${nameOf(host)}: an override lets it go`
     case 'blocked': {
-      const [first] = distinctReasons([host])
+      const [first] = blockingReasons([host])
       return `${nameOf(host)}: blocked${first === undefined ? '' : `, because ${first.text}`}`
     }
   }

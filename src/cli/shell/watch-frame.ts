@@ -3,7 +3,7 @@ import type { GateHostAnswer, MirrorAnswer } from '../../volume-plugin/agent-pro
 import { progressBar } from '../progress-bar.ts'
 import type { AskProblem, Told } from './agent-talk.ts'
 import { nameOf } from './cause.ts'
-import { blockedOperations, distinctReasons, storageVerdict } from './gate-lines.ts'
+import { blockedOperations, blockingReasons, storageVerdict } from './gate-lines.ts'
 import type { Look, SrLook } from './look.ts'
 import { saySince } from './moment-words.ts'
 import { TONE_OF_STATE, type Tone } from './paint.ts'
@@ -44,7 +44,7 @@ function lookRows({ srs, gate }: Look, steady: SteadyProgress, page: Page, rows:
   const hostRows: Row[] = gate.ok
     ? [
         ...hosts.map(host => hostRow(host, page)),
-        ...distinctReasons(hosts).map(({ text }): Row => ({ text: `  because ${shown(text)}` })),
+        ...blockingReasons(hosts).map(({ text }): Row => ({ text: `  because ${shown(text)}` })),
       ]
     : [{ text: `The gate could not be asked: ${shown(gate.problem.text)}`, tone: 'faint' }]
   const shownHosts = shortened(hostRows, Math.max(2, Math.floor(rows / 3)), 'lines')

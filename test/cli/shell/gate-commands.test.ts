@@ -52,3 +52,27 @@ t.test('override: says the risk and what it overrides, and who takes it', async 
   t.match(await agent.run('override', '--clear', 'hostA'), { exitCode: 0, stdout: 'hostA has no override any more.' })
   t.equal(agent.asked.at(-1), 'hostA')
 })
+
+t.test('an override is told of its own host alone, and one that has expired is no cause', async t => {
+  const agent = await blockedAgent(t)
+  const reason = silent(HOST_C)
+  const allowed = { ...reason, text: `${reason.text}; allowed by override of ada until then: swap` }
+  const expired = { ...reason, code: 'override-expired', text: 'SR mirrored: the override for hostB (swap) is over' }
+  const override = { reason: 'swap', by: 'ada', expiresAt: new Date(Date.now() + 60_000).toISOString(), inForce: true }
+  const gate = gateOf([reason])
+  agent.pool = {
+    ...gate,
+    hosts: gate.hosts.map(host => {
+      if (host.name === 'hostC') return { ...host, reasons: [allowed], override }
+      return host.name === 'hostB' ? { ...host, reasons: [reason, expired] } : host
+    }),
+  }
+  const { stdout } = await agent.run('status')
+  t.match(
+    stdout.replaceAll(/\n +/g, ' '),
+    /because SR mirrored: hostC has not confirmed its report in time; look at its agent \(needs an operator\)$/,
+  )
+  t.notMatch(stdout, /allowed by|is over/)
+  t.notMatch((await agent.run('explain')).stdout, /allowed by/)
+  t.match((await agent.run('explain', 'hostB')).stdout, /override-expired \(warning\)/)
+})
