@@ -66,7 +66,8 @@ function direction({ side, peer }: Reason): string {
 }
 
 function amount({ progress, outOfSyncBytes }: Reason): string {
-  if (progress !== undefined) return `, ${(progress * 100).toFixed(1)} % done`
+  // Cut and not rounded: 99.97 % is not all.
+  if (progress !== undefined) return `, ${(Math.floor(progress * 1000) / 10).toFixed(1)} % done`
   return outOfSyncBytes === undefined ? '' : `, ${bytes(outOfSyncBytes)} out of sync`
 }
 

@@ -27,7 +27,12 @@ t.test('every reason has a sentence that names its mirror and what clears it, wi
 t.test('sentences', async t => {
   t.equal(
     describe(reason('resync-running', 'vol-7/0', { peer: 'hostB', side: 'target', progress: 0.4216 })),
-    'vol-7/0 is copying data from hostB, 42.2 % done (clears by itself)',
+    'vol-7/0 is copying data from hostB, 42.1 % done (clears by itself)',
+  )
+  t.match(
+    describe(reason('resync-running', 'vol-7/0', { progress: 0.9999 })),
+    ', 99.9 % done ',
+    'not all before the end',
   )
   t.equal(
     describe(reason('drift', 'vol-7/0', { outOfSyncBytes: 500 })),

@@ -5,7 +5,7 @@ import { GateView } from './gate-view.ts'
 import { blocks, needsOperator, type Standing } from './needs-operator.ts'
 import { sentence } from './sr-lines.ts'
 
-/** What one look says to somebody who waits. These are keys that `wait --json` prints. */
+/** What one look says to somebody who waits. These are keys that `wait --json` prints, all but one. */
 export interface WaitFacts {
   /** `reached`: what is waited for has come. */
   readonly state: 'reached' | 'waiting' | 'unknown'
@@ -17,6 +17,8 @@ export interface WaitFacts {
   readonly mustBeDisabled: boolean
   /** 0..1 */
   readonly progress: number | null
+  /** Which resyncs the progress is of: while these are the same it does not go back on screen. Not printed. */
+  readonly progressOf: string
   readonly etaSeconds: number | null
   readonly reasons: readonly WaitReason[]
   readonly reasonsOmitted: number
@@ -49,6 +51,7 @@ export function factsOfReports(reports: readonly Report[], gate: GateAnswer | nu
     mustBeDisabled: false,
     // Of several SRs the figures cannot be added: their sizes are not known here. The slowest tells the most.
     progress: resyncing.length > 1 ? leastOf(resyncing.map(({ progress }) => progress)) : (only?.progress ?? null),
+    progressOf: resyncing.map(({ sr, since }) => `${sr} ${since}`).join(),
     etaSeconds:
       resyncing.length > 1 ? mostOf(resyncing.map(({ etaSeconds }) => etaSeconds)) : (only?.etaSeconds ?? null),
     reasons: operatorsFirst(
@@ -70,6 +73,7 @@ export function factsOfGate({ canReboot, hosts, error, reasons, reasonsOmitted =
     mustBeDisabled: canReboot && hosts.some(({ enabled }) => enabled === true),
     overridden: canReboot && blocking.length + reasonsOmitted > 0,
     progress: canReboot ? null : progress,
+    progressOf: blocking.map(({ host, sr, since }) => `${host.uuid} ${sr.uuid} ${since}`).join(),
     etaSeconds: null,
     reasons:
       blocking.length === 0 && error !== null ? [toldByToolstack(error)] : operatorsFirst(blocking.map(toldByGate)),
@@ -102,6 +106,7 @@ export function unknownFacts(code: string, text: string): WaitFacts {
     overridden: false,
     mustBeDisabled: false,
     progress: null,
+    progressOf: '',
     etaSeconds: null,
     reasons,
     reasonsOmitted: 0,

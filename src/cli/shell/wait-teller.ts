@@ -2,6 +2,7 @@ import { progressBar } from '../progress-bar.ts'
 import type { Options, Terminal } from '../terminal.ts'
 import { cutEnd, folded, shown } from './screen-text.ts'
 import { columnsOrDefault, pageOf, print, printJson } from './shell-command.ts'
+import { SteadyProgress } from './steady-progress.ts'
 import type { WaitFacts } from './wait-facts.ts'
 import { WAIT_EXIT } from './wait-verdict.ts'
 
@@ -10,6 +11,7 @@ export class WaitTeller {
   readonly #terminal: Terminal
   readonly #options: Options
   readonly #subject: Readonly<Record<string, string | null>>
+  readonly #steady = new SteadyProgress()
   #told = ''
   #hasBar = false
 
@@ -29,7 +31,9 @@ export class WaitTeller {
       return
     }
     const { stderr } = this.#terminal
-    const line = lineOf(facts)
+    const progress = this.#steady.of('', facts.progressOf, facts.progress)
+    this.#steady.endLook()
+    const line = lineOf({ ...facts, progress })
     // A terminal that knows no control sequences would be filled with them.
     if (stderr.isTTY === true && process.env.TERM !== 'dumb') {
       stderr.write(`\r\x1b[K${cutEnd(line, columnsOrDefault(stderr.columns) - 1)}`)
@@ -37,7 +41,7 @@ export class WaitTeller {
       return
     }
     // The figure in the sentence moves with each look; a log wants its tenths only.
-    const key = `${facts.reasons.map(({ code }) => code).join()} ${Math.floor((facts.progress ?? 0) * 10)} ${facts.state}`
+    const key = `${facts.reasons.map(({ code }) => code).join()} ${Math.floor((progress ?? 0) * 10)} ${facts.state}`
     if (this.#isNew(key)) stderr.write(`${line}\n`)
   }
 
@@ -64,10 +68,11 @@ export class WaitTeller {
   }
 
   #json(event: 'change' | 'end', facts: WaitFacts | null, exitCode: number | null = null): void {
+    const { progressOf: _, ...told } = facts ?? { progressOf: '' }
     printJson(this.#terminal, Date.now(), {
       event,
       ...this.#subject,
-      ...facts,
+      ...told,
       ...(exitCode === null ? {} : { exitCode }),
     })
   }

@@ -126,3 +126,13 @@ t.test('wait --host: a host that is enabled is told to be disabled first', async
   agent.enabled = false
   t.match(await agent.run('wait', '--host', 'hostB'), { exitCode: 0, stdout: 'hostB may reboot' })
 })
+
+t.test('wait: its bar does not go back within one resync', async t => {
+  const agent = await new ScriptedAgent(t).listen()
+  agent.say(SR, [copying('vol-7/0', 0.6)])
+  const waiting = agent.start('wait', '--timeout', '4s')
+  setTimeout(() => agent.say(SR, [copying('vol-7/0', 0.4), copying('vol-9/0', 0.1)]), 1_500).unref()
+  const { stderr } = await waiting
+  t.match(stderr, /60\.0 %/)
+  t.notMatch(stderr, /\] 40\.0 %/, 'what is out of sync has grown, and the resync goes on')
+})
