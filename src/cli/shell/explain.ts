@@ -46,8 +46,10 @@ export const explain: Command = {
     }
     const subject = found === null ? null : found.value
     const causes = byUrgency(causesOf(look, subject))
-    if (options.flag('json')) printJson(terminal, look.at, explainDocument(look, subject, causes))
-    else print(terminal, explainLines(look, subject, causes, pageOf(terminal, look.at)))
+    const omitted = omittedFrom(look, subject)
+    if (options.flag('json'))
+      printJson(terminal, look.at, { ...explainDocument(look, subject, causes), reasonsOmitted: omitted })
+    else print(terminal, explainLines(look, subject, causes, omitted, pageOf(terminal, look.at)))
     return EXIT.ok
   },
 }
@@ -83,14 +85,36 @@ function causesOf(look: Look, subject: Subject | null): Cause[] {
   return [...ownToo, ...ofGate]
 }
 
+/** How many reasons, or mirrors with reasons, the answers had no room for. Which of them concern the subject is not known. */
+function omittedFrom({ srs, gate }: Look, subject: Subject | null): number {
+  const own = srs
+    .filter(({ report }) => subject === null || [report.sr, report.host].includes(subject.uuid))
+    .reduce((sum, { mirrors }) => sum + mirrors.omitted, 0)
+  const hosts = gate.ok ? gate.value.hosts.filter(({ uuid }) => subject?.kind !== 'host' || uuid === subject.uuid) : []
+  const reasons = hosts.reduce((most, { reasonsOmitted = 0 }) => Math.max(most, reasonsOmitted), 0)
+  const ownHost = srs[0]?.report.host
+  const ofMirrors = distinctReasons(hosts)
+    // This host's own mirrors tell more of themselves.
+    .filter(({ host, sr }) => host.uuid !== ownHost && (subject?.kind !== 'sr' || sr.uuid === subject.uuid))
+    .reduce((sum, { mirrorReasonsOmitted = 0 }) => sum + mirrorReasonsOmitted, 0)
+  return own + reasons + ofMirrors
+}
+
 /** Where the gate does not tell its name, the host itself does. */
 function thisHost(uuid: string, known: readonly Named[]): Named {
   const named = namedBy(uuid, known)
   return named.name === '' ? { uuid, name: hostname() } : named
 }
 
-function explainLines(look: Look, subject: Subject | null, causes: readonly Cause[], page: Page): string[] {
-  const told = causeLines(causes, page)
+function explainLines(
+  look: Look,
+  subject: Subject | null,
+  causes: readonly Cause[],
+  omitted: number,
+  page: Page,
+): string[] {
+  const more = omitted === 0 ? [] : [...folded(`${omitted} more were left out of the answers.`, 0, page.columns), '']
+  const told = [...causeLines(causes, page), ...more]
   const lookedAt = lookedAtWords(look)
   if (causes.some(({ blocking }) => blocking)) return [...told, ...folded(lookedAt, 0, page.columns)]
   const untold = blockedWithoutReason(look, subject)

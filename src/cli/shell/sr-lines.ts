@@ -24,10 +24,15 @@ export function srLines(report: Report, page: Page): string[] {
   return [
     srHeadline(report, page),
     `  ${mirrorCounts(report)}`,
-    ...(report.state === 'resyncing' ? [`  ${page.paint('moving', progressBar(progress, etaSeconds))}`] : []),
+    ...(isCopying(report) ? [`  ${page.paint('moving', progressBar(progress, etaSeconds))}`] : []),
     ...told.flatMap(reason => folded(shown(sentence(reason)), 2, page.columns)),
     ...(left > 0 ? [`  and ${left} more: resync-monitor explain ${sr.slice(0, 8)}`] : []),
   ]
+}
+
+/** An SR that is degraded may resync all the same: whoever waits wants to know how far that is. */
+export function isCopying({ state, progress }: Pick<Report, 'state' | 'progress'>): boolean {
+  return state === 'resyncing' || (state === 'degraded' && progress !== null)
 }
 
 /** `SR 5c5c…  resyncing for 3 min`. */

@@ -8,7 +8,7 @@ import type { Look, SrLook } from './look.ts'
 import { saySince } from './moment-words.ts'
 import { TONE_OF_STATE, type Tone } from './paint.ts'
 import { cutEnd, cutMiddle, padded, shown } from './screen-text.ts'
-import { mirrorCounts, type Page, sentence } from './sr-lines.ts'
+import { isCopying, mirrorCounts, type Page, sentence } from './sr-lines.ts'
 import type { SteadyProgress } from './steady-progress.ts'
 
 /** Columns that a bar with its estimate takes. */
@@ -61,8 +61,8 @@ function rowsOfSr({ report, mirrors }: SrLook, steady: SteadyProgress, page: Pag
     { text: `SR ${shown(sr)}  ${state} for ${saySince(since, page.now)}`, tone: TONE_OF_STATE[state] },
     { text: `  ${mirrorCounts(report)}` },
   ]
-  const progress = steady.of(sr, since, state === 'resyncing' ? report.progress : null)
-  if (state === 'resyncing') head.push({ text: `  ${progressBar(progress, report.etaSeconds)}`, tone: 'moving' })
+  const progress = steady.of(sr, since, isCopying(report) ? report.progress : null)
+  if (isCopying(report)) head.push({ text: `  ${progressBar(progress, report.etaSeconds)}`, tone: 'moving' })
   // The steady figure of a mirror that does not fit is kept too: it may fit again.
   const all = mirrors.mirrors.toSorted(worstFirst).map(mirror => mirrorRow(mirror, sr, steady, page))
   const left = mirrors.omitted

@@ -5,10 +5,13 @@ import {
   blockedAgent,
   copying,
   gateOf,
+  givenUp,
   HAS_TERMINALS,
+  HOST_B,
   HOST_C,
   mirrorOf,
   OTHER_SR,
+  resyncingThere,
   ScriptedAgent,
   SR,
   silent,
@@ -143,4 +146,15 @@ t.test('colours are for terminals that want them', { skip: !HAS_TERMINALS }, asy
   for (const env of [{ TERM: 'xterm-256color', NO_COLOR: '1' }, { TERM: 'dumb' }]) {
     t.notMatch(await agent.onTerminal(['status'], env), '\u001b')
   }
+})
+
+t.test('nothing is left out in silence: what had no room, and how far a degraded SR has come', async t => {
+  const agent = await new ScriptedAgent(t).listen()
+  agent.say(SR, [copying('vol-7/0', 0.421), givenUp('vol-8/0')], { progress: 0.421, etaSeconds: 130 })
+  agent.omitted = 4
+  agent.pool = gateOf([{ ...resyncingThere(HOST_B), mirrorReasonsOmitted: 5 }])
+  const { stdout } = await agent.run('status')
+  t.match(stdout, /degraded for 3 min\n.*\n {2}\[=+> +\] 42\.1 % {2}about 2 min left/)
+  t.match((await agent.run('explain')).stdout, /\n9 more were left out of the answers\.\n/)
+  t.match(JSON.parse((await agent.run('explain', '--json')).stdout), { reasonsOmitted: 9 })
 })

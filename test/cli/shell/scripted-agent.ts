@@ -43,6 +43,8 @@ export class ScriptedAgent implements SyncAnswers, PoolAnswers {
   override: OverrideAnswer | null = null
   /** Whether the hosts that are asked about are enabled; `null`: an updater that does not say. */
   enabled: boolean | null = null
+  /** How many mirrors of each SR are left out of the answers. */
+  omitted = 0
   readonly asked: (OverrideRequest | string)[] = []
   readonly socket: string
   readonly #folder: string
@@ -110,7 +112,7 @@ export class ScriptedAgent implements SyncAnswers, PoolAnswers {
 
   mirrors(sr: string) {
     const counts = this.reports.get(sr)?.mirrors
-    return counts === undefined ? null : { counts, mirrors: this.mirrorsOf.get(sr) ?? [], omitted: 0 }
+    return counts === undefined ? null : { counts, mirrors: this.mirrorsOf.get(sr) ?? [], omitted: this.omitted }
   }
 
   async gate() {
