@@ -36,7 +36,7 @@ export const canRebootCommand: Command = {
     const { canReboot, hosts, error } = told.value
     const causes = causesOfGate(told.value.reasons, { coordinator: null }, null)
     const { reasonsOmitted = 0 } = told.value
-    if (options.flag('json')) printJson(terminal, now, { canReboot, hosts, error, causes, reasonsOmitted })
+    if (options.flag('json')) printJson(terminal, now, { canReboot, hosts, xenapiError: error, causes, reasonsOmitted })
     else print(terminal, answerLines(told.value, causes, pageOf(terminal, now)))
     return canReboot ? EXIT.ok : EXIT.failed
   },

@@ -64,7 +64,7 @@ async function give(host: string, talk: AgentTalk, options: Options, terminal: T
   const by = options.text('by')?.trim() ?? whoRunsThis()
   if (by === '') throw new UsageError('--by must not be empty')
 
-  const blocked = await blockedHost(host, talk)
+  const blocked = await hostOfGate(host, talk)
   const told = await talk.setOverride({ host: blocked?.uuid ?? host, reason, by, expiresInSeconds })
   const now = Date.now()
   if (!told.ok) {
@@ -105,14 +105,17 @@ async function give(host: string, talk: AgentTalk, options: Options, terminal: T
 }
 
 async function clear(host: string, talk: AgentTalk, options: Options, terminal: Terminal): Promise<number> {
-  const told = await talk.clearOverride(host)
+  // What was typed may be a beginning of a UUID, which only the gate's answer tells the meaning of.
+  const found = await hostOfGate(host, talk)
+  const told = await talk.clearOverride(found?.uuid ?? host)
   const now = Date.now()
   if (!told.ok) {
     tellProblem(terminal, options, now, told.problem)
     return EXIT.failed
   }
-  if (options.flag('json')) printJson(terminal, now, { host, cleared: true })
-  else print(terminal, [`${shown(host)} has no override any more.`])
+  if (options.flag('json'))
+    printJson(terminal, now, { host: found?.uuid ?? host, name: found?.name ?? null, cleared: true })
+  else print(terminal, [`${shown(found === null ? host : nameOf(found))} has no override any more.`])
   return EXIT.ok
 }
 
@@ -155,8 +158,8 @@ function oneHost({ operands }: Options): string {
   return host
 }
 
-/** What the gate says of the host before it is overridden; `null` where that cannot be found out. */
-async function blockedHost(host: string, talk: AgentTalk): Promise<GateHostAnswer | null> {
+/** What the gate says of the host; `null` where that cannot be found out. */
+async function hostOfGate(host: string, talk: AgentTalk): Promise<GateHostAnswer | null> {
   const gate = await talk.gate()
   if (!gate.ok) return null
   const found = findNamed(host, gate.value.hosts, 'host')

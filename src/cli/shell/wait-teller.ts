@@ -1,5 +1,7 @@
+import type { Named } from '../../volume-plugin/agent-protocol.ts'
 import { progressBar } from '../progress-bar.ts'
 import type { Options, Terminal } from '../terminal.ts'
+import { nameOf } from './cause.ts'
 import { cutEnd, folded, shown } from './screen-text.ts'
 import { columnsOrDefault, pageOf, print, printJson } from './shell-command.ts'
 import { SteadyProgress } from './steady-progress.ts'
@@ -10,15 +12,21 @@ import { WAIT_EXIT } from './wait-verdict.ts'
 export class WaitTeller {
   readonly #terminal: Terminal
   readonly #options: Options
-  readonly #subject: Readonly<Record<string, string | null>>
+  readonly #kind: 'sr' | 'host'
+  #subject: Named | null = null
   readonly #steady = new SteadyProgress()
   #told = ''
   #hasBar = false
 
-  /** @param subject what is waited for, as `--json` prints it */
-  constructor(terminal: Terminal, options: Options, subject: Readonly<Record<string, string | null>>) {
+  /** @param kind what is waited for */
+  constructor(terminal: Terminal, options: Options, kind: 'sr' | 'host') {
     this.#terminal = terminal
     this.#options = options
+    this.#kind = kind
+  }
+
+  /** It is known now what the operand means. */
+  meet(subject: Named): void {
     this.#subject = subject
   }
 
@@ -57,9 +65,8 @@ export class WaitTeller {
 
   #reached(facts: WaitFacts | null): string[] {
     const { paint, columns } = pageOf(this.#terminal, Date.now())
-    const { host } = this.#subject
-    if (host === undefined) return [paint('good', 'in sync')]
-    const may = `${shown(host ?? '')} may reboot${facts?.mustBeDisabled === true ? ' once it is disabled' : ''}`
+    if (this.#kind === 'sr') return [paint('good', 'in sync')]
+    const may = `${this.#subject === null ? 'the host' : shown(nameOf(this.#subject))} may reboot${facts?.mustBeDisabled === true ? ' once it is disabled' : ''}`
     if (facts?.overridden !== true) return [paint('good', may)]
     return [
       paint('unsure', `${may}, by override, although storage says no:`),
@@ -71,7 +78,8 @@ export class WaitTeller {
     const { progressOf: _, ...told } = facts ?? { progressOf: '' }
     printJson(this.#terminal, Date.now(), {
       event,
-      ...this.#subject,
+      [this.#kind]: this.#subject?.uuid ?? null,
+      ...(this.#kind === 'host' ? { name: this.#subject?.name ?? null } : {}),
       ...told,
       ...(exitCode === null ? {} : { exitCode }),
     })

@@ -1,7 +1,8 @@
+import type { Named } from '../../volume-plugin/agent-protocol.ts'
 import { deadline, pause } from '../../waiting/index.ts'
 import { durationOf } from '../duration.ts'
 import { type Command, readOptions, UsageError } from '../terminal.ts'
-import type { AgentTalk } from './agent-talk.ts'
+import type { AgentTalk, AskProblem } from './agent-talk.ts'
 import { GateGlance } from './gate-glance.ts'
 import { interruption } from './interruption.ts'
 import { findNamed } from './named-operand.ts'
@@ -65,15 +66,17 @@ export const wait: Command = {
     const talk = talkOf(options, AbortSignal.any([interrupted.signal, timeOver, over.signal]))
     const glance = new GateGlance(talk, () => performance.now())
     const verdict = new WaitVerdict(patience, performance.now())
-    const teller = new WaitTeller(terminal, options, host === undefined ? { sr: sr ?? null } : { host })
+    const teller = new WaitTeller(terminal, options, host === undefined ? 'sr' : 'host')
     let last: WaitFacts | null = null
     try {
       for (;;) {
-        const found: WaitFacts = host === undefined ? await lookAtReports(talk, glance, sr) : await askGate(talk, host)
-        // What was asked when the time was over got no answer for that reason alone.
-        const facts: WaitFacts = timeOver.aborted && found.state === 'unknown' ? (last ?? found) : found
+        const found = host === undefined ? await lookAtReports(talk, glance, sr) : await askGate(talk, host)
+        if (found.subject !== null) teller.meet(found.subject)
+        // What was asked when the time was over, or Ctrl-C pressed, got no answer for that reason alone.
+        const isCut = (timeOver.aborted || interrupted.signal.aborted) && found.facts.state === 'unknown'
+        const facts: WaitFacts = isCut ? (last ?? found.facts) : found.facts
         last = facts
-        if (interrupted.signal.aborted) return teller.end(WAIT_EXIT.interrupted, null)
+        if (interrupted.signal.aborted) return teller.end(WAIT_EXIT.interrupted, facts)
         const code = verdict.take(facts, performance.now())
         if (code !== null) return teller.end(code, facts)
         teller.tell(facts)
@@ -93,11 +96,23 @@ function timeOverOf(timeoutSeconds: number | null): AbortSignal {
   return isInReach ? deadline(timeoutSeconds * 1000) : new AbortController().signal
 }
 
+/** What one look has found. */
+interface WaitLook {
+  readonly facts: WaitFacts
+  /** What the operand means; `null`: it names nothing, or nobody could tell. */
+  readonly subject: Named | null
+}
+
+function notKnown({ code, text }: AskProblem, subject: Named | null = null): WaitLook {
+  return { facts: unknownFacts(code, text), subject }
+}
+
 /** @throws UsageError: there is no such SR here */
-async function lookAtReports(talk: AgentTalk, glance: GateGlance, wanted: string | undefined): Promise<WaitFacts> {
+async function lookAtReports(talk: AgentTalk, glance: GateGlance, wanted: string | undefined): Promise<WaitLook> {
   const listed = await talk.srs()
-  if (!listed.ok) return unknownFacts(listed.problem.code, listed.problem.text)
+  if (!listed.ok) return notKnown(listed.problem)
   let srs = listed.value.map(({ sr }) => sr)
+  let subject: Named | null = null
   if (wanted !== undefined) {
     const found = findNamed(
       wanted,
@@ -105,21 +120,21 @@ async function lookAtReports(talk: AgentTalk, glance: GateGlance, wanted: string
       'SR',
     )
     if (!found.ok) throw new UsageError(`--sr: ${shown(found.why)}`)
-    srs = [found.value.uuid]
+    subject = found.value
+    srs = [subject.uuid]
   }
   const reports = await Promise.all(srs.map(sr => talk.report(sr)))
   const unknown = reports.find(told => !told.ok)
-  if (unknown?.ok === false) return unknownFacts(unknown.problem.code, unknown.problem.text)
+  if (unknown?.ok === false) return notKnown(unknown.problem, subject)
   const told = reports.flatMap(each => (each.ok ? [each.value] : []))
   const gate = told.some(({ state }) => state !== 'synced') ? glance.take() : null
-  return factsOfReports(told, gate)
+  return { facts: factsOfReports(told, gate), subject }
 }
 
 /** @throws UsageError: there is no such host in the pool */
-async function askGate(talk: AgentTalk, host: string): Promise<WaitFacts> {
+async function askGate(talk: AgentTalk, host: string): Promise<WaitLook> {
   const told = await talk.canReboot([host])
-  if (told.ok) return factsOfGate(told.value)
-  const { code, text } = told.problem
-  if (code === 'bad-request') throw new UsageError(`--host: ${shown(text)}`)
-  return unknownFacts(code, text)
+  if (told.ok) return { facts: factsOfGate(told.value), subject: told.value.hosts[0] ?? null }
+  if (told.problem.code === 'bad-request') throw new UsageError(`--host: ${shown(told.problem.text)}`)
+  return notKnown(told.problem)
 }

@@ -50,7 +50,15 @@ t.test('override: says the risk and what it overrides, and who takes it', async 
     /storage says no, an override lets it go\n {4}override of ada: disk swap; until/,
   )
   t.match(await agent.run('override', '--clear', 'hostA'), { exitCode: 0, stdout: 'hostA has no override any more.' })
-  t.equal(agent.asked.at(-1), 'hostA')
+  t.equal(agent.asked.at(-1), HOST_A.uuid)
+  t.match(JSON.parse((await agent.run('override', '--clear', 'hostA', '--json')).stdout), {
+    host: HOST_A.uuid,
+    name: 'hostA',
+    cleared: true,
+  })
+  agent.pool = new PoolRefusal('noGate', 'there is no gate')
+  await agent.run('override', '--clear', 'hostA')
+  t.equal(agent.asked.at(-1), 'hostA', 'the agent may know what the gate cannot be asked for')
 })
 
 t.test('an override is told of its own host alone, and one that has expired is no cause', async t => {

@@ -61,7 +61,16 @@ t.test('wait: Ctrl-C ends it, with the code that shells use for that', async t =
   agent.say(SR, [copying('vol-7/0', 0.1)])
   const waiting = agent.start('wait', '--json')
   for await (const line of waiting) if (JSON.parse(line).event === 'change') waiting.kill('SIGINT')
-  t.equal((await waiting).exitCode, 130)
+  const { exitCode, stdout } = await waiting
+  t.equal(exitCode, 130)
+  t.match(JSON.parse(stdout.split('\n').at(-1) ?? ''), {
+    event: 'end',
+    sr: null,
+    state: 'waiting',
+    progress: 0.1,
+    reasons: [{ code: 'resync-running' }],
+    exitCode: 130,
+  })
 })
 
 t.test('wait: a host that is Connecting learns from the gate that its peer has given up', async t => {
@@ -135,4 +144,13 @@ t.test('wait: its bar does not go back within one resync', async t => {
   const { stderr } = await waiting
   t.match(stderr, /60\.0 %/)
   t.notMatch(stderr, /\] 40\.0 %/, 'what is out of sync has grown, and the resync goes on')
+})
+
+t.test('wait --json: names what it waits for by UUID, whatever was typed', async t => {
+  const agent = await new ScriptedAgent(t).listen()
+  t.match(JSON.parse((await agent.run('wait', '--sr', '5c5c', '--json')).stdout), { event: 'end', sr: SR })
+  t.match(JSON.parse((await agent.run('wait', '--host', 'hostC', '--json')).stdout), {
+    host: HOST_C.uuid,
+    name: 'hostC',
+  })
 })
