@@ -78,8 +78,12 @@ export interface GateReasonAnswer {
   readonly clearedBy: 'time' | 'operator'
   /** A sentence for people. */
   readonly text: string
+  /** Since when it is so; of a host that is down or silent: when it was last heard, or became live. */
   readonly since: string | null
   readonly state?: SyncState
+  /** Of the resync that the host's report tells of: 0..1, and seconds until its end. */
+  readonly progress?: number
+  readonly etaSeconds?: number
   readonly mirrorReasons?: readonly ReportReason[]
   readonly mirrorReasonsOmitted?: number
 }

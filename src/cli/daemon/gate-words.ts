@@ -80,7 +80,8 @@ export class GateWords {
       sr: this.#sr(sr),
       clearedBy,
       text: describeGate(reason, this.#pool),
-      since: this.#since(reason),
+      since: isoOrNull(this.#sinceMs(reason)),
+      ...this.#figures(reason),
       ...(state === undefined ? {} : { state }),
       ...(mirrorReasons === undefined ? {} : { mirrorReasons }),
       ...(mirrorReasonsOmitted === undefined ? {} : { mirrorReasonsOmitted }),
@@ -95,12 +96,43 @@ export class GateWords {
     return { uuid, name: label === '' ? uuid : label }
   }
 
-  /** The host's own report says since when its SR is so; of every other reason nobody has said it. */
-  #since({ code, host, sr }: GateReason): string | null {
-    if (code !== 'not-synced') return null
-    const members = this.#srs.find(({ ref }) => ref === sr)?.members
-    return members?.find(member => member.host.ref === host)?.report?.since ?? null
+  #figures(reason: GateReason): Pick<GateReasonAnswer, 'progress' | 'etaSeconds'> {
+    if (reason.code !== 'not-synced') return {}
+    const { progress = null, etaSeconds = null } = this.#member(reason.host, reason.sr)?.report ?? {}
+    return { ...(progress === null ? {} : { progress }), ...(etaSeconds === null ? {} : { etaSeconds }) }
   }
+
+  /** Milliseconds since 1970; NaN or `null`: nobody has said it. */
+  #sinceMs({ code, host, sr, peer = host }: GateReason): number | null {
+    switch (code) {
+      case 'not-synced':
+        return Date.parse(this.#member(host, sr)?.report?.since ?? '')
+      case 'contradicted-by-peer':
+        return Date.parse(this.#member(peer, sr)?.report?.since ?? '')
+      // When it was last heard: nobody has noted when it fell silent.
+      case 'lease-expired':
+      case 'report-superseded':
+      case 'host-not-live':
+        return this.#member(host, sr)?.confirmedAtMs ?? null
+      // It lives, and has not spoken since it does.
+      case 'no-report':
+      case 'report-other-boot':
+      case 'report-before-boot':
+      case 'report-before-live':
+        return this.#pool.hosts.find(({ ref }) => ref === host)?.liveSinceMs ?? null
+      default:
+        return null
+    }
+  }
+
+  #member(host: string, sr: string) {
+    return this.#srs.find(({ ref }) => ref === sr)?.members.find(member => member.host.ref === host)
+  }
+}
+
+function isoOrNull(milliseconds: number | null): string | null {
+  const date = new Date(milliseconds ?? Number.NaN)
+  return Number.isNaN(date.valueOf()) ? null : date.toISOString()
 }
 
 function cut(reason: GateReasonAnswer, maxMirrorReasons: number): GateReasonAnswer {

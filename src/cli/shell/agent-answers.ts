@@ -90,6 +90,8 @@ function readGateReason(node: JsonNode): GateReasonAnswer {
   const mirrorReasons = node.at('mirrorReasons')
   const mirrorReasonsOmitted = node.at('mirrorReasonsOmitted')
   const state = node.at('state')
+  const progress = node.at('progress')
+  const etaSeconds = node.at('etaSeconds')
   return {
     code: node.at('code').text(),
     host: readNamed(node.at('host')),
@@ -98,6 +100,8 @@ function readGateReason(node: JsonNode): GateReasonAnswer {
     text: node.at('text').possiblyEmptyText(),
     since: readOrNull(node.at('since'), momentOf),
     ...(state.absent ? {} : { state: state.word(SYNC_STATES) }),
+    ...(progress.absent ? {} : { progress: progress.number(0, 1) }),
+    ...(etaSeconds.absent ? {} : { etaSeconds: etaSeconds.number(0, Number.MAX_VALUE) }),
     ...(mirrorReasons.absent ? {} : { mirrorReasons: mirrorReasons.list(MAX_REASONS).map(readReason) }),
     ...(mirrorReasonsOmitted.absent ? {} : { mirrorReasonsOmitted: mirrorReasonsOmitted.count() }),
   }

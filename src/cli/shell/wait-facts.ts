@@ -64,9 +64,7 @@ export function factsOfReports(reports: readonly Report[], gate: GateAnswer | nu
 /** Whether the hosts may be down. */
 export function factsOfGate({ canReboot, hosts, error, reasons, reasonsOmitted = 0 }: CanRebootAnswer): WaitFacts {
   const blocking = reasons.filter(({ code }) => code !== 'override-expired')
-  const progress = leastOf(
-    blocking.flatMap(({ mirrorReasons = [] }) => mirrorReasons).flatMap(each => each.progress ?? []),
-  )
+  const progress = leastOf(blocking.flatMap(progressesOf))
   return {
     state: canReboot ? 'reached' : blocking.some(saysNothing) ? 'unknown' : 'waiting',
     needsOperator: !canReboot && needsOperator(blocking.flatMap(standingsOf)),
@@ -74,11 +72,17 @@ export function factsOfGate({ canReboot, hosts, error, reasons, reasonsOmitted =
     overridden: canReboot && blocking.length + reasonsOmitted > 0,
     progress: canReboot ? null : progress,
     progressOf: blocking.map(({ host, sr, since }) => `${host.uuid} ${sr.uuid} ${since}`).join(),
-    etaSeconds: null,
+    // Where anything else blocks the end of the resyncs is not the end of the wait.
+    etaSeconds: canReboot || reasonsOmitted > 0 ? null : mostOf(blocking.map(({ etaSeconds = null }) => etaSeconds)),
     reasons:
       blocking.length === 0 && error !== null ? [toldByToolstack(error)] : operatorsFirst(blocking.map(toldByGate)),
     reasonsOmitted,
   }
+}
+
+/** An updater of an earlier version tells of the mirrors' progress only. */
+function progressesOf({ progress, mirrorReasons = [] }: GateReasonAnswer): readonly number[] {
+  return progress === undefined ? mirrorReasons.flatMap(each => each.progress ?? []) : [progress]
 }
 
 /** Of its host nobody can say whether it is in sync. One that is down is known to be down. */

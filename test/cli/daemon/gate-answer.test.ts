@@ -63,6 +63,7 @@ t.test('one is not in sync: every host of the SR says why, since when, and what 
           text: /^SR uuid-sr: host-b is resynchronising: vol-7\/0 is copying data/,
           since: new Date(NOW - 5 * MINUTE_MS).toISOString(),
           state: 'resyncing',
+          progress: 0.4,
           mirrorReasons: reasons,
         },
       ],
@@ -74,18 +75,42 @@ t.test('one is not in sync: every host of the SR says why, since when, and what 
   t.end()
 })
 
-t.test(
-  'what no report says has no since; an object without a name goes by its UUID, one without a record by its ref',
-  t => {
-    const { hosts } = gateOf({ ...viewOf(withoutReportOf(pool(), 'b')), srLabel: () => '', coordinator: 'gone' })
-    t.match(hosts[0].reasons, [{ code: 'no-report', since: null, sr: { uuid: 'uuid-sr', name: 'uuid-sr' } }])
-    const { srs: _, ...rest } = pool()
-    const lost = gateOf({ ...viewOf({ ...rest, srs: [] }), srLabel: () => undefined, coordinator: '' })
-    t.match(lost, { coordinator: null })
-    t.match(lost.hosts[0].reasons[0], { code: 'sr-missing', sr: { uuid: 'sr', name: 'sr' } })
-    t.end()
-  },
-)
+t.test('an object without a name goes by its UUID, one without a record by its ref', t => {
+  const { hosts } = gateOf({ ...viewOf(withoutReportOf(pool(), 'b')), srLabel: () => '', coordinator: 'gone' })
+  t.match(hosts[0].reasons, [{ code: 'no-report', sr: { uuid: 'uuid-sr', name: 'uuid-sr' } }])
+  const { srs: _, ...rest } = pool()
+  const lost = gateOf({ ...viewOf({ ...rest, srs: [] }), srLabel: () => undefined, coordinator: '' })
+  t.match(lost, { coordinator: null })
+  t.match(lost.hosts[0].reasons[0], { code: 'sr-missing', sr: { uuid: 'sr', name: 'sr' } })
+  t.end()
+})
+
+t.test('since when: as the host says it, or when it was last heard, or since it lives', t => {
+  const minutesAgo = (minutes: number) => new Date(NOW - minutes * MINUTE_MS).toISOString()
+  const silentFor3 = withReports(pool(), received('b', {}, NOW - 3 * MINUTE_MS))
+  const table: readonly (readonly [PoolSnapshot, string, string | null])[] = [
+    [withReports(pool(), received('b', RESYNCING)), 'not-synced', minutesAgo(5)],
+    [silentFor3, 'lease-expired', minutesAgo(3)],
+    [withHost(silentFor3, 'b', { live: false }), 'host-not-live', minutesAgo(3)],
+    [withHost(withoutReportOf(pool(), 'b'), 'b', { live: false }), 'host-not-live', null],
+    [withoutReportOf(pool(), 'b'), 'no-report', minutesAgo(10)],
+    [withHost(pool(), 'b', { leaving: true }), 'host-leaving', null],
+  ]
+  for (const [snapshot, code, since] of table) {
+    t.match(gateOf(viewOf(snapshot)).hosts[0].reasons[0], { code, host: NAMED_B, since }, code)
+  }
+  const complaint = { code: 'stand-alone', mirror: 'v/0', clearedBy: 'operator', peer: 'host-b' } as const
+  const contradicted = gateOf(
+    viewOf(withReports(pool(), received('a', { state: 'degraded', reasons: [complaint], since: minutesAgo(2) }))),
+  )
+  t.match(contradicted.hosts[0].reasons[1], { code: 'contradicted-by-peer', host: NAMED_B, since: minutesAgo(2) })
+  const unreadable = { host: 'b', sr: 'sr', confirmedAtMs: NOW, problem: { device: null, code: 'bad-json', text: 'x' } }
+  t.match(gateOf(viewOf(withReports(pool(), unreadable))).hosts[0].reasons[0], {
+    code: 'report-unreadable',
+    since: null,
+  })
+  t.end()
+})
 
 t.test('an override is told where it is in force, and where it is over', t => {
   const snapshot = withReports(pool(), received('b', RESYNCING))

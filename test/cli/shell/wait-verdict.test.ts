@@ -170,6 +170,14 @@ t.test('of the gate: what mirrors say of themselves counts, else the reason', as
     needsOperator: false,
     progress: 0.421,
   })
+  const told = { ...resyncingThere(HOST_B), progress: 0.3, etaSeconds: 90 }
+  const other = { ...resyncingThere(HOST_C), progress: 0.2, etaSeconds: 130 }
+  t.match(factsOfGate({ ...answer, reasons: [told, other] }), { progress: 0.2, etaSeconds: 130 })
+  t.match(
+    factsOfGate({ ...answer, reasons: [told, silent(HOST_C)] }),
+    { progress: 0.3, etaSeconds: null },
+    'its end is not the end of the wait',
+  )
   const stuck = { ...resyncingThere(HOST_B), mirrorReasons: givenUp('vol-8/0').reasons }
   t.match(factsOfGate({ ...answer, reasons: [stuck] }), { needsOperator: true }, 'its mirrors know better')
   const cut = { ...resyncingThere(HOST_B), clearedBy: 'operator' as const, mirrorReasonsOmitted: 9 }
