@@ -96,6 +96,8 @@ export const AgentConfigSchema = z.strictObject({
       host: name.default('127.0.0.1'),
       /** 0 takes any free port. */
       port: z.number().int().min(0).max(65_535).default(9_944),
+      /** Each has up to five series, and a scrape blocks the agent for 4 ms per 1 000. */
+      maxMirrors: z.number().int().min(0).max(10_000).default(200),
     })
     .prefault({}),
   /** What must survive a restart: notifications that have not arrived, SRs of the volume plugin. */

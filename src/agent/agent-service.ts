@@ -75,7 +75,13 @@ export class AgentService implements SyncAnswers {
     this.#config = config
     this.#version = version
     this.#log = log
-    this.#metrics = new AgentMetrics({ look: () => ({ srs: this.#statuses(), notSynced: this.#agent.notSynced() }) })
+    this.#metrics = new AgentMetrics({
+      look: () => ({
+        srs: this.#statuses(),
+        notSynced: this.#agent.notSynced(),
+        maxMirrors: this.#config.metrics.maxMirrors,
+      }),
+    })
     this.#toolstack = new ToolstackLink({
       boot,
       startedAtMs: now(),

@@ -15,13 +15,13 @@ export interface AgentLook {
   readonly srs: ReadonlyMap<string, SrStatus>
   /** Every mirror that is not synced, in each of its SRs. Walked through once, at once. */
   readonly notSynced: Iterable<MirrorOfSr>
+  /** How many mirrors that are not synced have series of their own. Default 200. */
+  readonly maxMirrors?: number
 }
 
 export interface AgentMetricsOptions {
   /** How things stand. Asked at every scrape, so that between two scrapes a change costs nothing. */
   readonly look: () => AgentLook
-  /** How many mirrors that are not synced have series of their own. Default 200. */
-  readonly maxMirrors?: number
 }
 
 const DEFAULT_MAX_MIRRORS = 200
@@ -36,15 +36,14 @@ export class AgentMetrics implements Exposition {
   readonly #registry = new Registry()
   readonly #look: () => AgentLook
   readonly #srs = new SrSeries(this.#registry)
-  readonly #mirrors: MirrorSeries
+  readonly #mirrors = new MirrorSeries(this.#registry)
   readonly #resyncs = new ResyncSeries(this.#registry)
   readonly #sources = new SourceSeries(this.#registry)
   readonly #pushes = new PushSeries(this.#registry)
   readonly #known = new Set<string>()
 
-  constructor({ look, maxMirrors = DEFAULT_MAX_MIRRORS }: AgentMetricsOptions) {
+  constructor({ look }: AgentMetricsOptions) {
     this.#look = look
-    this.#mirrors = new MirrorSeries(this.#registry, maxMirrors)
   }
 
   /** An SR has changed its state, stalled or been paused. @param reasons those that it gives now */
@@ -80,13 +79,13 @@ export class AgentMetrics implements Exposition {
   }
 
   render(): Promise<string> {
-    const { srs, notSynced } = this.#look()
+    const { srs, notSynced, maxMirrors = DEFAULT_MAX_MIRRORS } = this.#look()
     for (const sr of this.#known) if (!srs.has(sr)) this.#forget(sr)
     for (const [sr, status] of srs) {
       this.#begin(sr)
       this.#srs.set(sr, status)
     }
-    this.#mirrors.set(notSynced)
+    this.#mirrors.set(notSynced, maxMirrors)
     return this.#registry.metrics()
   }
 

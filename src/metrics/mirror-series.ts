@@ -36,14 +36,12 @@ type Rank = (typeof RANKS)[number]
  * for 4 ms per 1 000 series, and a pool that loses a host has thousands of mirrors to resync.
  */
 export class MirrorSeries {
-  readonly #maxMirrors: number
   #shown: ShownMirrors = new Map()
   readonly #notSynced: Gauge<'sr' | 'mirror' | 'state'>
   readonly #gauges: Readonly<Record<Figure, Gauge<'sr' | 'mirror'>>>
   readonly #omitted: Gauge
 
-  constructor(registry: Registry, maxMirrors: number) {
-    this.#maxMirrors = maxMirrors
+  constructor(registry: Registry) {
     const registers = [registry]
     const ofMirror = (name: string, help: string) =>
       new Gauge({ name: `resync_monitor_mirror_${name}`, help, labelNames: ['sr', 'mirror'], registers })
@@ -67,8 +65,8 @@ export class MirrorSeries {
   }
 
   /** @param all every mirror that is not synced, in each of its SRs */
-  set(all: Iterable<MirrorOfSr>): void {
-    const { chosen, omitted } = this.#choose(all)
+  set(all: Iterable<MirrorOfSr>, maxMirrors: number): void {
+    const { chosen, omitted } = this.#choose(all, maxMirrors)
     const before = this.#shown
     this.#shown = shownAfter(before, chosen)
     for (const [sr, ofSr] of before) {
@@ -85,7 +83,10 @@ export class MirrorSeries {
   }
 
   /** Of mirrors in equal trouble those that are shown already stay: series that come and go make no line in a graph. */
-  #choose(all: Iterable<MirrorOfSr>): { readonly chosen: readonly MirrorOfSr[]; readonly omitted: number } {
+  #choose(
+    all: Iterable<MirrorOfSr>,
+    maxMirrors: number,
+  ): { readonly chosen: readonly MirrorOfSr[]; readonly omitted: number } {
     const byRank = { unknown: noneYet(), degraded: noneYet(), stalled: noneYet(), resyncing: noneYet() }
     let count = 0
     for (const each of all) {
@@ -94,9 +95,9 @@ export class MirrorSeries {
       count += 1
       const isShown = this.#shown.get(each.sr)?.has(each.mirror.mirror) === true
       const list = isShown ? byRank[rank].shown : byRank[rank].others
-      if (list.length < this.#maxMirrors) list.push(each)
+      if (list.length < maxMirrors) list.push(each)
     }
-    const chosen = RANKS.flatMap(rank => [...byRank[rank].shown, ...byRank[rank].others]).slice(0, this.#maxMirrors)
+    const chosen = RANKS.flatMap(rank => [...byRank[rank].shown, ...byRank[rank].others]).slice(0, maxMirrors)
     return { chosen, omitted: count - chosen.length }
   }
 

@@ -63,8 +63,10 @@ class Host {
   }
 }
 
-function metricsOf(host: Host, maxMirrors?: number): AgentMetrics {
-  return new AgentMetrics({ look: () => host.look(), ...(maxMirrors === undefined ? {} : { maxMirrors }) })
+function metricsOf(host: Host, maxMirrors?: () => number): AgentMetrics {
+  return new AgentMetrics({
+    look: () => ({ ...host.look(), ...(maxMirrors === undefined ? {} : { maxMirrors: maxMirrors() }) }),
+  })
 }
 
 t.test('before anything was read the state is unknown, and figures are absent instead of 0', async t => {
@@ -277,7 +279,8 @@ t.test(
   'of too many mirrors those in most trouble are shown, and of equal ones those that were shown before',
   async t => {
     const host = new Host()
-    const metrics = metricsOf(host, 3)
+    let most = 3
+    const metrics = metricsOf(host, () => most)
     const shown = async () =>
       Object.keys(figures(await metrics.render(), 'resync_monitor_mirror_not_synced')).map(key =>
         key.split(' ').slice(1).join(' '),
@@ -295,6 +298,9 @@ t.test(
     host.show(judgement('e', 'synced'), judgement('f', 'synced'), judgement('b', 'synced'))
     t.same((await shown()).toSorted(), ['a resyncing', 'c resyncing', 'd resyncing'], 'what was left out comes in')
     t.equal(await omitted(), 0)
+    most = 1
+    t.same(await shown(), ['c resyncing'], 'another configuration holds at the next scrape')
+    t.equal(await omitted(), 2)
   },
 )
 
