@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { HostVerdicts } from '../allowed-operations/decide.ts'
+import { hostName } from '../allowed-operations/describe.ts'
 import type { GatePolicy } from '../allowed-operations/gate-policy.ts'
 import type { GateReason, GateReasonCode } from '../allowed-operations/gate-reason.ts'
 import { STORAGE_OPERATIONS } from '../allowed-operations/host-operation.ts'
@@ -17,6 +18,8 @@ export interface GateLook {
   /** By ref of the host. */
   readonly verdicts: ReadonlyMap<string, HostVerdicts>
   readonly policy: Pick<GatePolicy, 'clockSkewMs'>
+  /** `SR.name_label` by its ref. */
+  readonly srLabel?: (ref: string) => string | undefined
 }
 
 type Counts = ReadonlyMap<GateReasonCode, number>
@@ -34,8 +37,10 @@ export class GateMetrics implements Exposition {
   /** The codes that each host has held others back by, by ref, in the same way. */
   readonly #codesAbout: CodesByHost = new Map()
   readonly #blocked: Gauge<'host' | 'operation'>
-  readonly #reasons: Gauge<'host' | 'code'>
+  readonly #reasons: Gauge<'host' | 'operation' | 'code'>
   readonly #reasonsAbout: Gauge<'host' | 'code'>
+  readonly #hostInfo: Gauge<'host' | 'name'>
+  readonly #srInfo: Gauge<'sr' | 'name'>
   readonly #override: Gauge<'host'>
   readonly #overrides: Gauge
   readonly #reportAge: Gauge<'host' | 'sr'>
@@ -53,14 +58,26 @@ export class GateMetrics implements Exposition {
     })
     this.#reasons = new Gauge({
       name: 'resync_monitor_gate_reasons',
-      help: 'Reasons that storage has against a reboot of the host, by code, once there was one. An override takes none away, and one that has expired is counted, too: gate_blocked tells whether they block.',
-      labelNames: ['host', 'code'],
+      help: 'Reasons that storage has against the operation of the host, by code, once there was one. An override takes none away, and one that has expired is counted, too: gate_blocked tells whether they block.',
+      labelNames: ['host', 'operation', 'code'],
       registers,
     })
     this.#reasonsAbout = new Gauge({
       name: 'resync_monitor_gate_reasons_about',
       help: 'SRs for which a reason names this host, whichever hosts are blocked by it, by code, once there was one. Of last-replica, quorum-loss and peer-unknown it is the host that says so, and override-expired blocks nothing.',
       labelNames: ['host', 'code'],
+      registers,
+    })
+    this.#hostInfo = new Gauge({
+      name: 'resync_monitor_host_info',
+      help: '1, with the name that people know the host by: to be joined on the host.',
+      labelNames: ['host', 'name'],
+      registers,
+    })
+    this.#srInfo = new Gauge({
+      name: 'resync_monitor_sr_info',
+      help: '1, with the name that people know the SR by: to be joined on the SR. Absent where it has none.',
+      labelNames: ['sr', 'name'],
       registers,
     })
     this.#override = new Gauge({
@@ -108,11 +125,23 @@ export class GateMetrics implements Exposition {
   render(): Promise<string> {
     const look = this.#look()
     const levels = [this.#blocked, this.#reasons, this.#reasonsAbout, this.#override, this.#reportAge]
-    for (const gauge of levels) gauge.reset()
+    for (const gauge of [...levels, this.#hostInfo, this.#srInfo]) gauge.reset()
+    this.#setNames(look)
     this.#setHosts(look)
     this.#setReasonsAbout(look)
     this.#setReportAges(look)
     return this.#registry.metrics()
+  }
+
+  /** Everything else names hosts and SRs by UUID, for names change: alerts find the names here. */
+  #setNames({ pool, srLabel }: GateLook): void {
+    for (const { ref, uuid = ref } of pool.hosts) {
+      this.#hostInfo.set({ host: labelValue(uuid), name: labelValue(hostName(ref, pool)) }, 1)
+    }
+    for (const { ref, uuid = ref } of pool.srs) {
+      const name = srLabel?.(ref) ?? ''
+      if (name !== '') this.#srInfo.set({ sr: labelValue(uuid), name: labelValue(name) }, 1)
+    }
   }
 
   #setHosts({ pool, verdicts, policy, atMs }: GateLook): void {
@@ -144,7 +173,10 @@ export class GateMetrics implements Exposition {
   ): void {
     const counts = counted.get(reasons) ?? countsOf(reasons)
     counted.set(reasons, counts)
-    for (const code of everGiven(this.#codes, ref, counts)) this.#reasons.set({ host, code }, counts.get(code) ?? 0)
+    for (const code of everGiven(this.#codes, ref, counts)) {
+      // Storage has the same against each of them.
+      for (const operation of STORAGE_OPERATIONS) this.#reasons.set({ host, operation, code }, counts.get(code) ?? 0)
+    }
   }
 
   #setReasonsAbout({ pool, verdicts }: GateLook): void {

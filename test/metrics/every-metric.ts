@@ -41,6 +41,8 @@ export function everything() {
   agent.pushArrived(SR, NOW)
   const snapshot = withReports(pool(), received('b', RESYNCING))
   const verdicts = decide(snapshot, DEFAULT_POLICY, NOW)
-  const gate = new GateMetrics({ look: () => ({ pool: snapshot, verdicts, policy: DEFAULT_POLICY, atMs: NOW }) })
+  const gate = new GateMetrics({
+    look: () => ({ pool: snapshot, verdicts, policy: DEFAULT_POLICY, atMs: NOW, srLabel: () => 'mirrored' }),
+  })
   return [new ProcessMetrics({ version: '1.2.3' }), agent, gate]
 }

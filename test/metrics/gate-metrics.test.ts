@@ -2,6 +2,7 @@ import t from 'tap'
 import { DEFAULT_POLICY, decide, type PoolSnapshot } from '../../src/allowed-operations/index.ts'
 import { GateMetrics } from '../../src/metrics/index.ts'
 import {
+  host,
   MINUTE_MS,
   NOW,
   pool as poolOfThree,
@@ -29,20 +30,43 @@ function blocked(hosts: Readonly<Record<string, 0 | 1>>): Readonly<Record<string
   )
 }
 
+/** `not-synced`, so often, against each operation of each of these hosts. */
+function reasonsOf(hosts: string, figure: number): Readonly<Record<string, number>> {
+  const keys = Array.from(hosts, host => OPERATIONS.map(each => `uuid-${host} ${each} not-synced`))
+  return Object.fromEntries(keys.flat().map(key => [key, figure]))
+}
+
+t.test('the names of hosts and SRs stand beside their UUIDs, and go with them', async t => {
+  const hosts = [host('a', { nameLabel: 'Alpha' }), host('b')]
+  const shown = { pool: poolOfThree({ hosts }), label: 'mirrored' }
+  const metrics = new GateMetrics({
+    look: () => ({
+      atMs: NOW,
+      pool: shown.pool,
+      verdicts: new Map(),
+      policy: DEFAULT_POLICY,
+      srLabel: () => shown.label,
+    }),
+  })
+  const info = async (of: string) => figures(await metrics.render(), `resync_monitor_${of}_info`)
+  t.strictSame(await info('host'), { 'uuid-a Alpha': 1, 'uuid-b host-b': 1 })
+  t.strictSame(await info('sr'), { 'uuid-sr mirrored': 1 })
+  shown.label = ''
+  shown.pool = poolOfThree({ hosts: [host('a', { nameLabel: 'Omega' })] })
+  t.strictSame(await info('host'), { 'uuid-a Omega': 1 })
+  t.strictSame(await info('sr'), {})
+})
+
 t.test('which host is kept from which operation, and by what', async t => {
   const { shown, figure } = watched(poolOfThree())
   t.strictSame(await figure('blocked'), blocked({ a: 0, b: 0, c: 0, d: 0 }))
   t.strictSame(await figure('reasons'), {})
   shown.pool = withReports(poolOfThree(), received('b', RESYNCING))
   t.strictSame(await figure('blocked'), blocked({ a: 1, b: 1, c: 1, d: 0 }), 'the others of its SR, too')
-  t.strictSame(await figure('reasons'), { 'uuid-a not-synced': 1, 'uuid-b not-synced': 1, 'uuid-c not-synced': 1 })
+  t.strictSame(await figure('reasons'), reasonsOf('abc', 1))
   shown.pool = poolOfThree()
   t.strictSame(await figure('blocked'), blocked({ a: 0, b: 0, c: 0, d: 0 }))
-  t.strictSame(
-    await figure('reasons'),
-    { 'uuid-a not-synced': 0, 'uuid-b not-synced': 0, 'uuid-c not-synced': 0 },
-    'a code that was given does not vanish',
-  )
+  t.strictSame(await figure('reasons'), reasonsOf('abc', 0), 'a code that was given does not vanish')
   shown.pool = poolOfThree({ hosts: poolOfThree().hosts.filter(({ ref }) => ref === 'd') })
   t.strictSame(await figure('blocked'), blocked({ d: 0 }), 'a host that left the pool does')
   t.strictSame(await figure('reasons'), {})
@@ -72,7 +96,7 @@ t.test('an override lets its host go, is seen, and ends', async t => {
   t.strictSame(await figure('blocked'), blocked({ a: 0, b: 1, c: 1, d: 0 }))
   t.strictSame(await figure('overrides_active'), { '': 1 }, 'two of one host count once')
   t.match(await figure('override_active'), { 'uuid-a': 1, 'uuid-b': 0, 'uuid-c': 0, 'uuid-d': 0 })
-  t.match(await figure('reasons'), { 'uuid-a not-synced': 1 }, 'what it lifts is still told')
+  t.match(await figure('reasons'), { 'uuid-a reboot not-synced': 1 }, 'what it lifts is still told')
   shown.atMs = NOW + MINUTE_MS
   t.strictSame(await figure('blocked'), blocked({ a: 1, b: 1, c: 1, d: 0 }))
   t.strictSame(await figure('overrides_active'), { '': 0 })

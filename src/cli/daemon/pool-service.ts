@@ -84,7 +84,8 @@ export class PoolService {
     this.#metrics = new GateMetrics({
       look: () => {
         const { atMs, pool, hosts } = this.#gated.updater.verdicts()
-        return { atMs, pool, verdicts: hosts, policy: policyOf(this.#config) }
+        const srLabel = (ref: string) => this.#gated.pool.get('SR', ref)?.name_label
+        return { atMs, pool, verdicts: hosts, policy: policyOf(this.#config), srLabel }
       },
     })
     addMissing(this.#gated.pool, config)
