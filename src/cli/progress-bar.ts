@@ -10,7 +10,10 @@ export function progressBar(progress: number | null, etaSeconds: number | null):
   return etaSeconds === null ? `${bar} ${percent}` : `${bar} ${percent}  about ${sayDuration(etaSeconds)} left`
 }
 
-/** With one digit after the point, cut and not rounded: 99.97 % is not all. */
+/** With one digit after the point, cut and not rounded: 99.97 % is not all. A kernel's `0.70` must not become 0.6. */
 export function percentOf(share: number): string {
-  return (Math.floor(share * 1000) / 10).toFixed(1)
+  return (Math.floor(share * 1000 + BINARY_ERROR) / 10).toFixed(1)
 }
+
+/** What fractions are written in misses one in nine of a kernel's tenths by a hair. */
+const BINARY_ERROR = 1e-9

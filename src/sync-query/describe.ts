@@ -66,8 +66,8 @@ function direction({ side, peer }: Reason): string {
 }
 
 function amount({ progress, outOfSyncBytes }: Reason): string {
-  // Cut and not rounded: 99.97 % is not all.
-  if (progress !== undefined) return `, ${(Math.floor(progress * 1000) / 10).toFixed(1)} % done`
+  // Cut and not rounded: 99.97 % is not all; and by no more than what was said, which binary fractions miss by a hair.
+  if (progress !== undefined) return `, ${(Math.floor(progress * 1000 + 1e-9) / 10).toFixed(1)} % done`
   return outOfSyncBytes === undefined ? '' : `, ${bytes(outOfSyncBytes)} out of sync`
 }
 

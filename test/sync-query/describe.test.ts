@@ -34,6 +34,7 @@ t.test('sentences', async t => {
     ', 99.9 % done ',
     'not all before the end',
   )
+  t.match(describe(reason('resync-running', 'vol-7/0', { progress: 0.7 / 100 })), ', 0.7 % done ')
   t.equal(
     describe(reason('drift', 'vol-7/0', { outOfSyncBytes: 500 })),
     'vol-7/0 has blocks marked out of sync, 500 B out of sync although both sides are up to date (needs an operator)',
