@@ -100,22 +100,26 @@ export function canRebootAnswer({ verdicts, policy, srLabel }: GateView, hosts: 
 }
 
 /**
- * Refs of the hosts that are called so: by UUID, ref, `hostname` or `name_label`; or a sentence about one that is none, or
- * several.
+ * Refs of the hosts that are called so: by UUID, or a beginning of it of four characters or more, ref, `hostname` or
+ * `name_label`; or a sentence about one that is none, or several.
  */
 export function resolveHosts(
   { hosts }: Pick<PoolSnapshot, 'hosts'>,
-  called: readonly string[],
+  names: readonly string[],
 ): { readonly refs: ReadonlySet<string> } | { readonly problem: string } {
   const refs = new Set<string>()
-  for (const name of called) {
-    const [found, another] = hosts.filter(host => [host.ref, host.uuid, host.hostname, host.nameLabel].includes(name))
+  for (const name of names) {
+    const called = hosts.filter(host => [host.ref, host.uuid, host.hostname, host.nameLabel].includes(name))
+    const begun = UUID_BEGINNING.test(name) ? hosts.filter(({ uuid = '' }) => uuid.startsWith(name.toLowerCase())) : []
+    const [found, another] = called.length > 0 ? called : begun
     if (found === undefined) return { problem: `no host of the pool is called ${name}` }
     if (another !== undefined) return { problem: `several hosts are called ${name}: name one by its UUID` }
     refs.add(found.ref)
   }
   return refs.size === 0 ? { problem: 'name at least one host' } : { refs }
 }
+
+const UUID_BEGINNING = /^[0-9a-f]{4}[0-9a-f-]*$/i
 
 function ordinaryError({ hosts }: GateVerdicts, asked: ReadonlySet<string>): readonly string[] | null {
   for (const ref of asked) {

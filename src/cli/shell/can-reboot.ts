@@ -9,7 +9,7 @@ import type { Page } from './sr-lines.ts'
 const HELP = `usage: resync-monitor can-reboot [OPTION…] HOST…
 
 Whether these hosts may be down, all of them at the same time, as far as storage is concerned. Asks the coordinator's gate.
-A HOST is named by its UUID or its name.
+A HOST is named by its name, its UUID, or a beginning of that of four characters or more.
 
 ${SHELL_OPTIONS_HELP}
 

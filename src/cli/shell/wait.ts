@@ -18,7 +18,7 @@ Waits until all SRs of this host are in sync, or the one that is named; or, with
 that host be down. Tells its progress on standard error.
 
   --sr SR              UUID of an SR, or a beginning of it of four characters or more
-  --host HOST          UUID or name of a host of the pool
+  --host HOST          name or UUID of a host of the pool, or a beginning of the UUID
   --timeout DURATION   90s, 10m, 2h: how long to wait at most (default: without end)
   --unknown-after DURATION
                        give up when the state is not known, or the agent away, for so long (default 60s)

@@ -232,3 +232,14 @@ t.test('the plugin of an embedded pool: the gate answers itself, the rest is ask
   await failed(call('reboot'), 'UnknownFunction')
   t.match(await call('gate', {}, 'a', 'other'), { error: ['XENAPI_MISSING_PLUGIN', 'other'] })
 })
+
+t.test('a host is named by the beginning of its UUID, too, where no other shares it', t => {
+  const uuids = ['0a0a0a0a-0000-4000-8000-000000000001', '0a0a0b0b-0000-4000-8000-000000000002']
+  const hosts = uuids.map((uuid, index) => host(`${index}`, { uuid, hostname: index === 0 ? '0a0a0b' : 'other' }))
+  t.match(resolveHosts({ hosts }, ['0A0A0a']), { refs: new Set(['0']) })
+  t.match(resolveHosts({ hosts }, ['0a0a0b0']), { refs: new Set(['1']) })
+  t.match(resolveHosts({ hosts }, ['0a0a0b']), { refs: new Set(['0']) }, 'a whole name comes first')
+  t.match(resolveHosts({ hosts }, ['0a0a']), { problem: /several hosts are called 0a0a/ })
+  t.match(resolveHosts({ hosts }, ['0a0']), { problem: /no host of the pool is called 0a0/ })
+  t.end()
+})
