@@ -291,7 +291,7 @@ t.test('a configuration that was not read whole leaves in doubt the SRs of its b
   agent.expect('drbd', expected('mesh0/0'), '/etc/drbd.d cannot be listed: EACCES')
   t.match(agent.report(SR), {
     state: 'unknown',
-    mirrors: { synced: 1 },
+    mirrors: { unknown: 1 },
     reasons: [{ code: 'source-silent', word: '/etc/drbd.d cannot be listed: EACCES' }],
   })
   t.equal(state('md'), 'synced')

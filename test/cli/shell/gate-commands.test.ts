@@ -78,7 +78,7 @@ t.test('an override is told of its own host alone, and one that has expired is n
   const { stdout } = await agent.run('status')
   t.match(
     stdout.replaceAll(/\n +/g, ' '),
-    /because SR mirrored: hostC has not confirmed its report in time; look at its agent \(needs an operator\)$/,
+    /because SR mirrored: hostC has not confirmed its report in time; look at its agent and its clock \(needs an operator\)$/,
   )
   t.notMatch(stdout, /allowed by|is over/)
   t.notMatch((await agent.run('explain')).stdout, /allowed by/)
