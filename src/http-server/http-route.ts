@@ -10,11 +10,12 @@ export interface HttpAnswer {
 export interface HttpStream {
   readonly contentType: string
   /**
-   * Begins to send. It must not throw.
-   * @param send adds to the answer; after `signal` was aborted it does nothing
+   * Begins to send.
+   * @param send adds to the answer, after the beginning; after `signal` was aborted it does nothing
    * @param signal aborted, once, when the reader has gone
+   * @returns the beginning: its pieces are taken one by one, as fast as they are read, so it may be long
    */
-  readonly begin: (send: (text: string) => void, signal: AbortSignal) => void
+  readonly begin: (send: (text: string) => void, signal: AbortSignal) => Iterable<string>
 }
 
 /** What a stream may depend on. */

@@ -25,7 +25,7 @@ export interface HttpLimits {
   readonly keepAliveMs: number
   /** How long a client may take none of its answer: what it does not read stays in memory. */
   readonly unreadAnswerTimeoutMs: number
-  /** How much of a stream its reader may leave unread before it is cut off, beside what the kernel holds. */
+  /** How much of a stream its reader may leave unread before it is cut off, beside its beginning and what the kernel holds. */
   readonly maxUnreadBytes: number
 }
 

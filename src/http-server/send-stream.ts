@@ -8,36 +8,58 @@ export interface StreamLimits {
   readonly unreadAnswerTimeoutMs: number
 }
 
-/** Sends a stream for as long as its reader is there and keeps up. */
-export function sendStream(
+/** Sends a stream for as long as its reader is there and keeps up. @throws what the stream's beginning throws */
+export async function sendStream(
   response: ServerResponse,
   { contentType, begin }: HttpStream,
   { maxUnreadBytes, unreadAnswerTimeoutMs }: StreamLimits,
   gone: AbortSignal,
-): void {
-  let unread = 0
+): Promise<void> {
+  let writing = 0
   let stuck: NodeJS.Timeout | undefined
   const watch = () => {
     clearTimeout(stuck)
-    if (unread > 0) stuck = setTimeout(() => response.destroy(), unreadAnswerTimeoutMs).unref()
+    if (writing > 0) stuck = setTimeout(() => response.destroy(), unreadAnswerTimeoutMs).unref()
   }
-  gone.addEventListener('abort', () => clearTimeout(stuck))
+  const write = (text: string, onTaken: () => void) => {
+    writing += 1
+    if (writing === 1) watch()
+    response.write(text, () => {
+      writing -= 1
+      if (!gone.aborted) watch()
+      onTaken()
+    })
+  }
+  const isOver = () => gone.aborted || response.destroyed
+
+  let unreadBytes = 0
+  /** What comes while the beginning is on its way. */
+  const held: (() => void)[] = []
+  let isBegun = false
   const send = (text: string) => {
-    if (gone.aborted || response.destroyed) return
+    if (isOver()) return
     const bytes = Buffer.byteLength(text)
-    unread += bytes
-    if (unread > maxUnreadBytes) {
+    unreadBytes += bytes
+    if (unreadBytes > maxUnreadBytes) {
       response.destroy()
       return
     }
-    if (unread === bytes) watch()
-    response.write(text, () => {
-      unread -= bytes
-      if (!gone.aborted) watch()
-    })
+    const now = () =>
+      write(text, () => {
+        unreadBytes -= bytes
+      })
+    if (isBegun) now()
+    else held.push(now)
   }
   if (gone.aborted) return
+  gone.addEventListener('abort', () => clearTimeout(stuck))
   response.writeHead(200, { 'content-type': contentType, 'cache-control': 'no-store', connection: 'close' })
   response.flushHeaders()
-  begin(send, gone)
+  // Not counted as unread: a reader that has much to catch up with would be cut off each time that it comes back.
+  for (const piece of begin(send, gone)) {
+    await new Promise<void>(resolve => write(piece, resolve))
+    if (isOver()) return
+  }
+  isBegun = true
+  for (const now of held) now()
 }

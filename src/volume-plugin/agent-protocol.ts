@@ -135,7 +135,7 @@ export const AGENT_ERROR = {
  * | `state` | for each SR at first and after `reset`; when an SR begins to be watched | `SrStateEvent` |
  * | `transition` | whenever an SR changes, in order | `TransitionEvent` |
  * | `removed` | an SR is watched no longer | `{ sr }` |
- * | `reset` | the id that was asked for is of another run, or too old: the levels come anew | `{}` |
+ * | `reset` | the id that was asked for is of another run, or older than what is kept (512 events, 4 MiB): the levels come anew | `{}` |
  *
  * Whoever comes back with the id that it has seen last (`Last-Event-ID`, or `?from=ID`) is told everything since. The levels
  * at the beginning have no id of their own; a block with nothing but an id follows them, so half of them are never taken

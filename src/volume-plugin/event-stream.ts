@@ -1,5 +1,6 @@
 import type { HttpAnswer, HttpStream, StreamRequest } from '../http-server/index.ts'
 import type { Report } from '../sync-query/report.ts'
+import type { SrStateEvent } from './agent-protocol.ts'
 import { levelOf, type NumberedEvent, type SyncEvents } from './sync-events.ts'
 
 export interface EventStreamOptions {
@@ -12,8 +13,8 @@ export interface EventStreamOptions {
   readonly keepAliveEveryMs: number
 }
 
-/** How long a browser waits before it comes back, in milliseconds. */
-const RETRY_MS = 2_000
+/** Milliseconds that a browser waits before it comes back. */
+const RETRY = 'retry: 2000\n\n'
 
 /** Server-sent events (WHATWG HTML, 9.2) of what happens to the SRs; agent-protocol.ts has their data. */
 export class EventStream {
@@ -33,8 +34,8 @@ export class EventStream {
     return { contentType: 'text/event-stream', begin: (send, signal) => this.#begin(from, send, signal) }
   }
 
-  #begin(from: string | null, send: (text: string) => void, signal: AbortSignal): void {
-    const { events, keepAliveEveryMs } = this.#options
+  #begin(from: string | null, send: (text: string) => void, signal: AbortSignal): Iterable<string> {
+    const { events, srs, report, keepAliveEveryMs } = this.#options
     this.#readers += 1
     // All in one step: no event can come between what was missed and what is to come.
     const unsubscribe = events.subscribe(event => send(blockOf(event)))
@@ -45,19 +46,25 @@ export class EventStream {
       unsubscribe()
     })
     const missed = from === null || from === '' ? null : events.since(from)
-    const isReset = missed === null && from !== null && from !== ''
-    const beginning = missed?.map(blockOf).join('') ?? `${isReset ? 'event: reset\ndata: {}\n\n' : ''}${this.#levels()}`
-    send(`retry: ${RETRY_MS}\n\n${beginning}`)
-  }
-
-  #levels(): string {
-    const { events, srs, report } = this.#options
-    const reports = srs().flatMap(sr => report(sr) ?? [])
-    const levels = reports.map(each => `event: state\ndata: ${JSON.stringify(levelOf(each))}\n\n`)
-    return `${levels.join('')}id: ${events.lastId}\n\n`
+    if (missed !== null) return replayOf(missed)
+    const isReset = from !== null && from !== ''
+    const levels = srs().flatMap(sr => report(sr) ?? [])
+    return levelsOf(isReset, levels.map(levelOf), events.lastId)
   }
 }
 
-function blockOf({ id, event }: NumberedEvent): string {
-  return `event: ${event.kind}\nid: ${id}\ndata: ${JSON.stringify(event.data)}\n\n`
+/** A block is made when it is its turn to be sent: all of them at once would be in memory once more for each reader. */
+function* replayOf(missed: readonly NumberedEvent[]): Generator<string> {
+  yield RETRY
+  for (const event of missed) yield blockOf(event)
+}
+
+function* levelsOf(isReset: boolean, levels: readonly SrStateEvent[], lastId: string): Generator<string> {
+  yield isReset ? `${RETRY}event: reset\ndata: {}\n\n` : RETRY
+  for (const level of levels) yield `event: state\ndata: ${JSON.stringify(level)}\n\n`
+  yield `id: ${lastId}\n\n`
+}
+
+function blockOf({ id, event, json }: NumberedEvent): string {
+  return `event: ${event.kind}\nid: ${id}\ndata: ${json}\n\n`
 }

@@ -14,29 +14,38 @@ export interface NumberedEvent {
   /** `RUN-NUMBER`; the number rises by one with each event of a run. */
   readonly id: string
   readonly event: SyncEvent
+  /** Its data, written once however many read it. */
+  readonly json: string
 }
 
-/** How many are kept for those who come back. With ten reasons each they take a few MiB at the very most. */
-const KEPT_EVENTS = 512
+/** What is kept for those who come back: so many events, and of their texts no more than so many bytes. */
+const KEPT: KeptEvents = { events: 512, bytes: 4_194_304 }
 /** A host may have 5 000 reasons, and an event is kept. */
 const MAX_REASONS = 10
+
+export interface KeptEvents {
+  readonly events: number
+  readonly bytes: number
+}
 
 /**
  * What has happened to the SRs of this host, in order and numbered, for those who listen and for those who come back.
  *
- * Invariant: `#kept` holds the last events without a gap, the last of them with the number `#last`.
+ * Invariant: `#kept` holds the last events without a gap, the last of them with the number `#last`; `#keptBytes` is the length
+ * of their texts.
  */
 export class SyncEvents {
   /** Numbers are of one run of this program: after a restart nobody knows what was missed. */
   readonly #run = randomBytes(6).toString('hex')
-  readonly #keptEvents: number
+  readonly #atMost: KeptEvents
   readonly #kept: NumberedEvent[] = []
+  #keptBytes = 0
   readonly #listeners = new Set<(event: NumberedEvent) => void>()
   #watched: ReadonlySet<string> = new Set()
   #last = 0
 
-  constructor(keptEvents: number = KEPT_EVENTS) {
-    this.#keptEvents = keptEvents
+  constructor(atMost: KeptEvents = KEPT) {
+    this.#atMost = atMost
   }
 
   /** The id of the last event, which need not have been told to anybody. */
@@ -87,9 +96,12 @@ export class SyncEvents {
 
   #add(event: SyncEvent): void {
     this.#last += 1
-    const numbered = { id: this.lastId, event }
+    const numbered = { id: this.lastId, event, json: JSON.stringify(event.data) }
     this.#kept.push(numbered)
-    if (this.#kept.length > this.#keptEvents) this.#kept.shift()
+    this.#keptBytes += Buffer.byteLength(numbered.json)
+    while (this.#kept.length > this.#atMost.events || this.#keptBytes > this.#atMost.bytes) {
+      this.#keptBytes -= Buffer.byteLength(this.#kept.shift()?.json ?? '')
+    }
     for (const listener of [...this.#listeners]) listener(numbered)
   }
 }

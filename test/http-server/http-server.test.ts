@@ -171,7 +171,10 @@ t.test('a stream', async t => {
       const from = query.get('from')
       return {
         contentType: 'text/plain',
-        begin: (send, signal) => readers.push({ send, signal, from, header: header('last-event-id') }),
+        begin: (send, signal) => {
+          readers.push({ send, signal, from, header: header('last-event-id') })
+          return Array<string>(Number(query.get('pieces') ?? 0)).fill('x'.repeat(9_999).concat('|'))
+        },
       }
     },
   }
@@ -236,6 +239,41 @@ t.test('a stream', async t => {
     await until('it is cut off', () => {
       if (!reader.signal.aborted) reader.send('x'.repeat(100))
       return reader.signal.aborted
+    })
+    t.pass()
+  })
+
+  t.test('begins with as much as its reader takes, and goes on with what came meanwhile', async t => {
+    const beginning = nextReader()
+    const { heard } = asked('?pieces=100')
+    const reader = await beginning
+    reader.send('one|')
+    reader.send('two|')
+    await until('all of it is heard', () => heard().includes('two|'))
+    const pieces = heard()
+      .slice(heard().indexOf('xxx'))
+      .replaceAll(/\r\n[0-9a-f]+\r\n|\r\n/g, '')
+      .split('|')
+    t.strictSame(
+      pieces.map(({ length }) => length),
+      [...Array(100).fill(9_999), 3, 3, 0],
+    )
+    t.notOk(reader.signal.aborted)
+  })
+
+  t.test('cuts off a reader that does not take its beginning', async t => {
+    const beginning = nextReader()
+    const { socket } = asked('?pieces=1000')
+    socket.pause()
+    const reader = await beginning
+    await until('it is cut off', () => reader.signal.aborted)
+    const again = nextReader()
+    const busy = asked('?pieces=1000')
+    busy.socket.pause()
+    const second = await again
+    await until('so is one that misses too much meanwhile', () => {
+      second.send('x'.repeat(50_000))
+      return second.signal.aborted
     })
     t.pass()
   })

@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { reason } from '../../src/sync-query/reason.ts'
 import type { Report } from '../../src/sync-query/report.ts'
+import type { SrStatus } from '../../src/sync-query/sr-fold.ts'
 import type { SyncState } from '../../src/sync-query/state.ts'
 import { AgentClient, AgentSocket, PoolRefusal, SyncEvents } from '../../src/volume-plugin/index.ts'
 import { SyncWaiters } from '../../src/volume-plugin/sync-waiters.ts'
@@ -177,7 +179,7 @@ t.test('an id of another run, one that is too old or that never was: reset, and 
 
 t.test('what is kept, and for how long', t => {
   const host = hostOf(SR)
-  const events = new SyncEvents(3)
+  const events = new SyncEvents({ events: 3, bytes: 100_000 })
   const change = () => events.transition(SR, { at: 0, kind: 'unknown', from: 'synced', to: 'unknown' }, SYNCED)
   const ids = [events.lastId]
   for (let round = 0; round < 5; round += 1) {
@@ -195,7 +197,72 @@ t.test('what is kept, and for how long', t => {
   events.transition(SR, { at: 0, kind: 'unknown', from: null, to: 'unknown' }, { ...SYNCED, reasons })
   t.match(events.since(ids.at(-1) ?? '')?.at(0)?.event.data, { reasons: { length: 10 }, reasonsOmitted: 15 })
   t.equal(host.events.since(events.lastId), null)
+
+  const few = new SyncEvents({ events: 100, bytes: 5_000 })
+  const told = Array.from({ length: 20 }, () => {
+    const before = few.lastId
+    few.transition(
+      SR,
+      { at: 0, kind: 'unknown', from: 'synced', to: 'unknown' },
+      { ...SYNCED, reasons: reasons.slice(5) },
+    )
+    return before
+  })
+  const kept = told.map(id => few.since(id)).filter(missed => missed !== null)
+  t.ok(kept.length > 1 && kept.length < 10, `${kept.length} of 20 fit into so few bytes`)
+  t.strictSame(
+    kept.map(missed => missed.length),
+    kept.map((_, index) => kept.length - index),
+    'the last ones, without a gap',
+  )
   t.end()
+})
+
+const RICH = Array.from({ length: 20 }, (_, index) =>
+  reason('resync-running', `xcp-volume-3f2a1b4c-5d6e-4f70-8a9b-0c1d2e3f4a${10 + index}/0`, {
+    peer: `xcp-ng-host-${'0'.repeat(120)}7`,
+    side: 'target',
+    progress: 0.42,
+  }),
+)
+
+t.test(
+  'who has missed more than a reader may leave unread is told all of it, each time that it comes back',
+  async t => {
+    const host = hostOf(SR)
+    const { path } = await listening(t, host)
+    const first = host.events.lastId
+    const rich: SrStatus = { ...SYNCED, state: 'resyncing', reasons: RICH }
+    const happen = () =>
+      host.events.transition(SR, { at: 0, kind: 'resync-started', from: 'synced', to: 'resyncing' }, rich)
+    for (let count = 0; count < 500; count += 1) happen()
+    const missed = host.events.since(first)
+    t.ok(JSON.stringify(missed).length > 1_048_576)
+    for (const round of ['once', 'again']) {
+      const reader = listenTo(t, path, '/events', first)
+      await until('it is connected', () => reader.status() === 200)
+      happen()
+      const all = host.events.since(first)?.length ?? 0
+      await reader.hears(all)
+      const numbers = reader.heard.map(({ id }) => Number(id.split('-')[1]))
+      t.strictSame(
+        numbers,
+        numbers.map((_, index) => (numbers[0] ?? 0) + index),
+        `${round}: in order, none twice`,
+      )
+      reader.close()
+    }
+  },
+)
+
+t.test('the levels of as many SRs as there may be reach a reader, however much they say', async t => {
+  const srs = Array.from({ length: 256 }, (_, index) => `5c5c5c5c-0000-4000-8000-${String(index).padStart(12, '0')}`)
+  const host = hostOf(...srs)
+  for (const sr of srs) host.reports.set(sr, { ...reportOf(sr, 'resyncing'), reasons: [...RICH, ...RICH] })
+  const { path } = await listening(t, host)
+  const reader = listenTo(t, path)
+  await reader.hears(256)
+  await until('it has an id', () => reader.lastId() === host.events.lastId)
 })
 
 t.test('one reader more than there may be is turned away, until another has gone', async t => {
