@@ -187,14 +187,20 @@ export class AgentService implements SyncAnswers {
         problems.push(`${keys.join(', ')}: ${messageOf(error)}`)
       }
     }
-    for (const key of ['host', 'root'] as const) {
+    // stateDirectory: what is kept there is in use, and moved by hand.
+    for (const key of ['host', 'root', 'stateDirectory'] as const) {
       if (config[key] === before[key]) continue
-      this.#log({ level: 'warning', code: 'needs-restart', text: `${key} is another one only after a restart` })
+      const moving = key === 'stateDirectory' ? `; move what is in ${before[key]} there before` : ''
+      this.#log({
+        level: 'warning',
+        code: 'needs-restart',
+        text: `${key} is another one only after a restart${moving}`,
+      })
     }
     await change(['socket'], () => this.#sockets?.listenAt(config.socket))
     await change(['listen'], () => this.#sockets?.listenOn(config.listen))
     await change(['metrics'], () => this.#serveMetrics(config))
-    await change(['toolstack', 'stateDirectory', 'machine'], () => this.#openLink())
+    await change(['toolstack', 'machine'], () => this.#openLink())
     const selected = this.#selections()
     await change(['srs'], () => this.#select())
     if (ignoring(selected) !== ignoring(this.#selections())) this.#sources.beginAnew('drbd')

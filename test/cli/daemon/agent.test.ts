@@ -102,15 +102,18 @@ t.test('it starts, follows, reloads what changes, and leaves nothing behind', as
   await until('its children are gone', () => children.every(isGone))
 })
 
+/** Calls the plugin's scripts, as a toolstack does. */
+async function callPlugin(socket: string, method: string, params: object) {
+  const scripts = join(import.meta.dirname, '../../../plugin/volume/org.xen.xapi.storage.resync-monitor')
+  const env = { ...process.env, RESYNC_MONITOR_SOCKET: socket }
+  const input = JSON.stringify({ ...params, dbg: 'test' })
+  const { stdout, exitCode } = await execa(join(scripts, method), ['--json'], { env, input, reject: false })
+  return { exitCode, result: JSON.parse(stdout) }
+}
+
 t.test('an SR that the toolstack attaches through the plugin is watched, after a restart too', async t => {
   const { kernel, socket, start, becomes, stateOf } = hostOf(t)
-  const scripts = join(import.meta.dirname, '../../../plugin/volume/org.xen.xapi.storage.resync-monitor')
-  const call = async (method: string, params: object) => {
-    const env = { ...process.env, RESYNC_MONITOR_SOCKET: socket }
-    const input = JSON.stringify({ ...params, dbg: 'test' })
-    const { stdout, exitCode } = await execa(join(scripts, method), ['--json'], { env, input, reject: false })
-    return { exitCode, result: JSON.parse(stdout) }
-  }
+  const call = (method: string, params: object) => callPlugin(socket, method, params)
   const daemon = start()
   await becomes('synced')
   const configuration = { drbd: 'mesh1' }
@@ -131,6 +134,29 @@ t.test('an SR that the toolstack attaches through the plugin is watched, after a
   await until('it is watched no more', async () => (await stateOf(OTHER_SR)) === null)
   await again.end('SIGTERM')
   t.match(await call('SR.stat', { sr }), { exitCode: 1, result: { code: /./, params: [], backtrace: { files: [] } } })
+})
+
+t.test('another stateDirectory is taken up by a restart, so what is attached meanwhile is not forgotten', async t => {
+  const { folder, kernel, socket, configure, start, becomes } = hostOf(t)
+  const call = (method: string, params: object) => callPlugin(socket, method, params)
+  const daemon = start()
+  await becomes('synced')
+  configure({ stateDirectory: join(folder, 'elsewhere') })
+  await until('it is told what to do', () =>
+    /needs-restart: stateDirectory is another one only after a restart; move what is in .*\/state there before/.test(
+      daemon.log,
+    ),
+  )
+  const configuration = { drbd: 'mesh1', sr_uuid: OTHER_SR }
+  t.match(await call('SR.attach', { configuration }), { exitCode: 0 })
+  t.ok(existsSync(join(folder, 'state/volume-plugin')))
+  t.notOk(existsSync(join(folder, 'elsewhere')))
+  await daemon.end('SIGTERM')
+  renameSync(join(folder, 'state'), join(folder, 'elsewhere'))
+  kernel.age()
+  start()
+  await becomes('synced', OTHER_SR)
+  t.match(await call('SR.stat', { sr: `resync-monitor://${OTHER_SR}` }), { exitCode: 0 })
 })
 
 t.test('a source that is killed, again and again: unknown at once, whole again by itself', async t => {
@@ -259,9 +285,7 @@ t.test('reports and notifications: a resync is told, and a pool that forgot ever
   )
 
   configure({ toolstack: { ...pool.toolstack, passwordFile: join(folder, 'none') } })
-  await until('what cannot be done is told', () =>
-    /reload-failed: toolstack, stateDirectory, machine: .*none/.test(daemon.log),
-  )
+  await until('what cannot be done is told', () => /reload-failed: toolstack, machine: .*none/.test(daemon.log))
   kernel.become({ mesh0: IN_SYNC, mesh1: IN_SYNC })
   await reported('synced')
   t.equal(await daemon.end('SIGTERM'), 0)
