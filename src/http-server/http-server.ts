@@ -67,7 +67,7 @@ export class HttpServer {
   /**
    * Begins to listen, at one place.
    * @throws the system's error, such as EADDRINUSE: another process listens there; OpenSSL's of a bad key; Error when
-   * everybody may write in the folder of a unix socket
+   * everybody may write in the folder of a unix socket, or when something else than a socket is there
    */
   async listen(address: ListenAddress, tls?: TlsIdentity): Promise<ListeningAt> {
     if (this.#server !== null) throw new Error('it listens already')
@@ -75,7 +75,7 @@ export class HttpServer {
     this.#server = server
     try {
       const at = await listenOn(server, address)
-      if ('path' in address) this.#file = new SocketFile(address.path)
+      if ('path' in address) this.#file = SocketFile.at(address.path)
       return at
     } catch (error) {
       this.#server = null
@@ -84,10 +84,16 @@ export class HttpServer {
     }
   }
 
-  /** Stops listening, cuts every connection, busy or idle, and removes a unix socket. */
+  /** Why nobody finds it any longer, in a few words: its unix socket was removed or replaced, which does not mend itself. */
+  lost(): string | null {
+    return this.#file?.isLost() === true ? this.#file.problem() : null
+  }
+
+  /** Stops listening, cuts every connection, busy or idle, and removes its unix socket if it is still there. */
   close(): Promise<void> {
     return new Promise(resolve => {
       if (this.#server === null) return resolve()
+      this.#file?.remove()
       this.#server.close(() => resolve())
       this.#server.closeAllConnections()
       for (const connection of this.#connections) connection.destroy()

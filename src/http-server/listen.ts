@@ -1,7 +1,8 @@
-import { lstatSync, mkdirSync, rmSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { linkSync, mkdirSync, rmSync } from 'node:fs'
 import { connect, type Server } from 'node:net'
-import { dirname } from 'node:path'
-import { assertTrustworthyFolder } from './socket-file.ts'
+import { dirname, join } from 'node:path'
+import { assertTrustworthyFolder, SocketFile } from './socket-file.ts'
 
 export type ListenAddress =
   | {
@@ -27,7 +28,7 @@ const PROBE_TIMEOUT_MS = 1_000
 
 /**
  * @throws the system's error, such as EADDRINUSE: another process listens there; Error when everybody may write in the folder
- * of a unix socket
+ * of a unix socket, or when something else than a socket is there
  */
 export async function listenOn(server: Server, address: ListenAddress): Promise<ListeningAt> {
   if ('port' in address) {
@@ -39,19 +40,37 @@ export async function listenOn(server: Server, address: ListenAddress): Promise<
   const { path } = address
   mkdirSync(dirname(path), { recursive: true, mode: 0o755 })
   assertTrustworthyFolder(path)
-  // A process that was killed leaves its socket behind, on which nobody listens. Whatever else has that name is somebody's,
-  // and a slip in the configuration must not cost it.
-  if (!(await answers(path)) && isSocket(path)) rmSync(path, { force: true })
+  const before = SocketFile.at(path)
+  if (before !== null) {
+    if (!before.isSocket) throw new Error(`${path} is there, and is no socket: it is left as it is`)
+    if (!(await isDead(path))) throw taken(path)
+    // A process that was killed leaves its socket behind. Only that one: another may have come meanwhile.
+    before.remove()
+  }
+  // Under a name of its own, which Node removes when it closes: whose socket is there by then it does not look at. And whoever
+  // finds a socket at `path` finds somebody listening: one that is bound, and not yet listened on, looks like a dead one's.
+  const draft = join(dirname(path), `.${randomBytes(4).toString('hex')}`)
   await listening(server, () => {
     // Node binds in this very call, so that no moment passes in which others could connect.
     const before = process.umask(FOR_ITS_USER)
     try {
-      server.listen(path)
+      server.listen(draft)
     } finally {
       process.umask(before)
     }
   })
+  try {
+    linkSync(draft, path)
+  } catch (error) {
+    throw error instanceof Error && 'code' in error && error.code === 'EEXIST' ? taken(path) : error
+  } finally {
+    rmSync(draft)
+  }
   return { host: path, port: 0 }
+}
+
+function taken(path: string): Error {
+  return Object.assign(new Error(`listen EADDRINUSE: another process answers at ${path}`), { code: 'EADDRINUSE' })
 }
 
 function listening(server: Server, listen: () => void): Promise<void> {
@@ -65,12 +84,11 @@ function listening(server: Server, listen: () => void): Promise<void> {
   })
 }
 
-function isSocket(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true
-}
-
-/** Whether somebody listens on a unix socket. */
-function answers(path: string): Promise<boolean> {
+/**
+ * Whether nobody listens on a unix socket. Only the one answer that says so counts: a process that is stopped, or that has
+ * as many callers as it may, answers with something else (EAGAIN) or not at all.
+ */
+function isDead(path: string): Promise<boolean> {
   return new Promise(resolve => {
     const probe = connect(path)
     probe.setTimeout(PROBE_TIMEOUT_MS)
@@ -78,9 +96,8 @@ function answers(path: string): Promise<boolean> {
       probe.destroy()
       resolve(is)
     }
-    probe.once('connect', () => end(true))
-    probe.once('error', () => end(false))
-    // It is taken, by somebody who is very slow.
-    probe.once('timeout', () => end(true))
+    probe.once('connect', () => end(false))
+    probe.once('error', error => end('code' in error && error.code === 'ECONNREFUSED'))
+    probe.once('timeout', () => end(false))
   })
 }

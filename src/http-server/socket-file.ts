@@ -1,4 +1,4 @@
-import { lstatSync, type Stats, statSync } from 'node:fs'
+import { lstatSync, rmSync, type Stats, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 
 const PERMISSIONS = 0o7777
@@ -26,25 +26,53 @@ export class SocketFile {
   readonly #path: string
   readonly #made: Stats
 
-  /** @param path of a socket that was just bound */
-  constructor(path: string) {
+  private constructor(path: string, made: Stats) {
     this.#path = path
-    this.#made = lstatSync(path)
+    this.#made = made
+  }
+
+  /** What is at a path now; `null`: nothing. */
+  static at(path: string): SocketFile | null {
+    const made = lstatSync(path, { throwIfNoEntry: false })
+    return made === undefined ? null : new SocketFile(path, made)
+  }
+
+  get isSocket(): boolean {
+    return this.#made.isSocket()
+  }
+
+  /** Whether who goes by its path finds another file, or none. */
+  isLost(): boolean {
+    const now = this.#now()
+    return now === null || !this.#isSame(now)
   }
 
   /** What is not as it was made, in a few words; `null`: all is. */
   problem(): string | null {
-    let now: Stats
-    try {
-      now = lstatSync(this.#path)
-    } catch {
-      return `${this.#path} is gone`
-    }
-    const { ino, dev, uid, gid, mode } = this.#made
-    if (now.ino !== ino || now.dev !== dev) return `${this.#path} was replaced`
+    const now = this.#now()
+    if (now === null) return `${this.#path} is gone`
+    if (!this.#isSame(now)) return `${this.#path} was replaced`
+    const { uid, gid, mode } = this.#made
     if (now.uid !== uid || now.gid !== gid) return `${this.#path} belongs to somebody else`
     if (now.mode === mode) return null
     const [is, was] = [now.mode, mode].map(each => (each & PERMISSIONS).toString(8))
     return `${this.#path} has mode ${is}, and was made with ${was}`
+  }
+
+  /** Removes it, and never what another process has put in its place. */
+  remove(): void {
+    if (!this.isLost()) rmSync(this.#path, { force: true })
+  }
+
+  #now(): Stats | null {
+    try {
+      return lstatSync(this.#path)
+    } catch {
+      return null
+    }
+  }
+
+  #isSame({ ino, dev }: Stats): boolean {
+    return ino === this.#made.ino && dev === this.#made.dev
   }
 }
