@@ -272,5 +272,6 @@ export class AgentService implements SyncAnswers {
   #tick(): void {
     this.#agent.tick()
     this.#toolstack.tick()
+    this.#sockets?.tick()
   }
 }

@@ -4,34 +4,84 @@ type SocketOptions = ConstructorParameters<typeof AgentSocket>[0]
 type Address = Parameters<AgentSocket['listen']>[0]
 
 /** What is answered where: everything on the host's own socket, questions of sync state alone over the network. */
-export type AgentSocketsOptions = Omit<SocketOptions, 'own'> & Required<Pick<SocketOptions, 'own'>>
+export type AgentSocketsOptions = Omit<SocketOptions, 'own' | 'onProblem'> &
+  Required<Pick<SocketOptions, 'own' | 'onProblem'>>
 
 /**
  * Where the agent answers: its unix socket, and an address of the network where that is asked for. Over the network nobody
  * proves who asks, so nobody there may make SRs, override the gate, or read events.
+ *
+ * Invariant: sockets are opened and closed one after the other, in the order that it was asked for.
  */
 export class AgentSockets {
   readonly #options: AgentSocketsOptions
   #own: AgentSocket | null = null
+  #ownPath: string | null = null
   #network: AgentSocket | null = null
+  #moving: Promise<unknown> = Promise.resolve()
+  #isRestoring = false
+  /** What was told last of a socket that is lost: the same is not told every second. */
+  #toldOfLost: string | null = null
 
   constructor(options: AgentSocketsOptions) {
     this.#options = options
   }
 
   /** Answers at another unix socket. @throws as AgentSocket.listen; then the one before goes on */
-  async listenAt(path: string): Promise<void> {
-    this.#own = await this.#move(this.#own, { path }, this.#options)
+  listenAt(path: string): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#own = await this.#move(this.#own, { path }, this.#options)
+      this.#ownPath = path
+    })
   }
 
   /** Answers at another address of the network, or at none. @throws as above */
-  async listenOn(address: Address | undefined): Promise<void> {
+  listenOn(address: Address | undefined): Promise<void> {
     const { own: _, ...forAll } = this.#options
-    this.#network = await this.#move(this.#network, address, forAll)
+    return this.#inTurn(async () => {
+      this.#network = await this.#move(this.#network, address, forAll)
+    })
   }
 
-  async close(): Promise<void> {
-    await Promise.all([this.#own?.close(), this.#network?.close()])
+  /**
+   * To be called about once a second: makes a socket anew whose file was removed, as by who clears /run. Until then nobody
+   * could ask, and the agent would not notice.
+   */
+  tick(): void {
+    if (this.#isRestoring || this.#own === null || this.#own.lost() === null) return
+    this.#isRestoring = true
+    const restored = this.#inTurn(() => this.#restore()).finally(() => {
+      this.#isRestoring = false
+    })
+    restored.catch(this.#options.onBug)
+  }
+
+  close(): Promise<void> {
+    return this.#inTurn(async () => {
+      await Promise.all([this.#own?.close(), this.#network?.close()])
+      this.#own = null
+      this.#network = null
+    })
+  }
+
+  async #restore(): Promise<void> {
+    const [why, path] = [this.#own?.lost() ?? null, this.#ownPath]
+    if (why === null || path === null) return
+    try {
+      this.#own = await this.#move(this.#own, { path }, this.#options)
+      this.#toldOfLost = null
+      this.#options.onProblem(`${why}: it was made anew`)
+    } catch (error) {
+      const text = `${why}, and cannot be made anew: ${error instanceof Error ? error.message : String(error)}`
+      if (text !== this.#toldOfLost) this.#options.onProblem(text)
+      this.#toldOfLost = text
+    }
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const turn = this.#moving.then(work)
+    this.#moving = turn.catch(() => undefined)
+    return turn
   }
 
   async #move(

@@ -61,10 +61,15 @@ export class AgentSocket {
 
   /**
    * @throws the system's error, such as EADDRINUSE: another agent answers there; Error when everybody may write in the
-   * folder of a unix socket
+   * folder of a unix socket, or when something else than a socket is there
    */
   listen(address: ListenAddress): Promise<ListeningAt> {
     return this.#server.listen(address)
+  }
+
+  /** Why nobody finds it any longer, in a few words; `null`: who asks where it listens is answered. */
+  lost(): string | null {
+    return this.#server.lost()
   }
 
   close(): Promise<void> {

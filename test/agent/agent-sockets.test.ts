@@ -1,0 +1,99 @@
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { AgentSockets } from '../../src/agent/agent-sockets.ts'
+import { AgentClient, PoolRefusal, SyncEvents } from '../../src/volume-plugin/index.ts'
+import { answersOf, plugged, type Tap } from '../volume-plugin/plugin-under-test.ts'
+
+const DEADLINE_MS = 30_000
+
+async function until(what: string, look: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + DEADLINE_MS
+  while (!(await look())) {
+    if (Date.now() > deadline) throw new Error(`not within ${DEADLINE_MS} ms: ${what}`)
+    await sleep(10)
+  }
+}
+
+async function socketsOf(t: Tap) {
+  // A socket's path has at most 107 bytes.
+  const folder = mkdtempSync(join(tmpdir(), 'sockets-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  const { plugin } = await plugged(t)
+  const refuse = async () => {
+    throw new PoolRefusal('noToolstack', 'no toolstack is configured')
+  }
+  const problems: string[] = []
+  const bugs: unknown[] = []
+  const sockets = new AgentSockets({
+    answers: answersOf(new Map()),
+    events: new SyncEvents(),
+    own: { plugin, pool: { gate: refuse, canReboot: refuse, setOverride: refuse, clearOverride: refuse } },
+    onProblem: text => problems.push(text),
+    onBug: bug => bugs.push(bug),
+  })
+  t.teardown(() => sockets.close())
+  const path = join(folder, 'agent.sock')
+  return { sockets, path, problems, bugs }
+}
+
+const answers = (address: string) =>
+  new AgentClient(address).call('SR.list', {}, AbortSignal.timeout(DEADLINE_MS)).then(
+    () => true,
+    () => false,
+  )
+
+async function ticks(sockets: AgentSockets): Promise<void> {
+  for (let round = 0; round < 20; round += 1) {
+    sockets.tick()
+    await sleep(5)
+  }
+}
+
+t.test('a socket whose file was removed is made anew, and told of', async t => {
+  const { sockets, path, problems, bugs } = await socketsOf(t)
+  await sockets.listenAt(path)
+  sockets.tick()
+  t.ok(await answers(path))
+  t.strictSame(problems, [])
+  rmSync(path)
+  t.notOk(await answers(path))
+  await until('it answers again', () => {
+    sockets.tick()
+    return answers(path)
+  })
+  t.strictSame(problems, [`${path} is gone: it was made anew`])
+  t.strictSame(bugs, [])
+})
+
+t.test(
+  'what is in the place of a socket stays there, is told of once, and is no hindrance when it has gone',
+  async t => {
+    const { sockets, path, problems, bugs } = await socketsOf(t)
+    await sockets.listenAt(path)
+    rmSync(path)
+    writeFileSync(path, 'not a socket')
+    await ticks(sockets)
+    t.strictSame(problems, [
+      `${path} was replaced, and cannot be made anew: ${path} is there, and is no socket: it is left as it is`,
+    ])
+    rmSync(path)
+    const other = await socketsOf(t)
+    await other.sockets.listenAt(path)
+    await ticks(sockets)
+    t.match(problems[1], /cannot be made anew: listen EADDRINUSE/)
+    t.equal(problems.length, 2)
+    await sockets.close()
+    t.ok(existsSync(path), 'the socket of another agent is not removed')
+    t.ok(await answers(path))
+    await sockets.listenAt(`${path}.2`)
+    rmSync(`${path}.2`)
+    await until('it answers again', () => {
+      sockets.tick()
+      return answers(`${path}.2`)
+    })
+    t.strictSame(bugs, [])
+  },
+)
