@@ -1,4 +1,5 @@
 import { messageOf } from '../thrown/index.ts'
+import { isDeepStrictEqual } from 'node:util'
 import { parseSrConfiguration, type SrWatch } from './sr-configuration.ts'
 import type { SrRecord, SrStore } from './sr-store.ts'
 
@@ -30,8 +31,11 @@ export class Attachments {
     this.#tell()
   }
 
-  add({ uuid, configuration }: SrRecord): void {
-    this.#watches.set(uuid, parseSrConfiguration(uuid, configuration))
+  /** An SR is attached with what its record says: also when that is another configuration than before. */
+  keep({ uuid, configuration }: SrRecord): void {
+    const watch = parseSrConfiguration(uuid, configuration)
+    if (isDeepStrictEqual(this.#watches.get(uuid), watch)) return
+    this.#watches.set(uuid, watch)
     this.#tell()
   }
 

@@ -3,8 +3,9 @@ export class SmapiError extends Error {
   readonly code: string
   readonly params: readonly string[]
 
-  constructor(code: string, params: readonly string[]) {
-    super([code, ...params].join(': '))
+  /** @param text what it is in plain words, for logs and backtraces */
+  constructor(code: string, params: readonly string[], text: string = [code, ...params].join(': ')) {
+    super(text)
     this.name = 'SmapiError'
     this.code = code
     this.params = params
@@ -13,7 +14,7 @@ export class SmapiError extends Error {
 
 /** A failure that only its text explains. The toolstack's SR_BACKEND_FAILURE has three parameters, the second is shown. */
 export function backendFailure(text: string): SmapiError {
-  return new SmapiError('SR_BACKEND_FAILURE', ['', text, ''])
+  return new SmapiError('SR_BACKEND_FAILURE', ['', text, ''], text)
 }
 
 /**

@@ -47,7 +47,9 @@ export class SrCalls {
   async probe(params: SmapiParams): Promise<readonly ProbeResult[]> {
     const asked = params.map('configuration')
     if (Object.keys(asked).length === 0) {
-      const known = await Promise.all((await this.#store.uuids()).map(uuid => this.#probeKnown(uuid)))
+      // A damaged SR must not hide what else could be found: it is told when it is asked for by name.
+      const uuids = await this.#store.uuids()
+      const known = await Promise.all(uuids.map(uuid => this.#probeKnown(uuid).catch(() => null)))
       return [...known.filter(result => result !== null), ...proposeConfigurations(this.#host.presentMirrors())]
     }
     const { [UUID_KEY]: named } = asked
@@ -94,17 +96,21 @@ export class SrCalls {
       const { name = this.#defaultName, description = '' } = known ?? {}
       const record: SrRecord = { schema: 1, uuid, name, description, configuration, attached: true }
       await this.#store.write(record)
-      this.#attachments.add(record)
+      this.#attachments.keep(record)
       return `${URI_PREFIX}${uuid}`
     })
   }
 
-  /** After SR.destroy comes SR.detach still, so an SR that is not there is detached. */
+  /**
+   * After SR.destroy comes SR.detach still, so an SR that is not there is detached. So is a damaged one, for one that can be
+   * neither used nor unplugged would be there until somebody removes its file.
+   */
   detach(params: SmapiParams): Promise<null> {
     const uuid = uuidOf(params)
     return this.#turns.take(uuid, async () => {
-      const record = await this.#store.read(uuid)
-      if (record?.attached) await this.#store.write({ ...record, attached: false })
+      const record = await this.#store.read(uuid).catch(() => 'damaged' as const)
+      if (record === 'damaged') await this.#store.putAside(uuid)
+      else if (record?.attached) await this.#store.write({ ...record, attached: false })
       this.#attachments.remove(uuid)
       return null
     })
@@ -148,13 +154,23 @@ export class SrCalls {
     return this.#attachments.uuids().map(uuid => `${URI_PREFIX}${uuid}`)
   }
 
-  /** One line for each attached SR: how it is. */
-  diagnostics(): string {
-    const lines = this.#attachments.uuids().map(uuid => {
+  /** One line for each attached SR, how it is, and one for each that cannot be read. */
+  async diagnostics(): Promise<string> {
+    const unreadable = await Promise.all((await this.#store.uuids()).map(uuid => this.#whyUnreadable(uuid)))
+    const attached = this.#attachments.uuids().map(uuid => {
       const [tag, text] = this.#healthOf(uuid)
       return `${uuid}: ${text === '' ? tag : text}\n`
     })
-    return lines.length === 0 ? 'no SR is attached\n' : lines.join('')
+    return [...(attached.length === 0 ? ['no SR is attached\n'] : attached), ...unreadable].join('')
+  }
+
+  #whyUnreadable(uuid: string): Promise<string> {
+    return this.#turns
+      .take(uuid, () => this.#store.read(uuid))
+      .then(
+        () => '',
+        (error: unknown) => `${uuid}: ${error instanceof Error ? error.message : String(error)}\n`,
+      )
   }
 
   #change(uuid: string, change: (record: SrRecord) => SrRecord): Promise<null> {
@@ -170,12 +186,13 @@ export class SrCalls {
     const record = await this.#store.read(uuid)
     if (record === null) throw doesNotExist(uuid)
     if (!record.attached) throw new SmapiError('Sr_not_attached', [uuid])
+    // Somebody may have corrected it by hand: what is told is to be told of that.
+    this.#attachments.keep(record)
     return record
   }
 
-  /** A damaged SR must not hide what else could be found: it is told when it is asked for by name. */
   async #probeKnown(uuid: string): Promise<ProbeResult | null> {
-    const record = await this.#turns.take(uuid, () => this.#store.read(uuid)).catch(() => null)
+    const record = await this.#turns.take(uuid, () => this.#store.read(uuid))
     if (record === null) return null
     const sr = this.#statOf(record)
     return { configuration: record.configuration, complete: true, sr, extra_info: { what: `the SR ${record.name}` } }

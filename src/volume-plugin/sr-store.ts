@@ -1,4 +1,4 @@
-import { mkdir, open, readdir, rm } from 'node:fs/promises'
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readWhole, replaceFile } from '../durable-file/index.ts'
 import { messageOf } from '../thrown/index.ts'
@@ -78,12 +78,28 @@ export class SrStore {
     const path = this.#pathOf(uuid)
     try {
       await rm(path)
-      // without this it may be back after a power cut
-      const folder = await open(this.#folder)
-      await folder.sync().finally(() => folder.close())
+      await rm(`${path}${BROKEN}`, { force: true })
+      await this.#sync()
     } catch (error) {
       if (codeOf(error) !== 'ENOENT') throw failed(`cannot remove ${path}`, error)
     }
+  }
+
+  /** Puts a damaged file aside, for whoever wants to know what was in it: the SR is one that nobody knows. @throws SmapiError */
+  async putAside(uuid: string): Promise<void> {
+    const path = this.#pathOf(uuid)
+    try {
+      await rename(path, `${path}${BROKEN}`)
+      await this.#sync()
+    } catch (error) {
+      throw failed(`cannot put ${path} aside`, error)
+    }
+  }
+
+  /** Without this what was removed may be back after a power cut. */
+  async #sync(): Promise<void> {
+    const folder = await open(this.#folder)
+    await folder.sync().finally(() => folder.close())
   }
 
   #pathOf(uuid: string): string {
@@ -91,7 +107,8 @@ export class SrStore {
   }
 }
 
-const WAY_OUT = 'Correct it, or remove it and plug the SR again'
+const WAY_OUT = 'Correct it, or unplug the SR and plug it again'
+const BROKEN = '.broken'
 
 function decode(content: string): SrRecord | null {
   let parsed: unknown

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
@@ -217,7 +217,16 @@ t.test('SRs and attachments outlive the daemon; a damaged file hurts no other', 
       host.watched.map(({ uuid }) => uuid),
       [OTHER_SR],
     )
-    t.match(host.problems, [new RegExp(`${SR}\\.json`)])
+    t.match(host.problems, [new RegExp(`^${files}/${SR}\\.json .*\\. Correct it|^cannot read ${files}/${SR}\\.json`)])
+    const told = host.problems[0] ?? ''
+    t.equal(
+      (await call('Plugin.diagnostics', {})).answer,
+      `${OTHER_SR}: unknown: this host does not watch the SR\n${SR}: ${told}\n`,
+    )
+    t.match(await call('SR.probe', { configuration: { sr_uuid: SR } }), {
+      status: 400,
+      answer: { params: ['', told, ''] },
+    })
     t.match(await call('SR.stat', { sr: URI }), {
       status: 400,
       answer: { params: ['', /volume-plugin\/5c.*1\.json/, ''] },
@@ -225,8 +234,27 @@ t.test('SRs and attachments outlive the daemon; a damaged file hurts no other', 
     t.match(await call('SR.stat', { sr: `resync-monitor://${OTHER_SR}` }), { status: 200 })
     t.match(await call('SR.probe', { configuration: {} }), { status: 200, answer: [{ sr: { uuid: OTHER_SR } }] })
   }
+  t.match(await again.call('SR.detach', { sr: URI }), { status: 200 }, 'it can be unplugged')
+  t.strictSame(
+    again.host.watched.map(({ uuid }) => uuid),
+    [OTHER_SR],
+  )
+  t.ok(existsSync(join(files, `${SR}.json.broken`)), 'and is kept for who wants to know')
+  t.match(await again.call('SR.attach', ATTACH), { status: 200 }, 'and plugged again')
+  t.match(await again.call('SR.stat', { sr: URI }), { status: 200 })
+  writeFileSync(join(files, `${SR}.json`), '{')
   t.match(await again.call('SR.destroy', { sr: URI }), { status: 200 }, 'it can be destroyed')
+  t.strictSame(readdirSync(files), [`${OTHER_SR}.json`])
   t.match(await again.call('SR.create', CREATE), { status: 200 }, 'and made again')
+})
+
+t.test('an SR whose file was corrected by hand is watched as it says there', async t => {
+  const { call, files, host } = await plugged(t)
+  await call('SR.attach', ATTACH)
+  const file = join(files, `${SR}.json`)
+  writeFileSync(file, readFileSync(file, 'utf8').replace('xcp-volume-*', 'other-*'))
+  t.match(await call('SR.stat', { sr: URI }), { status: 200 })
+  t.match(host.watched, [{ uuid: SR, drbd: ['other-*', 'xcp-persistent-database'] }])
 })
 
 t.test('where nothing can be written, the call fails and says so', async t => {
