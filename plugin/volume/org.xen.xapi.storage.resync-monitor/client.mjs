@@ -6,6 +6,7 @@ import { request } from 'node:http'
 const CONNECT_FAILED = 7
 const CUT_OFF = 18
 const TIMED_OUT = 28
+const MAX_TIMEOUT_SECONDS = 86_400
 const [socketPath, path, timeoutSeconds] = process.argv.slice(2)
 
 const end = (code, text = '') => process.stdout.write(text, () => process.exit(code))
@@ -23,5 +24,6 @@ const outgoing = request(
   },
 )
 outgoing.on('error', ({ syscall }) => end(syscall === 'connect' ? CONNECT_FAILED : CUT_OFF))
-setTimeout(() => end(TIMED_OUT), Number(timeoutSeconds) * 1000)
+// More than fits into 32 bits of milliseconds would be over at once.
+setTimeout(() => end(TIMED_OUT), Math.min(Number(timeoutSeconds), MAX_TIMEOUT_SECONDS) * 1000)
 process.stdin.pipe(outgoing)
