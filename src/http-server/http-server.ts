@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import type { HttpAnswer, HttpRoute } from './http-route.ts'
 import { type ListenAddress, type ListeningAt, listenOn } from './listen.ts'
 import { readBody } from './read-body.ts'
+import { refuse } from './refuse.ts'
 import { sendStream } from './send-stream.ts'
 import { SocketFile } from './socket-file.ts'
 
@@ -150,8 +151,9 @@ export class HttpServer {
       each.path.endsWith('/') ? path.startsWith(each.path) : path === each.path,
     )
     const route = ofPath.find(({ method }) => method === request.method)
-    if (ofPath.length === 0) return refuse(response, 404)
-    if (route === undefined) return refuse(response, 405, { allow: ofPath.map(({ method }) => method).join(', ') })
+    if (ofPath.length === 0) return refuse(request, response, 404)
+    if (route === undefined)
+      return refuse(request, response, 405, { allow: ofPath.map(({ method }) => method).join(', ') })
     if ('open' in route) {
       const header = (name: string) => request.headersDistinct[name]?.at(0) ?? null
       const opened = route.open({ query: new URLSearchParams(query), header })
@@ -159,7 +161,7 @@ export class HttpServer {
       return this.#send(response, opened)
     }
     const body = route.method === 'GET' ? '' : await readBody(request, this.#limits.maxBodyBytes)
-    if (body === 'too large') return refuse(response, 413)
+    if (body === 'too large') return refuse(request, response, 413)
     if (body === 'cut off') return
     this.#send(response, await route.answer(body.toString(), gone.signal, path.slice(route.path.length)))
   }
@@ -175,10 +177,4 @@ export class HttpServer {
     })
     response.end(body)
   }
-}
-
-/** What is still to come of the request is not read: the connection ends with the answer. */
-function refuse(response: ServerResponse, status: number, headers: Readonly<Record<string, string>> = {}): void {
-  response.writeHead(status, { ...headers, connection: 'close', 'content-length': 0 })
-  response.end()
 }

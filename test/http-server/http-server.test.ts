@@ -60,6 +60,43 @@ t.test('slow and half-open clients are dropped, and the others are answered mean
   t.strictSame(bugs, [])
 })
 
+t.test(
+  'who is refused is told so at once, and may send the rest: otherwise only a broken connection is seen',
+  async t => {
+    const echo: HttpRoute = { method: 'POST', path: '/echo', answer: body => ({ status: 200, body }) }
+    const { path, bugs } = await serving(t, [echo], {
+      maxBodyBytes: 10_000,
+      requestTimeoutMs: 2_000,
+      headersTimeoutMs: 500,
+    })
+    const post = (to: string) => `POST ${to} HTTP/1.1\r\nhost: x\r\ncontent-length: 100000000\r\n\r\n`
+    for (const [to, status] of [
+      ['/echo', 413],
+      ['/none', 404],
+    ] as const) {
+      const { socket, heard } = client(t, path)
+      socket.write(post(to))
+      socket.write('x'.repeat(20_000))
+      await until('it is told', () => heard().startsWith(`HTTP/1.1 ${status} `) && heard().endsWith('\r\n\r\n'))
+      for (let sent = 0; sent < 1_000_000; sent += 100_000) {
+        await new Promise<unknown>(resolve => socket.write('x'.repeat(100_000), resolve))
+      }
+      t.notOk(socket.destroyed, 'it may')
+      await closed(socket)
+      t.pass('but not for ever')
+    }
+    const endless = client(t, path).socket
+    endless.write(post('/echo'))
+    let sent = 0
+    while (!endless.destroyed && sent < 60_000_000) {
+      await new Promise<unknown>(resolve => endless.write('x'.repeat(1_000_000), resolve))
+      sent += 1_000_000
+    }
+    t.ok(sent < 60_000_000, 'nor without a bound')
+    t.strictSame(bugs, [])
+  },
+)
+
 t.test('one more connection than there may be is turned away, until another has gone', async t => {
   const { path } = await serving(t, [HELLO], { maxConnections: 2 })
   const first = client(t, path)

@@ -1,3 +1,4 @@
+import { symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { SR, URI } from './plugin-under-test.ts'
@@ -39,4 +40,52 @@ t.test('the time limit is a positive number', async t => {
     t.match(await start([XAPI_PLUGIN, CALL], '', withLimit(right)), { stdout: /<value>Success</ }, right)
   }
   t.match(failure(t, await run('SR.stat', { sr: URI }, env)), { params: [SR] })
+})
+
+t.test('Node asks only where curl cannot, for the arguments come once', async t => {
+  const { env, folder } = await answeringScripts(t)
+  const node = { ...env, RESYNC_MONITOR_NODE: process.execPath }
+  const curl = (version: string, ...rest: readonly string[]) =>
+    ['#!/bin/sh', `[ "$1" = -V ] && echo "Features: ${version}" && exit`, ...rest, ''].join('\n')
+  const failsToBegin = pathWith(t, { curl: curl('IPv6 UnixSockets', 'read -r x', 'exit 2') })
+  const why = /could not be asked \(curl exit code 2\)/
+  t.match(failure(t, await run('Plugin.ls', {}, { ...node, PATH: failsToBegin })), { params: ['', why, String] })
+  const hasRead = pathWith(t, { curl: curl('IPv6 UnixSockets', 'read -r x', 'exit 4') })
+  t.match(failure(t, await run('Plugin.ls', {}, { ...node, PATH: hasRead })), {
+    params: ['', /could not be asked \(curl exit code 4\)/, String],
+  })
+  const cannot = pathWith(t, { curl: curl('IPv6', 'exit 2') })
+  t.match(await run('Plugin.ls', {}, { ...node, PATH: cannot }), { code: 0, stdout: '[]\n' })
+  const broken = {
+    ...env,
+    PATH: cannot,
+    RESYNC_MONITOR_NODE: join(pathWith(t, { node: '#!/bin/sh\nexit 9\n' }), 'node'),
+  }
+  const byNode = /could not be asked \(node exit code 9\)/
+  t.match(failure(t, await run('Plugin.ls', {}, broken)), { params: ['', byNode, String] })
+  t.match(await start([XAPI_PLUGIN, CALL], '', { ...broken, RESYNC_MONITOR_CLIENT: '/dev/null' }), {
+    stdout: /no client\.mjs/,
+  })
+  t.match(await start([XAPI_PLUGIN, CALL], '', { ...broken, RESYNC_MONITOR_CLIENT: join(SCRIPTS, 'client.mjs') }), {
+    stdout: byNode,
+  })
+
+  const elsewhere = join(folder, 'Plugin.ls')
+  symlinkSync(join(SCRIPTS, 'smapi-call'), elsewhere)
+  t.match(await start([elsewhere, '--json'], '{}', env), { code: 0, stdout: '[]\n' })
+  t.match(failure(t, await start([elsewhere, '--json'], '{}', { ...node, PATH: cannot })), {
+    params: ['', /no client\.mjs beside this script: link its folder, not its files/, String],
+  })
+})
+
+t.test('arguments that are too long are called so, by whatever they are sent', async t => {
+  const { env, host } = await answeringScripts(t)
+  const node = { ...env, PATH: pathWith(t, {}), RESYNC_MONITOR_NODE: process.execPath }
+  for (const client of [env, node]) {
+    for (const length of [70_000, 300_000, 1_048_576, 8_000_000]) {
+      const told = failure(t, await run('SR.stat', { sr: 'x'.repeat(length) }, client))
+      t.match(told, { params: ['', 'the arguments of the call are too long', String] }, `${length}`)
+    }
+  }
+  t.strictSame(host.bugs, [])
 })

@@ -9,11 +9,18 @@ const TIMED_OUT = 28
 const MAX_TIMEOUT_SECONDS = 86_400
 const [socketPath, path, timeoutSeconds] = process.argv.slice(2)
 
-const end = (code, text = '') => process.stdout.write(text, () => process.exit(code))
+let isOver = false
+const end = (code, text = '') => {
+  if (isOver) return
+  isOver = true
+  process.stdout.write(text, () => process.exit(code))
+}
 
+let isAnswered = false
 const outgoing = request(
   { socketPath, path, method: 'POST', headers: { 'content-type': 'application/json' } },
   response => {
+    isAnswered = true
     let answer = ''
     response.setEncoding('utf8')
     response.on('data', chunk => {
@@ -23,7 +30,10 @@ const outgoing = request(
     response.on('error', () => end(CUT_OFF))
   },
 )
-outgoing.on('error', ({ syscall }) => end(syscall === 'connect' ? CONNECT_FAILED : CUT_OFF))
+outgoing.on('error', ({ syscall }) => {
+  // An agent that refuses what is too long answers, and then takes no more of it.
+  if (!isAnswered) end(syscall === 'connect' ? CONNECT_FAILED : CUT_OFF)
+})
 // More than fits into 32 bits of milliseconds would be over at once.
 setTimeout(() => end(TIMED_OUT), Math.min(Number(timeoutSeconds), MAX_TIMEOUT_SECONDS) * 1000)
 process.stdin.pipe(outgoing)
