@@ -1,10 +1,11 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { SrStatus } from '../sync-query/sr-fold.ts'
 import type { Attachments } from './attachments.ts'
 import { type PresentMirrors, proposeConfigurations } from './probe.ts'
 import { backendFailure, SmapiError } from './smapi-error.ts'
 import type { SmapiParams } from './smapi-params.ts'
 import type { ProbeResult, SrStat } from './smapi-results.ts'
-import { parseSrConfiguration, parseUuid, UUID_KEY } from './sr-configuration.ts'
+import { type FirstWords, parseSrConfiguration, parseUuid, UUID_KEY } from './sr-configuration.ts'
 import { healthOf, type PoolState } from './sr-health.ts'
 import type { SrRecord, SrStore } from './sr-store.ts'
 import { Turns } from './turns.ts'
@@ -33,7 +34,7 @@ export class SrCalls {
   readonly #store: SrStore
   readonly #attachments: Attachments
   readonly #host: HostKnowledge
-  /** What an SR is called on a host that was told no name: it was created on another one. */
+  /** What an SR is called on a host that was told no name: whoever plugged it has left that out. */
   readonly #defaultName: string
   readonly #turns = new Turns()
 
@@ -66,11 +67,11 @@ export class SrCalls {
     const name = params.text('name')
     const description = params.text('description')
     const given = params.map('configuration')
-    parseSrConfiguration(uuid, given)
-    const configuration = { ...given, [UUID_KEY]: uuid }
+    const watch = parseSrConfiguration(uuid, given)
+    const configuration = { ...given, name, description, [UUID_KEY]: uuid }
     return this.#turns.take(uuid, async () => {
       const before = await this.#store.read(uuid)
-      if (before !== null && !sameConfiguration(before.configuration, configuration))
+      if (before !== null && !isDeepStrictEqual(parseSrConfiguration(uuid, before.configuration), watch))
         throw backendFailure(`the SR ${uuid} exists already, with another configuration`)
       await this.#store.write({
         schema: 1,
@@ -93,7 +94,8 @@ export class SrCalls {
     parseSrConfiguration(uuid, configuration)
     return this.#turns.take(uuid, async () => {
       const known = await this.#store.read(uuid)
-      const { name = this.#defaultName, description = '' } = known ?? {}
+      const firstWords: FirstWords = given
+      const { name = this.#defaultName, description = '' } = known ?? firstWords
       const record: SrRecord = { schema: 1, uuid, name, description, configuration, attached: true }
       await this.#store.write(record)
       this.#attachments.keep(record)
@@ -226,9 +228,4 @@ function uuidOf(params: SmapiParams): string {
 
 function doesNotExist(sr: string): SmapiError {
   return new SmapiError('SR_does_not_exist', [sr])
-}
-
-function sameConfiguration(one: Readonly<Record<string, string>>, other: Readonly<Record<string, string>>): boolean {
-  const keys = Object.keys(one)
-  return keys.length === Object.keys(other).length && keys.every(key => one[key] === other[key])
 }

@@ -17,8 +17,14 @@ export interface SrWatch {
 /** The key that carries an SR's UUID to the hosts that attach it: they are given nothing but the configuration. */
 export const UUID_KEY = 'sr_uuid'
 
+/** What the SR was called when it was created: no host but that one is told by anything else. */
+export interface FirstWords {
+  readonly name?: string
+  readonly description?: string
+}
+
 /** The keys of plugin.json's `configuration`. */
-const KEYS: ReadonlySet<string> = new Set([UUID_KEY, 'sr', 'drbd', 'md', 'ignorePeers'])
+export const KEYS: ReadonlySet<string> = new Set([UUID_KEY, 'sr', 'drbd', 'md', 'ignorePeers', 'name', 'description'])
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 const MAX_PATTERNS = 1_000
 const MAX_PATTERN_LENGTH = 256

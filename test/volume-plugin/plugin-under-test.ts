@@ -83,7 +83,11 @@ export async function plugged(t: Tap, folder = folderOf(t)) {
 
 export const CONFIGURATION = { drbd: 'xcp-volume-*, xcp-persistent-database' }
 export const CREATE = { uuid: SR, name: 'Sentinel', description: 'watches', configuration: CONFIGURATION, dbg: 'x' }
-export const ATTACH = { configuration: { ...CONFIGURATION, sr_uuid: SR }, dbg: 'x' }
+/** As SR.create returns it. */
+export const ATTACH = {
+  configuration: { ...CONFIGURATION, name: CREATE.name, description: CREATE.description, sr_uuid: SR },
+  dbg: 'x',
+}
 
 /** An agent that says this of its SRs; what it says can be changed. */
 export function answersOf(reports: ReadonlyMap<string, Report>): SyncAnswers {

@@ -2,6 +2,7 @@ import { accessSync, constants, lstatSync, readdirSync, statSync, symlinkSync } 
 import { join, resolve } from 'node:path'
 import t, { type Test } from 'tap'
 import { AgentSocket, type PoolAnswers, PoolRefusal, SyncEvents } from '../../src/volume-plugin/index.ts'
+import { KEYS } from '../../src/volume-plugin/sr-configuration.ts'
 import { ATTACH, answersOf, CONFIGURATION, CREATE, folderOf, MANIFEST, plugged, SR, URI } from './plugin-under-test.ts'
 import { keysOf, StorageScript } from './storage-script.ts'
 
@@ -124,6 +125,11 @@ t.test('what the toolstack takes this plugin for', t => {
   t.strictSame(MANIFEST.required_cluster_stack, [])
   // Each would be there twice.
   t.strictSame(MANIFEST.features, [], 'those of the scripts that are there are added by themselves')
+  t.strictSame(
+    Object.keys(MANIFEST.configuration).toSorted(),
+    [...KEYS].toSorted(),
+    'every key that is taken is told of',
+  )
   const found = readdirSync(FOLDER).flatMap(name => FEATURES[name] ?? [])
   t.strictSame(found.toSorted(), Object.values(FEATURES).toSorted())
   t.end()

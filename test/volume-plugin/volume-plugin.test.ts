@@ -75,7 +75,22 @@ t.test('the life of an SR', async t => {
 t.test('a host on which the SR was not created attaches it by what SR.create returned', async t => {
   const { call } = await plugged(t)
   t.strictSame(await call('SR.attach', ATTACH), { status: 200, answer: URI })
-  t.match(await call('SR.stat', { sr: URI }), { status: 200, answer: { uuid: SR, name: MANIFEST.name } })
+  const { name, description } = CREATE
+  t.match(
+    await call('SR.stat', { sr: URI }),
+    { status: 200, answer: { uuid: SR, name, description } },
+    'and knows its name',
+  )
+  await call('SR.set_name', { sr: URI, new_name: 'Guard' })
+  await call('SR.attach', ATTACH)
+  t.match(
+    await call('SR.stat', { sr: URI }),
+    { answer: { name: 'Guard', description } },
+    'which may be another one since',
+  )
+  t.strictSame(await call('SR.destroy', { sr: URI }), { status: 200, answer: null })
+  await call('SR.attach', { configuration: { ...CONFIGURATION, sr_uuid: SR } })
+  t.match(await call('SR.stat', { sr: URI }), { answer: { name: MANIFEST.name, description: '' } }, 'left out by hand')
   t.strictSame(await call('SR.detach', { sr: URI }), { status: 200, answer: null })
   t.match(await call('SR.ls', { sr: URI }), { answer: { code: 'Sr_not_attached' } })
 })
@@ -161,6 +176,8 @@ t.test('wrong arguments are refused by name', async t => {
   t.match(await call('SR.set_name', { sr: URI, new_name: '' }), { answer: { code: 'SR_does_not_exist' } })
   await call('SR.create', CREATE)
   await refused('SR.create', creating({ drbd: 'other' }), /exists already, with another configuration/)
+  const sameMirrors = { ...CREATE, name: 'Renamed', configuration: { drbd: 'xcp-volume-*  xcp-persistent-database' } }
+  t.match(await call('SR.create', sameMirrors), { status: 200, answer: { name: 'Renamed' } })
   for (const body of ['', '[]', 'null', '{']) {
     t.match(await plugin.answer('SR.stat', body), { status: 400, body: /one JSON object/ })
   }
