@@ -8,6 +8,7 @@ import type { Report } from '../sync-query/report.ts'
 import type { SrStatus } from '../sync-query/sr-fold.ts'
 import type { TrackedMirror } from '../sync-query/tracked-mirror.ts'
 import type { Transition } from '../sync-query/transition.ts'
+import type { PresentMirrors } from '../volume-plugin/index.ts'
 import { BACKENDS, type Backend, BackendView } from './backend-view.ts'
 import type { ExpectationPace } from './expectations.ts'
 import { drbdNames, type ExpectedMirror, mdNames } from './expected-mirrors.ts'
@@ -174,14 +175,18 @@ export class HostAgent {
     return this.#srs.get(sr)?.fold.state === 'resyncing'
   }
 
-  /** What the kernel shows: DRBD resources by name, and md arrays. */
-  present(): { readonly drbd: string[]; readonly md: { readonly name: string; readonly uuid: string | null }[] } {
+  /** What the kernel shows: DRBD resources by name, and md arrays; and why there may be more of them. */
+  present(): PresentMirrors {
     const drbd = new Set(Array.from(this.#places.rosters.drbd.shown(), resourceOf))
     const md = Array.from(this.#places.rosters.md.shown(), name => {
       const [, , uuid = null] = this.#places.get(name)?.names ?? []
       return { name, uuid }
     })
-    return { drbd: [...drbd], md }
+    const doubts = BACKENDS.flatMap(backend => {
+      const doubt = this.#views[backend].sourceDoubt
+      return doubt === null ? [] : [`${backend}: ${doubt}`]
+    })
+    return { drbd: [...drbd], md, doubts }
   }
 
   /** Every mirror that is not synced, in each of its SRs. */

@@ -31,6 +31,11 @@ export class BackendView {
     return this.#doubt === null
   }
 
+  /** Why there may be more mirrors than were told of; `null`: there are none. */
+  get sourceDoubt(): string | null {
+    return this.#doubt
+  }
+
   /** Why an SR with mirrors of this backend cannot be judged. */
   get doubt(): Reason | null {
     const word = this.#doubt ?? this.#configurationDoubt

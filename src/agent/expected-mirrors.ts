@@ -1,5 +1,6 @@
 import { mdUuid, type ParsedArrays, uuidOfOldMetadata } from '../mdraid-adapter/index.ts'
-import { resourceOf, type SrSelection, wildcard } from './sr-selection.ts'
+import { namePattern } from '../sync-query/name-pattern.ts'
+import { resourceOf, type SrSelection } from './sr-selection.ts'
 
 /** A mirror that a configuration says should be there. */
 export interface ExpectedMirror {
@@ -86,7 +87,7 @@ export function resolveArrays(selections: readonly SrSelection[], configured: Pa
   return selections.map(selection => {
     const chosen = selection.md.flatMap(pattern => {
       const written = [pattern, ...kernelNames(pattern)]
-      const matches = written.map(wildcard)
+      const matches = written.map(namePattern)
       const named = arrays.filter(({ names }) => names.some(name => matches.some(isNamed => isNamed(name))))
       return [...written, ...named.flatMap(({ shownAs }) => shownAs)]
     })

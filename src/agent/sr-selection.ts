@@ -1,3 +1,4 @@
+import { namePattern } from '../sync-query/name-pattern.ts'
 import type { Backend } from './backend-view.ts'
 
 /** Which mirrors make up one SR on this host. */
@@ -17,8 +18,8 @@ export class SrSelector {
 
   constructor(selections: readonly SrSelection[]) {
     this.#rules = selections.flatMap(({ uuid, drbd, md }) => [
-      ...drbd.map(pattern => ({ uuid, backend: 'drbd' as const, matches: wildcard(pattern) })),
-      ...md.map(pattern => ({ uuid, backend: 'md' as const, matches: wildcard(pattern) })),
+      ...drbd.map(pattern => ({ uuid, backend: 'drbd' as const, matches: namePattern(pattern) })),
+      ...md.map(pattern => ({ uuid, backend: 'md' as const, matches: namePattern(pattern) })),
     ])
   }
 
@@ -32,24 +33,4 @@ export class SrSelector {
 /** The name of the resource of `resource/volume`. */
 export function resourceOf(mirror: string): string {
   return mirror.slice(0, mirror.lastIndexOf('/'))
-}
-
-/**
- * Tells whether a name is one that a pattern stands for. Each part is looked for once, behind the one before: a regular
- * expression tries all ways to spread a name over many `*`, which takes hours where none fits.
- */
-export function wildcard(pattern: string): (name: string) => boolean {
-  const [first = '', ...others] = pattern.split('*')
-  const last = others.pop()
-  if (last === undefined) return name => name === pattern
-  return name => {
-    let from = first.length
-    if (!name.startsWith(first)) return false
-    for (const part of others) {
-      const found = name.indexOf(part, from)
-      if (found === -1) return false
-      from = found + part.length
-    }
-    return name.length - last.length >= from && name.endsWith(last)
-  }
 }

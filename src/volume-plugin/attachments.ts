@@ -1,5 +1,5 @@
-import { messageOf } from '../thrown/index.ts'
 import { isDeepStrictEqual } from 'node:util'
+import { messageOf } from '../thrown/index.ts'
 import { parseSrConfiguration, type SrWatch } from './sr-configuration.ts'
 import type { SrRecord, SrStore } from './sr-store.ts'
 

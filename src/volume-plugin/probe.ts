@@ -1,3 +1,6 @@
+import { namePattern } from '../sync-query/name-pattern.ts'
+import { drbdGroups } from './drbd-groups.ts'
+import { backendFailure } from './smapi-error.ts'
 import type { ProbeResult } from './smapi-results.ts'
 
 /** The mirrors that a host really has. */
@@ -5,46 +8,45 @@ export interface PresentMirrors {
   /** Names of DRBD resources. */
   readonly drbd: readonly string[]
   readonly md: readonly { readonly name: string; readonly uuid: string | null }[]
+  /** Why there may be more than these, a few words for each backend that has not told everything (yet). */
+  readonly doubts: readonly string[]
 }
 
-/** What XOSTOR (LINSTOR in XCP-ng) calls its resources: virtual disks, and its own databases. */
-const XOSTOR_PREFIXES = ['xcp-volume-', 'xcp-persistent-'] as const
-/** An operator chooses from this list by eye. */
-const MAX_PROPOSALS = 100
+/** An operator chooses from this list by eye. md arrays are never cut off by it: a host has few. */
+const MAX_DRBD_PROPOSALS = 100
 
-/** SR configurations that would watch something on this host: DRBD resources by what made them, then md arrays. */
-export function proposeConfigurations({ drbd, md }: PresentMirrors): readonly ProbeResult[] {
-  const ofXostor = XOSTOR_PREFIXES.filter(prefix => drbd.some(name => name.startsWith(prefix)))
-  const others = drbd.filter(name => !ofXostor.some(prefix => name.startsWith(prefix)))
+/**
+ * SR configurations that would watch something on this host: DRBD resources by what made them, then md arrays.
+ * @throws SmapiError while more may be there than is known: an empty list would read as a host without mirrors
+ */
+export function proposeConfigurations({ drbd, md, doubts }: PresentMirrors): readonly ProbeResult[] {
+  if (doubts.length > 0) throw backendFailure(`not known yet what mirrors there are: ${doubts.join('; ')}`)
+  const groups = drbdGroups(drbd)
+  const told = groups.slice(0, MAX_DRBD_PROPOSALS).map(({ patterns, what }) => {
+    const matching = patterns.map(namePattern)
+    return { patterns, what, names: new Set(drbd.filter(name => matching.some(matches => matches(name)))) }
+  })
   const proposals = [
-    ...(ofXostor.length === 0
-      ? []
-      : [
-          proposal(
-            { drbd: ofXostor.map(prefix => `${prefix}*`).join(' ') },
-            'DRBD resources of XOSTOR',
-            drbd.length - others.length,
-          ),
-        ]),
-    ...[...byStem(others)].map(([pattern, count]) =>
-      proposal({ drbd: pattern }, `DRBD ${count === 1 ? 'resource' : 'resources'} ${pattern}`, count),
-    ),
+    ...told.map(group => {
+      const { patterns, what, names } = group
+      const alsoIn = told.filter(other => other !== group && !other.names.isDisjointFrom(names))
+      const overlaps = alsoIn.map(other => other.patterns.join(' ')).join(', ')
+      return proposal({ drbd: patterns.join(' ') }, what, names.size, overlaps === '' ? {} : { overlaps })
+    }),
     ...md.map(({ name, uuid }) => proposal({ md: uuid ?? name }, `md array ${name}`, 1)),
   ]
-  return proposals.slice(0, MAX_PROPOSALS)
+  const omitted = groups.length - told.length
+  const last = proposals.at(-1)
+  if (omitted === 0 || last === undefined) return proposals
+  const more = { ...last, extra_info: { ...last.extra_info, omitted: `${omitted} more groups of DRBD resources` } }
+  return [...proposals.slice(0, -1), more]
 }
 
-/** Resources whose names differ only in the number at the end are one pattern: whoever made them counts them. */
-function byStem(names: readonly string[]): Map<string, number> {
-  const stems = Map.groupBy(names, name => name.replace(/\d+$/, '*'))
-  return new Map(
-    [...stems].map(([stem, [first = stem, ...more]]) =>
-      // A bare number has no stem: `*` would stand for every resource.
-      more.length === 0 ? [first, 1] : [stem === '*' ? [first, ...more].join(' ') : stem, more.length + 1],
-    ),
-  )
-}
-
-function proposal(configuration: ProbeResult['configuration'], what: string, mirrors: number): ProbeResult {
-  return { configuration, complete: true, extra_info: { what, count: String(mirrors) } }
+function proposal(
+  configuration: ProbeResult['configuration'],
+  what: string,
+  mirrors: number,
+  more: ProbeResult['extra_info'] = {},
+): ProbeResult {
+  return { configuration, complete: true, extra_info: { what, count: String(mirrors), ...more } }
 }

@@ -31,6 +31,17 @@ t.test('an SR is unknown until its source has told of every volume', async t => 
   await agent.close()
 })
 
+t.test('what is present, and whether that is all', async t => {
+  const { agent, see, seeMd } = agentOf()
+  const unread = 'not everything has been read yet'
+  t.strictSame(agent.present(), { drbd: [], md: [], doubts: [`drbd: ${unread}`, `md: ${unread}`] })
+  see(1, [volume('mesh0/0'), volume('mesh0/1')])
+  t.strictSame(agent.present(), { drbd: ['mesh0'], md: [], doubts: [`md: ${unread}`] })
+  seeMd(2, [array('md0')])
+  t.strictSame(agent.present(), { drbd: ['mesh0'], md: [{ name: 'md0', uuid: 'md0-uuid' }], doubts: [] })
+  await agent.close()
+})
+
 t.test('a resync: its reports are whole and readable, and rise in number', async t => {
   const { agent, kinds, see } = agentOf()
   see(1000, [volume('mesh0/0'), volume('mesh1/0')])

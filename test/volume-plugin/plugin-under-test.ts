@@ -33,7 +33,7 @@ export interface Tap {
 export class Host implements HostKnowledge {
   statuses = new Map<string, SrStatus>([[SR, SYNCED]])
   pool: PoolState | null = null
-  present: PresentMirrors = { drbd: [], md: [] }
+  present: PresentMirrors = { drbd: [], md: [], doubts: [] }
   watched: readonly SrWatch[] = []
   readonly problems: string[] = []
   readonly bugs: unknown[] = []

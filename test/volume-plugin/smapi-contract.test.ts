@@ -141,7 +141,7 @@ t.test('each method with exactly the parameters that the toolstack sends', async
   t.strictSame(await result('Plugin.query', { dbg }), MANIFEST)
   t.type(await result('Plugin.diagnostics', { dbg }), 'string')
   t.strictSame(await result('Plugin.ls', { dbg }), [])
-  host.present = { drbd: ['xcp-volume-1', 'xcp-volume-2', 'home'], md: [{ name: 'md0', uuid: 'a:b' }] }
+  host.present = { drbd: ['xcp-volume-1', 'xcp-volume-2', 'home'], md: [{ name: 'md0', uuid: 'a:b' }], doubts: [] }
   const proposed = await result('SR.probe', { configuration: {}, dbg })
   t.ok(Array.isArray(proposed) && proposed.length === 3)
   if (Array.isArray(proposed)) for (const each of proposed) assertProbed(t, each)

@@ -131,6 +131,7 @@ t.test('what SR.probe proposes', async t => {
       { name: 'md0', uuid: '6b3c:1' },
       { name: 'md1', uuid: null },
     ],
+    doubts: [],
   }
   t.strictSame(await probe({}), [
     {
@@ -139,8 +140,8 @@ t.test('what SR.probe proposes', async t => {
       extra_info: { what: 'DRBD resources of XOSTOR', count: '3' },
     },
     { configuration: { drbd: 'vol-*' }, complete: true, extra_info: { what: 'DRBD resources vol-*', count: '2' } },
-    { configuration: { drbd: 'home' }, complete: true, extra_info: { what: 'DRBD resource home', count: '1' } },
     { configuration: { drbd: '7 8' }, complete: true, extra_info: { what: 'DRBD resources 7 8', count: '2' } },
+    { configuration: { drbd: 'home' }, complete: true, extra_info: { what: 'DRBD resource home', count: '1' } },
     { configuration: { md: '6b3c:1' }, complete: true, extra_info: { what: 'md array md0', count: '1' } },
     { configuration: { md: 'md1' }, complete: true, extra_info: { what: 'md array md1', count: '1' } },
   ])
@@ -197,8 +198,8 @@ t.test('a bug behind a call is told here, not there', async t => {
   }
   const internal = { status: 500, answer: { code: 'SR_BACKEND_FAILURE', params: ['', /internal error/, ''] } }
   t.match(await call('SR.stat', { sr: URI }), internal)
-  host.present = { drbd: [], md: [{ name: 'md0', uuid: null }] }
-  host.presentMirrors = () => ({ drbd: [], md: [Object.assign({ uuid: null }, { name: JSON.parse('7') })] })
+  host.present = { drbd: [], md: [{ name: 'md0', uuid: null }], doubts: [] }
+  host.presentMirrors = () => ({ drbd: [], md: [Object.assign({ uuid: null }, { name: JSON.parse('7') })], doubts: [] })
   t.match(await call('SR.probe', { configuration: {} }), internal, 'a result of the wrong shape does not leave')
   t.match(host.bugs, [{ message: 'a secret' }, {}])
 })
@@ -319,7 +320,7 @@ t.test('kill -9 at any moment leaves the old truth or the new one', async t => {
   const { folder, files, host } = await plugged(t)
   const program = `
     const { VolumePlugin } = await import(${JSON.stringify(resolve(import.meta.dirname, '../../src/volume-plugin/index.ts'))})
-    const host = { status: () => null, poolState: () => null, presentMirrors: () => ({ drbd: [], md: [] }) }
+    const host = { status: () => null, poolState: () => null, presentMirrors: () => ({ drbd: [], md: [], doubts: [] }) }
     const plugin = await VolumePlugin.open({ host, stateDirectory: ${JSON.stringify(folder)}, watch() {}, onProblem() {}, onBug() {} })
     const call = (method, params) => plugin.answer(method, JSON.stringify(params))
     for (let n = 0; ; n++) {

@@ -1,0 +1,46 @@
+/** DRBD resources that belong together by their names. */
+export interface DrbdGroup {
+  /** Names, in which `*` stands for any run of characters. */
+  readonly patterns: readonly string[]
+  /** For people. */
+  readonly what: string
+}
+
+/** How those who make many resources begin their names. */
+const MAKERS: readonly { readonly what: string; readonly prefixes: readonly string[] }[] = [
+  // LINSTOR in XCP-ng: virtual disks, and its own databases
+  { what: 'DRBD resources of XOSTOR', prefixes: ['xcp-volume-', 'xcp-persistent-'] },
+  { what: 'DRBD resources of Kubernetes', prefixes: ['pvc-'] },
+  { what: 'DRBD resources of Proxmox VE', prefixes: ['pm-', 'vm-'] },
+]
+/** What makers that count, or draw a number, put at the end: a UUID, hex digits by themselves, or decimal digits. */
+const SERIAL = /(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<![0-9a-z])(?=[a-f]*[0-9])[0-9a-f]{8,}|[0-9]+)$/i
+/** Names without a stem are listed one by one; of more than so many the list would be longer than an SR may have. */
+const MAX_LISTED = 100
+
+/** Groups resources by what made them, the largest first. Every resource is in one of them. */
+export function drbdGroups(names: readonly string[]): readonly DrbdGroup[] {
+  const groups = Map.groupBy(names, name => makerOf(name)?.what ?? name.replace(SERIAL, '*'))
+  return [...groups]
+    .toSorted(([, one], [, other]) => other.length - one.length)
+    .map(([key, members]) => groupOf(key, members))
+}
+
+function makerOf(name: string) {
+  return MAKERS.find(({ prefixes }) => prefixes.some(prefix => name.startsWith(prefix)))
+}
+
+function groupOf(key: string, members: readonly string[]): DrbdGroup {
+  const maker = MAKERS.find(({ what }) => what === key)
+  if (maker !== undefined) {
+    const present = maker.prefixes.filter(prefix => members.some(name => name.startsWith(prefix)))
+    return { patterns: present.map(prefix => `${prefix}*`), what: maker.what }
+  }
+  const [only = key, ...more] = members
+  if (more.length === 0) return { patterns: [only], what: `DRBD resource ${only}` }
+  // Nothing but a number: `*` would stand for every resource.
+  if (key === '*' && members.length <= MAX_LISTED) {
+    return { patterns: members, what: `DRBD resources ${members.join(' ')}` }
+  }
+  return { patterns: [key], what: `DRBD resources ${key}` }
+}
