@@ -16,6 +16,7 @@ export const NO_POOL: PoolAnswers = { gate: refused, canReboot: refused, setOver
 export interface Outcome {
   readonly code: number | string | null | undefined
   readonly stdout: string
+  readonly stderr: string
 }
 
 /** An agent that the scripts can ask, and the environment that says where. */
@@ -47,8 +48,8 @@ export function start(
 ): Promise<Outcome> {
   return new Promise(done => {
     const options = { env: { PATH: process.env.PATH, ...env } }
-    const child = execFile(file, args, options, (error, stdout) =>
-      done({ code: error === null ? 0 : error.code, stdout }),
+    const child = execFile(file, args, options, (error, stdout, stderr) =>
+      done({ code: error === null ? 0 : error.code, stdout, stderr }),
     )
     child.stdin?.on('error', () => undefined)
     if (input !== null) child.stdin?.end(input)

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -6,6 +7,51 @@ import { answeringScripts, failure, pathWith, run, SCRIPTS, start, XAPI_PLUGIN }
 
 const SCRIPT = join(SCRIPTS, 'Plugin.ls')
 const CALL = '<methodCall><methodName>status</methodName></methodCall>'
+
+/** As xapi's observer runs a script, after its own preparations (xen-api, python3/packages/observer.py). */
+const OBSERVER = 'import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name="__main__")'
+/** What may run the scripts: `/bin/sh` is another program on each system. */
+const SHELLS: readonly (readonly string[])[] = [
+  ['dash'],
+  ['bash'],
+  ['bash', '--posix'],
+  ['busybox', 'ash'],
+  ['ksh'],
+  ['zsh'],
+]
+const isThere = (program: string) => spawnSync(program, ['--help'], { stdio: 'ignore' }).error === undefined
+
+t.test('whatever runs it: Python under the observer, or any shell', async t => {
+  const { env, host } = await answeringScripts(t)
+  const python = ['python3', '-W', 'error', '-c', OBSERVER]
+  const runners = [python, ...SHELLS].filter(([program = '']) => isThere(program))
+  t.ok(runners.length > 1)
+  const missing = [python, ...SHELLS].filter(runner => !runners.includes(runner))
+  t.comment(`not here: ${missing.map(runner => runner.slice(0, 2).join(' ')).join(', ')}`)
+  const stat = join(SCRIPTS, 'SR.stat')
+  const said = (runner: readonly string[], file: string, input: string | null, more = {}) =>
+    start([...runner, file, '--json'], input, { ...env, ...more })
+  for (const runner of runners) {
+    const title = runner.slice(0, 2).join(' ')
+    t.strictSame(await said(runner, SCRIPT, '{}'), { code: 0, stdout: '[]\n', stderr: '' }, title)
+    const unknown = await said(runner, stat, JSON.stringify({ sr: URI }))
+    t.equal(unknown.stderr, '')
+    t.match(failure(t, unknown), { code: 'SR_does_not_exist', params: [SR] }, title)
+    const away = await said(runner, stat, '{}', { RESYNC_MONITOR_SOCKET: '/none' })
+    t.match(failure(t, away), { params: ['', /not running/, String] }, title)
+    const late = await said(runner, stat, null, { RESYNC_MONITOR_TIMEOUT_SECONDS: '0.1' })
+    t.match(failure(t, late), { params: ['', /did not end/, String] }, title)
+    const plugin = runner === python ? [XAPI_PLUGIN] : [...runner, XAPI_PLUGIN]
+    t.match(await start([...plugin, CALL], '', env), { code: 0, stdout: /<value>Success</, stderr: '' }, title)
+  }
+  const node = { PATH: pathWith(t, {}), RESYNC_MONITOR_NODE: process.execPath }
+  const where = spawnSync('python3', ['-c', 'import sys; print(sys.executable)'], { encoding: 'utf8' }).stdout?.trim()
+  if (where) {
+    const byNode = await said([where, '-c', OBSERVER], SCRIPT, '{}', node)
+    t.match(byNode, { code: 0, stdout: '[]\n' }, 'Python, then Node')
+  }
+  t.strictSame(host.bugs, [])
+})
 
 t.test('stdin that is closed, empty, or without an end', async t => {
   const { env, host } = await answeringScripts(t)
