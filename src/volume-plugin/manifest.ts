@@ -1,8 +1,9 @@
+import { fileURLToPath } from 'node:url'
 import { readWhole } from '../durable-file/index.ts'
 import { isQueryResult, type QueryResult } from './smapi-results.ts'
 
 const MAX_MANIFEST_BYTES = 65_536
-const MANIFEST_FILE = new URL('../../plugin.json', import.meta.url).pathname
+const MANIFEST_FILE = fileURLToPath(new URL('../../plugin.json', import.meta.url))
 
 /** plugin.json: the one place that says what Plugin.Query answers. @throws Error naming the file */
 export async function readManifest(path = MANIFEST_FILE): Promise<QueryResult> {

@@ -1,0 +1,17 @@
+import { cpSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { execa } from 'execa'
+import t from 'tap'
+import { folderOf, MANIFEST } from './plugin-under-test.ts'
+
+t.test('plugin.json is found wherever the program lies', async t => {
+  const folder = join(folderOf(t), 'a folder, 100 %41 #new')
+  for (const path of ['plugin.json', 'package.json', 'src/volume-plugin', 'src/durable-file']) {
+    cpSync(resolve(import.meta.dirname, '../..', path), join(folder, path), { recursive: true })
+  }
+  const module = pathToFileURL(join(folder, 'src/volume-plugin/manifest.ts')).href
+  const program = `import { readManifest } from ${JSON.stringify(module)}; console.log(JSON.stringify(await readManifest()))`
+  const { stdout } = await execa(process.execPath, ['--input-type=module', '-e', program])
+  t.strictSame(JSON.parse(stdout), MANIFEST)
+})
