@@ -1,7 +1,9 @@
-import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml'
+import { LineCounter, parseDocument, type YAMLError } from 'yaml'
 import type { ZodType, z } from 'zod'
 import { messageOf } from '../thrown/index.ts'
 import type { ConfigProblem } from './config-problem.ts'
+import { schemaProblems } from './schema-problems.ts'
+import { keyOf, YamlPlaces } from './yaml-places.ts'
 
 export type ParsedConfig<Config> =
   | { readonly ok: true; readonly config: Config }
@@ -25,55 +27,44 @@ export function parseConfigFile<Schema extends ZodType>(
   file: string,
   schema: Schema,
 ): ParsedConfig<z.output<Schema>> {
-  const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true })
-  const lineAt = (offset: number) => Math.max(1, lines.linePos(offset).line)
-  if (document.errors.length > 0) {
-    const problems = document.errors.map(({ pos, message }) => ({ file, line: lineAt(pos[0]), key: '', text: message }))
-    return { ok: false, problems: problems.slice(0, MAX_PROBLEMS) }
-  }
-  let value: unknown
-  try {
-    value = document.toJS({ maxAliasCount: MAX_ALIASES })
-  } catch (error) {
-    return {
-      ok: false,
-      problems: [{ file, line: 1, key: '', text: messageOf(error) }],
-    }
-  }
-  const result = schema.safeParse(value ?? {})
-  if (result.success) return { ok: true, config: result.data }
-  const problems = result.error.issues.flatMap(issue => {
-    // One problem for each key that nobody knows, at its own line.
-    const paths = issue.code === 'unrecognized_keys' ? issue.keys.map(key => [...issue.path, key]) : [issue.path]
-    return paths.map(path => ({
-      file,
-      line: lineAt(offsetOf(document, path)),
-      key: keyOf(path),
-      text: issue.code === 'unrecognized_keys' ? 'there is no such key' : issue.message,
-    }))
+  const wrong = (problems: readonly Omit<ConfigProblem, 'file'>[]) => ({
+    ok: false as const,
+    problems: problems.slice(0, MAX_PROBLEMS).map(problem => ({ file, ...problem })),
   })
-  return { ok: false, problems: problems.slice(0, MAX_PROBLEMS) }
-}
-
-/** Where the key stands, or the nearest thing around it that is there. */
-function offsetOf(document: Document, path: readonly PropertyKey[]): number {
-  for (let length = path.length; length > 0; length -= 1) {
-    const parent = length === 1 ? document.contents : document.getIn(path.slice(0, length - 1), true)
-    const last = path[length - 1]
-    if (isMap(parent)) {
-      const key = parent.items.find(pair => isScalar(pair.key) && pair.key.value === last)?.key
-      if (isScalar(key) && key.range) return key.range[0]
+  try {
+    const lines = new LineCounter()
+    const document = parseDocument(text, {
+      lineCounter: lines,
+      prettyErrors: false,
+      uniqueKeys: true,
+      logLevel: 'error',
+    })
+    const places = new YamlPlaces(document, lines)
+    if (document.errors.length > 0) {
+      return wrong(
+        document.errors.map(error => {
+          const [offset] = error.pos
+          return { line: places.lineAt(offset), key: keyOf(places.pathAt(offset)), text: textOf(error) }
+        }),
+      )
     }
-    const node = document.getIn(path.slice(0, length), true)
-    if (isNode(node) && node.range) return node.range[0]
+    const oddities = [...places.oddities()]
+    if (oddities.length > 0) return wrong(oddities.map(({ path, line, text }) => ({ line, key: keyOf(path), text })))
+    const result = schema.safeParse(document.toJS({ maxAliasCount: MAX_ALIASES }) ?? {})
+    if (result.success) return { ok: true, config: result.data }
+    return wrong(
+      schemaProblems(result.error.issues).map(({ path, text }) => ({
+        line: places.lineOf(path),
+        key: keyOf(path),
+        text,
+      })),
+    )
+  } catch (error) {
+    // Too many aliases, or brackets nested so deep that the stack does not hold them.
+    return wrong([{ line: 1, key: '', text: messageOf(error) }])
   }
-  return 0
 }
 
-function keyOf(path: readonly PropertyKey[]): string {
-  return path.reduce<string>((key, part) => {
-    if (typeof part === 'number') return `${key}[${part}]`
-    return key === '' ? String(part) : `${key}.${String(part)}`
-  }, '')
+function textOf({ code, message }: YAMLError): string {
+  return code === 'MULTIPLE_DOCS' ? 'a second document begins here (---): there may be only one' : message
 }

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { type FileHandle, open } from 'node:fs/promises'
 import type { ZodType, z } from 'zod'
 import { messageOf } from '../thrown/index.ts'
@@ -10,10 +11,10 @@ export async function readConfigFile<Schema extends ZodType>(
 ): Promise<ParsedConfig<z.output<Schema>>> {
   const text = await readText(file)
   if (typeof text === 'string') return parseConfigFile(text, file, schema)
-  return { ok: false, problems: [{ file, line: 1, key: '', text: text.wrong }] }
+  return { ok: false, problems: [{ file, line: text.line, key: '', text: text.wrong }] }
 }
 
-async function readText(path: string): Promise<string | { readonly wrong: string }> {
+async function readText(path: string): Promise<string | { readonly wrong: string; readonly line: number }> {
   let file: FileHandle | undefined
   try {
     file = await open(path)
@@ -22,11 +23,25 @@ async function readText(path: string): Promise<string | { readonly wrong: string
     for (let bytesRead = -1; bytesRead !== 0 && length <= MAX_CONFIG_BYTES; length += bytesRead) {
       bytesRead = (await file.read(buffer, length, buffer.length - length)).bytesRead
     }
-    if (length <= MAX_CONFIG_BYTES) return buffer.toString('utf8', 0, length)
-    return { wrong: `larger than ${MAX_CONFIG_BYTES} bytes` }
+    if (length > MAX_CONFIG_BYTES) return { wrong: `larger than ${MAX_CONFIG_BYTES} bytes`, line: 1 }
+    const content = buffer.subarray(0, length)
+    // Read as UTF-8 nevertheless, a name would be another one, that nothing has.
+    return isUtf8(content) ? content.toString() : { wrong: 'not UTF-8', line: lineThatIsNoUtf8(content) }
   } catch (error) {
-    return { wrong: messageOf(error) }
+    return { wrong: messageOf(error), line: 1 }
   } finally {
     await file?.close()
   }
+}
+
+/** In UTF-8 the byte of a line's end is never part of anything else. */
+function lineThatIsNoUtf8(content: Buffer): number {
+  let line = 1
+  for (let start = 0; start < content.length; line += 1) {
+    const at = content.indexOf('\n', start)
+    const end = at === -1 ? content.length : at
+    if (!isUtf8(content.subarray(start, end))) return line
+    start = end + 1
+  }
+  return 1
 }

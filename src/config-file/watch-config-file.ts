@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { watch } from 'chokidar'
 import type { ZodType, z } from 'zod'
@@ -7,7 +8,7 @@ import { readConfigFile } from './read-config-file.ts'
 
 /** Milliseconds. */
 export interface WatchPace {
-  /** An editor writes a file in several steps: how long it must rest. */
+  /** Who writes a file in several steps is not done before it has rested for so long. */
   readonly settleMs: number
   /** How often to look even if nothing was told. */
   readonly rereadEveryMs: number
@@ -41,10 +42,9 @@ export async function* watchConfigFile<Schema extends ZodType>(
     let last = JSON.stringify(known)
     for (;;) {
       await rest(pace.rereadEveryMs, AbortSignal.any([signal, wake.signal]))
-      await rest(pace.settleMs, signal)
-      if (signal.aborted) return
       wake = new AbortController()
-      const parsed = await readConfigFile(file, schema)
+      const parsed = await readAtRest(file, schema, pace.settleMs, signal)
+      if (parsed === null) return
       const now = JSON.stringify(parsed)
       if (now !== last) yield parsed
       last = now
@@ -52,4 +52,27 @@ export async function* watchConfigFile<Schema extends ZodType>(
   } finally {
     await watcher.close()
   }
+}
+
+/** Reads a file that nobody writes at: half of one may be a configuration too, and another one. `null`: aborted. */
+async function readAtRest<Schema extends ZodType>(
+  file: string,
+  schema: Schema,
+  settleMs: number,
+  signal: AbortSignal,
+): Promise<ParsedConfig<z.output<Schema>> | null> {
+  let before = await stampOf(file)
+  for (;;) {
+    await rest(settleMs, signal)
+    if (signal.aborted) return null
+    const parsed = await readConfigFile(file, schema)
+    const now = await stampOf(file)
+    if (now === before) return parsed
+    before = now
+  }
+}
+
+async function stampOf(file: string): Promise<string> {
+  const { size, mtimeNs, ino } = await stat(file, { bigint: true }).catch(() => ({ size: 0, mtimeNs: 0, ino: 0 }))
+  return `${size} ${mtimeNs} ${ino}`
 }

@@ -1,5 +1,6 @@
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { z } from 'zod'
 import { describeConfigProblem, parseConfigFile, readConfigFile, watchConfigFile } from '../../src/config-file/index.ts'
@@ -7,6 +8,7 @@ import { describeConfigProblem, parseConfigFile, readConfigFile, watchConfigFile
 const Schema = z.strictObject({
   host: z.string(),
   srs: z.array(z.strictObject({ uuid: z.string(), drbd: z.array(z.string()).default([]) })).default([]),
+  args: z.union([z.tuple([]), z.tuple([z.string()], z.string())]).optional(),
   poll: z.strictObject({ everySeconds: z.number().min(1).default(30) }).prefault({}),
 })
 
@@ -57,7 +59,37 @@ t.test('every problem names the file, the line and the key', async t => {
     ['nothing at all', '', [/^config.yaml:1: host: /]],
     ['no map', '- a\n', [/^config.yaml:1: /]],
     ['no YAML', 'host: a\nsrs: [\n', [/^config.yaml:3: /]],
-    ['the same key twice', 'host: a\nhost: b\n', [/^config.yaml:2: .*unique/]],
+    ['a second document', 'host: a\n---\nhost: b\n', [/^config.yaml:2: .*a second document begins here/]],
+    ['the same key twice', 'host: a\nhost: b\n', [/^config.yaml:2: host: .*unique/]],
+    [
+      'the same key twice in a list',
+      'host: a\nsrs:\n  - uuid: a\n    uuid: b\n',
+      [/^config.yaml:4: srs\[0\].uuid: .*unique/],
+    ],
+    ['a quote without its end', 'host: a\npoll:\n  everySeconds: "3\n', [/^config.yaml:4: poll.everySeconds: .*quote/]],
+    ['a number as a key', 'host: a\n\n5: x\n', ['config.yaml:3: 5: there is no such key']],
+    [
+      'a truth as a key',
+      'host: a\nsrs:\n  - uuid: a\n    true: x\n',
+      ['config.yaml:4: srs[0].true: there is no such key'],
+    ],
+    [
+      'nothing as a key',
+      'host: a\npoll:\n  ~: x\n',
+      ['config.yaml:3: poll: a key must be one word, or a text in quotes'],
+    ],
+    ['a list as a key', 'host: a\n? [b]\n: x\n', ['config.yaml:2: a key must be one word, or a text in quotes']],
+    [
+      'an alias of nothing',
+      'host: a\nsrs:\n  - uuid: s\n    drbd:\n      - *x\n',
+      ['config.yaml:5: srs[0].drbd[0]: there is no &x above'],
+    ],
+    [
+      'neither one thing nor the other',
+      'host: a\nargs:\n  - a\n  - 5\n',
+      [/^config.yaml:4: args\[1\]: .*expected string, received number/],
+    ],
+    ['nothing like either', 'host: a\nargs: a\n', [/^config.yaml:2: args: .*received string/]],
     ['aliases of aliases that would fill the memory', BOMB, [/^config.yaml:1: .*alias/]],
   ]
   for (const [title, text, expected] of table) {
@@ -70,6 +102,11 @@ t.test('every problem names the file, the line and the key', async t => {
     20,
     'there is an end to them',
   )
+  for (const bracket of ['[', '{a: ', '- ', '? ']) {
+    const [problem = ''] = problemsOf(bracket.repeat(50_000))
+    t.match(problem, /^config.yaml:1: /)
+    t.ok(problem.length < 300)
+  }
 })
 
 t.test('any text, cut anywhere, gives problems and never throws', async t => {
@@ -85,6 +122,39 @@ t.test('a file that is not there, is a folder, or is far too large', async t => 
   t.match(await readConfigFile(join(folder, 'none'), Schema), { ok: false, problems: [{ line: 1, text: /ENOENT/ }] })
   t.match(await readConfigFile(join(folder, 'dir'), Schema), { ok: false, problems: [{ text: /EISDIR/ }] })
   t.match(await readConfigFile(join(folder, 'large'), Schema), { ok: false, problems: [{ text: /larger than/ }] })
+})
+
+t.test('a file that is not UTF-8: no name is taken for another one', async t => {
+  const content = Buffer.concat([
+    Buffer.from('host: "B\u00e4r"\nsrs: []\n# B'),
+    Buffer.from([0xe4]),
+    Buffer.from('r\n'),
+  ])
+  const file = join(t.testdir({ 'config.yaml': content }), 'config.yaml')
+  t.strictSame(await readConfigFile(file, Schema), {
+    ok: false,
+    problems: [{ file, line: 3, key: '', text: 'not UTF-8' }],
+  })
+  writeFileSync(file, content.subarray(0, content.length - 3))
+  t.match(await readConfigFile(file, Schema), { ok: true, config: { host: 'B\u00e4r' } })
+})
+
+t.test('a file that is written in several steps is taken when it is whole', async t => {
+  const folder = t.testdir({ 'config.yaml': 'host: a\n' })
+  const file = join(folder, 'config.yaml')
+  const stop = new AbortController()
+  t.teardown(() => stop.abort())
+  const known = await readConfigFile(file, Schema)
+  const told = watchConfigFile(file, Schema, known, stop.signal, { settleMs: 400, rereadEveryMs: 20 })
+  const next = told.next()
+  writeFileSync(file, 'host: b\nsrs:\n')
+  for (let n = 0; n < 20; n += 1) {
+    await sleep(50)
+    appendFileSync(file, `  - { uuid: s${n} }\n`)
+  }
+  t.match((await next).value, { ok: true, config: { host: 'b', srs: { length: 20 } } })
+  stop.abort()
+  t.equal((await told.next()).value, undefined)
 })
 
 t.test('a watched file: each difference is told once, however it was written', async t => {
