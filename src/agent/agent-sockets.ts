@@ -1,7 +1,7 @@
 import { AgentSocket } from '../volume-plugin/index.ts'
 
 type SocketOptions = ConstructorParameters<typeof AgentSocket>[0]
-type Address = Parameters<AgentSocket['listen']>[0]
+type NetworkAddress = Exclude<Parameters<AgentSocket['listen']>[0], { path: string }>
 
 /** What is answered where: everything on the host's own socket, questions of sync state alone over the network. */
 export type AgentSocketsOptions = Omit<SocketOptions, 'own' | 'onProblem'> &
@@ -18,6 +18,8 @@ export class AgentSockets {
   #own: AgentSocket | null = null
   #ownPath: string | null = null
   #network: AgentSocket | null = null
+  /** Where that one listens: not at port 0. */
+  #networkAt: { readonly host: string; readonly port: number } | null = null
   #moving: Promise<unknown> = Promise.resolve()
   #isRestoring = false
   /** What was told last of a socket that is lost: the same is not told every second. */
@@ -29,17 +31,24 @@ export class AgentSockets {
 
   /** Answers at another unix socket. @throws as AgentSocket.listen; then the one before goes on */
   listenAt(path: string): Promise<void> {
-    return this.#inTurn(async () => {
-      this.#own = await this.#move(this.#own, { path }, this.#options)
-      this.#ownPath = path
-    })
+    return this.#inTurn(() => this.#moveOwn(path))
   }
 
   /** Answers at another address of the network, or at none. @throws as above */
-  listenOn(address: Address | undefined): Promise<void> {
-    const { own: _, ...forAll } = this.#options
+  listenOn(address: NetworkAddress | undefined): Promise<void> {
     return this.#inTurn(async () => {
-      this.#network = await this.#move(this.#network, address, forAll)
+      const before = this.#networkAt
+      try {
+        await this.#moveNetwork(address)
+      } catch (error) {
+        // All addresses of a host and one of them exclude each other at the same port.
+        if (before === null || address === undefined || address.port !== before.port || !isInUse(error)) throw error
+        await this.#moveNetwork(undefined)
+        await this.#moveNetwork(address).catch(async failure => {
+          await this.#moveNetwork(before)
+          throw failure
+        })
+      }
     })
   }
 
@@ -68,7 +77,7 @@ export class AgentSockets {
     const [why, path] = [this.#own?.lost() ?? null, this.#ownPath]
     if (why === null || path === null) return
     try {
-      this.#own = await this.#move(this.#own, { path }, this.#options)
+      await this.#moveOwn(path)
       this.#toldOfLost = null
       this.#options.onProblem(`${why}: it was made anew`)
     } catch (error) {
@@ -84,15 +93,25 @@ export class AgentSockets {
     return turn
   }
 
-  async #move(
-    before: AgentSocket | null,
-    to: Address | undefined,
-    options: SocketOptions,
-  ): Promise<AgentSocket | null> {
-    // The new one first: if it cannot be opened, the one before goes on.
-    const socket = to === undefined ? null : new AgentSocket(options)
-    if (to !== undefined) await socket?.listen(to)
-    await before?.close()
-    return socket
+  async #moveNetwork(to: NetworkAddress | undefined): Promise<void> {
+    const { own: _, ...forAll } = this.#options
+    const socket = new AgentSocket(forAll)
+    const at = to === undefined ? null : await socket.listen(to)
+    await this.#network?.close()
+    this.#network = socket
+    this.#networkAt = at
   }
+
+  /** The new one first: if it cannot be opened, the one before goes on. */
+  async #moveOwn(path: string): Promise<void> {
+    const socket = new AgentSocket(this.#options)
+    await socket.listen({ path })
+    await this.#own?.close()
+    this.#own = socket
+    this.#ownPath = path
+  }
+}
+
+function isInUse(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
 }

@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -97,3 +99,34 @@ t.test(
     t.strictSame(bugs, [])
   },
 )
+
+t.test('another address of the network at the same port; one that cannot be had leaves the one before', async t => {
+  const { sockets } = await socketsOf(t)
+  const port = await freePort()
+  const url = (host: string) => `http://${host}:${port}`
+  await sockets.listenOn({ host: '127.0.0.1', port })
+  t.ok(await answers(url('127.0.0.1')))
+  await sockets.listenOn({ host: '0.0.0.0', port })
+  t.ok(await answers(url('127.0.0.2')), 'all of them instead of one')
+  await sockets.listenOn({ host: '127.0.0.1', port })
+  t.ok(await answers(url('127.0.0.1')))
+  t.notOk(await answers(url('127.0.0.2')), 'and back')
+
+  const stranger = createServer().listen(port, '127.0.0.3')
+  await once(stranger, 'listening')
+  t.teardown(() => stranger.close())
+  await t.rejects(sockets.listenOn({ host: '0.0.0.0', port }), { code: 'EADDRINUSE' })
+  t.ok(await answers(url('127.0.0.1')))
+  await t.rejects(sockets.listenOn({ host: '192.0.2.1', port }), { code: 'EADDRNOTAVAIL' })
+  t.ok(await answers(url('127.0.0.1')))
+  await sockets.listenOn(undefined)
+  t.notOk(await answers(url('127.0.0.1')))
+})
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0)
+  await once(server, 'listening')
+  const at = server.address()
+  await new Promise(resolve => server.close(resolve))
+  return typeof at === 'object' && at !== null ? at.port : 0
+}
