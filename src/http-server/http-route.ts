@@ -1,5 +1,6 @@
 /** A whole answer. */
 export interface HttpAnswer {
+  /** 204: the body is not sent. */
   readonly status: number
   /** Default `application/json`. */
   readonly contentType?: string
@@ -36,6 +37,8 @@ interface AnswerRoute {
    * @param below what follows a `path` that ends in `/`, as it was sent; else `''`
    */
   readonly answer: (body: string, signal: AbortSignal, below: string) => HttpAnswer | Promise<HttpAnswer>
+  /** The answer to a body that is not UTF-8: what it means nobody knows. Default: status 400. */
+  readonly notUtf8?: HttpAnswer
 }
 
 interface StreamRoute {

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { Socket } from 'node:net'
@@ -163,15 +164,20 @@ export class HttpServer {
     const body = route.method === 'GET' ? '' : await readBody(request, this.#limits.maxBodyBytes)
     if (body === 'too large') return refuse(request, response, 413)
     if (body === 'cut off') return
+    if (typeof body !== 'string' && !isUtf8(body)) {
+      return route.notUtf8 === undefined ? refuse(request, response, 400) : this.#send(response, route.notUtf8)
+    }
     this.#send(response, await route.answer(body.toString(), gone.signal, path.slice(route.path.length)))
   }
 
   #send(response: ServerResponse, { status, contentType, body }: HttpAnswer): void {
-    response.writeHead(status, {
+    const head = {
       // Exactly this type: the client xen-api takes anything else for a host without JSON-RPC.
       'content-type': contentType ?? 'application/json',
       'content-length': Buffer.byteLength(body),
-    })
+    }
+    // With a length a client would wait for what is never sent (RFC 9110, 8.6).
+    response.writeHead(status, status === 204 ? {} : head)
     response.setTimeout(this.#limits.unreadAnswerTimeoutMs, () => {
       if (!response.writableFinished) response.destroy()
     })

@@ -1,12 +1,12 @@
 import { type HttpRoute, HttpServer, type ListenAddress, type ListeningAt } from '../http-server/index.ts'
 import { agentMethods, type SyncAnswers } from './agent-methods.ts'
 import { EventStream } from './event-stream.ts'
-import { JsonRpc } from './json-rpc.ts'
+import { JsonRpc, NOT_UTF8 as RPC_NOT_UTF8 } from './json-rpc.ts'
 import { type PoolAnswers, poolMethods } from './pool-methods.ts'
 import type { SyncEvents } from './sync-events.ts'
 import { SyncWaiters } from './sync-waiters.ts'
-import type { VolumePlugin } from './volume-plugin.ts'
-import { answerXapiPlugin } from './xapi-plugin.ts'
+import { NOT_UTF8 as ARGUMENTS_NOT_UTF8, type VolumePlugin } from './volume-plugin.ts'
+import { answerXapiPlugin, NOT_UTF8 as CALL_NOT_UTF8 } from './xapi-plugin.ts'
 
 /** A question is a line of text. */
 const MAX_BODY_BYTES = 65_536
@@ -44,11 +44,17 @@ export class AgentSocket {
     const jsonRpc = new JsonRpc(methods, onBug)
     this.#server = new HttpServer({
       routes: [
-        { method: 'POST', path: '/jsonrpc', answer: (body, signal) => jsonRpc.answer(body, signal) },
+        {
+          method: 'POST',
+          path: '/jsonrpc',
+          answer: (body, signal) => jsonRpc.answer(body, signal),
+          notUtf8: RPC_NOT_UTF8,
+        },
         {
           method: 'POST',
           path: '/xapi-plugin',
           answer: (body, signal) => answerXapiPlugin(body, answers, own?.pool, signal),
+          notUtf8: CALL_NOT_UTF8,
         },
         ...(own === undefined ? [] : [pluginRoute(own.plugin), eventsRoute(answers, events)]),
         { method: 'GET', path: '/healthz', answer: () => ({ status: 200, contentType: 'text/plain', body: 'ok\n' }) },
@@ -78,7 +84,12 @@ export class AgentSocket {
 }
 
 function pluginRoute(plugin: VolumePlugin): HttpRoute {
-  return { method: 'POST', path: '/plugin/', answer: (body, _signal, method) => plugin.answer(method, body) }
+  return {
+    method: 'POST',
+    path: '/plugin/',
+    answer: (body, _signal, method) => plugin.answer(method, body),
+    notUtf8: ARGUMENTS_NOT_UTF8,
+  }
 }
 
 function eventsRoute(answers: SyncAnswers, events: SyncEvents): HttpRoute {

@@ -14,6 +14,11 @@ export type RpcMethod = (params: unknown, signal: AbortSignal) => unknown
 /** More requests than this in one batch are refused whole. */
 const MAX_BATCH = 100
 
+/** The answer to a request that is not UTF-8. */
+export const NOT_UTF8 = answerOf(
+  createJSONRPCErrorResponse(null, JSONRPCErrorCode.ParseError, 'Parse error: the request is not UTF-8'),
+)
+
 /** JSON-RPC 2.0 as the specification has it: notifications get no answer, a batch of one gets a list of one. */
 export class JsonRpc {
   readonly #server: JSONRPCServer<AbortSignal>
@@ -51,6 +56,12 @@ export class JsonRpc {
 
   async #answerOne(request: unknown, signal: AbortSignal): Promise<JSONRPCResponse | null> {
     if (!isJSONRPCRequest(request)) return invalid('no JSON-RPC 2.0 request')
+    // The library takes these for what they are not.
+    const { id, params } = request
+    if (!(id === undefined || id === null || typeof id === 'string' || typeof id === 'number'))
+      return invalid('the id must be a string or a number')
+    if (params !== undefined && (typeof params !== 'object' || params === null))
+      return invalid('the parameters must be an object or a list')
     return this.#server.receive(request, signal)
   }
 }

@@ -77,8 +77,8 @@ export class SrStore {
   async remove(uuid: string): Promise<void> {
     const path = this.#pathOf(uuid)
     try {
+      for (const left of [BROKEN, DRAFT]) await rm(`${path}${left}`, { force: true })
       await rm(path)
-      await rm(`${path}${BROKEN}`, { force: true })
       await this.#sync()
     } catch (error) {
       if (codeOf(error) !== 'ENOENT') throw failed(`cannot remove ${path}`, error)
@@ -109,6 +109,8 @@ export class SrStore {
 
 const WAY_OUT = 'Correct it, or unplug the SR and plug it again'
 const BROKEN = '.broken'
+/** What a crash leaves of replaceFile. */
+const DRAFT = '.new'
 
 function decode(content: string): SrRecord | null {
   let parsed: unknown

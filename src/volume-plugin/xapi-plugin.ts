@@ -19,6 +19,11 @@ export const ASKED_BY_AGENT = 'asked_by_agent'
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
+const CONTROL_CHARACTERS = /[^\P{Cc}\t\n\r]/gu
+
+/** The answer to a call that is not UTF-8. */
+export const NOT_UTF8 = failure('', 'InvalidArgument', 'the call is not UTF-8')
+
 type Outcome = { readonly result: string } | { readonly exception: string; readonly text: string }
 
 /**
@@ -129,5 +134,3 @@ function escaped(text: string): string {
     .replaceAll('<', '&lt;')
     .replaceAll('>', '&gt;')
 }
-
-const CONTROL_CHARACTERS = /[^\P{Cc}\t\n\r]/gu

@@ -54,17 +54,18 @@ interface Tap {
 
 function ask(
   socketPath: string,
-  body: string,
+  body: string | Buffer,
   method = 'POST',
   path = '/jsonrpc',
-): Promise<{ status: number; body: string }> {
+): Promise<{ status: number; body: string; headers: readonly string[] }> {
   return new Promise((resolve, reject) => {
     const outgoing = request({ socketPath, path, method }, response => {
       let text = ''
       response.on('data', chunk => {
         text += chunk
       })
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, body: text }))
+      const headers = Object.keys(response.headers).filter(name => name.startsWith('content-'))
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, body: text, headers }))
     })
     outgoing.on('error', reject)
     outgoing.end(body)
@@ -101,6 +102,22 @@ t.test('JSON-RPC as the specification has it', async t => {
   t.match(await call(path, []), { error: { code: -32600 } })
   t.match(await call(path, Array(101).fill({ ...list, id: 1 })), { error: { code: -32600 } })
   t.match(JSON.parse((await ask(path, '{')).body), { error: { code: -32700 } })
+  for (const odd of [{ params: 5 }, { params: 'x' }, { params: null }, { id: {} }, { id: [1] }, { id: true }]) {
+    const answer = await call(path, { ...list, id: 1, ...odd })
+    t.match(answer, { id: null, error: { code: -32600 } }, JSON.stringify(odd))
+  }
+  t.match(await call(path, { ...list, id: 'a', params: [] }), { id: 'a', result: [{ sr: SR }] })
+  t.strictSame(await ask(path, JSON.stringify(list)), { status: 204, body: '', headers: [] }, 'and no length of one')
+})
+
+t.test('a request that is not UTF-8 is told so, in the words of who asks', async t => {
+  const { path } = await listening(t)
+  const latin1 = Buffer.from('{"jsonrpc":"2.0","id":1,"method":"SR.list","params":{"n":"B\u00e4r"}}', 'latin1')
+  t.match(JSON.parse((await ask(path, latin1)).body), { id: null, error: { code: -32700, message: /not UTF-8/ } })
+  t.match(await ask(path, latin1, 'POST', '/xapi-plugin'), {
+    status: 200,
+    body: /InvalidArgument.*the call is not UTF-8/,
+  })
 })
 
 t.test('what else may come: another path, another method, too much, half of it', async t => {

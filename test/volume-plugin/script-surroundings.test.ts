@@ -1,5 +1,7 @@
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { symlinkSync } from 'node:fs'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import { SR, URI } from './plugin-under-test.ts'
@@ -134,4 +136,51 @@ t.test('arguments that are too long are called so, by whatever they are sent', a
     }
   }
   t.strictSame(host.bugs, [])
+})
+
+t.test('an agent that takes no more calls, or none at all', async t => {
+  const { env, folder, host } = await answeringScripts(t)
+  const node = { PATH: pathWith(t, {}), RESYNC_MONITOR_NODE: process.execPath }
+  const idle = Array.from({ length: 512 }, () => connect(env.RESYNC_MONITOR_SOCKET).on('error', () => undefined))
+  t.teardown(() => idle.map(each => each.destroy()))
+  await Promise.all(idle.map(each => once(each, 'connect')))
+  const why = { params: ['', /took no call: it has too many at once/, String] }
+  for (const client of [env, { ...env, ...node }]) {
+    const refused = await Promise.all(Array.from({ length: 10 }, () => run('Plugin.ls', {}, client)))
+    for (const outcome of refused) t.match(failure(t, outcome), why)
+    t.match(await start([XAPI_PLUGIN, CALL], '', { RESYNC_MONITOR_CLIENT: join(SCRIPTS, 'client.mjs'), ...client }), {
+      stdout: /AgentUnreachable.*took no call/,
+    })
+  }
+  for (const each of idle) each.destroy()
+  const deadline = Date.now() + 30_000
+  while ((await run('Plugin.ls', {}, env)).code !== 0 && Date.now() < deadline);
+  t.match(await run('Plugin.ls', {}, env), { code: 0 })
+
+  const full = join(folder, 'full.sock')
+  const program = `require('net').createServer().listen({ path: ${JSON.stringify(full)}, backlog: 1 }, () => console.log())`
+  const stopped = spawn(process.execPath, ['-e', program])
+  t.teardown(() => stopped.kill('SIGKILL'))
+  await once(stopped.stdout, 'data')
+  stopped.kill('SIGSTOP')
+  let isFull = false
+  while (!isFull) {
+    const waiting = connect(full)
+    t.teardown(() => waiting.destroy())
+    isFull = await new Promise(resolve =>
+      waiting.once('connect', () => resolve(false)).once('error', () => resolve(true)),
+    )
+  }
+  for (const client of [{}, node]) {
+    const outcome = await run('Plugin.ls', {}, { RESYNC_MONITOR_SOCKET: full, ...client })
+    t.match(failure(t, outcome), why)
+  }
+  t.strictSame(host.bugs, [])
+})
+
+t.test('arguments that are not UTF-8 are told so', async t => {
+  const { env } = await answeringScripts(t)
+  const script = `printf '{"sr":"B\\344r"}' | "$0" --json`
+  const outcome = await start(['/bin/sh', '-c', script, join(SCRIPTS, 'SR.stat')], '', env)
+  t.match(failure(t, outcome), { params: ['', 'the arguments of the call are not UTF-8', ''] })
 })

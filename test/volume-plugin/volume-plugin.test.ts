@@ -261,6 +261,7 @@ t.test('SRs and attachments outlive the daemon; a damaged file hurts no other', 
   t.match(await again.call('SR.attach', ATTACH), { status: 200 }, 'and plugged again')
   t.match(await again.call('SR.stat', { sr: URI }), { status: 200 })
   writeFileSync(join(files, `${SR}.json`), '{')
+  writeFileSync(join(files, `${SR}.json.new`), '{ "sch')
   t.match(await again.call('SR.destroy', { sr: URI }), { status: 200 }, 'it can be destroyed')
   t.strictSame(readdirSync(files), [`${OTHER_SR}.json`])
   t.match(await again.call('SR.create', CREATE), { status: 200 }, 'and made again')

@@ -5,6 +5,7 @@ import { request } from 'node:http'
 
 const CONNECT_FAILED = 7
 const CUT_OFF = 18
+const NO_ANSWER = 52
 const TIMED_OUT = 28
 const MAX_TIMEOUT_SECONDS = 86_400
 const [socketPath, path, timeoutSeconds] = process.argv.slice(2)
@@ -30,9 +31,11 @@ const outgoing = request(
     response.on('error', () => end(CUT_OFF))
   },
 )
-outgoing.on('error', ({ syscall }) => {
+outgoing.on('error', ({ syscall, code }) => {
   // An agent that refuses what is too long answers, and then takes no more of it.
-  if (!isAnswered) end(syscall === 'connect' ? CONNECT_FAILED : CUT_OFF)
+  if (isAnswered) return
+  if (syscall === 'connect') end(CONNECT_FAILED)
+  else end(code === 'ECONNRESET' || code === 'EPIPE' ? NO_ANSWER : CUT_OFF)
 })
 // More than fits into 32 bits of milliseconds would be over at once.
 setTimeout(() => end(TIMED_OUT), Math.min(Number(timeoutSeconds), MAX_TIMEOUT_SECONDS) * 1000)
