@@ -1,10 +1,10 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { symlinkSync } from 'node:fs'
+import { cpSync, linkSync, symlinkSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
-import { SR, URI } from './plugin-under-test.ts'
+import { folderOf, SR, URI } from './plugin-under-test.ts'
 import { answeringScripts, failure, pathWith, run, SCRIPTS, start, XAPI_PLUGIN } from './run-script.ts'
 
 const SCRIPT = join(SCRIPTS, 'Plugin.ls')
@@ -53,6 +53,44 @@ t.test('whatever runs it: Python under the observer, or any shell', async t => {
     t.match(byNode, { code: 0, stdout: '[]\n' }, 'Python, then Node')
   }
   t.strictSame(host.bugs, [])
+})
+
+t.test('nothing in the environment leads the scripts astray, nor blanks in a path', async t => {
+  const { env, folder } = await answeringScripts(t)
+  const home = folderOf(t)
+  writeFileSync(join(home, '.curlrc'), 'proxy = "http://127.0.0.1:1"\nmax-time = 0.001\noutput = "/dev/null"\n')
+  const proxies = ['http_proxy', 'HTTP_PROXY', 'all_proxy', 'ALL_PROXY'].map(name => [name, 'http://127.0.0.1:1'])
+  const hostile = {
+    ...Object.fromEntries(proxies),
+    HOME: home,
+    CURL_HOME: home,
+    XDG_CONFIG_HOME: home,
+    IFS: '/.- 0123456789abc',
+    LC_ALL: 'tr_TR.UTF-8',
+    LANG: 'xx_XX',
+    CDPATH: '/:/tmp',
+    POSIXLY_CORRECT: '1',
+    ENV: '/nonexistent',
+    GREP_OPTIONS: '--nonsense',
+    // What the script calls its own.
+    ...Object.fromEntries(['method', 'socket', 'timeout', 'client', 'answer', 'limit'].map(name => [name, 'odd one'])),
+  }
+  const copy = join(folder, 'storage scripts', 'a plugin')
+  cpSync(SCRIPTS, copy, { recursive: true, verbatimSymlinks: true })
+  const linked = join(folder, 'a socket')
+  linkSync(env.RESYNC_MONITOR_SOCKET, linked)
+  const files = [SCRIPT, join(copy, 'Plugin.ls')]
+  const clients = [{}, { PATH: pathWith(t, {}), RESYNC_MONITOR_NODE: process.execPath }]
+  for (const file of files) {
+    for (const client of clients) {
+      const all = { ...hostile, RESYNC_MONITOR_SOCKET: linked, ...client }
+      t.match(await start([file, '--json'], '{}', all), { code: 0, stdout: '[]\n' }, file)
+    }
+    t.match(await start(['bash', file, '--json'], '{}', { ...hostile, ...env }), { code: 0, stdout: '[]\n' })
+    const bare = ['/usr/bin/env', '-i', `RESYNC_MONITOR_SOCKET=${linked}`, file, '--json']
+    t.match(await start(bare, '{}', {}), { code: 0, stdout: '[]\n' }, 'nothing but where to look')
+  }
+  t.match(await start([XAPI_PLUGIN, CALL], '', { ...hostile, ...env }), { code: 0, stdout: /<value>Success</ })
 })
 
 t.test('stdin that is closed, empty, or without an end', async t => {

@@ -136,6 +136,42 @@ t.test('an SR that the toolstack attaches through the plugin is watched, after a
   t.match(await call('SR.stat', { sr }), { exitCode: 1, result: { code: /./, params: [], backtrace: { files: [] } } })
 })
 
+t.test(
+  'killed while the toolstack creates SRs: each call has a proper end, and what was answered is there',
+  async t => {
+    const { kernel, socket, start, becomes } = hostOf(t)
+    const call = (method: string, params: object) => callPlugin(socket, method, params)
+    const created = new Set<string>()
+    for (let round = 0; round < 4; round += 1) {
+      const daemon = start()
+      await becomes('synced')
+      for (const uuid of created) {
+        const { result } = await call('SR.probe', { configuration: { sr_uuid: uuid } })
+        t.match(result, [{ configuration: { drbd: 'mesh1', sr_uuid: uuid }, sr: { name: 'n'.repeat(1000) } }])
+      }
+      const uuids = Array.from(
+        { length: 10 },
+        (_, n) => `5c5c5c5c-0000-4000-8000-${String(round * 10 + n).padStart(12, '1')}`,
+      )
+      const calls = uuids.map(uuid =>
+        call('SR.create', { uuid, name: 'n'.repeat(1000), description: '', configuration: { drbd: 'mesh1' } }),
+      )
+      await sleep(Math.random() * 200)
+      await daemon.end('SIGKILL')
+      for (const [index, { exitCode, result }] of (await Promise.all(calls)).entries()) {
+        if (exitCode === 0) created.add(uuids[index] ?? '')
+        else
+          t.match(result, {
+            code: 'SR_BACKEND_FAILURE',
+            params: ['', /resync-monitor agent/, String],
+            backtrace: Object,
+          })
+      }
+      kernel.age()
+    }
+  },
+)
+
 t.test('another stateDirectory is taken up by a restart, so what is attached meanwhile is not forgotten', async t => {
   const { folder, kernel, socket, configure, start, becomes } = hostOf(t)
   const call = (method: string, params: object) => callPlugin(socket, method, params)
