@@ -1,3 +1,4 @@
+import { messageOf } from '../thrown/index.ts'
 import { AgentSocket } from '../volume-plugin/index.ts'
 
 type SocketOptions = ConstructorParameters<typeof AgentSocket>[0]
@@ -81,7 +82,7 @@ export class AgentSockets {
       this.#toldOfLost = null
       this.#options.onProblem(`${why}: it was made anew`)
     } catch (error) {
-      const text = `${why}, and cannot be made anew: ${error instanceof Error ? error.message : String(error)}`
+      const text = `${why}, and cannot be made anew: ${messageOf(error)}`
       if (text !== this.#toldOfLost) this.#options.onProblem(text)
       this.#toldOfLost = text
     }

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { SrStatus } from '../sync-query/sr-fold.ts'
+import { messageOf } from '../thrown/index.ts'
 import type { Attachments } from './attachments.ts'
 import { type PresentMirrors, proposeConfigurations } from './probe.ts'
 import { backendFailure, SmapiError } from './smapi-error.ts'
@@ -171,7 +172,7 @@ export class SrCalls {
       .take(uuid, () => this.#store.read(uuid))
       .then(
         () => '',
-        (error: unknown) => `${uuid}: ${error instanceof Error ? error.message : String(error)}\n`,
+        (error: unknown) => `${uuid}: ${messageOf(error)}\n`,
       )
   }
 
