@@ -75,8 +75,10 @@ function storedIn(path: string): PoolState | null {
 
 function restore(db: Database, presence: HostPresence, { tables, hosts }: PoolState): void {
   for (const [ref, pool] of tables.pool) db.restore('pool', ref, pool)
-  // operations of tasks that are gone with the process (stock: helpers.ml:1181-1203)
-  for (const [ref, host] of tables.host) db.restore('host', ref, { ...host, current_operations: {} })
+  // Operations of tasks that are gone with the process (stock: helpers.ml:1181-1203). And what the earlier run has allowed, by
+  // what it knew, is not allowed now: whoever asks before the gate has computed would be told that hosts may go.
+  const anew = { current_operations: {}, allowed_operations: [] }
+  for (const [ref, host] of tables.host) db.restore('host', ref, { ...host, ...anew })
   for (const [ref, metrics] of tables.host_metrics) db.restore('host_metrics', ref, metrics)
   for (const [ref, sr] of tables.SR) db.restore('SR', ref, sr)
   for (const [ref, pbd] of tables.PBD) db.restore('PBD', ref, pbd)
