@@ -1,6 +1,7 @@
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdirSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
+import { type AddressInfo, createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { Guest, type GuestParts } from './guest.ts'
@@ -14,6 +15,9 @@ const STATE_DISK = '24M'
 /** The updater runs there too. */
 const COORDINATOR_MIB = 512
 const HOST_MIB = 384
+const FIRST_PORT = 20_000
+const LAST_PORT = 32_000
+const MAX_ATTEMPTS = 100
 
 /**
  * A host of a topology as a machine: its disks are empty, its files are in its share, and it is off.
@@ -53,13 +57,7 @@ export async function makeGuest(
 
 /** A free port of loopback for each port of a guest. All are held until all are found, so that none is given twice. */
 async function forwardsOf(ports: readonly number[]): Promise<Readonly<Record<number, number>>> {
-  const found = await Promise.all(
-    ports.map(async port => {
-      const server = createServer().listen(0, '127.0.0.1')
-      await once(server, 'listening')
-      return { port, server }
-    }),
-  )
+  const found = await Promise.all(ports.map(async port => ({ port, server: await heldPort() })))
   const forwards = Object.fromEntries(found.map(({ port, server }) => [port, (server.address() as AddressInfo).port]))
   await Promise.all(
     found.map(async ({ server }) => {
@@ -68,4 +66,20 @@ async function forwardsOf(ports: readonly number[]): Promise<Readonly<Record<num
     }),
   )
   return forwards
+}
+
+/**
+ * Somebody who listens at a free port. Not at one that Linux gives to connections (from 32768 on): a call of the driver would
+ * take it in a moment in which the guest is off, and qemu could not start it again.
+ */
+async function heldPort(): Promise<Server> {
+  for (let attempt = 1; ; attempt += 1) {
+    const server = createServer().listen(randomInt(FIRST_PORT, LAST_PORT), '127.0.0.1')
+    try {
+      await once(server, 'listening')
+      return server
+    } catch (error) {
+      if (attempt === MAX_ATTEMPTS) throw error
+    }
+  }
 }
