@@ -10,10 +10,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { execa } from 'execa'
 import { HostAgent } from '../src/agent/agent.ts'
 import { followDrbd } from '../src/drbd-adapter/source.ts'
 import type { DrbdVolume } from '../src/sync-query/drbd.ts'
+import { measureInProcesses } from './measuring-process.ts'
 
 const STAND_IN = join(import.meta.dirname, 'stand-in-drbdsetup.ts')
 const SR = '5c5c5c5c-0000-4000-8000-000000000001'
@@ -29,9 +29,6 @@ const { values } = parseArgs({
     measure: { type: 'boolean', default: false },
   },
 })
-
-/** As the daemon is run (package.json). */
-const NODE_OPTIONS = ['--max-semi-space-size=8']
 
 function tell(figure: string, value: number, unit: string): void {
   const resources = Number(values.resources)
@@ -104,16 +101,8 @@ function hasLostPeer({ peers }: DrbdVolume): boolean {
 
 if (values.measure) await measure(Number(values.resources), Number(values.changes))
 else {
-  const cache = mkdtempSync(join(tmpdir(), 'resync-monitor-bench-'))
-  const run = (resources: string, changes: string, idleSeconds: string, stdout: 'inherit' | 'ignore') => {
-    const args = ['--measure', '--resources', resources, '--changes', changes, '--idle-seconds', idleSeconds]
-    const env = { NODE_COMPILE_CACHE: cache }
-    return execa(process.execPath, [...NODE_OPTIONS, import.meta.filename, ...args], { env, stdout, stderr: 'inherit' })
-  }
-  // The first start compiles, as the first one after an installation does.
-  await run('1', '10', '0', 'ignore')
-  for (const resources of values.resources.split(',')) {
-    await run(resources, values.changes, values['idle-seconds'], 'inherit')
-  }
-  rmSync(cache, { recursive: true, force: true })
+  const args = (resources: string, changes: string, idleSeconds: string) =>
+    ['--measure', '--resources', resources, '--changes', changes, '--idle-seconds', idleSeconds] as const
+  const runs = values.resources.split(',').map(resources => args(resources, values.changes, values['idle-seconds']))
+  await measureInProcesses(import.meta.filename, args('1', '10', '0'), runs)
 }

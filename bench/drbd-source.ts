@@ -10,8 +10,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { execa } from 'execa'
 import { followDrbd } from '../src/drbd-adapter/source.ts'
+import { measureInProcesses } from './measuring-process.ts'
 
 const STAND_IN = join(import.meta.dirname, 'stand-in-drbdsetup.ts')
 
@@ -23,9 +23,6 @@ const { values } = parseArgs({
     measure: { type: 'boolean', default: false },
   },
 })
-
-/** A small young generation: larger ones only take memory, for what is made of an event lives as short as it. */
-const NODE_OPTIONS = ['--max-semi-space-size=8']
 
 function tell(figure: string, value: number, unit: string): void {
   const resources = Number(values.resources)
@@ -72,16 +69,11 @@ async function measure(resources: number, active: number, changes: number): Prom
 if (values.measure) {
   await measure(Number(values.resources), Number(values.active ?? values.resources), Number(values.changes))
 } else {
-  const cache = mkdtempSync(join(tmpdir(), 'resync-monitor-bench-'))
   const active = values.active === undefined ? [] : ['--active', values.active]
-  const run = (resources: string, changes: string, stdout: 'inherit' | 'ignore') =>
-    execa(
-      process.execPath,
-      [...NODE_OPTIONS, import.meta.filename, '--measure', '--resources', resources, ...active, '--changes', changes],
-      { env: { NODE_COMPILE_CACHE: cache }, stdout, stderr: 'inherit' },
-    )
-  // The first start compiles, as the first one after an installation does.
-  await run('1', '10', 'ignore')
-  for (const resources of values.resources.split(',')) await run(resources, values.changes, 'inherit')
-  rmSync(cache, { recursive: true, force: true })
+  const args = (resources: string, changes: string) => [
+    ...['--measure', '--resources', resources, '--changes', changes],
+    ...active,
+  ]
+  const runs = values.resources.split(',').map(resources => args(resources, values.changes))
+  await measureInProcesses(import.meta.filename, args('1', '10'), runs)
 }

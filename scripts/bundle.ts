@@ -6,25 +6,18 @@
 import { rmSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { build } from 'esbuild'
+import { BUNDLE_OPTIONS } from './bundle-options.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
 const OUT = resolve(ROOT, process.argv[2] ?? 'dist/program')
 
 rmSync(OUT, { recursive: true, force: true })
 await build({
+  ...BUNDLE_OPTIONS,
   absWorkingDir: ROOT,
   entryPoints: ['bin/resync-monitor.js'],
   outdir: OUT,
-  bundle: true,
   // A command's own files are loaded when it runs.
   splitting: true,
-  platform: 'node',
-  format: 'esm',
-  target: 'node22.18',
   legalComments: 'linked',
-  // CommonJS packages call `require` for modules of Node.
-  banner: {
-    js: "import { createRequire as bundledRequire } from 'node:module';const require = bundledRequire(import.meta.url);",
-  },
-  logLevel: 'warning',
 })
