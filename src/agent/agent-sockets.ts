@@ -1,4 +1,4 @@
-import { messageOf } from '../thrown/index.ts'
+import { codeOf, messageOf } from '../thrown/index.ts'
 import { AgentSocket } from '../volume-plugin/index.ts'
 
 type SocketOptions = ConstructorParameters<typeof AgentSocket>[0]
@@ -43,7 +43,8 @@ export class AgentSockets {
         await this.#moveNetwork(address)
       } catch (error) {
         // All addresses of a host and one of them exclude each other at the same port.
-        if (before === null || address === undefined || address.port !== before.port || !isInUse(error)) throw error
+        if (before === null || address === undefined || address.port !== before.port || codeOf(error) !== 'EADDRINUSE')
+          throw error
         await this.#moveNetwork(undefined)
         await this.#moveNetwork(address).catch(async failure => {
           await this.#moveNetwork(before)
@@ -111,8 +112,4 @@ export class AgentSockets {
     this.#own = socket
     this.#ownPath = path
   }
-}
-
-function isInUse(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
 }

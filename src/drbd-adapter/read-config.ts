@@ -3,6 +3,7 @@ import { open, readdir, readFile } from 'node:fs/promises'
 import { basename, dirname, join, posix } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Problem } from '../sync-query/judgement.ts'
+import { codeOf } from '../thrown/index.ts'
 import { type ParsedConfig, parseDrbdConfig } from './parse-config.ts'
 
 /** The volumes that a configuration says should be there, as `resource/volume`. */
@@ -132,7 +133,7 @@ export class DrbdConfigReader {
       const includes = [...new Set([...before.parsed.includes, ...parsed.includes])]
       return { stamp, isFresh, parsed: { ...parsed, mirrors, includes }, doubt }
     } catch (error) {
-      const code = codeOf(error)
+      const code = codeOf(error) ?? 'error'
       if (NOTHING_THERE.has(code)) return null
       const problem = { code: 'file-unreadable', text: `${path} cannot be read: ${code}` }
       return { stamp: null, isFresh: false, ...unread(before, problem) }
@@ -148,7 +149,7 @@ export class DrbdConfigReader {
       const names = await readdir(join(this.#root, folder))
       return names.filter(name => pattern.test(name)).map(name => posix.join(folder, name))
     } catch (error) {
-      const code = codeOf(error)
+      const code = codeOf(error) ?? 'error'
       if (NOTHING_THERE.has(code)) return []
       cannotRead('folder-unreadable', `${folder} cannot be listed: ${code}`)
       return [...this.#files.keys()].filter(known => dirname(known) === folder && pattern.test(basename(known)))
@@ -161,10 +162,6 @@ function unread(before: ReadFile | undefined, problem: Omit<Problem, 'device'>):
   const { mirrors = [], includes = [] } = before?.parsed ?? {}
   const parsed = { mirrors, includes, isWhole: false, problems: [{ device: null, ...problem }] }
   return { parsed, doubt: problem.text }
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : 'error'
 }
 
 /** The clocks of files and of this program differ by a moment; one that was set back must not leave a file fresh for ever. */

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { closeSync, fsyncSync, linkSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { codeOf } from '../thrown/index.ts'
 
 /** A process, told apart from every other that has had its id or will have it. */
 interface Holder {
@@ -74,7 +75,7 @@ function linked(draft: string, path: string): boolean {
     linkSync(draft, path)
     return true
   } catch (error) {
-    if (isCode(error, 'EEXIST')) return false
+    if (codeOf(error) === 'EEXIST') return false
     throw error
   }
 }
@@ -84,7 +85,7 @@ function discard(path: string, found: string, aside: string): void {
   try {
     renameSync(path, aside)
   } catch (error) {
-    if (isCode(error, 'ENOENT')) return
+    if (codeOf(error) === 'ENOENT') return
     throw error
   }
   if (textOf(aside) !== found) linked(aside, path)
@@ -100,8 +101,9 @@ function textOf(path: string): string | null {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
+    const code = codeOf(error)
     // ESRCH: a process that ends while its stat is read
-    if (isCode(error, 'ENOENT') || isCode(error, 'ESRCH')) return null
+    if (code === 'ENOENT' || code === 'ESRCH') return null
     throw error
   }
 }
@@ -127,8 +129,4 @@ function startOf(pid: number, procDirectory: string): string | null {
   // its name, in parentheses, may hold blanks and parentheses
   const [state, ...fields] = stat === null ? [] : stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return state === 'Z' || state === 'X' ? null : (fields[18] ?? null)
-}
-
-function isCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code
 }

@@ -1,9 +1,10 @@
 import { open } from 'node:fs/promises'
+import { codeOf } from '../thrown/index.ts'
 
 /** The text of a file; `null` if there is none. @throws Error if it is larger, or the system's error */
 export async function readWhole(path: string, maxBytes: number): Promise<string | null> {
   const file = await open(path).catch((error: unknown) => {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null
+    if (codeOf(error) === 'ENOENT') return null
     throw error
   })
   if (file === null) return null

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { linkSync, mkdirSync, rmSync } from 'node:fs'
 import { connect, type Server } from 'node:net'
 import { dirname, join } from 'node:path'
+import { codeOf } from '../thrown/index.ts'
 import { assertTrustworthyFolder, SocketFile } from './socket-file.ts'
 
 export type ListenAddress =
@@ -62,7 +63,7 @@ export async function listenOn(server: Server, address: ListenAddress): Promise<
   try {
     linkSync(draft, path)
   } catch (error) {
-    throw error instanceof Error && 'code' in error && error.code === 'EEXIST' ? taken(path) : error
+    throw codeOf(error) === 'EEXIST' ? taken(path) : error
   } finally {
     rmSync(draft)
   }
@@ -97,7 +98,7 @@ function isDead(path: string): Promise<boolean> {
       resolve(is)
     }
     probe.once('connect', () => end(false))
-    probe.once('error', error => end('code' in error && error.code === 'ECONNREFUSED'))
+    probe.once('error', error => end(codeOf(error) === 'ECONNREFUSED'))
     probe.once('timeout', () => end(false))
   })
 }

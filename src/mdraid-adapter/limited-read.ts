@@ -2,6 +2,7 @@ import { closeSync, open, read } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import type { Problem } from '../sync-query/judgement.ts'
+import { codeOf } from '../thrown/index.ts'
 import { problem } from './md-reading.ts'
 
 const openPath = promisify(open)
@@ -99,7 +100,7 @@ async function readWith(
 }
 
 function report(error: unknown, path: string, errand: Errand): void {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
+  const code = codeOf(error) ?? 'unknown error'
   if (!errand.absent.has(code)) complain(errand, 'unreadable', `${code} while reading`, path)
 }
 

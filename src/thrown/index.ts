@@ -13,3 +13,8 @@ export function messageOf(thrown: unknown): string {
 export function stackOf(thrown: unknown): string {
   return thrown instanceof Error ? (thrown.stack ?? messageOf(thrown)) : messageOf(thrown)
 }
+
+/** How the system calls what went wrong (`ENOENT`, `EADDRINUSE`); `null`: it was not the system that failed. */
+export function codeOf(thrown: unknown): string | null {
+  return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string' ? thrown.code : null
+}

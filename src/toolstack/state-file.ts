@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
 import { LockHeld, replaceFile, takeLock } from '../durable-file/index.ts'
-import { messageOf } from '../thrown/index.ts'
+import { codeOf, messageOf } from '../thrown/index.ts'
 import type { Timers } from '../waiting/index.ts'
 
 /** Beyond this something has gone wrong: a pool of 64 hosts has a few MiB. */
@@ -39,7 +39,7 @@ export function readStateFile(path: string): string | null {
   try {
     file = openSync(path, 'r')
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null
+    if (codeOf(error) === 'ENOENT') return null
     throw new StateFileError(path, messageOf(error))
   }
   try {

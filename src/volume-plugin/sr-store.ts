@@ -1,7 +1,7 @@
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readWhole, replaceFile } from '../durable-file/index.ts'
-import { messageOf } from '../thrown/index.ts'
+import { codeOf, messageOf } from '../thrown/index.ts'
 import { backendFailure } from './smapi-error.ts'
 import { parseSrConfiguration } from './sr-configuration.ts'
 
@@ -137,8 +137,4 @@ function isRecord(value: unknown): value is SrRecord {
 
 function failed(what: string, error: unknown): Error {
   return backendFailure(`${what}: ${messageOf(error)}`)
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : null
 }

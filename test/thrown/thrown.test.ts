@@ -1,6 +1,6 @@
 import { connect, type LookupFunction } from 'node:net'
 import t from 'tap'
-import { messageOf, stackOf } from '../../src/thrown/index.ts'
+import { codeOf, messageOf, stackOf } from '../../src/thrown/index.ts'
 
 t.test('whatever was thrown has a message, which says something', async t => {
   const said: readonly (readonly [thrown: unknown, message: string])[] = [
@@ -35,4 +35,15 @@ t.test('for the log it says where, if that is known', async t => {
   delete bare.stack
   t.equal(stackOf(bare), 'it is full')
   t.equal(stackOf('text'), 'text')
+})
+
+t.test('what the system calls it is told of its errors alone', async t => {
+  t.equal(codeOf(Object.assign(new Error('open'), { code: 'ENOENT' })), 'ENOENT')
+  for (const other of [
+    new Error('no code'),
+    Object.assign(new Error('a number'), { code: 7 }),
+    { code: 'ENOENT' },
+    null,
+  ])
+    t.equal(codeOf(other), null)
 })

@@ -6,6 +6,7 @@ import { type MdReading, parseMdstat, readMdArrays } from '../../mdraid-adapter/
 import { describe } from '../../sync-query/describe.ts'
 import { judgeDrbdVolume } from '../../sync-query/judge-drbd.ts'
 import { judgeMdArray } from '../../sync-query/judge-md.ts'
+import { codeOf } from '../../thrown/index.ts'
 import { type Command, EXIT, readOptions, UsageError } from '../terminal.ts'
 import { playEventStream } from './event-stream.ts'
 import { devicesOfSnapshot, type Findings } from './findings.ts'
@@ -122,7 +123,7 @@ async function readWhole(input: Readable): Promise<string> {
 }
 
 function isReadError(error: unknown): error is NodeJS.ErrnoException {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' && /^E[A-Z]+$/.test(error.code)
+  return /^E[A-Z]+$/.test(codeOf(error) ?? '')
 }
 
 async function write(stdout: Writable, text: string): Promise<void> {
