@@ -28,6 +28,8 @@ interface Expectation {
 export class Expectations {
   readonly #pace: ExpectationPace
   #all: ReadonlyMap<string, Expectation> = new Map()
+  /** Something is named no more. While nothing is, a second costs no walk over thousands. */
+  #hasVanished = false
 
   constructor(pace: ExpectationPace) {
     this.#pace = pace
@@ -64,11 +66,12 @@ export class Expectations {
       if (all.has(mirror) || before.expected.isChoice === true || wasShown(mirror)) continue
       all.set(mirror, { ...before, vanishedAt: before.vanishedAt ?? now })
     }
-    this.#all = all
+    this.#take(all)
   }
 
   /** Forgets what has been named no more for long enough. @returns whether there was any */
   forgetOld(now: number, wasShown: (mirror: string) => boolean): boolean {
+    if (!this.#hasVanished) return false
     const kept = new Map<string, Expectation>()
     for (const [mirror, each] of this.#all) {
       const { vanishedAt } = each
@@ -77,7 +80,7 @@ export class Expectations {
       }
     }
     const isNews = kept.size < this.#all.size
-    if (isNews) this.#all = kept
+    if (isNews) this.#take(kept)
     return isNews
   }
 
@@ -85,6 +88,11 @@ export class Expectations {
   isEarly(mirror: string, now: number): boolean {
     const since = this.#all.get(mirror)?.since ?? null
     return since !== null && !isOver(since, this.#pace.missAfterMs, now)
+  }
+
+  #take(all: ReadonlyMap<string, Expectation>): void {
+    this.#all = all
+    this.#hasVanished = all.values().some(({ vanishedAt }) => vanishedAt !== null)
   }
 }
 
