@@ -24,6 +24,7 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
   'xapi-notify': ['sync-query', 'allowed-operations', 'thrown', 'waiting', 'durable-file'],
   agent: [
     'sync-query',
+    'config-file',
     'allowed-operations',
     'thrown',
     'waiting',
@@ -34,7 +35,7 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
     'xapi-notify',
     'service-manager',
   ],
-  updater: ['sync-query', 'allowed-operations', 'waiting', 'xapi-notify'],
+  updater: ['sync-query', 'allowed-operations', 'config-file', 'waiting', 'xapi-notify'],
   toolstack: ['sync-query', 'allowed-operations', 'waiting', 'thrown', 'durable-file', 'http-server'],
   'stand-in': [],
   cli: [

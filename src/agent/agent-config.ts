@@ -1,13 +1,9 @@
 import { z } from 'zod'
+import { uuid } from '../config-file/index.ts'
 
 const MAX_SRS = 256
 const MAX_PATTERNS = 10_000
 
-/** In small letters, as the pool has it: one that is written otherwise would be another one, of nobody. */
-const uuid = z
-  .string()
-  .regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i, 'must be a UUID')
-  .toLowerCase()
 const path = z.string().min(1).max(4096)
 const absolutePath = path.regex(/^\//, 'must be an absolute path')
 const name = z.string().min(1).max(256)

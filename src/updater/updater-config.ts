@@ -1,11 +1,7 @@
 import { z } from 'zod'
 import { DEFAULT_POLICY, type GatePolicy } from '../allowed-operations/gate-policy.ts'
+import { uuid } from '../config-file/index.ts'
 
-/** In small letters, as the pool has it: one that is written otherwise would be another one, of nobody. */
-const uuid = z
-  .string()
-  .regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i, 'must be a UUID')
-  .toLowerCase()
 const name = z.string().min(1).max(256)
 const absolutePath = z.string().max(4096).regex(/^\//, 'must be an absolute path')
 

@@ -14,6 +14,8 @@ export class GateWords {
   readonly #pool: PoolSnapshot
   readonly #srLabel: (ref: string) => string | undefined
   readonly #srs: GateVerdicts['srs']
+  /** Of hosts and SRs, by their refs. */
+  readonly #uuids: ReadonlyMap<string, string>
   /** Hosts of the same SRs share their reasons: each is put into words once. */
   readonly #told = new Map<GateReason, GateReasonAnswer>()
 
@@ -22,17 +24,17 @@ export class GateWords {
     this.#pool = pool
     this.#srLabel = srLabel
     this.#srs = srs
+    const named = [...pool.hosts, ...pool.srs]
+    this.#uuids = new Map(named.flatMap(({ ref, uuid }) => (uuid === undefined ? [] : [[ref, uuid] as const])))
   }
 
   host(ref: string): Named {
-    const uuid = this.#pool.hosts.find(host => host.ref === ref)?.uuid
-    return { uuid: uuid ?? ref, name: hostName(ref, this.#pool) }
+    return { uuid: this.#uuids.get(ref) ?? ref, name: hostName(ref, this.#pool) }
   }
 
   /** XenAPI's error with UUIDs in place of refs, as `xe` tells it: a ref means nothing outside the toolstack. */
   error(error: readonly string[]): readonly string[] {
-    const { hosts, srs } = this.#pool
-    return error.map(word => [...hosts, ...srs].find(({ ref }) => ref === word)?.uuid ?? word)
+    return error.map(word => this.#uuids.get(word) ?? word)
   }
 
   /** The first of `measures` by which all these lists take at most `maxBytes` of JSON; the last one if none does. */
