@@ -7,7 +7,7 @@ import { folderOf, MANIFEST } from './plugin-under-test.ts'
 
 t.test('plugin.json is found wherever the program lies', async t => {
   const folder = join(folderOf(t), 'a folder, 100 %41 #new')
-  for (const path of ['plugin.json', 'package.json', 'src/volume-plugin', 'src/durable-file']) {
+  for (const path of ['plugin.json', 'package.json', 'src']) {
     cpSync(resolve(import.meta.dirname, '../..', path), join(folder, path), { recursive: true })
   }
   const module = pathToFileURL(join(folder, 'src/volume-plugin/manifest.ts')).href
