@@ -29,6 +29,7 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
     'allowed-operations',
     'thrown',
     'waiting',
+    'file-reader',
     'drbd-adapter',
     'mdraid-adapter',
     'metrics',
