@@ -19,9 +19,16 @@ const SENTENCES: { readonly [Code in ReasonCode]: (reason: Reason) => string } =
   'peer-removed': r => `${r.peer ?? 'a peer'} was taken out of the configuration of ${r.mirror} in the kernel`,
   'not-configured': r => `${r.mirror} exists in the kernel but is not configured`,
   'not-up': r => `${r.mirror} is configured but not up`,
-  'array-degraded': r => `${r.mirror} lacks ${r.missing ?? 'some'} of its members and no recovery is running`,
+  'array-degraded': r =>
+    r.word === 'broken'
+      ? `${r.mirror} is broken: too many of its members have failed, and it refuses writes`
+      : `${r.mirror} lacks ${r.missing ?? 'some'} of its members and no recovery is running`,
   'array-inactive': r => `${r.mirror} is assembled but not running${said(r)}`,
   'member-failed': r => `${r.peer ?? 'a member'} of ${r.mirror} has failed`,
+  'member-bad-blocks': r =>
+    `${r.peer ?? 'a member'} of ${r.mirror} has bad blocks${said(r)}, which have one copy less than the rest`,
+  'member-blocked': r =>
+    `writes to ${r.mirror} wait until the failure of ${r.peer ?? 'a member'} is recorded in its metadata`,
   'recovery-frozen': r => `the recovery of ${r.mirror} is frozen`,
   'not-redundant': r => `${r.mirror} keeps no second copy${said(r)}`,
   'unknown-word': r =>
@@ -36,6 +43,7 @@ const SENTENCES: { readonly [Code in ReasonCode]: (reason: Reason) => string } =
   drift: r => `${r.mirror} has blocks marked out of sync${amount(r)} although both sides are up to date`,
   'verify-unrepaired': r => `a verify of ${r.mirror} found differences${amount(r)} that no resync has repaired`,
   'mismatches-found': r => `a check of ${r.mirror} found mismatches${amount(r)}`,
+  'member-suspect': r => `the kernel marks ${r.peer ?? 'a member'} of ${r.mirror}${said(r)}`,
   'single-copy': r => `${r.mirror} is configured with a single copy`,
   'quorum-lost': r => `${r.mirror} has no quorum`,
   'pause-left-set': r => `a resync pause is still set on ${r.mirror}${withPeer(r)}`,
