@@ -43,7 +43,7 @@ function distrustCode(
   confirmedAtMs: number,
 ): GateReasonCode | null {
   // Copied from another PBD by hand or by a script: true, and about something else.
-  if (!names(host, report.host) || !names(sr, report.sr)) return 'report-misplaced'
+  if (!isAbout(report, { host, sr })) return 'report-misplaced'
   const at = factsOf(report).madeAtMs
   // A clock ahead would keep a report young for as long as it is ahead.
   const horizon = now + policy.clockSkewMs
@@ -79,6 +79,11 @@ function endOfLease(report: Report, confirmedAtMs: number, { leaseMs, clockSkewM
 function isOlderThanBoot(at: number, { bootTimeMs, liveSinceMs }: HostSnapshot, horizon: number): boolean {
   if (bootTimeMs === null || at >= bootTimeMs) return false
   return !(bootTimeMs > horizon && liveSinceMs !== null)
+}
+
+/** Whether a report names the host and the SR that it was found for. */
+export function isAbout(report: Report, { host, sr }: Subject): boolean {
+  return names(host, report.host) && names(sr, report.sr)
 }
 
 function names({ ref, uuid }: { readonly ref: string; readonly uuid?: string }, name: string): boolean {

@@ -72,6 +72,7 @@ function updaterOf(pool: EmbeddedPool, plugins: Plugins, choice: UpdaterChoice):
       snapshot: () => pool.poolSnapshot(),
       coordinator: () => pool.get('pool', pool.ref)?.master ?? '',
       setAllowedOperations: (host, operations) => pool.setAllowedOperations(host, operations),
+      keepPeers: (pbd, peers) => pool.keepPeers(pbd, peers),
       pollReport: async (host, sr, signal) => {
         const uuid = pool.get('SR', sr)?.uuid ?? ''
         const call: PluginCall = { host, plugin: 'resync-monitor', fn: 'report', args: { sr: uuid }, signal }
