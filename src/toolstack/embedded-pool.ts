@@ -220,6 +220,11 @@ export class EmbeddedPool {
     this.#operations.setAllowedOperations(hostRef, operations)
   }
 
+  /** The key with which a host's agent proves its answers to polls; `null`: it has handed over none in this run. */
+  pollKey(hostRef: string): string | null {
+    return this.#heartbeats.pollKey(hostRef)
+  }
+
   /** Keeps the peers that the host of a PBD has listed last; nothing if they are kept already. */
   keepPeers(pbdRef: string, peers: readonly string[]): void {
     const pbd = this.#db.get('PBD', pbdRef)
