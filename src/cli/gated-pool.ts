@@ -14,7 +14,7 @@ export interface GatedPoolOptions extends Omit<PoolOptions, 'gate' | 'plugins' |
  * Asks a host itself for its report of an SR, by their refs, and answers with the text of the report. It must reject where the
  * answer may be of another program than the agent of that host.
  */
-export type PollReport = (host: string, sr: string, signal: AbortSignal) => Promise<string>
+type PollReport = (host: string, sr: string, signal: AbortSignal) => Promise<string>
 
 export interface UpdaterChoice {
   readonly policy: GatePolicy
