@@ -11,7 +11,7 @@ export interface HeartbeatOptions {
   readonly bootTimeMs: number
   /** When this daemon started. */
   readonly agentStartMs: number
-  /** With which this daemon proves its answers to polls (sync-query/poll-proof.ts). */
+  /** With which this daemon proves its answers to polls (poll-proof/index.ts). */
   readonly pollKey: string
   /** The host's clock, by which both of them are. Milliseconds since 1970. */
   readonly now: () => number

@@ -1,4 +1,4 @@
-import { isPollSecret } from '../sync-query/poll-proof.ts'
+import { isPollSecret } from '../poll-proof/index.ts'
 import { ApiFailure } from './api-failure.ts'
 import type { CallTable } from './call.ts'
 import type { Database } from './database.ts'

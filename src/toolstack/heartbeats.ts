@@ -26,7 +26,7 @@ export interface SignOfLife {
   readonly agentStartMs?: number
   /** What its clock says now. */
   readonly nowMs?: number
-  /** With which its agent proves its answers to polls (sync-query/poll-proof.ts). */
+  /** With which its agent proves its answers to polls (poll-proof/index.ts). */
   readonly pollKey?: string
 }
 

@@ -1,5 +1,5 @@
 import { JSONRPCErrorCode, JSONRPCErrorException } from 'json-rpc-2.0'
-import { isPollSecret } from '../sync-query/poll-proof.ts'
+import { isPollSecret } from '../poll-proof/index.ts'
 import type { Report } from '../sync-query/report.ts'
 import { encodePollAnswer, withFewReasons } from '../sync-query/report-encode.ts'
 import type { SyncState } from '../sync-query/state.ts'
@@ -49,7 +49,7 @@ export function agentMethods(
   }
 }
 
-/** The proof for the text of a report about an SR, with the nonce that was sent along (see sync-query/poll-proof.ts). */
+/** The proof for the text of a report about an SR, with the nonce that was sent along (see poll-proof/index.ts). */
 export type ProveReport = (sr: string, nonce: string, report: string) => string
 
 function provenReport(report: Report, params: unknown, prove: ProveReport) {

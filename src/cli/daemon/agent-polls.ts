@@ -1,6 +1,6 @@
 import { JSONRPCErrorCode, JSONRPCErrorException } from 'json-rpc-2.0'
+import { isPollProof, newPollSecret } from '../../poll-proof/index.ts'
 import type { Log } from '../../service-manager/index.ts'
-import { isPollProof, newPollSecret } from '../../sync-query/poll-proof.ts'
 import { AgentClient } from '../../volume-plugin/index.ts'
 
 /** What answered a poll did not prove that it is the agent of that host. */
@@ -25,7 +25,7 @@ export interface PolledHost {
 const LOG_AFTER_FAILURES = 3
 
 /**
- * Polls the agents of hosts, and believes only answers that carry the agent's proof (sync-query/poll-proof.ts).
+ * Polls the agents of hosts, and believes only answers that carry the agent's proof (poll-proof/index.ts).
  *
  * Invariant: an answer that is not verified is never returned. It is logged once per host until an answer is verified again.
  */
