@@ -49,7 +49,7 @@ function distrustCode(
   const horizon = now + policy.clockSkewMs
   if (!(at <= horizon && confirmedAtMs <= horizon)) return 'report-from-future'
   if (host.bootId !== undefined && host.bootId !== report.bootId) return 'report-other-boot'
-  if (isOlderThanBoot(at, host, horizon)) return 'report-before-boot'
+  if (host.bootId === undefined && isOlderThanBoot(at, host, horizon)) return 'report-before-boot'
   // A host that goes down leaves a `synced` behind that stays young for minutes (vatesfr/xen-orchestra#10248). Its
   // `at` must be newer as well: a restarted toolstack may take the reading of its database for a confirmation.
   if (host.liveSinceMs !== null && !(at >= host.liveSinceMs && confirmedAtMs >= host.liveSinceMs)) {
@@ -73,6 +73,7 @@ function endOfLease(report: Report, confirmedAtMs: number, { leaseMs, clockSkewM
 }
 
 /**
+ * Asked only of a host whose boot the toolstack does not know by its id: a clock that was set makes dates lie.
  * Both moments by the host's own clock: no skew to allow for. A boot that is yet to come was told by a clock that was ahead
  * and has been set right since. It proves nothing; that the host has spoken since it became live must do, if that is known.
  */

@@ -3,7 +3,7 @@ import { AGGREGATED_KEY, type GatePolicy } from './gate-policy.ts'
 import { type GateReason, gateReason } from './gate-reason.ts'
 import { listedPeers } from './known-peers.ts'
 import type { HostSnapshot, PbdSnapshot, PoolSnapshot, SrSnapshot } from './pool-snapshot.ts'
-import { type KnownReport, type KnownReports, knownReports } from './report-order.ts'
+import { type KnownReport, type KnownReports, knownReports, ofPresentBoot } from './report-order.ts'
 import { hear, isAbout } from './report-trust.ts'
 
 /** Refs of the PBDs, attached or not: by ref of the SR, then by ref of the host. */
@@ -100,10 +100,11 @@ function observe(
   pbd: PbdSnapshot,
   host: HostSnapshot,
   sr: Pick<SrSnapshot, 'ref' | 'uuid'>,
-  known: KnownReport | undefined,
+  ofAllBoots: KnownReport | undefined,
   policy: GatePolicy,
   now: number,
 ): Member {
+  const known = ofPresentBoot(ofAllBoots, host.bootId)
   const heard = hear({ host, sr }, known, policy, now)
   const { report = null, distrust = null, countsUntilMs = Number.POSITIVE_INFINITY } = heard
   const confirmedAtMs = known?.received.confirmedAtMs ?? null

@@ -154,7 +154,7 @@ export class Updater {
   verdicts(): GateVerdicts {
     const { pool, srs, atMs } = this.#look(this.#options.pool.snapshot())
     const hosts = decide(pool, this.#options.policy, atMs, srs)
-    return { atMs, pool: { ...pool, reports: this.#reports.newest() }, srs, hosts }
+    return { atMs, pool: { ...pool, reports: this.#reports.newest(pool.hosts) }, srs, hosts }
   }
 
   /** Computes and writes `host.allowed_operations` of all hosts. Nothing is written before `start` and after `close`. */
