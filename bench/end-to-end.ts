@@ -107,10 +107,13 @@ async function measure(resources: number, flips: number): Promise<void> {
     {
       machines: { goDown: () => undefined },
       authenticate: () => true,
-      plugins: async ({ host: ref, args }) => {
+      plugins: async () => ({ error: ['XENAPI_PLUGIN_FAILURE'] }),
+      pollReport: async (ref, srRef) => {
         const uuid = gated.pool.get('host', ref)?.uuid ?? ''
-        const report = uuid === hostUuid ? agent.report(args.sr ?? '') : bystander(uuid, args.sr ?? '')
-        return report === null ? { error: ['XENAPI_PLUGIN_FAILURE'] } : { result: encodePollAnswer(report) }
+        const asked = gated.pool.get('SR', srRef)?.uuid ?? ''
+        const report = uuid === hostUuid ? agent.report(asked) : bystander(uuid, asked)
+        if (report === null) throw new Error('it does not watch this SR')
+        return encodePollAnswer(report)
       },
     },
     { policy: DEFAULT_POLICY, pollEveryMs: 30_000, pollTimeoutMs: 10_000, witness: () => undefined },

@@ -1,6 +1,7 @@
 import type { ConfiguredVolumes } from '../drbd-adapter/read-config.ts'
 import type { ConfiguredArrays } from '../mdraid-adapter/index.ts'
 import { AgentMetrics, type MetricsServer, ProcessMetrics, serveMetrics } from '../metrics/index.ts'
+import { newPollSecret, pollProof } from '../poll-proof/index.ts'
 import type { Log } from '../service-manager/index.ts'
 import type { Report } from '../sync-query/report.ts'
 import type { SrStatus } from '../sync-query/sr-fold.ts'
@@ -47,6 +48,8 @@ export class AgentService implements SyncAnswers {
   readonly #toolstack: ToolstackLink
   readonly #questions: PoolQuestions
   readonly #sources: HostSources
+  /** Of this start of the daemon: the pool believes no other answer to its polls. */
+  readonly #pollKey = newPollSecret()
   #config: AgentConfig
   /** SRs that the toolstack has attached through the volume plugin. */
   #attached: readonly SrWatch[] = []
@@ -85,6 +88,7 @@ export class AgentService implements SyncAnswers {
     this.#toolstack = new ToolstackLink({
       boot,
       startedAtMs: now(),
+      pollKey: this.#pollKey,
       now,
       log,
       metrics: this.#metrics,
@@ -142,6 +146,7 @@ export class AgentService implements SyncAnswers {
     this.#sockets = new AgentSockets({
       answers: this,
       events: this.#events,
+      prove: (sr, nonce, report) => pollProof(this.#pollKey, { host, sr, nonce }, report),
       own: { plugin, pool: this.#questions },
       onProblem: text => this.#log({ level: 'warning', code: 'socket', text }),
       onBug,

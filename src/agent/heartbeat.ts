@@ -11,6 +11,8 @@ export interface HeartbeatOptions {
   readonly bootTimeMs: number
   /** When this daemon started. */
   readonly agentStartMs: number
+  /** With which this daemon proves its answers to polls (poll-proof/index.ts). */
+  readonly pollKey: string
   /** The host's clock, by which both of them are. Milliseconds since 1970. */
   readonly now: () => number
   readonly everyMs: number
@@ -40,6 +42,7 @@ export async function sendHeartbeats(options: HeartbeatOptions): Promise<void> {
     boot_id: options.bootId,
     boot_time: seconds(options.bootTimeMs),
     agent_start_time: seconds(options.agentStartMs),
+    poll_key: options.pollKey,
   })
   const timeoutMs = Math.max(everyMs, ANSWER_TIMEOUT_MS)
   let ref: unknown = null

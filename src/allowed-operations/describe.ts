@@ -32,6 +32,10 @@ const SENTENCES: { readonly [Code in GateReasonCode]: (reason: Named) => string 
   'peer-unknown': r =>
     `${r.unknownPeers?.join(', ')} is no host of the pool and not named as an outside peer, as ${r.host} sees it${mirrors(r)}`,
   'mirror-list-missing': r => `${r.host} has not said where its replicas are`,
+  'replicas-unknown': r =>
+    `${r.host} does not report and may share mirrors with the host that is to go, so nobody knows whether a current replica would be left`,
+  'holder-without-report': r =>
+    `${r.host} holds replicas of ${r.sr} and has no PBD for it, so it does not report what it holds; connect it to the SR`,
   'one-at-a-time': r => `${r.host} may only go down alone under the conservative policy`,
   'override-expired': r =>
     `the override for ${r.host} (${r.override?.reason}) is over since ${moment(r.override?.expiresMs)}`,

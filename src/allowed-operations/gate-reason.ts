@@ -26,6 +26,8 @@ export const GATE_REASON_KINDS = {
   'quorum-loss': 'time',
   'peer-unknown': 'operator',
   'mirror-list-missing': 'time',
+  'replicas-unknown': 'operator',
+  'holder-without-report': 'operator',
   // answers for several hosts at once only
   'one-at-a-time': 'operator',
   // told, never blocking by itself

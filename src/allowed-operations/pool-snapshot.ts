@@ -67,6 +67,8 @@ export interface PbdSnapshot {
   /** Ref of the SR. */
   readonly sr: string
   readonly currentlyAttached: boolean
+  /** The peers that its host listed last, by name. Absent: its host has never listed any to this pool. */
+  readonly knownPeers?: readonly string[]
 }
 
 export interface TaskSnapshot {

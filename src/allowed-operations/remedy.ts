@@ -88,6 +88,23 @@ const REMEDIES: { readonly [Code in GateReasonCode]: (about: About) => GateRemed
   }),
   'mirror-list-missing': () =>
     agentOf('It has not said where its replicas are. It is asked every half minute; if that fails, look at its agent.'),
+  'replicas-unknown': about =>
+    about.clearedBy === 'time'
+      ? waiting(about, 'It was told to reboot or shut down. Wait until it is back and reports its replicas.')
+      : crashed(about),
+  'holder-without-report': ({ host, sr }) => ({
+    text: 'It holds replicas and does not report on them. Connect it to the SR, and start an agent there that watches the SR.',
+    steps: [
+      {
+        on: 'coordinator',
+        commands: [
+          `xe pbd-create host-uuid=${shellWord(host.uuid)} sr-uuid=${shellWord(sr)}`,
+          `xe pbd-plug uuid=$(xe pbd-list host-uuid=${shellWord(host.uuid)} sr-uuid=${shellWord(sr)} --minimal)`,
+        ],
+      },
+      { on: 'host', commands: [`systemctl status ${UNIT}`] },
+    ],
+  }),
   'one-at-a-time': ({ host }) => ({
     text: 'These hosts may only go one after the other. Ask for each alone.',
     steps: [{ on: 'anywhere', commands: [`resync-monitor can-reboot ${shellWord(host.name)}`] }],

@@ -43,13 +43,13 @@ function distrustCode(
   confirmedAtMs: number,
 ): GateReasonCode | null {
   // Copied from another PBD by hand or by a script: true, and about something else.
-  if (!names(host, report.host) || !names(sr, report.sr)) return 'report-misplaced'
+  if (!isAbout(report, { host, sr })) return 'report-misplaced'
   const at = factsOf(report).madeAtMs
   // A clock ahead would keep a report young for as long as it is ahead.
   const horizon = now + policy.clockSkewMs
   if (!(at <= horizon && confirmedAtMs <= horizon)) return 'report-from-future'
   if (host.bootId !== undefined && host.bootId !== report.bootId) return 'report-other-boot'
-  if (isOlderThanBoot(at, host, horizon)) return 'report-before-boot'
+  if (host.bootId === undefined && isOlderThanBoot(at, host, horizon)) return 'report-before-boot'
   // A host that goes down leaves a `synced` behind that stays young for minutes (vatesfr/xen-orchestra#10248). Its
   // `at` must be newer as well: a restarted toolstack may take the reading of its database for a confirmation.
   if (host.liveSinceMs !== null && !(at >= host.liveSinceMs && confirmedAtMs >= host.liveSinceMs)) {
@@ -73,12 +73,18 @@ function endOfLease(report: Report, confirmedAtMs: number, { leaseMs, clockSkewM
 }
 
 /**
+ * Asked only of a host whose boot the toolstack does not know by its id: a clock that was set makes dates lie.
  * Both moments by the host's own clock: no skew to allow for. A boot that is yet to come was told by a clock that was ahead
  * and has been set right since. It proves nothing; that the host has spoken since it became live must do, if that is known.
  */
 function isOlderThanBoot(at: number, { bootTimeMs, liveSinceMs }: HostSnapshot, horizon: number): boolean {
   if (bootTimeMs === null || at >= bootTimeMs) return false
   return !(bootTimeMs > horizon && liveSinceMs !== null)
+}
+
+/** Whether a report names the host and the SR that it was found for. */
+export function isAbout(report: Report, { host, sr }: Subject): boolean {
+  return names(host, report.host) && names(sr, report.sr)
 }
 
 function names({ ref, uuid }: { readonly ref: string; readonly uuid?: string }, name: string): boolean {

@@ -1,5 +1,5 @@
 import type { GatePolicy } from '../allowed-operations/index.ts'
-import { createPool, type EmbeddedPool, type PluginCall, type PoolOptions } from '../toolstack/index.ts'
+import { createPool, type EmbeddedPool, type PoolOptions } from '../toolstack/index.ts'
 import { type OperationsChange, type OverrideEvent, Updater } from '../updater/index.ts'
 
 /** Answers a XenAPI plugin call. */
@@ -7,7 +7,14 @@ type Plugins = NonNullable<PoolOptions['plugins']>
 
 export interface GatedPoolOptions extends Omit<PoolOptions, 'gate' | 'plugins' | 'now'> {
   readonly plugins: Plugins
+  readonly pollReport: PollReport
 }
+
+/**
+ * Asks a host itself for its report of an SR, by their refs, and answers with the text of the report. It must reject where the
+ * answer may be of another program than the agent of that host.
+ */
+type PollReport = (host: string, sr: string, signal: AbortSignal) => Promise<string>
 
 export interface UpdaterChoice {
   readonly policy: GatePolicy
@@ -41,7 +48,7 @@ export interface GatedPool {
  */
 export function createGatedPool(options: GatedPoolOptions, choice: UpdaterChoice): GatedPool {
   const pool = createPool({ ...options, gate: { claim: (snapshot, wanted) => updater.claim(snapshot, wanted) } })
-  let updater = updaterOf(pool, options.plugins, choice)
+  let updater = updaterOf(pool, options.pollReport, choice)
   const unsubscribe = pool.subscribe(({ cls }) => {
     if (WATCHED.has(cls)) updater.notice()
   })
@@ -52,7 +59,7 @@ export function createGatedPool(options: GatedPoolOptions, choice: UpdaterChoice
     },
     regate: async other => {
       const before = updater
-      updater = updaterOf(pool, options.plugins, other)
+      updater = updaterOf(pool, options.pollReport, other)
       updater.start()
       await before.close()
     },
@@ -64,7 +71,7 @@ export function createGatedPool(options: GatedPoolOptions, choice: UpdaterChoice
   }
 }
 
-function updaterOf(pool: EmbeddedPool, plugins: Plugins, choice: UpdaterChoice): Updater {
+function updaterOf(pool: EmbeddedPool, pollReport: PollReport, choice: UpdaterChoice): Updater {
   return new Updater({
     ...choice,
     now: Date.now,
@@ -72,13 +79,16 @@ function updaterOf(pool: EmbeddedPool, plugins: Plugins, choice: UpdaterChoice):
       snapshot: () => pool.poolSnapshot(),
       coordinator: () => pool.get('pool', pool.ref)?.master ?? '',
       setAllowedOperations: (host, operations) => pool.setAllowedOperations(host, operations),
+      keepPeers: (pbd, peers) => pool.keepPeers(pbd, peers),
       pollReport: async (host, sr, signal) => {
-        const uuid = pool.get('SR', sr)?.uuid ?? ''
-        const call: PluginCall = { host, plugin: 'resync-monitor', fn: 'report', args: { sr: uuid }, signal }
-        const answer = await plugins(call)
-        choice.polled?.('error' in answer ? 'failed' : 'answered')
-        if ('error' in answer) throw new Error(answer.error.join(' '))
-        return answer.result
+        try {
+          const text = await pollReport(host, sr, signal)
+          choice.polled?.('answered')
+          return text
+        } catch (error) {
+          choice.polled?.('failed')
+          throw error
+        }
       },
     },
   })

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { HostOperation } from '../allowed-operations/host-operation.ts'
+import { encodeKnownPeers, KNOWN_PEERS_KEY } from '../allowed-operations/known-peers.ts'
 import type { PoolSnapshot } from '../allowed-operations/pool-snapshot.ts'
 import type { ListeningAt } from '../http-server/index.ts'
 import { machineTimers, type Timers } from '../waiting/index.ts'
@@ -217,6 +218,19 @@ export class EmbeddedPool {
   /** Writes host.allowed_operations; nothing if it says so already. */
   setAllowedOperations(hostRef: string, operations: readonly HostOperation[]): void {
     this.#operations.setAllowedOperations(hostRef, operations)
+  }
+
+  /** The key with which a host's agent proves its answers to polls; `null`: it has handed over none in this run. */
+  pollKey(hostRef: string): string | null {
+    return this.#heartbeats.pollKey(hostRef)
+  }
+
+  /** Keeps the peers that the host of a PBD has listed last; nothing if they are kept already. */
+  keepPeers(pbdRef: string, peers: readonly string[]): void {
+    const pbd = this.#db.get('PBD', pbdRef)
+    const text = encodeKnownPeers(peers)
+    if (pbd === undefined || pbd.other_config[KNOWN_PEERS_KEY] === text) return
+    this.#db.update('PBD', pbdRef, { other_config: { ...pbd.other_config, [KNOWN_PEERS_KEY]: text } })
   }
 
   /** The driver of the machines says that a host is down, as told or by itself. */

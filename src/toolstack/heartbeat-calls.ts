@@ -1,3 +1,4 @@
+import { isPollSecret } from '../poll-proof/index.ts'
 import { ApiFailure } from './api-failure.ts'
 import type { CallTable } from './call.ts'
 import type { Database } from './database.ts'
@@ -14,7 +15,7 @@ const SHUTTING_DOWN = 'shutting-down'
  * answer to a heartbeat says `order` = `reboot` or `shutdown` for as long as the host has not gone. Stock keeps these calls for
  * itself; here they are a pool-operator's. In `stuff`, and in a third parameter of hello that stock does not have, may stand
  * `boot_id`, the kernel's; `now`, the host's clock, in ISO 8601; and `boot_time` and `agent_start_time` by that clock, in seconds of
- * the epoch, as in host.other_config.
+ * the epoch, as in host.other_config; and `poll_key`, with which the agent proves its answers to polls.
  */
 export function heartbeatCalls(
   db: Database,
@@ -58,12 +59,22 @@ function toldIn(stuff: StringMap): Omit<SignOfLife, 'kind'> {
   const bootTimeMs = timeIn(stuff, 'boot_time')
   const agentStartMs = timeIn(stuff, 'agent_start_time')
   const nowMs = nowIn(stuff)
+  const pollKey = pollKeyIn(stuff)
   return {
     ...(bootId === null ? {} : { bootId }),
     ...(bootTimeMs === null ? {} : { bootTimeMs }),
     ...(agentStartMs === null ? {} : { agentStartMs }),
     ...(nowMs === null ? {} : { nowMs }),
+    ...(pollKey === null ? {} : { pollKey }),
   }
+}
+
+/** The error does not repeat it: errors are logged, and kept in tasks. */
+function pollKeyIn(stuff: StringMap): string | null {
+  const key = Object.hasOwn(stuff, 'poll_key') ? stuff.poll_key : undefined
+  if (key === undefined) return null
+  if (!isPollSecret(key)) throw new ApiFailure('VALUE_NOT_SUPPORTED', 'poll_key', '', 'not 64 hex digits')
+  return key
 }
 
 function bootIdIn(stuff: StringMap): string | null {

@@ -26,6 +26,8 @@ export interface SignOfLife {
   readonly agentStartMs?: number
   /** What its clock says now. */
   readonly nowMs?: number
+  /** With which its agent proves its answers to polls (poll-proof/index.ts). */
+  readonly pollKey?: string
 }
 
 /**
@@ -51,6 +53,8 @@ export class Heartbeats {
   readonly #agentStartMs = new Map<string, number>()
   /** How far the clock of each host was ahead of the pool's when it was heard last. */
   readonly #clockAheadMs = new Map<string, number>()
+  /** By which an answer to a poll is known to be of a host's agent. Never in a record: clients read those. */
+  readonly #pollKeys = new Map<string, string>()
   #cancelLook: (() => void) | null = null
 
   constructor(db: Database, presence: HostPresence, options: HeartbeatsOptions) {
@@ -63,6 +67,7 @@ export class Heartbeats {
       this.#bootTimeMs.delete(ref)
       this.#agentStartMs.delete(ref)
       this.#clockAheadMs.delete(ref)
+      this.#pollKeys.delete(ref)
     })
   }
 
@@ -73,11 +78,14 @@ export class Heartbeats {
   }
 
   heard(hostRef: string, sign: SignOfLife): void {
-    const { kind: _, nowMs: __, ...told } = sign
+    const { kind: _, nowMs: __, pollKey, ...told } = sign
     const presence = this.#presence
     const memory = presence.memory(hostRef)
     const agentStartBefore = this.#agentStartMs.get(hostRef)
     const meaning = this.#meaningOf(hostRef, sign)
+    if (pollKey !== undefined) this.#pollKeys.set(hostRef, pollKey)
+    // An agent that greets without a key is another one than the agent that has handed one over.
+    else if (sign.kind === 'hello') this.#pollKeys.delete(hostRef)
     this.#lastHeardMs.set(hostRef, this.#options.now())
     if (sign.nowMs !== undefined) this.#clockAheadMs.set(hostRef, sign.nowMs - this.#options.now())
     if (sign.agentStartMs !== undefined) this.#agentStartMs.set(hostRef, sign.agentStartMs)
@@ -125,6 +133,11 @@ export class Heartbeats {
     if (bootId !== undefined && before !== null) return bootId === before
     if (bootTimeMs === undefined) return null
     return isSameTime(bootTimeMs, this.#bootTimeMs.get(hostRef) ?? this.#presence.bootTimeMs(hostRef))
+  }
+
+  /** The key that a host's agent handed over last; `null`: none. */
+  pollKey(hostRef: string): string | null {
+    return this.#pollKeys.get(hostRef) ?? null
   }
 
   /** What the clock of a host says: that of the pool where the host has not said. */

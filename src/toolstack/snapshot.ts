@@ -1,5 +1,6 @@
 import { isHostOperation } from '../allowed-operations/host-operation.ts'
 import { decodeOverride, OVERRIDE_KEY } from '../allowed-operations/index.ts'
+import { decodeKnownPeers, KNOWN_PEERS_KEY } from '../allowed-operations/known-peers.ts'
 import type {
   HostSnapshot,
   Override,
@@ -94,7 +95,9 @@ function srSnapshot(ref: string, sr: SrRecord): SrSnapshot {
 }
 
 function pbdSnapshot(ref: string, pbd: PbdRecord): PbdSnapshot {
-  return { ref, host: pbd.host, sr: pbd.SR, currentlyAttached: pbd.currently_attached }
+  const knownPeers = decodeKnownPeers(pbd.other_config[KNOWN_PEERS_KEY])
+  const snapshot = { ref, host: pbd.host, sr: pbd.SR, currentlyAttached: pbd.currently_attached }
+  return knownPeers === null ? snapshot : { ...snapshot, knownPeers }
 }
 
 function taskSnapshot(ref: string, task: TaskRecord): TaskSnapshot & { readonly ref: string } {

@@ -3,9 +3,10 @@ import { allowedOperations, decide, type HostVerdicts } from '../allowed-operati
 import type { GatePolicy } from '../allowed-operations/gate-policy.ts'
 import type { GateReason } from '../allowed-operations/gate-reason.ts'
 import type { HostOperation, XapiError } from '../allowed-operations/host-operation.ts'
+import { listedPeers } from '../allowed-operations/known-peers.ts'
 import type { PoolSnapshot } from '../allowed-operations/pool-snapshot.ts'
 import { factsOf } from '../allowed-operations/report-facts.ts'
-import { type ObservedSr, observeSrs } from '../allowed-operations/sr-members.ts'
+import { believedList, type ObservedSr, observeSrs } from '../allowed-operations/sr-members.ts'
 import { parseReport } from '../sync-query/report-parse.ts'
 import { machineTimers, type Timers } from '../waiting/index.ts'
 import type { Cause } from './cause.ts'
@@ -153,7 +154,7 @@ export class Updater {
   verdicts(): GateVerdicts {
     const { pool, srs, atMs } = this.#look(this.#options.pool.snapshot())
     const hosts = decide(pool, this.#options.policy, atMs, srs)
-    return { atMs, pool: { ...pool, reports: this.#reports.newest() }, srs, hosts }
+    return { atMs, pool: { ...pool, reports: this.#reports.newest(pool.hosts) }, srs, hosts }
   }
 
   /** Computes and writes `host.allowed_operations` of all hosts. Nothing is written before `start` and after `close`. */
@@ -164,6 +165,7 @@ export class Updater {
     const look = this.#look(pool.snapshot())
     const before = this.#last
     this.#last = look
+    this.#keepPeers(look)
     const changes = this.#write(look, decide(look.pool, policy, look.atMs, look.srs))
     // Of an SR without a record no host can be told which one is meant, and nothing that is said of it counts.
     this.#poller.follow(look.srs.filter(({ sr }) => sr !== null))
@@ -223,9 +225,24 @@ export class Updater {
   }
 
   #writeField(host: string, allowed: readonly HostOperation[]): void {
+    this.#withoutNotice(() => this.#options.pool.setAllowedOperations(host, allowed))
+  }
+
+  /** Where the replicas of each member are must be known when it is down, and after a restart. */
+  #keepPeers({ srs }: Look): void {
+    for (const { pbd, report, storedPeers } of srs.flatMap(({ members }) => members)) {
+      const list = believedList(report)
+      if (list === undefined) continue
+      const peers = listedPeers(list)
+      if (storedPeers?.join('\n') === peers.join('\n')) continue
+      this.#withoutNotice(() => this.#options.pool.keepPeers(pbd, peers))
+    }
+  }
+
+  #withoutNotice(write: () => void): void {
     this.#writing = true
     try {
-      this.#options.pool.setAllowedOperations(host, allowed)
+      write()
     } finally {
       this.#writing = false
     }

@@ -1,4 +1,5 @@
 import { JSONRPCErrorCode, JSONRPCErrorException } from 'json-rpc-2.0'
+import { isPollSecret } from '../poll-proof/index.ts'
 import type { Report } from '../sync-query/report.ts'
 import { encodePollAnswer, withFewReasons } from '../sync-query/report-encode.ts'
 import type { SyncState } from '../sync-query/state.ts'
@@ -20,7 +21,11 @@ export interface SyncAnswers {
 const MAX_WAIT_SECONDS = 300
 
 /** The methods that every socket of the agent offers (see agent-protocol.ts). */
-export function agentMethods(answers: SyncAnswers, waiters: SyncWaiters): Readonly<Record<string, RpcMethod>> {
+export function agentMethods(
+  answers: SyncAnswers,
+  waiters: SyncWaiters,
+  prove: ProveReport | undefined,
+): Readonly<Record<string, RpcMethod>> {
   const reportOf = (params: unknown): Report => {
     const sr = srOf(params)
     return answers.report(sr) ?? notWatched(sr)
@@ -38,9 +43,22 @@ export function agentMethods(answers: SyncAnswers, waiters: SyncWaiters): Readon
       if (report !== 'too many') return report === null ? notWatched(sr) : withFewReasons(report)
       throw new JSONRPCErrorException('too many wait already', AGENT_ERROR.tooManyWaiters)
     },
+    ...(prove === undefined ? {} : { 'SR.proven_report': params => provenReport(reportOf(params), params, prove) }),
     report: params => encodePollAnswer(reportOf(params)),
     status: () => statusText(answers),
   }
+}
+
+/** The proof for the text of a report about an SR, with the nonce that was sent along (see poll-proof/index.ts). */
+export type ProveReport = (sr: string, nonce: string, report: string) => string
+
+function provenReport(report: Report, params: unknown, prove: ProveReport) {
+  const nonce = typeof params === 'object' && params !== null && 'nonce' in params ? params.nonce : undefined
+  if (!isPollSecret(nonce)) {
+    throw new JSONRPCErrorException('the parameter nonce must be 64 hex digits', JSONRPCErrorCode.InvalidParams)
+  }
+  const text = encodePollAnswer(report)
+  return { report: text, proof: prove(report.sr, nonce, text) }
 }
 
 /** Every SR that the host watches with its state, as the XenAPI plugin returns it. */

@@ -19,8 +19,9 @@ const soon = () => AbortSignal.timeout(30_000)
 
 const refused = (kind: string, message: RegExp) => ({ name: 'PoolRefusal', kind, message })
 
-const POOL_OPTIONS: Pick<GatedPoolOptions, 'machines' | 'authenticate'> = {
+const POOL_OPTIONS: Pick<GatedPoolOptions, 'machines' | 'pollReport' | 'authenticate'> = {
   machines: { goDown: () => undefined },
+  pollReport: () => new Promise(() => undefined),
   authenticate: (_user, password) => password === 'secret',
 }
 

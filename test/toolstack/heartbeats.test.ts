@@ -275,3 +275,24 @@ t.test('a host that is away cannot be disabled; one that is to stay disabled doe
   await disable()
   t.equal(await rebooted(5_000), true)
 })
+
+t.test('the key of an agent is kept in memory, and is in no record, answer or error', async t => {
+  const { pool, url, session, ref, hello, tickle } = await poolByHeartbeat(t)
+  const key = 'ab'.repeat(32)
+  await hello(boot())
+  t.equal(pool.pollKey(ref), null)
+  await tickle({ ...boot(), poll_key: key })
+  t.equal(pool.pollKey(ref), key)
+  await tickle(boot())
+  t.equal(pool.pollKey(ref), key, 'a heartbeat without one takes nothing back')
+  for (const cls of ['host', 'host_metrics', 'pool', 'PBD', 'task', 'session', 'message']) {
+    t.notMatch(JSON.stringify(await ask(url, `${cls}.get_all_records`, session)), key, cls)
+  }
+  const wrong = await tickle({ poll_key: key.toUpperCase() })
+  t.notMatch(JSON.stringify(wrong), key.toUpperCase())
+  t.equal(pool.pollKey(ref), key)
+  await hello({ ...boot(), poll_key: 'cd'.repeat(32) })
+  t.equal(pool.pollKey(ref), 'cd'.repeat(32))
+  await hello(boot())
+  t.equal(pool.pollKey(ref), null, 'an agent that greets without a key has none')
+})

@@ -47,6 +47,7 @@ async function poolWithGate(t: Tap, options: Partial<PoolOptions> = {}) {
     pool: {
       snapshot: () => pool.poolSnapshot(),
       setAllowedOperations: (host, operations) => pool.setAllowedOperations(host, operations),
+      keepPeers: (pbd, peers) => pool.keepPeers(pbd, peers),
       pollReport: async host => reports.get(host) ?? Promise.reject(new Error('it has said nothing')),
     },
     policy: DEFAULT_POLICY,

@@ -54,6 +54,7 @@ export async function watchedPool(t: Tap, options: WatchedPoolOptions = {}) {
         snapshot: () => embedded.poolSnapshot(),
         coordinator: () => coordinator,
         setAllowedOperations: (host, operations) => embedded.setAllowedOperations(host, operations),
+        keepPeers: (pbd, peers) => embedded.keepPeers(pbd, peers),
         pollReport: (host, _sr, signal) => {
           const index = hosts.indexOf(host)
           asked.push({ host: index, atMs: time.now(), signal })

@@ -13,6 +13,7 @@ import {
 } from '../../updater/index.ts'
 import { policyOf, type UpdaterConfig } from '../../updater/updater-config.ts'
 import { createGatedPool, type GatedPool, type UpdaterChoice } from '../gated-pool.ts'
+import { AgentPolls, type PolledHost } from './agent-polls.ts'
 import type { GateView } from './gate-answer.ts'
 import { pluginsOf } from './pool-plugins.ts'
 
@@ -58,16 +59,13 @@ export class PoolService {
     this.#log = log
     this.#users = usersOf(config)
     this.#openDecisions()
+    const polls = new AgentPolls(log)
     this.#gated = createGatedPool(
       {
         machines: { goDown: (host, how) => this.#tellOrder(host, how) },
-        plugins: pluginsOf({
-          gateView: () => this.#gateView(),
-          agentOf: host => {
-            const uuid = this.#gated.pool.get('host', host)?.uuid
-            return this.#config.hosts.find(each => each.uuid === uuid)?.agent
-          },
-        }),
+        plugins: pluginsOf({ gateView: () => this.#gateView(), agentOf: host => this.#agentOf(host) }),
+        pollReport: (host, sr, signal) =>
+          polls.report(this.#polledHost(host), this.#gated.pool.get('SR', sr)?.uuid ?? '', signal),
         authenticate: (user, password) => {
           const known = this.#users.get(user)
           return known !== undefined && isSameSecret(known.password, password) && known.role
@@ -157,6 +155,17 @@ export class PoolService {
   #tellOrder(host: string, how: string): void {
     const name = this.#gated.pool.get('host', host)?.hostname ?? host
     this.#log({ level: 'info', code: 'order', text: `${name} was told to ${how}` })
+  }
+
+  #agentOf(host: string): string | undefined {
+    const uuid = this.#gated.pool.get('host', host)?.uuid
+    return this.#config.hosts.find(each => each.uuid === uuid)?.agent
+  }
+
+  #polledHost(ref: string): PolledHost {
+    const { pool } = this.#gated
+    const { uuid = '', hostname = ref } = pool.get('host', ref) ?? {}
+    return { uuid, name: hostname, agent: this.#agentOf(ref), key: pool.pollKey(ref) }
   }
 
   #openDecisions(): void {

@@ -54,6 +54,12 @@ export async function createDemoPool(speed: number, port: number, witness: DemoW
         powerOn: ref => director.powerOn(ref),
       },
       plugins: async call => answerPlugin(call, pool, machines),
+      // The machines are in this process, so an answer can be of no other program.
+      pollReport: async (host, sr) => {
+        const text = reportText(machines.get(host), pool.get('SR', sr)?.uuid ?? '')
+        if (text === null) throw new Error('the host is down, or does not watch this SR')
+        return text
+      },
       authenticate: (user, password) => user === CREDENTIALS.user && password === CREDENTIALS.password,
       enableDelayMs: 1000 / speed,
       onBug,
@@ -137,10 +143,13 @@ async function answerPlugin(
 ): Promise<{ readonly result: string } | { readonly error: readonly [string, ...string[]] }> {
   if (plugin !== 'resync-monitor') return { error: ['XENAPI_MISSING_PLUGIN', plugin] }
   if (fn !== 'report') return { error: ['XENAPI_PLUGIN_FAILURE', fn, 'UnknownFunction', 'there is only report'] }
-  const report = machines.get(host)?.report(args.sr ?? '') ?? null
-  if (report === null) {
-    const what = pool.get('host', host) === undefined ? 'no such host' : 'the host is down, or does not watch this SR'
-    return { error: ['XENAPI_PLUGIN_FAILURE', fn, 'NoReport', what] }
-  }
-  return { result: encodePollAnswer(report) }
+  const result = reportText(machines.get(host), args.sr ?? '')
+  if (result !== null) return { result }
+  const what = pool.get('host', host) === undefined ? 'no such host' : 'the host is down, or does not watch this SR'
+  return { error: ['XENAPI_PLUGIN_FAILURE', fn, 'NoReport', what] }
+}
+
+function reportText(machine: Machine | undefined, sr: string): string | null {
+  const report = machine?.report(sr) ?? null
+  return report === null ? null : encodePollAnswer(report)
 }
