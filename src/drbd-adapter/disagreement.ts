@@ -12,8 +12,8 @@ export function disagreement(live: DeviceState | undefined, look: DeviceState | 
   }
   return (
     differ('disk', live.disk, look.disk) ??
-    differ('client', live.client, look.client) ??
-    differ('quorum', live.quorum, look.quorum) ??
+    differIfSaid('client', live.client, look.client) ??
+    differIfSaid('quorum', live.quorum, look.quorum) ??
     differAtPeers(live, look)
   )
 }
@@ -45,8 +45,13 @@ function differAtPeer(
     differ('peer-disk', a.peerDisk, b.peerDisk) ??
     differ('resync-suspended', a.resyncSuspended, b.resyncSuspended) ??
     // Of a peer that is away a dump of 9.2 tells another `peer-client` than the events did (recorded).
-    (peer.connection === 'Connected' ? differ('peer-client', a.client, b.client) : null)
+    (peer.connection === 'Connected' ? differIfSaid('peer-client', a.client, b.client) : null)
   return found === null ? null : `peer ${nodeId} ${found}`
+}
+
+/** Of words that some versions print only beside figures. */
+function differIfSaid(field: string, live: string | null | undefined, look: string | null | undefined): string | null {
+  return look === null || look === undefined ? null : differ(field, live, look)
 }
 
 function differ(field: string, live: string | null | undefined, look: string | null | undefined): string | null {

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { FileReader } from '../file-reader/index.ts'
 import type { DrbdVolume } from '../sync-query/drbd.ts'
 
 /** The kernel's part of DRBD. */
@@ -10,13 +10,15 @@ export interface DrbdModule {
 }
 
 /**
- * Looks for the module without asking drbdsetup, which would load it; `null` when it is not loaded.
+ * Looks for the module without asking drbdsetup, which would load it; `null` when it is not loaded. Its version is `null` too
+ * while the kernel does not answer.
  *
  * @param root the directory that stands for `/`
  */
-export async function findDrbdModule(root: string): Promise<DrbdModule | null> {
+export async function findDrbdModule(root: string, files: FileReader): Promise<DrbdModule | null> {
   if (!isDrbdModuleLoaded(root)) return null
-  const version = (await read(join(root, 'sys/module/drbd/version'))) ?? (await read(join(root, 'proc/drbd'))) ?? ''
+  const read = (path: string) => readVersion(join(root, path), files)
+  const version = (await read('sys/module/drbd/version')) ?? (await read('proc/drbd')) ?? ''
   const major = /^(?:version: )?(\d+)\./.exec(version)?.[1]
   // drbdsetup takes whatever is not 8.4 for a 9 (its dispatch to drbdsetup-84), and so will later ones be.
   return { family: major === undefined ? null : Number(major) >= 9 ? '9' : '8.4' }
@@ -34,10 +36,10 @@ export function isDrbdModuleLoaded(root: string): boolean {
   }
 }
 
-async function read(path: string): Promise<string | null> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch {
-    return null
-  }
+const MAX_BYTES = 2 ** 24
+
+async function readVersion(path: string, files: FileReader): Promise<string | null> {
+  const reading = await files.read(path, [[path, MAX_BYTES]])
+  const [result] = reading.kind === 'done' ? reading.results : []
+  return result !== undefined && 'text' in result ? result.text : null
 }

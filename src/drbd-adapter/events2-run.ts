@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { FileReader } from '../file-reader/index.ts'
 import { type DrbdModule, isDrbdModuleLoaded } from './drbd-module.ts'
 import { DrbdsetupChild, type DrbdsetupCommand } from './drbdsetup-child.ts'
 import type { Events2Line } from './events2-line.ts'
@@ -8,6 +9,7 @@ import { every } from './every.ts'
 import { HalfTold } from './half-told.ts'
 import { Lookout } from './lookout.ts'
 import type { DrbdSourcePace } from './pace.ts'
+import { ProcDrbd } from './proc-drbd.ts'
 import type { Strays } from './strays.ts'
 import type { Untold } from './untold.ts'
 
@@ -16,6 +18,7 @@ export interface Events2RunOptions {
   readonly module: DrbdModule
   /** The directory that stands for `/`. */
   readonly root: string
+  readonly files: FileReader
   readonly signal: AbortSignal
   readonly pace: DrbdSourcePace
   readonly untold: Untold
@@ -61,7 +64,7 @@ export class Events2Run {
   readonly #halfTold = new HalfTold()
 
   constructor(options: Events2RunOptions) {
-    const { drbdsetup, signal, pace, untold, strays, refused } = options
+    const { drbdsetup, module, signal, pace, untold, strays, refused } = options
     this.#options = options
     const ending = AbortSignal.any([signal, this.#stop.signal])
     const reader = new Events2Reader(line => this.#apply(line))
@@ -82,8 +85,17 @@ export class Events2Run {
     this.#lookout = new Lookout({
       ...options,
       state: this.#state,
+      procDrbd:
+        module.family === '8.4'
+          ? new ProcDrbd({ ...options, ...pace, onProblem: each => untold.misunderstood([each]) })
+          : null,
       gather: () => this.#gather(),
-      confirm: () => untold.confirm(),
+      confirm: () => {
+        if (this.#isWhole) untold.confirm()
+      },
+      doubt: cause => {
+        if (!this.#stop.signal.aborted) untold.doubt(cause)
+      },
       distrust: cause => this.#end(cause),
     })
     this.ended = this.#run(ending)
@@ -130,6 +142,7 @@ export class Events2Run {
 
   #apply(line: Events2Line): void {
     this.#state.apply(line)
+    this.#lookout.heard(line)
     this.#firstMicros ??= line.atMicros
     this.#lastResource = line.kind === 'change' ? line.resource : null
   }

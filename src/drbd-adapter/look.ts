@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { deadline } from '../waiting/index.ts'
 import { DrbdsetupChild, type DrbdsetupCommand } from './drbdsetup-child.ts'
 import { Events2Reader } from './events2-reader.ts'
@@ -7,42 +9,97 @@ import type { Strays } from './strays.ts'
 
 export interface LookOptions {
   readonly drbdsetup: DrbdsetupCommand
-  readonly pace: Pick<DrbdSourcePace, 'dumpTimeoutMs' | 'killAfterMs' | 'abandonAfterMs'>
+  readonly pace: Pick<DrbdSourcePace, 'lookTimeoutMs' | 'killAfterMs' | 'abandonAfterMs'>
   readonly strays: Strays
+  /** Options that this drbdsetup was found not to know; one that a look finds is added. */
+  readonly refused: Set<string>
+}
+
+export interface LookQuestion {
+  /** Ask for figures such as out-of-sync amounts too. They double the text, and change without an event. */
+  readonly figures: boolean
+  /** The digest of a text: the same text again needs no parsing. */
+  readonly known?: string | null
+  /** Called once drbdsetup has not answered in time: it may take seconds more until it is killed. */
+  readonly onSilence?: (why: string) => void
 }
 
 export type Look =
-  | { readonly kind: 'whole'; readonly state: Events2State }
-  /** `refused`: this drbdsetup cannot be asked so. */
-  | { readonly kind: 'failed' | 'refused'; readonly why: string }
+  /** `digest` of the text that `state` was parsed from. */
+  | { readonly kind: 'whole'; readonly state: Events2State; readonly digest: string }
+  /** The text is the known one. */
+  | { readonly kind: 'same' }
+  | { readonly kind: 'failed'; readonly why: string }
+
+/** What ends a dump of events2, with and without a timestamp. */
+const DUMP_END = 'exists -'
+
+/** So many chunks of a pipe are parsed before others get their turn. */
+const CHUNKS_IN_A_TURN = 8
 
 /**
- * Everything as it is now, figures included, in the words of the events (8.4 and 9 alike): unlike `status`, which 8.4
- * prints otherwise than 9 and which leaves out what it thinks is well, a dump tells the same of the same and says where it
- * ends. Not `events2 --poll`: 9.22 then hangs when the module is unloaded.
+ * Reads the present state of every DRBD object with `events2 --now`, in the words of the events (8.4 and 9 alike): unlike
+ * `status`, which 8.4 prints otherwise than 9 and which omits what it thinks is well, a dump shows the same state in the
+ * same text and marks its end. Not `events2 --poll`: 9.22 then hangs when the module is unloaded.
+ *
+ * A drbdsetup without `--now` is asked for `events2` and ended after its dump.
  */
-export async function lookAround({ drbdsetup, pace, strays }: LookOptions, signal: AbortSignal): Promise<Look> {
-  if (strays.isFull) return { kind: 'failed', why: `${drbdsetup[0]} hangs and cannot be killed` }
+export async function lookAround(options: LookOptions, signal: AbortSignal, asked: LookQuestion): Promise<Look> {
+  const { figures, known = null, onSilence = () => undefined } = asked
+  const { drbdsetup, pace, strays, refused } = options
+  if (strays.isFull) {
+    const why = `${drbdsetup[0]} hangs and cannot be killed`
+    onSilence(why)
+    return { kind: 'failed', why }
+  }
+  const timeout = deadline(pace.lookTimeoutMs)
+  const dumped = new AbortController()
+  const wanted = figures ? ['--now', '--statistics'] : ['--now']
+  const question = ['events2', ...wanted.filter(option => !refused.has(option))]
+  const isEndless = !question.includes('--now')
+  const hash = createHash('sha1')
   const state = new Events2State()
   const reader = new Events2Reader(line => state.apply(line))
-  const timeout = deadline(pace.dumpTimeoutMs)
-  const question = ['events2', '--now', '--statistics']
+  const parse = (chunk: Uint8Array) => {
+    reader.push(chunk)
+    // Nobody asks for it here, and a broken tool could make it grow.
+    state.takeDirty()
+  }
+  const unparsed: Uint8Array[] = []
+  let tail = ''
   const child = new DrbdsetupChild({
     drbdsetup,
     question,
-    signal: AbortSignal.any([signal, timeout]),
+    signal: AbortSignal.any([signal, timeout, dumped.signal]),
     killAfterMs: pace.killAfterMs,
     abandonAfterMs: pace.abandonAfterMs,
     strays,
     onChunk: chunk => {
-      reader.push(chunk)
-      // Nobody asks for it here, and a broken tool could make it grow.
-      state.takeDirty()
+      hash.update(chunk)
+      if (known === null) parse(chunk)
+      else unparsed.push(chunk)
+      if (!isEndless) return
+      tail = `${tail}${Buffer.from(chunk).toString('latin1')}`.slice(-DUMP_END.length - 1)
+      if (tail === `${DUMP_END}\n`) dumped.abort()
     },
   })
   await child.drained
+  const silence = `${drbdsetup[0]} ${question.join(' ')} hangs`
+  const isSilent = timeout.aborted && !signal.aborted
+  if (isSilent) onSilence(silence)
   await child.reap()
-  if (state.complete && !state.needsDump) return { kind: 'whole', state }
-  const why = timeout.aborted ? `${drbdsetup[0]} ${question.join(' ')} hangs` : child.epitaph
-  return { kind: child.refusedOption === null ? 'failed' : 'refused', why }
+  if (isSilent) return { kind: 'failed', why: silence }
+  const { refusedOption } = child
+  if (refusedOption !== null && !refused.has(refusedOption) && !signal.aborted) {
+    refused.add(refusedOption)
+    return lookAround(options, signal, asked)
+  }
+  const digest = hash.digest('hex')
+  if (digest === known) return { kind: 'same' }
+  for (const [index, chunk] of unparsed.entries()) {
+    parse(chunk)
+    if (index % CHUNKS_IN_A_TURN === 0) await nextTurn()
+  }
+  if (state.complete && !state.needsDump) return { kind: 'whole', state, digest }
+  return { kind: 'failed', why: child.epitaph }
 }

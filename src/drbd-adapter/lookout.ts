@@ -1,54 +1,58 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { pause } from '../waiting/index.ts'
 import { disagreement } from './disagreement.ts'
 import type { DrbdModule } from './drbd-module.ts'
 import type { DrbdsetupCommand } from './drbdsetup-child.ts'
+import type { Events2Line } from './events2-line.ts'
 import type { Events2State } from './events2-state.ts'
 import { every } from './every.ts'
-import { hasLostPeer, hasNoPeer, isAlone, isMoving, takeOutOfSync, takeProcFigures, takeRemovals } from './figures.ts'
-import { lookAround } from './look.ts'
+import { hasLostPeer, isAlone, takeOutOfSync, takeRemovals } from './figures.ts'
+import { type Look, lookAround } from './look.ts'
 import type { DrbdSourcePace } from './pace.ts'
-import { parseProcDrbd } from './parse-proc-drbd.ts'
+import type { ProcDrbd } from './proc-drbd.ts'
 import type { Strays } from './strays.ts'
+import { mayChangeWords } from './words-of-line.ts'
 
 export interface LookoutOptions {
   readonly drbdsetup: DrbdsetupCommand
   readonly module: DrbdModule
-  /** The directory that stands for `/`. */
-  readonly root: string
-  /** What the events told. Figures are put into it, words never are. */
+  /** What the events said. Figures are put into it, words never are. */
   readonly state: Events2State
   readonly pace: DrbdSourcePace
   readonly strays: Strays
-  /** Hands over what was touched in `state` so far: to be judged, and to `touched`. */
+  readonly refused: Set<string>
+  /** /proc/drbd of 8.4, which has the figures that its events omit; `null` on 9. */
+  readonly procDrbd: ProcDrbd | null
+  /** Passes on what was touched in `state` so far: to be judged, and to `touched`. */
   readonly gather: () => void
-  /** Everything was found to be as the events told it. */
+  /** Everything was found to be as the events said. */
   readonly confirm: () => void
+  /** The present state cannot be confirmed; `confirm` ends that. */
+  readonly doubt: (cause: string) => void
   /** The events can no longer be believed. */
   readonly distrust: (cause: string) => void
 }
 
-/** So many looks in a row may fail; a host on which nothing can be asked any more is unknown. */
-const MAX_FAILED_LOOKS = 2
+/** So many looks in a row may each find another difference, as events come late on a busy host. */
+const MAX_LOOKS = 5
 
 /**
- * Looks for what the events of DRBD do not tell: progress on 8.4, what is out of sync while a peer is away, and whether
- * events were lost (a drbdsetup that was stopped, or that hangs, says nothing and does not end).
+ * Confirms the state of every mirror at a steady pace, and finds what the events of DRBD omit: progress on 8.4, what is out of
+ * sync while a peer is away, and whether events were lost (a drbdsetup that was stopped, or that hangs, prints nothing and
+ * does not end).
  *
- * Invariants: one look at a time; a difference is believed if a second look finds the same one, and no event has touched
- * that mirror since before the first.
+ * Invariants: one comparison at a time; that a mirror differs is believed if the next look finds it so too, and no event has
+ * touched that mirror since before the first; a look that fails raises a doubt at once, which only a look that agrees ends.
  */
 export class Lookout {
   readonly #options: LookoutOptions
   /** Mirrors that events touched since the present comparison began; `null`: none is being made. */
   #touched: Set<string> | null = null
-  /** Minors whose word in /proc/drbd was another one the last time. */
-  #doubtful = new Set<string>()
-  #failedLooks = 0
-  #canLook = true
+  /** The text of a look, by its digest, that agreed with the events; `null`: an event may have changed a word since. */
+  #agreed: string | null = null
+  #hasHeardWords = false
+  #isDoubted = false
   #comparedAt = performance.now()
-  #procReadAt = Number.NEGATIVE_INFINITY
+  #figuresAt = performance.now()
 
   constructor(options: LookoutOptions) {
     this.#options = options
@@ -56,11 +60,18 @@ export class Lookout {
 
   /** Looks out until `signal` is aborted. */
   async keep(signal: AbortSignal): Promise<void> {
-    const { pace, module } = this.#options
-    const compareMs = Math.min(pace.awayEveryMs, pace.verifyEveryMs)
-    const watches = [every(compareMs, signal, () => this.#compareWhenDue(signal))]
-    if (module.family === '8.4') watches.push(every(pace.progressEveryMs, signal, () => this.#readFigures(signal)))
+    const { pace, procDrbd } = this.#options
+    const everyMs = Math.min(pace.confirmEveryMs, pace.awayEveryMs, pace.verifyEveryMs)
+    const watches = [every(everyMs, signal, () => this.#compareWhenDue(signal))]
+    if (procDrbd !== null) watches.push(every(pace.progressEveryMs, signal, () => this.#readFigures(procDrbd, signal)))
     await Promise.all(watches)
+  }
+
+  /** An event was read. */
+  heard(line: Events2Line): void {
+    if (this.#hasHeardWords || !mayChangeWords(line)) return
+    this.#hasHeardWords = true
+    this.#agreed = null
   }
 
   touched(mirrors: Iterable<string>): void {
@@ -70,65 +81,93 @@ export class Lookout {
 
   async #compareWhenDue(signal: AbortSignal): Promise<void> {
     const { state, pace, module } = this.#options
-    const dueMs = pace.verifyEveryMs + pace.verifyEveryMsPerMirror * state.size
-    const isDue = performance.now() - this.#comparedAt >= dueMs
-    const isWanted = module.family !== '8.4' && state.devices().some(each => isAlone(each) || hasLostPeer(each))
-    if (isDue || isWanted) await this.#compare(signal)
+    const now = performance.now()
+    const verifyMs = pace.verifyEveryMs + pace.verifyEveryMsPerMirror * state.size
+    const isAway = now - this.#figuresAt >= pace.awayEveryMs && module.family !== '8.4'
+    const figures =
+      now - this.#figuresAt >= verifyMs || (isAway && state.devices().some(each => isAlone(each) || hasLostPeer(each)))
+    if (figures || now - this.#comparedAt >= pace.confirmEveryMs / 2) await this.#compare(signal, figures)
+    // Not at the next turn: until then nothing is known.
+    for (let failures = 1; this.#isDoubted && !signal.aborted; failures += 1) {
+      await pause(Math.min(pace.confirmAfterMs * 2 ** (failures - 1), pace.confirmEveryMs), signal)
+      if (!signal.aborted) await this.#compare(signal, false)
+    }
   }
 
-  /** Asks for everything anew, and compares it with what the events told. */
-  async #compare(signal: AbortSignal): Promise<void> {
-    const { pace, gather, confirm, distrust } = this.#options
-    if (this.#touched !== null || !this.#canLook || !this.#options.state.complete) return
+  /** Asks for everything anew, and compares it with what the events said. @param figures asks for these too */
+  async #compare(signal: AbortSignal, figures: boolean): Promise<void> {
+    const { pace, gather, distrust, state } = this.#options
+    if (this.#touched !== null || !state.complete) return
     this.#comparedAt = performance.now()
+    if (figures) this.#figuresAt = this.#comparedAt
     const touched = new Set<string>()
     this.#touched = touched
+    this.#hasHeardWords = false
     try {
-      let look = await this.#look(signal)
-      const first = look === null ? new Map() : this.#differences(look)
-      if (first.size > 0) {
-        await pause(pace.confirmAfterMs, signal)
-        look = await this.#look(signal)
+      let before: ReadonlyMap<string, string> = new Map()
+      for (let looks = 0; looks < MAX_LOOKS; looks += 1) {
+        if (looks > 0) await pause(pace.confirmAfterMs, signal)
+        const look = await this.#look(signal, figures)
+        if (look === null) return
+        const differences = this.#differences(look, touched)
+        const [lost] = [...differences].filter(([mirror]) => before.has(mirror))
+        if (lost !== undefined) {
+          distrust(`events were lost: ${lost[0]} is told as ${lost[1]}`)
+          return
+        }
+        before = differences
+        if (differences.size > 0) continue
+        this.#agree(look, figures, touched)
+        break
       }
-      if (look === null) return
-      const second = first.size > 0 ? this.#differences(look) : first
-      for (const [mirror, what] of second) {
-        if (first.get(mirror) !== what || touched.has(mirror)) continue
-        distrust(`events were lost: ${mirror} is told as ${what}`)
-        return
-      }
-      // Not before: a mirror whose figures are taken would pass for one that an event touched.
-      this.#takeFigures(look, touched)
-      if (second.size === 0) confirm()
     } finally {
       this.#touched = null
     }
     gather()
   }
 
-  /** `null`: not to be had. */
-  async #look(signal: AbortSignal): Promise<Events2State | null> {
-    const { gather, distrust } = this.#options
-    const look = await lookAround(this.#options, signal)
-    if (signal.aborted) return null
+  #agree(look: Exclude<Look, { kind: 'failed' }>, figures: boolean, touched: ReadonlySet<string>): void {
     if (look.kind === 'whole') {
-      this.#failedLooks = 0
-      // Every event that was read by now is to be known as one.
-      gather()
-      return look.state
+      // A mirror that an event touched may differ from the text.
+      const holds = !figures && !this.#hasHeardWords
+      this.#agreed = holds ? look.digest : null
+      if (figures) this.#takeFigures(look.state, touched)
     }
-    this.#canLook = look.kind !== 'refused'
-    this.#failedLooks += 1
-    if (this.#failedLooks >= MAX_FAILED_LOOKS) distrust(look.why)
-    return null
+    this.#isDoubted = false
+    this.#options.confirm()
   }
 
-  /** In what each mirror differs, for those that do. */
-  #differences(look: Events2State): Map<string, string> {
-    const { state } = this.#options
+  /** `null`: not to be had. */
+  async #look(signal: AbortSignal, figures: boolean): Promise<Exclude<Look, { kind: 'failed' }> | null> {
+    const { gather } = this.#options
+    const look = await lookAround(this.#options, signal, {
+      figures,
+      known: figures ? null : this.#agreed,
+      onSilence: why => this.#fail(why),
+    })
+    if (signal.aborted) return null
+    if (look.kind === 'failed') {
+      this.#fail(look.why)
+      return null
+    }
+    // Every event that was read by now is to be known as one.
+    gather()
+    return look
+  }
+
+  #fail(why: string): void {
+    this.#isDoubted = true
+    this.#options.doubt(why)
+  }
+
+  /** In what each mirror differs that no event touched meanwhile, for those that do. */
+  #differences(look: Look, touched: ReadonlySet<string>): Map<string, string> {
     const differences = new Map<string, string>()
-    for (const { mirror } of [...look.devices(), ...state.devices()]) {
-      const what = disagreement(state.device(mirror), look.device(mirror))
+    if (look.kind !== 'whole') return differences
+    const { state } = this.#options
+    for (const { mirror } of [...look.state.devices(), ...state.devices()]) {
+      if (touched.has(mirror)) continue
+      const what = disagreement(state.device(mirror), look.state.device(mirror))
       if (what !== null) differences.set(mirror, what)
     }
     return differences
@@ -144,28 +183,13 @@ export class Lookout {
     }
   }
 
-  /** The figures of 8.4, from /proc/drbd: a look there costs no process. */
-  async #readFigures(signal: AbortSignal): Promise<void> {
-    const { root, state, pace } = this.#options
+  /** The figures of 8.4; a look there starts no process of its own. */
+  async #readFigures(procDrbd: ProcDrbd, signal: AbortSignal): Promise<void> {
+    const { state, gather } = this.#options
     if (this.#touched !== null || !state.complete) return
-    const isAway = performance.now() - this.#procReadAt >= pace.awayEveryMs
-    const isDue = isAway && state.devices().some(each => isAlone(each) || hasNoPeer(each))
-    if (!isDue && !state.devices().some(isMoving)) return
-    this.#procReadAt = performance.now()
-    const text = await readFile(join(root, 'proc/drbd'), 'utf8').catch(() => '')
-    const byMinor = new Map(state.devices().map(device => [`drbd${device.minor}`, device]))
-    const doubtful = new Set<string>()
-    for (const volume of parseProcDrbd(text).volumes) {
-      const live = byMinor.get(volume.mirror)
-      if (live === undefined) continue
-      const outcome = takeProcFigures(live, volume)
-      if (outcome === 'disagrees') doubtful.add(volume.mirror)
-      // The same figure again is news where data moves: only that proves a stall.
-      else if (outcome === 'taken' || isMoving(live)) state.touch(live)
-    }
-    this.#options.gather()
-    const isLasting = !doubtful.isDisjointFrom(this.#doubtful)
-    this.#doubtful = doubtful
-    if (isLasting) await this.#compare(signal)
+    const found = await procDrbd.takeFigures(state)
+    if (found === 'nothing' || signal.aborted) return
+    gather()
+    if (found === 'disagrees') await this.#compare(signal, false)
   }
 }

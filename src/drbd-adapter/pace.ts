@@ -18,16 +18,22 @@ export interface DrbdSourcePace extends Backoff {
   readonly abandonAfterMs: number
   /** How often figures are read that DRBD 8.4 does not tell by itself, while data moves. */
   readonly progressEveryMs: number
+  /** How long a file of the kernel may take to be read, and after how long one that hung is tried again. */
+  readonly readTimeoutMs: number
+  readonly readRetryMs: number
   /** How often to read what changed on this host alone while a peer is away: what is out of sync grows without a word. */
   readonly awayEveryMs: number
-  /** How often everything is asked again, to find what the events did not tell: this, and a little per mirror. */
+  /** How often the state of every mirror is confirmed: with `lookTimeoutMs` well below the 15 s after which it is unknown. */
+  readonly confirmEveryMs: number
+  /** How long drbdsetup may take to confirm it; after that nothing is known until it answers. */
+  readonly lookTimeoutMs: number
+  /** How often everything is asked again with its figures, which events omit: this, and a little per mirror. */
   readonly verifyEveryMs: number
   readonly verifyEveryMsPerMirror: number
   /** After how long a difference is looked at again before it is believed. */
   readonly confirmAfterMs: number
 }
 
-/** 5 000 mirrors are compared every 5 minutes, which costs less than 0.1 % of a core; a few every half minute. */
 export const DEFAULT_PACE: DrbdSourcePace = {
   gatherMs: 4,
   floodGatherMs: 25,
@@ -39,7 +45,11 @@ export const DEFAULT_PACE: DrbdSourcePace = {
   killAfterMs: 2_000,
   abandonAfterMs: 7_000,
   progressEveryMs: 2_000,
+  readTimeoutMs: 3_000,
+  readRetryMs: 10_000,
   awayEveryMs: 30_000,
+  confirmEveryMs: 8_000,
+  lookTimeoutMs: 4_000,
   verifyEveryMs: 30_000,
   verifyEveryMsPerMirror: 50,
   confirmAfterMs: 500,

@@ -1,3 +1,4 @@
+import { FileReader } from '../file-reader/index.ts'
 import { backoffMs, pause } from '../waiting/index.ts'
 import { findDrbdModule } from './drbd-module.ts'
 import type { DrbdsetupCommand } from './drbdsetup-child.ts'
@@ -51,9 +52,10 @@ async function keepFollowing(options: DrbdSourceOptions, untold: Untold): Promis
   const pace = { ...DEFAULT_PACE, ...options.pace }
   const refused = new Set<string>()
   const strays = new Strays()
+  const files = new FileReader({ timeoutMs: pace.readTimeoutMs, retryAfterMs: pace.readRetryMs, signal })
   let failures = 0
   while (!signal.aborted) {
-    const module = await findDrbdModule(root)
+    const module = await findDrbdModule(root, files)
     if (module === null) {
       untold.whole(null)
       await pause(pace.moduleEveryMs, signal)
@@ -62,7 +64,7 @@ async function keepFollowing(options: DrbdSourceOptions, untold: Untold): Promis
     await strays.room(signal)
     if (signal.aborted) return
     const startedAt = performance.now()
-    const run = new Events2Run({ drbdsetup, module, root, signal, pace, untold, strays, refused })
+    const run = new Events2Run({ drbdsetup, module, root, files, signal, pace, untold, strays, refused })
     await run.ended
     failures = performance.now() - startedAt >= HEALTHY_AFTER_MS ? 1 : failures + 1
     await pause(backoffMs(pace, failures), signal)

@@ -28,6 +28,9 @@ export interface DrbdUpdate {
 
 const MAX_PROBLEMS = 100
 
+/** How often it is confirmed that there is no DRBD. */
+const CONFIRM_ABSENCE_EVERY_MS = 5_000
+
 /**
  * What has been learnt and not been told yet. The source adds to it at its own pace, the consumer takes from it at its own.
  *
@@ -77,23 +80,35 @@ export class Untold {
   /** All that there is has been read, and is in `state`. */
   whole(state: Events2State | null): void {
     if (state !== null) this.#dumps += 1
-    else if (this.#state === null && this.#doubt === null && this.#wholeAt !== null) return
+    else if (this.#state === null && this.#doubt === null && this.#isFresh()) return
     this.#state = state
     this.#doubt = null
-    this.#forgetChanges()
-    for (const mirror of this.#told) this.#mirrors.add(mirror)
-    for (const { mirror } of state?.devices() ?? []) this.#mirrors.add(mirror)
+    this.#addAll()
     this.confirm()
   }
 
-  /** Everything was found to be as it was told. */
+  /** Everything was found to be as it was told; after a doubt all of it is told again. */
   confirm(): void {
+    if (this.#doubt !== null) this.#addAll()
+    this.#doubt = null
     this.#wholeAt = this.#now()
     this.#announce()
   }
 
+  /** It was confirmed a moment ago, by a clock that may be set. */
+  #isFresh(): boolean {
+    return this.#wholeAt !== null && Math.abs(this.#now() - this.#wholeAt) < CONFIRM_ABSENCE_EVERY_MS
+  }
+
+  #addAll(): void {
+    this.#forgetChanges()
+    for (const mirror of this.#told) this.#mirrors.add(mirror)
+    for (const { mirror } of this.#state?.devices() ?? []) this.#mirrors.add(mirror)
+  }
+
   /** @param eventAt of the oldest line that they were changed by, as of `DrbdUpdate` */
   changed(mirrors: ReadonlySet<string>, eventAt: number | null): void {
+    if (this.#doubt !== null) return
     // A line that no mirror was changed by waits for nothing: it would pass for the oldest one until another is changed.
     if (mirrors.size > 0) this.#eventAt = older(this.#eventAt, eventAt)
     for (const mirror of mirrors) {

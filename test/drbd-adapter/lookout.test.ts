@@ -1,10 +1,15 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, rmSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import t from 'tap'
 import { disagreement } from '../../src/drbd-adapter/disagreement.ts'
 import { lookAround } from '../../src/drbd-adapter/look.ts'
+import { DEFAULT_PACE } from '../../src/drbd-adapter/pace.ts'
 import { Strays } from '../../src/drbd-adapter/strays.ts'
 import type { DrbdUpdate } from '../../src/drbd-adapter/untold.ts'
 import { capture, fold, namesOf, SETS } from './captures.ts'
-import { dumpOf, follow, recording, ScriptedHost, type Step } from './scripted.ts'
+import { dumpOf, follow, recording, type Script, ScriptedHost, type Step } from './scripted.ts'
 
 const KIB = 1024
 
@@ -270,7 +275,7 @@ t.test('on 8.4 a word of /proc/drbd that lastingly differs makes everything be c
 t.test('a tool that hangs or fails whenever it is asked leaves nothing to rely on', async t => {
   const root = t.testdir({ hangs: {}, fails: {} })
   const events: Step[] = [{ print: DUMP }, { hang: true }]
-  const pace = { verifyEveryMs: 20, dumpTimeoutMs: 1_000, killAfterMs: 20 }
+  const pace = { confirmEveryMs: 20, lookTimeoutMs: 1_000, killAfterMs: 20 }
   const table: [string, Step[]][] = [
     ['hangs', [{ print: DUMP.slice(0, 500) }, { hang: true }]],
     ['fails', [{ complain: 'netlink is busy' }, { exit: 20 }]],
@@ -279,7 +284,7 @@ t.test('a tool that hangs or fails whenever it is asked leaves nothing to rely o
     table.map(async ([name, now]) => {
       const host = new ScriptedHost(`${root}/${name}`, { events, now })
       const told = await follow(host, so => so.length > 2 && so.at(-1)?.doubt !== null, pace)
-      t.match(told.at(-1)?.doubt, name === 'hangs' ? 'events2 --now --statistics hangs' : 'exited 20: netlink is busy')
+      t.match(told.at(-1)?.doubt, name === 'hangs' ? 'events2 --now hangs' : 'exited 20: netlink is busy')
       t.strictSame(host.living, [])
     }),
   )
@@ -291,7 +296,7 @@ t.test(
     const now: Step[] = [{ print: DUMP.slice(0, 500) }, { hang: 'deaf' }]
     const host = new ScriptedHost(t.testdir({}), { events: [{ print: DUMP }, { hang: true }], now })
     // As one in the kernel is: whatever it is sent, it is not gone in time.
-    const pace = { verifyEveryMs: 20, dumpTimeoutMs: 1_000, killAfterMs: 3_600_000, abandonAfterMs: 20 }
+    const pace = { confirmEveryMs: 20, lookTimeoutMs: 1_000, killAfterMs: 3_600_000, abandonAfterMs: 20 }
     const looks = () => host.questions.filter(question => question.includes('--now')).length
     t.teardown(() => {
       for (const pid of host.processes) if (host.isLiving(pid)) process.kill(pid, 'SIGKILL')
@@ -300,12 +305,12 @@ t.test(
     const told = await follow(
       host,
       so => {
-        if (so.length > 2 && so.at(-1)?.doubt !== null && doubtedAt === 0) doubtedAt = performance.now()
+        if (so.at(-1)?.doubt?.includes('cannot be killed') === true && doubtedAt === 0) doubtedAt = performance.now()
         return doubtedAt > 0 && performance.now() - doubtedAt > 300
       },
       pace,
     )
-    t.match(told.at(-1)?.doubt, 'events2 --now --statistics hangs')
+    t.match(told.at(-1)?.doubt, 'hangs and cannot be killed')
     t.equal(looks(), 2)
     const leftBehind = host.processes.filter(pid => host.isLiving(pid))
     for (const pid of leftBehind) process.kill(pid, 'SIGKILL')
@@ -314,20 +319,126 @@ t.test(
   },
 )
 
-t.test('a look is whole, or it is none: half of it, a refusal and a missing tool are told apart', async t => {
+t.test('a look is whole, or it is none: half of it and a missing tool are told apart', async t => {
   const root = t.testdir({})
-  const pace = { dumpTimeoutMs: 20_000, killAfterMs: 20, abandonAfterMs: 10_000 }
-  const strays = new Strays()
-  const look = (now: Step[]) => {
+  const { signal } = new AbortController()
+  const options = {
+    pace: { lookTimeoutMs: 20_000, killAfterMs: 20, abandonAfterMs: 10_000 },
+    strays: new Strays(),
+    refused: new Set<string>(),
+  }
+  const look = (now: Step[], known: string | null = null) => {
     const { drbdsetup } = new ScriptedHost(root, { events: [], now })
-    return lookAround({ drbdsetup, pace, strays }, new AbortController().signal)
+    return lookAround({ ...options, drbdsetup }, signal, { figures: false, known })
   }
   const whole = await look([{ print: DUMP }])
   t.equal(whole.kind === 'whole' && whole.state.size, 5)
+  const digest = whole.kind === 'whole' ? whole.digest : null
+  t.match(await look([{ print: DUMP }], digest), { kind: 'same' }, 'the same text is not parsed again')
+  t.match(await look([{ print: RESYNCING }], digest), { kind: 'whole' }, 'another text is')
   t.match(await look([{ print: DUMP.slice(0, -12) }]), { kind: 'failed', why: /exited 0$/ })
-  t.match(await look([{ complain: "events2: unrecognized option '--now'" }, { exit: 20 }]), { kind: 'refused' })
-  const missing = lookAround({ drbdsetup: ['/nonexistent/drbdsetup'], pace, strays }, new AbortController().signal)
+  const missing = lookAround({ ...options, drbdsetup: ['/nonexistent/drbdsetup'] }, signal, { figures: false })
   t.match(await missing, { kind: 'failed', why: '/nonexistent/drbdsetup events2: ENOENT' })
+})
+
+t.test('a drbdsetup that knows no --now is asked for its events, and ended after the dump', async t => {
+  const script: Script = {
+    events: [{ print: DUMP }, { hang: true }],
+    now: [{ complain: "unrecognized option '--now'" }, { exit: 20 }],
+  }
+  const host = new ScriptedHost(t.testdir({}), script)
+  const looks = (questions: readonly string[]) => questions.filter(each => each === 'events2').length
+  const told = await follow(host, so => looks(host.questions) > 1 && so.at(-1)?.wholeAt !== so[1]?.wholeAt, {
+    confirmEveryMs: 20,
+  })
+  t.ok(told.slice(1).every(({ doubt, dumps }) => doubt === null && dumps === 1))
+  t.equal(host.questions.filter(each => each.includes('--now')).length, 1)
+  t.strictSame(host.living, [])
+})
+
+t.test('the first look that fails raises a doubt; one that agrees lifts it, and the stream goes on', async t => {
+  const root = t.testdir({})
+  const host = new ScriptedHost(root, {
+    events: [{ print: DUMP }, { hang: true }],
+    now: [{ mark: 'looked' }, { complain: 'netlink is busy' }, { exit: 20 }],
+  })
+  let looksAtDoubt = 0
+  const told = await follow(
+    host,
+    so => {
+      if (so.length > 2 && so.at(-1)?.doubt !== null && looksAtDoubt === 0) {
+        looksAtDoubt = host.looks
+        host.play({ events: [], now: [{ print: DUMP }] })
+      }
+      return looksAtDoubt > 0 && so.at(-1)?.doubt === null
+    },
+    { confirmEveryMs: 200, confirmAfterMs: 200 },
+  )
+  t.equal(looksAtDoubt, 1)
+  t.match(told.at(-1), { doubt: null, dumps: 1 })
+  t.equal(told.at(-1)?.changed.length, 5, 'everything is told again')
+  t.equal(host.questions.filter(question => question.includes('--timestamps')).length, 1)
+})
+
+t.test('a text that once agreed proves nothing after an event that changed a word', async t => {
+  const begun = 'change peer-device name:pair peer-node-id:1 conn-name:bravo volume:0 replication:SyncSource\n'
+  const host = new ScriptedHost(t.testdir({}), {
+    events: [{ print: DUMP }, { await: 'go' }, { print: begun }, { hang: true }],
+    // As though the end of the resync was lost.
+    now: [{ print: DUMP }, { mark: 'looked' }],
+  })
+  const told = await follow(
+    host,
+    so => {
+      if (host.looks > 2) host.write('go', '')
+      return so.length > 2 && so.at(-1)?.doubt !== null
+    },
+    { confirmEveryMs: 20 },
+  )
+  t.match(told.at(-1)?.doubt, 'events were lost: pair/0 is told as peer 1 replication SyncSource, is Established')
+})
+
+t.test('5 000 mirrors are unknown as soon as one is when drbdsetup falls silent', async t => {
+  const { confirmEveryMs, lookTimeoutMs, confirmAfterMs } = DEFAULT_PACE
+  t.ok(confirmEveryMs + lookTimeoutMs + confirmAfterMs < 14_000, 'within 15 s')
+  const template = DUMP.replaceAll(/^.* name:(?!pair ).*\n|^.* exists -\n/gm, '')
+  const resources = Array.from({ length: 5000 }, (_, index) => template.replaceAll('name:pair ', `name:r${index} `))
+  const root = t.testdir({ dump: `${resources.join('')}exists -\n` })
+  const events: Step[] = [{ file: `${root}/dump` }, { hang: true }]
+  const host = new ScriptedHost(root, { events, now: [{ mark: 'looked' }, { hang: true }] })
+  const told = await follow(host, so => so.length > 2 && so.at(-1)?.doubt !== null, {
+    confirmEveryMs: 20,
+    lookTimeoutMs: 500,
+    killAfterMs: 20,
+  })
+  t.ok((told[1]?.changed.length ?? 0) >= 5000)
+  t.match(told.at(-1)?.doubt, 'events2 --now hangs')
+  t.equal(host.looks, 1)
+})
+
+t.test('a /proc/drbd of 8.4 that hangs costs its figures only: states are confirmed, and the source ends', async t => {
+  const [before] = cutAt(STREAM_84, '2026-11-22T17:03:56.75')
+  const now = [{ print: before }, { mark: 'looked' }]
+  const host = new ScriptedHost(t.testdir({}), { events: [{ print: before }, { hang: true }], now }, '8.4.11')
+  for (const path of ['proc/drbd', 'sys/module/drbd/version']) {
+    rmSync(`${host.root}/${path}`, { force: true })
+    mkdirSync(dirname(`${host.root}/${path}`), { recursive: true })
+    execFileSync('mkfifo', [`${host.root}/${path}`])
+  }
+  const versionHangs = await follow(host, so => so.at(-1)?.doubt === null, { readTimeoutMs: 200 })
+  t.equal(versionHangs.at(-1)?.changed.length, before.match(/exists device /g)?.length)
+
+  host.write('sys/module/drbd/version', '8.4.11\n')
+  const pace = { readTimeoutMs: 200, readRetryMs: 20, progressEveryMs: 20, confirmEveryMs: 50 }
+  const problems = (told: readonly DrbdUpdate[]) => told.flatMap(each => each.problems.map(({ text }) => text))
+  const told = await follow(
+    host,
+    so => problems(so).length > 0 && host.looks > 3 && so.at(-1)?.wholeAt !== so[1]?.wholeAt,
+    pace,
+  )
+  t.strictSame(problems(told), ['Progress is not known, /proc/drbd cannot be read: it hangs'])
+  t.ok(told.slice(1).every(({ doubt }) => doubt === null))
+  t.ok(await readFile(import.meta.filename), 'no thread of this process hangs')
 })
 
 t.test('a volume or a peer that only one of the two knows is a difference', async t => {

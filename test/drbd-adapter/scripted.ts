@@ -114,6 +114,8 @@ export const PACE = {
   lastRetryMs: 20,
   progressEveryMs: 3_600_000,
   awayEveryMs: 3_600_000,
+  confirmEveryMs: 3_600_000,
+  lookTimeoutMs: 20_000,
   verifyEveryMs: 3_600_000,
   verifyEveryMsPerMirror: 0,
   confirmAfterMs: 20,
