@@ -12,6 +12,7 @@ export interface LookOptions {
 }
 
 export type Look =
+  /** Of a resource that `state.losses` names a line could not be read. */
   | { readonly kind: 'whole'; readonly state: Events2State }
   /** `refused`: this drbdsetup cannot be asked so. */
   | { readonly kind: 'failed' | 'refused'; readonly why: string }
@@ -42,7 +43,7 @@ export async function lookAround({ drbdsetup, pace, strays }: LookOptions, signa
   })
   await child.drained
   await child.reap()
-  if (state.complete && !state.needsDump) return { kind: 'whole', state }
+  if (state.complete && !state.hasOvertaken) return { kind: 'whole', state }
   const why = timeout.aborted ? `${drbdsetup[0]} ${question.join(' ')} hangs` : child.epitaph
   return { kind: child.refusedOption === null ? 'failed' : 'refused', why }
 }

@@ -10,6 +10,7 @@ import { hasLostPeer, hasNoPeer, isAlone, isMoving, takeOutOfSync, takeProcFigur
 import { lookAround } from './look.ts'
 import type { DrbdSourcePace } from './pace.ts'
 import { parseProcDrbd } from './parse-proc-drbd.ts'
+import { type RereadOutcome, Rereads } from './rereads.ts'
 import type { Strays } from './strays.ts'
 
 export interface LookoutOptions {
@@ -36,8 +37,9 @@ const MAX_FAILED_LOOKS = 2
  * Looks for what the events of DRBD do not tell: progress on 8.4, what is out of sync while a peer is away, and whether
  * events were lost (a drbdsetup that was stopped, or that hangs, says nothing and does not end).
  *
- * Invariants: one look at a time; a difference is believed if a second look finds the same one, and no event has touched
- * that mirror since before the first.
+ * Invariants: one look at a time; a difference is believed if a second look finds the same one, and no event has said a
+ * word of that resource since before the first; the doubt about a resource that lost a line is lifted only by a look
+ * that began after the loss.
  */
 export class Lookout {
   readonly #options: LookoutOptions
@@ -49,16 +51,29 @@ export class Lookout {
   #canLook = true
   #comparedAt = performance.now()
   #procReadAt = Number.NEGATIVE_INFINITY
+  readonly #rereads: Rereads
 
   constructor(options: LookoutOptions) {
     this.#options = options
+    const { pace, state } = options
+    this.#rereads = new Rereads({
+      read: signal => this.#readAgain(signal),
+      afterMs: pace.rereadAfterMs,
+      gapMs: () => pace.rereadGapMs + pace.rereadGapMsPerMirror * state.size,
+      clock: () => performance.now(),
+    })
+  }
+
+  /** Everything is to be read again soon: a line was lost. */
+  reread(): void {
+    this.#rereads.want()
   }
 
   /** Looks out until `signal` is aborted. */
   async keep(signal: AbortSignal): Promise<void> {
     const { pace, module } = this.#options
     const compareMs = Math.min(pace.awayEveryMs, pace.verifyEveryMs)
-    const watches = [every(compareMs, signal, () => this.#compareWhenDue(signal))]
+    const watches = [every(compareMs, signal, () => this.#compareWhenDue(signal)), this.#rereads.keep(signal)]
     if (module.family === '8.4') watches.push(every(pace.progressEveryMs, signal, () => this.#readFigures(signal)))
     await Promise.all(watches)
   }
@@ -76,34 +91,71 @@ export class Lookout {
     if (isDue || isWanted) await this.#compare(signal)
   }
 
+  /** Compares because a line was lost. Where nothing can be asked beside the events, only another dump helps. */
+  async #readAgain(signal: AbortSignal): Promise<RereadOutcome> {
+    const { state, distrust } = this.#options
+    if (!state.complete) return 'settled'
+    if (!this.#canLook) {
+      distrust('events were lost, everything is read again')
+      return 'settled'
+    }
+    return this.#compare(signal)
+  }
+
   /** Asks for everything anew, and compares it with what the events told. */
-  async #compare(signal: AbortSignal): Promise<void> {
-    const { pace, gather, confirm, distrust } = this.#options
-    if (this.#touched !== null || !this.#canLook || !this.#options.state.complete) return
+  async #compare(signal: AbortSignal): Promise<RereadOutcome> {
+    const { pace, state, gather, confirm, distrust } = this.#options
+    if (this.#touched !== null || !this.#canLook || !state.complete) return 'open'
     this.#comparedAt = performance.now()
     const touched = new Set<string>()
     this.#touched = touched
+    const worded = state.said.begin()
+    let lostBefore = state.losses.count
+    const isSettled = (mirror: string) => !worded.has(resourceOf(mirror))
     try {
       let look = await this.#look(signal)
       const first = look === null ? new Map() : this.#differences(look)
       if (first.size > 0) {
         await pause(pace.confirmAfterMs, signal)
+        lostBefore = state.losses.count
         look = await this.#look(signal)
       }
-      if (look === null) return
+      if (look === null) return 'open'
       const second = first.size > 0 ? this.#differences(look) : first
       for (const [mirror, what] of second) {
-        if (first.get(mirror) !== what || touched.has(mirror)) continue
+        if (first.get(mirror) !== what || !isSettled(mirror)) continue
         distrust(`events were lost: ${mirror} is told as ${what}`)
-        return
+        return 'settled'
       }
       // Not before: a mirror whose figures are taken would pass for one that an event touched.
       this.#takeFigures(look, touched)
-      if (second.size === 0) confirm()
+      if (state.losses.count > lostBefore) return 'open'
+      if (second.size > 0) return 'open'
+      const isLifted = this.#liftDoubts(look, worded)
+      confirm()
+      return isLifted ? 'settled' : 'open'
     } finally {
       this.#touched = null
+      state.said.end()
+      gather()
     }
-    gather()
+  }
+
+  /**
+   * What lost lines was read again, and is as the events told it.
+   *
+   * @returns false: of some resource an event came meanwhile, so that another look is needed soon
+   */
+  #liftDoubts(look: Events2State, worded: ReadonlySet<string>): boolean {
+    const { state } = this.#options
+    let isLifted = true
+    for (const name of [...state.losses.resources]) {
+      // A line that is unreadable in every dump is no cause to read without end: the next regular look tries again.
+      if (look.losses.resources.has(name)) continue
+      if (worded.has(name)) isLifted = false
+      else state.restore(name)
+    }
+    return isLifted
   }
 
   /** `null`: not to be had. */
@@ -127,7 +179,9 @@ export class Lookout {
   #differences(look: Events2State): Map<string, string> {
     const { state } = this.#options
     const differences = new Map<string, string>()
-    for (const { mirror } of [...look.devices(), ...state.devices()]) {
+    const { resources: unread } = look.losses
+    for (const { mirror, resource } of [...look.devices(), ...state.devices()]) {
+      if (unread.has(resource.name)) continue
       const what = disagreement(state.device(mirror), look.device(mirror))
       if (what !== null) differences.set(mirror, what)
     }
@@ -139,8 +193,8 @@ export class Lookout {
     for (const device of look.devices()) {
       const live = state.device(device.mirror)
       if (live === undefined || touched.has(live.mirror)) continue
-      if (hasLostPeer(live) && takeRemovals(live, device)) state.touchAll(live.resource)
-      if (takeOutOfSync(live, device)) state.touch(live)
+      if (hasLostPeer(live) && takeRemovals(live, device)) state.dirty.touchAll(live.resource)
+      if (takeOutOfSync(live, device)) state.dirty.touch(live)
     }
   }
 
@@ -161,11 +215,15 @@ export class Lookout {
       const outcome = takeProcFigures(live, volume)
       if (outcome === 'disagrees') doubtful.add(volume.mirror)
       // The same figure again is news where data moves: only that proves a stall.
-      else if (outcome === 'taken' || isMoving(live)) state.touch(live)
+      else if (outcome === 'taken' || isMoving(live)) state.dirty.touch(live)
     }
     this.#options.gather()
     const isLasting = !doubtful.isDisjointFrom(this.#doubtful)
     this.#doubtful = doubtful
     if (isLasting) await this.#compare(signal)
   }
+}
+
+function resourceOf(mirror: string): string {
+  return mirror.slice(0, mirror.lastIndexOf('/'))
 }

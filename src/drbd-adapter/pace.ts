@@ -23,6 +23,10 @@ export interface DrbdSourcePace extends Backoff {
   /** How often everything is asked again, to find what the events did not tell: this, and a little per mirror. */
   readonly verifyEveryMs: number
   readonly verifyEveryMsPerMirror: number
+  /** How soon everything is read again after a line was lost, and how often at most: this, and a little per mirror. */
+  readonly rereadAfterMs: number
+  readonly rereadGapMs: number
+  readonly rereadGapMsPerMirror: number
   /** After how long a difference is looked at again before it is believed. */
   readonly confirmAfterMs: number
 }
@@ -42,5 +46,8 @@ export const DEFAULT_PACE: DrbdSourcePace = {
   awayEveryMs: 30_000,
   verifyEveryMs: 30_000,
   verifyEveryMsPerMirror: 50,
+  rereadAfterMs: 100,
+  rereadGapMs: 2_000,
+  rereadGapMsPerMirror: 1,
   confirmAfterMs: 500,
 }
