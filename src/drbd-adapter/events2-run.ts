@@ -42,7 +42,7 @@ export class Events2Run {
   /** Settles when the child is gone or given up, and all that was started beside it. */
   readonly ended: Promise<void>
   readonly #options: Events2RunOptions
-  readonly #state = new Events2State()
+  readonly #state = new Events2State({ isReread: true })
   readonly #child: DrbdsetupChild
   readonly #lookout: Lookout
   readonly #stop = new AbortController()
@@ -160,25 +160,26 @@ export class Events2Run {
     this.#gatherTimer = undefined
     if (this.#stop.signal.aborted) return
     const { untold, pace } = this.#options
-    const { problems, hasLost, complete } = this.#state
+    const { problems, losses, complete } = this.#state
     untold.misunderstood(problems.kept.slice(this.#problemsTold))
     this.#problemsTold = problems.kept.length
     const dirty = this.#state.takeDirty()
     const eventAt = this.#firstMicros === null ? null : this.#firstMicros / 1000
     this.#firstMicros = null
-    if (hasLost) this.#end('events were lost, everything is read again')
+    if (losses.all) this.#end('events were lost, everything is read again')
     else if (complete && this.#isWhole) this.#tell(dirty, eventAt)
     else if (complete) {
       clearTimeout(this.#dumpTimer)
       this.#isWhole = true
       untold.whole(this.#state)
-      if (this.#state.needsDump) this.#settleTimer = setTimeout(() => this.#checkSettled(), pace.confirmAfterMs)
+      if (this.#state.hasOvertaken) this.#settleTimer = setTimeout(() => this.#checkSettled(), pace.confirmAfterMs)
     } else if (this.#isWhole) this.#awaitDump()
+    if (this.#isWhole && losses.takeWish()) this.#lookout.reread()
   }
 
   /** What a change that overtook the dump brought in doubt, most often the next lines say again. */
   #checkSettled(): void {
-    if (this.#state.needsDump) this.#end('events overtook the dump, everything is read again')
+    if (this.#state.hasOvertaken) this.#end('events overtook the dump, everything is read again')
   }
 
   #tell(mirrors: ReadonlySet<string>, eventAt: number | null): void {

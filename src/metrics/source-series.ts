@@ -16,6 +16,7 @@ const KNOWN_CODES = {
     'line-too-long',
     'unknown-word',
     'unknown-key',
+    'events-skipped',
     'unannounced',
     'destroy-unknown',
     'contradiction',

@@ -105,7 +105,7 @@ t.test('a change that overtook its dump asks for a new dump, until later lines h
   const stream = capture('drbd84', 'skip-initial-sync.bravo.events2.txt')
   const dumped = stream.indexOf('\n', stream.indexOf('exists -')) + 1
   const state = fold(stream.slice(0, dumped))
-  t.strictSame([state.complete, state.hasLost, state.needsDump], [true, false, true])
+  t.strictSame([state.complete, state.hasLost, state.hasOvertaken], [true, false, true])
   readStream([stream.slice(dumped)], line => state.apply(line))
   t.strictSame(statesOf(state.volumes()), {
     'r0/0': 'synced',
@@ -113,10 +113,10 @@ t.test('a change that overtook its dump asks for a new dump, until later lines h
     'r1/1': 'degraded',
     'r2/0': 'synced',
   })
-  t.strictSame([state.complete, state.hasLost, state.needsDump], [true, false, false])
+  t.strictSame([state.complete, state.hasLost, state.hasOvertaken], [true, false, false])
   readStream([capture('drbd84', 'detach-attach.bravo.5-done.events2-now.txt')], line => state.apply(line))
   t.strictSame(statesOf(state.volumes()), { 'r0/0': 'synced', 'r1/0': 'synced', 'r1/1': 'synced', 'r2/0': 'synced' })
-  t.equal(state.needsDump, false)
+  t.equal(state.hasOvertaken, false)
   t.end()
 })
 

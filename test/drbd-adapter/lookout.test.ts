@@ -181,7 +181,7 @@ t.test(
     )
     t.ok(toldOnce.slice(1).every(({ doubt, dumps }) => doubt === null && dumps === 1))
 
-    const touch = 'change peer-device name:pair peer-node-id:1 conn-name:bravo volume:0 received:1\n'
+    const touch = 'change peer-device name:pair peer-node-id:1 conn-name:bravo volume:0 replication:Established\n'
     const events: Step[] = [{ print: DUMP }, { await: 'looked' }, { print: touch }, { hang: true }]
     const touched = new ScriptedHost(`${root}/touched`, { events, now: looks(`${root}/touched/now`) })
     touched.write('now', RESYNCING)

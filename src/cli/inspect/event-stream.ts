@@ -27,7 +27,6 @@ export async function playEventStream(
   const state = new Events2State()
   const mirrors = new HostMirrors()
   let groupMicros: number | null = null
-  let understood = false
   /** An account that has not ended is no event: before it has, nothing is judged. */
   let dumped = false
 
@@ -51,7 +50,6 @@ export async function playEventStream(
     }
   }
   const reader = new Events2Reader(line => {
-    if (line.kind !== 'garbled') understood = true
     if (dumped && (line.atMicros === null || line.atMicros !== groupMicros)) settle()
     groupMicros = line.atMicros ?? groupMicros
     state.apply(line)
@@ -59,6 +57,9 @@ export async function playEventStream(
   })
   for await (const chunk of input) reader.push(chunk)
   reader.end()
+  state.endRecording()
   settle()
+  // Before its dump has ended, and after a line that may have been of any resource, there may be more mirrors.
+  const understood = state.complete
   return { devices: devicesOf(mirrors, (groupMicros ?? 0) / 1000), problems: state.problems.kept, understood }
 }

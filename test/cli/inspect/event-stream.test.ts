@@ -1,4 +1,4 @@
-import { createReadStream } from 'node:fs'
+import { createReadStream, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import t from 'tap'
@@ -148,4 +148,27 @@ destroy resource name:r0
     { at: null, mirror: 'r0/0', transition: 'resync-finished', from: 'resyncing', to: 'synced' },
   ])
   t.same(findings, { devices: [], problems: [], understood: true })
+})
+
+const SKIPPED = join(FIXTURES, 'drbd9-2026-12/events2-skipped-lines.events2.txt')
+
+t.test('skipped lines whose sum is 0 are problems, and make no mirror unknown', async t => {
+  const { findings } = await transitionsOf(createReadStream(SKIPPED))
+  t.same(
+    findings.problems.map(({ code, text }) => `${code} ${text}`),
+    ['1', '-3', '2'].map(n => `events-skipped Events came out of order or were lost: - skipped ${n}`),
+  )
+  t.same(
+    findings.devices.map(({ mirror, state }) => `${mirror} ${state}`),
+    ['mesh0/0 degraded', 'mesh1/0 degraded', 'mesh1/1 degraded', 'pair/0 synced', 'tb/0 degraded'],
+  )
+  t.equal(findings.understood, true)
+})
+
+t.test('skipped lines that never came leave the end of the recording unknown, and what else there may be', async t => {
+  const stream = readFileSync(SKIPPED, 'utf8').replace('- skipped 2', '- skipped 3')
+  const { findings, transitions } = await transitionsOf(Readable.from([stream]))
+  t.same([...new Set(findings.devices.map(({ state }) => state))], ['unknown'])
+  t.equal(findings.understood, false)
+  t.match(transitions.at(-1), { transition: 'unknown' })
 })
