@@ -80,6 +80,7 @@ export class Events2State {
     const { hasGap, disordered } = this.losses.order
     for (const name of disordered) this.#lose(name)
     if (hasGap) this.#loseAll()
+    this.#doubtSharedMinors()
   }
 
   /** The mirrors that may have changed, appeared or gone since the last call. */
@@ -129,6 +130,21 @@ export class Events2State {
       case 'garbled':
         this.problems.add(line.resource, line.why, 'Cannot be applied', line.text)
         this.#loseGarbled(line.resource)
+    }
+  }
+
+  /** The kernel gives each minor to one volume: which of two is right cannot be known. */
+  #doubtSharedMinors(): void {
+    const byMinor = new Map<string, DeviceState>()
+    for (const device of this.#mirrors.values()) {
+      const { minor, mirror, resource } = device
+      if (minor === null) continue
+      const other = byMinor.get(minor)
+      byMinor.set(minor, device)
+      if (other === undefined) continue
+      this.problems.add(mirror, 'contradiction', `The minor of ${other.mirror}`, minor)
+      this.#lose(resource.name)
+      this.#lose(other.resource.name)
     }
   }
 

@@ -72,14 +72,15 @@ export function parseMdstat(text: string): MdReading {
 /** Two arrays under one name are not of the kernel's making: one of them is misread, and nobody knows which. */
 function mergeNamesakes(arrays: readonly MdArray[]): readonly MdArray[] {
   const byName = new Map<string, MdArray>()
+  const doubted = new Set<string>()
   for (const array of arrays) {
-    const first = byName.get(array.name)
-    byName.set(
-      array.name,
-      first
-        ? { ...first, doubts: [...first.doubts, { code: 'contradiction', field: 'name', word: array.name }] }
-        : array,
-    )
+    const { name } = array
+    const first = byName.get(name)
+    if (first === undefined) byName.set(name, array)
+    else if (!doubted.has(name)) {
+      doubted.add(name)
+      byName.set(name, { ...first, doubts: [...first.doubts, { code: 'contradiction', field: 'name', word: name }] })
+    }
   }
   return [...byName.values()]
 }

@@ -2,9 +2,15 @@ import type { Readable } from 'node:stream'
 import { Events2Reader, Events2State } from '../../drbd-adapter/index.ts'
 import { HostMirrors, type MirrorChange } from '../../sync-query/host-mirrors.ts'
 import { judgeDrbdVolume } from '../../sync-query/judge-drbd.ts'
+import type { Problem } from '../../sync-query/judgement.ts'
 import type { Reason } from '../../sync-query/reason.ts'
 import type { Transition } from '../../sync-query/transition.ts'
 import { devicesOf, type Findings } from './findings.ts'
+
+const MAX_TEXT = 200
+
+/** Stalls and estimates are looked at so often, by the clock of the recording. */
+const TICK_MICROS = 1_000_000
 
 /** One line of `inspect --transitions`. */
 export interface InspectedTransition extends Pick<Transition, 'from' | 'to'> {
@@ -26,11 +32,13 @@ export async function playEventStream(
 ): Promise<Findings> {
   const state = new Events2State()
   const mirrors = new HostMirrors()
+  const problems: Problem[] = []
   let groupMicros: number | null = null
+  let tickedMicros = Number.NEGATIVE_INFINITY
   /** An account that has not ended is no event: before it has, nothing is judged. */
   let dumped = false
 
-  const settle = () => {
+  const settle = (isLast = false) => {
     const at = (groupMicros ?? 0) / 1000
     for (const name of state.takeDirty()) {
       const volume = state.volume(name)
@@ -40,7 +48,9 @@ export async function playEventStream(
           : mirrors.observe({ judgement: judgeDrbdVolume(volume), at, silenceMeansStall: volume.family === '9' })
       if (change !== null) tell(change)
     }
-    if (groupMicros !== null) for (const change of mirrors.tick(at)) tell(change)
+    if (groupMicros === null || (!isLast && groupMicros - tickedMicros < TICK_MICROS)) return
+    tickedMicros = groupMicros
+    for (const change of mirrors.tick(at)) tell(change)
   }
   const tell = ({ mirror, transitions }: MirrorChange) => {
     for (const { kind, from, to } of transitions) {
@@ -52,14 +62,29 @@ export async function playEventStream(
   const reader = new Events2Reader(line => {
     if (dumped && (line.atMicros === null || line.atMicros !== groupMicros)) settle()
     groupMicros = line.atMicros ?? groupMicros
+    const known = state.problems.kept.length
     state.apply(line)
+    for (const { text, ...problem } of state.problems.kept.slice(known))
+      problems.push({ ...problem, text: `line ${reader.line}: ${text}`.slice(0, MAX_TEXT) })
     dumped ||= line.kind === 'dump-end'
   })
   for await (const chunk of input) reader.push(chunk)
   reader.end()
+  const known = state.problems.kept.length
   state.endRecording()
-  settle()
+  problems.push(...state.problems.kept.slice(known), ...leftOut(state))
+  settle(true)
   // Before its dump has ended, and after a line that may have been of any resource, there may be more mirrors.
   const understood = state.complete
-  return { devices: devicesOf(mirrors, (groupMicros ?? 0) / 1000), problems: state.problems.kept, understood }
+  return { devices: devicesOf(mirrors, (groupMicros ?? 0) / 1000), problems, understood }
+}
+
+/** How many problems there were beside those that are listed. */
+function leftOut({ problems: { kept, counts } }: Events2State): Problem[] {
+  const listed = new Map<string, number>()
+  for (const { code } of kept) listed.set(code, (listed.get(code) ?? 0) + 1)
+  return [...counts].flatMap(([code, count]) => {
+    const more = count - (listed.get(code) ?? 0)
+    return more === 0 ? [] : [{ device: null, code, text: `${more} more are left out` }]
+  })
 }

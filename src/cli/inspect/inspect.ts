@@ -25,7 +25,9 @@ Prints what the program understands of recorded output of a kernel or its tools.
   --transitions                with drbd-events2: one line of JSON per transition instead of the end
   --json                       one JSON document instead of a table
 
-Exits with 0, or with 65 if nothing could be understood.
+Exits with 0 if the devices that it prints are all there are; with 65 if there may be more, because something could not be
+understood. A device of which a part was not understood is unknown, with a reason. Each problem says where it is: a line or
+a path.
 
 Example: drbdsetup status --json --verbose --statistics | resync-monitor inspect --format drbd-status-json -
 `
@@ -95,7 +97,7 @@ export const inspect: Command = {
         : table(findings)
       await write(stdout, text)
     }
-    return understood || devices.length > 0 ? EXIT.ok : EXIT.dataError
+    return understood ? EXIT.ok : EXIT.dataError
   },
 }
 
@@ -137,8 +139,8 @@ function table({ devices, problems, understood }: Findings): string {
     const row = [mirror.padEnd(24), state.padEnd(10), doing.padEnd(9), far].join('  ').trimEnd()
     return [row, ...reasons.map(reason => `    ${describe(reason)}`)]
   })
-  lines.push(...problems.map(({ code, text }) => `problem ${code}: ${text}`))
-  if (!understood) lines.push('This is not all there may be: what was read could not be understood as a whole.')
+  for (const { code, text } of problems) lines.push(`problem ${code}: ${text}`)
+  if (!understood) lines.push('There may be more: not everything that was read could be understood.')
   else if (devices.length === 0) lines.push('No mirrors.')
   return `${lines.join('\n')}\n`
 }

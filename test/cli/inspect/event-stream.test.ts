@@ -156,7 +156,10 @@ t.test('skipped lines whose sum is 0 are problems, and make no mirror unknown', 
   const { findings } = await transitionsOf(createReadStream(SKIPPED))
   t.same(
     findings.problems.map(({ code, text }) => `${code} ${text}`),
-    ['1', '-3', '2'].map(n => `events-skipped Events came out of order or were lost: - skipped ${n}`),
+    ['line 454|1', 'line 457|-3', 'line 459|2'].map(each => {
+      const [line, n] = each.split('|')
+      return `events-skipped ${line}: Events came out of order or were lost: - skipped ${n}`
+    }),
   )
   t.same(
     findings.devices.map(({ mirror, state }) => `${mirror} ${state}`),
@@ -171,4 +174,29 @@ t.test('skipped lines that never came leave the end of the recording unknown, an
   t.same([...new Set(findings.devices.map(({ state }) => state))], ['unknown'])
   t.equal(findings.understood, false)
   t.match(transitions.at(-1), { transition: 'unknown' })
+})
+
+t.test('each problem says in which line it is, and how many there are beside the first hundred', async t => {
+  const { findings } = await transitionsOf(Readable.from(['exists -\n\nnonsense\n', 'more of it\n'.repeat(300), 'cut']))
+  t.match(findings.problems[0], { code: 'bad-line', text: 'line 3: Cannot be applied: nonsense' })
+  t.match(findings.problems.slice(100), [
+    { code: 'bad-line', text: '201 more are left out' },
+    { code: 'line-cut', text: '1 more are left out' },
+  ])
+  t.equal(findings.understood, false)
+})
+
+t.test('two volumes with one minor: neither is believed', async t => {
+  const volume = (name: string) => `exists resource name:${name} role:Primary may_promote:no
+exists connection name:${name} peer-node-id:1 conn-name:bravo connection:Connected role:Secondary
+exists device name:${name} volume:0 minor:7 disk:UpToDate client:no quorum:yes
+exists peer-device name:${name} peer-node-id:1 conn-name:bravo volume:0 replication:Established peer-disk:UpToDate peer-client:no resync-suspended:no
+`
+  const stream = `${volume('r0')}${volume('r1')}${volume('r2').replace('minor:7', 'minor:8')}exists -\n`
+  const { findings } = await transitionsOf(Readable.from([stream]))
+  t.same(
+    findings.devices.map(({ mirror, state }) => `${mirror} ${state}`),
+    ['r0/0 unknown', 'r1/0 unknown', 'r2/0 synced'],
+  )
+  t.match(findings.problems, [{ device: 'r1/0', code: 'contradiction' }])
 })
