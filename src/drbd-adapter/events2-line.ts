@@ -68,8 +68,7 @@ export class Events2Change {
       this.resyncSuspended !== undefined ||
       this.quorum !== undefined ||
       this.client !== undefined ||
-      this.peerClient !== undefined ||
-      this.oddKeys !== undefined
+      this.peerClient !== undefined
     )
   }
 }

@@ -238,5 +238,5 @@ export class Lookout {
 /** Whether a line may change what a dump without figures prints: a word, or which objects there are. */
 function mayChangeWords(line: Events2Line): boolean {
   if (line.kind !== 'change' || line.verb !== 'change' || line.object === 'unknown') return true
-  return line.saysWord() || line.syncState !== undefined
+  return line.saysWord() || line.syncState !== undefined || line.oddKeys !== undefined
 }
