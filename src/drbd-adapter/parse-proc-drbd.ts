@@ -1,6 +1,6 @@
 import { REPLICATION_WORDS, wordMeaning } from '../sync-query/drbd.ts'
 import type { Problem } from '../sync-query/judgement.ts'
-import { count, scaleKib } from './drbd-words.ts'
+import { count, scaleKib, sumOfKnown } from './drbd-words.ts'
 import { problem } from './problem.ts'
 import { type DrbdSnapshot, type PeerDraft, unsaidPeer, unsaidVolume, type VolumeDraft } from './snapshot.ts'
 
@@ -98,6 +98,8 @@ function readDetails(peer: PeerDraft | undefined, line: string): void {
   if (peer === undefined) return
   const [, outOfSync] = /\soos:(\d+)/.exec(line) ?? []
   if (outOfSync !== undefined) peer.outOfSyncBytes = scaleKib(count(outOfSync))
+  const [, sent, received] = /\sns:(\d+) nr:(\d+)/.exec(line) ?? []
+  if (sent !== undefined) peer.movedBytes = sumOfKnown(scaleKib(count(sent)), scaleKib(count(received)))
   const [, left, total, unit] = /(?:sync'ed|verified):\s*[\d.]+%\s*\((\d+)\/(\d+)\)([KM])/.exec(line) ?? []
   const totalKib = count(total)
   const leftKib = count(left)

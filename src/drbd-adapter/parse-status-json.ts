@@ -7,6 +7,7 @@ import {
   percentToFraction,
   scaleKib,
   scaleSectors,
+  sumOfKnown,
   suspendedParts,
   yesNo,
 } from './drbd-words.ts'
@@ -127,6 +128,7 @@ function readPeer(volume: VolumeDraft, connection: Members, members: Members): v
   const suspended = wordOf(members.get('resync-suspended'))
   peer.resyncSuspended = suspended === null ? null : suspendedParts(suspended)
   peer.outOfSyncBytes = scaleKib(count(members.get('out-of-sync')))
+  peer.movedBytes = sumOfKnown(scaleKib(count(members.get('received'))), scaleKib(count(members.get('sent'))))
   readFigures(peer, members)
   doubtStrangers(volume, connection, peer.peer)
   doubtStrangers(volume, members, peer.peer)

@@ -7,6 +7,7 @@ import {
   isStateWord,
   percentToFraction,
   scaleKib,
+  sumOfKnown,
   suspendedParts,
   totalFromDone,
   yesNo,
@@ -121,6 +122,7 @@ function readPeer(
     else if (key === 'peer-client') peer.intentionalClient = yesNo(word)
     else if (key === 'resync-suspended') peer.resyncSuspended = suspendedParts(word)
     else if (key === 'out-of-sync') peer.outOfSyncBytes = scaleKib(count(word))
+    else if (key === 'received' || key === 'sent') peer.movedBytes = sumOfKnown(peer.movedBytes, scaleKib(count(word)))
     else if (key === 'done') done = percentToFraction(word)
     else if (key === 'eta') peer.etaSeconds = estimateSeconds(count(word))
     else doubtStranger(volume, key, word, name)

@@ -115,9 +115,10 @@ export class HostMirrors {
       // Nothing else changes by time.
       if (mirror.state !== 'resyncing') continue
       const before = mirror.share()
-      const etaBefore = mirror.etaSeconds
+      const { etaSeconds, trend } = mirror
       const transitions = mirror.age(now)
-      if (transitions.length === 0 && mirror.etaSeconds === etaBefore) continue
+      const isSame = mirror.etaSeconds === etaSeconds && mirror.trend === trend
+      if (transitions.length === 0 && isSame) continue
       const after = mirror.share()
       changes.push({ mirror: mirror.mirror, before, after, moved: false, changesList: false, transitions })
     }

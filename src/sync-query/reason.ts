@@ -20,6 +20,7 @@ export const REASON_KINDS = {
   'resync-waiting': { implies: 'resyncing', clearedBy: 'time' },
   'resync-paused': { implies: 'resyncing', clearedBy: 'operator' },
   'resync-stalled': { implies: 'resyncing', clearedBy: 'operator' },
+  'resync-outrun': { implies: 'resyncing', clearedBy: 'time' },
   'resync-pending-write': { implies: 'resyncing', clearedBy: 'operator' },
   'peer-behind': { implies: 'resyncing', clearedBy: 'time' },
   // known, not in sync, and nothing moves

@@ -5,6 +5,7 @@ import { isSamePlacement, type Placement } from './placement.ts'
 import { type Reason, type ReasonDraft, reason } from './reason.ts'
 import { isOutlineOf, NO_REASONS } from './reason-outline.ts'
 import { ResyncEpisode } from './resync-episode.ts'
+import { inLightOf, type ResyncTrend } from './resync-trend.ts'
 import type { SharedByMirrors } from './shared-by-mirrors.ts'
 import type { Activity, SyncState } from './state.ts'
 import { type Transition, transitionKind } from './transition.ts'
@@ -49,7 +50,7 @@ export class TrackedMirror {
 
   // What only memory knows.
   readonly #resync = new ResyncEpisode()
-  #stalled = false
+  #trend: ResyncTrend = 'moves'
   #paused = false
   /** A resync has begun since it was last in sync. */
   #resynced = false
@@ -81,7 +82,12 @@ export class TrackedMirror {
   }
 
   get stalled(): boolean {
-    return this.#stalled
+    return this.#trend === 'stalled'
+  }
+
+  /** How its resync gets on; it changes by time alone. */
+  get trend(): ResyncTrend {
+    return this.#trend
   }
 
   /** What the kernel does with it by the last look. */
@@ -120,7 +126,7 @@ export class TrackedMirror {
     const from = this.#looked ? this.#state : null
     this.#looked = true
     this.#see(judgement)
-    if (this.#state === 'resyncing') this.#resync.see(seen)
+    if (this.#state === 'resyncing') this.#resync.see(seen, this.#outline)
     // A source that fell silent says nothing of the resync: it goes on in the kernel, and so does what is known of it.
     else if (this.#state !== 'unknown') this.#resync.end()
     this.#followVerify()
@@ -140,7 +146,7 @@ export class TrackedMirror {
       state: this.#state,
       moving: this.#moving,
       heldBack: this.#outline.pause !== null,
-      stalled: this.#stalled,
+      stalled: this.stalled,
       paused: this.#paused,
       outOfSyncBytes: this.#outOfSyncBytes,
       doneBytes: this.#shownDoneBytes,
@@ -231,7 +237,7 @@ export class TrackedMirror {
     const reason: ReasonDraft = { ...example, mirror: this.mirror }
     if (progress !== undefined && example.progress !== undefined) reason.progress = progress
     if (outOfSyncBytes !== undefined && example.outOfSyncBytes !== undefined) reason.outOfSyncBytes = outOfSyncBytes
-    return this.#stalled ? asStalled(reason) : reason
+    return inLightOf(this.#trend, reason)
   }
 
   /** A verify's finds: the largest amount it saw, forgotten only when data was really copied or a later verify saw none. */
@@ -250,19 +256,18 @@ export class TrackedMirror {
   #settle(from: SyncState | null, now: number): readonly Transition[] {
     const to = this.#state
     this.#resync.passTo(now)
-    const { stalledAfterMs, startingAfterMs, estimateValidMs } = this.#shared.patience
-    const { running, starting, paused } = this.#outline
-    // Waiting and pausing stand still by design and have their own reasons.
-    const mayStall = this.#resync.active && (running || starting)
-    const stalled = mayStall && this.#resync.stoodStill(now, running ? stalledAfterMs : startingAfterMs)
-    const becameStalled = stalled && !this.#stalled
+    const { patience } = this.#shared
+    const { paused } = this.#outline
+    const trend = this.#resync.trend(this.#outline, patience)
+    const becameStalled = trend === 'stalled' && !this.stalled
     const becamePaused = paused && !this.#paused
     const resynced = to === 'resyncing' || this.#resynced
     const kind = transitionKind(from, to, resynced)
-    this.#stalled = stalled
+    this.#trend = trend
     this.#paused = paused
     this.#resynced = resynced && to !== 'synced'
-    this.#estimateHolds = !stalled && (!this.#resync.active || this.#resync.gotBetter(now, estimateValidMs))
+    this.#estimateHolds =
+      trend === 'moves' && (!this.#resync.active || this.#resync.gained(now, patience.estimateValidMs))
     if (from !== to) this.#since = now
     if (kind === null && !becameStalled && !becamePaused) return NO_TRANSITIONS
     const transitions: Transition[] = []
@@ -286,9 +291,4 @@ function saysThatAllIsWell(judgement: Judgement): boolean {
     judgement.etaSeconds === null &&
     !judgement.moving
   )
-}
-
-function asStalled(each: Reason): Reason {
-  const moves = each.code === 'resync-running' || each.code === 'resync-starting' || each.code === 'peer-behind'
-  return moves ? { ...each, code: 'resync-stalled', clearedBy: 'operator' } : each
 }
