@@ -1,8 +1,10 @@
+import type { ClearedBy } from '../sync-query/reason.ts'
 import type { MirrorListEntry, Replica, Report } from '../sync-query/report.ts'
 import { blockers } from './conservative-rule.ts'
 import type { GatePolicy } from './gate-policy.ts'
 import { type GateReason, gateReason } from './gate-reason.ts'
 import type { Guard } from './guard.ts'
+import { isCurrentElsewhere, lossClearedBy, type SeenMirrors, seesNoneCurrent } from './other-views.ts'
 import type { PeerNames } from './peer-names.ts'
 import type { ObservedSr } from './sr-members.ts'
 
@@ -34,6 +36,8 @@ export function placementRule(
     if (list === undefined) unlisted.push(gateReason('mirror-list-missing', host.ref, sr))
     else views.push(...list.map(entry => viewOf(host.ref, entry, names, refs, policy)))
   }
+  const absences = new Map<string, ClearedBy>()
+  for (const { host, absence } of members) if (absence !== null) absences.set(host.ref, absence.clearedBy)
   const holders = new Set(views.flatMap(({ sites }) => sites.flatMap(({ hosts }) => hosts ?? [])))
   const concerns = (host: string) => connected.has(host) || holders.has(host)
   const distrusted = present.flatMap(({ distrust }) => distrust ?? [])
@@ -47,7 +51,14 @@ export function placementRule(
     concerns,
     departure: leaving => {
       const gone = new Set([...away, ...leaving])
-      return views.flatMap(view => (isTouched(view, leaving) ? (loss(sr, view, gone) ?? []) : []))
+      return views.flatMap(view => {
+        if (!isTouched(view, leaving)) return []
+        const isHarmless = seesNoneCurrent(view) && (!leaving.has(view.host) || isCurrentElsewhere(view, views, gone))
+        const found = isHarmless ? null : loss(sr, view, gone)
+        if (found === null) return []
+        const report = members.find(({ host }) => host.ref === view.host)?.report ?? null
+        return found.code === 'peer-unknown' ? found : { ...found, clearedBy: lossClearedBy(view, report, absences) }
+      })
     },
   }
 }
@@ -61,9 +72,7 @@ function believedList(report: Report | null): readonly MirrorListEntry[] | undef
 }
 
 /** Some mirrors as one member sees them, with the names of peers resolved. */
-interface View {
-  readonly host: string
-  readonly entry: MirrorListEntry
+interface View extends SeenMirrors {
   readonly sites: readonly Site[]
 }
 

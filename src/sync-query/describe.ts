@@ -10,6 +10,8 @@ const SENTENCES: { readonly [Code in ReasonCode]: (reason: Reason) => string } =
   'resync-outrun': r => outrun(r),
   'resync-pending-write': r => `${r.mirror} is read-only until its first write, and resyncs only after that`,
   'peer-behind': r => behind(r),
+  'disk-stuck': r =>
+    `the local disk of ${r.mirror} is stuck in ${r.word ?? 'leaving'}; only a reboot of this host clears it`,
   'disk-not-up-to-date': r => `the local disk of ${r.mirror} is ${r.word ?? 'not up to date'}`,
   'peer-disk-not-up-to-date': r =>
     `the disk of ${r.mirror} on ${r.peer ?? 'its peer'} is ${r.word ?? 'not up to date'}`,

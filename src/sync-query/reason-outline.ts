@@ -1,4 +1,5 @@
 import type { Reason } from './reason.ts'
+import { patienceWith } from './reason-ages.ts'
 import type { ResyncPhase } from './resync-motion.ts'
 import { isPausedWithoutCause } from './resync-trend.ts'
 
@@ -11,6 +12,8 @@ export interface ReasonOutline {
   /** A peer falls behind under load. */
   readonly behind: boolean
   readonly phase: ResyncPhase
+  /** Something of it may be overdue some day. */
+  readonly ages: boolean
   /** An operator has paused a resync. */
   readonly paused: boolean
   /** The first reason that tells of an operator's pause, of a resync or of what may come. */
@@ -84,6 +87,7 @@ function outlineOf(reasons: readonly Reason[]): ReasonOutline {
     running: says('resync-running'),
     behind: says('peer-behind'),
     phase: phaseOf(reasons),
+    ages: reasons.some(each => patienceWith(each, 0) !== Number.POSITIVE_INFINITY),
     paused: says('resync-paused'),
     pause: examples.find(({ code }) => code === 'resync-paused' || code === 'pause-left-set') ?? null,
   }

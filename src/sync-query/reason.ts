@@ -24,6 +24,7 @@ export const REASON_KINDS = {
   'resync-pending-write': { implies: 'resyncing', clearedBy: 'operator' },
   'peer-behind': { implies: 'resyncing', clearedBy: 'time' },
   // known, not in sync, and nothing moves
+  'disk-stuck': { implies: 'degraded', clearedBy: 'operator' },
   'disk-not-up-to-date': { implies: 'degraded', clearedBy: 'operator' },
   'peer-disk-not-up-to-date': { implies: 'degraded', clearedBy: 'operator' },
   'peer-not-connected': { implies: 'degraded', clearedBy: 'time' },

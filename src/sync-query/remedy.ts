@@ -31,6 +31,8 @@ interface Words {
   readonly device: string
   readonly syncAction: string
   readonly wait: string
+  /** The host that gives the reason. */
+  readonly speaker: string
 }
 
 const UNIT = 'resync-monitor-agent'
@@ -85,6 +87,20 @@ const REMEDIES: { readonly [Code in ReasonCode]: (words: Words) => Remedy } = {
             { on: 'here', commands: [`drbdadm adjust ${w.resource}`] },
           ],
         },
+  'disk-stuck': w => ({
+    text: 'Only a reboot of this host clears it: drbdadm attach and drbdadm down hang or fail. See that another host has a current copy, stop what runs here, and reboot. If storage refuses the reboot, give this host an override first.',
+    warning:
+      'An override lets the host go whatever the gate says: without a current copy elsewhere virtual disks stop.',
+    steps: [
+      {
+        on: 'here',
+        commands: [
+          `drbdadm status ${w.resource}`,
+          `resync-monitor override ${w.speaker} --reason "stuck disk" --for 1h`,
+        ],
+      },
+    ],
+  }),
   'disk-not-up-to-date': w => localDisk(w),
   'peer-disk-not-up-to-date': w =>
     w.reason.clearedBy === 'time'
@@ -206,6 +222,7 @@ function wordsOf(reason: Reason, sr: string, speaker: string): Words {
     device: shellWord(devicePath(reason.mirror)),
     syncAction: shellWord(`/sys/block/${reason.mirror.replace(/^\/dev\//, '')}/md/sync_action`),
     wait: `resync-monitor wait --sr ${shellWord(sr)}`,
+    speaker: shellWord(speaker),
   }
 }
 
@@ -279,6 +296,12 @@ function connectionAway({ reason, resource, connection }: Words): Remedy {
   if (reason.waitsFor !== undefined) {
     return { text: 'The peer has given up the connection (StandAlone). Make it again there.', steps: [connectThere] }
   }
+  if (reason.clearedBy === 'operator' && reason.word !== undefined && reason.word !== 'Disconnecting') {
+    return {
+      text: 'The peer has been away for half an hour. Bring its host back; if it is up, look at the network between the two, and at the connection there.',
+      steps: [connectThere],
+    }
+  }
   if (reason.clearedBy === 'operator') {
     return here('This side is leaving the connection. Make it again.', [`drbdadm connect ${connection}`])
   }
@@ -289,7 +312,13 @@ function connectionAway({ reason, resource, connection }: Words): Remedy {
 function localDisk(words: Words): Remedy {
   const { reason, resource } = words
   if (reason.clearedBy === 'time') return waiting(words, 'It is brought up to date when the peer is connected.')
-  if (reason.word === 'Failed' || reason.word === 'Diskless' || reason.word === 'Detaching') {
+  if (reason.word === 'Failed' || reason.word === 'Detaching') {
+    return here('It is about to leave. If that lasts for more than a minute, only a reboot of this host clears it.', [
+      `drbdadm status ${resource}`,
+      KERNEL_LOG,
+    ])
+  }
+  if (reason.word === 'Diskless') {
     return {
       ...here('See why the disk has gone, replace it if it is broken, and attach it.', [
         'dmesg --ctime | grep -iE "drbd|error" | tail -n 40',

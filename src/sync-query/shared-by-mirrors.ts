@@ -11,6 +11,8 @@ export interface Patience {
   readonly inVainAfterMs: number
   /** A peer that falls behind under load for this long needs an operator, who sees to the link. */
   readonly behindAfterMs: number
+  /** A local disk that is Detaching or Failed for this long is stuck. */
+  readonly stuckAfterMs: number
   /** An estimate older than this is not shown: after a link is cut the kernel's last word stays for ever. */
   readonly estimateValidMs: number
   /** A resync that waits for another while none runs on this host needs an operator after this long. */
@@ -22,6 +24,7 @@ export const DEFAULT_PATIENCE: Patience = {
   startingAfterMs: 60_000,
   inVainAfterMs: 60 * 60_000,
   behindAfterMs: 30 * 60_000,
+  stuckAfterMs: 60_000,
   estimateValidMs: 20_000,
   waitingInVainAfterMs: 30_000,
 }

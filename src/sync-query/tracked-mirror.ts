@@ -3,6 +3,7 @@ import type { Judgement, Observation } from './judgement.ts'
 import { type MirrorShare, SHARE_OF_A_WELL_MIRROR } from './mirror-share.ts'
 import { isSamePlacement, type Placement } from './placement.ts'
 import { type Reason, type ReasonDraft, reason } from './reason.ts'
+import { outOfPatience, ReasonAges } from './reason-ages.ts'
 import { isOutlineOf, NO_REASONS } from './reason-outline.ts'
 import { ResyncEpisode } from './resync-episode.ts'
 import { inLightOf, type ResyncTrend } from './resync-trend.ts'
@@ -47,6 +48,9 @@ export class TrackedMirror {
   #outline = NO_REASONS
   /** Two for each of its reasons: `progress` and `outOfSyncBytes`. */
   readonly #figures: number[] = []
+  readonly #ages = new ReasonAges()
+  /** How many of its reasons have lasted for so long that somebody must act. */
+  #overdue = 0
 
   // What only memory knows.
   readonly #resync = new ResyncEpisode()
@@ -90,6 +94,11 @@ export class TrackedMirror {
     return this.#trend
   }
 
+  /** How many of its reasons have lasted for so long that somebody must act; it changes by time alone. */
+  get overdue(): number {
+    return this.#overdue
+  }
+
   /** What the kernel does with it by the last look. */
   get activity(): Activity {
     return this.#activity
@@ -125,7 +134,9 @@ export class TrackedMirror {
     if (isWell && this.#isWell) return NO_TRANSITIONS
     const from = this.#looked ? this.#state : null
     this.#looked = true
+    const outline = this.#outline
     this.#see(judgement)
+    this.#ages.follow(outline, this.#outline, at)
     if (this.#state === 'resyncing') this.#resync.see(seen, this.#outline)
     // A source that fell silent says nothing of the resync: it goes on in the kernel, and so does what is known of it.
     else if (this.#state !== 'unknown') this.#resync.end()
@@ -177,6 +188,10 @@ export class TrackedMirror {
     const reasons = this.#outline.examples.map((example, index) => this.#reasonLike(example, index))
     if (this.#unrepaired) reasons.push(reason('verify-unrepaired', this.mirror, { outOfSyncBytes: this.#foundBytes }))
     return reasons
+  }
+
+  #isOverdue(index: number, told: Reason): boolean {
+    return this.#ages.isOverdue(index, told, this.#shared.patience.stuckAfterMs)
   }
 
   get #showsResync(): boolean {
@@ -237,7 +252,14 @@ export class TrackedMirror {
     const reason: ReasonDraft = { ...example, mirror: this.mirror }
     if (progress !== undefined && example.progress !== undefined) reason.progress = progress
     if (outOfSyncBytes !== undefined && example.outOfSyncBytes !== undefined) reason.outOfSyncBytes = outOfSyncBytes
-    return inLightOf(this.#trend, reason)
+    const told = inLightOf(this.#trend, reason)
+    return this.#isOverdue(index, told) ? outOfPatience(told) : told
+  }
+
+  #countOverdue(): number {
+    let overdue = 0
+    for (const [index, example] of this.#outline.examples.entries()) if (this.#isOverdue(index, example)) overdue += 1
+    return overdue
   }
 
   /** A verify's finds: the largest amount it saw, forgotten only when data was really copied or a later verify saw none. */
@@ -256,9 +278,11 @@ export class TrackedMirror {
   #settle(from: SyncState | null, now: number): readonly Transition[] {
     const to = this.#state
     this.#resync.passTo(now)
+    this.#ages.passTo(now)
+    this.#overdue = this.#outline.ages ? this.#countOverdue() : 0
     const { patience } = this.#shared
     const { paused } = this.#outline
-    const trend = this.#resync.trend(this.#outline, patience)
+    const trend = to === 'resyncing' ? this.#resync.trend(this.#outline, patience) : 'moves'
     const becameStalled = trend === 'stalled' && !this.stalled
     const becamePaused = paused && !this.#paused
     const resynced = to === 'resyncing' || this.#resynced
