@@ -66,6 +66,7 @@ function volume(mirror: string, firstPeer: Partial<DrbdPeer>): DrbdVolume {
       intentionalClient: false,
       resyncSuspended: [],
       outOfSyncBytes: 0,
+      movedBytes: null,
       progress: null,
       totalBytes: null,
       etaSeconds: null,

@@ -246,12 +246,13 @@ export class HostAgent {
   #tell(step: Step, at: number): void {
     for (const [uuid, sr] of this.#srs) {
       const changes = step.of(sr)
+      const { doubtLasts } = sr.fold
       const edges = sr.apply(changes, this.#views, at)
       if (edges.length > 0) {
         const status = this.#statusOf(sr, at)
         for (const edge of edges) this.#options.witness(uuid, edge, status)
         sr.pusher.want('transition')
-      } else if (changes.length > 0) sr.pusher.want('news')
+      } else if (changes.length > 0 || sr.fold.doubtLasts !== doubtLasts) sr.pusher.want('news')
     }
   }
 

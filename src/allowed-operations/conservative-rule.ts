@@ -62,7 +62,9 @@ function notSynced(
   meant: Meant,
 ): GateReason {
   const mirrorReasons = withOtherSides(host, report.reasons, aboutThis, meant)
-  const operator = mirrorReasons === report.reasons ? factsOf(report).needsOperator : needsOperator(mirrorReasons)
+  const said = mirrorReasons === report.reasons ? factsOf(report).needsOperator : needsOperator(mirrorReasons)
+  // Nothing moves, and nobody says that anything is on its way.
+  const operator = said || (report.state === 'degraded' && mirrorReasons.length === 0)
   return gateReason('not-synced', host.ref, sr, {
     clearedBy: operator ? 'operator' : 'time',
     state: report.state,

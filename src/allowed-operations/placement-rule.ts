@@ -1,8 +1,10 @@
+import type { ClearedBy } from '../sync-query/reason.ts'
 import type { MirrorListEntry, Replica } from '../sync-query/report.ts'
 import { blockers } from './conservative-rule.ts'
 import type { GatePolicy } from './gate-policy.ts'
 import { type GateReason, gateReason } from './gate-reason.ts'
 import type { Guard } from './guard.ts'
+import { isCurrentElsewhere, lossClearedBy, type SeenMirrors, seesNoneCurrent } from './other-views.ts'
 import type { PeerNames } from './peer-names.ts'
 import { believedList, type Member, type ObservedSr } from './sr-members.ts'
 
@@ -45,6 +47,8 @@ export function placementRule(
     unheard.flatMap(({ member, hosts }) => (hosts === null || hosts.has(host) ? member : []))
   const concerns = (host: string) =>
     connected.has(host) || holders.has(host) || isAnyPeerUnknown || whoseReplicasItMayHave(host).length > 0
+  const absences = new Map<string, ClearedBy>()
+  for (const { host, absence } of members) if (absence !== null) absences.set(host.ref, absence.clearedBy)
   const distrusted = present.flatMap(({ distrust }) => distrust ?? [])
   if (distrusted.length > 0) return { concerns, departure: () => distrusted }
   // A member that is here has a list that counts, which names every mirror that it takes away. Others have none.
@@ -69,7 +73,14 @@ export function placementRule(
       const gone = new Set([...away, ...leaving])
       return [
         ...unreported(leaving),
-        ...views.flatMap(view => (isTouched(view, leaving) ? (loss(sr, view, gone) ?? []) : [])),
+        ...views.flatMap(view => {
+          if (!isTouched(view, leaving)) return []
+          const isHarmless = seesNoneCurrent(view) && (!leaving.has(view.host) || isCurrentElsewhere(view, views, gone))
+          const found = isHarmless ? null : loss(sr, view, gone)
+          if (found === null) return []
+          const report = members.find(({ host }) => host.ref === view.host)?.report ?? null
+          return found.code === 'peer-unknown' ? found : { ...found, clearedBy: lossClearedBy(view, report, absences) }
+        }),
       ]
     },
   }
@@ -98,9 +109,7 @@ function possibleHosts(
 }
 
 /** Some mirrors as one member sees them, with the names of peers resolved. */
-interface View {
-  readonly host: string
-  readonly entry: MirrorListEntry
+interface View extends SeenMirrors {
   readonly sites: readonly Site[]
 }
 

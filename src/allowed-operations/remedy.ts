@@ -12,6 +12,8 @@ interface About {
   /** UUID of the SR. */
   readonly sr: string
   readonly clearedBy: ClearedBy
+  /** What the host says of its mirrors, where it is in the reason. */
+  readonly mirrorReasons?: readonly { readonly code: string }[]
 }
 
 type GateRemedy = Remedy<GateRemedyPlace>
@@ -29,10 +31,13 @@ export function gateRemedy(code: GateReasonCode, about: About): GateRemedy {
 }
 
 const REMEDIES: { readonly [Code in GateReasonCode]: (about: About) => GateRemedy } = {
-  'not-synced': about => ({
-    text: 'See there what its mirrors wait for, or wait until they are in sync.',
-    steps: [{ on: 'host', commands: [`resync-monitor explain ${shellWord(about.sr)}`, waitForSr(about)] }],
-  }),
+  'not-synced': about => {
+    if (about.mirrorReasons?.some(({ code }) => code === 'disk-stuck') === true) return stuckDisk(about)
+    return {
+      text: 'See there what its mirrors wait for, or wait until they are in sync.',
+      steps: [{ on: 'host', commands: [`resync-monitor explain ${shellWord(about.sr)}`, waitForSr(about)] }],
+    }
+  },
   'host-not-live': about =>
     about.clearedBy === 'time'
       ? waiting(about, 'It was told to reboot or shut down, and is down. Wait for it; bring it back if it stays away.')
@@ -80,8 +85,14 @@ const REMEDIES: { readonly [Code in GateReasonCode]: (about: About) => GateRemed
       { on: 'coordinator', commands: [`xe pbd-list host-uuid=${shellWord(host.uuid)} sr-uuid=${shellWord(sr)}`] },
     ],
   }),
-  'last-replica': about => waiting(about, 'Without it a mirror would have no current copy. Wait for the other copies.'),
-  'quorum-loss': about => waiting(about, 'Without it a mirror would lose its majority. Wait for the other replicas.'),
+  'last-replica': about =>
+    about.clearedBy === 'time'
+      ? waiting(about, 'Without it a mirror would have no current copy. Wait for the other copies.')
+      : bringBack('Without it a mirror would have no current copy, and nothing brings the other copies up to date.'),
+  'quorum-loss': about =>
+    about.clearedBy === 'time'
+      ? waiting(about, 'Without it a mirror would lose its majority. Wait for the other replicas.')
+      : bringBack('Without it a mirror would lose its majority, and nothing brings the other replicas back.'),
   'peer-unknown': () => ({
     text: 'A replica lies on a machine that is no host of the pool. If it stays up by itself, name it in policy.outsidePeers.',
     steps: [{ on: 'coordinator', commands: ['grep -n outsidePeers /etc/resync-monitor/updater.yaml'] }],
@@ -121,6 +132,29 @@ function waitForSr({ sr }: About): string {
 
 function waiting(about: About, text: string): GateRemedy {
   return { text, steps: [{ on: 'anywhere', commands: [`resync-monitor wait --host ${shellWord(about.host.name)}`] }] }
+}
+
+function bringBack(text: string): GateRemedy {
+  return {
+    text: `${text} See what keeps them away, on each host that has one.`,
+    steps: [{ on: 'host', commands: ['resync-monitor explain', 'drbdadm status'] }],
+  }
+}
+
+/** DRBD lets go of such a disk at a reboot only, so a gate that waits for it to be in sync would wait for ever. */
+function stuckDisk({ host }: About): GateRemedy {
+  return {
+    text: 'Only a reboot of this host clears its stuck disk. See that other hosts have current copies and are connected, then let it go by an override, and reboot it.',
+    warning:
+      'An override lets the host go whatever the gate says: without a current copy elsewhere virtual disks stop.',
+    steps: [
+      { on: 'anywhere', commands: ['resync-monitor status'] },
+      {
+        on: 'anywhere',
+        commands: [`resync-monitor override ${shellWord(host.name)} --reason "stuck disk" --for 1h`],
+      },
+    ],
+  }
 }
 
 /** The pool may have lost nothing but its word: what is cheap and harms nothing comes first. */

@@ -58,6 +58,6 @@ export function needsOperator(reasons: readonly ReportReason[]): boolean {
 }
 
 /** A code from a newer program is taken for a blocking one. */
-function blocks({ code }: ReportReason): boolean {
+export function blocks({ code }: ReportReason): boolean {
   return !isReasonCode(code) || isBlocking(code)
 }

@@ -23,15 +23,25 @@ interface Subject {
  */
 export function hear(subject: Subject, known: KnownReport | undefined, policy: GatePolicy, now: number): Hearing {
   const { host, sr } = subject
-  if (known === undefined) return { distrust: gateReason('no-report', host.ref, sr.ref) }
+  if (known === undefined) return { distrust: unspoken('no-report', subject, now) }
   const { report, problem, confirmedAtMs } = known.received
   if (report === undefined) {
     const code = problem.code === 'unknown-schema' ? 'report-unknown-schema' : 'report-unreadable'
     return { distrust: gateReason(code, host.ref, sr.ref, { problem: problem.text }) }
   }
   const code = distrustCode(subject, report, known, policy, now, confirmedAtMs)
-  if (code !== null) return { distrust: gateReason(code, host.ref, sr.ref) }
+  if (code !== null) return { distrust: unspoken(code, subject, now) }
   return { report, countsUntilMs: endOfLease(report, confirmedAtMs, policy) }
+}
+
+/** A report arrives within seconds after a host became live; one that has not come after this long needs somebody who looks. */
+const SILENT_FOR_LONG_MS = 5 * 60_000
+
+/** A report that does not count. What time should bring is an operator's once the host has been live for long without it. */
+function unspoken(code: GateReasonCode, { host, sr }: Subject, now: number): GateReason {
+  const found = gateReason(code, host.ref, sr.ref)
+  const isLate = host.live === true && host.liveSinceMs !== null && now - host.liveSinceMs >= SILENT_FOR_LONG_MS
+  return isLate ? { ...found, clearedBy: 'operator' } : found
 }
 
 function distrustCode(

@@ -37,6 +37,9 @@ export class Events2Change {
   peerClient: string | undefined = undefined
   resyncSuspended: string | undefined = undefined
   outOfSyncBytes: number | null | undefined = undefined
+  /** Of the peer-device since its connection was made: resync and replicated writes together. */
+  receivedBytes: number | null | undefined = undefined
+  sentBytes: number | null | undefined = undefined
   done: number | null | undefined = undefined
   etaSeconds: number | null | undefined = undefined
   totalBytes: number | null | undefined = undefined

@@ -51,6 +51,8 @@ export function mergePeerDevice(seen: PeerDeviceState, line: Events2Change, doub
   if (line.peerClient !== undefined) seen.client = keptWord(line.peerClient)
   if (line.resyncSuspended !== undefined) seen.resyncSuspended = keptWord(line.resyncSuspended)
   if (line.outOfSyncBytes !== undefined) seen.outOfSyncBytes = line.outOfSyncBytes
+  if (line.receivedBytes !== undefined) seen.receivedBytes = line.receivedBytes
+  if (line.sentBytes !== undefined) seen.sentBytes = line.sentBytes
   if (line.etaSeconds !== undefined) seen.etaSeconds = line.etaSeconds
   if (line.totalBytes !== undefined) seen.totalBytes = line.totalBytes
   if (line.done !== undefined) mergeDone(seen, line.done, line.totalBytes !== undefined)

@@ -1,5 +1,5 @@
 import type { DrbdDoubt, DrbdPeer, DrbdVolume } from '../sync-query/drbd.ts'
-import { suspendedParts, yesNo } from './drbd-words.ts'
+import { sumOfKnown, suspendedParts, yesNo } from './drbd-words.ts'
 
 /**
  * What the kernel said of each object, merged. `announced`: by `exists` or `create`, not only named by another object.
@@ -50,6 +50,8 @@ export interface PeerDeviceState {
   client: string | null
   resyncSuspended: string | null
   outOfSyncBytes: number | null
+  receivedBytes: number | null
+  sentBytes: number | null
   done: number | null
   totalBytes: number | null
   etaSeconds: number | null
@@ -95,6 +97,8 @@ export function newPeerDevice(nodeId: string): PeerDeviceState {
     client: null,
     resyncSuspended: null,
     outOfSyncBytes: null,
+    receivedBytes: null,
+    sentBytes: null,
     done: null,
     totalBytes: null,
     etaSeconds: null,
@@ -141,6 +145,7 @@ export function volumeOf(
       intentionalClient: seen.client === null ? null : yesNo(seen.client),
       resyncSuspended: seen.resyncSuspended === null ? null : suspendedParts(seen.resyncSuspended),
       outOfSyncBytes: seen.outOfSyncBytes,
+      movedBytes: sumOfKnown(seen.receivedBytes, seen.sentBytes),
       progress: seen.done,
       totalBytes: seen.totalBytes,
       etaSeconds: seen.etaSeconds,

@@ -37,20 +37,31 @@ export function takeRemovals({ resource }: DeviceState, look: DeviceState): bool
 }
 
 /**
- * Takes the out-of-sync amounts of a later look. Only where both tell the same words: a figure belongs to what its word
- * says is going on.
+ * Takes the out-of-sync amounts of a later look, and while data moves the bytes that went over the connection. Only where both
+ * tell the same words: a figure belongs to what its word says is going on.
  *
  * @returns whether one was another
  */
 export function takeOutOfSync(live: DeviceState, look: DeviceState): boolean {
   let isOther = false
-  for (const { nodeId, replication, outOfSyncBytes } of look.peerDevices) {
+  for (const peer of look.peerDevices) {
+    const { nodeId, replication, outOfSyncBytes } = peer
     const seen = ofPeer(live.peerDevices, nodeId)
     const isSame = seen?.replication === replication && connectionOf(live, nodeId) === connectionOf(look, nodeId)
-    if (seen === undefined || !isSame || outOfSyncBytes === null || seen.outOfSyncBytes === outOfSyncBytes) continue
+    if (seen === undefined || !isSame) continue
+    if (isMoving(live) && takeMoved(seen, peer)) isOther = true
+    if (outOfSyncBytes === null || seen.outOfSyncBytes === outOfSyncBytes) continue
     seen.outOfSyncBytes = outOfSyncBytes
     isOther = true
   }
+  return isOther
+}
+
+/** At rest the counters rise with each write and mean nothing here. */
+function takeMoved(seen: PeerDeviceState, { receivedBytes, sentBytes }: PeerDeviceState): boolean {
+  const isOther = seen.receivedBytes !== receivedBytes || seen.sentBytes !== sentBytes
+  seen.receivedBytes = receivedBytes
+  seen.sentBytes = sentBytes
   return isOther
 }
 
@@ -79,6 +90,9 @@ function takeAlone(live: DeviceState, { connection, outOfSyncBytes }: DrbdPeer):
 
 function takeAll(seen: PeerDeviceState, look: DrbdPeer): void {
   seen.outOfSyncBytes = look.outOfSyncBytes ?? seen.outOfSyncBytes
+  // /proc/drbd gives both counters of its one peer; here only their sum counts.
+  seen.receivedBytes = look.movedBytes
+  seen.sentBytes = null
   seen.done = look.progress
   seen.totalBytes = look.totalBytes
   seen.etaSeconds = look.etaSeconds

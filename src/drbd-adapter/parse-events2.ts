@@ -203,6 +203,12 @@ function readValue(
     case 'out-of-sync':
       change.outOfSyncBytes = scaleKib(countAt(text, start, end))
       return
+    case 'received':
+      change.receivedBytes = scaleKib(countAt(text, start, end))
+      return
+    case 'sent':
+      change.sentBytes = scaleKib(countAt(text, start, end))
+      return
     case 'size':
       change.sizeBytes = scaleKib(countAt(text, start, end))
       return

@@ -1,5 +1,5 @@
 import { REPLICATION_WORDS, wordMeaning } from '../sync-query/drbd.ts'
-import { count, scaleKib } from './drbd-words.ts'
+import { count, scaleKib, sumOfKnown } from './drbd-words.ts'
 import { doubtOnce, Namesakes } from './namesakes.ts'
 import { ProblemList } from './problem.ts'
 import { type DrbdSnapshot, type PeerDraft, unsaidPeer, unsaidVolume, type VolumeDraft } from './snapshot.ts'
@@ -132,6 +132,8 @@ function readDetails(volume: VolumeDraft | undefined, line: string): void {
     if (!/^\d+$/.test(outOfSync))
       doubtOnce(volume, { code: 'unknown-word', field: 'oos', word: outOfSync.slice(0, 64) })
   } else if (/\swo:/.test(line)) doubtOnce(volume, { code: 'word-missing', field: 'oos' })
+  const [, sent, received] = /\sns:(\d+) nr:(\d+)/.exec(line) ?? []
+  if (sent !== undefined) peer.movedBytes = sumOfKnown(scaleKib(count(sent)), scaleKib(count(received)))
   const [, left, total, unit] = /(?:sync'ed|verified):\s*[\d.]+%\s*\((\d+)\/(\d+)\)([KM])/.exec(line) ?? []
   const totalKib = count(total)
   const leftKib = count(left)

@@ -6,6 +6,7 @@ import {
   percentToFraction,
   scaleKib,
   scaleSectors,
+  sumOfKnown,
   suspendedParts,
   yesNo,
 } from './drbd-words.ts'
@@ -254,6 +255,7 @@ function readPeer(volume: VolumeDraft, { members: connection, strangers, devices
   const suspended = wordOf(members.get('resync-suspended'))
   peer.resyncSuspended = suspended === null ? null : suspendedParts(suspended)
   peer.outOfSyncBytes = scaleKib(count(members.get('out-of-sync')))
+  peer.movedBytes = sumOfKnown(scaleKib(count(members.get('received'))), scaleKib(count(members.get('sent'))))
   readFigures(peer, members)
   for (const doubt of strangers) doubtOnce(volume, doubt)
   for (const doubt of strangersOf(members, peer.peer)) doubtOnce(volume, doubt)

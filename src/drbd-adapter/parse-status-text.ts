@@ -5,6 +5,7 @@ import {
   estimateSeconds,
   percentToFraction,
   scaleKib,
+  sumOfKnown,
   suspendedParts,
   totalFromDone,
   yesNo,
@@ -111,6 +112,7 @@ function readPeer(volume: VolumeDraft, name: string, { shared }: Section, own: W
   peer.intentionalClient = client === null ? null : yesNo(client)
   peer.resyncSuspended = suspended === null ? null : suspendedParts(suspended)
   peer.outOfSyncBytes = scaleKib(count(said('out-of-sync')))
+  peer.movedBytes = sumOfKnown(scaleKib(count(said('sent'))), scaleKib(count(said('received'))))
   peer.etaSeconds = estimateSeconds(count(said('eta')))
   for (const strangers of [shared.strangers, own?.strangers ?? []]) doubtStrangers(volume, strangers, name)
   // The brief form says `connection:` only where it is not Connected, and `role:` only where it is (connection_status).

@@ -48,6 +48,7 @@ export function unsaidPeer(peer: string): PeerDraft {
     intentionalClient: null,
     resyncSuspended: null,
     outOfSyncBytes: null,
+    movedBytes: null,
     progress: null,
     totalBytes: null,
     etaSeconds: null,

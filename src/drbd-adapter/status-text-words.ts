@@ -10,6 +10,7 @@ const WORD_KEYS = new Set(['role', 'disk', 'connection', 'replication', 'peer-di
 export const OWN_KEYS: ReadonlySet<string> = new Set(['disk', 'client', 'quorum', 'size', 'minor'])
 export const PEER_KEYS: ReadonlySet<string> = new Set([
   ...['connection', 'replication', 'peer-disk', 'peer-client', 'resync-suspended', 'out-of-sync', 'done', 'eta'],
+  ...['received', 'sent'],
 ])
 
 /** Keys of a connection; the others of `PEER_KEYS` are of one volume. */

@@ -6,9 +6,12 @@ const SENTENCES: { readonly [Code in ReasonCode]: (reason: Reason) => string } =
   'resync-waiting': r =>
     r.clearedBy === 'operator' ? waitsInVain(r) : `${r.mirror} waits${withPeer(r)} for its turn to resync${said(r)}`,
   'resync-paused': r => `the resync of ${r.mirror}${withPeer(r)} was paused by an operator`,
-  'resync-stalled': r => `the resync of ${r.mirror}${withPeer(r)} makes no progress${amount(r)}`,
+  'resync-stalled': r => `the resync of ${r.mirror}${withPeer(r)} makes no progress${said(r)}${amount(r)}`,
+  'resync-outrun': r => outrun(r),
   'resync-pending-write': r => `${r.mirror} is read-only until its first write, and resyncs only after that`,
-  'peer-behind': r => `${r.mirror} and ${r.peer ?? 'its peer'} have fallen apart under load${said(r)}`,
+  'peer-behind': r => behind(r),
+  'disk-stuck': r =>
+    `the local disk of ${r.mirror} is stuck in ${r.word ?? 'leaving'}; only a reboot of this host clears it`,
   'disk-not-up-to-date': r => `the local disk of ${r.mirror} is ${r.word ?? 'not up to date'}`,
   'peer-disk-not-up-to-date': r =>
     `the disk of ${r.mirror} on ${r.peer ?? 'its peer'} is ${r.word ?? 'not up to date'}`,
@@ -45,6 +48,18 @@ const SENTENCES: { readonly [Code in ReasonCode]: (reason: Reason) => string } =
 export function describe(reason: Reason): string {
   const clears = reason.clearedBy === 'time' ? 'clears by itself' : 'needs an operator'
   return `${SENTENCES[reason.code](reason)} (${clears})`
+}
+
+function outrun(r: Reason): string {
+  const resync = `the resync of ${r.mirror}${withPeer(r)}`
+  return r.clearedBy === 'operator'
+    ? `${resync} moves data but has gained nothing for an hour${amount(r)}`
+    : `writes outrun ${resync}: more is written than it copies${amount(r)}`
+}
+
+function behind(r: Reason): string {
+  const duration = r.clearedBy === 'operator' ? ' for half an hour' : ''
+  return `the link of ${r.mirror} to ${r.peer ?? 'its peer'} cannot keep up with the writes${duration}${said(r)}`
 }
 
 function waitsInVain(r: Reason): string {

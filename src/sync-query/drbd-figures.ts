@@ -26,7 +26,7 @@ export function isClientDisk(word: string | null, intentionalClient: boolean | n
 type DrbdFigures = Pick<
   Judgement,
   'activity' | 'moving' | 'progress' | 'doneBytes' | 'totalBytes' | 'etaSeconds' | 'outOfSyncBytes'
->
+> & { readonly movedBytes: number | null }
 
 /** What runs between this host and the peers of one volume, and how far it has got. */
 export function drbdFigures(peers: readonly ReadPeer[]): DrbdFigures {
@@ -41,13 +41,15 @@ export function drbdFigures(peers: readonly ReadPeer[]): DrbdFigures {
       totalBytes: null,
       etaSeconds: null,
       outOfSyncBytes,
+      movedBytes: null,
     }
   }
   if (activity === 'verify') {
     const verifying = peers.filter(isVerifying)
     const { progress, doneBytes, totalBytes } = leastDone(verifying.map(verifyFigures))
     const etaSeconds = largestEta(verifying)
-    return { activity, moving: false, progress, doneBytes, totalBytes, etaSeconds, outOfSyncBytes: owedToPeers(peers) }
+    const outOfSyncBytes = owedToPeers(peers)
+    return { activity, moving: false, progress, doneBytes, totalBytes, etaSeconds, outOfSyncBytes, movedBytes: null }
   }
   const resyncing = peers.filter(isResyncing)
   const moving = resyncing.filter(isMoving)
@@ -60,6 +62,7 @@ export function drbdFigures(peers: readonly ReadPeer[]): DrbdFigures {
     totalBytes,
     etaSeconds: largestEta(moving),
     outOfSyncBytes: owedInResync(resyncing),
+    movedBytes: movedBy(resyncing),
   }
 }
 
@@ -104,6 +107,12 @@ function owedInResync(resyncing: readonly ReadPeer[]): number | null {
     largest = larger(largest, peer.said.outOfSyncBytes)
   }
   return isTarget ? largest : owedToPeers(resyncing)
+}
+
+function movedBy(resyncing: readonly ReadPeer[]): number | null {
+  let moved: number | null = null
+  for (const { said } of resyncing) if (said.movedBytes !== null) moved = (moved ?? 0) + said.movedBytes
+  return moved
 }
 
 interface ShareDone {

@@ -107,6 +107,11 @@ export interface DrbdPeer {
   /** The parts of `resync-suspended`: none, or of user, peer, dependency, max-parallel, …; `null` when not said. */
   readonly resyncSuspended: readonly string[] | null
   readonly outOfSyncBytes: number | null
+  /**
+   * Received from this peer and sent to it since the connection was made, resync and replicated writes together: the kernel
+   * keeps one pair of counters for both.
+   */
+  readonly movedBytes: number | null
   /** 0..1 of the running resync or verify, where the tool's figure really means that. */
   readonly progress: number | null
   /** What the running resync or verify has to go through, where it was said. */

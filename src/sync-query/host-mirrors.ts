@@ -112,14 +112,21 @@ export class HostMirrors {
   tick(now: number): MirrorChange[] {
     const changes: MirrorChange[] = []
     for (const mirror of this.telling()) {
-      // Nothing else changes by time.
-      if (mirror.state !== 'resyncing') continue
-      const before = mirror.share()
-      const etaBefore = mirror.etaSeconds
+      const { etaSeconds, trend, overdue, state } = mirror
+      // What is at rest adds the same to sums at any age.
+      const before = state === 'resyncing' ? mirror.share() : null
       const transitions = mirror.age(now)
-      if (transitions.length === 0 && mirror.etaSeconds === etaBefore) continue
+      const isSame = mirror.etaSeconds === etaSeconds && mirror.trend === trend && mirror.overdue === overdue
+      if (transitions.length === 0 && isSame) continue
       const after = mirror.share()
-      changes.push({ mirror: mirror.mirror, before, after, moved: false, changesList: false, transitions })
+      changes.push({
+        mirror: mirror.mirror,
+        before: before ?? after,
+        after,
+        moved: false,
+        changesList: false,
+        transitions,
+      })
     }
     return changes
   }

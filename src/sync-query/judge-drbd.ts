@@ -28,7 +28,8 @@ export function judgeDrbdVolume(volume: DrbdVolume): Judgement {
     }
     addAbsenceReasons(reasons, volume, replicas.expected)
   } else reasons.push(reason('not-configured', mirror))
-  const { activity, moving, progress, doneBytes, totalBytes, etaSeconds, outOfSyncBytes: owed } = drbdFigures(peers)
+  const figures = drbdFigures(peers)
+  const { activity, moving, progress, doneBytes, totalBytes, etaSeconds, outOfSyncBytes: owed, movedBytes } = figures
   return {
     mirror,
     backend: 'drbd',
@@ -40,6 +41,7 @@ export function judgeDrbdVolume(volume: DrbdVolume): Judgement {
     totalBytes,
     etaSeconds,
     outOfSyncBytes: owed ?? volume.aloneOutOfSyncBytes,
+    movedBytes,
     replicas,
     placement,
     reasons,

@@ -23,6 +23,11 @@ export interface Judgement {
   readonly doneBytes: number | null
   readonly totalBytes: number | null
   readonly outOfSyncBytes: number | null
+  /**
+   * What went over the connections of the resync since they were made, where the backend says so: while it rises something
+   * moves, even if the amount out of sync does not fall.
+   */
+  readonly movedBytes?: number | null
   /** The kernel's own estimate, where it gives one. */
   readonly etaSeconds: number | null
   /** Replicas that carry data: how many there should be, how many are current as this host sees it. */

@@ -20,9 +20,11 @@ export const REASON_KINDS = {
   'resync-waiting': { implies: 'resyncing', clearedBy: 'time' },
   'resync-paused': { implies: 'resyncing', clearedBy: 'operator' },
   'resync-stalled': { implies: 'resyncing', clearedBy: 'operator' },
+  'resync-outrun': { implies: 'resyncing', clearedBy: 'time' },
   'resync-pending-write': { implies: 'resyncing', clearedBy: 'operator' },
   'peer-behind': { implies: 'resyncing', clearedBy: 'time' },
   // known, not in sync, and nothing moves
+  'disk-stuck': { implies: 'degraded', clearedBy: 'operator' },
   'disk-not-up-to-date': { implies: 'degraded', clearedBy: 'operator' },
   'peer-disk-not-up-to-date': { implies: 'degraded', clearedBy: 'operator' },
   'peer-not-connected': { implies: 'degraded', clearedBy: 'time' },

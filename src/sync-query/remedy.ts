@@ -31,6 +31,8 @@ interface Words {
   readonly device: string
   readonly syncAction: string
   readonly wait: string
+  /** The host that gives the reason. */
+  readonly speaker: string
 }
 
 const UNIT = 'resync-monitor-agent'
@@ -54,23 +56,51 @@ const REMEDIES: { readonly [Code in ReasonCode]: (words: Words) => Remedy } = {
   'resync-paused': w => here('Lift the pause.', [resume(w)]),
   'resync-stalled': w =>
     w.isDrbd
-      ? {
-          text: 'Look at the link to the peer and at the kernel log on both sides. To begin the handshake anew, break the connection and make it again.',
-          warning:
-            'While it is broken, a side that is not up to date cannot read or write: virtual disks that run there stop.',
-          steps: [
-            { on: 'either-side', commands: ['dmesg --ctime | grep -i drbd | tail -n 40'] },
-            { on: 'here', commands: [`drbdadm disconnect ${w.connection}`, `drbdadm connect ${w.connection}`] },
-          ],
-        }
+      ? stalled(w)
       : here('Look for errors and for a speed limit.', [
           'cat /proc/mdstat',
           'dmesg --ctime | grep -iE "md|ata|nvme|blk" | tail -n 40',
           'cat /proc/sys/dev/raid/speed_limit_max',
         ]),
+  'resync-outrun': w =>
+    w.reason.clearedBy === 'time'
+      ? {
+          text: 'The resync goes on, and gains when the writes become fewer. To help it, allow it a higher rate or write less.',
+          steps: [{ on: 'here', commands: [resyncRate(w), w.wait] }],
+        }
+      : {
+          text: 'Give the resync more of the link (c-min-rate, c-max-rate, resync-rate), or move virtual disks that write much to other storage. If the amount out of sync does not change at all, the kernel may be stuck: see its log on both sides.',
+          steps: [
+            { on: 'either-side', commands: [KERNEL_LOG] },
+            { on: 'here', commands: [resyncRate(w), `drbdadm adjust ${w.resource}`] },
+          ],
+        },
   'resync-pending-write': w =>
     here('Make the array writable; its resync begins then.', [`mdadm --readwrite ${w.device}`]),
-  'peer-behind': w => waiting(w, 'The link could not keep up with the writes. A resync follows when it can.'),
+  'peer-behind': w =>
+    w.reason.clearedBy === 'time'
+      ? waiting(w, 'The link cannot keep up with the writes. A resync follows when it can.')
+      : {
+          text: 'See why the link is slower than the writes: its errors, its speed, other traffic. If it is as fast as it can be, write less, or change the settings for congestion (on-congestion, congestion-fill, congestion-extents).',
+          steps: [
+            { on: 'either-side', commands: ['ip -s link', `drbdsetup show --show-defaults ${w.resource}`] },
+            { on: 'here', commands: [`drbdadm adjust ${w.resource}`] },
+          ],
+        },
+  'disk-stuck': w => ({
+    text: 'Only a reboot of this host clears it: drbdadm attach and drbdadm down hang or fail. See that another host has a current copy, stop what runs here, and reboot. If storage refuses the reboot, give this host an override first.',
+    warning:
+      'An override lets the host go whatever the gate says: without a current copy elsewhere virtual disks stop.',
+    steps: [
+      {
+        on: 'here',
+        commands: [
+          `drbdadm status ${w.resource}`,
+          `resync-monitor override ${w.speaker} --reason "stuck disk" --for 1h`,
+        ],
+      },
+    ],
+  }),
   'disk-not-up-to-date': w => localDisk(w),
   'peer-disk-not-up-to-date': w =>
     w.reason.clearedBy === 'time'
@@ -192,7 +222,39 @@ function wordsOf(reason: Reason, sr: string, speaker: string): Words {
     device: shellWord(devicePath(reason.mirror)),
     syncAction: shellWord(`/sys/block/${reason.mirror.replace(/^\/dev\//, '')}/md/sync_action`),
     wait: `resync-monitor wait --sr ${shellWord(sr)}`,
+    speaker: shellWord(speaker),
   }
+}
+
+const KERNEL_LOG = 'dmesg --ctime | grep -i drbd | tail -n 40'
+
+function resyncRate({ resource }: Words): string {
+  return `drbdsetup show --show-defaults ${resource} | grep -E "c-(min|max)-rate|c-fill-target|resync-rate"`
+}
+
+/** What ends it depends on what stands still. The connection is made anew on the side that waits for data. */
+function stalled(words: Words): Remedy {
+  const { reason } = words
+  const at = reason.side === 'source' ? 'peer' : 'here'
+  const connection = at === 'peer' ? words.connectionThere : words.connection
+  return {
+    text: `${whatStalls(reason)} To begin anew, break the connection on the side that waits for data, and make it again.`,
+    warning:
+      'While it is broken, a side that is not up to date cannot read or write: virtual disks that run there stop.',
+    steps: [
+      { on: 'either-side', commands: [KERNEL_LOG] },
+      { on: at, commands: [`drbdadm disconnect ${connection}`, `drbdadm connect ${connection}`] },
+    ],
+  }
+}
+
+function whatStalls({ word = '' }: Reason): string {
+  if (word.startsWith('PausedSync')) {
+    return 'The kernel has paused it towards every peer and gives no cause: a known deadlock after a link was cut.'
+  }
+  if (word.startsWith('Sync'))
+    return 'See whether the link to the peer carries data, and read the kernel log on both sides.'
+  return 'The handshake with the peer does not end. Read the kernel log on both sides.'
 }
 
 function devicePath(name: string): string {
@@ -234,6 +296,12 @@ function connectionAway({ reason, resource, connection }: Words): Remedy {
   if (reason.waitsFor !== undefined) {
     return { text: 'The peer has given up the connection (StandAlone). Make it again there.', steps: [connectThere] }
   }
+  if (reason.clearedBy === 'operator' && reason.word !== undefined && reason.word !== 'Disconnecting') {
+    return {
+      text: 'The peer has been away for half an hour. Bring its host back; if it is up, look at the network between the two, and at the connection there.',
+      steps: [connectThere],
+    }
+  }
   if (reason.clearedBy === 'operator') {
     return here('This side is leaving the connection. Make it again.', [`drbdadm connect ${connection}`])
   }
@@ -244,7 +312,13 @@ function connectionAway({ reason, resource, connection }: Words): Remedy {
 function localDisk(words: Words): Remedy {
   const { reason, resource } = words
   if (reason.clearedBy === 'time') return waiting(words, 'It is brought up to date when the peer is connected.')
-  if (reason.word === 'Failed' || reason.word === 'Diskless' || reason.word === 'Detaching') {
+  if (reason.word === 'Failed' || reason.word === 'Detaching') {
+    return here('It is about to leave. If that lasts for more than a minute, only a reboot of this host clears it.', [
+      `drbdadm status ${resource}`,
+      KERNEL_LOG,
+    ])
+  }
+  if (reason.word === 'Diskless') {
     return {
       ...here('See why the disk has gone, replace it if it is broken, and attach it.', [
         'dmesg --ctime | grep -iE "drbd|error" | tail -n 40',

@@ -2,6 +2,7 @@ import type { MirrorChange, MirrorWithReasons } from './host-mirrors.ts'
 import { MAX_PROGRESS_BEFORE_END } from './judgement.ts'
 import type { MirrorShare } from './mirror-share.ts'
 import { isBlocking, type Reason, reason } from './reason.ts'
+import { outOfPatience, patienceWith } from './reason-ages.ts'
 import { type StateCounts, type SyncState, worstState } from './state.ts'
 import { type Transition, transitionKind } from './transition.ts'
 
@@ -53,13 +54,21 @@ export class SrFold {
   #since: number
   /** Why the mirrors counted here may not be all there are. Until all were looked at for the first time an SR is `unknown`. */
   #doubt: Reason | null = reason('source-silent', '*')
+  #doubtedSince: number
+  #doubtLasts = false
 
   constructor(now: number) {
     this.#since = now
+    this.#doubtedSince = now
   }
 
   get state(): SyncState {
     return this.#doubt === null ? worstState(this.#counts) : 'unknown'
+  }
+
+  /** The mirrors have not been known for so long that somebody must act. It changes by time alone. */
+  get doubtLasts(): boolean {
+    return this.#doubtLasts
   }
 
   /**
@@ -73,7 +82,10 @@ export class SrFold {
       this.#change(change)
       left ||= change.moved && change.after === null
     }
+    // A clock that was set back begins the time anew.
+    if (doubt === null || this.#doubt === null || now < this.#doubtedSince) this.#doubtedSince = now
     this.#doubt = doubt
+    this.#doubtLasts = doubt !== null && now - this.#doubtedSince >= patienceWith(doubt, 0)
     return this.#settle(now, left)
   }
 
@@ -84,7 +96,8 @@ export class SrFold {
 
   /** @param telling each mirror of this SR that has reasons to give */
   status(telling: Iterable<MirrorWithReasons>): SrStatus {
-    const reasons: Reason[] = this.#doubt === null ? [] : [this.#doubt]
+    const reasons: Reason[] = []
+    if (this.#doubt !== null) reasons.push(this.#doubtLasts ? outOfPatience(this.#doubt) : this.#doubt)
     let etaSeconds: number | null = 0
     for (const { mirror, reasons: its } of telling) {
       reasons.push(...its)

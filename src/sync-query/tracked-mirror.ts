@@ -3,8 +3,10 @@ import type { Judgement, Observation } from './judgement.ts'
 import { type MirrorShare, SHARE_OF_A_WELL_MIRROR } from './mirror-share.ts'
 import { isSamePlacement, type Placement } from './placement.ts'
 import { type Reason, type ReasonDraft, reason } from './reason.ts'
+import { outOfPatience, ReasonAges } from './reason-ages.ts'
 import { isOutlineOf, NO_REASONS } from './reason-outline.ts'
 import { ResyncEpisode } from './resync-episode.ts'
+import { inLightOf, type ResyncTrend } from './resync-trend.ts'
 import type { SharedByMirrors } from './shared-by-mirrors.ts'
 import type { Activity, SyncState } from './state.ts'
 import { type Transition, transitionKind } from './transition.ts'
@@ -46,10 +48,13 @@ export class TrackedMirror {
   #outline = NO_REASONS
   /** Two for each of its reasons: `progress` and `outOfSyncBytes`. */
   readonly #figures: number[] = []
+  readonly #ages = new ReasonAges()
+  /** How many of its reasons have lasted for so long that somebody must act. */
+  #overdue = 0
 
   // What only memory knows.
   readonly #resync = new ResyncEpisode()
-  #stalled = false
+  #trend: ResyncTrend = 'moves'
   #paused = false
   /** A resync has begun since it was last in sync. */
   #resynced = false
@@ -81,7 +86,17 @@ export class TrackedMirror {
   }
 
   get stalled(): boolean {
-    return this.#stalled
+    return this.#trend === 'stalled'
+  }
+
+  /** How its resync gets on; it changes by time alone. */
+  get trend(): ResyncTrend {
+    return this.#trend
+  }
+
+  /** How many of its reasons have lasted for so long that somebody must act; it changes by time alone. */
+  get overdue(): number {
+    return this.#overdue
   }
 
   /** What the kernel does with it by the last look. */
@@ -119,8 +134,10 @@ export class TrackedMirror {
     if (isWell && this.#isWell) return NO_TRANSITIONS
     const from = this.#looked ? this.#state : null
     this.#looked = true
+    const outline = this.#outline
     this.#see(judgement)
-    if (this.#state === 'resyncing') this.#resync.see(seen)
+    this.#ages.follow(outline, this.#outline, at)
+    if (this.#state === 'resyncing') this.#resync.see(seen, this.#outline)
     // A source that fell silent says nothing of the resync: it goes on in the kernel, and so does what is known of it.
     else if (this.#state !== 'unknown') this.#resync.end()
     this.#followVerify()
@@ -140,7 +157,7 @@ export class TrackedMirror {
       state: this.#state,
       moving: this.#moving,
       heldBack: this.#outline.pause !== null,
-      stalled: this.#stalled,
+      stalled: this.stalled,
       paused: this.#paused,
       outOfSyncBytes: this.#outOfSyncBytes,
       doneBytes: this.#shownDoneBytes,
@@ -171,6 +188,10 @@ export class TrackedMirror {
     const reasons = this.#outline.examples.map((example, index) => this.#reasonLike(example, index))
     if (this.#unrepaired) reasons.push(reason('verify-unrepaired', this.mirror, { outOfSyncBytes: this.#foundBytes }))
     return reasons
+  }
+
+  #isOverdue(index: number, told: Reason): boolean {
+    return this.#ages.isOverdue(index, told, this.#shared.patience.stuckAfterMs)
   }
 
   get #showsResync(): boolean {
@@ -231,7 +252,14 @@ export class TrackedMirror {
     const reason: ReasonDraft = { ...example, mirror: this.mirror }
     if (progress !== undefined && example.progress !== undefined) reason.progress = progress
     if (outOfSyncBytes !== undefined && example.outOfSyncBytes !== undefined) reason.outOfSyncBytes = outOfSyncBytes
-    return this.#stalled ? asStalled(reason) : reason
+    const told = inLightOf(this.#trend, reason)
+    return this.#isOverdue(index, told) ? outOfPatience(told) : told
+  }
+
+  #countOverdue(): number {
+    let overdue = 0
+    for (const [index, example] of this.#outline.examples.entries()) if (this.#isOverdue(index, example)) overdue += 1
+    return overdue
   }
 
   /** A verify's finds: the largest amount it saw, forgotten only when data was really copied or a later verify saw none. */
@@ -250,19 +278,20 @@ export class TrackedMirror {
   #settle(from: SyncState | null, now: number): readonly Transition[] {
     const to = this.#state
     this.#resync.passTo(now)
-    const { stalledAfterMs, startingAfterMs, estimateValidMs } = this.#shared.patience
-    const { running, starting, paused } = this.#outline
-    // Waiting and pausing stand still by design and have their own reasons.
-    const mayStall = this.#resync.active && (running || starting)
-    const stalled = mayStall && this.#resync.stoodStill(now, running ? stalledAfterMs : startingAfterMs)
-    const becameStalled = stalled && !this.#stalled
+    this.#ages.passTo(now)
+    this.#overdue = this.#outline.ages ? this.#countOverdue() : 0
+    const { patience } = this.#shared
+    const { paused } = this.#outline
+    const trend = to === 'resyncing' ? this.#resync.trend(this.#outline, patience) : 'moves'
+    const becameStalled = trend === 'stalled' && !this.stalled
     const becamePaused = paused && !this.#paused
     const resynced = to === 'resyncing' || this.#resynced
     const kind = transitionKind(from, to, resynced)
-    this.#stalled = stalled
+    this.#trend = trend
     this.#paused = paused
     this.#resynced = resynced && to !== 'synced'
-    this.#estimateHolds = !stalled && (!this.#resync.active || this.#resync.gotBetter(now, estimateValidMs))
+    this.#estimateHolds =
+      trend === 'moves' && (!this.#resync.active || this.#resync.gained(now, patience.estimateValidMs))
     if (from !== to) this.#since = now
     if (kind === null && !becameStalled && !becamePaused) return NO_TRANSITIONS
     const transitions: Transition[] = []
@@ -286,9 +315,4 @@ function saysThatAllIsWell(judgement: Judgement): boolean {
     judgement.etaSeconds === null &&
     !judgement.moving
   )
-}
-
-function asStalled(each: Reason): Reason {
-  const moves = each.code === 'resync-running' || each.code === 'resync-starting' || each.code === 'peer-behind'
-  return moves ? { ...each, code: 'resync-stalled', clearedBy: 'operator' } : each
 }

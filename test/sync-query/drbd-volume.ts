@@ -10,6 +10,7 @@ export function peer(name: string, said: Partial<DrbdPeer> = {}): DrbdPeer {
     intentionalClient: false,
     resyncSuspended: [],
     outOfSyncBytes: 0,
+    movedBytes: null,
     progress: null,
     totalBytes: null,
     etaSeconds: null,

@@ -61,6 +61,7 @@ t.test('a volume of which all is well is synced, and everything is told', t => {
     totalBytes: null,
     etaSeconds: null,
     outOfSyncBytes: 0,
+    movedBytes: null,
     replicas: { expected: 2, current: 2 },
     placement: {
       quorum: true,
@@ -607,6 +608,7 @@ const ANY_PEER: fc.Arbitrary<DrbdPeer> = fc.record({
   intentionalClient: fc.constantFrom(null, true, false),
   resyncSuspended: fc.constantFrom(null, [], ['user'], ['dependency']),
   outOfSyncBytes: fc.option(fc.nat()),
+  movedBytes: fc.option(fc.nat()),
   progress: fc.option(fc.double({ min: 0, max: 1, noNaN: true })),
   totalBytes: fc.option(fc.nat()),
   etaSeconds: fc.option(fc.nat()),

@@ -90,7 +90,7 @@ function mirrorCause(reason: ReportReason, host: Named, sr: Named, since: string
 }
 
 function gateCause(reason: GateReasonAnswer, coordinator: Named | null): Cause {
-  const { code, host, sr, since, clearedBy, text } = reason
+  const { code, host, sr, since, clearedBy, text, mirrorReasons = [] } = reason
   const places = {
     host: nameOf(host),
     coordinator: coordinator === null ? 'the coordinator' : nameOf(coordinator),
@@ -108,7 +108,7 @@ function gateCause(reason: GateReasonAnswer, coordinator: Named | null): Cause {
     clearedBy,
     text: text === '' ? `${nameOf(host)}: ${code}` : text,
     remedy: isGateReasonCode(code)
-      ? onHosts(gateRemedy(code, { host: namedByAll(host), sr: sr.uuid, clearedBy }), places)
+      ? onHosts(gateRemedy(code, { host: namedByAll(host), sr: sr.uuid, clearedBy, mirrorReasons }), places)
       : null,
   }
 }
