@@ -121,6 +121,7 @@ function readReplica(node: JsonNode): Replica {
     current: node.at('current').flag(),
     ...(isSaid(node.at('connected')) ? { connected: true } : {}),
     ...(isSaid(node.at('diskless')) ? { diskless: true } : {}),
+    ...(node.at('votes').absent || node.at('votes').flag() ? {} : { votes: false }),
   }
 }
 

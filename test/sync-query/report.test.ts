@@ -49,6 +49,7 @@ const LIST: readonly MirrorListEntry[] = [
       { peer: 'self', current: true },
       { peer: 'hostB', current: true, connected: true },
       { peer: 'hostC', current: false, connected: true, diskless: true },
+      { peer: 'hostE', current: false, connected: true, diskless: true, votes: false },
       { peer: 'hostD', current: false },
     ],
   },
