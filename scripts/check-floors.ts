@@ -9,8 +9,9 @@ const SRC = resolve(import.meta.dirname, '../src')
 
 /** Every room of the house, and the rooms it may import from. A room that is not named here has no place. */
 const FLOORS: Readonly<Record<string, readonly string[]>> = {
-  'sync-query': [],
-  'allowed-operations': ['sync-query'],
+  'json-text': [],
+  'sync-query': ['json-text'],
+  'allowed-operations': ['sync-query', 'json-text'],
   thrown: [],
   'poll-proof': [],
   waiting: [],
@@ -22,10 +23,11 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
   'drbd-adapter': ['sync-query', 'thrown', 'waiting', 'file-reader'],
   'mdraid-adapter': ['sync-query', 'thrown', 'waiting', 'file-reader'],
   metrics: ['sync-query', 'allowed-operations', 'thrown', 'http-server', 'service-manager'],
-  'volume-plugin': ['sync-query', 'poll-proof', 'thrown', 'waiting', 'durable-file', 'http-server'],
-  'xapi-notify': ['sync-query', 'allowed-operations', 'thrown', 'waiting', 'durable-file'],
+  'volume-plugin': ['sync-query', 'json-text', 'poll-proof', 'thrown', 'waiting', 'durable-file', 'http-server'],
+  'xapi-notify': ['sync-query', 'json-text', 'allowed-operations', 'thrown', 'waiting', 'durable-file'],
   agent: [
     'sync-query',
+    'json-text',
     'poll-proof',
     'config-file',
     'allowed-operations',
@@ -39,10 +41,20 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
     'service-manager',
   ],
   updater: ['sync-query', 'allowed-operations', 'config-file', 'waiting', 'xapi-notify'],
-  toolstack: ['sync-query', 'poll-proof', 'allowed-operations', 'waiting', 'thrown', 'durable-file', 'http-server'],
+  toolstack: [
+    'sync-query',
+    'json-text',
+    'poll-proof',
+    'allowed-operations',
+    'waiting',
+    'thrown',
+    'durable-file',
+    'http-server',
+  ],
   'stand-in': [],
   cli: [
     'sync-query',
+    'json-text',
     'poll-proof',
     'allowed-operations',
     'thrown',

@@ -1,3 +1,4 @@
+import { parseJson } from '../json-text/index.ts'
 import {
   ASKED_BY_AGENT,
   type CanRebootAnswer,
@@ -15,6 +16,8 @@ import { askToolstack } from './ask-toolstack.ts'
 import { findHost, removeOverride, writeOverride } from './override-calls.ts'
 
 const PLUGIN = 'resync-monitor'
+/** The gate's answer has at most 768 KiB of reasons, and the hosts. */
+const MAX_ANSWER_LENGTH = 4_194_304
 /** XenAPI's name for "no such object": a pool without hosts has no coordinator. */
 const NULL_REF = 'OpaqueRef:NULL'
 
@@ -97,11 +100,8 @@ export class PoolQuestions implements PoolAnswers {
       if (!(error instanceof PoolRefusal) || error.error?.[0] !== 'HOST_OFFLINE') throw error
       return ask(await askToolstack(client, 'host.get_by_uuid', [this.#host], signal))
     })
-    try {
-      return JSON.parse(String(text))
-    } catch {
-      return undefined
-    }
+    const parsed = parseJson(String(text), MAX_ANSWER_LENGTH)
+    return 'value' in parsed ? parsed.value : undefined
   }
 
   #client(): XenApiClient {

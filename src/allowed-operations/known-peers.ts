@@ -1,3 +1,4 @@
+import { parseJson } from '../json-text/index.ts'
 import type { MirrorListEntry } from '../sync-query/report.ts'
 
 /**
@@ -33,13 +34,10 @@ export function encodeKnownPeers(peers: readonly string[]): string {
 
 /** `null`: the text is not a list of names, so nothing is known. */
 export function decodeKnownPeers(text: string | undefined): readonly string[] | null {
-  if (text === undefined || text.length > MAX_TEXT_LENGTH) return null
-  try {
-    const value: unknown = JSON.parse(text)
-    return Array.isArray(value) && value.length <= MAX_PEERS && value.every(isName) ? value : null
-  } catch {
-    return null
-  }
+  if (text === undefined) return null
+  const parsed = parseJson(text, MAX_TEXT_LENGTH)
+  const value = 'value' in parsed ? parsed.value : null
+  return Array.isArray(value) && value.length <= MAX_PEERS && value.every(isName) ? value : null
 }
 
 function isName(value: unknown): value is string {

@@ -161,11 +161,17 @@ function loss(sr: string, { host, entry, sites }: View, gone: ReadonlySet<string
  * ends have lost each other the middle cannot go, though it sees both. That absent replicas known to be Outdated lose their
  * vote there is not counted on here: it depends on how they leave.
  */
-function hasQuorum(all: readonly Site[], staying: readonly Site[]): boolean {
-  const voting = staying.filter(({ replica }) => replica.peer === 'self' || replica.connected === true)
+function hasQuorum(sites: readonly Site[], staying: readonly Site[]): boolean {
+  const all = sites.filter(hasVote)
+  const voting = staying.filter(hasVote).filter(({ replica }) => replica.peer === 'self' || replica.connected === true)
   const disks = 2 * withDisk(voting) - withDisk(all)
   const diskless = 2 * (voting.length - withDisk(voting)) - (all.length - withDisk(all))
   return disks > 0 || (disks === 0 && diskless > 0)
+}
+
+/** A diskless client with `tiebreaker no` is passed over there, both present and missing (DRBD 9.3.1). */
+function hasVote({ replica }: Site): boolean {
+  return replica.diskless !== true || replica.votes !== false
 }
 
 function withDisk(sites: readonly Site[]): number {

@@ -1,7 +1,7 @@
 import { JSONRPCErrorCode, JSONRPCErrorException } from 'json-rpc-2.0'
 import { isPollSecret } from '../poll-proof/index.ts'
 import type { Report } from '../sync-query/report.ts'
-import { encodePollAnswer, withFewReasons } from '../sync-query/report-encode.ts'
+import { boundedReport, encodePollAnswer } from '../sync-query/report-encode.ts'
 import type { SyncState } from '../sync-query/state.ts'
 import { AGENT_ERROR, type MirrorsAnswer } from './agent-protocol.ts'
 import type { RpcMethod } from './json-rpc.ts'
@@ -32,7 +32,7 @@ export function agentMethods(
   }
   return {
     'SR.list': () => watchedSrs(answers),
-    'SR.sync_status': params => withFewReasons(reportOf(params)),
+    'SR.sync_status': params => boundedReport(reportOf(params)),
     'SR.mirrors': params => {
       const sr = srOf(params)
       return answers.mirrors(sr) ?? notWatched(sr)
@@ -40,7 +40,7 @@ export function agentMethods(
     'SR.wait_synced': async (params, signal) => {
       const sr = srOf(params)
       const report = await waiters.wait(sr, timeoutMsOf(params), signal)
-      if (report !== 'too many') return report === null ? notWatched(sr) : withFewReasons(report)
+      if (report !== 'too many') return report === null ? notWatched(sr) : boundedReport(report)
       throw new JSONRPCErrorException('too many wait already', AGENT_ERROR.tooManyWaiters)
     },
     ...(prove === undefined ? {} : { 'SR.proven_report': params => provenReport(reportOf(params), params, prove) }),

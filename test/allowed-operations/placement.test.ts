@@ -90,6 +90,24 @@ t.test('which hosts may go down together', async t => {
   t.equal(mayGoTogether(everywhere, ['gone']), '', 'of a host that is not in the pool nothing is promised')
 })
 
+t.test('a client that is no tiebreaker has no vote', async t => {
+  const voteless = (speaker: string, words: string) =>
+    replicas(speaker, words).map(each => (each.diskless === true ? { ...each, votes: false as const } : each))
+  const of = (words: string, speakers = ['a', 'b', 'c']) =>
+    withReports(
+      synced([]),
+      ...speakers.map(ref =>
+        received(ref, {
+          mirrors: { synced: 3, resyncing: 0, degraded: 0, unknown: 0 },
+          mirrorList: [entry(ref, words, { quorum: true, replicas: voteless(ref, words) })],
+        }),
+      ),
+    )
+  t.equal(mayGoTogether(of('a+ b+ c?'), ['a']), 'quorum-loss@a quorum-loss@b quorum-loss@c', 'one of two with data')
+  t.equal(mayGoTogether(of('a+ b+ c?'), ['c']), 'yes', 'the client itself may go')
+  t.equal(mayGoTogether(synced(['a+ b+ c?'], { quorum: true }), ['a']), 'yes', 'a client that is one')
+})
+
 t.test('the incident: the target of a resync may go, its source may not', async t => {
   const list = (speaker: string) => [entry(speaker, 'a- b+', NOT_SYNCED), entry(speaker, 'b+ c+', { count: 2 })]
   const of = withReports(
