@@ -20,6 +20,8 @@ const SENTENCES: { readonly [Code in ReasonCode]: (reason: Reason) => string } =
   'split-brain': r => `${r.mirror} and ${r.peer ?? 'its peer'} have diverged (split brain)${amount(r)}`,
   'replication-off': r => `${r.mirror} is connected to ${r.peer ?? 'its peer'} but does not replicate`,
   'peer-removed': r => `${r.peer ?? 'a peer'} was taken out of the configuration of ${r.mirror} in the kernel`,
+  'left-over-replica': r =>
+    `${r.mirror} is left over: ${r.peer ?? 'its peer'} is in sync and does not have this host as a peer any more`,
   'not-configured': r => `${r.mirror} exists in the kernel but is not configured`,
   'not-up': r => `${r.mirror} is configured but not up`,
   'array-degraded': r => `${r.mirror} lacks ${r.missing ?? 'some'} of its members and no recovery is running`,

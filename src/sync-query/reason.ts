@@ -32,6 +32,8 @@ export const REASON_KINDS = {
   'split-brain': { implies: 'degraded', clearedBy: 'operator' },
   'replication-off': { implies: 'degraded', clearedBy: 'operator' },
   'peer-removed': { implies: 'degraded', clearedBy: 'time' },
+  // of the gate, which hears both sides: no host can know it of itself
+  'left-over-replica': { implies: 'degraded', clearedBy: 'operator' },
   'not-configured': { implies: 'degraded', clearedBy: 'operator' },
   'not-up': { implies: 'degraded', clearedBy: 'operator' },
   'array-degraded': { implies: 'degraded', clearedBy: 'operator' },

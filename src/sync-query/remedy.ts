@@ -139,6 +139,11 @@ const REMEDIES: { readonly [Code in ReasonCode]: (words: Words) => Remedy } = {
     here('The next full reading takes it as meant. If it was not, bring the resource back to its configuration.', [
       `drbdadm adjust ${w.resource}`,
     ]),
+  'left-over-replica': w => ({
+    text: 'Its peers no longer know this replica. Take it down on this host and remove its configuration, or configure this host on its peers again.',
+    warning: 'Before you delete its data, make sure that its peers have what is on it.',
+    steps: [{ on: 'here', commands: [`drbdadm status ${w.resource}`, `drbdadm down ${w.resource}`] }],
+  }),
   'not-configured': w => here('Configure it again.', [`drbdadm adjust ${w.resource}`]),
   'not-up': w =>
     w.isDrbd
