@@ -36,6 +36,7 @@ import { Tasks } from './tasks.ts'
 const DEFAULTS = {
   enableDelayMs: 1_000,
   powerOnTimeoutMs: 600_000,
+  orderLifeMs: 60_000,
   eventBatchMs: 50,
   maxWaitingEventCalls: 200,
   maxWaitingEventCallsPerSession: 50,
@@ -47,6 +48,8 @@ const DEFAULTS = {
   taskCollectionEveryMs: 30_000,
   stateDelayMs: 200,
   procDirectory: '/proc',
+  steadyNow: () => performance.now(),
+  onOrder: () => undefined,
 } as const
 
 /**
@@ -74,13 +77,13 @@ export class EmbeddedPool {
   /** @throws StateFileError: there is a state file, and it cannot be used; or another process uses it */
   constructor(options: PoolOptions) {
     const given = { ...DEFAULTS, ...options }
-    const { gate, machines, now = Date.now, timers = machineTimers, onBug = () => undefined } = given
+    const { gate, machines, now = Date.now, steadyNow, timers = machineTimers, onBug = () => undefined } = given
     const plugins: HostPlugins = given.plugins ?? (async ({ plugin }) => ({ error: ['XENAPI_MISSING_PLUGIN', plugin] }))
     const opened = PoolKeeper.open(given.stateFile, given.procDirectory)
     // microseconds: above all generations of an earlier run that wrote less than a million times a second, and above those
     // that it wrote after its last save
     const db = new Database(Math.max(now() * 1000, (opened.stored?.generation ?? 0) + 1_000_000), onBug)
-    const presence = new HostPresence(db, { now, timers, enableDelayMs: given.enableDelayMs })
+    const presence = new HostPresence(db, { now, steadyNow, timers, enableDelayMs: given.enableDelayMs })
     const reportTimes = new ReportTimes(db, now)
     const brake = new LoginBrake({
       timers,
@@ -130,7 +133,11 @@ export class EmbeddedPool {
       presence,
       snapshot: this.#snapshot,
       timers,
+      steadyNow,
       powerOnTimeoutMs: given.powerOnTimeoutMs,
+      orderLifeMs: given.orderLifeMs,
+      byHeartbeat: this.#liveByHeartbeat,
+      onOrder: given.onOrder,
       saved,
     })
     this.#operations = operations
@@ -144,7 +151,7 @@ export class EmbeddedPool {
       ...eventCalls(this.#events),
       ...hostCalls({ operations, presence, plugins, hostNow: hostRef => this.#heartbeats.hostNow(hostRef) }),
       ...membershipCalls(db, presence),
-      ...heartbeatCalls(db, this.#heartbeats, hostRef => operations.order(hostRef)),
+      ...heartbeatCalls(db, this.#heartbeats, operations.orders),
     }
     const { maxCallsUnderWay: maxUnderWay } = given
     const closing = this.#closing.signal
@@ -175,6 +182,7 @@ export class EmbeddedPool {
   /** Ends waiting calls, connections and timers, and writes the state file. */
   async close(): Promise<void> {
     this.#closing.abort()
+    this.#operations.orders.close()
     this.#cancelCollection()
     this.#events.close()
     this.#heartbeats.close()

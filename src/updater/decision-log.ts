@@ -3,6 +3,7 @@ import { describeGate, hostName } from '../allowed-operations/describe.ts'
 import type { GateReason } from '../allowed-operations/gate-reason.ts'
 import type { PoolSnapshot } from '../allowed-operations/pool-snapshot.ts'
 import { describeCause } from './cause.ts'
+import { describeOrderEvent, type OrderEvent } from './order-event.ts'
 import { describeOverrideEvent, type OverrideEvent } from './override-event.ts'
 import type { OperationsChange } from './updater.ts'
 
@@ -25,8 +26,8 @@ const MAX_WAITING_LENGTH = 4 * 1024 * 1024
 
 /**
  * One line of JSON for every change of `host.allowed_operations`: when, which host, what left and returned, which inputs
- * caused it and what still blocks; and one for every override that is set, removed, used or over. A line `updater-started`
- * stands where a run of the program begins.
+ * caused it and what still blocks; one for every override that is set, removed, used or over; and one for whatever becomes of
+ * an order to a host. A line `updater-started` stands where a run of the program begins.
  *
  * Invariants: lines stand in the order in which the changes were; what is not written is counted, also when it comes after
  * `close`; a disk that is slow, full or away never holds up the gate, and costs bounded memory; a line that was cut by a full
@@ -79,6 +80,22 @@ export class DecisionLog {
       expiresAt: isoTime(override.expiresMs),
       text: describeOverrideEvent(event),
       ...(event.code === 'override-used' ? { operation: event.operation, ...told(event.reasons, pool) } : {}),
+    })
+  }
+
+  /** Adds the line of what became of an order to a host. */
+  recordOrder(event: OrderEvent): void {
+    const { code, at, host, pool, how } = event
+    this.#add({
+      at: isoTime(at),
+      event: code,
+      host,
+      hostName: hostName(host, pool),
+      operation: how,
+      text: describeOrderEvent(event),
+      ...('statement' in event ? { statement: event.statement } : {}),
+      ...('by' in event ? { by: event.by } : {}),
+      ...('error' in event ? { error: event.error, ...told(event.reasons, pool) } : {}),
     })
   }
 

@@ -55,7 +55,7 @@ t.test('a coordinator that is busy for longer than the time between two heartbea
     agentStartMs: 9_000,
     now: () => 11_000,
     everyMs: 50,
-    carryOut: async () => false,
+    carryOut: async () => ({ kind: 'unknown' as const }),
     signal: stop.signal,
   })
   const beats = () => asked.filter(method => method === 'host.tickle_heartbeat').length

@@ -3,10 +3,11 @@ import { readFileSync } from 'node:fs'
 import { GateMetrics, type MetricsServer, ProcessMetrics, serveMetrics } from '../../metrics/index.ts'
 import type { Log } from '../../service-manager/index.ts'
 import { stackOf } from '../../thrown/index.ts'
-import type { EmbeddedPool, Role } from '../../toolstack/index.ts'
+import type { EmbeddedPool, OrderEvent, Role } from '../../toolstack/index.ts'
 import {
   DecisionLog,
   describeCause,
+  describeOrderEvent,
   describeOverrideEvent,
   type OperationsChange,
   type OverrideEvent,
@@ -15,6 +16,9 @@ import { policyOf, type UpdaterConfig } from '../../updater/updater-config.ts'
 import { createGatedPool, type GatedPool, type UpdaterChoice } from '../gated-pool.ts'
 import type { GateView } from './gate-answer.ts'
 import { pluginsOf } from './pool-plugins.ts'
+
+/** A host that is not heard for so long gets no order that was made before. */
+const MAX_ORDER_LIFE_MS = 60_000
 
 /**
  * The coordinator's daemon: an embedded pool that serves XenAPI, its updater, and the way to the hosts' agents.
@@ -60,7 +64,10 @@ export class PoolService {
     this.#openDecisions()
     this.#gated = createGatedPool(
       {
-        machines: { goDown: (host, how) => this.#tellOrder(host, how) },
+        // a host gets its order with the answer to its heartbeat
+        machines: { goDown: () => undefined },
+        orderLifeMs: Math.min(config.assumeDeadAfterSeconds * 1000, MAX_ORDER_LIFE_MS),
+        onOrder: event => this.#tellOrder(event),
         plugins: pluginsOf({
           gateView: () => this.#gateView(),
           agentOf: host => {
@@ -154,9 +161,11 @@ export class PoolService {
     this.#log({ level: 'warning', code: event.code, text: describeOverrideEvent(event) })
   }
 
-  #tellOrder(host: string, how: string): void {
-    const name = this.#gated.pool.get('host', host)?.hostname ?? host
-    this.#log({ level: 'info', code: 'order', text: `${name} was told to ${how}` })
+  #tellOrder(order: OrderEvent): void {
+    const event = { ...order, at: Date.now(), pool: this.#gated.pool.poolSnapshot() }
+    this.#decisions?.recordOrder(event)
+    const level = order.code === 'order-handed-out' ? 'info' : 'warning'
+    this.#log({ level, code: order.code, text: describeOrderEvent(event) })
   }
 
   #openDecisions(): void {
