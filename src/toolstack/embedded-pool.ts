@@ -119,14 +119,16 @@ export class EmbeddedPool {
     })
     const memory = (hostRef: string) => presence.memory(hostRef)
     this.#snapshot = () => takeSnapshot({ db, reportTimes, memory, powerOnPlugin: machines.powerOn !== undefined })
-    const saved = async () => {
+    const onDisk = async (written: Promise<void>) => {
       try {
-        await keeper.saved()
+        await written
       } catch {
         // whoever keeps the pool is told what the problem is; a client may not be
         throw new ApiFailure('INTERNAL_ERROR', 'the state of the pool cannot be written')
       }
     }
+    const saved = () => onDisk(keeper.saved())
+    const keep = (undo: () => void) => onDisk(keeper.keep(undo))
     const operations = new HostOperations(db, {
       gate,
       machines,
@@ -155,7 +157,7 @@ export class EmbeddedPool {
     }
     const { maxCallsUnderWay: maxUnderWay } = given
     const closing = this.#closing.signal
-    const dispatcher = new Dispatcher({ db, sessions, tasks, calls, closing, maxUnderWay, saved, onBug })
+    const dispatcher = new Dispatcher({ db, sessions, tasks, calls, closing, maxUnderWay, keep, onBug })
     const jsonRpc = new JsonRpc((method, params, signal) => dispatcher.dispatch(method, params, signal), onBug)
     this.#server = new XenApiServer((body, signal) => jsonRpc.answer(body, signal), onBug)
 

@@ -29,7 +29,6 @@ export function heartbeatCalls(
     'pool.hello': {
       parameters: [2, 3],
       role: 'pool-operator',
-      durable: true,
       run: args => {
         const uuid = args.string('host_uuid')
         const address = args.string('host_address')

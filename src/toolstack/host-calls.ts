@@ -81,11 +81,11 @@ export function hostCalls({ operations, presence, plugins, hostNow }: HostCallsO
       async: true,
       run: (args, context) => operations.takeDown(args.ref('host'), 'shutdown', context),
     },
-    // not stock's: an operator states that a host does not carry out the order that it has
+    // Not stock's: an operator states that a host does not carry out the order that it has. It need not wait for the disk: after
+    // a crash the host counts as going again.
     'host.clear_order': {
       parameters: 2,
       role: 'pool-operator',
-      durable: true,
       run: (args, { user }) => {
         const host = args.ref('host')
         const reason = args.string('reason').trim()

@@ -3,6 +3,7 @@ import { ApiFailure } from './api-failure.ts'
 import type { Database } from './database.ts'
 import { type HostMemory, type LastingHostMemory, lastingOf, NO_ORDER, UNKNOWN_HOST } from './host-memory.ts'
 import type { StringMap } from './records.ts'
+import { takenBack } from './taken-back.ts'
 import { epochMsOfSeconds, xapiDateTime, xapiEpochSeconds } from './xapi-datetime.ts'
 
 export interface HostPresenceOptions {
@@ -45,7 +46,14 @@ export class HostPresence {
     db.subscribe(({ cls, ref, operation }) => {
       if (cls !== 'host' || operation === 'mod') return
       this.#stopEnabling(ref)
+      const before = this.#memory.get(ref)
       this.#memory.delete(ref)
+      if (before !== undefined) {
+        db.undoable(() => {
+          this.#memory.set(ref, before)
+          this.#enableLater(ref)
+        })
+      }
       if (this.isLive(ref)) this.#remember(ref, { liveSinceMs: this.#options.now() })
     })
   }
@@ -218,6 +226,7 @@ export class HostPresence {
 
   #setEnabled(hostRef: string, enabled: boolean, staysDisabled: boolean): void {
     this.#stopEnabling(hostRef)
+    this.#db.undoable(() => this.#enableLater(hostRef))
     this.#remember(hostRef, { enabling: false, staysDisabled })
     this.#db.update('host', hostRef, { enabled })
   }
@@ -228,12 +237,15 @@ export class HostPresence {
   }
 
   #remember(hostRef: string, change: Partial<HostMemory>): void {
-    this.#memory.set(hostRef, { ...this.memory(hostRef), ...change })
+    const before = this.memory(hostRef)
+    const after = { ...before, ...change }
+    this.#memory.set(hostRef, after)
+    this.#db.undoable(() => this.#memory.set(hostRef, takenBack(this.memory(hostRef), before, after)))
   }
 
   /** If it is to be. What is not live waits until it is heard again, also in the next run of the pool. */
   #enableLater(hostRef: string): void {
-    if (!this.memory(hostRef).enabling || !this.isLive(hostRef)) return
+    if (!this.memory(hostRef).enabling || !this.isLive(hostRef) || this.#enabling.has(hostRef)) return
     const cancel = this.#options.timers.after(this.#options.enableDelayMs, () => {
       this.#enabling.delete(hostRef)
       this.#remember(hostRef, { enabling: false })

@@ -122,13 +122,14 @@ export class DecisionLog {
       this.#waiting = []
       this.#waitingLength = 0
       this.#lostBehind = 0
-      try {
-        await this.#append([...this.#lossLine(this.#lostBefore), ...lines, ...this.#lossLine(lostBehind)])
-        this.#lostBefore = 0
-      } catch (error) {
-        this.#lostBefore += lines.length + lostBehind
-        this.#options.onError(error)
-      }
+      const front = this.#lossLine(this.#lostBefore)
+      const behind = this.#lossLine(lostBehind)
+      const { written, error } = await this.#append([...front, ...lines, ...behind])
+      if (written >= front.length) this.#lostBefore = 0
+      if (error === null) continue
+      // Those behind are in the file if their line is, which is the last one: then there is no error.
+      this.#lostBefore += lines.length - Math.max(0, written - front.length) + lostBehind
+      this.#options.onError(error)
     }
     this.#writing = null
   }
@@ -137,29 +138,65 @@ export class DecisionLog {
     return count === 0 ? [] : [`${JSON.stringify({ at: isoTime(this.#now()), event: 'lines-lost', count })}\n`]
   }
 
-  /** Opens the file anew each time: somebody may have moved it away. */
-  async #append(lines: readonly string[]): Promise<void> {
+  /**
+   * Opens the file anew each time: somebody may have moved it away. A full disk may take some of the lines.
+   * @returns how many of them are whole in a file, and what kept the rest from it
+   */
+  async #append(lines: readonly string[]): Promise<{ readonly written: number; readonly error: unknown }> {
+    let written = 0
+    try {
+      while (written < lines.length) {
+        const { count, error } = await this.#appendToOne(lines.slice(written))
+        written += count
+        if (error !== null) return { written, error }
+      }
+      return { written, error: null }
+    } catch (error) {
+      return { written, error }
+    }
+  }
+
+  /** Appends as many of the lines as the file has room for. One that has no room for the first is put aside. */
+  async #appendToOne(lines: readonly string[]): Promise<{ readonly count: number; readonly error: unknown }> {
     const { path, maxBytes = DEFAULT_MAX_BYTES } = this.#options
+    const [first = ''] = lines
     let file = await openForAppending(path)
     try {
-      let { size } = await file.stat()
-      let text = (await endsInsideLine(file, size)) ? '\n' : ''
-      for (const line of lines) {
-        size += Buffer.byteLength(line)
-        if (size > maxBytes && size > Buffer.byteLength(line)) {
-          await file.appendFile(text)
-          await file.close()
-          await rename(path, `${path}.1`)
-          file = await openForAppending(path)
-          size = Buffer.byteLength(line)
-          text = ''
-        }
-        text += line
+      const { size } = await file.stat()
+      if (size > 0 && size + Buffer.byteLength(first) > maxBytes) {
+        await file.close()
+        await rename(path, `${path}.1`)
+        file = await openForAppending(path)
       }
-      await file.appendFile(text)
+      return await appendWhole(file, lines, maxBytes)
     } finally {
       await file.close()
     }
+  }
+}
+
+/** @returns how many lines are whole in the file */
+async function appendWhole(
+  file: FileHandle,
+  lines: readonly string[],
+  maxBytes: number,
+): Promise<{ readonly count: number; readonly error: unknown }> {
+  const { size: before } = await file.stat()
+  const mend = (await endsInsideLine(file, before)) ? '\n' : ''
+  /** Where each line ends, if all that is before it is written. */
+  const ends: number[] = []
+  let end = before + mend.length
+  for (const line of lines) {
+    end += Buffer.byteLength(line)
+    if (ends.length > 0 && end > maxBytes) break
+    ends.push(end)
+  }
+  try {
+    await file.appendFile(mend + lines.slice(0, ends.length).join(''))
+    return { count: ends.length, error: null }
+  } catch (error) {
+    const { size } = await file.stat()
+    return { count: ends.filter(each => each <= size).length, error }
   }
 }
 
