@@ -83,6 +83,11 @@ export class PoolQuestions implements PoolAnswers {
     await removeOverride(client, (await findHost(client, host, signal)).ref, signal)
   }
 
+  async clearOrder(host: string, reason: string, signal: AbortSignal): Promise<void> {
+    const client = this.#client()
+    await askToolstack(client, 'host.clear_order', [(await findHost(client, host, signal)).ref, reason], signal)
+  }
+
   async #gate(args: Readonly<Record<string, string>>, signal: AbortSignal): Promise<GateAnswer> {
     const answer = await this.#askPlugin('gate', args, signal)
     if (isGateAnswer(answer)) return answer

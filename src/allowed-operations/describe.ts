@@ -11,9 +11,13 @@ interface Named extends Omit<GateReason, 'host' | 'sr' | 'peer'> {
 }
 
 const SENTENCES: { readonly [Code in GateReasonCode]: (reason: Named) => string } = {
-  'host-not-live': r => (r.clearedBy === 'time' ? `${r.host} was told to go down, and is down` : `${r.host} is down`),
+  'host-not-live': r =>
+    r.clearedBy === 'time' ? `${r.host} is down because it has an order to reboot` : `${r.host} is down`,
   'host-going-down': r => `${r.host} is about to go down`,
-  'host-leaving': r => `${r.host} was told to go down and has not come back`,
+  'host-leaving': r => `${r.host} has an order to reboot and has not come back`,
+  'host-shut-down': r => `${r.host} has an order to shut down and does not come back by itself; power it on`,
+  'told-to-go-and-still-here': r =>
+    `${r.host} has an order to go down and still runs a minute later; carry the order out there, or clear it`,
   'no-report': r => `${r.host} has not said whether its mirrors are in sync; look at its agent if it stays silent`,
   'report-unreadable': r => `what ${r.host} said cannot be read (${r.problem})`,
   'report-unknown-schema': r => `${r.host} runs another version of the agent, whose reports are not understood here`,

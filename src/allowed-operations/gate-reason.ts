@@ -8,6 +8,8 @@ export const GATE_REASON_KINDS = {
   'host-not-live': 'operator',
   'host-going-down': 'time',
   'host-leaving': 'time',
+  'host-shut-down': 'operator',
+  'told-to-go-and-still-here': 'operator',
   'no-report': 'time',
   'report-unreadable': 'operator',
   'report-unknown-schema': 'operator',

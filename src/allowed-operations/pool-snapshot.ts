@@ -44,6 +44,10 @@ export interface HostSnapshot {
   readonly clusterHostEnabled: boolean | readonly boolean[] | null
   /** It was told to go down (the call is over, so `currentOperations` no longer says so) and has not come back. */
   readonly leaving: boolean
+  /** What it was told to do, where the toolstack keeps that. A host that was told to shut down does not come back by itself. */
+  readonly toldTo?: 'reboot' | 'shutdown'
+  /** It was told to go down, and a minute later it still runs in the same boot. */
+  readonly stillHere?: boolean
 }
 
 export interface CurrentOperation {

@@ -40,11 +40,24 @@ const REMEDIES: { readonly [Code in GateReasonCode]: (about: About) => GateRemed
   },
   'host-not-live': about =>
     about.clearedBy === 'time'
-      ? waiting(about, 'It was told to reboot or shut down, and is down. Wait for it; bring it back if it stays away.')
+      ? waiting(about, 'It has an order to reboot, and is down. Wait for it; power it on if it stays away.')
       : crashed(about),
   'host-going-down': about => waiting(about, 'It reboots or shuts down. Wait until it is back and in sync.'),
   'host-leaving': about =>
-    waiting(about, 'It was told to go down and has not come back. Wait for it; bring it back if it stays away.'),
+    waiting(about, 'It has an order to reboot and has not come back. Wait for it; power it on if it stays away.'),
+  'host-shut-down': ({ host }) => ({
+    text: 'It has an order to shut down and does not come back by itself. Power it on: by hand where it has no power-on mode.',
+    steps: [{ on: 'coordinator', commands: [`xe host-power-on uuid=${shellWord(host.uuid)}`] }],
+  }),
+  'told-to-go-and-still-here': ({ host }) => ({
+    text: 'It has an order to reboot or shut down and still runs. See why in the log of its agent. Then reboot it by hand, or clear the order if it is to stay up.',
+    warning:
+      'Clear the order only if nothing on that host can still carry it out: from then on the other hosts may go.',
+    steps: [
+      { on: 'host', commands: [`journalctl -u ${UNIT} -n 50 --no-pager`] },
+      { on: 'anywhere', commands: [`resync-monitor clear-order ${shellWord(host.name)} --reason TEXT`] },
+    ],
+  }),
   'no-report': () => agentOf('It has not spoken yet. If that lasts for more than a minute, look at its agent.'),
   'report-unreadable': () =>
     restart('What it stored is damaged. Its agent writes a new report when it is started again.'),

@@ -140,12 +140,14 @@ export function believedList(report: Report | null): readonly MirrorListEntry[] 
 function absence(host: HostSnapshot, sr: string): GateReason | null {
   const code = absenceCode(host)
   if (code === null) return null
-  // A host that is down as it was told to comes back by itself.
-  return gateReason(code, host.ref, sr, host.leaving ? { clearedBy: 'time' } : {})
+  // A host that has an order to reboot comes back by itself.
+  return gateReason(code, host.ref, sr, code === 'host-not-live' && host.leaving ? { clearedBy: 'time' } : {})
 }
 
 /** Why a host's replicas are away or about to go, or `null`. Without a metrics row nobody can say that it is live. */
-export function absenceCode({ live, currentOperations, leaving }: HostSnapshot) {
+export function absenceCode({ live, currentOperations, leaving, toldTo, stillHere }: HostSnapshot) {
+  if (leaving && live === true && stillHere === true) return 'told-to-go-and-still-here'
+  if (leaving && toldTo === 'shutdown') return 'host-shut-down'
   if (live !== true) return 'host-not-live'
   const goingDown = currentOperations.some(({ operation }) => operation === 'reboot' || operation === 'shutdown')
   if (goingDown) return 'host-going-down'

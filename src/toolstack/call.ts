@@ -12,10 +12,11 @@ export interface Call {
   readonly role: Role | null
   /** True: `Async.<method>` exists too. */
   readonly async?: true
-  /** True: with a state file, what it has written is on disk before it is answered. */
+  /** True: with a state file, what it has written is on disk before it is answered; if it cannot be, it is taken back. */
   readonly durable?: true
   /**
-   * Does it. Everything up to the first `await` happens in one step, which nothing else can come between.
+   * Does it. Everything up to the first `await` happens in one step, which nothing else can come between. What it has written in
+   * that step is taken back if it throws.
    * `undefined` is XenAPI's void.
    */
   readonly run: (args: Arguments, context: CallContext) => unknown

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { ClassName, RecordTypes } from './records.ts'
+import { takenBack } from './taken-back.ts'
 
 /**
  * The pool's database: one table per class, in memory.
@@ -23,6 +24,8 @@ export class Database {
   readonly #subscribers = new Set<(change: Change) => void>()
   readonly #onBug: (bug: unknown) => void
   #generation: number
+  /** How to take back what is written at present, the first step last; `null`: nobody asks. */
+  #undo: (() => void)[] | null = null
 
   /**
    * @param firstGeneration of this run. It must be above every generation of earlier runs: a client's old token would
@@ -42,8 +45,35 @@ export class Database {
     const ref = `OpaqueRef:${randomUUID()}`
     this.#generation += 1
     this.#tables[cls].put(ref, { record, created: this.#generation, modified: this.#generation })
+    this.undoable(() => this.delete(cls, ref))
     this.#notify({ cls, ref, operation: 'add' })
     return ref
+  }
+
+  /**
+   * Runs something, and notes what it writes before it gives way for the first time. If it throws, that is taken back.
+   * @returns its result, and the way to take back what it has written: what others have written since stays
+   */
+  recorded<T>(run: () => T): { readonly result: T; readonly undo: () => void } {
+    const steps: (() => void)[] = []
+    const undo = () => {
+      for (const step of steps.splice(0).reverse()) step()
+    }
+    this.#undo = steps
+    try {
+      const result = run()
+      this.#undo = null
+      return { result, undo }
+    } catch (failure) {
+      this.#undo = null
+      undo()
+      throw failure
+    }
+  }
+
+  /** Adds a step to what is recorded, if anything is: for what is kept beside the records. */
+  undoable(step: () => void): void {
+    this.#undo?.push(step)
   }
 
   /**
@@ -61,16 +91,30 @@ export class Database {
     const row = table.rows.get(ref)
     if (row === undefined) return false
     this.#generation += 1
-    table.put(ref, { record: { ...row.record, ...fields }, created: row.created, modified: this.#generation })
+    const record = { ...row.record, ...fields }
+    table.put(ref, { record, created: row.created, modified: this.#generation })
+    this.undoable(() => {
+      const now = this.get(cls, ref)
+      if (now !== undefined) this.update(cls, ref, takenBack(now, row.record, record))
+    })
     this.#notify({ cls, ref, operation: 'mod' })
     return true
   }
 
   /** False: there is no such row. */
-  delete(cls: ClassName, ref: string): boolean {
-    if (!this.#tables[cls].remove(ref, this.#generation + 1)) return false
+  delete<C extends ClassName>(cls: C, ref: string): boolean {
+    const table: Table<RecordTypes[C]> = this.#tables[cls]
+    const row = table.rows.get(ref)
+    if (row === undefined) return false
     this.#generation += 1
+    table.remove(ref, this.#generation)
     this.#notify({ cls, ref, operation: 'del' })
+    // after what subscribers have noted: the row is back before theirs is
+    this.undoable(() => {
+      this.#generation += 1
+      table.putBack(ref, { ...row, modified: this.#generation })
+      this.#notify({ cls, ref, operation: 'add' })
+    })
     return true
   }
 
@@ -170,6 +214,13 @@ class Table<T> {
     if (this.#log.length > 2 * this.rows.size + LOG_SLACK) {
       this.#log = this.#log.filter(({ ref, generation }) => this.rows.get(ref)?.modified === generation)
     }
+  }
+
+  /** A row that was removed a moment ago. Whoever reads changes must not hear of its removal after its return. */
+  putBack(ref: string, row: Row<T>): void {
+    const at = this.deleted.findIndex(gone => gone.ref === ref)
+    if (at >= 0) this.deleted.splice(at, 1)
+    this.put(ref, row)
   }
 
   remove(ref: string, generation: number): boolean {

@@ -19,8 +19,8 @@ export interface DispatcherOptions {
   readonly closing: AbortSignal
   /** Calls under way at once of those that may take long, which have an asynchronous form; one more gets TOO_BUSY. */
   readonly maxUnderWay: number
-  /** Resolves when everything written so far is on disk, if it has to be. @throws ApiFailure */
-  readonly saved: () => Promise<void>
+  /** Resolves when what a call has written is on disk, if it has to be. @throws ApiFailure it cannot be, and was taken back */
+  readonly keep: (undo: () => void) => Promise<void>
   readonly onBug: (bug: unknown) => void
 }
 
@@ -85,9 +85,10 @@ export class Dispatcher {
     const weight = call.async ? 1 : 0
     this.#underWay += weight
     try {
-      const result = await call.run(args, context)
-      if (call.durable) await this.#options.saved()
-      return result
+      // A call that fails changes nothing: what it has written by then, or what cannot be kept, is taken back.
+      const { result, undo } = this.#options.db.recorded(() => call.run(args, context))
+      if (call.durable) await this.#options.keep(undo)
+      return await result
     } finally {
       this.#underWay -= weight
     }

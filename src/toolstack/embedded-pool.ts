@@ -37,6 +37,7 @@ import { Tasks } from './tasks.ts'
 const DEFAULTS = {
   enableDelayMs: 1_000,
   powerOnTimeoutMs: 600_000,
+  orderLifeMs: 60_000,
   eventBatchMs: 50,
   maxWaitingEventCalls: 200,
   maxWaitingEventCallsPerSession: 50,
@@ -48,6 +49,8 @@ const DEFAULTS = {
   taskCollectionEveryMs: 30_000,
   stateDelayMs: 200,
   procDirectory: '/proc',
+  steadyNow: () => performance.now(),
+  onOrder: () => undefined,
 } as const
 
 /**
@@ -75,13 +78,13 @@ export class EmbeddedPool {
   /** @throws StateFileError: there is a state file, and it cannot be used; or another process uses it */
   constructor(options: PoolOptions) {
     const given = { ...DEFAULTS, ...options }
-    const { gate, machines, now = Date.now, timers = machineTimers, onBug = () => undefined } = given
+    const { gate, machines, now = Date.now, steadyNow, timers = machineTimers, onBug = () => undefined } = given
     const plugins: HostPlugins = given.plugins ?? (async ({ plugin }) => ({ error: ['XENAPI_MISSING_PLUGIN', plugin] }))
     const opened = PoolKeeper.open(given.stateFile, given.procDirectory)
     // microseconds: above all generations of an earlier run that wrote less than a million times a second, and above those
     // that it wrote after its last save
     const db = new Database(Math.max(now() * 1000, (opened.stored?.generation ?? 0) + 1_000_000), onBug)
-    const presence = new HostPresence(db, { now, timers, enableDelayMs: given.enableDelayMs })
+    const presence = new HostPresence(db, { now, steadyNow, timers, enableDelayMs: given.enableDelayMs })
     const reportTimes = new ReportTimes(db, now)
     const brake = new LoginBrake({
       timers,
@@ -117,21 +120,27 @@ export class EmbeddedPool {
     })
     const memory = (hostRef: string) => presence.memory(hostRef)
     this.#snapshot = () => takeSnapshot({ db, reportTimes, memory, powerOnPlugin: machines.powerOn !== undefined })
-    const saved = async () => {
+    const onDisk = async (written: Promise<void>) => {
       try {
-        await keeper.saved()
+        await written
       } catch {
         // whoever keeps the pool is told what the problem is; a client may not be
         throw new ApiFailure('INTERNAL_ERROR', 'the state of the pool cannot be written')
       }
     }
+    const saved = () => onDisk(keeper.saved())
+    const keep = (undo: () => void) => onDisk(keeper.keep(undo))
     const operations = new HostOperations(db, {
       gate,
       machines,
       presence,
       snapshot: this.#snapshot,
       timers,
+      steadyNow,
       powerOnTimeoutMs: given.powerOnTimeoutMs,
+      orderLifeMs: given.orderLifeMs,
+      byHeartbeat: this.#liveByHeartbeat,
+      onOrder: given.onOrder,
       saved,
     })
     this.#operations = operations
@@ -145,11 +154,11 @@ export class EmbeddedPool {
       ...eventCalls(this.#events),
       ...hostCalls({ operations, presence, plugins, hostNow: hostRef => this.#heartbeats.hostNow(hostRef) }),
       ...membershipCalls(db, presence),
-      ...heartbeatCalls(db, this.#heartbeats, hostRef => operations.order(hostRef)),
+      ...heartbeatCalls(db, this.#heartbeats, operations.orders),
     }
     const { maxCallsUnderWay: maxUnderWay } = given
     const closing = this.#closing.signal
-    const dispatcher = new Dispatcher({ db, sessions, tasks, calls, closing, maxUnderWay, saved, onBug })
+    const dispatcher = new Dispatcher({ db, sessions, tasks, calls, closing, maxUnderWay, keep, onBug })
     const jsonRpc = new JsonRpc((method, params, signal) => dispatcher.dispatch(method, params, signal), onBug)
     this.#server = new XenApiServer((body, signal) => jsonRpc.answer(body, signal), onBug)
 
@@ -176,6 +185,7 @@ export class EmbeddedPool {
   /** Ends waiting calls, connections and timers, and writes the state file. */
   async close(): Promise<void> {
     this.#closing.abort()
+    this.#operations.orders.close()
     this.#cancelCollection()
     this.#events.close()
     this.#heartbeats.close()

@@ -3,7 +3,8 @@ import { ApiFailure } from './api-failure.ts'
 import type { CallTable } from './call.ts'
 import type { Database } from './database.ts'
 import type { Heartbeats, SignOfLife } from './heartbeats.ts'
-import type { GoingDown } from './host-memory.ts'
+import type { OrderStatement } from './order-words.ts'
+import type { Orders } from './orders.ts'
 import type { StringMap } from './records.ts'
 import { epochMsOf, epochMsOfSeconds } from './xapi-datetime.ts'
 
@@ -11,22 +12,24 @@ import { epochMsOf, epochMsOfSeconds } from './xapi-datetime.ts'
 const SHUTTING_DOWN = 'shutting-down'
 
 /**
- * What a host's toolstack tells its coordinator, and what it is told: stock hands an order on to the host's own xapi; here the
- * answer to a heartbeat says `order` = `reboot` or `shutdown` for as long as the host has not gone. Stock keeps these calls for
- * itself; here they are a pool-operator's. In `stuff`, and in a third parameter of hello that stock does not have, may stand
- * `boot_id`, the kernel's; `now`, the host's clock, in ISO 8601; and `boot_time` and `agent_start_time` by that clock, in seconds of
- * the epoch, as in host.other_config; and `poll_key`, with which the agent proves its answers to polls.
+ * What a host's toolstack tells its coordinator, and what it is told. Stock keeps these calls for itself; here they are a
+ * pool-operator's. In `stuff`, and in a third parameter of hello that stock does not have, may stand `boot_id`, the kernel's;
+ * `now`, the host's clock, in ISO 8601; `boot_time` and `agent_start_time` by that clock, in seconds of the epoch, as in
+ * host.other_config; and `poll_key`, with which the agent proves its answers to polls.
+ *
+ * Stock hands an order on to the host's own xapi. Here the answer to one heartbeat says `order` = `reboot` or `shutdown`, and
+ * `order_id`. With `agent_id`, `beat` and `last_order` in `stuff`, and `order_refused` where it does not carry the order out, the
+ * agent says what it has received (`OrderStatement`).
  */
 export function heartbeatCalls(
   db: Database,
   heartbeats: Heartbeats,
-  orderFor: (hostRef: string) => GoingDown | null,
+  orders: Pick<Orders, 'answer' | 'take'>,
 ): CallTable {
   return {
     'pool.hello': {
       parameters: [2, 3],
       role: 'pool-operator',
-      durable: true,
       run: args => {
         const uuid = args.string('host_uuid')
         const address = args.string('host_address')
@@ -34,8 +37,10 @@ export function heartbeatCalls(
         const [ref, host] = db.list('host').find(([, { uuid: its }]) => its === uuid) ?? []
         if (ref === undefined) return 'unknown_host'
         const told = toldIn(stuff)
+        const statement = statementIn(stuff)
         if (host?.address !== address) db.update('host', ref, { address })
         heartbeats.heard(ref, { kind: 'hello', ...told })
+        if (statement !== null) orders.take(ref, statement)
         return 'ok'
       },
     },
@@ -45,10 +50,15 @@ export function heartbeatCalls(
       run: args => {
         const ref = args.ref('host')
         const stuff = args.stringMap('stuff')
-        if (Object.hasOwn(stuff, SHUTTING_DOWN)) heartbeats.goes(ref)
-        else heartbeats.heard(ref, { kind: 'heartbeat', ...toldIn(stuff) })
-        const order = orderFor(ref)
-        return order === null ? {} : { order }
+        if (Object.hasOwn(stuff, SHUTTING_DOWN)) {
+          heartbeats.goes(ref)
+          return {}
+        }
+        const told = toldIn(stuff)
+        const statement = statementIn(stuff)
+        heartbeats.heard(ref, { kind: 'heartbeat', ...told })
+        const order = orders.answer(ref, statement)
+        return order === null ? {} : { order: order.how, order_id: order.id }
       },
     },
   }
@@ -75,6 +85,22 @@ function pollKeyIn(stuff: StringMap): string | null {
   if (key === undefined) return null
   if (!isPollSecret(key)) throw new ApiFailure('VALUE_NOT_SUPPORTED', 'poll_key', '', 'not 64 hex digits')
   return key
+}
+
+const MAX_ID_LENGTH = 64
+/** What is kept of a host's own words. */
+const MAX_REFUSAL_LENGTH = 512
+
+/** `null`: an agent of an earlier version, or another client, which does not say what it has received. */
+function statementIn(stuff: StringMap): OrderStatement | null {
+  const { agent_id: agent, beat: count, last_order: lastOrder, order_refused: refusal } = stuff
+  if (agent === undefined || count === undefined || lastOrder === undefined) return null
+  const beat = Number(count)
+  if (!Number.isSafeInteger(beat)) throw new ApiFailure('VALUE_NOT_SUPPORTED', 'beat', count.slice(0, 64), 'no count')
+  for (const [key, id] of [['agent_id', agent] as const, ['last_order', lastOrder] as const]) {
+    if (id.length > MAX_ID_LENGTH) throw new ApiFailure('VALUE_NOT_SUPPORTED', key, id.slice(0, 64), 'too long')
+  }
+  return { agent, beat, lastOrder, refusal: refusal === undefined ? null : refusal.slice(0, MAX_REFUSAL_LENGTH) }
 }
 
 function bootIdIn(stuff: StringMap): string | null {

@@ -30,11 +30,8 @@ export interface SignOfLife {
   readonly pollKey?: string
 }
 
-/**
- * A host that was told to go down and says for so long that it is still the same boot does not go: its order was lost, or
- * somebody has stopped it. Until then the same boot is no return: a host lives on for seconds after the order.
- */
-const GOES_WITHIN_MS = 10 * 60_000
+/** What a sign of life means for what the pool knows of the host. */
+type Meaning = 'return' | 'toolstack start' | 'life' | 'life after an order' | 'still here' | 'nothing'
 
 /**
  * Pool.hello and host.tickle_heartbeat: which hosts are live, by what is heard of them.
@@ -106,6 +103,12 @@ export class Heartbeats {
           presence.toolstackRestarted(hostRef, sign.agentStartMs)
         }
         break
+      case 'life after an order':
+        presence.heardAgain(hostRef)
+        break
+      case 'still here':
+        presence.stillHere(hostRef)
+        break
       case 'nothing':
         break
       default:
@@ -113,12 +116,14 @@ export class Heartbeats {
     }
   }
 
-  #meaningOf(hostRef: string, sign: SignOfLife): 'return' | 'toolstack start' | 'life' | 'nothing' {
+  #meaningOf(hostRef: string, sign: SignOfLife): Meaning {
     const { toldAtMs, left } = this.#presence.memory(hostRef)
     const isSame = this.#isSameBoot(hostRef, sign)
     // stock's hello says nothing of the boot, and means a return
     if (isSame === null ? sign.kind === 'hello' : !isSame) return 'return'
-    if (toldAtMs !== null) return this.#options.now() - toldAtMs >= GOES_WITHIN_MS ? 'return' : 'nothing'
+    if (toldAtMs !== null && isSame === true && this.#presence.isOverdue(hostRef)) return 'still here'
+    // the last seconds of a boot are no return; the order stands until the host is back from another one
+    if (toldAtMs !== null) return isSame === true && !left ? 'life after an order' : 'nothing'
     if (left) return sign.kind === 'hello' ? 'toolstack start' : 'nothing'
     // whether it rebooted while nobody heard it, only a boot can tell
     return isSame === true || this.#lastHeardMs.has(hostRef) ? 'life' : 'nothing'

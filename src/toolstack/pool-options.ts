@@ -3,6 +3,7 @@ import type { HeartbeatOptions } from './heartbeats.ts'
 import type { HostPlugins } from './host-calls.ts'
 import type { HostMachines, HostOperationGate } from './host-operations.ts'
 import type { FailedLogins } from './login-brake.ts'
+import type { OrderEvent } from './order-words.ts'
 import type { Authenticate } from './sessions.ts'
 import type { StateFileError } from './state-file.ts'
 
@@ -24,10 +25,16 @@ export interface PoolOptions {
   /** Milliseconds of the epoch. Default Date.now. */
   readonly now?: () => number
   readonly timers?: Timers
+  /** Milliseconds of a clock that nobody sets. Default performance.now. */
+  readonly steadyNow?: () => number
   /** From a host's return to its being enabled. Default 1 000. */
   readonly enableDelayMs?: number
   /** How long host.power_on waits for the host to be live. Default 600 000, as stock's power-on plugin. */
   readonly powerOnTimeoutMs?: number
+  /** How long after host.reboot or host.shutdown the host may still get its order. Default 60 000. */
+  readonly orderLifeMs?: number
+  /** Told what becomes of each order. Must not throw. */
+  readonly onOrder?: (event: OrderEvent) => void
   /** Hosts are live by what is heard of them. Default: only hostLeft and hostReturned say who is live. */
   readonly heartbeat?: HeartbeatOptions
   /**

@@ -85,6 +85,8 @@ function hostSnapshot(ref: string, host: HostRecord, { db, memory: memoryOf }: S
     allowedOperations: host.allowed_operations.filter(isHostOperation),
     clusterHostEnabled: null,
     leaving: memory.toldAtMs !== null,
+    ...(memory.toldTo === null ? {} : { toldTo: memory.toldTo }),
+    ...(memory.stillHere ? { stillHere: true } : {}),
   }
   HOSTS.set(host, { live, memory, snapshot })
   return snapshot

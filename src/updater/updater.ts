@@ -44,6 +44,10 @@ export interface GateVerdicts {
   readonly hosts: ReadonlyMap<string, HostVerdicts>
 }
 
+type ClaimAnswer =
+  | { readonly ok: true; readonly begun: () => void }
+  | { readonly ok: false; readonly error: XapiError; readonly reasons: readonly GateReason[] }
+
 export interface UpdaterOptions {
   readonly pool: PoolPort
   readonly policy: GatePolicy
@@ -141,13 +145,13 @@ export class Updater {
 
   /**
    * Whether an operation may begin, by the pool as it is handed in, at this moment. The caller must write the operation
-   * into the pool before anything else can run.
+   * into the pool before anything else can run. An operation that may begin need not: `begun` says that it has.
    */
-  claim(pool: PoolSnapshot, wanted: Claim): { readonly ok: true } | { readonly ok: false; readonly error: XapiError } {
+  claim(pool: PoolSnapshot, wanted: Claim): ClaimAnswer {
     const look = this.#look(pool)
     const answer = claim(look.pool, this.#options.policy, look.atMs, wanted, look.srs)
-    if (answer.ok) this.#tellUse(look, wanted, answer.reasons)
-    return answer
+    if (!answer.ok) return { ok: false, error: answer.error, reasons: answer.reasons }
+    return { ok: true, begun: () => this.#tellUse(look, wanted, answer.reasons) }
   }
 
   /** The pool as the gate sees it at this moment, and what it says of every host, by ref. */

@@ -18,9 +18,10 @@ import type { TransitionKind } from '../sync-query/transition.ts'
  * | `Override.set` | `{ host, reason, by, expiresInSeconds }` | `OverrideAnswer` |
  * | `Override.clear` | `{ host }` | `{}` |
  * | `SR.proven_report` | `{ sr, nonce }`: 64 hex digits | `{ report, proof }`: the text as of `report`, and that it is this agent's (poll-proof/index.ts) |
+ * | `Order.clear` | `{ host, reason }` | `{}` |
  * | `report`, `status` | `{ sr }`, `{}` | what the XenAPI plugin's functions of these names return, as text |
  *
- * `Pool.*`, `Host.*`, `Override.*` and `GET /events` are there on the unix socket only: over the network nobody proves who asks.
+ * `Pool.*`, `Host.*`, `Override.*`, `Order.*` and `GET /events` are there on the unix socket only: over the network nobody proves who asks.
  */
 export interface MirrorsAnswer {
   /** All mirrors of the SR on this host. */

@@ -57,7 +57,7 @@ t.test('a coordinator that is busy for longer than the time between two heartbea
     pollKey: POLL_KEY,
     now: () => 11_000,
     everyMs: 50,
-    carryOut: async () => false,
+    carryOut: async () => ({ kind: 'unknown' as const }),
     signal: stop.signal,
   })
   const beats = () => asked.filter(method => method === 'host.tickle_heartbeat').length

@@ -107,6 +107,7 @@ t.test('an override is written, told, replaced and taken away', async t => {
   }
   await t.rejects(questions.setOverride({ ...request, host: 'nobody' }, soon()), refused('invalid', /nobody/))
   await t.rejects(questions.clearOverride('nobody', soon()), refused('invalid', /nobody/))
+  await t.rejects(questions.clearOrder('hostB', 'it stays', soon()), refused('refused', /the host has no order/))
   t.equal(stored(), undefined, 'nothing of that was written')
 })
 

@@ -57,7 +57,15 @@ t.test('sentences', async t => {
   )
   t.equal(
     describeGate({ ...about, code: 'host-not-live' }, named),
-    'SR uuid-sr: beta was told to go down, and is down (clears by itself)',
+    'SR uuid-sr: beta is down because it has an order to reboot (clears by itself)',
+  )
+  t.equal(
+    describeGate({ ...about, code: 'host-shut-down', clearedBy: 'operator' }, named),
+    'SR uuid-sr: beta has an order to shut down and does not come back by itself; power it on (needs an operator)',
+  )
+  t.equal(
+    describeGate({ ...about, code: 'told-to-go-and-still-here', clearedBy: 'operator' }, named),
+    'SR uuid-sr: beta has an order to go down and still runs a minute later; carry the order out there, or clear it (needs an operator)',
   )
   t.equal(
     describeGate({ ...about, code: 'host-not-live', clearedBy: 'operator' }, named),

@@ -1,5 +1,6 @@
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { execa } from 'execa'
 import t from 'tap'
 import { DEFAULT_POLICY, decide } from '../../src/allowed-operations/index.ts'
 import { DecisionLog, type DecisionLogOptions, type OperationsChange } from '../../src/updater/index.ts'
@@ -34,6 +35,20 @@ function log(t: Tap, options: Partial<DecisionLogOptions> = {}) {
   const path = join(t.testdir(), 'decisions.log')
   const open = () => new DecisionLog({ path, now: () => NOW, onError: error => errors.push(error), ...options })
   return { path, errors, open, opened: open() }
+}
+
+/** `null`: a line that was cut. */
+function linesIn(path: string): unknown[] {
+  return readFileSync(path, 'utf8')
+    .split('\n')
+    .slice(0, -1)
+    .map(line => {
+      try {
+        return JSON.parse(line)
+      } catch {
+        return null
+      }
+    })
 }
 
 function linesOf(path: string): unknown[] {
@@ -118,6 +133,41 @@ t.test('what cannot be written is told and counted, and nothing waits for it', a
   opened.record(change())
   await opened.close()
   t.match(linesOf(join(folder, 'decisions.log')), [{ event: 'lines-lost', count: 1 }, { host: 'a' }])
+})
+
+t.test('a disk that takes some of the lines: the others are counted, each once', async t => {
+  const folder = t.testdir({})
+  const [path, failures] = [join(folder, 'decisions.log'), join(folder, 'failures')]
+  const script = join(import.meta.dirname, 'log-on-full-disk.ts')
+  // files of at most 3 KiB
+  await execa('bash', ['-c', `ulimit -f 3; exec "$0" "$@"`, process.execPath, script, path, failures])
+  t.equal(readFileSync(failures, 'utf8'), '1')
+  const there = readFileSync(path, 'utf8').split('\n').slice(0, -1)
+  t.ok(there.length > 1 && there.length < 11, `${there.length} of 11 are there`)
+  const next = new DecisionLog({ path, now: () => NOW, onError: error => t.error(error) })
+  await next.close()
+  t.equal(linesIn(path).filter(line => line === null).length, 1, 'one was cut')
+})
+
+t.test('lines that were written before a failure are not counted as lost', async t => {
+  const folder = t.testdir({})
+  const path = join(folder, 'decisions.log')
+  const errors: unknown[] = []
+  const opened = new DecisionLog({ path, now: () => NOW, maxBytes: 2_000, onError: error => errors.push(error) })
+  await opened.close()
+  const again = new DecisionLog({ path, now: () => NOW, maxBytes: 2_000, onError: error => errors.push(error) })
+  // the file before cannot be put aside: a folder with something in it has its name
+  mkdirSync(join(`${path}.1`, 'in the way'), { recursive: true })
+  for (let index = 0; index < 10; index += 1) again.record(change({ host: `h${index}` }))
+  await again.close()
+  t.equal(errors.length, 1)
+  const written = linesOf(path).length
+  rmSync(`${path}.1`, { recursive: true })
+  again.record(change({ host: 'later' }))
+  await again.close()
+  const [lost] = linesOf(path)
+  // two starts, ten changes, and one that came after the end
+  t.match(lost, { event: 'lines-lost', count: 12 - written })
 })
 
 t.test('what comes after it was closed is counted', async t => {

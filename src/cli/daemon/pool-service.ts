@@ -3,10 +3,11 @@ import { readFileSync } from 'node:fs'
 import { GateMetrics, type MetricsServer, ProcessMetrics, serveMetrics } from '../../metrics/index.ts'
 import type { Log } from '../../service-manager/index.ts'
 import { stackOf } from '../../thrown/index.ts'
-import type { EmbeddedPool, Role } from '../../toolstack/index.ts'
+import type { EmbeddedPool, OrderEvent, Role } from '../../toolstack/index.ts'
 import {
   DecisionLog,
   describeCause,
+  describeOrderEvent,
   describeOverrideEvent,
   type OperationsChange,
   type OverrideEvent,
@@ -16,6 +17,9 @@ import { createGatedPool, type GatedPool, type UpdaterChoice } from '../gated-po
 import { AgentPolls, type PolledHost } from './agent-polls.ts'
 import type { GateView } from './gate-answer.ts'
 import { pluginsOf } from './pool-plugins.ts'
+
+/** A host that is not heard for so long gets no order that was made before. */
+const MAX_ORDER_LIFE_MS = 60_000
 
 /**
  * The coordinator's daemon: an embedded pool that serves XenAPI, its updater, and the way to the hosts' agents.
@@ -62,7 +66,10 @@ export class PoolService {
     const polls = new AgentPolls(log)
     this.#gated = createGatedPool(
       {
-        machines: { goDown: (host, how) => this.#tellOrder(host, how) },
+        // A host gets its order with the answer to its heartbeat.
+        machines: { goDown: () => undefined },
+        orderLifeMs: Math.min(config.assumeDeadAfterSeconds * 1000, MAX_ORDER_LIFE_MS),
+        onOrder: event => this.#tellOrder(event),
         plugins: pluginsOf({ gateView: () => this.#gateView(), agentOf: host => this.#agentOf(host) }),
         pollReport: (host, sr, signal) =>
           polls.report(this.#polledHost(host), this.#gated.pool.get('SR', sr)?.uuid ?? '', signal),
@@ -152,9 +159,11 @@ export class PoolService {
     this.#log({ level: 'warning', code: event.code, text: describeOverrideEvent(event) })
   }
 
-  #tellOrder(host: string, how: string): void {
-    const name = this.#gated.pool.get('host', host)?.hostname ?? host
-    this.#log({ level: 'info', code: 'order', text: `${name} was told to ${how}` })
+  #tellOrder(order: OrderEvent): void {
+    const event = { ...order, at: Date.now(), pool: this.#gated.pool.poolSnapshot() }
+    this.#decisions?.recordOrder(event)
+    const level = order.code === 'order-handed-out' ? 'info' : 'warning'
+    this.#log({ level, code: order.code, text: describeOrderEvent(event) })
   }
 
   #agentOf(host: string): string | undefined {

@@ -78,6 +78,10 @@ export class AgentTalk {
     return this.#ask('Override.clear', { host }, () => ({ ok: true, value: null }))
   }
 
+  clearOrder(host: string, reason: string): Promise<Told<null>> {
+    return this.#ask('Order.clear', { host, reason }, () => ({ ok: true, value: null }))
+  }
+
   async #ask<T>(
     method: string,
     params: Readonly<Record<string, unknown>>,

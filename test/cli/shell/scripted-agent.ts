@@ -45,7 +45,7 @@ export class ScriptedAgent implements SyncAnswers, PoolAnswers {
   enabled: boolean | null = null
   /** How many mirrors of each SR are left out of the answers. */
   omitted = 0
-  readonly asked: (OverrideRequest | string)[] = []
+  readonly asked: (OverrideRequest | { readonly host: string; readonly reason: string } | string)[] = []
   readonly socket: string
   readonly #folder: string
   #listening: AgentSocket | null = null
@@ -136,6 +136,10 @@ export class ScriptedAgent implements SyncAnswers, PoolAnswers {
 
   async clearOverride(host: string) {
     this.asked.push(host)
+  }
+
+  async clearOrder(host: string, reason: string) {
+    this.asked.push({ host, reason })
   }
 
   /** Runs the program as a user does. */
