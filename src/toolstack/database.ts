@@ -66,6 +66,14 @@ export class Database {
     return true
   }
 
+  /** Counts a row as written, for those who follow it; nothing is different. False: there is no such row. */
+  touch(cls: ClassName, ref: string): boolean {
+    if (!this.#tables[cls].touch(ref, this.#generation + 1)) return false
+    this.#generation += 1
+    this.#notify({ cls, ref, operation: 'mod', isTouch: true })
+    return true
+  }
+
   /** False: there is no such row. */
   delete(cls: ClassName, ref: string): boolean {
     if (!this.#tables[cls].remove(ref, this.#generation + 1)) return false
@@ -141,6 +149,8 @@ export interface Change {
   readonly cls: ClassName
   readonly ref: string
   readonly operation: 'add' | 'mod' | 'del'
+  /** The row is as it was before: a client asked for the event. */
+  readonly isTouch?: true
 }
 
 /** Stock keeps the last 256 to 512 deletions of a table (db_cache_types.ml Table.remove). */
@@ -170,6 +180,12 @@ class Table<T> {
     if (this.#log.length > 2 * this.rows.size + LOG_SLACK) {
       this.#log = this.#log.filter(({ ref, generation }) => this.rows.get(ref)?.modified === generation)
     }
+  }
+
+  touch(ref: string, generation: number): boolean {
+    const row = this.rows.get(ref)
+    if (row !== undefined) this.put(ref, { ...row, modified: generation })
+    return row !== undefined
   }
 
   remove(ref: string, generation: number): boolean {

@@ -3,10 +3,11 @@ import type { HostOperation } from '../allowed-operations/host-operation.ts'
 import type { PoolSnapshot } from '../allowed-operations/pool-snapshot.ts'
 import type { ListeningAt } from '../http-server/index.ts'
 import { machineTimers, type Timers } from '../waiting/index.ts'
+import { Allowance } from './allowance.ts'
 import { ApiFailure } from './api-failure.ts'
 import type { CallTable } from './call.ts'
 import { type Change, Database } from './database.ts'
-import { Dispatcher } from './dispatcher.ts'
+import { Dispatcher, strangersKey } from './dispatcher.ts'
 import { EventFeed, eventCalls } from './events.ts'
 import { heartbeatCalls } from './heartbeat-calls.ts'
 import { Heartbeats } from './heartbeats.ts'
@@ -32,6 +33,7 @@ import { setterCalls } from './setter-calls.ts'
 import { takeSnapshot } from './snapshot.ts'
 import { taskCalls } from './task-calls.ts'
 import { Tasks } from './tasks.ts'
+import { Turns } from './turns.ts'
 
 const DEFAULTS = {
   enableDelayMs: 1_000,
@@ -43,6 +45,7 @@ const DEFAULTS = {
   maxCallsUnderWay: 1_000,
   failedLoginDelayMs: 1_000,
   maxFailedLogins: 100,
+  maxWaitingCalls: 1_000,
   tellFailedLoginsEveryMs: 60_000,
   taskCollectionEveryMs: 30_000,
   stateDelayMs: 200,
@@ -91,6 +94,8 @@ export class EmbeddedPool {
     })
     const sessions = new Sessions(db, now, { authenticate: given.authenticate, brake })
     const tasks = new Tasks(db, now)
+    const { steadyNow = () => performance.now() } = given
+    const turns = new Turns({ steadyNow, maxWaitingOfALane: given.maxWaitingCalls })
     const keeper = new PoolKeeper(db, presence, {
       path: given.stateFile,
       opened,
@@ -113,6 +118,7 @@ export class EmbeddedPool {
       maxWaiting: given.maxWaitingEventCalls,
       maxWaitingPerSession: given.maxWaitingEventCallsPerSession,
       maxWaitingPerUser: given.maxWaitingEventCallsPerUser,
+      isOfHost: session => (sessions.find(session)?.host ?? null) !== null,
     })
     const memory = (hostRef: string) => presence.memory(hostRef)
     this.#snapshot = () => takeSnapshot({ db, reportTimes, memory, powerOnPlugin: machines.powerOn !== undefined })
@@ -144,13 +150,24 @@ export class EmbeddedPool {
       ...eventCalls(this.#events),
       ...hostCalls({ operations, presence, plugins, hostNow: hostRef => this.#heartbeats.hostNow(hostRef) }),
       ...membershipCalls(db, presence),
-      ...heartbeatCalls(db, this.#heartbeats, hostRef => operations.order(hostRef)),
+      ...heartbeatCalls(
+        db,
+        this.#heartbeats,
+        hostRef => operations.order(hostRef),
+        (hostRef, session) => sessions.carriesLifeOf(hostRef, session),
+      ),
     }
     const { maxCallsUnderWay: maxUnderWay } = given
     const closing = this.#closing.signal
-    const dispatcher = new Dispatcher({ db, sessions, tasks, calls, closing, maxUnderWay, saved, onBug })
-    const jsonRpc = new JsonRpc((method, params, signal) => dispatcher.dispatch(method, params, signal), onBug)
-    this.#server = new XenApiServer((body, signal) => jsonRpc.answer(body, signal), onBug)
+    const allowance = new Allowance(steadyNow)
+    const shared = { turns, allowance, closing, maxUnderWay, saved, onBug }
+    const dispatcher = new Dispatcher({ db, sessions, tasks, calls, ...shared })
+    const jsonRpc = new JsonRpc((...asked) => dispatcher.dispatch(...asked), onBug)
+    this.#server = new XenApiServer(async (body, signal, client) => {
+      // also reading a request takes its turn
+      await turns.takeAgain({ key: client.owner ?? strangersKey(client), isFirst: client.isReserved })
+      return signal.aborted ? '' : jsonRpc.answer(body, signal, client)
+    }, onBug)
 
     this.ref = db.list('pool')[0]?.[0] ?? db.create('pool', newPool({ uuid: randomUUID() }))
     this.#heartbeats.start()

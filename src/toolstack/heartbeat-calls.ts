@@ -20,13 +20,15 @@ export function heartbeatCalls(
   db: Database,
   heartbeats: Heartbeats,
   orderFor: (hostRef: string) => GoingDown | null,
+  /** A sign of life of a host came with a session. */
+  carriesLifeOf: (hostRef: string, session: string) => void = () => undefined,
 ): CallTable {
   return {
     'pool.hello': {
       parameters: [2, 3],
       role: 'pool-operator',
       durable: true,
-      run: args => {
+      run: (args, { session }) => {
         const uuid = args.string('host_uuid')
         const address = args.string('host_address')
         const stuff = args.more ? args.stringMap('stuff') : {}
@@ -35,17 +37,19 @@ export function heartbeatCalls(
         const told = toldIn(stuff)
         if (host?.address !== address) db.update('host', ref, { address })
         heartbeats.heard(ref, { kind: 'hello', ...told })
+        carriesLifeOf(ref, session)
         return 'ok'
       },
     },
     'host.tickle_heartbeat': {
       parameters: 2,
       role: 'pool-operator',
-      run: args => {
+      run: (args, { session }) => {
         const ref = args.ref('host')
         const stuff = args.stringMap('stuff')
         if (Object.hasOwn(stuff, SHUTTING_DOWN)) heartbeats.goes(ref)
         else heartbeats.heard(ref, { kind: 'heartbeat', ...toldIn(stuff) })
+        carriesLifeOf(ref, session)
         const order = orderFor(ref)
         return order === null ? {} : { order }
       },

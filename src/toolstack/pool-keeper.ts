@@ -48,8 +48,8 @@ export class PoolKeeper {
     }
     const encode = () => encodeState(stateOf(db, presence))
     const file = new StateFile({ path, encode, timers, delayMs, onProblem })
-    db.subscribe(({ cls }) => {
-      if (isLasting(cls)) file.changed()
+    db.subscribe(({ cls, isTouch }) => {
+      if (isLasting(cls) && isTouch !== true) file.changed()
     })
     this.#file = file
   }

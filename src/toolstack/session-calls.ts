@@ -1,8 +1,9 @@
+import { isAgentCall } from './agent-calls.ts'
 import { handleInvalid } from './api-failure.ts'
 import type { Arguments, CallContext, CallTable } from './call.ts'
 import type { Database } from './database.ts'
 import { NULL_REF } from './records.ts'
-import { mayAct, permissionOf } from './roles.ts'
+import { HOST_AGENT, mayAct, permissionOf } from './roles.ts'
 import type { Sessions } from './sessions.ts'
 import { xapiDateTime } from './xapi-datetime.ts'
 
@@ -38,7 +39,9 @@ export function sessionCalls(
     originator: ({ session }) => db.get('session', session)?.originator,
     rbac_permissions: ({ role }) =>
       Object.entries(allCalls()).flatMap(([method, call]) =>
-        call.role === null || mayAct(role, call.role) ? [permissionOf(method)] : [],
+        call.role === null || mayAct(role, call.role) || (role === HOST_AGENT && isAgentCall(method))
+          ? [permissionOf(method)]
+          : [],
       ),
   }
   return {
@@ -46,11 +49,11 @@ export function sessionCalls(
     'session.login_with_password': {
       parameters: [2, 4],
       role: null,
-      run: args => {
+      run: (args, { address }) => {
         const [user, password] = [args.string('uname'), args.string('pwd')]
         if (args.more) args.string('version')
         const originator = args.more ? args.string('originator') : ''
-        return sessions.login(user, password, originator.slice(0, MAX_ORIGINATOR_LENGTH))
+        return sessions.login({ user, password, originator: originator.slice(0, MAX_ORIGINATOR_LENGTH), address })
       },
     },
     'session.logout': { parameters: 0, role: 'read-only', run: (_args, { session }) => sessions.logout(session) },
