@@ -112,7 +112,7 @@ export class Database {
 
   /**
    * What happened to a table after a generation: one entry per row however often it changed, none for a row created and
-   * deleted since. A deletion that has left the bounded queue is not told: readers compare counts.
+   * deleted since. Deletions that have left the bounded queue are missing (`hasLostDeletions`).
    */
   changesSince(cls: ClassName, generation: number): readonly Change[] {
     const table = this.#tables[cls]
@@ -126,6 +126,12 @@ export class Database {
         changes.push({ cls, ref: gone.ref, operation: 'del' })
     }
     return changes
+  }
+
+  /** Whether rows of a table that a reader may know were deleted after a generation, and it can no longer be said which. */
+  hasLostDeletions(cls: ClassName, generation: number): boolean {
+    // who begins knows no row
+    return generation > 0 && this.#tables[cls].forgottenUpTo > generation
   }
 
   /** Calls back on every change, in the same call as the write. Returns the way to stop it. */
@@ -170,6 +176,8 @@ class Table<T> {
   readonly rows = new Map<string, Row<T>>()
   readonly deleted: { readonly ref: string; readonly created: number; readonly deleted: number }[] = []
   lastWrite = 0
+  /** The generation of the last deletion that has left the queue. */
+  forgottenUpTo = 0
   /** Every write, the oldest first: who asks what is new looks at the end only, not at all rows. */
   #log: { readonly ref: string; readonly generation: number }[] = []
 
@@ -194,7 +202,10 @@ class Table<T> {
     this.rows.delete(ref)
     this.lastWrite = generation
     this.deleted.push({ ref, created: row.created, deleted: generation })
-    if (this.deleted.length > MAX_DELETED) this.deleted.splice(0, this.deleted.length - MIN_DELETED)
+    if (this.deleted.length > MAX_DELETED) {
+      const forgotten = this.deleted.splice(0, this.deleted.length - MIN_DELETED)
+      this.forgottenUpTo = forgotten.at(-1)?.deleted ?? this.forgottenUpTo
+    }
     return true
   }
 

@@ -3,18 +3,18 @@ import type { HostOperation } from '../allowed-operations/host-operation.ts'
 import type { PoolSnapshot } from '../allowed-operations/pool-snapshot.ts'
 import type { ListeningAt } from '../http-server/index.ts'
 import { machineTimers, type Timers } from '../waiting/index.ts'
-import { Allowance } from './allowance.ts'
+import { answerCalls } from './answer-calls.ts'
 import { ApiFailure } from './api-failure.ts'
 import type { CallTable } from './call.ts'
 import { type Change, Database } from './database.ts'
-import { Dispatcher, strangersKey } from './dispatcher.ts'
+import { emptyClassCalls } from './empty-classes.ts'
 import { EventFeed, eventCalls } from './events.ts'
+import { shown } from './fixed-fields.ts'
 import { heartbeatCalls } from './heartbeat-calls.ts'
 import { Heartbeats } from './heartbeats.ts'
 import { type HostPlugins, hostCalls } from './host-calls.ts'
 import { HostOperations } from './host-operations.ts'
 import { HostPresence } from './host-presence.ts'
-import { JsonRpc } from './json-rpc.ts'
 import { LoginBrake } from './login-brake.ts'
 import { mapFieldCalls } from './map-field-calls.ts'
 import { addHost, addPbd, addSr, type NewHost, type NewPbd, type NewSr, removeHost, removePbd } from './membership.ts'
@@ -26,6 +26,7 @@ import type { PoolOptions } from './pool-options.ts'
 import { recordCalls } from './record-calls.ts'
 import { NULL_REF, type PublicClass, type RecordTypes } from './records.ts'
 import { ReportTimes } from './report-times.ts'
+import { roleCalls } from './role-calls.ts'
 import { type ListenOptions, XenApiServer } from './server.ts'
 import { sessionCalls } from './session-calls.ts'
 import { Sessions } from './sessions.ts'
@@ -33,7 +34,6 @@ import { setterCalls } from './setter-calls.ts'
 import { takeSnapshot } from './snapshot.ts'
 import { taskCalls } from './task-calls.ts'
 import { Tasks } from './tasks.ts'
-import { Turns } from './turns.ts'
 
 const DEFAULTS = {
   enableDelayMs: 1_000,
@@ -94,8 +94,6 @@ export class EmbeddedPool {
     })
     const sessions = new Sessions(db, now, { authenticate: given.authenticate, brake })
     const tasks = new Tasks(db, now)
-    const { steadyNow = () => performance.now() } = given
-    const turns = new Turns({ steadyNow, maxWaitingOfALane: given.maxWaitingCalls })
     const keeper = new PoolKeeper(db, presence, {
       path: given.stateFile,
       opened,
@@ -118,6 +116,7 @@ export class EmbeddedPool {
       maxWaiting: given.maxWaitingEventCalls,
       maxWaitingPerSession: given.maxWaitingEventCallsPerSession,
       maxWaitingPerUser: given.maxWaitingEventCallsPerUser,
+      show: shown,
       isOfHost: session => (sessions.find(session)?.host ?? null) !== null,
     })
     const memory = (hostRef: string) => presence.memory(hostRef)
@@ -156,18 +155,14 @@ export class EmbeddedPool {
         hostRef => operations.order(hostRef),
         (hostRef, session) => sessions.carriesLifeOf(hostRef, session),
       ),
+      ...roleCalls(() => calls),
+      ...emptyClassCalls(),
     }
-    const { maxCallsUnderWay: maxUnderWay } = given
+    const { maxCallsUnderWay: maxUnderWay, maxWaitingCalls, steadyNow = () => performance.now() } = given
+    const shares = { maxUnderWay, maxWaitingCalls, steadyNow }
     const closing = this.#closing.signal
-    const allowance = new Allowance(steadyNow)
-    const shared = { turns, allowance, closing, maxUnderWay, saved, onBug }
-    const dispatcher = new Dispatcher({ db, sessions, tasks, calls, ...shared })
-    const jsonRpc = new JsonRpc((...asked) => dispatcher.dispatch(...asked), onBug)
-    this.#server = new XenApiServer(async (body, signal, client) => {
-      // also reading a request takes its turn
-      await turns.takeAgain({ key: client.owner ?? strangersKey(client), isFirst: client.isReserved })
-      return signal.aborted ? '' : jsonRpc.answer(body, signal, client)
-    }, onBug)
+    const answer = answerCalls({ db, sessions, tasks, calls, closing, saved, onBug, ...shares })
+    this.#server = new XenApiServer(answer, onBug)
 
     this.ref = db.list('pool')[0]?.[0] ?? db.create('pool', newPool({ uuid: randomUUID() }))
     this.#heartbeats.start()
@@ -216,14 +211,15 @@ export class EmbeddedPool {
     return this.#db.subscribe(subscriber)
   }
 
-  /** The record as it is now; `undefined` if there is none. */
+  /** The record as clients see it now; `undefined` if there is none. */
   get<C extends PublicClass>(cls: C, ref: string): RecordTypes[C] | undefined {
-    return this.#db.get(cls, ref)
+    const record = this.#db.get(cls, ref)
+    return record === undefined ? undefined : shown(cls, record)
   }
 
-  /** The records of a class as they are now, oldest first. */
+  /** The records of a class as clients see them now, oldest first. */
   list<C extends PublicClass>(cls: C): readonly (readonly [ref: string, record: RecordTypes[C]])[] {
-    return this.#db.list(cls)
+    return this.#db.list(cls).map(([ref, record]) => [ref, shown(cls, record)] as const)
   }
 
   /** The pool as the gate wants it. What was learned by polling is the asker's to add. */

@@ -4,7 +4,7 @@ import type { Caller, CallTable } from './call.ts'
 import type { Change, Database } from './database.ts'
 import { keysOf, Subscriptions } from './event-subscription.ts'
 import { type EventPosition, formatToken, parseToken } from './event-token.ts'
-import { PUBLIC_CLASSES } from './records.ts'
+import { type ClassName, PUBLIC_CLASSES } from './records.ts'
 import { isUnbounded } from './roles.ts'
 
 interface EventFromRequest {
@@ -47,6 +47,8 @@ export interface EventFeedOptions {
   /** The same for one user, and how much they follow together. Hosts follow the pool as one user, whose role has no such bound. */
   readonly maxWaitingPerUser: number
   readonly maxSubscriptionsPerUser?: number
+  /** A record as clients see it. Default: as it is in the database. */
+  readonly show?: (cls: ClassName, record: object) => unknown
   /** Whether signs of life of a host come with a session. Default: with none. */
   readonly isOfHost?: (session: string) => boolean
 }
@@ -95,7 +97,8 @@ export class EventFeed {
 
   /**
    * Waits until something that the caller follows is different, or the time is over.
-   * @throws ApiFailure SESSION_INVALID, TOO_BUSY, EVENT_FROM_TOKEN_PARSE_FAILURE, EVENT_SUBSCRIPTION_PARSE_FAILURE
+   * @throws ApiFailure SESSION_INVALID, TOO_BUSY, EVENTS_LOST (deletions since the token are no longer known: the reader fetches
+   *   everything again), EVENT_FROM_TOKEN_PARSE_FAILURE, EVENT_SUBSCRIPTION_PARSE_FAILURE
    */
   async from({ caller, classes, token, timeoutSeconds, signal, turn }: EventFromRequest): Promise<EventBatch> {
     const { session, user } = caller
@@ -204,9 +207,14 @@ export class EventFeed {
     }
   }
 
+  /** @throws ApiFailure EVENTS_LOST */
   #changes(subscriptions: Subscriptions, since: EventPosition): readonly Change[] {
     return PUBLIC_CLASSES.filter(cls => subscriptions.followsClass(cls))
-      .flatMap(cls => this.#db.changesSince(cls, cls === 'message' ? since.messages : since.database))
+      .flatMap(cls => {
+        const generation = cls === 'message' ? since.messages : since.database
+        if (this.#db.hasLostDeletions(cls, generation)) throw new ApiFailure('EVENTS_LOST')
+        return this.#db.changesSince(cls, generation)
+      })
       .filter(({ cls, ref }) => subscriptions.followsObject(cls, ref))
   }
 
@@ -230,7 +238,9 @@ export class EventFeed {
 
   #event({ cls, ref, operation }: Change): PoolEvent {
     const event = { id: this.#db.generation, timestamp: '0.0', class: cls.toLowerCase(), operation, ref } as const
-    return operation === 'del' ? event : { ...event, snapshot: this.#db.get(cls, ref) }
+    const record = this.#db.get(cls, ref)
+    if (operation === 'del' || record === undefined) return event
+    return { ...event, snapshot: this.#options.show?.(cls, record) ?? record }
   }
 
   async #pause(delayMs: number, ended: Promise<void>): Promise<void> {

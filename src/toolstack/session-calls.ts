@@ -1,9 +1,8 @@
-import { isAgentCall } from './agent-calls.ts'
 import { handleInvalid } from './api-failure.ts'
 import type { Arguments, CallContext, CallTable } from './call.ts'
 import type { Database } from './database.ts'
 import { NULL_REF } from './records.ts'
-import { HOST_AGENT, mayAct, permissionOf } from './roles.ts'
+import { permissionsOf } from './role-calls.ts'
 import type { Sessions } from './sessions.ts'
 import { xapiDateTime } from './xapi-datetime.ts'
 
@@ -37,12 +36,7 @@ export function sessionCalls(
     // this very call
     last_active: () => xapiDateTime(now()),
     originator: ({ session }) => db.get('session', session)?.originator,
-    rbac_permissions: ({ role }) =>
-      Object.entries(allCalls()).flatMap(([method, call]) =>
-        call.role === null || mayAct(role, call.role) || (role === HOST_AGENT && isAgentCall(method))
-          ? [permissionOf(method)]
-          : [],
-      ),
+    rbac_permissions: ({ role }) => permissionsOf(role, allCalls()),
   }
   return {
     // user, password, and from newer clients: API version, originator
