@@ -49,8 +49,8 @@ export interface GatedPool {
 export function createGatedPool(options: GatedPoolOptions, choice: UpdaterChoice): GatedPool {
   const pool = createPool({ ...options, gate: { claim: (snapshot, wanted) => updater.claim(snapshot, wanted) } })
   let updater = updaterOf(pool, options.pollReport, choice)
-  const unsubscribe = pool.subscribe(({ cls }) => {
-    if (WATCHED.has(cls)) updater.notice()
+  const unsubscribe = pool.subscribe(({ cls, isTouch }) => {
+    if (WATCHED.has(cls) && isTouch !== true) updater.notice()
   })
   return {
     pool,

@@ -101,6 +101,14 @@ export class Database {
     return true
   }
 
+  /** Counts a row as written, for those who follow it; nothing is different. False: there is no such row. */
+  touch(cls: ClassName, ref: string): boolean {
+    if (!this.#tables[cls].touch(ref, this.#generation + 1)) return false
+    this.#generation += 1
+    this.#notify({ cls, ref, operation: 'mod', isTouch: true })
+    return true
+  }
+
   /** False: there is no such row. */
   delete<C extends ClassName>(cls: C, ref: string): boolean {
     const table: Table<RecordTypes[C]> = this.#tables[cls]
@@ -148,7 +156,7 @@ export class Database {
 
   /**
    * What happened to a table after a generation: one entry per row however often it changed, none for a row created and
-   * deleted since. A deletion that has left the bounded queue is not told: readers compare counts.
+   * deleted since. Deletions that have left the bounded queue are missing (`hasLostDeletions`).
    */
   changesSince(cls: ClassName, generation: number): readonly Change[] {
     const table = this.#tables[cls]
@@ -162,6 +170,12 @@ export class Database {
         changes.push({ cls, ref: gone.ref, operation: 'del' })
     }
     return changes
+  }
+
+  /** Whether rows of a table that a reader may know were deleted after a generation, and it can no longer be said which. */
+  hasLostDeletions(cls: ClassName, generation: number): boolean {
+    // who begins knows no row
+    return generation > 0 && this.#tables[cls].forgottenUpTo > generation
   }
 
   /** Calls back on every change, in the same call as the write. Returns the way to stop it. */
@@ -185,6 +199,8 @@ export interface Change {
   readonly cls: ClassName
   readonly ref: string
   readonly operation: 'add' | 'mod' | 'del'
+  /** The row is as it was before: a client asked for the event. */
+  readonly isTouch?: true
 }
 
 /** Stock keeps the last 256 to 512 deletions of a table (db_cache_types.ml Table.remove). */
@@ -204,6 +220,8 @@ class Table<T> {
   readonly rows = new Map<string, Row<T>>()
   readonly deleted: { readonly ref: string; readonly created: number; readonly deleted: number }[] = []
   lastWrite = 0
+  /** The generation of the last deletion that has left the queue. */
+  forgottenUpTo = 0
   /** Every write, the oldest first: who asks what is new looks at the end only, not at all rows. */
   #log: { readonly ref: string; readonly generation: number }[] = []
 
@@ -223,13 +241,22 @@ class Table<T> {
     this.put(ref, row)
   }
 
+  touch(ref: string, generation: number): boolean {
+    const row = this.rows.get(ref)
+    if (row !== undefined) this.put(ref, { ...row, modified: generation })
+    return row !== undefined
+  }
+
   remove(ref: string, generation: number): boolean {
     const row = this.rows.get(ref)
     if (row === undefined) return false
     this.rows.delete(ref)
     this.lastWrite = generation
     this.deleted.push({ ref, created: row.created, deleted: generation })
-    if (this.deleted.length > MAX_DELETED) this.deleted.splice(0, this.deleted.length - MIN_DELETED)
+    if (this.deleted.length > MAX_DELETED) {
+      const forgotten = this.deleted.splice(0, this.deleted.length - MIN_DELETED)
+      this.forgottenUpTo = forgotten.at(-1)?.deleted ?? this.forgottenUpTo
+    }
     return true
   }
 

@@ -4,17 +4,18 @@ import { encodeKnownPeers, KNOWN_PEERS_KEY } from '../allowed-operations/known-p
 import type { PoolSnapshot } from '../allowed-operations/pool-snapshot.ts'
 import type { ListeningAt } from '../http-server/index.ts'
 import { machineTimers, type Timers } from '../waiting/index.ts'
+import { answerCalls } from './answer-calls.ts'
 import { ApiFailure } from './api-failure.ts'
 import type { CallTable } from './call.ts'
 import { type Change, Database } from './database.ts'
-import { Dispatcher } from './dispatcher.ts'
+import { emptyClassCalls } from './empty-classes.ts'
 import { EventFeed, eventCalls } from './events.ts'
+import { shown } from './fixed-fields.ts'
 import { heartbeatCalls } from './heartbeat-calls.ts'
 import { Heartbeats } from './heartbeats.ts'
 import { type HostPlugins, hostCalls } from './host-calls.ts'
 import { HostOperations } from './host-operations.ts'
 import { HostPresence } from './host-presence.ts'
-import { JsonRpc } from './json-rpc.ts'
 import { LoginBrake } from './login-brake.ts'
 import { mapFieldCalls } from './map-field-calls.ts'
 import { addHost, addPbd, addSr, type NewHost, type NewPbd, type NewSr, removeHost, removePbd } from './membership.ts'
@@ -26,6 +27,7 @@ import type { PoolOptions } from './pool-options.ts'
 import { recordCalls } from './record-calls.ts'
 import { NULL_REF, type PublicClass, type RecordTypes } from './records.ts'
 import { ReportTimes } from './report-times.ts'
+import { roleCalls } from './role-calls.ts'
 import { type ListenOptions, XenApiServer } from './server.ts'
 import { sessionCalls } from './session-calls.ts'
 import { Sessions } from './sessions.ts'
@@ -45,6 +47,7 @@ const DEFAULTS = {
   maxCallsUnderWay: 1_000,
   failedLoginDelayMs: 1_000,
   maxFailedLogins: 100,
+  maxWaitingCalls: 1_000,
   tellFailedLoginsEveryMs: 60_000,
   taskCollectionEveryMs: 30_000,
   stateDelayMs: 200,
@@ -78,7 +81,7 @@ export class EmbeddedPool {
   /** @throws StateFileError: there is a state file, and it cannot be used; or another process uses it */
   constructor(options: PoolOptions) {
     const given = { ...DEFAULTS, ...options }
-    const { gate, machines, now = Date.now, steadyNow, timers = machineTimers, onBug = () => undefined } = given
+    const { gate, machines, now = Date.now, steadyNow = () => performance.now(), timers = machineTimers, onBug = () => undefined } = given
     const plugins: HostPlugins = given.plugins ?? (async ({ plugin }) => ({ error: ['XENAPI_MISSING_PLUGIN', plugin] }))
     const opened = PoolKeeper.open(given.stateFile, given.procDirectory)
     // microseconds: above all generations of an earlier run that wrote less than a million times a second, and above those
@@ -117,6 +120,8 @@ export class EmbeddedPool {
       maxWaiting: given.maxWaitingEventCalls,
       maxWaitingPerSession: given.maxWaitingEventCallsPerSession,
       maxWaitingPerUser: given.maxWaitingEventCallsPerUser,
+      show: shown,
+      isOfHost: session => (sessions.find(session)?.host ?? null) !== null,
     })
     const memory = (hostRef: string) => presence.memory(hostRef)
     this.#snapshot = () => takeSnapshot({ db, reportTimes, memory, powerOnPlugin: machines.powerOn !== undefined })
@@ -154,13 +159,17 @@ export class EmbeddedPool {
       ...eventCalls(this.#events),
       ...hostCalls({ operations, presence, plugins, hostNow: hostRef => this.#heartbeats.hostNow(hostRef) }),
       ...membershipCalls(db, presence),
-      ...heartbeatCalls(db, this.#heartbeats, operations.orders),
+      ...heartbeatCalls(db, this.#heartbeats, operations.orders, (hostRef, session) =>
+        sessions.carriesLifeOf(hostRef, session),
+      ),
+      ...roleCalls(() => calls),
+      ...emptyClassCalls(),
     }
-    const { maxCallsUnderWay: maxUnderWay } = given
+    const { maxCallsUnderWay: maxUnderWay, maxWaitingCalls } = given
+    const shares = { maxUnderWay, maxWaitingCalls, steadyNow }
     const closing = this.#closing.signal
-    const dispatcher = new Dispatcher({ db, sessions, tasks, calls, closing, maxUnderWay, keep, onBug })
-    const jsonRpc = new JsonRpc((method, params, signal) => dispatcher.dispatch(method, params, signal), onBug)
-    this.#server = new XenApiServer((body, signal) => jsonRpc.answer(body, signal), onBug)
+    const answer = answerCalls({ db, sessions, tasks, calls, closing, keep, onBug, ...shares })
+    this.#server = new XenApiServer(answer, onBug)
 
     this.ref = db.list('pool')[0]?.[0] ?? db.create('pool', newPool({ uuid: randomUUID() }))
     this.#heartbeats.start()
@@ -210,14 +219,15 @@ export class EmbeddedPool {
     return this.#db.subscribe(subscriber)
   }
 
-  /** The record as it is now; `undefined` if there is none. */
+  /** The record as clients see it now; `undefined` if there is none. */
   get<C extends PublicClass>(cls: C, ref: string): RecordTypes[C] | undefined {
-    return this.#db.get(cls, ref)
+    const record = this.#db.get(cls, ref)
+    return record === undefined ? undefined : shown(cls, record)
   }
 
-  /** The records of a class as they are now, oldest first. */
+  /** The records of a class as clients see them now, oldest first. */
   list<C extends PublicClass>(cls: C): readonly (readonly [ref: string, record: RecordTypes[C]])[] {
-    return this.#db.list(cls)
+    return this.#db.list(cls).map(([ref, record]) => [ref, shown(cls, record)] as const)
   }
 
   /** The pool as the gate wants it. What was learned by polling is the asker's to add. */

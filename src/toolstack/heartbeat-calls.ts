@@ -25,12 +25,14 @@ export function heartbeatCalls(
   db: Database,
   heartbeats: Heartbeats,
   orders: Pick<Orders, 'answer' | 'take'>,
+  /** A sign of life of a host came with a session. */
+  carriesLifeOf: (hostRef: string, session: string) => void = () => undefined,
 ): CallTable {
   return {
     'pool.hello': {
       parameters: [2, 3],
       role: 'pool-operator',
-      run: args => {
+      run: (args, { session }) => {
         const uuid = args.string('host_uuid')
         const address = args.string('host_address')
         const stuff = args.more ? args.stringMap('stuff') : {}
@@ -40,6 +42,7 @@ export function heartbeatCalls(
         const statement = statementIn(stuff)
         if (host?.address !== address) db.update('host', ref, { address })
         heartbeats.heard(ref, { kind: 'hello', ...told })
+        carriesLifeOf(ref, session)
         if (statement !== null) orders.take(ref, statement)
         return 'ok'
       },
@@ -47,9 +50,10 @@ export function heartbeatCalls(
     'host.tickle_heartbeat': {
       parameters: 2,
       role: 'pool-operator',
-      run: args => {
+      run: (args, { session }) => {
         const ref = args.ref('host')
         const stuff = args.stringMap('stuff')
+        carriesLifeOf(ref, session)
         if (Object.hasOwn(stuff, SHUTTING_DOWN)) {
           heartbeats.goes(ref)
           return {}

@@ -59,8 +59,8 @@ export class PoolKeeper {
     const encode = () => encodeState(stateOf(db, presence))
     const onFailed = () => this.#takeBack()
     const file = new StateFile({ path, encode, timers, delayMs, onFailed, onProblem })
-    db.subscribe(({ cls }) => {
-      if (isLasting(cls)) file.changed()
+    db.subscribe(({ cls, isTouch }) => {
+      if (isLasting(cls) && isTouch !== true) file.changed()
     })
     this.#file = file
   }

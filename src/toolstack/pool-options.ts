@@ -16,7 +16,7 @@ export interface PoolOptions {
   readonly authenticate: Authenticate
   /** From a wrong password to its answer. Default 1 000. */
   readonly failedLoginDelayMs?: number
-  /** Wrong passwords whose answers are waited for at once; what is tried beyond gets TOO_BUSY. Default 100. */
+  /** Wrong passwords of one address whose answers are waited for at once; one more gets TOO_BUSY. Default 100. */
   readonly maxFailedLogins?: number
   /** Told of logins that have failed: of the first at once, of later ones together, at most every `tellFailedLoginsEveryMs`. */
   readonly onFailedLogins?: (failed: FailedLogins) => void
@@ -25,8 +25,10 @@ export interface PoolOptions {
   /** Milliseconds of the epoch. Default Date.now. */
   readonly now?: () => number
   readonly timers?: Timers
-  /** Milliseconds of a clock that nobody sets. Default performance.now. */
+  /** Milliseconds of a clock that is never set: the life of orders and the cost of work are measured by it. Default performance.now. */
   readonly steadyNow?: () => number
+  /** Calls of one user at one address, or of one session of a host, that wait for their turn; one more gets TOO_BUSY. Default 1 000. */
+  readonly maxWaitingCalls?: number
   /** From a host's return to its being enabled. Default 1 000. */
   readonly enableDelayMs?: number
   /** How long host.power_on waits for the host to be live. Default 600 000, as stock's power-on plugin. */
@@ -50,11 +52,11 @@ export interface PoolOptions {
   readonly onStateProblem?: (problem: StateFileError) => void
   /** How long event.from gathers changes. Default 50, as stock's. */
   readonly eventBatchMs?: number
-  /** event.from calls under way at once. Default 200. */
+  /** event.from calls under way at once, those of hosts not counted. Default 200. */
   readonly maxWaitingEventCalls?: number
   /** The same for one session. Default 50. */
   readonly maxWaitingEventCallsPerSession?: number
-  /** The same for one user below pool-operator. Default 50. */
+  /** The same for one user, unless it may operate the pool or is the hosts'. Default 50. */
   readonly maxWaitingEventCallsPerUser?: number
   /** Calls under way at once of those that may take long: host operations, plugins, PBD.plug and the like. Default 1 000. */
   readonly maxCallsUnderWay?: number

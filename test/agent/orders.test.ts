@@ -70,6 +70,7 @@ for (const { title, order, outcome, carriedOut, words } of [
       bootId: 'b0b0b0b0-0000-4000-8000-000000000001',
       bootTimeMs: 7_000,
       agentStartMs: 9_000,
+      pollKey: 'a'.repeat(64),
       now: () => 11_000,
       everyMs: 5,
       carryOut: async ({ id }) => {
@@ -100,6 +101,7 @@ t.test('a host that says that it goes says nothing more', async t => {
     bootId: 'b0b0b0b0-0000-4000-8000-000000000001',
     bootTimeMs: 7_000,
     agentStartMs: 9_000,
+    pollKey: 'a'.repeat(64),
     now: () => 11_000,
     everyMs: 5,
     carryOut: async () => ({ kind: 'goes' }),

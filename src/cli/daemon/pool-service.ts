@@ -79,8 +79,7 @@ export class PoolService {
         },
         heartbeat: { assumeDeadAfterMs: config.assumeDeadAfterSeconds * 1000 },
         ...(config.stateFile === undefined ? {} : { stateFile: config.stateFile }),
-        onFailedLogins: ({ count, user }) =>
-          log({ level: 'warning', code: 'login-failed', text: failedLogins(count, user) }),
+        onFailedLogins: failed => log({ level: 'warning', code: 'login-failed', text: failedLogins(failed) }),
         onStateProblem: problem => log({ level: 'error', code: 'state-not-written', text: problem.message }),
         onBug: bug => log({ level: 'error', code: 'bug', text: stackOf(bug) }),
       },
@@ -216,9 +215,10 @@ function changedUsers(before: ReadonlyMap<string, User>, after: ReadonlyMap<stri
 const MAX_NAME_LENGTH = 64
 
 /** The name is a stranger's word: in JSON it cannot pass for a line of the log. */
-function failedLogins(count: number, user: string): string {
+function failedLogins({ count, user, address }: { count: number; user: string; address: string }): string {
   const name = JSON.stringify(user.slice(0, MAX_NAME_LENGTH))
-  return count === 1 ? `a login as ${name} has failed` : `${count} logins have failed, the last one as ${name}`
+  const last = `as ${name} from ${address}`
+  return count === 1 ? `a login ${last} has failed` : `${count} logins have failed, the last one ${last}`
 }
 
 /** @throws Error naming the file that cannot be read */
