@@ -81,7 +81,14 @@ export class EmbeddedPool {
   /** @throws StateFileError: there is a state file, and it cannot be used; or another process uses it */
   constructor(options: PoolOptions) {
     const given = { ...DEFAULTS, ...options }
-    const { gate, machines, now = Date.now, steadyNow = () => performance.now(), timers = machineTimers, onBug = () => undefined } = given
+    const {
+      gate,
+      machines,
+      now = Date.now,
+      steadyNow = () => performance.now(),
+      timers = machineTimers,
+      onBug = () => undefined,
+    } = given
     const plugins: HostPlugins = given.plugins ?? (async ({ plugin }) => ({ error: ['XENAPI_MISSING_PLUGIN', plugin] }))
     const opened = PoolKeeper.open(given.stateFile, given.procDirectory)
     // microseconds: above all generations of an earlier run that wrote less than a million times a second, and above those
