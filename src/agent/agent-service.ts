@@ -271,6 +271,7 @@ export class AgentService implements SyncAnswers {
 
   #tick(): void {
     this.#agent.tick()
+    this.#sources.tick()
     this.#toolstack.tick()
     this.#sockets?.tick()
   }

@@ -44,6 +44,8 @@ export async function lookAround({ drbdsetup, pace, strays }: LookOptions, signa
   await child.drained
   await child.reap()
   if (state.complete && !state.hasOvertaken) return { kind: 'whole', state }
-  const why = timeout.aborted ? `${drbdsetup[0]} ${question.join(' ')} hangs` : child.epitaph
+  const lost = state.problems.kept[0]?.text
+  const ended = lost === undefined ? child.epitaph : `${child.epitaph}; ${lost}`
+  const why = timeout.aborted ? `${drbdsetup[0]} ${question.join(' ')} hangs` : ended
   return { kind: child.refusedOption === null ? 'failed' : 'refused', why }
 }
