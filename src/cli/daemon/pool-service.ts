@@ -1,5 +1,6 @@
 import { hash, timingSafeEqual } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { hostName } from '../../allowed-operations/describe.ts'
 import { GateMetrics, type MetricsServer, ProcessMetrics, serveMetrics } from '../../metrics/index.ts'
 import type { Log } from '../../service-manager/index.ts'
 import { stackOf } from '../../thrown/index.ts'
@@ -144,7 +145,7 @@ export class PoolService {
     this.#decisions?.record(change)
     const { host, left, returned, causes, pool } = change
     const what = [...left.map(each => `-${each}`), ...returned.map(each => `+${each}`)].join(' ')
-    const name = pool.hosts.find(({ ref }) => ref === host)?.hostname ?? host
+    const name = hostName(host, pool)
     const why = causes.slice(0, 3).map(cause => describeCause(cause, pool))
     this.#log({ level: 'info', code: 'operations-changed', text: `${name}: ${what} (${why.join('; ')})` })
   }
@@ -155,7 +156,7 @@ export class PoolService {
   }
 
   #tellOrder(host: string, how: string): void {
-    const name = this.#gated.pool.get('host', host)?.hostname ?? host
+    const name = hostName(host, this.#gated.pool.poolSnapshot())
     this.#log({ level: 'info', code: 'order', text: `${name} was told to ${how}` })
   }
 
