@@ -276,6 +276,7 @@ export class AgentService implements SyncAnswers {
 
   #tick(): void {
     this.#agent.tick()
+    this.#sources.tick()
     this.#toolstack.tick()
     this.#sockets?.tick()
   }

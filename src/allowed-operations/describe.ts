@@ -1,5 +1,6 @@
 import { describe } from '../sync-query/describe.ts'
 import { isReasonCode, type ReportReason } from '../sync-query/report.ts'
+import { firstName } from './find-called.ts'
 import type { GateReason, GateReasonCode } from './gate-reason.ts'
 import type { Override, PoolSnapshot } from './pool-snapshot.ts'
 
@@ -73,10 +74,10 @@ export function describeOverride({ by = 'somebody', expiresMs, reason }: Overrid
   return `override of ${by} until ${moment(expiresMs)}: ${reason}`
 }
 
-/** The name that people know a host by, or its ref where there is none. */
+/** The name that people know a host by, or its UUID or ref where there is none. */
 export function hostName(ref: string, pool?: Pick<PoolSnapshot, 'hosts'>): string {
   const host = pool?.hosts.find(each => each.ref === ref)
-  return host?.nameLabel ?? host?.hostname ?? ref
+  return firstName(host?.nameLabel, host?.hostname, host?.uuid, ref)
 }
 
 /** The UUID of an SR, or its ref where it has no record. */

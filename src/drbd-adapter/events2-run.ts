@@ -3,6 +3,7 @@ import type { FileReader } from '../file-reader/index.ts'
 import { type DrbdModule, isDrbdModuleLoaded } from './drbd-module.ts'
 import { DrbdsetupChild, type DrbdsetupCommand } from './drbdsetup-child.ts'
 import type { Events2Line } from './events2-line.ts'
+import type { FreshProblems } from './events2-problems.ts'
 import { Events2Reader } from './events2-reader.ts'
 import { Events2State } from './events2-state.ts'
 import { every } from './every.ts'
@@ -33,6 +34,8 @@ const OPTIONS = ['--timestamps', '--statistics']
 const FLOOD_COST_FACTOR = 19
 const MOST_FLOOD_GATHER_MS = 250
 
+const MAX_CAUSE = 200
+
 /**
  * One child that tells events, from its start to its end; what it tells goes into `untold`.
  *
@@ -50,7 +53,6 @@ export class Events2Run {
   #cause: string | null = null
   /** All that `#state` holds was told. */
   #isWhole = false
-  #problemsTold = 0
   #dumpTimer: NodeJS.Timeout | undefined
   #settleTimer: NodeJS.Timeout | undefined
   #gatherTimer: NodeJS.Timeout | undefined
@@ -108,9 +110,10 @@ export class Events2Run {
     // Its exit status, where there is one, is most often known within the same turn.
     await nextTurn()
     const isOwnEnd = this.#cause === null && !signal.aborted
-    if (isOwnEnd) untold.doubt(this.#child.epitaph)
+    if (isOwnEnd) untold.doubt(this.#child.epitaph, false)
     this.#halt()
     await Promise.all([this.#child.reap(), ...watches])
+    untold.misunderstood(this.#state.problems.takeFresh())
     if (isOwnEnd) untold.doubt(this.#child.epitaph)
     if (this.#child.refusedOption !== null) refused.add(this.#child.refusedOption)
   }
@@ -161,12 +164,12 @@ export class Events2Run {
     if (this.#stop.signal.aborted) return
     const { untold, pace } = this.#options
     const { problems, losses, complete } = this.#state
-    untold.misunderstood(problems.kept.slice(this.#problemsTold))
-    this.#problemsTold = problems.kept.length
+    const fresh = problems.takeFresh()
+    untold.misunderstood(fresh)
     const dirty = this.#state.takeDirty()
     const eventAt = this.#firstMicros === null ? null : this.#firstMicros / 1000
     this.#firstMicros = null
-    if (losses.all) this.#end('events were lost, everything is read again')
+    if (losses.all) this.#end(lossOf(fresh))
     else if (complete && this.#isWhole) this.#tell(dirty, eventAt)
     else if (complete) {
       clearTimeout(this.#dumpTimer)
@@ -191,4 +194,10 @@ export class Events2Run {
     this.#options.untold.changed(told.mirrors, told.eventAt)
     if (!this.#halfTold.isEmpty) this.#gatherSoon()
   }
+}
+
+/** Why everything is read again, with what could not be understood last. */
+function lossOf({ problems }: FreshProblems): string {
+  const last = problems.at(-1)?.text
+  return `events were lost, everything is read again${last === undefined ? '' : ` (${last})`}`.slice(0, MAX_CAUSE)
 }

@@ -101,5 +101,6 @@ export async function lookAround(options: LookOptions, signal: AbortSignal, aske
     if (index % CHUNKS_IN_A_TURN === 0) await nextTurn()
   }
   if (state.complete && !state.hasOvertaken) return { kind: 'whole', state, digest }
-  return { kind: 'failed', why: child.epitaph }
+  const lost = state.problems.kept[0]?.text
+  return { kind: 'failed', why: lost === undefined ? child.epitaph : `${child.epitaph}; ${lost}` }
 }

@@ -1,3 +1,4 @@
+import { firstName } from '../allowed-operations/find-called.ts'
 import { parseJson } from '../json-text/index.ts'
 import { type Complaints, JsonNode } from '../sync-query/json-node.ts'
 import type { SrMessage } from './message-calls.ts'
@@ -43,7 +44,7 @@ export function resyncMessage(host: NotifyingHost, told: ResyncStarted | ResyncF
   return {
     name: NAMES[told.event],
     priority: PRIORITIES[told.event],
-    body: `${sentence(printableName(host.name), told)}${omissions(omitted)}\n${MARK}${JSON.stringify(data)}`,
+    body: `${sentence(printableName(firstName(host.name, host.uuid)), told)}${omissions(omitted)}\n${MARK}${JSON.stringify(data)}`,
   }
 }
 

@@ -90,3 +90,10 @@ t.test('sentences', async t => {
     'SR sr: the override for b (burnt disk) is over since an unknown time (needs an operator)',
   )
 })
+
+t.test('a host without a name is named by its host name, and without that by its UUID', async t => {
+  const reason = { code: 'host-going-down', host: 'a', sr: 'sr', clearedBy: 'time' } as const
+  const sentence = (names: object) => describeGate(reason, pool({ hosts: [host('a', names)] }))
+  t.match(sentence({ nameLabel: '', hostname: 'alpha' }), ': alpha is about to go down')
+  t.match(sentence({ nameLabel: ' ', hostname: '', uuid: 'u-1' }), ': u-1 is about to go down')
+})

@@ -1,5 +1,6 @@
 import { hash, timingSafeEqual } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { hostName } from '../../allowed-operations/describe.ts'
 import { GateMetrics, type MetricsServer, ProcessMetrics, serveMetrics } from '../../metrics/index.ts'
 import type { Log } from '../../service-manager/index.ts'
 import { stackOf } from '../../thrown/index.ts'
@@ -148,7 +149,7 @@ export class PoolService {
     this.#decisions?.record(change)
     const { host, left, returned, causes, pool } = change
     const what = [...left.map(each => `-${each}`), ...returned.map(each => `+${each}`)].join(' ')
-    const name = pool.hosts.find(({ ref }) => ref === host)?.hostname ?? host
+    const name = hostName(host, pool)
     const why = causes.slice(0, 3).map(cause => describeCause(cause, pool))
     this.#log({ level: 'info', code: 'operations-changed', text: `${name}: ${what} (${why.join('; ')})` })
   }
@@ -172,8 +173,9 @@ export class PoolService {
 
   #polledHost(ref: string): PolledHost {
     const { pool } = this.#gated
-    const { uuid = '', hostname = ref } = pool.get('host', ref) ?? {}
-    return { uuid, name: hostname, agent: this.#agentOf(ref), key: pool.pollKey(ref) }
+    const { uuid = '' } = pool.get('host', ref) ?? {}
+    const name = hostName(ref, pool.poolSnapshot())
+    return { uuid, name, agent: this.#agentOf(ref), key: pool.pollKey(ref) }
   }
 
   #openDecisions(): void {

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { XapiSink } from '../../agent/xapi-sink.ts'
-import { DEFAULT_POLICY, type PoolSnapshot } from '../../allowed-operations/index.ts'
+import { DEFAULT_POLICY, type HostOperation, type PoolSnapshot } from '../../allowed-operations/index.ts'
 import { encodePollAnswer } from '../../sync-query/report-encode.ts'
 import type { SrStatus } from '../../sync-query/sr-fold.ts'
 import type { Transition } from '../../sync-query/transition.ts'
@@ -12,6 +12,9 @@ import { ReportSink, XenApiClient, XenApiError } from '../../xapi-notify/index.t
 import { createGatedPool } from '../gated-pool.ts'
 import { type Actor, CONFIGURATION, Director } from './director.ts'
 import { Machine } from './machine.ts'
+
+/** Allowed, or why not. */
+type Verdict = OperationsChange['verdicts'][HostOperation]
 
 const HOSTNAMES = ['hostA', 'hostB', 'hostC'] as const
 const POLL_EVERY_MS = 30_000
@@ -35,6 +38,8 @@ export interface DemoPool {
   readonly folder: string
   readonly hosts: readonly { readonly hostname: string; readonly ref: string }[]
   snapshot(): PoolSnapshot
+  /** What the gate says of an operation at this moment, and the pool that it sees. */
+  verdict(host: string, operation: HostOperation): { readonly verdict: Verdict | null; readonly pool: PoolSnapshot }
   /** A client of the pool's own XenAPI, logged in as anybody could. */
   readonly client: XenApiClient
   /** What a host says of the SR right now, `null` while it is off. */
@@ -108,6 +113,8 @@ export async function createDemoPool(speed: number, port: number, witness: DemoW
   return {
     begin: async () => {
       await Promise.all(seeded.map(({ ref }) => disable(ref)))
+      // Without a mode XenAPI offers no power_on, and a host that was shut down would stay so.
+      await Promise.all(seeded.map(({ ref }) => client.call('host.set_power_on_mode', [ref, 'demo', {}])))
       updater.start()
       await director.begin()
     },
@@ -116,6 +123,10 @@ export async function createDemoPool(speed: number, port: number, witness: DemoW
     folder,
     hosts: actors.map(({ hostname, ref }) => ({ hostname, ref })),
     snapshot: () => pool.poolSnapshot(),
+    verdict: (host, operation) => {
+      const { hosts, pool: seen } = updater.verdicts()
+      return { verdict: hosts.get(host)?.[operation] ?? null, pool: seen }
+    },
     client,
     status: hostname => actors.find(actor => actor.hostname === hostname)?.machine.report(srUuid) ?? null,
     close: async () => {

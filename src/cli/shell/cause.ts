@@ -1,3 +1,4 @@
+import { firstName } from '../../allowed-operations/find-called.ts'
 import { gateRemedy, isGateReasonCode } from '../../allowed-operations/remedy.ts'
 import { describe } from '../../sync-query/describe.ts'
 import { isBlocking, type Reason } from '../../sync-query/reason.ts'
@@ -143,7 +144,7 @@ function onHosts<Place extends string>(
 
 /** What people call it. */
 export function nameOf({ uuid, name }: Named): string {
-  return name === '' ? uuid : name
+  return firstName(name, uuid)
 }
 
 function namedByAll(named: Named): Named {
