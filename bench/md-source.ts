@@ -1,5 +1,5 @@
 /**
- * What following md costs a host: a glance (every 5 s while all is well), a whole reading (every 120 s then; every second
+ * What following md costs a host: a glance (every 4 s while all is well), a whole reading (every 8 s then; every second
  * while something moves), and the idle source that follows from both. One JSON line per figure.
  *
  * Figures are medians of CPU time of the whole process, its file-reading threads included. The files are those of a tree like
@@ -8,14 +8,14 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { HangGuard } from '../src/mdraid-adapter/hang-guard.ts'
+import { FileReader } from '../src/file-reader/index.ts'
 import { MdReader } from '../src/mdraid-adapter/read.ts'
 import { ToldArrays } from '../src/mdraid-adapter/told-arrays.ts'
 
 const SIZES = [1, 24, 256] as const
 const ROUNDS = 9
-const IDLE_EVERY_SECONDS = 5
-const WHOLE_EVERY_SECONDS = 120
+const IDLE_EVERY_SECONDS = 4
+const WHOLE_EVERY_SECONDS = 8
 
 const ARRAY_FILES = {
   array_state: 'clean',
@@ -72,7 +72,9 @@ for (const arrays of SIZES) {
   const root = mkdtempSync(join(tmpdir(), 'md-bench-'))
   makeHost(root, arrays)
   const paths = { sysBlock: join(root, 'sys/block'), mdstat: join(root, 'proc/mdstat') }
-  const reader = new MdReader(paths, new HangGuard(10_000))
+  const end = new AbortController()
+  const files = new FileReader({ timeoutMs: 10_000, retryAfterMs: 10_000, signal: end.signal })
+  const reader = new MdReader(paths, files)
   const told = new ToldArrays()
   const times = Math.max(2, Math.round(256 / arrays))
   const glanceMicros = await measure(times, () => reader.glance())
@@ -82,6 +84,7 @@ for (const arrays of SIZES) {
   tell('glance', arrays, Math.round(glanceMicros), 'CPU us')
   tell('whole reading', arrays, Math.round(wholeMicros), 'CPU us')
   tell('idle', arrays, Math.round(idlePercent * 1e4) / 1e4, '% of a core')
+  end.abort()
   rmSync(root, { recursive: true, force: true })
 }
 

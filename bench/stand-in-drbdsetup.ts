@@ -21,6 +21,10 @@ function nameOf(resource: number): string {
   return `xcp-volume-5d4c91f3-8a1b-4c62-9e0f-${digits}`
 }
 
+/** What is printed with `--statistics` only. */
+const FIGURES =
+  / (?:write-ordering|may_promote|promotion_score|congested|(?:ap|rs)-in-flight|size|read|written|al-writes|bm-writes|(?:upper|lower)-pending|al-suspended|blocked|received|sent|out-of-sync|pending|unacked):\S+/g
+
 let clockMicros = Date.parse('2026-11-22T16:00:00Z') * 1000
 /** Each kernel event has a time of its own. */
 function stamp(): string {
@@ -94,7 +98,8 @@ function print(text: string | Uint8Array): void {
 const block: string[] = []
 for (let index = 0; index < Math.min(Number(changes), LINES_IN_A_BLOCK); index += 1) block.push(change(index))
 const blockBytes = Buffer.from(`${block.join('\n')}\n`)
-print(dump())
+const whole = dump()
+print(options.includes('--statistics') ? whole : whole.replaceAll(FIGURES, ''))
 if (!options.includes('--now')) {
   while (!existsSync(goFile)) await sleep(2)
   for (let printed = 0; printed < Number(changes); printed += block.length) print(blockBytes)

@@ -33,6 +33,7 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
     'allowed-operations',
     'thrown',
     'waiting',
+    'file-reader',
     'drbd-adapter',
     'mdraid-adapter',
     'metrics',

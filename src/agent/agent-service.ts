@@ -31,6 +31,9 @@ export interface AgentServiceOptions {
 
 const TICK_EVERY_MS = 1_000
 
+/** A state that was not confirmed for 15 s counts no longer; the tick that finds it out may be a second late. */
+const SILENT_AFTER_MS = 14_000
+
 /**
  * The per-host daemon: sources → agent → reports and notifications, and a socket that answers.
  *
@@ -101,6 +104,7 @@ export class AgentService implements SyncAnswers {
       srs: config.srs,
       now,
       sink: this.#toolstack,
+      silence: { steadyNow: () => performance.now(), afterMs: SILENT_AFTER_MS },
       witness: (sr, transition, status) => {
         const text = `SR ${sr}: ${transition.from ?? 'nothing known'} → ${transition.to}`
         log({ level: 'info', code: transition.kind, text })

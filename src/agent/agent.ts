@@ -29,8 +29,17 @@ export interface HostAgentOptions {
   readonly sink: ReportSink
   readonly pushPace?: PushPace
   readonly expectationPace?: ExpectationPace
+  /** Absent: a source is trusted until it says otherwise, as recordings are. */
+  readonly silence?: SilenceLimit
   /** Told of every edge of an SR's state, in order. Must not throw. */
   readonly witness: (sr: string, transition: Transition, status: SrStatus) => void
+}
+
+/** How long the state of a backend counts without being confirmed. */
+interface SilenceLimit {
+  /** Milliseconds by a clock that nobody sets. */
+  readonly steadyNow: () => number
+  readonly afterMs: number
 }
 
 /** What a source has learnt since it last told something. What is removed goes before what changed comes. */
@@ -42,6 +51,8 @@ export interface SourceUpdate<Mirror> {
   readonly removed: readonly string[]
   /** `null`: all mirrors there are have been told. Otherwise in a few words why that cannot be claimed. */
   readonly doubt: string | null
+  /** When it last read or confirmed everything, by any clock. Absent: each update is made of everything. */
+  readonly wholeAt?: number | null
 }
 
 /** Which mirrors of a backend should be there. */
@@ -76,8 +87,9 @@ export class HostAgent {
   }
 
   /** Takes in what DRBD's source has learnt. */
-  applyDrbd({ at, changed, removed, doubt }: SourceUpdate<DrbdVolume>): void {
+  applyDrbd({ at, changed, removed, doubt, wholeAt }: SourceUpdate<DrbdVolume>): void {
     const step = new Step()
+    this.#hear('drbd', wholeAt)
     this.#places.lose('drbd', removed, at, step)
     for (const volume of changed) {
       const { mirror } = volume
@@ -90,8 +102,9 @@ export class HostAgent {
   }
 
   /** Takes in what md's source has learnt. */
-  applyMd({ at, changed, removed, doubt }: SourceUpdate<MdArray>): void {
+  applyMd({ at, changed, removed, doubt, wholeAt }: SourceUpdate<MdArray>): void {
     const step = new Step()
+    this.#hear('md', wholeAt)
     this.#places.lose('md', removed, at, step)
     for (const array of changed) {
       const { name, uuid } = array
@@ -146,14 +159,16 @@ export class HostAgent {
   }
 
   /**
-   * Lets time pass: stalls are found, old estimates are dropped, what is new and has not come up is missed. To be called about
-   * once a second.
+   * Lets time pass: stalls are found, old estimates are dropped, what is new and has not come up is missed, what was not
+   * confirmed for too long is doubted. To be called about once a second.
    */
   tick(): void {
     const now = this.#options.now()
     const step = new Step()
     for (const change of this.#mirrors.tick(now)) step.add(this.#places.get(change.mirror)?.srs ?? [], change)
+    const { silence } = this.#options
     for (const backend of BACKENDS) {
+      if (silence !== undefined) this.#views[backend].expire(silence.steadyNow(), silence.afterMs)
       this.#places.rosters[backend].forgetOld(now)
       this.#places.miss(backend, this.#views[backend].isWhole, now, step)
     }
@@ -226,6 +241,11 @@ export class HostAgent {
     const pusher = new ReportPusher(() => this.#makeReport(uuid), this.#options.sink, this.#options.pushPace)
     pusher.want('transition')
     return new WatchedSr(selection, at, pusher)
+  }
+
+  #hear(backend: Backend, wholeAt: number | null | undefined): void {
+    const { silence } = this.#options
+    if (silence !== undefined) this.#views[backend].hear(wholeAt, silence.steadyNow())
   }
 
   #settle(backend: Backend, doubt: string | null, at: number, step: Step): void {

@@ -9,11 +9,34 @@ export type Backend = (typeof BACKENDS)[number]
  */
 export class BackendView {
   #doubt: string | null = 'not everything has been read yet'
+  /** When the source last confirmed the state of everything, by a steady clock. */
+  #confirmedAt = Number.NEGATIVE_INFINITY
+  #wholeAt: number | null | undefined
+  /** Why what it has told counts no longer, since it is not confirmed. */
+  #silence: string | null = null
   #configurationDoubt: string | null = 'its configuration has not been read yet'
 
   /** @param doubt what the source doubts; `null`: it has told of all there is */
   doubtSource(doubt: string | null): void {
     this.#doubt = doubt
+  }
+
+  /**
+   * The source has said something, at a moment of a steady clock.
+   *
+   * @param wholeAt when it last read everything, by a clock of its own; `undefined`: it does not say
+   */
+  hear(wholeAt: number | null | undefined, steadyMs: number): void {
+    if (wholeAt !== undefined && wholeAt === this.#wholeAt) return
+    this.#wholeAt = wholeAt
+    this.#confirmedAt = steadyMs
+    this.#silence = null
+  }
+
+  /** Doubts what the source has not confirmed for `afterMs`, whatever keeps it from doing so. */
+  expire(steadyMs: number, afterMs: number): void {
+    if (steadyMs - this.#confirmedAt < afterMs) return
+    this.#silence = `nothing has confirmed it for ${Math.round(afterMs / 1000)} s`
   }
 
   /** @param doubt `null`: all that is configured was read. Otherwise why there may be more, which could not be missed */
@@ -28,17 +51,17 @@ export class BackendView {
 
   /** The source has told of all there is. */
   get isWhole(): boolean {
-    return this.#doubt === null
+    return this.sourceDoubt === null
   }
 
   /** Why there may be more mirrors than were told of; `null`: there are none. */
   get sourceDoubt(): string | null {
-    return this.#doubt
+    return this.#doubt ?? this.#silence
   }
 
   /** Why an SR with mirrors of this backend cannot be judged. */
   get doubt(): Reason | null {
-    const word = this.#doubt ?? this.#configurationDoubt
+    const word = this.sourceDoubt ?? this.#configurationDoubt
     return word === null ? null : reason('source-silent', '*', { word })
   }
 }

@@ -1,6 +1,7 @@
 import type { ConfiguredVolumes } from '../drbd-adapter/read-config.ts'
 import { followDrbd } from '../drbd-adapter/source.ts'
 import { watchDrbdConfig } from '../drbd-adapter/watch-config.ts'
+import { ProcessPool } from '../file-reader/index.ts'
 import { type ConfiguredArrays, followMd, watchMdConfig } from '../mdraid-adapter/index.ts'
 import type { AgentMetrics } from '../metrics/index.ts'
 import type { Log } from '../service-manager/index.ts'
@@ -35,6 +36,7 @@ export class HostSources {
   readonly #options: HostSourcesOptions
   readonly #followers = new Followers()
   readonly #logs: Readonly<Record<Backend, SourceLog>>
+  readonly #pool = new ProcessPool()
 
   constructor(options: HostSourcesOptions) {
     this.#options = options
@@ -59,8 +61,9 @@ export class HostSources {
     else this.#followMd()
   }
 
-  close(): Promise<void> {
-    return this.#followers.close()
+  async close(): Promise<void> {
+    await this.#followers.close()
+    this.#pool.end()
   }
 
   #followDrbd(): void {
@@ -71,7 +74,7 @@ export class HostSources {
     } = config()
     this.#followSource(
       'drbd',
-      signal => followDrbd({ drbdsetup, root, now, signal }),
+      signal => followDrbd({ drbdsetup, root, now, signal, pool: this.#pool }),
       update => agent.applyDrbd(update),
     )
     this.#followConfiguration('drbd', signal => watchDrbdConfig({ root, signal }), onVolumes)
@@ -83,10 +86,17 @@ export class HostSources {
     const [program, ...args] = md.mdadm
     this.#followSource(
       'md',
-      signal => followMd({ root, now, signal, ...(program === undefined ? {} : { mdadm: [program, ...args] }) }),
+      signal =>
+        followMd({
+          root,
+          now,
+          signal,
+          pool: this.#pool,
+          ...(program === undefined ? {} : { mdadm: [program, ...args] }),
+        }),
       update => agent.applyMd(update),
     )
-    this.#followConfiguration('md', signal => watchMdConfig({ root, signal }), onArrays)
+    this.#followConfiguration('md', signal => watchMdConfig({ root, signal, pool: this.#pool }), onArrays)
   }
 
   /** What is wrong with a configuration is told once, and again when it was well in between. */

@@ -39,7 +39,7 @@ export function isDrbdModuleLoaded(root: string): boolean {
 const MAX_BYTES = 2 ** 24
 
 async function readVersion(path: string, files: FileReader): Promise<string | null> {
-  const reading = await files.read(path, [[path, MAX_BYTES]])
+  const reading = await files.read({ key: path, steps: [[path, MAX_BYTES]] })
   const [result] = reading.kind === 'done' ? reading.results : []
   return result !== undefined && 'text' in result ? result.text : null
 }

@@ -64,7 +64,7 @@ export class ProcDrbd {
   async #read(): Promise<string | null> {
     const { root, files, onProblem } = this.#options
     const path = join(root, 'proc/drbd')
-    const reading = await files.read('/proc/drbd', [[path, MAX_BYTES]])
+    const reading = await files.read({ key: path, steps: [[path, MAX_BYTES]] })
     const [result] = reading.kind === 'done' ? reading.results : []
     if (result !== undefined && 'text' in result) {
       this.#hasFailed = false

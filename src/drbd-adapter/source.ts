@@ -1,4 +1,4 @@
-import { FileReader } from '../file-reader/index.ts'
+import { FileReader, type ProcessPool } from '../file-reader/index.ts'
 import { backoffMs, pause } from '../waiting/index.ts'
 import { findDrbdModule } from './drbd-module.ts'
 import type { DrbdsetupCommand } from './drbdsetup-child.ts'
@@ -16,6 +16,8 @@ export interface DrbdSourceOptions {
   readonly now: () => number
   /** Ends the source, and its children with it. */
   readonly signal: AbortSignal
+  /** The processes that read files; absent: one of its own. */
+  readonly pool?: ProcessPool
   readonly pace?: Partial<DrbdSourcePace>
 }
 
@@ -52,7 +54,12 @@ async function keepFollowing(options: DrbdSourceOptions, untold: Untold): Promis
   const pace = { ...DEFAULT_PACE, ...options.pace }
   const refused = new Set<string>()
   const strays = new Strays()
-  const files = new FileReader({ timeoutMs: pace.readTimeoutMs, retryAfterMs: pace.readRetryMs, signal })
+  const files = new FileReader({
+    timeoutMs: pace.readTimeoutMs,
+    retryAfterMs: pace.readRetryMs,
+    signal,
+    pool: options.pool,
+  })
   let failures = 0
   while (!signal.aborted) {
     const module = await findDrbdModule(root, files)

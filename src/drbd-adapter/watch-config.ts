@@ -24,9 +24,18 @@ export interface DrbdConfigPace {
   readonly rereadEveryMs: number
   /** The same while something could not be read, which leaves SRs unknown. */
   readonly doubtedEveryMs: number
+  /** How long all files may take to be read; what they name is doubted after that, until they are. */
+  readonly readTimeoutMs: number
 }
 
-const DEFAULT_PACE: DrbdConfigPace = { restMs: DEFAULT_REST_MS, rereadEveryMs: 60_000, doubtedEveryMs: 5_000 }
+const DEFAULT_PACE: DrbdConfigPace = {
+  restMs: DEFAULT_REST_MS,
+  rereadEveryMs: 60_000,
+  doubtedEveryMs: 5_000,
+  readTimeoutMs: 10_000,
+}
+
+const HANGING = 'reading the files of its configuration hangs'
 
 /**
  * Tells which volumes are configured: at once, and then whenever that is something else, until `signal` is aborted. A file
@@ -45,9 +54,20 @@ export async function* watchDrbdConfig(options: DrbdConfigOptions): AsyncGenerat
   watcher.on('all', hint).on('error', hint)
   try {
     let last = ''
+    let known: ConfiguredVolumes = { mirrors: [], problems: [], doubt: HANGING }
     while (!signal.aborted) {
       wake = new AbortController()
-      const configured = await reader.read()
+      const reading = reader.read()
+      const isLate = await isLaterThan(pace.readTimeoutMs, reading, signal)
+      if (signal.aborted) return
+      if (isLate) {
+        last = HANGING
+        yield { ...known, doubt: HANGING }
+        await Promise.race([reading, aborted(signal)])
+        if (signal.aborted) return
+      }
+      const configured = await reading
+      known = configured
       const told = JSON.stringify(configured)
       if (told !== last) yield configured
       last = told
@@ -58,4 +78,20 @@ export async function* watchDrbdConfig(options: DrbdConfigOptions): AsyncGenerat
   } finally {
     await watcher.close()
   }
+}
+
+/** Whether `work` has not settled after so long; also when `signal` is aborted before. */
+async function isLaterThan(ms: number, work: Promise<unknown>, signal: AbortSignal): Promise<boolean> {
+  const settled = new AbortController()
+  const waiting = AbortSignal.any([signal, settled.signal])
+  const isLate = await Promise.race([work.then(() => false), pause(ms, waiting).then(() => true)])
+  settled.abort()
+  return isLate
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    if (signal.aborted) resolve()
+    signal.addEventListener('abort', () => resolve(), { once: true })
+  })
 }

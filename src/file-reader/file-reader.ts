@@ -1,5 +1,6 @@
 import { pause } from '../waiting/index.ts'
-import { ReadingProcess, type ReadResult, type ReadStep } from './reading-process.ts'
+import { ProcessPool } from './process-pool.ts'
+import type { ReadingProcess, ReadResult, ReadStep } from './reading-process.ts'
 
 export interface FileReaderOptions {
   /** How long one job may take, once its process has started. */
@@ -8,6 +9,8 @@ export interface FileReaderOptions {
   readonly retryAfterMs: number
   /** Gives up whatever is under way. */
   readonly signal: AbortSignal
+  /** Shares its idle process with other readers; absent: it has one of its own. */
+  readonly pool?: ProcessPool | undefined
 }
 
 export type Reading =
@@ -17,11 +20,18 @@ export type Reading =
   /** It was not begun, or not by its own fault broken off: why nothing is read any more. */
   | { readonly kind: 'refused'; readonly why: string }
 
+export interface ReadJob {
+  /** What it is about. */
+  readonly key: string
+  readonly steps: readonly ReadStep[]
+}
+
 /** A job that hung. */
 interface Hanging {
   readonly at: string
   readonly process: ReadingProcess
   readonly retryAt: number
+  isRetried: boolean
 }
 
 /** How long a process may take to start on a busy host. */
@@ -30,56 +40,74 @@ const START_TIMEOUT_MS = 10_000
 const MAX_BUSY = 16
 /** So many processes may wait in the kernel where no signal ends them. Then nothing more is read. */
 const MAX_STUCK = 32
-/** A process without work is kept for so long: to start one costs as much as a hundred jobs. */
-const IDLE_MS = 60_000
-
+/** A job that takes longer does not keep the next one waiting. */
+const PATIENCE_MS = 250
 /**
  * Reads files that may hang in the kernel: those of /proc and sysfs hang while it holds the lock of what they describe. Each job
  * has a process of its own while it lasts, so what hangs delays nothing else, and neither this program's threads nor its end.
  *
- * Invariants: of jobs with the same key only one is under way; a job that hung is broken off, and answered at once with what hung
- * until it is tried again; the number of processes is bounded.
+ * Invariants: a job that hung is broken off, and answered at once with what hung until it has been read after all, which is tried
+ * now and then; the number of processes is bounded.
  */
 export class FileReader {
   readonly #options: FileReaderOptions
   readonly #hanging = new Map<string, Hanging>()
   readonly #busy = new Set<Promise<unknown>>()
   readonly #stuck = new Set<ReadingProcess>()
-  #idle: ReadingProcess | null = null
-  #idleTimer: NodeJS.Timeout | undefined
+  readonly #pool: ProcessPool
 
   constructor(options: FileReaderOptions) {
+    const own = new ProcessPool()
     this.#options = options
-    options.signal.addEventListener('abort', () => this.#endIdle(), { once: true })
+    this.#pool = options.pool ?? own
+    options.signal.addEventListener('abort', () => own.end(), { once: true })
   }
 
-  /** @param key what the job is about */
-  async read(key: string, steps: readonly ReadStep[]): Promise<Reading> {
-    while (this.#busy.size >= MAX_BUSY) await Promise.race(this.#busy)
-    const hanging = this.#hanging.get(key)
-    if (hanging !== undefined && (!hanging.process.isGone || performance.now() < hanging.retryAt)) {
-      return { kind: 'hangs', at: hanging.at }
+  async read(job: ReadJob): Promise<Reading> {
+    const hanging = this.#hanging.get(job.key)
+    if (hanging === undefined) return this.#run(job)
+    if (hanging.process.isGone && performance.now() >= hanging.retryAt && !hanging.isRetried) {
+      hanging.isRetried = true
+      void this.#run(job)
     }
-    const job = this.#readTwice(key, steps)
-    this.#busy.add(job)
+    return { kind: 'hangs', at: hanging.at }
+  }
+
+  /** Reads one after the other, but does not wait for one that takes long before it goes on. */
+  async readAll(jobs: readonly ReadJob[]): Promise<readonly Reading[]> {
+    const readings: Promise<Reading>[] = []
+    for (const job of jobs) {
+      const reading = this.read(job)
+      readings.push(reading)
+      const over = new AbortController()
+      await Promise.race([reading, pause(PATIENCE_MS, over.signal)])
+      over.abort()
+    }
+    return Promise.all(readings)
+  }
+
+  async #run(job: ReadJob): Promise<Reading> {
+    while (this.#busy.size >= MAX_BUSY) await Promise.race(this.#busy)
+    const running = this.#readTwice(job)
+    this.#busy.add(running)
     try {
-      return await job
+      return await running
     } finally {
-      this.#busy.delete(job)
+      this.#busy.delete(running)
     }
   }
 
   /** A process that somebody killed is no fault of what it read. */
-  async #readTwice(key: string, steps: readonly ReadStep[]): Promise<Reading> {
-    return (await this.#readOnce(key, steps)) ?? (await this.#readOnce(key, steps)) ?? refused('no process reads files')
+  async #readTwice(job: ReadJob): Promise<Reading> {
+    return (await this.#readOnce(job)) ?? (await this.#readOnce(job)) ?? refused('no process reads files')
   }
 
   /** `null`: its process has ended. */
-  async #readOnce(key: string, steps: readonly ReadStep[]): Promise<Reading | null> {
+  async #readOnce({ key, steps }: ReadJob): Promise<Reading | null> {
     const { signal, timeoutMs, retryAfterMs } = this.#options
     if (signal.aborted) return refused('this program is ending')
     if (this.#stuck.size >= MAX_STUCK) return refused('the kernel does not answer too many reads')
-    const process = this.#takeIdle() ?? new ReadingProcess()
+    const process = this.#pool.take()
     const over = new AbortController()
     const waiting = AbortSignal.any([signal, over.signal])
     const late = async () => {
@@ -92,12 +120,13 @@ export class FileReader {
     if (results === null) {
       const at = steps[process.results.length]?.[0] ?? ''
       this.#giveUp(process)
-      if (!signal.aborted) this.#hanging.set(key, { at, process, retryAt: performance.now() + retryAfterMs })
+      const retryAt = performance.now() + retryAfterMs
+      if (!signal.aborted) this.#hanging.set(key, { at, process, retryAt, isRetried: false })
       return { kind: 'hangs', at }
     }
     if (results.length < steps.length) return null
     this.#hanging.delete(key)
-    this.#rest(process)
+    this.#pool.give(process)
     return { kind: 'done', results }
   }
 
@@ -105,26 +134,6 @@ export class FileReader {
     process.end()
     this.#stuck.add(process)
     void process.gone.then(() => this.#stuck.delete(process))
-  }
-
-  #takeIdle(): ReadingProcess | null {
-    clearTimeout(this.#idleTimer)
-    const idle = this.#idle
-    this.#idle = null
-    return idle?.isGone === true ? null : idle
-  }
-
-  #rest(process: ReadingProcess): void {
-    if (this.#idle !== null || this.#options.signal.aborted) {
-      process.end()
-      return
-    }
-    this.#idle = process
-    this.#idleTimer = setTimeout(() => this.#endIdle(), IDLE_MS).unref()
-  }
-
-  #endIdle(): void {
-    this.#takeIdle()?.end()
   }
 }
 

@@ -1,3 +1,4 @@
 /** Reading files that may hang. The other files of this folder are its own. */
-export { FileReader, type Reading } from './file-reader.ts'
-export type { ReadResult, ReadStep } from './reading-process.ts'
+export { FileReader, type Reading, type ReadJob } from './file-reader.ts'
+export { ProcessPool } from './process-pool.ts'
+export type { ReadStep } from './reading-process.ts'

@@ -1,6 +1,8 @@
 import { join } from 'node:path'
-import { Errand, listNames, readText } from './limited-read.ts'
+import type { FileReader, ReadJob } from '../file-reader/index.ts'
+import type { Problem } from '../sync-query/judgement.ts'
 import { type ConfiguredArrays, type ParsedArrays, parseMdConfig } from './parse-config.ts'
+import { brought, wantedNames } from './read-texts.ts'
 
 /** Where mdadm looks, by how it was compiled (config.c): distributions differ in which of the two comes first. */
 const CONFIG_FILES = ['etc/mdadm/mdadm.conf', 'etc/mdadm.conf'] as const
@@ -16,22 +18,34 @@ const NOTHING_THERE: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR'])
  *
  * @param root the directory that stands for `/`
  */
-export async function readMdConfig(root: string): Promise<ConfiguredArrays> {
-  const errand = new Errand(null, NOTHING_THERE)
+export async function readMdConfig(root: string, files: FileReader): Promise<ConfiguredArrays> {
+  const problems: Problem[] = []
+  const ask = async (job: ReadJob) => {
+    const answer = brought(job, await files.read(job), null, NOTHING_THERE)
+    problems.push(...answer.problems)
+    return answer
+  }
+  const folders = await ask({
+    key: 'folders of mdadm.conf',
+    steps: CONFIG_FILES.map(file => [join(root, `${file}.d`), -1]),
+  })
+  const paths = CONFIG_FILES.flatMap((file, index) => {
+    const names = wantedNames(folders.names[index], isConfigName, MAX_FILES, null, problems) ?? []
+    return [file, ...names.map(name => `${file}.d/${name}`)]
+  })
+  const { texts } = await ask({
+    key: 'mdadm.conf',
+    steps: paths.map(path => [join(root, path), MAX_FILE_BYTES]),
+  })
   const parsed: ParsedArrays[] = []
-  for (const file of CONFIG_FILES) {
-    const folder = `${file}.d`
-    const names = await listNames(join(root, folder), MAX_FILES, errand, isConfigName)
-    for (const path of [file, ...(names ?? []).map(name => `${folder}/${name}`)]) {
-      const text = await readText(join(root, path), MAX_FILE_BYTES, errand)
-      if (text !== undefined) parsed.push(parseMdConfig(text, `/${path}`))
-    }
+  for (const [index, text] of texts.entries()) {
+    if (text !== undefined) parsed.push(parseMdConfig(text, `/${paths[index]}`))
   }
   return {
     arrays: parsed.flatMap(({ arrays }) => arrays),
     incomparable: parsed.flatMap(({ incomparable }) => incomparable),
-    problems: [...errand.problems, ...parsed.flatMap(({ problems }) => problems)],
-    doubt: errand.problems[0]?.text ?? null,
+    problems: [...problems, ...parsed.flatMap(each => each.problems)],
+    doubt: problems[0]?.text ?? null,
   }
 }
 

@@ -1,12 +1,12 @@
 import { basename, join } from 'node:path'
+import { FileReader, type ReadJob } from '../file-reader/index.ts'
 import type { Problem } from '../sync-query/judgement.ts'
 import type { MdDoubt } from '../sync-query/md.ts'
 import { combineMdReadings } from './combine.ts'
-import { HangGuard, type Outcome } from './hang-guard.ts'
-import { type Errand, listNames, readSysfsText, readText } from './limited-read.ts'
-import { type MdReading, problem } from './md-reading.ts'
-import { ARRAY_FILES, MEMBER_FILES, parseMdSysfs } from './parse-md-sysfs.ts'
+import type { MdReading } from './md-reading.ts'
+import { ARRAY_FILES, MEMBER_FILES, parseMdSysfs, type SysfsFiles } from './parse-md-sysfs.ts'
 import { parseMdstat } from './parse-mdstat.ts'
+import { brought, wantedNames } from './read-texts.ts'
 
 export interface MdPaths {
   /** A directory like /sys/block. */
@@ -24,11 +24,22 @@ export interface MdGlance {
   readonly problems: readonly Problem[]
 }
 
+/** The files of one array as far as they were read. */
+interface ArrayFiles {
+  readonly files: SysfsFiles
+  readonly doubt: MdDoubt | null
+  readonly problems: readonly Problem[]
+}
+
 const MDSTAT_BYTES = 2 ** 20
+/** sysfs never says more than a page in one file (Documentation/filesystems/sysfs.rst). */
+const SYSFS_FILE_BYTES = 4096
 const MAX_ARRAYS = 1024
 /** Metadata 1.x knows up to 1920 members. */
 const MAX_MEMBERS = 2048
 const READ_TIMEOUT_MS = 10_000
+/** Limit of a step that lists a directory. */
+const LIST = -1
 
 /**
  * Reads what the kernel says of its md arrays. Never rejects: what could not be read stands in `problems`, and
@@ -36,99 +47,107 @@ const READ_TIMEOUT_MS = 10_000
  * is a kernel whose md module is not loaded: no arrays, understood.
  */
 export async function readMdArrays(paths: MdPaths): Promise<MdReading> {
-  const reader = new MdReader(paths, new HangGuard(READ_TIMEOUT_MS))
-  return reader.read(await reader.glance())
+  const end = new AbortController()
+  const timing = { timeoutMs: READ_TIMEOUT_MS, retryAfterMs: READ_TIMEOUT_MS }
+  const reader = new MdReader(paths, new FileReader({ ...timing, signal: end.signal }))
+  const reading = await reader.read(await reader.glance())
+  end.abort()
+  return reading
 }
 
 /** Reads the same paths again and again. An array whose files do not answer in time is doubted, and hides no other. */
 export class MdReader {
   readonly #paths: MdPaths
-  readonly #guard: HangGuard
+  readonly #files: FileReader
 
-  constructor(paths: MdPaths, guard: HangGuard) {
+  constructor(paths: MdPaths, files: FileReader) {
     this.#paths = paths
-    this.#guard = guard
+    this.#files = files
   }
 
   /** The beginning of a reading, which may be enough to see that there is nothing new. */
   async glance(): Promise<MdGlance> {
     const { sysBlock, mdstat } = this.#paths
     const problems: Problem[] = []
-    const text =
-      mdstat === undefined
-        ? undefined
-        : brought(await this.#guard.run(mdstat, null, errand => readText(mdstat, MDSTAT_BYTES, errand)), problems)
-    const isArray = (name: string) => name.startsWith('md')
-    const names = brought(
-      await this.#guard.run(sysBlock, null, errand => listNames(sysBlock, MAX_ARRAYS, errand, isArray)),
-      problems,
-    )
-    return { mdstat: text, names, problems }
+    const list: ReadJob = { key: sysBlock, steps: [[sysBlock, LIST]] }
+    const text: ReadJob | null = mdstat === undefined ? null : { key: mdstat, steps: [[mdstat, MDSTAT_BYTES]] }
+    const readings = await this.#files.readAll(text === null ? [list] : [text, list])
+    const ofList = readings.at(-1)
+    const listed = ofList === undefined ? null : brought(list, ofList, null)
+    const said = text === null || readings[0] === undefined ? null : brought(text, readings[0], null)
+    problems.push(...(said?.problems ?? []), ...(listed?.problems ?? []))
+    const names = wantedNames(listed?.names[0], name => name.startsWith('md'), MAX_ARRAYS, null, problems)
+    return { mdstat: said?.texts[0], names, problems }
   }
 
   /** The whole reading that a glance began: the files of every array beside it. */
   async read(glance: MdGlance): Promise<MdReading> {
-    const problems: Problem[] = [...glance.problems]
-    const silent = new Map<string, MdDoubt>()
-    const files: Record<string, string | undefined> = {}
-    for (const name of glance.names ?? []) {
-      const outcome = await this.#guard.run(name, name, errand => readArray(this.#paths.sysBlock, name, errand))
-      if (outcome.kind !== 'done') {
-        silent.set(name, { code: 'word-missing', field: outcome.kind === 'hangs' ? basename(outcome.at) : 'sysfs' })
-      }
-      Object.assign(files, brought(outcome, problems, name) ?? unread(name))
-    }
+    const names = glance.names ?? []
+    const arrays = await this.#readArrays(names)
+    const problems = [...glance.problems, ...arrays.flatMap(each => each.problems)]
     const said = combineMdReadings(
       glance.mdstat === undefined ? null : parseMdstat(glance.mdstat),
-      glance.names === undefined ? null : parseMdSysfs(files),
+      glance.names === undefined ? null : parseMdSysfs(Object.assign({}, ...arrays.map(({ files }) => files))),
     )
+    const doubts = new Map(names.map((name, index) => [name, arrays[index]?.doubt ?? null]))
     // What failed for one array is that array's own doubt; what failed for no array may have hidden one.
     const mayHaveMissed = problems.some(({ device }) => device === null)
     return {
       arrays: said.arrays.map(array => {
-        const doubt = silent.get(array.name)
-        return doubt === undefined ? array : { ...array, doubts: [...array.doubts, doubt] }
+        const doubt = doubts.get(array.name) ?? null
+        return doubt === null ? array : { ...array, doubts: [...array.doubts, doubt] }
       }),
       problems: [...problems, ...said.problems],
       understood: said.understood && !mayHaveMissed,
     }
   }
-}
 
-/** What an errand has brought; its problems are added to `problems`. */
-function brought<T>(outcome: Outcome<T>, problems: Problem[], device: string | null = null): T | undefined {
-  switch (outcome.kind) {
-    case 'done':
-      problems.push(...outcome.problems)
-      return outcome.value
-    case 'hangs':
-      problems.push(problem(device, 'read-hung', 'The kernel does not answer a read', endOf(outcome.at)))
-      return undefined
-    case 'refused':
-      // Of no device: while nothing more is read, nobody knows of any.
-      problems.push(
-        problem(null, 'read-hung', 'Nothing more is read while the kernel does not answer', endOf(outcome.at)),
-      )
-      return undefined
+  async #readArrays(names: readonly string[]): Promise<readonly ArrayFiles[]> {
+    const lists = names.map((name): ReadJob => {
+      const folder = join(this.#paths.sysBlock, name, 'md')
+      return { key: folder, steps: [[folder, LIST]] }
+    })
+    const listings = await this.#files.readAll(lists)
+    const plans = names.map((name, index) => this.#planOf(name, lists[index], listings[index]))
+    const readings = await this.#files.readAll(plans.map(({ job }) => job))
+    return plans.map(({ name, job, paths, found, isSilent }, index) => {
+      const reading = readings[index]
+      if (isSilent !== null) return { files: unread(name), doubt: isSilent, problems: found }
+      if (reading === undefined || paths.length === 0) return { files: {}, doubt: null, problems: found }
+      const { texts, hangsAt, problems } = brought(job, reading, name)
+      return {
+        files: Object.fromEntries(paths.map((path, at) => [path, texts[at]])),
+        doubt: hangsAt === null ? null : silence(hangsAt),
+        problems: [...found, ...problems],
+      }
+    })
+  }
+
+  /** What to read of an array whose members were listed; nothing where it has no `md` directory, or not any more. */
+  #planOf(name: string, list: ReadJob | undefined, listing: Parameters<typeof brought>[1] | undefined) {
+    const listed = list === undefined || listing === undefined ? null : brought(list, listing, name)
+    const found = [...(listed?.problems ?? [])]
+    const isMember = (entry: string) => entry.startsWith('dev-')
+    const members = wantedNames(listed?.names[0], isMember, MAX_MEMBERS, name, found)
+    const isSilent = listed === null || listed.hangsAt === null ? null : silence(listed.hangsAt)
+    const isNone = isSilent !== null || (members === undefined && found.length === 0)
+    const paths = isNone
+      ? []
+      : [
+          ...Object.keys(unread(name)),
+          ...(members ?? []).flatMap(member => MEMBER_FILES.map(file => `${name}/md/${member}/${file}`)),
+        ]
+    const job: ReadJob = {
+      key: name,
+      steps: paths.map(path => [join(this.#paths.sysBlock, path), SYSFS_FILE_BYTES]),
+    }
+    return { name, job, paths, found, isSilent }
   }
 }
 
-/** What tells one path from another stands at its end, and a problem holds no more. */
-function endOf(path: string): string {
-  return path.slice(-60)
-}
-
-/** The files of one array by their path below `sysBlock`; none where it has no `md` directory, or not any more. */
-async function readArray(sysBlock: string, name: string, errand: Errand): Promise<Record<string, string | undefined>> {
-  const isMember = (entry: string) => entry.startsWith('dev-')
-  const members = await listNames(join(sysBlock, name, 'md'), MAX_MEMBERS, errand, isMember)
-  if (members === undefined && errand.problems.length === 0) return {}
-  const files = unread(name)
-  for (const member of members ?? []) {
-    for (const file of MEMBER_FILES) files[`${name}/md/${member}/${file}`] = undefined
-  }
-  for (const path of Object.keys(files)) files[path] = await readSysfsText(join(sysBlock, path), errand)
-  return files
+/** The kernel does not answer a read, so nothing is known of the array now. */
+function silence(at: string): MdDoubt {
+  return { code: 'source-silent', field: basename(at), word: `reading ${basename(at)} hangs` }
 }
 
 /** An array's own files in the order to read them in, with nothing said yet. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
+import { FileReader, type ProcessPool } from '../file-reader/index.ts'
 import { type Backoff, pause } from '../waiting/index.ts'
 import { Bell } from './bell.ts'
-import { HangGuard } from './hang-guard.ts'
 import type { MdReading } from './md-reading.ts'
 import { MdadmMonitor } from './mdadm-monitor.ts'
 import { type MdGlance, MdReader } from './read.ts'
@@ -17,6 +17,8 @@ export interface MdSourceOptions {
   readonly signal: AbortSignal
   /** The command and its first arguments; `--monitor …` is added. Absent: changes are found by reading alone. */
   readonly mdadm?: readonly [command: string, ...args: string[]]
+  /** The processes that read files; absent: one of its own. */
+  readonly pool?: ProcessPool
   readonly pace?: Partial<MdSourcePace>
 }
 
@@ -28,20 +30,25 @@ interface MdSourcePace extends Backoff {
   readonly idleEveryMs: number
   /** How often to look whether there is md at all. */
   readonly absentEveryMs: number
-  /** How often everything is read though /proc/mdstat says nothing new: it shows neither a UUID nor `frozen`. */
+  /**
+   * How often everything is read though /proc/mdstat says nothing new: it shows neither a UUID nor `frozen` nor bad blocks. With
+   * `readTimeoutMs` well below the 15 s after which a state that was not confirmed is unknown.
+   */
   readonly wholeEveryMs: number
-  /** How long the files of one array may take to be read. */
+  /** How long the files of one array may take to be read, and after how long one that hung is tried again. */
   readonly readTimeoutMs: number
+  readonly readRetryMs: number
   /** The least time between two readings, whatever hints there are. */
   readonly restMs: number
 }
 
-const DEFAULT_PACE: MdSourcePace = {
+export const DEFAULT_PACE: MdSourcePace = {
   busyEveryMs: 1_000,
-  idleEveryMs: 5_000,
-  absentEveryMs: 30_000,
-  wholeEveryMs: 120_000,
-  readTimeoutMs: 10_000,
+  idleEveryMs: 4_000,
+  absentEveryMs: 10_000,
+  wholeEveryMs: 8_000,
+  readTimeoutMs: 3_000,
+  readRetryMs: 3_000,
   restMs: 200,
   firstRetryMs: 1_000,
   lastRetryMs: 60_000,
@@ -61,7 +68,10 @@ export async function* followMd(options: MdSourceOptions): AsyncGenerator<MdUpda
   const stop = new AbortController()
   const signal = AbortSignal.any([options.signal, stop.signal])
   const paths = { sysBlock: join(root, 'sys/block'), mdstat: join(root, 'proc/mdstat') }
-  const reader = new MdReader(paths, new HangGuard(pace.readTimeoutMs, signal))
+  const reader = new MdReader(
+    paths,
+    new FileReader({ timeoutMs: pace.readTimeoutMs, retryAfterMs: pace.readRetryMs, signal, pool: options.pool }),
+  )
   const told = new ToldArrays()
   const bell = new Bell()
   const monitor = mdadm === undefined ? null : new MdadmMonitor({ ...pace, mdadm, signal, onHint: () => bell.ring() })
@@ -94,7 +104,7 @@ export async function* followMd(options: MdSourceOptions): AsyncGenerator<MdUpda
       const everyMs =
         isHinted || told.isUnsettled ? pace.busyEveryMs : isAbsent(glance) ? pace.absentEveryMs : pace.idleEveryMs
       await pause(Math.min(pace.restMs, everyMs), signal)
-      await bell.wait(everyMs - pace.restMs, signal)
+      await bell.wait(Math.max(everyMs - pace.restMs, 0), signal)
       if (signal.aborted) return
       wasHinted = isHinted
       untilWholeMs -= everyMs

@@ -24,8 +24,8 @@ export interface MdUpdate {
   readonly wholeAt: number | null
 }
 
-/** A reading that finds nothing new is told of this often, for who wants to know that there are readings at all. */
-const CONFIRM_EVERY_MS = 30_000
+/** A reading that finds nothing new is told of this often: states that are not confirmed within 15 s are unknown. */
+const CONFIRM_EVERY_MS = 4_000
 
 /** More than these at a time tell nobody anything. */
 const MAX_PROBLEMS = 100

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { FileReader, type ProcessPool } from '../file-reader/index.ts'
 import { pause } from '../waiting/index.ts'
 import type { ConfiguredArrays } from './parse-config.ts'
 import { readMdConfig } from './read-config.ts'
@@ -8,6 +9,8 @@ export interface MdConfigWatchOptions {
   readonly root: string
   /** Ends the watch. */
   readonly signal: AbortSignal
+  /** The processes that read files; absent: one of its own. */
+  readonly pool?: ProcessPool
   readonly pace?: Partial<MdConfigPace>
 }
 
@@ -16,29 +19,41 @@ interface MdConfigPace {
   readonly rereadEveryMs: number
   /** A difference is told when it is still there after so long. */
   readonly settleMs: number
+  /** How long the files may take to be read. */
+  readonly readTimeoutMs: number
 }
 
 /** So few files are cheaper to read than to have watched, and read they are right after any kind of change. */
-const DEFAULT_PACE: MdConfigPace = { rereadEveryMs: 15_000, settleMs: 1_000 }
+const DEFAULT_PACE: MdConfigPace = { rereadEveryMs: 8_000, settleMs: 1_000, readTimeoutMs: 4_000 }
 
 /**
  * Tells which arrays are configured: at once, and then whenever that is different. `mdadm --detail --scan >mdadm.conf` empties
  * the file before it writes it, so what was read is told when a second reading finds the same; and while a file cannot be
- * read, nothing is taken back. An array must not go unmissed for either.
+ * read, nothing is taken back, and that it cannot be is told at once. An array must not go unmissed for either.
  */
 export async function* watchMdConfig(options: MdConfigWatchOptions): AsyncGenerator<ConfiguredArrays, void> {
   const { root, signal } = options
   const pace = { ...DEFAULT_PACE, ...options.pace }
-  let told = await readMdConfig(root)
+  const files = new FileReader({
+    timeoutMs: pace.readTimeoutMs,
+    retryAfterMs: pace.rereadEveryMs,
+    signal,
+    pool: options.pool,
+  })
+  let told = await readMdConfig(root, files)
+  if (signal.aborted) return
   yield told
   for (;;) {
     await pause(pace.rereadEveryMs, signal)
+    const seen = keepUnread(told, await readMdConfig(root, files))
     if (signal.aborted) return
-    const seen = keepUnread(told, await readMdConfig(root))
     if (isDeepStrictEqual(seen, told)) continue
-    await pause(pace.settleMs, signal)
-    if (signal.aborted) return
-    if (!isDeepStrictEqual(keepUnread(told, await readMdConfig(root)), seen)) continue
+    if (seen.doubt === null) {
+      await pause(pace.settleMs, signal)
+      const again = keepUnread(told, await readMdConfig(root, files))
+      if (signal.aborted) return
+      if (!isDeepStrictEqual(again, seen)) continue
+    }
     told = seen
     yield told
   }

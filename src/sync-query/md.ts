@@ -30,7 +30,7 @@ export interface MdArray {
 }
 
 export interface MdDoubt {
-  readonly code: 'unknown-word' | 'word-missing' | 'contradiction' | 'dump-incomplete'
+  readonly code: 'unknown-word' | 'word-missing' | 'contradiction' | 'dump-incomplete' | 'source-silent'
   readonly field: string
   readonly word?: string
 }

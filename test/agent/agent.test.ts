@@ -31,6 +31,38 @@ t.test('an SR is unknown until its source has told of every volume', async t => 
   await agent.close()
 })
 
+t.test(
+  'what its source has not confirmed within 15 s is unknown until it is, whatever events come meanwhile',
+  async t => {
+    const steady = { ms: 0 }
+    const silence = { steadyNow: () => steady.ms, afterMs: 14_000 }
+    const { agent, state, kinds } = agentOf({ silence }, ['mesh0/0'])
+    const tell = (wholeAt: number) =>
+      agent.applyDrbd({ at: steady.ms, changed: [volume('mesh0/0')], removed: [], doubt: null, wholeAt })
+    const pass = (ms: number) => {
+      for (let second = 0; second < ms / 1000; second += 1) {
+        steady.ms += 1000
+        agent.tick()
+      }
+    }
+    tell(1)
+    pass(13_000)
+    t.equal(state(), 'synced')
+    tell(2)
+    pass(13_000)
+    t.equal(state(), 'synced', 'it was confirmed again')
+    tell(2)
+    pass(1_000)
+    t.equal(state(), 'unknown', 'an event alone confirms nothing')
+    t.match(agent.report(SR)?.reasons, [{ code: 'source-silent', word: 'nothing has confirmed it for 14 s' }])
+    tell(2)
+    t.equal(state(), 'unknown')
+    tell(3)
+    t.equal(state(), 'synced')
+    t.strictSame(kinds, ['recovered', 'unknown', 'recovered'])
+  },
+)
+
 t.test('what is present, and whether that is all', async t => {
   const { agent, see, seeMd } = agentOf()
   const unread = 'not everything has been read yet'

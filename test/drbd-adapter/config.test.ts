@@ -1,4 +1,16 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import {
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { parseDrbdConfig } from '../../src/drbd-adapter/parse-config.ts'
@@ -283,3 +295,31 @@ t.test(
     t.match(told[1]?.problems, [{ code: 'config-incomplete' }])
   },
 )
+
+t.test('a file that hangs leaves a doubt until it is read, and what was named before stays named', async t => {
+  const root = t.testdir({})
+  place(root, { 'etc/drbd.d/r0.res': 'resource r0 { }' })
+  const pipe = join(root, 'etc/drbd.d/r1.res')
+  const isHanging = ({ doubt }: ConfiguredVolumes) => doubt === 'reading the files of its configuration hangs'
+  let made = 0
+  const told = await watch(
+    root,
+    so => {
+      const last = so.at(-1)
+      if (last === undefined) return false
+      if (made === 0 && !isHanging(last)) {
+        execFileSync('mkfifo', [pipe])
+        made = so.length
+      } else if (made > 0 && isHanging(last)) {
+        // Opened for both it never blocks, and who waits to read sees the end when it is closed.
+        const both = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK)
+        rmSync(pipe)
+        closeSync(both)
+      }
+      return made > 0 && so.length > made + 1 && !isHanging(last)
+    },
+    { restMs: 1, rereadEveryMs: 20, readTimeoutMs: 300 },
+  )
+  t.match(told.slice(made).find(isHanging), { mirrors: ['r0/0'] })
+  t.match(told.at(-1), { mirrors: ['r0/0'], doubt: null })
+})

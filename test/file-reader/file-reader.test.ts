@@ -30,7 +30,7 @@ t.test('files and directories are read one after the other, with the code of wha
     [root, -1],
     [join(root, 'nothing'), -1],
   ]
-  t.same(await readerOf(t).read('all', steps), {
+  t.same(await readerOf(t).read({ key: 'all', steps }), {
     kind: 'done',
     results: [
       { text: 'raid1\n' },
@@ -53,11 +53,11 @@ t.test('a read that hangs is named, delays no other, and is answered at once unt
   const reader = readerOf(t, { timeoutMs: 1_000, retryAfterMs: 3_600_000 })
   const order: string[] = []
   const hanging = pipes.map(async pipe => {
-    const reading = await reader.read(pipe, [well, [pipe, 100], well])
+    const reading = await reader.read({ key: pipe, steps: [well, [pipe, 100], well] })
     order.push('hung')
     return reading
   })
-  t.same(await reader.read('well', [well]), { kind: 'done', results: [{ text: 'well' }] })
+  t.same(await reader.read({ key: 'well', steps: [well] }), { kind: 'done', results: [{ text: 'well' }] })
   order.push('well')
   t.same(
     await Promise.all(hanging),
@@ -65,7 +65,7 @@ t.test('a read that hangs is named, delays no other, and is answered at once unt
   )
   t.equal(order[0], 'well')
   const begun = performance.now()
-  t.same(await reader.read(pipes[0] ?? '', [well]), { kind: 'hangs', at: pipes[0] })
+  t.same(await reader.read({ key: pipes[0] ?? '', steps: [well] }), { kind: 'hangs', at: pipes[0] })
   t.ok(performance.now() - begun < 1_000, 'nobody waits for it a second time')
   t.ok(await readFile(join(root, 'well')), 'the threads of this process are free')
 })
@@ -74,9 +74,12 @@ t.test('what hung is read again when it answers', async t => {
   const root = t.testdir({ released: 'clean' })
   const pipe = makePipe(join(root, 'pipe'))
   const reader = readerOf(t, { timeoutMs: 100 })
-  t.match(await reader.read('array', [[pipe, 100]]), { kind: 'hangs' })
+  t.match(await reader.read({ key: 'array', steps: [[pipe, 100]] }), { kind: 'hangs' })
   renameSync(join(root, 'released'), pipe)
-  t.same(await untilDone(() => reader.read('array', [[pipe, 100]])), { kind: 'done', results: [{ text: 'clean' }] })
+  t.same(await untilDone(() => reader.read({ key: 'array', steps: [[pipe, 100]] })), {
+    kind: 'done',
+    results: [{ text: 'clean' }],
+  })
 })
 
 async function untilDone<T extends { kind: string }>(read: () => Promise<T>): Promise<T> {
@@ -91,13 +94,13 @@ t.test('its end leaves no process behind, and nothing is read any more', async t
   const root = t.testdir({ well: 'well' })
   const stop = new AbortController()
   const reader = new FileReader({ timeoutMs: 60_000, retryAfterMs: 0, signal: stop.signal })
-  await reader.read('well', [[join(root, 'well'), 100]])
+  await reader.read({ key: 'well', steps: [[join(root, 'well'), 100]] })
   const pipe = makePipe(join(root, 'pipe'))
-  const hanging = reader.read('pipe', [[pipe, 100]])
+  const hanging = reader.read({ key: 'pipe', steps: [[pipe, 100]] })
   t.ok(children().length > 0)
   stop.abort()
   t.match(await hanging, { kind: 'hangs' })
-  t.match(await reader.read('well', [[join(root, 'well'), 100]]), { kind: 'refused' })
+  t.match(await reader.read({ key: 'well', steps: [[join(root, 'well'), 100]] }), { kind: 'refused' })
   while (children().length > 0) await sleep(10)
 })
 
@@ -105,9 +108,12 @@ t.test('a process that somebody kills is replaced', async t => {
   const root = t.testdir({ well: 'well' })
   writeFileSync(join(root, 'large'), 'x'.repeat(1000))
   const reader = readerOf(t)
-  await reader.read('well', [[join(root, 'well'), 100]])
+  await reader.read({ key: 'well', steps: [[join(root, 'well'), 100]] })
   for (const pid of children()) process.kill(Number(pid), 'SIGKILL')
-  t.same(await reader.read('well', [[join(root, 'well'), 100]]), { kind: 'done', results: [{ text: 'well' }] })
+  t.same(await reader.read({ key: 'well', steps: [[join(root, 'well'), 100]] }), {
+    kind: 'done',
+    results: [{ text: 'well' }],
+  })
 })
 
 function children(): string[] {

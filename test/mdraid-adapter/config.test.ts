@@ -1,7 +1,8 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import fc from 'fast-check'
-import t from 'tap'
+import t, { type Test } from 'tap'
+import { FileReader } from '../../src/file-reader/index.ts'
 import { type ConfiguredArrays, mdUuid, readMdConfig, watchMdConfig } from '../../src/mdraid-adapter/index.ts'
 import { parseMdConfig } from '../../src/mdraid-adapter/parse-config.ts'
 import { until } from './md-host.ts'
@@ -104,13 +105,19 @@ function write(root: string, path: string, text: string): void {
 const devicesOf = ({ arrays }: ConfiguredArrays) => arrays.map(({ device }) => device)
 const array = (device: string) => `ARRAY ${device} UUID=${MDADM}\n`
 
+function readConfig(t: Test, root: string): Promise<ConfiguredArrays> {
+  const stop = new AbortController()
+  t.teardown(() => stop.abort())
+  return readMdConfig(root, new FileReader({ timeoutMs: 20_000, retryAfterMs: 0, signal: stop.signal }))
+}
+
 const NOTHING: ConfiguredArrays = { arrays: [], incomparable: [], problems: [], doubt: null }
 
 t.test('configuration is read wherever mdadm may have it', async t => {
   const root = t.testdir({})
-  t.strictSame(await readMdConfig(root), NOTHING, 'nothing is configured')
+  t.strictSame(await readConfig(t, root), NOTHING, 'nothing is configured')
   write(root, 'etc/mdadm.conf.d', 'a file')
-  t.strictSame(await readMdConfig(root), NOTHING, 'a file where a folder might be names nothing')
+  t.strictSame(await readConfig(t, root), NOTHING, 'a file where a folder might be names nothing')
   rmSync(join(root, 'etc/mdadm.conf.d'))
   write(root, 'etc/mdadm/mdadm.conf', array('/dev/md1'))
   write(root, 'etc/mdadm/mdadm.conf.d/b.conf', array('/dev/md3'))
@@ -119,7 +126,7 @@ t.test('configuration is read wherever mdadm may have it', async t => {
   write(root, 'etc/mdadm/mdadm.conf.d/d.conf.bak', array('/dev/md9'))
   write(root, 'etc/mdadm.conf', array('/dev/md4'))
   write(root, 'etc/mdadm.conf.d/e.conf', array('/dev/md5'))
-  t.strictSame(devicesOf(await readMdConfig(root)), ['/dev/md1', '/dev/md2', '/dev/md3', '/dev/md4', '/dev/md5'])
+  t.strictSame(devicesOf(await readConfig(t, root)), ['/dev/md1', '/dev/md2', '/dev/md3', '/dev/md4', '/dev/md5'])
 })
 
 t.test('a file that cannot be read is a problem, and hides no other', async t => {
@@ -127,7 +134,7 @@ t.test('a file that cannot be read is a problem, and hides no other', async t =>
   write(root, 'etc/mdadm/mdadm.conf', array('/dev/md1'))
   mkdirSync(join(root, 'etc/mdadm.conf'))
   write(root, 'etc/mdadm.conf.d/large.conf', `#${' '.repeat(2 ** 20)}\n`)
-  const configured = await readMdConfig(root)
+  const configured = await readConfig(t, root)
   t.strictSame(devicesOf(configured), ['/dev/md1'])
   t.strictSame(
     configured.problems.map(({ code }) => code),

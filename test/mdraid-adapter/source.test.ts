@@ -2,6 +2,7 @@ import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import { followMd } from '../../src/mdraid-adapter/index.ts'
+import { DEFAULT_PACE } from '../../src/mdraid-adapter/source.ts'
 import { Followed, MdHost, until } from './md-host.ts'
 import { fixtureNames, judged, type Recorded, readingOf, recordedMoments } from './recorded.ts'
 
@@ -147,13 +148,13 @@ t.test('an array that only one of the two shows is looked at again before it is 
 
 t.test('reads that hang', async t => {
   /** On a busy machine others may seem to hang as well, and then answer: so all of this is only to come about. */
-  const pace = { readTimeoutMs: 100 }
+  const pace = { readTimeoutMs: 100, readRetryMs: 20 }
 
   t.test('make their array unknown, name what hangs, and hide no other', async t => {
     const host = new MdHost(t, THREE_ARRAYS)
     const release = host.hang('sys/block/md1/md/sync_action')
     const followed = new Followed(t, { root: host.root, pace })
-    const hanging = 'md0 synced,md1 unknown word-missing(time sync_action),md2 synced'
+    const hanging = 'md0 synced,md1 unknown source-silent(time sync_action),md2 synced'
     await followed.until(({ judged, doubt }) => judged.join() === hanging && doubt === null)
     const problems = () =>
       followed.updates.flatMap(each => each.problems.filter(({ text }) => /md1\/md\/sync_action"$/.test(text)))
@@ -165,17 +166,35 @@ t.test('reads that hang', async t => {
     await followed.until(({ judged }) => judged[1] === 'md1 synced')
   })
 
-  t.test('of several arrays take no more than two threads, and everything is doubted', async t => {
+  t.test('of several arrays at once hide none of the others, and take no thread of this process', async t => {
     const host = new MdHost(t)
     const many = ['md1', 'md2', 'md3', 'md4', 'md5', 'md6']
-    host.show({ at: '', mdstat: undefined, files: Object.fromEntries(many.map(name => [`${name}/md/level`, 'raid1'])) })
-    const releases = many.map(name => host.hang(`sys/block/${name}/md/array_state`))
+    const files = THREE_ARRAYS.files
+    const copies = many.flatMap(name =>
+      Object.entries(files)
+        .filter(([path]) => path.startsWith('md0/'))
+        .map(([path, text]): [string, string | undefined] => [path.replace('md0/', `${name}/`), text]),
+    )
+    host.show({ at: '', mdstat: undefined, files: Object.fromEntries(copies) })
+    const hanging = many.slice(0, 5)
+    const releases = hanging.map(name => host.hang(`sys/block/${name}/md/array_state`))
     const followed = new Followed(t, { root: host.root, pace })
-    await followed.until(({ doubt }) => /Nothing more is read.*array_state"/.test(doubt ?? ''))
-    await followed.untilReadAgain()
+    const isSilent = (word: string) => word.includes('unknown') && word.includes('source-silent(time array_state)')
+    await followed.until(
+      ({ judged, doubt }) =>
+        doubt === null && judged.slice(0, 5).every(isSilent) && judged[5]?.startsWith('md6 synced') === true,
+    )
+    host.writeSys('md6/md/sync_action', 'frozen\n')
+    await followed.until(({ updates }) => updates.at(-1)?.changed[0]?.syncAction === 'frozen')
     t.ok(await readFile(import.meta.filename, 'utf8'), 'the rest of the process still reads')
     for (const release of releases) release('clean\n')
-    await followed.until(({ doubt }) => doubt === null)
+    await followed.until(({ judged }) => !judged.some(isSilent))
+  })
+
+  t.test('are noticed within 15 s by the pace of a host', async t => {
+    const { idleEveryMs, wholeEveryMs, readTimeoutMs, busyEveryMs } = DEFAULT_PACE
+    t.ok(wholeEveryMs + readTimeoutMs + busyEveryMs < 13_000)
+    t.equal(wholeEveryMs % idleEveryMs, 0)
   })
 
   t.test('of /proc/mdstat are a doubt, and sysfs is read all the same', async t => {

@@ -95,8 +95,8 @@ t.test('when everything was last read is told with the news, and now and then wi
   const wholeAt = (each: MdReading, at: number) => told.take(each, at)?.wholeAt
   t.equal(wholeAt(torn, 1_000), null)
   t.equal(wholeAt(whole, 2_000), 2_000)
-  t.equal(wholeAt(whole, 31_999), undefined)
-  t.equal(wholeAt(torn, 33_000), 31_999, 'a doubt leaves the last one that was whole')
+  t.equal(wholeAt(whole, 5_999), undefined)
+  t.equal(wholeAt(torn, 7_000), 5_999, 'a doubt leaves the last one that was whole')
   t.equal(wholeAt(torn, 99_000), undefined)
   t.equal(wholeAt(whole, 100_000), 100_000)
   t.equal(wholeAt(whole, 130_000), 130_000, 'nothing new for half a minute')

@@ -1,6 +1,7 @@
-import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
 import t from 'tap'
@@ -96,7 +97,7 @@ t.test('it starts, follows, reloads what changes, and leaves nothing behind', as
   kernel.become({ mesh1: IN_SYNC })
   await becomes('degraded', OTHER_SR)
   const children = daemon.children()
-  t.equal(children.length, 1)
+  t.ok(children.length >= 2, 'drbdsetup, and the process that reads files')
   t.equal(await daemon.end('SIGTERM'), 0)
   t.notOk(existsSync(socket))
   await until('its children are gone', () => children.every(isGone))
@@ -325,6 +326,35 @@ t.test('reports and notifications: a resync is told, and a pool that forgot ever
   kernel.become({ mesh0: IN_SYNC, mesh1: IN_SYNC })
   await reported('synced')
   t.equal(await daemon.end('SIGTERM'), 0)
+})
+
+t.test('files of the kernel that hang delay no other source, and do not keep it from ending', async t => {
+  const { kernel, configure, start, becomes, ask } = hostOf(t)
+  const hang = (path: string) => {
+    rmSync(join(kernel.root, path), { force: true })
+    mkdirSync(dirname(join(kernel.root, path)), { recursive: true })
+    execFileSync('mkfifo', [join(kernel.root, path)])
+  }
+  hang('proc/drbd')
+  hang('proc/mdstat')
+  hang('sys/block/md0/md/array_state')
+  hang('etc/mdadm/mdadm.conf')
+  writeFileSync(join(kernel.root, 'sys/module/drbd/version'), '8.4.11\n')
+  kernel.become({ mesh0: IN_SYNC, mesh1: resyncing(4096) })
+  configure({
+    srs: [
+      { uuid: SR, drbd: ['mesh0'] },
+      { uuid: OTHER_SR, md: ['md0'] },
+    ],
+  })
+  const daemon = start()
+  await becomes('synced')
+  await until('the hanging file is named', async () =>
+    /source-silent.*mdstat/.test(JSON.stringify(await ask('SR.sync_status', { sr: OTHER_SR }))),
+  )
+  const endedAt = performance.now()
+  t.equal(await daemon.end('SIGTERM'), 0)
+  t.ok(performance.now() - endedAt < 4_900, 'it need not be killed')
 })
 
 t.test('killed at any moment of a resync and started again: the same end, each notification once', async t => {

@@ -1,0 +1,41 @@
+import { ReadingProcess } from './reading-process.ts'
+
+/** A process without work is kept for so long: to start one costs as much as a hundred jobs. */
+const IDLE_MS = 60_000
+
+/** Keeps one idle process for the next job of any reader. */
+export class ProcessPool {
+  #idle: ReadingProcess | null = null
+  #idleTimer: NodeJS.Timeout | undefined
+  #isEnded = false
+
+  /** A process without work. */
+  take(): ReadingProcess {
+    clearTimeout(this.#idleTimer)
+    const idle = this.#idle
+    this.#idle = null
+    return idle === null || idle.isGone ? new ReadingProcess() : idle
+  }
+
+  /** Returns a process that has done its work. */
+  give(process: ReadingProcess): void {
+    if (this.#isEnded || this.#idle !== null) {
+      process.end()
+      return
+    }
+    this.#idle = process
+    this.#idleTimer = setTimeout(() => this.#endIdle(), IDLE_MS).unref()
+  }
+
+  /** Keeps none from now on. */
+  end(): void {
+    this.#isEnded = true
+    this.#endIdle()
+  }
+
+  #endIdle(): void {
+    clearTimeout(this.#idleTimer)
+    this.#idle?.end()
+    this.#idle = null
+  }
+}
