@@ -97,6 +97,7 @@ export class AgentService implements SyncAnswers {
       srs: config.srs,
       now,
       sink: this.#toolstack,
+      drbdVolume: mirror => this.#sources.drbd.volume(mirror),
       witness: (sr, transition, status) => {
         const text = `SR ${sr}: ${transition.from ?? 'nothing known'} → ${transition.to}`
         log({ level: 'info', code: transition.kind, text })
@@ -237,7 +238,7 @@ export class AgentService implements SyncAnswers {
     const volumes = this.#volumes
     const arrays = this.#arrays
     this.#agent.select(arrays === null ? srs : resolveArrays(srs, arrays), {
-      drbd: volumes && { mirrors: expectedVolumes(volumes.mirrors, srs), doubt: volumes.doubt },
+      drbd: volumes && { mirrors: expectedVolumes(volumes.volumes, srs), doubt: volumes.doubt },
       md: arrays && { mirrors: expectedArrays(arrays, srs), doubt: arrays.doubt },
     })
     this.#toolstack.retain(srs.map(({ uuid }) => uuid))

@@ -1,3 +1,4 @@
+import { DrbdView } from '../drbd-adapter/drbd-view.ts'
 import type { ConfiguredVolumes } from '../drbd-adapter/read-config.ts'
 import { followDrbd } from '../drbd-adapter/source.ts'
 import { watchDrbdConfig } from '../drbd-adapter/watch-config.ts'
@@ -33,6 +34,8 @@ type SourceNews = Parameters<AgentMetrics['source']>[1]
 export class HostSources {
   readonly #options: HostSourcesOptions
   readonly #followers = new Followers()
+  /** What DRBD's source knows now. */
+  readonly drbd = new DrbdView()
 
   constructor(options: HostSourcesOptions) {
     this.#options = options
@@ -62,7 +65,7 @@ export class HostSources {
     } = config()
     this.#followSource(
       'drbd',
-      signal => followDrbd({ drbdsetup, root, now, signal }),
+      signal => followDrbd({ drbdsetup, root, now, signal, view: this.drbd }),
       update => agent.applyDrbd(update),
     )
     this.#followConfiguration('drbd', signal => watchDrbdConfig({ root, signal }), onVolumes)
