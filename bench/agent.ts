@@ -47,6 +47,7 @@ async function measure(resources: number, changes: number): Promise<void> {
   const stop = new AbortController()
   const selection = { drbd: ['xcp-volume-*'], md: [], ignorePeers: [] }
   const agent = new HostAgent({
+    drbdVolume: () => null,
     host: HOST,
     boot: BOOT,
     srs: [

@@ -128,6 +128,7 @@ async function measure(resources: number, flips: number): Promise<void> {
 
   const srUuid = pool.get('SR', sr)?.uuid ?? ''
   const agent: HostAgent = new HostAgent({
+    drbdVolume: () => null,
     host: hostUuid,
     boot: BOOT,
     srs: [{ uuid: srUuid, drbd: ['xcp-volume-*'], md: [], ignorePeers: [] }],

@@ -118,6 +118,7 @@ class Agent implements Listener {
 
   constructor() {
     this.#agent = new HostAgent({
+      drbdVolume: () => null,
       host: 'host',
       boot: { id: 'boot', firstSeq: 0 },
       srs: [{ uuid: 'sr', drbd: ['xcp-*'], md: [], ignorePeers: [] }],

@@ -105,6 +105,7 @@ export class AgentService implements SyncAnswers {
       now,
       sink: this.#toolstack,
       silence: { steadyNow: () => performance.now(), afterMs: SILENT_AFTER_MS },
+      drbdVolume: mirror => this.#sources.drbd.volume(mirror),
       witness: (sr, transition, status) => {
         const text = `SR ${sr}: ${transition.from ?? 'nothing known'} → ${transition.to}`
         log({ level: 'info', code: transition.kind, text })
@@ -246,7 +247,7 @@ export class AgentService implements SyncAnswers {
     const volumes = this.#volumes
     const arrays = this.#arrays
     this.#agent.select(arrays === null ? srs : resolveArrays(srs, arrays), {
-      drbd: volumes && { mirrors: expectedVolumes(volumes.mirrors, srs), doubt: volumes.doubt },
+      drbd: volumes && { mirrors: expectedVolumes(volumes.volumes, srs), doubt: volumes.doubt },
       md: arrays && { mirrors: expectedArrays(arrays, srs), doubt: arrays.doubt },
     })
     this.#toolstack.retain(srs.map(({ uuid }) => uuid))

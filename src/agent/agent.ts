@@ -27,6 +27,8 @@ export interface HostAgentOptions {
   /** Milliseconds since 1970. */
   readonly now: () => number
   readonly sink: ReportSink
+  /** A DRBD volume as its source knows it now; `null`: it does not. For what has to be judged anew between two updates. */
+  readonly drbdVolume: (mirror: string) => DrbdVolume | null
   readonly pushPace?: PushPace
   readonly expectationPace?: ExpectationPace
   /** Absent: a source is trusted until it says otherwise, as recordings are. */
@@ -94,9 +96,7 @@ export class HostAgent {
     for (const volume of changed) {
       const { mirror } = volume
       const place = this.#places.see('drbd', mirror, () => drbdNames(mirror), at, step)
-      // The events of DRBD 8.4 carry no progress, so there silence proves nothing.
-      const silenceMeansStall = volume.family === '9'
-      this.#places.observe(place, judgeDrbdVolume(counted(volume, place)), at, silenceMeansStall, step)
+      this.#judge(volume, place, at, step)
     }
     this.#settle('drbd', doubt, at, step)
   }
@@ -172,6 +172,7 @@ export class HostAgent {
       this.#places.rosters[backend].forgetOld(now)
       this.#places.miss(backend, this.#views[backend].isWhole, now, step)
     }
+    this.#judgeAnew(this.#places.passPeers(now), now, step)
     this.#tell(step, now)
   }
 
@@ -259,8 +260,23 @@ export class HostAgent {
   #expect(backend: Backend, { mirrors, doubt }: Expected, at: number, step: Step): void {
     const view = this.#views[backend]
     this.#places.rosters[backend].expect(mirrors, at, view.isConfigured)
+    if (backend === 'drbd') this.#judgeAnew(this.#places.expectPeers(mirrors, at, view.isConfigured), at, step)
     view.doubtConfiguration(doubt)
     this.#places.miss(backend, view.isWhole, at, step)
+  }
+
+  #judge(volume: DrbdVolume, place: Place, at: number, step: Step): void {
+    // The events of DRBD 8.4 carry no progress, so there silence proves nothing.
+    const silenceMeansStall = volume.family === '9'
+    this.#places.observe(place, judgeDrbdVolume(counted(volume, place), place.configured), at, silenceMeansStall, step)
+  }
+
+  /** Other peers are expected of these. What their source cannot show now it will tell of again. */
+  #judgeAnew(places: readonly Place[], at: number, step: Step): void {
+    for (const place of places) {
+      const volume = this.#options.drbdVolume(place.mirror.mirror)
+      if (volume !== null) this.#judge(volume, place, at, step)
+    }
   }
 
   #tell(step: Step, at: number): void {

@@ -1,3 +1,4 @@
+import { DrbdView } from '../drbd-adapter/drbd-view.ts'
 import type { ConfiguredVolumes } from '../drbd-adapter/read-config.ts'
 import { followDrbd } from '../drbd-adapter/source.ts'
 import { watchDrbdConfig } from '../drbd-adapter/watch-config.ts'
@@ -35,6 +36,8 @@ type SourceNews = Parameters<AgentMetrics['source']>[1] & { readonly isFault?: b
 export class HostSources {
   readonly #options: HostSourcesOptions
   readonly #followers = new Followers()
+  /** What DRBD's source knows now. */
+  readonly drbd = new DrbdView()
   readonly #logs: Readonly<Record<Backend, SourceLog>>
   readonly #pool = new ProcessPool()
 
@@ -74,7 +77,7 @@ export class HostSources {
     } = config()
     this.#followSource(
       'drbd',
-      signal => followDrbd({ drbdsetup, root, now, signal, pool: this.#pool }),
+      signal => followDrbd({ drbdsetup, root, now, signal, pool: this.#pool, view: this.drbd }),
       update => agent.applyDrbd(update),
     )
     this.#followConfiguration('drbd', signal => watchDrbdConfig({ root, signal }), onVolumes)

@@ -1,10 +1,12 @@
+import type { ConfiguredPeers } from '../sync-query/configured-peers.ts'
 import type { HostMirrors } from '../sync-query/host-mirrors.ts'
 import type { Judgement, Observation } from '../sync-query/judgement.ts'
 import type { TrackedMirror } from '../sync-query/tracked-mirror.ts'
 import type { Backend } from './backend-view.ts'
-import type { ExpectationPace } from './expectations.ts'
+import { DEFAULT_EXPECTATION_PACE, type ExpectationPace } from './expectations.ts'
 import type { ExpectedMirror } from './expected-mirrors.ts'
 import { judgeMissed } from './judge-missed.ts'
+import { PeerExpectations } from './peer-expectations.ts'
 import { Roster } from './roster.ts'
 import { type SrSelection, SrSelector } from './sr-selection.ts'
 import type { Step } from './step.ts'
@@ -18,6 +20,8 @@ export interface Place {
   srs: readonly WatchedSr[]
   /** Peers that no SR of this mirror counts. */
   ignored: ReadonlySet<string>
+  /** The peers that it should have and that are not ignored; `null`: no configuration names it. */
+  configured: ConfiguredPeers | null
   /** The kernel shows it. Otherwise it is missed. */
   readonly isShown: boolean
   readonly backend: Backend
@@ -38,14 +42,16 @@ const NO_PEERS: ReadonlySet<string> = new Set()
 export class Places {
   readonly rosters: Readonly<Record<Backend, Roster>>
   readonly #mirrors: HostMirrors
+  readonly #peers: PeerExpectations
   readonly #places = new Map<string, Place>()
   /** An earlier source may have told of mirrors that the present one has not (yet). */
   readonly #hasUntold: Record<Backend, boolean> = { drbd: false, md: false }
   #selector = new SrSelector([])
   #srs: ReadonlyMap<string, WatchedSr> = new Map()
 
-  constructor(mirrors: HostMirrors, pace?: ExpectationPace) {
+  constructor(mirrors: HostMirrors, pace: ExpectationPace = DEFAULT_EXPECTATION_PACE) {
     this.#mirrors = mirrors
+    this.#peers = new PeerExpectations(pace)
     this.rosters = { drbd: new Roster(pace), md: new Roster(pace) }
   }
 
@@ -84,6 +90,7 @@ export class Places {
       const place = this.#places.get(mirror)
       if (place?.isShown !== true) continue
       this.rosters[backend].lose(mirror)
+      this.#peers.lose(mirror)
       this.#forget(place, at, step)
     }
   }
@@ -113,6 +120,38 @@ export class Places {
     for (const expected of missed) this.#addMissed(backend, expected, at, step)
   }
 
+  /**
+   * Takes in which peers DRBD volumes should have.
+   *
+   * @param knewAll as of PeerExpectations.replace
+   * @returns the volumes that the kernel shows and that have to be judged anew
+   */
+  expectPeers(expected: readonly ExpectedMirror[], at: number, knewAll: boolean): Place[] {
+    const isShown = (mirror: string) => this.#places.get(mirror)?.isShown === true
+    return this.#takePeers(this.#peers.replace(expected, at, knewAll, isShown))
+  }
+
+  /** Lets time pass. @returns as of `expectPeers` */
+  passPeers(at: number): Place[] {
+    return this.#takePeers(this.#peers.pass(at))
+  }
+
+  #takePeers(mirrors: readonly string[]): Place[] {
+    return mirrors.flatMap(mirror => {
+      const place = this.#places.get(mirror)
+      if (place?.isShown !== true) return []
+      place.configured = this.#configuredOf(mirror, place.ignored)
+      return [place]
+    })
+  }
+
+  #configuredOf(mirror: string, ignored: ReadonlySet<string>): ConfiguredPeers | null {
+    const configured = this.#peers.get(mirror)
+    if (configured === null || ignored.size === 0) return configured
+    const peers = configured.peers.filter(({ names }) => !names.some(name => ignored.has(name)))
+    return { ...configured, peers }
+  }
+
   /** Takes each mirror out of the SRs it has left and into those it has joined. @param srs those that are watched, by UUID */
   select(selections: readonly SrSelection[], srs: ReadonlyMap<string, WatchedSr>, step: Step): void {
     this.#selector = new SrSelector(selections)
@@ -123,7 +162,9 @@ export class Places {
   #add(backend: Backend, name: string, names: readonly string[], isShown: boolean): Place {
     const srs = this.#srsOf(backend, names)
     const mirror = this.#mirrors.begin(name)
-    const place = { mirror, isTold: isShown, srs, ignored: ignoredBy(srs), isShown, backend, names }
+    const ignored = ignoredBy(srs)
+    const configured = backend === 'drbd' && isShown ? this.#configuredOf(name, ignored) : null
+    const place = { mirror, isTold: isShown, srs, ignored, configured, isShown, backend, names }
     this.#places.set(name, place)
     return place
   }
@@ -150,6 +191,7 @@ export class Places {
     if (joining !== null) step.add(joined, joining)
     place.srs = srs
     place.ignored = ignoredBy(srs)
+    if (place.backend === 'drbd' && place.isShown) place.configured = this.#configuredOf(mirror, place.ignored)
   }
 
   #srsOf(backend: Backend, names: readonly string[]): WatchedSr[] {

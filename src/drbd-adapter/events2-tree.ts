@@ -139,6 +139,7 @@ export function volumeOf(
     if (seen.contradicted) doubts.push({ code: 'contradiction', field: 'done', peer: name })
     return {
       peer: name,
+      nodeId: peer.nodeId,
       connection: peer.connection,
       replication: seen.replication,
       peerDisk: seen.peerDisk,

@@ -141,6 +141,11 @@ export class Untold {
     this.#wake()
   }
 
+  /** A volume as it is known now; `null`: there is none, or nothing can be claimed. */
+  volume(mirror: string): DrbdVolume | null {
+    return this.#doubt === null ? (this.#state?.volume(mirror) ?? null) : null
+  }
+
   /** Waits until there is something to tell; `null`: there will be nothing any more. */
   async next(): Promise<DrbdUpdate | null> {
     if (this.#takenAt > 0) this.#costMs = performance.now() - this.#takenAt

@@ -20,6 +20,8 @@ const SENTENCES: { readonly [Code in ReasonCode]: (reason: Reason) => string } =
   'split-brain': r => `${r.mirror} and ${r.peer ?? 'its peer'} have diverged (split brain)${amount(r)}`,
   'replication-off': r => `${r.mirror} is connected to ${r.peer ?? 'its peer'} but does not replicate`,
   'peer-removed': r => `${r.peer ?? 'a peer'} was taken out of the configuration of ${r.mirror} in the kernel`,
+  'peer-missing': r =>
+    `the configuration of ${r.mirror} names ${r.peer ?? 'a peer'}, and the kernel does not have that peer`,
   'left-over-replica': r =>
     `${r.mirror} is left over: ${r.peer ?? 'its peer'} is in sync and does not have this host as a peer any more`,
   'not-configured': r => `${r.mirror} exists in the kernel but is not configured`,
@@ -36,12 +38,16 @@ const SENTENCES: { readonly [Code in ReasonCode]: (reason: Reason) => string } =
   'dump-incomplete': r => `${r.mirror}: the first account of all objects has not ended yet`,
   'events-lost': r => `${r.mirror}: events may have been lost, everything must be read again`,
   'source-silent': r => `${r.mirror === '*' ? 'the storage' : r.mirror} could not be asked${said(r)}`,
+  'peers-unclear': r => `the configuration does not tell which peers ${r.mirror} should have${said(r)}`,
   'not-comparable': r =>
     `${r.mirror} is configured without a UUID that the kernel shows, so nothing tells whether it is up`,
   drift: r => `${r.mirror} has blocks marked out of sync${amount(r)} although both sides are up to date`,
   'verify-unrepaired': r => `a verify of ${r.mirror} found differences${amount(r)} that no resync has repaired`,
   'mismatches-found': r => `a check of ${r.mirror} found mismatches${amount(r)}`,
-  'single-copy': r => `${r.mirror} is configured with a single copy`,
+  'single-copy': r =>
+    r.field === 'configuration'
+      ? `${r.mirror} has a single copy: its configuration names no other replica with data`
+      : `${r.mirror} has a single copy: the kernel shows no other replica with data`,
   'quorum-lost': r => `${r.mirror} has no quorum`,
   'pause-left-set': r => `a resync pause is still set on ${r.mirror}${withPeer(r)}`,
 }

@@ -100,6 +100,8 @@ export interface DrbdDoubt {
 export interface DrbdPeer {
   /** The connection's name (on 9 the peer's host name, on 8.4 always `peer`); its node id in digits where it has none. */
   readonly peer: string
+  /** Its node id in digits; absent where the source does not show it. */
+  readonly nodeId?: string
   readonly connection: string | null
   readonly replication: string | null
   readonly peerDisk: string | null

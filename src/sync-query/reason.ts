@@ -32,6 +32,7 @@ export const REASON_KINDS = {
   'split-brain': { implies: 'degraded', clearedBy: 'operator' },
   'replication-off': { implies: 'degraded', clearedBy: 'operator' },
   'peer-removed': { implies: 'degraded', clearedBy: 'time' },
+  'peer-missing': { implies: 'degraded', clearedBy: 'operator' },
   // of the gate, which hears both sides: no host can know it of itself
   'left-over-replica': { implies: 'degraded', clearedBy: 'operator' },
   'not-configured': { implies: 'degraded', clearedBy: 'operator' },
@@ -48,6 +49,7 @@ export const REASON_KINDS = {
   'dump-incomplete': { implies: 'unknown', clearedBy: 'time' },
   'events-lost': { implies: 'unknown', clearedBy: 'time' },
   'source-silent': { implies: 'unknown', clearedBy: 'time' },
+  'peers-unclear': { implies: 'unknown', clearedBy: 'operator' },
   'not-comparable': { implies: 'unknown', clearedBy: 'operator' },
   // shown, never blocking
   drift: { implies: null, clearedBy: 'operator' },

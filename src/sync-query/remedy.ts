@@ -139,6 +139,14 @@ const REMEDIES: { readonly [Code in ReasonCode]: (words: Words) => Remedy } = {
     here('The next full reading takes it as meant. If it was not, bring the resource back to its configuration.', [
       `drbdadm adjust ${w.resource}`,
     ]),
+  'peer-missing': w => ({
+    ...here(
+      'Bring the kernel to its configuration, and connect the peer. Read what drbdadm prints: it may fail, as for a transport whose module is missing.',
+      [`drbdadm adjust ${w.resource}`, `drbdadm connect ${w.connection}`, `drbdadm status ${w.resource}`],
+    ),
+    warning:
+      'Never force either side to be primary before they are connected: the data here and there may differ. If the peer is gone for good, take it out of the configuration.',
+  }),
   'left-over-replica': w => ({
     text: 'Its peers no longer know this replica. Take it down on this host and remove its configuration, or configure this host on its peers again.',
     warning: 'Before you delete its data, make sure that its peers have what is on it.',
@@ -191,6 +199,11 @@ const REMEDIES: { readonly [Code in ReasonCode]: (words: Words) => Remedy } = {
       `journalctl -u ${UNIT} -n 50 --no-pager`,
       "ps -eo pid,stat,wchan:32,args | awk '$2 ~ /^D/'",
     ]),
+  'peers-unclear': w =>
+    here(
+      'Correct the configuration of the resource, until drbdadm reads it without a complaint and shows each connection.',
+      [`drbdadm dump ${w.resource}`, `drbdadm --dry-run adjust ${w.resource}`],
+    ),
   'not-comparable': () =>
     here(
       'Give its ARRAY line in mdadm.conf the UUID of the array. The kernel shows no UUID of an array in a container (IMSM, DDF): choose such arrays by kernel name in srs[].md, and not by a pattern.',
@@ -209,7 +222,12 @@ const REMEDIES: { readonly [Code in ReasonCode]: (words: Words) => Remedy } = {
     warning: 'md does not know which copy is right: a mirror takes the one of its first member.',
   }),
   'single-copy': w =>
-    here('It is so by configuration. If it is not meant, add a peer to it.', [`drbdadm dump ${w.resource}`]),
+    here(
+      w.reason.field === 'configuration'
+        ? 'Its configuration names no other replica with data. If this is not intended, add a peer to it.'
+        : 'The kernel shows one replica with data. If there should be more, see what the configuration says, and adjust the resource.',
+      [`drbdadm dump ${w.resource}`, `drbdadm status ${w.resource}`],
+    ),
   'quorum-lost': w => here('Bring the other replicas back.', [`drbdadm status ${w.resource}`]),
   'pause-left-set': w =>
     here('Lift the pause: the next resync would not start.', [`drbdadm resume-sync ${w.connection}`]),

@@ -1,6 +1,7 @@
 import { HostAgent, type HostAgentOptions } from '../../src/agent/agent.ts'
 import { type ExpectedMirror, expectedVolumes } from '../../src/agent/expected-mirrors.ts'
 import type { SrSelection } from '../../src/agent/sr-selection.ts'
+import type { ConfiguredPeer } from '../../src/sync-query/configured-peers.ts'
 import type { DrbdPeer, DrbdVolume } from '../../src/sync-query/drbd.ts'
 import type { MdArray } from '../../src/sync-query/md.ts'
 import type { Report } from '../../src/sync-query/report.ts'
@@ -19,13 +20,25 @@ export const drbdSr = (drbd: readonly string[], ignorePeers: readonly string[] =
   ignorePeers,
 })
 
-export const expected = (...mirrors: readonly string[]): ExpectedMirror[] => expectedVolumes(mirrors, [])
+/** Volumes that a configuration names, with the peer `hostB`, or with those given. */
+export const configured = (mirrors: readonly string[], peers: readonly ConfiguredPeer[] = [configuredPeer('hostB')]) =>
+  mirrors.map(mirror => ({ mirror, peers: { peers, doubt: null } }))
+
+export const configuredPeer = (name: string, nodeId: string | null = null, diskless = false): ConfiguredPeer => ({
+  nodeId,
+  names: [name],
+  diskless,
+})
+
+export const expected = (...mirrors: readonly string[]): ExpectedMirror[] => expectedVolumes(configured(mirrors), [])
 
 /** An agent whose reports arrive at once and whose configuration was read; `kinds` are the edges it told of. */
-export function agentOf(options: Partial<HostAgentOptions> = {}, configured: readonly string[] = []) {
+export function agentOf(options: Partial<HostAgentOptions> = {}, named: readonly string[] = []) {
   const kinds: string[] = []
   const pushed: Report[] = []
   const clock = { now: 0 }
+  /** What the source has told of last. */
+  const known = new Map<string, DrbdVolume>()
   const agent = new HostAgent({
     host: HOST,
     boot: BOOT,
@@ -36,11 +49,12 @@ export function agentOf(options: Partial<HostAgentOptions> = {}, configured: rea
         pushed.push(report)
       },
     },
+    drbdVolume: mirror => known.get(mirror) ?? null,
     witness: (_sr, { kind }) => kinds.push(kind),
     expectationPace: { forgetAfterMs: 600_000, missAfterMs: 0 },
     ...options,
   })
-  agent.expect('drbd', expected(...configured))
+  agent.expect('drbd', expected(...named))
   agent.expect('md', [])
   const see = (
     at: number,
@@ -49,6 +63,8 @@ export function agentOf(options: Partial<HostAgentOptions> = {}, configured: rea
     removed: readonly string[] = [],
   ) => {
     clock.now = at
+    for (const mirror of removed) known.delete(mirror)
+    for (const each of changed) known.set(each.mirror, each)
     agent.applyDrbd({ at, changed, removed, doubt })
   }
   const seeMd = (

@@ -308,6 +308,7 @@ t.test('a DRBD resource that an SR names is missed until any of its volumes is s
 
 t.test('until its configuration was read nothing can be missed, so nothing is in sync', async t => {
   const agent = new HostAgent({
+    drbdVolume: () => null,
     host: HOST,
     boot: BOOT,
     srs: [drbdSr(['mesh*'])],

@@ -148,7 +148,7 @@ t.test('progress of a resync on 9: bytes, share and estimate, gone with its end'
   t.ok(seen.length > 3, 'several reports')
   const last = state
     .volumes()
-    .map(judgeDrbdVolume)
+    .map(volume => judgeDrbdVolume(volume))
     .find(({ mirror }) => mirror === 'mesh0/0')
   t.match(last, { progress: null, totalBytes: null, etaSeconds: null, moving: false })
   t.end()

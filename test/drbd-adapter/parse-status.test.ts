@@ -146,7 +146,7 @@ t.test('text', t => {
     [
       'a client, among several peers',
       'r0 role:Primary\n  disk:Diskless client:yes\n  a role:Secondary\n    peer-disk:UpToDate\n  b role:Secondary\n    peer-disk:Diskless peer-client:yes\n\n',
-      { understood: true, problems: [], volumes: { 'r0/0': 'synced' } },
+      { understood: true, problems: [], volumes: { 'r0/0': 'synced single-copy' } },
     ],
     [
       'a single copy, verbose, of 9 and of 8.4',
@@ -519,7 +519,7 @@ t.test('json', t => {
         device: { 'disk-state': 'Diskless', client: 'yes', quorum: 'no' },
         peerDevice: { 'peer-client': 'maybe' },
       }),
-      { understood: true, problems: [], volumes: { 'r0/0': 'synced quorum-lost=no' } },
+      { understood: true, problems: [], volumes: { 'r0/0': 'synced quorum-lost=no single-copy' } },
     ],
   ]
   for (const [title, text, expected] of rows) t.strictSame(summary(parseStatusJson(text)), expected, title)

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { XapiSink } from '../../agent/xapi-sink.ts'
@@ -10,6 +10,7 @@ import type { EmbeddedPool, PluginCall } from '../../toolstack/index.ts'
 import type { OperationsChange } from '../../updater/index.ts'
 import { ReportSink, XenApiClient, XenApiError } from '../../xapi-notify/index.ts'
 import { createGatedPool } from '../gated-pool.ts'
+import { castConfiguration } from './casting.ts'
 import { type Actor, CONFIGURATION, Director } from './director.ts'
 import { Machine } from './machine.ts'
 
@@ -88,13 +89,16 @@ export async function createDemoPool(speed: number, port: number, witness: DemoW
     if (cls === 'host' && pool.get('host', ref)?.enabled === true) disable(ref).catch(unlessOffline(onBug))
   })
   const srUuid = pool.get('SR', srRef)?.uuid ?? ''
+  const hostnames = seeded.map(({ ref }) => hostnameOf(ref))
+  const configuration = castConfiguration(readFileSync(CONFIGURATION, 'utf8'), hostnames)
   const actors = seeded.map(({ ref }): Actor => {
     const hostname = hostnameOf(ref)
     const root = join(folder, hostname)
     mkdirSync(root)
     const machine = new Machine({
       root,
-      configuration: CONFIGURATION,
+      hostname,
+      configuration,
       host: pool.get('host', ref)?.uuid ?? '',
       srs: [{ uuid: srUuid, drbd: ['mesh*'], md: [], ignorePeers: [] }],
       sink: new XapiSink(new ReportSink(client)),

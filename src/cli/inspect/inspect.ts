@@ -102,7 +102,7 @@ export const inspect: Command = {
 }
 
 function drbdFindings({ volumes, problems, understood }: DrbdSnapshot): Findings {
-  return { devices: devicesOfSnapshot(volumes.map(judgeDrbdVolume)), problems, understood }
+  return { devices: devicesOfSnapshot(volumes.map(volume => judgeDrbdVolume(volume))), problems, understood }
 }
 
 function mdFindings({ arrays, problems, understood }: MdReading): Findings {
