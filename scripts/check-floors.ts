@@ -28,6 +28,7 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
     'allowed-operations',
     'thrown',
     'waiting',
+    'durable-file',
     'drbd-adapter',
     'mdraid-adapter',
     'metrics',

@@ -1,7 +1,9 @@
+import { join } from 'node:path'
 import type { ConfiguredVolumes } from '../drbd-adapter/read-config.ts'
 import type { ConfiguredArrays } from '../mdraid-adapter/index.ts'
 import { AgentMetrics, type MetricsServer, ProcessMetrics, serveMetrics } from '../metrics/index.ts'
 import type { Log } from '../service-manager/index.ts'
+import { type Reason, reason } from '../sync-query/reason.ts'
 import type { Report } from '../sync-query/report.ts'
 import type { SrStatus } from '../sync-query/sr-fold.ts'
 import { messageOf, stackOf } from '../thrown/index.ts'
@@ -12,6 +14,7 @@ import { AgentSockets } from './agent-sockets.ts'
 import { expectedArrays, expectedVolumes, resolveArrays } from './expected-mirrors.ts'
 import { type HostBoot, readHostBoot } from './host-boot.ts'
 import { HostSources } from './host-sources.ts'
+import { MarksFile } from './marks-file.ts'
 import { mirrorsAnswer } from './mirrors-answer.ts'
 import { PoolQuestions } from './pool-questions.ts'
 import { PoolStates } from './pool-states.ts'
@@ -47,6 +50,7 @@ export class AgentService implements SyncAnswers {
   readonly #toolstack: ToolstackLink
   readonly #questions: PoolQuestions
   readonly #sources: HostSources
+  readonly #marks: MarksFile
   #config: AgentConfig
   /** SRs that the toolstack has attached through the volume plugin. */
   #attached: readonly SrWatch[] = []
@@ -61,7 +65,8 @@ export class AgentService implements SyncAnswers {
 
   /** @throws Error when the boot id cannot be read, another agent answers at the socket, or the toolstack's files are wrong */
   static async start(options: AgentServiceOptions): Promise<AgentService> {
-    const service = new AgentService(options, await readHostBoot(options.config.root))
+    const boot = await readHostBoot(options.config.root)
+    const service = new AgentService(options, boot, await openMarks(options))
     try {
       await service.#begin()
       return service
@@ -71,7 +76,8 @@ export class AgentService implements SyncAnswers {
     }
   }
 
-  private constructor({ config, now, log, version }: AgentServiceOptions, boot: HostBoot) {
+  private constructor({ config, now, log, version }: AgentServiceOptions, boot: HostBoot, marks: MarksFile) {
+    this.#marks = marks
     this.#config = config
     this.#version = version
     this.#log = log
@@ -97,6 +103,8 @@ export class AgentService implements SyncAnswers {
       srs: config.srs,
       now,
       sink: this.#toolstack,
+      marks: marks.memory,
+      marksDoubt: marksDoubtOf(config, marks),
       witness: (sr, transition, status) => {
         const text = `SR ${sr}: ${transition.from ?? 'nothing known'} → ${transition.to}`
         log({ level: 'info', code: transition.kind, text })
@@ -213,7 +221,7 @@ export class AgentService implements SyncAnswers {
   async close(): Promise<void> {
     clearInterval(this.#ticking)
     await this.#sources.close()
-    const others = [this.#sockets, this.#metricsServer, this.#poolStates, this.#agent, this.#toolstack]
+    const others = [this.#sockets, this.#metricsServer, this.#poolStates, this.#agent, this.#toolstack, this.#marks]
     await Promise.all(others.map(each => each?.close()))
   }
 
@@ -272,6 +280,24 @@ export class AgentService implements SyncAnswers {
   #tick(): void {
     this.#agent.tick()
     this.#toolstack.tick()
+    this.#marks.tick()
     this.#sockets?.tick()
   }
+}
+
+/** What an earlier run remembered of DRBD's marks. A file that cannot be read is told of, and leaves its SRs unknown. */
+async function openMarks({ config, log }: AgentServiceOptions): Promise<MarksFile> {
+  const path = marksPathOf(config)
+  const onProblem = (text: string) => log({ level: 'error', code: 'marks-file', text })
+  const marks = await MarksFile.open({ path, steadyNow: () => performance.now(), onProblem })
+  if (marks.doubt !== null) onProblem(`${path} cannot be read: ${marks.doubt}`)
+  return marks
+}
+
+function marksDoubtOf(config: AgentConfig, { doubt }: MarksFile): Reason | null {
+  return doubt === null ? null : reason('memory-unreadable', '*', { word: doubt, waitsFor: marksPathOf(config) })
+}
+
+function marksPathOf({ stateDirectory }: AgentConfig): string {
+  return join(stateDirectory, 'owed-marks.json')
 }

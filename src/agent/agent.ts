@@ -1,9 +1,11 @@
 import type { DrbdVolume } from '../sync-query/drbd.ts'
-import { HostMirrors, type MirrorWithReasons } from '../sync-query/host-mirrors.ts'
+import { HostMirrors, type MirrorChange, type MirrorWithReasons } from '../sync-query/host-mirrors.ts'
 import { judgeDrbdVolume } from '../sync-query/judge-drbd.ts'
 import { judgeMdArray } from '../sync-query/judge-md.ts'
+import type { MarksMemory } from '../sync-query/marks-memory.ts'
 import type { MdArray } from '../sync-query/md.ts'
 import { mirrorList } from '../sync-query/mirror-list.ts'
+import type { Reason } from '../sync-query/reason.ts'
 import type { Report } from '../sync-query/report.ts'
 import type { SrStatus } from '../sync-query/sr-fold.ts'
 import type { TrackedMirror } from '../sync-query/tracked-mirror.ts'
@@ -29,6 +31,10 @@ export interface HostAgentOptions {
   readonly sink: ReportSink
   readonly pushPace?: PushPace
   readonly expectationPace?: ExpectationPace
+  /** What an earlier run has remembered of DRBD's marks. Default: nothing. */
+  readonly marks?: MarksMemory
+  /** Why that could not be read; `null`: it was. SRs with DRBD are `unknown` then. */
+  readonly marksDoubt?: Reason | null
   /** Told of every edge of an SR's state, in order. Must not throw. */
   readonly witness: (sr: string, transition: Transition, status: SrStatus) => void
 }
@@ -62,14 +68,16 @@ const AS_BEFORE: Readonly<Record<Backend, Expected | null>> = { drbd: null, md: 
  */
 export class HostAgent {
   readonly #options: HostAgentOptions
-  readonly #mirrors = new HostMirrors()
+  readonly #mirrors: HostMirrors
   readonly #places: Places
-  readonly #views: Readonly<Record<Backend, BackendView>> = { drbd: new BackendView(), md: new BackendView() }
+  readonly #views: Readonly<Record<Backend, BackendView>>
   readonly #srs = new Map<string, WatchedSr>()
   #seq: number
 
   constructor(options: HostAgentOptions) {
     this.#options = options
+    this.#mirrors = new HostMirrors(undefined, options.marks)
+    this.#views = { drbd: new BackendView(options.marksDoubt ?? null), md: new BackendView() }
     this.#places = new Places(this.#mirrors, options.expectationPace)
     this.#seq = options.boot.firstSeq
     this.select(options.srs)
@@ -78,13 +86,17 @@ export class HostAgent {
   /** Takes in what DRBD's source has learnt. */
   applyDrbd({ at, changed, removed, doubt }: SourceUpdate<DrbdVolume>): void {
     const step = new Step()
+    // While a source is in doubt it tells nothing: what comes first after that tells of a gap.
+    const followsGap = !this.#views.drbd.isWhole
     this.#places.lose('drbd', removed, at, step)
     for (const volume of changed) {
       const { mirror } = volume
       const place = this.#places.see('drbd', mirror, () => drbdNames(mirror), at, step)
       // The events of DRBD 8.4 carry no progress, so there silence proves nothing.
       const silenceMeansStall = volume.family === '9'
-      this.#places.observe(place, judgeDrbdVolume(counted(volume, place)), at, silenceMeansStall, step)
+      const drbd = counted(volume, place)
+      const judgement = judgeDrbdVolume(drbd)
+      this.#places.observe(place, { judgement, at, silenceMeansStall, drbd, followsGap }, step)
     }
     this.#settle('drbd', doubt, at, step)
   }
@@ -96,7 +108,7 @@ export class HostAgent {
     for (const array of changed) {
       const { name, uuid } = array
       const place = this.#places.see('md', name, () => mdNames(name, uuid), at, step)
-      this.#places.observe(place, judgeMdArray(array), at, true, step)
+      this.#places.observe(place, { judgement: judgeMdArray(array), at, silenceMeansStall: true }, step)
     }
     this.#settle('md', doubt, at, step)
   }
@@ -249,7 +261,7 @@ export class HostAgent {
       const edges = sr.apply(changes, this.#views, at)
       if (edges.length > 0) {
         const status = this.#statusOf(sr, at)
-        for (const edge of edges) this.#options.witness(uuid, edge, status)
+        for (const edge of edges) this.#options.witness(uuid, edge, statusDuring(status, edge, changes))
         sr.pusher.want('transition')
       } else if (changes.length > 0) sr.pusher.want('news')
     }
@@ -282,6 +294,18 @@ export class HostAgent {
       ...(status.state === 'unknown' ? {} : { listSeq: sr.listSeq(this.#seq) }),
     }
   }
+}
+
+/** The status of an SR at an edge that is over already: a resync that began and ended between two looks. */
+function statusDuring(status: SrStatus, { at, to }: Transition, changes: readonly MirrorChange[]): SrStatus {
+  if (to !== 'resyncing' || status.state === 'resyncing') return status
+  const mirrors = { ...status.mirrors }
+  for (const { passed, after } of changes) {
+    if (passed === null || after === null) continue
+    mirrors[after.state] -= 1
+    mirrors.resyncing += 1
+  }
+  return { ...status, state: to, since: at, mirrors, outOfSyncBytes: null }
 }
 
 /** Without the peers that are no part of the redundancy of any SR this volume belongs to. */

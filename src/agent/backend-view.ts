@@ -10,6 +10,12 @@ export type Backend = (typeof BACKENDS)[number]
 export class BackendView {
   #doubt: string | null = 'not everything has been read yet'
   #configurationDoubt: string | null = 'its configuration has not been read yet'
+  readonly #memoryDoubt: Reason | null
+
+  /** @param memoryDoubt why what was remembered of its mirrors is not known; nothing but a new start lifts it */
+  constructor(memoryDoubt: Reason | null = null) {
+    this.#memoryDoubt = memoryDoubt
+  }
 
   /** @param doubt what the source doubts; `null`: it has told of all there is */
   doubtSource(doubt: string | null): void {
@@ -39,6 +45,6 @@ export class BackendView {
   /** Why an SR with mirrors of this backend cannot be judged. */
   get doubt(): Reason | null {
     const word = this.#doubt ?? this.#configurationDoubt
-    return word === null ? null : reason('source-silent', '*', { word })
+    return word === null ? this.#memoryDoubt : reason('source-silent', '*', { word })
   }
 }

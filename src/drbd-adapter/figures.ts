@@ -49,6 +49,7 @@ export function takeOutOfSync(live: DeviceState, look: DeviceState): boolean {
     const isSame = seen?.replication === replication && connectionOf(live, nodeId) === connectionOf(look, nodeId)
     if (seen === undefined || !isSame || outOfSyncBytes === null || seen.outOfSyncBytes === outOfSyncBytes) continue
     seen.outOfSyncBytes = outOfSyncBytes
+    seen.passage.see(seen, live.disk, false)
     isOther = true
   }
   return isOther
@@ -67,6 +68,7 @@ export function takeProcFigures(live: DeviceState, { peers: [look] }: DrbdVolume
   if (seen.replication !== look.replication) return 'disagrees'
   const isOther = seen.outOfSyncBytes !== look.outOfSyncBytes || seen.done !== look.progress
   takeAll(seen, look)
+  seen.passage.see(seen, live.disk, false)
   return isOther ? 'taken' : 'same'
 }
 

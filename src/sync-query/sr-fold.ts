@@ -68,13 +68,15 @@ export class SrFold {
    * removed, then missed).
    */
   apply(changes: readonly MirrorChange[], now: number, doubt: Reason | null = this.#doubt): Transition[] {
+    const edges = this.#passThrough(changes, now)
     let left = false
     for (const change of changes) {
       this.#change(change)
       left ||= change.moved && change.after === null
     }
     this.#doubt = doubt
-    return this.#settle(now, left)
+    const more = this.#settle(now, left)
+    return edges.length === 0 ? more : [...edges, ...more]
   }
 
   /** `null`: all mirrors there are have been looked at. Otherwise: why that cannot be claimed. */
@@ -102,6 +104,20 @@ export class SrFold {
       etaSeconds: resyncing ? etaSeconds : null,
       reasons: reasons.sort((a, b) => urgency(a) - urgency(b)),
     }
+  }
+
+  /** Resyncs that began and ended between two looks: the SR is judged with them, and then as it was before. */
+  #passThrough(changes: readonly MirrorChange[], now: number): Transition[] {
+    if (changes.every(({ passed }) => passed === null)) return []
+    for (const { before, passed } of changes) if (before !== null && passed !== null) this.#swap(before, passed)
+    const edges = this.#settle(now, false)
+    for (const { before, passed } of changes) if (before !== null && passed !== null) this.#swap(passed, before)
+    return edges
+  }
+
+  #swap(before: MirrorShare, after: MirrorShare): void {
+    this.#add(before, -1)
+    this.#add(after, 1)
   }
 
   #progress(): number | null {

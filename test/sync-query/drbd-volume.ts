@@ -13,6 +13,7 @@ export function peer(name: string, said: Partial<DrbdPeer> = {}): DrbdPeer {
     progress: null,
     totalBytes: null,
     etaSeconds: null,
+    passed: null,
     ...said,
   }
 }

@@ -1,7 +1,9 @@
 import type { Readable } from 'node:stream'
 import { Events2Reader, Events2State } from '../../drbd-adapter/index.ts'
+import type { DrbdVolume } from '../../sync-query/drbd.ts'
 import { HostMirrors, type MirrorChange } from '../../sync-query/host-mirrors.ts'
 import { judgeDrbdVolume } from '../../sync-query/judge-drbd.ts'
+import type { Observation } from '../../sync-query/judgement.ts'
 import type { Reason } from '../../sync-query/reason.ts'
 import type { Transition } from '../../sync-query/transition.ts'
 import { devicesOf, type Findings } from './findings.ts'
@@ -14,6 +16,10 @@ export interface InspectedTransition extends Pick<Transition, 'from' | 'to'> {
   readonly transition: Transition['kind']
   readonly progress: number | null
   readonly reasons: readonly Reason[]
+}
+
+function lookAt(volume: DrbdVolume, at: number): Observation {
+  return { judgement: judgeDrbdVolume(volume), at, silenceMeansStall: volume.family === '9', drbd: volume }
 }
 
 /**
@@ -30,17 +36,17 @@ export async function playEventStream(
   let understood = false
   /** An account that has not ended is no event: before it has, nothing is judged. */
   let dumped = false
+  /** The stream was begun anew: what happened in between is not in it. */
+  let followsGap = false
 
   const settle = () => {
     const at = (groupMicros ?? 0) / 1000
     for (const name of state.takeDirty()) {
-      const volume = state.volume(name)
-      const change =
-        volume === null
-          ? mirrors.remove(name, at)
-          : mirrors.observe({ judgement: judgeDrbdVolume(volume), at, silenceMeansStall: volume.family === '9' })
+      const volume = state.takeVolume(name)
+      const change = volume === null ? mirrors.remove(name, at) : mirrors.observe({ ...lookAt(volume, at), followsGap })
       if (change !== null) tell(change)
     }
+    followsGap = false
     if (groupMicros !== null) for (const change of mirrors.tick(at)) tell(change)
   }
   const tell = ({ mirror, transitions }: MirrorChange) => {
@@ -54,6 +60,7 @@ export async function playEventStream(
     if (line.kind !== 'garbled') understood = true
     if (dumped && (line.atMicros === null || line.atMicros !== groupMicros)) settle()
     groupMicros = line.atMicros ?? groupMicros
+    followsGap ||= line.kind === 'dump-end'
     state.apply(line)
     dumped ||= line.kind === 'dump-end'
   })
