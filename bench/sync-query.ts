@@ -70,6 +70,7 @@ function volume(mirror: string, firstPeer: Partial<DrbdPeer>): DrbdVolume {
       progress: null,
       totalBytes: null,
       etaSeconds: null,
+      passed: null,
       ...(index === 0 ? firstPeer : {}),
     })),
     doubts: [],

@@ -34,6 +34,7 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
     'thrown',
     'waiting',
     'file-reader',
+    'durable-file',
     'drbd-adapter',
     'mdraid-adapter',
     'metrics',

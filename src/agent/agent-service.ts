@@ -1,8 +1,10 @@
+import { join } from 'node:path'
 import type { ConfiguredVolumes } from '../drbd-adapter/read-config.ts'
 import type { ConfiguredArrays } from '../mdraid-adapter/index.ts'
 import { AgentMetrics, type MetricsServer, ProcessMetrics, serveMetrics } from '../metrics/index.ts'
 import { newPollSecret, pollProof } from '../poll-proof/index.ts'
 import type { Log } from '../service-manager/index.ts'
+import { type Reason, reason } from '../sync-query/reason.ts'
 import type { Report } from '../sync-query/report.ts'
 import type { SrStatus } from '../sync-query/sr-fold.ts'
 import { messageOf, stackOf } from '../thrown/index.ts'
@@ -13,6 +15,7 @@ import { AgentSockets } from './agent-sockets.ts'
 import { expectedArrays, expectedVolumes, resolveArrays } from './expected-mirrors.ts'
 import { type HostBoot, readHostBoot } from './host-boot.ts'
 import { HostSources } from './host-sources.ts'
+import { MarksFile } from './marks-file.ts'
 import { mirrorsAnswer } from './mirrors-answer.ts'
 import { PoolQuestions } from './pool-questions.ts'
 import { PoolStates } from './pool-states.ts'
@@ -53,6 +56,7 @@ export class AgentService implements SyncAnswers {
   readonly #sources: HostSources
   /** Of this start of the daemon: the pool believes no other answer to its polls. */
   readonly #pollKey = newPollSecret()
+  readonly #marks: MarksFile
   #config: AgentConfig
   /** SRs that the toolstack has attached through the volume plugin. */
   #attached: readonly SrWatch[] = []
@@ -67,7 +71,8 @@ export class AgentService implements SyncAnswers {
 
   /** @throws Error when the boot id cannot be read, another agent answers at the socket, or the toolstack's files are wrong */
   static async start(options: AgentServiceOptions): Promise<AgentService> {
-    const service = new AgentService(options, await readHostBoot(options.config.root))
+    const boot = await readHostBoot(options.config.root)
+    const service = new AgentService(options, boot, await openMarks(options))
     try {
       await service.#begin()
       return service
@@ -77,7 +82,8 @@ export class AgentService implements SyncAnswers {
     }
   }
 
-  private constructor({ config, now, log, version }: AgentServiceOptions, boot: HostBoot) {
+  private constructor({ config, now, log, version }: AgentServiceOptions, boot: HostBoot, marks: MarksFile) {
+    this.#marks = marks
     this.#config = config
     this.#version = version
     this.#log = log
@@ -106,6 +112,8 @@ export class AgentService implements SyncAnswers {
       sink: this.#toolstack,
       silence: { steadyNow: () => performance.now(), afterMs: SILENT_AFTER_MS },
       drbdVolume: mirror => this.#sources.drbd.volume(mirror),
+      marks: marks.memory,
+      marksDoubt: marksDoubtOf(config, marks),
       witness: (sr, transition, status) => {
         const text = `SR ${sr}: ${transition.from ?? 'nothing known'} → ${transition.to}`
         log({ level: 'info', code: transition.kind, text })
@@ -223,7 +231,7 @@ export class AgentService implements SyncAnswers {
   async close(): Promise<void> {
     clearInterval(this.#ticking)
     await this.#sources.close()
-    const others = [this.#sockets, this.#metricsServer, this.#poolStates, this.#agent, this.#toolstack]
+    const others = [this.#sockets, this.#metricsServer, this.#poolStates, this.#agent, this.#toolstack, this.#marks]
     await Promise.all(others.map(each => each?.close()))
   }
 
@@ -283,6 +291,24 @@ export class AgentService implements SyncAnswers {
     this.#agent.tick()
     this.#sources.tick()
     this.#toolstack.tick()
+    this.#marks.tick()
     this.#sockets?.tick()
   }
+}
+
+/** What an earlier run remembered of DRBD's marks. A file that cannot be read is told of, and leaves its SRs unknown. */
+async function openMarks({ config, log }: AgentServiceOptions): Promise<MarksFile> {
+  const path = marksPathOf(config)
+  const onProblem = (text: string) => log({ level: 'error', code: 'marks-file', text })
+  const marks = await MarksFile.open({ path, steadyNow: () => performance.now(), onProblem })
+  if (marks.doubt !== null) onProblem(`${path} cannot be read: ${marks.doubt}`)
+  return marks
+}
+
+function marksDoubtOf(config: AgentConfig, { doubt }: MarksFile): Reason | null {
+  return doubt === null ? null : reason('memory-unreadable', '*', { word: doubt, waitsFor: marksPathOf(config) })
+}
+
+function marksPathOf({ stateDirectory }: AgentConfig): string {
+  return join(stateDirectory, 'owed-marks.json')
 }

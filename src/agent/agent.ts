@@ -1,9 +1,12 @@
 import type { DrbdVolume } from '../sync-query/drbd.ts'
-import { HostMirrors, type MirrorWithReasons } from '../sync-query/host-mirrors.ts'
+import { HostMirrors, type MirrorChange, type MirrorWithReasons } from '../sync-query/host-mirrors.ts'
 import { judgeDrbdVolume } from '../sync-query/judge-drbd.ts'
 import { judgeMdArray } from '../sync-query/judge-md.ts'
+import type { Observation } from '../sync-query/judgement.ts'
+import type { MarksMemory } from '../sync-query/marks-memory.ts'
 import type { MdArray } from '../sync-query/md.ts'
 import { mirrorList } from '../sync-query/mirror-list.ts'
+import type { Reason } from '../sync-query/reason.ts'
 import type { Report } from '../sync-query/report.ts'
 import type { SrStatus } from '../sync-query/sr-fold.ts'
 import type { TrackedMirror } from '../sync-query/tracked-mirror.ts'
@@ -33,6 +36,10 @@ export interface HostAgentOptions {
   readonly expectationPace?: ExpectationPace
   /** Absent: a source is trusted until it says otherwise, as recordings are. */
   readonly silence?: SilenceLimit
+  /** What an earlier run has remembered of DRBD's marks. Default: nothing. */
+  readonly marks?: MarksMemory
+  /** Why that could not be read; `null`: it was. SRs with DRBD are `unknown` then. */
+  readonly marksDoubt?: Reason | null
   /** Told of every edge of an SR's state, in order. Must not throw. */
   readonly witness: (sr: string, transition: Transition, status: SrStatus) => void
 }
@@ -64,6 +71,9 @@ interface Expected {
   readonly doubt: string | null
 }
 
+/** When a source has shown something, and whether anything may have happened unseen before. */
+type When = Pick<Observation, 'at'> & Partial<Pick<Observation, 'followsGap'>>
+
 const AS_BEFORE: Readonly<Record<Backend, Expected | null>> = { drbd: null, md: null }
 
 /**
@@ -75,14 +85,16 @@ const AS_BEFORE: Readonly<Record<Backend, Expected | null>> = { drbd: null, md: 
  */
 export class HostAgent {
   readonly #options: HostAgentOptions
-  readonly #mirrors = new HostMirrors()
+  readonly #mirrors: HostMirrors
   readonly #places: Places
-  readonly #views: Readonly<Record<Backend, BackendView>> = { drbd: new BackendView(), md: new BackendView() }
+  readonly #views: Readonly<Record<Backend, BackendView>>
   readonly #srs = new Map<string, WatchedSr>()
   #seq: number
 
   constructor(options: HostAgentOptions) {
     this.#options = options
+    this.#mirrors = new HostMirrors(undefined, options.marks)
+    this.#views = { drbd: new BackendView(options.marksDoubt ?? null), md: new BackendView() }
     this.#places = new Places(this.#mirrors, options.expectationPace)
     this.#seq = options.boot.firstSeq
     this.select(options.srs)
@@ -91,12 +103,14 @@ export class HostAgent {
   /** Takes in what DRBD's source has learnt. */
   applyDrbd({ at, changed, removed, doubt, wholeAt }: SourceUpdate<DrbdVolume>): void {
     const step = new Step()
+    // While a source is in doubt it tells nothing: what comes first after that tells of a gap.
+    const followsGap = !this.#views.drbd.isWhole
     this.#hear('drbd', wholeAt)
     this.#places.lose('drbd', removed, at, step)
     for (const volume of changed) {
       const { mirror } = volume
       const place = this.#places.see('drbd', mirror, () => drbdNames(mirror), at, step)
-      this.#judge(volume, place, at, step)
+      this.#judge(volume, place, { at, followsGap }, step)
     }
     this.#settle('drbd', doubt, at, step)
   }
@@ -109,7 +123,7 @@ export class HostAgent {
     for (const array of changed) {
       const { name, uuid } = array
       const place = this.#places.see('md', name, () => mdNames(name, uuid), at, step)
-      this.#places.observe(place, judgeMdArray(array), at, true, step)
+      this.#places.observe(place, { judgement: judgeMdArray(array), at, silenceMeansStall: true }, step)
     }
     this.#settle('md', doubt, at, step)
   }
@@ -265,17 +279,19 @@ export class HostAgent {
     this.#places.miss(backend, view.isWhole, at, step)
   }
 
-  #judge(volume: DrbdVolume, place: Place, at: number, step: Step): void {
+  #judge(volume: DrbdVolume, place: Place, when: When, step: Step): void {
     // The events of DRBD 8.4 carry no progress, so there silence proves nothing.
     const silenceMeansStall = volume.family === '9'
-    this.#places.observe(place, judgeDrbdVolume(counted(volume, place), place.configured), at, silenceMeansStall, step)
+    const drbd = counted(volume, place)
+    const judgement = judgeDrbdVolume(drbd, place.configured)
+    this.#places.observe(place, { judgement, silenceMeansStall, drbd, ...when }, step)
   }
 
   /** Other peers are expected of these. What their source cannot show now it will tell of again. */
   #judgeAnew(places: readonly Place[], at: number, step: Step): void {
     for (const place of places) {
       const volume = this.#options.drbdVolume(place.mirror.mirror)
-      if (volume !== null) this.#judge(volume, place, at, step)
+      if (volume !== null) this.#judge(volume, place, { at }, step)
     }
   }
 
@@ -286,7 +302,7 @@ export class HostAgent {
       const edges = sr.apply(changes, this.#views, at)
       if (edges.length > 0) {
         const status = this.#statusOf(sr, at)
-        for (const edge of edges) this.#options.witness(uuid, edge, status)
+        for (const edge of edges) this.#options.witness(uuid, edge, statusDuring(status, edge, changes))
         sr.pusher.want('transition')
       } else if (changes.length > 0 || sr.fold.doubtLasts !== doubtLasts) sr.pusher.want('news')
     }
@@ -319,6 +335,18 @@ export class HostAgent {
       ...(status.state === 'unknown' ? {} : { listSeq: sr.listSeq(this.#seq) }),
     }
   }
+}
+
+/** The status of an SR at an edge that is over already: a resync that began and ended between two looks. */
+function statusDuring(status: SrStatus, { at, to }: Transition, changes: readonly MirrorChange[]): SrStatus {
+  if (to !== 'resyncing' || status.state === 'resyncing') return status
+  const mirrors = { ...status.mirrors }
+  for (const { passed, after } of changes) {
+    if (passed === null || after === null) continue
+    mirrors[after.state] -= 1
+    mirrors.resyncing += 1
+  }
+  return { ...status, state: to, since: at, mirrors, outOfSyncBytes: null }
 }
 
 /** Without the peers that are no part of the redundancy of any SR this volume belongs to. */

@@ -1,6 +1,6 @@
 import type { ConfiguredPeers } from '../sync-query/configured-peers.ts'
 import type { HostMirrors } from '../sync-query/host-mirrors.ts'
-import type { Judgement, Observation } from '../sync-query/judgement.ts'
+import type { Observation } from '../sync-query/judgement.ts'
 import type { TrackedMirror } from '../sync-query/tracked-mirror.ts'
 import type { Backend } from './backend-view.ts'
 import { DEFAULT_EXPECTATION_PACE, type ExpectationPace } from './expectations.ts'
@@ -79,8 +79,7 @@ export class Places {
     return this.#add(backend, mirror, names, true)
   }
 
-  observe(place: Place, judgement: Judgement, at: number, silenceMeansStall: boolean, step: Step): void {
-    const seen: Observation = { judgement, at, silenceMeansStall }
+  observe(place: Place, seen: Observation, step: Step): void {
     step.add(place.srs, this.#mirrors.observe(seen, place.mirror))
   }
 
@@ -171,7 +170,7 @@ export class Places {
 
   #addMissed(backend: Backend, expected: ExpectedMirror, at: number, step: Step): void {
     const place = this.#add(backend, expected.mirror, expected.names, false)
-    this.observe(place, judgeMissed(backend, expected), at, false, step)
+    this.observe(place, { judgement: judgeMissed(backend, expected), at, silenceMeansStall: false }, step)
   }
 
   #forget({ mirror: { mirror }, srs }: Place, at: number, step: Step): void {

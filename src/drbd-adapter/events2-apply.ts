@@ -94,13 +94,13 @@ export function applyPeerDevice(
   // The handshake got through: whatever the split-brain helper was called for is settled.
   if (replication !== undefined && replication !== 'Off') splitBrainSettled(resource, nodeId)
   if (verb === 'change' && seen !== undefined) {
-    mergePeerDevice(seen, line, doubts)
+    mergePeerDevice(seen, line, known?.disk ?? null, doubts)
     return 'applied'
   }
   // A peer-device whose device was lost still shows that there is such a mirror.
   const device = known ?? newDevice(resource, keptWord(volume))
   const peerDevice = newPeerDevice(peer.nodeId)
-  mergePeerDevice(peerDevice, line, doubts)
+  mergePeerDevice(peerDevice, line, device.disk, doubts)
   device.peerDevices = [...device.peerDevices.filter(each => each !== seen), peerDevice]
   resource.devices.set(device.volume, device)
   return 'applied'

@@ -89,7 +89,11 @@ export class Events2Run {
       state: this.#state,
       procDrbd:
         module.family === '8.4'
-          ? new ProcDrbd({ ...options, ...pace, onProblem: each => untold.misunderstood({ problems: [each], counts: new Map([[each.code, 1]]) }) })
+          ? new ProcDrbd({
+              ...options,
+              ...pace,
+              onProblem: each => untold.misunderstood({ problems: [each], counts: new Map([[each.code, 1]]) }),
+            })
           : null,
       gather: () => this.#gather(),
       confirm: () => {

@@ -1,4 +1,4 @@
-import type { DrbdDoubt, DrbdVolume } from '../sync-query/drbd.ts'
+import type { DrbdDoubt, DrbdVolume, PassedThrough } from '../sync-query/drbd.ts'
 import { DirtyMirrors } from './dirty-mirrors.ts'
 import { keptWord } from './drbd-words.ts'
 import { applyConnection, applyDevice, applyHelper, applyPath, applyPeerDevice, type Outcome } from './events2-apply.ts'
@@ -6,7 +6,14 @@ import type { Events2Change, Events2Line } from './events2-line.ts'
 import { Events2Losses } from './events2-losses.ts'
 import { doubtOlder, doubtOvertaken, isOvertaken, toldBefore } from './events2-overtaken.ts'
 import { Events2Problems } from './events2-problems.ts'
-import { type DeviceState, mirrorName, newResource, type ResourceState, volumeOf } from './events2-tree.ts'
+import {
+  type DeviceState,
+  mirrorName,
+  newResource,
+  type PeerDeviceState,
+  type ResourceState,
+  volumeOf,
+} from './events2-tree.ts'
 import { SaidWords } from './said-words.ts'
 
 /** Far above what one host can hold; beyond it a stream is broken, and its state unknown. */
@@ -16,6 +23,9 @@ const MAX_MIRRORS = 65_536
 const MAX_OVERTAKING = 1024
 
 const NO_DOUBTS: readonly DrbdDoubt[] = []
+
+const NOTHING_PASSED = () => null
+const TAKE_PASSED = ({ passage, outOfSyncBytes }: PeerDeviceState) => passage.take(outOfSyncBytes)
 
 /**
  * Everything that a stream of events2 has said, merged: `apply` each line, then ask for the mirrors that it touched.
@@ -88,10 +98,19 @@ export class Events2State {
     return this.dirty.take()
   }
 
-  /** `null`: the kernel has no such volume (any more). */
+  /** The volume as it is now. `null`: the kernel has no such volume (any more). */
   volume(mirror: string): DrbdVolume | null {
+    return this.#volume(mirror, NOTHING_PASSED)
+  }
+
+  /** As `volume`, with what its pairs passed through since it was last taken. */
+  takeVolume(mirror: string): DrbdVolume | null {
+    return this.#volume(mirror, TAKE_PASSED)
+  }
+
+  #volume(mirror: string, passedOf: (seen: PeerDeviceState) => PassedThrough | null): DrbdVolume | null {
     const device = this.#mirrors.get(mirror) ?? this.#previous.get(mirror)
-    return device === undefined ? null : volumeOf(device, this.#family, this.#doubts(device))
+    return device === undefined ? null : volumeOf(device, this.#family, this.#doubts(device), passedOf)
   }
 
   /** Every volume that the present dump and the events since have named, as it is kept. */
@@ -111,7 +130,7 @@ export class Events2State {
   volumes(): DrbdVolume[] {
     const unread = [...this.#previous.values()].filter(({ mirror }) => !this.#mirrors.has(mirror))
     const devices = [...this.#mirrors.values(), ...unread]
-    return devices.map(device => volumeOf(device, this.#family, this.#doubts(device)))
+    return devices.map(device => volumeOf(device, this.#family, this.#doubts(device), NOTHING_PASSED))
   }
 
   apply(line: Events2Line): void {

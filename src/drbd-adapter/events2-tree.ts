@@ -1,5 +1,6 @@
-import type { DrbdDoubt, DrbdPeer, DrbdVolume } from '../sync-query/drbd.ts'
+import type { DrbdDoubt, DrbdPeer, DrbdVolume, PassedThrough } from '../sync-query/drbd.ts'
 import { sumOfKnown, suspendedParts, yesNo } from './drbd-words.ts'
+import { PairPassage } from './pair-passage.ts'
 
 /**
  * What the kernel said of each object, merged. `announced`: by `exists` or `create`, not only named by another object.
@@ -58,6 +59,7 @@ export interface PeerDeviceState {
   /** `done:` was said although neither a resync nor a verify runs by what is known: a line was lost or garbled. */
   contradicted: boolean
   doubts: readonly DrbdDoubt[]
+  readonly passage: PairPassage
 }
 
 const NO_DOUBTS: readonly DrbdDoubt[] = []
@@ -104,6 +106,7 @@ export function newPeerDevice(nodeId: string): PeerDeviceState {
     etaSeconds: null,
     contradicted: false,
     doubts: NO_DOUBTS,
+    passage: new PairPassage(),
   }
 }
 
@@ -123,11 +126,14 @@ export function ofPeer<Record extends { readonly nodeId: string }>(
 /**
  * The volume as it is known. Whatever is missing (a device named only by its peer-device, a connection without a
  * peer-device for this volume or the other way round) shows as words not said. `moreDoubts` are the stream's.
+ *
+ * @param passedOf gives what a pair passed through since the volume was last read
  */
 export function volumeOf(
   device: DeviceState,
   family: DrbdVolume['family'],
   moreDoubts: readonly DrbdDoubt[],
+  passedOf: (seen: PeerDeviceState) => PassedThrough | null,
 ): DrbdVolume {
   const { resource } = device
   const doubts = moreDoubts.concat(device.doubts)
@@ -150,6 +156,7 @@ export function volumeOf(
       progress: seen.done,
       totalBytes: seen.totalBytes,
       etaSeconds: seen.etaSeconds,
+      passed: passedOf(seen),
     }
   })
   return {

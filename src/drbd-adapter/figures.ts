@@ -52,6 +52,7 @@ export function takeOutOfSync(live: DeviceState, look: DeviceState): boolean {
     if (isMoving(live) && takeMoved(seen, peer)) isOther = true
     if (outOfSyncBytes === null || seen.outOfSyncBytes === outOfSyncBytes) continue
     seen.outOfSyncBytes = outOfSyncBytes
+    seen.passage.see(seen, live.disk, false)
     isOther = true
   }
   return isOther
@@ -78,6 +79,7 @@ export function takeProcFigures(live: DeviceState, { peers: [look] }: DrbdVolume
   if (seen.replication !== look.replication) return 'disagrees'
   const isOther = seen.outOfSyncBytes !== look.outOfSyncBytes || seen.done !== look.progress
   takeAll(seen, look)
+  seen.passage.see(seen, live.disk, false)
   return isOther ? 'taken' : 'same'
 }
 

@@ -52,5 +52,6 @@ export function unsaidPeer(peer: string): PeerDraft {
     progress: null,
     totalBytes: null,
     etaSeconds: null,
+    passed: null,
   }
 }

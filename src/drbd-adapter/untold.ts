@@ -172,7 +172,7 @@ export class Untold {
     const changed: DrbdVolume[] = []
     const removed: string[] = []
     for (const mirror of this.#mirrors) {
-      const volume = this.#state?.volume(mirror) ?? null
+      const volume = this.#state?.takeVolume(mirror) ?? null
       if (volume !== null) {
         changed.push(volume)
         this.#told.add(mirror)

@@ -54,7 +54,7 @@ export async function* watchDrbdConfig(options: DrbdConfigOptions): AsyncGenerat
   watcher.on('all', hint).on('error', hint)
   try {
     let last = ''
-    let known: ConfiguredVolumes = { mirrors: [], problems: [], doubt: HANGING }
+    let known: ConfiguredVolumes = { volumes: [], problems: [], doubt: HANGING }
     while (!signal.aborted) {
       wake = new AbortController()
       const reading = reader.read()

@@ -19,6 +19,8 @@ const SENTENCES: { readonly [Code in ReasonCode]: (reason: Reason) => string } =
   'stand-alone': r => `${r.mirror} has given up its connection to ${r.peer ?? 'its peer'} (StandAlone)${amount(r)}`,
   'split-brain': r => `${r.mirror} and ${r.peer ?? 'its peer'} have diverged (split brain)${amount(r)}`,
   'replication-off': r => `${r.mirror} is connected to ${r.peer ?? 'its peer'} but does not replicate`,
+  'rejoined-unrepaired': r =>
+    `${r.peer ?? 'a peer'} was owed data of ${r.mirror}${bytesOf(r)}, and came back as up to date although no resync has copied it`,
   'peer-removed': r => `${r.peer ?? 'a peer'} was taken out of the configuration of ${r.mirror} in the kernel`,
   'peer-missing': r =>
     `the configuration of ${r.mirror} names ${r.peer ?? 'a peer'}, and the kernel does not have that peer`,
@@ -41,8 +43,13 @@ const SENTENCES: { readonly [Code in ReasonCode]: (reason: Reason) => string } =
   'peers-unclear': r => `the configuration does not tell which peers ${r.mirror} should have${said(r)}`,
   'not-comparable': r =>
     `${r.mirror} is configured without a UUID that the kernel shows, so nothing tells whether it is up`,
+  'memory-unreadable': r =>
+    `${r.mirror === '*' ? 'the storage' : r.mirror}: ${r.waitsFor ?? 'the file that remembers what peers were owed'} cannot be read${said(r)}, so a peer that lacks data may look in sync`,
   drift: r => `${r.mirror} has blocks marked out of sync${amount(r)} although both sides are up to date`,
-  'verify-unrepaired': r => `a verify of ${r.mirror} found differences${amount(r)} that no resync has repaired`,
+  'verify-unrepaired': r =>
+    `a verify of ${r.mirror}${withPeer(r)} found differences${amount(r)} that no resync has repaired`,
+  'rejoined-unwatched': r =>
+    `${r.peer ?? 'a peer'} was owed data of ${r.mirror}${bytesOf(r)}, and is up to date now; whether a resync has copied it was not observed`,
   'mismatches-found': r => `a check of ${r.mirror} found mismatches${amount(r)}`,
   'single-copy': r =>
     r.field === 'configuration'
@@ -92,6 +99,10 @@ function amount({ progress, outOfSyncBytes }: Reason): string {
   // Cut and not rounded: 99.97 % is not all; and by no more than what was said, which binary fractions miss by a hair.
   if (progress !== undefined) return `, ${(Math.floor(progress * 1000 + 1e-9) / 10).toFixed(1)} % done`
   return outOfSyncBytes === undefined ? '' : `, ${bytes(outOfSyncBytes)} out of sync`
+}
+
+function bytesOf({ outOfSyncBytes }: Reason): string {
+  return outOfSyncBytes === undefined ? '' : ` (${bytes(outOfSyncBytes)})`
 }
 
 function bytes(count: number): string {

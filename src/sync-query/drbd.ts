@@ -119,4 +119,23 @@ export interface DrbdPeer {
   /** What the running resync or verify has to go through, where it was said. */
   readonly totalBytes: number | null
   readonly etaSeconds: number | null
+  /** What the pair went through between two readings and its words need not show any more; `null`: nothing. */
+  readonly passed: PassedThrough | null
+}
+
+/**
+ * What happened between this host and one peer since the volume was last read. A resync of a few KiB begins and ends between
+ * two readings; without this record it would never have been.
+ */
+export interface PassedThrough {
+  /** A word of a resync was shown: one ran, or was about to. */
+  readonly resync: boolean
+  /** Data was copied to this disk of the pair, or it was Inconsistent, and the pair has not been well since. */
+  readonly repair: 'none' | 'here' | 'there'
+  /** Such a repair ended, with both disks up to date: the largest amount that was out of sync during it. `null`: none ended. */
+  readonly repairedBytes: number | null
+  /** A verify ended: what was marked out of sync then. `null`: none ended. */
+  readonly verifiedBytes: number | null
+  /** The largest amount that was out of sync, without that of a repair that ended. */
+  readonly outOfSyncBytes: number
 }

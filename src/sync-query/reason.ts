@@ -31,6 +31,7 @@ export const REASON_KINDS = {
   'stand-alone': { implies: 'degraded', clearedBy: 'operator' },
   'split-brain': { implies: 'degraded', clearedBy: 'operator' },
   'replication-off': { implies: 'degraded', clearedBy: 'operator' },
+  'rejoined-unrepaired': { implies: 'degraded', clearedBy: 'operator' },
   'peer-removed': { implies: 'degraded', clearedBy: 'time' },
   'peer-missing': { implies: 'degraded', clearedBy: 'operator' },
   // of the gate, which hears both sides: no host can know it of itself
@@ -51,9 +52,11 @@ export const REASON_KINDS = {
   'source-silent': { implies: 'unknown', clearedBy: 'time' },
   'peers-unclear': { implies: 'unknown', clearedBy: 'operator' },
   'not-comparable': { implies: 'unknown', clearedBy: 'operator' },
+  'memory-unreadable': { implies: 'unknown', clearedBy: 'operator' },
   // shown, never blocking
   drift: { implies: null, clearedBy: 'operator' },
   'verify-unrepaired': { implies: null, clearedBy: 'operator' },
+  'rejoined-unwatched': { implies: null, clearedBy: 'operator' },
   'mismatches-found': { implies: null, clearedBy: 'operator' },
   'single-copy': { implies: null, clearedBy: 'operator' },
   'quorum-lost': { implies: null, clearedBy: 'operator' },

@@ -24,15 +24,24 @@ interface Words {
   readonly reason: Reason
   readonly isDrbd: boolean
   readonly resource: string
+  /** `RESOURCE/VOLUME`, for what DRBD does to one local disk. */
+  readonly volume: string
   /** The connection to the peer, where it has a name: on DRBD 8.4 each peer is called `peer`, and a resource has one. */
   readonly connection: string
   /** The same connection as the peer names it, by the host that gives the reason. */
   readonly connectionThere: string
+  /** The volume towards the peer, `RESOURCE:PEER/VOLUME`, for what DRBD does between two disks. */
+  readonly pair: string
+  readonly pairThere: string
+  /** The same for a side that the operator chooses: its other end is a word to be filled in. */
+  readonly pairOfLoser: string
   readonly device: string
   readonly syncAction: string
   readonly wait: string
   /** The host that gives the reason. */
   readonly speaker: string
+  /** The file that the reason is about. */
+  readonly file: string
 }
 
 const UNIT = 'resync-monitor-agent'
@@ -135,6 +144,15 @@ const REMEDIES: { readonly [Code in ReasonCode]: (words: Words) => Remedy } = {
           text: 'Look at the volume on both sides, and bring it to what the configuration says.',
           steps: [{ on: 'either-side', commands: [`drbdadm status ${w.resource}`, `drbdadm adjust ${w.resource}`] }],
         },
+  'rejoined-unrepaired': w => ({
+    text: 'Compare the disks. If the verify finds differences (`drbdadm status --verbose --statistics` shows them as out-of-sync), let the peer copy them from here. Without differences the reason clears when the verify ends.',
+    warning:
+      'Until then do not run anything from the disk of the peer: it may lack the newest data. The last command overwrites there what differs.',
+    steps: [
+      { on: 'here', commands: [`drbdadm verify ${w.pair}`] },
+      { on: 'peer', commands: [`drbdadm invalidate --reset-bitmap=no ${w.pairThere}`] },
+    ],
+  }),
   'peer-removed': w =>
     here('The next full reading takes it as meant. If it was not, bring the resource back to its configuration.', [
       `drbdadm adjust ${w.resource}`,
@@ -209,14 +227,15 @@ const REMEDIES: { readonly [Code in ReasonCode]: (words: Words) => Remedy } = {
       'Give its ARRAY line in mdadm.conf the UUID of the array. The kernel shows no UUID of an array in a container (IMSM, DDF): choose such arrays by kernel name in srs[].md, and not by a pattern.',
       ['mdadm --detail --scan', 'cat /proc/mdstat'],
     ),
-  drift: w => repair(w, 'Find out which side is right, by what runs on it, and let the other copy from it.'),
-  'verify-unrepaired': w => {
-    const { steps, ...rest } = repair(
-      w,
-      'The disks still differ. Find out which side is right, and verify again after.',
-    )
-    return { ...rest, steps: [...steps, { on: 'here', commands: [`drbdadm verify ${w.connection}`] }] }
-  },
+  'memory-unreadable': ({ file }) => ({
+    text: 'The agent remembers there which peers were owed data. Move the file away; the agent then begins a new one. If peers were away or a verify had found differences, verify those resources.',
+    warning: 'Differences that only this file knew of are not reported any more.',
+    steps: [{ on: 'here', commands: [`mv ${file} ${file}.unreadable`, `systemctl restart ${UNIT}`] }],
+  }),
+  drift: w => verifyFirst(w, 'The disks may differ. Compare them.'),
+  'verify-unrepaired': w => verifyFirst(w, 'A resync has not copied what the verify found. Compare the disks again.'),
+  'rejoined-unwatched': w =>
+    verifyFirst(w, 'A resync may have run while this agent could not see it. Compare the disks to be sure.'),
   'mismatches-found': w => ({
     ...here('Look for a failing disk first. Then make the copies equal.', [`echo repair > ${w.syncAction}`]),
     warning: 'md does not know which copy is right: a mirror takes the one of its first member.',
@@ -234,16 +253,23 @@ const REMEDIES: { readonly [Code in ReasonCode]: (words: Words) => Remedy } = {
 }
 
 function wordsOf(reason: Reason, sr: string, speaker: string): Words {
-  const [, resource = reason.mirror] = /^([^/].*)\/(?:\d+|\*)$/.exec(reason.mirror) ?? []
+  const [, resource = reason.mirror, number = '*'] = /^([^/].*)\/(\d+|\*)$/.exec(reason.mirror) ?? []
   const isNamed = reason.peer !== undefined && reason.peer !== 'peer' && !/^\d+$/.test(reason.peer)
+  const volume = number === '*' ? '' : `/${number}`
+  const towards = (peer: string | undefined) => (isNamed ? `${resource}:${peer}` : resource)
   return {
     reason,
     isDrbd: /^[^/].*\/(?:\d+|\*)$/.test(reason.mirror),
     resource: shellWord(resource),
-    connection: shellWord(isNamed ? `${resource}:${reason.peer}` : resource),
-    connectionThere: shellWord(isNamed ? `${resource}:${speaker}` : resource),
+    volume: shellWord(`${resource}${volume}`),
+    connection: shellWord(towards(reason.peer)),
+    connectionThere: shellWord(towards(speaker)),
+    pair: shellWord(`${towards(reason.peer)}${volume}`),
+    pairThere: shellWord(`${towards(speaker)}${volume}`),
+    pairOfLoser: shellWord(`${towards('KEPT_HOST')}${volume}`),
     device: shellWord(devicePath(reason.mirror)),
     syncAction: shellWord(`/sys/block/${reason.mirror.replace(/^\/dev\//, '')}/md/sync_action`),
+    file: shellWord(reason.waitsFor ?? 'FILE'),
     wait: `resync-monitor wait --sr ${shellWord(sr)}`,
     speaker: shellWord(speaker),
   }
@@ -363,11 +389,17 @@ function lookAt({ isDrbd, resource, device }: Words): string {
   return isDrbd ? `drbdsetup status --verbose --statistics ${resource}` : `mdadm --detail ${device}`
 }
 
-/** A reconnect alone repairs on 8.4, which has no `--reset-bitmap`; 9.2 and 9.3 then only forget the marks. */
-function repair({ resource }: Words, text: string): Remedy {
+/**
+ * What is marked is not what differs: a verify tells. A reconnect alone repairs on 8.4, which has no `--reset-bitmap`; 9.2 and
+ * 9.3 then only forget the marks.
+ */
+function verifyFirst({ pair, pairOfLoser }: Words, text: string): Remedy {
   return {
-    text: `${text} On DRBD 8.4: drbdadm disconnect and connect instead.`,
+    text: `${text} Only if the verify finds differences: find out which side is right, by what runs on it, and let the other copy from it. On DRBD 8.4 drbdadm disconnect and connect does that.`,
     warning: 'The blocks that differ are overwritten on the losing side. DRBD does not know which side is right.',
-    steps: [{ on: 'losing-side', commands: [`drbdadm invalidate --reset-bitmap=no ${resource}`] }],
+    steps: [
+      { on: 'here', commands: [`drbdadm verify ${pair}`] },
+      { on: 'losing-side', commands: [`drbdadm invalidate --reset-bitmap=no ${pairOfLoser}`] },
+    ],
   }
 }

@@ -1,3 +1,4 @@
+import { MarksMemory } from './marks-memory.ts'
 import { Placements } from './placement.ts'
 import { ReasonOutlines } from './reason-outline.ts'
 
@@ -35,7 +36,10 @@ export class SharedByMirrors {
   readonly placements = new Placements()
   readonly outlines = new ReasonOutlines()
 
-  constructor(patience: Patience = DEFAULT_PATIENCE) {
+  readonly marks: MarksMemory
+
+  constructor(patience: Patience = DEFAULT_PATIENCE, marks: MarksMemory = new MarksMemory()) {
     this.patience = patience
+    this.marks = marks
   }
 }

@@ -77,6 +77,7 @@ export class SrFold {
    * removed, then missed).
    */
   apply(changes: readonly MirrorChange[], now: number, doubt: Reason | null = this.#doubt): Transition[] {
+    const edges = this.#passThrough(changes, now)
     let left = false
     for (const change of changes) {
       this.#change(change)
@@ -86,7 +87,8 @@ export class SrFold {
     if (doubt === null || this.#doubt === null || now < this.#doubtedSince) this.#doubtedSince = now
     this.#doubt = doubt
     this.#doubtLasts = doubt !== null && now - this.#doubtedSince >= patienceWith(doubt, 0)
-    return this.#settle(now, left)
+    const more = this.#settle(now, left)
+    return edges.length === 0 ? more : [...edges, ...more]
   }
 
   /** `null`: all mirrors there are have been looked at. Otherwise: why that cannot be claimed. */
@@ -115,6 +117,20 @@ export class SrFold {
       etaSeconds: resyncing ? etaSeconds : null,
       reasons: reasons.sort((a, b) => urgency(a) - urgency(b)),
     }
+  }
+
+  /** Resyncs that began and ended between two looks: the SR is judged with them, and then as it was before. */
+  #passThrough(changes: readonly MirrorChange[], now: number): Transition[] {
+    if (changes.every(({ passed }) => passed === null)) return []
+    for (const { before, passed } of changes) if (before !== null && passed !== null) this.#swap(before, passed)
+    const edges = this.#settle(now, false)
+    for (const { before, passed } of changes) if (before !== null && passed !== null) this.#swap(passed, before)
+    return edges
+  }
+
+  #swap(before: MirrorShare, after: MirrorShare): void {
+    this.#add(before, -1)
+    this.#add(after, 1)
   }
 
   #progress(): number | null {

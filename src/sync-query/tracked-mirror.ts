@@ -1,8 +1,10 @@
-import { figureOf, firstKnown, orNull } from './figure.ts'
+import type { DrbdVolume } from './drbd.ts'
+import { figureOf, orNull } from './figure.ts'
 import type { Judgement, Observation } from './judgement.ts'
 import { type MirrorShare, SHARE_OF_A_WELL_MIRROR } from './mirror-share.ts'
+import { OwedMarks } from './owed-marks.ts'
 import { isSamePlacement, type Placement } from './placement.ts'
-import { type Reason, type ReasonDraft, reason } from './reason.ts'
+import type { Reason, ReasonDraft } from './reason.ts'
 import { outOfPatience, ReasonAges } from './reason-ages.ts'
 import { isOutlineOf, NO_REASONS } from './reason-outline.ts'
 import { ResyncEpisode } from './resync-episode.ts'
@@ -60,14 +62,14 @@ export class TrackedMirror {
   #resynced = false
   /** The estimate is young enough to be shown. */
   #estimateHolds = false
-  /** A verify runs; what it found is kept until a real resync repairs it or a later verify is clean. */
-  #verifying = false
-  #foundBytes = 0
+  /** What DRBD has marked as out of sync, and how that went away; `null`: nothing to remember. */
+  #marks: OwedMarks | null
   #since = Number.NaN
 
   constructor(mirror: string, shared: SharedByMirrors) {
     this.mirror = mirror
     this.#shared = shared
+    this.#marks = shared.marks.of(mirror)
   }
 
   /** `unknown` until the first look. */
@@ -106,7 +108,7 @@ export class TrackedMirror {
 
   /** It has reasons to give. */
   get tells(): boolean {
-    return this.#outline.examples.length > 0 || this.#unrepaired
+    return this.#outline.examples.length > 0 || this.#marks !== null
   }
 
   /** Where an operator's pause stands (`resource/volume peer name`); `null` where none does. */
@@ -131,8 +133,11 @@ export class TrackedMirror {
     const { judgement, at } = seen
     this.#seePlacement(judgement)
     const isWell = saysThatAllIsWell(judgement)
-    if (isWell && this.#isWell) return NO_TRANSITIONS
+    const hasPassed = seen.drbd !== undefined && OwedMarks.concerns(seen.drbd)
+    if (isWell && this.#isWell && !hasPassed) return NO_TRANSITIONS
     const from = this.#looked ? this.#state : null
+    const accused = this.#marks?.accuses === true
+    if (seen.drbd !== undefined) this.#seeMarks(seen.drbd, seen.followsGap === true, at)
     this.#looked = true
     const outline = this.#outline
     this.#see(judgement)
@@ -140,9 +145,13 @@ export class TrackedMirror {
     if (this.#state === 'resyncing') this.#resync.see(seen, this.#outline)
     // A source that fell silent says nothing of the resync: it goes on in the kernel, and so does what is known of it.
     else if (this.#state !== 'unknown') this.#resync.end()
-    this.#followVerify()
-    this.#isWell = isWell && this.#foundBytes === 0
-    return this.#settle(from, at)
+    this.#isWell = isWell && this.#marks === null
+    const edges = hasPassed && from !== null && hasResynced(seen.drbd) ? this.#passThrough(from, at) : NO_TRANSITIONS
+    if (edges.length > 0) return [...edges, ...this.#settle('resyncing', at)]
+    const settled = this.#settle(from, at)
+    // One fault ends and a worse one begins: without an edge of its own the second would pass for the first.
+    const isNewlyAccused = !accused && this.#marks?.accuses === true && from === 'degraded' && this.#state === from
+    return isNewlyAccused ? [...settled, { at, kind: 'degraded', from, to: from }] : settled
   }
 
   /** Lets time pass without a look: estimates grow old, standing still becomes a stall. */
@@ -186,8 +195,7 @@ export class TrackedMirror {
 
   get reasons(): Reason[] {
     const reasons = this.#outline.examples.map((example, index) => this.#reasonLike(example, index))
-    if (this.#unrepaired) reasons.push(reason('verify-unrepaired', this.mirror, { outOfSyncBytes: this.#foundBytes }))
-    return reasons
+    return this.#marks === null ? reasons : reasons.concat(this.#marks.reasons(this.mirror))
   }
 
   #isOverdue(index: number, told: Reason): boolean {
@@ -207,13 +215,9 @@ export class TrackedMirror {
     return this.#resync.doneBytes(this.#outOfSyncBytes)
   }
 
-  get #unrepaired(): boolean {
-    return this.#foundBytes > 0 && !this.#verifying && this.#outOfSyncBytes === 0
-  }
-
   #see(judgement: Judgement): void {
     this.#backend = judgement.backend
-    this.#state = judgement.state
+    this.#state = this.#marks === null ? judgement.state : this.#marks.worsen(judgement.state)
     this.#activity = judgement.activity
     this.#moving = judgement.moving
     this.#seenProgress = figureOf(judgement.progress)
@@ -262,16 +266,20 @@ export class TrackedMirror {
     return overdue
   }
 
-  /** A verify's finds: the largest amount it saw, forgotten only when data was really copied or a later verify saw none. */
-  #followVerify(): void {
-    if (this.#outline.running) {
-      this.#verifying = false
-      this.#foundBytes = 0
-    } else if (this.#activity === 'verify') {
-      const found = firstKnown(this.#outOfSyncBytes, 0)
-      this.#foundBytes = this.#verifying ? Math.max(this.#foundBytes, found) : found
-      this.#verifying = true
-    } else this.#verifying = false
+  /** Adds what a look says of marks to what is remembered. */
+  #seeMarks(volume: DrbdVolume, followsGap: boolean, at: number): void {
+    const { marks: memory } = this.#shared
+    if (this.#marks === null && !OwedMarks.concerns(volume)) return
+    this.#marks ??= memory.begin(this.mirror)
+    const change = this.#marks.see(volume, { at, isWatched: !followsGap, isSameAppearance: this.#looked })
+    this.#marks = memory.settle(this.mirror, this.#marks, change)
+  }
+
+  /** A resync began and ended between two looks, neither of which found it. */
+  #passThrough(from: SyncState, at: number): readonly Transition[] {
+    if (from === 'resyncing' || this.#state === 'resyncing') return NO_TRANSITIONS
+    this.#resynced = true
+    return [{ at, kind: 'resync-started', from, to: 'resyncing' }]
   }
 
   /** Draws the conclusions of a look, or of the time that has passed. @param from `null` at the first look */
@@ -315,4 +323,9 @@ function saysThatAllIsWell(judgement: Judgement): boolean {
     judgement.etaSeconds === null &&
     !judgement.moving
   )
+}
+
+/** A word of a resync was shown since the look before, though this look need not show it. */
+function hasResynced(volume: DrbdVolume | undefined): boolean {
+  return volume?.peers.some(({ passed }) => passed?.resync === true) === true
 }

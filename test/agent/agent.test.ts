@@ -9,6 +9,8 @@ import { SrSelector } from '../../src/agent/sr-selection.ts'
 import { parseMdConfig } from '../../src/mdraid-adapter/parse-config.ts'
 import type { Report } from '../../src/sync-query/report.ts'
 import { parseReport } from '../../src/sync-query/report-parse.ts'
+import type { SrStatus } from '../../src/sync-query/sr-fold.ts'
+import type { Transition } from '../../src/sync-query/transition.ts'
 import { peer } from '../sync-query/drbd-volume.ts'
 import { agentOf, array, BOOT, drbdSr, expected, HOST, SR, volume } from './agent-under-test.ts'
 
@@ -515,4 +517,36 @@ t.test('the pusher: transitions at once, news at its pace, retries until it arri
   pusher.want('transition')
   t.equal(arrived.length, 3, 'nothing after it was closed')
   await helper.agent.close()
+})
+
+t.test('a resync that began and ended between two updates is one of the SR as well', async t => {
+  const edges: [string, string, number][] = []
+  const witness = (_sr: string, { kind }: Transition, { state, mirrors }: SrStatus) =>
+    edges.push([kind, state, mirrors.resyncing])
+  const { agent, see } = agentOf({ witness })
+  const passed = {
+    resync: true,
+    repair: 'none',
+    repairedBytes: 12_288,
+    verifiedBytes: null,
+    outOfSyncBytes: 0,
+  } as const
+  const others = ['mesh1/0', 'mesh2/0'].map(mirror => volume(mirror))
+  see(1, [volume('mesh0/0'), ...others])
+  edges.length = 0
+  see(2, [volume('mesh0/0', [peer('hostB', { passed })])])
+  t.strictSame(edges, [
+    ['resync-started', 'resyncing', 1],
+    ['resync-finished', 'synced', 0],
+  ])
+  t.match(agent.report(SR), { state: 'synced', since: new Date(2).toISOString() })
+  see(3, [volume('mesh1/0', [peer('hostB', { replication: 'SyncSource', peerDisk: 'Inconsistent' })])])
+  edges.length = 0
+  see(4, [volume('mesh0/0', [peer('hostB', { passed })])])
+  t.strictSame(edges, [], 'while another one runs it is none of its own')
+  see(5, [volume('mesh1/0')])
+  t.strictSame(
+    edges.map(([kind]) => kind),
+    ['resync-finished'],
+  )
 })

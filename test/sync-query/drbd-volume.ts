@@ -14,6 +14,7 @@ export function peer(name: string, said: Partial<DrbdPeer> = {}): DrbdPeer {
     progress: null,
     totalBytes: null,
     etaSeconds: null,
+    passed: null,
     ...said,
   }
 }

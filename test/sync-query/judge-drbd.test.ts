@@ -627,6 +627,7 @@ const ANY_PEER: fc.Arbitrary<DrbdPeer> = fc.record({
   progress: fc.option(fc.double({ min: 0, max: 1, noNaN: true })),
   totalBytes: fc.option(fc.nat()),
   etaSeconds: fc.option(fc.nat()),
+  passed: fc.constant(null),
 })
 
 t.test('whatever is said: synced only by the positive rule, figures within their bounds', t => {

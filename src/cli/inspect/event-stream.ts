@@ -1,8 +1,9 @@
 import type { Readable } from 'node:stream'
 import { Events2Reader, Events2State } from '../../drbd-adapter/index.ts'
+import type { DrbdVolume } from '../../sync-query/drbd.ts'
 import { HostMirrors, type MirrorChange } from '../../sync-query/host-mirrors.ts'
 import { judgeDrbdVolume } from '../../sync-query/judge-drbd.ts'
-import type { Problem } from '../../sync-query/judgement.ts'
+import type { Observation, Problem } from '../../sync-query/judgement.ts'
 import type { Reason } from '../../sync-query/reason.ts'
 import type { Transition } from '../../sync-query/transition.ts'
 import { devicesOf, type Findings } from './findings.ts'
@@ -22,6 +23,10 @@ export interface InspectedTransition extends Pick<Transition, 'from' | 'to'> {
   readonly reasons: readonly Reason[]
 }
 
+function lookAt(volume: DrbdVolume, at: number): Observation {
+  return { judgement: judgeDrbdVolume(volume), at, silenceMeansStall: volume.family === '9', drbd: volume }
+}
+
 /**
  * Plays a recorded `drbdsetup events2` stream and tells the transitions of its mirrors. Lines of one timestamp are one
  * event of the kernel: between them its state is half told, so they are judged together.
@@ -37,17 +42,17 @@ export async function playEventStream(
   let tickedMicros = Number.NEGATIVE_INFINITY
   /** An account that has not ended is no event: before it has, nothing is judged. */
   let dumped = false
+  /** The stream was begun anew: what happened in between is not in it. */
+  let followsGap = false
 
   const settle = (isLast = false) => {
     const at = (groupMicros ?? 0) / 1000
     for (const name of state.takeDirty()) {
-      const volume = state.volume(name)
-      const change =
-        volume === null
-          ? mirrors.remove(name, at)
-          : mirrors.observe({ judgement: judgeDrbdVolume(volume), at, silenceMeansStall: volume.family === '9' })
+      const volume = state.takeVolume(name)
+      const change = volume === null ? mirrors.remove(name, at) : mirrors.observe({ ...lookAt(volume, at), followsGap })
       if (change !== null) tell(change)
     }
+    followsGap = false
     if (groupMicros === null || (!isLast && groupMicros - tickedMicros < TICK_MICROS)) return
     tickedMicros = groupMicros
     for (const change of mirrors.tick(at)) tell(change)
@@ -62,6 +67,7 @@ export async function playEventStream(
   const reader = new Events2Reader(line => {
     if (dumped && (line.atMicros === null || line.atMicros !== groupMicros)) settle()
     groupMicros = line.atMicros ?? groupMicros
+    followsGap ||= line.kind === 'dump-end'
     const known = state.problems.kept.length
     state.apply(line)
     for (const { text, ...problem } of state.problems.kept.slice(known))

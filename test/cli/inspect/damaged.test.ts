@@ -18,14 +18,24 @@ function states(judgements: readonly Judgement[]): States {
 
 const FORMATS: readonly (readonly [format: string, sets: string[], ending: string, read: (text: string) => States])[] =
   [
-    ['drbd-status-json', ['drbd9'], '.status.json', text => states(parseStatusJson(text).volumes.map(judgeDrbdVolume))],
+    [
+      'drbd-status-json',
+      ['drbd9'],
+      '.status.json',
+      text => states(parseStatusJson(text).volumes.map(volume => judgeDrbdVolume(volume))),
+    ],
     [
       'drbd-status-text',
       ['drbd9', 'drbd84'],
       'status.txt',
-      text => states(parseStatusText(text).volumes.map(judgeDrbdVolume)),
+      text => states(parseStatusText(text).volumes.map(volume => judgeDrbdVolume(volume))),
     ],
-    ['proc-drbd', ['drbd84'], 'proc-drbd.txt', text => states(parseProcDrbd(text).volumes.map(judgeDrbdVolume))],
+    [
+      'proc-drbd',
+      ['drbd84'],
+      'proc-drbd.txt',
+      text => states(parseProcDrbd(text).volumes.map(volume => judgeDrbdVolume(volume))),
+    ],
     ['mdstat', ['md'], 'mdstat.txt', text => states(parseMdstat(text).arrays.map(judgeMdArray))],
   ]
 

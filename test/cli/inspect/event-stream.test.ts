@@ -19,6 +19,38 @@ async function transitionsOf(input: Readable) {
 const RESYNC = 'degraded resync-started resync-finished'
 const all = (mirrors: string, kinds: string) => Object.fromEntries(mirrors.split(' ').map(mirror => [mirror, kinds]))
 
+t.test('a peer that returns without what it was owed has not recovered (LINBIT/drbd#145)', async t => {
+  const path = join(FIXTURES, 'drbd9/marks-vanish-at-rejoin.hostA.events2.txt')
+  const { transitions, findings } = await transitionsOf(createReadStream(path))
+  t.match(transitions.at(-1), {
+    at: '2026-09-06T22:02:05.200Z',
+    transition: 'degraded',
+    reasons: [{ code: 'rejoined-unrepaired', peer: 'hostB', outOfSyncBytes: 65_536, clearedBy: 'operator' }],
+  })
+  t.match(findings.devices, [{ state: 'degraded', reasons: [{ code: 'rejoined-unrepaired' }] }])
+})
+
+t.test('a resync whose lines come at one moment has started and finished', async t => {
+  const stamped = (lines: readonly string[]) => lines.map(line => `2026-12-01T04:25:31.000000+00:00 ${line}\n`).join('')
+  const change = 'change peer-device name:pair peer-node-id:1 conn-name:bravo volume:0'
+  const dump = [
+    'exists resource name:pair role:Primary',
+    'exists connection name:pair peer-node-id:1 conn-name:bravo connection:Connected role:Secondary',
+    'exists device name:pair volume:0 minor:20 disk:UpToDate client:no quorum:yes',
+    'exists peer-device name:pair peer-node-id:1 conn-name:bravo volume:0 replication:Established peer-disk:UpToDate peer-client:no resync-suspended:no out-of-sync:0',
+    'exists -',
+  ]
+  const resync = [
+    `${change} replication:WFBitMapS`,
+    `${change} replication:SyncSource peer-disk:Inconsistent done:0.00 out-of-sync:12`,
+    `${change} replication:Established peer-disk:UpToDate out-of-sync:0`,
+  ]
+  const later = stamped(resync).replaceAll('04:25:31', '04:25:40')
+  const { kinds, findings } = await transitionsOf(Readable.from([stamped(dump), later]))
+  t.strictSame(kinds, { 'pair/0': 'resync-started resync-finished' })
+  t.match(findings.devices, [{ state: 'synced', reasons: [] }])
+})
+
 /** What the driver of each recording did (its TIMELINE), and so what must have been seen to happen. */
 const SCENARIOS: readonly (readonly [stream: string, did: string, expected: Record<string, string>])[] = [
   ['drbd84/loaded-no-resource.alpha', 'loaded the module', {}],

@@ -10,9 +10,9 @@ import { judgeMdArray } from '../../../src/sync-query/judge-md.ts'
 type Read = (text: string) => unknown
 type Case = readonly [title: string, read: Read, text: (size: number) => string]
 
-const json: Read = text => devicesOfSnapshot(parseStatusJson(text).volumes.map(judgeDrbdVolume))
-const text: Read = text => devicesOfSnapshot(parseStatusText(text).volumes.map(judgeDrbdVolume))
-const proc: Read = text => devicesOfSnapshot(parseProcDrbd(text).volumes.map(judgeDrbdVolume))
+const json: Read = text => devicesOfSnapshot(parseStatusJson(text).volumes.map(volume => judgeDrbdVolume(volume)))
+const text: Read = text => devicesOfSnapshot(parseStatusText(text).volumes.map(volume => judgeDrbdVolume(volume)))
+const proc: Read = text => devicesOfSnapshot(parseProcDrbd(text).volumes.map(volume => judgeDrbdVolume(volume)))
 const mdstat: Read = text => devicesOfSnapshot(parseMdstat(text).arrays.map(judgeMdArray))
 const events: Read = text => playEventStream(Readable.from([Buffer.from(text)]), () => undefined)
 
