@@ -6,7 +6,16 @@ import type { DrbdModule } from './drbd-module.ts'
 import type { DrbdsetupCommand } from './drbdsetup-child.ts'
 import type { Events2State } from './events2-state.ts'
 import { every } from './every.ts'
-import { hasLostPeer, hasNoPeer, isAlone, isMoving, takeOutOfSync, takeProcFigures, takeRemovals } from './figures.ts'
+import {
+  hasLostPeer,
+  hasNoPeer,
+  isAlone,
+  isMoving,
+  takeIo,
+  takeOutOfSync,
+  takeProcFigures,
+  takeRemovals,
+} from './figures.ts'
 import { lookAround } from './look.ts'
 import type { DrbdSourcePace } from './pace.ts'
 import { parseProcDrbd } from './parse-proc-drbd.ts'
@@ -140,6 +149,7 @@ export class Lookout {
       const live = state.device(device.mirror)
       if (live === undefined || touched.has(live.mirror)) continue
       if (hasLostPeer(live) && takeRemovals(live, device)) state.touchAll(live.resource)
+      if (takeIo(live, device)) state.touchAll(live.resource)
       if (takeOutOfSync(live, device)) state.touch(live)
     }
   }

@@ -86,6 +86,8 @@ function resourceVolumes(name: string, resource: Members, problems: Problem[]): 
     return volume
   }
   let isWhole = true
+  const ioSuspended = ioSuspendedBy(resource)
+  const forcesIoFailures = flagOf(resource.get('force-io-failures'))
   for (const members of listOf(resource.get('devices'))) {
     const volume = members === null ? null : volumeOf(members)
     if (members === null || volume === null) isWhole = false
@@ -104,11 +106,25 @@ function resourceVolumes(name: string, resource: Members, problems: Problem[]): 
   if (!Array.isArray(resource.get('connections')) || !Array.isArray(resource.get('devices'))) isWhole = false
   for (const volume of volumes.values()) {
     if (!isWhole) volume.doubts.push({ code: 'word-missing', field: 'volume' })
+    volume.ioSuspended = ioSuspended
+    volume.forcesIoFailures = forcesIoFailures
     doubtStrangers(volume, resource, null)
     for (const { members, devices } of peers) readPeer(volume, members, devices.get(volume) ?? new Map())
   }
   if (!isWhole) problems.push(problem(name, 'word-missing', 'Not all of the resource could be read', name))
   return [...volumes.values()]
+}
+
+/** `suspended-WORD: true` for each word; releases that know only `suspended` do not say by what. */
+function ioSuspendedBy(resource: Members): readonly string[] | null {
+  const suspended = resource.get('suspended')
+  if (typeof suspended === 'string') return suspendedParts(suspended)
+  const prefix = 'suspended-'
+  const words = [...resource].flatMap(([key, is]) =>
+    is === true && key.startsWith(prefix) ? key.slice(prefix.length) : [],
+  )
+  if (words.length > 0) return words
+  return typeof suspended === 'boolean' ? (suspended ? ['yes'] : []) : null
 }
 
 function readDevice(volume: VolumeDraft, members: Members): void {

@@ -65,8 +65,12 @@ function resourceVolumes(resource: ResourceSection, family: DrbdVolume['family']
   const own = byVolume(resource.words)
   const peers = resource.peers.map(({ name, words }) => ({ name, ...byVolume(words) }))
   for (const number of [own, ...peers].flatMap(({ volumes: each }) => [...each.keys()])) volumeOf(number)
+  const shared = new Map(own.shared.map(({ key, word }) => [key, word]))
   for (const [number, words] of own.volumes) for (const word of words) readDeviceWord(volumeOf(number), word)
   for (const [number, volume] of volumes) {
+    // The brief form says `suspended:` and `force-io-failures:` only where they are (resource_status).
+    volume.ioSuspended = suspendedParts(shared.get('suspended') ?? 'no')
+    volume.forcesIoFailures = shared.get('force-io-failures') === 'yes'
     for (const { name, shared, volumes: each } of peers) readPeer(volume, name, shared, each.get(number) ?? null)
     if (resource.isGarbled) volume.doubts.push({ code: 'word-missing', field: 'status' })
     // More lines may have stood there; they could only have brought bad news.

@@ -27,6 +27,7 @@ export function judgeDrbdVolume(volume: DrbdVolume): Judgement {
       add(reasons, driftReason(volume, peer))
     }
     addAbsenceReasons(reasons, volume, replicas.expected)
+    addIoReasons(reasons, volume)
   } else reasons.push(reason('not-configured', mirror))
   const figures = drbdFigures(peers)
   const { activity, moving, progress, doneBytes, totalBytes, etaSeconds, outOfSyncBytes: owed, movedBytes } = figures
@@ -185,6 +186,29 @@ function addAbsenceReasons(reasons: Reason[], volume: DrbdVolume, expectedReplic
     reasons.push(reason('disk-not-up-to-date', mirror, { field: 'disk', word: 'Diskless', missing: 1 }))
   }
   if (quorum === false) reasons.push(reason('quorum-lost', mirror, { field: 'quorum', word: 'no' }))
+}
+
+/** Suspensions that DRBD lifts by itself when a peer is back. */
+const LIFTED_BY_PEERS: ReadonlySet<string> = new Set(['quorum', 'fencing'])
+
+/** What stops the virtual disk while its copies may be equal: the state of the mirror does not show it. */
+function addIoReasons(reasons: Reason[], { mirror, ioSuspended, forcesIoFailures, peers }: DrbdVolume): void {
+  if (ioSuspended !== null && ioSuspended.length > 0) {
+    const isAwaited = peers.some(({ connection }) => {
+      const meaning = connection === null ? null : wordMeaning(CONNECTION_WORDS, connection)
+      return meaning === 'connected' || meaning === 'away'
+    })
+    const byTime = isAwaited && ioSuspended.every(word => LIFTED_BY_PEERS.has(word))
+    const details = {
+      field: 'suspended',
+      word: ioSuspended.join(','),
+      clearedBy: byTime ? 'time' : 'operator',
+    } as const
+    reasons.push(reason('io-suspended', mirror, details))
+  }
+  if (forcesIoFailures === true) {
+    reasons.push(reason('io-failures-forced', mirror, { field: 'force-io-failures', word: 'yes' }))
+  }
 }
 
 /**

@@ -3,7 +3,7 @@ import type { Judgement, Observation } from './judgement.ts'
 import { type MirrorShare, SHARE_OF_A_WELL_MIRROR } from './mirror-share.ts'
 import { isSamePlacement, type Placement } from './placement.ts'
 import { type Reason, type ReasonDraft, reason } from './reason.ts'
-import { outOfPatience, ReasonAges } from './reason-ages.ts'
+import { dated, outOfPatience, ReasonAges } from './reason-ages.ts'
 import { isOutlineOf, NO_REASONS } from './reason-outline.ts'
 import { ResyncEpisode } from './resync-episode.ts'
 import { inLightOf, type ResyncTrend } from './resync-trend.ts'
@@ -190,10 +190,6 @@ export class TrackedMirror {
     return reasons
   }
 
-  #isOverdue(index: number, told: Reason): boolean {
-    return this.#ages.isOverdue(index, told, this.#shared.patience.stuckAfterMs)
-  }
-
   get #showsResync(): boolean {
     return this.#resync.active && this.#state !== 'unknown'
   }
@@ -252,14 +248,8 @@ export class TrackedMirror {
     const reason: ReasonDraft = { ...example, mirror: this.mirror }
     if (progress !== undefined && example.progress !== undefined) reason.progress = progress
     if (outOfSyncBytes !== undefined && example.outOfSyncBytes !== undefined) reason.outOfSyncBytes = outOfSyncBytes
-    const told = inLightOf(this.#trend, reason)
-    return this.#isOverdue(index, told) ? outOfPatience(told) : told
-  }
-
-  #countOverdue(): number {
-    let overdue = 0
-    for (const [index, example] of this.#outline.examples.entries()) if (this.#isOverdue(index, example)) overdue += 1
-    return overdue
+    const told = dated(inLightOf(this.#trend, reason), this.#ages.since(index))
+    return this.#ages.isOverdue(index, told, this.#shared.patience.stuckAfterMs) ? outOfPatience(told) : told
   }
 
   /** A verify's finds: the largest amount it saw, forgotten only when data was really copied or a later verify saw none. */
@@ -277,10 +267,10 @@ export class TrackedMirror {
   /** Draws the conclusions of a look, or of the time that has passed. @param from `null` at the first look */
   #settle(from: SyncState | null, now: number): readonly Transition[] {
     const to = this.#state
+    const { patience } = this.#shared
     this.#resync.passTo(now)
     this.#ages.passTo(now)
-    this.#overdue = this.#outline.ages ? this.#countOverdue() : 0
-    const { patience } = this.#shared
+    this.#overdue = this.#outline.ages ? this.#ages.countOverdue(this.#outline, patience.stuckAfterMs) : 0
     const { paused } = this.#outline
     const trend = to === 'resyncing' ? this.#resync.trend(this.#outline, patience) : 'moves'
     const becameStalled = trend === 'stalled' && !this.stalled

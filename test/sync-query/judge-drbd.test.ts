@@ -621,6 +621,8 @@ t.test('whatever is said: synced only by the positive rule, figures within their
     disk: fc.constantFrom(null, 'Odd', ...Object.keys(DISK_WORDS)),
     intentionalClient: fc.constantFrom(null, true, false),
     quorum: fc.constantFrom(null, true, false),
+    ioSuspended: fc.constantFrom(null, [], ['user'], ['quorum', 'odd']),
+    forcesIoFailures: fc.constantFrom(null, true, false),
     sizeBytes: fc.option(fc.nat()),
     aloneOutOfSyncBytes: fc.option(fc.nat()),
     peers: fc.array(ANY_PEER, { maxLength: 3 }),
