@@ -160,8 +160,9 @@ export class TrackedMirror {
       stalled: this.stalled,
       paused: this.#paused,
       outOfSyncBytes: this.#outOfSyncBytes,
-      doneBytes: this.#shownDoneBytes,
-      totalBytes: this.#shownTotalBytes,
+      // One of which only the amount is known has begun.
+      progress: firstKnown(this.#shownProgress, firstKnown(this.#seenDoneBytes / this.#shownTotalBytes, 0)),
+      weightBytes: this.#shownTotalBytes,
     }
   }
 
@@ -173,7 +174,7 @@ export class TrackedMirror {
       state: this.#state,
       activity: this.#activity,
       moving: this.#moving,
-      progress: orNull(this.#showsResync ? this.#resync.shownProgress : this.#seenProgress),
+      progress: orNull(this.#shownProgress),
       doneBytes: orNull(this.#shownDoneBytes),
       totalBytes: orNull(this.#shownTotalBytes),
       etaSeconds: this.etaSeconds,
@@ -192,6 +193,10 @@ export class TrackedMirror {
 
   get #showsResync(): boolean {
     return this.#resync.active && this.#state !== 'unknown'
+  }
+
+  get #shownProgress(): number {
+    return this.#showsResync ? this.#resync.shownProgress : this.#seenProgress
   }
 
   get #shownTotalBytes(): number {

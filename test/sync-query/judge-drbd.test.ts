@@ -467,9 +467,9 @@ const FIGURES: readonly [title: string, peers: readonly Partial<DrbdPeer>[], Par
     },
   ],
   [
-    'a source has to send to each of its targets',
-    [SOURCE, { ...SOURCE, peer: 'charlie', totalBytes: 1200, outOfSyncBytes: 500, etaSeconds: 45 }],
-    { progress: 0.5, doneBytes: 800, totalBytes: 1600, etaSeconds: 45, outOfSyncBytes: 800 },
+    'a source has to send to each of its targets: the mean of the kernel’s shares, by what each has to get',
+    [SOURCE, { ...SOURCE, peer: 'charlie', progress: 0.75, totalBytes: 1200, outOfSyncBytes: 500, etaSeconds: 45 }],
+    { progress: 0.625, doneBytes: 800, totalBytes: 1600, etaSeconds: 45, outOfSyncBytes: 800 },
   ],
   [
     'of two targets one says no total: only the smaller share is known',
