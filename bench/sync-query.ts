@@ -56,6 +56,8 @@ function volume(mirror: string, firstPeer: Partial<DrbdPeer>): DrbdVolume {
     disk: 'UpToDate',
     intentionalClient: false,
     quorum: true,
+    ioSuspended: [],
+    forcesIoFailures: false,
     sizeBytes: TOTAL_BYTES,
     aloneOutOfSyncBytes: null,
     peers: PEERS.map((peer, index) => ({

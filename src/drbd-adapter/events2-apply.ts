@@ -21,6 +21,18 @@ const MAX_PEERS = 64
  */
 export type Outcome = 'applied' | 'destroy-unknown' | 'unannounced' | 'contradiction' | 'too-many'
 
+/**
+ * What a line says of the I/O of the resource, which is that of all its volumes.
+ *
+ * @returns whether it is news
+ */
+export function applyIo(resource: ResourceState, { suspended, forceIoFailures }: Events2Change): boolean {
+  const before = `${resource.suspended} ${resource.forceIoFailures}`
+  if (suspended !== undefined) resource.suspended = keptWord(suspended)
+  if (forceIoFailures !== undefined) resource.forceIoFailures = keptWord(forceIoFailures)
+  return before !== `${resource.suspended} ${resource.forceIoFailures}`
+}
+
 /** A line about a connection. */
 export function applyConnection(resource: ResourceState, line: Events2Change, doubts: readonly DrbdDoubt[]): Outcome {
   const { verb, peerNodeId: nodeId = '' } = line

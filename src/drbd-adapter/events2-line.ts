@@ -36,6 +36,9 @@ export class Events2Change {
   peerDisk: string | undefined = undefined
   peerClient: string | undefined = undefined
   resyncSuspended: string | undefined = undefined
+  /** Of the resource: `no`, or what its I/O is suspended by. */
+  suspended: string | undefined = undefined
+  forceIoFailures: string | undefined = undefined
   outOfSyncBytes: number | null | undefined = undefined
   /** Of the peer-device since its connection was made: resync and replicated writes together. */
   receivedBytes: number | null | undefined = undefined

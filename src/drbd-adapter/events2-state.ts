@@ -1,7 +1,15 @@
 import type { DrbdDoubt, DrbdVolume, PassedThrough } from '../sync-query/drbd.ts'
 import { DirtyMirrors } from './dirty-mirrors.ts'
 import { keptWord } from './drbd-words.ts'
-import { applyConnection, applyDevice, applyHelper, applyPath, applyPeerDevice, type Outcome } from './events2-apply.ts'
+import {
+  applyConnection,
+  applyDevice,
+  applyHelper,
+  applyIo,
+  applyPath,
+  applyPeerDevice,
+  type Outcome,
+} from './events2-apply.ts'
 import type { Events2Change, Events2Line } from './events2-line.ts'
 import { Events2Losses } from './events2-losses.ts'
 import { doubtOlder, doubtOvertaken, isOvertaken, toldBefore } from './events2-overtaken.ts'
@@ -295,12 +303,15 @@ export class Events2State {
     if (line.verb === 'exists' || line.verb === 'create') {
       if (known === undefined && this.#resources.size >= MAX_RESOURCES) return 'too-many'
       const name = keptWord(line.resource)
-      if (known === undefined) this.#resources.set(name, newResource(name))
+      const resource = known ?? newResource(name)
+      if (known === undefined) this.#resources.set(name, resource)
+      if (applyIo(resource, line)) this.dirty.touchAll(resource)
       return 'applied'
     }
     if (known === undefined) return line.verb === 'destroy' ? 'destroy-unknown' : 'unannounced'
     if (line.verb === 'destroy') this.#remove(known)
     else if (line.verb === 'rename' && line.newName !== undefined) return this.#rename(known, keptWord(line.newName))
+    else if (applyIo(known, line)) this.dirty.touchAll(known)
     return 'applied'
   }
 

@@ -8,6 +8,9 @@ import { PairPassage } from './pair-passage.ts'
  */
 export interface ResourceState {
   name: string
+  /** `no`, or what its I/O is suspended by. */
+  suspended: string | null
+  forceIoFailures: string | null
   readonly devices: Map<string, DeviceState>
   peers: readonly PeerState[]
   /** Peers for which the kernel called its split-brain helper; it outlives the connection, which 8.4 destroys. */
@@ -66,7 +69,15 @@ const NO_DOUBTS: readonly DrbdDoubt[] = []
 const NO_NAMES: readonly string[] = []
 
 export function newResource(name: string): ResourceState {
-  return { name, devices: new Map(), peers: [], splitBrain: [], removedPeers: [] }
+  return {
+    name,
+    suspended: null,
+    forceIoFailures: null,
+    devices: new Map(),
+    peers: [],
+    splitBrain: [],
+    removedPeers: [],
+  }
 }
 
 export function newPeer(nodeId: string): PeerState {
@@ -165,6 +176,8 @@ export function volumeOf(
     disk: device.disk,
     intentionalClient: device.client === null ? null : yesNo(device.client),
     quorum: device.quorum === null ? null : yesNo(device.quorum),
+    ioSuspended: resource.suspended === null ? null : suspendedParts(resource.suspended),
+    forcesIoFailures: resource.forceIoFailures === null ? null : yesNo(resource.forceIoFailures),
     sizeBytes: device.sizeBytes,
     aloneOutOfSyncBytes: peers.length === 0 ? device.aloneOutOfSyncBytes : null,
     peers,

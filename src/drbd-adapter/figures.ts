@@ -37,6 +37,20 @@ export function takeRemovals({ resource }: DeviceState, look: DeviceState): bool
 }
 
 /**
+ * Takes from a later look whether I/O is suspended: DRBD tells of the resource when its role changes, and not each time that it
+ * loses its quorum or waits for fencing.
+ *
+ * @returns whether it was news
+ */
+export function takeIo({ resource }: DeviceState, look: DeviceState): boolean {
+  const { suspended, forceIoFailures } = look.resource
+  const isNews = resource.suspended !== suspended || resource.forceIoFailures !== forceIoFailures
+  resource.suspended = suspended
+  resource.forceIoFailures = forceIoFailures
+  return isNews
+}
+
+/**
  * Takes the out-of-sync amounts of a later look, and while data moves the bytes that went over the connection. Only where both
  * tell the same words: a figure belongs to what its word says is going on.
  *

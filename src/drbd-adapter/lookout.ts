@@ -5,7 +5,7 @@ import type { DrbdsetupCommand } from './drbdsetup-child.ts'
 import type { Events2Line } from './events2-line.ts'
 import type { Events2State } from './events2-state.ts'
 import { every } from './every.ts'
-import { hasLostPeer, isAlone, takeOutOfSync, takeRemovals } from './figures.ts'
+import { hasLostPeer, isAlone, takeIo, takeOutOfSync, takeRemovals } from './figures.ts'
 import { type Look, lookAround } from './look.ts'
 import type { DrbdSourcePace } from './pace.ts'
 import type { ProcDrbd } from './proc-drbd.ts'
@@ -220,6 +220,7 @@ export class Lookout {
       const live = state.device(device.mirror)
       if (live === undefined || touched.has(live.mirror)) continue
       if (hasLostPeer(live) && takeRemovals(live, device)) state.dirty.touchAll(live.resource)
+      if (takeIo(live, device)) state.dirty.touchAll(live.resource)
       if (takeOutOfSync(live, device)) state.dirty.touch(live)
     }
   }

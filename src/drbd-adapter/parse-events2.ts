@@ -200,6 +200,13 @@ function readValue(
     case 'resync-suspended':
       change.resyncSuspended = newValue(text, start, end)
       return
+    case 'suspended':
+      change.suspended = newValue(text, start, end)
+      return
+    case 'force-io-failures':
+      change.forceIoFailures = newValue(text, start, end)
+      change.speaksNine = true
+      return
     case 'out-of-sync':
       change.outOfSyncBytes = scaleKib(countAt(text, start, end))
       return

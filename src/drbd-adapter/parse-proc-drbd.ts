@@ -21,8 +21,8 @@ const CONNECTION_OF_CS: ReadonlyMap<string, string> = new Map([
   ['WFReportParams', 'Connected'],
 ])
 
-/** The letters of the flags: `a`fter another resync, `p`eer, `u`ser (drbd_seq_show in drbd_proc.c of 8.0 to 8.4). */
-const FLAGS = /\s[rs]([-a])([-p])([-u])\S*\s*$/
+/** The letters of the flags: I/O `r`uns or is `s`uspended; the resync waits `a`fter another resync, `p`eer, `u`ser (drbd_seq_show in drbd_proc.c of 8.0 to 8.4). */
+const FLAGS = /\s([rs])([-a])([-p])([-u])\S*\s*$/
 
 const UNITS = { K: 1, M: 1024 }
 
@@ -99,7 +99,9 @@ function readDevice(minor: string, cs: string, words: string): VolumeDraft {
   readConnection(peer, cs)
   const flags = FLAGS.exec(words)
   if (flags !== null) {
-    const [, after, peerIsp, user] = flags
+    const [, io, after, peerIsp, user] = flags
+    // It does not say by what.
+    volume.ioSuspended = io === 's' ? ['s'] : []
     peer.resyncSuspended = [
       ...(user === 'u' ? ['user'] : []),
       ...(peerIsp === 'p' ? ['peer'] : []),

@@ -160,7 +160,11 @@ class ResourceReader {
     const connections = peers.slice(0, MAX_PEERS).map((members, index) => this.#connection(members, index))
     this.#doubtNamesakes(connections)
     const strangers = strangersOf(resource, null)
+    const ioSuspended = ioSuspendedBy(resource)
+    const forcesIoFailures = flagOf(resource.get('force-io-failures'))
     for (const volume of this.#volumes.values()) {
+      volume.ioSuspended = ioSuspended
+      volume.forcesIoFailures = forcesIoFailures
       this.#namesakes.add(volume, this.#place)
       if (this.#isDoubted) doubtOnce(volume, { code: 'word-missing', field: 'volume' })
       if (isFlawed) doubtOnce(volume, { code: 'contradiction', field: 'json' })
@@ -231,6 +235,18 @@ class ResourceReader {
     this.#problems.add(this.#name, code, place, sentence, this.#name)
     this.#isDoubted = true
   }
+}
+
+/** `suspended-WORD: true` for each word; releases that know only `suspended` do not say by what. */
+function ioSuspendedBy(resource: Members): readonly string[] | null {
+  const suspended = resource.get('suspended')
+  if (typeof suspended === 'string') return suspendedParts(suspended)
+  const prefix = 'suspended-'
+  const words = [...resource].flatMap(([key, is]) =>
+    is === true && key.startsWith(prefix) ? key.slice(prefix.length) : [],
+  )
+  if (words.length > 0) return words
+  return typeof suspended === 'boolean' ? (suspended ? ['yes'] : []) : null
 }
 
 function readDevice(volume: VolumeDraft, members: Members): void {

@@ -79,7 +79,11 @@ function readResource(resource: ResourceSection, namesakes: Namesakes, problems:
   }
   // What was said in the wrong place is of some volume, even if none is named.
   if (volumes.size === 0 && read.doubts.length > 0) volumes.set('0', unsaidVolume(`${resource.name}/0`, family))
+  const shared = (key: string) => own.shared.words.get(key)?.word
   for (const [number, volume] of volumes) {
+    // The brief form says `suspended:` and `force-io-failures:` only where they are (resource_status).
+    volume.ioSuspended = suspendedParts(shared('suspended') ?? 'no')
+    volume.forcesIoFailures = shared('force-io-failures') === 'yes'
     namesakes.add(volume, `line ${resource.line}`)
     const words = own.volumes.get(number)
     if (words !== undefined) readDevice(volume, words, namesakes)

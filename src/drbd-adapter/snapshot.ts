@@ -28,6 +28,8 @@ export function unsaidVolume(mirror: string, family: DrbdVolume['family']): Volu
     disk: null,
     intentionalClient: null,
     quorum: null,
+    ioSuspended: null,
+    forcesIoFailures: null,
     sizeBytes: null,
     aloneOutOfSyncBytes: null,
     peers: [],

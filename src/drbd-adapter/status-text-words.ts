@@ -7,14 +7,16 @@ import type { KeyWord } from './status-text-sections.ts'
 const WORD_KEYS = new Set(['role', 'disk', 'connection', 'replication', 'peer-disk', 'backing_dev', 'write-ordering'])
 
 /** Keys that decide, of this host's own volumes and of its peers'; in the lines of the other they say of nothing. */
-export const OWN_KEYS: ReadonlySet<string> = new Set(['disk', 'client', 'quorum', 'size', 'minor'])
+export const OWN_KEYS: ReadonlySet<string> = new Set([
+  ...['disk', 'client', 'quorum', 'size', 'minor', 'suspended', 'force-io-failures'],
+])
 export const PEER_KEYS: ReadonlySet<string> = new Set([
   ...['connection', 'replication', 'peer-disk', 'peer-client', 'resync-suspended', 'out-of-sync', 'done', 'eta'],
   ...['received', 'sent'],
 ])
 
-/** Keys of a connection; the others of `PEER_KEYS` are of one volume. */
-const CONNECTION_KEYS: ReadonlySet<string> = new Set(['connection'])
+/** Keys of the whole resource or connection; the others are of one volume. */
+const SHARED_KEYS: ReadonlySet<string> = new Set(['suspended', 'force-io-failures', 'connection'])
 
 /** What one part of a section says: of one volume, or of all of them. */
 export interface Words {
@@ -35,7 +37,7 @@ export interface Section {
 const MAX_STRANGERS = 4
 
 /** Keys that begin a volume where `volume:0` was left out, as it is for a single one (device_status in drbdsetup.c). */
-const VOLUME_KEYS = new Set([...OWN_KEYS, ...PEER_KEYS].filter(key => !CONNECTION_KEYS.has(key)))
+const VOLUME_KEYS = new Set([...OWN_KEYS, ...PEER_KEYS].filter(key => !SHARED_KEYS.has(key)))
 
 /** Reads the sections of one resource. What cannot be true of any of them doubts the whole resource. */
 export class SectionReader {
@@ -73,7 +75,7 @@ export class SectionReader {
           current = noWords()
           volumes.set('0', current)
         }
-        const part: Words = CONNECTION_KEYS.has(key) ? shared : (current ?? shared)
+        const part: Words = SHARED_KEYS.has(key) ? shared : (current ?? shared)
         this.#add(part, each, keys)
       }
     }

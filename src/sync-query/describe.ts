@@ -57,6 +57,8 @@ const SENTENCES: { readonly [Code in ReasonCode]: (reason: Reason) => string } =
       : `${r.mirror} has a single copy: the kernel shows no other replica with data`,
   'quorum-lost': r => `${r.mirror} has no quorum`,
   'pause-left-set': r => `a resync pause is still set on ${r.mirror}${withPeer(r)}`,
+  'io-suspended': r => `DRBD suspends all I/O of ${r.mirror}${said(r)}${since(r)}`,
+  'io-failures-forced': r => `DRBD answers all I/O of ${r.mirror} with errors (force-io-failures)${since(r)}`,
 }
 
 /** One sentence for people: what is the matter, with the names of the objects, and what clears it. */
@@ -88,6 +90,10 @@ function withPeer({ peer }: Reason): string {
 
 function said({ word }: Reason): string {
   return word === undefined ? '' : ` (${word})`
+}
+
+function since({ since: moment }: Reason): string {
+  return moment === undefined ? '' : ` since ${moment}`
 }
 
 function direction({ side, peer }: Reason): string {

@@ -123,20 +123,22 @@ interface ShareDone {
 
 const NOTHING_SAID: ShareDone = { progress: null, doneBytes: null, totalBytes: null }
 
-/** The least progressed peer's for a target; sums for a source of several. */
+/** The least progressed peer's for a target; for a source of several the mean of their shares, and the sums of their bytes. */
 function resyncShare(resyncing: readonly ReadPeer[]): ShareDone {
   const shares = resyncing.map(resyncFigures)
   const least = leastDone(shares)
   if (shares.length === 1 || !resyncing.some(peer => sideOf(peer) === 'source')) return least
+  let weighted = 0
   let doneBytes = 0
   let totalBytes = 0
   for (const share of shares) {
     // Of one target among several only the share is meaningful: its bytes are not the whole.
     if (share.doneBytes === null || share.totalBytes === null) return { ...NOTHING_SAID, progress: least.progress }
+    weighted += (share.progress ?? 0) * share.totalBytes
     doneBytes += share.doneBytes
     totalBytes += share.totalBytes
   }
-  return { progress: progressBeforeEnd(doneBytes / totalBytes), doneBytes, totalBytes }
+  return { progress: progressBeforeEnd(weighted / totalBytes), doneBytes, totalBytes }
 }
 
 function leastDone(shares: readonly ShareDone[]): ShareDone {

@@ -75,6 +75,10 @@ export interface DrbdVolume {
   /** This host is a diskless client on purpose (9: `client:yes`). */
   readonly intentionalClient: boolean | null
   readonly quorum: boolean | null
+  /** What the I/O of the resource is suspended by: nothing, or some of user, no-data, fencing, quorum; `null` when not said. */
+  readonly ioSuspended: readonly string[] | null
+  /** An operator has told the kernel to answer all I/O of the resource with errors. */
+  readonly forcesIoFailures: boolean | null
   readonly sizeBytes: number | null
   /** On 8.4, while it shows no peer (StandAlone): what has changed here since, as /proc/drbd tells it. */
   readonly aloneOutOfSyncBytes: number | null

@@ -159,6 +159,8 @@ export class HostMirrors {
     return mirror.reasons.map(each => {
       if (each.code !== 'resync-waiting') return each
       if (isHeldBackByPeer(each)) return { ...each, clearedBy: 'operator', waitsFor: each.peer }
+      // Of a limit of parallel resyncs (9.3) none would be left.
+      if (each.word?.includes('parallel') === true) return { ...each, clearedBy: 'operator' }
       if (each.word?.includes('dependency') !== true) return each
       const waitsFor = this.#pauses.values().next().value?.pauseAt ?? null
       return { ...each, clearedBy: 'operator', ...(waitsFor === null ? {} : { waitsFor }) }

@@ -36,6 +36,7 @@ export function judgeDrbdVolume(volume: DrbdVolume, configured: ConfiguredPeers 
     if (configured !== null && configured.doubt !== null) {
       reasons.push(reason('peers-unclear', mirror, { word: configured.doubt }))
     }
+    addIoReasons(reasons, volume)
   } else reasons.push(reason('not-configured', mirror))
   const figures = drbdFigures(peers)
   const { activity, moving, progress, doneBytes, totalBytes, etaSeconds, outOfSyncBytes: owed, movedBytes } = figures
@@ -223,6 +224,29 @@ function singleCopyReason(
   if (configured === null || configured.doubt !== null) return reason('single-copy', mirror)
   const withData = configured.peers.filter(({ diskless }) => !diskless).length + (own?.diskless === true ? 0 : 1)
   return reason('single-copy', mirror, withData === 1 ? { field: 'configuration' } : {})
+}
+
+/** Suspensions that DRBD lifts by itself when a peer is back. */
+const LIFTED_BY_PEERS: ReadonlySet<string> = new Set(['quorum', 'fencing'])
+
+/** What stops the virtual disk while its copies may be equal: the state of the mirror does not show it. */
+function addIoReasons(reasons: Reason[], { mirror, ioSuspended, forcesIoFailures, peers }: DrbdVolume): void {
+  if (ioSuspended !== null && ioSuspended.length > 0) {
+    const isAwaited = peers.some(({ connection }) => {
+      const meaning = connection === null ? null : wordMeaning(CONNECTION_WORDS, connection)
+      return meaning === 'connected' || meaning === 'away'
+    })
+    const byTime = isAwaited && ioSuspended.every(word => LIFTED_BY_PEERS.has(word))
+    const details = {
+      field: 'suspended',
+      word: ioSuspended.join(','),
+      clearedBy: byTime ? 'time' : 'operator',
+    } as const
+    reasons.push(reason('io-suspended', mirror, details))
+  }
+  if (forcesIoFailures === true) {
+    reasons.push(reason('io-failures-forced', mirror, { field: 'force-io-failures', word: 'yes' }))
+  }
 }
 
 /**

@@ -17,6 +17,7 @@ const PATIENCE_MS: { readonly [Code in Reason['code']]?: number } = {
   'dump-incomplete': 5 * MINUTE_MS,
   'events-lost': 5 * MINUTE_MS,
   'source-silent': 5 * MINUTE_MS,
+  'io-suspended': 30 * MINUTE_MS,
 }
 
 /** How long a reason may last before it says more; `Infinity`: for ever. */
@@ -33,6 +34,15 @@ export function patienceWith(reason: Reason, stuckAfterMs: number): number {
 export function outOfPatience(reason: Reason): Reason {
   if (isLeavingDisk(reason)) return { ...reason, code: 'disk-stuck', clearedBy: 'operator' }
   return { ...reason, clearedBy: 'operator' }
+}
+
+/** The largest moment that a date can be, milliseconds since 1970. */
+const LAST_MOMENT_MS = 8_640_000_000_000_000
+
+/** A reason with the moment since which it has been given, where that is of interest. */
+export function dated(reason: Reason, since: number): Reason {
+  const isDated = reason.code === 'io-suspended' || reason.code === 'io-failures-forced'
+  return isDated && Math.abs(since) <= LAST_MOMENT_MS ? { ...reason, since: new Date(since).toISOString() } : reason
 }
 
 /** The local disk is on its way out: DRBD waits for I/O that is under way on it. */
@@ -71,6 +81,12 @@ export class ReasonAges {
   /** Milliseconds since 1970; `NaN` of a reason that is not given. */
   since(index: number): number {
     return this.#since[index] ?? Number.NaN
+  }
+
+  countOverdue({ examples }: ReasonOutline, stuckAfterMs: number): number {
+    let overdue = 0
+    for (const [index, example] of examples.entries()) if (this.isOverdue(index, example, stuckAfterMs)) overdue += 1
+    return overdue
   }
 
   /** It has been given for longer than it may be without somebody who acts. */

@@ -61,6 +61,8 @@ export const REASON_KINDS = {
   'single-copy': { implies: null, clearedBy: 'operator' },
   'quorum-lost': { implies: null, clearedBy: 'operator' },
   'pause-left-set': { implies: null, clearedBy: 'operator' },
+  'io-suspended': { implies: null, clearedBy: 'operator' },
+  'io-failures-forced': { implies: null, clearedBy: 'operator' },
 } as const satisfies Record<string, ReasonKind>
 
 export type ReasonCode = keyof typeof REASON_KINDS
@@ -84,6 +86,8 @@ export interface Reason {
   readonly outOfSyncBytes?: number
   /** How many replicas are missing or failed. */
   readonly missing?: number
+  /** Since when it is so, as this host has seen it: ISO 8601. Said of what stops I/O. */
+  readonly since?: string
   /** The object somebody has to look at when it is not `mirror` itself. */
   readonly waitsFor?: string
 }

@@ -1,3 +1,4 @@
+import { congested, KERNEL_LOG, outrun, stalled, stuckDisk, suspendedIo } from './drbd-remedies.ts'
 import { isHeldBackByPeer, type Reason, type ReasonCode } from './reason.ts'
 import { shellWord } from './shell-word.ts'
 
@@ -20,7 +21,7 @@ interface RemedyStep<Place extends string> {
 type RemedyPlace = 'here' | 'peer' | 'either-side' | 'losing-side' | 'keeping-side'
 
 /** The words that commands are made of, quoted for a shell. */
-interface Words {
+export interface Words {
   readonly reason: Reason
   readonly isDrbd: boolean
   readonly resource: string
@@ -71,45 +72,14 @@ const REMEDIES: { readonly [Code in ReasonCode]: (words: Words) => Remedy } = {
           'dmesg --ctime | grep -iE "md|ata|nvme|blk" | tail -n 40',
           'cat /proc/sys/dev/raid/speed_limit_max',
         ]),
-  'resync-outrun': w =>
-    w.reason.clearedBy === 'time'
-      ? {
-          text: 'The resync goes on, and gains when the writes become fewer. To help it, allow it a higher rate or write less.',
-          steps: [{ on: 'here', commands: [resyncRate(w), w.wait] }],
-        }
-      : {
-          text: 'Give the resync more of the link (c-min-rate, c-max-rate, resync-rate), or move virtual disks that write much to other storage. If the amount out of sync does not change at all, the kernel may be stuck: see its log on both sides.',
-          steps: [
-            { on: 'either-side', commands: [KERNEL_LOG] },
-            { on: 'here', commands: [resyncRate(w), `drbdadm adjust ${w.resource}`] },
-          ],
-        },
+  'resync-outrun': w => outrun(w),
   'resync-pending-write': w =>
     here('Make the array writable; its resync begins then.', [`mdadm --readwrite ${w.device}`]),
   'peer-behind': w =>
     w.reason.clearedBy === 'time'
       ? waiting(w, 'The link cannot keep up with the writes. A resync follows when it can.')
-      : {
-          text: 'See why the link is slower than the writes: its errors, its speed, other traffic. If it is as fast as it can be, write less, or change the settings for congestion (on-congestion, congestion-fill, congestion-extents).',
-          steps: [
-            { on: 'either-side', commands: ['ip -s link', `drbdsetup show --show-defaults ${w.resource}`] },
-            { on: 'here', commands: [`drbdadm adjust ${w.resource}`] },
-          ],
-        },
-  'disk-stuck': w => ({
-    text: 'Only a reboot of this host clears it: drbdadm attach and drbdadm down hang or fail. See that another host has a current copy, stop what runs here, and reboot. If storage refuses the reboot, give this host an override first.',
-    warning:
-      'An override lets the host go whatever the gate says: without a current copy elsewhere virtual disks stop.',
-    steps: [
-      {
-        on: 'here',
-        commands: [
-          `drbdadm status ${w.resource}`,
-          `resync-monitor override ${w.speaker} --reason "stuck disk" --for 1h`,
-        ],
-      },
-    ],
-  }),
+      : congested(w),
+  'disk-stuck': w => stuckDisk(w),
   'disk-not-up-to-date': w => localDisk(w),
   'peer-disk-not-up-to-date': w =>
     w.reason.clearedBy === 'time'
@@ -250,6 +220,11 @@ const REMEDIES: { readonly [Code in ReasonCode]: (words: Words) => Remedy } = {
   'quorum-lost': w => here('Bring the other replicas back.', [`drbdadm status ${w.resource}`]),
   'pause-left-set': w =>
     here('Lift the pause: the next resync would not start.', [`drbdadm resume-sync ${w.connection}`]),
+  'io-suspended': w => suspendedIo(w),
+  'io-failures-forced': w =>
+    here('An operator has told DRBD to fail all I/O. Stop what uses the device, and bring the resource down and up.', [
+      `drbdadm status ${w.resource}`,
+    ]),
 }
 
 function wordsOf(reason: Reason, sr: string, speaker: string): Words {
@@ -273,37 +248,6 @@ function wordsOf(reason: Reason, sr: string, speaker: string): Words {
     wait: `resync-monitor wait --sr ${shellWord(sr)}`,
     speaker: shellWord(speaker),
   }
-}
-
-const KERNEL_LOG = 'dmesg --ctime | grep -i drbd | tail -n 40'
-
-function resyncRate({ resource }: Words): string {
-  return `drbdsetup show --show-defaults ${resource} | grep -E "c-(min|max)-rate|c-fill-target|resync-rate"`
-}
-
-/** What ends it depends on what stands still. The connection is made anew on the side that waits for data. */
-function stalled(words: Words): Remedy {
-  const { reason } = words
-  const at = reason.side === 'source' ? 'peer' : 'here'
-  const connection = at === 'peer' ? words.connectionThere : words.connection
-  return {
-    text: `${whatStalls(reason)} To begin anew, break the connection on the side that waits for data, and make it again.`,
-    warning:
-      'While it is broken, a side that is not up to date cannot read or write: virtual disks that run there stop.',
-    steps: [
-      { on: 'either-side', commands: [KERNEL_LOG] },
-      { on: at, commands: [`drbdadm disconnect ${connection}`, `drbdadm connect ${connection}`] },
-    ],
-  }
-}
-
-function whatStalls({ word = '' }: Reason): string {
-  if (word.startsWith('PausedSync')) {
-    return 'The kernel has paused it towards every peer and gives no cause: a known deadlock after a link was cut.'
-  }
-  if (word.startsWith('Sync'))
-    return 'See whether the link to the peer carries data, and read the kernel log on both sides.'
-  return 'The handshake with the peer does not end. Read the kernel log on both sides.'
 }
 
 function devicePath(name: string): string {

@@ -89,6 +89,7 @@ export function readReason(node: JsonNode): ReportReason {
     ...optional('progress', node, field => field.number(0, 1)),
     ...optional('outOfSyncBytes', node, field => field.number(0, REPORT_BOUNDS.bytes)),
     ...optional('missing', node, field => field.count()),
+    ...optional('since', node, field => field.possiblyEmptyText()),
     ...optional('waitsFor', node, field => field.possiblyEmptyText()),
   }
 }

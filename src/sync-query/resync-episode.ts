@@ -4,6 +4,7 @@ import type { ReasonOutline } from './reason-outline.ts'
 import { ResyncMotion } from './resync-motion.ts'
 import type { ResyncTrend } from './resync-trend.ts'
 import type { Patience } from './shared-by-mirrors.ts'
+import { SteadyShare } from './steady-share.ts'
 
 /** So long a resync must run without falling behind until what the link could not carry is forgotten. Milliseconds. */
 const SPELL_OVER_AFTER_MS = 5 * 60_000
@@ -16,7 +17,8 @@ const SPELL_OVER_AFTER_MS = 5 * 60_000
 export class ResyncEpisode {
   #active = false
   #totalBytes = Number.NaN
-  #shownProgress = Number.NaN
+  readonly #progress = new SteadyShare()
+  #wasRunning = false
   readonly #motion = new ResyncMotion()
   /** Since when the peer falls behind under load, again and again with a resync in between. */
   #behindSince = Number.NaN
@@ -37,24 +39,25 @@ export class ResyncEpisode {
 
   /** The largest progress shown; what is on screen never jumps back. */
   get shownProgress(): number {
-    return this.#shownProgress
+    return this.#progress.shown
   }
 
   /** Adds a look that finds the mirror resyncing. @param outline what its reasons say */
-  see({ judgement, at, silenceMeansStall }: Observation, { phase, behind }: ReasonOutline): void {
+  see({ judgement, at, silenceMeansStall }: Observation, { phase, behind, running }: ReasonOutline): void {
     this.passTo(at)
     const outOfSyncBytes = figureOf(judgement.outOfSyncBytes)
     const saidTotal = figureOf(judgement.totalBytes)
     const saidProgress = figureOf(progressBeforeEnd(judgement.progress))
     const reading = { outOfSyncBytes, movedBytes: judgement.movedBytes ?? Number.NaN, progress: saidProgress }
     if (this.#active) {
-      this.#goOn(outOfSyncBytes, saidTotal, saidProgress)
+      this.#goOn(outOfSyncBytes, saidTotal, saidProgress, running)
       this.#motion.see(reading, phase, at)
     } else {
       this.#begin(outOfSyncBytes, saidTotal, saidProgress)
       this.#motion.begin(reading, at)
     }
     this.#followSpell(behind, at)
+    this.#wasRunning = running
     this.#lookedAt = at
     this.#silenceMeansStall = silenceMeansStall
   }
@@ -107,13 +110,17 @@ export class ResyncEpisode {
   #begin(out: number, saidTotal: number, saidProgress: number): void {
     this.#active = true
     this.#totalBytes = firstKnown(saidTotal, out)
-    this.#shownProgress = saidProgress
+    this.#progress.begin(saidProgress)
     this.#behindSince = Number.NaN
   }
 
-  #goOn(out: number, saidTotal: number, saidProgress: number): void {
+  #goOn(out: number, saidTotal: number, saidProgress: number, running: boolean): void {
     this.#totalBytes = firstKnown(saidTotal, larger(this.#totalBytes, out))
-    this.#shownProgress = larger(this.#shownProgress, firstKnown(saidProgress, this.#shareDone(out)))
+    // Bits set for the handshake are counted down only once data moves: before that a smaller figure is no progress.
+    const share = firstKnown(saidProgress, running ? this.#shareDone(out) : Number.NaN)
+    // The kernel may begin to count anew, as after each time that the peer fell behind.
+    if (running && !this.#wasRunning) this.#progress.rebase(share)
+    else this.#progress.follow(share)
   }
 
   #followSpell(behind: boolean, at: number): void {

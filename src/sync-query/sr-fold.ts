@@ -1,8 +1,8 @@
 import type { MirrorChange, MirrorWithReasons } from './host-mirrors.ts'
-import { MAX_PROGRESS_BEFORE_END } from './judgement.ts'
 import type { MirrorShare } from './mirror-share.ts'
 import { isBlocking, type Reason, reason } from './reason.ts'
 import { outOfPatience, patienceWith } from './reason-ages.ts'
+import { SrProgress } from './sr-progress.ts'
 import { type StateCounts, type SyncState, worstState } from './state.ts'
 import { type Transition, transitionKind } from './transition.ts'
 
@@ -25,24 +25,19 @@ export interface SrStatus {
 
 interface Sums {
   out: number
-  done: number
-  total: number
   withoutOut: number
-  withoutTotal: number
 }
 
 /**
  * The fold of many mirrors into one SR, kept as sums: a change of one mirror costs the same with 10 mirrors or 10 000.
  *
  * Invariants: each mirror of the SR was told of by a change without `before`, and every change of it since then; so
- * `#counts` and `#sums` are what a walk over all mirrors would give; `#finishedBytes` is what resyncs that ended since the SR
- * was last free of them had to copy, so that the SR's progress does not jump back when one of several ends.
+ * `#counts` and `#sums` are what a walk over all mirrors would give.
  */
 export class SrFold {
   readonly #counts: StateCounts = { unknown: 0, degraded: 0, resyncing: 0, synced: 0 }
-  readonly #sums: Sums = { out: 0, done: 0, total: 0, withoutOut: 0, withoutTotal: 0 }
-  #finishedBytes = 0
-  #shownProgress: number | null = null
+  readonly #sums: Sums = { out: 0, withoutOut: 0 }
+  readonly #progress = new SrProgress()
   #stalled = 0
   #paused = 0
   /** Whether any mirror was so when the SR was last judged. */
@@ -113,7 +108,7 @@ export class SrFold {
       since: this.#since,
       mirrors: this.#doubt === null ? { ...this.#counts } : allUnknown(this.#counts),
       outOfSyncBytes: this.#doubt !== null || this.#sums.withoutOut > 0 ? null : this.#sums.out,
-      progress: resyncing ? this.#progress() : null,
+      progress: resyncing ? this.#progress.show() : null,
       etaSeconds: resyncing ? etaSeconds : null,
       reasons: reasons.sort((a, b) => urgency(a) - urgency(b)),
     }
@@ -133,24 +128,14 @@ export class SrFold {
     this.#add(after, 1)
   }
 
-  #progress(): number | null {
-    if (this.#sums.withoutTotal === 0 && this.#sums.total > 0) {
-      const share = (this.#sums.done + this.#finishedBytes) / (this.#sums.total + this.#finishedBytes)
-      this.#shownProgress = Math.max(this.#shownProgress ?? 0, Math.min(share, MAX_PROGRESS_BEFORE_END))
-    }
-    return this.#shownProgress
-  }
-
   #change({ before, after }: MirrorChange): void {
     if (before === after) return
     if (before !== null) this.#add(before, -1)
     if (after !== null) this.#add(after, 1)
-    if (before?.state === 'resyncing' && after?.state === 'synced') {
-      this.#finishedBytes += Number.isNaN(before.totalBytes) ? 0 : before.totalBytes
-    }
+    this.#progress.change(before, after)
   }
 
-  #add({ state, stalled, paused, outOfSyncBytes, doneBytes, totalBytes }: MirrorShare, sign: 1 | -1): void {
+  #add({ state, stalled, paused, outOfSyncBytes }: MirrorShare, sign: 1 | -1): void {
     this.#counts[state] += sign
     if (stalled) this.#stalled += sign
     if (paused) this.#paused += sign
@@ -158,20 +143,11 @@ export class SrFold {
     // A degraded mirror owes what was written while its peer was away; the last figure of an unknown one is none.
     if (state === 'unknown' || Number.isNaN(outOfSyncBytes)) this.#sums.withoutOut += sign
     else this.#sums.out += sign * outOfSyncBytes
-    if (state !== 'resyncing') return
-    if (Number.isNaN(doneBytes) || Number.isNaN(totalBytes)) this.#sums.withoutTotal += sign
-    else {
-      this.#sums.done += sign * doneBytes
-      this.#sums.total += sign * totalBytes
-    }
   }
 
   /** @param left mirrors were taken out: an SR that is in sync without them has seen no resync end */
   #settle(now: number, left: boolean): Transition[] {
-    if (this.#counts.resyncing === 0) {
-      this.#finishedBytes = 0
-      this.#shownProgress = null
-    }
+    if (this.#counts.resyncing === 0) this.#progress.reset()
     const from = this.#state
     const to = this.state
     this.#state = to

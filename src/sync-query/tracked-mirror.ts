@@ -1,11 +1,11 @@
 import type { DrbdVolume } from './drbd.ts'
-import { figureOf, orNull } from './figure.ts'
+import { figureOf, firstKnown, orNull } from './figure.ts'
 import type { Judgement, Observation } from './judgement.ts'
 import { type MirrorShare, SHARE_OF_A_WELL_MIRROR } from './mirror-share.ts'
 import { OwedMarks } from './owed-marks.ts'
 import { isSamePlacement, type Placement } from './placement.ts'
 import type { Reason, ReasonDraft } from './reason.ts'
-import { outOfPatience, ReasonAges } from './reason-ages.ts'
+import { dated, outOfPatience, ReasonAges } from './reason-ages.ts'
 import { isOutlineOf, NO_REASONS } from './reason-outline.ts'
 import { ResyncEpisode } from './resync-episode.ts'
 import { inLightOf, type ResyncTrend } from './resync-trend.ts'
@@ -169,8 +169,9 @@ export class TrackedMirror {
       stalled: this.stalled,
       paused: this.#paused,
       outOfSyncBytes: this.#outOfSyncBytes,
-      doneBytes: this.#shownDoneBytes,
-      totalBytes: this.#shownTotalBytes,
+      // One of which only the amount is known has begun.
+      progress: firstKnown(this.#shownProgress, firstKnown(this.#seenDoneBytes / this.#shownTotalBytes, 0)),
+      weightBytes: this.#shownTotalBytes,
     }
   }
 
@@ -182,7 +183,7 @@ export class TrackedMirror {
       state: this.#state,
       activity: this.#activity,
       moving: this.#moving,
-      progress: orNull(this.#showsResync ? this.#resync.shownProgress : this.#seenProgress),
+      progress: orNull(this.#shownProgress),
       doneBytes: orNull(this.#shownDoneBytes),
       totalBytes: orNull(this.#shownTotalBytes),
       etaSeconds: this.etaSeconds,
@@ -198,12 +199,12 @@ export class TrackedMirror {
     return this.#marks === null ? reasons : reasons.concat(this.#marks.reasons(this.mirror))
   }
 
-  #isOverdue(index: number, told: Reason): boolean {
-    return this.#ages.isOverdue(index, told, this.#shared.patience.stuckAfterMs)
-  }
-
   get #showsResync(): boolean {
     return this.#resync.active && this.#state !== 'unknown'
+  }
+
+  get #shownProgress(): number {
+    return this.#showsResync ? this.#resync.shownProgress : this.#seenProgress
   }
 
   get #shownTotalBytes(): number {
@@ -256,14 +257,8 @@ export class TrackedMirror {
     const reason: ReasonDraft = { ...example, mirror: this.mirror }
     if (progress !== undefined && example.progress !== undefined) reason.progress = progress
     if (outOfSyncBytes !== undefined && example.outOfSyncBytes !== undefined) reason.outOfSyncBytes = outOfSyncBytes
-    const told = inLightOf(this.#trend, reason)
-    return this.#isOverdue(index, told) ? outOfPatience(told) : told
-  }
-
-  #countOverdue(): number {
-    let overdue = 0
-    for (const [index, example] of this.#outline.examples.entries()) if (this.#isOverdue(index, example)) overdue += 1
-    return overdue
+    const told = dated(inLightOf(this.#trend, reason), this.#ages.since(index))
+    return this.#ages.isOverdue(index, told, this.#shared.patience.stuckAfterMs) ? outOfPatience(told) : told
   }
 
   /** Adds what a look says of marks to what is remembered. */
@@ -285,10 +280,10 @@ export class TrackedMirror {
   /** Draws the conclusions of a look, or of the time that has passed. @param from `null` at the first look */
   #settle(from: SyncState | null, now: number): readonly Transition[] {
     const to = this.#state
+    const { patience } = this.#shared
     this.#resync.passTo(now)
     this.#ages.passTo(now)
-    this.#overdue = this.#outline.ages ? this.#countOverdue() : 0
-    const { patience } = this.#shared
+    this.#overdue = this.#outline.ages ? this.#ages.countOverdue(this.#outline, patience.stuckAfterMs) : 0
     const { paused } = this.#outline
     const trend = to === 'resyncing' ? this.#resync.trend(this.#outline, patience) : 'moves'
     const becameStalled = trend === 'stalled' && !this.stalled

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { takeOutOfSync } from '../../src/drbd-adapter/figures.ts'
 import { parseProcDrbd, parseStatusJson, parseStatusText } from '../../src/drbd-adapter/index.ts'
 import { capture, fold } from './captures.ts'
 
@@ -51,4 +52,31 @@ t.test('a counter that is no number is not known, and one of the two alone count
   t.equal(dump('received:3'), 3 * KIB)
   t.equal(dump('received:nan sent:-1'), null)
   t.equal(dump(''), null)
+})
+
+t.test('a later look brings the counters of what moves, and leaves those at rest', async t => {
+  const device = (replication: string, sent: number) => {
+    const found = fold(
+      [
+        'exists resource name:a role:Primary',
+        'exists connection name:a peer-node-id:1 conn-name:b connection:Connected',
+        'exists device name:a volume:0 minor:1 disk:UpToDate',
+        `exists peer-device name:a peer-node-id:1 conn-name:b volume:0 replication:${replication} received:0 sent:${sent} out-of-sync:8`,
+        'exists -',
+        '',
+      ].join('\n'),
+    ).device('a/0')
+    if (found === undefined) throw new Error('it is in the dump')
+    return found
+  }
+  for (const [replication, isNews] of [
+    ['SyncSource', true],
+    ['PausedSyncS', true],
+    ['Ahead', true],
+    ['Established', false],
+  ] as const) {
+    const live = device(replication, 1)
+    t.equal(takeOutOfSync(live, device(replication, 2)), isNews, replication)
+    t.equal(live.peerDevices[0]?.sentBytes, (isNews ? 2 : 1) * KIB, replication)
+  }
 })

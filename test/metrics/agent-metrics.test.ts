@@ -92,6 +92,11 @@ t.test('each status of an SR as series', async t => {
   const table: readonly (readonly [string, SrStatus, Readonly<Record<string, number | undefined>>])[] = [
     ['synced', status('synced'), { out_of_sync_bytes: 0, needs_operator: 0, stalled_mirrors: 0 }],
     [
+      'I/O that is suspended or made to fail',
+      status('synced', { reasons: [reason('io-suspended', 'a/0'), reason('io-failures-forced', 'a/0')] }),
+      { io_suspended_mirrors: 1, needs_operator: 0 },
+    ],
+    [
       'resyncing',
       status('resyncing', { outOfSyncBytes: GIB, progress: 0.5, etaSeconds: 90, reasons: running }),
       { out_of_sync_bytes: GIB, resync_progress_ratio: 0.5, resync_eta_seconds: 90, needs_operator: 0 },

@@ -27,6 +27,8 @@ export function volume(mirror: string, peers: readonly DrbdPeer[], said: Partial
     disk: 'UpToDate',
     intentionalClient: false,
     quorum: true,
+    ioSuspended: [],
+    forcesIoFailures: false,
     sizeBytes: 1_048_576,
     aloneOutOfSyncBytes: null,
     peers,

@@ -482,9 +482,9 @@ const FIGURES: readonly [title: string, peers: readonly Partial<DrbdPeer>[], Par
     },
   ],
   [
-    'a source has to send to each of its targets',
-    [SOURCE, { ...SOURCE, peer: 'charlie', totalBytes: 1200, outOfSyncBytes: 500, etaSeconds: 45 }],
-    { progress: 0.5, doneBytes: 800, totalBytes: 1600, etaSeconds: 45, outOfSyncBytes: 800 },
+    'a source has to send to each of its targets: the mean of the kernel’s shares, by what each has to get',
+    [SOURCE, { ...SOURCE, peer: 'charlie', progress: 0.75, totalBytes: 1200, outOfSyncBytes: 500, etaSeconds: 45 }],
+    { progress: 0.625, doneBytes: 800, totalBytes: 1600, etaSeconds: 45, outOfSyncBytes: 800 },
   ],
   [
     'of two targets one says no total: only the smaller share is known',
@@ -637,6 +637,8 @@ t.test('whatever is said: synced only by the positive rule, figures within their
     disk: fc.constantFrom(null, 'Odd', ...Object.keys(DISK_WORDS)),
     intentionalClient: fc.constantFrom(null, true, false),
     quorum: fc.constantFrom(null, true, false),
+    ioSuspended: fc.constantFrom(null, [], ['user'], ['quorum', 'odd']),
+    forcesIoFailures: fc.constantFrom(null, true, false),
     sizeBytes: fc.option(fc.nat()),
     aloneOutOfSyncBytes: fc.option(fc.nat()),
     peers: fc.array(ANY_PEER, { maxLength: 3 }),
