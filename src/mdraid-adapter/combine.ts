@@ -47,7 +47,8 @@ function combineArray(mdstat: MdArray | undefined, sysfs: MdArray): Combined {
   const array: MdArray = {
     ...sysfs,
     level: sysfs.level === null || sysfs.level === '' ? (mdstat.level ?? sysfs.level) : sysfs.level,
-    arrayState: sysfs.arrayState ?? mdstat.arrayState,
+    // sysfs says so only of an array without pending writes.
+    arrayState: mdstat.arrayState === 'broken' ? 'broken' : (sysfs.arrayState ?? mdstat.arrayState),
     readOnly: sysfs.readOnly ?? mdstat.readOnly,
     slots: {
       expected: worseOf(Math.max, mdstat.slots.expected, sysfs.slots.expected),
@@ -85,10 +86,10 @@ function combineMembers(mdstat: readonly MdMember[], sysfs: readonly MdMember[])
   const inMdstat = byName(mdstat)
   const inSysfs = byName(sysfs)
   return [
-    ...sysfs.map(({ name, slot, flags }) => {
+    ...sysfs.map(({ name, slot, flags, ...rest }) => {
       const more = (inMdstat.get(name)?.flags ?? []).filter(flag => !flags.includes(flag))
       // A spare that was given a slot between the reads is being recovered.
-      return { name, slot, flags: [...flags, ...more.filter(flag => flag !== 'spare' || slot === null)] }
+      return { ...rest, name, slot, flags: [...flags, ...more.filter(flag => flag !== 'spare' || slot === null)] }
     }),
     ...mdstat.filter(({ name }) => !inSysfs.has(name)),
   ]

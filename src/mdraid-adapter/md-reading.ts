@@ -9,6 +9,14 @@ export interface MdReading {
   readonly understood: boolean
 }
 
+/**
+ * Whether metadata is that of a container (IMSM, DDF), by what `super` in mdstat and metadata_version in sysfs say. An array in a
+ * container names that instead, with `-` while it must not be written to (is_subarray in mdadm.h).
+ */
+export function isContainer(metadata: string): boolean {
+  return /^external:[^/-]/.test(metadata)
+}
+
 const EXCERPT_LENGTH = 80
 
 /** The beginning of what was read, in printable characters: it ends up in logs and in reports of limited size. */

@@ -1,6 +1,6 @@
 import type { MdArray, MdDoubt, MdMember, MdMemberFlag, MdOperation } from '../sync-query/md.ts'
 import { blocksToBytes, progressOf } from './block-count.ts'
-import { excerpt } from './md-reading.ts'
+import { excerpt, isContainer } from './md-reading.ts'
 
 /** The lines of /proc/mdstat that tell of one array, trimmed. */
 export interface MdstatBlock {
@@ -22,6 +22,7 @@ const SLOTS = /\[(\d{1,6})\/(\d{1,6})\]\s+\[([^\]]*)\]$/
 const BITMAP = /^bitmap:[^=%]*$/
 const OPERATION = /^(?:\[[=>.]*\]\s*)?([A-Za-z]+)\s*=\s*(\S.*)$/
 const RUNNING = /^[\d.]+%\s+\((\d+)\/(\d+)\)/
+const SUPER = /\bsuper (\S+)/
 const FINISH = /\sfinish=(\d+(?:\.\d+)?)min\s/
 
 /** The words of status_resync in drivers/md/md.c. */
@@ -84,13 +85,13 @@ export function parseMdstatBlock(block: MdstatBlock): MdArray {
 
   const [operation] = operations
   const slots = parseSlots(statuses[0] ?? '')
-  if (header.arrayState === 'active' && slots !== null) {
+  if (header.arrayState !== 'inactive' && slots !== null) {
     doubts.push(...slotDoubts(slots, header.members, operation?.kind === 'reshape'))
   }
   return {
     name: block.name,
     uuid: null,
-    level: header.level,
+    level: header.level ?? (isContainer(SUPER.exec(statuses[0] ?? '')?.[1] ?? '') ? 'container' : null),
     arrayState: header.arrayState,
     readOnly: header.readOnly,
     slots: { expected: slots?.expected ?? null, current: slots?.current ?? null },
@@ -105,7 +106,7 @@ export function parseMdstatBlock(block: MdstatBlock): MdArray {
 
 function parseHeader(header: string): Header {
   const [arrayState = '', ...tokens] = header.trim().split(/\s+/)
-  if (arrayState !== 'active' && arrayState !== 'inactive') {
+  if (arrayState !== 'active' && arrayState !== 'inactive' && arrayState !== 'broken') {
     const doubt: MdDoubt = { code: 'unknown-word', field: 'array_state', word: excerpt(arrayState) }
     return { arrayState: null, readOnly: null, level: null, members: [], doubts: [doubt], status: null }
   }
@@ -128,7 +129,7 @@ function parseHeader(header: string): Header {
 
 function takeReadOnly(tokens: string[], arrayState: string): MdArray['readOnly'] {
   const word = /^\((read-only|auto-read-only)\)$/.exec(tokens[0] ?? '')?.[1]
-  if (word !== 'read-only' && word !== 'auto-read-only') return arrayState === 'active' ? 'no' : null
+  if (word !== 'read-only' && word !== 'auto-read-only') return arrayState === 'inactive' ? null : 'no'
   tokens.shift()
   return word
 }
@@ -163,8 +164,16 @@ function parseOperation(word: string, rest: string): MdOperation | null {
     progress: progressOf(doneBytes, totalBytes),
     doneBytes,
     totalBytes,
-    etaSeconds: minutes === undefined ? null : Math.round(Number(minutes) * 60),
+    etaSeconds: etaOf(minutes),
   }
+}
+
+/** The kernel divides by a speed of nearly nothing: years are no estimate. */
+const MAX_ETA_SECONDS = 10 * 365 * 24 * 3600
+
+function etaOf(minutes: string | undefined): number | null {
+  const seconds = Math.round(Number(minutes) * 60)
+  return seconds <= MAX_ETA_SECONDS ? seconds : null
 }
 
 interface Slots {

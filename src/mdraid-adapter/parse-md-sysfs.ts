@@ -1,7 +1,7 @@
 import type { Problem } from '../sync-query/judgement.ts'
 import type { MdArray, MdDoubt, MdMember, MdMemberFlag, MdOperation } from '../sync-query/md.ts'
 import { progressOf, sectorsToBytes } from './block-count.ts'
-import { doubtProblems, excerpt, type MdReading, problem } from './md-reading.ts'
+import { doubtProblems, excerpt, isContainer, type MdReading, problem } from './md-reading.ts'
 
 /** What was read, by path below /sys/block (`md0/md/level`, `md0/md/dev-sda/state`); `undefined`: it was gone when read. */
 export type SysfsFiles = Readonly<Record<string, string | undefined>>
@@ -19,13 +19,14 @@ export const ARRAY_FILES = [
   'last_sync_action',
   'mismatch_cnt',
   'level',
+  'metadata_version',
   'raid_disks',
   'degraded',
   'uuid',
 ] as const
 
 /** The files of a member's `dev-NAME` that are judged. */
-export const MEMBER_FILES = ['state', 'slot'] as const
+export const MEMBER_FILES = ['state', 'slot', 'bad_blocks', 'unacknowledged_bad_blocks'] as const
 
 type ArrayFile = (typeof ARRAY_FILES)[number]
 
@@ -40,8 +41,8 @@ const MEMBER_WORDS: ReadonlyMap<string, readonly MdMemberFlag[]> = new Map([
   ['blocked', ['blocked']],
   ['spare', ['spare']],
   ['replacement', ['replacement']],
-  ['write_error', []],
-  ['want_replacement', []],
+  ['write_error', ['write-error']],
+  ['want_replacement', ['want-replacement']],
   ['external_bbl', []],
   ['failfast', []],
 ])
@@ -53,6 +54,9 @@ const OPERATION_KINDS: ReadonlyMap<string, MdOperation['kind']> = new Map([
   ['repair', 'repair'],
   ['reshape', 'reshape'],
 ])
+
+/** A file of sysfs is cut off at a page. */
+const FULL_FILE = 4095
 
 const NIL_UUID = '00000000-0000-0000-0000-000000000000'
 
@@ -108,7 +112,7 @@ function parseArray(name: string, files: SysfsFiles): { array: MdArray; problems
   const array: MdArray = {
     name,
     uuid: uuidOf(read('uuid')),
-    level: levelOf(read('level')),
+    level: levelOf(read('level'), read('metadata_version')),
     arrayState,
     readOnly,
     slots: { expected, current },
@@ -144,8 +148,35 @@ function parseMembers(name: string, files: SysfsFiles, doubts: MdDoubt[]): reado
     const slot = /^\d{1,6}$/.test(slotWord) ? Number(slotWord) : null
     const flags = words.flatMap(word => MEMBER_WORDS.get(word) ?? [])
     // The kernel calls a member `spare` until its recovery ends; with a slot it is no spare any more.
-    return { name: member, slot, flags: slot === null ? flags : flags.filter(flag => flag !== 'spare') }
+    const badBytes = badBytesOf(prefix, member, files, doubts)
+    return {
+      name: member,
+      slot,
+      flags: slot === null ? flags : flags.filter(flag => flag !== 'spare'),
+      ...(badBytes > 0 && { badBytes }),
+    }
   })
+}
+
+/**
+ * How much the member's list of bad blocks covers: `START LENGTH` lines in sectors (badblocks_show in block/badblocks.c), with
+ * those that are not recorded yet in both files. A file has room for some hundred lines; of more this is the beginning.
+ */
+function badBytesOf(prefix: string, member: string, files: SysfsFiles, doubts: MdDoubt[]): number {
+  const amounts = (['bad_blocks', 'unacknowledged_bad_blocks'] as const).map(file => {
+    const text = files[`${prefix}${member}/${file}`] ?? ''
+    const lines = text.split('\n').filter(line => line.trim() !== '')
+    if (text.length >= FULL_FILE && !text.endsWith('\n')) lines.pop()
+    let bytes = 0
+    for (const line of lines) {
+      const length = /^\d+ (\d+)$/.exec(line.trim())?.[1]
+      const said = sectorsToBytes(length)
+      if (said === null) doubts.push({ code: 'unknown-word', field: `${member} ${file}`, word: excerpt(line) })
+      else bytes += said
+    }
+    return bytes
+  })
+  return Math.min(Math.max(...amounts), Number.MAX_SAFE_INTEGER)
 }
 
 /**
@@ -200,8 +231,12 @@ function readOnlyOf(arrayState: string | null): MdArray['readOnly'] {
   }
 }
 
-/** An array that was never started may say its level as a number (level_show in drivers/md/md.c). */
-function levelOf(word: string | null): string | null {
+/**
+ * An array that was never started may say its level as a number (level_show in drivers/md/md.c). A container has metadata that
+ * the kernel does not read (`external:imsm`), and no level; an array in it names it (`external:/md127/0`).
+ */
+function levelOf(word: string | null, metadata: string | null): string | null {
+  if ((word === null || word === '') && metadata !== null && isContainer(metadata)) return 'container'
   return word !== null && /^\d+$/.test(word) ? `raid${word}` : word
 }
 

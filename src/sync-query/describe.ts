@@ -28,9 +28,16 @@ const SENTENCES: { readonly [Code in ReasonCode]: (reason: Reason) => string } =
     `${r.mirror} is left over: ${r.peer ?? 'its peer'} is in sync and does not have this host as a peer any more`,
   'not-configured': r => `${r.mirror} exists in the kernel but is not configured`,
   'not-up': r => `${r.mirror} is configured but not up`,
-  'array-degraded': r => `${r.mirror} lacks ${r.missing ?? 'some'} of its members and no recovery is running`,
+  'array-degraded': r =>
+    r.word === 'broken'
+      ? `${r.mirror} is broken: too many of its members have failed, and it refuses writes`
+      : `${r.mirror} lacks ${r.missing ?? 'some'} of its members and no recovery is running`,
   'array-inactive': r => `${r.mirror} is assembled but not running${said(r)}`,
   'member-failed': r => `${r.peer ?? 'a member'} of ${r.mirror} has failed`,
+  'member-bad-blocks': r =>
+    `${r.peer ?? 'a member'} of ${r.mirror} has bad blocks${said(r)}, which have one copy less than the rest`,
+  'member-blocked': r =>
+    `writes to ${r.mirror} wait until the failure of ${r.peer ?? 'a member'} is recorded in its metadata`,
   'recovery-frozen': r => `the recovery of ${r.mirror} is frozen`,
   'not-redundant': r => `${r.mirror} keeps no second copy${said(r)}`,
   'unknown-word': r =>
@@ -51,6 +58,7 @@ const SENTENCES: { readonly [Code in ReasonCode]: (reason: Reason) => string } =
   'rejoined-unwatched': r =>
     `${r.peer ?? 'a peer'} was owed data of ${r.mirror}${bytesOf(r)}, and is up to date now; whether a resync has copied it was not observed`,
   'mismatches-found': r => `a check of ${r.mirror} found mismatches${amount(r)}`,
+  'member-suspect': r => `the kernel marks ${r.peer ?? 'a member'} of ${r.mirror}${said(r)}`,
   'single-copy': r =>
     r.field === 'configuration'
       ? `${r.mirror} has a single copy: its configuration names no other replica with data`

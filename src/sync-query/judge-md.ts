@@ -16,6 +16,8 @@ const COPYING_ACTIONS: ReadonlyMap<string, MdOperation['kind']> = new Map([
 
 const WITHOUT_PROGRESS = { progress: null, doneBytes: null, totalBytes: null, etaSeconds: null } as const
 
+const SECTOR = 512
+
 type ArrayPhase = 'serving' | 'inactive' | 'suspended' | 'clear' | 'broken' | 'unknown'
 
 /**
@@ -60,7 +62,7 @@ function phaseReasons(array: MdArray, phase: ArrayPhase, operation: MdOperation 
     case 'suspended':
       return stoppedReasons(array, phase)
     case 'broken':
-      return [reason('array-degraded', array.name, { field: 'array_state', word: 'broken' })]
+      return brokenReasons(array)
     case 'serving':
       return servingReasons(array, operation)
   }
@@ -86,7 +88,18 @@ function arrayPhase(word: string | null): ArrayPhase {
   }
 }
 
+/** More members have failed than the level can lack: it serves what is left, and refuses writes. */
+function brokenReasons(array: MdArray): readonly Reason[] {
+  const { expected, current } = array.slots
+  const missing = expected === null || current === null ? 0 : expected - current
+  const details = { field: 'array_state', word: 'broken', ...(missing > 0 && { missing }) }
+  return [reason('array-degraded', array.name, details), ...failedMembers(array, true), ...memberReasons(array)]
+}
+
 function stoppedReasons(array: MdArray, word: string): readonly Reason[] {
+  // One that was never started has members and no level: after a boot, with too few of them to start it.
+  const hasLevel = array.level !== null && array.level !== ''
+  if (!hasLevel && array.members.length > 0) return [inactive(array, word)]
   const level = levelReasons(array)
   // A container only holds the members of other arrays; being inactive is its normal state.
   if (array.level === 'container' || level.some(({ code }) => code !== 'not-redundant')) return level
@@ -107,6 +120,7 @@ function servingReasons(array: MdArray, operation: MdOperation | null): readonly
     ...operationReasons(array, operation),
     ...missingReasons(array, operation, current, missing),
     ...failedMembers(array, missing > 0 && !working),
+    ...memberReasons(array),
     ...mismatchReasons(array),
   ]
 }
@@ -218,6 +232,27 @@ function failedMembers(array: MdArray, incomplete: boolean): readonly Reason[] {
     .map(member => reason('member-failed', array.name, { peer: member.name }))
 }
 
+/**
+ * What is amiss with members that hold a slot: bad blocks are holes in the redundancy that no count shows. The kernel says
+ * `blocked` of a failure or of bad blocks that are not recorded yet.
+ */
+function memberReasons({ name, members }: MdArray): readonly Reason[] {
+  return members
+    .filter(member => member.slot !== null && !isOneOf(member, 'failed'))
+    .flatMap(member => {
+      const { name: peer, flags, badBytes = 0 } = member
+      if (badBytes > 0) return [reason('member-bad-blocks', name, { peer, word: sectors(badBytes) })]
+      if (flags.includes('blocked')) return [reason('member-blocked', name, { peer, word: 'blocked' })]
+      const marks = flags.filter(flag => flag === 'write-error' || flag === 'want-replacement')
+      return marks.length === 0 ? [] : [reason('member-suspect', name, { peer, word: marks.join(', ') })]
+    })
+}
+
+function sectors(badBytes: number): string {
+  const count = Math.ceil(badBytes / SECTOR)
+  return count === 1 ? '1 sector' : `${count} sectors`
+}
+
 function isOneOf({ flags }: MdMember, ...wanted: MdMember['flags']): boolean {
   return flags.some(flag => wanted.includes(flag))
 }
@@ -227,12 +262,18 @@ function mismatchReasons({ name, mismatchBytes }: MdArray): readonly Reason[] {
   return [reason('mismatches-found', name, { outOfSyncBytes: mismatchBytes })]
 }
 
-/** As the slots say; of a stopped array no replica carries data, and what is not known is not counted. */
-function replicasOf({ slots: { expected, current } }: MdArray, phase: ArrayPhase): Judgement['replicas'] {
+/**
+ * As the slots say, less the members with bad blocks, which hold no whole copy; of a stopped array no replica carries data, and
+ * what is not known is not counted.
+ */
+function replicasOf({ slots: { expected, current }, members }: MdArray, phase: ArrayPhase): Judgement['replicas'] {
   if (expected === null) return { expected: 0, current: 0 }
   if (current === null || phase === 'inactive' || phase === 'suspended' || phase === 'clear')
     return { expected, current: 0 }
-  return { expected, current: Math.min(Math.max(current, 0), expected) }
+  const holed = members.filter(
+    ({ slot, flags, badBytes = 0 }) => badBytes > 0 && slot !== null && flags.includes('in-sync'),
+  )
+  return { expected, current: Math.max(Math.min(current, expected) - holed.length, 0) }
 }
 
 function bytesLeft(doneBytes: number | null, totalBytes: number | null): number | null {

@@ -8,7 +8,7 @@ export interface MdArray {
   readonly uuid: string | null
   /** `raid1`, `raid10`, `raid0`, `linear`, `container`, …; `''` when the kernel said an empty one. */
   readonly level: string | null
-  /** mdstat's `active` or `inactive`, or the word of sysfs `array_state` (`clean`, `read-auto`, `broken`, …). */
+  /** mdstat's `active`, `inactive` or `broken`, or the word of sysfs `array_state` (`clean`, `read-auto`, `broken`, …). */
   readonly arrayState: string | null
   readonly readOnly: 'no' | 'read-only' | 'auto-read-only' | null
   /**
@@ -41,9 +41,23 @@ export interface MdMember {
   readonly slot: number | null
   /** A member with a slot and without `in-sync` is being recovered; `spare` is one without a slot. */
   readonly flags: readonly MdMemberFlag[]
+  /** How much of it is in its list of bad blocks, which only sysfs says; absent: nothing, or not said. */
+  readonly badBytes?: number
 }
 
-export type MdMemberFlag = 'failed' | 'spare' | 'write-mostly' | 'replacement' | 'journal' | 'in-sync' | 'blocked'
+export type MdMemberFlag =
+  | 'failed'
+  | 'spare'
+  | 'write-mostly'
+  | 'replacement'
+  | 'journal'
+  | 'in-sync'
+  /** Writes to the array wait until this member's failure or bad blocks are recorded. */
+  | 'blocked'
+  /** A write to it has failed since the array was assembled. */
+  | 'write-error'
+  /** A spare is to take its place. */
+  | 'want-replacement'
 
 export interface MdOperation {
   /** mdstat alone calls a `repair` and a delayed check `resync` too: sysfs `sync_action` knows better. */

@@ -41,6 +41,8 @@ export const REASON_KINDS = {
   'array-degraded': { implies: 'degraded', clearedBy: 'operator' },
   'array-inactive': { implies: 'degraded', clearedBy: 'operator' },
   'member-failed': { implies: 'degraded', clearedBy: 'operator' },
+  'member-bad-blocks': { implies: 'degraded', clearedBy: 'operator' },
+  'member-blocked': { implies: 'degraded', clearedBy: 'operator' },
   'recovery-frozen': { implies: 'degraded', clearedBy: 'operator' },
   'not-redundant': { implies: 'degraded', clearedBy: 'operator' },
   // what was said is not enough to know
@@ -58,6 +60,7 @@ export const REASON_KINDS = {
   'verify-unrepaired': { implies: null, clearedBy: 'operator' },
   'rejoined-unwatched': { implies: null, clearedBy: 'operator' },
   'mismatches-found': { implies: null, clearedBy: 'operator' },
+  'member-suspect': { implies: null, clearedBy: 'operator' },
   'single-copy': { implies: null, clearedBy: 'operator' },
   'quorum-lost': { implies: null, clearedBy: 'operator' },
   'pause-left-set': { implies: null, clearedBy: 'operator' },

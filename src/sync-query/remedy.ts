@@ -170,6 +170,29 @@ const REMEDIES: { readonly [Code in ReasonCode]: (words: Words) => Remedy } = {
       warning: 'What is on a disk that is added is overwritten.',
     }
   },
+  'member-bad-blocks': w => {
+    const member = w.reason.peer ?? 'MEMBER'
+    const list = `${w.syncAction.replace(/sync_action$/, '')}${shellWord(`dev-${member}`)}/bad_blocks`
+    return {
+      ...here(
+        'The member does not hold these sectors. Replace it by a good disk; the array stays redundant meanwhile. If the disk is sound and only its link was not, a repair writes the sectors again.',
+        [
+          `cat ${list}`,
+          `mdadm --manage ${w.device} --add NEW_MEMBER`,
+          `mdadm --manage ${w.device} --replace ${member === 'MEMBER' ? member : shellWord(devicePath(member))}`,
+          `echo repair > ${w.syncAction}`,
+        ],
+      ),
+      warning:
+        'What is on a disk that is added is overwritten. Before a repair look at mismatch_cnt: md does not know which copy is right.',
+    }
+  },
+  'member-blocked': w =>
+    here('It lasts a moment as a rule. If it stays, look for the cause; of an array in a container mdmon must run.', [
+      'dmesg --ctime | grep -iE "md|ata|nvme|blk" | tail -n 40',
+      'ps -e | grep mdmon',
+      `mdadm --detail ${w.device}`,
+    ]),
   'recovery-frozen': w => here('Somebody has frozen it. Let it go on.', [`echo idle > ${w.syncAction}`]),
   'not-redundant': () =>
     here(
@@ -210,6 +233,11 @@ const REMEDIES: { readonly [Code in ReasonCode]: (words: Words) => Remedy } = {
     ...here('Look for a failing disk first. Then make the copies equal.', [`echo repair > ${w.syncAction}`]),
     warning: 'md does not know which copy is right: a mirror takes the one of its first member.',
   }),
+  'member-suspect': w =>
+    here('A write to it has failed, or it is to be replaced. Look at the disk, and add a spare to have it replaced.', [
+      'dmesg --ctime | grep -iE "md|ata|nvme|blk" | tail -n 40',
+      `mdadm --detail ${w.device}`,
+    ]),
   'single-copy': w =>
     here(
       w.reason.field === 'configuration'

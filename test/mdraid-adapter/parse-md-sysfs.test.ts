@@ -21,7 +21,15 @@ const WELL = {
   'dev-sdb/slot': '1',
 }
 
-type Change = Partial<Record<keyof typeof WELL | 'uuid' | 'dev-sdc/state' | 'dev-sdc/slot', string | undefined>>
+type Change = Partial<
+  Record<
+    | keyof typeof WELL
+    | 'uuid'
+    | 'metadata_version'
+    | `dev-sd${'b' | 'c'}/${'state' | 'slot' | 'bad_blocks' | 'unacknowledged_bad_blocks'}`,
+    string | undefined
+  >
+>
 
 /** The files of a mirror that is well but for `change`, where `undefined` is a file that went before it was read. */
 function files(change: Change, name = 'md0'): SysfsFiles {
@@ -201,14 +209,14 @@ t.test('every word of a kernel leads to its judgement', t => {
         'dev-sdc/state': 'in_sync,replacement',
         'dev-sdc/slot': '0',
       },
-      'md0 degraded array-degraded(operator)',
+      'md0 degraded array-degraded(operator) member-suspect(operator sdb)',
     ],
     [
       'a journal fills none',
       { 'dev-sdb/state': 'journal,in_sync', 'dev-sdb/slot': 'journal' },
       'md0 degraded array-degraded(operator)',
     ],
-    ['every other flag', { 'dev-sda/state': 'in_sync,writemostly,write_error,external_bbl' }, 'md0 synced'],
+    ['every other flag', { 'dev-sda/state': 'in_sync,writemostly,failfast,external_bbl' }, 'md0 synced'],
     ['what a check found', { mismatch_cnt: '128', last_sync_action: 'check' }, 'md0 synced mismatches-found(operator)'],
     [
       'what a kernel that names no last action found',
@@ -223,9 +231,42 @@ t.test('every word of a kernel leads to its judgement', t => {
       'md0 degraded not-redundant(operator level)',
     ],
     [
+      'a container that is not called one',
+      { array_state: 'inactive', level: '', raid_disks: '', metadata_version: 'external:ddf' },
+      'md0 degraded not-redundant(operator level)',
+    ],
+    [
+      'an array in a container that was not started',
+      { array_state: 'inactive', level: '', raid_disks: '', metadata_version: 'external:/md127/0' },
+      'md0 degraded array-inactive(operator array_state)',
+    ],
+    ['broken', { array_state: 'broken' }, 'md0 degraded array-degraded(operator array_state)'],
+    [
+      'bad blocks',
+      { 'dev-sdb/state': 'in_sync,write_error,want_replacement', 'dev-sdb/bad_blocks': '128 8\n4096 512\n' },
+      'md0 degraded member-bad-blocks(operator sdb)',
+    ],
+    [
+      'bad blocks that are not recorded yet',
+      { 'dev-sdb/state': 'in_sync,blocked', 'dev-sdb/unacknowledged_bad_blocks': '128 8' },
+      'md0 degraded member-bad-blocks(operator sdb)',
+    ],
+    [
+      'bad blocks of a spare',
+      { 'dev-sdc/state': 'spare', 'dev-sdc/slot': 'none', 'dev-sdc/bad_blocks': '1 8' },
+      'md0 synced',
+    ],
+    [
+      'a failure that is not recorded yet',
+      { 'dev-sdb/state': 'in_sync,blocked' },
+      'md0 degraded member-blocked(operator sdb)',
+    ],
+    ['a write that failed', { 'dev-sdb/state': 'in_sync,write_error' }, 'md0 synced member-suspect(operator sdb)'],
+    ['to be replaced', { 'dev-sdb/state': 'in_sync,want_replacement' }, 'md0 synced member-suspect(operator sdb)'],
+    [
       'level and size empty',
       { array_state: 'inactive', level: '', raid_disks: '' },
-      'md0 unknown word-missing(time level)',
+      'md0 degraded array-inactive(operator array_state)',
     ],
     [
       'stopped',
@@ -262,6 +303,7 @@ t.test('a word that is missing or not known makes that array unknown, and hides 
     ['reshape_position', { reshape_position: 'somewhere' }],
     ['a member state', { 'dev-sda/state': 'in_sync,on_fire' }],
     ['a slot', { 'dev-sda/slot': 'X' }],
+    ['bad blocks', { 'dev-sdb/bad_blocks': '128-136' }],
     ['everything is gone', Object.fromEntries(Object.keys(WELL).map(file => [file, undefined]))],
   ]
   for (const [title, change] of rows) {

@@ -271,6 +271,12 @@ table('degraded: known, not in sync, and nothing brings it back', [
   ],
   ['broken', { arrayState: 'broken' }, 'degraded', ['array-degraded! field=array_state word=broken']],
   ['inactive', { arrayState: 'inactive' }, 'degraded', ['array-inactive! field=array_state word=inactive']],
+  [
+    'never started after a boot: it has no level yet',
+    { arrayState: 'inactive', level: '', slots: { expected: null, current: null } },
+    'degraded',
+    ['array-inactive! field=array_state word=inactive'],
+  ],
   ['suspended', { arrayState: 'suspended' }, 'degraded', ['array-inactive! field=array_state word=suspended']],
   [
     'stopped, its directory still there',
@@ -301,15 +307,46 @@ table('degraded: known, not in sync, and nothing brings it back', [
   ['a mirror of one', { slots: { expected: 1, current: 1 } }, 'degraded', ['not-redundant! field=slots word=1']],
 ])
 
+table('a member with bad blocks is a hole in the redundancy; what the kernel merely marks is shown', [
+  [
+    'bad blocks',
+    { members: [SDA, { ...SDB, flags: ['in-sync', 'write-error'], badBytes: 520 * 512 }] },
+    'degraded',
+    ['member-bad-blocks! peer=sdb word=520 sectors'],
+  ],
+  [
+    'while it is copied to a spare, its data moves',
+    {
+      members: [SDA, { ...SDB, badBytes: 512 }],
+      syncAction: 'recover',
+      operation: { ...running('recovery'), progress: null },
+    },
+    'resyncing',
+    ['resync-running word=recovery', 'member-bad-blocks! peer=sdb word=1 sector'],
+  ],
+  [
+    'its failure is not recorded yet',
+    { members: [SDA, { ...SDB, flags: ['in-sync', 'blocked'] }] },
+    'degraded',
+    ['member-blocked! peer=sdb word=blocked'],
+  ],
+  [
+    'a write to it has failed',
+    { members: [SDA, { ...SDB, flags: ['in-sync', 'write-error', 'want-replacement'] }] },
+    'synced',
+    ['member-suspect! peer=sdb word=write-error, want-replacement'],
+  ],
+])
+
 table('unknown: a word is missing, or not known, or not to be trusted', [
   ['no level', { level: null }, 'unknown', ['word-missing field=level']],
   ['an empty level', { level: '' }, 'unknown', ['word-missing field=level']],
   ['a level of a later kernel', { level: 'raid7' }, 'unknown', ['unknown-word! field=level word=raid7']],
   [
-    'inactive, and what it was is not said',
-    { arrayState: 'inactive', level: null },
+    'inactive, with a level of a later kernel',
+    { arrayState: 'inactive', level: 'raid7' },
     'unknown',
-    ['word-missing field=level'],
+    ['unknown-word! field=level word=raid7'],
   ],
   ['no state', { arrayState: null }, 'unknown', ['word-missing field=array_state']],
   ['a state of a later kernel', { arrayState: 'melting' }, 'unknown', ['unknown-word! field=array_state word=melting']],
