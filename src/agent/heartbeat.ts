@@ -13,6 +13,8 @@ export interface HeartbeatOptions {
   readonly agentStartMs: number
   /** With which this daemon proves its answers to polls (poll-proof/index.ts). */
   readonly pollKey: string
+  /** By UUID of the SR: the `seq` from which on its reports tell of its present state. */
+  readonly changedSeqs: () => ReadonlyMap<string, number>
   /** The host's clock, by which both of them are. Milliseconds since 1970. */
   readonly now: () => number
   readonly everyMs: number
@@ -43,7 +45,12 @@ export async function sendHeartbeats(options: HeartbeatOptions): Promise<void> {
     boot_time: seconds(options.bootTimeMs),
     agent_start_time: seconds(options.agentStartMs),
     poll_key: options.pollKey,
+    sr_seq: Array.from(options.changedSeqs(), ([sr, seq]) => `${sr}=${seq}`).join(','),
   })
+  let answeredAt: number | null = null
+  /** The pool dates a sign of life by when it was sent, which it cannot know otherwise: it may have been on its way for seconds. */
+  const sinceAnswer = () =>
+    answeredAt === null ? {} : { since_answer_ms: String(Math.floor(performance.now() - answeredAt)) }
   const timeoutMs = Math.max(everyMs, ANSWER_TIMEOUT_MS)
   let ref: unknown = null
   let obeyAgainAt = 0
@@ -54,8 +61,12 @@ export async function sendHeartbeats(options: HeartbeatOptions): Promise<void> {
         const address = await client.call('host.get_address', [found], { timeoutMs, signal })
         await client.call('pool.hello', [host, address, stuff()], { timeoutMs, signal })
         ref = found
+        answeredAt = performance.now()
       } else {
-        const order = orderIn(await client.call('host.tickle_heartbeat', [ref, stuff()], { timeoutMs, signal }))
+        const order = orderIn(
+          await client.call('host.tickle_heartbeat', [ref, { ...stuff(), ...sinceAnswer() }], { timeoutMs, signal }),
+        )
+        answeredAt = performance.now()
         if (order !== null && performance.now() >= obeyAgainAt) {
           obeyAgainAt = performance.now() + OBEY_AGAIN_AFTER_MS
           if (await options.carryOut(order)) {
@@ -67,6 +78,7 @@ export async function sendHeartbeats(options: HeartbeatOptions): Promise<void> {
     } catch {
       // Whoever it was that did not hear it may be another one next time.
       ref = null
+      answeredAt = null
     }
     await rest(everyMs, signal)
   }

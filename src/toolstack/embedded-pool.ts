@@ -6,6 +6,7 @@ import type { ListeningAt } from '../http-server/index.ts'
 import { machineTimers, type Timers } from '../waiting/index.ts'
 import { ApiFailure } from './api-failure.ts'
 import type { CallTable } from './call.ts'
+import { ChangedSeqs } from './changed-seqs.ts'
 import { type Change, Database } from './database.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { EventFeed, eventCalls } from './events.ts'
@@ -116,7 +117,9 @@ export class EmbeddedPool {
       maxWaitingPerUser: given.maxWaitingEventCallsPerUser,
     })
     const memory = (hostRef: string) => presence.memory(hostRef)
-    this.#snapshot = () => takeSnapshot({ db, reportTimes, memory, powerOnPlugin: machines.powerOn !== undefined })
+    const changedSeqs = new ChangedSeqs(db, now)
+    this.#snapshot = () =>
+      takeSnapshot({ db, reportTimes, changedSeqs, memory, powerOnPlugin: machines.powerOn !== undefined })
     const saved = async () => {
       try {
         await keeper.saved()
@@ -145,7 +148,7 @@ export class EmbeddedPool {
       ...eventCalls(this.#events),
       ...hostCalls({ operations, presence, plugins, hostNow: hostRef => this.#heartbeats.hostNow(hostRef) }),
       ...membershipCalls(db, presence),
-      ...heartbeatCalls(db, this.#heartbeats, hostRef => operations.order(hostRef)),
+      ...heartbeatCalls(db, this.#heartbeats, hostRef => operations.order(hostRef), changedSeqs),
     }
     const { maxCallsUnderWay: maxUnderWay } = given
     const closing = this.#closing.signal

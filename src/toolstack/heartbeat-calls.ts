@@ -1,6 +1,7 @@
 import { isPollSecret } from '../poll-proof/index.ts'
 import { ApiFailure } from './api-failure.ts'
 import type { CallTable } from './call.ts'
+import type { ChangedSeqs } from './changed-seqs.ts'
 import type { Database } from './database.ts'
 import type { Heartbeats, SignOfLife } from './heartbeats.ts'
 import type { GoingDown } from './host-memory.ts'
@@ -15,12 +16,14 @@ const SHUTTING_DOWN = 'shutting-down'
  * answer to a heartbeat says `order` = `reboot` or `shutdown` for as long as the host has not gone. Stock keeps these calls for
  * itself; here they are a pool-operator's. In `stuff`, and in a third parameter of hello that stock does not have, may stand
  * `boot_id`, the kernel's; `now`, the host's clock, in ISO 8601; and `boot_time` and `agent_start_time` by that clock, in seconds of
- * the epoch, as in host.other_config; and `poll_key`, with which the agent proves its answers to polls.
+ * the epoch, as in host.other_config; and `poll_key`, with which the agent proves its answers to polls; `sr_seq` (`ChangedSeqs`); and
+ * `since_answer_ms`, how long ago it had received the answer before.
  */
 export function heartbeatCalls(
   db: Database,
   heartbeats: Heartbeats,
   orderFor: (hostRef: string) => GoingDown | null,
+  changedSeqs: ChangedSeqs,
 ): CallTable {
   return {
     'pool.hello': {
@@ -34,6 +37,7 @@ export function heartbeatCalls(
         const [ref, host] = db.list('host').find(([, { uuid: its }]) => its === uuid) ?? []
         if (ref === undefined) return 'unknown_host'
         const told = toldIn(stuff)
+        changedSeqs.take(ref, stuff)
         if (host?.address !== address) db.update('host', ref, { address })
         heartbeats.heard(ref, { kind: 'hello', ...told })
         return 'ok'
@@ -45,6 +49,7 @@ export function heartbeatCalls(
       run: args => {
         const ref = args.ref('host')
         const stuff = args.stringMap('stuff')
+        changedSeqs.take(ref, stuff)
         if (Object.hasOwn(stuff, SHUTTING_DOWN)) heartbeats.goes(ref)
         else heartbeats.heard(ref, { kind: 'heartbeat', ...toldIn(stuff) })
         const order = orderFor(ref)
@@ -60,13 +65,24 @@ function toldIn(stuff: StringMap): Omit<SignOfLife, 'kind'> {
   const agentStartMs = timeIn(stuff, 'agent_start_time')
   const nowMs = nowIn(stuff)
   const pollKey = pollKeyIn(stuff)
+  const sinceAnswerMs = sinceAnswerIn(stuff)
   return {
     ...(bootId === null ? {} : { bootId }),
     ...(bootTimeMs === null ? {} : { bootTimeMs }),
     ...(agentStartMs === null ? {} : { agentStartMs }),
     ...(nowMs === null ? {} : { nowMs }),
     ...(pollKey === null ? {} : { pollKey }),
+    ...(sinceAnswerMs === null ? {} : { sinceAnswerMs }),
   }
+}
+
+function sinceAnswerIn(stuff: StringMap): number | null {
+  const text = Object.hasOwn(stuff, 'since_answer_ms') ? stuff.since_answer_ms : undefined
+  if (text === undefined) return null
+  if (!/^\d{1,12}$/.test(text)) {
+    throw new ApiFailure('VALUE_NOT_SUPPORTED', 'since_answer_ms', text.slice(0, 64), 'no number of milliseconds')
+  }
+  return Number(text)
 }
 
 /** The error does not repeat it: errors are logged, and kept in tasks. */
