@@ -9,6 +9,7 @@ import { mirrorList } from '../sync-query/mirror-list.ts'
 import type { Reason } from '../sync-query/reason.ts'
 import type { Report } from '../sync-query/report.ts'
 import type { SrStatus } from '../sync-query/sr-fold.ts'
+import { SYNC_STATES } from '../sync-query/state.ts'
 import type { TrackedMirror } from '../sync-query/tracked-mirror.ts'
 import type { Transition } from '../sync-query/transition.ts'
 import type { PresentMirrors } from '../volume-plugin/index.ts'
@@ -89,6 +90,8 @@ export class HostAgent {
   readonly #places: Places
   readonly #views: Readonly<Record<Backend, BackendView>>
   readonly #srs = new Map<string, WatchedSr>()
+  /** By UUID of the SR: every report that was made since its state last changed has this `seq` or a higher one. */
+  readonly #changedSeqs = new Map<string, number>()
   #seq: number
 
   constructor(options: HostAgentOptions) {
@@ -156,6 +159,7 @@ export class HostAgent {
     for (const [uuid, sr] of this.#srs) {
       if (selections.some(selection => selection.uuid === uuid)) continue
       this.#srs.delete(uuid)
+      this.#changedSeqs.delete(uuid)
       void sr.pusher.close()
     }
     for (const selection of selections) {
@@ -199,6 +203,11 @@ export class HostAgent {
   status(sr: string): SrStatus | null {
     const watched = this.#srs.get(sr)
     return watched === undefined ? null : this.#statusOf(watched, this.#options.now())
+  }
+
+  /** `seq` from which on reports of each SR tell of its present state: a heartbeat says so, in case that they do not arrive. */
+  changedSeqs(): ReadonlyMap<string, number> {
+    return this.#changedSeqs
   }
 
   isResyncing(sr: string): boolean {
@@ -301,9 +310,14 @@ export class HostAgent {
       const { doubtLasts } = sr.fold
       const edges = sr.apply(changes, this.#views, at)
       if (edges.length > 0) {
+        this.#changedSeqs.set(uuid, this.#seq + 1)
         const status = this.#statusOf(sr, at)
         for (const edge of edges) this.#options.witness(uuid, edge, statusDuring(status, edge, changes))
         sr.pusher.want('transition')
+      } else if (changes.some(isWorse)) {
+        // What the pool knows may let a host go that has the last good copy now.
+        this.#changedSeqs.set(uuid, this.#seq + 1)
+        sr.pusher.want(sr.mayHurry(at) ? 'transition' : 'news')
       } else if (changes.length > 0 || sr.fold.doubtLasts !== doubtLasts) sr.pusher.want('news')
     }
   }
@@ -347,6 +361,12 @@ function statusDuring(status: SrStatus, { at, to }: Transition, changes: readonl
     mirrors.resyncing += 1
   }
   return { ...status, state: to, since: at, mirrors, outOfSyncBytes: null }
+}
+
+/** A mirror is in a worse state than it was, or is new and not in sync. */
+function isWorse({ before, after }: MirrorChange): boolean {
+  if (after === null) return false
+  return SYNC_STATES.indexOf(after.state) < SYNC_STATES.indexOf(before?.state ?? 'synced')
 }
 
 /** Without the peers that are no part of the redundancy of any SR this volume belongs to. */

@@ -14,6 +14,8 @@ export interface HeartbeatOptions {
   readonly agentStartMs: number
   /** With which this daemon proves its answers to polls (poll-proof/index.ts). */
   readonly pollKey: string
+  /** By UUID of the SR: the `seq` from which on its reports tell of its present state. */
+  readonly changedSeqs: () => ReadonlyMap<string, number>
   /** The host's clock, by which both of them are. Milliseconds since 1970. */
   readonly now: () => number
   readonly everyMs: number
@@ -52,7 +54,12 @@ export async function sendHeartbeats(options: HeartbeatOptions): Promise<void> {
     agent_start_time: seconds(options.agentStartMs),
     poll_key: options.pollKey,
     ...orders.statement(),
+    sr_seq: Array.from(options.changedSeqs(), ([sr, seq]) => `${sr}=${seq}`).join(','),
   })
+  let answeredAt: number | null = null
+  /** The pool dates a sign of life by when it was sent, which it cannot know otherwise: it may have been on its way for seconds. */
+  const sinceAnswer = () =>
+    answeredAt === null ? {} : { since_answer_ms: String(Math.floor(performance.now() - answeredAt)) }
   const timeoutMs = Math.max(everyMs, ANSWER_TIMEOUT_MS)
   const beat = (ref: string, words: object) => client.call('host.tickle_heartbeat', [ref, words], { timeoutMs, signal })
   let ref: unknown = null
@@ -63,9 +70,11 @@ export async function sendHeartbeats(options: HeartbeatOptions): Promise<void> {
         const address = await client.call('host.get_address', [found], { timeoutMs, signal })
         await client.call('pool.hello', [host, address, stuff()], { timeoutMs, signal })
         ref = found
+        answeredAt = performance.now()
       } else {
         const sentAtMs = performance.now()
-        const order = orderIn(await beat(ref, stuff()))
+        const order = orderIn(await beat(ref, { ...stuff(), ...sinceAnswer() }))
+        answeredAt = performance.now()
         if (order !== null && orders.receive(order)) {
           const ageMs = performance.now() - sentAtMs
           const outcome = ageMs > MAX_ORDER_AGE_MS ? tooLate(ageMs) : await options.carryOut(order)
@@ -81,6 +90,7 @@ export async function sendHeartbeats(options: HeartbeatOptions): Promise<void> {
     } catch {
       // Whoever it was that did not hear it may be another one next time.
       ref = null
+      answeredAt = null
     }
     await rest(everyMs, signal)
   }

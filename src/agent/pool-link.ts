@@ -49,6 +49,8 @@ export interface PoolLinkOptions {
   readonly log: Log
   /** What the pool has of an SR is not what was written last. */
   readonly pushAgain: (sr: string) => void
+  /** As of HostAgent. */
+  readonly changedSeqs: () => ReadonlyMap<string, number>
 }
 
 /** Everything that one host tells its toolstack, over one client: reports, notifications, and that it lives. */
@@ -77,7 +79,7 @@ export class PoolLink implements ReportSink {
     this.#notifier = notifier
     this.#sink = new XapiSink(new PbdReports(client))
     this.#stored = new StoredReports(this.#sink, pushAgain)
-    const { bootId, bootTimeMs, agentStartMs, pollKey, now } = options
+    const { bootId, bootTimeMs, agentStartMs, pollKey, changedSeqs, now } = options
     const obey = (order: Order) => carryOut(order, machine, log)
     const beating =
       everyMs === 0
@@ -89,6 +91,7 @@ export class PoolLink implements ReportSink {
             bootTimeMs,
             agentStartMs,
             pollKey,
+            changedSeqs,
             now,
             everyMs,
             carryOut: obey,

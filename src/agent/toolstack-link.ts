@@ -20,7 +20,7 @@ export interface ToolstackLinkOptions {
   readonly now: () => number
   readonly log: Log
   readonly metrics: Pick<AgentMetrics, 'pushArrived' | 'pushFailed'>
-  readonly agent: () => Pick<HostAgent, 'srs' | 'status' | 'isResyncing' | 'pushAgain'>
+  readonly agent: () => Pick<HostAgent, 'changedSeqs' | 'srs' | 'status' | 'isResyncing' | 'pushAgain'>
 }
 
 /** The link of this host to the toolstack that is configured, if any: another one whenever the configuration changes. */
@@ -61,6 +61,7 @@ export class ToolstackLink implements ReportSink {
       now,
       log,
       pushAgain: sr => agent.pushAgain(sr),
+      changedSeqs: () => agent.changedSeqs(),
     })
     link.retain(agent.srs())
     this.#link = link

@@ -6,6 +6,8 @@ import { BACKENDS, type Backend, type BackendView } from './backend-view.ts'
 import type { ReportPusher } from './report-pusher.ts'
 import type { SrSelection } from './sr-selection.ts'
 
+const HURRY_EVERY_MS = 1_000
+
 /** One SR as this host watches it. */
 export class WatchedSr {
   readonly fold: SrFold
@@ -13,6 +15,7 @@ export class WatchedSr {
   #selection: SrSelection
   #ignorePeers: ReadonlySet<string>
   #listSeq: number | null = null
+  #hurriedAtMs = Number.NEGATIVE_INFINITY
 
   constructor(selection: SrSelection, now: number, pusher: ReportPusher) {
     this.fold = new SrFold(now)
@@ -43,6 +46,13 @@ export class WatchedSr {
   ): readonly Transition[] {
     if (changes.some(({ changesList }) => changesList)) this.#listSeq = null
     return this.fold.apply(changes, now, this.#doubt(views))
+  }
+
+  /** Whether a report that is no transition may be pushed at once: a mirror that flaps must not make a push each time. */
+  mayHurry(now: number): boolean {
+    if (Math.abs(now - this.#hurriedAtMs) < HURRY_EVERY_MS) return false
+    this.#hurriedAtMs = now
+    return true
   }
 
   /** `Report.listSeq` of a report with this number that is made now, of an SR whose mirrors are known. */

@@ -28,6 +28,8 @@ const SENTENCES: { readonly [Code in GateReasonCode]: (reason: Named) => string 
   'report-before-live': r => `${r.host} has not spoken since it came back; compare the clocks if this stays`,
   'report-from-future': r => `the report of ${r.host} is from the future; set its clock right`,
   'report-superseded': r => `${r.host} sends reports with numbers that were used before; restart its agent`,
+  'report-overtaken': r =>
+    `the state of ${r.host} has changed since its last report, as its heartbeat says; the new report has not arrived`,
   'lease-expired': r => `${r.host} has not confirmed its report in time; look at its agent and its clock`,
   'contradicted-by-peer': r => `${r.host} says it is in sync, and ${r.peer} says that it is not${mirrors(r)}`,
   'not-synced': r => `${r.host} is ${STATE_WORDS[r.state ?? 'unknown']}${mirrorSentences(r)}`,

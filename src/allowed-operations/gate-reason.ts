@@ -19,6 +19,7 @@ export const GATE_REASON_KINDS = {
   'report-before-live': 'time',
   'report-from-future': 'operator',
   'report-superseded': 'operator',
+  'report-overtaken': 'time',
   'lease-expired': 'operator',
   'contradicted-by-peer': 'time',
   'not-synced': 'time',

@@ -13,6 +13,13 @@ export interface PoolSnapshot {
   readonly tasks: readonly TaskSnapshot[]
   /** At least the newest of each host and SR; more, and in any order, do no harm: the newest is found. */
   readonly reports: readonly ReceivedReport[]
+  /**
+   * By ref of the host, what its last heartbeat said of its reports. Absent: heartbeats say nothing of them here.
+   * A report of that boot with a lower `seq` than its SR has there is of a state that is over.
+   */
+  readonly changedSeqs?: {
+    get(host: string): { readonly bootId: string; readonly bySr: ReadonlyMap<string, number> } | undefined
+  }
   readonly overrides: readonly Override[]
   /** /etc/xapi.d/plugins/power-on-host is there and executable on the machine that decides. */
   readonly powerOnPlugin: boolean

@@ -83,6 +83,10 @@ const REMEDIES: { readonly [Code in GateReasonCode]: (about: About) => GateRemed
     steps: [{ on: 'host', commands: ['chronyc tracking', 'chronyc makestep'] }],
   }),
   'report-superseded': () => restart('Its reports have numbers that were used before. Start its agent again.'),
+  'report-overtaken': () =>
+    agentOf(
+      'Its new report is on its way. If that lasts for more than some seconds, see in its log why reports do not arrive.',
+    ),
   'lease-expired': () => ({
     text: 'It does not confirm its reports, or by a clock that is behind. Look at its agent, its network and its clock.',
     steps: [{ on: 'host', commands: [`systemctl status ${UNIT}`, 'chronyc tracking'] }],

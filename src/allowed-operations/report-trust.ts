@@ -14,6 +14,8 @@ export type Hearing =
 interface Subject {
   readonly host: HostSnapshot
   readonly sr: { readonly ref: string; readonly uuid?: string }
+  /** By the host's last heartbeat, the `seq` from which on reports of its present boot tell of the SR's present state. */
+  readonly changedSeq?: number | undefined
 }
 
 /**
@@ -45,7 +47,7 @@ function unspoken(code: GateReasonCode, { host, sr }: Subject, now: number): Gat
 }
 
 function distrustCode(
-  { host, sr }: Subject,
+  { host, sr, changedSeq }: Subject,
   report: Report,
   known: KnownReport,
   policy: GatePolicy,
@@ -70,6 +72,8 @@ function distrustCode(
   if (discarded !== null && discarded.report.bootId === report.bootId && factsOf(discarded.report).madeAtMs > at) {
     return 'report-superseded'
   }
+  // A push may be held up, or fail, while the heartbeats of its host arrive.
+  if (changedSeq !== undefined && report.seq < changedSeq) return 'report-overtaken'
   if (now <= endOfLease(report, confirmedAtMs, policy)) return null
   return discarded !== null && discarded.confirmedAtMs > confirmedAtMs ? 'report-superseded' : 'lease-expired'
 }

@@ -85,7 +85,10 @@ export function observeSrs(
     const members: Member[] = []
     for (const host of pool.hosts) {
       const pbd = pbds.get(connected.get(host.ref) ?? '')
-      if (pbd !== undefined) members.push(observe(pbd, host, sr ?? { ref }, ofSr?.get(host.ref), policy, now))
+      if (pbd === undefined) continue
+      const said = pool.changedSeqs?.get(host.ref)
+      const changedSeq = said?.bootId === host.bootId ? said?.bySr.get(sr?.uuid ?? '') : undefined
+      members.push(observe({ pbd, host, sr: sr ?? { ref }, changedSeq }, ofSr?.get(host.ref), policy, now))
     }
     return { ref, sr, members, connected }
   }
@@ -96,16 +99,21 @@ export function observeSrs(
   ]
 }
 
+interface Observed {
+  readonly pbd: PbdSnapshot
+  readonly host: HostSnapshot
+  readonly sr: Pick<SrSnapshot, 'ref' | 'uuid'>
+  readonly changedSeq: number | undefined
+}
+
 function observe(
-  pbd: PbdSnapshot,
-  host: HostSnapshot,
-  sr: Pick<SrSnapshot, 'ref' | 'uuid'>,
+  { pbd, host, sr, changedSeq }: Observed,
   ofAllBoots: KnownReport | undefined,
   policy: GatePolicy,
   now: number,
 ): Member {
   const known = ofPresentBoot(ofAllBoots, host.bootId)
-  const heard = hear({ host, sr }, known, policy, now)
+  const heard = hear({ host, sr, changedSeq }, known, policy, now)
   const { report = null, distrust = null, countsUntilMs = Number.POSITIVE_INFINITY } = heard
   const confirmedAtMs = known?.received.confirmedAtMs ?? null
   const storedPeers = pbd.knownPeers ?? null

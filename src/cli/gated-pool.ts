@@ -1,6 +1,6 @@
 import type { GatePolicy } from '../allowed-operations/index.ts'
 import { createPool, type EmbeddedPool, type PoolOptions } from '../toolstack/index.ts'
-import { type OperationsChange, type OverrideEvent, Updater } from '../updater/index.ts'
+import { type AcceptedClaim, type OperationsChange, type OverrideEvent, Updater } from '../updater/index.ts'
 
 /** Answers a XenAPI plugin call. */
 type Plugins = NonNullable<PoolOptions['plugins']>
@@ -25,6 +25,8 @@ export interface UpdaterChoice {
   readonly witness: (change: OperationsChange) => void
   /** Told of every override that comes into force or ends, and of every operation that began by one alone. Must not throw. */
   readonly overridden?: (event: OverrideEvent) => void
+  /** Called for each accepted operation that takes a host's replicas away. Must not throw. */
+  readonly accepted?: (claim: AcceptedClaim) => void
   /** Told how long each computation took, and how each question to a host ended. Must not throw. */
   readonly recomputed?: (durationMs: number) => void
   readonly polled?: (outcome: 'answered' | 'failed') => void

@@ -7,6 +7,7 @@ import { machineTimers, type Timers } from '../waiting/index.ts'
 import { answerCalls } from './answer-calls.ts'
 import { ApiFailure } from './api-failure.ts'
 import type { CallTable } from './call.ts'
+import { ChangedSeqs } from './changed-seqs.ts'
 import { type Change, Database } from './database.ts'
 import { emptyClassCalls } from './empty-classes.ts'
 import { EventFeed, eventCalls } from './events.ts'
@@ -131,7 +132,9 @@ export class EmbeddedPool {
       isOfHost: session => (sessions.find(session)?.host ?? null) !== null,
     })
     const memory = (hostRef: string) => presence.memory(hostRef)
-    this.#snapshot = () => takeSnapshot({ db, reportTimes, memory, powerOnPlugin: machines.powerOn !== undefined })
+    const changedSeqs = new ChangedSeqs(db, now)
+    this.#snapshot = () =>
+      takeSnapshot({ db, reportTimes, changedSeqs, memory, powerOnPlugin: machines.powerOn !== undefined })
     const onDisk = async (written: Promise<void>) => {
       try {
         await written
@@ -166,9 +169,13 @@ export class EmbeddedPool {
       ...eventCalls(this.#events),
       ...hostCalls({ operations, presence, plugins, hostNow: hostRef => this.#heartbeats.hostNow(hostRef) }),
       ...membershipCalls(db, presence),
-      ...heartbeatCalls(db, this.#heartbeats, operations.orders, (hostRef, session) =>
-        sessions.carriesLifeOf(hostRef, session),
-      ),
+      ...heartbeatCalls({
+        db,
+        heartbeats: this.#heartbeats,
+        orders: operations.orders,
+        changedSeqs,
+        carriesLifeOf: (hostRef, session) => sessions.carriesLifeOf(hostRef, session),
+      }),
       ...roleCalls(() => calls),
       ...emptyClassCalls(),
     }

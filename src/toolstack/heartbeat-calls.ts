@@ -1,6 +1,7 @@
 import { isPollSecret } from '../poll-proof/index.ts'
 import { ApiFailure } from './api-failure.ts'
 import type { CallTable } from './call.ts'
+import type { ChangedSeqs } from './changed-seqs.ts'
 import type { Database } from './database.ts'
 import type { Heartbeats, SignOfLife } from './heartbeats.ts'
 import type { OrderStatement } from './order-words.ts'
@@ -11,23 +12,33 @@ import { epochMsOf, epochMsOfSeconds } from './xapi-datetime.ts'
 /** Stock's word in `stuff` of a host that goes (db_gc.ml _shutting_down). */
 const SHUTTING_DOWN = 'shutting-down'
 
+interface HeartbeatCallsOptions {
+  readonly db: Database
+  readonly heartbeats: Heartbeats
+  readonly orders: Pick<Orders, 'answer' | 'take'>
+  readonly changedSeqs: ChangedSeqs
+  /** A sign of life of a host came with a session. */
+  readonly carriesLifeOf: (hostRef: string, session: string) => void
+}
+
 /**
  * What a host's toolstack tells its coordinator, and what it is told. Stock keeps these calls for itself; here they are a
  * pool-operator's. In `stuff`, and in a third parameter of hello that stock does not have, may stand `boot_id`, the kernel's;
  * `now`, the host's clock, in ISO 8601; `boot_time` and `agent_start_time` by that clock, in seconds of the epoch, as in
- * host.other_config; and `poll_key`, with which the agent proves its answers to polls.
+ * host.other_config; `poll_key`, with which the agent proves its answers to polls; `sr_seq` (`ChangedSeqs`); and
+ * `since_answer_ms`, how long ago it had received the answer before.
  *
  * Stock hands an order on to the host's own xapi. Here the answer to one heartbeat says `order` = `reboot` or `shutdown`, and
  * `order_id`. With `agent_id`, `beat` and `last_order` in `stuff`, and `order_refused` where it does not carry the order out, the
  * agent says what it has received (`OrderStatement`).
  */
-export function heartbeatCalls(
-  db: Database,
-  heartbeats: Heartbeats,
-  orders: Pick<Orders, 'answer' | 'take'>,
-  /** A sign of life of a host came with a session. */
-  carriesLifeOf: (hostRef: string, session: string) => void = () => undefined,
-): CallTable {
+export function heartbeatCalls({
+  db,
+  heartbeats,
+  orders,
+  changedSeqs,
+  carriesLifeOf,
+}: HeartbeatCallsOptions): CallTable {
   return {
     'pool.hello': {
       parameters: [2, 3],
@@ -40,6 +51,7 @@ export function heartbeatCalls(
         if (ref === undefined) return 'unknown_host'
         const told = toldIn(stuff)
         const statement = statementIn(stuff)
+        changedSeqs.take(ref, stuff)
         if (host?.address !== address) db.update('host', ref, { address })
         heartbeats.heard(ref, { kind: 'hello', ...told })
         carriesLifeOf(ref, session)
@@ -53,6 +65,7 @@ export function heartbeatCalls(
       run: (args, { session }) => {
         const ref = args.ref('host')
         const stuff = args.stringMap('stuff')
+        changedSeqs.take(ref, stuff)
         carriesLifeOf(ref, session)
         if (Object.hasOwn(stuff, SHUTTING_DOWN)) {
           heartbeats.goes(ref)
@@ -74,13 +87,24 @@ function toldIn(stuff: StringMap): Omit<SignOfLife, 'kind'> {
   const agentStartMs = timeIn(stuff, 'agent_start_time')
   const nowMs = nowIn(stuff)
   const pollKey = pollKeyIn(stuff)
+  const sinceAnswerMs = sinceAnswerIn(stuff)
   return {
     ...(bootId === null ? {} : { bootId }),
     ...(bootTimeMs === null ? {} : { bootTimeMs }),
     ...(agentStartMs === null ? {} : { agentStartMs }),
     ...(nowMs === null ? {} : { nowMs }),
     ...(pollKey === null ? {} : { pollKey }),
+    ...(sinceAnswerMs === null ? {} : { sinceAnswerMs }),
   }
+}
+
+function sinceAnswerIn(stuff: StringMap): number | null {
+  const text = Object.hasOwn(stuff, 'since_answer_ms') ? stuff.since_answer_ms : undefined
+  if (text === undefined) return null
+  if (!/^\d{1,12}$/.test(text)) {
+    throw new ApiFailure('VALUE_NOT_SUPPORTED', 'since_answer_ms', text.slice(0, 64), 'no number of milliseconds')
+  }
+  return Number(text)
 }
 
 /** The error does not repeat it: errors are logged, and kept in tasks. */

@@ -28,6 +28,8 @@ export interface SignOfLife {
   readonly nowMs?: number
   /** With which its agent proves its answers to polls (poll-proof/index.ts). */
   readonly pollKey?: string
+  /** How long ago, by a steady clock, it had received the answer to its sign of life before this one. */
+  readonly sinceAnswerMs?: number
 }
 
 /** What a sign of life means for what the pool knows of the host. */
@@ -50,6 +52,8 @@ export class Heartbeats {
   readonly #agentStartMs = new Map<string, number>()
   /** How far the clock of each host was ahead of the pool's when it was heard last. */
   readonly #clockAheadMs = new Map<string, number>()
+  /** When the last sign of life of each host was answered. */
+  readonly #answeredMs = new Map<string, number>()
   /** By which an answer to a poll is known to be of a host's agent. Never in a record: clients read those. */
   readonly #pollKeys = new Map<string, string>()
   #cancelLook: (() => void) | null = null
@@ -65,6 +69,7 @@ export class Heartbeats {
       this.#agentStartMs.delete(ref)
       this.#clockAheadMs.delete(ref)
       this.#pollKeys.delete(ref)
+      this.#answeredMs.delete(ref)
     })
   }
 
@@ -75,7 +80,12 @@ export class Heartbeats {
   }
 
   heard(hostRef: string, sign: SignOfLife): void {
-    const { kind: _, nowMs: __, pollKey, ...told } = sign
+    const { kind: _, nowMs: __, pollKey, sinceAnswerMs, ...told } = sign
+    const nowMs = this.#options.now()
+    const sentMs = this.#sentMs(hostRef, sinceAnswerMs)
+    this.#answeredMs.set(hostRef, nowMs)
+    // It has been on its way for so long that its host may have died since.
+    if (nowMs - sentMs >= (this.#options.assumeDeadAfterMs ?? Number.POSITIVE_INFINITY)) return
     const presence = this.#presence
     const memory = presence.memory(hostRef)
     const agentStartBefore = this.#agentStartMs.get(hostRef)
@@ -83,7 +93,7 @@ export class Heartbeats {
     if (pollKey !== undefined) this.#pollKeys.set(hostRef, pollKey)
     // An agent that greets without a key is another one than the agent that has handed one over.
     else if (sign.kind === 'hello') this.#pollKeys.delete(hostRef)
-    this.#lastHeardMs.set(hostRef, this.#options.now())
+    this.#lastHeardMs.set(hostRef, sentMs)
     if (sign.nowMs !== undefined) this.#clockAheadMs.set(hostRef, sign.nowMs - this.#options.now())
     if (sign.agentStartMs !== undefined) this.#agentStartMs.set(hostRef, sign.agentStartMs)
     if (sign.bootTimeMs !== undefined) this.#bootTimeMs.set(hostRef, sign.bootTimeMs)
@@ -138,6 +148,17 @@ export class Heartbeats {
     if (bootId !== undefined && before !== null) return bootId === before
     if (bootTimeMs === undefined) return null
     return isSameTime(bootTimeMs, this.#bootTimeMs.get(hostRef) ?? this.#presence.bootTimeMs(hostRef))
+  }
+
+  /**
+   * When a sign of life was sent, as far as that can be told: no sooner than the answer before it was given, and as long after
+   * that as its host says. A host that died while a sign of life was on its way would otherwise be live for as much longer.
+   */
+  #sentMs(hostRef: string, sinceAnswerMs: number | undefined): number {
+    const nowMs = this.#options.now()
+    const answeredMs = this.#answeredMs.get(hostRef)
+    if (sinceAnswerMs === undefined || answeredMs === undefined) return nowMs
+    return Math.min(answeredMs + sinceAnswerMs, nowMs)
   }
 
   /** The key that a host's agent handed over last; `null`: none. */

@@ -12,6 +12,7 @@ import type {
 } from '../allowed-operations/pool-snapshot.ts'
 import { REPORT_KEY } from '../sync-query/report.ts'
 import { parseReport } from '../sync-query/report-parse.ts'
+import type { ChangedSeqs } from './changed-seqs.ts'
 import type { Database } from './database.ts'
 import type { HostMemory } from './host-memory.ts'
 import type { HostRecord, PbdRecord, SrRecord, TaskRecord } from './records.ts'
@@ -21,6 +22,7 @@ import { epochMsOfSeconds } from './xapi-datetime.ts'
 export interface SnapshotSources {
   readonly db: Database
   readonly reportTimes: ReportTimes
+  readonly changedSeqs: ChangedSeqs
   readonly memory: (hostRef: string) => HostMemory
   readonly powerOnPlugin: boolean
 }
@@ -33,7 +35,7 @@ export interface SnapshotSources {
  * not new is the same object in both.
  */
 export function takeSnapshot(sources: SnapshotSources): PoolSnapshot {
-  const { db, reportTimes, powerOnPlugin } = sources
+  const { db, reportTimes, changedSeqs, powerOnPlugin } = sources
   const hosts = db.list('host')
   const pbds = db.list('PBD')
   return {
@@ -43,6 +45,7 @@ export function takeSnapshot(sources: SnapshotSources): PoolSnapshot {
     tasks: db.list('task').map(([ref, task]) => ofRecord(TASKS, task, () => taskSnapshot(ref, task))),
     reports: pbds.flatMap(([ref, pbd]) => reportOf(pbd, reportTimes.writtenAtMs(ref)) ?? []),
     overrides: hosts.flatMap(([ref, host]) => ofRecord(OVERRIDES, host, () => overrideOf(ref, host)) ?? []),
+    changedSeqs,
     powerOnPlugin,
     rollingUpgrade: db.list('pool').some(([, pool]) => Object.hasOwn(pool.other_config, 'rolling_upgrade_in_progress')),
   }

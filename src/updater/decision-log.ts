@@ -2,6 +2,7 @@ import { type FileHandle, open, rename } from 'node:fs/promises'
 import { describeGate, hostName } from '../allowed-operations/describe.ts'
 import type { GateReason } from '../allowed-operations/gate-reason.ts'
 import type { PoolSnapshot } from '../allowed-operations/pool-snapshot.ts'
+import { type AcceptedClaim, describeAccepted } from './accepted-claim.ts'
 import { describeCause } from './cause.ts'
 import { describeOrderEvent, type OrderEvent } from './order-event.ts'
 import { describeOverrideEvent, type OverrideEvent } from './override-event.ts'
@@ -64,6 +65,23 @@ export class DecisionLog {
       causes: causes.slice(0, MAX_TOLD).map(cause => ({ ...cause, text: describeCause(cause, pool) })),
       causesOmitted: Math.max(0, causes.length - MAX_TOLD),
       ...told(verdicts.reboot.reasons, pool),
+    })
+  }
+
+  /** Adds the line of an operation that was accepted. @param knownWithinMs how old a change may be that is not known */
+  recordAccepted(claim: AcceptedClaim, knownWithinMs: number): void {
+    const { at, host, pool, operation, task, srs, oldest } = claim
+    this.#add({
+      at: isoTime(at),
+      event: 'operation-accepted',
+      host,
+      hostName: hostName(host, pool),
+      operation,
+      task,
+      knownWithinSeconds: knownWithinMs / 1000,
+      srs,
+      oldestReport: oldest,
+      text: describeAccepted(claim, knownWithinMs),
     })
   }
 

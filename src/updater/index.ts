@@ -1,4 +1,5 @@
 export type { Timers } from '../waiting/index.ts'
+export type { AcceptedClaim } from './accepted-claim.ts'
 export { type Cause, describeCause } from './cause.ts'
 export { DecisionLog, type DecisionLogOptions } from './decision-log.ts'
 export { describeOrderEvent } from './order-event.ts'

@@ -2,13 +2,14 @@ import { type Claim, claim } from '../allowed-operations/claim.ts'
 import { allowedOperations, decide, type HostVerdicts } from '../allowed-operations/decide.ts'
 import type { GatePolicy } from '../allowed-operations/gate-policy.ts'
 import type { GateReason } from '../allowed-operations/gate-reason.ts'
-import type { HostOperation, XapiError } from '../allowed-operations/host-operation.ts'
+import { type HostOperation, STORAGE_OPERATIONS, type XapiError } from '../allowed-operations/host-operation.ts'
 import { listedPeers } from '../allowed-operations/known-peers.ts'
 import type { PoolSnapshot } from '../allowed-operations/pool-snapshot.ts'
 import { factsOf } from '../allowed-operations/report-facts.ts'
 import { believedList, type ObservedSr, observeSrs } from '../allowed-operations/sr-members.ts'
 import { parseReport } from '../sync-query/report-parse.ts'
 import { machineTimers, type Timers } from '../waiting/index.ts'
+import { type AcceptedClaim, oldestConfirmation } from './accepted-claim.ts'
 import type { Cause } from './cause.ts'
 import { causesOf, type Look, overrideCauses } from './causes-of.ts'
 import { Connections } from './connections.ts'
@@ -61,6 +62,8 @@ export interface UpdaterOptions {
   readonly witness: (change: OperationsChange) => void
   /** Told of every override that comes into force or ends, and of every operation that began by one alone. Must not throw. */
   readonly overridden?: (event: OverrideEvent) => void
+  /** Called for each accepted operation that takes a host's replicas away. Must not throw. */
+  readonly accepted?: (claim: AcceptedClaim) => void
   /** Told how long each computation took. Must not throw. */
   readonly recomputed?: (durationMs: number) => void
   /** Default: the machine's. */
@@ -151,7 +154,7 @@ export class Updater {
     const look = this.#look(pool)
     const answer = claim(look.pool, this.#options.policy, look.atMs, wanted, look.srs)
     if (!answer.ok) return { ok: false, error: answer.error, reasons: answer.reasons }
-    return { ok: true, begun: () => this.#tellUse(look, wanted, answer.reasons) }
+    return { ok: true, begun: () => this.#tellAccepted(look, wanted, answer.reasons) }
   }
 
   /** The pool as the gate sees it at this moment, and what it says of every host, by ref. */
@@ -222,7 +225,10 @@ export class Updater {
   }
 
   /** What is allowed against the reasons of storage is allowed by an override. */
-  #tellUse({ pool, atMs: at }: Look, { host, operation }: Claim, reasons: readonly GateReason[]): void {
+  #tellAccepted({ pool, atMs: at, srs }: Look, { host, operation, task }: Claim, reasons: readonly GateReason[]): void {
+    if (STORAGE_OPERATIONS.includes(operation)) {
+      this.#options.accepted?.({ at, host, operation, task, pool, ...oldestConfirmation(srs, host, at) })
+    }
     const override = reasons[0]?.override
     if (override === undefined) return
     this.#options.overridden?.({ code: 'override-used', host, override, operation, reasons, at, pool })

@@ -550,3 +550,32 @@ t.test('a resync that began and ended between two updates is one of the SR as we
     ['resync-finished'],
   )
 })
+
+t.test('heartbeats name the reports that tell of the present state of each SR', async t => {
+  const { agent, see, clock, pushed } = agentOf()
+  const isCurrent = (report: { readonly seq: number } | undefined) =>
+    report !== undefined && report.seq >= (agent.changedSeqs().get(SR) ?? Number.POSITIVE_INFINITY)
+  see(1_000, [volume('mesh0/0'), volume('mesh1/0')])
+  const synced = agent.report(SR) ?? undefined
+  t.equal(isCurrent(synced), true)
+  clock.now = 2_000
+  agent.tick()
+  t.equal(isCurrent(synced), true, 'time alone changes nothing')
+  const away = [{ ...peer('hostB'), connection: 'Connecting', replication: null, peerDisk: 'DUnknown' }]
+  see(3_000, [volume('mesh0/0', away)])
+  t.equal(isCurrent(synced), false, 'the SR is degraded now')
+  const degraded = agent.report(SR) ?? undefined
+  t.equal(isCurrent(degraded), true)
+  const turns = async (isEnough: () => boolean) => {
+    for (let turn = 0; turn < 1_000 && !isEnough(); turn += 1) await new Promise(resolve => setImmediate(resolve))
+  }
+  await turns(() => pushed.some(({ state }) => state === 'degraded'))
+  const before = pushed.length
+  see(5_000, [volume('mesh1/0', away)])
+  t.equal(isCurrent(degraded), false, 'another mirror is worse, and the state of the SR is as it was')
+  await turns(() => pushed.length > before)
+  t.equal(pushed.length, before + 1, 'which is pushed at once')
+  const worse = agent.report(SR) ?? undefined
+  see(6_500, [volume('mesh1/0')])
+  t.equal(isCurrent(worse), true, 'what gets better waits for its turn')
+})

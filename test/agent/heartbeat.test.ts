@@ -55,6 +55,7 @@ t.test('a coordinator that is busy for longer than the time between two heartbea
     bootTimeMs: 7_000,
     agentStartMs: 9_000,
     pollKey: POLL_KEY,
+    changedSeqs: () => new Map([['5c5c5c5c-0000-4000-8000-000000000001', 7]]),
     now: () => 11_000,
     everyMs: 50,
     carryOut: async () => ({ kind: 'unknown' as const }),
@@ -75,6 +76,7 @@ t.test('a coordinator that is busy for longer than the time between two heartbea
         agent_start_time: '9.',
         now: '1970-01-01T00:00:11.000Z',
         poll_key: POLL_KEY,
+        sr_seq: '5c5c5c5c-0000-4000-8000-000000000001=7',
       },
       'which boot it is, and when',
     )

@@ -71,6 +71,7 @@ for (const { title, order, outcome, carriedOut, words } of [
       bootTimeMs: 7_000,
       agentStartMs: 9_000,
       pollKey: 'a'.repeat(64),
+      changedSeqs: () => new Map(),
       now: () => 11_000,
       everyMs: 5,
       carryOut: async ({ id }) => {
@@ -102,6 +103,7 @@ t.test('a host that says that it goes says nothing more', async t => {
     bootTimeMs: 7_000,
     agentStartMs: 9_000,
     pollKey: 'a'.repeat(64),
+    changedSeqs: () => new Map(),
     now: () => 11_000,
     everyMs: 5,
     carryOut: async () => ({ kind: 'goes' }),

@@ -9,6 +9,7 @@ import {
   MINUTE_MS,
   mayReboot,
   NOW,
+  PLACEMENT,
   pool,
   RESYNCING,
   reasonsOf,
@@ -131,6 +132,18 @@ t.test('what a host says does not count', async t => {
 function unreadable(ref: string, code: string): ReceivedReport {
   return { host: ref, sr: 'sr', confirmedAtMs: NOW, problem: { device: null, code, text: 'what it says' } }
 }
+
+t.test('a report does not count while the heartbeat of its host says that its state is over', async t => {
+  const of = (bootId: string, seq: number, sr = 'uuid-sr') => ({
+    ...withHost(pool(), 'b', { bootId: 'boot-2' }),
+    changedSeqs: { get: (ref: string) => (ref === 'b' ? { bootId, bySr: new Map([[sr, seq]]) } : undefined) },
+  })
+  t.equal(codes(reasonsOf(of('boot-2', 11), 'a')), 'report-overtaken@b')
+  t.equal(codes(reasonsOf(of('boot-2', 11), 'a', PLACEMENT)), 'report-overtaken@b')
+  t.equal(mayReboot(of('boot-2', 10)), 'a b c d', 'it is of the present state')
+  t.equal(mayReboot(of('boot-1', 11)), 'a b c d', 'a heartbeat of another boot')
+  t.equal(mayReboot(of('boot-2', 11, 'uuid-other')), 'a b c d')
+})
 
 t.test('a replica that its peers no longer know is its own host’s matter, once that has settled', async t => {
   const lost = ['host-a', 'host-c'].map(peer => reason('peer-not-connected', 'vol/0', { peer }))

@@ -287,3 +287,45 @@ t.test('the key of an agent is kept in memory, and is in no record, answer or er
   await hello(boot())
   t.equal(pool.pollKey(ref), null, 'an agent that greets without a key has none')
 })
+
+t.test('a sign of life counts from when it was sent, not from when it arrived', async t => {
+  const { state, hello, tickle, time } = await poolByHeartbeat(t)
+  await hello(boot())
+  time.advance(13_000)
+  await tickle({ ...boot(), since_answer_ms: '10000' })
+  time.advance(ASSUME_DEAD_MS - 3_001)
+  t.match(state(), /live/)
+  time.advance(1)
+  t.notMatch(state(), /live/, 'it was on its way for 3 s, in which its host may have died')
+  time.advance(5_000)
+  await tickle({ ...boot(), since_answer_ms: '0' })
+  t.notMatch(state(), /live/, 'nor does one that was sent so long ago make it live again')
+  await tickle({ ...boot(), since_answer_ms: '0' })
+  t.match(state(), /live/, 'the next one does')
+  t.match(JSON.stringify(await tickle({ since_answer_ms: 'soon' })), /VALUE_NOT_SUPPORTED/)
+})
+
+t.test('a heartbeat says which reports are of a state that is over', async t => {
+  const { pool, ref, hello, tickle } = await poolByHeartbeat(t)
+  const sr = '5c5c5c5c-0000-4000-8000-000000000001'
+  const boot_id = 'b0b0b0b0-0000-4000-8000-000000000001'
+  const said = () => pool.poolSnapshot().changedSeqs?.get(ref)
+  let changes = 0
+  pool.subscribe(({ cls }) => {
+    if (cls === 'host_metrics') changes += 1
+  })
+  await hello({ ...boot(), boot_id })
+  t.equal(said(), undefined)
+  await tickle({ ...boot(), boot_id, sr_seq: `${sr}=42` })
+  t.match(said(), { bootId: boot_id, bySr: new Map([[sr, 42]]) })
+  const before = changes
+  await tickle({ ...boot(), boot_id, sr_seq: `${sr}=42` })
+  t.equal(changes, before, 'the same again is no change')
+  await tickle({ ...boot(), boot_id, sr_seq: `${sr}=43` })
+  t.equal(changes, before + 1, 'whoever follows the pool computes anew')
+  await tickle({ ...boot(), boot_id, sr_seq: '' })
+  t.match(said(), { bySr: new Map() })
+  for (const wrong of ['42', `${sr}=`, `${sr}=-1`, `${sr}=1e3`, `${sr}=9007199254740993`, `${sr}=1,,`]) {
+    t.match(JSON.stringify(await tickle({ ...boot(), boot_id, sr_seq: wrong })), /VALUE_NOT_SUPPORTED/, wrong)
+  }
+})

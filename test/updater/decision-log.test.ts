@@ -3,7 +3,12 @@ import { join } from 'node:path'
 import { execa } from 'execa'
 import t from 'tap'
 import { DEFAULT_POLICY, decide } from '../../src/allowed-operations/index.ts'
-import { DecisionLog, type DecisionLogOptions, type OperationsChange } from '../../src/updater/index.ts'
+import {
+  type AcceptedClaim,
+  DecisionLog,
+  type DecisionLogOptions,
+  type OperationsChange,
+} from '../../src/updater/index.ts'
 import { iso, NOW, pool, RESYNCING, received, withReports } from '../allowed-operations/pool-of-three.ts'
 import { watchedPool } from './watched-pool.ts'
 
@@ -257,4 +262,33 @@ t.test('of a real pool: by whom the field was changed, and why', async t => {
       reasons: [{ code: 'not-synced', text: /allowed by override of root until 2026-11-22T16:01:00.000Z: burnt disk/ }],
     },
   ])
+})
+
+t.test('each operation that was accepted has a line: how old a change may be that was not known', async t => {
+  const path = join(t.testdir(), 'decisions.log')
+  const decisions = new DecisionLog({ path, now: () => NOW, onError: () => undefined })
+  const claims: AcceptedClaim[] = []
+  const watched = await watchedPool(t, { accepted: claim => claims.push(claim) })
+  watched.updater().start()
+  for (const index of [0, 1, 2]) await watched.push(index, 'synced')
+  await watched.time.advance(20_000)
+  await watched.push(0, 'synced')
+  await watched.push(2, 'synced')
+  await watched.time.advance(1_000)
+  t.equal(await watched.reboot(0), 'accepted')
+  t.equal(await watched.reboot(1), 'CLUSTERED_SR_DEGRADED')
+  t.equal(claims.length, 1, 'one that was refused is none')
+  const [claim] = claims
+  if (claim === undefined) throw new Error('none was accepted')
+  decisions.recordAccepted(claim, 6_000)
+  await decisions.close()
+  t.match(linesOf(path)[1], {
+    event: 'operation-accepted',
+    hostName: 'hostA',
+    operation: 'reboot',
+    knownWithinSeconds: 6,
+    srs: 1,
+    oldestReport: { host: watched.hosts[1], sr: watched.sr, ageMs: 21_000 },
+    text: 'reboot of hostA was accepted; the oldest report was confirmed 21 s ago, by hostB; what changed in the last 6 s may not be known',
+  })
 })

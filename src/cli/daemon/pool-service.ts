@@ -134,6 +134,7 @@ export class PoolService {
       pollTimeoutMs: timeoutSeconds * 1000,
       witness: change => this.#tell(change),
       overridden: event => this.#tellOverride(event),
+      accepted: claim => this.#decisions?.recordAccepted(claim, this.#config.assumeDeadAfterSeconds * 1000),
       recomputed: durationMs => this.#metrics.recomputed(durationMs),
       polled: outcome => this.#metrics.polled(outcome),
     }
