@@ -12,6 +12,7 @@ import { type Change, Database } from './database.ts'
 import { emptyClassCalls } from './empty-classes.ts'
 import { EventFeed, eventCalls } from './events.ts'
 import { shown } from './fixed-fields.ts'
+import { ForgottenMembers } from './forgotten-members.ts'
 import { heartbeatCalls } from './heartbeat-calls.ts'
 import { Heartbeats } from './heartbeats.ts'
 import { type HostPlugins, hostCalls } from './host-calls.ts'
@@ -24,7 +25,7 @@ import { membershipCalls } from './membership-calls.ts'
 import { messageCalls } from './messages.ts'
 import { newPool } from './new-record.ts'
 import { PoolKeeper } from './pool-keeper.ts'
-import type { PoolOptions } from './pool-options.ts'
+import { POOL_DEFAULTS, type PoolOptions } from './pool-options.ts'
 import { recordCalls } from './record-calls.ts'
 import { NULL_REF, type PublicClass, type RecordTypes } from './records.ts'
 import { ReportTimes } from './report-times.ts'
@@ -36,26 +37,6 @@ import { setterCalls } from './setter-calls.ts'
 import { takeSnapshot } from './snapshot.ts'
 import { taskCalls } from './task-calls.ts'
 import { Tasks } from './tasks.ts'
-
-const DEFAULTS = {
-  enableDelayMs: 1_000,
-  powerOnTimeoutMs: 600_000,
-  orderLifeMs: 60_000,
-  eventBatchMs: 50,
-  maxWaitingEventCalls: 200,
-  maxWaitingEventCallsPerSession: 50,
-  maxWaitingEventCallsPerUser: 50,
-  maxCallsUnderWay: 1_000,
-  failedLoginDelayMs: 1_000,
-  maxFailedLogins: 100,
-  maxWaitingCalls: 1_000,
-  tellFailedLoginsEveryMs: 60_000,
-  taskCollectionEveryMs: 30_000,
-  stateDelayMs: 200,
-  procDirectory: '/proc',
-  steadyNow: () => performance.now(),
-  onOrder: () => undefined,
-} as const
 
 /**
  * A XenAPI pool inside this process, for trying, testing and simulating: a database, XenAPI's methods on it, and an HTTP
@@ -78,18 +59,13 @@ export class EmbeddedPool {
   #cancelCollection: () => void = () => undefined
   /** Ref of the pool's record. */
   readonly ref: string
+  /** What calls have taken out of the pool although its configuration names it. */
+  readonly forgotten: ForgottenMembers
 
   /** @throws StateFileError: there is a state file, and it cannot be used; or another process uses it */
   constructor(options: PoolOptions) {
-    const given = { ...DEFAULTS, ...options }
-    const {
-      gate,
-      machines,
-      now = Date.now,
-      steadyNow = () => performance.now(),
-      timers = machineTimers,
-      onBug = () => undefined,
-    } = given
+    const given = { ...POOL_DEFAULTS, ...options }
+    const { gate, machines, now = Date.now, steadyNow, timers = machineTimers, onBug = () => undefined } = given
     const plugins: HostPlugins = given.plugins ?? (async ({ plugin }) => ({ error: ['XENAPI_MISSING_PLUGIN', plugin] }))
     const opened = PoolKeeper.open(given.stateFile, given.procDirectory)
     // microseconds: above all generations of an earlier run that wrote less than a million times a second, and above those
@@ -114,6 +90,7 @@ export class EmbeddedPool {
       onProblem: given.onStateProblem ?? (() => undefined),
     })
     const assumeDeadAfterMs = given.heartbeat?.assumeDeadAfterMs ?? null
+    this.forgotten = new ForgottenMembers(db, given.isConfigured)
     this.#db = db
     this.#now = now
     this.#sessions = sessions
@@ -168,7 +145,7 @@ export class EmbeddedPool {
       ...messageCalls(db, now),
       ...eventCalls(this.#events),
       ...hostCalls({ operations, presence, plugins, hostNow: hostRef => this.#heartbeats.hostNow(hostRef) }),
-      ...membershipCalls(db, presence),
+      ...membershipCalls(db, presence, this.forgotten),
       ...heartbeatCalls({
         db,
         heartbeats: this.#heartbeats,
@@ -293,6 +270,16 @@ export class EmbeddedPool {
     const ref = addHost(this.#db, this.#now(), this.#liveByHeartbeat ? unheard : host)
     if (this.#db.get('pool', this.ref)?.master === NULL_REF) this.#db.update('pool', this.ref, { master: ref })
     return ref
+  }
+
+  /** Writes what a configuration says of a host. */
+  configureHost(ref: string, fields: Partial<Pick<RecordTypes['host'], 'hostname' | 'name_label' | 'address'>>): void {
+    this.#db.update('host', ref, fields)
+  }
+
+  /** Writes what a configuration says of an SR. */
+  configureSr(ref: string, fields: Partial<Pick<RecordTypes['SR'], 'name_label' | 'type'>>): void {
+    this.#db.update('SR', ref, fields)
   }
 
   /** Adds an SR and returns its ref. */

@@ -3,6 +3,7 @@ import type { PoolOptions } from './pool-options.ts'
 
 export type { Timers } from '../waiting/index.ts'
 export type { EmbeddedPool } from './embedded-pool.ts'
+export { forgottenKey, type Member } from './forgotten-members.ts'
 export type { PluginCall } from './host-calls.ts'
 export type { GoingDown } from './host-memory.ts'
 export type { HostMachines, HostOperationGate } from './host-operations.ts'

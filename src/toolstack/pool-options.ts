@@ -1,4 +1,5 @@
 import type { Timers } from '../waiting/index.ts'
+import type { Member } from './forgotten-members.ts'
 import type { HeartbeatOptions } from './heartbeats.ts'
 import type { HostPlugins } from './host-calls.ts'
 import type { HostMachines, HostOperationGate } from './host-operations.ts'
@@ -35,6 +36,8 @@ export interface PoolOptions {
   readonly powerOnTimeoutMs?: number
   /** How long after host.reboot or host.shutdown the host may still get its order. Default 60 000. */
   readonly orderLifeMs?: number
+  /** Whether a configuration would put a member back that a call takes out of the pool: then it is marked. Default: none. */
+  readonly isConfigured?: (member: Member) => boolean
   /** Told what becomes of each order. Must not throw. */
   readonly onOrder?: (event: OrderEvent) => void
   /** Hosts are live by what is heard of them. Default: only hostLeft and hostReturned say who is live. */
@@ -65,3 +68,25 @@ export interface PoolOptions {
   /** Told of what must not happen: an error of this program behind an INTERNAL_ERROR, a subscriber that throws. */
   readonly onBug?: (bug: unknown) => void
 }
+
+/** What holds where the options say nothing. */
+export const POOL_DEFAULTS = {
+  enableDelayMs: 1_000,
+  powerOnTimeoutMs: 600_000,
+  orderLifeMs: 60_000,
+  eventBatchMs: 50,
+  maxWaitingEventCalls: 200,
+  maxWaitingEventCallsPerSession: 50,
+  maxWaitingEventCallsPerUser: 50,
+  maxCallsUnderWay: 1_000,
+  failedLoginDelayMs: 1_000,
+  maxFailedLogins: 100,
+  maxWaitingCalls: 1_000,
+  tellFailedLoginsEveryMs: 60_000,
+  taskCollectionEveryMs: 30_000,
+  stateDelayMs: 200,
+  procDirectory: '/proc',
+  steadyNow: () => performance.now(),
+  onOrder: () => undefined,
+  isConfigured: () => false,
+} as const

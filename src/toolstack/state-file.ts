@@ -28,7 +28,7 @@ export function holdStateFile(path: string, procDirectory: string): () => void {
   try {
     return takeLock(lock, procDirectory)
   } catch (error) {
-    const problem = error instanceof LockHeld ? `process ${error.pid} keeps its pool there (${lock})` : messageOf(error)
+    const problem = error instanceof LockHeld ? `${error.holder} keeps its pool there (${lock})` : messageOf(error)
     throw new StateFileError(path, problem)
   }
 }

@@ -4,7 +4,7 @@ import { hostName } from '../../allowed-operations/describe.ts'
 import { GateMetrics, type MetricsServer, ProcessMetrics, serveMetrics } from '../../metrics/index.ts'
 import type { Log } from '../../service-manager/index.ts'
 import { stackOf } from '../../thrown/index.ts'
-import type { EmbeddedPool, OrderEvent, Role } from '../../toolstack/index.ts'
+import type { OrderEvent, Role } from '../../toolstack/index.ts'
 import {
   DecisionLog,
   describeCause,
@@ -16,6 +16,7 @@ import {
 import { policyOf, type UpdaterConfig } from '../../updater/updater-config.ts'
 import { createGatedPool, type GatedPool, type UpdaterChoice } from '../gated-pool.ts'
 import { AgentPolls, type PolledHost } from './agent-polls.ts'
+import { applyMembers, names } from './configured-members.ts'
 import type { GateView } from './gate-answer.ts'
 import { pluginsOf } from './pool-plugins.ts'
 
@@ -25,8 +26,8 @@ const MAX_ORDER_LIFE_MS = 60_000
 /**
  * The coordinator's daemon: an embedded pool that serves XenAPI, its updater, and the way to the hosts' agents.
  *
- * Invariant: hosts and SRs of the configuration are in the pool's database; what is there besides was put there through
- * XenAPI, and stays.
+ * Invariant: hosts and SRs of the configuration are in the pool's database, except those that a call of XenAPI has taken out;
+ * what is there besides was put there through XenAPI or by an earlier configuration, and stays.
  */
 export class PoolService {
   readonly #log: Log
@@ -70,6 +71,7 @@ export class PoolService {
         // A host gets its order with the answer to its heartbeat.
         machines: { goDown: () => undefined },
         orderLifeMs: Math.min(config.assumeDeadAfterSeconds * 1000, MAX_ORDER_LIFE_MS),
+        isConfigured: member => names(this.#config, member),
         onOrder: event => this.#tellOrder(event),
         plugins: pluginsOf({ gateView: () => this.#gateView(), agentOf: host => this.#agentOf(host) }),
         pollReport: (host, sr, signal) =>
@@ -93,7 +95,7 @@ export class PoolService {
         return { atMs, pool, verdicts: hosts, policy: policyOf(this.#config), srLabel }
       },
     })
-    addMissing(this.#gated.pool, config)
+    applyMembers(this.#gated.pool, config, null, log)
   }
 
   /** @throws Error naming the file that cannot be read; then everything is as it was */
@@ -109,7 +111,7 @@ export class PoolService {
     this.#users = users
     this.#config = config
     this.#gated.pool.endSessionsOf(changed)
-    addMissing(this.#gated.pool, config)
+    applyMembers(this.#gated.pool, config, before, this.#log)
     if (differs('decisionLog')) {
       const closing = this.#decisions
       // Another before it: what happens while it closes must not go untold.
@@ -233,24 +235,6 @@ function usersOf({ users }: UpdaterConfig): Map<string, User> {
       return [name, { password, role }]
     }),
   )
-}
-
-/** Puts into the pool what the configuration names and the pool does not have. */
-function addMissing(pool: EmbeddedPool, { hosts, srs }: UpdaterConfig): void {
-  const refs = new Map(pool.list('host').map(([ref, { uuid }]) => [uuid, ref]))
-  for (const { uuid, hostname, address } of hosts) {
-    // Not live until it has said so itself.
-    if (!refs.has(uuid)) refs.set(uuid, pool.addHost({ uuid, hostname, address, live: false }))
-  }
-  for (const { uuid, name, type, hosts: members } of srs) {
-    const known = pool.list('SR').find(([, sr]) => sr.uuid === uuid)?.[0]
-    const sr = known ?? pool.addSr({ uuid, name_label: name, type, clustered: true, shared: true })
-    const connected = new Set(pool.list('PBD').flatMap(([, pbd]) => (pbd.SR === sr ? [pbd.host] : [])))
-    for (const member of members) {
-      const host = refs.get(member)
-      if (host !== undefined && !connected.has(host)) pool.addPbd({ host, sr, attached: true })
-    }
-  }
 }
 
 /** In a time that tells nothing of where they differ. */
