@@ -7,7 +7,7 @@ import { answerCalls } from './answer-calls.ts'
 import { ApiFailure } from './api-failure.ts'
 import type { CallTable } from './call.ts'
 import { type Change, Database } from './database.ts'
-import { emptyClassCalls } from './empty-classes.ts'
+import { emptyClassCalls, emptyClassNames } from './empty-classes.ts'
 import { EventFeed, eventCalls } from './events.ts'
 import { shown } from './fixed-fields.ts'
 import { heartbeatCalls } from './heartbeat-calls.ts'
@@ -116,6 +116,7 @@ export class EmbeddedPool {
       maxWaiting: given.maxWaitingEventCalls,
       maxWaitingPerSession: given.maxWaitingEventCallsPerSession,
       maxWaitingPerUser: given.maxWaitingEventCallsPerUser,
+      emptyClasses: emptyClassNames(),
       show: shown,
       isOfHost: session => (sessions.find(session)?.host ?? null) !== null,
     })
