@@ -9,12 +9,13 @@ export interface ConnectionLimits {
   readonly maxHeldBytes: number
 }
 
-/** One owner's connections beyond this many are not reserved, so that no owner can take the places of all others. */
+/** So many connections of one owner are reserved, and half of all there may be: no owner can take the places of all others. */
 const MAX_RESERVED_OF_AN_OWNER = 16
 
 /** One connection. It has an owner once a request on it has shown who sends it. */
 export class Connection {
   readonly socket: Socket
+  readonly key: Socket | string
   readonly address: string
   owner: string | null = null
   /** Never closed in favour of another one. */
@@ -25,6 +26,7 @@ export class Connection {
 
   constructor(socket: Socket) {
     this.socket = socket
+    this.key = keyOf(socket)
     this.address = addressGroup(socket.remoteAddress)
   }
 
@@ -52,11 +54,10 @@ export class Connections {
 
   /** Takes a new connection in, at the cost of another one or of itself. */
   admit(socket: Socket): void {
-    const key = keyOf(socket)
     const connection = new Connection(socket)
-    this.#all.set(key, connection)
+    this.#all.set(connection.key, connection)
     socket.once('close', () => {
-      if (this.#all.get(key) === connection) this.#all.delete(key)
+      this.#remove(connection)
       this.release(connection, connection.heldBytes)
     })
     const { maxConnections, maxUnownedOfAnAddress } = this.#limits
@@ -85,16 +86,15 @@ export class Connections {
       this.#add(connection, heldBytes)
     }
     if (!isReserved || connection.isReserved) return
-    const reserved = [...this.#all.values()].filter(each => each.isReserved && each.owner === owner)
-    connection.isReserved = reserved.length < MAX_RESERVED_OF_AN_OWNER
+    const reserved = [...this.#all.values()].filter(each => each.isReserved)
+    const ofOwner = reserved.filter(each => each.owner === owner)
+    connection.isReserved =
+      reserved.length < this.#limits.maxConnections / 2 && ofOwner.length < MAX_RESERVED_OF_AN_OWNER
   }
 
   /** It is in use: another one is closed before it. */
   touch(connection: Connection): void {
-    const key = keyOf(connection.socket)
-    if (this.#all.get(key) !== connection) return
-    this.#all.delete(key)
-    this.#all.set(key, connection)
+    if (this.#remove(connection)) this.#all.set(connection.key, connection)
   }
 
   /** Counts bytes that stay in memory for a connection. False: its group holds too many; a first load is always taken. */
@@ -132,8 +132,13 @@ export class Connections {
 
   #close(connection: Connection | undefined): void {
     if (connection === undefined) return
-    this.#all.delete(keyOf(connection.socket))
+    this.#remove(connection)
     connection.socket.destroy()
+  }
+
+  /** False: it is not there, or another one from the same port is. */
+  #remove({ key, socket }: Connection): boolean {
+    return this.#all.get(key)?.socket === socket && this.#all.delete(key)
   }
 }
 

@@ -47,6 +47,9 @@ const DEFAULT_LIMITS: HttpLimits = {
   maxUnreadBytes: 1_048_576,
 }
 
+/** What a request takes in memory beside its body: a client may send the next ones before it is answered. */
+const REQUEST_BYTES = 4_096
+
 /** PEM texts. With them it is HTTPS, and plain HTTP is not answered. */
 export interface TlsIdentity {
   readonly key: string
@@ -182,6 +185,7 @@ export class HttpServer {
       if (may) held += bytes
       return may
     }
+    if (!mayHold(REQUEST_BYTES)) return refuse(request, response, 503)
     const body = route.method === 'GET' ? '' : await readBody(request, this.#limits.maxBodyBytes, mayHold)
     if (body === 'too large') return refuse(request, response, 413)
     if (body === 'too much') return refuse(request, response, 503)

@@ -9,7 +9,7 @@ import { ApiFailure } from './api-failure.ts'
 import type { CallTable } from './call.ts'
 import { ChangedSeqs } from './changed-seqs.ts'
 import { type Change, Database } from './database.ts'
-import { emptyClassCalls } from './empty-classes.ts'
+import { emptyClassCalls, emptyClassNames } from './empty-classes.ts'
 import { EventFeed, eventCalls } from './events.ts'
 import { shown } from './fixed-fields.ts'
 import { ForgottenMembers } from './forgotten-members.ts'
@@ -105,6 +105,7 @@ export class EmbeddedPool {
       maxWaiting: given.maxWaitingEventCalls,
       maxWaitingPerSession: given.maxWaitingEventCallsPerSession,
       maxWaitingPerUser: given.maxWaitingEventCallsPerUser,
+      emptyClasses: emptyClassNames(),
       show: shown,
       isOfHost: session => (sessions.find(session)?.host ?? null) !== null,
     })

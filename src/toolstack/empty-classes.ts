@@ -8,6 +8,11 @@ const EMPTY_CLASSES =
   'PVS_site* PVS_server PVS_proxy PVS_cache_storage pool_patch* pool_update* host_patch* host_crashdump host_cpu crashdump console ' +
   'blob* secret subject SM* DR_task Feature* SDN_controller Cluster Cluster_host Certificate Repository* Observer*'
 
+/** As events name them. */
+export function emptyClassNames(): readonly string[] {
+  return EMPTY_CLASSES.toLowerCase().replaceAll('*', '').split(' ')
+}
+
 /** What can be asked of a class without objects: lists are empty, and there is no object to any ref or UUID. */
 export function emptyClassCalls(): CallTable {
   return Object.fromEntries(

@@ -47,6 +47,8 @@ export interface EventFeedOptions {
   /** The same for one user, and how much they follow together. Hosts follow the pool as one user, whose role has no such bound. */
   readonly maxWaitingPerUser: number
   readonly maxSubscriptionsPerUser?: number
+  /** Classes without objects, as in events: readers compare counts. Default: none. */
+  readonly emptyClasses?: readonly string[]
   /** A record as clients see it. Default: as it is in the database. */
   readonly show?: (cls: ClassName, record: object) => unknown
   /** Whether signs of life of a host come with a session. Default: with none. */
@@ -81,11 +83,13 @@ export class EventFeed {
   readonly #underWay = new Set<Waiter>()
   /** Calls under way by the keys of what they follow: a change costs as much as there are calls that follow it. */
   readonly #followers = new Map<string, Set<Waiter>>()
+  readonly #noRefs: Readonly<Record<string, 0>>
   #closed = false
 
   constructor(db: Database, options: EventFeedOptions) {
     this.#db = db
     this.#options = options
+    this.#noRefs = Object.fromEntries((options.emptyClasses ?? []).map(cls => [cls, 0 as const]))
     db.subscribe(({ cls, ref, operation }) => {
       if (cls === 'session') {
         if (operation === 'del') this.#endSession(ref)
@@ -227,7 +231,10 @@ export class EventFeed {
     return {
       // stock's order
       events: [...messages, ...of('add'), ...of('mod'), ...of('del')].map(change => this.#event(change)),
-      valid_ref_counts: Object.fromEntries(PUBLIC_CLASSES.map(cls => [cls.toLowerCase(), this.#db.count(cls)])),
+      valid_ref_counts: {
+        ...this.#noRefs,
+        ...Object.fromEntries(PUBLIC_CLASSES.map(cls => [cls.toLowerCase(), this.#db.count(cls)])),
+      },
       // a token above this database's stays: its reader hears nothing until that was passed, as in stock
       token: formatToken({
         database: Math.max(since.database, generation),

@@ -141,10 +141,12 @@ const FIXED_FIELDS: Readonly<Partial<Record<ClassName, Fields>>> = {
 }
 
 /** A record as clients see it: with the fields that never change. What the record itself says goes before them. */
-export function shown<R extends object>(cls: ClassName, record: R): R & Fields {
+export function shown<R extends object>(cls: ClassName, record: R): R {
+  const fixed = FIXED_FIELDS[cls]
+  if (fixed === undefined) return record
   const own = 'software_version' in record ? record.software_version : null
   const software = typeof own === 'object' && own !== null ? { software_version: { ...SOFTWARE_VERSION, ...own } } : {}
-  return { ...FIXED_FIELDS[cls], ...record, ...software }
+  return { ...fixed, ...record, ...software }
 }
 
 /** Names of the fields that never change. */

@@ -28,7 +28,7 @@ function callsOf(cls: PublicClass, db: Database): CallTable {
         {
           parameters: 1,
           role: 'read-only',
-          run: (args): unknown => record(args.ref(cls))?.[field],
+          run: (args): unknown => Reflect.get({ ...record(args.ref(cls)) }, field),
         },
       ] satisfies [string, CallTable[string]],
   )

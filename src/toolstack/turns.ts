@@ -3,7 +3,7 @@ import { ApiFailure } from './api-failure.ts'
 /** Whose work it is. Lanes take turns; each has its own queue. */
 export interface Lane {
   readonly key: string
-  /** Its work is done before that of all other lanes. */
+  /** Its work is done before that of all other lanes, which have at least every ninth turn. */
   readonly isFirst: boolean
 }
 
@@ -16,6 +16,9 @@ export interface TurnsOptions {
 
 /** How long work goes on before the sockets are read again. */
 const SLICE_MS = 10
+
+/** After so many pieces of work of first lanes in a row another lane has its turn, if one waits. */
+const MAX_FIRST_IN_A_ROW = 8
 
 interface Queue {
   readonly lane: Lane
@@ -37,6 +40,7 @@ export class Turns {
   /** Where fair sharing stands: among the first lanes, and among the others. */
   readonly #virtualMs = { first: 0, other: 0 }
   #waiting = 0
+  #firstInARow = 0
   #isRunning = false
 
   constructor(options: TurnsOptions) {
@@ -78,6 +82,7 @@ export class Turns {
     this.#waiting -= 1
     const beganMs = this.#options.steadyNow()
     const rank = rankOf(queue.lane)
+    this.#firstInARow = rank === 'first' ? this.#firstInARow + 1 : 0
     const startMs = Math.max(this.#virtualMs[rank], queue.finishMs)
     this.#virtualMs[rank] = startMs
     grant()
@@ -94,14 +99,17 @@ export class Turns {
     )
   }
 
-  /** The first lanes by turns, then the one that has had least. */
+  /** Of the first lanes the one that has had least, else of the others. */
   #next(): Queue | undefined {
-    let best: Queue | undefined
+    const best: { first?: Queue; other?: Queue } = {}
     for (const queue of this.#queues.values()) {
-      if (queue.waiting.length === 0) continue
-      if (best === undefined || isBefore(queue, best)) best = queue
+      const rank = rankOf(queue.lane)
+      if (queue.waiting.length > 0 && queue.finishMs < (best[rank]?.finishMs ?? Number.POSITIVE_INFINITY)) {
+        best[rank] = queue
+      }
     }
-    return best
+    const { first, other } = best
+    return this.#firstInARow < MAX_FIRST_IN_A_ROW ? (first ?? other) : (other ?? first)
   }
 
   /** An idle lane whose share is paid off is like one that was never there. */
@@ -115,9 +123,4 @@ export class Turns {
 
 function rankOf({ isFirst }: Lane): 'first' | 'other' {
   return isFirst ? 'first' : 'other'
-}
-
-function isBefore(one: Queue, other: Queue): boolean {
-  if (one.lane.isFirst !== other.lane.isFirst) return one.lane.isFirst
-  return one.finishMs < other.finishMs
 }

@@ -170,18 +170,29 @@ t.test('an address may have so many connections on which no whole request has ar
 })
 
 t.test('what the requests of one owner leave in memory is bounded', async t => {
-  const { from } = await serverUnderTest(t, { maxHeldBytes: 1_000 })
-  const half = 'POST /own HTTP/1.1\r\nhost: x\r\ncontent-length: 900\r\n\r\n'
+  const { from } = await serverUnderTest(t, { maxHeldBytes: 100_000 })
+  const half = 'POST /own HTTP/1.1\r\nhost: x\r\ncontent-length: 90000\r\n\r\n'
   const first = await from('127.0.0.2')
-  first.say(half + 'x'.repeat(600))
+  first.say(half + 'x'.repeat(60_000))
   const second = await from('127.0.0.2')
   await new Promise(resolve => setTimeout(resolve, 50))
-  second.say(half + 'x'.repeat(600))
+  second.say(half + 'x'.repeat(60_000))
   await second.hears('503 Service Unavailable')
   const other = await from('127.0.0.3')
-  other.say(half + 'x'.repeat(600))
+  other.say(half + 'x'.repeat(60_000))
   await new Promise(resolve => setTimeout(resolve, 50))
-  first.say('x'.repeat(300))
+  first.say('x'.repeat(30_000))
   await first.hears('200 OK')
   t.equal(other.heard, '', 'another address has a share of its own')
+})
+
+t.test('a client that sends request after request without an answer is refused at some point', async t => {
+  const { from, waiting } = await serverUnderTest(t, { maxHeldBytes: 40_960 })
+  const peer = await from('127.0.0.2')
+  for (let sent = 0; sent < 30; sent += 1) peer.get('/slow')
+  await until('some are taken', () => waiting() >= 10)
+  const other = await from('127.0.0.3')
+  other.get('/hello')
+  await other.hears('"hello"')
+  t.ok(waiting() <= 11, `${waiting()}`)
 })

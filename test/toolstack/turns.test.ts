@@ -50,9 +50,9 @@ t.test('first lanes come before all others, and share among themselves', async t
     ...many(20, lane('host 1', true), 1),
     ...many(20, lane('host 2', true), 1),
   ])
-  t.strictSame(
-    done.slice(40).filter(key => key !== 'user'),
-    [],
+  t.ok(
+    done.slice(0, 40).filter(key => key === 'user').length <= 40 / 9 + 1,
+    'others have every ninth turn, so that nobody starves',
   )
   t.ok(Math.abs(done.slice(0, 20).filter(key => key === 'host 1').length - 10) <= 1)
 })

@@ -300,6 +300,11 @@ t.test('what clients fetch at login is there: empty tables, and roles', async t 
     t.strictSame(await codeOf(client.call(`${cls}.get_record`, 'x')), ['HANDLE_INVALID', cls, 'x'])
   }
   t.strictSame(await client.call('VM.get_by_name_label', 'any'), [])
+  const batch = await client.call('event.from', ['vm', 'VDI', 'network'], '', 0)
+  t.match(batch, {
+    events: [],
+    valid_ref_counts: { host: 3, vm: 0, vdi: 0, network: 0, gpu_group: 0, role: undefined },
+  })
   const roles = Object.values(Object(await client.call('role.get_all_records')))
   t.strictSame(
     roles.map(role => Reflect.get(Object(role), 'name_label')),
