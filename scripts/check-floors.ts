@@ -27,6 +27,7 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
     'config-file',
     'allowed-operations',
     'thrown',
+    'durable-file',
     'waiting',
     'drbd-adapter',
     'mdraid-adapter',

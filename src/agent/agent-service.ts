@@ -1,3 +1,5 @@
+import { join } from 'node:path'
+import { readHostIdentity } from '../drbd-adapter/host-identity.ts'
 import type { ConfiguredVolumes } from '../drbd-adapter/read-config.ts'
 import type { ConfiguredArrays } from '../mdraid-adapter/index.ts'
 import { AgentMetrics, type MetricsServer, ProcessMetrics, serveMetrics } from '../metrics/index.ts'
@@ -5,14 +7,22 @@ import type { Log } from '../service-manager/index.ts'
 import type { Report } from '../sync-query/report.ts'
 import type { SrStatus } from '../sync-query/sr-fold.ts'
 import { messageOf, stackOf } from '../thrown/index.ts'
-import { type MirrorsAnswer, type SrWatch, type SyncAnswers, SyncEvents, VolumePlugin } from '../volume-plugin/index.ts'
+import {
+  type MirrorsAnswer,
+  type SrWatch,
+  type SyncAnswers,
+  SyncEvents,
+  type UnwatchedAnswer,
+  VolumePlugin,
+} from '../volume-plugin/index.ts'
 import { HostAgent } from './agent.ts'
 import type { AgentConfig } from './agent-config.ts'
 import { AgentSockets } from './agent-sockets.ts'
 import { expectedArrays, expectedVolumes, resolveArrays } from './expected-mirrors.ts'
 import { type HostBoot, readHostBoot } from './host-boot.ts'
 import { HostSources } from './host-sources.ts'
-import { mirrorsAnswer } from './mirrors-answer.ts'
+import { MirrorMemory } from './mirror-memory.ts'
+import { mirrorsAnswer, unwatchedAnswer } from './mirrors-answer.ts'
 import { PoolQuestions } from './pool-questions.ts'
 import { PoolStates } from './pool-states.ts'
 import { ignoring, selectionsOf } from './selections.ts'
@@ -47,6 +57,7 @@ export class AgentService implements SyncAnswers {
   readonly #toolstack: ToolstackLink
   readonly #questions: PoolQuestions
   readonly #sources: HostSources
+  readonly #memory: MirrorMemory
   #config: AgentConfig
   /** SRs that the toolstack has attached through the volume plugin. */
   #attached: readonly SrWatch[] = []
@@ -61,7 +72,9 @@ export class AgentService implements SyncAnswers {
 
   /** @throws Error when the boot id cannot be read, another agent answers at the socket, or the toolstack's files are wrong */
   static async start(options: AgentServiceOptions): Promise<AgentService> {
-    const service = new AgentService(options, await readHostBoot(options.config.root))
+    const { root, host } = options.config
+    const { name } = await readHostIdentity(root)
+    const service = new AgentService(options, await readHostBoot(root), name ?? host)
     try {
       await service.#begin()
       return service
@@ -71,14 +84,18 @@ export class AgentService implements SyncAnswers {
     }
   }
 
-  private constructor({ config, now, log, version }: AgentServiceOptions, boot: HostBoot) {
+  private constructor({ config, now, log, version }: AgentServiceOptions, boot: HostBoot, hostname: string) {
     this.#config = config
+    this.#memory = new MirrorMemory(join(config.stateDirectory, 'had-mirrors'), text =>
+      log({ level: 'warning', code: 'mirror-memory', text }),
+    )
     this.#version = version
     this.#log = log
     this.#metrics = new AgentMetrics({
       look: () => ({
         srs: this.#statuses(),
         notSynced: this.#agent.notSynced(),
+        unwatched: this.#agent.unwatched(),
         maxMirrors: this.#config.metrics.maxMirrors,
       }),
     })
@@ -97,6 +114,8 @@ export class AgentService implements SyncAnswers {
       srs: config.srs,
       now,
       sink: this.#toolstack,
+      hostname,
+      memory: this.#memory,
       drbdVolume: mirror => this.#sources.drbd.volume(mirror),
       witness: (sr, transition, status) => {
         const text = `SR ${sr}: ${transition.from ?? 'nothing known'} → ${transition.to}`
@@ -164,6 +183,10 @@ export class AgentService implements SyncAnswers {
     return this.#agent.report(sr)
   }
 
+  unwatched(): UnwatchedAnswer {
+    return unwatchedAnswer(this.#agent.unwatched())
+  }
+
   mirrors(sr: string): MirrorsAnswer | null {
     const counts = this.#agent.status(sr)?.mirrors
     const mirrors = this.#agent.mirrors(sr)
@@ -204,6 +227,9 @@ export class AgentService implements SyncAnswers {
     await change(['toolstack', 'machine'], () => this.#openLink())
     const selected = this.#selections()
     await change(['srs'], () => this.#select())
+    // Taken out of the configuration by hand: what it had here is forgotten.
+    const watched = new Set(this.#agent.srs())
+    for (const { uuid } of before.srs) if (!watched.has(uuid)) this.#memory.forget(uuid)
     if (ignoring(selected) !== ignoring(this.#selections())) this.#sources.beginAnew('drbd')
     await change(['drbd'], () => this.#sources.beginAnew('drbd'))
     await change(['md'], () => this.#sources.beginAnew('md'))
@@ -216,6 +242,7 @@ export class AgentService implements SyncAnswers {
     await this.#sources.close()
     const others = [this.#sockets, this.#metricsServer, this.#poolStates, this.#agent, this.#toolstack]
     await Promise.all(others.map(each => each?.close()))
+    await this.#memory.close()
   }
 
   #tellBug(bug: unknown): void {
@@ -272,6 +299,7 @@ export class AgentService implements SyncAnswers {
 
   #tick(): void {
     this.#agent.tick()
+    this.#memory.retry()
     this.#toolstack.tick()
     this.#sockets?.tick()
   }

@@ -2,7 +2,7 @@ import { JSONRPCErrorCode, JSONRPCErrorException } from 'json-rpc-2.0'
 import type { Report } from '../sync-query/report.ts'
 import { encodePollAnswer, withFewReasons } from '../sync-query/report-encode.ts'
 import type { SyncState } from '../sync-query/state.ts'
-import { AGENT_ERROR, type MirrorsAnswer } from './agent-protocol.ts'
+import { AGENT_ERROR, type MirrorsAnswer, type UnwatchedAnswer } from './agent-protocol.ts'
 import type { RpcMethod } from './json-rpc.ts'
 import type { SyncWaiters } from './sync-waiters.ts'
 
@@ -14,6 +14,8 @@ export interface SyncAnswers {
   report(sr: string): Report | null
   /** The mirrors of one; `null` as above. */
   mirrors(sr: string): MirrorsAnswer | null
+  /** What the host has and no SR watches. */
+  unwatched(): UnwatchedAnswer
 }
 
 /** A client that is cut off meanwhile may ask again; a connection that waits longer is one that was forgotten. */
@@ -32,6 +34,7 @@ export function agentMethods(answers: SyncAnswers, waiters: SyncWaiters): Readon
       const sr = srOf(params)
       return answers.mirrors(sr) ?? notWatched(sr)
     },
+    'SR.unwatched': () => answers.unwatched(),
     'SR.wait_synced': async (params, signal) => {
       const sr = srOf(params)
       const report = await waiters.wait(sr, timeoutMsOf(params), signal)
