@@ -17,6 +17,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { execa } from 'execa'
 import { HostAgent } from '../src/agent/agent.ts'
+import { MirrorMemory } from '../src/agent/mirror-memory.ts'
 import { XapiSink } from '../src/agent/xapi-sink.ts'
 import { DEFAULT_POLICY } from '../src/allowed-operations/index.ts'
 import { createGatedPool } from '../src/cli/gated-pool.ts'
@@ -129,6 +130,8 @@ async function measure(resources: number, flips: number): Promise<void> {
   const srUuid = pool.get('SR', sr)?.uuid ?? ''
   const agent: HostAgent = new HostAgent({
     drbdVolume: () => null,
+    hostname: 'hostA',
+    memory: new MirrorMemory(null, () => undefined),
     host: hostUuid,
     boot: BOOT,
     srs: [{ uuid: srUuid, drbd: ['xcp-volume-*'], md: [], ignorePeers: [] }],

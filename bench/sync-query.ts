@@ -8,6 +8,7 @@
  * each is applied on its own.
  */
 import { HostAgent } from '../src/agent/agent.ts'
+import { MirrorMemory } from '../src/agent/mirror-memory.ts'
 import type { DrbdPeer, DrbdVolume } from '../src/sync-query/drbd.ts'
 import { HostMirrors } from '../src/sync-query/host-mirrors.ts'
 import { judgeDrbdVolume } from '../src/sync-query/judge-drbd.ts'
@@ -122,6 +123,8 @@ class Agent implements Listener {
   constructor() {
     this.#agent = new HostAgent({
       drbdVolume: () => null,
+      hostname: 'hostA',
+      memory: new MirrorMemory(null, () => undefined),
       host: 'host',
       boot: { id: 'boot', firstSeq: 0 },
       srs: [{ uuid: 'sr', drbd: ['xcp-*'], md: [], ignorePeers: [] }],

@@ -32,6 +32,7 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
     'config-file',
     'allowed-operations',
     'thrown',
+    'durable-file',
     'waiting',
     'file-reader',
     'durable-file',

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { readHostIdentity } from '../drbd-adapter/host-identity.ts'
 import type { ConfiguredVolumes } from '../drbd-adapter/read-config.ts'
 import type { ConfiguredArrays } from '../mdraid-adapter/index.ts'
 import { AgentMetrics, type MetricsServer, ProcessMetrics, serveMetrics } from '../metrics/index.ts'
@@ -8,7 +9,14 @@ import { type Reason, reason } from '../sync-query/reason.ts'
 import type { Report } from '../sync-query/report.ts'
 import type { SrStatus } from '../sync-query/sr-fold.ts'
 import { messageOf, stackOf } from '../thrown/index.ts'
-import { type MirrorsAnswer, type SrWatch, type SyncAnswers, SyncEvents, VolumePlugin } from '../volume-plugin/index.ts'
+import {
+  type MirrorsAnswer,
+  type SrWatch,
+  type SyncAnswers,
+  SyncEvents,
+  type UnwatchedAnswer,
+  VolumePlugin,
+} from '../volume-plugin/index.ts'
 import { HostAgent } from './agent.ts'
 import type { AgentConfig } from './agent-config.ts'
 import { AgentSockets } from './agent-sockets.ts'
@@ -16,7 +24,8 @@ import { expectedArrays, expectedVolumes, resolveArrays } from './expected-mirro
 import { type HostBoot, readHostBoot } from './host-boot.ts'
 import { HostSources } from './host-sources.ts'
 import { MarksFile } from './marks-file.ts'
-import { mirrorsAnswer } from './mirrors-answer.ts'
+import { MirrorMemory } from './mirror-memory.ts'
+import { mirrorsAnswer, unwatchedAnswer } from './mirrors-answer.ts'
 import { PoolQuestions } from './pool-questions.ts'
 import { PoolStates } from './pool-states.ts'
 import { ignoring, selectionsOf } from './selections.ts'
@@ -57,6 +66,7 @@ export class AgentService implements SyncAnswers {
   /** Of this start of the daemon: the pool believes no other answer to its polls. */
   readonly #pollKey = newPollSecret()
   readonly #marks: MarksFile
+  readonly #memory: MirrorMemory
   #config: AgentConfig
   /** SRs that the toolstack has attached through the volume plugin. */
   #attached: readonly SrWatch[] = []
@@ -71,8 +81,10 @@ export class AgentService implements SyncAnswers {
 
   /** @throws Error when the boot id cannot be read, another agent answers at the socket, or the toolstack's files are wrong */
   static async start(options: AgentServiceOptions): Promise<AgentService> {
-    const boot = await readHostBoot(options.config.root)
-    const service = new AgentService(options, boot, await openMarks(options))
+    const { root, host } = options.config
+    const { name } = await readHostIdentity(root)
+    const marks = await openMarks(options)
+    const service = new AgentService(options, await readHostBoot(root), name ?? host, marks)
     try {
       await service.#begin()
       return service
@@ -82,15 +94,24 @@ export class AgentService implements SyncAnswers {
     }
   }
 
-  private constructor({ config, now, log, version }: AgentServiceOptions, boot: HostBoot, marks: MarksFile) {
+  private constructor(
+    { config, now, log, version }: AgentServiceOptions,
+    boot: HostBoot,
+    hostname: string,
+    marks: MarksFile,
+  ) {
     this.#marks = marks
     this.#config = config
+    this.#memory = new MirrorMemory(join(config.stateDirectory, 'had-mirrors'), text =>
+      log({ level: 'warning', code: 'mirror-memory', text }),
+    )
     this.#version = version
     this.#log = log
     this.#metrics = new AgentMetrics({
       look: () => ({
         srs: this.#statuses(),
         notSynced: this.#agent.notSynced(),
+        unwatched: this.#agent.unwatched(),
         maxMirrors: this.#config.metrics.maxMirrors,
       }),
     })
@@ -111,6 +132,8 @@ export class AgentService implements SyncAnswers {
       now,
       sink: this.#toolstack,
       silence: { steadyNow: () => performance.now(), afterMs: SILENT_AFTER_MS },
+      hostname,
+      memory: this.#memory,
       drbdVolume: mirror => this.#sources.drbd.volume(mirror),
       marks: marks.memory,
       marksDoubt: marksDoubtOf(config, marks),
@@ -181,6 +204,10 @@ export class AgentService implements SyncAnswers {
     return this.#agent.report(sr)
   }
 
+  unwatched(): UnwatchedAnswer {
+    return unwatchedAnswer(this.#agent.unwatched())
+  }
+
   mirrors(sr: string): MirrorsAnswer | null {
     const counts = this.#agent.status(sr)?.mirrors
     const mirrors = this.#agent.mirrors(sr)
@@ -221,6 +248,9 @@ export class AgentService implements SyncAnswers {
     await change(['toolstack', 'machine'], () => this.#openLink())
     const selected = this.#selections()
     await change(['srs'], () => this.#select())
+    // Taken out of the configuration by hand: what it had here is forgotten.
+    const watched = new Set(this.#agent.srs())
+    for (const { uuid } of before.srs) if (!watched.has(uuid)) this.#memory.forget(uuid)
     if (ignoring(selected) !== ignoring(this.#selections())) this.#sources.beginAnew('drbd')
     await change(['drbd'], () => this.#sources.beginAnew('drbd'))
     await change(['md'], () => this.#sources.beginAnew('md'))
@@ -233,6 +263,7 @@ export class AgentService implements SyncAnswers {
     await this.#sources.close()
     const others = [this.#sockets, this.#metricsServer, this.#poolStates, this.#agent, this.#toolstack, this.#marks]
     await Promise.all(others.map(each => each?.close()))
+    await this.#memory.close()
   }
 
   #tellBug(bug: unknown): void {
@@ -290,6 +321,7 @@ export class AgentService implements SyncAnswers {
   #tick(): void {
     this.#agent.tick()
     this.#sources.tick()
+    this.#memory.retry()
     this.#toolstack.tick()
     this.#marks.tick()
     this.#sockets?.tick()

@@ -17,8 +17,10 @@ import { BACKENDS, type Backend, BackendView } from './backend-view.ts'
 import type { ExpectationPace } from './expectations.ts'
 import { drbdNames, type ExpectedMirror, mdNames } from './expected-mirrors.ts'
 import type { HostBoot } from './host-boot.ts'
-import { type Place, Places } from './places.ts'
+import type { SrMemory } from './mirror-memory.ts'
+import { type Place, Places, type Unwatched } from './places.ts'
 import { type PushPace, ReportPusher, type ReportSink } from './report-pusher.ts'
+import { SrPresence } from './sr-presence.ts'
 import { resourceOf, type SrSelection } from './sr-selection.ts'
 import { Step } from './step.ts'
 import { WatchedSr } from './watched-sr.ts'
@@ -31,6 +33,10 @@ export interface HostAgentOptions {
   /** Milliseconds since 1970. */
   readonly now: () => number
   readonly sink: ReportSink
+  /** The host's name, for people. */
+  readonly hostname: string
+  /** Which SRs had mirrors on this host before. */
+  readonly memory: SrMemory
   /** A DRBD volume as its source knows it now; `null`: it does not. For what has to be judged anew between two updates. */
   readonly drbdVolume: (mirror: string) => DrbdVolume | null
   readonly pushPace?: PushPace
@@ -92,6 +98,7 @@ export class HostAgent {
   readonly #srs = new Map<string, WatchedSr>()
   /** By UUID of the SR: every report that was made since its state last changed has this `seq` or a higher one. */
   readonly #changedSeqs = new Map<string, number>()
+  readonly #presence: SrPresence
   #seq: number
 
   constructor(options: HostAgentOptions) {
@@ -99,6 +106,8 @@ export class HostAgent {
     this.#mirrors = new HostMirrors(undefined, options.marks)
     this.#views = { drbd: new BackendView(options.marksDoubt ?? null), md: new BackendView() }
     this.#places = new Places(this.#mirrors, options.expectationPace)
+    const { memory, hostname } = options
+    this.#presence = new SrPresence({ places: this.#places, views: this.#views, memory, hostname })
     this.#seq = options.boot.firstSeq
     this.select(options.srs)
   }
@@ -191,6 +200,7 @@ export class HostAgent {
       this.#places.miss(backend, this.#views[backend].isWhole, now, step)
     }
     this.#judgeAnew(this.#places.passPeers(now), now, step)
+    this.#presence.tick(this.#srs.values(), now)
     this.#tell(step, now)
   }
 
@@ -221,11 +231,19 @@ export class HostAgent {
       const [, , uuid = null] = this.#places.get(name)?.names ?? []
       return { name, uuid }
     })
-    const doubts = BACKENDS.flatMap(backend => {
+    return { drbd: [...drbd], md, doubts: this.#doubts() }
+  }
+
+  /** DRBD resources and md arrays that no SR watches, by name, and why there may be more of them. */
+  unwatched(): Unwatched & { readonly doubts: readonly string[] } {
+    return { ...this.#places.unwatched(), doubts: this.#doubts() }
+  }
+
+  #doubts(): string[] {
+    return BACKENDS.flatMap(backend => {
       const doubt = this.#views[backend].sourceDoubt
       return doubt === null ? [] : [`${backend}: ${doubt}`]
     })
-    return { drbd: [...drbd], md, doubts }
   }
 
   /** Every mirror that is not synced, in each of its SRs. */
@@ -304,11 +322,13 @@ export class HostAgent {
     }
   }
 
+  readonly #absence = (sr: WatchedSr) => this.#presence.absence(sr)
+
   #tell(step: Step, at: number): void {
     for (const [uuid, sr] of this.#srs) {
       const changes = step.of(sr)
       const { doubtLasts } = sr.fold
-      const edges = sr.apply(changes, this.#views, at)
+      const edges = sr.apply(changes, this.#views, this.#absence, at)
       if (edges.length > 0) {
         this.#changedSeqs.set(uuid, this.#seq + 1)
         const status = this.#statusOf(sr, at)

@@ -29,6 +29,8 @@ export interface Place {
   readonly names: readonly string[]
 }
 
+export type Unwatched = Readonly<Record<Backend, readonly string[]>>
+
 const NO_PEERS: ReadonlySet<string> = new Set()
 
 /**
@@ -48,6 +50,8 @@ export class Places {
   readonly #hasUntold: Record<Backend, boolean> = { drbd: false, md: false }
   #selector = new SrSelector([])
   #srs: ReadonlyMap<string, WatchedSr> = new Map()
+  /** `null`: mirrors have come, gone or moved since it was found out. */
+  #unwatched: Unwatched | null = null
 
   constructor(mirrors: HostMirrors, pace: ExpectationPace = DEFAULT_EXPECTATION_PACE) {
     this.#mirrors = mirrors
@@ -59,8 +63,26 @@ export class Places {
     return this.#places.get(mirror)
   }
 
-  *of(sr: WatchedSr): Generator<TrackedMirror> {
-    for (const { mirror, srs } of this.#places.values()) if (srs.includes(sr)) yield mirror
+  /** @param backend only mirrors that the kernel shows, and of this backend */
+  *of(sr: WatchedSr, backend?: Backend): Generator<TrackedMirror> {
+    for (const place of this.#places.values()) {
+      if (!place.srs.includes(sr)) continue
+      if (backend === undefined || (place.backend === backend && place.isShown)) yield place.mirror
+    }
+  }
+
+  /** DRBD resources and md arrays that are here or should be, and that no SR has, by name. */
+  unwatched(): Unwatched {
+    this.#unwatched ??= this.#findUnwatched()
+    return this.#unwatched
+  }
+
+  #findUnwatched(): Unwatched {
+    const found = { drbd: new Set<string>(), md: new Set<string>() }
+    for (const { backend, srs, names, mirror } of this.#places.values()) {
+      if (srs.length === 0) found[backend].add(names[0] ?? mirror.mirror)
+    }
+    return { drbd: [...found.drbd].sort(), md: [...found.md].sort() }
   }
 
   /** The source of a backend tells of a mirror. @param namesOf what patterns may call it */
@@ -165,6 +187,8 @@ export class Places {
     const configured = backend === 'drbd' && isShown ? this.#configuredOf(name, ignored) : null
     const place = { mirror, isTold: isShown, srs, ignored, configured, isShown, backend, names }
     this.#places.set(name, place)
+    this.#unwatched = null
+    for (const sr of srs) sr.hold(backend, isShown)
     return place
   }
 
@@ -173,7 +197,9 @@ export class Places {
     this.observe(place, { judgement: judgeMissed(backend, expected), at, silenceMeansStall: false }, step)
   }
 
-  #forget({ mirror: { mirror }, srs }: Place, at: number, step: Step): void {
+  #forget({ mirror: { mirror }, srs, backend, isShown }: Place, at: number, step: Step): void {
+    this.#unwatched = null
+    for (const sr of srs) sr.release(backend, isShown, true)
     const change = this.#mirrors.remove(mirror, at)
     if (change !== null) step.add(srs, change)
     this.#places.delete(mirror)
@@ -188,6 +214,9 @@ export class Places {
     const joining = this.#mirrors.joining(mirror)
     if (leaving !== null) step.add(left, leaving)
     if (joining !== null) step.add(joined, joining)
+    for (const sr of left) sr.release(place.backend, place.isShown, false)
+    for (const sr of joined) sr.hold(place.backend, place.isShown)
+    this.#unwatched = null
     place.srs = srs
     place.ignored = ignoredBy(srs)
     if (place.backend === 'drbd' && place.isShown) place.configured = this.#configuredOf(mirror, place.ignored)

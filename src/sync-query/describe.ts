@@ -47,6 +47,9 @@ const SENTENCES: { readonly [Code in ReasonCode]: (reason: Reason) => string } =
   'dump-incomplete': r => `${r.mirror}: the first account of all objects has not ended yet`,
   'events-lost': r => `${r.mirror}: events may have been lost, everything must be read again`,
   'source-silent': r => `${r.mirror === '*' ? 'the storage' : r.mirror} could not be asked${said(r)}`,
+  'no-mirrors': r =>
+    `no mirror on this host matches the patterns of the SR${said(r)}${r.waitsFor === undefined ? '' : `; no SR watches ${r.waitsFor}`}`,
+  'mirrors-gone': r => `the SR had mirrors on this host, and now the host has none of them${said(r)}`,
   'peers-unclear': r => `the configuration does not tell which peers ${r.mirror} should have${said(r)}`,
   'not-comparable': r =>
     `${r.mirror} is configured without a UUID that the kernel shows, so nothing tells whether it is up`,

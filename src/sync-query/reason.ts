@@ -52,6 +52,8 @@ export const REASON_KINDS = {
   'dump-incomplete': { implies: 'unknown', clearedBy: 'time' },
   'events-lost': { implies: 'unknown', clearedBy: 'time' },
   'source-silent': { implies: 'unknown', clearedBy: 'time' },
+  'no-mirrors': { implies: 'unknown', clearedBy: 'operator' },
+  'mirrors-gone': { implies: 'unknown', clearedBy: 'operator' },
   'peers-unclear': { implies: 'unknown', clearedBy: 'operator' },
   'not-comparable': { implies: 'unknown', clearedBy: 'operator' },
   'memory-unreadable': { implies: 'unknown', clearedBy: 'operator' },

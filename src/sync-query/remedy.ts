@@ -43,6 +43,8 @@ export interface Words {
   readonly speaker: string
   /** The file that the reason is about. */
   readonly file: string
+  /** Where the agent remembers that the SR had mirrors here, with the default stateDirectory. */
+  readonly memoryFile: string
 }
 
 const UNIT = 'resync-monitor-agent'
@@ -210,6 +212,19 @@ const REMEDIES: { readonly [Code in ReasonCode]: (words: Words) => Remedy } = {
       `journalctl -u ${UNIT} -n 50 --no-pager`,
       "ps -eo pid,stat,wchan:32,args | awk '$2 ~ /^D/'",
     ]),
+  'no-mirrors': () =>
+    here(
+      'Correct the patterns of the SR (srs[].drbd, srs[].md). If this host really has no replica of the SR, set allowEmpty: true for it.',
+      ['resync-monitor status', 'drbdadm status', 'cat /proc/mdstat'],
+    ),
+  'mirrors-gone': w => ({
+    ...here(
+      'Bring the mirrors back: restore their configuration, load the module, bring them up. Only if they are gone from this host for good: remove the file in which this host remembers them (below stateDirectory).',
+      ['drbdadm up all', 'mdadm --assemble --scan', `rm ${w.memoryFile}`],
+    ),
+    warning:
+      'Without the file the SR may be in sync at once, and other hosts may be rebooted. Do not remove it while the disks here hold the only current data.',
+  }),
   'peers-unclear': w =>
     here(
       'Correct the configuration of the resource, until drbdadm reads it without a complaint and shows each connection.',
@@ -273,6 +288,7 @@ function wordsOf(reason: Reason, sr: string, speaker: string): Words {
     device: shellWord(devicePath(reason.mirror)),
     syncAction: shellWord(`/sys/block/${reason.mirror.replace(/^\/dev\//, '')}/md/sync_action`),
     file: shellWord(reason.waitsFor ?? 'FILE'),
+    memoryFile: shellWord(`/var/lib/resync-monitor/had-mirrors/${sr}.json`),
     wait: `resync-monitor wait --sr ${shellWord(sr)}`,
     speaker: shellWord(speaker),
   }

@@ -3,7 +3,7 @@ import { isPollSecret } from '../poll-proof/index.ts'
 import type { Report } from '../sync-query/report.ts'
 import { boundedReport, encodePollAnswer } from '../sync-query/report-encode.ts'
 import type { SyncState } from '../sync-query/state.ts'
-import { AGENT_ERROR, type MirrorsAnswer } from './agent-protocol.ts'
+import { AGENT_ERROR, type MirrorsAnswer, type UnwatchedAnswer } from './agent-protocol.ts'
 import type { RpcMethod } from './json-rpc.ts'
 import type { SyncWaiters } from './sync-waiters.ts'
 
@@ -15,6 +15,8 @@ export interface SyncAnswers {
   report(sr: string): Report | null
   /** The mirrors of one; `null` as above. */
   mirrors(sr: string): MirrorsAnswer | null
+  /** What the host has and no SR watches. */
+  unwatched(): UnwatchedAnswer
 }
 
 /** A client that is cut off meanwhile may ask again; a connection that waits longer is one that was forgotten. */
@@ -37,6 +39,7 @@ export function agentMethods(
       const sr = srOf(params)
       return answers.mirrors(sr) ?? notWatched(sr)
     },
+    'SR.unwatched': () => answers.unwatched(),
     'SR.wait_synced': async (params, signal) => {
       const sr = srOf(params)
       const report = await waiters.wait(sr, timeoutMsOf(params), signal)

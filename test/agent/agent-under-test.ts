@@ -1,5 +1,6 @@
 import { HostAgent, type HostAgentOptions } from '../../src/agent/agent.ts'
 import { type ExpectedMirror, expectedVolumes } from '../../src/agent/expected-mirrors.ts'
+import { MirrorMemory } from '../../src/agent/mirror-memory.ts'
 import type { SrSelection } from '../../src/agent/sr-selection.ts'
 import type { ConfiguredPeer } from '../../src/sync-query/configured-peers.ts'
 import type { DrbdPeer, DrbdVolume } from '../../src/sync-query/drbd.ts'
@@ -12,6 +13,9 @@ export const SR = '5c5c5c5c-0000-4000-8000-000000000001'
 export const BOOT = { id: 'b0b0b0b0-0000-4000-8000-000000000001', firstSeq: 1000 }
 
 export const volume = (mirror: string, peers: readonly DrbdPeer[] = [peer('hostB')]) => volumeOf(mirror, peers)
+
+/** The same SR on a host that may have no mirror of it. */
+export const maybeEmpty = (sr: SrSelection): SrSelection => ({ ...sr, allowEmpty: true })
 
 export const drbdSr = (drbd: readonly string[], ignorePeers: readonly string[] = [], uuid = SR): SrSelection => ({
   uuid,
@@ -49,6 +53,8 @@ export function agentOf(options: Partial<HostAgentOptions> = {}, named: readonly
         pushed.push(report)
       },
     },
+    hostname: 'hostA',
+    memory: new MirrorMemory(null, () => undefined),
     drbdVolume: mirror => known.get(mirror) ?? null,
     witness: (_sr, { kind }) => kinds.push(kind),
     expectationPace: { forgetAfterMs: 600_000, missAfterMs: 0 },

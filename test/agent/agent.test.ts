@@ -4,6 +4,7 @@ import t from 'tap'
 import { HostAgent } from '../../src/agent/agent.ts'
 import { expectedArrays, expectedVolumes } from '../../src/agent/expected-mirrors.ts'
 import { readHostBoot } from '../../src/agent/host-boot.ts'
+import { MirrorMemory } from '../../src/agent/mirror-memory.ts'
 import { ReportPusher } from '../../src/agent/report-pusher.ts'
 import { SrSelector } from '../../src/agent/sr-selection.ts'
 import { parseMdConfig } from '../../src/mdraid-adapter/parse-config.ts'
@@ -12,7 +13,7 @@ import { parseReport } from '../../src/sync-query/report-parse.ts'
 import type { SrStatus } from '../../src/sync-query/sr-fold.ts'
 import type { Transition } from '../../src/sync-query/transition.ts'
 import { peer } from '../sync-query/drbd-volume.ts'
-import { agentOf, array, BOOT, drbdSr, expected, HOST, SR, volume } from './agent-under-test.ts'
+import { agentOf, array, BOOT, drbdSr, expected, HOST, maybeEmpty, SR, volume } from './agent-under-test.ts'
 
 const KIB = 1024
 
@@ -188,7 +189,7 @@ t.test(
 )
 
 t.test('only the mirrors of an SR count for it, and a peer outside its redundancy does not', async t => {
-  const { agent, see, state } = agentOf({ srs: [drbdSr(['mesh*'], ['recovery-site'])] })
+  const { agent, see, state } = agentOf({ srs: [maybeEmpty(drbdSr(['mesh*'], ['recovery-site']))] })
   see(1, [volume('scratch/0', [peer('hostB', { connection: 'StandAlone', replication: 'Off' })])])
   t.equal(state(), 'synced')
   see(2, [volume('mesh0/0', [peer('hostB'), peer('recovery-site', { connection: 'Connecting', replication: 'Off' })])])
@@ -258,8 +259,8 @@ t.test('md arrays: by kernel name, device or UUID; the doubts of one backend are
 t.test('an array made anew under the same name has no history, and may be of another SR', async t => {
   const { agent, seeMd, state } = agentOf({
     srs: [
-      { uuid: 'old', md: ['u1'], drbd: [], ignorePeers: [] },
-      { uuid: 'new', md: ['u2'], drbd: [], ignorePeers: [] },
+      { uuid: 'old', md: ['u1'], drbd: [], ignorePeers: [], allowEmpty: true },
+      { uuid: 'new', md: ['u2'], drbd: [], ignorePeers: [], allowEmpty: true },
     ],
   })
   seeMd(1, [array('md0', { uuid: 'u1', slots: { expected: 2, current: 1 } })])
@@ -311,6 +312,8 @@ t.test('a DRBD resource that an SR names is missed until any of its volumes is s
 t.test('until its configuration was read nothing can be missed, so nothing is in sync', async t => {
   const agent = new HostAgent({
     drbdVolume: () => null,
+    hostname: 'hostA',
+    memory: new MirrorMemory(null, () => undefined),
     host: HOST,
     boot: BOOT,
     srs: [drbdSr(['mesh*'])],

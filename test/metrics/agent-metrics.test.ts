@@ -350,3 +350,16 @@ t.test('pushes', async t => {
   t.strictSame(await figure('pushes_total'), { [`${SR} arrived`]: 1, [`${SR} failed`]: 1 })
   t.strictSame(await figure('last_pushed_timestamp_seconds'), { [SR]: 2 })
 })
+
+t.test('what no SR watches has a count, and a series for each of the first fifty names', async t => {
+  const host = new Host()
+  let unwatched: NonNullable<AgentLook['unwatched']> = { drbd: ['scratch', 'vol-1'], md: [] }
+  const metrics = new AgentMetrics({ look: () => ({ ...host.look(), unwatched }) })
+  const first = await metrics.render()
+  t.strictSame(figures(first, 'resync_monitor_unwatched'), { drbd: 2, md: 0 })
+  t.strictSame(figures(first, 'resync_monitor_unwatched_info'), { 'drbd scratch': 1, 'drbd vol-1': 1 })
+  unwatched = { drbd: Array.from({ length: 5_000 }, (_, index) => `vol-${index}`), md: ['md7'] }
+  const second = await metrics.render()
+  t.strictSame(figures(second, 'resync_monitor_unwatched'), { drbd: 5_000, md: 1 })
+  t.equal(Object.keys(figures(second, 'resync_monitor_unwatched_info')).length, 51)
+})

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { HostAgent, type HostAgentOptions } from '../../agent/agent.ts'
 import { expectedVolumes } from '../../agent/expected-mirrors.ts'
 import { readHostBoot } from '../../agent/host-boot.ts'
+import { MirrorMemory } from '../../agent/mirror-memory.ts'
 import { DrbdView } from '../../drbd-adapter/drbd-view.ts'
 import { readDrbdConfig } from '../../drbd-adapter/read-config.ts'
 import { followDrbd } from '../../drbd-adapter/source.ts'
@@ -54,7 +55,18 @@ export class Machine {
     const boot = await readHostBoot(root)
     const view = new DrbdView()
     const drbdVolume = (mirror: string) => view.volume(mirror)
-    const agent = new HostAgent({ host, srs, sink, witness, boot, drbdVolume, now: Date.now })
+    const agent = new HostAgent({
+      host,
+      hostname: this.#options.hostname,
+      srs,
+      sink,
+      witness,
+      boot,
+      drbdVolume,
+      // Its disks outlive a reboot, and its configuration is always there.
+      memory: new MirrorMemory(null, () => undefined),
+      now: Date.now,
+    })
     agent.expect('drbd', expectedVolumes((await readDrbdConfig(root)).volumes, srs))
     const stop = new AbortController()
     const known = Promise.withResolvers<void>()
