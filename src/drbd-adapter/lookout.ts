@@ -33,6 +33,9 @@ export interface LookoutOptions {
 /** So many looks in a row may fail; a host on which nothing can be asked any more is unknown. */
 const MAX_FAILED_LOOKS = 2
 
+/** However many mirrors there are: what a lost line hides must be found within 15 s. */
+const MAX_REREAD_GAP_MS = 10_000
+
 /**
  * Looks for what the events of DRBD do not tell: progress on 8.4, what is out of sync while a peer is away, and whether
  * events were lost (a drbdsetup that was stopped, or that hangs, says nothing and does not end).
@@ -59,7 +62,7 @@ export class Lookout {
     this.#rereads = new Rereads({
       read: signal => this.#readAgain(signal),
       afterMs: pace.rereadAfterMs,
-      gapMs: () => pace.rereadGapMs + pace.rereadGapMsPerMirror * state.size,
+      gapMs: () => Math.min(pace.rereadGapMs + pace.rereadGapMsPerMirror * state.size, MAX_REREAD_GAP_MS),
       clock: () => performance.now(),
     })
   }
