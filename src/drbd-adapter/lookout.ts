@@ -35,6 +35,9 @@ export interface LookoutOptions {
 /** So many looks in a row may each find another difference, as events come late on a busy host. */
 const MAX_LOOKS = 5
 
+/** However many mirrors there are: what a lost line hides must be found within 15 s. */
+const MAX_REREAD_GAP_MS = 10_000
+
 /**
  * Confirms the state of every mirror at a steady pace, and finds what the events of DRBD omit: progress on 8.4, what is out of
  * sync while a peer is away, and whether events were lost (a drbdsetup that was stopped, or that hangs, prints nothing and
@@ -62,7 +65,7 @@ export class Lookout {
     this.#rereads = new Rereads({
       read: signal => this.#readAgain(signal),
       afterMs: pace.rereadAfterMs,
-      gapMs: () => pace.rereadGapMs + pace.rereadGapMsPerMirror * state.size,
+      gapMs: () => Math.min(pace.rereadGapMs + pace.rereadGapMsPerMirror * state.size, MAX_REREAD_GAP_MS),
       clock: () => performance.now(),
     })
   }

@@ -21,7 +21,9 @@ export function parseMdstat(text: string): MdReading {
   let sawFirstLine = false
   let sawLastLine = false
 
+  let number = 0
   for (const line of text.split('\n').map(raw => raw.trim())) {
+    number += 1
     const header = HEADER.exec(line)
     if (line === '') {
       open = undefined
@@ -64,7 +66,7 @@ export function parseMdstat(text: string): MdReading {
 
   /** A line outside every array may be of one whose first line was lost, or the operation line of the one above. */
   function stray(line: string): void {
-    problems.push(problem(null, 'bad-line', 'A line of /proc/mdstat belongs to no array', line))
+    problems.push(problem(null, 'bad-line', `Line ${number} of /proc/mdstat belongs to no array`, line))
     blocks.at(-1)?.strayLines.push(line)
   }
 }

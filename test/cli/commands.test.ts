@@ -152,6 +152,23 @@ t.test('what cannot be understood is said, with 65; what cannot be read, with 66
   }
 })
 
+t.test(
+  'inspect: what was read of a device that is not printed is said with 65; a doubted device is printed, with 0',
+  async t => {
+    const well = 'r0 role:Primary\n  disk:UpToDate\n  b role:Secondary\n    peer-disk:UpToDate\n\n'
+    const hidden = await run(['inspect', '--format', 'drbd-status-text', '-'], `${well}r1 roXe Primary\n`)
+    t.match(hidden, { exitCode: 65, stdout: /r0\/0 +synced\nproblem bad-line: line 6: .*\nThere may be more/ })
+    const json =
+      '[{"name":"r0","connections":[],"devices":[{"volume":0,"disk-state":"UpToDate"},{"disk-state":"Failed"}]}]'
+    t.match(await run(['inspect', '--format', 'drbd-status-json', '-'], json), {
+      exitCode: 65,
+      stdout: /r0\/0 +unknown\n(?: .*\n)+problem word-missing: \[0\]\.devices\[1\]: A volume without its number/,
+    })
+    const twice = await run(['inspect', '--format', 'drbd-status-text', '-'], `${well}${well}`)
+    t.match(twice, { exitCode: 0, stdout: /r0\/0 +unknown/ })
+  },
+)
+
 t.test('what-if answers each line; a bad one hides no other', async t => {
   const pool = {
     id: 'mine',

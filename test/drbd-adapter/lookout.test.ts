@@ -197,6 +197,22 @@ t.test(
   },
 )
 
+t.test(
+  'a lost event is found although the mirror is written to all the time: figures say nothing of its state',
+  async t => {
+    const figures = 'change peer-device name:pair peer-node-id:1 conn-name:bravo volume:0 received:1\n'
+    const root = t.testdir({})
+    const events: Step[] = [{ print: DUMP }, { await: 'looked' }, { print: figures }, { hang: true }]
+    const host = new ScriptedHost(root, { events, now: [{ mark: 'looked' }, { print: RESYNCING }] })
+    const told = await follow(host, so => so.length > 2 && so.at(-1)?.doubt !== null, {
+      verifyEveryMs: 20,
+      confirmAfterMs: 200,
+    })
+    t.match(told.at(-1)?.doubt, LOST)
+    t.ok(host.looks >= 2)
+  },
+)
+
 t.test('a lost event is found although what is out of sync with another peer grows at each look', async t => {
   const root = t.testdir({})
   const away = / name:mesh0 peer-node-id:2 conn-name:charlie connection:Connected role:\w+/

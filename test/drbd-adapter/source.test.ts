@@ -300,11 +300,13 @@ t.test('a storm of skipped lines is answered by few looks', async t => {
     now: [{ print: DUMP }],
   })
   for (let index = 0; index < 4; index += 1) host.write(`go-${index}`, '')
+  const begun = performance.now()
   await follow(host, so => connectionOf(so.at(-1), 'pair/0') === 'NetworkFailure', {
     rereadAfterMs: 1,
     rereadGapMs: 3_600_000,
   })
-  t.ok(host.questions.length <= 2, `${host.questions.length - 1} looks`)
+  const looks = host.questions.length - 1
+  t.ok(looks <= 1 + (performance.now() - begun) / 10_000, `${looks} looks`)
 })
 
 t.test('a drbdsetup that knows no --now: after lost lines its dump is read beside the events', async t => {

@@ -82,7 +82,8 @@ export async function playEventStream(
   settle(true)
   // Before its dump has ended, and after a line that may have been of any resource, there may be more mirrors.
   const understood = state.complete
-  return { devices: devicesOf(mirrors, (groupMicros ?? 0) / 1000), problems, understood }
+  const devices = devicesOf(mirrors, (groupMicros ?? 0) / 1000)
+  return { devices, problems, understood, isLost: !understood && devices.length === 0 }
 }
 
 /** How many problems there were beside those that are listed. */

@@ -27,6 +27,8 @@ export interface Findings {
   readonly problems: readonly Problem[]
   /** False: nothing can be concluded from what is not in `devices`. */
   readonly understood: boolean
+  /** Something was read that may be of a device which is not in `devices`, or nothing was understood. */
+  readonly isLost: boolean
 }
 
 /** The devices of one look without history. A wait in vain and a stuck disk show at once: there is no later look to confirm it. */

@@ -25,9 +25,8 @@ Prints what the program understands of recorded output of a kernel or its tools.
   --transitions                with drbd-events2: one line of JSON per transition instead of the end
   --json                       one JSON document instead of a table
 
-Exits with 0 if the devices that it prints are all there are; with 65 if there may be more, because something could not be
-understood. A device of which a part was not understood is unknown, with a reason. Each problem says where it is: a line or
-a path.
+What is not understood is a problem with its line or path, and makes the device that it is about unknown. Exits with 0; with 65
+if nothing could be understood, or if something was read that may be of a device which is not printed.
 
 Example: drbdsetup status --json --verbose --statistics | resync-monitor inspect --format drbd-status-json -
 `
@@ -90,23 +89,25 @@ export const inspect: Command = {
       stderr.write(`resync-monitor inspect: ${error.message}\n`)
       return EXIT.noInput
     }
-    const { devices, problems, understood } = findings
+    const { devices, problems, isLost } = findings
     if (!transitions) {
       const text = options.flag('json')
         ? `${JSON.stringify({ schema: 1, format, devices, problems })}\n`
         : table(findings)
       await write(stdout, text)
     }
-    return understood ? EXIT.ok : EXIT.dataError
+    return isLost ? EXIT.dataError : EXIT.ok
   },
 }
 
 function drbdFindings({ volumes, problems, understood }: DrbdSnapshot): Findings {
-  return { devices: devicesOfSnapshot(volumes.map(volume => judgeDrbdVolume(volume))), problems, understood }
+  const devices = devicesOfSnapshot(volumes.map(volume => judgeDrbdVolume(volume)))
+  return { devices, problems, understood, isLost: !understood }
 }
 
 function mdFindings({ arrays, problems, understood }: MdReading): Findings {
-  return { devices: devicesOfSnapshot(arrays.map(judgeMdArray)), problems, understood }
+  const devices = devicesOfSnapshot(arrays.map(judgeMdArray))
+  return { devices, problems, understood, isLost: !understood && devices.length === 0 }
 }
 
 /** @throws NodeJS.ErrnoException what the system says, or EFBIG */

@@ -179,7 +179,7 @@ destroy resource name:r0
     { at: null, mirror: 'r0/0', transition: 'resync-started', from: 'synced', to: 'resyncing' },
     { at: null, mirror: 'r0/0', transition: 'resync-finished', from: 'resyncing', to: 'synced' },
   ])
-  t.same(findings, { devices: [], problems: [], understood: true })
+  t.same(findings, { devices: [], problems: [], understood: true, isLost: false })
 })
 
 const SKIPPED = join(FIXTURES, 'drbd9-2026-12/events2-skipped-lines.events2.txt')
