@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { HostAgent } from '../src/agent/agent.ts'
+import { MirrorMemory } from '../src/agent/mirror-memory.ts'
 import { followDrbd } from '../src/drbd-adapter/source.ts'
 import type { DrbdVolume } from '../src/sync-query/drbd.ts'
 import { measureInProcesses } from './measuring-process.ts'
@@ -47,6 +48,9 @@ async function measure(resources: number, changes: number): Promise<void> {
   const stop = new AbortController()
   const selection = { drbd: ['xcp-volume-*'], md: [], ignorePeers: [] }
   const agent = new HostAgent({
+    drbdVolume: () => null,
+    hostname: 'hostA',
+    memory: new MirrorMemory(null, () => undefined),
     host: HOST,
     boot: BOOT,
     srs: [

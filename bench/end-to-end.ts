@@ -17,6 +17,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { execa } from 'execa'
 import { HostAgent } from '../src/agent/agent.ts'
+import { MirrorMemory } from '../src/agent/mirror-memory.ts'
 import { XapiSink } from '../src/agent/xapi-sink.ts'
 import { DEFAULT_POLICY } from '../src/allowed-operations/index.ts'
 import { createGatedPool } from '../src/cli/gated-pool.ts'
@@ -107,10 +108,13 @@ async function measure(resources: number, flips: number): Promise<void> {
     {
       machines: { goDown: () => undefined },
       authenticate: () => true,
-      plugins: async ({ host: ref, args }) => {
+      plugins: async () => ({ error: ['XENAPI_PLUGIN_FAILURE'] }),
+      pollReport: async (ref, srRef) => {
         const uuid = gated.pool.get('host', ref)?.uuid ?? ''
-        const report = uuid === hostUuid ? agent.report(args.sr ?? '') : bystander(uuid, args.sr ?? '')
-        return report === null ? { error: ['XENAPI_PLUGIN_FAILURE'] } : { result: encodePollAnswer(report) }
+        const asked = gated.pool.get('SR', srRef)?.uuid ?? ''
+        const report = uuid === hostUuid ? agent.report(asked) : bystander(uuid, asked)
+        if (report === null) throw new Error('it does not watch this SR')
+        return encodePollAnswer(report)
       },
     },
     { policy: DEFAULT_POLICY, pollEveryMs: 30_000, pollTimeoutMs: 10_000, witness: () => undefined },
@@ -125,6 +129,9 @@ async function measure(resources: number, flips: number): Promise<void> {
 
   const srUuid = pool.get('SR', sr)?.uuid ?? ''
   const agent: HostAgent = new HostAgent({
+    drbdVolume: () => null,
+    hostname: 'hostA',
+    memory: new MirrorMemory(null, () => undefined),
     host: hostUuid,
     boot: BOOT,
     srs: [{ uuid: srUuid, drbd: ['xcp-volume-*'], md: [], ignorePeers: [] }],

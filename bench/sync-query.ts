@@ -8,6 +8,7 @@
  * each is applied on its own.
  */
 import { HostAgent } from '../src/agent/agent.ts'
+import { MirrorMemory } from '../src/agent/mirror-memory.ts'
 import type { DrbdPeer, DrbdVolume } from '../src/sync-query/drbd.ts'
 import { HostMirrors } from '../src/sync-query/host-mirrors.ts'
 import { judgeDrbdVolume } from '../src/sync-query/judge-drbd.ts'
@@ -56,6 +57,8 @@ function volume(mirror: string, firstPeer: Partial<DrbdPeer>): DrbdVolume {
     disk: 'UpToDate',
     intentionalClient: false,
     quorum: true,
+    ioSuspended: [],
+    forcesIoFailures: false,
     sizeBytes: TOTAL_BYTES,
     aloneOutOfSyncBytes: null,
     peers: PEERS.map((peer, index) => ({
@@ -66,9 +69,11 @@ function volume(mirror: string, firstPeer: Partial<DrbdPeer>): DrbdVolume {
       intentionalClient: false,
       resyncSuspended: [],
       outOfSyncBytes: 0,
+      movedBytes: null,
       progress: null,
       totalBytes: null,
       etaSeconds: null,
+      passed: null,
       ...(index === 0 ? firstPeer : {}),
     })),
     doubts: [],
@@ -117,6 +122,9 @@ class Agent implements Listener {
 
   constructor() {
     this.#agent = new HostAgent({
+      drbdVolume: () => null,
+      hostname: 'hostA',
+      memory: new MirrorMemory(null, () => undefined),
       host: 'host',
       boot: { id: 'boot', firstSeq: 0 },
       srs: [{ uuid: 'sr', drbd: ['xcp-*'], md: [], ignorePeers: [] }],

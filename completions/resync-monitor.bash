@@ -23,7 +23,7 @@ _resync_monitor() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    _resync_monitor_offer status watch explain wait can-reboot override agent updater demo inspect what-if completion --help
+    _resync_monitor_offer status watch explain wait can-reboot override clear-order agent updater demo inspect what-if completion --help
     return
   fi
   case "${COMP_WORDS[1]} $prev" in
@@ -42,6 +42,8 @@ _resync_monitor() {
     'override --by') :; return ;;
     'override --clear') _resync_monitor_names; return ;;
     'override --socket') _resync_monitor_paths; return ;;
+    'clear-order --reason') :; return ;;
+    'clear-order --socket') _resync_monitor_paths; return ;;
     'agent --config') _resync_monitor_paths; return ;;
     'updater --config') _resync_monitor_paths; return ;;
     'updater --state') _resync_monitor_paths; return ;;
@@ -62,6 +64,7 @@ _resync_monitor() {
     wait) if [[ $cur == -* ]]; then _resync_monitor_offer --help --sr --host --timeout --unknown-after --operator-after --socket --json; else :; fi ;;
     can-reboot) if [[ $cur == -* ]]; then _resync_monitor_offer --help --socket --json; else _resync_monitor_names; fi ;;
     override) if [[ $cur == -* ]]; then _resync_monitor_offer --help --reason --for --by --clear --list --socket --json; else _resync_monitor_names; fi ;;
+    clear-order) if [[ $cur == -* ]]; then _resync_monitor_offer --help --reason --socket --json; else _resync_monitor_names; fi ;;
     agent) if [[ $cur == -* ]]; then _resync_monitor_offer --help --config; else :; fi ;;
     updater) if [[ $cur == -* ]]; then _resync_monitor_offer --help --config --state; else :; fi ;;
     demo) if [[ $cur == -* ]]; then _resync_monitor_offer --help --speed --port --json --scenario --exit; else :; fi ;;

@@ -50,7 +50,8 @@ t.test('links between the documents lead somewhere', async t => {
 })
 
 t.test('every fixture set has an index, and what the demo plays is described', async t => {
-  for (const set of ['drbd84', 'drbd9', 'md']) t.ok(existsSync(join(ROOT, 'test/fixtures', set, 'INDEX.md')), set)
+  for (const set of ['drbd84', 'drbd9', 'drbd9-peers', 'md'])
+    t.ok(existsSync(join(ROOT, 'test/fixtures', set, 'INDEX.md')), set)
   t.match(read('scenarios/reboot-and-resync/README.md'), /unedited/)
 })
 

@@ -19,6 +19,8 @@ const SrSchema = z.strictObject({
   md: z.array(name).max(MAX_PATTERNS).default([]),
   /** Peers that are no part of the SR's redundancy (an asynchronous disaster-recovery copy): not counted. */
   ignorePeers: z.array(name).max(64).default([]),
+  /** This host may have no mirror of the SR. Otherwise patterns that match nothing leave the SR unknown. */
+  allowEmpty: z.boolean().default(false),
 })
 
 const ToolstackSchema = z

@@ -1,18 +1,31 @@
+import { join } from 'node:path'
+import { readHostIdentity } from '../drbd-adapter/host-identity.ts'
 import type { ConfiguredVolumes } from '../drbd-adapter/read-config.ts'
 import type { ConfiguredArrays } from '../mdraid-adapter/index.ts'
 import { AgentMetrics, type MetricsServer, ProcessMetrics, serveMetrics } from '../metrics/index.ts'
+import { newPollSecret, pollProof } from '../poll-proof/index.ts'
 import type { Log } from '../service-manager/index.ts'
+import { type Reason, reason } from '../sync-query/reason.ts'
 import type { Report } from '../sync-query/report.ts'
 import type { SrStatus } from '../sync-query/sr-fold.ts'
 import { messageOf, stackOf } from '../thrown/index.ts'
-import { type MirrorsAnswer, type SrWatch, type SyncAnswers, SyncEvents, VolumePlugin } from '../volume-plugin/index.ts'
+import {
+  type MirrorsAnswer,
+  type SrWatch,
+  type SyncAnswers,
+  SyncEvents,
+  type UnwatchedAnswer,
+  VolumePlugin,
+} from '../volume-plugin/index.ts'
 import { HostAgent } from './agent.ts'
 import type { AgentConfig } from './agent-config.ts'
 import { AgentSockets } from './agent-sockets.ts'
 import { expectedArrays, expectedVolumes, resolveArrays } from './expected-mirrors.ts'
 import { type HostBoot, readHostBoot } from './host-boot.ts'
 import { HostSources } from './host-sources.ts'
-import { mirrorsAnswer } from './mirrors-answer.ts'
+import { MarksFile } from './marks-file.ts'
+import { MirrorMemory } from './mirror-memory.ts'
+import { mirrorsAnswer, unwatchedAnswer } from './mirrors-answer.ts'
 import { PoolQuestions } from './pool-questions.ts'
 import { PoolStates } from './pool-states.ts'
 import { ignoring, selectionsOf } from './selections.ts'
@@ -50,6 +63,10 @@ export class AgentService implements SyncAnswers {
   readonly #toolstack: ToolstackLink
   readonly #questions: PoolQuestions
   readonly #sources: HostSources
+  /** Of this start of the daemon: the pool believes no other answer to its polls. */
+  readonly #pollKey = newPollSecret()
+  readonly #marks: MarksFile
+  readonly #memory: MirrorMemory
   #config: AgentConfig
   /** SRs that the toolstack has attached through the volume plugin. */
   #attached: readonly SrWatch[] = []
@@ -64,7 +81,10 @@ export class AgentService implements SyncAnswers {
 
   /** @throws Error when the boot id cannot be read, another agent answers at the socket, or the toolstack's files are wrong */
   static async start(options: AgentServiceOptions): Promise<AgentService> {
-    const service = new AgentService(options, await readHostBoot(options.config.root))
+    const { root, host } = options.config
+    const { name } = await readHostIdentity(root)
+    const marks = await openMarks(options)
+    const service = new AgentService(options, await readHostBoot(root), name ?? host, marks)
     try {
       await service.#begin()
       return service
@@ -74,20 +94,31 @@ export class AgentService implements SyncAnswers {
     }
   }
 
-  private constructor({ config, now, log, version }: AgentServiceOptions, boot: HostBoot) {
+  private constructor(
+    { config, now, log, version }: AgentServiceOptions,
+    boot: HostBoot,
+    hostname: string,
+    marks: MarksFile,
+  ) {
+    this.#marks = marks
     this.#config = config
+    this.#memory = new MirrorMemory(join(config.stateDirectory, 'had-mirrors'), text =>
+      log({ level: 'warning', code: 'mirror-memory', text }),
+    )
     this.#version = version
     this.#log = log
     this.#metrics = new AgentMetrics({
       look: () => ({
         srs: this.#statuses(),
         notSynced: this.#agent.notSynced(),
+        unwatched: this.#agent.unwatched(),
         maxMirrors: this.#config.metrics.maxMirrors,
       }),
     })
     this.#toolstack = new ToolstackLink({
       boot,
       startedAtMs: now(),
+      pollKey: this.#pollKey,
       now,
       log,
       metrics: this.#metrics,
@@ -101,6 +132,11 @@ export class AgentService implements SyncAnswers {
       now,
       sink: this.#toolstack,
       silence: { steadyNow: () => performance.now(), afterMs: SILENT_AFTER_MS },
+      hostname,
+      memory: this.#memory,
+      drbdVolume: mirror => this.#sources.drbd.volume(mirror),
+      marks: marks.memory,
+      marksDoubt: marksDoubtOf(config, marks),
       witness: (sr, transition, status) => {
         const text = `SR ${sr}: ${transition.from ?? 'nothing known'} → ${transition.to}`
         log({ level: 'info', code: transition.kind, text })
@@ -146,6 +182,7 @@ export class AgentService implements SyncAnswers {
     this.#sockets = new AgentSockets({
       answers: this,
       events: this.#events,
+      prove: (sr, nonce, report) => pollProof(this.#pollKey, { host, sr, nonce }, report),
       own: { plugin, pool: this.#questions },
       onProblem: text => this.#log({ level: 'warning', code: 'socket', text }),
       onBug,
@@ -165,6 +202,10 @@ export class AgentService implements SyncAnswers {
 
   report(sr: string): Report | null {
     return this.#agent.report(sr)
+  }
+
+  unwatched(): UnwatchedAnswer {
+    return unwatchedAnswer(this.#agent.unwatched())
   }
 
   mirrors(sr: string): MirrorsAnswer | null {
@@ -207,6 +248,9 @@ export class AgentService implements SyncAnswers {
     await change(['toolstack', 'machine'], () => this.#openLink())
     const selected = this.#selections()
     await change(['srs'], () => this.#select())
+    // Taken out of the configuration by hand: what it had here is forgotten.
+    const watched = new Set(this.#agent.srs())
+    for (const { uuid } of before.srs) if (!watched.has(uuid)) this.#memory.forget(uuid)
     if (ignoring(selected) !== ignoring(this.#selections())) this.#sources.beginAnew('drbd')
     await change(['drbd'], () => this.#sources.beginAnew('drbd'))
     await change(['md'], () => this.#sources.beginAnew('md'))
@@ -217,8 +261,9 @@ export class AgentService implements SyncAnswers {
   async close(): Promise<void> {
     clearInterval(this.#ticking)
     await this.#sources.close()
-    const others = [this.#sockets, this.#metricsServer, this.#poolStates, this.#agent, this.#toolstack]
+    const others = [this.#sockets, this.#metricsServer, this.#poolStates, this.#agent, this.#toolstack, this.#marks]
     await Promise.all(others.map(each => each?.close()))
+    await this.#memory.close()
   }
 
   #tellBug(bug: unknown): void {
@@ -241,7 +286,7 @@ export class AgentService implements SyncAnswers {
     const volumes = this.#volumes
     const arrays = this.#arrays
     this.#agent.select(arrays === null ? srs : resolveArrays(srs, arrays), {
-      drbd: volumes && { mirrors: expectedVolumes(volumes.mirrors, srs), doubt: volumes.doubt },
+      drbd: volumes && { mirrors: expectedVolumes(volumes.volumes, srs), doubt: volumes.doubt },
       md: arrays && { mirrors: expectedArrays(arrays, srs), doubt: arrays.doubt },
     })
     this.#toolstack.retain(srs.map(({ uuid }) => uuid))
@@ -275,7 +320,27 @@ export class AgentService implements SyncAnswers {
 
   #tick(): void {
     this.#agent.tick()
+    this.#sources.tick()
+    this.#memory.retry()
     this.#toolstack.tick()
+    this.#marks.tick()
     this.#sockets?.tick()
   }
+}
+
+/** What an earlier run remembered of DRBD's marks. A file that cannot be read is told of, and leaves its SRs unknown. */
+async function openMarks({ config, log }: AgentServiceOptions): Promise<MarksFile> {
+  const path = marksPathOf(config)
+  const onProblem = (text: string) => log({ level: 'error', code: 'marks-file', text })
+  const marks = await MarksFile.open({ path, steadyNow: () => performance.now(), onProblem })
+  if (marks.doubt !== null) onProblem(`${path} cannot be read: ${marks.doubt}`)
+  return marks
+}
+
+function marksDoubtOf(config: AgentConfig, { doubt }: MarksFile): Reason | null {
+  return doubt === null ? null : reason('memory-unreadable', '*', { word: doubt, waitsFor: marksPathOf(config) })
+}
+
+function marksPathOf({ stateDirectory }: AgentConfig): string {
+  return join(stateDirectory, 'owed-marks.json')
 }

@@ -1,11 +1,15 @@
 import type { DrbdVolume } from '../sync-query/drbd.ts'
-import { HostMirrors, type MirrorWithReasons } from '../sync-query/host-mirrors.ts'
+import { HostMirrors, type MirrorChange, type MirrorWithReasons } from '../sync-query/host-mirrors.ts'
 import { judgeDrbdVolume } from '../sync-query/judge-drbd.ts'
 import { judgeMdArray } from '../sync-query/judge-md.ts'
+import type { Observation } from '../sync-query/judgement.ts'
+import type { MarksMemory } from '../sync-query/marks-memory.ts'
 import type { MdArray } from '../sync-query/md.ts'
 import { mirrorList } from '../sync-query/mirror-list.ts'
+import type { Reason } from '../sync-query/reason.ts'
 import type { Report } from '../sync-query/report.ts'
 import type { SrStatus } from '../sync-query/sr-fold.ts'
+import { SYNC_STATES } from '../sync-query/state.ts'
 import type { TrackedMirror } from '../sync-query/tracked-mirror.ts'
 import type { Transition } from '../sync-query/transition.ts'
 import type { PresentMirrors } from '../volume-plugin/index.ts'
@@ -13,8 +17,10 @@ import { BACKENDS, type Backend, BackendView } from './backend-view.ts'
 import type { ExpectationPace } from './expectations.ts'
 import { drbdNames, type ExpectedMirror, mdNames } from './expected-mirrors.ts'
 import type { HostBoot } from './host-boot.ts'
-import { type Place, Places } from './places.ts'
+import type { SrMemory } from './mirror-memory.ts'
+import { type Place, Places, type Unwatched } from './places.ts'
 import { type PushPace, ReportPusher, type ReportSink } from './report-pusher.ts'
+import { SrPresence } from './sr-presence.ts'
 import { resourceOf, type SrSelection } from './sr-selection.ts'
 import { Step } from './step.ts'
 import { WatchedSr } from './watched-sr.ts'
@@ -27,10 +33,20 @@ export interface HostAgentOptions {
   /** Milliseconds since 1970. */
   readonly now: () => number
   readonly sink: ReportSink
+  /** The host's name, for people. */
+  readonly hostname: string
+  /** Which SRs had mirrors on this host before. */
+  readonly memory: SrMemory
+  /** A DRBD volume as its source knows it now; `null`: it does not. For what has to be judged anew between two updates. */
+  readonly drbdVolume: (mirror: string) => DrbdVolume | null
   readonly pushPace?: PushPace
   readonly expectationPace?: ExpectationPace
   /** Absent: a source is trusted until it says otherwise, as recordings are. */
   readonly silence?: SilenceLimit
+  /** What an earlier run has remembered of DRBD's marks. Default: nothing. */
+  readonly marks?: MarksMemory
+  /** Why that could not be read; `null`: it was. SRs with DRBD are `unknown` then. */
+  readonly marksDoubt?: Reason | null
   /** Told of every edge of an SR's state, in order. Must not throw. */
   readonly witness: (sr: string, transition: Transition, status: SrStatus) => void
 }
@@ -62,6 +78,9 @@ interface Expected {
   readonly doubt: string | null
 }
 
+/** When a source has shown something, and whether anything may have happened unseen before. */
+type When = Pick<Observation, 'at'> & Partial<Pick<Observation, 'followsGap'>>
+
 const AS_BEFORE: Readonly<Record<Backend, Expected | null>> = { drbd: null, md: null }
 
 /**
@@ -73,15 +92,22 @@ const AS_BEFORE: Readonly<Record<Backend, Expected | null>> = { drbd: null, md: 
  */
 export class HostAgent {
   readonly #options: HostAgentOptions
-  readonly #mirrors = new HostMirrors()
+  readonly #mirrors: HostMirrors
   readonly #places: Places
-  readonly #views: Readonly<Record<Backend, BackendView>> = { drbd: new BackendView(), md: new BackendView() }
+  readonly #views: Readonly<Record<Backend, BackendView>>
   readonly #srs = new Map<string, WatchedSr>()
+  /** By UUID of the SR: every report that was made since its state last changed has this `seq` or a higher one. */
+  readonly #changedSeqs = new Map<string, number>()
+  readonly #presence: SrPresence
   #seq: number
 
   constructor(options: HostAgentOptions) {
     this.#options = options
+    this.#mirrors = new HostMirrors(undefined, options.marks)
+    this.#views = { drbd: new BackendView(options.marksDoubt ?? null), md: new BackendView() }
     this.#places = new Places(this.#mirrors, options.expectationPace)
+    const { memory, hostname } = options
+    this.#presence = new SrPresence({ places: this.#places, views: this.#views, memory, hostname })
     this.#seq = options.boot.firstSeq
     this.select(options.srs)
   }
@@ -89,14 +115,14 @@ export class HostAgent {
   /** Takes in what DRBD's source has learnt. */
   applyDrbd({ at, changed, removed, doubt, wholeAt }: SourceUpdate<DrbdVolume>): void {
     const step = new Step()
+    // While a source is in doubt it tells nothing: what comes first after that tells of a gap.
+    const followsGap = !this.#views.drbd.isWhole
     this.#hear('drbd', wholeAt)
     this.#places.lose('drbd', removed, at, step)
     for (const volume of changed) {
       const { mirror } = volume
       const place = this.#places.see('drbd', mirror, () => drbdNames(mirror), at, step)
-      // The events of DRBD 8.4 carry no progress, so there silence proves nothing.
-      const silenceMeansStall = volume.family === '9'
-      this.#places.observe(place, judgeDrbdVolume(counted(volume, place)), at, silenceMeansStall, step)
+      this.#judge(volume, place, { at, followsGap }, step)
     }
     this.#settle('drbd', doubt, at, step)
   }
@@ -109,7 +135,7 @@ export class HostAgent {
     for (const array of changed) {
       const { name, uuid } = array
       const place = this.#places.see('md', name, () => mdNames(name, uuid), at, step)
-      this.#places.observe(place, judgeMdArray(array), at, true, step)
+      this.#places.observe(place, { judgement: judgeMdArray(array), at, silenceMeansStall: true }, step)
     }
     this.#settle('md', doubt, at, step)
   }
@@ -142,6 +168,7 @@ export class HostAgent {
     for (const [uuid, sr] of this.#srs) {
       if (selections.some(selection => selection.uuid === uuid)) continue
       this.#srs.delete(uuid)
+      this.#changedSeqs.delete(uuid)
       void sr.pusher.close()
     }
     for (const selection of selections) {
@@ -172,6 +199,8 @@ export class HostAgent {
       this.#places.rosters[backend].forgetOld(now)
       this.#places.miss(backend, this.#views[backend].isWhole, now, step)
     }
+    this.#judgeAnew(this.#places.passPeers(now), now, step)
+    this.#presence.tick(this.#srs.values(), now)
     this.#tell(step, now)
   }
 
@@ -186,6 +215,11 @@ export class HostAgent {
     return watched === undefined ? null : this.#statusOf(watched, this.#options.now())
   }
 
+  /** `seq` from which on reports of each SR tell of its present state: a heartbeat says so, in case that they do not arrive. */
+  changedSeqs(): ReadonlyMap<string, number> {
+    return this.#changedSeqs
+  }
+
   isResyncing(sr: string): boolean {
     return this.#srs.get(sr)?.fold.state === 'resyncing'
   }
@@ -197,11 +231,19 @@ export class HostAgent {
       const [, , uuid = null] = this.#places.get(name)?.names ?? []
       return { name, uuid }
     })
-    const doubts = BACKENDS.flatMap(backend => {
+    return { drbd: [...drbd], md, doubts: this.#doubts() }
+  }
+
+  /** DRBD resources and md arrays that no SR watches, by name, and why there may be more of them. */
+  unwatched(): Unwatched & { readonly doubts: readonly string[] } {
+    return { ...this.#places.unwatched(), doubts: this.#doubts() }
+  }
+
+  #doubts(): string[] {
+    return BACKENDS.flatMap(backend => {
       const doubt = this.#views[backend].sourceDoubt
       return doubt === null ? [] : [`${backend}: ${doubt}`]
     })
-    return { drbd: [...drbd], md, doubts }
   }
 
   /** Every mirror that is not synced, in each of its SRs. */
@@ -259,19 +301,44 @@ export class HostAgent {
   #expect(backend: Backend, { mirrors, doubt }: Expected, at: number, step: Step): void {
     const view = this.#views[backend]
     this.#places.rosters[backend].expect(mirrors, at, view.isConfigured)
+    if (backend === 'drbd') this.#judgeAnew(this.#places.expectPeers(mirrors, at, view.isConfigured), at, step)
     view.doubtConfiguration(doubt)
     this.#places.miss(backend, view.isWhole, at, step)
   }
 
+  #judge(volume: DrbdVolume, place: Place, when: When, step: Step): void {
+    // The events of DRBD 8.4 carry no progress, so there silence proves nothing.
+    const silenceMeansStall = volume.family === '9'
+    const drbd = counted(volume, place)
+    const judgement = judgeDrbdVolume(drbd, place.configured)
+    this.#places.observe(place, { judgement, silenceMeansStall, drbd, ...when }, step)
+  }
+
+  /** Other peers are expected of these. What their source cannot show now it will tell of again. */
+  #judgeAnew(places: readonly Place[], at: number, step: Step): void {
+    for (const place of places) {
+      const volume = this.#options.drbdVolume(place.mirror.mirror)
+      if (volume !== null) this.#judge(volume, place, { at }, step)
+    }
+  }
+
+  readonly #absence = (sr: WatchedSr) => this.#presence.absence(sr)
+
   #tell(step: Step, at: number): void {
     for (const [uuid, sr] of this.#srs) {
       const changes = step.of(sr)
-      const edges = sr.apply(changes, this.#views, at)
+      const { doubtLasts } = sr.fold
+      const edges = sr.apply(changes, this.#views, this.#absence, at)
       if (edges.length > 0) {
+        this.#changedSeqs.set(uuid, this.#seq + 1)
         const status = this.#statusOf(sr, at)
-        for (const edge of edges) this.#options.witness(uuid, edge, status)
+        for (const edge of edges) this.#options.witness(uuid, edge, statusDuring(status, edge, changes))
         sr.pusher.want('transition')
-      } else if (changes.length > 0) sr.pusher.want('news')
+      } else if (changes.some(isWorse)) {
+        // What the pool knows may let a host go that has the last good copy now.
+        this.#changedSeqs.set(uuid, this.#seq + 1)
+        sr.pusher.want(sr.mayHurry(at) ? 'transition' : 'news')
+      } else if (changes.length > 0 || sr.fold.doubtLasts !== doubtLasts) sr.pusher.want('news')
     }
   }
 
@@ -302,6 +369,24 @@ export class HostAgent {
       ...(status.state === 'unknown' ? {} : { listSeq: sr.listSeq(this.#seq) }),
     }
   }
+}
+
+/** The status of an SR at an edge that is over already: a resync that began and ended between two looks. */
+function statusDuring(status: SrStatus, { at, to }: Transition, changes: readonly MirrorChange[]): SrStatus {
+  if (to !== 'resyncing' || status.state === 'resyncing') return status
+  const mirrors = { ...status.mirrors }
+  for (const { passed, after } of changes) {
+    if (passed === null || after === null) continue
+    mirrors[after.state] -= 1
+    mirrors.resyncing += 1
+  }
+  return { ...status, state: to, since: at, mirrors, outOfSyncBytes: null }
+}
+
+/** A mirror is in a worse state than it was, or is new and not in sync. */
+function isWorse({ before, after }: MirrorChange): boolean {
+  if (after === null) return false
+  return SYNC_STATES.indexOf(after.state) < SYNC_STATES.indexOf(before?.state ?? 'synced')
 }
 
 /** Without the peers that are no part of the redundancy of any SR this volume belongs to. */

@@ -15,6 +15,12 @@ export class BackendView {
   /** Why what it has told counts no longer, since it is not confirmed. */
   #silence: string | null = null
   #configurationDoubt: string | null = 'its configuration has not been read yet'
+  readonly #memoryDoubt: Reason | null
+
+  /** @param memoryDoubt why what was remembered of its mirrors is not known; nothing but a new start lifts it */
+  constructor(memoryDoubt: Reason | null = null) {
+    this.#memoryDoubt = memoryDoubt
+  }
 
   /** @param doubt what the source doubts; `null`: it has told of all there is */
   doubtSource(doubt: string | null): void {
@@ -62,6 +68,6 @@ export class BackendView {
   /** Why an SR with mirrors of this backend cannot be judged. */
   get doubt(): Reason | null {
     const word = this.sourceDoubt ?? this.#configurationDoubt
-    return word === null ? null : reason('source-silent', '*', { word })
+    return word === null ? this.#memoryDoubt : reason('source-silent', '*', { word })
   }
 }

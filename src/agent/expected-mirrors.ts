@@ -1,4 +1,6 @@
+import type { ConfiguredVolume } from '../drbd-adapter/configured-resource.ts'
 import { mdUuid, type ParsedArrays, uuidOfOldMetadata } from '../mdraid-adapter/index.ts'
+import type { ConfiguredPeers } from '../sync-query/configured-peers.ts'
 import { namePattern } from '../sync-query/name-pattern.ts'
 import { resourceOf, type SrSelection } from './sr-selection.ts'
 
@@ -15,16 +17,23 @@ export interface ExpectedMirror {
   readonly names: readonly string[]
   /** Only an SR says so, which names it without a `*`. */
   readonly isChoice?: true
+  /** Of a DRBD volume: the peers that its configuration names. */
+  readonly peers?: ConfiguredPeers
 }
 
 /**
  * The volumes that DRBD's configuration names, and the resources that an SR names without a `*`: a host whose configuration
  * was lost would otherwise have nothing to miss.
  *
- * @param mirrors of the configuration, as `resource/volume`
+ * @param volumes of the configuration
  */
-export function expectedVolumes(mirrors: readonly string[], selections: readonly SrSelection[]): ExpectedMirror[] {
-  const expected = mirrors.map((mirror): ExpectedMirror => ({ mirror, shownAs: [mirror], names: drbdNames(mirror) }))
+export function expectedVolumes(
+  volumes: readonly ConfiguredVolume[],
+  selections: readonly SrSelection[],
+): ExpectedMirror[] {
+  const expected = volumes.map(({ mirror, peers }): ExpectedMirror => {
+    return { mirror, shownAs: [mirror], names: drbdNames(mirror), peers }
+  })
   const known = new Set(expected.flatMap(({ names }) => names))
   for (const name of new Set(selections.flatMap(({ drbd }) => drbd))) {
     if (name.includes('*') || known.has(name)) continue

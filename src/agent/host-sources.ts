@@ -1,3 +1,4 @@
+import { DrbdView } from '../drbd-adapter/drbd-view.ts'
 import type { ConfiguredVolumes } from '../drbd-adapter/read-config.ts'
 import { followDrbd } from '../drbd-adapter/source.ts'
 import { watchDrbdConfig } from '../drbd-adapter/watch-config.ts'
@@ -8,8 +9,9 @@ import type { Log } from '../service-manager/index.ts'
 import type { Problem } from '../sync-query/judgement.ts'
 import type { HostAgent } from './agent.ts'
 import type { AgentConfig } from './agent-config.ts'
-import type { Backend } from './backend-view.ts'
+import { BACKENDS, type Backend } from './backend-view.ts'
 import { Followers } from './followers.ts'
+import { SourceLog } from './source-log.ts'
 
 export interface HostSourcesOptions {
   readonly agent: HostAgent
@@ -28,16 +30,26 @@ export interface HostSourcesOptions {
 /** Of very many problems the first tell enough. */
 const MAX_LOGGED = 20
 
-type SourceNews = Parameters<AgentMetrics['source']>[1]
+type SourceNews = Parameters<AgentMetrics['source']>[1] & { readonly isFault?: boolean }
 
 /** What the host's kernel and its configurations tell, of both backends: followed whatever fails, and told to the agent. */
 export class HostSources {
   readonly #options: HostSourcesOptions
   readonly #followers = new Followers()
+  /** What DRBD's source knows now. */
+  readonly drbd = new DrbdView()
+  readonly #logs: Readonly<Record<Backend, SourceLog>>
   readonly #pool = new ProcessPool()
 
   constructor(options: HostSourcesOptions) {
     this.#options = options
+    const { log } = options
+    this.#logs = { drbd: new SourceLog('drbd', log), md: new SourceLog('md', log) }
+  }
+
+  /** Lets time pass: what was not understood and has not come again is over. To be called now and then. */
+  tick(): void {
+    for (const backend of BACKENDS) this.#logs[backend].tick(this.#options.now())
   }
 
   follow(): void {
@@ -65,7 +77,7 @@ export class HostSources {
     } = config()
     this.#followSource(
       'drbd',
-      signal => followDrbd({ drbdsetup, root, now, signal, pool: this.#pool }),
+      signal => followDrbd({ drbdsetup, root, now, signal, pool: this.#pool, view: this.drbd }),
       update => agent.applyDrbd(update),
     )
     this.#followConfiguration('drbd', signal => watchDrbdConfig({ root, signal }), onVolumes)
@@ -117,6 +129,8 @@ export class HostSources {
     const takeAndCount = (update: Update) => {
       take(update)
       this.#options.metrics.source(backend, update)
+      const { at, doubt, problems, isFault = doubt !== null, problemCounts = countsOf(problems) } = update
+      this.#logs[backend].note({ at, doubt, isFault, problems, problemCounts })
     }
     this.#follow(backend, source, takeAndCount, why => this.#lose(backend, `its source failed: ${why}`))
   }
@@ -138,4 +152,10 @@ export class HostSources {
     }
     this.#followers.follow(name, source, take, failed)
   }
+}
+
+function countsOf(problems: readonly Problem[]): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>()
+  for (const { code } of problems) counts.set(code, (counts.get(code) ?? 0) + 1)
+  return counts
 }

@@ -1,7 +1,7 @@
 import type { Reason } from '../sync-query/reason.ts'
 import { type StateCounts, SYNC_STATES } from '../sync-query/state.ts'
 import type { TrackedMirror } from '../sync-query/tracked-mirror.ts'
-import type { MirrorAnswer, MirrorsAnswer } from '../volume-plugin/index.ts'
+import type { MirrorAnswer, MirrorsAnswer, UnwatchedAnswer } from '../volume-plugin/index.ts'
 
 interface SeenMirror {
   readonly mirror: TrackedMirror
@@ -18,6 +18,12 @@ export function mirrorsAnswer(counts: Readonly<StateCounts>, mirrors: Iterable<S
   noted.sort((a, b) => SYNC_STATES.indexOf(a.mirror.state) - SYNC_STATES.indexOf(b.mirror.state))
   const told = noted.slice(0, MAX_MIRRORS)
   return { counts, mirrors: told.map(mirrorAnswer), omitted: noted.length - told.length }
+}
+
+/** The answer to `SR.unwatched`. */
+export function unwatchedAnswer({ drbd, md, doubts }: Omit<UnwatchedAnswer, 'omitted'>): UnwatchedAnswer {
+  const omitted = Math.max(0, drbd.length - MAX_MIRRORS) + Math.max(0, md.length - MAX_MIRRORS)
+  return { drbd: drbd.slice(0, MAX_MIRRORS), md: md.slice(0, MAX_MIRRORS), omitted, doubts }
 }
 
 /** A verify of a mirror that is well has no reason, and who has begun one wants to see how far it is. */

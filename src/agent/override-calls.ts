@@ -1,3 +1,4 @@
+import { findCalled, whyNoHost } from '../allowed-operations/find-called.ts'
 import { encodeOverride, OVERRIDE_KEY } from '../allowed-operations/index.ts'
 import { PoolRefusal } from '../volume-plugin/index.ts'
 import type { XenApiClient } from '../xapi-notify/index.ts'
@@ -7,7 +8,7 @@ import { askToolstack } from './ask-toolstack.ts'
 const MAX_TRIES = 3
 
 /**
- * The one host that is called so: by its UUID, its `hostname` or its `name_label`.
+ * The one host that is called so, as `findCalled` says.
  * @throws PoolRefusal also when it is none, or several
  */
 export async function findHost(
@@ -16,17 +17,15 @@ export async function findHost(
   signal: AbortSignal,
 ): Promise<{ readonly ref: string; readonly uuid: string }> {
   const records = await askToolstack(client, 'host.get_all_records', [], signal)
-  const found = Object.entries(typeof records === 'object' && records !== null ? records : {}).flatMap(
+  const hosts = Object.entries(typeof records === 'object' && records !== null ? records : {}).map(
     ([ref, record]: [string, unknown]) => {
       const { uuid, hostname, name_label } = Object.fromEntries(Object.entries(record ?? {}))
-      return [uuid, hostname, name_label].includes(called) ? [{ ref, uuid: String(uuid) }] : []
+      return { ref, uuid: String(uuid), names: [name_label, hostname].filter(name => typeof name === 'string') }
     },
   )
-  const [host, another] = found
-  if (host === undefined) throw new PoolRefusal('invalid', `no host of the pool is called ${called}`)
-  if (another !== undefined)
-    throw new PoolRefusal('invalid', `several hosts are called ${called}: name one by its UUID`)
-  return host
+  const found = findCalled(called, hosts, host => host)
+  if (!found.ok) throw new PoolRefusal('invalid', whyNoHost(called, found.candidates))
+  return found.value
 }
 
 /**

@@ -1,10 +1,12 @@
+import type { ConfiguredPeers } from '../sync-query/configured-peers.ts'
 import type { HostMirrors } from '../sync-query/host-mirrors.ts'
-import type { Judgement, Observation } from '../sync-query/judgement.ts'
+import type { Observation } from '../sync-query/judgement.ts'
 import type { TrackedMirror } from '../sync-query/tracked-mirror.ts'
 import type { Backend } from './backend-view.ts'
-import type { ExpectationPace } from './expectations.ts'
+import { DEFAULT_EXPECTATION_PACE, type ExpectationPace } from './expectations.ts'
 import type { ExpectedMirror } from './expected-mirrors.ts'
 import { judgeMissed } from './judge-missed.ts'
+import { PeerExpectations } from './peer-expectations.ts'
 import { Roster } from './roster.ts'
 import { type SrSelection, SrSelector } from './sr-selection.ts'
 import type { Step } from './step.ts'
@@ -18,12 +20,16 @@ export interface Place {
   srs: readonly WatchedSr[]
   /** Peers that no SR of this mirror counts. */
   ignored: ReadonlySet<string>
+  /** The peers that it should have and that are not ignored; `null`: no configuration names it. */
+  configured: ConfiguredPeers | null
   /** The kernel shows it. Otherwise it is missed. */
   readonly isShown: boolean
   readonly backend: Backend
   /** What patterns may call it. */
   readonly names: readonly string[]
 }
+
+export type Unwatched = Readonly<Record<Backend, readonly string[]>>
 
 const NO_PEERS: ReadonlySet<string> = new Set()
 
@@ -38,14 +44,18 @@ const NO_PEERS: ReadonlySet<string> = new Set()
 export class Places {
   readonly rosters: Readonly<Record<Backend, Roster>>
   readonly #mirrors: HostMirrors
+  readonly #peers: PeerExpectations
   readonly #places = new Map<string, Place>()
   /** An earlier source may have told of mirrors that the present one has not (yet). */
   readonly #hasUntold: Record<Backend, boolean> = { drbd: false, md: false }
   #selector = new SrSelector([])
   #srs: ReadonlyMap<string, WatchedSr> = new Map()
+  /** `null`: mirrors have come, gone or moved since it was found out. */
+  #unwatched: Unwatched | null = null
 
-  constructor(mirrors: HostMirrors, pace?: ExpectationPace) {
+  constructor(mirrors: HostMirrors, pace: ExpectationPace = DEFAULT_EXPECTATION_PACE) {
     this.#mirrors = mirrors
+    this.#peers = new PeerExpectations(pace)
     this.rosters = { drbd: new Roster(pace), md: new Roster(pace) }
   }
 
@@ -53,8 +63,26 @@ export class Places {
     return this.#places.get(mirror)
   }
 
-  *of(sr: WatchedSr): Generator<TrackedMirror> {
-    for (const { mirror, srs } of this.#places.values()) if (srs.includes(sr)) yield mirror
+  /** @param backend only mirrors that the kernel shows, and of this backend */
+  *of(sr: WatchedSr, backend?: Backend): Generator<TrackedMirror> {
+    for (const place of this.#places.values()) {
+      if (!place.srs.includes(sr)) continue
+      if (backend === undefined || (place.backend === backend && place.isShown)) yield place.mirror
+    }
+  }
+
+  /** DRBD resources and md arrays that are here or should be, and that no SR has, by name. */
+  unwatched(): Unwatched {
+    this.#unwatched ??= this.#findUnwatched()
+    return this.#unwatched
+  }
+
+  #findUnwatched(): Unwatched {
+    const found = { drbd: new Set<string>(), md: new Set<string>() }
+    for (const { backend, srs, names, mirror } of this.#places.values()) {
+      if (srs.length === 0) found[backend].add(names[0] ?? mirror.mirror)
+    }
+    return { drbd: [...found.drbd].sort(), md: [...found.md].sort() }
   }
 
   /** The source of a backend tells of a mirror. @param namesOf what patterns may call it */
@@ -73,8 +101,7 @@ export class Places {
     return this.#add(backend, mirror, names, true)
   }
 
-  observe(place: Place, judgement: Judgement, at: number, silenceMeansStall: boolean, step: Step): void {
-    const seen: Observation = { judgement, at, silenceMeansStall }
+  observe(place: Place, seen: Observation, step: Step): void {
     step.add(place.srs, this.#mirrors.observe(seen, place.mirror))
   }
 
@@ -84,6 +111,7 @@ export class Places {
       const place = this.#places.get(mirror)
       if (place?.isShown !== true) continue
       this.rosters[backend].lose(mirror)
+      this.#peers.lose(mirror)
       this.#forget(place, at, step)
     }
   }
@@ -113,6 +141,38 @@ export class Places {
     for (const expected of missed) this.#addMissed(backend, expected, at, step)
   }
 
+  /**
+   * Takes in which peers DRBD volumes should have.
+   *
+   * @param knewAll as of PeerExpectations.replace
+   * @returns the volumes that the kernel shows and that have to be judged anew
+   */
+  expectPeers(expected: readonly ExpectedMirror[], at: number, knewAll: boolean): Place[] {
+    const isShown = (mirror: string) => this.#places.get(mirror)?.isShown === true
+    return this.#takePeers(this.#peers.replace(expected, at, knewAll, isShown))
+  }
+
+  /** Lets time pass. @returns as of `expectPeers` */
+  passPeers(at: number): Place[] {
+    return this.#takePeers(this.#peers.pass(at))
+  }
+
+  #takePeers(mirrors: readonly string[]): Place[] {
+    return mirrors.flatMap(mirror => {
+      const place = this.#places.get(mirror)
+      if (place?.isShown !== true) return []
+      place.configured = this.#configuredOf(mirror, place.ignored)
+      return [place]
+    })
+  }
+
+  #configuredOf(mirror: string, ignored: ReadonlySet<string>): ConfiguredPeers | null {
+    const configured = this.#peers.get(mirror)
+    if (configured === null || ignored.size === 0) return configured
+    const peers = configured.peers.filter(({ names }) => !names.some(name => ignored.has(name)))
+    return { ...configured, peers }
+  }
+
   /** Takes each mirror out of the SRs it has left and into those it has joined. @param srs those that are watched, by UUID */
   select(selections: readonly SrSelection[], srs: ReadonlyMap<string, WatchedSr>, step: Step): void {
     this.#selector = new SrSelector(selections)
@@ -123,17 +183,23 @@ export class Places {
   #add(backend: Backend, name: string, names: readonly string[], isShown: boolean): Place {
     const srs = this.#srsOf(backend, names)
     const mirror = this.#mirrors.begin(name)
-    const place = { mirror, isTold: isShown, srs, ignored: ignoredBy(srs), isShown, backend, names }
+    const ignored = ignoredBy(srs)
+    const configured = backend === 'drbd' && isShown ? this.#configuredOf(name, ignored) : null
+    const place = { mirror, isTold: isShown, srs, ignored, configured, isShown, backend, names }
     this.#places.set(name, place)
+    this.#unwatched = null
+    for (const sr of srs) sr.hold(backend, isShown)
     return place
   }
 
   #addMissed(backend: Backend, expected: ExpectedMirror, at: number, step: Step): void {
     const place = this.#add(backend, expected.mirror, expected.names, false)
-    this.observe(place, judgeMissed(backend, expected), at, false, step)
+    this.observe(place, { judgement: judgeMissed(backend, expected), at, silenceMeansStall: false }, step)
   }
 
-  #forget({ mirror: { mirror }, srs }: Place, at: number, step: Step): void {
+  #forget({ mirror: { mirror }, srs, backend, isShown }: Place, at: number, step: Step): void {
+    this.#unwatched = null
+    for (const sr of srs) sr.release(backend, isShown, true)
     const change = this.#mirrors.remove(mirror, at)
     if (change !== null) step.add(srs, change)
     this.#places.delete(mirror)
@@ -148,8 +214,12 @@ export class Places {
     const joining = this.#mirrors.joining(mirror)
     if (leaving !== null) step.add(left, leaving)
     if (joining !== null) step.add(joined, joining)
+    for (const sr of left) sr.release(place.backend, place.isShown, false)
+    for (const sr of joined) sr.hold(place.backend, place.isShown)
+    this.#unwatched = null
     place.srs = srs
     place.ignored = ignoredBy(srs)
+    if (place.backend === 'drbd' && place.isShown) place.configured = this.#configuredOf(mirror, place.ignored)
   }
 
   #srsOf(backend: Backend, names: readonly string[]): WatchedSr[] {

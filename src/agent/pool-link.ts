@@ -41,12 +41,16 @@ export interface PoolLinkOptions {
   /** When the host's kernel and this daemon started, milliseconds since 1970 by the host's clock. */
   readonly bootTimeMs: number
   readonly agentStartMs: number
+  /** With which this daemon proves its answers to polls. */
+  readonly pollKey: string
   readonly now: () => number
   /** What takes this machine down when the pool has told it to. */
   readonly machine: MachineCommands
   readonly log: Log
   /** What the pool has of an SR is not what was written last. */
   readonly pushAgain: (sr: string) => void
+  /** As of HostAgent. */
+  readonly changedSeqs: () => ReadonlyMap<string, number>
 }
 
 /** Everything that one host tells its toolstack, over one client: reports, notifications, and that it lives. */
@@ -75,12 +79,24 @@ export class PoolLink implements ReportSink {
     this.#notifier = notifier
     this.#sink = new XapiSink(new PbdReports(client))
     this.#stored = new StoredReports(this.#sink, pushAgain)
-    const { bootId, bootTimeMs, agentStartMs, now } = options
+    const { bootId, bootTimeMs, agentStartMs, pollKey, changedSeqs, now } = options
     const obey = (order: Order) => carryOut(order, machine, log)
     const beating =
       everyMs === 0
         ? undefined
-        : sendHeartbeats({ client, host, bootId, bootTimeMs, agentStartMs, now, everyMs, carryOut: obey, signal })
+        : sendHeartbeats({
+            client,
+            host,
+            bootId,
+            bootTimeMs,
+            agentStartMs,
+            pollKey,
+            changedSeqs,
+            now,
+            everyMs,
+            carryOut: obey,
+            signal,
+          })
     this.#done = Promise.all([beating, this.#stored.follow(client, signal)])
   }
 

@@ -1,3 +1,4 @@
+import { parseJson } from '../json-text/index.ts'
 import {
   ASKED_BY_AGENT,
   type CanRebootAnswer,
@@ -15,6 +16,8 @@ import { askToolstack } from './ask-toolstack.ts'
 import { findHost, removeOverride, writeOverride } from './override-calls.ts'
 
 const PLUGIN = 'resync-monitor'
+/** The gate's answer has at most 768 KiB of reasons, and the hosts. */
+const MAX_ANSWER_LENGTH = 4_194_304
 /** XenAPI's name for "no such object": a pool without hosts has no coordinator. */
 const NULL_REF = 'OpaqueRef:NULL'
 
@@ -80,6 +83,11 @@ export class PoolQuestions implements PoolAnswers {
     await removeOverride(client, (await findHost(client, host, signal)).ref, signal)
   }
 
+  async clearOrder(host: string, reason: string, signal: AbortSignal): Promise<void> {
+    const client = this.#client()
+    await askToolstack(client, 'host.clear_order', [(await findHost(client, host, signal)).ref, reason], signal)
+  }
+
   async #gate(args: Readonly<Record<string, string>>, signal: AbortSignal): Promise<GateAnswer> {
     const answer = await this.#askPlugin('gate', args, signal)
     if (isGateAnswer(answer)) return answer
@@ -97,11 +105,8 @@ export class PoolQuestions implements PoolAnswers {
       if (!(error instanceof PoolRefusal) || error.error?.[0] !== 'HOST_OFFLINE') throw error
       return ask(await askToolstack(client, 'host.get_by_uuid', [this.#host], signal))
     })
-    try {
-      return JSON.parse(String(text))
-    } catch {
-      return undefined
-    }
+    const parsed = parseJson(String(text), MAX_ANSWER_LENGTH)
+    return 'value' in parsed ? parsed.value : undefined
   }
 
   #client(): XenApiClient {

@@ -32,6 +32,8 @@ const AWAY: ReadonlySet<string> = new Set([
   'host-not-live',
   'host-going-down',
   'host-leaving',
+  'host-shut-down',
+  'told-to-go-and-still-here',
   'contradicted-by-peer',
   'last-replica',
   'quorum-loss',

@@ -3,11 +3,13 @@ import type { SrSelection } from './sr-selection.ts'
 
 /** The configured SRs, and those that are attached through the volume plugin; of one that is both the file decides. */
 export function selectionsOf(configured: readonly SrSelection[], attached: readonly SrWatch[]): readonly SrSelection[] {
-  const more = attached.flatMap(({ uuid, sameAs, drbd, md, ignorePeers }): SrSelection[] => {
+  const more = attached.flatMap(({ uuid, sameAs, drbd, md, ignorePeers, allowEmpty }): SrSelection[] => {
     if (configured.some(sr => sr.uuid === uuid)) return []
-    if (sameAs === null) return [{ uuid, drbd, md, ignorePeers }]
+    if (sameAs === null) return [{ uuid, drbd, md, ignorePeers, allowEmpty }]
     // Of an SR that is not configured here nothing is known: without a selection it would read as nothing to sync.
-    return configured.flatMap(sr => (sr.uuid === sameAs ? [{ ...sr, uuid }] : []))
+    return configured.flatMap(sr =>
+      sr.uuid === sameAs ? [{ ...sr, uuid, allowEmpty: sr.allowEmpty === true || allowEmpty }] : [],
+    )
   })
   return [...configured, ...more]
 }

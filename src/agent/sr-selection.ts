@@ -10,6 +10,8 @@ export interface SrSelection {
   readonly md: readonly string[]
   /** Peers that are no part of the SR's redundancy (an asynchronous disaster-recovery copy): not counted. */
   readonly ignorePeers: readonly string[]
+  /** It may have no mirrors on this host. Absent: it may not. */
+  readonly allowEmpty?: boolean
 }
 
 /** Tells to which SRs a mirror belongs. It may be in several: a sentinel SR watches the mirrors of others. */

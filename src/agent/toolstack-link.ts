@@ -15,10 +15,12 @@ export interface ToolstackLinkOptions {
   readonly boot: HostBoot
   /** When this daemon started. Milliseconds since 1970, as `now`. */
   readonly startedAtMs: number
+  /** With which this daemon proves its answers to polls. */
+  readonly pollKey: string
   readonly now: () => number
   readonly log: Log
   readonly metrics: Pick<AgentMetrics, 'pushArrived' | 'pushFailed'>
-  readonly agent: () => Pick<HostAgent, 'srs' | 'status' | 'isResyncing' | 'pushAgain'>
+  readonly agent: () => Pick<HostAgent, 'changedSeqs' | 'srs' | 'status' | 'isResyncing' | 'pushAgain'>
 }
 
 /** The link of this host to the toolstack that is configured, if any: another one whenever the configuration changes. */
@@ -44,7 +46,7 @@ export class ToolstackLink implements ReportSink {
     // Two links at once would both write the same journal.
     await this.close()
     if (client === null || toolstack === undefined) return
-    const { boot, startedAtMs, now, log } = this.#options
+    const { boot, startedAtMs, pollKey, now, log } = this.#options
     const agent = this.#options.agent()
     const link = await PoolLink.open({
       client,
@@ -55,9 +57,11 @@ export class ToolstackLink implements ReportSink {
       bootId: boot.id,
       bootTimeMs: startedAtMs - boot.firstSeq,
       agentStartMs: startedAtMs,
+      pollKey,
       now,
       log,
       pushAgain: sr => agent.pushAgain(sr),
+      changedSeqs: () => agent.changedSeqs(),
     })
     link.retain(agent.srs())
     this.#link = link

@@ -1,8 +1,8 @@
 import type { Report } from '../sync-query/report.ts'
 import { type GateReason, gateReason } from './gate-reason.ts'
+import { isLeftOver, withLeftOvers } from './left-over.ts'
 import { type Meant, type Said, withOtherSides } from './other-side.ts'
 import type { PeerNames } from './peer-names.ts'
-import type { HostSnapshot } from './pool-snapshot.ts'
 import { factsOf, needsOperator } from './report-facts.ts'
 import type { Member } from './sr-members.ts'
 
@@ -13,15 +13,25 @@ import type { Member } from './sr-members.ts'
 export function blockers(sr: string, members: readonly Member[], names: PeerNames): readonly GateReason[] {
   const refs = members.map(({ host }) => host.ref)
   const meant: Meant = (peer, speaker) => names.resolve(peer, speaker, refs)
-  const complaints = complaintsAboutPeers(members, meant)
-  return members.flatMap(member => blocker(sr, member, complaints.get(member.host.ref) ?? [], meant) ?? [])
+  const byRef: MembersByRef = new Map(members.map(member => [member.host.ref, member]))
+  const complaints = complaintsAboutPeers(members, byRef, meant)
+  return members.flatMap(member => blocker(sr, member, byRef, complaints.get(member.host.ref) ?? [], meant) ?? [])
 }
 
-function blocker(sr: string, member: Member, aboutThis: readonly Said[], meant: Meant): GateReason | null {
+/** By ref of the host. */
+type MembersByRef = ReadonlyMap<string, Member>
+
+function blocker(
+  sr: string,
+  member: Member,
+  byRef: MembersByRef,
+  aboutThis: readonly Said[],
+  meant: Meant,
+): GateReason | null {
   const { host, report } = member
   if (member.absence !== null) return member.absence
   if (report === null) return member.distrust
-  if (report.state !== 'synced') return notSynced(sr, host, report, aboutThis, meant)
+  if (report.state !== 'synced') return notSynced(sr, member, report, byRef, aboutThis, meant)
   const [first] = aboutThis
   if (first === undefined) return null
   const mirrors = [...new Set(aboutThis.map(({ complaint }) => complaint.mirror))]
@@ -35,16 +45,22 @@ function blocker(sr: string, member: Member, aboutThis: readonly Said[], meant: 
  * Where no member is in sync nothing can be contradicted, and only what tells the other side something is of interest: with
  * every mirror of 64 hosts bad, finding out whom each reason means would take longer than all the rest.
  */
-function complaintsAboutPeers(members: readonly Member[], meant: Meant): ReadonlyMap<string, readonly Said[]> {
+function complaintsAboutPeers(
+  members: readonly Member[],
+  byRef: MembersByRef,
+  meant: Meant,
+): ReadonlyMap<string, readonly Said[]> {
   const anyInSync = members.some(({ report }) => report?.state === 'synced')
   const anyAwaitsPeer = members.some(({ report }) => report !== null && factsOf(report).awaitsPeer)
   const found = new Map<string, Said[]>()
-  for (const { host: speaker, report } of members) {
+  for (const member of members) {
+    const { host: speaker, report } = member
     if (report === null) continue
     const { complaints, standAlone, heldBack } = factsOf(report)
     const telling = anyAwaitsPeer ? [...standAlone, ...heldBack] : standAlone
     for (const complaint of anyInSync ? complaints : telling) {
       for (const peer of meant(complaint.peer, speaker.ref)) {
+        if (isLeftOver(complaint, member, byRef.get(peer))) continue
         const about = found.get(peer)
         if (about === undefined) found.set(peer, [{ speaker, complaint }])
         else about.push({ speaker, complaint })
@@ -56,13 +72,18 @@ function complaintsAboutPeers(members: readonly Member[], meant: Meant): Readonl
 
 function notSynced(
   sr: string,
-  host: HostSnapshot,
+  member: Member,
   report: Report,
+  byRef: MembersByRef,
   aboutThis: readonly Said[],
   meant: Meant,
 ): GateReason {
-  const mirrorReasons = withOtherSides(host, report.reasons, aboutThis, meant)
-  const operator = mirrorReasons === report.reasons ? factsOf(report).needsOperator : needsOperator(mirrorReasons)
+  const { host } = member
+  const corrected = withOtherSides(host, report.reasons, aboutThis, meant)
+  const mirrorReasons = withLeftOvers(corrected, member, name => meant(name, host.ref).map(ref => byRef.get(ref)))
+  const said = mirrorReasons === report.reasons ? factsOf(report).needsOperator : needsOperator(mirrorReasons)
+  // Nothing moves, and nobody says that anything is on its way.
+  const operator = said || (report.state === 'degraded' && mirrorReasons.length === 0)
   return gateReason('not-synced', host.ref, sr, {
     clearedBy: operator ? 'operator' : 'time',
     state: report.state,

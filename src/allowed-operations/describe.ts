@@ -1,5 +1,6 @@
 import { describe } from '../sync-query/describe.ts'
 import { isReasonCode, type ReportReason } from '../sync-query/report.ts'
+import { firstName } from './find-called.ts'
 import type { GateReason, GateReasonCode } from './gate-reason.ts'
 import type { Override, PoolSnapshot } from './pool-snapshot.ts'
 
@@ -11,9 +12,13 @@ interface Named extends Omit<GateReason, 'host' | 'sr' | 'peer'> {
 }
 
 const SENTENCES: { readonly [Code in GateReasonCode]: (reason: Named) => string } = {
-  'host-not-live': r => (r.clearedBy === 'time' ? `${r.host} was told to go down, and is down` : `${r.host} is down`),
+  'host-not-live': r =>
+    r.clearedBy === 'time' ? `${r.host} is down because it has an order to reboot` : `${r.host} is down`,
   'host-going-down': r => `${r.host} is about to go down`,
-  'host-leaving': r => `${r.host} was told to go down and has not come back`,
+  'host-leaving': r => `${r.host} has an order to reboot and has not come back`,
+  'host-shut-down': r => `${r.host} has an order to shut down and does not come back by itself; power it on`,
+  'told-to-go-and-still-here': r =>
+    `${r.host} has an order to go down and still runs a minute later; carry the order out there, or clear it`,
   'no-report': r => `${r.host} has not said whether its mirrors are in sync; look at its agent if it stays silent`,
   'report-unreadable': r => `what ${r.host} said cannot be read (${r.problem})`,
   'report-unknown-schema': r => `${r.host} runs another version of the agent, whose reports are not understood here`,
@@ -23,6 +28,8 @@ const SENTENCES: { readonly [Code in GateReasonCode]: (reason: Named) => string 
   'report-before-live': r => `${r.host} has not spoken since it came back; compare the clocks if this stays`,
   'report-from-future': r => `the report of ${r.host} is from the future; set its clock right`,
   'report-superseded': r => `${r.host} sends reports with numbers that were used before; restart its agent`,
+  'report-overtaken': r =>
+    `the state of ${r.host} has changed since its last report, as its heartbeat says; the new report has not arrived`,
   'lease-expired': r => `${r.host} has not confirmed its report in time; look at its agent and its clock`,
   'contradicted-by-peer': r => `${r.host} says it is in sync, and ${r.peer} says that it is not${mirrors(r)}`,
   'not-synced': r => `${r.host} is ${STATE_WORDS[r.state ?? 'unknown']}${mirrorSentences(r)}`,
@@ -32,6 +39,10 @@ const SENTENCES: { readonly [Code in GateReasonCode]: (reason: Named) => string 
   'peer-unknown': r =>
     `${r.unknownPeers?.join(', ')} is no host of the pool and not named as an outside peer, as ${r.host} sees it${mirrors(r)}`,
   'mirror-list-missing': r => `${r.host} has not said where its replicas are`,
+  'replicas-unknown': r =>
+    `${r.host} does not report and may share mirrors with the host that is to go, so nobody knows whether a current replica would be left`,
+  'holder-without-report': r =>
+    `${r.host} holds replicas of ${r.sr} and has no PBD for it, so it does not report what it holds; connect it to the SR`,
   'one-at-a-time': r => `${r.host} may only go down alone under the conservative policy`,
   'override-expired': r =>
     `the override for ${r.host} (${r.override?.reason}) is over since ${moment(r.override?.expiresMs)}`,
@@ -65,10 +76,10 @@ export function describeOverride({ by = 'somebody', expiresMs, reason }: Overrid
   return `override of ${by} until ${moment(expiresMs)}: ${reason}`
 }
 
-/** The name that people know a host by, or its ref where there is none. */
+/** The name that people know a host by, or its UUID or ref where there is none. */
 export function hostName(ref: string, pool?: Pick<PoolSnapshot, 'hosts'>): string {
   const host = pool?.hosts.find(each => each.ref === ref)
-  return host?.nameLabel ?? host?.hostname ?? ref
+  return firstName(host?.nameLabel, host?.hostname, host?.uuid, ref)
 }
 
 /** The UUID of an SR, or its ref where it has no record. */

@@ -8,6 +8,8 @@ export const GATE_REASON_KINDS = {
   'host-not-live': 'operator',
   'host-going-down': 'time',
   'host-leaving': 'time',
+  'host-shut-down': 'operator',
+  'told-to-go-and-still-here': 'operator',
   'no-report': 'time',
   'report-unreadable': 'operator',
   'report-unknown-schema': 'operator',
@@ -17,6 +19,7 @@ export const GATE_REASON_KINDS = {
   'report-before-live': 'time',
   'report-from-future': 'operator',
   'report-superseded': 'operator',
+  'report-overtaken': 'time',
   'lease-expired': 'operator',
   'contradicted-by-peer': 'time',
   'not-synced': 'time',
@@ -26,6 +29,8 @@ export const GATE_REASON_KINDS = {
   'quorum-loss': 'time',
   'peer-unknown': 'operator',
   'mirror-list-missing': 'time',
+  'replicas-unknown': 'operator',
+  'holder-without-report': 'operator',
   // answers for several hosts at once only
   'one-at-a-time': 'operator',
   // told, never blocking by itself

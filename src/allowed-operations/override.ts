@@ -1,3 +1,4 @@
+import { parseJson } from '../json-text/index.ts'
 import { type Complaints, JsonNode } from '../sync-query/json-node.ts'
 import type { GatePolicy } from './gate-policy.ts'
 import type { Override, PoolSnapshot } from './pool-snapshot.ts'
@@ -27,15 +28,10 @@ const MAX_TEXT_LENGTH = 16_384
  * @param host ref of the host
  */
 export function decodeOverride(host: string, text: string): Override | null {
-  if (text.length > MAX_TEXT_LENGTH) return null
-  let json: unknown
-  try {
-    json = JSON.parse(text)
-  } catch {
-    return null
-  }
+  const parsed = parseJson(text, MAX_TEXT_LENGTH)
+  if ('problem' in parsed) return null
   const complaints: Complaints = { first: null }
-  const request = readOverride(new JsonNode(json, '', complaints))
+  const request = readOverride(new JsonNode(parsed.value, '', complaints))
   return complaints.first === null ? { host, ...request } : null
 }
 

@@ -1,10 +1,12 @@
-import type { MirrorListEntry, Replica, Report } from '../sync-query/report.ts'
+import type { ClearedBy } from '../sync-query/reason.ts'
+import type { MirrorListEntry, Replica } from '../sync-query/report.ts'
 import { blockers } from './conservative-rule.ts'
 import type { GatePolicy } from './gate-policy.ts'
 import { type GateReason, gateReason } from './gate-reason.ts'
 import type { Guard } from './guard.ts'
+import { isCurrentElsewhere, lossClearedBy, type SeenMirrors, seesNoneCurrent } from './other-views.ts'
 import type { PeerNames } from './peer-names.ts'
-import type { ObservedSr } from './sr-members.ts'
+import { believedList, type Member, type ObservedSr } from './sr-members.ts'
 
 /**
  * The placement-aware rule, for sets of hosts as `ceph osd ok-to-stop` answers for sets of OSDs: a mirror must keep a
@@ -14,8 +16,9 @@ import type { ObservedSr } from './sr-members.ts'
  * worse view holds. A member that is up and whose report does not count makes every answer no. Without a list of each
  * member that can be believed the conservative rule answers, for one host; for several nothing can be said.
  *
- * It concerns hosts without a PBD as well, if a member's list says that they have replicas: a storage node that nobody
- * plugged the SR on takes its replicas away like any other.
+ * It concerns hosts without a PBD as well, if they may have replicas. What such a host holds is known from the lists of others
+ * only: two of them may share a mirror that no member lists. So a host that is known to hold replicas, or may do so because a
+ * member has no list that counts, must report itself before it may go.
  *
  * @param away refs of all hosts of the pool that are down or about to go
  */
@@ -34,36 +37,79 @@ export function placementRule(
     if (list === undefined) unlisted.push(gateReason('mirror-list-missing', host.ref, sr))
     else views.push(...list.map(entry => viewOf(host.ref, entry, names, refs, policy)))
   }
-  const holders = new Set(views.flatMap(({ sites }) => sites.flatMap(({ hosts }) => hosts ?? [])))
-  const concerns = (host: string) => connected.has(host) || holders.has(host)
+  const sites = views.flatMap(view => view.sites)
+  const holders = new Set(sites.flatMap(({ hosts }) => hosts ?? []))
+  const isAnyPeerUnknown = sites.some(({ hosts }) => hosts === null)
+  const unheard = members
+    .filter(({ absence, report }) => absence !== null || believedList(report) === undefined)
+    .map(member => ({ member, hosts: possibleHosts(member, names, refs, policy) }))
+  const whoseReplicasItMayHave = (host: string) =>
+    unheard.flatMap(({ member, hosts }) => (hosts === null || hosts.has(host) ? member : []))
+  const concerns = (host: string) =>
+    connected.has(host) || holders.has(host) || isAnyPeerUnknown || whoseReplicasItMayHave(host).length > 0
+  const absences = new Map<string, ClearedBy>()
+  for (const { host, absence } of members) if (absence !== null) absences.set(host.ref, absence.clearedBy)
   const distrusted = present.flatMap(({ distrust }) => distrust ?? [])
   if (distrusted.length > 0) return { concerns, departure: () => distrusted }
+  // A member that is here has a list that counts, which names every mirror that it takes away. Others have none.
+  const unreported = (leaving: ReadonlySet<string>): GateReason[] => {
+    const silent = [...leaving].filter(host => !connected.has(host) && !away.has(host))
+    return [
+      ...Array.from(new Set(silent.flatMap(whoseReplicasItMayHave)), member => replicasUnknown(sr, member)),
+      ...silent.filter(host => holders.has(host)).map(host => gateReason('holder-without-report', host, sr)),
+    ]
+  }
   if (unlisted.length > 0) {
     const conservative = blockers(sr, members, names)
     const reasons = [...conservative, ...unlisted]
-    return { concerns, departure: leaving => (leaving.size > 1 || conservative.length > 0 ? reasons : []) }
+    return {
+      concerns,
+      departure: leaving => (leaving.size > 1 || conservative.length > 0 ? reasons : unreported(leaving)),
+    }
   }
   return {
     concerns,
     departure: leaving => {
       const gone = new Set([...away, ...leaving])
-      return views.flatMap(view => (isTouched(view, leaving) ? (loss(sr, view, gone) ?? []) : []))
+      return [
+        ...unreported(leaving),
+        ...views.flatMap(view => {
+          if (!isTouched(view, leaving)) return []
+          const isHarmless = seesNoneCurrent(view) && (!leaving.has(view.host) || isCurrentElsewhere(view, views, gone))
+          const found = isHarmless ? null : loss(sr, view, gone)
+          if (found === null) return []
+          const report = members.find(({ host }) => host.ref === view.host)?.report ?? null
+          return found.code === 'peer-unknown' ? found : { ...found, clearedBy: lossClearedBy(view, report, absences) }
+        }),
+      ]
     },
   }
 }
 
-/**
- * A host that cannot see its mirrors lists them as it saw them last, or lists none: a stream of events that has ended would
- * else read as replicas that are current.
- */
-function believedList(report: Report | null): readonly MirrorListEntry[] | undefined {
-  return report?.state === 'unknown' ? undefined : report?.mirrorList
+function replicasUnknown(sr: string, { host, absence }: Member): GateReason {
+  if (absence === null) return gateReason('mirror-list-missing', host.ref, sr)
+  return gateReason('replicas-unknown', host.ref, sr, { clearedBy: absence.clearedBy })
+}
+
+/** Refs of the hosts that may share mirrors with a member, by its last list; `null`: any host may. */
+function possibleHosts(
+  { host, knownPeers }: Member,
+  names: PeerNames,
+  members: readonly string[],
+  { outsidePeers }: GatePolicy,
+): ReadonlySet<string> | null {
+  if (knownPeers === null) return null
+  const hosts = new Set<string>()
+  for (const peer of knownPeers) {
+    const meant = names.resolve(peer, host.ref, members)
+    if (meant.length === 0 && !outsidePeers.includes(peer)) return null
+    for (const each of meant) hosts.add(each)
+  }
+  return hosts
 }
 
 /** Some mirrors as one member sees them, with the names of peers resolved. */
-interface View {
-  readonly host: string
-  readonly entry: MirrorListEntry
+interface View extends SeenMirrors {
   readonly sites: readonly Site[]
 }
 
@@ -115,11 +161,17 @@ function loss(sr: string, { host, entry, sites }: View, gone: ReadonlySet<string
  * ends have lost each other the middle cannot go, though it sees both. That absent replicas known to be Outdated lose their
  * vote there is not counted on here: it depends on how they leave.
  */
-function hasQuorum(all: readonly Site[], staying: readonly Site[]): boolean {
-  const voting = staying.filter(({ replica }) => replica.peer === 'self' || replica.connected === true)
+function hasQuorum(sites: readonly Site[], staying: readonly Site[]): boolean {
+  const all = sites.filter(hasVote)
+  const voting = staying.filter(hasVote).filter(({ replica }) => replica.peer === 'self' || replica.connected === true)
   const disks = 2 * withDisk(voting) - withDisk(all)
   const diskless = 2 * (voting.length - withDisk(voting)) - (all.length - withDisk(all))
   return disks > 0 || (disks === 0 && diskless > 0)
+}
+
+/** A diskless client with `tiebreaker no` is passed over there, both present and missing (DRBD 9.3.1). */
+function hasVote({ replica }: Site): boolean {
+  return replica.diskless !== true || replica.votes !== false
 }
 
 function withDisk(sites: readonly Site[]): number {

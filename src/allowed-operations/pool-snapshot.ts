@@ -13,6 +13,13 @@ export interface PoolSnapshot {
   readonly tasks: readonly TaskSnapshot[]
   /** At least the newest of each host and SR; more, and in any order, do no harm: the newest is found. */
   readonly reports: readonly ReceivedReport[]
+  /**
+   * By ref of the host, what its last heartbeat said of its reports. Absent: heartbeats say nothing of them here.
+   * A report of that boot with a lower `seq` than its SR has there is of a state that is over.
+   */
+  readonly changedSeqs?: {
+    get(host: string): { readonly bootId: string; readonly bySr: ReadonlyMap<string, number> } | undefined
+  }
   readonly overrides: readonly Override[]
   /** /etc/xapi.d/plugins/power-on-host is there and executable on the machine that decides. */
   readonly powerOnPlugin: boolean
@@ -44,6 +51,10 @@ export interface HostSnapshot {
   readonly clusterHostEnabled: boolean | readonly boolean[] | null
   /** It was told to go down (the call is over, so `currentOperations` no longer says so) and has not come back. */
   readonly leaving: boolean
+  /** What it was told to do, where the toolstack keeps that. A host that was told to shut down does not come back by itself. */
+  readonly toldTo?: 'reboot' | 'shutdown'
+  /** It was told to go down, and a minute later it still runs in the same boot. */
+  readonly stillHere?: boolean
 }
 
 export interface CurrentOperation {
@@ -67,6 +78,8 @@ export interface PbdSnapshot {
   /** Ref of the SR. */
   readonly sr: string
   readonly currentlyAttached: boolean
+  /** The peers that its host listed last, by name. Absent: its host has never listed any to this pool. */
+  readonly knownPeers?: readonly string[]
 }
 
 export interface TaskSnapshot {

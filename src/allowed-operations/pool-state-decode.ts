@@ -12,6 +12,7 @@ const MAX_TASKS = 10_000
 const MAX_OVERRIDES = 1024
 const MAX_CURRENT_OPERATIONS = 1024
 const MAX_OTHER_CONFIG_KEYS = 1024
+const MAX_KNOWN_PEERS = 1024
 
 /**
  * Reads a pool from the JSON of a what-if question: one object with `hosts`, `srs`, `pbds` and, as far as wanted,
@@ -87,11 +88,13 @@ function decodeSr(node: JsonNode): SrSnapshot {
 
 function decodePbd(node: JsonNode, index: number): PbdSnapshot {
   const ref = node.at('ref')
+  const knownPeers = node.at('known_peers')
   return {
     ref: ref.absent ? `OpaqueRef:pbd-${String(index).padStart(4, '0')}` : ref.text(),
     host: node.at('host').text(),
     sr: node.at('sr').text(),
     currentlyAttached: node.at('currently_attached').flag(),
+    ...(knownPeers.absent ? {} : { knownPeers: knownPeers.list(MAX_KNOWN_PEERS).map(peer => peer.text()) }),
   }
 }
 

@@ -12,6 +12,8 @@ interface About {
   /** UUID of the SR. */
   readonly sr: string
   readonly clearedBy: ClearedBy
+  /** What the host says of its mirrors, where it is in the reason. */
+  readonly mirrorReasons?: readonly { readonly code: string }[]
 }
 
 type GateRemedy = Remedy<GateRemedyPlace>
@@ -29,17 +31,33 @@ export function gateRemedy(code: GateReasonCode, about: About): GateRemedy {
 }
 
 const REMEDIES: { readonly [Code in GateReasonCode]: (about: About) => GateRemedy } = {
-  'not-synced': about => ({
-    text: 'See there what its mirrors wait for, or wait until they are in sync.',
-    steps: [{ on: 'host', commands: [`resync-monitor explain ${shellWord(about.sr)}`, waitForSr(about)] }],
-  }),
+  'not-synced': about => {
+    if (about.mirrorReasons?.some(({ code }) => code === 'disk-stuck') === true) return stuckDisk(about)
+    return {
+      text: 'See there what its mirrors wait for, or wait until they are in sync.',
+      steps: [{ on: 'host', commands: [`resync-monitor explain ${shellWord(about.sr)}`, waitForSr(about)] }],
+    }
+  },
   'host-not-live': about =>
     about.clearedBy === 'time'
-      ? waiting(about, 'It was told to reboot or shut down, and is down. Wait for it; bring it back if it stays away.')
+      ? waiting(about, 'It has an order to reboot, and is down. Wait for it; power it on if it stays away.')
       : crashed(about),
   'host-going-down': about => waiting(about, 'It reboots or shuts down. Wait until it is back and in sync.'),
   'host-leaving': about =>
-    waiting(about, 'It was told to go down and has not come back. Wait for it; bring it back if it stays away.'),
+    waiting(about, 'It has an order to reboot and has not come back. Wait for it; power it on if it stays away.'),
+  'host-shut-down': ({ host }) => ({
+    text: 'It has an order to shut down and does not come back by itself. Power it on: by hand where it has no power-on mode.',
+    steps: [{ on: 'coordinator', commands: [`xe host-power-on uuid=${shellWord(host.uuid)}`] }],
+  }),
+  'told-to-go-and-still-here': ({ host }) => ({
+    text: 'It has an order to reboot or shut down and still runs. See why in the log of its agent. Then reboot it by hand, or clear the order if it is to stay up.',
+    warning:
+      'Clear the order only if nothing on that host can still carry it out: from then on the other hosts may go.',
+    steps: [
+      { on: 'host', commands: [`journalctl -u ${UNIT} -n 50 --no-pager`] },
+      { on: 'anywhere', commands: [`resync-monitor clear-order ${shellWord(host.name)} --reason TEXT`] },
+    ],
+  }),
   'no-report': () => agentOf('It has not spoken yet. If that lasts for more than a minute, look at its agent.'),
   'report-unreadable': () =>
     restart('What it stored is damaged. Its agent writes a new report when it is started again.'),
@@ -65,6 +83,10 @@ const REMEDIES: { readonly [Code in GateReasonCode]: (about: About) => GateRemed
     steps: [{ on: 'host', commands: ['chronyc tracking', 'chronyc makestep'] }],
   }),
   'report-superseded': () => restart('Its reports have numbers that were used before. Start its agent again.'),
+  'report-overtaken': () =>
+    agentOf(
+      'Its new report is on its way. If that lasts for more than some seconds, see in its log why reports do not arrive.',
+    ),
   'lease-expired': () => ({
     text: 'It does not confirm its reports, or by a clock that is behind. Look at its agent, its network and its clock.',
     steps: [{ on: 'host', commands: [`systemctl status ${UNIT}`, 'chronyc tracking'] }],
@@ -80,14 +102,37 @@ const REMEDIES: { readonly [Code in GateReasonCode]: (about: About) => GateRemed
       { on: 'coordinator', commands: [`xe pbd-list host-uuid=${shellWord(host.uuid)} sr-uuid=${shellWord(sr)}`] },
     ],
   }),
-  'last-replica': about => waiting(about, 'Without it a mirror would have no current copy. Wait for the other copies.'),
-  'quorum-loss': about => waiting(about, 'Without it a mirror would lose its majority. Wait for the other replicas.'),
+  'last-replica': about =>
+    about.clearedBy === 'time'
+      ? waiting(about, 'Without it a mirror would have no current copy. Wait for the other copies.')
+      : bringBack('Without it a mirror would have no current copy, and nothing brings the other copies up to date.'),
+  'quorum-loss': about =>
+    about.clearedBy === 'time'
+      ? waiting(about, 'Without it a mirror would lose its majority. Wait for the other replicas.')
+      : bringBack('Without it a mirror would lose its majority, and nothing brings the other replicas back.'),
   'peer-unknown': () => ({
     text: 'A replica lies on a machine that is no host of the pool. If it stays up by itself, name it in policy.outsidePeers.',
     steps: [{ on: 'coordinator', commands: ['grep -n outsidePeers /etc/resync-monitor/updater.yaml'] }],
   }),
   'mirror-list-missing': () =>
     agentOf('It has not said where its replicas are. It is asked every half minute; if that fails, look at its agent.'),
+  'replicas-unknown': about =>
+    about.clearedBy === 'time'
+      ? waiting(about, 'It was told to reboot or shut down. Wait until it is back and reports its replicas.')
+      : crashed(about),
+  'holder-without-report': ({ host, sr }) => ({
+    text: 'It holds replicas and does not report on them. Connect it to the SR, and start an agent there that watches the SR.',
+    steps: [
+      {
+        on: 'coordinator',
+        commands: [
+          `xe pbd-create host-uuid=${shellWord(host.uuid)} sr-uuid=${shellWord(sr)}`,
+          `xe pbd-plug uuid=$(xe pbd-list host-uuid=${shellWord(host.uuid)} sr-uuid=${shellWord(sr)} --minimal)`,
+        ],
+      },
+      { on: 'host', commands: [`systemctl status ${UNIT}`] },
+    ],
+  }),
   'one-at-a-time': ({ host }) => ({
     text: 'These hosts may only go one after the other. Ask for each alone.',
     steps: [{ on: 'anywhere', commands: [`resync-monitor can-reboot ${shellWord(host.name)}`] }],
@@ -104,6 +149,29 @@ function waitForSr({ sr }: About): string {
 
 function waiting(about: About, text: string): GateRemedy {
   return { text, steps: [{ on: 'anywhere', commands: [`resync-monitor wait --host ${shellWord(about.host.name)}`] }] }
+}
+
+function bringBack(text: string): GateRemedy {
+  return {
+    text: `${text} See what keeps them away, on each host that has one.`,
+    steps: [{ on: 'host', commands: ['resync-monitor explain', 'drbdadm status'] }],
+  }
+}
+
+/** DRBD lets go of such a disk at a reboot only, so a gate that waits for it to be in sync would wait for ever. */
+function stuckDisk({ host }: About): GateRemedy {
+  return {
+    text: 'Only a reboot of this host clears its stuck disk. See that other hosts have current copies and are connected, then let it go by an override, and reboot it.',
+    warning:
+      'An override lets the host go whatever the gate says: without a current copy elsewhere virtual disks stop.',
+    steps: [
+      { on: 'anywhere', commands: ['resync-monitor status'] },
+      {
+        on: 'anywhere',
+        commands: [`resync-monitor override ${shellWord(host.name)} --reason "stuck disk" --for 1h`],
+      },
+    ],
+  }
 }
 
 /** The pool may have lost nothing but its word: what is cheap and harms nothing comes first. */

@@ -15,7 +15,12 @@ interface ReportFacts {
   readonly awaitsPeer: boolean
   /** A reason that blocks will not clear by time. */
   readonly needsOperator: boolean
+  /** Of its blocking reasons those that time clears are about connections that are not there: nothing moves, nothing is unclear. */
+  readonly isAtRest: boolean
 }
+
+/** Codes of a side that has no connection to its peer. */
+export const NOT_CONNECTED: ReadonlySet<string> = new Set(['peer-not-connected', 'stand-alone'])
 
 /** A reason that says of a mirror that it is not in sync with a peer. */
 export interface Complaint extends ReportReason {
@@ -45,6 +50,7 @@ function findFacts({ at, reasons }: Report): ReportFacts {
     heldBack: complaints.filter(isHeldBackHere),
     awaitsPeer: complaints.some(isHeldBackByPeer),
     needsOperator: needsOperator(reasons),
+    isAtRest: reasons.every(each => !blocks(each) || each.clearedBy === 'operator' || NOT_CONNECTED.has(each.code)),
   }
 }
 
@@ -58,6 +64,6 @@ export function needsOperator(reasons: readonly ReportReason[]): boolean {
 }
 
 /** A code from a newer program is taken for a blocking one. */
-function blocks({ code }: ReportReason): boolean {
+export function blocks({ code }: ReportReason): boolean {
   return !isReasonCode(code) || isBlocking(code)
 }

@@ -1,9 +1,10 @@
-import type { Report } from '../sync-query/report.ts'
+import type { MirrorListEntry, Report } from '../sync-query/report.ts'
 import { AGGREGATED_KEY, type GatePolicy } from './gate-policy.ts'
 import { type GateReason, gateReason } from './gate-reason.ts'
-import type { HostSnapshot, PoolSnapshot, SrSnapshot } from './pool-snapshot.ts'
-import { type KnownReport, type KnownReports, knownReports } from './report-order.ts'
-import { hear } from './report-trust.ts'
+import { listedPeers } from './known-peers.ts'
+import type { HostSnapshot, PbdSnapshot, PoolSnapshot, SrSnapshot } from './pool-snapshot.ts'
+import { type KnownReport, type KnownReports, knownReports, ofPresentBoot } from './report-order.ts'
+import { hear, isAbout } from './report-trust.ts'
 
 /** Refs of the PBDs, attached or not: by ref of the SR, then by ref of the host. */
 export type ConnectedHosts = ReadonlyMap<string, ReadonlyMap<string, string>>
@@ -39,6 +40,13 @@ export interface Member {
   readonly report: Report | null
   /** When it last confirmed what is known of it; `null`: it has said nothing. */
   readonly confirmedAtMs: number | null
+  /**
+   * The peers that hold replicas of its mirrors, from the last list that it is known to have sent, which may be out of date.
+   * `null`: it has sent none, so its other replicas may be on any host.
+   */
+  readonly knownPeers: readonly string[] | null
+  /** The same as the pool's database has it. */
+  readonly storedPeers: readonly string[] | null
   /** The last moment at which it counts, if nothing is heard any more; `Infinity` where none does. */
   readonly countsUntilMs: number
 }
@@ -70,13 +78,17 @@ export function observeSrs(
   known: KnownReports = knownReports(pool.reports, policy.leaseMs),
   connectedBySr: ConnectedHosts = connectedHosts(pool.pbds),
 ): readonly ObservedSr[] {
+  const pbds = new Map(pool.pbds.map(pbd => [pbd.ref, pbd]))
   const look = (ref: string, sr: SrSnapshot | null): ObservedSr => {
     const connected = connectedBySr.get(ref) ?? NOBODY
     const ofSr = known.get(ref)
     const members: Member[] = []
     for (const host of pool.hosts) {
-      const pbd = connected.get(host.ref)
-      if (pbd !== undefined) members.push(observe(pbd, host, sr ?? { ref }, ofSr?.get(host.ref), policy, now))
+      const pbd = pbds.get(connected.get(host.ref) ?? '')
+      if (pbd === undefined) continue
+      const said = pool.changedSeqs?.get(host.ref)
+      const changedSeq = said?.bootId === host.bootId ? said?.bySr.get(sr?.uuid ?? '') : undefined
+      members.push(observe({ pbd, host, sr: sr ?? { ref }, changedSeq }, ofSr?.get(host.ref), policy, now))
     }
     return { ref, sr, members, connected }
   }
@@ -87,29 +99,63 @@ export function observeSrs(
   ]
 }
 
+interface Observed {
+  readonly pbd: PbdSnapshot
+  readonly host: HostSnapshot
+  readonly sr: Pick<SrSnapshot, 'ref' | 'uuid'>
+  readonly changedSeq: number | undefined
+}
+
 function observe(
-  pbd: string,
-  host: HostSnapshot,
-  sr: Pick<SrSnapshot, 'ref' | 'uuid'>,
-  known: KnownReport | undefined,
+  { pbd, host, sr, changedSeq }: Observed,
+  ofAllBoots: KnownReport | undefined,
   policy: GatePolicy,
   now: number,
 ): Member {
-  const heard = hear({ host, sr }, known, policy, now)
+  const known = ofPresentBoot(ofAllBoots, host.bootId)
+  const heard = hear({ host, sr, changedSeq }, known, policy, now)
   const { report = null, distrust = null, countsUntilMs = Number.POSITIVE_INFINITY } = heard
   const confirmedAtMs = known?.received.confirmedAtMs ?? null
-  return { pbd, host, absence: absence(host, sr.ref), distrust, report, confirmedAtMs, countsUntilMs }
+  const storedPeers = pbd.knownPeers ?? null
+  return {
+    pbd: pbd.ref,
+    host,
+    absence: absence(host, sr.ref),
+    distrust,
+    report,
+    confirmedAtMs,
+    knownPeers: peersIn(known?.readable?.report, { host, sr }) ?? storedPeers,
+    storedPeers,
+    countsUntilMs,
+  }
+}
+
+/** Also of a report that is too old to count: where its replicas were last is more than nothing. */
+function peersIn(report: Report | undefined, subject: Parameters<typeof isAbout>[1]): readonly string[] | null {
+  if (report === undefined || !isAbout(report, subject)) return null
+  const list = believedList(report)
+  return list === undefined ? null : listedPeers(list)
+}
+
+/**
+ * A host that cannot see its mirrors lists them as it saw them last, or lists none: a stream of events that has ended would
+ * else read as replicas that are current.
+ */
+export function believedList(report: Report | null): readonly MirrorListEntry[] | undefined {
+  return report?.state === 'unknown' ? undefined : report?.mirrorList
 }
 
 function absence(host: HostSnapshot, sr: string): GateReason | null {
   const code = absenceCode(host)
   if (code === null) return null
-  // A host that is down as it was told to comes back by itself.
-  return gateReason(code, host.ref, sr, host.leaving ? { clearedBy: 'time' } : {})
+  // A host that has an order to reboot comes back by itself.
+  return gateReason(code, host.ref, sr, code === 'host-not-live' && host.leaving ? { clearedBy: 'time' } : {})
 }
 
 /** Why a host's replicas are away or about to go, or `null`. Without a metrics row nobody can say that it is live. */
-export function absenceCode({ live, currentOperations, leaving }: HostSnapshot) {
+export function absenceCode({ live, currentOperations, leaving, toldTo, stillHere }: HostSnapshot) {
+  if (leaving && live === true && stillHere === true) return 'told-to-go-and-still-here'
+  if (leaving && toldTo === 'shutdown') return 'host-shut-down'
   if (live !== true) return 'host-not-live'
   const goingDown = currentOperations.some(({ operation }) => operation === 'reboot' || operation === 'shutdown')
   if (goingDown) return 'host-going-down'

@@ -1,3 +1,4 @@
+import { parseJson } from '../json-text/index.ts'
 import { allowedOperations, decide } from './decide.ts'
 import { DEFAULT_POLICY, type GatePolicy } from './gate-policy.ts'
 import type { GateReason } from './gate-reason.ts'
@@ -29,15 +30,17 @@ interface Findings {
 
 const MAX_LINE_LENGTH = 16 * 1024 * 1024
 
+const BAD_LINES = {
+  'too-large': 'the line is longer than 16 MiB',
+  'too-deep': 'the line is nested too deep',
+  'not-json': 'the line is not JSON',
+} as const
+
 /** Answers one line of the what-if question: a pool as JSON (see `decodePoolState`), with an `id` that is given back. */
 export function whatIf(line: string, options: WhatIfOptions): WhatIfAnswer {
-  if (line.length > MAX_LINE_LENGTH) return { id: null, bad_input: 'the line is longer than 16 MiB' }
-  let json: unknown
-  try {
-    json = JSON.parse(line)
-  } catch {
-    return { id: null, bad_input: 'the line is not JSON' }
-  }
+  const parsed = parseJson(line, MAX_LINE_LENGTH)
+  if ('problem' in parsed) return { id: null, bad_input: BAD_LINES[parsed.problem] }
+  const json = parsed.value
   const id = typeof json === 'object' && json !== null && 'id' in json ? json.id : null
   const decoded = decodePoolState(json)
   if ('badInput' in decoded) return { id, bad_input: decoded.badInput }

@@ -39,6 +39,11 @@ export const COMMANDS: readonly ListedCommand[] = [
     load: async () => (await import('./shell/override.ts')).override,
   },
   {
+    name: 'clear-order',
+    summary: 'clears an order to reboot that a host does not carry out',
+    load: async () => (await import('./shell/clear-order.ts')).clearOrder,
+  },
+  {
     name: 'agent',
     summary: 'the daemon of one host',
     load: async () => (await import('./daemon/agent.ts')).agent,

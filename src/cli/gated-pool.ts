@@ -1,13 +1,20 @@
 import type { GatePolicy } from '../allowed-operations/index.ts'
-import { createPool, type EmbeddedPool, type PluginCall, type PoolOptions } from '../toolstack/index.ts'
-import { type OperationsChange, type OverrideEvent, Updater } from '../updater/index.ts'
+import { createPool, type EmbeddedPool, type PoolOptions } from '../toolstack/index.ts'
+import { type AcceptedClaim, type OperationsChange, type OverrideEvent, Updater } from '../updater/index.ts'
 
 /** Answers a XenAPI plugin call. */
 type Plugins = NonNullable<PoolOptions['plugins']>
 
 export interface GatedPoolOptions extends Omit<PoolOptions, 'gate' | 'plugins' | 'now'> {
   readonly plugins: Plugins
+  readonly pollReport: PollReport
 }
+
+/**
+ * Asks a host itself for its report of an SR, by their refs, and answers with the text of the report. It must reject where the
+ * answer may be of another program than the agent of that host.
+ */
+type PollReport = (host: string, sr: string, signal: AbortSignal) => Promise<string>
 
 export interface UpdaterChoice {
   readonly policy: GatePolicy
@@ -18,6 +25,8 @@ export interface UpdaterChoice {
   readonly witness: (change: OperationsChange) => void
   /** Told of every override that comes into force or ends, and of every operation that began by one alone. Must not throw. */
   readonly overridden?: (event: OverrideEvent) => void
+  /** Called for each accepted operation that takes a host's replicas away. Must not throw. */
+  readonly accepted?: (claim: AcceptedClaim) => void
   /** Told how long each computation took, and how each question to a host ended. Must not throw. */
   readonly recomputed?: (durationMs: number) => void
   readonly polled?: (outcome: 'answered' | 'failed') => void
@@ -41,9 +50,9 @@ export interface GatedPool {
  */
 export function createGatedPool(options: GatedPoolOptions, choice: UpdaterChoice): GatedPool {
   const pool = createPool({ ...options, gate: { claim: (snapshot, wanted) => updater.claim(snapshot, wanted) } })
-  let updater = updaterOf(pool, options.plugins, choice)
-  const unsubscribe = pool.subscribe(({ cls }) => {
-    if (WATCHED.has(cls)) updater.notice()
+  let updater = updaterOf(pool, options.pollReport, choice)
+  const unsubscribe = pool.subscribe(({ cls, isTouch }) => {
+    if (WATCHED.has(cls) && isTouch !== true) updater.notice()
   })
   return {
     pool,
@@ -52,7 +61,7 @@ export function createGatedPool(options: GatedPoolOptions, choice: UpdaterChoice
     },
     regate: async other => {
       const before = updater
-      updater = updaterOf(pool, options.plugins, other)
+      updater = updaterOf(pool, options.pollReport, other)
       updater.start()
       await before.close()
     },
@@ -64,7 +73,7 @@ export function createGatedPool(options: GatedPoolOptions, choice: UpdaterChoice
   }
 }
 
-function updaterOf(pool: EmbeddedPool, plugins: Plugins, choice: UpdaterChoice): Updater {
+function updaterOf(pool: EmbeddedPool, pollReport: PollReport, choice: UpdaterChoice): Updater {
   return new Updater({
     ...choice,
     now: Date.now,
@@ -72,13 +81,16 @@ function updaterOf(pool: EmbeddedPool, plugins: Plugins, choice: UpdaterChoice):
       snapshot: () => pool.poolSnapshot(),
       coordinator: () => pool.get('pool', pool.ref)?.master ?? '',
       setAllowedOperations: (host, operations) => pool.setAllowedOperations(host, operations),
+      keepPeers: (pbd, peers) => pool.keepPeers(pbd, peers),
       pollReport: async (host, sr, signal) => {
-        const uuid = pool.get('SR', sr)?.uuid ?? ''
-        const call: PluginCall = { host, plugin: 'resync-monitor', fn: 'report', args: { sr: uuid }, signal }
-        const answer = await plugins(call)
-        choice.polled?.('error' in answer ? 'failed' : 'answered')
-        if ('error' in answer) throw new Error(answer.error.join(' '))
-        return answer.result
+        try {
+          const text = await pollReport(host, sr, signal)
+          choice.polled?.('answered')
+          return text
+        } catch (error) {
+          choice.polled?.('failed')
+          throw error
+        }
       },
     },
   })

@@ -56,6 +56,11 @@ export function scaleKib(kib: number | null): number | null {
   return kib === null ? null : count(kib * BYTES_PER_KIB)
 }
 
+/** The sum of those that are known; `null` if neither is. */
+export function sumOfKnown(a: number | null, b: number | null): number | null {
+  return a === null || b === null ? (a ?? b) : a + b
+}
+
 /** Sectors as bytes. */
 export function scaleSectors(sectors: number | null): number | null {
   return sectors === null ? null : count(sectors * BYTES_PER_SECTOR)

@@ -21,6 +21,18 @@ const MAX_PEERS = 64
  */
 export type Outcome = 'applied' | 'destroy-unknown' | 'unannounced' | 'contradiction' | 'too-many'
 
+/**
+ * What a line says of the I/O of the resource, which is that of all its volumes.
+ *
+ * @returns whether it is news
+ */
+export function applyIo(resource: ResourceState, { suspended, forceIoFailures }: Events2Change): boolean {
+  const before = `${resource.suspended} ${resource.forceIoFailures}`
+  if (suspended !== undefined) resource.suspended = keptWord(suspended)
+  if (forceIoFailures !== undefined) resource.forceIoFailures = keptWord(forceIoFailures)
+  return before !== `${resource.suspended} ${resource.forceIoFailures}`
+}
+
 /** A line about a connection. */
 export function applyConnection(resource: ResourceState, line: Events2Change, doubts: readonly DrbdDoubt[]): Outcome {
   const { verb, peerNodeId: nodeId = '' } = line
@@ -94,13 +106,13 @@ export function applyPeerDevice(
   // The handshake got through: whatever the split-brain helper was called for is settled.
   if (replication !== undefined && replication !== 'Off') splitBrainSettled(resource, nodeId)
   if (verb === 'change' && seen !== undefined) {
-    mergePeerDevice(seen, line, doubts)
+    mergePeerDevice(seen, line, known?.disk ?? null, doubts)
     return 'applied'
   }
   // A peer-device whose device was lost still shows that there is such a mirror.
   const device = known ?? newDevice(resource, keptWord(volume))
   const peerDevice = newPeerDevice(peer.nodeId)
-  mergePeerDevice(peerDevice, line, doubts)
+  mergePeerDevice(peerDevice, line, device.disk, doubts)
   device.peerDevices = [...device.peerDevices.filter(each => each !== seen), peerDevice]
   resource.devices.set(device.volume, device)
   return 'applied'

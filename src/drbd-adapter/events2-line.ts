@@ -36,7 +36,13 @@ export class Events2Change {
   peerDisk: string | undefined = undefined
   peerClient: string | undefined = undefined
   resyncSuspended: string | undefined = undefined
+  /** Of the resource: `no`, or what its I/O is suspended by. */
+  suspended: string | undefined = undefined
+  forceIoFailures: string | undefined = undefined
   outOfSyncBytes: number | null | undefined = undefined
+  /** Of the peer-device since its connection was made: resync and replicated writes together. */
+  receivedBytes: number | null | undefined = undefined
+  sentBytes: number | null | undefined = undefined
   done: number | null | undefined = undefined
   etaSeconds: number | null | undefined = undefined
   totalBytes: number | null | undefined = undefined
@@ -54,9 +60,22 @@ export class Events2Change {
 
   /** The line carries something that decides what state a mirror is in. */
   saysState(): boolean {
-    const words = [this.connection, this.replication, this.disk, this.peerDisk, this.resyncSuspended, this.quorum]
-    const figures = [this.client, this.peerClient, this.outOfSyncBytes, this.done, this.sizeBytes]
-    return [...words, ...figures].some(said => said !== undefined)
+    const figures = [this.outOfSyncBytes, this.done, this.sizeBytes]
+    return this.saysWord() || figures.some(said => said !== undefined)
+  }
+
+  /** The line carries a word of state, not only figures. */
+  saysWord(): boolean {
+    return (
+      this.connection !== undefined ||
+      this.replication !== undefined ||
+      this.disk !== undefined ||
+      this.peerDisk !== undefined ||
+      this.resyncSuspended !== undefined ||
+      this.quorum !== undefined ||
+      this.client !== undefined ||
+      this.peerClient !== undefined
+    )
   }
 }
 
@@ -68,7 +87,12 @@ export type Events2Line =
   | Events2Change
   /** `exists -`: the dump that began with the first `exists` is whole. */
   | { readonly kind: 'dump-end'; readonly atMicros: number | null }
-  /** Whatever it was, it is lost. `resource` is the one it names, `null` if it may have been any. */
+  /**
+   * `- skipped N` of drbdsetup before 9.28: the number of the next notification is N above the expected one. N is negative
+   * for one that arrives late; the numbers of a group that only arrived out of order have the sum 0.
+   */
+  | { readonly kind: 'skipped'; readonly atMicros: number | null; readonly count: number }
+  /** The line is lost. `resource` is the one that it names, `null` if it names none for certain. */
   | {
       readonly kind: 'garbled'
       readonly atMicros: null

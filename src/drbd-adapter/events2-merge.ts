@@ -35,9 +35,16 @@ export function mergeDevice(device: DeviceState, line: Events2Change, doubts: re
   if (line.client !== undefined) device.client = keptWord(line.client)
   if (line.quorum !== undefined) device.quorum = keptWord(line.quorum)
   if (line.sizeBytes !== undefined) device.sizeBytes = line.sizeBytes
+  if (line.disk !== undefined) for (const pair of device.peerDevices) pair.passage.see(pair, device.disk, false)
 }
 
-export function mergePeerDevice(seen: PeerDeviceState, line: Events2Change, doubts: readonly DrbdDoubt[]): void {
+/** @param disk the word of this host's own disk, as far as it is known */
+export function mergePeerDevice(
+  seen: PeerDeviceState,
+  line: Events2Change,
+  disk: string | null,
+  doubts: readonly DrbdDoubt[],
+): void {
   seen.doubts = doubts.length > 0 ? doubts : settleOvertaken(seen.doubts, line)
   if (line.replication !== undefined) {
     seen.replication = line.replication
@@ -51,9 +58,12 @@ export function mergePeerDevice(seen: PeerDeviceState, line: Events2Change, doub
   if (line.peerClient !== undefined) seen.client = keptWord(line.peerClient)
   if (line.resyncSuspended !== undefined) seen.resyncSuspended = keptWord(line.resyncSuspended)
   if (line.outOfSyncBytes !== undefined) seen.outOfSyncBytes = line.outOfSyncBytes
+  if (line.receivedBytes !== undefined) seen.receivedBytes = line.receivedBytes
+  if (line.sentBytes !== undefined) seen.sentBytes = line.sentBytes
   if (line.etaSeconds !== undefined) seen.etaSeconds = line.etaSeconds
   if (line.totalBytes !== undefined) seen.totalBytes = line.totalBytes
   if (line.done !== undefined) mergeDone(seen, line.done, line.totalBytes !== undefined)
+  seen.passage.see(seen, disk, line.replication !== undefined)
 }
 
 /** DRBD says `done:` only in a resync and in a verify (print_peer_device_statistics; all the captures). */

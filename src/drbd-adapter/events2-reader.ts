@@ -18,9 +18,15 @@ export class Events2Reader {
   #rest = ''
   /** The present line was found too long and told: nothing more of it is read. */
   #skipping = false
+  #lines = 0
 
   constructor(onLine: (line: Events2Line) => void) {
     this.#onLine = onLine
+  }
+
+  /** The number of the line that is being read, from 1. */
+  get line(): number {
+    return this.#lines + 1
   }
 
   push(chunk: Uint8Array | string): void {
@@ -33,11 +39,13 @@ export class Events2Reader {
       const line = this.#rest + text.slice(0, newline)
       this.#rest = ''
       this.#line(line, 0, line.length)
+      this.#lines += 1
       start = newline + 1
       newline = text.indexOf('\n', start)
     }
     while (newline !== -1) {
       this.#line(text, start, newline)
+      this.#lines += 1
       start = newline + 1
       newline = text.indexOf('\n', start)
     }

@@ -3,6 +3,7 @@ import type { FileReader } from '../file-reader/index.ts'
 import { type DrbdModule, isDrbdModuleLoaded } from './drbd-module.ts'
 import { DrbdsetupChild, type DrbdsetupCommand } from './drbdsetup-child.ts'
 import type { Events2Line } from './events2-line.ts'
+import type { FreshProblems } from './events2-problems.ts'
 import { Events2Reader } from './events2-reader.ts'
 import { Events2State } from './events2-state.ts'
 import { every } from './every.ts'
@@ -33,6 +34,8 @@ const OPTIONS = ['--timestamps', '--statistics']
 const FLOOD_COST_FACTOR = 19
 const MOST_FLOOD_GATHER_MS = 250
 
+const MAX_CAUSE = 200
+
 /**
  * One child that tells events, from its start to its end; what it tells goes into `untold`.
  *
@@ -42,7 +45,7 @@ export class Events2Run {
   /** Settles when the child is gone or given up, and all that was started beside it. */
   readonly ended: Promise<void>
   readonly #options: Events2RunOptions
-  readonly #state = new Events2State()
+  readonly #state = new Events2State({ isReread: true })
   readonly #child: DrbdsetupChild
   readonly #lookout: Lookout
   readonly #stop = new AbortController()
@@ -50,7 +53,6 @@ export class Events2Run {
   #cause: string | null = null
   /** All that `#state` holds was told. */
   #isWhole = false
-  #problemsTold = 0
   #dumpTimer: NodeJS.Timeout | undefined
   #settleTimer: NodeJS.Timeout | undefined
   #gatherTimer: NodeJS.Timeout | undefined
@@ -87,7 +89,11 @@ export class Events2Run {
       state: this.#state,
       procDrbd:
         module.family === '8.4'
-          ? new ProcDrbd({ ...options, ...pace, onProblem: each => untold.misunderstood([each]) })
+          ? new ProcDrbd({
+              ...options,
+              ...pace,
+              onProblem: each => untold.misunderstood({ problems: [each], counts: new Map([[each.code, 1]]) }),
+            })
           : null,
       gather: () => this.#gather(),
       confirm: () => {
@@ -108,9 +114,10 @@ export class Events2Run {
     // Its exit status, where there is one, is most often known within the same turn.
     await nextTurn()
     const isOwnEnd = this.#cause === null && !signal.aborted
-    if (isOwnEnd) untold.doubt(this.#child.epitaph)
+    if (isOwnEnd) untold.doubt(this.#child.epitaph, false)
     this.#halt()
     await Promise.all([this.#child.reap(), ...watches])
+    untold.misunderstood(this.#state.problems.takeFresh())
     if (isOwnEnd) untold.doubt(this.#child.epitaph)
     if (this.#child.refusedOption !== null) refused.add(this.#child.refusedOption)
   }
@@ -160,25 +167,26 @@ export class Events2Run {
     this.#gatherTimer = undefined
     if (this.#stop.signal.aborted) return
     const { untold, pace } = this.#options
-    const { problems, hasLost, complete } = this.#state
-    untold.misunderstood(problems.kept.slice(this.#problemsTold))
-    this.#problemsTold = problems.kept.length
+    const { problems, losses, complete } = this.#state
+    const fresh = problems.takeFresh()
+    untold.misunderstood(fresh)
     const dirty = this.#state.takeDirty()
     const eventAt = this.#firstMicros === null ? null : this.#firstMicros / 1000
     this.#firstMicros = null
-    if (hasLost) this.#end('events were lost, everything is read again')
+    if (losses.all) this.#end(lossOf(fresh))
     else if (complete && this.#isWhole) this.#tell(dirty, eventAt)
     else if (complete) {
       clearTimeout(this.#dumpTimer)
       this.#isWhole = true
       untold.whole(this.#state)
-      if (this.#state.needsDump) this.#settleTimer = setTimeout(() => this.#checkSettled(), pace.confirmAfterMs)
+      if (this.#state.hasOvertaken) this.#settleTimer = setTimeout(() => this.#checkSettled(), pace.confirmAfterMs)
     } else if (this.#isWhole) this.#awaitDump()
+    if (this.#isWhole && losses.takeWish()) this.#lookout.reread()
   }
 
   /** What a change that overtook the dump brought in doubt, most often the next lines say again. */
   #checkSettled(): void {
-    if (this.#state.needsDump) this.#end('events overtook the dump, everything is read again')
+    if (this.#state.hasOvertaken) this.#end('events overtook the dump, everything is read again')
   }
 
   #tell(mirrors: ReadonlySet<string>, eventAt: number | null): void {
@@ -190,4 +198,10 @@ export class Events2Run {
     this.#options.untold.changed(told.mirrors, told.eventAt)
     if (!this.#halfTold.isEmpty) this.#gatherSoon()
   }
+}
+
+/** Why everything is read again, with what could not be understood last. */
+function lossOf({ problems }: FreshProblems): string {
+  const last = problems.at(-1)?.text
+  return `events were lost, everything is read again${last === undefined ? '' : ` (${last})`}`.slice(0, MAX_CAUSE)
 }

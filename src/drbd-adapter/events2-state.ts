@@ -1,10 +1,28 @@
-import type { DrbdDoubt, DrbdVolume } from '../sync-query/drbd.ts'
+import type { DrbdDoubt, DrbdVolume, PassedThrough } from '../sync-query/drbd.ts'
+import { DirtyMirrors } from './dirty-mirrors.ts'
 import { keptWord } from './drbd-words.ts'
-import { applyConnection, applyDevice, applyHelper, applyPath, applyPeerDevice, type Outcome } from './events2-apply.ts'
+import {
+  applyConnection,
+  applyDevice,
+  applyHelper,
+  applyIo,
+  applyPath,
+  applyPeerDevice,
+  type Outcome,
+} from './events2-apply.ts'
 import type { Events2Change, Events2Line } from './events2-line.ts'
+import { Events2Losses } from './events2-losses.ts'
 import { doubtOlder, doubtOvertaken, isOvertaken, toldBefore } from './events2-overtaken.ts'
 import { Events2Problems } from './events2-problems.ts'
-import { type DeviceState, mirrorName, newResource, type ResourceState, volumeOf } from './events2-tree.ts'
+import {
+  type DeviceState,
+  mirrorName,
+  newResource,
+  type PeerDeviceState,
+  type ResourceState,
+  volumeOf,
+} from './events2-tree.ts'
+import { SaidWords } from './said-words.ts'
 
 /** Far above what one host can hold; beyond it a stream is broken, and its state unknown. */
 const MAX_RESOURCES = 65_536
@@ -14,19 +32,29 @@ const MAX_OVERTAKING = 1024
 
 const NO_DOUBTS: readonly DrbdDoubt[] = []
 
+const NOTHING_PASSED = () => null
+const TAKE_PASSED = ({ passage, outOfSyncBytes }: PeerDeviceState) => passage.take(outOfSyncBytes)
+
 /**
  * Everything that a stream of events2 has said, merged: `apply` each line, then ask for the mirrors that it touched.
  *
  * Trust is one-sided. A `change` carries only what changed, so one lost line can hide the start of a resync for ever:
  * - until `exists -` ends a dump every mirror is doubted; an object announced by `exists` after that starts a new dump;
- * - a line that cannot be applied doubts every mirror until the next whole dump, one that belongs to a known resource
- *   for certain only those of the resource;
+ * - a line that cannot be applied doubts the mirrors of the resource that it names, one that names no known resource every
+ *   mirror, until the next whole dump;
  * - what was not said stays `null`: the judge never takes it for "fine".
+ * Where somebody reads everything again as soon as lines are lost (`isReread`), a line that names no known resource doubts
+ * nothing by itself: what is read then decides. Within a dump it does, for what is read then may lack the same line.
+ *
  * A change costs the volumes of its resource at most, however many mirrors there are. Memory is bounded.
  */
 export class Events2State {
   /** What was not understood. */
   readonly problems = new Events2Problems()
+  /** What was lost. */
+  readonly losses = new Events2Losses()
+  readonly said = new SaidWords()
+  readonly dirty = new DirtyMirrors()
   readonly #resources = new Map<string, ResourceState>()
   readonly #mirrors = new Map<string, DeviceState>()
   /** Mirrors of the dump before, while a new one is read. */
@@ -35,47 +63,62 @@ export class Events2State {
   #overtaking: Events2Change[] = []
   /** Resources of which an event told another state than the dump. */
   readonly #overtaken = new Set<ResourceState>()
-  /** Resources that lost a line. */
-  readonly #lostResources = new Set<string>()
-  /** Devices of which something was said since they were last taken (`isDirty`). */
-  #dirty: DeviceState[] = []
-  /** Names under which there is nothing any more. */
-  #gone: string[] = []
+  readonly #isReread: boolean
   #dumping = true
-  #allLost = false
   #family: DrbdVolume['family'] = null
+
+  constructor({ isReread = false }: { readonly isReread?: boolean } = {}) {
+    this.#isReread = isReread
+  }
 
   /** True once a whole dump was read and no line is missing that could have been of any mirror. */
   get complete(): boolean {
-    return !this.#dumping && !this.#allLost
+    return !this.#dumping && !this.losses.all
   }
 
-  /** Something was lost, and only another whole dump will lift the doubts. */
+  /** A line was lost, and what it named is doubted. */
   get hasLost(): boolean {
-    return this.#allLost || this.#lostResources.size > 0
+    return this.losses.any
   }
 
-  /** Only another whole dump is sure to lift all doubts; those of a change that overtook its dump a later line may lift. */
-  get needsDump(): boolean {
-    return this.hasLost || this.#overtaken.values().some(isOvertaken)
+  /** A change that overtook its dump put words in doubt. A later line may lift that, another whole dump is sure to. */
+  get hasOvertaken(): boolean {
+    return this.#overtaken.values().some(isOvertaken)
+  }
+
+  /** A resource that had lost lines was read again, and is as it is known. */
+  restore(name: string): void {
+    this.losses.settle(name)
+    const resource = this.#resources.get(name)
+    if (resource !== undefined) this.dirty.touchAll(resource)
+  }
+
+  /** A recording is over, and nobody reads anything again: what was skipped or came out of order is lost. */
+  endRecording(): void {
+    const { hasGap, disordered } = this.losses.order
+    for (const name of disordered) this.#lose(name)
+    if (hasGap) this.#loseAll()
+    this.#doubtSharedMinors()
   }
 
   /** The mirrors that may have changed, appeared or gone since the last call. */
   takeDirty(): ReadonlySet<string> {
-    const mirrors = new Set(this.#gone)
-    for (const device of this.#dirty) {
-      device.isDirty = false
-      mirrors.add(device.mirror)
-    }
-    this.#dirty = []
-    this.#gone = []
-    return mirrors
+    return this.dirty.take()
   }
 
-  /** `null`: the kernel has no such volume (any more). */
+  /** The volume as it is now. `null`: the kernel has no such volume (any more). */
   volume(mirror: string): DrbdVolume | null {
+    return this.#volume(mirror, NOTHING_PASSED)
+  }
+
+  /** As `volume`, with what its pairs passed through since it was last taken. */
+  takeVolume(mirror: string): DrbdVolume | null {
+    return this.#volume(mirror, TAKE_PASSED)
+  }
+
+  #volume(mirror: string, passedOf: (seen: PeerDeviceState) => PassedThrough | null): DrbdVolume | null {
     const device = this.#mirrors.get(mirror) ?? this.#previous.get(mirror)
-    return device === undefined ? null : volumeOf(device, this.#family, this.#doubts(device))
+    return device === undefined ? null : volumeOf(device, this.#family, this.#doubts(device), passedOf)
   }
 
   /** Every volume that the present dump and the events since have named, as it is kept. */
@@ -92,22 +135,10 @@ export class Events2State {
     return this.#mirrors.get(mirror)
   }
 
-  /** Something was said of it, or its figures were looked at anew. */
-  touch(device: DeviceState): void {
-    if (device.isDirty) return
-    device.isDirty = true
-    this.#dirty.push(device)
-  }
-
-  /** Something was said of the resource as a whole. */
-  touchAll(resource: ResourceState): void {
-    for (const device of resource.devices.values()) this.touch(device)
-  }
-
   volumes(): DrbdVolume[] {
     const unread = [...this.#previous.values()].filter(({ mirror }) => !this.#mirrors.has(mirror))
     const devices = [...this.#mirrors.values(), ...unread]
-    return devices.map(device => volumeOf(device, this.#family, this.#doubts(device)))
+    return devices.map(device => volumeOf(device, this.#family, this.#doubts(device), NOTHING_PASSED))
   }
 
   apply(line: Events2Line): void {
@@ -118,9 +149,29 @@ export class Events2State {
       case 'dump-end':
         this.#endDump()
         return
+      case 'skipped':
+        this.problems.add(null, 'events-skipped', 'Events came out of order or were lost', `- skipped ${line.count}`)
+        if (this.#isReread) this.losses.suspect()
+        else this.losses.order.skip(line.count)
+        return
       case 'garbled':
         this.problems.add(line.resource, line.why, 'Cannot be applied', line.text)
-        this.#lose(line.resource)
+        this.#loseGarbled(line.resource)
+    }
+  }
+
+  /** The kernel gives each minor to one volume: which of two is right cannot be known. */
+  #doubtSharedMinors(): void {
+    const byMinor = new Map<string, DeviceState>()
+    for (const device of this.#mirrors.values()) {
+      const { minor, mirror, resource } = device
+      if (minor === null) continue
+      const other = byMinor.get(minor)
+      byMinor.set(minor, device)
+      if (other === undefined) continue
+      this.problems.add(mirror, 'contradiction', `The minor of ${other.mirror}`, minor)
+      this.#lose(resource.name)
+      this.#lose(other.resource.name)
     }
   }
 
@@ -128,7 +179,7 @@ export class Events2State {
     if (!this.#dumping && !this.hasLost) return NO_DOUBTS
     const doubts: DrbdDoubt[] = []
     if (this.#dumping) doubts.push({ code: 'dump-incomplete' })
-    if (this.#allLost || this.#lostResources.has(resource.name)) doubts.push({ code: 'events-lost' })
+    if (this.losses.has(resource.name)) doubts.push({ code: 'events-lost' })
     return doubts
   }
 
@@ -137,11 +188,10 @@ export class Events2State {
     this.#markAll()
     this.#mirrors.clear()
     this.#resources.clear()
-    this.#lostResources.clear()
+    this.losses.clear()
     this.#overtaking = []
     this.#overtaken.clear()
     this.#dumping = true
-    this.#allLost = false
     this.#family = null
   }
 
@@ -153,7 +203,7 @@ export class Events2State {
       const resource = this.#resources.get(line.resource)
       if (resource === undefined) {
         const isTold = line.verb === 'destroy' || (line.newName !== undefined && this.#resources.has(line.newName))
-        if (!isTold) this.#lose(null)
+        if (!isTold) this.#loseAll()
         continue
       }
       const outcome = doubtOvertaken(resource, line)
@@ -161,25 +211,37 @@ export class Events2State {
       if (outcome === 'differs') this.#overtaken.add(resource)
     }
     this.#overtaking = []
+    // A volume of which every line was lost would be missing without a word.
+    for (const name of this.losses.resources) if (this.#resources.get(name)?.devices.size === 0) this.#loseAll()
     this.#markAll()
     this.#previous.clear()
   }
 
   #markAll(): void {
-    for (const device of this.#previous.values()) this.touch(device)
-    for (const device of this.#mirrors.values()) this.touch(device)
+    for (const device of this.#previous.values()) this.dirty.touch(device)
+    for (const device of this.#mirrors.values()) this.dirty.touch(device)
   }
 
   /** A line of this resource was lost; of any resource if it is `null` or unknown. */
   #lose(name: string | null): void {
     const resource = name === null ? undefined : this.#resources.get(name)
     if (resource !== undefined) {
-      this.#lostResources.add(resource.name)
-      this.touchAll(resource)
-    } else if (!this.#allLost) {
-      this.#allLost = true
-      this.#markAll()
+      if (this.losses.lose(resource.name)) this.dirty.touchAll(resource)
+    } else if (this.#isReread && !this.#dumping) this.losses.suspect()
+    else this.#loseAll()
+  }
+
+  #loseAll(): void {
+    if (this.losses.loseAll()) this.#markAll()
+  }
+
+  /** As `#lose`. Within a dump the lost line may be the one that announces the resource. */
+  #loseGarbled(name: string | null): void {
+    if (name !== null && this.#dumping && this.#resources.size < MAX_RESOURCES && !this.#resources.has(name)) {
+      const kept = keptWord(name)
+      this.#resources.set(kept, newResource(kept))
     }
+    this.#lose(name)
   }
 
   #applyChange(line: Events2Change): void {
@@ -188,6 +250,8 @@ export class Events2State {
     if (line.speaksNine) this.#family = '9'
     else if (this.#family === null && line.connName === 'peer' && line.peerNodeId === '0') this.#family = '8.4'
     const doubts = this.problems.addOdd(line)
+    if (this.losses.order.hasGap) this.losses.order.note(line)
+    this.said.note(line)
     const resource = this.#resources.get(line.resource)
     if (this.#dumping && line.verb === 'destroy') this.#keepOvertaking(line)
     if (line.object === 'unknown') {
@@ -196,7 +260,7 @@ export class Events2State {
     else if (line.object === 'helper') {
       if (resource === undefined) return
       applyHelper(resource, line)
-      this.touchAll(resource)
+      this.dirty.touchAll(resource)
     } else if (resource === undefined) this.#settle(line, line.verb === 'destroy' ? 'destroy-unknown' : 'unannounced')
     else this.#settle(line, this.#applyTo(resource, line, doubts))
   }
@@ -207,7 +271,7 @@ export class Events2State {
     if (volume === undefined || object === 'connection' || object === 'path') {
       const apply = () => (object === 'path' ? applyPath(resource, line) : applyConnection(resource, line, doubts))
       const outcome = this.#announcing(resource, line, apply)
-      this.touchAll(resource)
+      this.dirty.touchAll(resource)
       return outcome
     }
     const device = resource.devices.get(volume)
@@ -216,8 +280,8 @@ export class Events2State {
     const apply = object === 'device' ? applyDevice : applyPeerDevice
     const outcome = this.#announcing(resource, line, () => apply(resource, device, line, doubts))
     if (line.verb !== 'change') this.#index(device, resource.devices.get(volume))
-    if (peers !== resource.peers || splitBrain !== resource.splitBrain) this.touchAll(resource)
-    else if (device !== undefined) this.touch(device)
+    if (peers !== resource.peers || splitBrain !== resource.splitBrain) this.dirty.touchAll(resource)
+    else if (device !== undefined) this.dirty.touch(device)
     return outcome
   }
 
@@ -227,46 +291,49 @@ export class Events2State {
     if (before !== undefined) this.#forget(before)
     if (now === undefined) return
     this.#mirrors.set(now.mirror, now)
-    this.touch(now)
+    this.dirty.touch(now)
   }
 
   #forget({ mirror }: DeviceState): void {
     this.#mirrors.delete(mirror)
-    this.#gone.push(mirror)
+    this.dirty.forget(mirror)
   }
 
   #applyResource(known: ResourceState | undefined, line: Events2Change): Outcome {
     if (line.verb === 'exists' || line.verb === 'create') {
       if (known === undefined && this.#resources.size >= MAX_RESOURCES) return 'too-many'
       const name = keptWord(line.resource)
-      if (known === undefined) this.#resources.set(name, newResource(name))
+      const resource = known ?? newResource(name)
+      if (known === undefined) this.#resources.set(name, resource)
+      if (applyIo(resource, line)) this.dirty.touchAll(resource)
       return 'applied'
     }
     if (known === undefined) return line.verb === 'destroy' ? 'destroy-unknown' : 'unannounced'
     if (line.verb === 'destroy') this.#remove(known)
     else if (line.verb === 'rename' && line.newName !== undefined) return this.#rename(known, keptWord(line.newName))
+    else if (applyIo(known, line)) this.dirty.touchAll(known)
     return 'applied'
   }
 
   #remove(resource: ResourceState): void {
     for (const device of resource.devices.values()) this.#forget(device)
     this.#resources.delete(resource.name)
-    this.#lostResources.delete(resource.name)
+    this.losses.settle(resource.name)
     this.#overtaken.delete(resource)
   }
 
   #rename(resource: ResourceState, name: string): Outcome {
     if (this.#resources.has(name)) return 'contradiction'
-    const isLost = this.#lostResources.has(resource.name)
+    const isLost = this.losses.resources.has(resource.name)
     this.#remove(resource)
     resource.name = name
     this.#resources.set(name, resource)
-    if (isLost) this.#lostResources.add(name)
+    if (isLost) this.losses.lose(name)
     for (const device of resource.devices.values()) {
       device.mirror = mirrorName(resource, device.volume)
       this.#mirrors.set(device.mirror, device)
     }
-    this.touchAll(resource)
+    this.dirty.touchAll(resource)
     return 'applied'
   }
 
@@ -276,13 +343,17 @@ export class Events2State {
     this.problems.add(resource, outcome, 'Cannot be applied', `${verb} ${object} ${resource} ${peerNodeId} ${volume}`)
     if (outcome === 'destroy-unknown') return
     if (outcome === 'unannounced' && this.#dumping) this.#keepOvertaking(line)
-    else this.#lose(null)
+    else if (outcome === 'too-many') this.#loseAll()
+    else {
+      this.#lose(resource)
+      if (line.newName !== undefined) this.#lose(line.newName)
+    }
   }
 
   /** Keeps a line that may have come before what the dump has to tell of its object. */
   #keepOvertaking(line: Events2Change): void {
     if (this.#overtaking.length < MAX_OVERTAKING) this.#overtaking.push(line)
-    else this.#lose(null)
+    else this.#loseAll()
   }
 
   /** Applies a line; an `exists` of what was told already is older than that. */

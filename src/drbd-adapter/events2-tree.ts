@@ -1,5 +1,6 @@
-import type { DrbdDoubt, DrbdPeer, DrbdVolume } from '../sync-query/drbd.ts'
-import { suspendedParts, yesNo } from './drbd-words.ts'
+import type { DrbdDoubt, DrbdPeer, DrbdVolume, PassedThrough } from '../sync-query/drbd.ts'
+import { sumOfKnown, suspendedParts, yesNo } from './drbd-words.ts'
+import { PairPassage } from './pair-passage.ts'
 
 /**
  * What the kernel said of each object, merged. `announced`: by `exists` or `create`, not only named by another object.
@@ -7,6 +8,9 @@ import { suspendedParts, yesNo } from './drbd-words.ts'
  */
 export interface ResourceState {
   name: string
+  /** `no`, or what its I/O is suspended by. */
+  suspended: string | null
+  forceIoFailures: string | null
   readonly devices: Map<string, DeviceState>
   peers: readonly PeerState[]
   /** Peers for which the kernel called its split-brain helper; it outlives the connection, which 8.4 destroys. */
@@ -50,19 +54,30 @@ export interface PeerDeviceState {
   client: string | null
   resyncSuspended: string | null
   outOfSyncBytes: number | null
+  receivedBytes: number | null
+  sentBytes: number | null
   done: number | null
   totalBytes: number | null
   etaSeconds: number | null
   /** `done:` was said although neither a resync nor a verify runs by what is known: a line was lost or garbled. */
   contradicted: boolean
   doubts: readonly DrbdDoubt[]
+  readonly passage: PairPassage
 }
 
 const NO_DOUBTS: readonly DrbdDoubt[] = []
 const NO_NAMES: readonly string[] = []
 
 export function newResource(name: string): ResourceState {
-  return { name, devices: new Map(), peers: [], splitBrain: [], removedPeers: [] }
+  return {
+    name,
+    suspended: null,
+    forceIoFailures: null,
+    devices: new Map(),
+    peers: [],
+    splitBrain: [],
+    removedPeers: [],
+  }
 }
 
 export function newPeer(nodeId: string): PeerState {
@@ -95,11 +110,14 @@ export function newPeerDevice(nodeId: string): PeerDeviceState {
     client: null,
     resyncSuspended: null,
     outOfSyncBytes: null,
+    receivedBytes: null,
+    sentBytes: null,
     done: null,
     totalBytes: null,
     etaSeconds: null,
     contradicted: false,
     doubts: NO_DOUBTS,
+    passage: new PairPassage(),
   }
 }
 
@@ -119,11 +137,14 @@ export function ofPeer<Record extends { readonly nodeId: string }>(
 /**
  * The volume as it is known. Whatever is missing (a device named only by its peer-device, a connection without a
  * peer-device for this volume or the other way round) shows as words not said. `moreDoubts` are the stream's.
+ *
+ * @param passedOf gives what a pair passed through since the volume was last read
  */
 export function volumeOf(
   device: DeviceState,
   family: DrbdVolume['family'],
   moreDoubts: readonly DrbdDoubt[],
+  passedOf: (seen: PeerDeviceState) => PassedThrough | null,
 ): DrbdVolume {
   const { resource } = device
   const doubts = moreDoubts.concat(device.doubts)
@@ -135,15 +156,18 @@ export function volumeOf(
     if (seen.contradicted) doubts.push({ code: 'contradiction', field: 'done', peer: name })
     return {
       peer: name,
+      nodeId: peer.nodeId,
       connection: peer.connection,
       replication: seen.replication,
       peerDisk: seen.peerDisk,
       intentionalClient: seen.client === null ? null : yesNo(seen.client),
       resyncSuspended: seen.resyncSuspended === null ? null : suspendedParts(seen.resyncSuspended),
       outOfSyncBytes: seen.outOfSyncBytes,
+      movedBytes: sumOfKnown(seen.receivedBytes, seen.sentBytes),
       progress: seen.done,
       totalBytes: seen.totalBytes,
       etaSeconds: seen.etaSeconds,
+      passed: passedOf(seen),
     }
   })
   return {
@@ -152,6 +176,8 @@ export function volumeOf(
     disk: device.disk,
     intentionalClient: device.client === null ? null : yesNo(device.client),
     quorum: device.quorum === null ? null : yesNo(device.quorum),
+    ioSuspended: resource.suspended === null ? null : suspendedParts(resource.suspended),
+    forcesIoFailures: resource.forceIoFailures === null ? null : yesNo(resource.forceIoFailures),
     sizeBytes: device.sizeBytes,
     aloneOutOfSyncBytes: peers.length === 0 ? device.aloneOutOfSyncBytes : null,
     peers,

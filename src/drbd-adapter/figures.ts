@@ -37,20 +37,46 @@ export function takeRemovals({ resource }: DeviceState, look: DeviceState): bool
 }
 
 /**
- * Takes the out-of-sync amounts of a later look. Only where both tell the same words: a figure belongs to what its word
- * says is going on.
+ * Takes from a later look whether I/O is suspended: DRBD tells of the resource when its role changes, and not each time that it
+ * loses its quorum or waits for fencing.
+ *
+ * @returns whether it was news
+ */
+export function takeIo({ resource }: DeviceState, look: DeviceState): boolean {
+  const { suspended, forceIoFailures } = look.resource
+  const isNews = resource.suspended !== suspended || resource.forceIoFailures !== forceIoFailures
+  resource.suspended = suspended
+  resource.forceIoFailures = forceIoFailures
+  return isNews
+}
+
+/**
+ * Takes the out-of-sync amounts of a later look, and while data moves the bytes that went over the connection. Only where both
+ * tell the same words: a figure belongs to what its word says is going on.
  *
  * @returns whether one was another
  */
 export function takeOutOfSync(live: DeviceState, look: DeviceState): boolean {
   let isOther = false
-  for (const { nodeId, replication, outOfSyncBytes } of look.peerDevices) {
+  for (const peer of look.peerDevices) {
+    const { nodeId, replication, outOfSyncBytes } = peer
     const seen = ofPeer(live.peerDevices, nodeId)
     const isSame = seen?.replication === replication && connectionOf(live, nodeId) === connectionOf(look, nodeId)
-    if (seen === undefined || !isSame || outOfSyncBytes === null || seen.outOfSyncBytes === outOfSyncBytes) continue
+    if (seen === undefined || !isSame) continue
+    if (isMoving(live) && takeMoved(seen, peer)) isOther = true
+    if (outOfSyncBytes === null || seen.outOfSyncBytes === outOfSyncBytes) continue
     seen.outOfSyncBytes = outOfSyncBytes
+    seen.passage.see(seen, live.disk, false)
     isOther = true
   }
+  return isOther
+}
+
+/** At rest the counters rise with each write and mean nothing here. */
+function takeMoved(seen: PeerDeviceState, { receivedBytes, sentBytes }: PeerDeviceState): boolean {
+  const isOther = seen.receivedBytes !== receivedBytes || seen.sentBytes !== sentBytes
+  seen.receivedBytes = receivedBytes
+  seen.sentBytes = sentBytes
   return isOther
 }
 
@@ -67,6 +93,7 @@ export function takeProcFigures(live: DeviceState, { peers: [look] }: DrbdVolume
   if (seen.replication !== look.replication) return 'disagrees'
   const isOther = seen.outOfSyncBytes !== look.outOfSyncBytes || seen.done !== look.progress
   takeAll(seen, look)
+  seen.passage.see(seen, live.disk, false)
   return isOther ? 'taken' : 'same'
 }
 
@@ -79,6 +106,9 @@ function takeAlone(live: DeviceState, { connection, outOfSyncBytes }: DrbdPeer):
 
 function takeAll(seen: PeerDeviceState, look: DrbdPeer): void {
   seen.outOfSyncBytes = look.outOfSyncBytes ?? seen.outOfSyncBytes
+  // /proc/drbd gives both counters of its one peer; here only their sum counts.
+  seen.receivedBytes = look.movedBytes
+  seen.sentBytes = null
   seen.done = look.progress
   seen.totalBytes = look.totalBytes
   seen.etaSeconds = look.etaSeconds

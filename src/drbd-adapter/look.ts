@@ -25,7 +25,7 @@ export interface LookQuestion {
 }
 
 export type Look =
-  /** `digest` of the text that `state` was parsed from. */
+  /** `digest` of the text that `state` was parsed from. Of a resource that `state.losses` names a line could not be read. */
   | { readonly kind: 'whole'; readonly state: Events2State; readonly digest: string }
   /** The text is the known one. */
   | { readonly kind: 'same' }
@@ -100,6 +100,7 @@ export async function lookAround(options: LookOptions, signal: AbortSignal, aske
     parse(chunk)
     if (index % CHUNKS_IN_A_TURN === 0) await nextTurn()
   }
-  if (state.complete && !state.needsDump) return { kind: 'whole', state, digest }
-  return { kind: 'failed', why: child.epitaph }
+  if (state.complete && !state.hasOvertaken) return { kind: 'whole', state, digest }
+  const lost = state.problems.kept[0]?.text
+  return { kind: 'failed', why: lost === undefined ? child.epitaph : `${child.epitaph}; ${lost}` }
 }

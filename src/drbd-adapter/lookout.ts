@@ -5,12 +5,12 @@ import type { DrbdsetupCommand } from './drbdsetup-child.ts'
 import type { Events2Line } from './events2-line.ts'
 import type { Events2State } from './events2-state.ts'
 import { every } from './every.ts'
-import { hasLostPeer, isAlone, takeOutOfSync, takeRemovals } from './figures.ts'
+import { hasLostPeer, isAlone, takeIo, takeOutOfSync, takeRemovals } from './figures.ts'
 import { type Look, lookAround } from './look.ts'
 import type { DrbdSourcePace } from './pace.ts'
 import type { ProcDrbd } from './proc-drbd.ts'
+import { type RereadOutcome, Rereads } from './rereads.ts'
 import type { Strays } from './strays.ts'
-import { mayChangeWords } from './words-of-line.ts'
 
 export interface LookoutOptions {
   readonly drbdsetup: DrbdsetupCommand
@@ -35,13 +35,17 @@ export interface LookoutOptions {
 /** So many looks in a row may each find another difference, as events come late on a busy host. */
 const MAX_LOOKS = 5
 
+/** However many mirrors there are: what a lost line hides must be found within 15 s. */
+const MAX_REREAD_GAP_MS = 10_000
+
 /**
  * Confirms the state of every mirror at a steady pace, and finds what the events of DRBD omit: progress on 8.4, what is out of
  * sync while a peer is away, and whether events were lost (a drbdsetup that was stopped, or that hangs, prints nothing and
  * does not end).
  *
  * Invariants: one comparison at a time; that a mirror differs is believed if the next look finds it so too, and no event has
- * touched that mirror since before the first; a look that fails raises a doubt at once, which only a look that agrees ends.
+ * said a word of its resource since before the first; a look that fails raises a doubt at once, which only a look that agrees
+ * ends; the doubt about a resource that lost a line is lifted only by a look that began after the loss.
  */
 export class Lookout {
   readonly #options: LookoutOptions
@@ -53,16 +57,29 @@ export class Lookout {
   #isDoubted = false
   #comparedAt = performance.now()
   #figuresAt = performance.now()
+  readonly #rereads: Rereads
 
   constructor(options: LookoutOptions) {
     this.#options = options
+    const { pace, state } = options
+    this.#rereads = new Rereads({
+      read: signal => this.#readAgain(signal),
+      afterMs: pace.rereadAfterMs,
+      gapMs: () => Math.min(pace.rereadGapMs + pace.rereadGapMsPerMirror * state.size, MAX_REREAD_GAP_MS),
+      clock: () => performance.now(),
+    })
+  }
+
+  /** Everything is to be read again soon: a line was lost. */
+  reread(): void {
+    this.#rereads.want()
   }
 
   /** Looks out until `signal` is aborted. */
   async keep(signal: AbortSignal): Promise<void> {
     const { pace, procDrbd } = this.#options
     const everyMs = Math.min(pace.confirmEveryMs, pace.awayEveryMs, pace.verifyEveryMs)
-    const watches = [every(everyMs, signal, () => this.#compareWhenDue(signal))]
+    const watches = [every(everyMs, signal, () => this.#compareWhenDue(signal)), this.#rereads.keep(signal)]
     if (procDrbd !== null) watches.push(every(pace.progressEveryMs, signal, () => this.#readFigures(procDrbd, signal)))
     await Promise.all(watches)
   }
@@ -94,42 +111,68 @@ export class Lookout {
     }
   }
 
+  /** Compares because a line was lost. */
+  async #readAgain(signal: AbortSignal): Promise<RereadOutcome> {
+    return this.#options.state.complete ? this.#compare(signal, false) : 'settled'
+  }
+
   /** Asks for everything anew, and compares it with what the events said. @param figures asks for these too */
-  async #compare(signal: AbortSignal, figures: boolean): Promise<void> {
+  async #compare(signal: AbortSignal, figures: boolean): Promise<RereadOutcome> {
     const { pace, gather, distrust, state } = this.#options
-    if (this.#touched !== null || !state.complete) return
+    if (this.#touched !== null || !state.complete) return 'open'
     this.#comparedAt = performance.now()
     if (figures) this.#figuresAt = this.#comparedAt
     const touched = new Set<string>()
     this.#touched = touched
     this.#hasHeardWords = false
+    const worded = state.said.begin()
     try {
       let before: ReadonlyMap<string, string> = new Map()
       for (let looks = 0; looks < MAX_LOOKS; looks += 1) {
         if (looks > 0) await pause(pace.confirmAfterMs, signal)
+        const lostBefore = state.losses.count
         const look = await this.#look(signal, figures)
-        if (look === null) return
-        const differences = this.#differences(look, touched)
+        if (look === null) return 'open'
+        const differences = this.#differences(look, worded)
         const [lost] = [...differences].filter(([mirror]) => before.has(mirror))
         if (lost !== undefined) {
           distrust(`events were lost: ${lost[0]} is told as ${lost[1]}`)
-          return
+          return 'settled'
         }
         before = differences
         if (differences.size > 0) continue
         this.#agree(look, figures, touched)
-        break
+        return state.losses.count === lostBefore && this.#liftDoubts(look, worded) ? 'settled' : 'open'
       }
+      return 'open'
     } finally {
       this.#touched = null
+      state.said.end()
+      gather()
     }
-    gather()
+  }
+
+  /**
+   * What lost lines was read again, and is as the events said it.
+   *
+   * @returns false: of some resource an event came meanwhile, so that another look is needed soon
+   */
+  #liftDoubts(look: Exclude<Look, { kind: 'failed' }>, worded: ReadonlySet<string>): boolean {
+    const { state } = this.#options
+    let isLifted = true
+    for (const name of [...state.losses.resources]) {
+      // A line that is unreadable in every dump is no cause to read without end: the next regular look tries again.
+      if (look.kind === 'same' || look.state.losses.resources.has(name)) continue
+      if (worded.has(name)) isLifted = false
+      else state.restore(name)
+    }
+    return isLifted
   }
 
   #agree(look: Exclude<Look, { kind: 'failed' }>, figures: boolean, touched: ReadonlySet<string>): void {
     if (look.kind === 'whole') {
-      // A mirror that an event touched may differ from the text.
-      const holds = !figures && !this.#hasHeardWords
+      // Of what an event changed or no line could be read the text says nothing.
+      const holds = !figures && !this.#hasHeardWords && !look.state.losses.any && !this.#options.state.losses.any
       this.#agreed = holds ? look.digest : null
       if (figures) this.#takeFigures(look.state, touched)
     }
@@ -160,13 +203,14 @@ export class Lookout {
     this.#options.doubt(why)
   }
 
-  /** In what each mirror differs that no event touched meanwhile, for those that do. */
-  #differences(look: Look, touched: ReadonlySet<string>): Map<string, string> {
+  /** In what each mirror differs of which no event said a word meanwhile, for those that do. */
+  #differences(look: Look, worded: ReadonlySet<string>): Map<string, string> {
     const differences = new Map<string, string>()
     if (look.kind !== 'whole') return differences
     const { state } = this.#options
-    for (const { mirror } of [...look.state.devices(), ...state.devices()]) {
-      if (touched.has(mirror)) continue
+    const { resources: unread } = look.state.losses
+    for (const { mirror, resource } of [...look.state.devices(), ...state.devices()]) {
+      if (worded.has(resource.name) || unread.has(resource.name)) continue
       const what = disagreement(state.device(mirror), look.state.device(mirror))
       if (what !== null) differences.set(mirror, what)
     }
@@ -178,8 +222,9 @@ export class Lookout {
     for (const device of look.devices()) {
       const live = state.device(device.mirror)
       if (live === undefined || touched.has(live.mirror)) continue
-      if (hasLostPeer(live) && takeRemovals(live, device)) state.touchAll(live.resource)
-      if (takeOutOfSync(live, device)) state.touch(live)
+      if (hasLostPeer(live) && takeRemovals(live, device)) state.dirty.touchAll(live.resource)
+      if (takeIo(live, device)) state.dirty.touchAll(live.resource)
+      if (takeOutOfSync(live, device)) state.dirty.touch(live)
     }
   }
 
@@ -192,4 +237,10 @@ export class Lookout {
     gather()
     if (found === 'disagrees') await this.#compare(signal, false)
   }
+}
+
+/** Whether a line may change what a dump without figures prints: a word, or which objects there are. */
+function mayChangeWords(line: Events2Line): boolean {
+  if (line.kind !== 'change' || line.verb !== 'change' || line.object === 'unknown') return true
+  return line.saysWord() || line.syncState !== undefined || line.oddKeys !== undefined
 }

@@ -30,6 +30,10 @@ export interface DrbdSourcePace extends Backoff {
   /** How often everything is asked again with its figures, which events omit: this, and a little per mirror. */
   readonly verifyEveryMs: number
   readonly verifyEveryMsPerMirror: number
+  /** How soon everything is read again after a line was lost, and how often at most: this, and a little per mirror. */
+  readonly rereadAfterMs: number
+  readonly rereadGapMs: number
+  readonly rereadGapMsPerMirror: number
   /** After how long a difference is looked at again before it is believed. */
   readonly confirmAfterMs: number
 }
@@ -52,5 +56,8 @@ export const DEFAULT_PACE: DrbdSourcePace = {
   lookTimeoutMs: 4_000,
   verifyEveryMs: 30_000,
   verifyEveryMsPerMirror: 50,
+  rereadAfterMs: 100,
+  rereadGapMs: 2_000,
+  rereadGapMsPerMirror: 1,
   confirmAfterMs: 500,
 }

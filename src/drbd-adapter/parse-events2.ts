@@ -17,6 +17,9 @@ const VERBS = new WordTable<Events2Verb>(
   (['exists', 'create', 'change', 'destroy', 'call', 'response', 'rename'] as const).map(verb => [verb, verb]),
 )
 
+/** `exichange`: the beginning of one line and the whole of another. */
+const VERB_AT_END = /(?:exists|create|change|destroy|call|response|rename)$/
+
 const OBJECTS = new WordTable<Events2Object>(
   (['resource', 'connection', 'device', 'peer-device', 'path', 'helper'] as const).map(object => [object, object]),
 )
@@ -36,6 +39,14 @@ const NAMED_BY: Readonly<
 const MAX_NAME = 255
 const MAX_WORD = 64
 
+/** Characters of a line in which its resource is looked for: a timestamp, a verb, an object and a name. */
+const MAX_HEAD = 512
+
+/** What stands before the name of a line, as far as it is in order. A damaged verb leaves the name readable. */
+const HEAD = /^(?:\S{1,40} )?(\S{1,40}) (?:resource|connection|device|peer-device|path|helper) name:(\S+) /
+
+const SKIPPED = '- skipped '
+
 const SPACE = 32
 const MINUS = 45
 const ZERO = 48
@@ -50,15 +61,16 @@ export function parseEvents2(text: string, start: number, end: number): Events2L
   let atMicros: number | null = null
   const first = text.charCodeAt(position)
   if (first >= ZERO && first < COLON) {
-    const space = indexBefore(text, ' ', position, end)
+    const space = blankBefore(text, position, end)
     atMicros = microsOf(text, position, space)
     if (Number.isNaN(atMicros)) return garbled(text, start, end, 'bad-line')
     position = space + 1
   }
-  const verbEnd = indexBefore(text, ' ', position, end)
-  const objectEnd = indexBefore(text, ' ', verbEnd + 1, end)
+  const verbEnd = blankBefore(text, position, end)
   const verb = VERBS.find(text, position, verbEnd)
-  if (verb === undefined || objectEnd <= verbEnd) return garbled(text, start, end, 'bad-line')
+  if (verb === undefined) return skippedLine(text, position, end, atMicros) ?? garbled(text, start, end, 'bad-line')
+  const objectEnd = blankBefore(text, verbEnd + 1, end)
+  if (objectEnd <= verbEnd) return garbled(text, start, end, 'bad-line')
   const object = OBJECTS.find(text, verbEnd + 1, objectEnd) ?? 'unknown'
   const isDash = objectEnd === verbEnd + 2 && text.charCodeAt(verbEnd + 1) === MINUS
   if (isDash && verb === 'exists' && objectEnd === end) return { kind: 'dump-end', atMicros }
@@ -80,12 +92,28 @@ export function garbled(
   end: number,
   why: 'bad-line' | 'line-too-long' | 'line-cut',
 ): Events2Line {
-  const name = text.indexOf(' name:', start)
-  const nameEnd = name === -1 ? -1 : text.indexOf(' ', name + 1)
-  // Without the blank behind it the name itself may be cut; in a line that is not in order it may be anything.
-  const isNamed = why === 'line-cut' && nameEnd !== -1 && nameEnd < end
-  const resource = isNamed ? text.slice(name + ' name:'.length, nameEnd) : null
-  return { kind: 'garbled', atMicros: null, why, resource, text: text.slice(start, Math.min(end, start + MAX_NAME)) }
+  // Cut out first: a search in `text` would go through all the lines behind it.
+  const line = text.slice(start, Math.min(end, start + MAX_NAME))
+  const resource = why === 'line-too-long' ? null : namedResource(text.slice(start, end), why)
+  return { kind: 'garbled', atMicros: null, why, resource, text: line }
+}
+
+/**
+ * The resource that a damaged line names. `null` if the line may be two lines that were run together: the other one may
+ * be of any resource. Without the blank behind it the name itself may be cut.
+ */
+function namedResource(line: string, why: 'bad-line' | 'line-cut'): string | null {
+  const first = line.indexOf(' name:')
+  if (first === -1 || line.indexOf(' name:', first + 1) !== -1) return null
+  const [, verb = '', name = ''] = HEAD.exec(line.slice(0, MAX_HEAD)) ?? []
+  if (why === 'bad-line' && VERB_AT_END.test(verb) && VERBS.find(verb, 0, verb.length) === undefined) return null
+  return name === '' || name.length > MAX_NAME ? null : name
+}
+
+function skippedLine(text: string, start: number, end: number, atMicros: number | null): Events2Line | null {
+  if (!text.startsWith(SKIPPED, start)) return null
+  const count = text.slice(start + SKIPPED.length, end)
+  return /^-?\d{1,10}$/.test(count) ? { kind: 'skipped', atMicros, count: Number(count) } : null
 }
 
 /** The verb goes with the object, and everything is said that tells which object it is. */
@@ -172,8 +200,21 @@ function readValue(
     case 'resync-suspended':
       change.resyncSuspended = newValue(text, start, end)
       return
+    case 'suspended':
+      change.suspended = newValue(text, start, end)
+      return
+    case 'force-io-failures':
+      change.forceIoFailures = newValue(text, start, end)
+      change.speaksNine = true
+      return
     case 'out-of-sync':
       change.outOfSyncBytes = scaleKib(countAt(text, start, end))
+      return
+    case 'received':
+      change.receivedBytes = scaleKib(countAt(text, start, end))
+      return
+    case 'sent':
+      change.sentBytes = scaleKib(countAt(text, start, end))
       return
     case 'size':
       change.sizeBytes = scaleKib(countAt(text, start, end))
@@ -227,6 +268,13 @@ function newValue(text: string, start: number, end: number): string {
   const value = text.slice(start, end)
   const arrow = value.indexOf('->')
   return arrow === -1 ? value : value.slice(arrow + 2)
+}
+
+/** Where the first blank of `text[from, end)` is; `end` if nowhere. Looks no further, however long `text` is. */
+function blankBefore(text: string, from: number, end: number): number {
+  let index = from
+  while (index < end && text.charCodeAt(index) !== SPACE) index += 1
+  return Math.min(index, end)
 }
 
 /** Where `character` comes first in `text[from, end)`; `end` if nowhere. */

@@ -1,5 +1,4 @@
-import { REPLICATION_WORDS, wordMeaning } from '../sync-query/drbd.ts'
-import type { Problem } from '../sync-query/judgement.ts'
+import { type DrbdDoubt, REPLICATION_WORDS, wordMeaning } from '../sync-query/drbd.ts'
 import {
   count,
   estimateSeconds,
@@ -7,10 +6,13 @@ import {
   percentToFraction,
   scaleKib,
   scaleSectors,
+  sumOfKnown,
   suspendedParts,
   yesNo,
 } from './drbd-words.ts'
-import { problem } from './problem.ts'
+import { jsonFlaws } from './json-flaws.ts'
+import { doubtOnce, Namesakes } from './namesakes.ts'
+import { ProblemList } from './problem.ts'
 import { type DrbdSnapshot, type PeerDraft, unsaidPeer, unsaidVolume, type VolumeDraft } from './snapshot.ts'
 
 /** An object's members by their keys, `_` read as `-`: releases of drbd-utils differ in it (`peer_devices`). */
@@ -28,86 +30,223 @@ const WORD_KEYS: ReadonlySet<string> = new Set([
   'peer-disk-state',
 ])
 
+/** DRBD allows 31. */
+const MAX_PEERS = 64
+
+/** So many unknown keys of one object are told. */
+const MAX_STRANGERS = 4
+
 /**
  * Reads `drbdsetup status --json [--verbose --statistics]` of drbd-utils 9 (8.4 has no JSON). Keys may be missing or
  * new; what was not said is `null`. Anything that is no whole document is not understood. Never throws.
  */
 export function parseStatusJson(text: string): DrbdSnapshot {
-  const json = text.replace(/^#.*$/gm, '').trim()
-  if (json === '') {
+  // The lines stay where they are.
+  const json = text.replace(/^#.*$/gm, '')
+  const problems = new ProblemList()
+  if (json.trim() === '') {
     // Old releases print this banner where JSON was asked for (drbd-utils d0e274a1); without it a tool was cut short.
     const isBanner = /^# No currently configured DRBD found/m.test(text)
-    const code = isBanner ? 'nothing-configured' : 'empty-output'
-    return { understood: isBanner, volumes: [], problems: [problem(null, code, 'No document', text.trim())] }
+    problems.add(null, isBanner ? 'nothing-configured' : 'empty-output', 'line 1', 'No document', text.trim())
+    return { understood: isBanner, volumes: [], problems: problems.all() }
   }
-  const document = parseLoosely(json)
-  if (!Array.isArray(document)) {
-    return {
-      understood: false,
-      volumes: [],
-      problems: [problem(null, 'not-this-format', 'No list of resources', json)],
-    }
+  const parsed = parseLoosely(json)
+  if (parsed === null || !Array.isArray(parsed.document)) {
+    problems.add(
+      null,
+      'not-this-format',
+      parsed === null ? placeOf(json) : 'line 1',
+      'No list of resources',
+      json.trim(),
+    )
+    return { understood: false, volumes: [], problems: problems.all() }
   }
-  const volumes: VolumeDraft[] = []
-  const problems: Problem[] = []
+  const namesakes = new Namesakes(problems)
+  const flaws = new Map(jsonFlaws(parsed.json).map(flaw => [flaw.index, flaw]))
   let understood = true
-  for (const each of document) {
+  for (const [index, each] of parsed.document.entries()) {
+    const flaw = flaws.get(index)
+    const place = `[${index}]`
     const resource = membersOf(each)
     const name = resource?.get('name')
     if (resource === null || typeof name !== 'string' || name === '') {
-      problems.push(problem(null, 'word-missing', 'A resource without a name', JSON.stringify(each)))
+      problems.add(null, 'word-missing', place, 'A resource without a name', shallow(each))
       understood = false
-    } else volumes.push(...resourceVolumes(name, resource, problems))
+    } else {
+      if (flaw !== undefined) {
+        const what = flaw.code === 'too-deep' ? 'Nested too deep' : 'A key that was there before'
+        problems.add(name, flaw.code, `${flaw.path} (line ${flaw.line})`, what, name)
+      }
+      const reader = new ResourceReader(name, place, problems, namesakes)
+      if (!reader.read(resource, flaw !== undefined)) understood = false
+    }
   }
-  return { understood, volumes, problems }
+  return { understood, volumes: namesakes.volumes, problems: problems.all() }
 }
 
-/** `undefined` if it is no JSON. Releases before drbd-utils 10429303 printed figures that C calls nan and inf. */
-function parseLoosely(json: string): unknown {
+/**
+ * `null` if it is no JSON. Releases before drbd-utils 10429303 printed figures that C calls nan and inf.
+ */
+function parseLoosely(json: string): { readonly json: string; readonly document: unknown } | null {
   for (const candidate of [json, json.replace(/(":\s*)[-+]?(?:nan|inf|infinity)(?=\s*[,}\]])/gi, '$1null')]) {
     try {
-      return JSON.parse(candidate)
+      return { json: candidate, document: JSON.parse(candidate) }
     } catch {
       // The next candidate, or none.
     }
   }
-  return undefined
+  return null
 }
 
-function resourceVolumes(name: string, resource: Members, problems: Problem[]): VolumeDraft[] {
-  const volumes = new Map<string, VolumeDraft>()
-  const volumeOf = (members: Members): VolumeDraft | null => {
-    const number = count(members.get('volume'))
-    if (number === null) return null
-    const mirror = `${name}/${number}`
-    const volume = volumes.get(mirror) ?? unsaidVolume(mirror, '9')
-    volumes.set(mirror, volume)
+/** Where the text ceases to be JSON, as far as the parser says it. */
+function placeOf(json: string): string {
+  try {
+    JSON.parse(json)
+  } catch (error) {
+    const [, line] = /\(line (\d+) column \d+\)/.exec(String(error)) ?? []
+    if (line !== undefined) return `line ${line}`
+  }
+  return `line ${json.split('\n').length}`
+}
+
+/** A value of any depth in a few words. */
+function shallow(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return String(JSON.stringify(value)).slice(0, 64)
+  if (Array.isArray(value)) return `a list of ${value.length}`
+  return `an object with ${Object.keys(value).slice(0, 4).join(', ') || 'no key'}`
+}
+
+interface Connection {
+  readonly members: Members
+  readonly strangers: readonly DrbdDoubt[]
+  readonly devices: ReadonlyMap<VolumeDraft, Members>
+}
+
+/** Reads one resource. */
+class ResourceReader {
+  readonly #name: string
+  readonly #place: string
+  readonly #problems: ProblemList
+  readonly #namesakes: Namesakes
+  readonly #volumes = new Map<number, VolumeDraft>()
+  /** Something of it could not be read. */
+  #isDoubted = false
+  /** There is a volume that has no number, and so is not among these. */
+  #hidesVolume = false
+
+  constructor(name: string, place: string, problems: ProblemList, namesakes: Namesakes) {
+    this.#name = name
+    this.#place = place
+    this.#problems = problems
+    this.#namesakes = namesakes
+  }
+
+  /** @returns false: there may be more volumes than were found */
+  read(resource: Members, isFlawed: boolean): boolean {
+    const own = this.#list(resource, 'devices')
+    const seen = new Set<VolumeDraft>()
+    for (const [index, members] of own.entries()) {
+      const place = `${this.#place}.devices[${index}]`
+      const volume = this.#volumeOf(members, place)
+      if (members === null || volume === null) continue
+      if (seen.has(volume)) this.#contradiction(volume, place, 'volume', 'A volume that was there before')
+      seen.add(volume)
+      readDevice(volume, members)
+      const minor = count(members.get('minor'))
+      if (minor !== null) this.#namesakes.addMinor(String(minor), volume, place)
+    }
+    const peers = this.#list(resource, 'connections')
+    if (peers.length > MAX_PEERS) this.#doubt('too-many', this.#place, 'More peers than DRBD allows')
+    const connections = peers.slice(0, MAX_PEERS).map((members, index) => this.#connection(members, index))
+    this.#doubtNamesakes(connections)
+    const strangers = strangersOf(resource, null)
+    const ioSuspended = ioSuspendedBy(resource)
+    const forcesIoFailures = flagOf(resource.get('force-io-failures'))
+    for (const volume of this.#volumes.values()) {
+      volume.ioSuspended = ioSuspended
+      volume.forcesIoFailures = forcesIoFailures
+      this.#namesakes.add(volume, this.#place)
+      if (this.#isDoubted) doubtOnce(volume, { code: 'word-missing', field: 'volume' })
+      if (isFlawed) doubtOnce(volume, { code: 'contradiction', field: 'json' })
+      for (const doubt of strangers) doubtOnce(volume, doubt)
+      for (const connection of connections) readPeer(volume, connection)
+    }
+    return !this.#hidesVolume
+  }
+
+  #connection(members: Members | null, index: number): Connection {
+    const place = `${this.#place}.connections[${index}]`
+    const devices = new Map<VolumeDraft, Members>()
+    if (members === null) this.#doubt('word-missing', place, 'No object')
+    else if (members.has('peer-devices') && !Array.isArray(members.get('peer-devices')))
+      this.#doubt('word-missing', `${place}.peer_devices`, 'No list')
+    for (const [nth, each] of listOf(members?.get('peer-devices')).entries()) {
+      const at = `${place}.peer_devices[${nth}]`
+      const volume = this.#volumeOf(each, at)
+      if (each === null || volume === null) continue
+      if (devices.has(volume)) this.#contradiction(volume, at, 'volume', 'A volume that was there before')
+      devices.set(volume, each)
+    }
+    const known = members ?? new Map<string, unknown>()
+    return { members: known, strangers: strangersOf(known, peerName(known)), devices }
+  }
+
+  #volumeOf(members: Members | null, place: string): VolumeDraft | null {
+    const number = count(members?.get('volume'))
+    if (number === null) {
+      this.#doubt('word-missing', place, 'A volume without its number')
+      this.#hidesVolume = true
+      return null
+    }
+    const volume = this.#volumes.get(number) ?? unsaidVolume(`${this.#name}/${number}`, '9')
+    this.#volumes.set(number, volume)
     return volume
   }
-  let isWhole = true
-  for (const members of listOf(resource.get('devices'))) {
-    const volume = members === null ? null : volumeOf(members)
-    if (members === null || volume === null) isWhole = false
-    else readDevice(volume, members)
-  }
-  const peers = listOf(resource.get('connections')).map(members => {
-    const devices = new Map<VolumeDraft, Members>()
-    for (const each of listOf(members?.get('peer-devices'))) {
-      const volume = each === null ? null : volumeOf(each)
-      if (each === null || volume === null) isWhole = false
-      else devices.set(volume, each)
+
+  /** Without the list no peer would be bad, which must not read as all peers are good. */
+  #list(resource: Members, key: 'devices' | 'connections'): (Members | null)[] {
+    if (!Array.isArray(resource.get(key))) {
+      this.#doubt('word-missing', `${this.#place}.${key}`, 'No list')
+      if (key === 'devices') this.#hidesVolume = true
     }
-    return { members: members ?? new Map<string, unknown>(), devices }
-  })
-  // Without the list no peer would be bad, which must not read as all peers are good.
-  if (!Array.isArray(resource.get('connections')) || !Array.isArray(resource.get('devices'))) isWhole = false
-  for (const volume of volumes.values()) {
-    if (!isWhole) volume.doubts.push({ code: 'word-missing', field: 'volume' })
-    doubtStrangers(volume, resource, null)
-    for (const { members, devices } of peers) readPeer(volume, members, devices.get(volume) ?? new Map())
+    return listOf(resource.get(key))
   }
-  if (!isWhole) problems.push(problem(name, 'word-missing', 'Not all of the resource could be read', name))
-  return [...volumes.values()]
+
+  #doubtNamesakes(connections: readonly Connection[]): void {
+    const names = new Set<string>()
+    for (const [index, { members }] of connections.entries()) {
+      const name = peerName(members)
+      if (names.has(name)) {
+        for (const volume of this.#volumes.values())
+          doubtOnce(volume, { code: 'contradiction', field: 'peer', word: name })
+        const place = `${this.#place}.connections[${index}]`
+        this.#problems.add(this.#name, 'contradiction', place, 'A peer that was there before', name)
+      }
+      names.add(name)
+    }
+  }
+
+  #contradiction(volume: VolumeDraft, place: string, field: string, sentence: string): void {
+    this.#problems.add(volume.mirror, 'contradiction', place, sentence, volume.mirror)
+    doubtOnce(volume, { code: 'contradiction', field })
+  }
+
+  #doubt(code: string, place: string, sentence: string): void {
+    this.#problems.add(this.#name, code, place, sentence, this.#name)
+    this.#isDoubted = true
+  }
+}
+
+/** `suspended-WORD: true` for each word; releases that know only `suspended` do not say by what. */
+function ioSuspendedBy(resource: Members): readonly string[] | null {
+  const suspended = resource.get('suspended')
+  if (typeof suspended === 'string') return suspendedParts(suspended)
+  const prefix = 'suspended-'
+  const words = [...resource].flatMap(([key, is]) =>
+    is === true && key.startsWith(prefix) ? key.slice(prefix.length) : [],
+  )
+  if (words.length > 0) return words
+  return typeof suspended === 'boolean' ? (suspended ? ['yes'] : []) : null
 }
 
 function readDevice(volume: VolumeDraft, members: Members): void {
@@ -115,11 +254,16 @@ function readDevice(volume: VolumeDraft, members: Members): void {
   volume.intentionalClient = flagOf(members.get('client'))
   volume.quorum = flagOf(members.get('quorum'))
   volume.sizeBytes = scaleKib(count(members.get('size')))
-  doubtStrangers(volume, members, null)
+  for (const doubt of strangersOf(members, null)) doubtOnce(volume, doubt)
 }
 
-function readPeer(volume: VolumeDraft, connection: Members, members: Members): void {
-  const peer = unsaidPeer(wordOf(connection.get('name')) ?? String(count(connection.get('peer-node-id')) ?? '?'))
+function peerName(connection: Members): string {
+  return wordOf(connection.get('name')) ?? String(count(connection.get('peer-node-id')) ?? '?')
+}
+
+function readPeer(volume: VolumeDraft, { members: connection, strangers, devices }: Connection): void {
+  const members: Members = devices.get(volume) ?? new Map()
+  const peer = unsaidPeer(peerName(connection))
   peer.connection = wordOf(connection.get('connection-state'))
   peer.replication = wordOf(members.get('replication-state'))
   peer.peerDisk = wordOf(members.get('peer-disk-state'))
@@ -127,9 +271,10 @@ function readPeer(volume: VolumeDraft, connection: Members, members: Members): v
   const suspended = wordOf(members.get('resync-suspended'))
   peer.resyncSuspended = suspended === null ? null : suspendedParts(suspended)
   peer.outOfSyncBytes = scaleKib(count(members.get('out-of-sync')))
+  peer.movedBytes = sumOfKnown(scaleKib(count(members.get('received'))), scaleKib(count(members.get('sent'))))
   readFigures(peer, members)
-  doubtStrangers(volume, connection, peer.peer)
-  doubtStrangers(volume, members, peer.peer)
+  for (const doubt of strangers) doubtOnce(volume, doubt)
+  for (const doubt of strangersOf(members, peer.peer)) doubtOnce(volume, doubt)
   volume.peers.push(peer)
 }
 
@@ -145,12 +290,15 @@ function readFigures(peer: PeerDraft, members: Members): void {
   peer.etaSeconds = estimateSeconds(count(members.get('estimated-seconds-to-finish')))
 }
 
-/** Doubts the volume if a key that is not known says a word of state. */
-function doubtStrangers(volume: VolumeDraft, members: Members, peer: string | null): void {
+/** The doubts that keys give which are not known and say a word of state. */
+function strangersOf(members: Members, peer: string | null): readonly DrbdDoubt[] {
+  const doubts: DrbdDoubt[] = []
   for (const [field, word] of members) {
+    if (doubts.length >= MAX_STRANGERS) break
     if (typeof word !== 'string' || WORD_KEYS.has(field) || !isStateWord(word)) continue
-    volume.doubts.push({ code: 'unknown-word', field, word, ...(peer === null ? {} : { peer }) })
+    doubts.push({ code: 'unknown-word', field, word, ...(peer === null ? {} : { peer }) })
   }
+  return doubts
 }
 
 function listOf(value: unknown): (Members | null)[] {

@@ -54,7 +54,7 @@ export class ProcDrbd {
       const outcome = takeProcFigures(live, volume)
       if (outcome === 'disagrees') doubtful.add(volume.mirror)
       // The same figure again is news where data moves: only that proves a stall.
-      else if (outcome === 'taken' || isMoving(live)) state.touch(live)
+      else if (outcome === 'taken' || isMoving(live)) state.dirty.touch(live)
     }
     const isLasting = !doubtful.isDisjointFrom(this.#doubtful)
     this.#doubtful = doubtful

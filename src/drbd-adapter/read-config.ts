@@ -1,21 +1,26 @@
 import { type Stats, statSync } from 'node:fs'
-import { open, readdir, readFile } from 'node:fs/promises'
-import { basename, dirname, join, posix } from 'node:path'
+import { open } from 'node:fs/promises'
+import { dirname, join, posix } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Problem } from '../sync-query/judgement.ts'
 import { codeOf } from '../thrown/index.ts'
+import type { HostIdentity } from './config-hosts.ts'
+import type { ConfiguredVolume } from './configured-resource.ts'
+import { expandPath, hasWildcards, NOTHING_THERE } from './expand-path.ts'
+import { readHostIdentity } from './host-identity.ts'
 import { type ParsedConfig, parseDrbdConfig } from './parse-config.ts'
+import { VolumesOfFiles } from './volumes-of-files.ts'
 
-/** The volumes that a configuration says should be there, as `resource/volume`. */
+/** The volumes that a configuration says should be there. */
 export interface ConfiguredVolumes {
-  readonly mirrors: readonly string[]
+  readonly volumes: readonly ConfiguredVolume[]
   readonly problems: readonly Problem[]
   /** `null`: all that is configured was read. Otherwise in a few words why there may be more. */
   readonly doubt: string | null
 }
 
-/** Where configurations begin: drbdadm's own file, the administrator's folder and the one that LINSTOR writes (XOSTOR). */
-export const CONFIG_FILE = '/etc/drbd.conf'
+/** Where configurations begin: the files that drbdadm looks for, the administrator's folder and LINSTOR's (XOSTOR). */
+export const CONFIG_FILES = ['/etc/drbd-90.conf', '/etc/drbd-84.conf', '/etc/drbd.conf'] as const
 export const CONFIG_FOLDERS = ['/etc/drbd.d', '/var/lib/linstor.d'] as const
 
 const MAX_FILES = 20_000
@@ -38,9 +43,6 @@ interface ReadFile {
   readonly doubt: string | null
 }
 
-/** There is no such file or folder, and so nothing is configured there. Whatever else keeps it from being read says nothing. */
-const NOTHING_THERE: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR'])
-
 /** The volumes that this host's configuration says should be up. @param root the directory that stands for `/` */
 export function readDrbdConfig(root: string): Promise<ConfiguredVolumes> {
   return new DrbdConfigReader(root).read()
@@ -58,7 +60,7 @@ export class DrbdConfigReader {
   readonly #restMs: number
   #files: ReadonlyMap<string, ReadFile> = new Map()
   /** What the files last read were read for. */
-  #host: string | null = null
+  #host: HostIdentity = { name: null, addresses: null }
 
   constructor(root: string, restMs: number = DEFAULT_REST_MS) {
     this.#root = root
@@ -78,14 +80,16 @@ export class DrbdConfigReader {
       doubts.push(text)
     }
     const files = new Map<string, ReadFile>()
-    const host = await readHostName(this.#root)
+    const host = await readHostIdentity(this.#root)
     // A file says another thing to a host of another name.
-    if (host !== this.#host) this.#files = new Map()
+    if (host.name !== this.#host.name) this.#files = new Map()
     this.#host = host
-    const paths = [
-      CONFIG_FILE,
-      ...(await Promise.all(CONFIG_FOLDERS.map(folder => this.#list(`${folder}/*.res`, cannotRead)))).flat(),
-    ]
+    const known = () => this.#files.keys()
+    const list = (path: string) => expandPath(this.#root, path, known, cannotRead)
+    const paths: string[] = [...CONFIG_FILES]
+    for (const folder of CONFIG_FOLDERS) for (const path of await list(`${folder}/*.res`)) paths.push(path)
+    /** Files that an `include` names without wildcards, and where. */
+    const named = new Map<string, string>()
     let looked = 0
     for (const path of paths) {
       if (files.has(path)) continue
@@ -99,17 +103,22 @@ export class DrbdConfigReader {
       if (file === null) continue
       files.set(path, file)
       for (const include of file.parsed.includes) {
-        for (const each of await this.#list(posix.resolve(dirname(path), include), cannotRead)) paths.push(each)
+        const included = posix.resolve(dirname(path), include)
+        for (const each of await list(included)) paths.push(each)
+        if (!hasWildcards(included)) named.set(included, path)
       }
     }
+    for (const [included, by] of named) {
+      if (!files.has(included)) cannotRead('include-missing', `${by} includes ${included}, which is not there`)
+    }
     this.#files = files
-    const mirrors = new Set<string>()
-    for (const { parsed, doubt } of files.values()) {
-      for (const mirror of parsed.mirrors) mirrors.add(mirror)
+    const volumes = new VolumesOfFiles()
+    for (const [path, { parsed, doubt }] of files) {
+      volumes.add(path, parsed.volumes)
       problems.push(...parsed.problems)
       if (doubt !== null) doubts.push(doubt)
     }
-    return { mirrors: [...mirrors], problems, doubt: doubts[0] ?? null }
+    return { volumes: volumes.all(), problems, doubt: doubts[0] ?? null }
   }
 
   /** `null`: there is no such file. */
@@ -119,7 +128,8 @@ export class DrbdConfigReader {
       const stats = statSync(join(this.#root, path), { throwIfNoEntry: false })
       if (stats === undefined || stats.isDirectory()) return null
       const isFresh = wasWrittenWithin(this.#restMs, stats)
-      const stamp = isFresh ? null : `${stats.mtimeMs} ${stats.ctimeMs} ${stats.size} ${stats.ino}`
+      const stampOf = (parsed: ParsedConfig | undefined) => (isFresh ? null : this.#stamp(stats, parsed))
+      const stamp = stampOf(before?.parsed)
       if (stamp !== null && stamp === before?.stamp) return before
       if (stats.size > MAX_FILE_BYTES) {
         const problem = { code: 'file-too-large', text: `${path} is larger than ${MAX_FILE_BYTES} bytes` }
@@ -127,11 +137,15 @@ export class DrbdConfigReader {
       }
       const text = await readLimited(join(this.#root, path), stats.size)
       const parsed = parseDrbdConfig(text, path, this.#host)
-      const doubt = parsed.isWhole || isFresh ? null : (parsed.problems[0]?.text ?? null)
-      if (before === undefined || (parsed.isWhole && !isFresh)) return { stamp, isFresh, parsed, doubt }
-      const mirrors = [...new Set([...before.parsed.mirrors, ...parsed.mirrors])]
+      const cut = parsed.isWhole || isFresh ? null : (parsed.problems[0]?.text ?? null)
+      const read = { stamp: stampOf(parsed), isFresh, parsed, doubt: cut ?? parsed.doubt }
+      if (before === undefined || (parsed.isWhole && !isFresh)) return read
+      const volumes = new VolumesOfFiles()
+      // Of what was cut off in the middle the text before says more.
+      volumes.add(path, before.parsed.volumes)
+      volumes.add(path, parsed.isWhole ? parsed.volumes : parsed.volumes.filter(({ mirror }) => !volumes.has(mirror)))
       const includes = [...new Set([...before.parsed.includes, ...parsed.includes])]
-      return { stamp, isFresh, parsed: { ...parsed, mirrors, includes }, doubt }
+      return { ...read, parsed: { ...parsed, volumes: volumes.all(), includes } }
     } catch (error) {
       const code = codeOf(error) ?? 'error'
       if (NOTHING_THERE.has(code)) return null
@@ -140,27 +154,19 @@ export class DrbdConfigReader {
     }
   }
 
-  /** The files that a path with wildcards in its last part stands for. */
-  async #list(path: string, cannotRead: (code: string, text: string) => void): Promise<string[]> {
-    if (!/[*?]/.test(path)) return [path]
-    const folder = dirname(path)
-    const pattern = wildcards(basename(path))
-    try {
-      const names = await readdir(join(this.#root, folder))
-      return names.filter(name => pattern.test(name)).map(name => posix.join(folder, name))
-    } catch (error) {
-      const code = codeOf(error) ?? 'error'
-      if (NOTHING_THERE.has(code)) return []
-      cannotRead('folder-unreadable', `${folder} cannot be listed: ${code}`)
-      return [...this.#files.keys()].filter(known => dirname(known) === folder && pattern.test(basename(known)))
-    }
+  /** Of a file that knows hosts by address the addresses are a part of what it says. */
+  #stamp({ mtimeMs, ctimeMs, size, ino }: Stats, parsed: ParsedConfig | undefined): string {
+    const { addresses } = this.#host
+    const known = parsed?.byAddress === true ? [...(addresses ?? [])].join(' ') : ''
+    return `${mtimeMs} ${ctimeMs} ${size} ${ino} ${known}`
   }
 }
 
 /** What was known of a file that cannot be read now. */
 function unread(before: ReadFile | undefined, problem: Omit<Problem, 'device'>): Pick<ReadFile, 'parsed' | 'doubt'> {
-  const { mirrors = [], includes = [] } = before?.parsed ?? {}
-  const parsed = { mirrors, includes, isWhole: false, problems: [{ device: null, ...problem }] }
+  const { volumes = [], includes = [], byAddress = false } = before?.parsed ?? {}
+  const problems = [{ device: null, ...problem }]
+  const parsed = { volumes, includes, byAddress, isWhole: false, doubt: null, problems }
   return { parsed, doubt: problem.text }
 }
 
@@ -182,22 +188,4 @@ async function readLimited(path: string, bytes: number): Promise<string> {
   } finally {
     await file.close()
   }
-}
-
-/** What `uname -n` says, which drbdadm looks for in `on` sections; `null` where it cannot be read. */
-async function readHostName(root: string): Promise<string | null> {
-  try {
-    return (await readFile(join(root, 'proc/sys/kernel/hostname'), 'utf8')).trim() || null
-  } catch {
-    return null
-  }
-}
-
-/** `*` and `?` as a shell reads them (drbdadm uses glob(3)). A leading dot is matched only by a dot. */
-function wildcards(pattern: string): RegExp {
-  const source = pattern
-    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
-    .replaceAll('*', '.*')
-    .replaceAll('?', '.')
-  return new RegExp(`^${/^[*?]/.test(pattern) ? '(?!\\.)' : ''}${source}$`)
 }

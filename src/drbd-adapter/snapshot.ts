@@ -28,6 +28,8 @@ export function unsaidVolume(mirror: string, family: DrbdVolume['family']): Volu
     disk: null,
     intentionalClient: null,
     quorum: null,
+    ioSuspended: null,
+    forcesIoFailures: null,
     sizeBytes: null,
     aloneOutOfSyncBytes: null,
     peers: [],
@@ -48,8 +50,10 @@ export function unsaidPeer(peer: string): PeerDraft {
     intentionalClient: null,
     resyncSuspended: null,
     outOfSyncBytes: null,
+    movedBytes: null,
     progress: null,
     totalBytes: null,
     etaSeconds: null,
+    passed: null,
   }
 }

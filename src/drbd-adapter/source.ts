@@ -1,6 +1,7 @@
 import { FileReader, type ProcessPool } from '../file-reader/index.ts'
 import { backoffMs, pause } from '../waiting/index.ts'
 import { findDrbdModule } from './drbd-module.ts'
+import type { DrbdView } from './drbd-view.ts'
 import type { DrbdsetupCommand } from './drbdsetup-child.ts'
 import { Events2Run } from './events2-run.ts'
 import { DEFAULT_PACE, type DrbdSourcePace } from './pace.ts'
@@ -19,6 +20,8 @@ export interface DrbdSourceOptions {
   /** The processes that read files; absent: one of its own. */
   readonly pool?: ProcessPool
   readonly pace?: Partial<DrbdSourcePace>
+  /** Shows what this source knows, for as long as it lives. */
+  readonly view?: DrbdView
 }
 
 /** A child that lived this long was well: the next failure is a new one. */
@@ -38,12 +41,14 @@ export async function* followDrbd(options: DrbdSourceOptions): AsyncGenerator<Dr
   const untold = new Untold(options.now)
   const left = new AbortController()
   const signal = AbortSignal.any([options.signal, left.signal])
+  const detach = options.view?.attach(mirror => untold.volume(mirror))
   const following = keepFollowing({ ...options, signal }, untold).finally(() => untold.end())
   // Awaited below; until then nobody listens.
   following.catch(() => undefined)
   try {
     for (let update = await untold.next(); update !== null; update = await untold.next()) yield update
   } finally {
+    detach?.()
     left.abort()
     await following
   }

@@ -1,5 +1,6 @@
 import type { DrbdVolume } from '../sync-query/drbd.ts'
 import type { Problem } from '../sync-query/judgement.ts'
+import type { FreshProblems } from './events2-problems.ts'
 import type { Events2State } from './events2-state.ts'
 import { older } from './events2-time.ts'
 
@@ -15,6 +16,10 @@ export interface DrbdUpdate {
   readonly doubt: string | null
   /** What was not understood since the last update; of very many the first. */
   readonly problems: readonly Problem[]
+  /** How many problems there were of each code since the last update, listed or not. */
+  readonly problemCounts: ReadonlyMap<string, number>
+  /** False where nothing is wrong, or `doubt` is not the whole cause yet. */
+  readonly isFault: boolean
   /** How many whole dumps have been read so far. */
   readonly dumps: number
   /** When everything was last read or found unchanged, milliseconds since 1970; `null`: never. */
@@ -45,7 +50,9 @@ export class Untold {
   /** `null`: the kernel has no DRBD, and so no volumes. */
   #state: Events2State | null = null
   #doubt: string | null = null
+  #isFault = false
   #problems: Problem[] = []
+  #problemCounts = new Map<string, number>()
   #dumps = 0
   #wholeAt: number | null = null
   #eventAt: number | null = null
@@ -66,13 +73,14 @@ export class Untold {
 
   /** Everything is about to be read; the cause of an older doubt is kept. */
   unread(): void {
-    if (this.#doubt === null) this.doubt('not everything has been read yet')
+    if (this.#doubt === null) this.doubt('not everything has been read yet', false)
   }
 
-  /** From now on nothing is known for certain. */
-  doubt(cause: string): void {
-    if (this.#doubt === cause) return
+  /** From now on nothing is known for certain. @param isFault false: it has only begun, or its cause is not known yet */
+  doubt(cause: string, isFault = true): void {
+    if (this.#doubt === cause && this.#isFault === isFault) return
     this.#doubt = cause
+    this.#isFault = isFault
     this.#forgetChanges()
     this.#announce()
   }
@@ -120,9 +128,10 @@ export class Untold {
     else this.#eventAt = null
   }
 
-  misunderstood(problems: readonly Problem[]): void {
-    if (problems.length === 0) return
+  misunderstood({ problems, counts }: FreshProblems): void {
+    if (counts.size === 0) return
     this.#problems.push(...problems.slice(0, MAX_PROBLEMS - this.#problems.length))
+    for (const [code, count] of counts) this.#problemCounts.set(code, (this.#problemCounts.get(code) ?? 0) + count)
     this.#announce()
   }
 
@@ -130,6 +139,11 @@ export class Untold {
   end(): void {
     this.#isOver = true
     this.#wake()
+  }
+
+  /** A volume as it is known now; `null`: there is none, or nothing can be claimed. */
+  volume(mirror: string): DrbdVolume | null {
+    return this.#doubt === null ? (this.#state?.volume(mirror) ?? null) : null
   }
 
   /** Waits until there is something to tell; `null`: there will be nothing any more. */
@@ -158,16 +172,18 @@ export class Untold {
     const changed: DrbdVolume[] = []
     const removed: string[] = []
     for (const mirror of this.#mirrors) {
-      const volume = this.#state?.volume(mirror) ?? null
+      const volume = this.#state?.takeVolume(mirror) ?? null
       if (volume !== null) {
         changed.push(volume)
         this.#told.add(mirror)
       } else if (this.#told.delete(mirror)) removed.push(mirror)
     }
     const problems = this.#problems
+    const problemCounts = this.#problemCounts
     const eventAt = this.#eventAt
     this.#forgetChanges()
     this.#problems = []
+    this.#problemCounts = new Map()
     this.#hasNews = false
     return {
       at: this.#now(),
@@ -175,6 +191,8 @@ export class Untold {
       removed,
       doubt: this.#doubt,
       problems,
+      problemCounts,
+      isFault: this.#doubt !== null && this.#isFault,
       dumps: this.#dumps,
       wholeAt: this.#wholeAt,
       eventAt,

@@ -2,7 +2,7 @@ import { basename, join } from 'node:path'
 import { watch } from 'chokidar'
 import { pause } from '../waiting/index.ts'
 import {
-  CONFIG_FILE,
+  CONFIG_FILES,
   CONFIG_FOLDERS,
   type ConfiguredVolumes,
   DEFAULT_REST_MS,
@@ -47,14 +47,14 @@ export async function* watchDrbdConfig(options: DrbdConfigOptions): AsyncGenerat
   const reader = new DrbdConfigReader(root, pace.restMs)
   let wake = new AbortController()
   const hint = () => wake.abort()
-  const watched = [CONFIG_FILE, ...CONFIG_FOLDERS].map(path => join(root, path))
+  const watched = [...CONFIG_FILES, ...CONFIG_FOLDERS].map(path => join(root, path))
   // By name, without a look at the file: each temporary file would otherwise cost a watch of its own.
   const isOther = (path: string) => !watched.includes(path) && !/\.(?:res|conf)$/.test(basename(path))
   const watcher = watch(watched, { ignoreInitial: true, ignored: isOther })
   watcher.on('all', hint).on('error', hint)
   try {
     let last = ''
-    let known: ConfiguredVolumes = { mirrors: [], problems: [], doubt: HANGING }
+    let known: ConfiguredVolumes = { volumes: [], problems: [], doubt: HANGING }
     while (!signal.aborted) {
       wake = new AbortController()
       const reading = reader.read()

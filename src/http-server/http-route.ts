@@ -1,3 +1,21 @@
+/** Who sends a request, as far as the connection shows. */
+export interface RequestClient {
+  /**
+   * The machine it comes from: an IPv4 address, the /64 network of an IPv6 address, or `''` for a unix socket. Never what a header
+   * claims.
+   */
+  readonly address: string
+  /** Whose the connection is, as far as earlier requests on it have shown; `null`: not yet. */
+  readonly owner: string | null
+  /** The connection is not closed to make room for others. */
+  readonly isReserved: boolean
+  /**
+   * Says whose the connection is, once that is proven: its owner's share counts from then on.
+   * @param isReserved the connection is not closed to make room for others, as far as its owner's share goes
+   */
+  own(owner: string, isReserved: boolean): void
+}
+
 /** A whole answer. */
 export interface HttpAnswer {
   /** 204: the body is not sent. */
@@ -36,7 +54,12 @@ interface AnswerRoute {
    * @param signal aborted when the client has gone
    * @param below what follows a `path` that ends in `/`, as it was sent; else `''`
    */
-  readonly answer: (body: string, signal: AbortSignal, below: string) => HttpAnswer | Promise<HttpAnswer>
+  readonly answer: (
+    body: string,
+    signal: AbortSignal,
+    below: string,
+    client: RequestClient,
+  ) => HttpAnswer | Promise<HttpAnswer>
   /** The answer to a body that is not UTF-8: what it means nobody knows. Default: status 400. */
   readonly notUtf8?: HttpAnswer
 }

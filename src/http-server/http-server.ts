@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import type { Socket } from 'node:net'
-import type { HttpAnswer, HttpRoute } from './http-route.ts'
+import { type Connection, Connections } from './connections.ts'
+import type { HttpAnswer, HttpRoute, RequestClient } from './http-route.ts'
 import { type ListenAddress, type ListeningAt, listenOn } from './listen.ts'
 import { readBody } from './read-body.ts'
 import { refuse } from './refuse.ts'
@@ -20,7 +20,12 @@ export interface HttpServerOptions {
 
 export interface HttpLimits {
   readonly maxBodyBytes: number
+  /** One more closes the least recently used one that waits for nothing, of the owner or address that has most. */
   readonly maxConnections: number
+  /** Of one address: connections whose owner is not known, without a whole request. Default: `maxConnections`. */
+  readonly maxUnownedOfAnAddress?: number
+  /** Bytes of requests and of unread answers that one owner, or one address, may leave in memory. */
+  readonly maxHeldBytes: number
   /** A client that sends slower than this holds a connection for nothing. Waiting for an answer is not limited. */
   readonly headersTimeoutMs: number
   readonly requestTimeoutMs: number
@@ -34,12 +39,16 @@ export interface HttpLimits {
 const DEFAULT_LIMITS: HttpLimits = {
   maxBodyBytes: 1_048_576,
   maxConnections: 256,
+  maxHeldBytes: 67_108_864,
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 30_000,
   keepAliveMs: 30_000,
   unreadAnswerTimeoutMs: 30_000,
   maxUnreadBytes: 1_048_576,
 }
+
+/** What a request takes in memory beside its body: a client may send the next ones before it is answered. */
+const REQUEST_BYTES = 4_096
 
 /** PEM texts. With them it is HTTPS, and plain HTTP is not answered. */
 export interface TlsIdentity {
@@ -55,15 +64,15 @@ export class HttpServer {
   /** Of a unix socket. */
   #file: SocketFile | null = null
   #refusing = false
-  /**
-   * Every connection, no more than `maxConnections`: one that has not shaken hands over TLS is no connection of HTTP yet, and
-   * `closeAllConnections` leaves it, so closing would last until its handshake is given up.
-   */
-  readonly #connections = new Set<Socket>()
+  /** Every connection: one that has not shaken hands over TLS is no connection of HTTP yet, and `closeAllConnections` leaves it. */
+  readonly #connections: Connections
 
   constructor(options: HttpServerOptions) {
     this.#options = options
-    this.#limits = { ...DEFAULT_LIMITS, ...options.limits }
+    const limits = { ...DEFAULT_LIMITS, ...options.limits }
+    const maxUnownedOfAnAddress = limits.maxUnownedOfAnAddress ?? limits.maxConnections
+    this.#limits = limits
+    this.#connections = new Connections({ ...limits, maxUnownedOfAnAddress })
   }
 
   /**
@@ -98,12 +107,12 @@ export class HttpServer {
       this.#file?.remove()
       this.#server.close(() => resolve())
       this.#server.closeAllConnections()
-      for (const connection of this.#connections) connection.destroy()
+      this.#connections.closeAll()
     })
   }
 
   #create(tls: TlsIdentity | undefined): Server {
-    const { headersTimeoutMs, requestTimeoutMs, keepAliveMs, maxConnections } = this.#limits
+    const { headersTimeoutMs, requestTimeoutMs, keepAliveMs } = this.#limits
     const limits = {
       headersTimeout: headersTimeoutMs,
       requestTimeout: requestTimeoutMs,
@@ -118,11 +127,9 @@ export class HttpServer {
       tls === undefined
         ? createServer(limits)
         : createTlsServer({ ...limits, ...tls, minVersion: 'TLSv1.2', handshakeTimeout: headersTimeoutMs })
-    server.maxConnections = maxConnections
     server.on('connection', socket => {
-      this.#connections.add(socket)
-      socket.once('close', () => this.#connections.delete(socket))
       if (this.#refuses()) socket.destroy()
+      else this.#connections.admit(socket)
     })
     server.on('request', (request, response) => {
       this.#handle(request, response).catch(bug => {
@@ -143,10 +150,16 @@ export class HttpServer {
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const connection = this.#connections.of(request.socket)
+    if (connection === null) {
+      response.destroy()
+      return
+    }
     const gone = new AbortController()
     response.once('close', () => {
       if (!response.writableFinished) gone.abort()
     })
+    this.#connections.touch(connection)
     const [path = '', query = ''] = (request.url ?? '').split('?', 2)
     const ofPath = this.#options.routes.filter(each =>
       each.path.endsWith('/') ? path.startsWith(each.path) : path === each.path,
@@ -158,16 +171,55 @@ export class HttpServer {
     if ('open' in route) {
       const header = (name: string) => request.headersDistinct[name]?.at(0) ?? null
       const opened = route.open({ query: new URLSearchParams(query), header })
-      if ('begin' in opened) return sendStream(response, opened, this.#limits, gone.signal)
-      return this.#send(response, opened)
+      if (!('begin' in opened)) return this.#send(response, opened)
+      connection.answering += 1
+      response.once('close', () => {
+        connection.answering -= 1
+      })
+      return sendStream(response, opened, this.#limits, gone.signal)
     }
-    const body = route.method === 'GET' ? '' : await readBody(request, this.#limits.maxBodyBytes)
+    let held = 0
+    response.once('close', () => this.#connections.release(connection, held))
+    const mayHold = (bytes: number) => {
+      const may = this.#connections.hold(connection, bytes)
+      if (may) held += bytes
+      return may
+    }
+    if (!mayHold(REQUEST_BYTES)) return refuse(request, response, 503)
+    const body = route.method === 'GET' ? '' : await readBody(request, this.#limits.maxBodyBytes, mayHold)
     if (body === 'too large') return refuse(request, response, 413)
+    if (body === 'too much') return refuse(request, response, 503)
     if (body === 'cut off') return
     if (typeof body !== 'string' && !isUtf8(body)) {
       return route.notUtf8 === undefined ? refuse(request, response, 400) : this.#send(response, route.notUtf8)
     }
-    this.#send(response, await route.answer(body.toString(), gone.signal, path.slice(route.path.length)))
+    const answer = await this.#answer(connection, client =>
+      route.answer(body.toString(), gone.signal, path.slice(route.path.length), client),
+    )
+    this.#connections.release(connection, held)
+    held = 0
+    if (gone.signal.aborted || !mayHold(Buffer.byteLength(answer.body))) response.destroy()
+    else this.#send(response, answer)
+  }
+
+  /** While an answer is made, its connection is one that waits. */
+  async #answer(
+    connection: Connection,
+    ask: (client: RequestClient) => HttpAnswer | Promise<HttpAnswer>,
+  ): Promise<HttpAnswer> {
+    connection.answering += 1
+    try {
+      const { address, owner, isReserved } = connection
+      return await ask({
+        address,
+        owner,
+        isReserved,
+        own: (owner, isReserved) => this.#connections.own(connection, owner, isReserved),
+      })
+    } finally {
+      connection.answering -= 1
+      this.#connections.touch(connection)
+    }
   }
 
   #send(response: ServerResponse, { status, contentType, body }: HttpAnswer): void {

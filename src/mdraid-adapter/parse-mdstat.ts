@@ -21,7 +21,9 @@ export function parseMdstat(text: string): MdReading {
   let sawFirstLine = false
   let sawLastLine = false
 
+  let number = 0
   for (const line of text.split('\n').map(raw => raw.trim())) {
+    number += 1
     const header = HEADER.exec(line)
     if (line === '') {
       open = undefined
@@ -64,7 +66,7 @@ export function parseMdstat(text: string): MdReading {
 
   /** A line outside every array may be of one whose first line was lost, or the operation line of the one above. */
   function stray(line: string): void {
-    problems.push(problem(null, 'bad-line', 'A line of /proc/mdstat belongs to no array', line))
+    problems.push(problem(null, 'bad-line', `Line ${number} of /proc/mdstat belongs to no array`, line))
     blocks.at(-1)?.strayLines.push(line)
   }
 }
@@ -72,14 +74,15 @@ export function parseMdstat(text: string): MdReading {
 /** Two arrays under one name are not of the kernel's making: one of them is misread, and nobody knows which. */
 function mergeNamesakes(arrays: readonly MdArray[]): readonly MdArray[] {
   const byName = new Map<string, MdArray>()
+  const doubted = new Set<string>()
   for (const array of arrays) {
-    const first = byName.get(array.name)
-    byName.set(
-      array.name,
-      first
-        ? { ...first, doubts: [...first.doubts, { code: 'contradiction', field: 'name', word: array.name }] }
-        : array,
-    )
+    const { name } = array
+    const first = byName.get(name)
+    if (first === undefined) byName.set(name, array)
+    else if (!doubted.has(name)) {
+      doubted.add(name)
+      byName.set(name, { ...first, doubts: [...first.doubts, { code: 'contradiction', field: 'name', word: name }] })
+    }
   }
   return [...byName.values()]
 }

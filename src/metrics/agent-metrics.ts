@@ -8,6 +8,7 @@ import { PushSeries } from './push-series.ts'
 import { ResyncSeries } from './resync-series.ts'
 import { type Backend, type SourceNews, SourceSeries } from './source-series.ts'
 import { SrSeries } from './sr-series.ts'
+import { UnwatchedSeries } from './unwatched-series.ts'
 
 /** A host as it is at one moment. */
 export interface AgentLook {
@@ -15,6 +16,8 @@ export interface AgentLook {
   readonly srs: ReadonlyMap<string, SrStatus>
   /** Every mirror that is not synced, in each of its SRs. Walked through once, at once. */
   readonly notSynced: Iterable<MirrorOfSr>
+  /** What the host has and no SR watches, by name. */
+  readonly unwatched?: Readonly<Record<Backend, readonly string[]>>
   /** How many mirrors that are not synced have series of their own. Default 200. */
   readonly maxMirrors?: number
 }
@@ -40,6 +43,7 @@ export class AgentMetrics implements Exposition {
   readonly #resyncs = new ResyncSeries(this.#registry)
   readonly #sources = new SourceSeries(this.#registry)
   readonly #pushes = new PushSeries(this.#registry)
+  readonly #unwatched = new UnwatchedSeries(this.#registry)
   readonly #known = new Set<string>()
 
   constructor({ look }: AgentMetricsOptions) {
@@ -79,13 +83,14 @@ export class AgentMetrics implements Exposition {
   }
 
   render(): Promise<string> {
-    const { srs, notSynced, maxMirrors = DEFAULT_MAX_MIRRORS } = this.#look()
+    const { srs, notSynced, unwatched, maxMirrors = DEFAULT_MAX_MIRRORS } = this.#look()
     for (const sr of this.#known) if (!srs.has(sr)) this.#forget(sr)
     for (const [sr, status] of srs) {
       this.#begin(sr)
       this.#srs.set(sr, status)
     }
     this.#mirrors.set(notSynced, maxMirrors)
+    if (unwatched !== undefined) this.#unwatched.set(unwatched)
     return this.#registry.metrics()
   }
 

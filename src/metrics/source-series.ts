@@ -16,6 +16,7 @@ const KNOWN_CODES = {
     'line-too-long',
     'unknown-word',
     'unknown-key',
+    'events-skipped',
     'unannounced',
     'destroy-unknown',
     'contradiction',
@@ -45,8 +46,10 @@ export interface SourceNews {
   readonly removed: readonly unknown[]
   /** `null`: all mirrors there are have been told. */
   readonly doubt: string | null
-  /** What was not understood since the last time. */
+  /** What was not understood since the last time; of very many some. */
   readonly problems: readonly Problem[]
+  /** How many problems there were of each code. Absent: those listed are all. */
+  readonly problemCounts?: ReadonlyMap<string, number>
   /** How many whole readings there have been, where the source counts them. A source that begins anew begins at 0. */
   readonly dumps?: number
   /** When everything was last read or found unchanged, milliseconds since 1970; `null`: never. */
@@ -136,7 +139,7 @@ export class SourceSeries {
   }
 
   note(backend: Backend, news: SourceNews): void {
-    const { at, changed, removed, doubt, problems, dumps, wholeAt, eventAt = null } = news
+    const { at, changed, removed, doubt, problems, problemCounts, dumps, wholeAt, eventAt = null } = news
     const label = { backend }
     const isUp = doubt === null
     const isChange = changed.length + removed.length > 0 || isUp !== this.#isUp[backend]
@@ -149,14 +152,17 @@ export class SourceSeries {
       this.#fullReads.inc(label, dumps >= this.#dumps[backend] ? dumps - this.#dumps[backend] : dumps)
       this.#dumps[backend] = dumps
     }
-    this.count(backend, problems)
+    if (problemCounts === undefined) this.count(backend, problems)
+    else for (const [code, count] of problemCounts) this.#count(backend, code, count)
   }
 
   count(backend: Backend, problems: readonly Problem[]): void {
-    for (const { code } of problems) {
-      this.#problems.inc({ backend, code: this.#boundedCode(backend, code) })
-      if (code === 'unknown-word') this.#unknownWords.inc({ backend })
-    }
+    for (const { code } of problems) this.#count(backend, code, 1)
+  }
+
+  #count(backend: Backend, code: string, count: number): void {
+    this.#problems.inc({ backend, code: this.#boundedCode(backend, code) }, count)
+    if (code === 'unknown-word') this.#unknownWords.inc({ backend }, count)
   }
 
   /** The source is gone, and another one will begin. */

@@ -22,6 +22,7 @@ export class SrSeries {
   readonly #progress: Gauge<'sr'>
   readonly #eta: Gauge<'sr'>
   readonly #stalled: Gauge<'sr'>
+  readonly #ioStopped: Gauge<'sr'>
   readonly #needsOperator: Gauge<'sr'>
 
   constructor(registry: Registry) {
@@ -54,6 +55,7 @@ export class SrSeries {
     this.#progress = ofSr('resync_progress_ratio', 'Part of the running resyncs that is done. Absent while none runs.')
     this.#eta = ofSr('resync_eta_seconds', 'Until the last of the running resyncs ends. Absent while not known.')
     this.#stalled = ofSr('stalled_mirrors', 'Mirrors whose resync makes no progress.')
+    this.#ioStopped = ofSr('io_suspended_mirrors', 'Mirrors of which DRBD suspends all I/O, or answers it with errors.')
     this.#needsOperator = ofSr('needs_operator', '1 while something blocks that time alone will not clear.')
   }
 
@@ -80,7 +82,15 @@ export class SrSeries {
     }
     for (const code of this.#codes.get(sr) ?? []) this.#reasons.remove({ ...label, code })
     this.#codes.delete(sr)
-    const single = [this.#since, this.#outOfSync, this.#progress, this.#eta, this.#stalled, this.#needsOperator]
+    const single = [
+      this.#since,
+      this.#outOfSync,
+      this.#progress,
+      this.#eta,
+      this.#stalled,
+      this.#ioStopped,
+      this.#needsOperator,
+    ]
     for (const gauge of single) gauge.remove(label)
   }
 
@@ -88,10 +98,12 @@ export class SrSeries {
     const label = { sr: labelValue(sr) }
     const counts = new Map<ReasonCode, number>()
     const stalled = new Set<string>()
+    const ioStopped = new Set<string>()
     let needsOperator = false
     for (const { code, clearedBy, mirror } of reasons) {
       counts.set(code, (counts.get(code) ?? 0) + 1)
       if (code === 'resync-stalled') stalled.add(mirror)
+      if (code === 'io-suspended' || code === 'io-failures-forced') ioStopped.add(mirror)
       needsOperator ||= clearedBy === 'operator' && isBlocking(code)
     }
     const codes = this.#codes.get(sr) ?? new Set()
@@ -99,6 +111,7 @@ export class SrSeries {
     for (const code of counts.keys()) codes.add(code)
     for (const code of codes) this.#reasons.set({ ...label, code }, counts.get(code) ?? 0)
     this.#stalled.set(label, stalled.size)
+    this.#ioStopped.set(label, ioStopped.size)
     this.#needsOperator.set(label, Number(needsOperator))
   }
 }

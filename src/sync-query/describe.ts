@@ -6,9 +6,12 @@ const SENTENCES: { readonly [Code in ReasonCode]: (reason: Reason) => string } =
   'resync-waiting': r =>
     r.clearedBy === 'operator' ? waitsInVain(r) : `${r.mirror} waits${withPeer(r)} for its turn to resync${said(r)}`,
   'resync-paused': r => `the resync of ${r.mirror}${withPeer(r)} was paused by an operator`,
-  'resync-stalled': r => `the resync of ${r.mirror}${withPeer(r)} makes no progress${amount(r)}`,
+  'resync-stalled': r => `the resync of ${r.mirror}${withPeer(r)} makes no progress${said(r)}${amount(r)}`,
+  'resync-outrun': r => outrun(r),
   'resync-pending-write': r => `${r.mirror} is read-only until its first write, and resyncs only after that`,
-  'peer-behind': r => `${r.mirror} and ${r.peer ?? 'its peer'} have fallen apart under load${said(r)}`,
+  'peer-behind': r => behind(r),
+  'disk-stuck': r =>
+    `the local disk of ${r.mirror} is stuck in ${r.word ?? 'leaving'}; only a reboot of this host clears it`,
   'disk-not-up-to-date': r => `the local disk of ${r.mirror} is ${r.word ?? 'not up to date'}`,
   'peer-disk-not-up-to-date': r =>
     `the disk of ${r.mirror} on ${r.peer ?? 'its peer'} is ${r.word ?? 'not up to date'}`,
@@ -16,7 +19,13 @@ const SENTENCES: { readonly [Code in ReasonCode]: (reason: Reason) => string } =
   'stand-alone': r => `${r.mirror} has given up its connection to ${r.peer ?? 'its peer'} (StandAlone)${amount(r)}`,
   'split-brain': r => `${r.mirror} and ${r.peer ?? 'its peer'} have diverged (split brain)${amount(r)}`,
   'replication-off': r => `${r.mirror} is connected to ${r.peer ?? 'its peer'} but does not replicate`,
+  'rejoined-unrepaired': r =>
+    `${r.peer ?? 'a peer'} was owed data of ${r.mirror}${bytesOf(r)}, and came back as up to date although no resync has copied it`,
   'peer-removed': r => `${r.peer ?? 'a peer'} was taken out of the configuration of ${r.mirror} in the kernel`,
+  'peer-missing': r =>
+    `the configuration of ${r.mirror} names ${r.peer ?? 'a peer'}, and the kernel does not have that peer`,
+  'left-over-replica': r =>
+    `${r.mirror} is left over: ${r.peer ?? 'its peer'} is in sync and does not have this host as a peer any more`,
   'not-configured': r => `${r.mirror} exists in the kernel but is not configured`,
   'not-up': r => `${r.mirror} is configured but not up`,
   'array-degraded': r =>
@@ -38,21 +47,47 @@ const SENTENCES: { readonly [Code in ReasonCode]: (reason: Reason) => string } =
   'dump-incomplete': r => `${r.mirror}: the first account of all objects has not ended yet`,
   'events-lost': r => `${r.mirror}: events may have been lost, everything must be read again`,
   'source-silent': r => `${r.mirror === '*' ? 'the storage' : r.mirror} could not be asked${said(r)}`,
+  'no-mirrors': r =>
+    `no mirror on this host matches the patterns of the SR${said(r)}${r.waitsFor === undefined ? '' : `; no SR watches ${r.waitsFor}`}`,
+  'mirrors-gone': r => `the SR had mirrors on this host, and now the host has none of them${said(r)}`,
+  'peers-unclear': r => `the configuration does not tell which peers ${r.mirror} should have${said(r)}`,
   'not-comparable': r =>
     `${r.mirror} is configured without a UUID that the kernel shows, so nothing tells whether it is up`,
+  'memory-unreadable': r =>
+    `${r.mirror === '*' ? 'the storage' : r.mirror}: ${r.waitsFor ?? 'the file that remembers what peers were owed'} cannot be read${said(r)}, so a peer that lacks data may look in sync`,
   drift: r => `${r.mirror} has blocks marked out of sync${amount(r)} although both sides are up to date`,
-  'verify-unrepaired': r => `a verify of ${r.mirror} found differences${amount(r)} that no resync has repaired`,
+  'verify-unrepaired': r =>
+    `a verify of ${r.mirror}${withPeer(r)} found differences${amount(r)} that no resync has repaired`,
+  'rejoined-unwatched': r =>
+    `${r.peer ?? 'a peer'} was owed data of ${r.mirror}${bytesOf(r)}, and is up to date now; whether a resync has copied it was not observed`,
   'mismatches-found': r => `a check of ${r.mirror} found mismatches${amount(r)}`,
   'member-suspect': r => `the kernel marks ${r.peer ?? 'a member'} of ${r.mirror}${said(r)}`,
-  'single-copy': r => `${r.mirror} is configured with a single copy`,
+  'single-copy': r =>
+    r.field === 'configuration'
+      ? `${r.mirror} has a single copy: its configuration names no other replica with data`
+      : `${r.mirror} has a single copy: the kernel shows no other replica with data`,
   'quorum-lost': r => `${r.mirror} has no quorum`,
   'pause-left-set': r => `a resync pause is still set on ${r.mirror}${withPeer(r)}`,
+  'io-suspended': r => `DRBD suspends all I/O of ${r.mirror}${said(r)}${since(r)}`,
+  'io-failures-forced': r => `DRBD answers all I/O of ${r.mirror} with errors (force-io-failures)${since(r)}`,
 }
 
 /** One sentence for people: what is the matter, with the names of the objects, and what clears it. */
 export function describe(reason: Reason): string {
   const clears = reason.clearedBy === 'time' ? 'clears by itself' : 'needs an operator'
   return `${SENTENCES[reason.code](reason)} (${clears})`
+}
+
+function outrun(r: Reason): string {
+  const resync = `the resync of ${r.mirror}${withPeer(r)}`
+  return r.clearedBy === 'operator'
+    ? `${resync} moves data but has gained nothing for an hour${amount(r)}`
+    : `writes outrun ${resync}: more is written than it copies${amount(r)}`
+}
+
+function behind(r: Reason): string {
+  const duration = r.clearedBy === 'operator' ? ' for half an hour' : ''
+  return `the link of ${r.mirror} to ${r.peer ?? 'its peer'} cannot keep up with the writes${duration}${said(r)}`
 }
 
 function waitsInVain(r: Reason): string {
@@ -68,6 +103,10 @@ function said({ word }: Reason): string {
   return word === undefined ? '' : ` (${word})`
 }
 
+function since({ since: moment }: Reason): string {
+  return moment === undefined ? '' : ` since ${moment}`
+}
+
 function direction({ side, peer }: Reason): string {
   if (peer === undefined) return 'to make a member current'
   return side === 'target' ? `from ${peer}` : `to ${peer}`
@@ -77,6 +116,10 @@ function amount({ progress, outOfSyncBytes }: Reason): string {
   // Cut and not rounded: 99.97 % is not all; and by no more than what was said, which binary fractions miss by a hair.
   if (progress !== undefined) return `, ${(Math.floor(progress * 1000 + 1e-9) / 10).toFixed(1)} % done`
   return outOfSyncBytes === undefined ? '' : `, ${bytes(outOfSyncBytes)} out of sync`
+}
+
+function bytesOf({ outOfSyncBytes }: Reason): string {
+  return outOfSyncBytes === undefined ? '' : ` (${bytes(outOfSyncBytes)})`
 }
 
 function bytes(count: number): string {

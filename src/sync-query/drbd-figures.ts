@@ -26,7 +26,7 @@ export function isClientDisk(word: string | null, intentionalClient: boolean | n
 type DrbdFigures = Pick<
   Judgement,
   'activity' | 'moving' | 'progress' | 'doneBytes' | 'totalBytes' | 'etaSeconds' | 'outOfSyncBytes'
->
+> & { readonly movedBytes: number | null }
 
 /** What runs between this host and the peers of one volume, and how far it has got. */
 export function drbdFigures(peers: readonly ReadPeer[]): DrbdFigures {
@@ -41,13 +41,15 @@ export function drbdFigures(peers: readonly ReadPeer[]): DrbdFigures {
       totalBytes: null,
       etaSeconds: null,
       outOfSyncBytes,
+      movedBytes: null,
     }
   }
   if (activity === 'verify') {
     const verifying = peers.filter(isVerifying)
     const { progress, doneBytes, totalBytes } = leastDone(verifying.map(verifyFigures))
     const etaSeconds = largestEta(verifying)
-    return { activity, moving: false, progress, doneBytes, totalBytes, etaSeconds, outOfSyncBytes: owedToPeers(peers) }
+    const outOfSyncBytes = owedToPeers(peers)
+    return { activity, moving: false, progress, doneBytes, totalBytes, etaSeconds, outOfSyncBytes, movedBytes: null }
   }
   const resyncing = peers.filter(isResyncing)
   const moving = resyncing.filter(isMoving)
@@ -60,6 +62,7 @@ export function drbdFigures(peers: readonly ReadPeer[]): DrbdFigures {
     totalBytes,
     etaSeconds: largestEta(moving),
     outOfSyncBytes: owedInResync(resyncing),
+    movedBytes: movedBy(resyncing),
   }
 }
 
@@ -106,6 +109,12 @@ function owedInResync(resyncing: readonly ReadPeer[]): number | null {
   return isTarget ? largest : owedToPeers(resyncing)
 }
 
+function movedBy(resyncing: readonly ReadPeer[]): number | null {
+  let moved: number | null = null
+  for (const { said } of resyncing) if (said.movedBytes !== null) moved = (moved ?? 0) + said.movedBytes
+  return moved
+}
+
 interface ShareDone {
   readonly progress: number | null
   readonly doneBytes: number | null
@@ -114,20 +123,22 @@ interface ShareDone {
 
 const NOTHING_SAID: ShareDone = { progress: null, doneBytes: null, totalBytes: null }
 
-/** The least progressed peer's for a target; sums for a source of several. */
+/** The least progressed peer's for a target; for a source of several the mean of their shares, and the sums of their bytes. */
 function resyncShare(resyncing: readonly ReadPeer[]): ShareDone {
   const shares = resyncing.map(resyncFigures)
   const least = leastDone(shares)
   if (shares.length === 1 || !resyncing.some(peer => sideOf(peer) === 'source')) return least
+  let weighted = 0
   let doneBytes = 0
   let totalBytes = 0
   for (const share of shares) {
     // Of one target among several only the share is meaningful: its bytes are not the whole.
     if (share.doneBytes === null || share.totalBytes === null) return { ...NOTHING_SAID, progress: least.progress }
+    weighted += (share.progress ?? 0) * share.totalBytes
     doneBytes += share.doneBytes
     totalBytes += share.totalBytes
   }
-  return { progress: progressBeforeEnd(doneBytes / totalBytes), doneBytes, totalBytes }
+  return { progress: progressBeforeEnd(weighted / totalBytes), doneBytes, totalBytes }
 }
 
 function leastDone(shares: readonly ShareDone[]): ShareDone {

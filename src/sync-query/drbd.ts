@@ -75,6 +75,10 @@ export interface DrbdVolume {
   /** This host is a diskless client on purpose (9: `client:yes`). */
   readonly intentionalClient: boolean | null
   readonly quorum: boolean | null
+  /** What the I/O of the resource is suspended by: nothing, or some of user, no-data, fencing, quorum; `null` when not said. */
+  readonly ioSuspended: readonly string[] | null
+  /** An operator has told the kernel to answer all I/O of the resource with errors. */
+  readonly forcesIoFailures: boolean | null
   readonly sizeBytes: number | null
   /** On 8.4, while it shows no peer (StandAlone): what has changed here since, as /proc/drbd tells it. */
   readonly aloneOutOfSyncBytes: number | null
@@ -100,6 +104,8 @@ export interface DrbdDoubt {
 export interface DrbdPeer {
   /** The connection's name (on 9 the peer's host name, on 8.4 always `peer`); its node id in digits where it has none. */
   readonly peer: string
+  /** Its node id in digits; absent where the source does not show it. */
+  readonly nodeId?: string
   readonly connection: string | null
   readonly replication: string | null
   readonly peerDisk: string | null
@@ -107,9 +113,33 @@ export interface DrbdPeer {
   /** The parts of `resync-suspended`: none, or of user, peer, dependency, max-parallel, …; `null` when not said. */
   readonly resyncSuspended: readonly string[] | null
   readonly outOfSyncBytes: number | null
+  /**
+   * Received from this peer and sent to it since the connection was made, resync and replicated writes together: the kernel
+   * keeps one pair of counters for both.
+   */
+  readonly movedBytes: number | null
   /** 0..1 of the running resync or verify, where the tool's figure really means that. */
   readonly progress: number | null
   /** What the running resync or verify has to go through, where it was said. */
   readonly totalBytes: number | null
   readonly etaSeconds: number | null
+  /** What the pair went through between two readings and its words need not show any more; `null`: nothing. */
+  readonly passed: PassedThrough | null
+}
+
+/**
+ * What happened between this host and one peer since the volume was last read. A resync of a few KiB begins and ends between
+ * two readings; without this record it would never have been.
+ */
+export interface PassedThrough {
+  /** A word of a resync was shown: one ran, or was about to. */
+  readonly resync: boolean
+  /** Data was copied to this disk of the pair, or it was Inconsistent, and the pair has not been well since. */
+  readonly repair: 'none' | 'here' | 'there'
+  /** Such a repair ended, with both disks up to date: the largest amount that was out of sync during it. `null`: none ended. */
+  readonly repairedBytes: number | null
+  /** A verify ended: what was marked out of sync then. `null`: none ended. */
+  readonly verifiedBytes: number | null
+  /** The largest amount that was out of sync, without that of a repair that ended. */
+  readonly outOfSyncBytes: number
 }

@@ -19,7 +19,3 @@ export function firstKnown(a: number, b: number): number {
 export function larger(a: number, b: number): number {
   return Number.isNaN(a) || b > a ? b : a
 }
-
-export function smaller(a: number, b: number): number {
-  return Number.isNaN(a) || b < a ? b : a
-}

@@ -1,4 +1,5 @@
 import type { Observation } from './judgement.ts'
+import type { MarksMemory } from './marks-memory.ts'
 import type { MirrorShare } from './mirror-share.ts'
 import { isHeldBackByPeer, type Reason } from './reason.ts'
 import { type Patience, SharedByMirrors } from './shared-by-mirrors.ts'
@@ -16,6 +17,8 @@ export interface MirrorChange {
   readonly moved: boolean
   /** The list of mirrors is another than before: this one's state is, or where its replicas are. */
   readonly changesList: boolean
+  /** What it added for a moment between `before` and `after`: a resync that began and ended between two looks. */
+  readonly passed: MirrorShare | null
   readonly transitions: readonly Transition[]
 }
 
@@ -42,8 +45,9 @@ export class HostMirrors {
   /** Since when no resync runs on this host; `null` while one does. */
   #stillSince: number | null = null
 
-  constructor(patience?: Patience) {
-    this.#shared = new SharedByMirrors(patience)
+  /** @param marks what an earlier run has remembered of marks */
+  constructor(patience?: Patience, marks?: MarksMemory) {
+    this.#shared = new SharedByMirrors(patience, marks)
   }
 
   /** The mirror of that name: the one there is, or a new one. */
@@ -67,7 +71,8 @@ export class HostMirrors {
     }
     this.#count(mirror, before, after, seen.at)
     const changesList = before?.state !== after.state || mirror.placement !== placementBefore
-    return { mirror: mirror.mirror, before, after, moved: false, changesList, transitions }
+    const passed = passedThrough(after, transitions)
+    return { mirror: mirror.mirror, before, after, moved: false, changesList, passed, transitions }
   }
 
   /** Forgets a mirror that is gone from the kernel. `null` if it was not known. */
@@ -78,21 +83,21 @@ export class HostMirrors {
     this.#mirrors.delete(name)
     mirror.isListed = false
     this.#count(mirror, before, null, now)
-    return { mirror: name, before, after: null, moved: false, changesList: true, transitions: [] }
+    return { mirror: name, before, after: null, moved: false, changesList: true, passed: null, transitions: [] }
   }
 
   /** What an SR is told of a mirror that by its configuration belongs to it from now on. `null` if it is not known. */
   joining(name: string): MirrorChange | null {
     const after = this.#mirrors.get(name)?.share()
     if (after === undefined) return null
-    return { mirror: name, before: null, after, moved: true, changesList: true, transitions: [] }
+    return { mirror: name, before: null, after, moved: true, changesList: true, passed: null, transitions: [] }
   }
 
   /** What an SR is told of a mirror that by its configuration belongs to it no longer. `null` if it is not known. */
   leaving(name: string): MirrorChange | null {
     const before = this.#mirrors.get(name)?.share()
     if (before === undefined) return null
-    return { mirror: name, before, after: null, moved: true, changesList: true, transitions: [] }
+    return { mirror: name, before, after: null, moved: true, changesList: true, passed: null, transitions: [] }
   }
 
   /** The mirrors that have reasons to give. Costs one step per such mirror. */
@@ -112,14 +117,22 @@ export class HostMirrors {
   tick(now: number): MirrorChange[] {
     const changes: MirrorChange[] = []
     for (const mirror of this.telling()) {
-      // Nothing else changes by time.
-      if (mirror.state !== 'resyncing') continue
-      const before = mirror.share()
-      const etaBefore = mirror.etaSeconds
+      const { etaSeconds, trend, overdue, state } = mirror
+      // What is at rest adds the same to sums at any age.
+      const before = state === 'resyncing' ? mirror.share() : null
       const transitions = mirror.age(now)
-      if (transitions.length === 0 && mirror.etaSeconds === etaBefore) continue
+      const isSame = mirror.etaSeconds === etaSeconds && mirror.trend === trend && mirror.overdue === overdue
+      if (transitions.length === 0 && isSame) continue
       const after = mirror.share()
-      changes.push({ mirror: mirror.mirror, before, after, moved: false, changesList: false, transitions })
+      changes.push({
+        mirror: mirror.mirror,
+        before: before ?? after,
+        after,
+        moved: false,
+        changesList: false,
+        passed: null,
+        transitions,
+      })
     }
     return changes
   }
@@ -146,6 +159,8 @@ export class HostMirrors {
     return mirror.reasons.map(each => {
       if (each.code !== 'resync-waiting') return each
       if (isHeldBackByPeer(each)) return { ...each, clearedBy: 'operator', waitsFor: each.peer }
+      // Of a limit of parallel resyncs (9.3) none would be left.
+      if (each.word?.includes('parallel') === true) return { ...each, clearedBy: 'operator' }
       if (each.word?.includes('dependency') !== true) return each
       const waitsFor = this.#pauses.values().next().value?.pauseAt ?? null
       return { ...each, clearedBy: 'operator', ...(waitsFor === null ? {} : { waitsFor }) }
@@ -160,4 +175,9 @@ export class HostMirrors {
     if (this.#running > 0) this.#stillSince = null
     else this.#stillSince ??= now
   }
+}
+
+function passedThrough(after: MirrorShare, transitions: readonly Transition[]): MirrorShare | null {
+  const isOver = after.state !== 'resyncing' && transitions.some(({ to }) => to === 'resyncing')
+  return isOver ? { ...after, state: 'resyncing', moving: false } : null
 }

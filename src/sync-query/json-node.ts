@@ -3,7 +3,8 @@ export interface Complaints {
   first: string | null
 }
 
-const MAX_TEXT_LENGTH = 4096
+/** UTF-16 units. */
+export const MAX_TEXT_LENGTH = 4096
 
 /**
  * A place in a JSON value from outside. Each reader returns a value of its type whatever stands there, and complains
@@ -112,7 +113,8 @@ export class JsonNode {
   }
 }
 
-const ISO_8601_WITH_ZONE = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/
+/** Years after 9999 have a sign and six digits, as `Date.toISOString` writes them. */
+const ISO_8601_WITH_ZONE = /^(?:\d{4}|[+-]\d{6})-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)

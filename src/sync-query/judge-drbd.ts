@@ -1,3 +1,4 @@
+import { type ConfiguredPeer, type ConfiguredPeers, missingPeers, peerLabel } from './configured-peers.ts'
 import { CONNECTION_WORDS, DISK_WORDS, type DrbdPeer, type DrbdVolume, wordMeaning } from './drbd.ts'
 import { drbdFigures, isClientDisk, type ReadPeer, readPeer, sideOf } from './drbd-figures.ts'
 import { type Judgement, progressBeforeEnd } from './judgement.ts'
@@ -9,12 +10,16 @@ type Copying = Extract<ReadPeer['replication'], { readonly kind: 'copying' | 'ha
 
 /**
  * What one look at a DRBD volume says (the DRBD column of the design's section 4). The rule is positive: `synced` only
- * if every word that must be said was said, is known, and is well. Bytes; progress 0..1. Never throws.
+ * if every word that must be said was said, is known, and is well, and every configured peer is there. Bytes; progress 0..1.
+ * Never throws.
+ *
+ * @param configured `null`: no configuration that was read names the volume, so nothing tells which peers it should have
  */
-export function judgeDrbdVolume(volume: DrbdVolume): Judgement {
+export function judgeDrbdVolume(volume: DrbdVolume, configured: ConfiguredPeers | null = null): Judgement {
   const { mirror } = volume
   const peers = volume.peers.map(readPeer)
-  const placement = placementOf(volume)
+  const missing = peersMissingIn(volume, configured)
+  const placement = placementOf(volume, missing)
   const replicas = countReplicas(placement)
   const reasons: Reason[] = []
   for (const { code, ...details } of volume.doubts) reasons.push(reason(code, mirror, details))
@@ -26,9 +31,15 @@ export function judgeDrbdVolume(volume: DrbdVolume): Judgement {
       add(reasons, peerDiskReason(volume, peer))
       add(reasons, driftReason(volume, peer))
     }
-    addAbsenceReasons(reasons, volume, replicas.expected)
+    addAbsenceReasons(reasons, volume, replicas.expected, missing)
+    add(reasons, singleCopyReason(volume, placement, replicas.expected, configured))
+    if (configured !== null && configured.doubt !== null) {
+      reasons.push(reason('peers-unclear', mirror, { word: configured.doubt }))
+    }
+    addIoReasons(reasons, volume)
   } else reasons.push(reason('not-configured', mirror))
-  const { activity, moving, progress, doneBytes, totalBytes, etaSeconds, outOfSyncBytes: owed } = drbdFigures(peers)
+  const figures = drbdFigures(peers)
+  const { activity, moving, progress, doneBytes, totalBytes, etaSeconds, outOfSyncBytes: owed, movedBytes } = figures
   return {
     mirror,
     backend: 'drbd',
@@ -40,6 +51,7 @@ export function judgeDrbdVolume(volume: DrbdVolume): Judgement {
     totalBytes,
     etaSeconds,
     outOfSyncBytes: owed ?? volume.aloneOutOfSyncBytes,
+    movedBytes,
     replicas,
     placement,
     reasons,
@@ -166,8 +178,23 @@ function driftReason({ mirror, disk }: DrbdVolume, { said, replication }: ReadPe
   return reason('drift', mirror, { peer: said.peer, outOfSyncBytes })
 }
 
+const NO_PEERS: readonly ConfiguredPeer[] = []
+
+/**
+ * The configured peers that the kernel does not have. DRBD 8.4 shows no peer while it is StandAlone, and calls each one `peer`:
+ * there the lack of a peer has its own reason.
+ */
+function peersMissingIn({ family, peers }: DrbdVolume, configured: ConfiguredPeers | null): readonly ConfiguredPeer[] {
+  return configured === null || family !== '9' ? NO_PEERS : missingPeers(configured.peers, peers)
+}
+
 /** What is missing altogether: peers, every replica, the quorum. */
-function addAbsenceReasons(reasons: Reason[], volume: DrbdVolume, expectedReplicas: number): void {
+function addAbsenceReasons(
+  reasons: Reason[],
+  volume: DrbdVolume,
+  expectedReplicas: number,
+  missing: readonly ConfiguredPeer[],
+): void {
   const { mirror, family, peers, splitBrainPeers, removedPeers, quorum } = volume
   if (peers.length === 0 && family !== '9') {
     // DRBD 8.4 destroys the connection object at StandAlone: that no peer is bad must not read as all peers are good.
@@ -175,26 +202,71 @@ function addAbsenceReasons(reasons: Reason[], volume: DrbdVolume, expectedReplic
     const owed = outOfSyncBytes === null ? {} : { outOfSyncBytes }
     if (splitBrainPeers.length === 0) reasons.push(reason('stand-alone', mirror, { field: 'connection', ...owed }))
     for (const peer of splitBrainPeers) reasons.push(reason('split-brain', mirror, { peer, ...owed }))
-  } else if (removedPeers.length > 0) {
-    // By an operator or by mistake: that only a configuration could say, and whoever reads of it.
-    for (const peer of removedPeers) reasons.push(reason('peer-removed', mirror, { peer }))
-  } else if (peers.length === 0) reasons.push(reason('single-copy', mirror))
+  } else {
+    const labels = missing.map(peerLabel)
+    for (const peer of labels) reasons.push(reason('peer-missing', mirror, { peer }))
+    for (const peer of removedPeers) if (!labels.includes(peer)) reasons.push(reason('peer-removed', mirror, { peer }))
+  }
   if (expectedReplicas === 0) {
     reasons.push(reason('disk-not-up-to-date', mirror, { field: 'disk', word: 'Diskless', missing: 1 }))
   }
   if (quorum === false) reasons.push(reason('quorum-lost', mirror, { field: 'quorum', word: 'no' }))
 }
 
+/** One replica has the data, whatever clients are connected to it. A peer that was just removed has a reason of its own. */
+function singleCopyReason(
+  { mirror, removedPeers }: DrbdVolume,
+  { replicas: [own] }: Placement,
+  expectedReplicas: number,
+  configured: ConfiguredPeers | null,
+): Reason | null {
+  if (expectedReplicas !== 1 || removedPeers.length > 0) return null
+  if (configured === null || configured.doubt !== null) return reason('single-copy', mirror)
+  const withData = configured.peers.filter(({ diskless }) => !diskless).length + (own?.diskless === true ? 0 : 1)
+  return reason('single-copy', mirror, withData === 1 ? { field: 'configuration' } : {})
+}
+
+/** Suspensions that DRBD lifts by itself when a peer is back. */
+const LIFTED_BY_PEERS: ReadonlySet<string> = new Set(['quorum', 'fencing'])
+
+/** What stops the virtual disk while its copies may be equal: the state of the mirror does not show it. */
+function addIoReasons(reasons: Reason[], { mirror, ioSuspended, forcesIoFailures, peers }: DrbdVolume): void {
+  if (ioSuspended !== null && ioSuspended.length > 0) {
+    const isAwaited = peers.some(({ connection }) => {
+      const meaning = connection === null ? null : wordMeaning(CONNECTION_WORDS, connection)
+      return meaning === 'connected' || meaning === 'away'
+    })
+    const byTime = isAwaited && ioSuspended.every(word => LIFTED_BY_PEERS.has(word))
+    const details = {
+      field: 'suspended',
+      word: ioSuspended.join(','),
+      clearedBy: byTime ? 'time' : 'operator',
+    } as const
+    reasons.push(reason('io-suspended', mirror, details))
+  }
+  if (forcesIoFailures === true) {
+    reasons.push(reason('io-failures-forced', mirror, { field: 'force-io-failures', word: 'yes' }))
+  }
+}
+
 /**
  * Where the data is: whoever is no client on purpose should have it. Of DRBD 9 only the configuration knows whether a
  * majority is needed; 8.4 has no such rule.
  */
-function placementOf({ family, disk, intentionalClient, peers }: DrbdVolume): Placement {
+function placementOf(
+  { family, disk, intentionalClient, peers }: DrbdVolume,
+  missing: readonly ConfiguredPeer[],
+): Placement {
   const isClient = isClientDisk(disk, intentionalClient)
   const own: Replica = isClient ? CLIENT_HERE : { peer: 'self', current: disk === 'UpToDate' }
   // DRBD before 9 always has two nodes, also while it does not show the other one.
   const others = peers.length === 0 && family !== '9' ? [{ peer: 'peer', current: false }] : peers.map(replicaOf)
-  return { quorum: family !== '8.4', replicas: [own, ...others] }
+  const replicas = [own, ...others]
+  for (const peer of missing) {
+    const replica = { peer: peerLabel(peer), current: false }
+    replicas.push(peer.diskless ? { ...replica, diskless: true } : replica)
+  }
+  return { quorum: family !== '8.4', replicas }
 }
 
 function replicaOf({ peer, connection, peerDisk, intentionalClient }: DrbdPeer): Replica {

@@ -1,3 +1,4 @@
+import type { DrbdVolume } from './drbd.ts'
 import type { Placement } from './placement.ts'
 import type { Reason } from './reason.ts'
 import type { Activity, SyncState } from './state.ts'
@@ -23,6 +24,11 @@ export interface Judgement {
   readonly doneBytes: number | null
   readonly totalBytes: number | null
   readonly outOfSyncBytes: number | null
+  /**
+   * What went over the connections of the resync since they were made, where the backend says so: while it rises something
+   * moves, even if the amount out of sync does not fall.
+   */
+  readonly movedBytes?: number | null
   /** The kernel's own estimate, where it gives one. */
   readonly etaSeconds: number | null
   /** Replicas that carry data: how many there should be, how many are current as this host sees it. */
@@ -42,6 +48,13 @@ export interface Observation {
    * events of DRBD 8.4, which carry no progress: there only a second look that finds the same figure proves a stall.
    */
   readonly silenceMeansStall: boolean
+  /** The volume that `judgement` is of, for what only a history can judge. Absent: it is of another backend. */
+  readonly drbd?: DrbdVolume
+  /**
+   * What happened between this look and the one before may not have been seen: the source has just read everything anew, after
+   * a start, or after it had lost events.
+   */
+  readonly followsGap?: boolean
 }
 
 /** Something that was read and not understood, kept beside the devices that were. */

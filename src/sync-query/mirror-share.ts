@@ -11,8 +11,10 @@ export interface MirrorShare {
   readonly paused: boolean
   /** `NaN` where not known. */
   readonly outOfSyncBytes: number
-  readonly doneBytes: number
-  readonly totalBytes: number
+  /** 0..1 of its resync, by the kernel's own share where that is said; it never falls within one resync. */
+  readonly progress: number
+  /** What its resync has to copy: how much its progress counts among others. */
+  readonly weightBytes: number
 }
 
 /** Of a mirror that is well. Most are, most of the time: one object for all of them tells at once that nothing changed. */
@@ -23,6 +25,6 @@ export const SHARE_OF_A_WELL_MIRROR: MirrorShare = {
   stalled: false,
   paused: false,
   outOfSyncBytes: 0,
-  doneBytes: Number.NaN,
-  totalBytes: Number.NaN,
+  progress: Number.NaN,
+  weightBytes: Number.NaN,
 }

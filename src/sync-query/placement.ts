@@ -68,10 +68,19 @@ function isSameReplica(a: Replica, b: Replica | undefined): boolean {
   return a.peer === b?.peer && roleOf(a) === roleOf(b)
 }
 
-type Role = 'current' | 'stale' | 'diskless' | 'connectedCurrent' | 'connectedStale' | 'connectedDiskless'
+type Role =
+  | 'current'
+  | 'stale'
+  | 'diskless'
+  | 'voteless'
+  | 'connectedCurrent'
+  | 'connectedStale'
+  | 'connectedDiskless'
+  | 'connectedVoteless'
 
 /** All that is said of a replica beside its peer. */
-function roleOf({ current, connected, diskless }: Replica): Role {
+function roleOf({ current, connected, diskless, votes }: Replica): Role {
+  if (diskless === true && votes === false) return connected === true ? 'connectedVoteless' : 'voteless'
   if (diskless === true) return connected === true ? 'connectedDiskless' : 'diskless'
   if (connected === true) return current ? 'connectedCurrent' : 'connectedStale'
   return current ? 'current' : 'stale'

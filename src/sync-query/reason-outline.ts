@@ -1,4 +1,7 @@
 import type { Reason } from './reason.ts'
+import { patienceWith } from './reason-ages.ts'
+import type { ResyncPhase } from './resync-motion.ts'
+import { isPausedWithoutCause } from './resync-trend.ts'
 
 /** What a mirror's reasons say, without the mirror's name and their figures. */
 export interface ReasonOutline {
@@ -6,8 +9,11 @@ export interface ReasonOutline {
   readonly examples: readonly Reason[]
   /** Data is copied. */
   readonly running: boolean
-  /** A handshake is under way, or a peer falls behind: what is over in seconds unless something is wrong. */
-  readonly starting: boolean
+  /** A peer falls behind under load. */
+  readonly behind: boolean
+  readonly phase: ResyncPhase
+  /** Something of it may be overdue some day. */
+  readonly ages: boolean
   /** An operator has paused a resync. */
   readonly paused: boolean
   /** The first reason that tells of an operator's pause, of a resync or of what may come. */
@@ -79,8 +85,23 @@ function outlineOf(reasons: readonly Reason[]): ReasonOutline {
   return {
     examples,
     running: says('resync-running'),
-    starting: says('resync-starting', 'peer-behind'),
+    behind: says('peer-behind'),
+    phase: phaseOf(reasons),
+    ages: reasons.some(each => patienceWith(each, 0) !== Number.POSITIVE_INFINITY),
     paused: says('resync-paused'),
     pause: examples.find(({ code }) => code === 'resync-paused' || code === 'pause-left-set') ?? null,
   }
+}
+
+function phaseOf(reasons: readonly Reason[]): ResyncPhase {
+  let phase: ResyncPhase = 'held'
+  for (const each of reasons) {
+    // What grows while a peer falls behind is no sign of how another resync gets on.
+    if (each.code === 'peer-behind') return 'held'
+    if (each.code === 'resync-running' || each.code === 'resync-starting') phase = 'moving'
+    else if (phase === 'held' && isPausedWithoutCause(each)) phase = 'stuck'
+  }
+  const hasCause = (each: Reason) =>
+    each.code === 'resync-paused' || (each.code === 'resync-waiting' && !isPausedWithoutCause(each))
+  return phase === 'stuck' && reasons.some(hasCause) ? 'held' : phase
 }

@@ -20,16 +20,22 @@ export const REASON_KINDS = {
   'resync-waiting': { implies: 'resyncing', clearedBy: 'time' },
   'resync-paused': { implies: 'resyncing', clearedBy: 'operator' },
   'resync-stalled': { implies: 'resyncing', clearedBy: 'operator' },
+  'resync-outrun': { implies: 'resyncing', clearedBy: 'time' },
   'resync-pending-write': { implies: 'resyncing', clearedBy: 'operator' },
   'peer-behind': { implies: 'resyncing', clearedBy: 'time' },
   // known, not in sync, and nothing moves
+  'disk-stuck': { implies: 'degraded', clearedBy: 'operator' },
   'disk-not-up-to-date': { implies: 'degraded', clearedBy: 'operator' },
   'peer-disk-not-up-to-date': { implies: 'degraded', clearedBy: 'operator' },
   'peer-not-connected': { implies: 'degraded', clearedBy: 'time' },
   'stand-alone': { implies: 'degraded', clearedBy: 'operator' },
   'split-brain': { implies: 'degraded', clearedBy: 'operator' },
   'replication-off': { implies: 'degraded', clearedBy: 'operator' },
+  'rejoined-unrepaired': { implies: 'degraded', clearedBy: 'operator' },
   'peer-removed': { implies: 'degraded', clearedBy: 'time' },
+  'peer-missing': { implies: 'degraded', clearedBy: 'operator' },
+  // of the gate, which hears both sides: no host can know it of itself
+  'left-over-replica': { implies: 'degraded', clearedBy: 'operator' },
   'not-configured': { implies: 'degraded', clearedBy: 'operator' },
   'not-up': { implies: 'degraded', clearedBy: 'operator' },
   'array-degraded': { implies: 'degraded', clearedBy: 'operator' },
@@ -46,15 +52,22 @@ export const REASON_KINDS = {
   'dump-incomplete': { implies: 'unknown', clearedBy: 'time' },
   'events-lost': { implies: 'unknown', clearedBy: 'time' },
   'source-silent': { implies: 'unknown', clearedBy: 'time' },
+  'no-mirrors': { implies: 'unknown', clearedBy: 'operator' },
+  'mirrors-gone': { implies: 'unknown', clearedBy: 'operator' },
+  'peers-unclear': { implies: 'unknown', clearedBy: 'operator' },
   'not-comparable': { implies: 'unknown', clearedBy: 'operator' },
+  'memory-unreadable': { implies: 'unknown', clearedBy: 'operator' },
   // shown, never blocking
   drift: { implies: null, clearedBy: 'operator' },
   'verify-unrepaired': { implies: null, clearedBy: 'operator' },
+  'rejoined-unwatched': { implies: null, clearedBy: 'operator' },
   'mismatches-found': { implies: null, clearedBy: 'operator' },
   'member-suspect': { implies: null, clearedBy: 'operator' },
   'single-copy': { implies: null, clearedBy: 'operator' },
   'quorum-lost': { implies: null, clearedBy: 'operator' },
   'pause-left-set': { implies: null, clearedBy: 'operator' },
+  'io-suspended': { implies: null, clearedBy: 'operator' },
+  'io-failures-forced': { implies: null, clearedBy: 'operator' },
 } as const satisfies Record<string, ReasonKind>
 
 export type ReasonCode = keyof typeof REASON_KINDS
@@ -78,6 +91,8 @@ export interface Reason {
   readonly outOfSyncBytes?: number
   /** How many replicas are missing or failed. */
   readonly missing?: number
+  /** Since when it is so, as this host has seen it: ISO 8601. Said of what stops I/O. */
+  readonly since?: string
   /** The object somebody has to look at when it is not `mirror` itself. */
   readonly waitsFor?: string
 }

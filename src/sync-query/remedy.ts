@@ -1,3 +1,4 @@
+import { congested, KERNEL_LOG, outrun, stalled, stuckDisk, suspendedIo } from './drbd-remedies.ts'
 import { isHeldBackByPeer, type Reason, type ReasonCode } from './reason.ts'
 import { shellWord } from './shell-word.ts'
 
@@ -20,17 +21,30 @@ interface RemedyStep<Place extends string> {
 type RemedyPlace = 'here' | 'peer' | 'either-side' | 'losing-side' | 'keeping-side'
 
 /** The words that commands are made of, quoted for a shell. */
-interface Words {
+export interface Words {
   readonly reason: Reason
   readonly isDrbd: boolean
   readonly resource: string
+  /** `RESOURCE/VOLUME`, for what DRBD does to one local disk. */
+  readonly volume: string
   /** The connection to the peer, where it has a name: on DRBD 8.4 each peer is called `peer`, and a resource has one. */
   readonly connection: string
   /** The same connection as the peer names it, by the host that gives the reason. */
   readonly connectionThere: string
+  /** The volume towards the peer, `RESOURCE:PEER/VOLUME`, for what DRBD does between two disks. */
+  readonly pair: string
+  readonly pairThere: string
+  /** The same for a side that the operator chooses: its other end is a word to be filled in. */
+  readonly pairOfLoser: string
   readonly device: string
   readonly syncAction: string
   readonly wait: string
+  /** The host that gives the reason. */
+  readonly speaker: string
+  /** The file that the reason is about. */
+  readonly file: string
+  /** Where the agent remembers that the SR had mirrors here, with the default stateDirectory. */
+  readonly memoryFile: string
 }
 
 const UNIT = 'resync-monitor-agent'
@@ -54,23 +68,20 @@ const REMEDIES: { readonly [Code in ReasonCode]: (words: Words) => Remedy } = {
   'resync-paused': w => here('Lift the pause.', [resume(w)]),
   'resync-stalled': w =>
     w.isDrbd
-      ? {
-          text: 'Look at the link to the peer and at the kernel log on both sides. To begin the handshake anew, break the connection and make it again.',
-          warning:
-            'While it is broken, a side that is not up to date cannot read or write: virtual disks that run there stop.',
-          steps: [
-            { on: 'either-side', commands: ['dmesg --ctime | grep -i drbd | tail -n 40'] },
-            { on: 'here', commands: [`drbdadm disconnect ${w.connection}`, `drbdadm connect ${w.connection}`] },
-          ],
-        }
+      ? stalled(w)
       : here('Look for errors and for a speed limit.', [
           'cat /proc/mdstat',
           'dmesg --ctime | grep -iE "md|ata|nvme|blk" | tail -n 40',
           'cat /proc/sys/dev/raid/speed_limit_max',
         ]),
+  'resync-outrun': w => outrun(w),
   'resync-pending-write': w =>
     here('Make the array writable; its resync begins then.', [`mdadm --readwrite ${w.device}`]),
-  'peer-behind': w => waiting(w, 'The link could not keep up with the writes. A resync follows when it can.'),
+  'peer-behind': w =>
+    w.reason.clearedBy === 'time'
+      ? waiting(w, 'The link cannot keep up with the writes. A resync follows when it can.')
+      : congested(w),
+  'disk-stuck': w => stuckDisk(w),
   'disk-not-up-to-date': w => localDisk(w),
   'peer-disk-not-up-to-date': w =>
     w.reason.clearedBy === 'time'
@@ -105,10 +116,32 @@ const REMEDIES: { readonly [Code in ReasonCode]: (words: Words) => Remedy } = {
           text: 'Look at the volume on both sides, and bring it to what the configuration says.',
           steps: [{ on: 'either-side', commands: [`drbdadm status ${w.resource}`, `drbdadm adjust ${w.resource}`] }],
         },
+  'rejoined-unrepaired': w => ({
+    text: 'Compare the disks. If the verify finds differences (`drbdadm status --verbose --statistics` shows them as out-of-sync), let the peer copy them from here. Without differences the reason clears when the verify ends.',
+    warning:
+      'Until then do not run anything from the disk of the peer: it may lack the newest data. The last command overwrites there what differs.',
+    steps: [
+      { on: 'here', commands: [`drbdadm verify ${w.pair}`] },
+      { on: 'peer', commands: [`drbdadm invalidate --reset-bitmap=no ${w.pairThere}`] },
+    ],
+  }),
   'peer-removed': w =>
     here('The next full reading takes it as meant. If it was not, bring the resource back to its configuration.', [
       `drbdadm adjust ${w.resource}`,
     ]),
+  'peer-missing': w => ({
+    ...here(
+      'Bring the kernel to its configuration, and connect the peer. Read what drbdadm prints: it may fail, as for a transport whose module is missing.',
+      [`drbdadm adjust ${w.resource}`, `drbdadm connect ${w.connection}`, `drbdadm status ${w.resource}`],
+    ),
+    warning:
+      'Never force either side to be primary before they are connected: the data here and there may differ. If the peer is gone for good, take it out of the configuration.',
+  }),
+  'left-over-replica': w => ({
+    text: 'Its peers no longer know this replica. Take it down on this host and remove its configuration, or configure this host on its peers again.',
+    warning: 'Before you delete its data, make sure that its peers have what is on it.',
+    steps: [{ on: 'here', commands: [`drbdadm status ${w.resource}`, `drbdadm down ${w.resource}`] }],
+  }),
   'not-configured': w => here('Configure it again.', [`drbdadm adjust ${w.resource}`]),
   'not-up': w =>
     w.isDrbd
@@ -179,19 +212,38 @@ const REMEDIES: { readonly [Code in ReasonCode]: (words: Words) => Remedy } = {
       `journalctl -u ${UNIT} -n 50 --no-pager`,
       "ps -eo pid,stat,wchan:32,args | awk '$2 ~ /^D/'",
     ]),
+  'no-mirrors': () =>
+    here(
+      'Correct the patterns of the SR (srs[].drbd, srs[].md). If this host really has no replica of the SR, set allowEmpty: true for it.',
+      ['resync-monitor status', 'drbdadm status', 'cat /proc/mdstat'],
+    ),
+  'mirrors-gone': w => ({
+    ...here(
+      'Bring the mirrors back: restore their configuration, load the module, bring them up. Only if they are gone from this host for good: remove the file in which this host remembers them (below stateDirectory).',
+      ['drbdadm up all', 'mdadm --assemble --scan', `rm ${w.memoryFile}`],
+    ),
+    warning:
+      'Without the file the SR may be in sync at once, and other hosts may be rebooted. Do not remove it while the disks here hold the only current data.',
+  }),
+  'peers-unclear': w =>
+    here(
+      'Correct the configuration of the resource, until drbdadm reads it without a complaint and shows each connection.',
+      [`drbdadm dump ${w.resource}`, `drbdadm --dry-run adjust ${w.resource}`],
+    ),
   'not-comparable': () =>
     here(
       'Give its ARRAY line in mdadm.conf the UUID of the array. The kernel shows no UUID of an array in a container (IMSM, DDF): choose such arrays by kernel name in srs[].md, and not by a pattern.',
       ['mdadm --detail --scan', 'cat /proc/mdstat'],
     ),
-  drift: w => repair(w, 'Find out which side is right, by what runs on it, and let the other copy from it.'),
-  'verify-unrepaired': w => {
-    const { steps, ...rest } = repair(
-      w,
-      'The disks still differ. Find out which side is right, and verify again after.',
-    )
-    return { ...rest, steps: [...steps, { on: 'here', commands: [`drbdadm verify ${w.connection}`] }] }
-  },
+  'memory-unreadable': ({ file }) => ({
+    text: 'The agent remembers there which peers were owed data. Move the file away; the agent then begins a new one. If peers were away or a verify had found differences, verify those resources.',
+    warning: 'Differences that only this file knew of are not reported any more.',
+    steps: [{ on: 'here', commands: [`mv ${file} ${file}.unreadable`, `systemctl restart ${UNIT}`] }],
+  }),
+  drift: w => verifyFirst(w, 'The disks may differ. Compare them.'),
+  'verify-unrepaired': w => verifyFirst(w, 'A resync has not copied what the verify found. Compare the disks again.'),
+  'rejoined-unwatched': w =>
+    verifyFirst(w, 'A resync may have run while this agent could not see it. Compare the disks to be sure.'),
   'mismatches-found': w => ({
     ...here('Look for a failing disk first. Then make the copies equal.', [`echo repair > ${w.syncAction}`]),
     warning: 'md does not know which copy is right: a mirror takes the one of its first member.',
@@ -202,24 +254,43 @@ const REMEDIES: { readonly [Code in ReasonCode]: (words: Words) => Remedy } = {
       `mdadm --detail ${w.device}`,
     ]),
   'single-copy': w =>
-    here('It is so by configuration. If it is not meant, add a peer to it.', [`drbdadm dump ${w.resource}`]),
+    here(
+      w.reason.field === 'configuration'
+        ? 'Its configuration names no other replica with data. If this is not intended, add a peer to it.'
+        : 'The kernel shows one replica with data. If there should be more, see what the configuration says, and adjust the resource.',
+      [`drbdadm dump ${w.resource}`, `drbdadm status ${w.resource}`],
+    ),
   'quorum-lost': w => here('Bring the other replicas back.', [`drbdadm status ${w.resource}`]),
   'pause-left-set': w =>
     here('Lift the pause: the next resync would not start.', [`drbdadm resume-sync ${w.connection}`]),
+  'io-suspended': w => suspendedIo(w),
+  'io-failures-forced': w =>
+    here('An operator has told DRBD to fail all I/O. Stop what uses the device, and bring the resource down and up.', [
+      `drbdadm status ${w.resource}`,
+    ]),
 }
 
 function wordsOf(reason: Reason, sr: string, speaker: string): Words {
-  const [, resource = reason.mirror] = /^([^/].*)\/(?:\d+|\*)$/.exec(reason.mirror) ?? []
+  const [, resource = reason.mirror, number = '*'] = /^([^/].*)\/(\d+|\*)$/.exec(reason.mirror) ?? []
   const isNamed = reason.peer !== undefined && reason.peer !== 'peer' && !/^\d+$/.test(reason.peer)
+  const volume = number === '*' ? '' : `/${number}`
+  const towards = (peer: string | undefined) => (isNamed ? `${resource}:${peer}` : resource)
   return {
     reason,
     isDrbd: /^[^/].*\/(?:\d+|\*)$/.test(reason.mirror),
     resource: shellWord(resource),
-    connection: shellWord(isNamed ? `${resource}:${reason.peer}` : resource),
-    connectionThere: shellWord(isNamed ? `${resource}:${speaker}` : resource),
+    volume: shellWord(`${resource}${volume}`),
+    connection: shellWord(towards(reason.peer)),
+    connectionThere: shellWord(towards(speaker)),
+    pair: shellWord(`${towards(reason.peer)}${volume}`),
+    pairThere: shellWord(`${towards(speaker)}${volume}`),
+    pairOfLoser: shellWord(`${towards('KEPT_HOST')}${volume}`),
     device: shellWord(devicePath(reason.mirror)),
     syncAction: shellWord(`/sys/block/${reason.mirror.replace(/^\/dev\//, '')}/md/sync_action`),
+    file: shellWord(reason.waitsFor ?? 'FILE'),
+    memoryFile: shellWord(`/var/lib/resync-monitor/had-mirrors/${sr}.json`),
     wait: `resync-monitor wait --sr ${shellWord(sr)}`,
+    speaker: shellWord(speaker),
   }
 }
 
@@ -262,6 +333,12 @@ function connectionAway({ reason, resource, connection }: Words): Remedy {
   if (reason.waitsFor !== undefined) {
     return { text: 'The peer has given up the connection (StandAlone). Make it again there.', steps: [connectThere] }
   }
+  if (reason.clearedBy === 'operator' && reason.word !== undefined && reason.word !== 'Disconnecting') {
+    return {
+      text: 'The peer has been away for half an hour. Bring its host back; if it is up, look at the network between the two, and at the connection there.',
+      steps: [connectThere],
+    }
+  }
   if (reason.clearedBy === 'operator') {
     return here('This side is leaving the connection. Make it again.', [`drbdadm connect ${connection}`])
   }
@@ -272,7 +349,13 @@ function connectionAway({ reason, resource, connection }: Words): Remedy {
 function localDisk(words: Words): Remedy {
   const { reason, resource } = words
   if (reason.clearedBy === 'time') return waiting(words, 'It is brought up to date when the peer is connected.')
-  if (reason.word === 'Failed' || reason.word === 'Diskless' || reason.word === 'Detaching') {
+  if (reason.word === 'Failed' || reason.word === 'Detaching') {
+    return here('It is about to leave. If that lasts for more than a minute, only a reboot of this host clears it.', [
+      `drbdadm status ${resource}`,
+      KERNEL_LOG,
+    ])
+  }
+  if (reason.word === 'Diskless') {
     return {
       ...here('See why the disk has gone, replace it if it is broken, and attach it.', [
         'dmesg --ctime | grep -iE "drbd|error" | tail -n 40',
@@ -294,11 +377,17 @@ function lookAt({ isDrbd, resource, device }: Words): string {
   return isDrbd ? `drbdsetup status --verbose --statistics ${resource}` : `mdadm --detail ${device}`
 }
 
-/** A reconnect alone repairs on 8.4, which has no `--reset-bitmap`; 9.2 and 9.3 then only forget the marks. */
-function repair({ resource }: Words, text: string): Remedy {
+/**
+ * What is marked is not what differs: a verify tells. A reconnect alone repairs on 8.4, which has no `--reset-bitmap`; 9.2 and
+ * 9.3 then only forget the marks.
+ */
+function verifyFirst({ pair, pairOfLoser }: Words, text: string): Remedy {
   return {
-    text: `${text} On DRBD 8.4: drbdadm disconnect and connect instead.`,
+    text: `${text} Only if the verify finds differences: find out which side is right, by what runs on it, and let the other copy from it. On DRBD 8.4 drbdadm disconnect and connect does that.`,
     warning: 'The blocks that differ are overwritten on the losing side. DRBD does not know which side is right.',
-    steps: [{ on: 'losing-side', commands: [`drbdadm invalidate --reset-bitmap=no ${resource}`] }],
+    steps: [
+      { on: 'here', commands: [`drbdadm verify ${pair}`] },
+      { on: 'losing-side', commands: [`drbdadm invalidate --reset-bitmap=no ${pairOfLoser}`] },
+    ],
   }
 }

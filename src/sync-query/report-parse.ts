@@ -1,33 +1,26 @@
+import { parseJson } from '../json-text/index.ts'
 import { type Complaints, JsonNode } from './json-node.ts'
 import type { Problem } from './judgement.ts'
 import { isBlocking } from './reason.ts'
 import { isReasonCode, type MirrorListEntry, type Replica, type Report, type ReportReason } from './report.ts'
+import { REPORT_BOUNDS } from './report-bounds.ts'
 import { type StateCounts, SYNC_STATES, type SyncState, worstState } from './state.ts'
-
-/** What is read of a report at most, in bytes of UTF-8; an answer to a poll with its mirror list stays below. */
-export const MAX_REPORT_BYTES = 65_536
-
-export const MAX_REPORT_REASONS = 1024
-const MAX_LIST_ENTRIES = 4096
-const MAX_REPLICAS = 64
-/** DRBD's own word for "no idea" of an ETA (drbdsetup.c): no estimate that is shown may reach it. */
-const ETA_SENTINEL_SECONDS = 987_654_321
 
 /**
  * Reads a report: JSON text, or a value that was JSON. Total over any input: what is not a report of this schema, or
  * contradicts itself, is a problem and never half a report. Unknown keys and unknown reason codes are let through.
  *
- * Problem codes: `too-large`, `not-json`, `unknown-schema`, `bad-value`, `contradiction`.
+ * Problem codes: `too-large`, `too-deep`, `not-json`, `unknown-schema`, `bad-value`, `contradiction`.
  */
 export function parseReport(input: unknown): { report: Report } | { problem: Problem } {
   let value = input
   if (typeof input === 'string') {
-    if (Buffer.byteLength(input) > MAX_REPORT_BYTES) return problem('too-large', `${input.length} characters`)
-    try {
-      value = JSON.parse(input)
-    } catch {
-      return problem('not-json', input)
+    if (Buffer.byteLength(input) > REPORT_BOUNDS.answerBytes) {
+      return problem('too-large', `${input.length} characters`)
     }
+    const parsed = parseJson(input, REPORT_BOUNDS.answerBytes)
+    if ('problem' in parsed) return problem(parsed.problem, input)
+    value = parsed.value
   }
   const complaints: Complaints = { first: null }
   const root = new JsonNode(value, '', complaints).expectObject()
@@ -58,13 +51,13 @@ function readReport(root: JsonNode): Report {
     state: root.at('state').word(SYNC_STATES),
     since: since.text(),
     mirrors: readCounts(root.at('mirrors')),
-    outOfSyncBytes: readOrNull(root.at('outOfSyncBytes'), node => node.number(0, Number.MAX_VALUE)),
+    outOfSyncBytes: readOrNull(root.at('outOfSyncBytes'), node => node.number(0, REPORT_BOUNDS.bytes)),
     progress: readOrNull(root.at('progress'), node => node.number(0, 1)),
-    etaSeconds: readOrNull(root.at('etaSeconds'), node => node.number(0, ETA_SENTINEL_SECONDS - 1)),
-    reasons: root.at('reasons').list(MAX_REPORT_REASONS).map(readReason),
+    etaSeconds: readOrNull(root.at('etaSeconds'), node => node.number(0, REPORT_BOUNDS.etaSeconds)),
+    reasons: root.at('reasons').list(REPORT_BOUNDS.reasons).map(readReason),
     ...(omitted.absent ? {} : { reasonsOmitted: omitted.count() }),
     ...(listSeq.absent ? {} : { listSeq: listSeq.count() }),
-    ...(mirrorList.absent ? {} : { mirrorList: mirrorList.list(MAX_LIST_ENTRIES).map(readListEntry) }),
+    ...(mirrorList.absent ? {} : { mirrorList: mirrorList.list(REPORT_BOUNDS.listEntries).map(readListEntry) }),
   }
 }
 
@@ -94,8 +87,9 @@ export function readReason(node: JsonNode): ReportReason {
     ...optional('field', node, field => field.possiblyEmptyText()),
     ...optional('side', node, field => field.word(['source', 'target'])),
     ...optional('progress', node, field => field.number(0, 1)),
-    ...optional('outOfSyncBytes', node, field => field.number(0, Number.MAX_VALUE)),
+    ...optional('outOfSyncBytes', node, field => field.number(0, REPORT_BOUNDS.bytes)),
     ...optional('missing', node, field => field.count()),
+    ...optional('since', node, field => field.possiblyEmptyText()),
     ...optional('waitsFor', node, field => field.possiblyEmptyText()),
   }
 }
@@ -113,19 +107,22 @@ function readListEntry(node: JsonNode): MirrorListEntry {
   return {
     state: node.at('state').word(SYNC_STATES),
     count: node.at('count').count(),
-    ...(mirrors.absent ? {} : { mirrors: mirrors.list(MAX_LIST_ENTRIES).map(name => name.text()) }),
+    ...(mirrors.absent
+      ? {}
+      : { mirrors: mirrors.list(REPORT_BOUNDS.listEntries).map(name => name.possiblyEmptyText()) }),
     quorum: node.at('quorum').flag(),
-    replicas: node.at('replicas').list(MAX_REPLICAS).map(readReplica),
+    replicas: node.at('replicas').list(REPORT_BOUNDS.replicas).map(readReplica),
   }
 }
 
 function readReplica(node: JsonNode): Replica {
   node.expectObject()
   return {
-    peer: node.at('peer').text(),
+    peer: node.at('peer').possiblyEmptyText(),
     current: node.at('current').flag(),
     ...(isSaid(node.at('connected')) ? { connected: true } : {}),
     ...(isSaid(node.at('diskless')) ? { diskless: true } : {}),
+    ...(node.at('votes').absent || node.at('votes').flag() ? {} : { votes: false }),
   }
 }
 
@@ -158,12 +155,15 @@ function findContradiction({ state, mirrors, reasons, mirrorList }: Report): str
 
 const MAX_EXCERPT_LENGTH = 100
 
+/** Total over any value: what is nested is not written out. */
 function excerpt(value: unknown): string {
-  return String(typeof value === 'string' ? value : JSON.stringify(value)).slice(0, MAX_EXCERPT_LENGTH)
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'an object'
+  return String(value).slice(0, MAX_EXCERPT_LENGTH)
 }
 
 const PROBLEM_SENTENCES = {
   'too-large': 'The report is larger than 64 KiB',
+  'too-deep': 'The report is nested too deep',
   'not-json': 'The report is not JSON',
   'unknown-schema': 'The report is of a schema that this program does not know',
   'bad-value': 'The report has a value that cannot be used',

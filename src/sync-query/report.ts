@@ -75,6 +75,8 @@ export interface Replica {
    * need. Not said of its own, which always counts.
    */
   readonly connected?: true
-  /** It has a vote and no data: a client or a tiebreaker. */
+  /** It has no data: a client or a tiebreaker. It has a vote where those with a disk are divided equally. */
   readonly diskless?: true
+  /** It is diskless and no tiebreaker either, by its configuration (`tiebreaker no`, DRBD 9.3.1): it never has a vote. */
+  readonly votes?: false
 }

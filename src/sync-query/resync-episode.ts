@@ -1,5 +1,13 @@
-import { figureOf, firstKnown, larger, smaller } from './figure.ts'
+import { figureOf, firstKnown, larger } from './figure.ts'
 import { MAX_PROGRESS_BEFORE_END, type Observation, progressBeforeEnd } from './judgement.ts'
+import type { ReasonOutline } from './reason-outline.ts'
+import { ResyncMotion } from './resync-motion.ts'
+import type { ResyncTrend } from './resync-trend.ts'
+import type { Patience } from './shared-by-mirrors.ts'
+import { SteadyShare } from './steady-share.ts'
+
+/** So long a resync must run without falling behind until what the link could not carry is forgotten. Milliseconds. */
+const SPELL_OVER_AFTER_MS = 5 * 60_000
 
 /**
  * One resync of one mirror, from its first sign to its end. Written in place, and again for the mirror's next one.
@@ -9,9 +17,12 @@ import { MAX_PROGRESS_BEFORE_END, type Observation, progressBeforeEnd } from './
 export class ResyncEpisode {
   #active = false
   #totalBytes = Number.NaN
-  #leastOutOfSyncBytes = Number.NaN
-  #shownProgress = Number.NaN
-  #fellAt = Number.NaN
+  readonly #progress = new SteadyShare()
+  #wasRunning = false
+  readonly #motion = new ResyncMotion()
+  /** Since when the peer falls behind under load, again and again with a resync in between. */
+  #behindSince = Number.NaN
+  #behindAt = Number.NaN
   #lookedAt = Number.NaN
   /** The latest moment that was spoken of. */
   #now = Number.NaN
@@ -28,17 +39,25 @@ export class ResyncEpisode {
 
   /** The largest progress shown; what is on screen never jumps back. */
   get shownProgress(): number {
-    return this.#shownProgress
+    return this.#progress.shown
   }
 
-  /** Adds a look that finds the mirror resyncing. */
-  see({ judgement, at, silenceMeansStall }: Observation): void {
+  /** Adds a look that finds the mirror resyncing. @param outline what its reasons say */
+  see({ judgement, at, silenceMeansStall }: Observation, { phase, behind, running }: ReasonOutline): void {
     this.passTo(at)
-    const out = figureOf(judgement.outOfSyncBytes)
+    const outOfSyncBytes = figureOf(judgement.outOfSyncBytes)
     const saidTotal = figureOf(judgement.totalBytes)
     const saidProgress = figureOf(progressBeforeEnd(judgement.progress))
-    if (this.#active) this.#goOn(out, saidTotal, saidProgress, at)
-    else this.#begin(out, saidTotal, saidProgress, at)
+    const reading = { outOfSyncBytes, movedBytes: judgement.movedBytes ?? Number.NaN, progress: saidProgress }
+    if (this.#active) {
+      this.#goOn(outOfSyncBytes, saidTotal, saidProgress, running)
+      this.#motion.see(reading, phase, at)
+    } else {
+      this.#begin(outOfSyncBytes, saidTotal, saidProgress)
+      this.#motion.begin(reading, at)
+    }
+    this.#followSpell(behind, at)
+    this.#wasRunning = running
     this.#lookedAt = at
     this.#silenceMeansStall = silenceMeansStall
   }
@@ -54,7 +73,9 @@ export class ResyncEpisode {
   passTo(now: number): void {
     const back = this.#now - now
     if (back > 0) {
-      this.#fellAt -= back
+      this.#motion.shift(back)
+      this.#behindSince -= back
+      this.#behindAt -= back
       this.#lookedAt -= back
     }
     this.#now = now
@@ -65,34 +86,48 @@ export class ResyncEpisode {
     return Math.max(0, this.#totalBytes - outOfSyncBytes)
   }
 
-  /** Nothing got better for this long, by the last sign that there could be of it. */
-  stoodStill(now: number, forMs: number): boolean {
-    const lastSign = this.#silenceMeansStall ? now : this.#lookedAt
-    return lastSign - this.#fellAt >= forMs
+  /** How it gets on. @param outline what the reasons of the last look say */
+  trend({ phase, running, behind }: ReasonOutline, patience: Patience): ResyncTrend {
+    if (!this.#active) return 'moves'
+    // Without a look the figures may have changed, where the source does not tell them by itself.
+    const lastSign = this.#silenceMeansStall ? this.#now : this.#lookedAt
+    if (behind) return this.#now - this.#behindSince >= patience.behindAfterMs ? 'behind-for-long' : 'moves'
+    if (phase === 'held') return 'moves'
+    const isHandshake = phase === 'moving' && !running
+    if (this.#motion.stoodStill(lastSign, isHandshake ? patience.startingAfterMs : patience.stalledAfterMs)) {
+      return 'stalled'
+    }
+    if (phase !== 'moving') return 'moves'
+    if (this.#motion.isInVain(lastSign, patience.inVainAfterMs)) return 'in-vain'
+    return this.#motion.isOutrun ? 'outrun' : 'moves'
   }
 
-  /** Something got better within this time. */
-  gotBetter(now: number, withinMs: number): boolean {
-    return now - this.#fellAt <= withinMs
+  /** Something got better within this time, and nothing worse since. */
+  gained(now: number, withinMs: number): boolean {
+    return this.#motion.gained(now, withinMs)
   }
 
-  #begin(out: number, saidTotal: number, saidProgress: number, at: number): void {
+  #begin(out: number, saidTotal: number, saidProgress: number): void {
     this.#active = true
     this.#totalBytes = firstKnown(saidTotal, out)
-    this.#leastOutOfSyncBytes = out
-    this.#shownProgress = saidProgress
-    this.#fellAt = at
+    this.#progress.begin(saidProgress)
+    this.#behindSince = Number.NaN
   }
 
-  #goOn(out: number, saidTotal: number, saidProgress: number, at: number): void {
-    // Bits set for the handshake are counted down only once data moves: before that a smaller figure is no progress.
-    const fell = out < this.#leastOutOfSyncBytes
+  #goOn(out: number, saidTotal: number, saidProgress: number, running: boolean): void {
     this.#totalBytes = firstKnown(saidTotal, larger(this.#totalBytes, out))
-    const progress = firstKnown(saidProgress, this.#shareDone(out))
-    const rose = progress > this.#shownProgress
-    this.#leastOutOfSyncBytes = smaller(this.#leastOutOfSyncBytes, out)
-    this.#shownProgress = larger(this.#shownProgress, progress)
-    if (fell || rose) this.#fellAt = at
+    // Bits set for the handshake are counted down only once data moves: before that a smaller figure is no progress.
+    const share = firstKnown(saidProgress, running ? this.#shareDone(out) : Number.NaN)
+    // The kernel may begin to count anew, as after each time that the peer fell behind.
+    if (running && !this.#wasRunning) this.#progress.rebase(share)
+    else this.#progress.follow(share)
+  }
+
+  #followSpell(behind: boolean, at: number): void {
+    if (behind) {
+      if (Number.isNaN(this.#behindSince)) this.#behindSince = at
+      this.#behindAt = at
+    } else if (at - this.#behindAt >= SPELL_OVER_AFTER_MS) this.#behindSince = Number.NaN
   }
 
   /** Of a resync with nothing to copy no share is known. */

@@ -1,7 +1,8 @@
 import type { MirrorChange, MirrorWithReasons } from './host-mirrors.ts'
-import { MAX_PROGRESS_BEFORE_END } from './judgement.ts'
 import type { MirrorShare } from './mirror-share.ts'
 import { isBlocking, type Reason, reason } from './reason.ts'
+import { outOfPatience, patienceWith } from './reason-ages.ts'
+import { SrProgress } from './sr-progress.ts'
 import { type StateCounts, type SyncState, worstState } from './state.ts'
 import { type Transition, transitionKind } from './transition.ts'
 
@@ -24,24 +25,19 @@ export interface SrStatus {
 
 interface Sums {
   out: number
-  done: number
-  total: number
   withoutOut: number
-  withoutTotal: number
 }
 
 /**
  * The fold of many mirrors into one SR, kept as sums: a change of one mirror costs the same with 10 mirrors or 10 000.
  *
  * Invariants: each mirror of the SR was told of by a change without `before`, and every change of it since then; so
- * `#counts` and `#sums` are what a walk over all mirrors would give; `#finishedBytes` is what resyncs that ended since the SR
- * was last free of them had to copy, so that the SR's progress does not jump back when one of several ends.
+ * `#counts` and `#sums` are what a walk over all mirrors would give.
  */
 export class SrFold {
   readonly #counts: StateCounts = { unknown: 0, degraded: 0, resyncing: 0, synced: 0 }
-  readonly #sums: Sums = { out: 0, done: 0, total: 0, withoutOut: 0, withoutTotal: 0 }
-  #finishedBytes = 0
-  #shownProgress: number | null = null
+  readonly #sums: Sums = { out: 0, withoutOut: 0 }
+  readonly #progress = new SrProgress()
   #stalled = 0
   #paused = 0
   /** Whether any mirror was so when the SR was last judged. */
@@ -53,13 +49,21 @@ export class SrFold {
   #since: number
   /** Why the mirrors counted here may not be all there are. Until all were looked at for the first time an SR is `unknown`. */
   #doubt: Reason | null = reason('source-silent', '*')
+  #doubtedSince: number
+  #doubtLasts = false
 
   constructor(now: number) {
     this.#since = now
+    this.#doubtedSince = now
   }
 
   get state(): SyncState {
     return this.#doubt === null ? worstState(this.#counts) : 'unknown'
+  }
+
+  /** The mirrors have not been known for so long that somebody must act. It changes by time alone. */
+  get doubtLasts(): boolean {
+    return this.#doubtLasts
   }
 
   /**
@@ -68,13 +72,18 @@ export class SrFold {
    * removed, then missed).
    */
   apply(changes: readonly MirrorChange[], now: number, doubt: Reason | null = this.#doubt): Transition[] {
+    const edges = this.#passThrough(changes, now)
     let left = false
     for (const change of changes) {
       this.#change(change)
       left ||= change.moved && change.after === null
     }
+    // A clock that was set back begins the time anew.
+    if (doubt === null || this.#doubt === null || now < this.#doubtedSince) this.#doubtedSince = now
     this.#doubt = doubt
-    return this.#settle(now, left)
+    this.#doubtLasts = doubt !== null && now - this.#doubtedSince >= patienceWith(doubt, 0)
+    const more = this.#settle(now, left)
+    return edges.length === 0 ? more : [...edges, ...more]
   }
 
   /** `null`: all mirrors there are have been looked at. Otherwise: why that cannot be claimed. */
@@ -84,7 +93,8 @@ export class SrFold {
 
   /** @param telling each mirror of this SR that has reasons to give */
   status(telling: Iterable<MirrorWithReasons>): SrStatus {
-    const reasons: Reason[] = this.#doubt === null ? [] : [this.#doubt]
+    const reasons: Reason[] = []
+    if (this.#doubt !== null) reasons.push(this.#doubtLasts ? outOfPatience(this.#doubt) : this.#doubt)
     let etaSeconds: number | null = 0
     for (const { mirror, reasons: its } of telling) {
       reasons.push(...its)
@@ -98,30 +108,34 @@ export class SrFold {
       since: this.#since,
       mirrors: this.#doubt === null ? { ...this.#counts } : allUnknown(this.#counts),
       outOfSyncBytes: this.#doubt !== null || this.#sums.withoutOut > 0 ? null : this.#sums.out,
-      progress: resyncing ? this.#progress() : null,
+      progress: resyncing ? this.#progress.show() : null,
       etaSeconds: resyncing ? etaSeconds : null,
       reasons: reasons.sort((a, b) => urgency(a) - urgency(b)),
     }
   }
 
-  #progress(): number | null {
-    if (this.#sums.withoutTotal === 0 && this.#sums.total > 0) {
-      const share = (this.#sums.done + this.#finishedBytes) / (this.#sums.total + this.#finishedBytes)
-      this.#shownProgress = Math.max(this.#shownProgress ?? 0, Math.min(share, MAX_PROGRESS_BEFORE_END))
-    }
-    return this.#shownProgress
+  /** Resyncs that began and ended between two looks: the SR is judged with them, and then as it was before. */
+  #passThrough(changes: readonly MirrorChange[], now: number): Transition[] {
+    if (changes.every(({ passed }) => passed === null)) return []
+    for (const { before, passed } of changes) if (before !== null && passed !== null) this.#swap(before, passed)
+    const edges = this.#settle(now, false)
+    for (const { before, passed } of changes) if (before !== null && passed !== null) this.#swap(passed, before)
+    return edges
+  }
+
+  #swap(before: MirrorShare, after: MirrorShare): void {
+    this.#add(before, -1)
+    this.#add(after, 1)
   }
 
   #change({ before, after }: MirrorChange): void {
     if (before === after) return
     if (before !== null) this.#add(before, -1)
     if (after !== null) this.#add(after, 1)
-    if (before?.state === 'resyncing' && after?.state === 'synced') {
-      this.#finishedBytes += Number.isNaN(before.totalBytes) ? 0 : before.totalBytes
-    }
+    this.#progress.change(before, after)
   }
 
-  #add({ state, stalled, paused, outOfSyncBytes, doneBytes, totalBytes }: MirrorShare, sign: 1 | -1): void {
+  #add({ state, stalled, paused, outOfSyncBytes }: MirrorShare, sign: 1 | -1): void {
     this.#counts[state] += sign
     if (stalled) this.#stalled += sign
     if (paused) this.#paused += sign
@@ -129,20 +143,11 @@ export class SrFold {
     // A degraded mirror owes what was written while its peer was away; the last figure of an unknown one is none.
     if (state === 'unknown' || Number.isNaN(outOfSyncBytes)) this.#sums.withoutOut += sign
     else this.#sums.out += sign * outOfSyncBytes
-    if (state !== 'resyncing') return
-    if (Number.isNaN(doneBytes) || Number.isNaN(totalBytes)) this.#sums.withoutTotal += sign
-    else {
-      this.#sums.done += sign * doneBytes
-      this.#sums.total += sign * totalBytes
-    }
   }
 
   /** @param left mirrors were taken out: an SR that is in sync without them has seen no resync end */
   #settle(now: number, left: boolean): Transition[] {
-    if (this.#counts.resyncing === 0) {
-      this.#finishedBytes = 0
-      this.#shownProgress = null
-    }
+    if (this.#counts.resyncing === 0) this.#progress.reset()
     const from = this.#state
     const to = this.state
     this.#state = to

@@ -1,10 +1,14 @@
+import type { DrbdVolume } from './drbd.ts'
 import { figureOf, firstKnown, orNull } from './figure.ts'
 import type { Judgement, Observation } from './judgement.ts'
 import { type MirrorShare, SHARE_OF_A_WELL_MIRROR } from './mirror-share.ts'
+import { OwedMarks } from './owed-marks.ts'
 import { isSamePlacement, type Placement } from './placement.ts'
-import { type Reason, type ReasonDraft, reason } from './reason.ts'
+import type { Reason, ReasonDraft } from './reason.ts'
+import { dated, outOfPatience, ReasonAges } from './reason-ages.ts'
 import { isOutlineOf, NO_REASONS } from './reason-outline.ts'
 import { ResyncEpisode } from './resync-episode.ts'
+import { inLightOf, type ResyncTrend } from './resync-trend.ts'
 import type { SharedByMirrors } from './shared-by-mirrors.ts'
 import type { Activity, SyncState } from './state.ts'
 import { type Transition, transitionKind } from './transition.ts'
@@ -46,23 +50,26 @@ export class TrackedMirror {
   #outline = NO_REASONS
   /** Two for each of its reasons: `progress` and `outOfSyncBytes`. */
   readonly #figures: number[] = []
+  readonly #ages = new ReasonAges()
+  /** How many of its reasons have lasted for so long that somebody must act. */
+  #overdue = 0
 
   // What only memory knows.
   readonly #resync = new ResyncEpisode()
-  #stalled = false
+  #trend: ResyncTrend = 'moves'
   #paused = false
   /** A resync has begun since it was last in sync. */
   #resynced = false
   /** The estimate is young enough to be shown. */
   #estimateHolds = false
-  /** A verify runs; what it found is kept until a real resync repairs it or a later verify is clean. */
-  #verifying = false
-  #foundBytes = 0
+  /** What DRBD has marked as out of sync, and how that went away; `null`: nothing to remember. */
+  #marks: OwedMarks | null
   #since = Number.NaN
 
   constructor(mirror: string, shared: SharedByMirrors) {
     this.mirror = mirror
     this.#shared = shared
+    this.#marks = shared.marks.of(mirror)
   }
 
   /** `unknown` until the first look. */
@@ -81,7 +88,17 @@ export class TrackedMirror {
   }
 
   get stalled(): boolean {
-    return this.#stalled
+    return this.#trend === 'stalled'
+  }
+
+  /** How its resync gets on; it changes by time alone. */
+  get trend(): ResyncTrend {
+    return this.#trend
+  }
+
+  /** How many of its reasons have lasted for so long that somebody must act; it changes by time alone. */
+  get overdue(): number {
+    return this.#overdue
   }
 
   /** What the kernel does with it by the last look. */
@@ -91,7 +108,7 @@ export class TrackedMirror {
 
   /** It has reasons to give. */
   get tells(): boolean {
-    return this.#outline.examples.length > 0 || this.#unrepaired
+    return this.#outline.examples.length > 0 || this.#marks !== null
   }
 
   /** Where an operator's pause stands (`resource/volume peer name`); `null` where none does. */
@@ -116,16 +133,25 @@ export class TrackedMirror {
     const { judgement, at } = seen
     this.#seePlacement(judgement)
     const isWell = saysThatAllIsWell(judgement)
-    if (isWell && this.#isWell) return NO_TRANSITIONS
+    const hasPassed = seen.drbd !== undefined && OwedMarks.concerns(seen.drbd)
+    if (isWell && this.#isWell && !hasPassed) return NO_TRANSITIONS
     const from = this.#looked ? this.#state : null
+    const accused = this.#marks?.accuses === true
+    if (seen.drbd !== undefined) this.#seeMarks(seen.drbd, seen.followsGap === true, at)
     this.#looked = true
+    const outline = this.#outline
     this.#see(judgement)
-    if (this.#state === 'resyncing') this.#resync.see(seen)
+    this.#ages.follow(outline, this.#outline, at)
+    if (this.#state === 'resyncing') this.#resync.see(seen, this.#outline)
     // A source that fell silent says nothing of the resync: it goes on in the kernel, and so does what is known of it.
     else if (this.#state !== 'unknown') this.#resync.end()
-    this.#followVerify()
-    this.#isWell = isWell && this.#foundBytes === 0
-    return this.#settle(from, at)
+    this.#isWell = isWell && this.#marks === null
+    const edges = hasPassed && from !== null && hasResynced(seen.drbd) ? this.#passThrough(from, at) : NO_TRANSITIONS
+    if (edges.length > 0) return [...edges, ...this.#settle('resyncing', at)]
+    const settled = this.#settle(from, at)
+    // One fault ends and a worse one begins: without an edge of its own the second would pass for the first.
+    const isNewlyAccused = !accused && this.#marks?.accuses === true && from === 'degraded' && this.#state === from
+    return isNewlyAccused ? [...settled, { at, kind: 'degraded', from, to: from }] : settled
   }
 
   /** Lets time pass without a look: estimates grow old, standing still becomes a stall. */
@@ -140,11 +166,12 @@ export class TrackedMirror {
       state: this.#state,
       moving: this.#moving,
       heldBack: this.#outline.pause !== null,
-      stalled: this.#stalled,
+      stalled: this.stalled,
       paused: this.#paused,
       outOfSyncBytes: this.#outOfSyncBytes,
-      doneBytes: this.#shownDoneBytes,
-      totalBytes: this.#shownTotalBytes,
+      // One of which only the amount is known has begun.
+      progress: firstKnown(this.#shownProgress, firstKnown(this.#seenDoneBytes / this.#shownTotalBytes, 0)),
+      weightBytes: this.#shownTotalBytes,
     }
   }
 
@@ -156,7 +183,7 @@ export class TrackedMirror {
       state: this.#state,
       activity: this.#activity,
       moving: this.#moving,
-      progress: orNull(this.#showsResync ? this.#resync.shownProgress : this.#seenProgress),
+      progress: orNull(this.#shownProgress),
       doneBytes: orNull(this.#shownDoneBytes),
       totalBytes: orNull(this.#shownTotalBytes),
       etaSeconds: this.etaSeconds,
@@ -169,12 +196,15 @@ export class TrackedMirror {
 
   get reasons(): Reason[] {
     const reasons = this.#outline.examples.map((example, index) => this.#reasonLike(example, index))
-    if (this.#unrepaired) reasons.push(reason('verify-unrepaired', this.mirror, { outOfSyncBytes: this.#foundBytes }))
-    return reasons
+    return this.#marks === null ? reasons : reasons.concat(this.#marks.reasons(this.mirror))
   }
 
   get #showsResync(): boolean {
     return this.#resync.active && this.#state !== 'unknown'
+  }
+
+  get #shownProgress(): number {
+    return this.#showsResync ? this.#resync.shownProgress : this.#seenProgress
   }
 
   get #shownTotalBytes(): number {
@@ -186,13 +216,9 @@ export class TrackedMirror {
     return this.#resync.doneBytes(this.#outOfSyncBytes)
   }
 
-  get #unrepaired(): boolean {
-    return this.#foundBytes > 0 && !this.#verifying && this.#outOfSyncBytes === 0
-  }
-
   #see(judgement: Judgement): void {
     this.#backend = judgement.backend
-    this.#state = judgement.state
+    this.#state = this.#marks === null ? judgement.state : this.#marks.worsen(judgement.state)
     this.#activity = judgement.activity
     this.#moving = judgement.moving
     this.#seenProgress = figureOf(judgement.progress)
@@ -231,38 +257,44 @@ export class TrackedMirror {
     const reason: ReasonDraft = { ...example, mirror: this.mirror }
     if (progress !== undefined && example.progress !== undefined) reason.progress = progress
     if (outOfSyncBytes !== undefined && example.outOfSyncBytes !== undefined) reason.outOfSyncBytes = outOfSyncBytes
-    return this.#stalled ? asStalled(reason) : reason
+    const told = dated(inLightOf(this.#trend, reason), this.#ages.since(index))
+    return this.#ages.isOverdue(index, told, this.#shared.patience.stuckAfterMs) ? outOfPatience(told) : told
   }
 
-  /** A verify's finds: the largest amount it saw, forgotten only when data was really copied or a later verify saw none. */
-  #followVerify(): void {
-    if (this.#outline.running) {
-      this.#verifying = false
-      this.#foundBytes = 0
-    } else if (this.#activity === 'verify') {
-      const found = firstKnown(this.#outOfSyncBytes, 0)
-      this.#foundBytes = this.#verifying ? Math.max(this.#foundBytes, found) : found
-      this.#verifying = true
-    } else this.#verifying = false
+  /** Adds what a look says of marks to what is remembered. */
+  #seeMarks(volume: DrbdVolume, followsGap: boolean, at: number): void {
+    const { marks: memory } = this.#shared
+    if (this.#marks === null && !OwedMarks.concerns(volume)) return
+    this.#marks ??= memory.begin(this.mirror)
+    const change = this.#marks.see(volume, { at, isWatched: !followsGap, isSameAppearance: this.#looked })
+    this.#marks = memory.settle(this.mirror, this.#marks, change)
+  }
+
+  /** A resync began and ended between two looks, neither of which found it. */
+  #passThrough(from: SyncState, at: number): readonly Transition[] {
+    if (from === 'resyncing' || this.#state === 'resyncing') return NO_TRANSITIONS
+    this.#resynced = true
+    return [{ at, kind: 'resync-started', from, to: 'resyncing' }]
   }
 
   /** Draws the conclusions of a look, or of the time that has passed. @param from `null` at the first look */
   #settle(from: SyncState | null, now: number): readonly Transition[] {
     const to = this.#state
+    const { patience } = this.#shared
     this.#resync.passTo(now)
-    const { stalledAfterMs, startingAfterMs, estimateValidMs } = this.#shared.patience
-    const { running, starting, paused } = this.#outline
-    // Waiting and pausing stand still by design and have their own reasons.
-    const mayStall = this.#resync.active && (running || starting)
-    const stalled = mayStall && this.#resync.stoodStill(now, running ? stalledAfterMs : startingAfterMs)
-    const becameStalled = stalled && !this.#stalled
+    this.#ages.passTo(now)
+    this.#overdue = this.#outline.ages ? this.#ages.countOverdue(this.#outline, patience.stuckAfterMs) : 0
+    const { paused } = this.#outline
+    const trend = to === 'resyncing' ? this.#resync.trend(this.#outline, patience) : 'moves'
+    const becameStalled = trend === 'stalled' && !this.stalled
     const becamePaused = paused && !this.#paused
     const resynced = to === 'resyncing' || this.#resynced
     const kind = transitionKind(from, to, resynced)
-    this.#stalled = stalled
+    this.#trend = trend
     this.#paused = paused
     this.#resynced = resynced && to !== 'synced'
-    this.#estimateHolds = !stalled && (!this.#resync.active || this.#resync.gotBetter(now, estimateValidMs))
+    this.#estimateHolds =
+      trend === 'moves' && (!this.#resync.active || this.#resync.gained(now, patience.estimateValidMs))
     if (from !== to) this.#since = now
     if (kind === null && !becameStalled && !becamePaused) return NO_TRANSITIONS
     const transitions: Transition[] = []
@@ -288,7 +320,7 @@ function saysThatAllIsWell(judgement: Judgement): boolean {
   )
 }
 
-function asStalled(each: Reason): Reason {
-  const moves = each.code === 'resync-running' || each.code === 'resync-starting' || each.code === 'peer-behind'
-  return moves ? { ...each, code: 'resync-stalled', clearedBy: 'operator' } : each
+/** A word of a resync was shown since the look before, though this look need not show it. */
+function hasResynced(volume: DrbdVolume | undefined): boolean {
+  return volume?.peers.some(({ passed }) => passed?.resync === true) === true
 }

@@ -1,3 +1,4 @@
+import type { GateReason } from '../allowed-operations/gate-reason.ts'
 import type { XapiError } from '../allowed-operations/host-operation.ts'
 
 /**
@@ -10,6 +11,16 @@ export class ApiFailure extends Error {
   constructor(...description: XapiError) {
     super(description.join(' '))
     this.description = description
+  }
+}
+
+/** The gate does not allow an operation. XenAPI's error names one SR; the reasons say which host of it blocks, and why. */
+export class GateRefusal extends ApiFailure {
+  readonly reasons: readonly GateReason[]
+
+  constructor(error: XapiError, reasons: readonly GateReason[]) {
+    super(...error)
+    this.reasons = reasons
   }
 }
 

@@ -1,7 +1,7 @@
 import { ApiFailure, handleInvalid } from './api-failure.ts'
 import type { Database } from './database.ts'
 import type { ClassName, StringMap } from './records.ts'
-import type { Role } from './roles.ts'
+import type { ROLES, Role } from './roles.ts'
 import { epochMsOf } from './xapi-datetime.ts'
 
 /** One XenAPI method. */
@@ -9,13 +9,16 @@ export interface Call {
   /** How many parameters it takes, the session not counted; a pair where stock accepts older clients' shorter lists. */
   readonly parameters: number | readonly [fewest: number, most: number]
   /** The least role that may call it, as in stock; `null`: it needs no session. */
-  readonly role: Role | null
+  readonly role: (typeof ROLES)[number] | null
+  /** True: users below pool-operator may make so many changes in a while only (`Allowance`). */
+  readonly isChange?: true
   /** True: `Async.<method>` exists too. */
   readonly async?: true
-  /** True: with a state file, what it has written is on disk before it is answered. */
+  /** True: with a state file, what it has written is on disk before it is answered; if it cannot be, it is taken back. */
   readonly durable?: true
   /**
-   * Does it. Everything up to the first `await` happens in one step, which nothing else can come between.
+   * Does it. Everything up to the first `await` happens in one step, which nothing else can come between. What it has written in
+   * that step is taken back if it throws.
    * `undefined` is XenAPI's void.
    */
   readonly run: (args: Arguments, context: CallContext) => unknown
@@ -36,6 +39,10 @@ export interface CallContext extends Caller {
   readonly task: string
   /** Aborted when the client has gone, the task is cancelled, or the pool closes. */
   readonly signal: AbortSignal
+  /** The machine that calls. */
+  readonly address: string
+  /** Resolves when it is the caller's turn again: for work that comes after a wait. */
+  readonly turn: () => Promise<void>
 }
 
 /** Longest string that a client may hand in, in UTF-16 units. The stock database has no such limit; this one is memory. */

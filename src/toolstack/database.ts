@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { ClassName, RecordTypes } from './records.ts'
+import { takenBack } from './taken-back.ts'
 
 /**
  * The pool's database: one table per class, in memory.
@@ -23,6 +24,8 @@ export class Database {
   readonly #subscribers = new Set<(change: Change) => void>()
   readonly #onBug: (bug: unknown) => void
   #generation: number
+  /** How to take back what is written at present, the first step last; `null`: nobody asks. */
+  #undo: (() => void)[] | null = null
 
   /**
    * @param firstGeneration of this run. It must be above every generation of earlier runs: a client's old token would
@@ -42,8 +45,35 @@ export class Database {
     const ref = `OpaqueRef:${randomUUID()}`
     this.#generation += 1
     this.#tables[cls].put(ref, { record, created: this.#generation, modified: this.#generation })
+    this.undoable(() => this.delete(cls, ref))
     this.#notify({ cls, ref, operation: 'add' })
     return ref
+  }
+
+  /**
+   * Runs something, and notes what it writes before it gives way for the first time. If it throws, that is taken back.
+   * @returns its result, and the way to take back what it has written: what others have written since stays
+   */
+  recorded<T>(run: () => T): { readonly result: T; readonly undo: () => void } {
+    const steps: (() => void)[] = []
+    const undo = () => {
+      for (const step of steps.splice(0).reverse()) step()
+    }
+    this.#undo = steps
+    try {
+      const result = run()
+      this.#undo = null
+      return { result, undo }
+    } catch (failure) {
+      this.#undo = null
+      undo()
+      throw failure
+    }
+  }
+
+  /** Adds a step to what is recorded, if anything is: for what is kept beside the records. */
+  undoable(step: () => void): void {
+    this.#undo?.push(step)
   }
 
   /**
@@ -61,16 +91,38 @@ export class Database {
     const row = table.rows.get(ref)
     if (row === undefined) return false
     this.#generation += 1
-    table.put(ref, { record: { ...row.record, ...fields }, created: row.created, modified: this.#generation })
+    const record = { ...row.record, ...fields }
+    table.put(ref, { record, created: row.created, modified: this.#generation })
+    this.undoable(() => {
+      const now = this.get(cls, ref)
+      if (now !== undefined) this.update(cls, ref, takenBack(now, row.record, record))
+    })
     this.#notify({ cls, ref, operation: 'mod' })
     return true
   }
 
-  /** False: there is no such row. */
-  delete(cls: ClassName, ref: string): boolean {
-    if (!this.#tables[cls].remove(ref, this.#generation + 1)) return false
+  /** Counts a row as written, for those who follow it; nothing is different. False: there is no such row. */
+  touch(cls: ClassName, ref: string): boolean {
+    if (!this.#tables[cls].touch(ref, this.#generation + 1)) return false
     this.#generation += 1
+    this.#notify({ cls, ref, operation: 'mod', isTouch: true })
+    return true
+  }
+
+  /** False: there is no such row. */
+  delete<C extends ClassName>(cls: C, ref: string): boolean {
+    const table: Table<RecordTypes[C]> = this.#tables[cls]
+    const row = table.rows.get(ref)
+    if (row === undefined) return false
+    this.#generation += 1
+    table.remove(ref, this.#generation)
     this.#notify({ cls, ref, operation: 'del' })
+    // after what subscribers have noted: the row is back before theirs is
+    this.undoable(() => {
+      this.#generation += 1
+      table.putBack(ref, { ...row, modified: this.#generation })
+      this.#notify({ cls, ref, operation: 'add' })
+    })
     return true
   }
 
@@ -104,7 +156,7 @@ export class Database {
 
   /**
    * What happened to a table after a generation: one entry per row however often it changed, none for a row created and
-   * deleted since. A deletion that has left the bounded queue is not told: readers compare counts.
+   * deleted since. Deletions that have left the bounded queue are missing (`hasLostDeletions`).
    */
   changesSince(cls: ClassName, generation: number): readonly Change[] {
     const table = this.#tables[cls]
@@ -118,6 +170,12 @@ export class Database {
         changes.push({ cls, ref: gone.ref, operation: 'del' })
     }
     return changes
+  }
+
+  /** Whether rows of a table that a reader may know were deleted after a generation, and it can no longer be said which. */
+  hasLostDeletions(cls: ClassName, generation: number): boolean {
+    // who begins knows no row
+    return generation > 0 && this.#tables[cls].forgottenUpTo > generation
   }
 
   /** Calls back on every change, in the same call as the write. Returns the way to stop it. */
@@ -141,6 +199,8 @@ export interface Change {
   readonly cls: ClassName
   readonly ref: string
   readonly operation: 'add' | 'mod' | 'del'
+  /** The row is as it was before: a client asked for the event. */
+  readonly isTouch?: true
 }
 
 /** Stock keeps the last 256 to 512 deletions of a table (db_cache_types.ml Table.remove). */
@@ -160,6 +220,8 @@ class Table<T> {
   readonly rows = new Map<string, Row<T>>()
   readonly deleted: { readonly ref: string; readonly created: number; readonly deleted: number }[] = []
   lastWrite = 0
+  /** The generation of the last deletion that has left the queue. */
+  forgottenUpTo = 0
   /** Every write, the oldest first: who asks what is new looks at the end only, not at all rows. */
   #log: { readonly ref: string; readonly generation: number }[] = []
 
@@ -172,13 +234,29 @@ class Table<T> {
     }
   }
 
+  /** A row that was removed a moment ago. Whoever reads changes must not hear of its removal after its return. */
+  putBack(ref: string, row: Row<T>): void {
+    const at = this.deleted.findIndex(gone => gone.ref === ref)
+    if (at >= 0) this.deleted.splice(at, 1)
+    this.put(ref, row)
+  }
+
+  touch(ref: string, generation: number): boolean {
+    const row = this.rows.get(ref)
+    if (row !== undefined) this.put(ref, { ...row, modified: generation })
+    return row !== undefined
+  }
+
   remove(ref: string, generation: number): boolean {
     const row = this.rows.get(ref)
     if (row === undefined) return false
     this.rows.delete(ref)
     this.lastWrite = generation
     this.deleted.push({ ref, created: row.created, deleted: generation })
-    if (this.deleted.length > MAX_DELETED) this.deleted.splice(0, this.deleted.length - MIN_DELETED)
+    if (this.deleted.length > MAX_DELETED) {
+      const forgotten = this.deleted.splice(0, this.deleted.length - MIN_DELETED)
+      this.forgottenUpTo = forgotten.at(-1)?.deleted ?? this.forgottenUpTo
+    }
     return true
   }
 

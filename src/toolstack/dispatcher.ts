@@ -1,11 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import type { XapiError } from '../allowed-operations/host-operation.ts'
+import type { RequestClient } from '../http-server/index.ts'
+import { mayAgentCall } from './agent-calls.ts'
+import type { Allowance } from './allowance.ts'
 import { ApiFailure } from './api-failure.ts'
 import { Arguments, type Call, type CallContext, type Caller, type CallTable } from './call.ts'
 import type { Database } from './database.ts'
-import { assertRole, permissionOf } from './roles.ts'
+import { assertRole, HOST_AGENT, isUnbounded, permissionOf } from './roles.ts'
 import type { Sessions } from './sessions.ts'
 import type { Tasks } from './tasks.ts'
+import type { Lane, Turns } from './turns.ts'
 
 /** How a call ended: XenAPI's result or XenAPI's error. */
 export type CallOutcome = { readonly result: unknown } | { readonly error: XapiError }
@@ -15,12 +19,14 @@ export interface DispatcherOptions {
   readonly sessions: Sessions
   readonly tasks: Tasks
   readonly calls: CallTable
+  readonly turns: Turns
+  readonly allowance: Allowance
   /** Aborted when the pool closes: what asynchronous calls still do ends then, not when their client goes. */
   readonly closing: AbortSignal
   /** Calls under way at once of those that may take long, which have an asynchronous form; one more gets TOO_BUSY. */
   readonly maxUnderWay: number
-  /** Resolves when everything written so far is on disk, if it has to be. @throws ApiFailure */
-  readonly saved: () => Promise<void>
+  /** Resolves when what a call has written is on disk, if it has to be. @throws ApiFailure it cannot be, and was taken back */
+  readonly keep: (undo: () => void) => Promise<void>
   readonly onBug: (bug: unknown) => void
 }
 
@@ -30,21 +36,33 @@ const ASYNC = 'Async.'
 export class Dispatcher {
   readonly #options: DispatcherOptions
   readonly #calls: ReadonlyMap<string, Call>
+  readonly #underscored: ReadonlyMap<string, string>
   #underWay = 0
 
   constructor(options: DispatcherOptions) {
     this.#options = options
     this.#calls = new Map([...Object.entries(options.calls), ['system.listMethods', this.#listMethods()]])
+    this.#underscored = new Map([...this.#calls.keys()].map(name => [name.replace('.', '_'), name]))
   }
 
   /**
-   * Runs one call. It never rejects: a failure is an error of XenAPI, and a bug is INTERNAL_ERROR without its text.
+   * Runs one call when it is the caller's turn. It never rejects: a failure is an error of XenAPI, and a bug is INTERNAL_ERROR
+   * without its text.
    * @param params positional; the session's ref comes first where the method needs one.
    */
-  async dispatch(method: string, params: readonly unknown[], signal: AbortSignal): Promise<CallOutcome> {
+  async dispatch(
+    method: string,
+    params: readonly unknown[],
+    signal: AbortSignal,
+    client: RequestClient,
+  ): Promise<CallOutcome> {
     try {
+      const lane = this.#laneOf(params, client)
+      await this.#options.turns.take(lane)
+      // whose client has gone meanwhile begins nothing
+      if (signal.aborted) throw new ApiFailure('TOO_BUSY')
       const isAsync = method.startsWith(ASYNC)
-      const name = isAsync ? method.slice(ASYNC.length) : method
+      const name = this.#nameOf(isAsync ? method.slice(ASYNC.length) : method)
       const call = this.#calls.get(name)
       if (call === undefined || (isAsync && call.async === undefined)) {
         return { error: ['MESSAGE_METHOD_UNKNOWN', method] }
@@ -54,24 +72,45 @@ export class Dispatcher {
       const caller = this.#admit(name, call, params)
       const args = new Arguments(call.role === null ? params : params.slice(1), this.#options.db)
       if (call.async && this.#underWay >= this.#options.maxUnderWay) throw new ApiFailure('TOO_BUSY')
-      if (isAsync) return { result: this.#start(name, call, args, caller) }
+      const where = { address: client.address, turn: () => this.#options.turns.takeAgain(lane) }
+      if (isAsync) return { result: this.#start(name, call, args, { ...caller, ...where }) }
       const task = `DummyRef:|${randomUUID()}|task=${name}`
-      return { result: (await this.#run(call, args, { ...caller, task, signal })) ?? '' }
+      const result = await this.#run(call, args, { ...caller, ...where, task, signal })
+      // what this call has shown, such as a sign of life, counts for its connection
+      if (call.role !== null) this.#laneOf(params, client)
+      return { result: result ?? '' }
     } catch (failure) {
       return { error: this.#describe(failure) }
     }
   }
 
-  /** @throws ApiFailure SESSION_INVALID, RBAC_PERMISSION_DENIED */
-  #admit(name: string, { role }: Call, params: readonly unknown[]): Caller {
+  /** Whose turn a call takes, and whose connection it came on: a host's, a user's at one address, or a stranger's. */
+  #laneOf([ref]: readonly unknown[], client: RequestClient): Lane {
+    const session = this.#options.sessions.find(ref)
+    if (session === undefined) return { key: strangersKey(client), isFirst: false }
+    const isFirst = session.host !== null
+    const key = isFirst ? `session ${session.caller.session}` : `user ${session.caller.user} at ${client.address}`
+    client.own(key, isFirst)
+    return { key, isFirst }
+  }
+
+  /** Stock takes `class_method` for `class.method` (gen_server.ml). */
+  #nameOf(method: string): string {
+    return this.#underscored.get(method) ?? method
+  }
+
+  /** @throws ApiFailure SESSION_INVALID, RBAC_PERMISSION_DENIED, TOO_BUSY */
+  #admit(name: string, { role, isChange }: Call, params: readonly unknown[]): Caller {
     if (role === null) return NOBODY
     const caller = this.#options.sessions.check(params[0])
-    assertRole(caller.role, role, permissionOf(name))
+    const isAgents = caller.role === HOST_AGENT && mayAgentCall(name, params.slice(1))
+    if (!isAgents) assertRole(caller.role, role, permissionOf(name))
+    if (isChange && !isUnbounded(caller.role)) this.#options.allowance.spend(caller.user)
     return caller
   }
 
   /** Runs the call behind a task's back: the task's ref is the answer, its record tells the rest. */
-  #start(name: string, call: Call, args: Arguments, caller: Caller): string {
+  #start(name: string, call: Call, args: Arguments, caller: Omit<CallContext, 'task' | 'signal'>): string {
     const { tasks, closing } = this.#options
     const { ref, cancelled } = tasks.begin(`${ASYNC}${name}`, caller)
     this.#run(call, args, { ...caller, task: ref, signal: AbortSignal.any([closing, cancelled]) }).then(
@@ -85,9 +124,10 @@ export class Dispatcher {
     const weight = call.async ? 1 : 0
     this.#underWay += weight
     try {
-      const result = await call.run(args, context)
-      if (call.durable) await this.#options.saved()
-      return result
+      // A call that fails changes nothing: what it has written by then, or what cannot be kept, is taken back.
+      const { result, undo } = this.#options.db.recorded(() => call.run(args, context))
+      if (call.durable) await this.#options.keep(undo)
+      return await result
     } finally {
       this.#underWay -= weight
     }
@@ -111,6 +151,11 @@ export class Dispatcher {
       ],
     }
   }
+}
+
+/** The key of the lane of all at one address of whom no session is known. */
+export function strangersKey({ address }: RequestClient): string {
+  return `address ${address}`
 }
 
 /** Who calls what needs no session. */

@@ -1,19 +1,23 @@
 import { randomUUID } from 'node:crypto'
 import type { HostOperation } from '../allowed-operations/host-operation.ts'
+import { encodeKnownPeers, KNOWN_PEERS_KEY } from '../allowed-operations/known-peers.ts'
 import type { PoolSnapshot } from '../allowed-operations/pool-snapshot.ts'
 import type { ListeningAt } from '../http-server/index.ts'
 import { machineTimers, type Timers } from '../waiting/index.ts'
+import { answerCalls } from './answer-calls.ts'
 import { ApiFailure } from './api-failure.ts'
 import type { CallTable } from './call.ts'
+import { ChangedSeqs } from './changed-seqs.ts'
 import { type Change, Database } from './database.ts'
-import { Dispatcher } from './dispatcher.ts'
+import { emptyClassCalls, emptyClassNames } from './empty-classes.ts'
 import { EventFeed, eventCalls } from './events.ts'
+import { shown } from './fixed-fields.ts'
+import { ForgottenMembers } from './forgotten-members.ts'
 import { heartbeatCalls } from './heartbeat-calls.ts'
 import { Heartbeats } from './heartbeats.ts'
 import { type HostPlugins, hostCalls } from './host-calls.ts'
 import { HostOperations } from './host-operations.ts'
 import { HostPresence } from './host-presence.ts'
-import { JsonRpc } from './json-rpc.ts'
 import { LoginBrake } from './login-brake.ts'
 import { mapFieldCalls } from './map-field-calls.ts'
 import { addHost, addPbd, addSr, type NewHost, type NewPbd, type NewSr, removeHost, removePbd } from './membership.ts'
@@ -21,10 +25,11 @@ import { membershipCalls } from './membership-calls.ts'
 import { messageCalls } from './messages.ts'
 import { newPool } from './new-record.ts'
 import { PoolKeeper } from './pool-keeper.ts'
-import type { PoolOptions } from './pool-options.ts'
+import { POOL_DEFAULTS, type PoolOptions } from './pool-options.ts'
 import { recordCalls } from './record-calls.ts'
 import { NULL_REF, type PublicClass, type RecordTypes } from './records.ts'
 import { ReportTimes } from './report-times.ts'
+import { roleCalls } from './role-calls.ts'
 import { type ListenOptions, XenApiServer } from './server.ts'
 import { sessionCalls } from './session-calls.ts'
 import { Sessions } from './sessions.ts'
@@ -32,22 +37,6 @@ import { setterCalls } from './setter-calls.ts'
 import { takeSnapshot } from './snapshot.ts'
 import { taskCalls } from './task-calls.ts'
 import { Tasks } from './tasks.ts'
-
-const DEFAULTS = {
-  enableDelayMs: 1_000,
-  powerOnTimeoutMs: 600_000,
-  eventBatchMs: 50,
-  maxWaitingEventCalls: 200,
-  maxWaitingEventCallsPerSession: 50,
-  maxWaitingEventCallsPerUser: 50,
-  maxCallsUnderWay: 1_000,
-  failedLoginDelayMs: 1_000,
-  maxFailedLogins: 100,
-  tellFailedLoginsEveryMs: 60_000,
-  taskCollectionEveryMs: 30_000,
-  stateDelayMs: 200,
-  procDirectory: '/proc',
-} as const
 
 /**
  * A XenAPI pool inside this process, for trying, testing and simulating: a database, XenAPI's methods on it, and an HTTP
@@ -70,17 +59,19 @@ export class EmbeddedPool {
   #cancelCollection: () => void = () => undefined
   /** Ref of the pool's record. */
   readonly ref: string
+  /** What calls have taken out of the pool although its configuration names it. */
+  readonly forgotten: ForgottenMembers
 
   /** @throws StateFileError: there is a state file, and it cannot be used; or another process uses it */
   constructor(options: PoolOptions) {
-    const given = { ...DEFAULTS, ...options }
-    const { gate, machines, now = Date.now, timers = machineTimers, onBug = () => undefined } = given
+    const given = { ...POOL_DEFAULTS, ...options }
+    const { gate, machines, now = Date.now, steadyNow, timers = machineTimers, onBug = () => undefined } = given
     const plugins: HostPlugins = given.plugins ?? (async ({ plugin }) => ({ error: ['XENAPI_MISSING_PLUGIN', plugin] }))
     const opened = PoolKeeper.open(given.stateFile, given.procDirectory)
     // microseconds: above all generations of an earlier run that wrote less than a million times a second, and above those
     // that it wrote after its last save
     const db = new Database(Math.max(now() * 1000, (opened.stored?.generation ?? 0) + 1_000_000), onBug)
-    const presence = new HostPresence(db, { now, timers, enableDelayMs: given.enableDelayMs })
+    const presence = new HostPresence(db, { now, steadyNow, timers, enableDelayMs: given.enableDelayMs })
     const reportTimes = new ReportTimes(db, now)
     const brake = new LoginBrake({
       timers,
@@ -99,6 +90,7 @@ export class EmbeddedPool {
       onProblem: given.onStateProblem ?? (() => undefined),
     })
     const assumeDeadAfterMs = given.heartbeat?.assumeDeadAfterMs ?? null
+    this.forgotten = new ForgottenMembers(db, given.isConfigured)
     this.#db = db
     this.#now = now
     this.#sessions = sessions
@@ -113,24 +105,35 @@ export class EmbeddedPool {
       maxWaiting: given.maxWaitingEventCalls,
       maxWaitingPerSession: given.maxWaitingEventCallsPerSession,
       maxWaitingPerUser: given.maxWaitingEventCallsPerUser,
+      emptyClasses: emptyClassNames(),
+      show: shown,
+      isOfHost: session => (sessions.find(session)?.host ?? null) !== null,
     })
     const memory = (hostRef: string) => presence.memory(hostRef)
-    this.#snapshot = () => takeSnapshot({ db, reportTimes, memory, powerOnPlugin: machines.powerOn !== undefined })
-    const saved = async () => {
+    const changedSeqs = new ChangedSeqs(db, now)
+    this.#snapshot = () =>
+      takeSnapshot({ db, reportTimes, changedSeqs, memory, powerOnPlugin: machines.powerOn !== undefined })
+    const onDisk = async (written: Promise<void>) => {
       try {
-        await keeper.saved()
+        await written
       } catch {
         // whoever keeps the pool is told what the problem is; a client may not be
         throw new ApiFailure('INTERNAL_ERROR', 'the state of the pool cannot be written')
       }
     }
+    const saved = () => onDisk(keeper.saved())
+    const keep = (undo: () => void) => onDisk(keeper.keep(undo))
     const operations = new HostOperations(db, {
       gate,
       machines,
       presence,
       snapshot: this.#snapshot,
       timers,
+      steadyNow,
       powerOnTimeoutMs: given.powerOnTimeoutMs,
+      orderLifeMs: given.orderLifeMs,
+      byHeartbeat: this.#liveByHeartbeat,
+      onOrder: given.onOrder,
       saved,
     })
     this.#operations = operations
@@ -143,14 +146,22 @@ export class EmbeddedPool {
       ...messageCalls(db, now),
       ...eventCalls(this.#events),
       ...hostCalls({ operations, presence, plugins, hostNow: hostRef => this.#heartbeats.hostNow(hostRef) }),
-      ...membershipCalls(db, presence),
-      ...heartbeatCalls(db, this.#heartbeats, hostRef => operations.order(hostRef)),
+      ...membershipCalls(db, presence, this.forgotten),
+      ...heartbeatCalls({
+        db,
+        heartbeats: this.#heartbeats,
+        orders: operations.orders,
+        changedSeqs,
+        carriesLifeOf: (hostRef, session) => sessions.carriesLifeOf(hostRef, session),
+      }),
+      ...roleCalls(() => calls),
+      ...emptyClassCalls(),
     }
-    const { maxCallsUnderWay: maxUnderWay } = given
+    const { maxCallsUnderWay: maxUnderWay, maxWaitingCalls } = given
+    const shares = { maxUnderWay, maxWaitingCalls, steadyNow }
     const closing = this.#closing.signal
-    const dispatcher = new Dispatcher({ db, sessions, tasks, calls, closing, maxUnderWay, saved, onBug })
-    const jsonRpc = new JsonRpc((method, params, signal) => dispatcher.dispatch(method, params, signal), onBug)
-    this.#server = new XenApiServer((body, signal) => jsonRpc.answer(body, signal), onBug)
+    const answer = answerCalls({ db, sessions, tasks, calls, closing, keep, onBug, ...shares })
+    this.#server = new XenApiServer(answer, onBug)
 
     this.ref = db.list('pool')[0]?.[0] ?? db.create('pool', newPool({ uuid: randomUUID() }))
     this.#heartbeats.start()
@@ -175,6 +186,7 @@ export class EmbeddedPool {
   /** Ends waiting calls, connections and timers, and writes the state file. */
   async close(): Promise<void> {
     this.#closing.abort()
+    this.#operations.orders.close()
     this.#cancelCollection()
     this.#events.close()
     this.#heartbeats.close()
@@ -199,14 +211,15 @@ export class EmbeddedPool {
     return this.#db.subscribe(subscriber)
   }
 
-  /** The record as it is now; `undefined` if there is none. */
+  /** The record as clients see it now; `undefined` if there is none. */
   get<C extends PublicClass>(cls: C, ref: string): RecordTypes[C] | undefined {
-    return this.#db.get(cls, ref)
+    const record = this.#db.get(cls, ref)
+    return record === undefined ? undefined : shown(cls, record)
   }
 
-  /** The records of a class as they are now, oldest first. */
+  /** The records of a class as clients see them now, oldest first. */
   list<C extends PublicClass>(cls: C): readonly (readonly [ref: string, record: RecordTypes[C]])[] {
-    return this.#db.list(cls)
+    return this.#db.list(cls).map(([ref, record]) => [ref, shown(cls, record)] as const)
   }
 
   /** The pool as the gate wants it. What was learned by polling is the asker's to add. */
@@ -217,6 +230,19 @@ export class EmbeddedPool {
   /** Writes host.allowed_operations; nothing if it says so already. */
   setAllowedOperations(hostRef: string, operations: readonly HostOperation[]): void {
     this.#operations.setAllowedOperations(hostRef, operations)
+  }
+
+  /** The key with which a host's agent proves its answers to polls; `null`: it has handed over none in this run. */
+  pollKey(hostRef: string): string | null {
+    return this.#heartbeats.pollKey(hostRef)
+  }
+
+  /** Keeps the peers that the host of a PBD has listed last; nothing if they are kept already. */
+  keepPeers(pbdRef: string, peers: readonly string[]): void {
+    const pbd = this.#db.get('PBD', pbdRef)
+    const text = encodeKnownPeers(peers)
+    if (pbd === undefined || pbd.other_config[KNOWN_PEERS_KEY] === text) return
+    this.#db.update('PBD', pbdRef, { other_config: { ...pbd.other_config, [KNOWN_PEERS_KEY]: text } })
   }
 
   /** The driver of the machines says that a host is down, as told or by itself. */
@@ -245,6 +271,16 @@ export class EmbeddedPool {
     const ref = addHost(this.#db, this.#now(), this.#liveByHeartbeat ? unheard : host)
     if (this.#db.get('pool', this.ref)?.master === NULL_REF) this.#db.update('pool', this.ref, { master: ref })
     return ref
+  }
+
+  /** Writes what a configuration says of a host. */
+  configureHost(ref: string, fields: Partial<Pick<RecordTypes['host'], 'hostname' | 'name_label' | 'address'>>): void {
+    this.#db.update('host', ref, fields)
+  }
+
+  /** Writes what a configuration says of an SR. */
+  configureSr(ref: string, fields: Partial<Pick<RecordTypes['SR'], 'name_label' | 'type'>>): void {
+    this.#db.update('SR', ref, fields)
   }
 
   /** Adds an SR and returns its ref. */

@@ -2,10 +2,10 @@ import type { Timers } from '../waiting/index.ts'
 import { ApiFailure, handleInvalid } from './api-failure.ts'
 import type { Caller, CallTable } from './call.ts'
 import type { Change, Database } from './database.ts'
-import { followsClass, followsObject, parseSubscription, type Subscription } from './event-subscription.ts'
+import { keysOf, Subscriptions } from './event-subscription.ts'
 import { type EventPosition, formatToken, parseToken } from './event-token.ts'
-import { PUBLIC_CLASSES } from './records.ts'
-import { mayAct } from './roles.ts'
+import { type ClassName, PUBLIC_CLASSES } from './records.ts'
+import { isUnbounded } from './roles.ts'
 
 interface EventFromRequest {
   /** Whose call it is: when the session ends, so does the call. */
@@ -15,6 +15,8 @@ interface EventFromRequest {
   readonly timeoutSeconds: number
   /** Aborted when the client has gone. */
   readonly signal: AbortSignal
+  /** Resolves when it is the caller's turn again: for work that comes after a wait. Default: at once. */
+  readonly turn?: () => Promise<void>
 }
 
 /** The result of event.from, as it goes over the wire. */
@@ -38,25 +40,34 @@ export interface EventFeedOptions {
   readonly timers: Timers
   /** How long changes are gathered before they are told; stock: 50 ms (xapi_globs.ml:1186), none for tasks (:1191). */
   readonly batchMs: number
-  /** event.from calls under way at once; one more gets TOO_BUSY. */
+  /** event.from calls of sessions that are no host's, under way at once; one more gets TOO_BUSY. */
   readonly maxWaiting: number
-  /** The same for one session. */
+  /** The same for one session, of a host or not. */
   readonly maxWaitingPerSession: number
-  /** The same for one user below pool-operator: hosts follow the pool as one user, and others must leave them room. */
+  /** The same for one user, and how much they follow together. Hosts follow the pool as one user, whose role has no such bound. */
   readonly maxWaitingPerUser: number
+  readonly maxSubscriptionsPerUser?: number
+  /** Classes without objects, as in events: readers compare counts. Default: none. */
+  readonly emptyClasses?: readonly string[]
+  /** A record as clients see it. Default: as it is in the database. */
+  readonly show?: (cls: ClassName, record: object) => unknown
+  /** Whether signs of life of a host come with a session. Default: with none. */
+  readonly isOfHost?: (session: string) => boolean
 }
 
 /** One event.from call under way. */
 interface Waiter {
   readonly session: string
   readonly user: string
-  readonly subscriptions: readonly Subscription[]
-  /** Wakes it up: something it follows has changed. */
+  readonly isOfHost: boolean
+  readonly subscriptions: Subscriptions
+  /** Wakes it up, if it sleeps: something it follows has changed. */
   wake(): void
   /** Ends its waiting. */
   end(): void
 }
 
+const DEFAULT_MAX_SUBSCRIPTIONS_PER_USER = 5_000
 const DAY_MS = 86_400_000
 /** Stock takes a timeout that is negative, no number or above this for a day (xapi_event.ml:736-777). */
 const MAX_TIMEOUT_MS = 104 * DAY_MS
@@ -70,36 +81,36 @@ export class EventFeed {
   readonly #db: Database
   readonly #options: EventFeedOptions
   readonly #underWay = new Set<Waiter>()
-  /** Those that wait for a change. Who was woken is looked at no more, so a flood of changes costs each of them one look. */
-  readonly #asleep = new Set<Waiter>()
+  /** Calls under way by the keys of what they follow: a change costs as much as there are calls that follow it. */
+  readonly #followers = new Map<string, Set<Waiter>>()
+  readonly #noRefs: Readonly<Record<string, 0>>
   #closed = false
 
   constructor(db: Database, options: EventFeedOptions) {
     this.#db = db
     this.#options = options
+    this.#noRefs = Object.fromEntries((options.emptyClasses ?? []).map(cls => [cls, 0 as const]))
     db.subscribe(({ cls, ref, operation }) => {
       if (cls === 'session') {
         if (operation === 'del') this.#endSession(ref)
         return
       }
-      for (const waiter of this.#asleep) {
-        if (!followsObject(waiter.subscriptions, cls, ref)) continue
-        this.#asleep.delete(waiter)
-        waiter.wake()
-      }
+      for (const key of keysOf(cls, ref)) for (const waiter of this.#followers.get(key) ?? []) waiter.wake()
     })
   }
 
   /**
    * Waits until something that the caller follows is different, or the time is over.
-   * @throws ApiFailure SESSION_INVALID, TOO_BUSY, EVENT_FROM_TOKEN_PARSE_FAILURE, EVENT_SUBSCRIPTION_PARSE_FAILURE
+   * @throws ApiFailure SESSION_INVALID, TOO_BUSY, EVENTS_LOST (deletions since the token are no longer known: the reader fetches
+   *   everything again), EVENT_FROM_TOKEN_PARSE_FAILURE, EVENT_SUBSCRIPTION_PARSE_FAILURE
    */
-  async from({ caller, classes, token, timeoutSeconds, signal }: EventFromRequest): Promise<EventBatch> {
+  async from({ caller, classes, token, timeoutSeconds, signal, turn }: EventFromRequest): Promise<EventBatch> {
     const { session, user } = caller
-    const subscriptions = classes.map(parseSubscription)
+    const subscriptions = new Subscriptions(classes)
     const since = parseToken(token)
-    const batchMs = token === '' || onlyTasks(subscriptions) ? 0 : this.#options.batchMs
-    this.#assertRoom(caller)
+    const batchMs = token === '' || subscriptions.isOnly('task') ? 0 : this.#options.batchMs
+    const isOfHost = this.#options.isOfHost?.(session) ?? false
+    this.#assertRoom(caller, isOfHost, subscriptions)
 
     let over = this.#closed || signal.aborted
     let changed = Promise.withResolvers<void>()
@@ -107,6 +118,7 @@ export class EventFeed {
     const waiter: Waiter = {
       session,
       user,
+      isOfHost,
       subscriptions,
       wake: () => changed.resolve(),
       end: () => {
@@ -116,15 +128,20 @@ export class EventFeed {
     }
     const cancelTimeout = this.#options.timers.after(timeoutMs(timeoutSeconds), waiter.end)
     signal.addEventListener('abort', waiter.end)
-    this.#underWay.add(waiter)
+    this.#begin(waiter)
     try {
       for (;;) {
+        let hasWaited = false
         if (!over && this.#changes(subscriptions, since).length === 0) {
           changed = Promise.withResolvers<void>()
-          this.#asleep.add(waiter)
           await Promise.race([changed.promise, ended.promise])
+          hasWaited = true
         }
-        if (!over && batchMs > 0) await this.#pause(batchMs, ended.promise)
+        if (!over && batchMs > 0) {
+          await this.#pause(batchMs, ended.promise)
+          hasWaited = true
+        }
+        if (hasWaited) await turn?.()
         if (!this.#db.has('session', session)) throw new ApiFailure('SESSION_INVALID', session)
         const batch = this.#batch(subscriptions, since)
         if (batch.events.length > 0 || over) return batch
@@ -132,8 +149,7 @@ export class EventFeed {
     } finally {
       cancelTimeout()
       signal.removeEventListener('abort', waiter.end)
-      this.#underWay.delete(waiter)
-      this.#asleep.delete(waiter)
+      this.#end(waiter)
     }
   }
 
@@ -144,7 +160,7 @@ export class EventFeed {
   inject(className: string, ref: string): string {
     const cls = PUBLIC_CLASSES.find(one => one.toLowerCase() === className.toLowerCase())
     const before = this.#db.generation
-    if (cls === undefined || !this.#db.update(cls, ref, {})) throw handleInvalid(className, ref)
+    if (cls === undefined || !this.#db.touch(cls, ref)) throw handleInvalid(className, ref)
     return formatToken({ database: before, messages: before })
   }
 
@@ -159,28 +175,54 @@ export class EventFeed {
     for (const waiter of this.#underWay) waiter.end()
   }
 
+  #begin(waiter: Waiter): void {
+    this.#underWay.add(waiter)
+    for (const key of waiter.subscriptions.keys) {
+      const followers = this.#followers.get(key)
+      if (followers === undefined) this.#followers.set(key, new Set([waiter]))
+      else followers.add(waiter)
+    }
+  }
+
+  #end(waiter: Waiter): void {
+    this.#underWay.delete(waiter)
+    for (const key of waiter.subscriptions.keys) {
+      const followers = this.#followers.get(key)
+      followers?.delete(waiter)
+      if (followers?.size === 0) this.#followers.delete(key)
+    }
+  }
+
   #endSession(session: string): void {
     for (const waiter of this.#underWay) if (waiter.session === session) waiter.end()
   }
 
   /** @throws ApiFailure TOO_BUSY */
-  #assertRoom({ session, user, role }: Caller): void {
+  #assertRoom({ session, user, role }: Caller, isOfHost: boolean, subscriptions: Subscriptions): void {
     const { maxWaiting, maxWaitingPerSession, maxWaitingPerUser } = this.#options
+    const { maxSubscriptionsPerUser = DEFAULT_MAX_SUBSCRIPTIONS_PER_USER } = this.#options
     const ofUser = [...this.#underWay].filter(waiter => waiter.user === user)
     const ofSession = ofUser.filter(waiter => waiter.session === session)
-    const isUserFull = !mayAct(role, 'pool-operator') && ofUser.length >= maxWaitingPerUser
-    if (this.#underWay.size >= maxWaiting || isUserFull || ofSession.length >= maxWaitingPerSession) {
+    const followed = ofUser.reduce((sum, waiter) => sum + waiter.subscriptions.size, subscriptions.size)
+    const isUserFull = !isUnbounded(role) && (ofUser.length >= maxWaitingPerUser || followed > maxSubscriptionsPerUser)
+    const others = isOfHost ? 0 : [...this.#underWay].filter(waiter => !waiter.isOfHost).length
+    if (others >= maxWaiting || isUserFull || ofSession.length >= maxWaitingPerSession) {
       throw new ApiFailure('TOO_BUSY')
     }
   }
 
-  #changes(subscriptions: readonly Subscription[], since: EventPosition): readonly Change[] {
-    return PUBLIC_CLASSES.filter(cls => followsClass(subscriptions, cls))
-      .flatMap(cls => this.#db.changesSince(cls, cls === 'message' ? since.messages : since.database))
-      .filter(({ cls, ref }) => followsObject(subscriptions, cls, ref))
+  /** @throws ApiFailure EVENTS_LOST */
+  #changes(subscriptions: Subscriptions, since: EventPosition): readonly Change[] {
+    return PUBLIC_CLASSES.filter(cls => subscriptions.followsClass(cls))
+      .flatMap(cls => {
+        const generation = cls === 'message' ? since.messages : since.database
+        if (this.#db.hasLostDeletions(cls, generation)) throw new ApiFailure('EVENTS_LOST')
+        return this.#db.changesSince(cls, generation)
+      })
+      .filter(({ cls, ref }) => subscriptions.followsObject(cls, ref))
   }
 
-  #batch(subscriptions: readonly Subscription[], since: EventPosition): EventBatch {
+  #batch(subscriptions: Subscriptions, since: EventPosition): EventBatch {
     const { generation } = this.#db
     const changes = this.#changes(subscriptions, since)
     const messages = changes.filter(change => change.cls === 'message')
@@ -189,7 +231,10 @@ export class EventFeed {
     return {
       // stock's order
       events: [...messages, ...of('add'), ...of('mod'), ...of('del')].map(change => this.#event(change)),
-      valid_ref_counts: Object.fromEntries(PUBLIC_CLASSES.map(cls => [cls.toLowerCase(), this.#db.count(cls)])),
+      valid_ref_counts: {
+        ...this.#noRefs,
+        ...Object.fromEntries(PUBLIC_CLASSES.map(cls => [cls.toLowerCase(), this.#db.count(cls)])),
+      },
       // a token above this database's stays: its reader hears nothing until that was passed, as in stock
       token: formatToken({
         database: Math.max(since.database, generation),
@@ -200,7 +245,9 @@ export class EventFeed {
 
   #event({ cls, ref, operation }: Change): PoolEvent {
     const event = { id: this.#db.generation, timestamp: '0.0', class: cls.toLowerCase(), operation, ref } as const
-    return operation === 'del' ? event : { ...event, snapshot: this.#db.get(cls, ref) }
+    const record = this.#db.get(cls, ref)
+    if (operation === 'del' || record === undefined) return event
+    return { ...event, snapshot: this.#options.show?.(cls, record) ?? record }
   }
 
   async #pause(delayMs: number, ended: Promise<void>): Promise<void> {
@@ -216,19 +263,16 @@ function timeoutMs(seconds: number): number {
   return ms >= 0 && ms <= MAX_TIMEOUT_MS ? ms : DAY_MS
 }
 
-function onlyTasks(subscriptions: readonly Subscription[]): boolean {
-  return subscriptions.every(one => one.kind !== 'all' && one.cls === 'task')
-}
-
 /** event.from and event.inject. The deprecated event.register and event.next are not there. */
 export function eventCalls(events: EventFeed): CallTable {
   return {
     'event.from': {
       parameters: 3,
       role: 'read-only',
-      run: (args, { signal, ...caller }) =>
+      run: (args, { signal, turn, ...caller }) =>
         events.from({
           caller,
+          turn,
           classes: args.strings('classes'),
           token: args.string('token'),
           timeoutSeconds: args.number('timeout'),
@@ -239,6 +283,7 @@ export function eventCalls(events: EventFeed): CallTable {
     'event.inject': {
       parameters: 2,
       role: 'read-only',
+      isChange: true,
       run: args => events.inject(args.string('class'), args.string('ref')),
     },
   }

@@ -26,13 +26,14 @@ export interface SignOfLife {
   readonly agentStartMs?: number
   /** What its clock says now. */
   readonly nowMs?: number
+  /** With which its agent proves its answers to polls (poll-proof/index.ts). */
+  readonly pollKey?: string
+  /** How long ago, by a steady clock, it had received the answer to its sign of life before this one. */
+  readonly sinceAnswerMs?: number
 }
 
-/**
- * A host that was told to go down and says for so long that it is still the same boot does not go: its order was lost, or
- * somebody has stopped it. Until then the same boot is no return: a host lives on for seconds after the order.
- */
-const GOES_WITHIN_MS = 10 * 60_000
+/** What a sign of life means for what the pool knows of the host. */
+type Meaning = 'return' | 'toolstack start' | 'life' | 'life after an order' | 'still here' | 'nothing'
 
 /**
  * Pool.hello and host.tickle_heartbeat: which hosts are live, by what is heard of them.
@@ -51,6 +52,10 @@ export class Heartbeats {
   readonly #agentStartMs = new Map<string, number>()
   /** How far the clock of each host was ahead of the pool's when it was heard last. */
   readonly #clockAheadMs = new Map<string, number>()
+  /** When the last sign of life of each host was answered. */
+  readonly #answeredMs = new Map<string, number>()
+  /** By which an answer to a poll is known to be of a host's agent. Never in a record: clients read those. */
+  readonly #pollKeys = new Map<string, string>()
   #cancelLook: (() => void) | null = null
 
   constructor(db: Database, presence: HostPresence, options: HeartbeatsOptions) {
@@ -63,6 +68,8 @@ export class Heartbeats {
       this.#bootTimeMs.delete(ref)
       this.#agentStartMs.delete(ref)
       this.#clockAheadMs.delete(ref)
+      this.#pollKeys.delete(ref)
+      this.#answeredMs.delete(ref)
     })
   }
 
@@ -73,12 +80,20 @@ export class Heartbeats {
   }
 
   heard(hostRef: string, sign: SignOfLife): void {
-    const { kind: _, nowMs: __, ...told } = sign
+    const { kind: _, nowMs: __, pollKey, sinceAnswerMs, ...told } = sign
+    const nowMs = this.#options.now()
+    const sentMs = this.#sentMs(hostRef, sinceAnswerMs)
+    this.#answeredMs.set(hostRef, nowMs)
+    // It has been on its way for so long that its host may have died since.
+    if (nowMs - sentMs >= (this.#options.assumeDeadAfterMs ?? Number.POSITIVE_INFINITY)) return
     const presence = this.#presence
     const memory = presence.memory(hostRef)
     const agentStartBefore = this.#agentStartMs.get(hostRef)
     const meaning = this.#meaningOf(hostRef, sign)
-    this.#lastHeardMs.set(hostRef, this.#options.now())
+    if (pollKey !== undefined) this.#pollKeys.set(hostRef, pollKey)
+    // An agent that greets without a key is another one than the agent that has handed one over.
+    else if (sign.kind === 'hello') this.#pollKeys.delete(hostRef)
+    this.#lastHeardMs.set(hostRef, sentMs)
     if (sign.nowMs !== undefined) this.#clockAheadMs.set(hostRef, sign.nowMs - this.#options.now())
     if (sign.agentStartMs !== undefined) this.#agentStartMs.set(hostRef, sign.agentStartMs)
     if (sign.bootTimeMs !== undefined) this.#bootTimeMs.set(hostRef, sign.bootTimeMs)
@@ -98,6 +113,12 @@ export class Heartbeats {
           presence.toolstackRestarted(hostRef, sign.agentStartMs)
         }
         break
+      case 'life after an order':
+        presence.heardAgain(hostRef)
+        break
+      case 'still here':
+        presence.stillHere(hostRef)
+        break
       case 'nothing':
         break
       default:
@@ -105,12 +126,14 @@ export class Heartbeats {
     }
   }
 
-  #meaningOf(hostRef: string, sign: SignOfLife): 'return' | 'toolstack start' | 'life' | 'nothing' {
+  #meaningOf(hostRef: string, sign: SignOfLife): Meaning {
     const { toldAtMs, left } = this.#presence.memory(hostRef)
     const isSame = this.#isSameBoot(hostRef, sign)
     // stock's hello says nothing of the boot, and means a return
     if (isSame === null ? sign.kind === 'hello' : !isSame) return 'return'
-    if (toldAtMs !== null) return this.#options.now() - toldAtMs >= GOES_WITHIN_MS ? 'return' : 'nothing'
+    if (toldAtMs !== null && isSame === true && this.#presence.isOverdue(hostRef)) return 'still here'
+    // the last seconds of a boot are no return; the order stands until the host is back from another one
+    if (toldAtMs !== null) return isSame === true && !left ? 'life after an order' : 'nothing'
     if (left) return sign.kind === 'hello' ? 'toolstack start' : 'nothing'
     // whether it rebooted while nobody heard it, only a boot can tell
     return isSame === true || this.#lastHeardMs.has(hostRef) ? 'life' : 'nothing'
@@ -125,6 +148,22 @@ export class Heartbeats {
     if (bootId !== undefined && before !== null) return bootId === before
     if (bootTimeMs === undefined) return null
     return isSameTime(bootTimeMs, this.#bootTimeMs.get(hostRef) ?? this.#presence.bootTimeMs(hostRef))
+  }
+
+  /**
+   * When a sign of life was sent, as far as that can be told: no sooner than the answer before it was given, and as long after
+   * that as its host says. A host that died while a sign of life was on its way would otherwise be live for as much longer.
+   */
+  #sentMs(hostRef: string, sinceAnswerMs: number | undefined): number {
+    const nowMs = this.#options.now()
+    const answeredMs = this.#answeredMs.get(hostRef)
+    if (sinceAnswerMs === undefined || answeredMs === undefined) return nowMs
+    return Math.min(answeredMs + sinceAnswerMs, nowMs)
+  }
+
+  /** The key that a host's agent handed over last; `null`: none. */
+  pollKey(hostRef: string): string | null {
+    return this.#pollKeys.get(hostRef) ?? null
   }
 
   /** What the clock of a host says: that of the pool where the host has not said. */

@@ -27,6 +27,9 @@ interface HostCallsOptions {
   readonly hostNow: (hostRef: string) => number
 }
 
+/** Longest reason of an operator, in UTF-16 units. */
+const MAX_REASON_LENGTH = 1_024
+
 /** The methods of class host beyond its fields. */
 export function hostCalls({ operations, presence, plugins, hostNow }: HostCallsOptions): CallTable {
   return {
@@ -70,13 +73,32 @@ export function hostCalls({ operations, presence, plugins, hostNow }: HostCallsO
       parameters: 1,
       role: 'pool-operator',
       async: true,
-      run: (args, { task }) => operations.takeDown(args.ref('host'), 'reboot', task),
+      run: (args, context) => operations.takeDown(args.ref('host'), 'reboot', context),
     },
     'host.shutdown': {
       parameters: 1,
       role: 'pool-operator',
       async: true,
-      run: (args, { task }) => operations.takeDown(args.ref('host'), 'shutdown', task),
+      run: (args, context) => operations.takeDown(args.ref('host'), 'shutdown', context),
+    },
+    // Not stock's: an operator states that a host does not carry out the order that it has. It need not wait for the disk: after
+    // a crash the host counts as going again.
+    'host.clear_order': {
+      parameters: 2,
+      role: 'pool-operator',
+      run: (args, { user }) => {
+        const host = args.ref('host')
+        const reason = args.string('reason').trim()
+        if (reason === '' || reason.length > MAX_REASON_LENGTH) {
+          throw new ApiFailure(
+            'VALUE_NOT_SUPPORTED',
+            'reason',
+            reason.slice(0, 64),
+            `1 to ${MAX_REASON_LENGTH} characters`,
+          )
+        }
+        operations.orders.clear(host, user, reason)
+      },
     },
     'host.restart_agent': {
       parameters: 1,

@@ -6,6 +6,14 @@ export interface HostMemory {
   readonly toldAtMs: number | null
   /** How. `null` also where a state file of an earlier version does not say. */
   readonly toldTo: GoingDown | null
+  /** Id of the order. `null` also where a state file of an earlier version does not say. */
+  readonly orderId: string | null
+  /** Id of the agent process that the pool last heard before the order was made, or that the order was handed out to. */
+  readonly orderAgent: string | null
+  /** When the order was handed out, by the steady clock; a pool that was restarted takes its own start. `null`: it was not. */
+  readonly handedOutSteadyMs: number | null
+  /** The order was handed out, and a minute later the host still runs in the same boot. */
+  readonly stillHere: boolean
   readonly liveSinceMs: number | null
   /** It has said itself that it goes, or its driver has: only a return ends that, no sign of life. */
   readonly left: boolean
@@ -19,9 +27,18 @@ export interface HostMemory {
   readonly bootId: string | null
 }
 
-export const UNKNOWN_HOST: HostMemory = {
+/** A host that was not told to go, or has returned since. */
+export const NO_ORDER = {
   toldAtMs: null,
   toldTo: null,
+  orderId: null,
+  orderAgent: null,
+  handedOutSteadyMs: null,
+  stillHere: false,
+} as const
+
+export const UNKNOWN_HOST: HostMemory = {
+  ...NO_ORDER,
   liveSinceMs: null,
   left: false,
   enabledBefore: true,
@@ -30,11 +47,12 @@ export const UNKNOWN_HOST: HostMemory = {
   bootId: null,
 }
 
-/** What of it outlives this process: whoever has been live was so in a time that is over. */
-export type LastingHostMemory = Omit<HostMemory, 'liveSinceMs'>
+/** What outlives this process. The rest is measured by clocks of a run that is over. */
+export type LastingHostMemory = Omit<HostMemory, 'liveSinceMs' | 'handedOutSteadyMs' | 'stillHere'>
 
 /** `null`: there is nothing that a pool that begins anew would not know. */
-export function lastingOf({ liveSinceMs: _, ...memory }: HostMemory): LastingHostMemory | null {
+export function lastingOf(whole: HostMemory): LastingHostMemory | null {
+  const { liveSinceMs: _, handedOutSteadyMs: __, stillHere: ___, ...memory } = whole
   const { toldAtMs, left, enabling, staysDisabled, bootId } = memory
   return toldAtMs !== null || left || enabling || staysDisabled || bootId !== null ? memory : null
 }
@@ -43,10 +61,15 @@ export function lastingOf({ liveSinceMs: _, ...memory }: HostMemory): LastingHos
 export function decodeHostMemory(memory: Readonly<Record<string, unknown>>): LastingHostMemory | null {
   const { liveSinceMs: _, toldAtMs: __, left: ___, ...defaults } = UNKNOWN_HOST
   const whole: Readonly<Record<string, unknown>> = { ...defaults, ...memory }
-  const { toldAtMs, toldTo, left, enabledBefore, enabling, staysDisabled, bootId } = whole
+  const { toldAtMs, toldTo, orderId, orderAgent, left, enabledBefore, enabling, staysDisabled, bootId } = whole
   if (toldAtMs !== null && typeof toldAtMs !== 'number') return null
   if (toldTo !== null && toldTo !== 'reboot' && toldTo !== 'shutdown') return null
   if (typeof left !== 'boolean' || typeof enabledBefore !== 'boolean' || typeof enabling !== 'boolean') return null
-  if (typeof staysDisabled !== 'boolean' || (bootId !== null && typeof bootId !== 'string')) return null
-  return { toldAtMs, toldTo, left, enabledBefore, enabling, staysDisabled, bootId }
+  if (typeof staysDisabled !== 'boolean' || !isTextOrNull(bootId)) return null
+  if (!isTextOrNull(orderId) || !isTextOrNull(orderAgent)) return null
+  return { toldAtMs, toldTo, orderId, orderAgent, left, enabledBefore, enabling, staysDisabled, bootId }
+}
+
+function isTextOrNull(value: unknown): value is string | null {
+  return value === null || typeof value === 'string'
 }

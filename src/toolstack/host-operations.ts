@@ -1,12 +1,11 @@
-import { randomUUID } from 'node:crypto'
+import type { GateReason } from '../allowed-operations/gate-reason.ts'
 import type { HostOperation, XapiError } from '../allowed-operations/host-operation.ts'
 import type { PoolSnapshot } from '../allowed-operations/pool-snapshot.ts'
-import type { Timers } from '../waiting/index.ts'
-import { ApiFailure } from './api-failure.ts'
+import { ApiFailure, GateRefusal } from './api-failure.ts'
 import type { CallContext } from './call.ts'
 import type { Database } from './database.ts'
 import type { GoingDown } from './host-memory.ts'
-import type { HostPresence } from './host-presence.ts'
+import { Orders, type OrdersOptions } from './orders.ts'
 import type { StringMap } from './records.ts'
 
 /** What a caller wants to begin. */
@@ -24,26 +23,26 @@ export interface HostOperationGate {
    * Must answer at once, from the pool as it is handed in. The pool writes an accepted reboot or shutdown into
    * `current_operations` before anything else can run: the next claim finds it there.
    */
-  claim(
-    pool: PoolSnapshot,
-    claim: OperationClaim,
-  ): { readonly ok: true } | { readonly ok: false; readonly error: XapiError }
+  claim(pool: PoolSnapshot, claim: OperationClaim): ClaimAnswer
 }
+
+/** An operation that may begin need not: `begun` is called when it does. */
+type ClaimAnswer =
+  | { readonly ok: true; readonly begun?: () => void }
+  | { readonly ok: false; readonly error: XapiError; readonly reasons?: readonly GateReason[] }
 
 /** The machines behind the pool's hosts, which somebody else drives. */
 export interface HostMachines {
-  /** Begins to take the host down. The driver calls hostLeft when it is down, and hostReturned when it is back. */
+  /**
+   * A host has its order: with the answer to its heartbeat where hosts are live by heartbeat, else from this driver, which
+   * begins to take the host down. The driver calls hostLeft when it is down, and hostReturned when it is back.
+   */
   goDown(hostRef: string, how: GoingDown): void
   /** Switches a host on. A driver without it: host.power_on fails as on a pool without the power-on plugin. */
   powerOn?(hostRef: string): void
 }
 
-export interface HostOperationsOptions {
-  readonly gate: HostOperationGate
-  readonly machines: HostMachines
-  readonly presence: HostPresence
-  readonly snapshot: () => PoolSnapshot
-  readonly timers: Timers
+export interface HostOperationsOptions extends OrdersOptions {
   /** How long host.power_on waits for the host to be live. */
   readonly powerOnTimeoutMs: number
   /** Resolves when everything written so far is on disk, if it has to be. @throws ApiFailure */
@@ -54,7 +53,8 @@ export interface HostOperationsOptions {
  * The host operations of XenAPI.
  *
  * Invariant: check and claim are one step. `takeDown` asks the gate and writes current_operations without giving way, so of
- * two calls in one instant the second sees the first. Stock asks each host alone and lets both pass.
+ * two calls in one instant the second sees the first. Stock asks each host alone and lets both pass. The gate is asked once
+ * more when the host gets its order (`Orders`).
  *
  * Another difference from stock: OTHER_OPERATION_IN_PROGRESS is answered at once; stock tries again for up to two hours
  * (helpers.ml:1771-1777, 1823-1851), with the caller waiting.
@@ -62,58 +62,34 @@ export interface HostOperationsOptions {
 export class HostOperations {
   readonly #db: Database
   readonly #options: HostOperationsOptions
-  /** Hosts whose claims are not on disk yet, and what the claim is for. */
-  readonly #claiming = new Map<string, { readonly how: GoingDown; readonly task: string }>()
+  readonly orders: Orders
 
   constructor(db: Database, options: HostOperationsOptions) {
     this.#db = db
     this.#options = options
+    this.orders = new Orders(db, options)
   }
 
   /**
-   * host.reboot, host.shutdown. Success means that the host was told; it is down when hostLeft says so. It is told only
-   * when the claim is on disk: a pool that dies in between must come back knowing that the host goes.
-   * If the driver throws, the claim stays: the order may have reached the machine, so the host blocks until it returns.
+   * host.reboot, host.shutdown. Success means that the host has its order and has not refused it; it is down when hostLeft says
+   * so. It gets the order only when that is on disk: a pool that dies in between must come back knowing that the host goes.
+   * If the driver throws, the order stands: it may have reached the machine, so the host blocks until it returns.
    *
-   * One claim per host at a time goes to disk. Stock lets a second reboot of the same host pass; here the end of one would
-   * undo, or tell, what the other has not written yet.
-   * @throws ApiFailure what the gate says; HOST_OFFLINE, also when it turns out that the host was away: it has returned
-   *   from another boot since the claim, which that has ended, so the machine may go only with a new one
+   * One order per host at a time. Stock lets a second reboot of the same host pass.
+   * @throws ApiFailure what the gate says, at the call or when the host fetches its order; OPERATION_NOT_ALLOWED: the host did
+   *   not fetch it in time, or does not carry it out; HOST_OFFLINE, also when the host returned from another boot since the call
    */
-  async takeDown(hostRef: string, how: GoingDown, task: string): Promise<void> {
-    const { presence, machines, saved } = this.#options
-    const other = this.#claiming.get(hostRef)
-    if (other !== undefined) throw new ApiFailure('OTHER_OPERATION_IN_PROGRESS', 'host', hostRef, other.how, other.task)
-    this.#assertAllowed({ host: hostRef, operation: how, task })
+  async takeDown(hostRef: string, how: GoingDown, context: Pick<CallContext, 'task' | 'signal'>): Promise<void> {
+    const { presence, saved } = this.#options
+    const other = this.orders.pending(hostRef)
+    if (other !== null) throw new ApiFailure('OTHER_OPERATION_IN_PROGRESS', 'host', hostRef, other.how, other.task)
+    this.#assertAllowed({ host: hostRef, operation: how, task: context.task })
     presence.assertLive(hostRef)
-    const telling = presence.tell(hostRef, how)
-    this.#claiming.set(hostRef, { how, task })
-    this.#setCurrentOperations(hostRef, { ...this.#currentOperations(hostRef), [task]: how })
-    try {
-      await saved()
-    } catch (failure) {
-      telling.undo()
-      this.#endOperation(hostRef, task)
-      throw failure
-    } finally {
-      this.#claiming.delete(hostRef)
+    const { toldAtMs, toldTo, orderId } = presence.memory(hostRef)
+    if (toldAtMs !== null) {
+      throw new ApiFailure('OTHER_OPERATION_IN_PROGRESS', 'host', hostRef, toldTo ?? 'shutdown', orderId ?? '')
     }
-    if (!telling.stands()) {
-      this.#endOperation(hostRef, task)
-      throw new ApiFailure('HOST_OFFLINE', hostRef)
-    }
-    machines.goDown(hostRef, how)
-    // Over is the call only: stock's host holds an entry of its own, always called shutdown, until it is back
-    // (xapi_host.ml:930-932).
-    if (Object.hasOwn(this.#currentOperations(hostRef), task)) {
-      const subtask = `OpaqueRef:${randomUUID()}`
-      this.#setCurrentOperations(hostRef, { ...without(this.#currentOperations(hostRef), task), [subtask]: 'shutdown' })
-    }
-  }
-
-  /** What a host is to do, and has not done yet. `null` also while the claim is not on disk. */
-  order(hostRef: string): GoingDown | null {
-    return this.#claiming.has(hostRef) ? null : this.#options.presence.memory(hostRef).toldTo
+    await this.orders.carryOut(hostRef, how, context, saved)
   }
 
   /** host.disable. No rule forbids it: what stock checks here is the plan of HA. The host does it. @throws ApiFailure HOST_OFFLINE */
@@ -162,7 +138,7 @@ export class HostOperations {
 
   #assertAllowed(claim: OperationClaim): void {
     const verdict = this.#options.gate.claim(this.#options.snapshot(), claim)
-    if (!verdict.ok) throw new ApiFailure(...verdict.error)
+    if (!verdict.ok) throw new GateRefusal(verdict.error, verdict.reasons ?? [])
   }
 
   async #untilLive(hostRef: string, signal: AbortSignal, aborted: ApiFailure): Promise<void> {

@@ -1,12 +1,15 @@
 import type { Timers } from '../waiting/index.ts'
 import { ApiFailure } from './api-failure.ts'
 import type { Database } from './database.ts'
-import { type GoingDown, type HostMemory, type LastingHostMemory, lastingOf, UNKNOWN_HOST } from './host-memory.ts'
+import { type HostMemory, type LastingHostMemory, lastingOf, NO_ORDER, UNKNOWN_HOST } from './host-memory.ts'
 import type { StringMap } from './records.ts'
+import { takenBack } from './taken-back.ts'
 import { epochMsOfSeconds, xapiDateTime, xapiEpochSeconds } from './xapi-datetime.ts'
 
 export interface HostPresenceOptions {
   readonly now: () => number
+  /** Milliseconds of a clock that nobody sets. */
+  readonly steadyNow: () => number
   readonly timers: Timers
   /** From a host's return to its being enabled: what stock's consider_enabling_host waits for takes this long here. */
   readonly enableDelayMs: number
@@ -23,13 +26,8 @@ export interface HostReturn {
   readonly enable?: boolean
 }
 
-/** That a host was told to go. */
-interface Telling {
-  /** Whether it still is, or has returned since. */
-  stands(): boolean
-  /** It was not told after all. */
-  undo(): void
-}
+/** A machine that was told to go takes seconds; one that still runs after this does not go by itself. */
+const STILL_HERE_AFTER_MS = 60_000
 
 /**
  * The coming and going of hosts: host_metrics.live, host.enabled as the pool itself sets it, and who was told to go.
@@ -48,7 +46,14 @@ export class HostPresence {
     db.subscribe(({ cls, ref, operation }) => {
       if (cls !== 'host' || operation === 'mod') return
       this.#stopEnabling(ref)
+      const before = this.#memory.get(ref)
       this.#memory.delete(ref)
+      if (before !== undefined) {
+        db.undoable(() => {
+          this.#memory.set(ref, before)
+          this.#enableLater(ref)
+        })
+      }
       if (this.isLive(ref)) this.#remember(ref, { liveSinceMs: this.#options.now() })
     })
   }
@@ -69,7 +74,10 @@ export class HostPresence {
   restore(lasting: ReadonlyMap<string, LastingHostMemory>): void {
     const nowMs = this.#options.now()
     for (const [ref] of this.#db.list('host')) {
-      this.#remember(ref, { ...lasting.get(ref), liveSinceMs: this.isLive(ref) ? nowMs : null })
+      const memory = lasting.get(ref)
+      // whether the earlier run has handed the order out is not known: it counts as handed out
+      const handedOutSteadyMs = memory === undefined || memory.toldAtMs === null ? null : this.#options.steadyNow()
+      this.#remember(ref, { ...memory, handedOutSteadyMs, liveSinceMs: this.isLive(ref) ? nowMs : null })
       this.#enableLater(ref)
     }
   }
@@ -97,18 +105,39 @@ export class HostPresence {
     this.#setEnabled(hostRef, false, this.memory(hostRef).staysDisabled || !comesBack)
   }
 
-  /** It is told to go down now. The caller writes current_operations in the same step. */
-  tell(hostRef: string, toldTo: GoingDown): Telling {
-    const { toldAtMs: beforeAtMs, toldTo: before } = this.memory(hostRef)
-    const toldAtMs = this.#options.now()
-    this.#remember(hostRef, { toldAtMs, toldTo })
-    const stands = () => this.memory(hostRef).toldAtMs === toldAtMs
-    return {
-      stands,
-      undo: () => {
-        if (stands()) this.#remember(hostRef, { toldAtMs: beforeAtMs, toldTo: before })
-      },
+  /** An order for the host stands from now on: it counts as going. The caller writes current_operations in the same step. */
+  orderStands(hostRef: string, order: Pick<HostMemory, 'toldTo' | 'orderId' | 'orderAgent'>): void {
+    this.#remember(hostRef, { ...NO_ORDER, ...order, toldAtMs: this.#options.now() })
+  }
+
+  /** The host gets its order with the answer that is on its way now. */
+  orderHandedOut(hostRef: string, orderAgent: string | null): void {
+    this.#remember(hostRef, { orderAgent, handedOutSteadyMs: this.#options.steadyNow() })
+  }
+
+  /** The host did not get its order, or does not carry it out: it does not go. Its liveness is what its heartbeats say. */
+  orderLifted(hostRef: string): void {
+    const host = this.#db.get('host', hostRef)
+    if (host === undefined) return
+    this.#remember(hostRef, { ...NO_ORDER, left: false })
+    this.#db.update('host', hostRef, { current_operations: withoutGoingDown(host.current_operations) })
+  }
+
+  /** Whether the host has had its order for so long that it should be gone. */
+  isOverdue(hostRef: string): boolean {
+    const { toldAtMs, handedOutSteadyMs } = this.memory(hostRef)
+    if (toldAtMs === null || handedOutSteadyMs === null) return false
+    return this.#options.steadyNow() - handedOutSteadyMs >= STILL_HERE_AFTER_MS
+  }
+
+  /** It was told to go, should be gone, and is heard in the same boot: it is live. That it was told stands. */
+  stillHere(hostRef: string): void {
+    if (!this.memory(hostRef).stillHere) {
+      this.#remember(hostRef, { stillHere: true, left: false })
+      // whoever follows the pool's hosts learns of it
+      this.#db.update('host', hostRef, {})
     }
+    this.heardAgain(hostRef)
   }
 
   /** A host is down: as told, or by itself. Its call is over; that it was told is remembered until it returns. */
@@ -139,8 +168,7 @@ export class HostPresence {
       },
     })
     this.#remember(hostRef, {
-      toldAtMs: null,
-      toldTo: null,
+      ...NO_ORDER,
       left: false,
       liveSinceMs: nowMs,
       enabling: enable && !this.memory(hostRef).staysDisabled,
@@ -198,6 +226,7 @@ export class HostPresence {
 
   #setEnabled(hostRef: string, enabled: boolean, staysDisabled: boolean): void {
     this.#stopEnabling(hostRef)
+    this.#db.undoable(() => this.#enableLater(hostRef))
     this.#remember(hostRef, { enabling: false, staysDisabled })
     this.#db.update('host', hostRef, { enabled })
   }
@@ -208,12 +237,15 @@ export class HostPresence {
   }
 
   #remember(hostRef: string, change: Partial<HostMemory>): void {
-    this.#memory.set(hostRef, { ...this.memory(hostRef), ...change })
+    const before = this.memory(hostRef)
+    const after = { ...before, ...change }
+    this.#memory.set(hostRef, after)
+    this.#db.undoable(() => this.#memory.set(hostRef, takenBack(this.memory(hostRef), before, after)))
   }
 
   /** If it is to be. What is not live waits until it is heard again, also in the next run of the pool. */
   #enableLater(hostRef: string): void {
-    if (!this.memory(hostRef).enabling || !this.isLive(hostRef)) return
+    if (!this.memory(hostRef).enabling || !this.isLive(hostRef) || this.#enabling.has(hostRef)) return
     const cancel = this.#options.timers.after(this.#options.enableDelayMs, () => {
       this.#enabling.delete(hostRef)
       this.#remember(hostRef, { enabling: false })

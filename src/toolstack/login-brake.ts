@@ -1,35 +1,42 @@
 import type { Timers } from '../waiting/index.ts'
 import { ApiFailure } from './api-failure.ts'
 
-/** Failed logins since the last time that they were told. */
+/** Failed logins since the last time that they were reported. */
 export interface FailedLogins {
   readonly count: number
-  /** Whom the last of them claimed to be, as it was said: anything may stand there. */
+  /** The user name of the last of them, as it was sent: it may be any text. */
   readonly user: string
+  /** The machine that sent the last of them. */
+  readonly address: string
 }
 
 export interface LoginBrakeOptions {
   readonly timers: Timers
   /** From a wrong password to its answer. Stock lets its client wait as well (xapi_session.ml thread_delay_and_raise_error). */
   readonly delayMs: number
-  /** Wrong passwords whose answers are waited for at once. */
+  /** Wrong passwords of one address whose answers are waited for at once. */
   readonly maxUnderWay: number
-  /** Told of the first one at once, and of later ones together. */
+  /** The first failure is reported at once, later ones together. */
   readonly tellEveryMs: number
   readonly onFailed: (failed: FailedLogins) => void
 }
 
+/** Wrong passwords of all addresses that wait: each is a timer. Beyond it an address may have one. */
+const MAX_UNDER_WAY = 10_000
+
 /**
- * Keeps passwords from being tried by the thousand, and says that they are tried.
+ * Slows down an address that sends wrong passwords, and reports it. Other addresses are not affected.
  *
- * Invariant: what is tried while too many wait for their answers is not looked at. To answer a wrong one at once would tell
- * all that the delay hides. A client that does not wait for its answer keeps its place until the delay is over.
+ * Invariant: while too many wrong passwords of an address wait for their answers, its passwords are not checked. To answer a wrong
+ * one at once would reveal what the delay hides. A client that does not wait for its answer keeps its place until the delay is over.
  */
 export class LoginBrake {
   readonly #options: LoginBrakeOptions
-  #underWay = 0
+  /** By address. */
+  readonly #underWay = new Map<string, number>()
+  #allUnderWay = 0
   #untold = 0
-  #lastUser = ''
+  #last = { user: '', address: '' }
   #cancelTelling: (() => void) | null = null
 
   constructor(options: LoginBrakeOptions) {
@@ -37,20 +44,22 @@ export class LoginBrake {
   }
 
   /** @throws ApiFailure TOO_BUSY */
-  assertRoom(user: string): void {
-    if (this.#underWay < this.#options.maxUnderWay) return
-    this.#note(user)
+  assertRoom(user: string, address: string): void {
+    const ofAddress = this.#underWay.get(address) ?? 0
+    const most = this.#allUnderWay < MAX_UNDER_WAY ? this.#options.maxUnderWay : 1
+    if (ofAddress < most) return
+    this.#note(user, address)
     throw new ApiFailure('TOO_BUSY')
   }
 
   /** The password was wrong. @returns when that may be answered */
-  async failed(user: string): Promise<void> {
-    this.#note(user)
+  async failed(user: string, address: string): Promise<void> {
+    this.#note(user, address)
     const { timers, delayMs } = this.#options
     if (delayMs === 0) return
-    this.#underWay += 1
+    this.#count(address, 1)
     await new Promise<void>(resolve => timers.after(delayMs, resolve))
-    this.#underWay -= 1
+    this.#count(address, -1)
   }
 
   close(): void {
@@ -59,9 +68,16 @@ export class LoginBrake {
     this.#tell()
   }
 
-  #note(user: string): void {
+  #count(address: string, change: 1 | -1): void {
+    this.#allUnderWay += change
+    const ofAddress = (this.#underWay.get(address) ?? 0) + change
+    if (ofAddress === 0) this.#underWay.delete(address)
+    else this.#underWay.set(address, ofAddress)
+  }
+
+  #note(user: string, address: string): void {
     this.#untold += 1
-    this.#lastUser = user
+    this.#last = { user, address }
     if (this.#cancelTelling !== null) return
     this.#tell()
     this.#armTelling()
@@ -78,7 +94,7 @@ export class LoginBrake {
 
   #tell(): void {
     if (this.#untold === 0) return
-    const failed = { count: this.#untold, user: this.#lastUser }
+    const failed = { count: this.#untold, ...this.#last }
     this.#untold = 0
     this.#options.onFailed(failed)
   }

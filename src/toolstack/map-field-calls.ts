@@ -13,7 +13,7 @@ const WITH_OTHER_CONFIG = ['pool', 'host', 'host_metrics', 'SR', 'PBD', 'task'] 
 interface MapField {
   readonly cls: (typeof WITH_OTHER_CONFIG)[number]
   readonly field: 'other_config' | 'sm_config'
-  readonly access: Pick<Call, 'role' | 'durable'>
+  readonly access: Pick<Call, 'role' | 'durable' | 'isChange'>
   readonly read: (ref: string) => StringMap
   readonly write: (ref: string, map: StringMap) => void
   /** @throws ApiFailure RBAC_PERMISSION_DENIED */
@@ -30,7 +30,7 @@ export function mapFieldCalls(db: Database, reportTimes: ReportTimes, tasks: Tas
     return {
       cls,
       field: 'other_config',
-      access: { role: cls === 'task' ? 'read-only' : 'pool-operator', ...durable },
+      access: { role: cls === 'task' ? 'read-only' : 'pool-operator', isChange: true, ...durable },
       read: ref => db.get(cls, ref)?.other_config ?? {},
       write: (ref, map) => void db.update(cls, ref, { other_config: map }),
       assertMayWrite: (ref, context) => {
@@ -45,7 +45,7 @@ export function mapFieldCalls(db: Database, reportTimes: ReportTimes, tasks: Tas
   const smConfig: MapField = {
     cls: 'SR',
     field: 'sm_config',
-    access: { role: 'pool-operator', durable: true },
+    access: { role: 'pool-operator', isChange: true, durable: true },
     read: ref => db.get('SR', ref)?.sm_config ?? {},
     write: (ref, map) => void db.update('SR', ref, { sm_config: map }),
     assertMayWrite: () => undefined,

@@ -1,6 +1,7 @@
 import { ApiFailure } from './api-failure.ts'
 import type { Arguments, CallTable } from './call.ts'
 import type { Database } from './database.ts'
+import type { ForgottenMembers } from './forgotten-members.ts'
 import type { HostPresence } from './host-presence.ts'
 import { addPbd, addSr, removeHost, removePbd, removeSr } from './membership.ts'
 
@@ -11,7 +12,8 @@ const MAX_SRS = 1_000
  * How SRs, PBDs and hosts come and go through the API. There is no pool.eject: it takes a live host's replicas away and its
  * record with them, and with the record what would block the others until their mirrors have noticed.
  */
-export function membershipCalls(db: Database, presence: HostPresence): CallTable {
+export function membershipCalls(db: Database, presence: HostPresence, forgotten: ForgottenMembers): CallTable {
+  const uuidOf = (cls: 'host' | 'SR', ref: string) => db.get(cls, ref)?.uuid ?? ''
   /** The host does it: it must be there, also if there is nothing to do (message_forwarding.ml PBD.plug). */
   const attach = (args: Arguments, attached: boolean) => {
     const ref = args.ref('PBD')
@@ -28,12 +30,15 @@ export function membershipCalls(db: Database, presence: HostPresence): CallTable
       const other_config = record.more ? record.stringMap('other_config') : {}
       const there = db.list('PBD').find(([, pbd]) => pbd.host === host && pbd.SR === sr)
       if (there !== undefined) throw new ApiFailure('PBD_EXISTS', sr, host, there[0])
+      forgotten.remove({ host: uuidOf('host', host), sr: uuidOf('SR', sr) })
       return addPbd(db, { host, sr, attached: false, device_config, other_config })
     }),
     'PBD.destroy': member(args => {
       const ref = args.ref('PBD')
-      if (db.get('PBD', ref)?.currently_attached) {
-        throw new ApiFailure('OPERATION_NOT_ALLOWED', 'PBD is currently attached')
+      const pbd = db.get('PBD', ref)
+      if (pbd?.currently_attached) throw new ApiFailure('OPERATION_NOT_ALLOWED', 'PBD is currently attached')
+      if (pbd !== undefined) {
+        forgotten.add({ host: uuidOf('host', pbd.host), sr: uuidOf('SR', pbd.SR) }, 'PBD.destroy')
       }
       removePbd(db, ref)
     }),
@@ -48,6 +53,7 @@ export function membershipCalls(db: Database, presence: HostPresence): CallTable
         const sm_config = args.more ? args.stringMap('sm_config') : {}
         if (db.list('SR').some(([, sr]) => sr.uuid === uuid)) throw new ApiFailure('SR_UUID_EXISTS', uuid)
         if (db.count('SR') >= MAX_SRS) throw new ApiFailure('OPERATION_NOT_ALLOWED', `there are ${MAX_SRS} SRs`)
+        forgotten.remove({ sr: uuid })
         return addSr(db, { uuid, ...names, ...types, shared, sm_config })
       }),
       parameters: [6, 7],
@@ -56,6 +62,7 @@ export function membershipCalls(db: Database, presence: HostPresence): CallTable
       const ref = args.ref('SR')
       const pbds = db.list('PBD').filter(([, pbd]) => pbd.SR === ref)
       if (pbds.some(([, pbd]) => pbd.currently_attached)) throw new ApiFailure('SR_HAS_PBD', ref)
+      forgotten.add({ sr: uuidOf('SR', ref) }, 'SR.forget')
       removeSr(db, ref)
     }),
     // there is nothing to look for: these SRs have no volumes, and their size is nobody's to say
@@ -73,6 +80,7 @@ export function membershipCalls(db: Database, presence: HostPresence): CallTable
       if (db.list('pool').some(([, pool]) => pool.master === ref)) {
         throw new ApiFailure('HOST_CANNOT_DESTROY_SELF', ref)
       }
+      forgotten.add({ host: uuidOf('host', ref) }, 'host.destroy')
       removeHost(db, ref)
     }),
   }

@@ -21,10 +21,19 @@ interface OpenedState {
   readonly release: () => void
 }
 
+/** What one call has written. */
+interface Unsaved {
+  readonly undo: () => void
+  isTakenBack: boolean
+}
+
 /** Puts the pool of an earlier run back, and keeps the present one in its file. */
 export class PoolKeeper {
   readonly #file: StateFile | null
   readonly #release: () => void
+  readonly #path: string
+  /** What calls have written that may not be on disk yet, the oldest first. */
+  #unsaved: Unsaved[] = []
 
   /** Held before it is read: what was read beside a pool that still writes would be old at once. @throws StateFileError */
   static open(path: string | undefined, procDirectory: string): OpenedState {
@@ -41,15 +50,17 @@ export class PoolKeeper {
   /** Invariant: the earlier pool is there before anybody is told of a change. */
   constructor(db: Database, presence: HostPresence, { path, opened, timers, delayMs, onProblem }: PoolKeeperOptions) {
     this.#release = opened.release
+    this.#path = path ?? ''
     if (opened.stored !== null) restore(db, presence, opened.stored)
     if (path === undefined) {
       this.#file = null
       return
     }
     const encode = () => encodeState(stateOf(db, presence))
-    const file = new StateFile({ path, encode, timers, delayMs, onProblem })
-    db.subscribe(({ cls }) => {
-      if (isLasting(cls)) file.changed()
+    const onFailed = () => this.#takeBack()
+    const file = new StateFile({ path, encode, timers, delayMs, onFailed, onProblem })
+    db.subscribe(({ cls, isTouch }) => {
+      if (isLasting(cls) && isTouch !== true) file.changed()
     })
     this.#file = file
   }
@@ -59,9 +70,34 @@ export class PoolKeeper {
     await this.#file?.saved()
   }
 
+  /**
+   * Keeps what a call has written: resolves when it is on disk.
+   * @param undo takes it back
+   * @throws StateFileError it cannot be written, and was taken back
+   */
+  async keep(undo: () => void): Promise<void> {
+    if (this.#file === null) return
+    const own: Unsaved = { undo, isTakenBack: false }
+    this.#unsaved.push(own)
+    await this.#file.saved()
+    this.#unsaved = this.#unsaved.filter(one => one !== own)
+    if (own.isTakenBack) throw new StateFileError(this.#path, 'what was written was taken back')
+  }
+
   async close(): Promise<void> {
     await this.#file?.close()
     this.#release()
+  }
+
+  /**
+   * A write has failed, so every call that waits for one fails: those whose changes were in it, and later ones. The latest
+   * change is taken back first, so that each finds what it has written.
+   */
+  #takeBack(): void {
+    for (const one of this.#unsaved.splice(0).reverse()) {
+      one.isTakenBack = true
+      one.undo()
+    }
   }
 }
 

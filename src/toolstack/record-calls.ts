@@ -1,6 +1,7 @@
 import { ApiFailure } from './api-failure.ts'
 import type { Arguments, CallTable } from './call.ts'
 import type { Database } from './database.ts'
+import { fixedFieldsOf, shown } from './fixed-fields.ts'
 import { FIELDS } from './new-record.ts'
 import { parseFilter } from './record-filter.ts'
 import { PUBLIC_CLASSES, type PublicClass } from './records.ts'
@@ -14,31 +15,37 @@ export function recordCalls(db: Database): CallTable {
 }
 
 function callsOf(cls: PublicClass, db: Database): CallTable {
-  const getters = FIELDS[cls].map(
+  const fields = [...new Set([...FIELDS[cls], ...fixedFieldsOf(cls)])]
+  const record = (ref: string) => {
+    const found = db.get(cls, ref)
+    return found === undefined ? undefined : shown(cls, found)
+  }
+  const list = () => db.list(cls).map(([ref, each]) => [ref, shown(cls, each)] as const)
+  const getters = fields.map(
     field =>
       [
         `${cls}.get_${field}`,
         {
           parameters: 1,
           role: 'read-only',
-          run: (args): unknown => Reflect.get({ ...db.get(cls, args.ref(cls)) }, field),
+          run: (args): unknown => Reflect.get({ ...record(args.ref(cls)) }, field),
         },
       ] satisfies [string, CallTable[string]],
   )
   const where = (args: Arguments) => {
     const isMeant = parseFilter(args.string('expr'))
-    return db.list(cls).filter(([ref, record]) => isMeant(field => columnOf(ref, record, field)))
+    return list().filter(([ref, record]) => isMeant(field => columnOf(ref, record, field)))
   }
   return {
     [`${cls}.get_all`]: { parameters: 0, role: 'read-only', run: () => db.list(cls).map(([ref]) => ref) },
-    [`${cls}.get_all_records`]: { parameters: 0, role: 'read-only', run: () => Object.fromEntries(db.list(cls)) },
+    [`${cls}.get_all_records`]: { parameters: 0, role: 'read-only', run: () => Object.fromEntries(list()) },
     [`${cls}.get_all_where`]: { parameters: 1, role: 'read-only', run: args => where(args).map(([ref]) => ref) },
     [`${cls}.get_all_records_where`]: {
       parameters: 1,
       role: 'read-only',
       run: args => Object.fromEntries(where(args)),
     },
-    [`${cls}.get_record`]: { parameters: 1, role: 'read-only', run: args => db.get(cls, args.ref(cls)) },
+    [`${cls}.get_record`]: { parameters: 1, role: 'read-only', run: args => record(args.ref(cls)) },
     [`${cls}.get_by_uuid`]: {
       parameters: 1,
       role: 'read-only',

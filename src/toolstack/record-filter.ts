@@ -8,6 +8,8 @@ type FilteredRow = (field: string) => string
 
 /** Deeper than anybody writes, and far from what a stack holds. */
 const MAX_DEPTH = 50
+/** Longer than anybody writes: it is compared with every row. */
+const MAX_LENGTH = 4_096
 /** What is echoed of a wrong expression. */
 const MAX_ECHO_LENGTH = 200
 
@@ -22,6 +24,7 @@ type Token = { readonly word: string } | { readonly text: string }
  * @throws ApiFailure INTERNAL_ERROR, as stock says of what it cannot parse
  */
 export function parseFilter(expression: string): RowTest {
+  if (expression.length > MAX_LENGTH) throw unparsable(expression)
   const tokens = tokensOf(expression)
   if (tokens === null) throw unparsable(expression)
   const parser = new Parser(tokens)

@@ -1,4 +1,10 @@
-import { type HttpLimits, HttpServer, type ListeningAt, type TlsIdentity } from '../http-server/index.ts'
+import {
+  type HttpLimits,
+  HttpServer,
+  type ListeningAt,
+  type RequestClient,
+  type TlsIdentity,
+} from '../http-server/index.ts'
 
 export interface ListenOptions {
   /** 0 takes any free port. */
@@ -10,13 +16,19 @@ export interface ListenOptions {
 }
 
 /** Answers the body of a request with the body of a response. It never rejects, and always has an answer. */
-export type AnswerBody = (body: string, signal: AbortSignal) => Promise<string>
+export type AnswerBody = (body: string, signal: AbortSignal, client: RequestClient) => Promise<string>
 
 /**
  * Each of 64 hosts, as many as xapi supports, has a call that waits for events and a few at once beside it: heartbeat, reports,
- * notifications. One that is cut off has lost its heartbeat, and is taken for dead sooner or later.
+ * notifications. One that is cut off has lost its heartbeat, and is taken for dead sooner or later. A request of 1 MiB has arrived
+ * within ten seconds on any network that a pool can use.
  */
-const MAX_CONNECTIONS = 1_024
+const LIMITS: Partial<HttpLimits> = {
+  maxConnections: 1_024,
+  maxUnownedOfAnAddress: 512,
+  headersTimeoutMs: 5_000,
+  requestTimeoutMs: 10_000,
+}
 
 /** XenAPI over HTTP or HTTPS: `POST /jsonrpc`. */
 export class XenApiServer {
@@ -26,9 +38,12 @@ export class XenApiServer {
     const route = {
       method: 'POST',
       path: '/jsonrpc',
-      answer: async (body: string, signal: AbortSignal) => ({ status: 200, body: await answer(body, signal) }),
+      answer: async (body: string, signal: AbortSignal, _below: string, client: RequestClient) => ({
+        status: 200,
+        body: await answer(body, signal, client),
+      }),
     } as const
-    this.#server = new HttpServer({ routes: [route], onBug, limits: { maxConnections: MAX_CONNECTIONS, ...limits } })
+    this.#server = new HttpServer({ routes: [route], onBug, limits: { ...LIMITS, ...limits } })
   }
 
   /** Begins to listen, at one place. @returns where; @throws the system's error, such as EADDRINUSE, or OpenSSL's of a bad key */

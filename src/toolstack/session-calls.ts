@@ -2,7 +2,7 @@ import { handleInvalid } from './api-failure.ts'
 import type { Arguments, CallContext, CallTable } from './call.ts'
 import type { Database } from './database.ts'
 import { NULL_REF } from './records.ts'
-import { mayAct, permissionOf } from './roles.ts'
+import { permissionsOf } from './role-calls.ts'
 import type { Sessions } from './sessions.ts'
 import { xapiDateTime } from './xapi-datetime.ts'
 
@@ -36,21 +36,18 @@ export function sessionCalls(
     // this very call
     last_active: () => xapiDateTime(now()),
     originator: ({ session }) => db.get('session', session)?.originator,
-    rbac_permissions: ({ role }) =>
-      Object.entries(allCalls()).flatMap(([method, call]) =>
-        call.role === null || mayAct(role, call.role) ? [permissionOf(method)] : [],
-      ),
+    rbac_permissions: ({ role }) => permissionsOf(role, allCalls()),
   }
   return {
     // user, password, and from newer clients: API version, originator
     'session.login_with_password': {
       parameters: [2, 4],
       role: null,
-      run: args => {
+      run: (args, { address }) => {
         const [user, password] = [args.string('uname'), args.string('pwd')]
         if (args.more) args.string('version')
         const originator = args.more ? args.string('originator') : ''
-        return sessions.login(user, password, originator.slice(0, MAX_ORIGINATOR_LENGTH))
+        return sessions.login({ user, password, originator: originator.slice(0, MAX_ORIGINATOR_LENGTH), address })
       },
     },
     'session.logout': { parameters: 0, role: 'read-only', run: (_args, { session }) => sessions.logout(session) },

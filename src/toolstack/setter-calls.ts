@@ -2,7 +2,6 @@ import { ApiFailure } from './api-failure.ts'
 import type { Arguments, CallTable } from './call.ts'
 import type { Database } from './database.ts'
 import { NULL_REF } from './records.ts'
-import type { Role } from './roles.ts'
 
 const MAX_HOSTNAME_LENGTH = 64
 const MAX_TAGS = 100
@@ -75,6 +74,6 @@ function namesAndTags(cls: 'pool' | 'host' | 'SR', db: Database): CallTable {
   }
 }
 
-function setter(run: (args: Arguments) => void, role: Role = 'pool-operator') {
-  return { parameters: 2, role, durable: true as const, run }
+function setter(run: (args: Arguments) => void, role: 'pool-operator' | 'vm-operator' = 'pool-operator') {
+  return { parameters: 2, role, isChange: true as const, durable: true as const, run }
 }

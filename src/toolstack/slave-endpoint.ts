@@ -27,7 +27,7 @@ export function createSlaveEndpoint({ coordinator, beforeDispatch = false }: Sla
     () => undefined,
   )
   return new XenApiServer(
-    async (body, signal) => (beforeDispatch ? raised : jsonRpc.answer(body, signal)),
+    async (body, signal, client) => (beforeDispatch ? raised : jsonRpc.answer(body, signal, client)),
     () => undefined,
   )
 }

@@ -1,5 +1,6 @@
 import { isHostOperation } from '../allowed-operations/host-operation.ts'
 import { decodeOverride, OVERRIDE_KEY } from '../allowed-operations/index.ts'
+import { decodeKnownPeers, KNOWN_PEERS_KEY } from '../allowed-operations/known-peers.ts'
 import type {
   HostSnapshot,
   Override,
@@ -11,6 +12,7 @@ import type {
 } from '../allowed-operations/pool-snapshot.ts'
 import { REPORT_KEY } from '../sync-query/report.ts'
 import { parseReport } from '../sync-query/report-parse.ts'
+import type { ChangedSeqs } from './changed-seqs.ts'
 import type { Database } from './database.ts'
 import type { HostMemory } from './host-memory.ts'
 import type { HostRecord, PbdRecord, SrRecord, TaskRecord } from './records.ts'
@@ -20,6 +22,7 @@ import { epochMsOfSeconds } from './xapi-datetime.ts'
 export interface SnapshotSources {
   readonly db: Database
   readonly reportTimes: ReportTimes
+  readonly changedSeqs: ChangedSeqs
   readonly memory: (hostRef: string) => HostMemory
   readonly powerOnPlugin: boolean
 }
@@ -32,7 +35,7 @@ export interface SnapshotSources {
  * not new is the same object in both.
  */
 export function takeSnapshot(sources: SnapshotSources): PoolSnapshot {
-  const { db, reportTimes, powerOnPlugin } = sources
+  const { db, reportTimes, changedSeqs, powerOnPlugin } = sources
   const hosts = db.list('host')
   const pbds = db.list('PBD')
   return {
@@ -42,6 +45,7 @@ export function takeSnapshot(sources: SnapshotSources): PoolSnapshot {
     tasks: db.list('task').map(([ref, task]) => ofRecord(TASKS, task, () => taskSnapshot(ref, task))),
     reports: pbds.flatMap(([ref, pbd]) => reportOf(pbd, reportTimes.writtenAtMs(ref)) ?? []),
     overrides: hosts.flatMap(([ref, host]) => ofRecord(OVERRIDES, host, () => overrideOf(ref, host)) ?? []),
+    changedSeqs,
     powerOnPlugin,
     rollingUpgrade: db.list('pool').some(([, pool]) => Object.hasOwn(pool.other_config, 'rolling_upgrade_in_progress')),
   }
@@ -84,6 +88,8 @@ function hostSnapshot(ref: string, host: HostRecord, { db, memory: memoryOf }: S
     allowedOperations: host.allowed_operations.filter(isHostOperation),
     clusterHostEnabled: null,
     leaving: memory.toldAtMs !== null,
+    ...(memory.toldTo === null ? {} : { toldTo: memory.toldTo }),
+    ...(memory.stillHere ? { stillHere: true } : {}),
   }
   HOSTS.set(host, { live, memory, snapshot })
   return snapshot
@@ -94,7 +100,9 @@ function srSnapshot(ref: string, sr: SrRecord): SrSnapshot {
 }
 
 function pbdSnapshot(ref: string, pbd: PbdRecord): PbdSnapshot {
-  return { ref, host: pbd.host, sr: pbd.SR, currentlyAttached: pbd.currently_attached }
+  const knownPeers = decodeKnownPeers(pbd.other_config[KNOWN_PEERS_KEY])
+  const snapshot = { ref, host: pbd.host, sr: pbd.SR, currentlyAttached: pbd.currently_attached }
+  return knownPeers === null ? snapshot : { ...snapshot, knownPeers }
 }
 
 function taskSnapshot(ref: string, task: TaskRecord): TaskSnapshot & { readonly ref: string } {

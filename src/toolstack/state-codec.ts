@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { parseJson } from '../json-text/index.ts'
 import { decodeHostMemory, type LastingHostMemory } from './host-memory.ts'
 import { newHost, newHostMetrics, newMessage, newPbd, newPool, newSr } from './new-record.ts'
 import { NULL_REF, type RecordTypes } from './records.ts'
@@ -21,6 +22,8 @@ export interface PoolState {
 
 const FORMAT = 'resync-monitor pool state'
 const SCHEMA = 1
+/** No string is longer (V8); StateFile reads less. */
+const MAX_STATE_LENGTH = 2 ** 29
 
 /** Records never change, so each is turned to text once; a pool's thousands of reports would cost that at every write. */
 const TEXTS = new WeakMap<object, string>()
@@ -194,11 +197,8 @@ function isStruct(value: unknown): value is Struct {
 }
 
 function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
+  const json = parseJson(text, MAX_STATE_LENGTH)
+  return 'value' in json ? json.value : undefined
 }
 
 function sha256(text: string): string {

@@ -28,7 +28,7 @@ export function holdStateFile(path: string, procDirectory: string): () => void {
   try {
     return takeLock(lock, procDirectory)
   } catch (error) {
-    const problem = error instanceof LockHeld ? `process ${error.pid} keeps its pool there (${lock})` : messageOf(error)
+    const problem = error instanceof LockHeld ? `${error.holder} keeps its pool there (${lock})` : messageOf(error)
     throw new StateFileError(path, problem)
   }
 }
@@ -60,6 +60,8 @@ export interface StateFileOptions {
   readonly timers: Timers
   /** From a change to the write that takes it along, unless somebody waits for it. */
   readonly delayMs: number
+  /** Called in the step in which a write fails, before anybody who waits for it goes on. */
+  readonly onFailed?: () => void
   /** Told of every write that failed. It is tried again. */
   readonly onProblem: (problem: StateFileError) => void
 }
@@ -129,6 +131,7 @@ export class StateFile {
         this.#retryMs = RETRY_MS.first
       },
       error => {
+        this.#options.onFailed?.()
         this.#writing = null
         const problem =
           error instanceof StateFileError ? error : new StateFileError(this.#options.path, messageOf(error))

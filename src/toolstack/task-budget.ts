@@ -1,6 +1,6 @@
 import { ApiFailure } from './api-failure.ts'
 import type { Caller } from './call.ts'
-import { mayAct } from './roles.ts'
+import { isUnbounded } from './roles.ts'
 
 /** Tasks that one user below pool-operator may have pending, and as many completed: any role may make tasks, as in stock. */
 const MAX_OF_A_USER = 100
@@ -84,5 +84,5 @@ export class TaskBudget {
 }
 
 function isBoundedBy(kind: TaskKind, role: Caller['role']): boolean {
-  return kind === 'made' && !mayAct(role, 'pool-operator')
+  return kind === 'made' && !isUnbounded(role)
 }

@@ -16,6 +16,7 @@ export function taskCalls(db: Database, tasks: Tasks): CallTable {
     [`task.${method}`]: {
       parameters: 1 + further,
       role: 'read-only' as const,
+      isChange: true as const,
       run: (args: Arguments, context: CallContext) => {
         const ref = args.ref('task')
         assertMayChangeTask(tasks, ref, context)
@@ -27,6 +28,7 @@ export function taskCalls(db: Database, tasks: Tasks): CallTable {
     'task.create': {
       parameters: 2,
       role: 'read-only',
+      isChange: true,
       run: (args, caller) => tasks.create(smallText(args, 'label'), smallText(args, 'description'), caller),
     },
     ...change('set_progress', 1, (ref, args) => {

@@ -2,7 +2,9 @@ import { type FileHandle, open, rename } from 'node:fs/promises'
 import { describeGate, hostName } from '../allowed-operations/describe.ts'
 import type { GateReason } from '../allowed-operations/gate-reason.ts'
 import type { PoolSnapshot } from '../allowed-operations/pool-snapshot.ts'
+import { type AcceptedClaim, describeAccepted } from './accepted-claim.ts'
 import { describeCause } from './cause.ts'
+import { describeOrderEvent, type OrderEvent } from './order-event.ts'
 import { describeOverrideEvent, type OverrideEvent } from './override-event.ts'
 import type { OperationsChange } from './updater.ts'
 
@@ -25,8 +27,8 @@ const MAX_WAITING_LENGTH = 4 * 1024 * 1024
 
 /**
  * One line of JSON for every change of `host.allowed_operations`: when, which host, what left and returned, which inputs
- * caused it and what still blocks; and one for every override that is set, removed, used or over. A line `updater-started`
- * stands where a run of the program begins.
+ * caused it and what still blocks; one for every override that is set, removed, used or over; and one for whatever becomes of
+ * an order to a host. A line `updater-started` stands where a run of the program begins.
  *
  * Invariants: lines stand in the order in which the changes were; what is not written is counted, also when it comes after
  * `close`; a disk that is slow, full or away never holds up the gate, and costs bounded memory; a line that was cut by a full
@@ -66,6 +68,23 @@ export class DecisionLog {
     })
   }
 
+  /** Adds the line of an operation that was accepted. @param knownWithinMs how old a change may be that is not known */
+  recordAccepted(claim: AcceptedClaim, knownWithinMs: number): void {
+    const { at, host, pool, operation, task, srs, oldest } = claim
+    this.#add({
+      at: isoTime(at),
+      event: 'operation-accepted',
+      host,
+      hostName: hostName(host, pool),
+      operation,
+      task,
+      knownWithinSeconds: knownWithinMs / 1000,
+      srs,
+      oldestReport: oldest,
+      text: describeAccepted(claim, knownWithinMs),
+    })
+  }
+
   /** Adds the line of an override that was set, removed, used or is over. */
   recordOverride(event: OverrideEvent): void {
     const { code, at, host, pool, override } = event
@@ -79,6 +98,22 @@ export class DecisionLog {
       expiresAt: isoTime(override.expiresMs),
       text: describeOverrideEvent(event),
       ...(event.code === 'override-used' ? { operation: event.operation, ...told(event.reasons, pool) } : {}),
+    })
+  }
+
+  /** Adds the line of what became of an order to a host. */
+  recordOrder(event: OrderEvent): void {
+    const { code, at, host, pool, how } = event
+    this.#add({
+      at: isoTime(at),
+      event: code,
+      host,
+      hostName: hostName(host, pool),
+      operation: how,
+      text: describeOrderEvent(event),
+      ...('statement' in event ? { statement: event.statement } : {}),
+      ...('by' in event ? { by: event.by } : {}),
+      ...('error' in event ? { error: event.error, ...told(event.reasons, pool) } : {}),
     })
   }
 
@@ -105,13 +140,14 @@ export class DecisionLog {
       this.#waiting = []
       this.#waitingLength = 0
       this.#lostBehind = 0
-      try {
-        await this.#append([...this.#lossLine(this.#lostBefore), ...lines, ...this.#lossLine(lostBehind)])
-        this.#lostBefore = 0
-      } catch (error) {
-        this.#lostBefore += lines.length + lostBehind
-        this.#options.onError(error)
-      }
+      const front = this.#lossLine(this.#lostBefore)
+      const behind = this.#lossLine(lostBehind)
+      const { written, error } = await this.#append([...front, ...lines, ...behind])
+      if (written >= front.length) this.#lostBefore = 0
+      if (error === null) continue
+      // Those behind are in the file if their line is, which is the last one: then there is no error.
+      this.#lostBefore += lines.length - Math.max(0, written - front.length) + lostBehind
+      this.#options.onError(error)
     }
     this.#writing = null
   }
@@ -120,29 +156,65 @@ export class DecisionLog {
     return count === 0 ? [] : [`${JSON.stringify({ at: isoTime(this.#now()), event: 'lines-lost', count })}\n`]
   }
 
-  /** Opens the file anew each time: somebody may have moved it away. */
-  async #append(lines: readonly string[]): Promise<void> {
+  /**
+   * Opens the file anew each time: somebody may have moved it away. A full disk may take some of the lines.
+   * @returns how many of them are whole in a file, and what kept the rest from it
+   */
+  async #append(lines: readonly string[]): Promise<{ readonly written: number; readonly error: unknown }> {
+    let written = 0
+    try {
+      while (written < lines.length) {
+        const { count, error } = await this.#appendToOne(lines.slice(written))
+        written += count
+        if (error !== null) return { written, error }
+      }
+      return { written, error: null }
+    } catch (error) {
+      return { written, error }
+    }
+  }
+
+  /** Appends as many of the lines as the file has room for. One that has no room for the first is put aside. */
+  async #appendToOne(lines: readonly string[]): Promise<{ readonly count: number; readonly error: unknown }> {
     const { path, maxBytes = DEFAULT_MAX_BYTES } = this.#options
+    const [first = ''] = lines
     let file = await openForAppending(path)
     try {
-      let { size } = await file.stat()
-      let text = (await endsInsideLine(file, size)) ? '\n' : ''
-      for (const line of lines) {
-        size += Buffer.byteLength(line)
-        if (size > maxBytes && size > Buffer.byteLength(line)) {
-          await file.appendFile(text)
-          await file.close()
-          await rename(path, `${path}.1`)
-          file = await openForAppending(path)
-          size = Buffer.byteLength(line)
-          text = ''
-        }
-        text += line
+      const { size } = await file.stat()
+      if (size > 0 && size + Buffer.byteLength(first) > maxBytes) {
+        await file.close()
+        await rename(path, `${path}.1`)
+        file = await openForAppending(path)
       }
-      await file.appendFile(text)
+      return await appendWhole(file, lines, maxBytes)
     } finally {
       await file.close()
     }
+  }
+}
+
+/** @returns how many lines are whole in the file */
+async function appendWhole(
+  file: FileHandle,
+  lines: readonly string[],
+  maxBytes: number,
+): Promise<{ readonly count: number; readonly error: unknown }> {
+  const { size: before } = await file.stat()
+  const mend = (await endsInsideLine(file, before)) ? '\n' : ''
+  /** Where each line ends, if all that is before it is written. */
+  const ends: number[] = []
+  let end = before + mend.length
+  for (const line of lines) {
+    end += Buffer.byteLength(line)
+    if (ends.length > 0 && end > maxBytes) break
+    ends.push(end)
+  }
+  try {
+    await file.appendFile(mend + lines.slice(0, ends.length).join(''))
+    return { count: ends.length, error: null }
+  } catch (error) {
+    const { size } = await file.stat()
+    return { count: ends.filter(each => each <= size).length, error }
   }
 }
 

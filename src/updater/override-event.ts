@@ -4,7 +4,7 @@ import type { HostOperation } from '../allowed-operations/host-operation.ts'
 import type { Override, PoolSnapshot } from '../allowed-operations/pool-snapshot.ts'
 import { describeCause, type OverrideCause } from './cause.ts'
 
-/** An operation began by an override alone: storage would have refused it. */
+/** A host has got an order by an override alone: storage would have refused it. */
 interface OverrideUse {
   readonly code: 'override-used'
   /** Ref of the host. */

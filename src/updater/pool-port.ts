@@ -9,6 +9,8 @@ export interface PoolPort {
   coordinator?(): string
   /** Writes `host.allowed_operations`. */
   setAllowedOperations(host: string, operations: readonly HostOperation[]): void
+  /** Keeps the names of the peers that the host of a PBD, by its ref, has listed last. They come back in `snapshot`. */
+  keepPeers(pbd: string, peers: readonly string[]): void
   /**
    * Asks a host itself for its report of an SR: host.call_plugin(host, "resync-monitor", "report", {sr}).
    * @returns the report as text; rejects when there is no answer, or `signal` says that nobody waits for it any more

@@ -1,6 +1,6 @@
 import type { GatePolicy } from '../allowed-operations/gate-policy.ts'
-import type { PoolSnapshot, ReceivedReport } from '../allowed-operations/pool-snapshot.ts'
-import { acceptReport, type KnownReport, type KnownReports } from '../allowed-operations/report-order.ts'
+import type { HostSnapshot, PoolSnapshot, ReceivedReport } from '../allowed-operations/pool-snapshot.ts'
+import { acceptReport, type KnownReport, type KnownReports, ofPresentBoot } from '../allowed-operations/report-order.ts'
 import type { ConnectedHosts } from '../allowed-operations/sr-members.ts'
 
 /** By ref of the SR, then by ref of the host. */
@@ -77,9 +77,12 @@ export class ReportMemory {
     for (const ofSr of this.#known.values()) ofSr.delete(host)
   }
 
-  /** What counts of each host and each SR. */
-  newest(): ReceivedReport[] {
-    return [...this.#known.values()].flatMap(ofSr => Array.from(ofSr.values(), ({ received }) => received))
+  /** What counts of each host and each SR. @param hosts with the boot that each is in, where that is known */
+  newest(hosts: readonly HostSnapshot[]): ReceivedReport[] {
+    const bootIds = new Map(hosts.map(({ ref, bootId }) => [ref, bootId]))
+    return [...this.#known.values()].flatMap(ofSr =>
+      [...ofSr].flatMap(([host, known]) => ofPresentBoot(known, bootIds.get(host))?.received ?? []),
+    )
   }
 
   #isStored(received: ReceivedReport): boolean {
@@ -96,7 +99,10 @@ export class ReportMemory {
     this.#clockMs = now
     if (!wasSetBack) return
     for (const ofSr of this.#known.values()) {
-      for (const [host, { received }] of ofSr) if (this.#isOfTheFuture(received)) ofSr.delete(host)
+      for (const [host, known] of ofSr) {
+        const all = [known, ...known.boots].flatMap(({ received, readable }) => [received, readable ?? received])
+        if (all.some(each => this.#isOfTheFuture(each))) ofSr.delete(host)
+      }
     }
   }
 

@@ -5,7 +5,15 @@ import { uuid } from '../config-file/index.ts'
 const name = z.string().min(1).max(256)
 const absolutePath = z.string().max(4096).regex(/^\//, 'must be an absolute path')
 
-const ROLES = ['pool-admin', 'pool-operator', 'vm-power-admin', 'vm-admin', 'vm-operator', 'read-only'] as const
+const ROLES = [
+  'pool-admin',
+  'pool-operator',
+  'vm-power-admin',
+  'vm-admin',
+  'vm-operator',
+  'host-agent',
+  'read-only',
+] as const
 /** As many as xapi supports in one pool. */
 const MAX_HOSTS = 64
 const MAX_SRS = 256

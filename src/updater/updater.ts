@@ -2,12 +2,14 @@ import { type Claim, claim } from '../allowed-operations/claim.ts'
 import { allowedOperations, decide, type HostVerdicts } from '../allowed-operations/decide.ts'
 import type { GatePolicy } from '../allowed-operations/gate-policy.ts'
 import type { GateReason } from '../allowed-operations/gate-reason.ts'
-import type { HostOperation, XapiError } from '../allowed-operations/host-operation.ts'
+import { type HostOperation, STORAGE_OPERATIONS, type XapiError } from '../allowed-operations/host-operation.ts'
+import { listedPeers } from '../allowed-operations/known-peers.ts'
 import type { PoolSnapshot } from '../allowed-operations/pool-snapshot.ts'
 import { factsOf } from '../allowed-operations/report-facts.ts'
-import { type ObservedSr, observeSrs } from '../allowed-operations/sr-members.ts'
+import { believedList, type ObservedSr, observeSrs } from '../allowed-operations/sr-members.ts'
 import { parseReport } from '../sync-query/report-parse.ts'
 import { machineTimers, type Timers } from '../waiting/index.ts'
+import { type AcceptedClaim, oldestConfirmation } from './accepted-claim.ts'
 import type { Cause } from './cause.ts'
 import { causesOf, type Look, overrideCauses } from './causes-of.ts'
 import { Connections } from './connections.ts'
@@ -43,6 +45,10 @@ export interface GateVerdicts {
   readonly hosts: ReadonlyMap<string, HostVerdicts>
 }
 
+type ClaimAnswer =
+  | { readonly ok: true; readonly begun: () => void }
+  | { readonly ok: false; readonly error: XapiError; readonly reasons: readonly GateReason[] }
+
 export interface UpdaterOptions {
   readonly pool: PoolPort
   readonly policy: GatePolicy
@@ -56,6 +62,8 @@ export interface UpdaterOptions {
   readonly witness: (change: OperationsChange) => void
   /** Told of every override that comes into force or ends, and of every operation that began by one alone. Must not throw. */
   readonly overridden?: (event: OverrideEvent) => void
+  /** Called for each accepted operation that takes a host's replicas away. Must not throw. */
+  readonly accepted?: (claim: AcceptedClaim) => void
   /** Told how long each computation took. Must not throw. */
   readonly recomputed?: (durationMs: number) => void
   /** Default: the machine's. */
@@ -140,20 +148,20 @@ export class Updater {
 
   /**
    * Whether an operation may begin, by the pool as it is handed in, at this moment. The caller must write the operation
-   * into the pool before anything else can run.
+   * into the pool before anything else can run. An operation that may begin need not: `begun` says that it has.
    */
-  claim(pool: PoolSnapshot, wanted: Claim): { readonly ok: true } | { readonly ok: false; readonly error: XapiError } {
+  claim(pool: PoolSnapshot, wanted: Claim): ClaimAnswer {
     const look = this.#look(pool)
     const answer = claim(look.pool, this.#options.policy, look.atMs, wanted, look.srs)
-    if (answer.ok) this.#tellUse(look, wanted, answer.reasons)
-    return answer
+    if (!answer.ok) return { ok: false, error: answer.error, reasons: answer.reasons }
+    return { ok: true, begun: () => this.#tellAccepted(look, wanted, answer.reasons) }
   }
 
   /** The pool as the gate sees it at this moment, and what it says of every host, by ref. */
   verdicts(): GateVerdicts {
     const { pool, srs, atMs } = this.#look(this.#options.pool.snapshot())
     const hosts = decide(pool, this.#options.policy, atMs, srs)
-    return { atMs, pool: { ...pool, reports: this.#reports.newest() }, srs, hosts }
+    return { atMs, pool: { ...pool, reports: this.#reports.newest(pool.hosts) }, srs, hosts }
   }
 
   /** Computes and writes `host.allowed_operations` of all hosts. Nothing is written before `start` and after `close`. */
@@ -164,6 +172,7 @@ export class Updater {
     const look = this.#look(pool.snapshot())
     const before = this.#last
     this.#last = look
+    this.#keepPeers(look)
     const changes = this.#write(look, decide(look.pool, policy, look.atMs, look.srs))
     // Of an SR without a record no host can be told which one is meant, and nothing that is said of it counts.
     this.#poller.follow(look.srs.filter(({ sr }) => sr !== null))
@@ -216,16 +225,34 @@ export class Updater {
   }
 
   /** What is allowed against the reasons of storage is allowed by an override. */
-  #tellUse({ pool, atMs: at }: Look, { host, operation }: Claim, reasons: readonly GateReason[]): void {
+  #tellAccepted({ pool, atMs: at, srs }: Look, { host, operation, task }: Claim, reasons: readonly GateReason[]): void {
+    if (STORAGE_OPERATIONS.includes(operation)) {
+      this.#options.accepted?.({ at, host, operation, task, pool, ...oldestConfirmation(srs, host, at) })
+    }
     const override = reasons[0]?.override
     if (override === undefined) return
     this.#options.overridden?.({ code: 'override-used', host, override, operation, reasons, at, pool })
   }
 
   #writeField(host: string, allowed: readonly HostOperation[]): void {
+    this.#withoutNotice(() => this.#options.pool.setAllowedOperations(host, allowed))
+  }
+
+  /** Where the replicas of each member are must be known when it is down, and after a restart. */
+  #keepPeers({ srs }: Look): void {
+    for (const { pbd, report, storedPeers } of srs.flatMap(({ members }) => members)) {
+      const list = believedList(report)
+      if (list === undefined) continue
+      const peers = listedPeers(list)
+      if (storedPeers?.join('\n') === peers.join('\n')) continue
+      this.#withoutNotice(() => this.#options.pool.keepPeers(pbd, peers))
+    }
+  }
+
+  #withoutNotice(write: () => void): void {
     this.#writing = true
     try {
-      this.#options.pool.setAllowedOperations(host, allowed)
+      write()
     } finally {
       this.#writing = false
     }

@@ -1,6 +1,7 @@
 import { type IncomingMessage, request } from 'node:http'
 import { isJSONRPCResponse, JSONRPCClient, JSONRPCErrorException, type JSONRPCRequest } from 'json-rpc-2.0'
 import { readBody } from '../http-server/index.ts'
+import { parseJson } from '../json-text/index.ts'
 import { messageOf } from '../thrown/index.ts'
 
 /** The longest answer is a report with its mirror list, quoted. */
@@ -77,5 +78,7 @@ async function readJson(response: IncomingMessage): Promise<unknown> {
   if (response.statusCode !== 200) throw new AgentUnreachable(`HTTP status ${response.statusCode}`)
   const body = await readBody(response, MAX_ANSWER_BYTES)
   if (typeof body === 'string') throw new AgentUnreachable(`the answer is ${body}`)
-  return JSON.parse(body.toString())
+  const parsed = parseJson(body.toString(), MAX_ANSWER_BYTES)
+  if ('problem' in parsed) throw new AgentUnreachable(`the answer is ${parsed.problem}`)
+  return parsed.value
 }

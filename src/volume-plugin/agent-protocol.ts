@@ -12,14 +12,17 @@ import type { TransitionKind } from '../sync-query/transition.ts'
  * | `SR.list` | `{}` | `{ sr, state }[]` |
  * | `SR.sync_status` | `{ sr }` | `Report` |
  * | `SR.mirrors` | `{ sr }` | `MirrorsAnswer` |
+ * | `SR.unwatched` | `{}` | `UnwatchedAnswer` |
  * | `SR.wait_synced` | `{ sr, timeoutSeconds }` | `Report`, when the SR is synced or the time (300 s at most) is over |
  * | `Pool.gate` | `{}` | `GateAnswer` |
  * | `Host.can_reboot` | `{ hosts }`: UUIDs or names | `CanRebootAnswer` |
  * | `Override.set` | `{ host, reason, by, expiresInSeconds }` | `OverrideAnswer` |
  * | `Override.clear` | `{ host }` | `{}` |
+ * | `SR.proven_report` | `{ sr, nonce }`: 64 hex digits | `{ report, proof }`: the text as of `report`, and that it is this agent's (poll-proof/index.ts) |
+ * | `Order.clear` | `{ host, reason }` | `{}` |
  * | `report`, `status` | `{ sr }`, `{}` | what the XenAPI plugin's functions of these names return, as text |
  *
- * `Pool.*`, `Host.*`, `Override.*` and `GET /events` are there on the unix socket only: over the network nobody proves who asks.
+ * `Pool.*`, `Host.*`, `Override.*`, `Order.*` and `GET /events` are there on the unix socket only: over the network nobody proves who asks.
  */
 export interface MirrorsAnswer {
   /** All mirrors of the SR on this host. */
@@ -28,6 +31,18 @@ export interface MirrorsAnswer {
   readonly mirrors: readonly MirrorAnswer[]
   /** How many more there are of them. */
   readonly omitted: number
+}
+
+/** What this host has, or should have, and no SR watches. */
+export interface UnwatchedAnswer {
+  /** Names of DRBD resources; at most 200. */
+  readonly drbd: readonly string[]
+  /** Names of md arrays; at most 200. */
+  readonly md: readonly string[]
+  /** How many more there are of both. */
+  readonly omitted: number
+  /** Why there may be others, for each backend that has not reported everything. */
+  readonly doubts: readonly string[]
 }
 
 export interface MirrorAnswer {

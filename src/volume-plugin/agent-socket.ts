@@ -1,5 +1,5 @@
 import { type HttpRoute, HttpServer, type ListenAddress, type ListeningAt } from '../http-server/index.ts'
-import { agentMethods, type SyncAnswers } from './agent-methods.ts'
+import { agentMethods, type ProveReport, type SyncAnswers } from './agent-methods.ts'
 import { EventStream } from './event-stream.ts'
 import { JsonRpc, NOT_UTF8 as RPC_NOT_UTF8 } from './json-rpc.ts'
 import { type PoolAnswers, poolMethods } from './pool-methods.ts'
@@ -24,6 +24,8 @@ export interface AgentSocketOptions {
   readonly onBug: (bug: unknown) => void
   /** Told of what an operator has to look at: somebody has laid hands on the socket's file. */
   readonly onProblem?: (text: string) => void
+  /** Proves to a pool that a report is of this agent. Absent: there is no pool that would believe it. */
+  readonly prove?: ProveReport
   /** Only for a socket that is root's alone: who may ask these creates and destroys SRs, and overrides the gate. */
   readonly own?: {
     readonly plugin: VolumePlugin
@@ -38,9 +40,9 @@ export interface AgentSocketOptions {
 export class AgentSocket {
   readonly #server: HttpServer
 
-  constructor({ answers, events, onBug, onProblem, own }: AgentSocketOptions) {
+  constructor({ answers, events, onBug, onProblem, prove, own }: AgentSocketOptions) {
     const waiters = new SyncWaiters(events, sr => answers.report(sr), MAX_WAITERS)
-    const methods = { ...agentMethods(answers, waiters), ...(own === undefined ? {} : poolMethods(own.pool)) }
+    const methods = { ...agentMethods(answers, waiters, prove), ...(own === undefined ? {} : poolMethods(own.pool)) }
     const jsonRpc = new JsonRpc(methods, onBug)
     this.#server = new HttpServer({
       routes: [

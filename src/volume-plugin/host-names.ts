@@ -1,3 +1,8 @@
+import { parseJson } from '../json-text/index.ts'
+
+/** What one request of the agent's socket holds. */
+const MAX_TEXT_LENGTH = 65_536
+
 /**
  * Hosts as an argument of the plugin names them: UUIDs or names with commas between them, or a JSON list, for names that
  * hold a comma.
@@ -13,10 +18,7 @@ export function formatHosts(hosts: readonly string[]): string {
 
 function jsonList(text: string): readonly string[] | null {
   if (!text.trimStart().startsWith('[')) return null
-  try {
-    const value: unknown = JSON.parse(text)
-    return Array.isArray(value) && value.every(each => typeof each === 'string') ? value : null
-  } catch {
-    return null
-  }
+  const parsed = parseJson(text, MAX_TEXT_LENGTH)
+  const value = 'value' in parsed ? parsed.value : null
+  return Array.isArray(value) && value.every(each => typeof each === 'string') ? value : null
 }

@@ -10,6 +10,7 @@ export type {
   MirrorsAnswer,
   Named,
   OverrideAnswer,
+  UnwatchedAnswer,
 } from './agent-protocol.ts'
 export { AgentSocket } from './agent-socket.ts'
 export { isCanRebootAnswer, isGateAnswer } from './gate-answer-shape.ts'

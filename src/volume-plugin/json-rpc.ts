@@ -7,12 +7,17 @@ import {
   JSONRPCServer,
 } from 'json-rpc-2.0'
 import type { HttpAnswer } from '../http-server/index.ts'
+import { parseJson } from '../json-text/index.ts'
 
 /** A method of the agent's socket. @throws JSONRPCErrorException: anything else is told as an internal error */
 export type RpcMethod = (params: unknown, signal: AbortSignal) => unknown
 
 /** More requests than this in one batch are refused whole. */
 const MAX_BATCH = 100
+/** What the socket takes. */
+const MAX_BODY_LENGTH = 65_536
+
+const WORDS = { 'too-large': 'too large', 'too-deep': 'nested too deep', 'not-json': 'no JSON' } as const
 
 /** The answer to a request that is not UTF-8. */
 export const NOT_UTF8 = answerOf(
@@ -39,12 +44,12 @@ export class JsonRpc {
 
   /** Answers a request body. Never rejects. */
   async answer(body: string, signal: AbortSignal): Promise<HttpAnswer> {
-    let request: unknown
-    try {
-      request = JSON.parse(body)
-    } catch {
-      return answerOf(createJSONRPCErrorResponse(null, JSONRPCErrorCode.ParseError, 'Parse error'))
+    const parsed = parseJson(body, MAX_BODY_LENGTH)
+    if ('problem' in parsed) {
+      const why = `Parse error: the request is ${WORDS[parsed.problem]}`
+      return answerOf(createJSONRPCErrorResponse(null, JSONRPCErrorCode.ParseError, why))
     }
+    const request = parsed.value
     if (!Array.isArray(request)) return answerOf(await this.#answerOne(request, signal))
     if (request.length === 0) return answerOf(invalid('an empty batch'))
     if (request.length > MAX_BATCH) return answerOf(invalid(`a batch of more than ${MAX_BATCH}`))

@@ -17,6 +17,8 @@ export interface PoolAnswers {
   canReboot(hosts: readonly string[], signal: AbortSignal): Promise<CanRebootAnswer>
   setOverride(request: OverrideRequest, signal: AbortSignal): Promise<OverrideAnswer>
   clearOverride(host: string, signal: AbortSignal): Promise<void>
+  /** An operator states that a host does not carry out its order to reboot or shut down. */
+  clearOrder(host: string, reason: string, signal: AbortSignal): Promise<void>
 }
 
 type RefusalKind = keyof Pick<typeof AGENT_ERROR, 'noToolstack' | 'toolstackUnreachable' | 'noGate' | 'refused'>
@@ -47,6 +49,10 @@ export function poolMethods(pool: PoolAnswers): Readonly<Record<string, RpcMetho
     'Override.set': (params, signal) => told(pool.setOverride(overrideOf(params), signal)),
     'Override.clear': async (params, signal) => {
       await told(pool.clearOverride(textOf(params, 'host'), signal))
+      return {}
+    },
+    'Order.clear': async (params, signal) => {
+      await told(pool.clearOrder(textOf(params, 'host'), textOf(params, 'reason'), signal))
       return {}
     },
   }

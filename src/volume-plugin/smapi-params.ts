@@ -1,4 +1,7 @@
+import { parseJson } from '../json-text/index.ts'
 import { backendFailure } from './smapi-error.ts'
+
+const MAX_BODY_LENGTH = 65_536
 
 /** The named arguments of one call. What a method does not ask for (`dbg`) is ignored. */
 export class SmapiParams {
@@ -30,11 +33,8 @@ export class SmapiParams {
 }
 
 function entriesOf(body: string): [string, unknown][] {
-  try {
-    const params: unknown = JSON.parse(body)
-    if (typeof params === 'object' && params !== null && !Array.isArray(params)) return Object.entries(params)
-  } catch {
-    // told below
-  }
+  const parsed = parseJson(body, MAX_BODY_LENGTH)
+  const params = 'value' in parsed ? parsed.value : null
+  if (typeof params === 'object' && params !== null && !Array.isArray(params)) return Object.entries(params)
   throw backendFailure('the arguments of a call are one JSON object')
 }

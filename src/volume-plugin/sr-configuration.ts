@@ -12,6 +12,8 @@ export interface SrWatch {
   readonly md: readonly string[]
   /** Peers that are no part of the SR's redundancy. */
   readonly ignorePeers: readonly string[]
+  /** The host may have no mirror of the SR. */
+  readonly allowEmpty: boolean
 }
 
 /** The key that carries an SR's UUID to the hosts that attach it: they are given nothing but the configuration. */
@@ -24,7 +26,16 @@ export interface FirstWords {
 }
 
 /** The keys of plugin.json's `configuration`. */
-export const KEYS: ReadonlySet<string> = new Set([UUID_KEY, 'sr', 'drbd', 'md', 'ignorePeers', 'name', 'description'])
+export const KEYS: ReadonlySet<string> = new Set([
+  UUID_KEY,
+  'sr',
+  'drbd',
+  'md',
+  'ignorePeers',
+  'allowEmpty',
+  'name',
+  'description',
+])
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 const MAX_PATTERNS = 1_000
 const MAX_PATTERN_LENGTH = 256
@@ -36,7 +47,7 @@ const MAX_PATTERN_LENGTH = 256
 export function parseSrConfiguration(uuid: string, configuration: Readonly<Record<string, string>>): SrWatch {
   const unknown = Object.keys(configuration).find(key => !KEYS.has(key))
   if (unknown !== undefined) throw backendFailure(`configuration: the key ${unknown} is not known`)
-  const { [UUID_KEY]: named, sr, drbd = '', md = '', ignorePeers = '' } = configuration
+  const { [UUID_KEY]: named, sr, drbd = '', md = '', ignorePeers = '', allowEmpty = 'false' } = configuration
   if (named !== undefined && parseUuid(UUID_KEY, named) !== uuid)
     throw backendFailure(`configuration: ${UUID_KEY} is that of another SR`)
   const watch = {
@@ -45,6 +56,7 @@ export function parseSrConfiguration(uuid: string, configuration: Readonly<Recor
     drbd: parseList('drbd', drbd),
     md: parseList('md', md),
     ignorePeers: parseList('ignorePeers', ignorePeers),
+    allowEmpty: parseFlag('allowEmpty', allowEmpty),
   }
   const own = watch.drbd.length + watch.md.length
   // An SR without mirrors would be in sync for ever.
@@ -59,6 +71,11 @@ export function parseSrConfiguration(uuid: string, configuration: Readonly<Recor
 export function parseUuid(key: string, text: string): string {
   if (!UUID.test(text)) throw backendFailure(`${key} must be a UUID`)
   return text.toLowerCase()
+}
+
+function parseFlag(key: string, text: string): boolean {
+  if (text === 'true' || text === 'false') return text === 'true'
+  throw backendFailure(`configuration: ${key} must be true or false`)
 }
 
 /** Names separated by commas or blanks: a toolstack's configuration has only strings. */

@@ -1,6 +1,7 @@
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readWhole, replaceFile } from '../durable-file/index.ts'
+import { parseJson } from '../json-text/index.ts'
 import { codeOf, messageOf } from '../thrown/index.ts'
 import { backendFailure } from './smapi-error.ts'
 import { parseSrConfiguration } from './sr-configuration.ts'
@@ -107,19 +108,16 @@ export class SrStore {
   }
 }
 
+/** A configuration names at most a few thousand mirrors. */
+const MAX_CONTENT_LENGTH = 16_777_216
 const WAY_OUT = 'Correct it, or unplug the SR and plug it again'
 const BROKEN = '.broken'
 /** What a crash leaves of replaceFile. */
 const DRAFT = '.new'
 
 function decode(content: string): SrRecord | null {
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(content)
-  } catch {
-    return null
-  }
-  return isRecord(parsed) ? parsed : null
+  const parsed = parseJson(content, MAX_CONTENT_LENGTH)
+  return 'value' in parsed && isRecord(parsed.value) ? parsed.value : null
 }
 
 function isRecord(value: unknown): value is SrRecord {

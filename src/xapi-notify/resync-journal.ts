@@ -1,3 +1,4 @@
+import { parseJson } from '../json-text/index.ts'
 import { type Complaints, JsonNode } from '../sync-query/json-node.ts'
 import type { Episode, EpisodeEvent } from './resync-episode.ts'
 
@@ -14,6 +15,8 @@ export interface SrJournal {
 export type Journal = Map<string, SrJournal>
 
 const SCHEMA = 1
+/** What is read of the file. */
+const MAX_TEXT_LENGTH = 4 * 1_048_576
 /** The last that a Date can be. */
 const LAST_MOMENT = 8.64e15
 /** Far above what configurations and `makeRoom` allow. */
@@ -27,12 +30,9 @@ export function encodeJournal(host: string, journal: Journal): string {
 
 /** Reads what `encodeJournal` wrote for the same host. Total over any text; a problem is one sentence. */
 export function decodeJournal(host: string, text: string): { journal: Journal } | { problem: string } {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    return { problem: 'it is no JSON, perhaps cut' }
-  }
+  const parsed = parseJson(text, MAX_TEXT_LENGTH)
+  if ('problem' in parsed) return { problem: 'it is no JSON that this program writes, perhaps cut' }
+  const { value } = parsed
   const complaints: Complaints = { first: null }
   const root = new JsonNode(value, '', complaints).expectObject()
   if (complaints.first === null && root.at('schema').value !== SCHEMA)

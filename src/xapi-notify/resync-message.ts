@@ -1,3 +1,5 @@
+import { firstName } from '../allowed-operations/find-called.ts'
+import { parseJson } from '../json-text/index.ts'
 import { type Complaints, JsonNode } from '../sync-query/json-node.ts'
 import type { SrMessage } from './message-calls.ts'
 import type { ResyncFinished, ResyncStarted } from './resync-episode.ts'
@@ -42,26 +44,27 @@ export function resyncMessage(host: NotifyingHost, told: ResyncStarted | ResyncF
   return {
     name: NAMES[told.event],
     priority: PRIORITIES[told.event],
-    body: `${sentence(printableName(host.name), told)}${omissions(omitted)}\n${MARK}${JSON.stringify(data)}`,
+    body: `${sentence(printableName(firstName(host.name, host.uuid)), told)}${omissions(omitted)}\n${MARK}${JSON.stringify(data)}`,
   }
 }
+
+/** Far above what `resyncMessage` writes. */
+const MAX_MARK_LENGTH = 65_536
 
 /** Reads what `resyncMessage` wrote; `null` for any other body. */
 export function parseMessageBody(body: string): ToldEvent | null {
   const line = body.split('\n').find(each => each.startsWith(MARK))
   if (line === undefined) return null
-  try {
-    const complaints: Complaints = { first: null }
-    const root = new JsonNode(JSON.parse(line.slice(MARK.length)), '', complaints)
-    const told: ToldEvent = {
-      event: root.at('event').word(['started', 'finished']),
-      episode: root.at('episode').text(),
-      omitted: root.at('omitted').count(),
-    }
-    return complaints.first === null ? told : null
-  } catch {
-    return null
+  const parsed = parseJson(line.slice(MARK.length), MAX_MARK_LENGTH)
+  if ('problem' in parsed) return null
+  const complaints: Complaints = { first: null }
+  const root = new JsonNode(parsed.value, '', complaints)
+  const told: ToldEvent = {
+    event: root.at('event').word(['started', 'finished']),
+    episode: root.at('episode').text(),
+    omitted: root.at('omitted').count(),
   }
+  return complaints.first === null ? told : null
 }
 
 /** XenAPI's texts are kept as XML: what XML cannot hold is refused with INVALID_VALUE, for ever. */

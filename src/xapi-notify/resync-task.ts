@@ -1,3 +1,4 @@
+import { firstName } from '../allowed-operations/find-called.ts'
 import type { XenApiClient } from './client.ts'
 import type { CallOptions } from './connection.ts'
 import { XenApiError, XenApiUnreachable } from './errors.ts'
@@ -93,7 +94,8 @@ export class ResyncTask {
     const sr = await this.#client.call('SR.get_by_uuid', [this.#srUuid], options)
     const name = await this.#client.call('SR.get_name_label', [sr], options)
     if (typeof name !== 'string') throw new XenApiUnreachable('SR.get_name_label did not answer with a name')
-    const label = `Storage resync of SR ${printableName(name)} on ${printableName(this.#host.name)}`
+    const host = printableName(firstName(this.#host.name, this.#host.uuid))
+    const label = `Storage resync of SR ${printableName(firstName(name, this.#srUuid))} on ${host}`
     const ref = await createTask(this.#client, label, this.#description(), options)
     // for clients that look for it; a task without it does its work as well
     await this.#client.call('task.add_to_other_config', [ref, EPISODE_KEY, this.episode], options)

@@ -1,5 +1,6 @@
 import { Agent, type IncomingMessage, request } from 'node:http'
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https'
+import { parseJson } from '../json-text/index.ts'
 import { messageOf } from '../thrown/index.ts'
 import type { CheckedEndpoint } from './endpoint.ts'
 import { XenApiUnreachable } from './errors.ts'
@@ -90,5 +91,7 @@ async function readJson(response: IncomingMessage): Promise<unknown> {
     if (size > MAX_ANSWER_BYTES) throw new Error(`an answer of more than ${MAX_ANSWER_BYTES} bytes`)
     chunks.push(chunk)
   }
-  return JSON.parse(Buffer.concat(chunks).toString())
+  const parsed = parseJson(Buffer.concat(chunks).toString(), MAX_ANSWER_BYTES)
+  if ('problem' in parsed) throw new Error(`the answer is ${parsed.problem}`)
+  return parsed.value
 }

@@ -65,3 +65,15 @@ t.test('a resource that an SR names is missed when no configuration names it', a
   await until('it is missed', () => service.report(SR)?.reasons[0]?.mirror === 'database/*')
   t.match(service.report(SR), { state: 'degraded', reasons: [{ code: 'not-up' }] })
 })
+
+t.test('why a source is silent is logged once, in the words of the system', async t => {
+  const root = t.testdir({ sys: { module: { drbd: { version: '9.2.18\n' } } } })
+  const { service, logged } = await agentOn(root, [{ uuid: SR, drbd: ['r*'] }], end => t.teardown(end))
+  const silent = () => logged.filter(({ code }) => code === 'source-silent')
+  await until('it is logged', () => silent().length > 0)
+  t.match(silent()[0], {
+    level: 'warning',
+    text: /^drbd: the state of its mirrors is unknown: drbdsetup events2(: ENOENT| exited \d+)/,
+  })
+  t.equal(service.report(SR)?.state, 'unknown')
+})

@@ -32,7 +32,10 @@ async function socketsOf(t: Tap) {
   const sockets = new AgentSockets({
     answers: answersOf(new Map()),
     events: new SyncEvents(),
-    own: { plugin, pool: { gate: refuse, canReboot: refuse, setOverride: refuse, clearOverride: refuse } },
+    own: {
+      plugin,
+      pool: { gate: refuse, canReboot: refuse, setOverride: refuse, clearOverride: refuse, clearOrder: refuse },
+    },
     onProblem: text => problems.push(text),
     onBug: bug => bugs.push(bug),
   })

@@ -1,6 +1,8 @@
 import { HostAgent, type HostAgentOptions } from '../../src/agent/agent.ts'
 import { type ExpectedMirror, expectedVolumes } from '../../src/agent/expected-mirrors.ts'
+import { MirrorMemory } from '../../src/agent/mirror-memory.ts'
 import type { SrSelection } from '../../src/agent/sr-selection.ts'
+import type { ConfiguredPeer } from '../../src/sync-query/configured-peers.ts'
 import type { DrbdPeer, DrbdVolume } from '../../src/sync-query/drbd.ts'
 import type { MdArray } from '../../src/sync-query/md.ts'
 import type { Report } from '../../src/sync-query/report.ts'
@@ -12,6 +14,9 @@ export const BOOT = { id: 'b0b0b0b0-0000-4000-8000-000000000001', firstSeq: 1000
 
 export const volume = (mirror: string, peers: readonly DrbdPeer[] = [peer('hostB')]) => volumeOf(mirror, peers)
 
+/** The same SR on a host that may have no mirror of it. */
+export const maybeEmpty = (sr: SrSelection): SrSelection => ({ ...sr, allowEmpty: true })
+
 export const drbdSr = (drbd: readonly string[], ignorePeers: readonly string[] = [], uuid = SR): SrSelection => ({
   uuid,
   drbd,
@@ -19,13 +24,25 @@ export const drbdSr = (drbd: readonly string[], ignorePeers: readonly string[] =
   ignorePeers,
 })
 
-export const expected = (...mirrors: readonly string[]): ExpectedMirror[] => expectedVolumes(mirrors, [])
+/** Volumes that a configuration names, with the peer `hostB`, or with those given. */
+export const configured = (mirrors: readonly string[], peers: readonly ConfiguredPeer[] = [configuredPeer('hostB')]) =>
+  mirrors.map(mirror => ({ mirror, peers: { peers, doubt: null } }))
+
+export const configuredPeer = (name: string, nodeId: string | null = null, diskless = false): ConfiguredPeer => ({
+  nodeId,
+  names: [name],
+  diskless,
+})
+
+export const expected = (...mirrors: readonly string[]): ExpectedMirror[] => expectedVolumes(configured(mirrors), [])
 
 /** An agent whose reports arrive at once and whose configuration was read; `kinds` are the edges it told of. */
-export function agentOf(options: Partial<HostAgentOptions> = {}, configured: readonly string[] = []) {
+export function agentOf(options: Partial<HostAgentOptions> = {}, named: readonly string[] = []) {
   const kinds: string[] = []
   const pushed: Report[] = []
   const clock = { now: 0 }
+  /** What the source has told of last. */
+  const known = new Map<string, DrbdVolume>()
   const agent = new HostAgent({
     host: HOST,
     boot: BOOT,
@@ -36,11 +53,14 @@ export function agentOf(options: Partial<HostAgentOptions> = {}, configured: rea
         pushed.push(report)
       },
     },
+    hostname: 'hostA',
+    memory: new MirrorMemory(null, () => undefined),
+    drbdVolume: mirror => known.get(mirror) ?? null,
     witness: (_sr, { kind }) => kinds.push(kind),
     expectationPace: { forgetAfterMs: 600_000, missAfterMs: 0 },
     ...options,
   })
-  agent.expect('drbd', expected(...configured))
+  agent.expect('drbd', expected(...named))
   agent.expect('md', [])
   const see = (
     at: number,
@@ -49,6 +69,8 @@ export function agentOf(options: Partial<HostAgentOptions> = {}, configured: rea
     removed: readonly string[] = [],
   ) => {
     clock.now = at
+    for (const mirror of removed) known.delete(mirror)
+    for (const each of changed) known.set(each.mirror, each)
     agent.applyDrbd({ at, changed, removed, doubt })
   }
   const seeMd = (

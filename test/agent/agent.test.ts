@@ -4,13 +4,16 @@ import t from 'tap'
 import { HostAgent } from '../../src/agent/agent.ts'
 import { expectedArrays, expectedVolumes } from '../../src/agent/expected-mirrors.ts'
 import { readHostBoot } from '../../src/agent/host-boot.ts'
+import { MirrorMemory } from '../../src/agent/mirror-memory.ts'
 import { ReportPusher } from '../../src/agent/report-pusher.ts'
 import { SrSelector } from '../../src/agent/sr-selection.ts'
 import { parseMdConfig } from '../../src/mdraid-adapter/parse-config.ts'
 import type { Report } from '../../src/sync-query/report.ts'
 import { parseReport } from '../../src/sync-query/report-parse.ts'
+import type { SrStatus } from '../../src/sync-query/sr-fold.ts'
+import type { Transition } from '../../src/sync-query/transition.ts'
 import { peer } from '../sync-query/drbd-volume.ts'
-import { agentOf, array, BOOT, drbdSr, expected, HOST, SR, volume } from './agent-under-test.ts'
+import { agentOf, array, BOOT, drbdSr, expected, HOST, maybeEmpty, SR, volume } from './agent-under-test.ts'
 
 const KIB = 1024
 
@@ -186,7 +189,7 @@ t.test(
 )
 
 t.test('only the mirrors of an SR count for it, and a peer outside its redundancy does not', async t => {
-  const { agent, see, state } = agentOf({ srs: [drbdSr(['mesh*'], ['recovery-site'])] })
+  const { agent, see, state } = agentOf({ srs: [maybeEmpty(drbdSr(['mesh*'], ['recovery-site']))] })
   see(1, [volume('scratch/0', [peer('hostB', { connection: 'StandAlone', replication: 'Off' })])])
   t.equal(state(), 'synced')
   see(2, [volume('mesh0/0', [peer('hostB'), peer('recovery-site', { connection: 'Connecting', replication: 'Off' })])])
@@ -256,8 +259,8 @@ t.test('md arrays: by kernel name, device or UUID; the doubts of one backend are
 t.test('an array made anew under the same name has no history, and may be of another SR', async t => {
   const { agent, seeMd, state } = agentOf({
     srs: [
-      { uuid: 'old', md: ['u1'], drbd: [], ignorePeers: [] },
-      { uuid: 'new', md: ['u2'], drbd: [], ignorePeers: [] },
+      { uuid: 'old', md: ['u1'], drbd: [], ignorePeers: [], allowEmpty: true },
+      { uuid: 'new', md: ['u2'], drbd: [], ignorePeers: [], allowEmpty: true },
     ],
   })
   seeMd(1, [array('md0', { uuid: 'u1', slots: { expected: 2, current: 1 } })])
@@ -308,6 +311,9 @@ t.test('a DRBD resource that an SR names is missed until any of its volumes is s
 
 t.test('until its configuration was read nothing can be missed, so nothing is in sync', async t => {
   const agent = new HostAgent({
+    drbdVolume: () => null,
+    hostname: 'hostA',
+    memory: new MirrorMemory(null, () => undefined),
     host: HOST,
     boot: BOOT,
     srs: [drbdSr(['mesh*'])],
@@ -514,4 +520,65 @@ t.test('the pusher: transitions at once, news at its pace, retries until it arri
   pusher.want('transition')
   t.equal(arrived.length, 3, 'nothing after it was closed')
   await helper.agent.close()
+})
+
+t.test('a resync that began and ended between two updates is one of the SR as well', async t => {
+  const edges: [string, string, number][] = []
+  const witness = (_sr: string, { kind }: Transition, { state, mirrors }: SrStatus) =>
+    edges.push([kind, state, mirrors.resyncing])
+  const { agent, see } = agentOf({ witness })
+  const passed = {
+    resync: true,
+    repair: 'none',
+    repairedBytes: 12_288,
+    verifiedBytes: null,
+    outOfSyncBytes: 0,
+  } as const
+  const others = ['mesh1/0', 'mesh2/0'].map(mirror => volume(mirror))
+  see(1, [volume('mesh0/0'), ...others])
+  edges.length = 0
+  see(2, [volume('mesh0/0', [peer('hostB', { passed })])])
+  t.strictSame(edges, [
+    ['resync-started', 'resyncing', 1],
+    ['resync-finished', 'synced', 0],
+  ])
+  t.match(agent.report(SR), { state: 'synced', since: new Date(2).toISOString() })
+  see(3, [volume('mesh1/0', [peer('hostB', { replication: 'SyncSource', peerDisk: 'Inconsistent' })])])
+  edges.length = 0
+  see(4, [volume('mesh0/0', [peer('hostB', { passed })])])
+  t.strictSame(edges, [], 'while another one runs it is none of its own')
+  see(5, [volume('mesh1/0')])
+  t.strictSame(
+    edges.map(([kind]) => kind),
+    ['resync-finished'],
+  )
+})
+
+t.test('heartbeats name the reports that tell of the present state of each SR', async t => {
+  const { agent, see, clock, pushed } = agentOf()
+  const isCurrent = (report: { readonly seq: number } | undefined) =>
+    report !== undefined && report.seq >= (agent.changedSeqs().get(SR) ?? Number.POSITIVE_INFINITY)
+  see(1_000, [volume('mesh0/0'), volume('mesh1/0')])
+  const synced = agent.report(SR) ?? undefined
+  t.equal(isCurrent(synced), true)
+  clock.now = 2_000
+  agent.tick()
+  t.equal(isCurrent(synced), true, 'time alone changes nothing')
+  const away = [{ ...peer('hostB'), connection: 'Connecting', replication: null, peerDisk: 'DUnknown' }]
+  see(3_000, [volume('mesh0/0', away)])
+  t.equal(isCurrent(synced), false, 'the SR is degraded now')
+  const degraded = agent.report(SR) ?? undefined
+  t.equal(isCurrent(degraded), true)
+  const turns = async (isEnough: () => boolean) => {
+    for (let turn = 0; turn < 1_000 && !isEnough(); turn += 1) await new Promise(resolve => setImmediate(resolve))
+  }
+  await turns(() => pushed.some(({ state }) => state === 'degraded'))
+  const before = pushed.length
+  see(5_000, [volume('mesh1/0', away)])
+  t.equal(isCurrent(degraded), false, 'another mirror is worse, and the state of the SR is as it was')
+  await turns(() => pushed.length > before)
+  t.equal(pushed.length, before + 1, 'which is pushed at once')
+  const worse = agent.report(SR) ?? undefined
+  see(6_500, [volume('mesh1/0')])
+  t.equal(isCurrent(worse), true, 'what gets better waits for its turn')
 })

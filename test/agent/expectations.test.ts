@@ -1,11 +1,11 @@
 import t from 'tap'
 import type { SrSelection } from '../../src/agent/sr-selection.ts'
-import { agentOf, drbdSr, expected, SR, volume } from './agent-under-test.ts'
+import { agentOf, drbdSr, expected, maybeEmpty, SR, volume } from './agent-under-test.ts'
 
 const PACE = { forgetAfterMs: 600_000, missAfterMs: 3_000 }
 
 /** An agent that has heard all of its kernel, which shows nothing. */
-function agentAt(configured: readonly string[], srs: readonly SrSelection[] = [drbdSr(['xcp-*'])]) {
+function agentAt(configured: readonly string[], srs: readonly SrSelection[] = [maybeEmpty(drbdSr(['xcp-*']))]) {
   const under = agentOf({ srs, expectationPace: PACE }, configured)
   const { agent, clock } = under
   under.see(1, [])

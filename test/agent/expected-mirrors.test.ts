@@ -4,6 +4,7 @@ import { Roster } from '../../src/agent/roster.ts'
 import { SrSelector } from '../../src/agent/sr-selection.ts'
 import type { ParsedArrays } from '../../src/mdraid-adapter/index.ts'
 import { parseMdConfig } from '../../src/mdraid-adapter/parse-config.ts'
+import { configured } from './agent-under-test.ts'
 
 const UUID = '8349c26d-d272-2bc4-1122-334455667788'
 const MDADM_UUID = '8349c26d:d2722bc4:11223344:55667788'
@@ -100,7 +101,7 @@ t.test('what is missed is called by a path or a UUID, so that it passes for noth
 
 t.test('a resource that an SR names must be there, by any of its volumes', async t => {
   const mirrors = (...drbd: readonly string[]) =>
-    expectedVolumes(['r0/0', 'r0/1'], choosingDrbd(...drbd)).map(({ mirror }) => mirror)
+    expectedVolumes(configured(['r0/0', 'r0/1']), choosingDrbd(...drbd)).map(({ mirror }) => mirror)
   t.strictSame(mirrors('r*', 'r0', 'r0/1'), ['r0/0', 'r0/1'], 'what the configuration names is expected once')
   t.strictSame(mirrors('db', 'db', 'r0/2'), ['r0/0', 'r0/1', 'db/*', 'r0/2'])
   t.match(expectedVolumes([], choosingDrbd('db')), [{ shownAs: ['db'], names: ['db'] }])

@@ -7,6 +7,7 @@ import { XenApiClient } from '../../src/xapi-notify/index.ts'
 import { until } from '../xapi-notify/toolstack-under-test.ts'
 
 const HOST = '0a0a0a0a-0000-4000-8000-000000000001'
+const POLL_KEY = 'ab'.repeat(32)
 const BOOT_ID = 'b0b0b0b0-0000-4000-8000-000000000001'
 /** Longer than a host that beats as fast as here would wait if it waited for one beat. */
 const BUSY_MS = 2_000
@@ -53,9 +54,11 @@ t.test('a coordinator that is busy for longer than the time between two heartbea
     bootId: BOOT_ID,
     bootTimeMs: 7_000,
     agentStartMs: 9_000,
+    pollKey: POLL_KEY,
+    changedSeqs: () => new Map([['5c5c5c5c-0000-4000-8000-000000000001', 7]]),
     now: () => 11_000,
     everyMs: 50,
-    carryOut: async () => false,
+    carryOut: async () => ({ kind: 'unknown' as const }),
     signal: stop.signal,
   })
   const beats = () => asked.filter(method => method === 'host.tickle_heartbeat').length
@@ -67,7 +70,14 @@ t.test('a coordinator that is busy for longer than the time between two heartbea
   for (const method of ['pool.hello', 'host.tickle_heartbeat']) {
     t.match(
       said.get(method),
-      { boot_id: BOOT_ID, boot_time: '7.', agent_start_time: '9.', now: '1970-01-01T00:00:11.000Z' },
+      {
+        boot_id: BOOT_ID,
+        boot_time: '7.',
+        agent_start_time: '9.',
+        now: '1970-01-01T00:00:11.000Z',
+        poll_key: POLL_KEY,
+        sr_seq: '5c5c5c5c-0000-4000-8000-000000000001=7',
+      },
       'which boot it is, and when',
     )
   }

@@ -2,7 +2,7 @@ import t from 'tap'
 import { expectedArrays, resolveArrays } from '../../src/agent/expected-mirrors.ts'
 import type { SrSelection } from '../../src/agent/sr-selection.ts'
 import { parseMdConfig } from '../../src/mdraid-adapter/parse-config.ts'
-import { agentOf, array, SR } from './agent-under-test.ts'
+import { agentOf, array, maybeEmpty, SR } from './agent-under-test.ts'
 
 const UUID = '8349c26d-d272-2bc4-1122-334455667788'
 const MDADM_UUID = '8349c26d:d2722bc4:11223344:55667788'
@@ -49,7 +49,7 @@ t.test('another array under the kernel name of one that is missed does not stand
 
 t.test('a missed array whose line gets a name is missed by the SRs that choose it by that', async t => {
   const line = `ARRAY UUID=${MDADM_UUID}`
-  const { agent, seeMd, missed, configure } = agentWith([mdSr(SR, '/dev/md/h*')], `${line}\n`)
+  const { agent, seeMd, missed, configure } = agentWith([maybeEmpty(mdSr(SR, '/dev/md/h*'))], `${line}\n`)
   seeMd(1, [])
   t.strictSame(missed(), [])
   configure(`${line} name=host:home\n`)

@@ -19,8 +19,9 @@ const soon = () => AbortSignal.timeout(30_000)
 
 const refused = (kind: string, message: RegExp) => ({ name: 'PoolRefusal', kind, message })
 
-const POOL_OPTIONS: Pick<GatedPoolOptions, 'machines' | 'authenticate'> = {
+const POOL_OPTIONS: Pick<GatedPoolOptions, 'machines' | 'pollReport' | 'authenticate'> = {
   machines: { goDown: () => undefined },
+  pollReport: () => new Promise(() => undefined),
   authenticate: (_user, password) => password === 'secret',
 }
 
@@ -106,6 +107,7 @@ t.test('an override is written, told, replaced and taken away', async t => {
   }
   await t.rejects(questions.setOverride({ ...request, host: 'nobody' }, soon()), refused('invalid', /nobody/))
   await t.rejects(questions.clearOverride('nobody', soon()), refused('invalid', /nobody/))
+  await t.rejects(questions.clearOrder('hostB', 'it stays', soon()), refused('refused', /the host has no order/))
   t.equal(stored(), undefined, 'nothing of that was written')
 })
 

@@ -50,6 +50,22 @@ t.test('one member that blocks: no member may reboot, with its reason; hosts out
       'host-going-down@b',
     ],
     ['its call is over and it is still live', withHost(pool(), 'b', { leaving: true }), 'host-leaving@b'],
+    ['it goes for good', withHost(pool(), 'b', { leaving: true, toldTo: 'shutdown' }), 'host-shut-down@b'],
+    [
+      'it is off as ordered',
+      withHost(pool(), 'b', { leaving: true, toldTo: 'shutdown', live: false }),
+      'host-shut-down@b',
+    ],
+    [
+      'it has its order and stays',
+      withHost(pool(), 'b', { leaving: true, toldTo: 'reboot', stillHere: true }),
+      'told-to-go-and-still-here@b',
+    ],
+    [
+      'it has its order, and nothing is heard of it any more',
+      withHost(pool(), 'b', { leaving: true, toldTo: 'reboot', stillHere: true, live: false }),
+      'host-not-live@b',
+    ],
     ['it has said nothing', withoutReportOf(pool(), 'b'), 'no-report@b'],
     ['it resynchronises', withReports(pool(), received('b', RESYNCING)), 'not-synced@b'],
     ['it is degraded', withReports(pool(), received('b', DEGRADED)), 'not-synced@b'],

@@ -57,7 +57,15 @@ t.test('sentences', async t => {
   )
   t.equal(
     describeGate({ ...about, code: 'host-not-live' }, named),
-    'SR uuid-sr: beta was told to go down, and is down (clears by itself)',
+    'SR uuid-sr: beta is down because it has an order to reboot (clears by itself)',
+  )
+  t.equal(
+    describeGate({ ...about, code: 'host-shut-down', clearedBy: 'operator' }, named),
+    'SR uuid-sr: beta has an order to shut down and does not come back by itself; power it on (needs an operator)',
+  )
+  t.equal(
+    describeGate({ ...about, code: 'told-to-go-and-still-here', clearedBy: 'operator' }, named),
+    'SR uuid-sr: beta has an order to go down and still runs a minute later; carry the order out there, or clear it (needs an operator)',
   )
   t.equal(
     describeGate({ ...about, code: 'host-not-live', clearedBy: 'operator' }, named),
@@ -81,4 +89,11 @@ t.test('sentences', async t => {
     }),
     'SR sr: the override for b (burnt disk) is over since an unknown time (needs an operator)',
   )
+})
+
+t.test('a host without a name is named by its host name, and without that by its UUID', async t => {
+  const reason = { code: 'host-going-down', host: 'a', sr: 'sr', clearedBy: 'time' } as const
+  const sentence = (names: object) => describeGate(reason, pool({ hosts: [host('a', names)] }))
+  t.match(sentence({ nameLabel: '', hostname: 'alpha' }), ': alpha is about to go down')
+  t.match(sentence({ nameLabel: ' ', hostname: '', uuid: 'u-1' }), ': u-1 is about to go down')
 })

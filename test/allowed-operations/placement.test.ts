@@ -1,9 +1,11 @@
 import t from 'tap'
 import { claim, DEFAULT_POLICY, type PoolSnapshot } from '../../src/allowed-operations/index.ts'
+import { whatIf } from '../../src/allowed-operations/what-if.ts'
 import type { MirrorListEntry, Replica } from '../../src/sync-query/report.ts'
 import {
   codes,
   DEGRADED,
+  host,
   mayGoTogether,
   mayReboot,
   NOW,
@@ -88,6 +90,24 @@ t.test('which hosts may go down together', async t => {
   t.equal(mayGoTogether(everywhere, ['gone']), '', 'of a host that is not in the pool nothing is promised')
 })
 
+t.test('a client that is no tiebreaker has no vote', async t => {
+  const voteless = (speaker: string, words: string) =>
+    replicas(speaker, words).map(each => (each.diskless === true ? { ...each, votes: false as const } : each))
+  const of = (words: string, speakers = ['a', 'b', 'c']) =>
+    withReports(
+      synced([]),
+      ...speakers.map(ref =>
+        received(ref, {
+          mirrors: { synced: 3, resyncing: 0, degraded: 0, unknown: 0 },
+          mirrorList: [entry(ref, words, { quorum: true, replicas: voteless(ref, words) })],
+        }),
+      ),
+    )
+  t.equal(mayGoTogether(of('a+ b+ c?'), ['a']), 'quorum-loss@a quorum-loss@b quorum-loss@c', 'one of two with data')
+  t.equal(mayGoTogether(of('a+ b+ c?'), ['c']), 'yes', 'the client itself may go')
+  t.equal(mayGoTogether(synced(['a+ b+ c?'], { quorum: true }), ['a']), 'yes', 'a client that is one')
+})
+
 t.test('the incident: the target of a resync may go, its source may not', async t => {
   const list = (speaker: string) => [entry(speaker, 'a- b+', NOT_SYNCED), entry(speaker, 'b+ c+', { count: 2 })]
   const of = withReports(
@@ -134,11 +154,11 @@ t.test('a host that does not see its mirrors is not believed where they are', as
     return received(ref, { state: 'unknown', reasons: [silent], mirrorList })
   }
   const one = withReports(synced(['a+ b+']), blind('b', [entry('b', 'a+ b+')]))
-  t.equal(mayReboot(one, PLACEMENT), 'd', 'its stream of events has ended')
+  t.equal(mayReboot(one, PLACEMENT), '', 'its stream of events has ended')
   t.equal(codes(reasonsOf(one, 'a', PLACEMENT)), 'not-synced@b mirror-list-missing@b')
   t.equal(mayGoTogether(one, ['a', 'c']), 'not-synced@b mirror-list-missing@b')
   const all = withReports(pool(), ...['a', 'b', 'c'].map(ref => blind(ref, [])))
-  t.equal(mayReboot(all, PLACEMENT), 'd', 'none has seen anything yet')
+  t.equal(mayReboot(all, PLACEMENT), '', 'none has seen anything yet')
 })
 
 t.test('replicas that a host has lost are no part of its majority', async t => {
@@ -165,8 +185,8 @@ t.test('replicas that a host has lost are no part of its majority', async t => {
 
 t.test('hosts that are away count as gone, and need not be heard', async t => {
   const down = (of: PoolSnapshot) => withoutReportOf(withHost(of, 'a', { live: false }), 'a')
-  t.equal(mayReboot(down(synced(['a+ b+ c+'])), PLACEMENT), 'a b c d')
-  t.equal(mayReboot(down(synced(['a+ b+', 'b+ c+'])), PLACEMENT), 'a c d')
+  t.equal(mayReboot(down(synced(['a+ b+ c+'])), PLACEMENT), 'a b c')
+  t.equal(mayReboot(down(synced(['a+ b+', 'b+ c+'])), PLACEMENT), 'a c')
   const going = withHost(synced(['a+ b+']), 'a', { currentOperations: [{ task: 't', operation: 'reboot' }] })
   t.equal(mayReboot(going, PLACEMENT), 'a c d', 'still connected, and about to go')
 })
@@ -182,12 +202,16 @@ t.test('two reboots in one instant: both win only if no mirror suffers', async t
 
 t.test('hosts that have replicas and no PBD', async t => {
   const of = synced(['a+ d+'])
-  t.equal(mayReboot(of, PLACEMENT), 'a b c d')
-  t.equal(mayGoTogether(of, ['a', 'd']), 'last-replica@a last-replica@b last-replica@c')
-  t.equal(mayGoTogether(of, ['b', 'd']), 'yes')
-  const claimed = claim(of, PLACEMENT, NOW, { host: 'd', operation: 'reboot', task: 't1' })
-  t.ok(claimed.ok)
-  if (claimed.ok) t.equal(mayReboot(claimed.pool, PLACEMENT), 'b c d', 'while d goes, a stays')
+  t.equal(mayReboot(of, PLACEMENT), 'a b c', 'd may share mirrors with other such hosts')
+  t.match(reasonsOf(of, 'd', PLACEMENT), [{ code: 'holder-without-report', host: 'd', clearedBy: 'operator' }])
+  t.match(mayGoTogether(of, ['a', 'd']), /holder-without-report@d last-replica@a/)
+  t.equal(mayReboot(withHost(of, 'd', { live: false }), PLACEMENT), 'b c d', 'while d is away, a stays')
+  const connected = withReports(
+    pool({ ...of, pbds: [...of.pbds, { ref: 'pbd-d', host: 'd', sr: 'sr', currentlyAttached: true }] }),
+    received('d', { mirrors: { synced: 3, resyncing: 0, degraded: 0, unknown: 0 }, mirrorList: [entry('d', 'a+ d+')] }),
+  )
+  t.equal(mayReboot(connected, PLACEMENT), 'a b c d', 'once it reports, it may go')
+  t.equal(mayReboot(pool({ reports: [] }), PLACEMENT), '', 'before the first report nothing is known of any host')
   const onlyOnD = withReports(synced(['d+']), received('b', { mirrorList: [entry('b', 'b+')] }))
   t.equal(mayReboot(onlyOnD, PLACEMENT), 'a c', 'the last replica stays, whoever has no PBD')
   const resyncing = withReports(of, received('b', { ...RESYNCING, mirrorList: [] }), received('c'))
@@ -195,11 +219,69 @@ t.test('hosts that have replicas and no PBD', async t => {
   t.equal(mayReboot(withoutReportOf(of, 'c'), PLACEMENT), '')
 })
 
+t.test('what a member without a valid report holds is known from its last list only', async t => {
+  // a shares a mirror with d, which no other member lists; d has no PBD.
+  const lists = [
+    received('a', { mirrorList: [entry('a', 'a+ d+')] }),
+    received('b', { mirrorList: [entry('b', 'b+ c+')] }),
+    received('c', { mirrorList: [entry('c', 'b+ c+')] }),
+  ]
+  const whole = withReports(pool({ hosts: ['a', 'b', 'c', 'd', 'e'].map(ref => host(ref)) }), ...lists)
+  const down = withHost(whole, 'a', { live: false })
+  t.equal(mayReboot(down, PLACEMENT), 'a b c e', 'a is down and has listed d')
+  t.match(reasonsOf(down, 'd', PLACEMENT), [{ code: 'replicas-unknown', host: 'a', clearedBy: 'operator' }])
+  const going = withHost(whole, 'a', { leaving: true })
+  t.match(reasonsOf(going, 'd', PLACEMENT), [{ code: 'replicas-unknown', host: 'a', clearedBy: 'time' }])
+  const silent = withReports(whole, { ...received('a', { mirrorList: [entry('a', 'a+ d+')] }), confirmedAtMs: 0 })
+  t.equal(codes(reasonsOf(silent, 'd', PLACEMENT)), 'report-before-live@a')
+  t.equal(mayReboot(silent, PLACEMENT), 'e')
+  const never = withoutReportOf(down, 'a')
+  t.equal(mayReboot(never, PLACEMENT), 'a b c', 'a has never listed anything: any host may have the other replica')
+  t.equal(codes(reasonsOf(never, 'e', PLACEMENT)), 'replicas-unknown@a')
+  const kept = (knownPeers: readonly string[], of = never): PoolSnapshot => ({
+    ...of,
+    pbds: of.pbds.map(pbd => (pbd.host === 'a' ? { ...pbd, knownPeers } : pbd)),
+  })
+  t.equal(mayReboot(kept(['host-d']), PLACEMENT), 'a b c e', 'what it listed before a restart is kept')
+  t.equal(mayReboot(kept([]), PLACEMENT), 'a b c d e')
+  t.equal(mayReboot(kept(['renamed']), PLACEMENT), 'a b c', 'a peer that nobody knows may be any host')
+  t.equal(mayReboot(kept(['outside']), { ...PLACEMENT, outsidePeers: ['outside'] }), 'a b c d e')
+  const mute = withoutReportOf(whole, 'a')
+  t.equal(mayReboot(kept(['host-d'], mute), PLACEMENT), 'e', 'up and silent: its mirrors and its peers wait for it')
+  const blind = withReports(whole, received('a', { state: 'unknown' }))
+  t.match(codes(reasonsOf(blind, 'e', PLACEMENT)), /mirror-list-missing@a/)
+  const allDown = ['a', 'b', 'c'].reduce((of, ref) => withHost(of, ref, { live: false }), pool({ reports: [] }))
+  t.equal(codes(reasonsOf(allDown, 'd', PLACEMENT)), 'replicas-unknown@a replicas-unknown@b replicas-unknown@c')
+  const strange = withReports(whole, received('a', { mirrorList: [entry('a', 'a+ b+'), entry('a', 'a- renamed+')] }))
+  t.equal(codes(reasonsOf(strange, 'e', PLACEMENT)), 'peer-unknown@a', 'the unknown peer may be e')
+})
+
+t.test('what-if blocks by the same lists', async t => {
+  const pbd = { sr: 'sr', currently_attached: true }
+  const of = (known_peers: readonly string[] | undefined) =>
+    JSON.stringify({
+      hosts: [
+        { ref: 'a', hostname: 'host-a', live: false, enabled: false },
+        { ref: 'd', hostname: 'host-d', live: true, enabled: false },
+      ],
+      srs: [{ ref: 'sr', uuid: 'uuid-sr', clustered: true }],
+      pbds: [{ ...pbd, host: 'a', known_peers }],
+    })
+  const mayGo = (line: string) => {
+    const answer = whatIf(line, { rules: 'project', policy: 'placement', now: NOW })
+    return 'allowed_operations' in answer && answer.allowed_operations.d?.includes('reboot')
+  }
+  t.equal(mayGo(of(undefined)), false)
+  t.equal(mayGo(of(['host-d'])), false)
+  t.equal(mayGo(of([])), true)
+})
+
 t.test('doubt blocks', async t => {
   const of = synced(['a+ b+ c+'])
   t.equal(codes(reasonsOf(withoutReportOf(of, 'c'), 'a', PLACEMENT)), 'no-report@c')
   const mute = withReports(of, received('c'))
-  t.equal(mayReboot(mute, PLACEMENT), 'a b c d', 'a list is missing: the conservative rule finds nothing')
+  t.equal(mayReboot(mute, PLACEMENT), 'a b c', 'a list is missing: the conservative rule finds nothing')
+  t.equal(codes(reasonsOf(mute, 'd', PLACEMENT)), 'mirror-list-missing@c', 'and d may share mirrors with c')
   t.equal(mayGoTogether(mute, ['a', 'b']), 'mirror-list-missing@c', 'and cannot speak for several')
   const worse = withReports(mute, received('b', RESYNCING))
   t.equal(codes(reasonsOf(worse, 'a', PLACEMENT)), 'not-synced@b mirror-list-missing@b mirror-list-missing@c')

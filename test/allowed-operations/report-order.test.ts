@@ -6,6 +6,7 @@ import {
   type KnownReport,
   type ReceivedReport,
 } from '../../src/allowed-operations/index.ts'
+import { ofPresentBoot } from '../../src/allowed-operations/report-order.ts'
 import { DEGRADED, iso, NOW, RESYNCING, received } from './pool-of-three.ts'
 
 function acceptAll(reports: readonly ReceivedReport[]): KnownReport | undefined {
@@ -113,9 +114,48 @@ t.test('a number that its host never gave does not shut out what the host says f
   t.strictSame(acceptAll([edited, said(11, 90_001, -30_000)])?.received, edited, 'one that was not made later')
 })
 
+t.test('a report of an earlier boot with a later date does not shut out the present boot', async t => {
+  const present = (seq: number, afterMs = 0) =>
+    received('a', { bootId: 'boot-3', seq, at: iso(NOW + afterMs) }, NOW + afterMs)
+  // In boot-2 the clock was 50 s ahead. A push of that boot arrives late.
+  const late = received('a', { seq: 99, at: iso(NOW + 50_000) }, NOW + 1)
+  for (const arriving of [
+    [late, present(1)],
+    [present(1), late],
+    [present(1), late, present(2, 2)],
+    [late, present(1), received('a', { seq: 100, at: iso(NOW + 55_000) }, NOW + 2)],
+  ]) {
+    const newest = arriving.findLast(each => each.report?.bootId === 'boot-3')
+    t.strictSame(ofPresentBoot(acceptAll(arriving), 'boot-3')?.received, newest, 'the heartbeats say which boot it is')
+  }
+  const early = acceptAll([late, present(1)])
+  t.strictSame(ofPresentBoot(early, 'boot-2')?.received, late, 'a push that overtakes the first heartbeat of its boot')
+  t.equal(ofPresentBoot(early, 'boot-4'), early, 'nothing has arrived of that boot')
+  const cut = ofPresentBoot(acceptAll([present(1), late, CUT]), 'boot-3')
+  t.strictSame(cut?.received, CUT, 'something unreadable stands for any boot')
+  t.strictSame(ofPresentBoot(acceptAll([present(1), late, CUT, present(2)]), 'boot-3')?.received, present(2))
+})
+
+t.test(
+  'without heartbeats a boot that was taken for the present one by its dates leads for a lease at most',
+  async t => {
+    const ahead = received('a', { seq: 99, at: iso(NOW + 50_000) }, NOW + 50_000)
+    const present = (afterMs: number) =>
+      received('a', { bootId: 'boot-3', seq: afterMs, at: iso(NOW + afterMs) }, NOW + afterMs)
+    t.strictSame(
+      acceptAll([present(1), ahead, present(51_000)])?.received,
+      ahead,
+      'that boot is known and was followed',
+    )
+    t.strictSame(acceptAll([present(1), ahead, present(140_001)])?.received, present(140_001))
+    t.strictSame(acceptAll([ahead, present(40_000)])?.received, ahead, 'its date is earlier')
+    t.strictSame(acceptAll([ahead, present(40_000), present(140_001)])?.received, present(140_001))
+  },
+)
+
 t.test('a host that reboots all the time is remembered in bounds', async t => {
   const boots = Array.from({ length: 100 }, (_, index) => received('a', { bootId: `b${index}`, at: iso(NOW + index) }))
-  t.equal(acceptAll(boots)?.earlierBootIds.length, 16)
+  t.equal(acceptAll(boots)?.boots.length, 16)
 })
 
 t.test('property: within one boot any order of arrival ends with the highest number', async t => {

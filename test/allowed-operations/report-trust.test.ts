@@ -1,5 +1,6 @@
 import t from 'tap'
-import type { PoolSnapshot, ReceivedReport } from '../../src/allowed-operations/index.ts'
+import type { GateReason } from '../../src/allowed-operations/gate-reason.ts'
+import { describeGate, type PoolSnapshot, type ReceivedReport } from '../../src/allowed-operations/index.ts'
 import type { ReportReason } from '../../src/sync-query/report.ts'
 import {
   codes,
@@ -8,6 +9,7 @@ import {
   MINUTE_MS,
   mayReboot,
   NOW,
+  PLACEMENT,
   pool,
   RESYNCING,
   reasonsOf,
@@ -131,6 +133,52 @@ function unreadable(ref: string, code: string): ReceivedReport {
   return { host: ref, sr: 'sr', confirmedAtMs: NOW, problem: { device: null, code, text: 'what it says' } }
 }
 
+t.test('a report does not count while the heartbeat of its host says that its state is over', async t => {
+  const of = (bootId: string, seq: number, sr = 'uuid-sr') => ({
+    ...withHost(pool(), 'b', { bootId: 'boot-2' }),
+    changedSeqs: { get: (ref: string) => (ref === 'b' ? { bootId, bySr: new Map([[sr, seq]]) } : undefined) },
+  })
+  t.equal(codes(reasonsOf(of('boot-2', 11), 'a')), 'report-overtaken@b')
+  t.equal(codes(reasonsOf(of('boot-2', 11), 'a', PLACEMENT)), 'report-overtaken@b')
+  t.equal(mayReboot(of('boot-2', 10)), 'a b c d', 'it is of the present state')
+  t.equal(mayReboot(of('boot-1', 11)), 'a b c d', 'a heartbeat of another boot')
+  t.equal(mayReboot(of('boot-2', 11, 'uuid-other')), 'a b c d')
+})
+
+t.test('a replica that its peers no longer know is its own host’s matter, once that has settled', async t => {
+  const lost = ['host-a', 'host-c'].map(peer => reason('peer-not-connected', 'vol/0', { peer }))
+  const since = (ms: number) => ({ ...DEGRADED, since: iso(NOW - 30_000 - ms), reasons: lost })
+  const settled = withReports(pool(), received('b', since(MINUTE_MS)))
+  t.match(reasonsOf(settled, 'a'), [
+    {
+      code: 'not-synced',
+      host: 'b',
+      clearedBy: 'operator',
+      mirrorReasons: ['host-a', 'host-c'].map(peer => ({ code: 'left-over-replica', peer, clearedBy: 'operator' })),
+    },
+  ])
+  t.match(describeGate(reasonsOf(settled, 'a')[0] as GateReason), /vol\/0 is left over: host-a is in sync/)
+  t.equal(mayReboot(settled), 'd', 'it blocks until it is gone')
+  const fresh = withReports(pool(), received('b', since(MINUTE_MS - 1)))
+  t.equal(codes(reasonsOf(fresh, 'a')), 'contradicted-by-peer@a not-synced@b contradicted-by-peer@c', 'not settled')
+  const early = withReports(settled, received('a', {}, NOW - MINUTE_MS - 5_000))
+  t.equal(codes(reasonsOf(early, 'c')), 'contradicted-by-peer@a not-synced@b', 'a has not confirmed its report since')
+  const moving = reason('resync-running', 'vol/1', { peer: 'host-c' })
+  const busy = withReports(pool(), received('b', { ...since(MINUTE_MS), reasons: [...lost, moving] }))
+  t.match(codes(reasonsOf(busy, 'a')), /contradicted-by-peer@a/, 'the state is as old as the resync may be')
+  const both = withReports(
+    settled,
+    received('a', { ...DEGRADED, reasons: [reason('peer-not-connected', 'vol/0', { peer: 'host-b' })] }),
+  )
+  t.match(reasonsOf(both, 'c')[0], { host: 'a', clearedBy: 'time' }, 'a has the connection too')
+  const stuck = reason('resync-starting', 'vol/0', { peer: 'host-a' })
+  const copying = withReports(
+    pool(),
+    received('b', { ...RESYNCING, since: iso(NOW - 60 * MINUTE_MS), reasons: [stuck] }),
+  )
+  t.equal(codes(reasonsOf(copying, 'c')), 'contradicted-by-peer@a not-synced@b', 'a connection that is there')
+})
+
 t.test('a synced report does not count while its peer says otherwise', async t => {
   const says = (...reasons: ReportReason[]) => received('b', { ...DEGRADED, reasons })
   const stuck = reason('resync-starting', 'vol/0', { peer: 'host-a' })
@@ -223,7 +271,10 @@ t.test('who has to act: connecting here and StandAlone there will not clear by t
     mirrorReasons: [{ ...connecting, clearedBy: 'operator', waitsFor: 'host-b' }, elsewhere, nameless],
     mirrorReasonsOmitted: 4,
   })
-  const waiting = withReports(pool(), received('a', { ...DEGRADED, reasons: [connecting] }))
+  const waiting = withReports(
+    pool(),
+    received('a', { ...DEGRADED, since: iso(NOW - MINUTE_MS), reasons: [connecting] }),
+  )
   t.equal(reasonsOf(waiting, 'a')[0]?.clearedBy, 'time')
   const operators = [reason('drift', 'v', { clearedBy: 'operator' }), reason('resync-running', 'v')]
   t.equal(

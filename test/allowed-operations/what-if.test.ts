@@ -272,3 +272,15 @@ t.test('property: any line is answered, with an object that is JSON', async t =>
   )
   t.pass()
 })
+
+t.test('a line that is nested too deep is bad input', async t => {
+  const deep = '['.repeat(20_000) + ']'.repeat(20_000)
+  for (const line of [
+    deep,
+    `{"id":${deep}}`,
+    `{"id":1,"hosts":[],"srs":[],"pbds":[],"reports":[{"schema":${deep}}]}`,
+  ]) {
+    const answer = whatIf(line, { rules: 'project', policy: 'placement', now: 0 })
+    t.strictSame(JSON.parse(JSON.stringify(answer)), { id: null, bad_input: 'the line is nested too deep' })
+  }
+})

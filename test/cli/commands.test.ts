@@ -145,12 +145,29 @@ t.test('what cannot be understood is said, with 65; what cannot be read, with 66
     t.match(garbage, { exitCode: 65 }, format)
     t.ok(JSON.parse(garbage.stdout).problems.length > 0)
     const nothing = await run(['inspect', '--format', format, '-'], '')
-    t.match(nothing, { exitCode: 65, stdout: /could not be understood/ }, `${format}, empty`)
+    t.match(nothing, { exitCode: 65, stdout: /could be understood/ }, `${format}, empty`)
   }
   for (const command of [['inspect', '--format', 'mdstat'], ['what-if']]) {
     t.match(await run([...command, join(ROOT, 'no-such-file')]), { exitCode: 66, stderr: /ENOENT/ })
   }
 })
+
+t.test(
+  'inspect: what was read of a device that is not printed is said with 65; a doubted device is printed, with 0',
+  async t => {
+    const well = 'r0 role:Primary\n  disk:UpToDate\n  b role:Secondary\n    peer-disk:UpToDate\n\n'
+    const hidden = await run(['inspect', '--format', 'drbd-status-text', '-'], `${well}r1 roXe Primary\n`)
+    t.match(hidden, { exitCode: 65, stdout: /r0\/0 +synced\nproblem bad-line: line 6: .*\nThere may be more/ })
+    const json =
+      '[{"name":"r0","connections":[],"devices":[{"volume":0,"disk-state":"UpToDate"},{"disk-state":"Failed"}]}]'
+    t.match(await run(['inspect', '--format', 'drbd-status-json', '-'], json), {
+      exitCode: 65,
+      stdout: /r0\/0 +unknown\n(?: .*\n)+problem word-missing: \[0\]\.devices\[1\]: A volume without its number/,
+    })
+    const twice = await run(['inspect', '--format', 'drbd-status-text', '-'], `${well}${well}`)
+    t.match(twice, { exitCode: 0, stdout: /r0\/0 +unknown/ })
+  },
+)
 
 t.test('what-if answers each line; a bad one hides no other', async t => {
   const pool = {

@@ -7,7 +7,12 @@ import { turn } from '../updater/virtual-time.ts'
 t.test('a task, and its progress every second, is no reason to compute anything: no rule looks at tasks', async t => {
   let computed = 0
   const gated = createGatedPool(
-    { machines: { goDown: () => undefined }, authenticate: () => true, plugins: () => new Promise(() => undefined) },
+    {
+      machines: { goDown: () => undefined },
+      authenticate: () => true,
+      plugins: () => new Promise(() => undefined),
+      pollReport: () => new Promise(() => undefined),
+    },
     {
       policy: DEFAULT_POLICY,
       pollEveryMs: 3_600_000,

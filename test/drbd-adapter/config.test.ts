@@ -17,14 +17,17 @@ import { parseDrbdConfig } from '../../src/drbd-adapter/parse-config.ts'
 import { type ConfiguredVolumes, DrbdConfigReader, readDrbdConfig } from '../../src/drbd-adapter/read-config.ts'
 import { type DrbdConfigPace, watchDrbdConfig } from '../../src/drbd-adapter/watch-config.ts'
 
+/** What stands for a host by that name alone. */
+const hostNamed = (name: string) => ({ name, addresses: null })
+const mirrorsIn = ({ volumes }: Pick<ConfiguredVolumes, 'volumes'>) => volumes.map(({ mirror }) => mirror)
+const mirrorsOn = (host: string, text: string) => mirrorsIn(parseDrbdConfig(text, 'x.res', hostNamed(host)))
+
 const MESH = readFileSync(join(import.meta.dirname, '../../scenarios/reboot-and-resync/mesh.res'), 'utf8')
 
 t.test('the volumes of a resource, in the resource or in each host section, implicit volume 0', async t => {
-  t.match(parseDrbdConfig(MESH, 'mesh.res'), {
-    mirrors: ['mesh0/0', 'mesh1/0', 'mesh1/1'],
-    isWhole: true,
-    problems: [],
-  })
+  const mesh = parseDrbdConfig(MESH, 'mesh.res')
+  t.match(mesh, { isWhole: true, problems: [] })
+  t.strictSame(mirrorsIn(mesh), ['mesh0/0', 'mesh1/0', 'mesh1/1'])
   const text = `
     # resource commented { volume 7 { } }
     include "x;{";
@@ -37,9 +40,9 @@ t.test('the volumes of a resource, in the resource or in each host section, impl
     resource "quoted name" { volume 0 { } volume 3 { disk none; } }
     resource r0 { device /dev/drbd0; on alpha { address 10.9.9.1:7788; } on bravo { address 10.9.9.2:7788; } }
     resource r1{volume 2{device minor 4;}}`
-  const { mirrors, includes } = parseDrbdConfig(text, 'x.res')
-  t.strictSame(mirrors, ['partly/1', 'quoted name/0', 'quoted name/3', 'r0/0', 'r1/2'])
-  t.strictSame(includes, ['x;{', 'drbd.d/*.res'])
+  const parsed = parseDrbdConfig(text, 'x.res')
+  t.strictSame(mirrorsIn(parsed), ['partly/1', 'quoted name/0', 'quoted name/3', 'r0/0', 'r1/2'])
+  t.strictSame(parsed.includes, ['x;{', 'drbd.d/*.res'])
 })
 
 t.test('a resource whose host sections are all for other hosts is none of this one', async t => {
@@ -56,33 +59,33 @@ t.test('a resource whose host sections are all for other hosts is none of this o
     ['skip resource r { on alpha { } } resource s { on bravo { } skip on alpha { } }', []],
     ['resource r { connection { host alpha; host bravo; } volume 0 { } }', ['r/0']],
   ]
-  for (const [text, onAlpha] of table) t.strictSame(parseDrbdConfig(text, 'x.res', 'alpha').mirrors, onAlpha, text)
+  for (const [text, onAlpha] of table) t.strictSame(mirrorsOn('alpha', text), onAlpha, text)
   const root = t.testdir({})
   place(root, {
     'etc/drbd.d/r.res': 'resource r { on bravo { volume 0 { } } }',
     'proc/sys/kernel/hostname': 'alpha\n',
   })
   const reader = new DrbdConfigReader(root, 0)
-  t.strictSame((await reader.read()).mirrors, [])
+  t.strictSame(mirrorsIn(await reader.read()), [])
   writeFileSync(join(root, 'proc/sys/kernel/hostname'), 'bravo\n')
-  t.strictSame((await reader.read()).mirrors, ['r/0'], 'a host that was renamed')
+  t.strictSame(mirrorsIn(await reader.read()), ['r/0'], 'a host that was renamed')
 })
 
 t.test(
   'a file cut at any byte: no crash, no volume that the whole would not name, and said when it is cut',
   async t => {
-    const whole = new Set(parseDrbdConfig(MESH, 'mesh.res').mirrors)
+    const whole = new Set(mirrorsIn(parseDrbdConfig(MESH, 'mesh.res')))
     for (let end = 0; end <= MESH.length; end++) {
       const cut = parseDrbdConfig(MESH.slice(0, end), 'mesh.res')
-      if (!cut.mirrors.every(mirror => whole.has(mirror))) t.fail(`cut at ${end}: ${cut.mirrors}`)
+      if (!mirrorsIn(cut).every(mirror => whole.has(mirror))) t.fail(`cut at ${end}: ${mirrorsIn(cut)}`)
       const opened = MESH.slice(0, end).split('{').length
       const closed = MESH.slice(0, end).split('}').length
       if (opened !== closed && (cut.isWhole || cut.problems.length === 0)) t.fail(`cut at ${end} was not noticed`)
     }
     t.match(parseDrbdConfig('resource r0 {', 'x.res').problems, [{ device: 'r0', code: 'config-incomplete' }])
     const open = 'resource r0 { on bravo { volume 1 { } } on alpha { volume 2 {'
-    t.strictSame(parseDrbdConfig(open, 'x.res', 'alpha').mirrors, ['r0/2'], 'what it was cut in counts')
-    t.strictSame(parseDrbdConfig('resource r0 { on bravo { } ', 'x.res', 'alpha').mirrors, ['r0/0'])
+    t.strictSame(mirrorsOn('alpha', open), ['r0/2'], 'what it was cut in counts')
+    t.strictSame(mirrorsOn('alpha', 'resource r0 { on bravo { } '), ['r0/0'])
     t.match(parseDrbdConfig('common {', 'x.res').problems, [{ device: null, code: 'config-incomplete' }])
     t.match(parseDrbdConfig('resource r0', 'x.res'), { isWhole: false })
   },
@@ -98,7 +101,7 @@ function place(root: string, files: Record<string, string>): void {
 
 t.test('both folders of a host are read; what is not there or too large hides nothing else', async t => {
   const root = t.testdir({})
-  t.strictSame(await readDrbdConfig(root), { mirrors: [], problems: [], doubt: null }, 'no DRBD on this host')
+  t.strictSame(await readDrbdConfig(root), { volumes: [], problems: [], doubt: null }, 'no DRBD on this host')
   mkdirSync(join(root, 'etc/drbd.d/folder.res'), { recursive: true })
   place(root, {
     'etc/drbd.d/mesh.res': MESH,
@@ -111,7 +114,9 @@ t.test('both folders of a host are read; what is not there or too large hides no
     'var/lib/linstor.d/xcp-volume-1.res': 'resource xcp-volume-1 { on a { volume 0 { } } }',
   })
   truncateSync(join(root, 'etc/drbd.d/huge.res'), 16 * 2 ** 20 + 1)
-  const { mirrors, problems, doubt } = await readDrbdConfig(root)
+  const configured = await readDrbdConfig(root)
+  const { problems, doubt } = configured
+  const mirrors = mirrorsIn(configured)
   t.strictSame(mirrors.filter(mirror => !mirror.startsWith('many-')).toSorted(), [
     'mesh0/0',
     'mesh1/0',
@@ -127,16 +132,23 @@ t.test("drbd.conf's own resources and what it includes, by paths within the root
   const root = t.testdir({})
   place(root, {
     'etc/drbd.conf': `include "drbd.d/global_common.conf"; include "drbd.d/*.res"; include "/srv/drbd/r?.conf";
-      include "../../../../etc/drbd.conf"; include "missing.res"; include "no/such/*.res"; resource own { }`,
+      include "../../../../etc/drbd.conf"; include "missing.res"; include "no/such/*.res";
+      include "/srv/pool-[ab]/*/*.r[!x]s"; resource own { }`,
+    'srv/pool-a/x/r3.res': 'resource r3 { }',
+    'srv/pool-b/y/r4.res': 'resource r4 { }',
+    'srv/pool-b/y/r5.rxs': 'resource r5 { }',
+    'srv/pool-c/y/r6.res': 'resource r6 { }',
+    'etc/drbd.d/global_common.conf': 'global { } common { }',
     'etc/drbd.d/r0.res': 'resource r0 { }',
     'etc/drbd.d/.hidden.res': 'resource hidden { }',
     'srv/drbd/r1.conf': 'include "deeper/*.res"; resource r1 { }',
     'srv/drbd/r10.conf': 'resource r10 { }',
     'srv/drbd/deeper/r2.res': 'resource r2 { }',
   })
-  const { mirrors, problems } = await readDrbdConfig(root)
-  t.strictSame(mirrors.toSorted(), ['own/0', 'r0/0', 'r1/0', 'r2/0'])
-  t.strictSame(problems, [])
+  const configured = await readDrbdConfig(root)
+  t.strictSame(mirrorsIn(configured).toSorted(), ['own/0', 'r0/0', 'r1/0', 'r2/0', 'r3/0', 'r4/0'])
+  t.match(configured.problems, [{ code: 'include-missing' }])
+  t.equal(configured.doubt, '/etc/drbd.conf includes /etc/missing.res, which is not there')
 })
 
 t.test(
@@ -180,23 +192,29 @@ t.test(
         const root = join(t.testdir({}), `${index} ${isKnown}`)
         place(root, { 'etc/drbd.d/r.res': whole })
         const reader = new DrbdConfigReader(root, 0)
-        if (isKnown) t.strictSame(await reader.read(), { mirrors: ['r0/0'], problems: [], doubt: null })
+        if (isKnown) t.strictSame(mirrorsIn(await reader.read()), ['r0/0'])
         spoil(root)
         const spoilt = await reader.read()
         t.match(spoilt.doubt, doubt, what)
         t.ok(spoilt.problems.some(({ text }) => text === spoilt.doubt))
-        if (isKnown) t.strictSame(spoilt.mirrors, ['r0/0'])
+        if (isKnown) t.strictSame(mirrorsIn(spoilt), ['r0/0'])
         mend(root)
-        t.strictSame(await reader.read(), { mirrors: ['r0/0'], problems: [], doubt: null }, `${what} can be read again`)
+        const mended = await reader.read()
+        t.match(mended, { problems: [], doubt: null }, `${what} can be read again`)
+        t.strictSame(mirrorsIn(mended), ['r0/0'])
       }
     }
     const root = join(t.testdir({}), 'fresh')
     place(root, { 'etc/drbd.d/r.res': whole.slice(0, -2) })
     const justWritten = await new DrbdConfigReader(root, 60_000).read()
-    t.match(justWritten, { mirrors: ['r0/0'], doubt: null }, 'a file that is just being written is no doubt yet')
+    t.match(
+      justWritten,
+      { volumes: [{ mirror: 'r0/0' }], doubt: null },
+      'a file that is just being written is no doubt yet',
+    )
     const noFolders = join(t.testdir({}), 'files')
     place(noFolders, { etc: '' })
-    t.strictSame(await readDrbdConfig(noFolders), { mirrors: [], problems: [], doubt: null }, 'ENOTDIR: nothing there')
+    t.strictSame(await readDrbdConfig(noFolders), { volumes: [], problems: [], doubt: null }, 'ENOTDIR: nothing there')
   },
 )
 
@@ -216,7 +234,7 @@ t.test('while something is in doubt it is read again soon', async t => {
     },
     { restMs: 1, rereadEveryMs: 60_000, doubtedEveryMs: 20 },
   )
-  t.match(told, [{ doubt: '/srv cannot be listed: ELOOP' }, { mirrors: ['r0/0'], doubt: null }])
+  t.match(told, [{ doubt: '/srv cannot be listed: ELOOP' }, { volumes: [{ mirror: 'r0/0' }], doubt: null }])
 })
 
 /** Watches until `enough` says so, and returns all that was told. */
@@ -237,7 +255,10 @@ async function watch(
   return told
 }
 
-const mirrorsOf = (told: readonly ConfiguredVolumes[]) => told.at(-1)?.mirrors.toSorted().join(' ')
+const mirrorsOf = (told: readonly ConfiguredVolumes[]) =>
+  mirrorsIn(told.at(-1) ?? { volumes: [] })
+    .toSorted()
+    .join(' ')
 
 t.test(
   'what is configured is told at once, and when it is something else: folders that appear, come and go',
@@ -255,7 +276,7 @@ t.test(
       return so.length > steps.length
     })
     t.strictSame(
-      told.map(({ mirrors }) => mirrors.toSorted().join(' ')),
+      told.map(each => mirrorsIn(each).toSorted().join(' ')),
       ['', 'r0/0', 'r0/0 x/0', 'x/0', 'r1/4 x/0', 'x/0'],
     )
   },
@@ -290,7 +311,7 @@ t.test(
       steps[so.length - 1]?.()
       return so.length > 1 && mirrorsOf(so) === ''
     })
-    const seen = told.map(({ mirrors }) => mirrors.toSorted().join(' '))
+    const seen = told.map(each => mirrorsIn(each).toSorted().join(' '))
     t.strictSame([...new Set(seen)], ['r0/0 r1/0', 'r0/0 r1/0 r2/0', 'r2/0', ''])
     t.match(told[1]?.problems, [{ code: 'config-incomplete' }])
   },

@@ -105,7 +105,7 @@ t.test('a change that overtook its dump asks for a new dump, until later lines h
   const stream = capture('drbd84', 'skip-initial-sync.bravo.events2.txt')
   const dumped = stream.indexOf('\n', stream.indexOf('exists -')) + 1
   const state = fold(stream.slice(0, dumped))
-  t.strictSame([state.complete, state.hasLost, state.needsDump], [true, false, true])
+  t.strictSame([state.complete, state.hasLost, state.hasOvertaken], [true, false, true])
   readStream([stream.slice(dumped)], line => state.apply(line))
   t.strictSame(statesOf(state.volumes()), {
     'r0/0': 'synced',
@@ -113,10 +113,10 @@ t.test('a change that overtook its dump asks for a new dump, until later lines h
     'r1/1': 'degraded',
     'r2/0': 'synced',
   })
-  t.strictSame([state.complete, state.hasLost, state.needsDump], [true, false, false])
+  t.strictSame([state.complete, state.hasLost, state.hasOvertaken], [true, false, false])
   readStream([capture('drbd84', 'detach-attach.bravo.5-done.events2-now.txt')], line => state.apply(line))
   t.strictSame(statesOf(state.volumes()), { 'r0/0': 'synced', 'r1/0': 'synced', 'r1/1': 'synced', 'r2/0': 'synced' })
-  t.equal(state.needsDump, false)
+  t.equal(state.hasOvertaken, false)
   t.end()
 })
 
@@ -127,7 +127,7 @@ t.test('all forms of the same stream end in the same words (--diff, --full, with
       // `--diff` leaves out a quorum that is there.
       .map(({ sizeBytes, quorum, peers, ...volume }) => ({
         ...volume,
-        peers: peers.map(({ outOfSyncBytes, progress, totalBytes, etaSeconds, ...words }) => words),
+        peers: peers.map(({ outOfSyncBytes, movedBytes, progress, totalBytes, etaSeconds, ...words }) => words),
       }))
   const expected = wordsAt('initial-full-sync')
   for (const form of ['all-arg', 'diff', 'full', 'plain'])
@@ -148,7 +148,7 @@ t.test('progress of a resync on 9: bytes, share and estimate, gone with its end'
   t.ok(seen.length > 3, 'several reports')
   const last = state
     .volumes()
-    .map(judgeDrbdVolume)
+    .map(volume => judgeDrbdVolume(volume))
     .find(({ mirror }) => mirror === 'mesh0/0')
   t.match(last, { progress: null, totalBytes: null, etaSeconds: null, moving: false })
   t.end()

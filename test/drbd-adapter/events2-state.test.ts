@@ -367,24 +367,17 @@ t.test('what is known after a stream', t => {
   t.end()
 })
 
-t.test('a line that cannot be true means that something was lost: every mirror is doubted', t => {
+t.test('a line that cannot be applied doubts the resource that it names, and no other', t => {
   const lines = [
-    'nonsense',
-    '- skipped 5',
-    'exists',
-    'exists resource',
-    'change device',
-    'change device r0 volume:0',
-    'change device name: volume:0',
-    `change device name:${'r'.repeat(300)} volume:0`,
     'change device name:r0 disk:UpToDate',
     'change device name:r0 volume: disk:UpToDate',
     'change device name:r0 volume:zero disk:UpToDate',
     'change device name:r0 volume:0 disk',
     'change device name:r0 volume:0 :UpToDate',
     'change device name:r0 volume:9 disk:UpToDate',
-    'change device name:r9 volume:0 disk:UpToDate',
     'change device name:r0 volume:0 minor:7 disk:UpToDate',
+    'chXnge device name:r0 volume:0 disk:UpToDate',
+    'update device name:r0 volume:0 disk:UpToDate',
     'change connection name:r0 conn-name:bravo connection:Connected',
     'change connection name:r0 peer-node-id:7 connection:Connected',
     'change connection name:r0 peer-node-id:1 conn-name:charlie connection:Connected',
@@ -392,16 +385,50 @@ t.test('a line that cannot be true means that something was lost: every mirror i
     'change peer-device name:r0 peer-node-id:7 volume:0 replication:Established',
     'create peer-device name:r0 peer-node-id:1 conn-name:charlie volume:0 replication:Established',
     'create path name:r0 peer-node-id:1 conn-name:charlie',
-    'change resource name:r9 role:Primary',
-    'rename resource name:r9 new_name:r8',
-    'rename resource name:r0 new_name:r1',
-    'rename resource name:r0',
     'rename device name:r0 volume:0 new_name:r2',
     'call device name:r0 volume:0',
     'change helper name:r0 helper:split-brain',
-    'call helper name:r0',
     '2026-11-22T16:08:35.840293 change device name:r0 volume:0',
     '2026-11-22T16:08:35.840293+0x:00 change device name:r0 volume:0',
+  ]
+  for (const line of lines) {
+    for (const isReread of [false, true]) {
+      const state = new Events2State({ isReread })
+      readStream([`${DUMP}${line}\n`], each => state.apply(each))
+      t.strictSame(
+        verdicts({ volumes: state.volumes() }),
+        { 'r0/0': 'unknown events-lost', 'r1/0': 'synced' },
+        line.slice(0, 80),
+      )
+      t.strictSame([state.complete, state.hasLost, state.problems.kept.length], [true, true, 1])
+      t.strictSame([state.losses.takeWish(), state.losses.takeWish()], [true, false], 'it is read again once')
+    }
+  }
+  t.end()
+})
+
+t.test('a line that names no known resource for certain doubts all mirrors, unless everything is read again', t => {
+  const lines = [
+    'nonsense',
+    '- skipped',
+    '- skipped x',
+    '- skipped 99999999999',
+    'exists',
+    'exists resource',
+    'change device',
+    'change device r0 volume:0',
+    'change device name: volume:0',
+    'change device name:r',
+    'change device name:r0',
+    `change device name:${'r'.repeat(300)} volume:0`,
+    'change device name:r9 volume:0 disk:UpToDate',
+    'change device name:r9 volume:zero disk:UpToDate',
+    'change device name:r0 volume:0 disk:UpToDatechange peer-device name:r1 peer-node-id:1 volume:0',
+    'exichange device name:r0 volume:0 disk:UpToDate',
+    'change resource name:r9 role:Primary',
+    'rename resource name:r9 new_name:r8',
+    'rename resource name:r0',
+    'call helper name:r0',
     '2026-11-22T16:08:35.840293 00:00 change device name:r0 volume:0',
     `change device name:r0 volume:0 x:${'y'.repeat(70_000)}`,
   ]
@@ -412,10 +439,66 @@ t.test('a line that cannot be true means that something was lost: every mirror i
       { 'r0/0': 'unknown events-lost', 'r1/0': 'unknown events-lost' },
       line.slice(0, 80),
     )
-    t.strictSame([state.complete, state.needsDump, state.problems.kept.length], [false, true, 1])
+    t.strictSame([state.complete, state.hasLost, state.problems.kept.length], [false, true, 1])
+
+    const live = new Events2State({ isReread: true })
+    readStream([`${DUMP}${line}\n`], each => live.apply(each))
+    t.strictSame(verdicts({ volumes: live.volumes() }), { 'r0/0': 'synced', 'r1/0': 'synced' })
+    t.strictSame([live.complete, live.losses.takeWish()], [true, true])
   }
+  t.strictSame(
+    verdictsAfter(DUMP, 'rename resource name:r0 new_name:r1\n'),
+    { 'r0/0': 'unknown events-lost', 'r1/0': 'unknown events-lost' },
+    'one that names two',
+  )
   t.end()
 })
+
+t.test('within a dump a line that names nothing doubts all, for what is read then may lack it too', t => {
+  const table: [string, boolean][] = [
+    ['WARNING: something', false],
+    ['exists device name:r0 volume:zero disk:UpToDate', true],
+    ['exists resource name:r0 role', true],
+  ]
+  for (const [line, complete] of table) {
+    const state = new Events2State({ isReread: true })
+    readStream([line.includes('resource') ? `${line}\n${DUMP}` : DUMP.replace('exists -', `${line}\nexists -`)], each =>
+      state.apply(each),
+    )
+    t.equal(state.complete, complete, line)
+    const { 'r0/0': r0, 'r1/0': r1 } = verdicts({ volumes: state.volumes() })
+    t.strictSame([r0, r1], ['unknown events-lost', complete ? 'synced' : 'unknown events-lost'])
+  }
+  const hidden = new Events2State({ isReread: true })
+  const withoutVolume = R0.replace(/exists (?:peer-)?device.*\n/g, '')
+  readStream([`${withoutVolume}exists device name:r0 volume:zero\n${R1}exists -\n`], each => hidden.apply(each))
+  t.equal(hidden.complete, false, 'a resource of which no volume can be shown')
+  t.end()
+})
+
+t.test(
+  'skipped notifications that all arrived later lose nothing; the rest lose all, as far as nobody reads again',
+  t => {
+    const late = 'change device name:r0 volume:0 minor:0 size:4'
+    const table: [what: string, lines: string[], expected: Record<string, string>][] = [
+      ['late', ['- skipped 1', late, '- skipped -2', 'call helper name:r1 helper:x', '- skipped 1'], {}],
+      ['lost', ['- skipped 5', late], { 'r0/0': 'events-lost', 'r1/0': 'events-lost' }],
+      ['in the wrong order', ['- skipped 1', late, '- skipped -2', late, '- skipped 1'], { 'r0/0': 'events-lost' }],
+      ['read anew', ['- skipped 5', DUMP.trimEnd()], {}],
+    ]
+    for (const [what, lines, expected] of table) {
+      const state = after(DUMP, `${lines.join('\n')}\n`)
+      t.strictSame(verdicts({ volumes: state.volumes() }), { 'r0/0': 'synced', 'r1/0': 'synced' }, `${what}: so far`)
+      state.endRecording()
+      const found = verdicts({ volumes: state.volumes() })
+      for (const mirror of ['r0/0', 'r1/0']) {
+        t.equal(found[mirror], expected[mirror] === undefined ? 'synced' : `unknown ${expected[mirror]}`, what)
+      }
+      t.equal(state.problems.counts.get('events-skipped'), lines.filter(line => line.startsWith('- ')).length)
+    }
+    t.end()
+  },
+)
 
 t.test('the tree tells which mirrors a line touched, and which are gone', t => {
   const state = after(DUMP)

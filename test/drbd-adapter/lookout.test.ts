@@ -181,7 +181,7 @@ t.test(
     )
     t.ok(toldOnce.slice(1).every(({ doubt, dumps }) => doubt === null && dumps === 1))
 
-    const touch = 'change peer-device name:pair peer-node-id:1 conn-name:bravo volume:0 received:1\n'
+    const touch = 'change peer-device name:pair peer-node-id:1 conn-name:bravo volume:0 replication:Established\n'
     const events: Step[] = [{ print: DUMP }, { await: 'looked' }, { print: touch }, { hang: true }]
     const touched = new ScriptedHost(`${root}/touched`, { events, now: looks(`${root}/touched/now`) })
     touched.write('now', RESYNCING)
@@ -194,6 +194,22 @@ t.test(
       pace,
     )
     t.ok(toldTouched.slice(1).every(({ doubt }) => doubt === null))
+  },
+)
+
+t.test(
+  'a lost event is found although the mirror is written to all the time: figures say nothing of its state',
+  async t => {
+    const figures = 'change peer-device name:pair peer-node-id:1 conn-name:bravo volume:0 received:1\n'
+    const root = t.testdir({})
+    const events: Step[] = [{ print: DUMP }, { await: 'looked' }, { print: figures }, { hang: true }]
+    const host = new ScriptedHost(root, { events, now: [{ mark: 'looked' }, { print: RESYNCING }] })
+    const told = await follow(host, so => so.length > 2 && so.at(-1)?.doubt !== null, {
+      verifyEveryMs: 20,
+      confirmAfterMs: 200,
+    })
+    t.match(told.at(-1)?.doubt, LOST)
+    t.ok(host.looks >= 2)
   },
 )
 

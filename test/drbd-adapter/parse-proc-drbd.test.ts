@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
 import { type DrbdSnapshot, parseProcDrbd } from '../../src/drbd-adapter/index.ts'
@@ -128,6 +130,43 @@ const ROWS: readonly Row[] = [
       volumes: { drbd0: 'synced', drbd1: 'unknown word-missing stand-alone' },
     },
   ],
+  [
+    'one minor twice: neither is believed',
+    readFileSync(join(import.meta.dirname, '../fixtures/text-edges/proc-drbd-minor-twice.txt'), 'utf8'),
+    {
+      understood: true,
+      problems: ['contradiction'],
+      volumes: { drbd0: 'unknown contradiction=drbd0 stand-alone@peer=StandAlone' },
+    },
+  ],
+  [
+    'DRBD 9 in its compatibility mode lists devices as 8.4 does, and only those',
+    device('Connected').replace(
+      HEADER,
+      'version: 9.3.3 (api:2/proto:118-124) (compat 8.4)\nGIT-hash: 70590 build by @vm\n\n',
+    ),
+    { understood: true, problems: ['ask-elsewhere'], volumes: { drbd0: 'synced' } },
+  ],
+  [
+    'a resync there that writes outrun',
+    `${device('SyncSource', 'C r-----', 'UpToDate/Inconsistent').replace('8.4.11', '9.3.3')}\t[>....] sync'ed:  1.0% (98/100)K\n\tfinish: ∞ speed: -12 (-3 -- 0) K/sec\n`,
+    { understood: true, problems: ['ask-elsewhere'], volumes: { drbd0: 'resyncing resync-running@peer=SyncSource' } },
+  ],
+  [
+    'a device without its minor, beside one that is well',
+    `${device('Connected')} x: cs:StandAlone ro:Primary/Unknown ds:UpToDate/DUnknown   r-----\n    ns:0 wo:f oos:9\n`,
+    { understood: false, problems: ['bad-line'], volumes: { drbd0: 'synced' } },
+  ],
+  [
+    'two devices in one line',
+    device('Unconfigured').replace(
+      / ro:.*\n.*\n/,
+      ' 1: cs:Connected ro:Primary/Secondary ds:UpToDate/UpToDate C r-----\n',
+    ),
+    { understood: false, problems: ['bad-line'], volumes: { drbd0: 'degraded not-configured' } },
+  ],
+  ['an amount that is no number', device('Connected').replace('oos:0', 'oos:x'), one('unknown unknown-word=x')],
+  ['no amount', device('Connected').replace(' oos:0', ''), one('unknown word-missing')],
   [
     'cut below a device',
     device('Connected').slice(0, -3),

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
 import { type DrbdSnapshot, parseStatusJson, parseStatusText } from '../../src/drbd-adapter/index.ts'
@@ -144,7 +146,7 @@ t.test('text', t => {
     [
       'a client, among several peers',
       'r0 role:Primary\n  disk:Diskless client:yes\n  a role:Secondary\n    peer-disk:UpToDate\n  b role:Secondary\n    peer-disk:Diskless peer-client:yes\n\n',
-      { understood: true, problems: [], volumes: { 'r0/0': 'synced' } },
+      { understood: true, problems: [], volumes: { 'r0/0': 'synced single-copy' } },
     ],
     [
       'a single copy, verbose, of 9 and of 8.4',
@@ -190,6 +192,104 @@ t.test('text', t => {
   t.end()
 })
 
+const EDGES = join(import.meta.dirname, '../fixtures/text-edges')
+const edge = (name: string) => readFileSync(join(EDGES, name), 'utf8')
+
+t.test('text that no drbdsetup prints: what it is about is unknown, and the problem says in which line', t => {
+  const rows: readonly (readonly [title: string, text: string, problems: string[], volumes: Record<string, string>])[] =
+    [
+      [
+        'words of a peer in the lines of the resource',
+        edge('text-misplaced-words.txt'),
+        [
+          'line 8: A word in the wrong place: connection:StandAlone',
+          'line 12: A word in the wrong place: replication:PausedSyncS',
+          'line 12: A word in the wrong place: peer-disk:Inconsistent',
+        ],
+        {
+          'a/0': 'synced',
+          'pair/0': 'unknown contradiction=StandAlone stand-alone',
+          'client/0': 'unknown contradiction=PausedSyncS contradiction=Inconsistent stand-alone',
+        },
+      ],
+      [
+        'a word of the resource in the lines of a peer',
+        'r role:Primary\n  disk:UpToDate\n  b role:Secondary\n    peer-disk:UpToDate disk:Failed\n\n',
+        ['line 4: A word in the wrong place: disk:Failed'],
+        { 'r/0': 'unknown contradiction=Failed' },
+      ],
+      [
+        'one volume of a peer twice',
+        edge('text-volume-twice.txt'),
+        ['line 5: A volume that was there before: volume:0'],
+        { 'r/0': 'unknown contradiction=0' },
+      ],
+      [
+        'one word twice',
+        'r role:Primary\n  disk:Failed disk:UpToDate\n  b role:Secondary\n    peer-disk:UpToDate\n\n',
+        ['line 2: A word that was there before: disk:UpToDate'],
+        { 'r/0': 'unknown contradiction=UpToDate' },
+      ],
+      [
+        'one peer twice',
+        'r role:Primary\n  disk:UpToDate\n  b connection:Connecting\n  b role:Secondary\n    peer-disk:UpToDate\n\n',
+        ['line 4: A peer that was there before: peer:b'],
+        { 'r/0': 'unknown contradiction=b peer-not-connected@b=Connecting' },
+      ],
+      [
+        'one resource twice',
+        'r role:Primary\n  disk:UpToDate\n  b connection:Connecting\n\nr role:Primary\n  disk:UpToDate\n  b role:Secondary\n    peer-disk:UpToDate\n\n',
+        ['line 5: A volume that was there before: r/0'],
+        { 'r/0': 'unknown contradiction=r/0 peer-not-connected@b=Connecting' },
+      ],
+      [
+        'one minor twice',
+        ['r', 's']
+          .map(
+            name =>
+              `${name} node-id:0 role:Primary\n  volume:0 minor:7 disk:UpToDate\n  b role:Secondary\n    volume:0 peer-disk:UpToDate\n\n`,
+          )
+          .join(''),
+        ['line 7: The minor of r/0: 7'],
+        { 'r/0': 'unknown contradiction=7', 's/0': 'unknown contradiction=7' },
+      ],
+      [
+        'no number of a volume',
+        'r role:Primary\n  volume:x disk:UpToDate\n  b role:Secondary\n    volume:0 peer-disk:UpToDate\n\n',
+        ['line 2: Not the number of a volume: volume:x'],
+        { 'r/0': 'unknown contradiction=x' },
+      ],
+      [
+        'a blank line within a resource: its peer is no resource, and it is no single copy',
+        'r node-id:0 role:Primary suspended:no\n  volume:0 minor:0 disk:UpToDate\n\n  b node-id:1 role:Secondary\n    volume:0 peer-disk:UpToDate\n\n',
+        ['line 4: A blank line within a resource: b node-id:1 role:Secondary'],
+        { 'r/0': 'unknown word-missing' },
+      ],
+    ]
+  for (const [title, text, problems, volumes] of rows) {
+    const snapshot = parseStatusText(text)
+    t.strictSame(
+      snapshot.problems.map(each => each.text),
+      problems,
+      title,
+    )
+    t.strictSame(verdicts(snapshot), volumes, title)
+    t.equal(snapshot.understood, true, title)
+  }
+  const lost = parseStatusText(
+    'r roXe Primary\n\ns role:Primary\n  disk:UpToDate\n  b role:Secondary\n    peer-disk:UpToDate\n\n',
+  )
+  t.strictSame([lost.understood, verdicts(lost)], [false, { 's/0': 'synced' }], 'a resource whose name is not read')
+  t.end()
+})
+
+t.test('the name of a peer says nothing about other resources', t => {
+  const verdictOf = (name: string) => verdicts(parseStatusText(edge(name)))
+  t.strictSame(verdictOf('text-one-odd-name.control.txt'), { 'r0/0': 'degraded stand-alone', 'r1/0': 'synced' })
+  t.strictSame(verdictOf('text-one-odd-name.txt'), { 'r0/0': 'degraded stand-alone', 'r1/0': 'synced' })
+  t.end()
+})
+
 /** A resource with one peer, as `status --json` prints it, some of it changed. */
 function document({ device = {}, connection = {}, peerDevice = {}, resource = {} }: Record<string, object>): string {
   return JSON.stringify([
@@ -224,6 +324,90 @@ function document({ device = {}, connection = {}, peerDevice = {}, resource = {}
     },
   ])
 }
+
+t.test('json that no drbdsetup prints: what it is about is unknown, and the problem says where', t => {
+  const device = { volume: 0, minor: 0, 'disk-state': 'UpToDate' }
+  const peerDevice = { volume: 0, 'replication-state': 'Established', 'peer-disk-state': 'UpToDate' }
+  const well = document({})
+  const rows: readonly (readonly [string, string, string[], Record<string, string>, boolean])[] = [
+    [
+      'a device without its volume',
+      document({ resource: { devices: [device, { ...device, volume: undefined, minor: 1 }] } }),
+      ['[0].devices[1]: A volume without its number: r0'],
+      { 'r0/0': 'unknown word-missing' },
+      false,
+    ],
+    [
+      'one volume twice',
+      document({ resource: { devices: [{ ...device, 'disk-state': 'Failed' }, device] } }),
+      ['[0].devices[1]: A volume that was there before: r0/0', '[0].devices[1]: The minor of r0/0: 0'],
+      { 'r0/0': 'unknown contradiction contradiction=0' },
+      true,
+    ],
+    [
+      'one volume of a peer twice',
+      document({ connection: { peer_devices: [{ ...peerDevice, 'peer-disk-state': 'Outdated' }, peerDevice] } }),
+      ['[0].connections[0].peer_devices[1]: A volume that was there before: r0/0'],
+      { 'r0/0': 'unknown contradiction' },
+      true,
+    ],
+    [
+      'one key twice',
+      well.replace('"disk-state"', '"disk-state":"Failed","disk_st\\u0061te"'),
+      ['[0].devices[0].disk-state (line 1): A key that was there before: r0'],
+      { 'r0/0': 'unknown contradiction' },
+      true,
+    ],
+    [
+      'one minor twice',
+      well.slice(0, -1).concat(',', well.slice(1).replace('"r0"', '"r1"')),
+      ['[1].devices[0]: The minor of r0/0: 0'],
+      { 'r0/0': 'unknown contradiction=0', 'r1/0': 'unknown contradiction=0' },
+      true,
+    ],
+    [
+      'one resource twice',
+      well.slice(0, -1).concat(',', well.slice(1).replace('"minor":0', '"minor":1')),
+      ['[1]: A volume that was there before: r0/0'],
+      { 'r0/0': 'unknown contradiction=r0/0' },
+      true,
+    ],
+    [
+      'a resource without a name that nests 10 000 deep, beside one that is well',
+      well.replace('[', `[{"a":${'['.repeat(10_000)}${']'.repeat(10_000)}},\n`),
+      ['[0]: A resource without a name: an object with a'],
+      { 'r0/0': 'synced' },
+      false,
+    ],
+    [
+      'a resource that nests 10 000 deep',
+      well.replace('{', `{"x":{"y":${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}},`),
+      [/^\[0\]\.x\.y\.a\.a\..* \(line 1\): Nested too deep: r0$/.source],
+      { 'r0/0': 'unknown contradiction' },
+      true,
+    ],
+    [
+      'nothing but depth',
+      `${'['.repeat(10_000)}${']'.repeat(10_000)}`,
+      ['[0]: A resource without a name: a list of 1'],
+      {},
+      false,
+    ],
+    ['half of a document', '[\n{"name":', ['line 2: No list of resources: [\n{"name":'], {}, false],
+  ]
+  for (const [title, text, problems, volumes, understood] of rows) {
+    const snapshot = parseStatusJson(text)
+    const texts = snapshot.problems.map(each => each.text)
+    t.equal(texts.length, problems.length, title)
+    for (const [index, problem] of problems.entries()) {
+      if (problem.startsWith('^')) t.match(texts[index], new RegExp(problem), title)
+      else t.equal(texts[index], problem, title)
+    }
+    t.strictSame(verdicts(snapshot), volumes, title)
+    t.equal(snapshot.understood, understood, title)
+  }
+  t.end()
+})
 
 t.test('json', t => {
   const well = document({})
@@ -283,7 +467,7 @@ t.test('json', t => {
     [
       'a peer that is no object',
       document({ resource: { connections: [7] } }),
-      { understood: true, problems: [], volumes: { 'r0/0': 'unknown word-missing@?' } },
+      { understood: true, problems: ['word-missing r0'], volumes: { 'r0/0': 'unknown word-missing word-missing@?' } },
     ],
     [
       'no list of connections: not a single copy',
@@ -293,12 +477,12 @@ t.test('json', t => {
     [
       'no list of devices',
       document({ resource: { devices: undefined } }),
-      { understood: true, problems: ['word-missing r0'], volumes: { 'r0/0': 'unknown word-missing word-missing' } },
+      { understood: false, problems: ['word-missing r0'], volumes: { 'r0/0': 'unknown word-missing word-missing' } },
     ],
     [
       'volumes without a number',
       document({ device: { volume: 'x' }, peerDevice: { volume: null } }),
-      { understood: true, problems: ['word-missing r0'], volumes: {} },
+      { understood: false, problems: ['word-missing r0', 'word-missing r0'], volumes: {} },
     ],
     [
       'lists of what are no objects',
@@ -307,8 +491,8 @@ t.test('json', t => {
         connection: { peer_devices: [[]] },
       }),
       {
-        understood: true,
-        problems: ['word-missing r0'],
+        understood: false,
+        problems: ['word-missing r0', 'word-missing r0'],
         volumes: { 'r0/0': 'unknown word-missing word-missing@bravo word-missing@bravo' },
       },
     ],
@@ -335,7 +519,7 @@ t.test('json', t => {
         device: { 'disk-state': 'Diskless', client: 'yes', quorum: 'no' },
         peerDevice: { 'peer-client': 'maybe' },
       }),
-      { understood: true, problems: [], volumes: { 'r0/0': 'synced quorum-lost=no' } },
+      { understood: true, problems: [], volumes: { 'r0/0': 'synced quorum-lost=no single-copy' } },
     ],
   ]
   for (const [title, text, expected] of rows) t.strictSame(summary(parseStatusJson(text)), expected, title)

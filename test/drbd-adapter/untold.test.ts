@@ -70,10 +70,14 @@ t.test(
 t.test('of very many problems the first hundred are told', async t => {
   const untold = new Untold(() => 7)
   const problem = { device: null, code: 'bad-line', text: 'x' }
-  for (let index = 0; index < 30; index += 1) untold.misunderstood(Array(7).fill(problem))
-  t.equal((await untold.next())?.problems.length, 100)
-  untold.misunderstood([problem])
-  t.equal((await untold.next())?.problems.length, 1)
+  const misunderstood = (count: number) =>
+    untold.misunderstood({ problems: Array(count).fill(problem), counts: new Map([['bad-line', count * 10]]) })
+  for (let index = 0; index < 30; index += 1) misunderstood(7)
+  const update = await untold.next()
+  t.strictSame([update?.problems.length, update?.problemCounts.get('bad-line')], [100, 2100], 'and all are counted')
+  misunderstood(1)
+  const next = await untold.next()
+  t.strictSame([next?.problems.length, next?.problemCounts.get('bad-line')], [1, 10])
 })
 
 t.test('an update says when its oldest line was printed', async t => {

@@ -1,4 +1,14 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
@@ -31,10 +41,10 @@ t.test('a lock keeps others out until it is released, and is released once', t =
   t.match(JSON.parse(readFileSync(path, 'utf8')), { pid: process.pid, boot: BOOT, started: '4711' })
   t.throws(() => takeLock(path, proc), {
     name: 'LockHeld',
-    pid: process.pid,
+    holder: `process ${process.pid}`,
     message: `process ${process.pid} holds ${path}`,
   })
-  t.strictSame(left(), ['pool.lock'], 'and nothing else is left behind')
+  t.match(left(), ['pool.lock', /^pool\.lock\.alive-/], 'and nothing else is left behind')
   release()
   t.strictSame(left(), [])
   const again = takeLock(path, proc)
@@ -82,3 +92,56 @@ t.test('a process that runs is left its lock; one that is gone, however that cam
   t.throws(taken, { message: /does not show this process/ })
   t.end()
 })
+
+t.test(
+  'a holder in another container is told by what it keeps open, not by an id that means another process here',
+  t => {
+    const { path, proc, runs, held, left } = machine(t)
+    mkdirSync(join(proc, 'self/ns'), { recursive: true })
+    const inContainer = (number: number) => {
+      rmSync(join(proc, 'self/ns/pid'), { force: true })
+      symlinkSync(`pid:[${number}]`, join(proc, 'self/ns/pid'))
+    }
+    inContainer(4_026_531_836)
+    const release = takeLock(path, proc)
+    const lock = readFileSync(path, 'utf8')
+    const [, fifo = ''] = left()
+
+    inContainer(4_026_532_001)
+    runs(process.pid, 9_999)
+    t.throws(() => takeLock(path, proc), {
+      name: 'LockHeld',
+      message: /of another container \(pid:\[4026531836\]\) holds/,
+    })
+    t.strictSame(readFileSync(path, 'utf8'), lock, 'though the process of that id started at another time here')
+    t.equal(left().length, 2)
+
+    release()
+    held(lock)
+    t.throws(
+      () => takeLock(path, proc),
+      { name: 'LockHeld', message: /container/ },
+      'a FIFO that is not there says nothing',
+    )
+    const { fifo: _, ...without } = JSON.parse(lock)
+    held(without)
+    t.throws(() => takeLock(path, proc), {
+      name: 'LockHeld',
+      message: /not known whether it runs \(if it does not, remove/,
+    })
+    const { pidNamespace: __, ...earlier } = without
+    held(earlier)
+    takeLock(path, proc)()
+    t.strictSame(left(), [], 'one of an earlier version, whose process is none here')
+
+    // killed: the FIFO is there, and nobody has it open
+    execFileSync('mkfifo', [join(path, '..', fifo)])
+    held(lock)
+    const again = takeLock(path, proc)
+    t.equal(left().length, 2, 'its FIFO went with its lock')
+    again()
+    held(JSON.stringify({ ...JSON.parse(lock), fifo: '../../etc/passwd', boot: 'another' }))
+    t.doesNotThrow(takeLock(path, proc), 'a lock names nothing outside its folder')
+    t.end()
+  },
+)

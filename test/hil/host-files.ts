@@ -73,7 +73,9 @@ function agentConfig(topology: Topology, host: string): object {
   const coordinator = addressOf(topology, topology.hosts[0])
   return {
     host: uuidOf(topology, host),
-    srs: topology.srs.filter(({ hosts }) => hosts.includes(host)).map(({ uuid, drbd, md }) => ({ uuid, drbd, md })),
+    srs: topology.srs
+      .filter(({ hosts }) => hosts.includes(host))
+      .map(({ uuid, drbd, md, emptyOn = [] }) => ({ uuid, drbd, md, allowEmpty: emptyOn.includes(host) })),
     toolstack: {
       url: `http://${coordinator}:${PORTS.xapi}`,
       passwordFile: '/etc/resync-monitor/password',

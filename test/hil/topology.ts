@@ -14,6 +14,8 @@ interface SrPlan {
   /** As in the agent's configuration. */
   readonly drbd: readonly string[]
   readonly md: readonly string[]
+  /** Hosts that have no mirror of it. */
+  readonly emptyOn?: readonly string[]
 }
 
 /** Which machines there are, and what they have. Scenarios with the same topology share booted guests. */
@@ -54,7 +56,7 @@ export const ARRAY_OVER_HOSTS: Topology = {
     { name: 'md9', uuid: '0d0d0d0d:00004000:80000000:00000009', host: 'alpha', legOn: 'bravo', sizeMiB: MIRROR_MIB },
   ],
   // With a `*`: bravo has no such array, and need not have one.
-  srs: [{ uuid: SR_1, hosts: ['alpha', 'bravo'], drbd: [], md: ['md*'] }],
+  srs: [{ uuid: SR_1, hosts: ['alpha', 'bravo'], drbd: [], md: ['md*'], emptyOn: ['bravo'] }],
   spareDisksMiB: [],
 }
 

@@ -92,6 +92,11 @@ t.test('each status of an SR as series', async t => {
   const table: readonly (readonly [string, SrStatus, Readonly<Record<string, number | undefined>>])[] = [
     ['synced', status('synced'), { out_of_sync_bytes: 0, needs_operator: 0, stalled_mirrors: 0 }],
     [
+      'I/O that is suspended or made to fail',
+      status('synced', { reasons: [reason('io-suspended', 'a/0'), reason('io-failures-forced', 'a/0')] }),
+      { io_suspended_mirrors: 1, needs_operator: 0 },
+    ],
+    [
       'resyncing',
       status('resyncing', { outOfSyncBytes: GIB, progress: 0.5, etaSeconds: 90, reasons: running }),
       { out_of_sync_bytes: GIB, resync_progress_ratio: 0.5, resync_eta_seconds: 90, needs_operator: 0 },
@@ -344,4 +349,17 @@ t.test('pushes', async t => {
   metrics.pushArrived(SR, 2_000)
   t.strictSame(await figure('pushes_total'), { [`${SR} arrived`]: 1, [`${SR} failed`]: 1 })
   t.strictSame(await figure('last_pushed_timestamp_seconds'), { [SR]: 2 })
+})
+
+t.test('what no SR watches has a count, and a series for each of the first fifty names', async t => {
+  const host = new Host()
+  let unwatched: NonNullable<AgentLook['unwatched']> = { drbd: ['scratch', 'vol-1'], md: [] }
+  const metrics = new AgentMetrics({ look: () => ({ ...host.look(), unwatched }) })
+  const first = await metrics.render()
+  t.strictSame(figures(first, 'resync_monitor_unwatched'), { drbd: 2, md: 0 })
+  t.strictSame(figures(first, 'resync_monitor_unwatched_info'), { 'drbd scratch': 1, 'drbd vol-1': 1 })
+  unwatched = { drbd: Array.from({ length: 5_000 }, (_, index) => `vol-${index}`), md: ['md7'] }
+  const second = await metrics.render()
+  t.strictSame(figures(second, 'resync_monitor_unwatched'), { drbd: 5_000, md: 1 })
+  t.equal(Object.keys(figures(second, 'resync_monitor_unwatched_info')).length, 51)
 })

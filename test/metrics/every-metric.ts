@@ -33,7 +33,11 @@ export function everything() {
   } as const
   const shown = { mirror, state: 'resyncing', stalled: false, judgement } as const
   const agent = new AgentMetrics({
-    look: () => ({ srs: new Map([[SR, STATUS]]), notSynced: [{ sr: SR, mirror: shown }] }),
+    look: () => ({
+      srs: new Map([[SR, STATUS]]),
+      notSynced: [{ sr: SR, mirror: shown }],
+      unwatched: { drbd: ['scratch'], md: ['md9'] },
+    }),
   })
   const problems = [{ device: null, code: 'bad-line', text: '' }]
   const read = { at: NOW, changed: [], removed: [], doubt: null, wholeAt: NOW }

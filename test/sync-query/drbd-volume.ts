@@ -10,9 +10,11 @@ export function peer(name: string, said: Partial<DrbdPeer> = {}): DrbdPeer {
     intentionalClient: false,
     resyncSuspended: [],
     outOfSyncBytes: 0,
+    movedBytes: null,
     progress: null,
     totalBytes: null,
     etaSeconds: null,
+    passed: null,
     ...said,
   }
 }
@@ -25,6 +27,8 @@ export function volume(mirror: string, peers: readonly DrbdPeer[], said: Partial
     disk: 'UpToDate',
     intentionalClient: false,
     quorum: true,
+    ioSuspended: [],
+    forcesIoFailures: false,
     sizeBytes: 1_048_576,
     aloneOutOfSyncBytes: null,
     peers,

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
+import type { ConfiguredPeer } from '../../src/sync-query/configured-peers.ts'
 import {
   CONNECTION_WORDS,
   DISK_WORDS,
@@ -61,6 +62,7 @@ t.test('a volume of which all is well is synced, and everything is told', t => {
     totalBytes: null,
     etaSeconds: null,
     outOfSyncBytes: 0,
+    movedBytes: null,
     replicas: { expected: 2, current: 2 },
     placement: {
       quorum: true,
@@ -78,7 +80,13 @@ table('what counts as synced', [
   ['three replicas', { peers: [BRAVO, CHARLIE] }, 'synced'],
   ['a client on purpose among the peers', { peers: [BRAVO, CLIENT] }, 'synced'],
   ['a client with which replication is Off', { peers: [BRAVO, { ...CLIENT, replication: 'Off' }] }, 'synced'],
-  ['this host is the client', { disk: 'Diskless', intentionalClient: true }, 'synced'],
+  ['this host is the client', { disk: 'Diskless', intentionalClient: true, peers: [BRAVO, CHARLIE] }, 'synced'],
+  [
+    'this host is the client of a single copy',
+    { disk: 'Diskless', intentionalClient: true },
+    'synced',
+    ['single-copy!'],
+  ],
   [
     'a forgotten pause of nothing (9.2.18: resume-sync stops half-way)',
     peer({ resyncSuspended: ['user'] }),
@@ -96,6 +104,14 @@ table('what counts as synced', [
     ['drift! peer=bravo outOfSyncBytes=4096'],
   ],
   ['a single copy on 9', { peers: [] }, 'synced', ['single-copy!']],
+  ['a single copy with a client', { peers: [CLIENT] }, 'synced', ['single-copy!']],
+  ['a single copy with two clients', { peers: [CLIENT, { ...CLIENT, peer: 'delta' }] }, 'synced', ['single-copy!']],
+  [
+    'two copies of which the peer has lost its disk',
+    peer({ peerDisk: 'Diskless' }),
+    'degraded',
+    ['peer-disk-not-up-to-date! peer=bravo field=peer-disk word=Diskless'],
+  ],
   ['no quorum', { quorum: false }, 'synced', ['quorum-lost! field=quorum word=no']],
 ])
 
@@ -336,7 +352,7 @@ table('peers that are missing altogether', [
     'a client of nobody has no replica at all',
     { disk: 'Diskless', intentionalClient: true, peers: [] },
     'degraded',
-    ['single-copy!', 'disk-not-up-to-date! field=disk word=Diskless missing=1'],
+    ['disk-not-up-to-date! field=disk word=Diskless missing=1'],
   ],
   [
     'a client among clients too',
@@ -381,7 +397,7 @@ table('disks that are not up to date', [
     'a client that shows a disk which is no disk',
     peer({ peerDisk: 'Failed', intentionalClient: true }),
     'degraded',
-    ['peer-disk-not-up-to-date! peer=bravo field=peer-disk word=Failed'],
+    ['peer-disk-not-up-to-date! peer=bravo field=peer-disk word=Failed', 'single-copy!'],
   ],
   [
     'the only peer is Inconsistent and nothing copies to it',
@@ -466,9 +482,9 @@ const FIGURES: readonly [title: string, peers: readonly Partial<DrbdPeer>[], Par
     },
   ],
   [
-    'a source has to send to each of its targets',
-    [SOURCE, { ...SOURCE, peer: 'charlie', totalBytes: 1200, outOfSyncBytes: 500, etaSeconds: 45 }],
-    { progress: 0.5, doneBytes: 800, totalBytes: 1600, etaSeconds: 45, outOfSyncBytes: 800 },
+    'a source has to send to each of its targets: the mean of the kernel’s shares, by what each has to get',
+    [SOURCE, { ...SOURCE, peer: 'charlie', progress: 0.75, totalBytes: 1200, outOfSyncBytes: 500, etaSeconds: 45 }],
+    { progress: 0.625, doneBytes: 800, totalBytes: 1600, etaSeconds: 45, outOfSyncBytes: 800 },
   ],
   [
     'of two targets one says no total: only the smaller share is known',
@@ -607,9 +623,11 @@ const ANY_PEER: fc.Arbitrary<DrbdPeer> = fc.record({
   intentionalClient: fc.constantFrom(null, true, false),
   resyncSuspended: fc.constantFrom(null, [], ['user'], ['dependency']),
   outOfSyncBytes: fc.option(fc.nat()),
+  movedBytes: fc.option(fc.nat()),
   progress: fc.option(fc.double({ min: 0, max: 1, noNaN: true })),
   totalBytes: fc.option(fc.nat()),
   etaSeconds: fc.option(fc.nat()),
+  passed: fc.constant(null),
 })
 
 t.test('whatever is said: synced only by the positive rule, figures within their bounds', t => {
@@ -619,6 +637,8 @@ t.test('whatever is said: synced only by the positive rule, figures within their
     disk: fc.constantFrom(null, 'Odd', ...Object.keys(DISK_WORDS)),
     intentionalClient: fc.constantFrom(null, true, false),
     quorum: fc.constantFrom(null, true, false),
+    ioSuspended: fc.constantFrom(null, [], ['user'], ['quorum', 'odd']),
+    forcesIoFailures: fc.constantFrom(null, true, false),
     sizeBytes: fc.option(fc.nat()),
     aloneOutOfSyncBytes: fc.option(fc.nat()),
     peers: fc.array(ANY_PEER, { maxLength: 3 }),
@@ -653,4 +673,72 @@ t.test('whatever is said: synced only by the positive rule, figures within their
     { numRuns: 3000 },
   )
   t.end()
+})
+
+t.test('configured peers that the kernel does not have', async t => {
+  const named = (name: string, nodeId: string | null = null, diskless = false) => ({ nodeId, names: [name], diskless })
+  const nameless = { nodeId: null, names: [], diskless: false }
+  const rows: [
+    title: string,
+    peers: readonly DrbdPeer[],
+    configured: readonly ConfiguredPeer[],
+    state: string,
+    reasons: readonly string[],
+  ][] = [
+    ['all are there', [BRAVO], [named('bravo')], 'synced', []],
+    ['one more than configured', [BRAVO, CHARLIE], [named('bravo')], 'synced', []],
+    ['one of two', [BRAVO], [named('bravo'), named('charlie')], 'degraded', ['peer-missing! peer=charlie']],
+    ['the only one', [], [named('bravo')], 'degraded', ['peer-missing! peer=bravo']],
+    ['a client', [BRAVO], [named('bravo'), named('c', '2', true)], 'degraded', ['peer-missing! peer=c']],
+    ['the node id decides, not the name', [{ ...BRAVO, nodeId: '1' }], [named('b', '1')], 'synced', []],
+    [
+      'another node id under the same name',
+      [{ ...BRAVO, nodeId: '2' }],
+      [named('bravo', '1')],
+      'degraded',
+      ['peer-missing! peer=bravo'],
+    ],
+    [
+      'one kernel peer is not two configured ones',
+      [{ ...BRAVO, nodeId: '2' }],
+      [named('bravo', '1'), named('charlie', '2')],
+      'degraded',
+      ['peer-missing! peer=bravo'],
+    ],
+    ['a source without node ids', [BRAVO], [named('bravo', '1')], 'synced', []],
+    ['a peer without a name in the configuration is any other', [BRAVO], [nameless], 'synced', []],
+    [
+      'and is missing when no other is there',
+      [BRAVO],
+      [named('bravo'), nameless],
+      'degraded',
+      ['peer-missing! peer=its peer'],
+    ],
+    ['only its node id is known', [], [{ ...nameless, nodeId: '7' }], 'degraded', ['peer-missing! peer=7']],
+    ['none configured', [], [], 'synced', ['single-copy! field=configuration']],
+    ['clients only', [CLIENT], [named('client', null, true)], 'synced', ['single-copy! field=configuration']],
+    ['the kernel has less than is configured', [CLIENT], [named('client')], 'synced', ['single-copy!']],
+  ]
+  for (const [title, peers, configured, state, reasons] of rows) {
+    const judged = judgeDrbdVolume({ ...WELL, peers }, { peers: configured, doubt: null })
+    t.strictSame({ state: judged.state, reasons: judged.reasons.map(words) }, { state, reasons }, title)
+  }
+  const removed = judgeDrbdVolume(
+    { ...WELL, peers: [], removedPeers: ['bravo'] },
+    { peers: [named('bravo')], doubt: null },
+  )
+  t.strictSame(removed.reasons.map(words), ['peer-missing! peer=bravo'], 'its removal is not called one that passes')
+  t.strictSame(removed.replicas, { expected: 2, current: 1 }, 'it counts as a replica that is not current')
+  const accepted = judgeDrbdVolume({ ...WELL, peers: [], removedPeers: ['bravo'] }, { peers: [], doubt: null })
+  t.strictSame(accepted.reasons.map(words), ['peer-removed peer=bravo'], 'until a look confirms it')
+  const unclear = judgeDrbdVolume({ ...WELL, peers: [] }, { peers: [], doubt: 'resource r0: why' })
+  t.equal(unclear.state, 'unknown')
+  t.strictSame(unclear.reasons.map(words), ['single-copy!', 'peers-unclear! word=resource r0: why'])
+  const old = judgeDrbdVolume({ ...WELL, family: '8.4', peers: [] }, { peers: [named('bravo')], doubt: null })
+  t.match(old, { state: 'degraded', reasons: [{ code: 'stand-alone' }] }, 'DRBD 8.4 has its own reason')
+  const oldPeer = judgeDrbdVolume(
+    { ...WELL, family: '8.4', peers: [{ ...BRAVO, peer: 'peer' }] },
+    { peers: [named('bravo')], doubt: null },
+  )
+  t.equal(oldPeer.state, 'synced', 'DRBD 8.4 calls each peer so')
 })

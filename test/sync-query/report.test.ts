@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import t from 'tap'
 import type { MirrorListEntry, Report, ReportReason } from '../../src/sync-query/report.ts'
-import { encodePollAnswer, encodeReport, withFewReasons } from '../../src/sync-query/report-encode.ts'
-import { MAX_REPORT_BYTES, parseReport } from '../../src/sync-query/report-parse.ts'
+import { REPORT_BOUNDS } from '../../src/sync-query/report-bounds.ts'
+import { boundedReport, encodePollAnswer, encodeReport } from '../../src/sync-query/report-encode.ts'
+import { parseReport } from '../../src/sync-query/report-parse.ts'
 
 const RUNNING: ReportReason = {
   code: 'resync-running',
@@ -48,6 +49,7 @@ const LIST: readonly MirrorListEntry[] = [
       { peer: 'self', current: true },
       { peer: 'hostB', current: true, connected: true },
       { peer: 'hostC', current: false, connected: true, diskless: true },
+      { peer: 'hostE', current: false, connected: true, diskless: true, votes: false },
       { peer: 'hostD', current: false },
     ],
   },
@@ -109,7 +111,7 @@ t.test('what is none is a problem', async t => {
     ['a list', [], 'bad-value', 'The report has a value that cannot be used: the whole: expected an object'],
     [
       'larger than any report',
-      `"${'x'.repeat(MAX_REPORT_BYTES)}"`,
+      `"${'x'.repeat(REPORT_BOUNDS.answerBytes)}"`,
       'too-large',
       'The report is larger than 64 KiB: 65538 characters',
     ],
@@ -359,13 +361,123 @@ t.test('property: any input is read or is a problem', async t => {
   t.pass()
 })
 
+t.test('nesting is a problem and never the end of the program', async t => {
+  const deep = `${'['.repeat(5_000)}${']'.repeat(5_000)}`
+  t.match(parseReport(deep), { problem: { code: 'too-deep' } })
+  t.match(parseReport(`{"schema":${deep}}`), {
+    problem: { code: 'too-deep', text: /^The report is nested too deep: / },
+  })
+  let value: unknown = 1
+  for (let depth = 0; depth < 100_000; depth += 1) value = { a: value }
+  t.match(parseReport({ schema: value }), { problem: { code: 'unknown-schema', text: /: an object$/ } })
+  t.match(parseReport({ ...REPORT, reasons: value }), { problem: { code: 'bad-value' } })
+  t.match(parseReport({ ...REPORT, note: value }), { report: { seq: 42 } }, 'unknown keys are let through')
+})
+
+t.test('property: whatever the writer is given, its readers accept what it writes', async t => {
+  const number = fc.oneof(
+    fc.double(),
+    fc.constantFrom(
+      null,
+      -1,
+      0,
+      1,
+      987_654_320,
+      987_654_321,
+      1e308,
+      Number.MAX_VALUE,
+      Number.NaN,
+      Number.POSITIVE_INFINITY,
+    ),
+  )
+  const text = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc.constantFrom('', '?', 'x'.repeat(4096), 'y'.repeat(4097), '€'.repeat(5_000), '\ud800', '\0'),
+  )
+  const reason = fc.record(
+    {
+      code: fc.constantFrom('resync-running', 'code-of-2030'),
+      mirror: text,
+      clearedBy: fc.constantFrom('time', 'operator'),
+      peer: text,
+      word: text,
+      field: text,
+      side: fc.constantFrom('source', 'target'),
+      progress: number,
+      outOfSyncBytes: number,
+      missing: number,
+      waitsFor: text,
+    },
+    { requiredKeys: ['code', 'mirror', 'clearedBy'] },
+  )
+  const replica = fc.record(
+    { peer: text, current: fc.boolean(), connected: fc.constant(true), diskless: fc.constant(true) },
+    { requiredKeys: ['peer', 'current'] },
+  )
+  const entry = fc.record(
+    {
+      state: fc.constantFrom('degraded', 'resyncing'),
+      count: fc.nat(10_000),
+      mirrors: fc.array(text),
+      quorum: fc.boolean(),
+      replicas: fc.oneof(
+        fc.array(replica),
+        replica.map(each => Array.from({ length: 1_100 }, () => each)),
+      ),
+    },
+    { requiredKeys: ['state', 'count', 'quorum', 'replicas'] },
+  )
+  const given = fc.record({
+    at: fc.date({ noInvalidDate: true }),
+    outOfSyncBytes: number,
+    progress: number,
+    etaSeconds: number,
+    reasons: fc.oneof(
+      fc.array(reason),
+      reason.map(each => Array.from({ length: 1_100 }, () => each)),
+    ),
+    list: fc.option(
+      fc.oneof(
+        fc.array(entry),
+        entry.map(each => Array.from({ length: 5_000 }, () => each)),
+      ),
+    ),
+  })
+  fc.assert(
+    fc.property(given, ({ at, list, ...rest }) => {
+      const listed = { degraded: 0, resyncing: 0 }
+      for (const each of list ?? []) listed[each.state] += each.count
+      const report = {
+        ...REPORT,
+        ...rest,
+        at: at.toISOString(),
+        since: at.toISOString(),
+        state: listed.degraded > 0 ? 'degraded' : 'resyncing',
+        mirrors: { synced: 0, unknown: 0, ...(list === null ? { degraded: 0, resyncing: 1 } : listed) },
+        ...(list === null ? {} : { mirrorList: list }),
+      } as Report
+      if (list !== null && listed.degraded + listed.resyncing === 0) return
+      for (const written of [encodeReport(report), encodePollAnswer(report), boundedReport(report)]) {
+        const parsed = parseReport(written)
+        if ('problem' in parsed) throw new Error(parsed.problem.text)
+      }
+      if (Buffer.byteLength(encodeReport(report)) > REPORT_BOUNDS.storedBytes) throw new Error('too large to be stored')
+      if (Buffer.byteLength(encodePollAnswer(report)) > REPORT_BOUNDS.answerBytes)
+        throw new Error('too large an answer')
+    }),
+    { numRuns: 100 },
+  )
+  const huge = boundedReport({ ...REPORT, etaSeconds: 1e12 })
+  t.equal(huge.etaSeconds, null, 'an estimate of centuries is none')
+})
+
 t.test('as data a report has no more reasons than its readers take, and says how many it leaves out', async t => {
-  t.equal(withFewReasons(REPORT), REPORT)
+  t.strictSame(boundedReport(REPORT), REPORT)
   const [first] = REPORT.reasons
   if (first === undefined) throw new Error('a report with a reason')
   const reasons = Array.from({ length: 1030 }, () => first)
-  const few = withFewReasons({ ...REPORT, reasons })
+  const few = boundedReport({ ...REPORT, reasons })
   t.match(few, { reasons: { length: 1024 }, reasonsOmitted: 6 })
   t.match(parseReport(few), { report: { reasonsOmitted: 6 } })
-  t.equal(withFewReasons({ ...REPORT, reasons, reasonsOmitted: 4 }).reasonsOmitted, 10)
+  t.equal(boundedReport({ ...REPORT, reasons, reasonsOmitted: 4 }).reasonsOmitted, 10)
 })

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { decodeHostMemory } from '../../src/toolstack/host-memory.ts'
-import { ask, firstOf, login, servedPool } from './pool-under-test.ts'
+import { ask, firstOf, login, servedPool, until } from './pool-under-test.ts'
 import { START_MS, VirtualTime } from './virtual-time.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'pool-enabled-'))
@@ -25,6 +25,7 @@ async function lastingPool(t: TearsDown, { byHeartbeat = true, stateFile = '', e
   const { pool, url } = await servedPool(t, {
     now: time.now,
     timers: time,
+    steadyNow: time.steadyNow,
     stateFile: file,
     enableDelayMs,
     ...(byHeartbeat ? { heartbeat: { assumeDeadAfterMs: 60_000 } } : {}),
@@ -58,7 +59,11 @@ t.test('a host that was back and not enabled yet when the pool was killed is ena
   await first.hello(boot())
   t.equal(first.settled(), true)
   await first.call('host.disable')
-  await first.call('host.reboot')
+  const reboot = first.call('host.reboot')
+  await until(() => firstOf(first.pool.poolSnapshot().hosts).leaving)
+  await first.pool.saved()
+  await first.tickle(boot())
+  await reboot
   t.equal(await first.hello(boot(900)), 'ok')
   t.equal(first.enabled(), false)
 
@@ -158,12 +163,23 @@ t.test('what an earlier version did not write of a host reads as that version to
   t.strictSame(decodeHostMemory(told), {
     ...told,
     toldTo: null,
+    orderId: null,
+    orderAgent: null,
     enabledBefore: true,
     enabling: false,
     staysDisabled: false,
     bootId: null,
   })
-  const whole = { ...told, toldTo: 'reboot', enabledBefore: false, enabling: true, staysDisabled: true, bootId: '5a5c' }
+  const whole = {
+    ...told,
+    toldTo: 'reboot',
+    orderId: 'o',
+    orderAgent: 'a',
+    enabledBefore: false,
+    enabling: true,
+    staysDisabled: true,
+    bootId: '5a5c',
+  }
   t.strictSame(decodeHostMemory(whole), whole)
   for (const wrong of [
     { toldAtMs: 'now' },
@@ -173,6 +189,8 @@ t.test('what an earlier version did not write of a host reads as that version to
     { enabling: null },
     { staysDisabled: 'no' },
     { bootId: 1 },
+    { orderId: 1 },
+    { orderAgent: {} },
   ]) {
     t.equal(decodeHostMemory({ ...whole, ...wrong }), null, JSON.stringify(wrong))
   }

@@ -98,14 +98,22 @@ t.test('one object can be followed; a token of the future hears nothing until it
   }
 })
 
-t.test('a deletion that left the bounded queue is missing from the events, and the counts tell', async t => {
+t.test('a token older than the queue of deletions is answered EVENTS_LOST, one within it is not', async t => {
   const { db, from, token } = feedUnderTest()
   const refs = Array.from({ length: 600 }, () => db.create('task', newTask({ uuid: '' })))
   const before = await token()
   for (const ref of refs) db.delete('task', ref)
-  const batch = await from(['task'], before, 0)
-  t.ok(batch.events.length >= 256 && batch.events.length <= 512)
+  const lost = { description: ['EVENTS_LOST'] }
+  t.match(await from(['task'], before, 0).catch(failure => failure), lost)
+  t.match(await from(['*'], before, 30).catch(failure => failure), lost)
+  t.match(await from(['host'], before, 0), { events: [] }, 'of another class everything is known')
+  const batch = await from(['task'], '', 0)
+  t.strictSame(batch.events, [], 'who begins anew loses nothing')
   t.equal(batch.valid_ref_counts.task, 0)
+  const [next] = [db.create('task', newTask({ uuid: '' }))]
+  const since = await token()
+  db.delete('task', next)
+  t.match(await from(['task'], since, 0), { events: [{ operation: 'del', ref: next }] })
 })
 
 t.test('a call waits for what it follows, gathers for the batch time, and tells all of that at once', async t => {

@@ -121,7 +121,14 @@ t.test('an answer that cannot be written is an error of its call, in either vers
     bug => bugs.push(bug),
   )
   const answer = async (request: unknown): Promise<unknown> =>
-    JSON.parse(await rpc.answer(JSON.stringify(request), new AbortController().signal))
+    JSON.parse(
+      await rpc.answer(JSON.stringify(request), new AbortController().signal, {
+        address: '',
+        owner: null,
+        isReserved: false,
+        own: () => undefined,
+      }),
+    )
   const why = 'the answer cannot be written'
   const old = { method: 'broken', params: [], id: 7 }
   const oldAnswer = { result: null, error: ['INTERNAL_ERROR', why], id: 7 }

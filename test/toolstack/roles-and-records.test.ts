@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { PoolOptions, Role } from '../../src/toolstack/index.ts'
-import { ROLES } from '../../src/toolstack/roles.ts'
+import { HOST_AGENT, ROLES } from '../../src/toolstack/roles.ts'
 import { ask, askText, firstOf, servedPool, until } from './pool-under-test.ts'
 
 /** A served pool of two hosts and one SR where a user's name is the role. */
@@ -18,7 +18,7 @@ t.test('each method has the least role that stock gives it', async t => {
   const { as, pool, sr, hosts } = await poolWithRoles(t)
   const [{ ref: host, pbd }] = [firstOf(hosts)]
   const hostUuid = pool.get('host', host)?.uuid
-  const cases: readonly (readonly [least: Role, method: string, ...params: unknown[]])[] = [
+  const cases: readonly (readonly [least: (typeof ROLES)[number], method: string, ...params: unknown[]])[] = [
     ['read-only', 'host.get_all_records'],
     ['read-only', 'host.get_record', host],
     ['read-only', 'event.inject', 'host', host],
@@ -50,6 +50,59 @@ t.test('each method has the least role that stock gives it', async t => {
     'host.shutdown',
     'No permission in user session. (Roles with this permission: pool-operator, pool-admin)',
   ])
+})
+
+t.test('the role of hosts may do what an agent does, and nothing else', async t => {
+  const plugins: string[] = []
+  const { pool, url, sr, hosts } = await poolWithRoles(t, {
+    authenticate: user => (user === HOST_AGENT ? HOST_AGENT : (ROLES.find(role => role === user) ?? false)),
+    plugins: async ({ fn }) => {
+      plugins.push(fn)
+      return { result: '{}' }
+    },
+  })
+  const session = await askText(url, 'session.login_with_password', HOST_AGENT, 'x')
+  const { ref: host, pbd } = firstOf(hosts)
+  const [hostUuid, srUuid] = [pool.get('host', host)?.uuid, pool.get('SR', sr)?.uuid]
+  const cases: readonly (readonly [may: boolean, method: string, ...params: unknown[]])[] = [
+    [true, 'host.get_by_uuid', hostUuid],
+    [true, 'host.get_all_records'],
+    [true, 'pool.hello', hostUuid, '192.0.2.1', {}],
+    [true, 'host.tickle_heartbeat', host, {}],
+    [true, 'PBD.remove_from_other_config', pbd, 'resync-monitor'],
+    [true, 'PBD.add_to_other_config', pbd, 'resync-monitor', 'a report'],
+    [true, 'message.create', 'RESYNC_STARTED', 5, 'SR', srUuid, ''],
+    [true, 'message.get', 'SR', srUuid, '19700101T00:00:00Z'],
+    [true, 'task.create', 'SR Recovering', sr],
+    [true, 'event.from', ['pbd'], '', 0],
+    [true, 'host.call_plugin', host, 'resync-monitor', 'gate', {}],
+    [true, 'host_call_plugin', host, 'resync-monitor', 'can-reboot', {}],
+    [true, 'host.add_to_other_config', host, 'resync-monitor:override', '{}'],
+    [true, 'host.remove_from_other_config', host, 'resync-monitor:override'],
+    [false, 'PBD.add_to_other_config', pbd, 'other', 'x'],
+    [false, 'PBD.remove_from_other_config', pbd, ['resync-monitor']],
+    [false, 'PBD.set_other_config', pbd, {}],
+    [false, 'host.add_to_other_config', host, 'boot_time', '1.'],
+    [false, 'host.remove_from_other_config', host, 'boot_time'],
+    [false, 'SR.add_to_other_config', sr, 'resync-monitor', 'x'],
+    [false, 'host.call_plugin', host, 'resync-monitor', 'status', {}],
+    [false, 'host.call_plugin', host, 'other', 'gate', {}],
+    [false, 'Async.host.reboot', host],
+    [false, 'host.disable', host],
+    [false, 'host.enable', host],
+    [false, 'host.destroy', host],
+    [false, 'PBD.unplug', pbd],
+    [false, 'SR.set_tags', sr, []],
+    [false, 'message.destroy', 'x'],
+  ]
+  for (const [may, method, ...params] of cases) {
+    const answer = await ask(url, method, session, ...params)
+    const isDenied = Array.isArray(answer) && answer[0] === 'RBAC_PERMISSION_DENIED'
+    t.equal(isDenied, !may, `${method} ${JSON.stringify(params)}: ${JSON.stringify(answer)}`)
+  }
+  t.strictSame(plugins, ['gate', 'can-reboot'])
+  const own = await ask(url, 'session.get_rbac_permissions', session, session)
+  t.ok(Array.isArray(own) && own.includes('pool.hello') && !own.includes('host.reboot'))
 })
 
 t.test('permissions are named in small letters, as stock names them', async t => {

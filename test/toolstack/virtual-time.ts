@@ -9,6 +9,7 @@ export class VirtualTime implements Timers {
   readonly #due: { readonly atMs: number; readonly callback: () => void }[] = []
 
   readonly now = () => this.nowMs
+  readonly steadyNow = () => this.#timerMs
 
   after(delayMs: number, callback: () => void): () => void {
     const entry = { atMs: this.#timerMs + delayMs, callback }

@@ -47,6 +47,7 @@ async function poolWithGate(t: Tap, options: Partial<PoolOptions> = {}) {
     pool: {
       snapshot: () => pool.poolSnapshot(),
       setAllowedOperations: (host, operations) => pool.setAllowedOperations(host, operations),
+      keepPeers: (pbd, peers) => pool.keepPeers(pbd, peers),
       pollReport: async host => reports.get(host) ?? Promise.reject(new Error('it has said nothing')),
     },
     policy: DEFAULT_POLICY,
@@ -225,6 +226,112 @@ t.test('the rolling reboot of Xen Orchestra goes through the pool, host by host'
     await client.call('host.enable', next)
     say(ref, 'synced')
   }
+})
+
+t.test('every field that Xen Orchestra converts is there, for pools, hosts and SRs', async t => {
+  const { pool, hosts, sr, connect } = await poolWithGate(t)
+  const client = await connect('reader')
+  const [a = ''] = hosts
+  const of = (ref: string) => client.getObjectByRef(ref)
+  t.match(of(pool.ref), {
+    ha_enabled: false,
+    $ha_statefiles: [],
+    restrictions: {},
+    wlb_enabled: false,
+    cpu_info: {},
+    current_operations: {},
+    suspend_image_SR: 'OpaqueRef:NULL',
+    crash_dump_SR: 'OpaqueRef:NULL',
+    $master: { hostname: 'hostA' },
+  })
+  t.match(of(a), {
+    chipset_info: {},
+    license_params: {},
+    license_server: {},
+    capabilities: [],
+    cpu_info: {},
+    bios_strings: {},
+    logging: {},
+    iscsi_iqn: '',
+    control_domain: 'OpaqueRef:NULL',
+    updates_requiring_reboot: [],
+    API_version_major: 2,
+    API_version_minor: 21,
+    API_version_vendor: 'XenSource',
+    software_version: {
+      xapi: /^\d+\.\d+/,
+      product_brand: 'resync-monitor',
+      product_version: /^\d+\.\d+\.\d+$/,
+      platform_version: /^\d+\.\d+\.\d+$/,
+      build_number: String,
+    },
+    $metrics: { live: true },
+  })
+  for (const field of ['$patches', '$updates', '$PIFs', '$PCIs', '$PGPUs', '$certificates', '$resident_VMs']) {
+    t.strictSame(of(a)?.[field], [], field)
+  }
+  t.match(of(sr), { blobs: {}, local_cache_enabled: false, introduced_by: 'OpaqueRef:NULL', is_tools_sr: false })
+  t.equal(await client.call('host.get_API_version_minor', a), 21)
+  t.strictSame(await client.call('pool.get_restrictions', pool.ref), {})
+  pool.setAllowedOperations(a, ['reboot'])
+  await until(() => JSON.stringify(of(a)?.allowed_operations) === '["reboot"]')
+  t.match(of(a), { capabilities: [], software_version: { xapi: String } }, 'events carry them as well')
+})
+
+t.test('what clients fetch at login is there: empty tables, and roles', async t => {
+  const { connect } = await poolWithGate(t)
+  const client = await connect('reader')
+  const fetched = ['VM', 'VDI', 'VBD', 'VIF', 'VTPM', 'network', 'PIF', 'PCI', 'PGPU', 'GPU_group', 'pool_patch']
+  for (const cls of [
+    ...fetched,
+    'pool_update',
+    'host_patch',
+    'host_cpu',
+    'console',
+    'crashdump',
+    'SM',
+    'blob',
+    'secret',
+  ]) {
+    t.strictSame(await client.call(`${cls}.get_all_records`), {}, cls)
+    t.strictSame(await client.call(`${cls}.get_all`), [], cls)
+    t.strictSame(await client.call(`${cls}.get_all_records_where`, 'true'), {}, cls)
+    t.strictSame(await codeOf(client.call(`${cls}.get_by_uuid`, 'u')), ['UUID_INVALID', cls, 'u'])
+    t.strictSame(await codeOf(client.call(`${cls}.get_record`, 'x')), ['HANDLE_INVALID', cls, 'x'])
+  }
+  t.strictSame(await client.call('VM.get_by_name_label', 'any'), [])
+  const batch = await client.call('event.from', ['vm', 'VDI', 'network'], '', 0)
+  t.match(batch, {
+    events: [],
+    valid_ref_counts: { host: 3, vm: 0, vdi: 0, network: 0, gpu_group: 0, role: undefined },
+  })
+  const roles = Object.values(Object(await client.call('role.get_all_records')))
+  t.strictSame(
+    roles.map(role => Reflect.get(Object(role), 'name_label')),
+    ['pool-admin', 'pool-operator', 'vm-power-admin', 'vm-admin', 'vm-operator', 'read-only', 'host-agent'],
+  )
+  const admin = 'OpaqueRef:0165f154-ba3e-034e-6b27-5d271af109ba'
+  t.equal(await client.call('role.get_name_label', admin), 'pool-admin', 'clients know this one by heart')
+  t.strictSame(await client.call('role.get_by_name_label', 'pool-admin'), [admin])
+  const agent = Object(await client.call('role.get_by_name_label', 'host-agent'))[0]
+  const may = Object(await client.call('role.get_permissions_name_label', agent))
+  t.ok(may.includes('pool.hello') && may.includes('host.get_all') && !may.includes('host.reboot'))
+})
+
+t.test('a client whose events were lost fetches everything again, and has it right', async t => {
+  const { pool, connect } = await poolWithGate(t)
+  const client = await connect('admin')
+  const session = await client.call('task.create', 'one that stays', '')
+  const gone = pool.addHost({ hostname: 'hostD' })
+  await until(() => client.getObjectByRef(gone, undefined) !== undefined)
+  pool.removeHost(gone)
+  const refs: string[] = []
+  for (let index = 0; index < 600; index += 1) refs.push(pool.addHost({ hostname: `h${index}` }))
+  for (const ref of refs) pool.removeHost(ref)
+  await until(() => client.getObjectByRef(gone, undefined) === undefined)
+  await client.barrier(pool.ref)
+  t.equal(Object.values(client.objects.all).filter(({ $type }) => $type === 'host').length, 3)
+  t.ok(client.getObjectByRef(String(session), undefined))
 })
 
 t.test('over HTTPS, and by way of a member that is not the coordinator', async t => {

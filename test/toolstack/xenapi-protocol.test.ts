@@ -1,5 +1,5 @@
 import t from 'tap'
-import { ask, firstOf, login, post, servedPool } from './pool-under-test.ts'
+import { ask, firstOf, login, PASSWORD, post, servedPool } from './pool-under-test.ts'
 
 t.test('answers have the shapes of stock xapi', async t => {
   const { pool, url } = await servedPool(t)
@@ -233,4 +233,18 @@ t.test('a call that cannot be carried out says which rule it broke', async t => 
     t.strictSame(await ask(url, method, ...params), error, `${method} -> ${error.join(' ')}`)
   }
   t.strictSame(bugs, [], 'none of these is a bug')
+})
+
+t.test('class_method is class.method, also as a task', async t => {
+  const { pool, url } = await servedPool(t)
+  const { ref } = firstOf(pool.seed(['a']).hosts)
+  const session = await ask(url, 'session_login_with_password', 'root', PASSWORD)
+  t.match(session, /^OpaqueRef:/)
+  t.strictSame(await ask(url, 'host_get_all', session), [ref])
+  t.equal(await ask(url, 'host_metrics_get_live', session, pool.get('host', ref)?.metrics), true)
+  t.match(await ask(url, 'Async.host_disable', session, ref), /^OpaqueRef:/)
+  t.match(await ask(url, 'Async.host_get_all', session), ['MESSAGE_METHOD_UNKNOWN', 'Async.host_get_all'])
+  t.match(await ask(url, 'host_get.all', session), ['MESSAGE_METHOD_UNKNOWN', 'host_get.all'])
+  const methods = await ask(url, 'system.listMethods')
+  t.ok(Array.isArray(methods) && methods.includes('host.get_all') && !methods.includes('host_get_all'))
 })

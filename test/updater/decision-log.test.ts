@@ -1,8 +1,14 @@
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { execa } from 'execa'
 import t from 'tap'
 import { DEFAULT_POLICY, decide } from '../../src/allowed-operations/index.ts'
-import { DecisionLog, type DecisionLogOptions, type OperationsChange } from '../../src/updater/index.ts'
+import {
+  type AcceptedClaim,
+  DecisionLog,
+  type DecisionLogOptions,
+  type OperationsChange,
+} from '../../src/updater/index.ts'
 import { iso, NOW, pool, RESYNCING, received, withReports } from '../allowed-operations/pool-of-three.ts'
 import { watchedPool } from './watched-pool.ts'
 
@@ -34,6 +40,20 @@ function log(t: Tap, options: Partial<DecisionLogOptions> = {}) {
   const path = join(t.testdir(), 'decisions.log')
   const open = () => new DecisionLog({ path, now: () => NOW, onError: error => errors.push(error), ...options })
   return { path, errors, open, opened: open() }
+}
+
+/** `null`: a line that was cut. */
+function linesIn(path: string): unknown[] {
+  return readFileSync(path, 'utf8')
+    .split('\n')
+    .slice(0, -1)
+    .map(line => {
+      try {
+        return JSON.parse(line)
+      } catch {
+        return null
+      }
+    })
 }
 
 function linesOf(path: string): unknown[] {
@@ -118,6 +138,43 @@ t.test('what cannot be written is told and counted, and nothing waits for it', a
   opened.record(change())
   await opened.close()
   t.match(linesOf(join(folder, 'decisions.log')), [{ event: 'lines-lost', count: 1 }, { host: 'a' }])
+})
+
+t.test('a disk that takes some of the lines: the others are counted, each once', async t => {
+  const folder = t.testdir({})
+  const path = join(folder, 'decisions.log')
+  const script = join(import.meta.dirname, 'log-on-full-disk.ts')
+  // files of at most 3 KiB
+  await execa('bash', ['-c', `ulimit -f 3; exec "$0" "$@"`, process.execPath, script, path])
+  const [whole, cut] = [linesIn(`${path}.full`), readFileSync(`${path}.full`, 'utf8').split('\n').at(-1)]
+  t.ok(whole.length > 1 && whole.length < 61, `${whole.length} of 61 are there`)
+  t.notOk(whole.includes(null))
+  t.not(cut, '', 'and a part of another one, which is lost')
+  t.match(linesOf(path), [
+    { event: 'lines-lost', count: 61 - whole.length },
+    { event: 'lines-lost', count: 1 },
+  ])
+})
+
+t.test('lines that were written before a failure are not counted as lost', async t => {
+  const folder = t.testdir({})
+  const path = join(folder, 'decisions.log')
+  const errors: unknown[] = []
+  const opened = new DecisionLog({ path, now: () => NOW, maxBytes: 2_000, onError: error => errors.push(error) })
+  await opened.close()
+  const again = new DecisionLog({ path, now: () => NOW, maxBytes: 2_000, onError: error => errors.push(error) })
+  // the file before cannot be put aside: a folder with something in it has its name
+  mkdirSync(join(`${path}.1`, 'in the way'), { recursive: true })
+  for (let index = 0; index < 10; index += 1) again.record(change({ host: `h${index}` }))
+  await again.close()
+  t.equal(errors.length, 1)
+  const written = linesOf(path).length
+  rmSync(`${path}.1`, { recursive: true })
+  again.record(change({ host: 'later' }))
+  await again.close()
+  const [lost] = linesOf(path)
+  // two starts, ten changes, and one that came after the end
+  t.match(lost, { event: 'lines-lost', count: 12 - written })
 })
 
 t.test('what comes after it was closed is counted', async t => {
@@ -207,4 +264,33 @@ t.test('of a real pool: by whom the field was changed, and why', async t => {
       reasons: [{ code: 'not-synced', text: /allowed by override of root until 2026-11-22T16:01:00.000Z: burnt disk/ }],
     },
   ])
+})
+
+t.test('each operation that was accepted has a line: how old a change may be that was not known', async t => {
+  const path = join(t.testdir(), 'decisions.log')
+  const decisions = new DecisionLog({ path, now: () => NOW, onError: () => undefined })
+  const claims: AcceptedClaim[] = []
+  const watched = await watchedPool(t, { accepted: claim => claims.push(claim) })
+  watched.updater().start()
+  for (const index of [0, 1, 2]) await watched.push(index, 'synced')
+  await watched.time.advance(20_000)
+  await watched.push(0, 'synced')
+  await watched.push(2, 'synced')
+  await watched.time.advance(1_000)
+  t.equal(await watched.reboot(0), 'accepted')
+  t.equal(await watched.reboot(1), 'CLUSTERED_SR_DEGRADED')
+  t.equal(claims.length, 1, 'one that was refused is none')
+  const [claim] = claims
+  if (claim === undefined) throw new Error('none was accepted')
+  decisions.recordAccepted(claim, 6_000)
+  await decisions.close()
+  t.match(linesOf(path)[1], {
+    event: 'operation-accepted',
+    hostName: 'hostA',
+    operation: 'reboot',
+    knownWithinSeconds: 6,
+    srs: 1,
+    oldestReport: { host: watched.hosts[1], sr: watched.sr, ageMs: 21_000 },
+    text: 'reboot of hostA was accepted; the oldest report was confirmed 21 s ago, by hostB; what changed in the last 6 s may not be known',
+  })
 })

@@ -217,3 +217,22 @@ t.test('closing gives up what is under way', async t => {
   await pool.time.advance(10 * POLL_EVERY_MS)
   t.equal(pool.asked.length, 3)
 })
+
+t.test('a report of nested brackets ends nothing, pushed or polled: it is unreadable', async t => {
+  const deep = '['.repeat(5_000) + ']'.repeat(5_000)
+  const { pool, answers, saysSynced } = await polledPool(t)
+  for (const text of [deep, `{"schema":${deep}}`, `{"schema":1,"reasons":${deep}}`]) {
+    answers.set(1, async () => text)
+    if (pool.asked.length === 0) pool.updater().start()
+    await pool.time.advance(POLL_EVERY_MS)
+    t.strictSame(pool.reasonsFor(0), ['report-unreadable'], 'polled')
+    await pool.push(1, 'synced')
+    await turn()
+    await pool.pushText(pool.embedded.get('host', pool.hosts[1] ?? '')?.PBDs[0] ?? '', text)
+    await turn()
+    t.strictSame(pool.reasonsFor(0), ['report-unreadable'], 'pushed')
+    answers.set(1, saysSynced)
+    await pool.time.advance(POLL_EVERY_MS)
+    t.equal(pool.mayReboot(), 'ABC', 'and the next report counts')
+  }
+})

@@ -83,7 +83,7 @@ t.test('what stands in the database is taken in once, in whatever order it stand
   const stored = ['a', 'b', 'c'].map(ref => received(ref))
   const read = (reports: readonly ReceivedReport[]) => {
     memory.read({ reports }, connected, NOW)
-    return Object.fromEntries(memory.newest().map(({ host, report }) => [host, report?.seq]))
+    return Object.fromEntries(memory.newest([]).map(({ host, report }) => [host, report?.seq]))
   }
   memory.begin({ reports: [received('a')] })
   t.strictSame(read(stored), { b: 10, c: 10 }, 'what was there before the memory began was said to another')
@@ -93,3 +93,29 @@ t.test('what stands in the database is taken in once, in whatever order it stand
   memory.read({ reports: [] }, connectedHosts(pool().pbds.slice(1)), NOW)
   t.strictSame(read([]), { b: 10, c: 10 }, 'a host that is connected no more')
 })
+
+t.test(
+  'heartbeats say which boot of a host counts: an earlier boot with a later date neither counts nor blocks',
+  async t => {
+    // In its last boot the clock of c was 50 s ahead. It has been back for 25 seconds, in boot-3.
+    const since = { liveSinceMs: NOW - 25 * SECOND_MS, bootTimeMs: NOW - 40 * SECOND_MS }
+    const returned = withHost(pool(), 'c', { ...since, bootId: 'boot-3' })
+    const lastBoot = (state: object, confirmedAtMs: number) =>
+      received('c', { ...state, seq: 99, at: iso(NOW + 50 * SECOND_MS) }, confirmedAtMs)
+    const present = (state: object) =>
+      received('c', { ...state, bootId: 'boot-3', seq: 1, at: iso(NOW - 20 * SECOND_MS) }, NOW - 20 * SECOND_MS)
+    const late = (state: object) => lastBoot(state, NOW - 5 * SECOND_MS)
+    const early = (state: object) => lastBoot(state, NOW - 30 * SECOND_MS)
+    t.equal(mayReboot(returned, early(RESYNCING), present({})), 'a b c d', 'the present boot is in sync')
+    t.equal(mayReboot(returned, present({}), late(RESYNCING)), 'a b c d')
+    t.equal(mayReboot(returned, early({}), present(RESYNCING)), 'd', 'the present boot is not')
+    t.equal(mayReboot(returned, present(RESYNCING), late({})), 'd')
+    t.equal(mayReboot(returned, early({})), 'd', 'nothing is known of the present boot')
+    const setBack = withHost(returned, 'c', { bootTimeMs: NOW - 10 * SECOND_MS, liveSinceMs: null })
+    t.equal(
+      mayReboot(setBack, present({})),
+      'a b c d',
+      'a clock that was set since makes no report of this boot older than it',
+    )
+  },
+)

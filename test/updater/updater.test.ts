@@ -272,6 +272,7 @@ function updaterOn(t: Tap, pool: Partial<UpdaterOptions['pool']>, leaseMs: numbe
     pool: {
       snapshot: threeHosts,
       setAllowedOperations: () => undefined,
+      keepPeers: () => undefined,
       pollReport: () => new Promise(() => undefined),
       ...pool,
     },

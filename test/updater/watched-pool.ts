@@ -1,7 +1,7 @@
 import { DEFAULT_POLICY, encodeOverride, type GatePolicy, OVERRIDE_KEY } from '../../src/allowed-operations/index.ts'
 import type { SyncState } from '../../src/sync-query/state.ts'
 import { createPool } from '../../src/toolstack/index.ts'
-import { type OperationsChange, type OverrideEvent, Updater } from '../../src/updater/index.ts'
+import { type AcceptedClaim, type OperationsChange, type OverrideEvent, Updater } from '../../src/updater/index.ts'
 import { ReportSink, XenApiClient } from '../../src/xapi-notify/index.ts'
 import { VirtualTime } from './virtual-time.ts'
 
@@ -17,6 +17,7 @@ export interface WatchedPoolOptions {
   readonly answer?: (index: number, signal: AbortSignal) => Promise<string>
   readonly witness?: (change: OperationsChange) => void
   readonly overridden?: (event: OverrideEvent) => void
+  readonly accepted?: (claim: AcceptedClaim) => void
 }
 
 export interface Tap {
@@ -54,6 +55,7 @@ export async function watchedPool(t: Tap, options: WatchedPoolOptions = {}) {
         snapshot: () => embedded.poolSnapshot(),
         coordinator: () => coordinator,
         setAllowedOperations: (host, operations) => embedded.setAllowedOperations(host, operations),
+        keepPeers: (pbd, peers) => embedded.keepPeers(pbd, peers),
         pollReport: (host, _sr, signal) => {
           const index = hosts.indexOf(host)
           asked.push({ host: index, atMs: time.now(), signal })
@@ -70,6 +72,7 @@ export async function watchedPool(t: Tap, options: WatchedPoolOptions = {}) {
         options.witness?.(change)
       },
       overridden: event => options.overridden?.(event),
+      accepted: claim => options.accepted?.(claim),
     })
   const newUpdater = () => {
     updaters.push(updaterWith({ ...DEFAULT_POLICY, leaseMs: LEASE_MS, ...options.policy }))

@@ -139,6 +139,7 @@ t.test('a bug behind a method is told here, not there', async t => {
       throw new TypeError('a secret')
     },
     report: () => null,
+    unwatched: () => ({ drbd: [], md: [], omitted: 0, doubts: [] }),
     mirrors: () => null,
   })
   t.match(await call(path, { jsonrpc: '2.0', id: 1, method: 'SR.list' }), {

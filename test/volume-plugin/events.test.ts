@@ -63,7 +63,7 @@ async function listening(t: Tap, { answers, events }: Host) {
   const refuse = async () => {
     throw new PoolRefusal('noToolstack', 'no toolstack is configured')
   }
-  const pool = { gate: refuse, canReboot: refuse, setOverride: refuse, clearOverride: refuse }
+  const pool = { gate: refuse, canReboot: refuse, setOverride: refuse, clearOverride: refuse, clearOrder: refuse }
   const bugs: unknown[] = []
   const onBug = (bug: unknown) => bugs.push(bug)
   const socket = new AgentSocket({ answers, events, onBug, own: { plugin, pool } })

@@ -94,6 +94,7 @@ export function answersOf(reports: ReadonlyMap<string, Report>): SyncAnswers {
   return {
     srs: () => [...reports.keys()],
     report: sr => reports.get(sr) ?? null,
+    unwatched: () => ({ drbd: ['scratch'], md: [], omitted: 0, doubts: [] }),
     mirrors: sr => {
       const counts = reports.get(sr)?.mirrors
       return counts === undefined ? null : { counts, mirrors: [], omitted: 0 }

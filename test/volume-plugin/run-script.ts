@@ -11,7 +11,13 @@ export const SCRIPTS = resolve(import.meta.dirname, '../../plugin/volume/org.xen
 const refused = async () => {
   throw new PoolRefusal('noToolstack', 'no toolstack is configured')
 }
-export const NO_POOL: PoolAnswers = { gate: refused, canReboot: refused, setOverride: refused, clearOverride: refused }
+export const NO_POOL: PoolAnswers = {
+  gate: refused,
+  canReboot: refused,
+  setOverride: refused,
+  clearOverride: refused,
+  clearOrder: refused,
+}
 
 export interface Outcome {
   readonly code: number | string | null | undefined

@@ -38,7 +38,13 @@ async function toolstack(t: Test) {
   const refused = async () => {
     throw new PoolRefusal('noToolstack', 'none')
   }
-  const pool: PoolAnswers = { gate: refused, canReboot: refused, setOverride: refused, clearOverride: refused }
+  const pool: PoolAnswers = {
+    gate: refused,
+    canReboot: refused,
+    setOverride: refused,
+    clearOverride: refused,
+    clearOrder: refused,
+  }
   const onBug = (bug: unknown) => host.bugs.push(bug)
   const socket = new AgentSocket({
     answers: answersOf(new Map()),

@@ -43,7 +43,7 @@ t.test('the life of an SR', async t => {
   t.strictSame(host.watched, [])
   t.strictSame(await call('SR.attach', ATTACH), { status: 200, answer: URI })
   const drbd = ['xcp-volume-*', 'xcp-persistent-database']
-  t.strictSame(host.watched, [{ uuid: SR, sameAs: null, drbd, md: [], ignorePeers: [] }])
+  t.strictSame(host.watched, [{ uuid: SR, sameAs: null, drbd, md: [], ignorePeers: [], allowEmpty: false }])
   t.strictSame(await call('Plugin.ls', {}), { status: 200, answer: [URI] })
   t.strictSame(await call('sr.STAT', { sr: URI, dbg: '' }), {
     status: 200,
@@ -160,6 +160,7 @@ t.test('wrong arguments are refused by name', async t => {
   const creating = (configuration: unknown) => ({ ...CREATE, configuration })
   await refused('SR.create', creating({}), /one of sr, drbd and md must be there/)
   await refused('SR.create', creating({ drbd: ' , ' }), /one of sr, drbd and md must be there/)
+  await refused('SR.create', creating({ drbd: 'x*', allowEmpty: 'yes' }), /allowEmpty must be true or false/)
   await refused('SR.create', creating({ drdb: 'a' }), /the key drdb is not known/)
   await refused('SR.create', creating({ sr: OTHER_SR, md: 'md0' }), /sr excludes/)
   await refused('SR.create', creating({ sr: SR }), /sr is the SR itself/)
@@ -351,4 +352,15 @@ t.test('kill -9 at any moment leaves the old truth or the new one', async t => {
     t.ok(readdirSync(files).length > 0)
   }
   t.strictSame(host.bugs, [])
+})
+
+t.test('a host without a replica plugs the SR with allowEmpty, of its own mirrors or of another SR', async t => {
+  const { host, call } = await plugged(t)
+  const attach = (more: object) => call('SR.attach', { configuration: { sr_uuid: SR, ...more } })
+  await attach({ drbd: 'vol-*', allowEmpty: 'true' })
+  t.match(host.watched, [{ uuid: SR, drbd: ['vol-*'], allowEmpty: true }])
+  await attach({ sr: OTHER_SR, allowEmpty: 'true' })
+  t.match(host.watched, [{ uuid: SR, sameAs: OTHER_SR, allowEmpty: true }])
+  await attach({ drbd: 'vol-*', allowEmpty: 'false' })
+  t.match(host.watched, [{ uuid: SR, allowEmpty: false }])
 })

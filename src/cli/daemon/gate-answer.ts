@@ -1,4 +1,5 @@
 import type { HostVerdicts } from '../../allowed-operations/decide.ts'
+import { type Called, findCalled, whyNoHost } from '../../allowed-operations/find-called.ts'
 import {
   allowedOperations,
   canReboot,
@@ -99,27 +100,23 @@ export function canRebootAnswer({ verdicts, policy, srLabel }: GateView, hosts: 
   return JSON.stringify(answer)
 }
 
-/**
- * Refs of the hosts that are called so: by UUID, or a beginning of it of four characters or more, ref, `hostname` or
- * `name_label`; or a sentence about one that is none, or several.
- */
+/** Refs of the hosts that are called so, as `findCalled` says, or by ref; or a sentence about one that is none, or several. */
 export function resolveHosts(
   { hosts }: Pick<PoolSnapshot, 'hosts'>,
   names: readonly string[],
 ): { readonly refs: ReadonlySet<string> } | { readonly problem: string } {
   const refs = new Set<string>()
   for (const name of names) {
-    const called = hosts.filter(host => [host.ref, host.uuid, host.hostname, host.nameLabel].includes(name))
-    const begun = UUID_BEGINNING.test(name) ? hosts.filter(({ uuid = '' }) => uuid.startsWith(name.toLowerCase())) : []
-    const [found, another] = called.length > 0 ? called : begun
-    if (found === undefined) return { problem: `no host of the pool is called ${name}` }
-    if (another !== undefined) return { problem: `several hosts are called ${name}: name one by its UUID` }
-    refs.add(found.ref)
+    const found = findCalled(name, hosts, calledOfHost)
+    if (!found.ok) return { problem: whyNoHost(name, found.candidates) }
+    refs.add(found.value.ref)
   }
   return refs.size === 0 ? { problem: 'name at least one host' } : { refs }
 }
 
-const UUID_BEGINNING = /^[0-9a-f]{4}[0-9a-f-]*$/i
+function calledOfHost({ ref, uuid = ref, hostname = '', nameLabel = '' }: PoolSnapshot['hosts'][number]): Called {
+  return { uuid, names: [nameLabel, hostname, ref] }
+}
 
 function ordinaryError({ hosts }: GateVerdicts, asked: ReadonlySet<string>): readonly string[] | null {
   for (const ref of asked) {

@@ -1,4 +1,5 @@
 import { hostName, srName } from '../../allowed-operations/describe.ts'
+import { firstName } from '../../allowed-operations/find-called.ts'
 import { describeGate, type GateReason, type PoolSnapshot } from '../../allowed-operations/index.ts'
 import type { GateVerdicts } from '../../updater/index.ts'
 import type { GateReasonAnswer, Named } from '../../volume-plugin/index.ts'
@@ -94,8 +95,7 @@ export class GateWords {
 
   #sr(ref: string): Named {
     const uuid = srName(ref, this.#pool)
-    const label = this.#srLabel(ref) ?? ''
-    return { uuid, name: label === '' ? uuid : label }
+    return { uuid, name: firstName(this.#srLabel(ref), uuid) }
   }
 
   #figures(reason: GateReason): Pick<GateReasonAnswer, 'progress' | 'etaSeconds'> {

@@ -1,26 +1,33 @@
 import { hash, timingSafeEqual } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { hostName } from '../../allowed-operations/describe.ts'
 import { GateMetrics, type MetricsServer, ProcessMetrics, serveMetrics } from '../../metrics/index.ts'
 import type { Log } from '../../service-manager/index.ts'
 import { stackOf } from '../../thrown/index.ts'
-import type { EmbeddedPool, Role } from '../../toolstack/index.ts'
+import type { OrderEvent, Role } from '../../toolstack/index.ts'
 import {
   DecisionLog,
   describeCause,
+  describeOrderEvent,
   describeOverrideEvent,
   type OperationsChange,
   type OverrideEvent,
 } from '../../updater/index.ts'
 import { policyOf, type UpdaterConfig } from '../../updater/updater-config.ts'
 import { createGatedPool, type GatedPool, type UpdaterChoice } from '../gated-pool.ts'
+import { AgentPolls, type PolledHost } from './agent-polls.ts'
+import { applyMembers, names } from './configured-members.ts'
 import type { GateView } from './gate-answer.ts'
 import { pluginsOf } from './pool-plugins.ts'
+
+/** A host that is not heard for so long gets no order that was made before. */
+const MAX_ORDER_LIFE_MS = 60_000
 
 /**
  * The coordinator's daemon: an embedded pool that serves XenAPI, its updater, and the way to the hosts' agents.
  *
- * Invariant: hosts and SRs of the configuration are in the pool's database; what is there besides was put there through
- * XenAPI, and stays.
+ * Invariant: hosts and SRs of the configuration are in the pool's database, except those that a call of XenAPI has taken out;
+ * what is there besides was put there through XenAPI or by an earlier configuration, and stays.
  */
 export class PoolService {
   readonly #log: Log
@@ -58,24 +65,24 @@ export class PoolService {
     this.#log = log
     this.#users = usersOf(config)
     this.#openDecisions()
+    const polls = new AgentPolls(log)
     this.#gated = createGatedPool(
       {
-        machines: { goDown: (host, how) => this.#tellOrder(host, how) },
-        plugins: pluginsOf({
-          gateView: () => this.#gateView(),
-          agentOf: host => {
-            const uuid = this.#gated.pool.get('host', host)?.uuid
-            return this.#config.hosts.find(each => each.uuid === uuid)?.agent
-          },
-        }),
+        // A host gets its order with the answer to its heartbeat.
+        machines: { goDown: () => undefined },
+        orderLifeMs: Math.min(config.assumeDeadAfterSeconds * 1000, MAX_ORDER_LIFE_MS),
+        isConfigured: member => names(this.#config, member),
+        onOrder: event => this.#tellOrder(event),
+        plugins: pluginsOf({ gateView: () => this.#gateView(), agentOf: host => this.#agentOf(host) }),
+        pollReport: (host, sr, signal) =>
+          polls.report(this.#polledHost(host), this.#gated.pool.get('SR', sr)?.uuid ?? '', signal),
         authenticate: (user, password) => {
           const known = this.#users.get(user)
           return known !== undefined && isSameSecret(known.password, password) && known.role
         },
         heartbeat: { assumeDeadAfterMs: config.assumeDeadAfterSeconds * 1000 },
         ...(config.stateFile === undefined ? {} : { stateFile: config.stateFile }),
-        onFailedLogins: ({ count, user }) =>
-          log({ level: 'warning', code: 'login-failed', text: failedLogins(count, user) }),
+        onFailedLogins: failed => log({ level: 'warning', code: 'login-failed', text: failedLogins(failed) }),
         onStateProblem: problem => log({ level: 'error', code: 'state-not-written', text: problem.message }),
         onBug: bug => log({ level: 'error', code: 'bug', text: stackOf(bug) }),
       },
@@ -88,7 +95,7 @@ export class PoolService {
         return { atMs, pool, verdicts: hosts, policy: policyOf(this.#config), srLabel }
       },
     })
-    addMissing(this.#gated.pool, config)
+    applyMembers(this.#gated.pool, config, null, log)
   }
 
   /** @throws Error naming the file that cannot be read; then everything is as it was */
@@ -104,7 +111,7 @@ export class PoolService {
     this.#users = users
     this.#config = config
     this.#gated.pool.endSessionsOf(changed)
-    addMissing(this.#gated.pool, config)
+    applyMembers(this.#gated.pool, config, before, this.#log)
     if (differs('decisionLog')) {
       const closing = this.#decisions
       // Another before it: what happens while it closes must not go untold.
@@ -129,6 +136,7 @@ export class PoolService {
       pollTimeoutMs: timeoutSeconds * 1000,
       witness: change => this.#tell(change),
       overridden: event => this.#tellOverride(event),
+      accepted: claim => this.#decisions?.recordAccepted(claim, this.#config.assumeDeadAfterSeconds * 1000),
       recomputed: durationMs => this.#metrics.recomputed(durationMs),
       polled: outcome => this.#metrics.polled(outcome),
     }
@@ -144,7 +152,7 @@ export class PoolService {
     this.#decisions?.record(change)
     const { host, left, returned, causes, pool } = change
     const what = [...left.map(each => `-${each}`), ...returned.map(each => `+${each}`)].join(' ')
-    const name = pool.hosts.find(({ ref }) => ref === host)?.hostname ?? host
+    const name = hostName(host, pool)
     const why = causes.slice(0, 3).map(cause => describeCause(cause, pool))
     this.#log({ level: 'info', code: 'operations-changed', text: `${name}: ${what} (${why.join('; ')})` })
   }
@@ -154,9 +162,23 @@ export class PoolService {
     this.#log({ level: 'warning', code: event.code, text: describeOverrideEvent(event) })
   }
 
-  #tellOrder(host: string, how: string): void {
-    const name = this.#gated.pool.get('host', host)?.hostname ?? host
-    this.#log({ level: 'info', code: 'order', text: `${name} was told to ${how}` })
+  #tellOrder(order: OrderEvent): void {
+    const event = { ...order, at: Date.now(), pool: this.#gated.pool.poolSnapshot() }
+    this.#decisions?.recordOrder(event)
+    const level = order.code === 'order-handed-out' ? 'info' : 'warning'
+    this.#log({ level, code: order.code, text: describeOrderEvent(event) })
+  }
+
+  #agentOf(host: string): string | undefined {
+    const uuid = this.#gated.pool.get('host', host)?.uuid
+    return this.#config.hosts.find(each => each.uuid === uuid)?.agent
+  }
+
+  #polledHost(ref: string): PolledHost {
+    const { pool } = this.#gated
+    const { uuid = '' } = pool.get('host', ref) ?? {}
+    const name = hostName(ref, pool.poolSnapshot())
+    return { uuid, name, agent: this.#agentOf(ref), key: pool.pollKey(ref) }
   }
 
   #openDecisions(): void {
@@ -198,9 +220,10 @@ function changedUsers(before: ReadonlyMap<string, User>, after: ReadonlyMap<stri
 const MAX_NAME_LENGTH = 64
 
 /** The name is a stranger's word: in JSON it cannot pass for a line of the log. */
-function failedLogins(count: number, user: string): string {
+function failedLogins({ count, user, address }: { count: number; user: string; address: string }): string {
   const name = JSON.stringify(user.slice(0, MAX_NAME_LENGTH))
-  return count === 1 ? `a login as ${name} has failed` : `${count} logins have failed, the last one as ${name}`
+  const last = `as ${name} from ${address}`
+  return count === 1 ? `a login ${last} has failed` : `${count} logins have failed, the last one ${last}`
 }
 
 /** @throws Error naming the file that cannot be read */
@@ -212,24 +235,6 @@ function usersOf({ users }: UpdaterConfig): Map<string, User> {
       return [name, { password, role }]
     }),
   )
-}
-
-/** Puts into the pool what the configuration names and the pool does not have. */
-function addMissing(pool: EmbeddedPool, { hosts, srs }: UpdaterConfig): void {
-  const refs = new Map(pool.list('host').map(([ref, { uuid }]) => [uuid, ref]))
-  for (const { uuid, hostname, address } of hosts) {
-    // Not live until it has said so itself.
-    if (!refs.has(uuid)) refs.set(uuid, pool.addHost({ uuid, hostname, address, live: false }))
-  }
-  for (const { uuid, name, type, hosts: members } of srs) {
-    const known = pool.list('SR').find(([, sr]) => sr.uuid === uuid)?.[0]
-    const sr = known ?? pool.addSr({ uuid, name_label: name, type, clustered: true, shared: true })
-    const connected = new Set(pool.list('PBD').flatMap(([, pbd]) => (pbd.SR === sr ? [pbd.host] : [])))
-    for (const member of members) {
-      const host = refs.get(member)
-      if (host !== undefined && !connected.has(host)) pool.addPbd({ host, sr, attached: true })
-    }
-  }
 }
 
 /** In a time that tells nothing of where they differ. */

@@ -10,8 +10,8 @@ import type { Terminal } from '../terminal.ts'
 export interface Account {
   transition(hostname: string, transition: Transition, status: SrStatus): void
   operations(hostname: string, change: OperationsChange): void
-  /** Something was done or answered through XenAPI. */
-  note(text: string, details: Readonly<Record<string, unknown>>): void
+  /** Something was done or answered through XenAPI. @param why lines for people; `details` say the same for programs */
+  note(text: string, details: Readonly<Record<string, unknown>>, why?: readonly string[]): void
   /** How far the resync of each host is. */
   progress(hosts: readonly { readonly hostname: string; readonly status: Progress | null }[]): void
 }
@@ -71,7 +71,10 @@ export function plainAccount({ stdout }: Terminal, pool: () => PoolSnapshot): Ac
       if (first === undefined) return
       for (const sentence of sentences(verdicts[first], pool())) say(`            because ${sentence}`)
     },
-    note: text => say(`${clock(Date.now())}  ${text}`),
+    note: (text, _details, why = []) => {
+      say(`${clock(Date.now())}  ${text}`)
+      for (const line of why) say(`            ${line}`)
+    },
     progress: hosts => {
       if (onTerminal) eraseBars()
       for (const { hostname, status } of hosts) {

@@ -11,6 +11,14 @@ export function castRoles(hostnames: readonly string[], leaving: string): Record
   return { alpha, bravo, charlie: leaving }
 }
 
+/** The recorded configuration with the names of the pool's hosts, in the order of their node ids. */
+export function castConfiguration(text: string, hostnames: readonly string[]): string {
+  return text.replace(/\b(?:alpha|bravo|charlie)\b/g, recorded => {
+    const recordedHosts: readonly string[] = RECORDED_HOSTS
+    return hostnames[recordedHosts.indexOf(recorded)] ?? recorded
+  })
+}
+
 /** The same as names and node ids to put into a stream. A host keeps its node id in every role. */
 export function castingOf(hostnames: readonly string[], roles: Record<RecordedHost, string>): Casting {
   return Object.fromEntries(

@@ -1,5 +1,9 @@
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
+import { hostName, srName } from '../../allowed-operations/describe.ts'
+import { findCalled, whyNoHost } from '../../allowed-operations/find-called.ts'
+import { describeGate, type GateReason, type PoolSnapshot } from '../../allowed-operations/index.ts'
+import { gateRemedy } from '../../allowed-operations/remedy.ts'
 import { messageOf } from '../../thrown/index.ts'
 import { XenApiError } from '../../xapi-notify/index.ts'
 import { type Command, EXIT, readOptions, type Terminal, UsageError } from '../terminal.ts'
@@ -90,7 +94,8 @@ function statuses(pool: DemoPool) {
   return pool.hosts.map(({ hostname }) => ({ hostname, status: pool.status(hostname) }))
 }
 
-const CONVERSATION_HELP = `  reboot HOST      through XenAPI's host.reboot
+const CONVERSATION_HELP = `  HOST is a name in any case, a UUID, or a beginning of that of four characters or more
+  reboot HOST      through XenAPI's host.reboot
   shutdown HOST    through host.shutdown
   power-on HOST    through host.power_on
   status           what every host says, and what is allowed on it
@@ -118,7 +123,7 @@ async function obey(
   stdout: Terminal['stdout'],
   leave: AbortController,
 ): Promise<void> {
-  const [verb = '', hostname = ''] = line.split(/\s+/)
+  const [verb = '', ...called] = line.split(/\s+/)
   switch (verb) {
     case '':
       return
@@ -137,12 +142,13 @@ async function obey(
     case 'reboot':
     case 'shutdown':
     case 'power-on': {
-      const host = pool.hosts.find(each => each.hostname === hostname)
-      if (host === undefined) {
-        stdout.write(`there is no host '${hostname}'\n`)
-        return
-      }
-      await operate(pool, account, host, verb === 'power-on' ? 'power_on' : verb)
+      const { hosts } = pool.snapshot()
+      const found = findCalled(called.join(' '), pool.hosts, ({ ref, hostname }) => ({
+        uuid: hosts.find(each => each.ref === ref)?.uuid ?? ref,
+        names: [hostname],
+      }))
+      if (found.ok) await operate(pool, account, found.value, verb === 'power-on' ? 'power_on' : verb)
+      else stdout.write(`${whyNoHost(called.join(' '), found.candidates)}\n`)
       return
     }
     default:
@@ -165,13 +171,32 @@ export async function operate(
   } catch (error) {
     if (!(error instanceof XenApiError)) throw error
     const { code, params } = error
-    account.note(`host.${operation} of ${hostname}: refused, ${[code, ...params].join(' ')}`, {
-      ...details,
-      accepted: false,
-      error: [code, ...params],
-    })
+    const { verdict, pool: seen } = pool.verdict(ref, operation)
+    const reasons = verdict === null || verdict.allowed ? [] : verdict.reasons
+    const refusal = { ...details, accepted: false, error: [code, ...params], reasons }
+    account.note(`host.${operation} of ${hostname}: refused, ${[code, ...params].join(' ')}`, refusal, [
+      ...reasons.flatMap(reason => whyAndRemedy(reason, seen)),
+      ...(ORDINARY_REFUSALS[code] ?? []),
+    ])
     return code
   }
+}
+
+/** Refusals that have nothing to do with storage, and what to do about them. */
+const ORDINARY_REFUSALS: Readonly<Record<string, readonly string[]>> = {
+  HOST_IS_LIVE: ['it is up: only a host that is down can be powered on'],
+  HOST_OFFLINE: ['it is down: `power-on` starts it'],
+  HOST_NOT_DISABLED: ['it is not in maintenance mode yet; the demo disables it by itself: wait a moment'],
+  OTHER_OPERATION_IN_PROGRESS: ['another operation of it has not ended: wait for it'],
+}
+
+function whyAndRemedy(reason: GateReason, pool: PoolSnapshot): string[] {
+  const { code, host, sr, clearedBy } = reason
+  const named = { uuid: pool.hosts.find(({ ref }) => ref === host)?.uuid ?? host, name: hostName(host, pool) }
+  return [
+    `because ${describeGate(reason, pool)}`,
+    gateRemedy(code, { host: named, sr: srName(sr, pool), clearedBy }).text,
+  ]
 }
 
 function numberIn(text: string, option: string, least: number, most: number): number {

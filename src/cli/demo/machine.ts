@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { HostAgent, type HostAgentOptions } from '../../agent/agent.ts'
 import { expectedVolumes } from '../../agent/expected-mirrors.ts'
 import { readHostBoot } from '../../agent/host-boot.ts'
+import { MirrorMemory } from '../../agent/mirror-memory.ts'
+import { DrbdView } from '../../drbd-adapter/drbd-view.ts'
 import { readDrbdConfig } from '../../drbd-adapter/read-config.ts'
 import { followDrbd } from '../../drbd-adapter/source.ts'
 import { type Stage, writeStage } from '../../stand-in/stage.ts'
@@ -15,7 +17,9 @@ const TICK_EVERY_MS = 1000
 export interface MachineOptions extends Pick<HostAgentOptions, 'host' | 'srs' | 'sink' | 'witness'> {
   /** An empty directory of its own, which stands for `/`. */
   readonly root: string
-  /** Its DRBD configuration. */
+  /** Its name, by which its DRBD configuration knows it. */
+  readonly hostname: string
+  /** The text of its DRBD configuration. */
   readonly configuration: string
 }
 
@@ -34,7 +38,8 @@ export class Machine {
     mkdirSync(join(options.root, 'etc/drbd.d'), { recursive: true })
     mkdirSync(join(options.root, 'sys/module/drbd'), { recursive: true })
     mkdirSync(join(options.root, 'proc/sys/kernel/random'), { recursive: true })
-    cpSync(options.configuration, join(options.root, 'etc/drbd.d/mirrored.res'))
+    writeFileSync(join(options.root, 'proc/sys/kernel/hostname'), `${options.hostname}\n`)
+    writeFileSync(join(options.root, 'etc/drbd.d/mirrored.res'), options.configuration)
   }
 
   /** What its DRBD does from now on. */
@@ -48,20 +53,33 @@ export class Machine {
     writeFileSync(join(root, 'proc/sys/kernel/random/boot_id'), `${randomUUID()}\n`)
     writeFileSync(join(root, 'proc/uptime'), '1.00 1.00\n')
     const boot = await readHostBoot(root)
-    const agent = new HostAgent({ host, srs, sink, witness, boot, now: Date.now })
-    agent.expect('drbd', expectedVolumes((await readDrbdConfig(root)).mirrors, srs))
+    const view = new DrbdView()
+    const drbdVolume = (mirror: string) => view.volume(mirror)
+    const agent = new HostAgent({
+      host,
+      hostname: this.#options.hostname,
+      srs,
+      sink,
+      witness,
+      boot,
+      drbdVolume,
+      // Its disks outlive a reboot, and its configuration is always there.
+      memory: new MirrorMemory(null, () => undefined),
+      now: Date.now,
+    })
+    agent.expect('drbd', expectedVolumes((await readDrbdConfig(root)).volumes, srs))
     const stop = new AbortController()
     const known = Promise.withResolvers<void>()
-    const following = this.#follow(agent, stop.signal, known.resolve).finally(known.resolve)
+    const following = this.#follow(agent, view, stop.signal, known.resolve).finally(known.resolve)
     const ticking = setInterval(() => agent.tick(), TICK_EVERY_MS)
     this.#running = { agent, stop, following, ticking }
     await known.promise
   }
 
-  async #follow(agent: HostAgent, signal: AbortSignal, isWhole: () => void): Promise<void> {
+  async #follow(agent: HostAgent, view: DrbdView, signal: AbortSignal, isWhole: () => void): Promise<void> {
     const drbdsetup = [process.execPath, STAND_IN, '--stage', this.#stage] as const
     const { root } = this.#options
-    for await (const update of followDrbd({ drbdsetup: [...drbdsetup], root, now: Date.now, signal })) {
+    for await (const update of followDrbd({ drbdsetup: [...drbdsetup], root, now: Date.now, signal, view })) {
       agent.applyDrbd(update)
       if (update.doubt === null) isWhole()
     }

@@ -1,8 +1,8 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { XapiSink } from '../../agent/xapi-sink.ts'
-import { DEFAULT_POLICY, type PoolSnapshot } from '../../allowed-operations/index.ts'
+import { DEFAULT_POLICY, type HostOperation, type PoolSnapshot } from '../../allowed-operations/index.ts'
 import { encodePollAnswer } from '../../sync-query/report-encode.ts'
 import type { SrStatus } from '../../sync-query/sr-fold.ts'
 import type { Transition } from '../../sync-query/transition.ts'
@@ -10,8 +10,12 @@ import type { EmbeddedPool, PluginCall } from '../../toolstack/index.ts'
 import type { OperationsChange } from '../../updater/index.ts'
 import { ReportSink, XenApiClient, XenApiError } from '../../xapi-notify/index.ts'
 import { createGatedPool } from '../gated-pool.ts'
+import { castConfiguration } from './casting.ts'
 import { type Actor, CONFIGURATION, Director } from './director.ts'
 import { Machine } from './machine.ts'
+
+/** Allowed, or why not. */
+type Verdict = OperationsChange['verdicts'][HostOperation]
 
 const HOSTNAMES = ['hostA', 'hostB', 'hostC'] as const
 const POLL_EVERY_MS = 30_000
@@ -35,6 +39,8 @@ export interface DemoPool {
   readonly folder: string
   readonly hosts: readonly { readonly hostname: string; readonly ref: string }[]
   snapshot(): PoolSnapshot
+  /** What the gate says of an operation at this moment, and the pool that it sees. */
+  verdict(host: string, operation: HostOperation): { readonly verdict: Verdict | null; readonly pool: PoolSnapshot }
   /** A client of the pool's own XenAPI, logged in as anybody could. */
   readonly client: XenApiClient
   /** What a host says of the SR right now, `null` while it is off. */
@@ -54,6 +60,12 @@ export async function createDemoPool(speed: number, port: number, witness: DemoW
         powerOn: ref => director.powerOn(ref),
       },
       plugins: async call => answerPlugin(call, pool, machines),
+      // The machines are in this process, so an answer can be of no other program.
+      pollReport: async (host, sr) => {
+        const text = reportText(machines.get(host), pool.get('SR', sr)?.uuid ?? '')
+        if (text === null) throw new Error('the host is down, or does not watch this SR')
+        return text
+      },
       authenticate: (user, password) => user === CREDENTIALS.user && password === CREDENTIALS.password,
       enableDelayMs: 1000 / speed,
       onBug,
@@ -77,13 +89,16 @@ export async function createDemoPool(speed: number, port: number, witness: DemoW
     if (cls === 'host' && pool.get('host', ref)?.enabled === true) disable(ref).catch(unlessOffline(onBug))
   })
   const srUuid = pool.get('SR', srRef)?.uuid ?? ''
+  const hostnames = seeded.map(({ ref }) => hostnameOf(ref))
+  const configuration = castConfiguration(readFileSync(CONFIGURATION, 'utf8'), hostnames)
   const actors = seeded.map(({ ref }): Actor => {
     const hostname = hostnameOf(ref)
     const root = join(folder, hostname)
     mkdirSync(root)
     const machine = new Machine({
       root,
-      configuration: CONFIGURATION,
+      hostname,
+      configuration,
       host: pool.get('host', ref)?.uuid ?? '',
       srs: [{ uuid: srUuid, drbd: ['mesh*'], md: [], ignorePeers: [] }],
       sink: new XapiSink(new ReportSink(client)),
@@ -102,6 +117,8 @@ export async function createDemoPool(speed: number, port: number, witness: DemoW
   return {
     begin: async () => {
       await Promise.all(seeded.map(({ ref }) => disable(ref)))
+      // Without a mode XenAPI offers no power_on, and a host that was shut down would stay so.
+      await Promise.all(seeded.map(({ ref }) => client.call('host.set_power_on_mode', [ref, 'demo', {}])))
       updater.start()
       await director.begin()
     },
@@ -110,6 +127,10 @@ export async function createDemoPool(speed: number, port: number, witness: DemoW
     folder,
     hosts: actors.map(({ hostname, ref }) => ({ hostname, ref })),
     snapshot: () => pool.poolSnapshot(),
+    verdict: (host, operation) => {
+      const { hosts, pool: seen } = updater.verdicts()
+      return { verdict: hosts.get(host)?.[operation] ?? null, pool: seen }
+    },
     client,
     status: hostname => actors.find(actor => actor.hostname === hostname)?.machine.report(srUuid) ?? null,
     close: async () => {
@@ -137,10 +158,13 @@ async function answerPlugin(
 ): Promise<{ readonly result: string } | { readonly error: readonly [string, ...string[]] }> {
   if (plugin !== 'resync-monitor') return { error: ['XENAPI_MISSING_PLUGIN', plugin] }
   if (fn !== 'report') return { error: ['XENAPI_PLUGIN_FAILURE', fn, 'UnknownFunction', 'there is only report'] }
-  const report = machines.get(host)?.report(args.sr ?? '') ?? null
-  if (report === null) {
-    const what = pool.get('host', host) === undefined ? 'no such host' : 'the host is down, or does not watch this SR'
-    return { error: ['XENAPI_PLUGIN_FAILURE', fn, 'NoReport', what] }
-  }
-  return { result: encodePollAnswer(report) }
+  const result = reportText(machines.get(host), args.sr ?? '')
+  if (result !== null) return { result }
+  const what = pool.get('host', host) === undefined ? 'no such host' : 'the host is down, or does not watch this SR'
+  return { error: ['XENAPI_PLUGIN_FAILURE', fn, 'NoReport', what] }
+}
+
+function reportText(machine: Machine | undefined, sr: string): string | null {
+  const report = machine?.report(sr) ?? null
+  return report === null ? null : encodePollAnswer(report)
 }

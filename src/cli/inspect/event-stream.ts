@@ -1,10 +1,17 @@
 import type { Readable } from 'node:stream'
 import { Events2Reader, Events2State } from '../../drbd-adapter/index.ts'
+import type { DrbdVolume } from '../../sync-query/drbd.ts'
 import { HostMirrors, type MirrorChange } from '../../sync-query/host-mirrors.ts'
 import { judgeDrbdVolume } from '../../sync-query/judge-drbd.ts'
+import type { Observation, Problem } from '../../sync-query/judgement.ts'
 import type { Reason } from '../../sync-query/reason.ts'
 import type { Transition } from '../../sync-query/transition.ts'
 import { devicesOf, type Findings } from './findings.ts'
+
+const MAX_TEXT = 200
+
+/** Stalls and estimates are looked at so often, by the clock of the recording. */
+const TICK_MICROS = 1_000_000
 
 /** One line of `inspect --transitions`. */
 export interface InspectedTransition extends Pick<Transition, 'from' | 'to'> {
@@ -14,6 +21,10 @@ export interface InspectedTransition extends Pick<Transition, 'from' | 'to'> {
   readonly transition: Transition['kind']
   readonly progress: number | null
   readonly reasons: readonly Reason[]
+}
+
+function lookAt(volume: DrbdVolume, at: number): Observation {
+  return { judgement: judgeDrbdVolume(volume), at, silenceMeansStall: volume.family === '9', drbd: volume }
 }
 
 /**
@@ -26,22 +37,25 @@ export async function playEventStream(
 ): Promise<Findings> {
   const state = new Events2State()
   const mirrors = new HostMirrors()
+  const problems: Problem[] = []
   let groupMicros: number | null = null
-  let understood = false
+  let tickedMicros = Number.NEGATIVE_INFINITY
   /** An account that has not ended is no event: before it has, nothing is judged. */
   let dumped = false
+  /** The stream was begun anew: what happened in between is not in it. */
+  let followsGap = false
 
-  const settle = () => {
+  const settle = (isLast = false) => {
     const at = (groupMicros ?? 0) / 1000
     for (const name of state.takeDirty()) {
-      const volume = state.volume(name)
-      const change =
-        volume === null
-          ? mirrors.remove(name, at)
-          : mirrors.observe({ judgement: judgeDrbdVolume(volume), at, silenceMeansStall: volume.family === '9' })
+      const volume = state.takeVolume(name)
+      const change = volume === null ? mirrors.remove(name, at) : mirrors.observe({ ...lookAt(volume, at), followsGap })
       if (change !== null) tell(change)
     }
-    if (groupMicros !== null) for (const change of mirrors.tick(at)) tell(change)
+    followsGap = false
+    if (groupMicros === null || (!isLast && groupMicros - tickedMicros < TICK_MICROS)) return
+    tickedMicros = groupMicros
+    for (const change of mirrors.tick(at)) tell(change)
   }
   const tell = ({ mirror, transitions }: MirrorChange) => {
     for (const { kind, from, to } of transitions) {
@@ -51,14 +65,33 @@ export async function playEventStream(
     }
   }
   const reader = new Events2Reader(line => {
-    if (line.kind !== 'garbled') understood = true
     if (dumped && (line.atMicros === null || line.atMicros !== groupMicros)) settle()
     groupMicros = line.atMicros ?? groupMicros
+    followsGap ||= line.kind === 'dump-end'
+    const known = state.problems.kept.length
     state.apply(line)
+    for (const { text, ...problem } of state.problems.kept.slice(known))
+      problems.push({ ...problem, text: `line ${reader.line}: ${text}`.slice(0, MAX_TEXT) })
     dumped ||= line.kind === 'dump-end'
   })
   for await (const chunk of input) reader.push(chunk)
   reader.end()
-  settle()
-  return { devices: devicesOf(mirrors, (groupMicros ?? 0) / 1000), problems: state.problems.kept, understood }
+  const known = state.problems.kept.length
+  state.endRecording()
+  problems.push(...state.problems.kept.slice(known), ...leftOut(state))
+  settle(true)
+  // Before its dump has ended, and after a line that may have been of any resource, there may be more mirrors.
+  const understood = state.complete
+  const devices = devicesOf(mirrors, (groupMicros ?? 0) / 1000)
+  return { devices, problems, understood, isLost: !understood && devices.length === 0 }
+}
+
+/** How many problems there were beside those that are listed. */
+function leftOut({ problems: { kept, counts } }: Events2State): Problem[] {
+  const listed = new Map<string, number>()
+  for (const { code } of kept) listed.set(code, (listed.get(code) ?? 0) + 1)
+  return [...counts].flatMap(([code, count]) => {
+    const more = count - (listed.get(code) ?? 0)
+    return more === 0 ? [] : [{ device: null, code, text: `${more} more are left out` }]
+  })
 }

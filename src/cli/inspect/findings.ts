@@ -27,11 +27,13 @@ export interface Findings {
   readonly problems: readonly Problem[]
   /** False: nothing can be concluded from what is not in `devices`. */
   readonly understood: boolean
+  /** Something was read that may be of a device which is not in `devices`, or nothing was understood. */
+  readonly isLost: boolean
 }
 
-/** The devices of one look without history. A wait in vain shows at once: there is no later look to confirm it. */
+/** The devices of one look without history. A wait in vain and a stuck disk show at once: there is no later look to confirm it. */
 export function devicesOfSnapshot(judgements: readonly Judgement[]): InspectedDevice[] {
-  const mirrors = new HostMirrors({ ...DEFAULT_PATIENCE, waitingInVainAfterMs: 0 })
+  const mirrors = new HostMirrors({ ...DEFAULT_PATIENCE, waitingInVainAfterMs: 0, stuckAfterMs: 0 })
   for (const judgement of judgements) mirrors.observe({ judgement, at: 0, silenceMeansStall: false })
   return devicesOf(mirrors, 0)
 }

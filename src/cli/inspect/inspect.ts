@@ -25,7 +25,8 @@ Prints what the program understands of recorded output of a kernel or its tools.
   --transitions                with drbd-events2: one line of JSON per transition instead of the end
   --json                       one JSON document instead of a table
 
-Exits with 0, or with 65 if nothing could be understood.
+What is not understood is a problem with its line or path, and makes the device that it is about unknown. Exits with 0; with 65
+if nothing could be understood, or if something was read that may be of a device which is not printed.
 
 Example: drbdsetup status --json --verbose --statistics | resync-monitor inspect --format drbd-status-json -
 `
@@ -88,23 +89,25 @@ export const inspect: Command = {
       stderr.write(`resync-monitor inspect: ${error.message}\n`)
       return EXIT.noInput
     }
-    const { devices, problems, understood } = findings
+    const { devices, problems, isLost } = findings
     if (!transitions) {
       const text = options.flag('json')
         ? `${JSON.stringify({ schema: 1, format, devices, problems })}\n`
         : table(findings)
       await write(stdout, text)
     }
-    return understood || devices.length > 0 ? EXIT.ok : EXIT.dataError
+    return isLost ? EXIT.dataError : EXIT.ok
   },
 }
 
 function drbdFindings({ volumes, problems, understood }: DrbdSnapshot): Findings {
-  return { devices: devicesOfSnapshot(volumes.map(judgeDrbdVolume)), problems, understood }
+  const devices = devicesOfSnapshot(volumes.map(volume => judgeDrbdVolume(volume)))
+  return { devices, problems, understood, isLost: !understood }
 }
 
 function mdFindings({ arrays, problems, understood }: MdReading): Findings {
-  return { devices: devicesOfSnapshot(arrays.map(judgeMdArray)), problems, understood }
+  const devices = devicesOfSnapshot(arrays.map(judgeMdArray))
+  return { devices, problems, understood, isLost: !understood && devices.length === 0 }
 }
 
 /** @throws NodeJS.ErrnoException what the system says, or EFBIG */
@@ -137,8 +140,8 @@ function table({ devices, problems, understood }: Findings): string {
     const row = [mirror.padEnd(24), state.padEnd(10), doing.padEnd(9), far].join('  ').trimEnd()
     return [row, ...reasons.map(reason => `    ${describe(reason)}`)]
   })
-  lines.push(...problems.map(({ code, text }) => `problem ${code}: ${text}`))
-  if (!understood) lines.push('This is not all there may be: what was read could not be understood as a whole.')
+  for (const { code, text } of problems) lines.push(`problem ${code}: ${text}`)
+  if (!understood) lines.push('There may be more: not everything that was read could be understood.')
   else if (devices.length === 0) lines.push('No mirrors.')
   return `${lines.join('\n')}\n`
 }

@@ -13,6 +13,7 @@ import type {
   MirrorsAnswer,
   Named,
   OverrideAnswer,
+  UnwatchedAnswer,
 } from '../../volume-plugin/agent-protocol.ts'
 
 /**
@@ -23,6 +24,7 @@ import type {
 const MAX_SRS = 1024
 const MAX_HOSTS = 1024
 const MAX_MIRRORS = 4096
+const MAX_UNWATCHED = 1024
 const MAX_REASONS = 16_384
 const MAX_ERROR_WORDS = 64
 const ACTIVITIES = ['none', 'resync', 'recovery', 'reshape', 'repair', 'check', 'verify'] as const satisfies Activity[]
@@ -42,6 +44,15 @@ export function readMirrors(root: JsonNode): MirrorsAnswer {
     mirrors: root.at('mirrors').list(MAX_MIRRORS).map(readMirror),
     omitted: root.at('omitted').count(),
   }
+}
+
+export function readUnwatched(root: JsonNode): UnwatchedAnswer {
+  const texts = (key: string) =>
+    root
+      .at(key)
+      .list(MAX_UNWATCHED)
+      .map(node => node.text())
+  return { drbd: texts('drbd'), md: texts('md'), omitted: root.at('omitted').count(), doubts: texts('doubts') }
 }
 
 export function readGate(root: JsonNode): GateAnswer {

@@ -8,9 +8,18 @@ import {
   type GateAnswer,
   type MirrorsAnswer,
   type OverrideAnswer,
+  type UnwatchedAnswer,
 } from '../../volume-plugin/agent-protocol.ts'
 import { AgentClient, AgentUnreachable } from '../../volume-plugin/index.ts'
-import { type ListedSr, readCanReboot, readGate, readMirrors, readOverride, readSrList } from './agent-answers.ts'
+import {
+  type ListedSr,
+  readCanReboot,
+  readGate,
+  readMirrors,
+  readOverride,
+  readSrList,
+  readUnwatched,
+} from './agent-answers.ts'
 
 /** `agent-away`: nobody answers; `bad-request`: what was asked for makes no sense there; the others as in `AGENT_ERROR`. */
 type AskProblemCode = 'agent-away' | 'not-understood' | 'bad-request' | 'internal' | keyof typeof AGENT_ERROR
@@ -56,6 +65,12 @@ export class AgentTalk {
     return this.#ask('SR.mirrors', { sr }, reading(readMirrors))
   }
 
+  /** What this host has and no SR watches; `null`: the agent is of an older version, which does not say. */
+  async unwatched(): Promise<Told<UnwatchedAnswer | null>> {
+    const told = await this.#ask('SR.unwatched', {}, reading(readUnwatched))
+    return !told.ok && told.problem.code === 'not-understood' ? { ok: true, value: null } : told
+  }
+
   gate(): Promise<Told<GateAnswer>> {
     return this.#ask('Pool.gate', {}, reading(readGate))
   }
@@ -76,6 +91,10 @@ export class AgentTalk {
 
   clearOverride(host: string): Promise<Told<null>> {
     return this.#ask('Override.clear', { host }, () => ({ ok: true, value: null }))
+  }
+
+  clearOrder(host: string, reason: string): Promise<Told<null>> {
+    return this.#ask('Order.clear', { host, reason }, () => ({ ok: true, value: null }))
   }
 
   async #ask<T>(

@@ -1,3 +1,4 @@
+import { firstName } from '../../allowed-operations/find-called.ts'
 import { gateRemedy, isGateReasonCode } from '../../allowed-operations/remedy.ts'
 import { describe } from '../../sync-query/describe.ts'
 import { isBlocking, type Reason } from '../../sync-query/reason.ts'
@@ -90,7 +91,7 @@ function mirrorCause(reason: ReportReason, host: Named, sr: Named, since: string
 }
 
 function gateCause(reason: GateReasonAnswer, coordinator: Named | null): Cause {
-  const { code, host, sr, since, clearedBy, text } = reason
+  const { code, host, sr, since, clearedBy, text, mirrorReasons = [] } = reason
   const places = {
     host: nameOf(host),
     coordinator: coordinator === null ? 'the coordinator' : nameOf(coordinator),
@@ -108,7 +109,7 @@ function gateCause(reason: GateReasonAnswer, coordinator: Named | null): Cause {
     clearedBy,
     text: text === '' ? `${nameOf(host)}: ${code}` : text,
     remedy: isGateReasonCode(code)
-      ? onHosts(gateRemedy(code, { host: namedByAll(host), sr: sr.uuid, clearedBy }), places)
+      ? onHosts(gateRemedy(code, { host: namedByAll(host), sr: sr.uuid, clearedBy, mirrorReasons }), places)
       : null,
   }
 }
@@ -143,7 +144,7 @@ function onHosts<Place extends string>(
 
 /** What people call it. */
 export function nameOf({ uuid, name }: Named): string {
-  return name === '' ? uuid : name
+  return firstName(name, uuid)
 }
 
 function namedByAll(named: Named): Named {

@@ -46,7 +46,7 @@ const HOSTS_UNDER_WAY: ReadonlySet<string> = new Set([
   'report-before-live',
 ])
 
-const COPIES: ReadonlySet<string> = new Set(['resync-running', 'resync-starting', 'peer-behind'])
+const COPIES: ReadonlySet<string> = new Set(['resync-running', 'resync-starting', 'resync-outrun', 'peer-behind'])
 
 const OVER_WITH_A_COPY: ReadonlySet<string> = new Set([
   'disk-not-up-to-date',

@@ -1,7 +1,9 @@
+import type { UnwatchedAnswer } from '../../volume-plugin/agent-protocol.ts'
 import { type Command, EXIT, readOptions } from '../terminal.ts'
 import { gateLines } from './gate-lines.ts'
 import { type Look, lookAtAll, type SrLook } from './look.ts'
 import { knownSrs } from './pool-names.ts'
+import { folded, shown } from './screen-text.ts'
 import {
   namedOperands,
   pageOf,
@@ -32,16 +34,32 @@ export const status: Command = {
   help: HELP,
   async run(args, terminal) {
     const options = readOptions(args, SHELL_OPTIONS)
-    const told = await lookAtAll(talkOf(options), Date.now)
+    const talk = talkOf(options)
+    const [told, asked] = await Promise.all([lookAtAll(talk, Date.now), talk.unwatched()])
     if (!told.ok) {
       tellProblem(terminal, options, Date.now(), told.problem)
       return EXIT.failed
     }
     const look = { ...told.value, srs: chosenSrs(told.value, options.operands) }
-    if (options.flag('json')) printJson(terminal, look.at, statusDocument(look))
-    else print(terminal, statusLines(look, pageOf(terminal, look.at)))
+    const unwatched = asked.ok ? asked.value : null
+    if (options.flag('json')) printJson(terminal, look.at, statusDocument(look, unwatched))
+    else print(terminal, statusLines(look, unwatched, pageOf(terminal, look.at)))
     return EXIT.ok
   },
+}
+
+const MAX_UNWATCHED_SHOWN = 20
+
+/** What the host has and no SR watches: a mistyped pattern shows here. */
+function unwatchedLines(unwatched: UnwatchedAnswer | null, { columns }: Page): string[] {
+  if (unwatched === null) return []
+  const { drbd, md, omitted } = unwatched
+  const shownNames = [...drbd.map(name => `DRBD ${name}`), ...md.map(name => `md ${name}`)]
+  if (shownNames.length === 0) return []
+  const first = shownNames.slice(0, MAX_UNWATCHED_SHOWN)
+  const more = shownNames.length - first.length + omitted
+  const text = `${first.join(', ')}${more > 0 ? ` and ${more} more` : ''}`
+  return ['No SR watches these:', ...folded(shown(text), 2, columns), '']
 }
 
 function chosenSrs(look: Look, operands: readonly string[]): readonly SrLook[] {
@@ -52,16 +70,17 @@ function chosenSrs(look: Look, operands: readonly string[]): readonly SrLook[] {
   return look.srs.filter(({ report }) => chosen.has(report.sr))
 }
 
-function statusLines({ srs, gate }: Look, page: Page): string[] {
+function statusLines({ srs, gate }: Look, unwatched: UnwatchedAnswer | null, page: Page): string[] {
   const told =
     srs.length === 0 ? ['This host watches no SR.', ''] : srs.flatMap(({ report }) => [...srLines(report, page), ''])
-  return [...told, ...gateLines(gate, page)]
+  return [...told, ...unwatchedLines(unwatched, page), ...gateLines(gate, page)]
 }
 
-function statusDocument({ srs, gate }: Look): Readonly<Record<string, unknown>> {
+function statusDocument({ srs, gate }: Look, unwatched: UnwatchedAnswer | null): Readonly<Record<string, unknown>> {
   return {
     host: srs[0]?.report.host ?? null,
     srs: srs.map(({ report }) => srDocument(report)),
+    unwatched,
     gate: gate.ok ? gate.value : null,
     gateProblem: gate.ok ? null : gate.problem,
   }

@@ -50,7 +50,7 @@ export class Host {
       socket: this.socket,
       metrics: { enabled: false },
       stateDirectory: join(folder, `state-${this.#index}`),
-      toolstack: { url, passwordFile: join(folder, 'password'), heartbeatEverySeconds: 0.3 },
+      toolstack: { url, user: 'agents', passwordFile: join(folder, 'password'), heartbeatEverySeconds: 0.3 },
       machine: { reboot: ['touch', this.rebooting] },
     }
     writeFileSync(this.#file, JSON.stringify(config))
@@ -85,7 +85,10 @@ export function poolOf(t: TearsDown) {
   const configure = (changes: object = {}) => {
     const config = {
       listen: { port },
-      users: [{ name: 'root', passwordFile: join(folder, 'password') }],
+      users: [
+        { name: 'root', passwordFile: join(folder, 'password') },
+        { name: 'agents', passwordFile: join(folder, 'password'), role: 'host-agent' },
+      ],
       hosts: hosts.map(({ uuid, socket }, index) => ({ uuid, hostname: HOSTNAMES[index], agent: socket })),
       srs: [{ uuid: SR, hosts: hosts.map(({ uuid }) => uuid) }],
       assumeDeadAfterSeconds: 3,

@@ -32,6 +32,11 @@ t.test(
     await until('its agent takes the machine down', () => existsSync(leaving.rebooting))
 
     const [, metrics = ''] = await until('metrics are served', () => /served at (\S+)/.exec(daemon.log))
+    t.match(
+      await (await fetch(metrics)).text(),
+      /polls_total\{outcome="answered"\} [1-9]/,
+      'agents prove their answers',
+    )
     t.match(await (await fetch(metrics)).text(), /resync_monitor_gate_blocked\{host="[^"]+",operation="reboot"\} 1/)
 
     await daemon.end('SIGKILL')

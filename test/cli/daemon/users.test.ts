@@ -43,5 +43,5 @@ t.test('a reload ends the sessions of who is gone or is not what they were, and 
   t.match(await login('lowered'), /^OpaqueRef:/)
   const stranger = 'gone\nerror bug: \u001b[2J'
   t.strictSame(await login(stranger), ['SESSION_AUTHENTICATION_FAILED', stranger, 'Authentication failure'])
-  t.strictSame(log.slice(-1), ['login-failed: a login as "gone\\nerror bug: \\u001b[2J" has failed'])
+  t.strictSame(log.slice(-1), ['login-failed: a login as "gone\\nerror bug: \\u001b[2J" from 127.0.0.1 has failed'])
 })

@@ -1,4 +1,4 @@
-import { createReadStream } from 'node:fs'
+import { createReadStream, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import t from 'tap'
@@ -18,6 +18,38 @@ async function transitionsOf(input: Readable) {
 
 const RESYNC = 'degraded resync-started resync-finished'
 const all = (mirrors: string, kinds: string) => Object.fromEntries(mirrors.split(' ').map(mirror => [mirror, kinds]))
+
+t.test('a peer that returns without what it was owed has not recovered (LINBIT/drbd#145)', async t => {
+  const path = join(FIXTURES, 'drbd9/marks-vanish-at-rejoin.hostA.events2.txt')
+  const { transitions, findings } = await transitionsOf(createReadStream(path))
+  t.match(transitions.at(-1), {
+    at: '2026-09-06T22:02:05.200Z',
+    transition: 'degraded',
+    reasons: [{ code: 'rejoined-unrepaired', peer: 'hostB', outOfSyncBytes: 65_536, clearedBy: 'operator' }],
+  })
+  t.match(findings.devices, [{ state: 'degraded', reasons: [{ code: 'rejoined-unrepaired' }] }])
+})
+
+t.test('a resync whose lines come at one moment has started and finished', async t => {
+  const stamped = (lines: readonly string[]) => lines.map(line => `2026-12-01T04:25:31.000000+00:00 ${line}\n`).join('')
+  const change = 'change peer-device name:pair peer-node-id:1 conn-name:bravo volume:0'
+  const dump = [
+    'exists resource name:pair role:Primary',
+    'exists connection name:pair peer-node-id:1 conn-name:bravo connection:Connected role:Secondary',
+    'exists device name:pair volume:0 minor:20 disk:UpToDate client:no quorum:yes',
+    'exists peer-device name:pair peer-node-id:1 conn-name:bravo volume:0 replication:Established peer-disk:UpToDate peer-client:no resync-suspended:no out-of-sync:0',
+    'exists -',
+  ]
+  const resync = [
+    `${change} replication:WFBitMapS`,
+    `${change} replication:SyncSource peer-disk:Inconsistent done:0.00 out-of-sync:12`,
+    `${change} replication:Established peer-disk:UpToDate out-of-sync:0`,
+  ]
+  const later = stamped(resync).replaceAll('04:25:31', '04:25:40')
+  const { kinds, findings } = await transitionsOf(Readable.from([stamped(dump), later]))
+  t.strictSame(kinds, { 'pair/0': 'resync-started resync-finished' })
+  t.match(findings.devices, [{ state: 'synced', reasons: [] }])
+})
 
 /** What the driver of each recording did (its TIMELINE), and so what must have been seen to happen. */
 const SCENARIOS: readonly (readonly [stream: string, did: string, expected: Record<string, string>])[] = [
@@ -147,5 +179,56 @@ destroy resource name:r0
     { at: null, mirror: 'r0/0', transition: 'resync-started', from: 'synced', to: 'resyncing' },
     { at: null, mirror: 'r0/0', transition: 'resync-finished', from: 'resyncing', to: 'synced' },
   ])
-  t.same(findings, { devices: [], problems: [], understood: true })
+  t.same(findings, { devices: [], problems: [], understood: true, isLost: false })
+})
+
+const SKIPPED = join(FIXTURES, 'drbd9-2026-12/events2-skipped-lines.events2.txt')
+
+t.test('skipped lines whose sum is 0 are problems, and make no mirror unknown', async t => {
+  const { findings } = await transitionsOf(createReadStream(SKIPPED))
+  t.same(
+    findings.problems.map(({ code, text }) => `${code} ${text}`),
+    ['line 454|1', 'line 457|-3', 'line 459|2'].map(each => {
+      const [line, n] = each.split('|')
+      return `events-skipped ${line}: Events came out of order or were lost: - skipped ${n}`
+    }),
+  )
+  t.same(
+    findings.devices.map(({ mirror, state }) => `${mirror} ${state}`),
+    ['mesh0/0 degraded', 'mesh1/0 degraded', 'mesh1/1 degraded', 'pair/0 synced', 'tb/0 degraded'],
+  )
+  t.equal(findings.understood, true)
+})
+
+t.test('skipped lines that never came leave the end of the recording unknown, and what else there may be', async t => {
+  const stream = readFileSync(SKIPPED, 'utf8').replace('- skipped 2', '- skipped 3')
+  const { findings, transitions } = await transitionsOf(Readable.from([stream]))
+  t.same([...new Set(findings.devices.map(({ state }) => state))], ['unknown'])
+  t.equal(findings.understood, false)
+  t.match(transitions.at(-1), { transition: 'unknown' })
+})
+
+t.test('each problem says in which line it is, and how many there are beside the first hundred', async t => {
+  const { findings } = await transitionsOf(Readable.from(['exists -\n\nnonsense\n', 'more of it\n'.repeat(300), 'cut']))
+  t.match(findings.problems[0], { code: 'bad-line', text: 'line 3: Cannot be applied: nonsense' })
+  t.match(findings.problems.slice(100), [
+    { code: 'bad-line', text: '201 more are left out' },
+    { code: 'line-cut', text: '1 more are left out' },
+  ])
+  t.equal(findings.understood, false)
+})
+
+t.test('two volumes with one minor: neither is believed', async t => {
+  const volume = (name: string) => `exists resource name:${name} role:Primary may_promote:no
+exists connection name:${name} peer-node-id:1 conn-name:bravo connection:Connected role:Secondary
+exists device name:${name} volume:0 minor:7 disk:UpToDate client:no quorum:yes
+exists peer-device name:${name} peer-node-id:1 conn-name:bravo volume:0 replication:Established peer-disk:UpToDate peer-client:no resync-suspended:no
+`
+  const stream = `${volume('r0')}${volume('r1')}${volume('r2').replace('minor:7', 'minor:8')}exists -\n`
+  const { findings } = await transitionsOf(Readable.from([stream]))
+  t.same(
+    findings.devices.map(({ mirror, state }) => `${mirror} ${state}`),
+    ['r0/0 unknown', 'r1/0 unknown', 'r2/0 synced'],
+  )
+  t.match(findings.problems, [{ device: 'r1/0', code: 'contradiction' }])
 })

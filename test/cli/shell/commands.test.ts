@@ -35,6 +35,18 @@ t.test('status: each SR with its reasons, and what is blocked, whatever the stat
   t.notMatch(one.stdout, SR)
 })
 
+t.test('status: what no SR watches is listed, as far as there is room', async t => {
+  const agent = await new ScriptedAgent(t).listen()
+  t.notMatch((await agent.run('status')).stdout, /No SR watches/)
+  const drbd = Array.from({ length: 30 }, (_, index) => `xcp-volume-${index}`)
+  agent.left = { drbd, md: ['md7'], omitted: 4, doubts: [] }
+  const { stdout } = await agent.run('status')
+  t.match(stdout, /No SR watches these:\n {2}DRBD xcp-volume-0, DRBD xcp-volume-1,/)
+  t.match(stdout.replaceAll(/\s+/g, ' '), /DRBD xcp-volume-19 and 15 more/)
+  const [document] = JSON.parse(`[${(await agent.run('status', '--json')).stdout}]`)
+  t.strictSame(document.unwatched, agent.left)
+})
+
 t.test('status: a gate that cannot be asked is told and is no error', async t => {
   const agent = await new ScriptedAgent(t).listen()
   agent.pool = new PoolRefusal('noToolstack', 'no toolstack is configured for this agent (toolstack.url)')

@@ -61,6 +61,21 @@ t.test('override: says the risk and what it overrides, and who takes it', async 
   t.equal(agent.asked.at(-1), 'hostA', 'the agent may know what the gate cannot be asked for')
 })
 
+t.test('clear-order: names the host and why it does not go', async t => {
+  const agent = await blockedAgent(t)
+  const cleared = await agent.run('clear-order', 'hostB', '--reason', ' no command ')
+  t.match(cleared, { exitCode: 0, stdout: 'hostB has no order any more.' })
+  t.strictSame(agent.asked.at(-1), { host: HOST_B.uuid, reason: 'no command' })
+  t.match(JSON.parse((await agent.run('clear-order', 'hostB', '--reason', 'x', '--json')).stdout), {
+    host: HOST_B.uuid,
+    name: 'hostB',
+    cleared: true,
+  })
+  t.match(await agent.run('clear-order', 'hostB'), { exitCode: 64, stderr: /--reason is missing/ })
+  t.match(await agent.run('clear-order', '--reason', 'x'), { exitCode: 64, stderr: /a HOST is missing/ })
+  t.match(await agent.run('clear-order', 'hostB', 'hostC', '--reason', 'x'), { exitCode: 64, stderr: /'hostC' is not/ })
+})
+
 t.test('an override is told of its own host alone, and one that has expired is no cause', async t => {
   const agent = await blockedAgent(t)
   const reason = silent(HOST_C)

@@ -17,6 +17,7 @@ import {
   PoolRefusal,
   type SyncAnswers,
   SyncEvents,
+  type UnwatchedAnswer,
 } from '../../../src/volume-plugin/index.ts'
 import { folderOf, Host, type Tap } from '../../volume-plugin/plugin-under-test.ts'
 
@@ -43,9 +44,11 @@ export class ScriptedAgent implements SyncAnswers, PoolAnswers {
   override: OverrideAnswer | null = null
   /** Whether the hosts that are asked about are enabled; `null`: an updater that does not say. */
   enabled: boolean | null = null
+  /** What no SR watches. */
+  left: UnwatchedAnswer = { drbd: [], md: [], omitted: 0, doubts: [] }
   /** How many mirrors of each SR are left out of the answers. */
   omitted = 0
-  readonly asked: (OverrideRequest | string)[] = []
+  readonly asked: (OverrideRequest | { readonly host: string; readonly reason: string } | string)[] = []
   readonly socket: string
   readonly #folder: string
   #listening: AgentSocket | null = null
@@ -55,6 +58,10 @@ export class ScriptedAgent implements SyncAnswers, PoolAnswers {
     this.socket = join(this.#folder, 'agent.sock')
     this.say(SR, [])
     t.teardown(() => this.goAway())
+  }
+
+  unwatched(): UnwatchedAnswer {
+    return this.left
   }
 
   async listen(): Promise<this> {
@@ -136,6 +143,10 @@ export class ScriptedAgent implements SyncAnswers, PoolAnswers {
 
   async clearOverride(host: string) {
     this.asked.push(host)
+  }
+
+  async clearOrder(host: string, reason: string) {
+    this.asked.push({ host, reason })
   }
 
   /** Runs the program as a user does. */

@@ -1,0 +1,166 @@
+import { mkdir } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { z } from 'zod'
+import { readWhole, replaceFile } from '../durable-file/index.ts'
+import { MarksMemory, type MirrorMarks } from '../sync-query/marks-memory.ts'
+import { newPairMarks, type PairMarks, REPAIR_SIDES, REST_ORIGINS, VERDICTS } from '../sync-query/pair-marks.ts'
+import { messageOf } from '../thrown/index.ts'
+
+/** Facts that a crash would lose are at most this old. Milliseconds. */
+const FACTS_AFTER_MS = 1_000
+/** Amounts grow with every write of a virtual disk; by themselves they are written this often. */
+const AMOUNTS_AFTER_MS = 60_000
+
+/** More pairs than this are not written. 5 000 mirrors with 8 peers each have 40 000. */
+const MAX_PAIRS = 100_000
+const MAX_BYTES = 64 * 1024 * 1024
+const MAX_NAME = 1024
+const MAX_SHOWN_TEXT = 200
+
+const name = z.string().min(1).max(MAX_NAME)
+const bytes = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).default(0)
+
+/** A key that is absent has the value of a pair of which nothing is remembered. */
+const PairSchema = z.strictObject({
+  peer: name,
+  owedBytes: bytes,
+  restBytes: bytes,
+  rest: z.enum(REST_ORIGINS).default('none'),
+  restWasAway: z.boolean().default(false),
+  foundBytes: bytes,
+  verdict: z.enum(VERDICTS).default('none'),
+  verdictBytes: bytes,
+  repair: z.enum(REPAIR_SIDES).default('none'),
+  repairBytes: bytes,
+  verifying: z.boolean().default(false),
+}) satisfies z.ZodType<Omit<PairMarks, 'markedSince'>>
+
+const FileSchema = z.strictObject({ schema: z.literal(1), mirrors: z.array(z.unknown()) })
+const MirrorSchema = z.strictObject({ mirror: name, pairs: z.array(PairSchema) })
+
+export interface MarksFileOptions {
+  readonly path: string
+  /** By a clock that only rises, in milliseconds. */
+  readonly steadyNow: () => number
+  /** Told once of each spell in which the file cannot be written. */
+  readonly onProblem: (text: string) => void
+}
+
+/**
+ * The file that keeps `MarksMemory` over restarts of this program and of the host: the disks still differ after a reboot.
+ *
+ * Facts are written a second after they changed, amounts once a minute, one write at a time.
+ */
+export class MarksFile {
+  readonly memory: MarksMemory
+  /** Why what was remembered could not be read, in whole or in part; `null`: it was read, or there was nothing to read. */
+  readonly doubt: string | null
+  readonly #options: MarksFileOptions
+  #saved: MarksMemory['version']
+  #savedAt = Number.NEGATIVE_INFINITY
+  #busy: Promise<void> | null = null
+  #isFailing = false
+
+  private constructor(options: MarksFileOptions, remembered: readonly MirrorMarks[], doubt: string | null) {
+    this.#options = options
+    this.memory = new MarksMemory(remembered)
+    this.doubt = doubt
+    this.#saved = this.memory.version
+  }
+
+  /** Total over any content of the file: what cannot be read is told as `doubt`, and the file is not written over then. */
+  static async open(options: MarksFileOptions): Promise<MarksFile> {
+    try {
+      const text = await readWhole(options.path, MAX_BYTES)
+      if (text === null) return new MarksFile(options, [], null)
+      const { mirrors, doubt } = decodeMarks(text)
+      return new MarksFile(options, mirrors, doubt)
+    } catch (error) {
+      return new MarksFile(options, [], messageOf(error))
+    }
+  }
+
+  /** To be called about once a second: writes what has changed, when it is due. */
+  tick(): void {
+    if (this.#busy !== null || !this.#isDue()) return
+    this.#busy = this.#save().finally(() => {
+      this.#busy = null
+    })
+  }
+
+  /** Writes what has changed. */
+  async close(): Promise<void> {
+    await this.#busy
+    const { facts, amounts } = this.memory.version
+    if (facts !== this.#saved.facts || amounts !== this.#saved.amounts) await this.#save()
+  }
+
+  #isDue(): boolean {
+    const { facts, amounts } = this.memory.version
+    const forMs = this.#options.steadyNow() - this.#savedAt
+    return facts !== this.#saved.facts
+      ? forMs >= FACTS_AFTER_MS
+      : amounts !== this.#saved.amounts && forMs >= AMOUNTS_AFTER_MS
+  }
+
+  async #save(): Promise<void> {
+    // What could not be read is evidence. It stays until somebody has looked at it.
+    if (this.doubt !== null) return
+    const { path, steadyNow, onProblem } = this.#options
+    const { version } = this.memory
+    this.#savedAt = steadyNow()
+    try {
+      await mkdir(dirname(path), { recursive: true })
+      await replaceFile(path, encodeMarks(this.memory.all()))
+      this.#saved = version
+      this.#isFailing = false
+    } catch (error) {
+      if (!this.#isFailing) onProblem(`${path} cannot be written: ${messageOf(error)}`)
+      this.#isFailing = true
+    }
+  }
+}
+
+/** @param mirrors those that were remembered first come last where there are too many */
+export function encodeMarks(mirrors: Iterable<MirrorMarks>): string {
+  const kept: unknown[] = []
+  let pairs = 0
+  for (const each of mirrors) {
+    pairs += each.pairs.length
+    if (pairs > MAX_PAIRS) break
+    kept.push({ mirror: each.mirror, pairs: each.pairs.map(withoutDefaults) })
+  }
+  return `${JSON.stringify({ schema: 1, mirrors: kept })}\n`
+}
+
+function withoutDefaults({ markedSince: _, ...pair }: Readonly<PairMarks>): object {
+  const blank = new Map(Object.entries(newPairMarks('')))
+  return Object.fromEntries(Object.entries(pair).filter(([key, value]) => value !== blank.get(key)))
+}
+
+/** Total over any text: mirrors that cannot be read are left out, and told of. */
+export function decodeMarks(text: string): { readonly mirrors: readonly MirrorMarks[]; readonly doubt: string | null } {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    return { mirrors: [], doubt: 'it is not JSON' }
+  }
+  const file = FileSchema.safeParse(value)
+  if (!file.success) return { mirrors: [], doubt: problemOf(file.error) }
+  const mirrors: MirrorMarks[] = []
+  let doubt: string | null = null
+  for (const each of file.data.mirrors) {
+    const read = MirrorSchema.safeParse(each)
+    if (!read.success) doubt ??= problemOf(read.error)
+    else {
+      const pairs = read.data.pairs.map(pair => ({ ...pair, markedSince: Number.NaN }))
+      mirrors.push({ mirror: read.data.mirror, pairs })
+    }
+  }
+  return { mirrors, doubt }
+}
+
+function problemOf({ issues: [first] }: z.ZodError): string {
+  return `${first?.path.join('.') ?? ''}: ${first?.message ?? 'it is not understood'}`.slice(0, MAX_SHOWN_TEXT)
+}

@@ -1,0 +1,125 @@
+import type { Statement } from './config-statements.ts'
+
+/** By what a configuration recognises this host. */
+export interface HostIdentity {
+  /** What `uname -n` says; `null`: not known. */
+  readonly name: string | null
+  /** Addresses of its network interfaces, as `canonicalAddress` writes them; `null`: not known. */
+  readonly addresses: ReadonlySet<string> | null
+}
+
+/** A host section of a resource. */
+export interface HostSection {
+  readonly kind: 'on' | 'floating' | 'stacked' | 'this'
+  readonly names: readonly string[]
+  readonly address: string | null
+  readonly nodeId: string | null
+  /** Volume number → whether it has a disk; absent where the section says nothing of one. */
+  readonly volumes: ReadonlyMap<string, boolean | null>
+}
+
+export const HOST_KEYWORDS = ['on', 'floating', 'stacked-on-top-of', '_this_host']
+export function hostSection({ words, section }: Statement): HostSection | null {
+  const [keyword = '', ...rest] = words
+  if (!HOST_KEYWORDS.includes(keyword)) return null
+  const inside = section ?? []
+  const written = inside.find(each => each.words[0] === 'address')?.words.slice(1)
+  const address = keyword === 'floating' ? addressOf(rest) : written === undefined ? null : addressOf(written)
+  const nodeId = numberOf(inside.find(each => each.words[0] === 'node-id')?.words[1])
+  const common = { address, nodeId, volumes: volumesIn(inside) }
+  switch (keyword) {
+    case 'floating':
+      return { kind: 'floating', names: [floatingName(rest)], ...common }
+    case 'stacked-on-top-of':
+      return { kind: 'stacked', names: [], ...common }
+    case '_this_host':
+      return { kind: 'this', names: ['_this_host'], ...common }
+    default:
+      return { kind: rest.includes('_this_host') ? 'this' : 'on', names: rest, ...common }
+  }
+}
+
+/** Volumes that a section names, and the implicit volume 0 of a `device`, `disk` or `meta-disk` statement. */
+export function volumesIn(section: readonly Statement[]): ReadonlyMap<string, boolean | null> {
+  const volumes = new Map<string, boolean | null>()
+  for (const { words, section: inside } of section) {
+    const [keyword, value] = words
+    if (keyword === 'volume') {
+      const volume = numberOf(value) ?? value
+      if (volume === undefined) continue
+      const [disk] = (inside ?? []).flatMap(each => diskOf(each) ?? [])
+      volumes.set(volume, disk ?? volumes.get(volume) ?? null)
+      continue
+    }
+    const isImplicit = keyword === 'device' || keyword === 'meta-disk' || keyword === 'flexible-meta-disk'
+    const disk = diskOf({ words, section: inside })
+    if (isImplicit || disk !== null) volumes.set('0', disk ?? volumes.get('0') ?? null)
+  }
+  return volumes
+}
+
+/** Of `disk PATH;` true, of `disk none;` false; `null`: it is another statement, or one about options. */
+function diskOf({ words: [keyword, disk], section }: Pick<Statement, 'words' | 'section'>): boolean | null {
+  return keyword !== 'disk' || disk === undefined || section !== null ? null : disk !== 'none'
+}
+
+export function isThisHost({ kind, names, address }: HostSection, { name, addresses }: HostIdentity): boolean {
+  switch (kind) {
+    case 'this':
+      return true
+    case 'on':
+      return name !== null && names.some(each => isSameHostName(each, name))
+    case 'floating': {
+      const ip = address === null ? null : ipOf(address)
+      return ip !== null && (addresses?.has(ip) === true || ip === name)
+    }
+    case 'stacked':
+      return false
+  }
+}
+
+/** A resource below may be this host's, and so may an address that is not up yet: after a boot the network comes late. */
+export function mayBeThisHost({ kind }: HostSection, { name }: HostIdentity): boolean {
+  return kind !== 'on' || name === null
+}
+
+/** As hostnames_equal of drbdadm: one without a domain is equal to one with any; letters of either case. */
+export function isSameHostName(a: string, b: string): boolean {
+  const one = a.toLowerCase()
+  const other = b.toLowerCase()
+  if (one.includes('.') && other.includes('.')) return one === other
+  return one.split('.', 1)[0] === other.split('.', 1)[0]
+}
+
+/** `[FAMILY] ADDRESS:PORT` in one form. */
+export function addressOf(words: readonly string[]): string {
+  const [family = '', ...rest] = words
+  const hasFamily = /^(ipv4|ipv6|sdp|ssocks|sci)$/.test(family)
+  // `host NAME address ADDRESS:PORT via proxy on …` goes on behind the address.
+  const end = rest.indexOf('via')
+  const text = (hasFamily ? rest : words).slice(0, end === -1 ? undefined : end + (hasFamily ? 0 : 1)).join('')
+  return `${hasFamily ? family : 'ipv4'} ${text}`
+}
+
+/** What drbdadm calls a host that it knows by address (parse_host_section). */
+function floatingName(words: readonly string[]): string {
+  const address = addressOf(words)
+  return address.startsWith('ipv6 ') ? address : address.slice(address.indexOf(' ') + 1)
+}
+
+/** The address without family and port. */
+function ipOf(address: string): string | null {
+  const [, six, four] = /^\S+ (?:\[([^\]]+)\]|([^:]+)):\d+$/.exec(address) ?? []
+  return six === undefined ? (four ?? null) : canonicalAddress(six)
+}
+
+/** One way of writing an IP address; the zone of a link-local one is left out. */
+export function canonicalAddress(address: string): string {
+  const [bare = ''] = address.split('%', 1)
+  if (!bare.includes(':')) return bare
+  return URL.parse(`http://[${bare}]`)?.hostname.slice(1, -1) ?? bare.toLowerCase()
+}
+
+export function numberOf(text: string | undefined): string | null {
+  return text !== undefined && /^\d{1,9}$/.test(text) ? String(Number(text)) : null
+}

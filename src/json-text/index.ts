@@ -1,0 +1,55 @@
+/**
+ * Reads JSON that another program wrote, in bounds. `JSON.parse` itself takes any nesting, but what walks the value afterwards
+ * (`JSON.stringify`, `isDeepStrictEqual`) recurses: 10 KB of brackets overflow its stack and end the daemon.
+ *
+ * ```ts
+ * const parsed = parseJson(body, MAX_BODY_LENGTH)
+ * if ('problem' in parsed) return refuse(parsed.problem)
+ * use(parsed.value)
+ * ```
+ */
+export type ParsedJson = { readonly value: unknown } | { readonly problem: JsonProblem }
+
+type JsonProblem = 'too-large' | 'too-deep' | 'not-json'
+
+/** Nothing that this program or a toolstack writes is nested more than ten deep. */
+const MAX_DEPTH = 64
+
+/** Total over any text. @param maxLength in UTF-16 units */
+export function parseJson(text: string, maxLength: number): ParsedJson {
+  if (text.length > maxLength) return { problem: 'too-large' }
+  if (isTooDeep(text)) return { problem: 'too-deep' }
+  try {
+    return { value: JSON.parse(text) }
+  } catch {
+    return { problem: 'not-json' }
+  }
+}
+
+const QUOTE = '"'.charCodeAt(0)
+const BACKSLASH = '\\'.charCodeAt(0)
+const OPENING = new Set(['[', '{'].map(each => each.charCodeAt(0)))
+const CLOSING = new Set([']', '}'].map(each => each.charCodeAt(0)))
+
+function isTooDeep(text: string): boolean {
+  let depth = 0
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at)
+    if (code === QUOTE) at = endOfString(text, at)
+    else if (OPENING.has(code)) {
+      depth += 1
+      if (depth > MAX_DEPTH) return true
+    } else if (CLOSING.has(code)) depth -= 1
+  }
+  return false
+}
+
+/** Index of the quote that closes the string that is opened at `start`. */
+function endOfString(text: string, start: number): number {
+  for (let end = text.indexOf('"', start + 1); end !== -1; end = text.indexOf('"', end + 1)) {
+    let backslashes = 0
+    while (text.charCodeAt(end - 1 - backslashes) === BACKSLASH) backslashes += 1
+    if (backslashes % 2 === 0) return end
+  }
+  return text.length
+}

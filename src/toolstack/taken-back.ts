@@ -1,0 +1,29 @@
+/**
+ * A record, or another object of values, as it would be if one change to it had not been made. What others have changed since
+ * stays: of maps key by key, of everything else field by field.
+ */
+export function takenBack<T extends object>(now: T, before: T, after: T): T {
+  const result = { ...now }
+  for (const key of new Set([...Object.keys(before), ...Object.keys(after)])) {
+    const [value, old, changed] = [now, before, after].map(from => own(from, key))
+    if (old === changed) continue
+    if (value !== changed) {
+      if (isMap(value) && isMap(old) && isMap(changed)) put(result, key, takenBack(value, old, changed))
+    } else if (Object.hasOwn(before, key)) put(result, key, old)
+    else Reflect.deleteProperty(result, key)
+  }
+  return result
+}
+
+function own(from: object, key: string): unknown {
+  return Object.hasOwn(from, key) ? Reflect.get(from, key) : undefined
+}
+
+/** A key may be `__proto__`. */
+function put(into: object, key: string, value: unknown): void {
+  Object.defineProperty(into, key, { value, configurable: true, enumerable: true, writable: true })
+}
+
+function isMap(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,112 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import t from 'tap'
+import { decodeMarks, encodeMarks, MarksFile } from '../../src/agent/marks-file.ts'
+import { MarksMemory } from '../../src/sync-query/marks-memory.ts'
+import { reason } from '../../src/sync-query/reason.ts'
+import { peer } from '../sync-query/drbd-volume.ts'
+import { agentOf, SR, volume } from './agent-under-test.ts'
+
+const AWAY = volume('mesh0/0', [
+  peer('hostB', { connection: 'Connecting', replication: 'Off', peerDisk: 'DUnknown', outOfSyncBytes: 65_536 }),
+])
+const RESYNC = volume('mesh0/0', [
+  peer('hostB', { replication: 'SyncSource', peerDisk: 'Inconsistent', outOfSyncBytes: 65_536 }),
+])
+const WELL = volume('mesh0/0')
+
+/** An agent of a process whose file of marks is `path`. */
+async function processOf(path: string) {
+  const clock = { now: 0 }
+  const problems: string[] = []
+  const file = await MarksFile.open({ path, steadyNow: () => clock.now, onProblem: text => problems.push(text) })
+  const { see, agent } = agentOf({ marks: file.memory })
+  const codes = () => agent.status(SR)?.reasons.map(({ code }) => code)
+  return { see, codes, file, clock, problems, state: () => agent.status(SR)?.state }
+}
+
+t.test('what a peer was owed survives a restart of the agent', async t => {
+  const story = async (before: (typeof WELL)[], after: (typeof WELL)[]) => {
+    const path = join(t.testdir(), 'state', 'owed-marks.json')
+    const first = await processOf(path)
+    for (const [at, each] of before.entries()) first.see(at + 1, [each])
+    await first.file.close()
+    const second = await processOf(path)
+    for (const [at, each] of after.entries()) second.see(at + 1, [each])
+    return [second.state(), ...(second.codes() ?? [])]
+  }
+  t.strictSame(await story([AWAY], [AWAY, WELL]), ['degraded', 'rejoined-unrepaired'], 'it comes back afterwards')
+  t.strictSame(await story([AWAY, WELL], [WELL, WELL]), ['degraded', 'rejoined-unrepaired'], 'it was back before')
+  t.strictSame(await story([AWAY, WELL], [WELL, RESYNC, WELL]), ['synced'], 'until it is repaired')
+  t.strictSame(await story([AWAY], [WELL]), ['synced', 'rejoined-unwatched'], 'it came back meanwhile: nobody knows')
+  t.strictSame(await story([AWAY, RESYNC], [WELL]), ['synced'], 'a resync ended meanwhile')
+  t.strictSame(await story([AWAY], [RESYNC, WELL]), ['synced'], 'a resync began meanwhile')
+})
+
+t.test('facts are written a second after they changed, mere amounts once a minute', async t => {
+  const path = join(t.testdir(), 'owed-marks.json')
+  const { see, file, clock } = await processOf(path)
+  const owed = (bytes: number) =>
+    volume('mesh0/0', [peer('hostB', { connection: 'Connecting', replication: 'Off', outOfSyncBytes: bytes })])
+  const written = async () => {
+    file.tick()
+    await file.close()
+    return JSON.parse(await readFile(path, 'utf8')).mirrors[0].pairs[0].owedBytes
+  }
+  see(1, [owed(4096)])
+  t.equal(await written(), 4096)
+  const idle = await readFile(path, 'utf8')
+  clock.now += 3_600_000
+  see(2, [owed(4096)])
+  file.tick()
+  t.equal(await readFile(path, 'utf8'), idle, 'nothing has changed')
+  see(3, [owed(8192)])
+  clock.now = 3_600_000 + 59_000
+  t.equal(await written(), 8192, 'the last word is written when it ends')
+})
+
+t.test('a file that cannot be read leaves the SR unknown until somebody has looked, and stays as it is', async t => {
+  for (const content of ['', '{', '[]', '{"schema":2,"mirrors":[]}', '{"schema":1,"mirrors":[{"mirror":"r0/0"}]}']) {
+    const path = join(t.testdir(), 'owed-marks.json')
+    await writeFile(path, content)
+    const { file, see } = await processOf(path)
+    t.match(file.doubt, /./, content)
+    see(1, [AWAY])
+    await file.close()
+    t.equal(await readFile(path, 'utf8'), content)
+  }
+  const marksDoubt = reason('memory-unreadable', '*', { word: 'it is not JSON', waitsFor: '/x' })
+  const { see, agent } = agentOf({ marksDoubt })
+  see(1, [WELL])
+  t.match(agent.status(SR), { state: 'unknown', reasons: [{ code: 'memory-unreadable', clearedBy: 'operator' }] })
+})
+
+t.test('a file that cannot be written is told of once', async t => {
+  const path = join(t.testdir(), 'owed-marks.json')
+  await mkdir(path)
+  const { file, problems } = await processOf(path)
+  t.match(file.doubt, /EISDIR/)
+  t.strictSame(problems, [])
+  const under = join(t.testdir({ plain: 'a file' }), 'plain', 'owed-marks.json')
+  const other = await processOf(under)
+  t.match(other.file.doubt, /ENOTDIR/)
+})
+
+t.test('what is good in a file is taken beside what is not', async t => {
+  const { mirrors, doubt } = decodeMarks(
+    '{"schema":1,"mirrors":[{"mirror":"a/0","pairs":[{"peer":"b","owedBytes":1}]},{"mirror":"c/0","pairs":[{"peer":"","owedBytes":-1}]}]}',
+  )
+  t.match(mirrors, [{ mirror: 'a/0', pairs: [{ peer: 'b', owedBytes: 1, verdict: 'none' }] }])
+  t.match(doubt, /./)
+})
+
+t.test('the reader is total, and takes all that the writer writes', async t => {
+  fc.assert(fc.property(fc.oneof(fc.string(), fc.json()), text => Array.isArray(decodeMarks(text).mirrors)))
+  const memory = new MarksMemory()
+  const { see } = agentOf({ marks: memory })
+  see(1, [volume('mesh0/0', [peer('h'.repeat(200), { replication: 'Off', outOfSyncBytes: Number.MAX_SAFE_INTEGER })])])
+  const { mirrors, doubt } = decodeMarks(encodeMarks(memory.all()))
+  t.equal(doubt, null)
+  t.strictSame(mirrors, [...memory.all()])
+})

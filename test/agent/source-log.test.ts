@@ -1,0 +1,108 @@
+import t from 'tap'
+import { SourceLog } from '../../src/agent/source-log.ts'
+import { AgentMetrics } from '../../src/metrics/index.ts'
+import { dumpOf, follow, recording, ScriptedHost } from '../drbd-adapter/scripted.ts'
+import { figures } from '../metrics/parse-exposition.ts'
+
+function logOf(backend: 'drbd' | 'md' = 'drbd') {
+  const lines: string[] = []
+  const log = new SourceLog(backend, ({ level, code, text }) => lines.push(`${level} ${code} ${text}`))
+  const note = (at: number, doubt: string | null, problems: readonly [code: string, text: string][] = []) =>
+    log.note({
+      at,
+      doubt,
+      isFault: doubt !== null,
+      problems: problems.map(([code, text]) => ({ device: null, code, text })),
+      problemCounts: new Map(problems.map(([code]) => [code, problems.filter(each => each[0] === code).length])),
+    })
+  const taken = () => lines.splice(0)
+  return { log, note, taken }
+}
+
+t.test('each cause of a silence is logged once per spell, and so is its end', t => {
+  const { log, note, taken } = logOf()
+  note(0, null)
+  t.strictSame(taken(), [], 'a source that is well from the first')
+  note(1_000, 'drbdsetup events2 exited 20: out of memory')
+  note(2_000, 'drbdsetup events2 exited 20: out of memory')
+  note(3_000, 'events2 hangs\x1b[2J\nerror forged')
+  note(13_000, null)
+  note(14_000, null)
+  t.strictSame(taken(), [
+    'warning source-silent drbd: the state of its mirrors is unknown: drbdsetup events2 exited 20: out of memory',
+    'warning source-silent drbd: the state of its mirrors is unknown: events2 hangs [2J error forged',
+    'info source-well drbd: the state of its mirrors is known again, after 12 s',
+  ])
+  note(20_000, 'drbdsetup events2 exited 20: out of memory')
+  t.equal(taken().length, 1, 'the next spell')
+  for (let index = 0; index < 50; index += 1) note(21_000, `cause ${index} ${'x'.repeat(1_000)}`)
+  const many = taken()
+  t.equal(many.length, 7, 'a spell has so many causes at most')
+  t.ok(many.every(({ length }) => length < 400))
+  log.note({ at: 0, doubt: 'begun', isFault: false, problems: [], problemCounts: new Map() })
+  t.strictSame(taken(), [], 'that it has begun is no fault')
+  t.end()
+})
+
+t.test('what is not understood is logged once per spell with its words; each unknown word is', t => {
+  const { log, note, taken } = logOf('md')
+  const words = ['a', 'b', 'c', 'd'].map((word): [string, string] => ['unknown-word', `Unknown word: state:${word}`])
+  note(0, null, [...words, ['bad-line', 'Not a line: 1'], ['bad-line', 'Not a line: 1'], ['bad-line', 'Not a line: 2']])
+  t.strictSame(taken(), [
+    ...words.map(([code, text]) => `warning source-misread md: ${code}: ${text}`),
+    'warning source-misread md: bad-line: Not a line: 1',
+    'warning source-misread md: bad-line: Not a line: 2',
+  ])
+  for (let index = 3; index < 100; index += 1) note(index * 1_000, null, [['bad-line', `Not a line: ${index}`]])
+  t.strictSame(taken(), ['warning source-misread md: bad-line: Not a line: 3 (more of this kind are only counted)'])
+  log.tick(599_000)
+  t.strictSame(taken(), [])
+  log.tick(601_000)
+  t.strictSame(taken(), ['info source-understood md: unknown-word: none for 10 min, 4 before that'])
+  log.tick(99_000 + 600_000)
+  t.strictSame(taken(), ['info source-understood md: bad-line: none for 10 min, 100 before that'])
+  note(800_000, null, [['bad-line', 'Not a line: 1']])
+  t.equal(taken().length, 1, 'the next spell')
+  t.end()
+})
+
+t.test(
+  'all that drbdsetup says and nobody understands is counted, however much it is; the log has its words',
+  async t => {
+    const { dump } = dumpOf(recording('drbd9/peer-crash-and-resync.alpha.events2.txt'))
+    const host = new ScriptedHost(t.testdir({}), {
+      events: [
+        { print: dump },
+        { repeat: 'change device name:mesh0 volume:0 disk:Encrypted\nwhatever this is\n', times: 700 },
+        { await: 'read' },
+        { complain: 'netlink: Bad\x1b[31m news' },
+        { exit: 20 },
+      ],
+      now: [],
+    })
+    const metrics = new AgentMetrics({ look: () => ({ srs: new Map(), notSynced: [] }) })
+    const { log, taken } = logOf()
+    const told = await follow(host, so => {
+      if (so.reduce((sum, { problemCounts }) => sum + (problemCounts.get('bad-line') ?? 0), 0) === 700)
+        host.write('read', '')
+      const isOver = so.at(-1)?.doubt?.includes('netlink') === true
+      if (isOver) host.play({ events: [{ print: dump }, { hang: true }], now: [] })
+      return so.some(({ doubt }) => doubt?.includes('netlink')) && so.at(-1)?.doubt === null
+    })
+    for (const update of told) {
+      metrics.source('drbd', update)
+      log.note(update)
+    }
+    const exposition = await metrics.render()
+    const counts = figures(exposition, 'resync_monitor_parse_problems_total')
+    t.match(counts, { 'drbd unknown-word': 700, 'drbd bad-line': 700 })
+    t.match(figures(exposition, 'resync_monitor_unknown_words_total'), { drbd: 700 })
+    const lines = taken()
+    t.match(lines, [
+      'warning source-misread drbd: unknown-word: Unknown word: disk:Encrypted',
+      'warning source-misread drbd: bad-line: Cannot be applied: whatever this is',
+      /^warning source-silent drbd: the state of its mirrors is unknown: env events2 exited 20: netlink: Bad\[31m news$/,
+      /^info source-well drbd: the state of its mirrors is known again, after \d+ s$/,
+    ])
+  },
+)

@@ -1,0 +1,265 @@
+import t from 'tap'
+import type { DrbdPeer, DrbdVolume } from '../../src/sync-query/drbd.ts'
+import { HostMirrors } from '../../src/sync-query/host-mirrors.ts'
+import { judgeDrbdVolume } from '../../src/sync-query/judge-drbd.ts'
+import { MarksMemory } from '../../src/sync-query/marks-memory.ts'
+import { peer, volume } from './drbd-volume.ts'
+
+const KIB = 1024
+const MINUTE = 60_000
+
+type Seen = { readonly gap?: true; readonly volume?: Partial<DrbdVolume>; readonly others?: readonly DrbdPeer[] }
+
+/** One mirror with the peer hostB; each look is half a minute after the one before. */
+function mirrorOf(memory = new MarksMemory()) {
+  const mirrors = new HostMirrors(undefined, memory)
+  let at = 0
+  const see = (said: Partial<DrbdPeer>, { gap, volume: own = {}, others = [] }: Seen = {}) => {
+    at += MINUTE / 2
+    const drbd = volume('r0/0', [peer('hostB', said), ...others], own)
+    const seen = { judgement: judgeDrbdVolume(drbd), at, silenceMeansStall: true, drbd }
+    const { transitions } = mirrors.observe(gap === true ? { ...seen, followsGap: true } : seen)
+    return transitions.map(({ kind }) => kind)
+  }
+  const verdict = () => {
+    const { state = 'unknown', reasons = [] } = mirrors.get('r0/0') ?? {}
+    const told = reasons.map(({ code, peer = '', outOfSyncBytes = 0 }) => `${code} ${peer} ${outOfSyncBytes / KIB}`)
+    return [state, ...told].join(', ')
+  }
+  const remove = () => mirrors.remove('r0/0', at)
+  return { see, verdict, remove, memory }
+}
+
+const WELL: Partial<DrbdPeer> = {}
+const away = (kib: number): Partial<DrbdPeer> => ({
+  connection: 'Connecting',
+  replication: 'Off',
+  peerDisk: 'Outdated',
+  outOfSyncBytes: kib * KIB,
+})
+const source = (kib: number): Partial<DrbdPeer> => ({
+  replication: 'SyncSource',
+  peerDisk: 'Inconsistent',
+  outOfSyncBytes: kib * KIB,
+})
+const marked = (kib: number): Partial<DrbdPeer> => ({ outOfSyncBytes: kib * KIB })
+const verifying = (kib: number): Partial<DrbdPeer> => ({ replication: 'VerifyS', outOfSyncBytes: kib * KIB })
+const repairedByThird: Partial<DrbdPeer> = { peerDisk: 'Inconsistent', outOfSyncBytes: 0 }
+const THIRD = [peer('hostC')]
+
+const OWED = 'degraded, rejoined-unrepaired hostB 64'
+
+t.test('a peer that was owed data and returns as up to date without a repair is degraded, LINBIT/drbd#145', async t => {
+  const { see, verdict } = mirrorOf()
+  see(WELL)
+  see(away(0))
+  see(away(64))
+  t.strictSame(see(WELL), ['degraded'], 'it has not recovered')
+  t.equal(verdict(), OWED)
+  see(WELL)
+  see(WELL)
+  t.equal(verdict(), OWED, 'it stays')
+  see(away(0))
+  t.match(verdict(), /^degraded, peer-not-connected hostB 0, rejoined-unrepaired hostB 64/)
+  see(WELL)
+  t.equal(verdict(), OWED, 'whether the peer goes and comes again')
+})
+
+t.test('what clears it', async t => {
+  const accused = () => {
+    const story = mirrorOf()
+    for (const look of [WELL, away(64), WELL]) story.see(look)
+    return story
+  }
+  const clearedBy = (...looks: readonly Partial<DrbdPeer>[]) => {
+    const story = accused()
+    for (const look of looks) story.see(look)
+    return story.verdict()
+  }
+  t.equal(clearedBy(source(64), source(8), WELL), 'synced', 'a resync towards the peer')
+  t.equal(clearedBy(repairedByThird, WELL), 'synced', 'a resync from anybody: its disk was Inconsistent')
+  t.equal(clearedBy(verifying(0), WELL), 'synced', 'a verify that finds nothing')
+  t.equal(clearedBy(verifying(0), verifying(12), marked(12)), 'synced, drift hostB 12', 'a verify says what differs')
+  t.equal(clearedBy(verifying(12), marked(12), source(12), WELL), 'synced', 'and its resync may be smaller')
+  t.equal(clearedBy(verifying(0), away(0), WELL), OWED, 'no verify that was cut off')
+  t.equal(clearedBy(source(64), away(32), source(32), WELL), 'synced', 'a resync in two parts')
+  t.equal(clearedBy(away(4), source(4), WELL), OWED, 'no resync that is smaller than what has vanished')
+  t.equal(accused().see(verifying(0)).join(), '', 'a verify is no edge')
+  const story = accused()
+  story.see(verifying(0))
+  t.strictSame(story.see(WELL), ['recovered'])
+})
+
+t.test('marks that vanish with a repair stay quiet', async t => {
+  const story = (looks: readonly Partial<DrbdPeer>[], seen: Seen = {}) => {
+    const { see, verdict } = mirrorOf()
+    for (const look of [WELL, away(64), ...looks]) see(look, seen)
+    return verdict()
+  }
+  t.equal(story([source(64), WELL]), 'synced', 'an ordinary resync')
+  t.equal(story([source(64), away(64), source(64), WELL]), 'synced', 'one that was interrupted')
+  t.equal(story([repairedByThird, WELL], { others: THIRD }), 'synced', 'a third replica repaired it')
+  t.equal(story([repairedByThird, away(0), WELL], { others: THIRD }), 'synced', 'and went on while the peer was away')
+  t.equal(
+    story([{ replication: 'SyncTarget', outOfSyncBytes: 61_440 * KIB }, WELL]),
+    'synced',
+    'the peer had newer data',
+  )
+  t.equal(story([{ replication: 'PausedSyncS', outOfSyncBytes: 0, peerDisk: 'Inconsistent' }, WELL]), 'synced')
+  t.equal(
+    story([{ peerDisk: 'Diskless', intentionalClient: true, replication: 'Established' }, WELL]),
+    'synced',
+    'it gave up its replica and got a new one',
+  )
+})
+
+t.test('a handshake that only began is no repair', async t => {
+  const { see, verdict } = mirrorOf()
+  for (const look of [WELL, away(64), { replication: 'WFBitMapS', outOfSyncBytes: 64 * KIB }, away(0), WELL]) see(look)
+  t.equal(verdict(), OWED)
+})
+
+t.test('what this host still owes after its own disk was repaired is owed', async t => {
+  const { see, verdict } = mirrorOf()
+  see(WELL, { others: THIRD })
+  see(away(64), { others: THIRD })
+  see(away(64), { others: THIRD, volume: { disk: 'Inconsistent' } })
+  see(away(64), { others: THIRD })
+  see(WELL, { others: THIRD })
+  t.equal(verdict(), OWED)
+})
+
+t.test('what passes between two looks counts as if it had been seen', async t => {
+  const passed = { resync: false, repair: 'none', repairedBytes: null, verifiedBytes: null, outOfSyncBytes: 0 } as const
+  const lost = mirrorOf()
+  lost.see(WELL)
+  lost.see({ passed: { ...passed, outOfSyncBytes: 64 * KIB } })
+  t.equal(lost.verdict(), OWED, 'away and back')
+  const repaired = mirrorOf()
+  for (const look of [WELL, away(64)]) repaired.see(look)
+  t.strictSame(
+    repaired.see({ passed: { ...passed, resync: true, repairedBytes: 64 * KIB } }),
+    ['resync-started', 'resync-finished'],
+    'a resync is reported as one',
+  )
+  t.equal(repaired.verdict(), 'synced')
+  t.strictSame(repaired.see({ passed: { ...passed, resync: true, repairedBytes: 0 } }), [
+    'resync-started',
+    'resync-finished',
+  ])
+  const both = mirrorOf()
+  for (const look of [WELL, source(12)]) both.see(look)
+  both.see({ passed: { ...passed, repairedBytes: 12 * KIB, outOfSyncBytes: 64 * KIB } })
+  t.equal(both.verdict(), OWED, 'a repair that ended, and then marks that came and vanished')
+  const verified = mirrorOf()
+  for (const look of [WELL, away(64), WELL]) verified.see(look)
+  verified.see({ passed: { ...passed, verifiedBytes: 0 } })
+  t.equal(verified.verdict(), 'synced', 'a verify of a small volume')
+})
+
+t.test('where a gap could have hidden a resync it is a warning', async t => {
+  const story = (...looks: readonly (readonly [Partial<DrbdPeer>, Seen?])[]) => {
+    const { see, verdict } = mirrorOf()
+    for (const [look, seen] of looks) see(look, seen)
+    return verdict()
+  }
+  const unwatched = 'synced, rejoined-unwatched hostB 64'
+  t.equal(story([away(64)], [WELL, { gap: true }]), unwatched)
+  t.equal(story([away(64)], [WELL, { gap: true }], [source(64)], [WELL]), 'synced')
+  t.equal(story([source(64)], [WELL, { gap: true }]), 'synced', 'a resync was running: it has ended')
+  t.equal(story([away(64), { gap: true }], [WELL]), OWED, 'nothing was hidden')
+  t.equal(story([away(64)], [WELL], [WELL, { gap: true }]), OWED, 'what was known before stays known')
+})
+
+t.test('a volume that was down here for a while: only a third replica can have repaired the peer', async t => {
+  const story = (others: readonly DrbdPeer[]) => {
+    const { see, verdict, remove } = mirrorOf()
+    see(away(64), { others })
+    remove()
+    see(WELL, { others })
+    return verdict()
+  }
+  t.equal(story([]), OWED)
+  t.equal(story(THIRD), 'synced, rejoined-unwatched hostB 64')
+})
+
+t.test('DRBD 8.4: what changed while it stood alone', async t => {
+  const mirrors = new HostMirrors()
+  const see = (drbd: DrbdVolume, at: number) =>
+    mirrors.observe({ judgement: judgeDrbdVolume(drbd), at, silenceMeansStall: false, drbd })
+  see(volume('r0/0', [peer('peer')], { family: '8.4' }), 1)
+  see(volume('r0/0', [], { family: '8.4', aloneOutOfSyncBytes: 64 * KIB }), 2)
+  see(volume('r0/0', [peer('peer')], { family: '8.4' }), 3)
+  t.match(mirrors.get('r0/0'), { state: 'degraded', reasons: [{ code: 'rejoined-unrepaired', peer: 'peer' }] })
+})
+
+t.test('marks at rest', async t => {
+  const story = (looks: readonly Partial<DrbdPeer>[], others: readonly DrbdPeer[] = []) => {
+    const { see, verdict } = mirrorOf()
+    for (const look of looks) see(look, { others })
+    return verdict()
+  }
+  const rejoin = [away(12), WELL]
+  t.equal(
+    story([WELL, verifying(12), marked(12), ...rejoin]),
+    'synced, verify-unrepaired hostB 12',
+    'what a verify found is a warning, seen or vanished',
+  )
+  t.equal(
+    story([{ ...repairedByThird, ...marked(8152) }, marked(4056), away(4056), WELL], THIRD),
+    'synced',
+    'a resync of three replicas left them: the disks are equal',
+  )
+  t.equal(
+    story([{ ...repairedByThird, ...marked(8152) }, marked(4056), away(5000), WELL], THIRD),
+    'degraded, rejoined-unrepaired hostB 5000',
+    'more was written while the peer was away',
+  )
+  t.equal(
+    story([WELL, marked(12), marked(12), away(12), WELL]),
+    'degraded, rejoined-unrepaired hostB 12',
+    'two replicas and no verify: nobody else can have left them',
+  )
+  t.equal(
+    story([WELL, marked(12), marked(12), WELL]),
+    'synced, rejoined-unwatched hostB 12',
+    'at a connected peer DRBD drops marks by itself: no reason to stop anything',
+  )
+  t.equal(story([WELL, marked(256), WELL]), 'synced', 'they were there for a moment, 9.2.18')
+})
+
+t.test('what a verify found stays a warning until it is repaired, or a later verify is clean', async t => {
+  const story = (...looks: readonly Partial<DrbdPeer>[]) => {
+    const { see, verdict } = mirrorOf()
+    for (const look of [WELL, verifying(0), verifying(12), marked(12), away(0), WELL, ...looks]) see(look)
+    return verdict()
+  }
+  const found = 'synced, verify-unrepaired hostB 12'
+  t.equal(story(), found, 'a reconnect makes it vanish, 9.2 and 9.3')
+  t.equal(story(source(12), WELL), 'synced')
+  t.equal(story(verifying(0), WELL), 'synced')
+  t.equal(story(verifying(0), { replication: 'VerifyS', outOfSyncBytes: null }, { outOfSyncBytes: null }), found)
+  t.equal(story(verifying(0), away(0), WELL), found, 'no verify that was cut off')
+})
+
+t.test('nothing is kept of mirrors without marks, and of a resync that has ended', async t => {
+  const { see, memory } = mirrorOf()
+  const before = memory.version
+  for (const look of [WELL, away(0), WELL]) see(look)
+  t.strictSame([...memory.all()], [])
+  t.strictSame(memory.version, before)
+  see(source(64))
+  t.equal([...memory.all()].length, 1, 'a restart must know that a resync was running')
+  see(WELL)
+  t.strictSame([...memory.all()], [])
+})
+
+t.test('doubted words decide nothing', async t => {
+  const { see, verdict } = mirrorOf()
+  see(away(64))
+  see(WELL, { volume: { doubts: [{ code: 'contradiction', field: 'peer-disk' }] } })
+  t.match(verdict(), /^unknown/)
+  see(source(64))
+  see(WELL)
+  t.equal(verdict(), 'synced')
+})

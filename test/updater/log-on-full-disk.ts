@@ -1,0 +1,18 @@
+/** A decision log in a process of its own, whose files may not grow beyond a limit that the shell has set: as on a full disk. */
+import { renameSync } from 'node:fs'
+import { DEFAULT_POLICY, decide } from '../../src/allowed-operations/index.ts'
+import { DecisionLog } from '../../src/updater/index.ts'
+import { NOW, pool } from '../allowed-operations/pool-of-three.ts'
+
+const path = process.argv[2] ?? ''
+const verdicts = decide(pool(), DEFAULT_POLICY, NOW).get('a')
+if (verdicts === undefined) throw new Error('the example has no host a')
+const log = new DecisionLog({ path, now: () => NOW, onError: () => undefined })
+const record = (host: string) =>
+  log.record({ at: NOW, host, left: ['reboot'], returned: [], allowed: [], causes: [], verdicts, pool: pool() })
+for (let index = 0; index < 60; index += 1) record(`h${index}`)
+await log.close()
+// there is room again
+renameSync(path, `${path}.full`)
+record('later')
+await log.close()
