@@ -32,6 +32,9 @@ import { threeHostsTwoSrs } from './scenarios/13-three-hosts-two-srs.ts'
 import { arrayLosesItsLeg } from './scenarios/14-array-loses-its-leg.ts'
 import { arrayCheck } from './scenarios/15-array-check.ts'
 import { twoRebootsAtOnce } from './scenarios/16-two-reboots-at-once.ts'
+import { whatHangs } from './scenarios/17-what-hangs.ts'
+import { peerMissing } from './scenarios/18-peer-missing.ts'
+import { nothingLeftOfIt } from './scenarios/19-nothing-left-of-it.ts'
 
 /** By topology, so that guests are booted once for each. */
 const SCENARIOS: readonly Scenario[] = [
@@ -48,9 +51,12 @@ const SCENARIOS: readonly Scenario[] = [
   agentsKilled,
   coordinatorKilled,
   twoRebootsAtOnce,
+  peerMissing,
+  nothingLeftOfIt,
   threeHostsTwoSrs,
   arrayLosesItsLeg,
   arrayCheck,
+  whatHangs,
 ]
 /** What each submission must pass. */
 const ON_EACH_SUBMISSION: readonly number[] = [2, 3, 5, 11, 14]

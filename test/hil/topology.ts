@@ -60,6 +60,19 @@ export const ARRAY_OVER_HOSTS: Topology = {
   spareDisksMiB: [],
 }
 
+/** Two hosts with a DRBD mirror and an array, each an SR of its own. */
+export const PAIR_AND_ARRAY: Topology = {
+  name: 'pair-and-array',
+  hosts: ['alpha', 'bravo'],
+  drbd: PAIR.drbd,
+  md: ARRAY_OVER_HOSTS.md,
+  srs: [
+    { uuid: SR_1, hosts: ['alpha', 'bravo'], drbd: ['vol-*'], md: [] },
+    { uuid: SR_2, hosts: ['alpha', 'bravo'], drbd: [], md: ['md*'] },
+  ],
+  spareDisksMiB: [],
+}
+
 /** Three hosts and two SRs; the second host is one of both. */
 export const TRIO: Topology = {
   name: 'trio',

@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict'
+import type { Report } from '../../../src/sync-query/report.ts'
+import { askAgent } from '../ask-agent.ts'
+import type { Guest } from '../guest.ts'
+import type { Lab } from '../lab.ts'
+import { assertNobodyMayGo } from '../nobody-may-go.ts'
+import { processesOf, stillRunning } from '../processes.ts'
+import type { Scenario } from '../scenario.ts'
+import { PAIR_AND_ARRAY, SR_1, SR_2 } from '../topology.ts'
+
+/** A state that was not confirmed for so long is unknown. */
+const SILENCE_LIMIT_MS = 15_000
+/** For the questions of this scenario and their answers. */
+const ASKING_MS = 1_500
+/** For how long the other source is looked at while one hangs. */
+const WATCH_MS = 20_000
+/** Within which an agent ends though a read hangs; then it would be killed. */
+const END_MS = 5_000
+
+export const whatHangs: Scenario = {
+  number: 17,
+  title: 'events2, drbdsetup, /proc/drbd and a file of an array hang',
+  topology: PAIR_AND_ARRAY,
+  play: async lab => {
+    const alpha = lab.host('alpha')
+    await eventsStopped(lab, alpha)
+    await everyDrbdsetupHangs(lab, alpha)
+    await filesHang(lab, alpha)
+  },
+}
+
+/** The child that follows events is stopped, and then the state changes. */
+async function eventsStopped(lab: Lab, alpha: Guest): Promise<void> {
+  const { children } = await processesOf(alpha, 'agent')
+  const follower = (
+    await alpha.sh(
+      `for pid in ${children.join(' ')}; do tr '\\0' ' ' </proc/$pid/cmdline | grep -q 'events2 --timestamps' && echo $pid; done; true`,
+    )
+  ).trim()
+  assert.match(follower, /^\d+$/, 'the agent follows events')
+  await alpha.sh(`kill -STOP ${follower}`)
+  await lab.host('bravo').sh('drbdadm disconnect vol-1')
+  const ms = await untilNotSynced(lab, SR_1)
+  lab.note(`a stopped events2: noticed after ${ms} ms`)
+  assert.equal((await reportOf(lab, SR_2)).state, 'synced', 'the array is another source')
+  await lab.host('bravo').sh('drbdadm connect vol-1')
+  await alpha.sh('drbdadm connect vol-1 || true')
+  await lab.until('the kernels are in sync', () => lab.isInSync('vol-1'))
+  await lab.allMayReboot()
+}
+
+/** Whatever is asked of drbdsetup from now on hangs. */
+async function everyDrbdsetupHangs(lab: Lab, alpha: Guest): Promise<void> {
+  const [tool = ''] = (await alpha.sh('command -v drbdsetup')).trim().split('\n')
+  await alpha.sh(
+    `printf '#!/bin/sh\\nexec sleep 100000\\n' >/run/hanging && chmod 755 /run/hanging && mount -o bind /run/hanging ${tool}`,
+  )
+  const ms = await untilNotSynced(lab, SR_1)
+  const report = await reportOf(lab, SR_1)
+  lab.note(`a drbdsetup that hangs: noticed after ${ms} ms, ${JSON.stringify(report.reasons)}`)
+  assert.equal(report.state, 'unknown')
+  assert.equal(report.reasons[0]?.code, 'source-silent')
+  assert.match(report.reasons[0]?.word ?? '', /drbdsetup .*hangs/)
+  assert.equal((await reportOf(lab, SR_2)).state, 'synced')
+  await assertNobodyMayGo(lab)
+  await alpha.sh(`umount ${tool}; pkill -f 'sleep 100000' || true`)
+  await lab.allMayReboot()
+}
+
+/** Reads of /proc/drbd and of one file of the array hang: pipes that nobody writes to are mounted in their place. */
+async function filesHang(lab: Lab, alpha: Guest): Promise<void> {
+  const files = ['/proc/drbd', '/sys/block/md9/md/sync_action']
+  await alpha.sh(
+    ['mkfifo /run/pipe', ...files.map(file => `mount -o bind /run/pipe $(readlink -f ${file})`)].join(' && '),
+  )
+  const ms = await untilNotSynced(lab, SR_2)
+  const report = await reportOf(lab, SR_2)
+  lab.note(`a file of an array that hangs: noticed after ${ms} ms, ${JSON.stringify(report.reasons)}`)
+  assert.equal(report.state, 'unknown')
+  assert.match(JSON.stringify(report.reasons), /source-silent.*md9.*sync_action/)
+  const until = performance.now() + WATCH_MS
+  while (performance.now() < until) assert.equal((await reportOf(lab, SR_1)).state, 'synced', 'events2 answers')
+
+  const { pid, children } = await processesOf(alpha, 'agent')
+  const toldAt = performance.now()
+  await lab.killDaemon('alpha', 'agent', 'TERM')
+  await lab.until('the agent has gone', async () => (await stillRunning(alpha, [pid])).length === 0)
+  const tookMs = Math.round(performance.now() - toldAt)
+  assert.ok(tookMs < END_MS + ASKING_MS, `it took ${tookMs} ms`)
+  lab.note(`the agent ended ${tookMs} ms after it was told to, with ${children.length} children`)
+  await alpha.sh(files.map(file => `umount $(readlink -f ${file})`).join('; '))
+  await lab.startDaemon('alpha', 'agent')
+  await lab.allMayReboot()
+}
+
+async function reportOf(lab: Lab, sr: string): Promise<Report> {
+  return (await askAgent(lab, 'alpha', 'SR.sync_status', { sr })) as Report
+}
+
+/** @returns after how many milliseconds alpha no longer took the SR for in sync @throws AssertionError when it took too long */
+async function untilNotSynced(lab: Lab, sr: string): Promise<number> {
+  const began = performance.now()
+  await lab.until(`${sr} is not in sync`, async () => (await reportOf(lab, sr)).state !== 'synced')
+  const ms = Math.round(performance.now() - began)
+  assert.ok(ms <= SILENCE_LIMIT_MS + ASKING_MS, `it took ${ms} ms`)
+  return ms
+}
