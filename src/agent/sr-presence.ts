@@ -121,7 +121,7 @@ function someOf({ count, names }: HeldMirrors): string {
 
 /** The first of some names, and how many more there are. */
 function listed(names: readonly string[], count: number = names.length): string {
-  const told = names.slice(0, MAX_NAMED).map(name => (name.length > 40 ? `${name.slice(0, 39)}…` : name))
-  const more = count - told.length
-  return more > 0 ? `${told.join(' ')} and ${more} more` : told.join(' ')
+  const first = names.slice(0, MAX_NAMED).map(name => (name.length > 40 ? `${name.slice(0, 39)}…` : name))
+  const more = count - first.length
+  return more > 0 ? `${first.join(' ')} and ${more} more` : first.join(' ')
 }

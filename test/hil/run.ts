@@ -32,6 +32,7 @@ import { threeHostsTwoSrs } from './scenarios/13-three-hosts-two-srs.ts'
 import { arrayLosesItsLeg } from './scenarios/14-array-loses-its-leg.ts'
 import { arrayCheck } from './scenarios/15-array-check.ts'
 import { twoRebootsAtOnce } from './scenarios/16-two-reboots-at-once.ts'
+import { drbdConfigurationGone, mdConfigurationGone } from './scenarios/17-configuration-gone.ts'
 
 /** By topology, so that guests are booted once for each. */
 const SCENARIOS: readonly Scenario[] = [
@@ -48,9 +49,11 @@ const SCENARIOS: readonly Scenario[] = [
   agentsKilled,
   coordinatorKilled,
   twoRebootsAtOnce,
+  drbdConfigurationGone,
   threeHostsTwoSrs,
   arrayLosesItsLeg,
   arrayCheck,
+  mdConfigurationGone,
 ]
 /** What each submission must pass. */
 const ON_EACH_SUBMISSION: readonly number[] = [2, 3, 5, 11, 14]
