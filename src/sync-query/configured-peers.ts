@@ -19,9 +19,9 @@ export interface ConfiguredPeers {
 
 const NONE: readonly ConfiguredPeer[] = []
 
-/** How a configured peer is shown to people: as the kernel would call the connection to it. */
-export function peerLabel({ nodeId, names: [name] }: ConfiguredPeer): string {
-  return name ?? nodeId ?? 'its peer'
+/** How a configured peer is shown to people: as the kernel would call the connection to it. `null`: it has no name. */
+export function peerLabel({ nodeId, names: [name] }: ConfiguredPeer): string | null {
+  return name ?? nodeId
 }
 
 /**

@@ -178,6 +178,9 @@ function driftReason({ mirror, disk }: DrbdVolume, { said, replication }: ReadPe
   return reason('drift', mirror, { peer: said.peer, outOfSyncBytes })
 }
 
+/** A replica that may be on any host: no host has that name. */
+const UNNAMED = '?'
+
 const NO_PEERS: readonly ConfiguredPeer[] = []
 
 /**
@@ -203,9 +206,13 @@ function addAbsenceReasons(
     if (splitBrainPeers.length === 0) reasons.push(reason('stand-alone', mirror, { field: 'connection', ...owed }))
     for (const peer of splitBrainPeers) reasons.push(reason('split-brain', mirror, { peer, ...owed }))
   } else {
-    const labels = missing.map(peerLabel)
-    for (const peer of labels) reasons.push(reason('peer-missing', mirror, { peer }))
-    for (const peer of removedPeers) if (!labels.includes(peer)) reasons.push(reason('peer-removed', mirror, { peer }))
+    for (const each of missing) {
+      const peer = peerLabel(each)
+      reasons.push(reason('peer-missing', mirror, peer === null ? {} : { peer }))
+    }
+    for (const peer of removedPeers) {
+      if (!missing.some(each => peerLabel(each) === peer)) reasons.push(reason('peer-removed', mirror, { peer }))
+    }
   }
   if (expectedReplicas === 0) {
     reasons.push(reason('disk-not-up-to-date', mirror, { field: 'disk', word: 'Diskless', missing: 1 }))
@@ -263,7 +270,7 @@ function placementOf(
   const others = peers.length === 0 && family !== '9' ? [{ peer: 'peer', current: false }] : peers.map(replicaOf)
   const replicas = [own, ...others]
   for (const peer of missing) {
-    const replica = { peer: peerLabel(peer), current: false }
+    const replica = { peer: peerLabel(peer) ?? UNNAMED, current: false }
     replicas.push(peer.diskless ? { ...replica, diskless: true } : replica)
   }
   return { quorum: family !== '8.4', replicas }
