@@ -64,7 +64,8 @@ function notSynced(
   const mirrorReasons = withOtherSides(host, report.reasons, aboutThis, meant)
   const said = mirrorReasons === report.reasons ? factsOf(report).needsOperator : needsOperator(mirrorReasons)
   // Nothing moves, and nobody says that anything is on its way.
-  const operator = said || (report.state === 'degraded' && mirrorReasons.length === 0)
+  const saysNothing = mirrorReasons.length === 0 && report.reasonsOmitted === undefined
+  const operator = said || (report.state === 'degraded' && saysNothing)
   return gateReason('not-synced', host.ref, sr, {
     clearedBy: operator ? 'operator' : 'time',
     state: report.state,
