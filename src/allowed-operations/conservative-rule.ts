@@ -83,7 +83,8 @@ function notSynced(
   const mirrorReasons = withLeftOvers(corrected, member, name => meant(name, host.ref).map(ref => byRef.get(ref)))
   const said = mirrorReasons === report.reasons ? factsOf(report).needsOperator : needsOperator(mirrorReasons)
   // Nothing moves, and nobody says that anything is on its way.
-  const operator = said || (report.state === 'degraded' && mirrorReasons.length === 0)
+  const saysNothing = mirrorReasons.length === 0 && report.reasonsOmitted === undefined
+  const operator = said || (report.state === 'degraded' && saysNothing)
   return gateReason('not-synced', host.ref, sr, {
     clearedBy: operator ? 'operator' : 'time',
     state: report.state,

@@ -1,10 +1,10 @@
 import { isHeldBackByPeer, type Reason, type ReasonCode } from './reason.ts'
+import { isPausedWithoutCause } from './resync-trend.ts'
 
 const SENTENCES: { readonly [Code in ReasonCode]: (reason: Reason) => string } = {
   'resync-running': r => `${r.mirror} is copying data ${direction(r)}${amount(r)}`,
   'resync-starting': r => `${r.mirror} is about to resync${withPeer(r)}${said(r)}`,
-  'resync-waiting': r =>
-    r.clearedBy === 'operator' ? waitsInVain(r) : `${r.mirror} waits${withPeer(r)} for its turn to resync${said(r)}`,
+  'resync-waiting': r => waits(r),
   'resync-paused': r => `the resync of ${r.mirror}${withPeer(r)} was paused by an operator`,
   'resync-stalled': r => `the resync of ${r.mirror}${withPeer(r)} makes no progress${said(r)}${amount(r)}`,
   'resync-outrun': r => outrun(r),
@@ -88,6 +88,13 @@ function outrun(r: Reason): string {
 function behind(r: Reason): string {
   const duration = r.clearedBy === 'operator' ? ' for half an hour' : ''
   return `the link of ${r.mirror} to ${r.peer ?? 'its peer'} cannot keep up with the writes${duration}${said(r)}`
+}
+
+function waits(r: Reason): string {
+  if (r.clearedBy === 'operator') return waitsInVain(r)
+  return isPausedWithoutCause(r)
+    ? `the resync of ${r.mirror}${withPeer(r)} is paused${said(r)}, and the kernel gives no cause`
+    : `${r.mirror} waits${withPeer(r)} for its turn to resync${said(r)}`
 }
 
 function waitsInVain(r: Reason): string {

@@ -39,10 +39,10 @@ export function outOfPatience(reason: Reason): Reason {
 /** The largest moment that a date can be, milliseconds since 1970. */
 const LAST_MOMENT_MS = 8_640_000_000_000_000
 
-/** A reason with the moment since which it has been given, where that is of interest. */
+/** A reason with the moment since which it has been given, where that is of interest; a recording without a clock has none. */
 export function dated(reason: Reason, since: number): Reason {
   const isDated = reason.code === 'io-suspended' || reason.code === 'io-failures-forced'
-  return isDated && Math.abs(since) <= LAST_MOMENT_MS ? { ...reason, since: new Date(since).toISOString() } : reason
+  return isDated && since > 0 && since <= LAST_MOMENT_MS ? { ...reason, since: new Date(since).toISOString() } : reason
 }
 
 /** The local disk is on its way out: DRBD waits for I/O that is under way on it. */
