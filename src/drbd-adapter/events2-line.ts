@@ -58,10 +58,10 @@ export class Events2Change {
     return this.saysWord() || figures.some(said => said !== undefined)
   }
 
-  /** The line carries a word of state, not only figures. */
+  /** The line carries a word of a known key that decides, not only figures. */
   saysWord(): boolean {
-    const { connection, replication, disk, peerDisk, resyncSuspended, quorum, client, peerClient, oddKeys } = this
-    const words = [connection, replication, disk, peerDisk, resyncSuspended, quorum, client, peerClient, oddKeys]
+    const { connection, replication, disk, peerDisk, resyncSuspended, quorum, client, peerClient } = this
+    const words = [connection, replication, disk, peerDisk, resyncSuspended, quorum, client, peerClient]
     return words.some(said => said !== undefined)
   }
 }
