@@ -485,7 +485,9 @@ t.test('the pusher: transitions at once, news at its pace, retries until it arri
 })
 
 t.test('heartbeats name the reports that tell of the present state of each SR', async t => {
-  const { agent, see, clock, pushed } = agentOf()
+  const pushPace = { progressEveryMs: 3_600_000, firstRetryMs: 1, lastRetryMs: 1 }
+  const { agent, see, clock, pushed } = agentOf({ pushPace })
+  t.teardown(() => agent.close())
   const isCurrent = (report: { readonly seq: number } | undefined) =>
     report !== undefined && report.seq >= (agent.changedSeqs().get(SR) ?? Number.POSITIVE_INFINITY)
   see(1_000, [volume('mesh0/0'), volume('mesh1/0')])
@@ -500,7 +502,7 @@ t.test('heartbeats name the reports that tell of the present state of each SR', 
   const degraded = agent.report(SR) ?? undefined
   t.equal(isCurrent(degraded), true)
   const turns = async (isEnough: () => boolean) => {
-    for (let turn = 0; turn < 1_000 && !isEnough(); turn += 1) await new Promise(resolve => setImmediate(resolve))
+    for (let turn = 0; turn < 1_000 && !isEnough(); turn += 1) await new Promise(resolve => setTimeout(resolve, 1))
   }
   await turns(() => pushed.some(({ state }) => state === 'degraded'))
   const before = pushed.length
