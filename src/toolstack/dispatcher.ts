@@ -3,6 +3,7 @@ import type { XapiError } from '../allowed-operations/host-operation.ts'
 import { ApiFailure } from './api-failure.ts'
 import { Arguments, type Call, type CallContext, type Caller, type CallTable } from './call.ts'
 import type { Database } from './database.ts'
+import { type RefusedCall, refusedCall } from './refused-call.ts'
 import { assertRole, permissionOf } from './roles.ts'
 import type { Sessions } from './sessions.ts'
 import type { Tasks } from './tasks.ts'
@@ -22,6 +23,8 @@ export interface DispatcherOptions {
   /** Resolves when what a call has written is on disk, if it has to be. @throws ApiFailure it cannot be, and was taken back */
   readonly keep: (undo: () => void) => Promise<void>
   readonly onBug: (bug: unknown) => void
+  /** Told of every call that is answered with an error. Must not throw. */
+  readonly onRefused: (refused: RefusedCall) => void
 }
 
 const ASYNC = 'Async.'
@@ -42,41 +45,42 @@ export class Dispatcher {
    * @param params positional; the session's ref comes first where the method needs one.
    */
   async dispatch(method: string, params: readonly unknown[], signal: AbortSignal): Promise<CallOutcome> {
+    const isAsync = method.startsWith(ASYNC)
+    const name = isAsync ? method.slice(ASYNC.length) : method
+    const call = this.#calls.get(name)
+    let user = ''
     try {
-      const isAsync = method.startsWith(ASYNC)
-      const name = isAsync ? method.slice(ASYNC.length) : method
-      const call = this.#calls.get(name)
       if (call === undefined || (isAsync && call.async === undefined)) {
-        return { error: ['MESSAGE_METHOD_UNKNOWN', method] }
+        throw new ApiFailure('MESSAGE_METHOD_UNKNOWN', method)
       }
       // stock counts first (gen_server.ml), so a wrong count is told whatever the session
       assertCount(method, call, params.length)
-      const caller = this.#admit(name, call, params)
+      const caller = this.#caller(call, params)
+      user = caller.user
+      if (call.role !== null) assertRole(caller.role, call.role, permissionOf(name))
       const args = new Arguments(call.role === null ? params : params.slice(1), this.#options.db)
       if (call.async && this.#underWay >= this.#options.maxUnderWay) throw new ApiFailure('TOO_BUSY')
-      if (isAsync) return { result: this.#start(name, call, args, caller) }
+      const refused = (failure: unknown) => this.#refused({ name, call }, params, user, failure)
+      if (isAsync) return { result: this.#start(name, call, args, caller, refused) }
       const task = `DummyRef:|${randomUUID()}|task=${name}`
       return { result: (await this.#run(call, args, { ...caller, task, signal })) ?? '' }
     } catch (failure) {
-      return { error: this.#describe(failure) }
+      return { error: this.#refused(call === undefined ? undefined : { name, call }, params, user, failure) }
     }
   }
 
-  /** @throws ApiFailure SESSION_INVALID, RBAC_PERMISSION_DENIED */
-  #admit(name: string, { role }: Call, params: readonly unknown[]): Caller {
-    if (role === null) return NOBODY
-    const caller = this.#options.sessions.check(params[0])
-    assertRole(caller.role, role, permissionOf(name))
-    return caller
+  /** @throws ApiFailure SESSION_INVALID */
+  #caller({ role }: Call, params: readonly unknown[]): Caller {
+    return role === null ? NOBODY : this.#options.sessions.check(params[0])
   }
 
   /** Runs the call behind a task's back: the task's ref is the answer, its record tells the rest. */
-  #start(name: string, call: Call, args: Arguments, caller: Caller): string {
+  #start(name: string, call: Call, args: Arguments, caller: Caller, refused: (failure: unknown) => XapiError): string {
     const { tasks, closing } = this.#options
     const { ref, cancelled } = tasks.begin(`${ASYNC}${name}`, caller)
     this.#run(call, args, { ...caller, task: ref, signal: AbortSignal.any([closing, cancelled]) }).then(
       result => tasks.succeed(ref, typeof result === 'string' ? `<value>${escapeXml(result)}</value>` : ''),
-      failure => tasks.fail(ref, this.#describe(cancelled.aborted ? cancelled.reason : failure)),
+      failure => tasks.fail(ref, refused(cancelled.aborted ? cancelled.reason : failure)),
     )
     return ref
   }
@@ -92,6 +96,18 @@ export class Dispatcher {
     } finally {
       this.#underWay -= weight
     }
+  }
+
+  /** Whatever ends in an error is told of, once. */
+  #refused(
+    called: Parameters<typeof refusedCall>[0],
+    params: readonly unknown[],
+    user: string,
+    failure: unknown,
+  ): XapiError {
+    const error = this.#describe(failure)
+    this.#options.onRefused(refusedCall(called, params, user, failure, error, this.#options.db))
+    return error
   }
 
   #describe(failure: unknown): XapiError {

@@ -142,7 +142,8 @@ export class EmbeddedPool {
     }
     const { maxCallsUnderWay: maxUnderWay } = given
     const closing = this.#closing.signal
-    const dispatcher = new Dispatcher({ db, sessions, tasks, calls, closing, maxUnderWay, keep, onBug })
+    const { onRefused } = given
+    const dispatcher = new Dispatcher({ db, sessions, tasks, calls, closing, maxUnderWay, keep, onBug, onRefused })
     const jsonRpc = new JsonRpc((method, params, signal) => dispatcher.dispatch(method, params, signal), onBug)
     this.#server = new XenApiServer((body, signal) => jsonRpc.answer(body, signal), onBug)
 
