@@ -118,11 +118,13 @@ export class HostMirrors {
     const changes: MirrorChange[] = []
     for (const mirror of this.telling()) {
       // Nothing else changes by time.
-      if (mirror.state !== 'resyncing') continue
+      if (!mirror.changesByTime) continue
       const before = mirror.share()
       const etaBefore = mirror.etaSeconds
+      const beganBefore = mirror.neverBegan
       const transitions = mirror.age(now)
-      if (transitions.length === 0 && mirror.etaSeconds === etaBefore) continue
+      const isAsBefore = mirror.etaSeconds === etaBefore && mirror.neverBegan === beganBefore
+      if (transitions.length === 0 && isAsBefore) continue
       const after = mirror.share()
       changes.push({
         mirror: mirror.mirror,

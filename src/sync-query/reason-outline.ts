@@ -10,11 +10,18 @@ export interface ReasonOutline {
   readonly starting: boolean
   /** An operator has paused a resync. */
   readonly paused: boolean
+  /** A peer lacks data that is marked here, and nothing copies it: it is about to begin, or never will. */
+  readonly idle: boolean
   /** The first reason that tells of an operator's pause, of a resync or of what may come. */
   readonly pause: Reason | null
 }
 
 export const NO_REASONS: ReasonOutline = outlineOf([])
+
+/** A reason of a peer whose resync should begin within moments. */
+export function isIdle({ code, clearedBy, outOfSyncBytes }: Reason): boolean {
+  return code === 'peer-disk-not-up-to-date' && clearedBy === 'time' && outOfSyncBytes !== undefined
+}
 
 /** So that peers and words that keep changing cannot fill the memory, nor make a search long. */
 const MAX_PEERS = 4096
@@ -68,9 +75,19 @@ function isSameButFigures(a: Reason, b: Reason | undefined): boolean {
     a.side === b.side &&
     a.missing === b.missing &&
     a.waitsFor === b.waitsFor &&
+    isSameChoice(a.candidates, b.candidates) &&
     (a.progress === undefined) === (b.progress === undefined) &&
     (a.outOfSyncBytes === undefined) === (b.outOfSyncBytes === undefined)
   )
+}
+
+function isSameChoice(a: Reason['candidates'], b: Reason['candidates']): boolean {
+  if (a === b) return true
+  if (a === undefined || b === undefined || a.length !== b.length) return false
+  return a.every(({ peer, word, outOfSyncBytes }, index) => {
+    const other = b[index]
+    return peer === other?.peer && word === other.word && outOfSyncBytes === other.outOfSyncBytes
+  })
 }
 
 function outlineOf(reasons: readonly Reason[]): ReasonOutline {
@@ -81,6 +98,7 @@ function outlineOf(reasons: readonly Reason[]): ReasonOutline {
     running: says('resync-running'),
     starting: says('resync-starting', 'peer-behind'),
     paused: says('resync-paused'),
+    idle: examples.some(isIdle),
     pause: examples.find(({ code }) => code === 'resync-paused' || code === 'pause-left-set') ?? null,
   }
 }

@@ -1,6 +1,6 @@
 import { type Complaints, JsonNode } from './json-node.ts'
 import type { Problem } from './judgement.ts'
-import { isBlocking } from './reason.ts'
+import { type Candidate, isBlocking } from './reason.ts'
 import { isReasonCode, type MirrorListEntry, type Replica, type Report, type ReportReason } from './report.ts'
 import { type StateCounts, SYNC_STATES, type SyncState, worstState } from './state.ts'
 
@@ -97,6 +97,18 @@ export function readReason(node: JsonNode): ReportReason {
     ...optional('outOfSyncBytes', node, field => field.number(0, Number.MAX_VALUE)),
     ...optional('missing', node, field => field.count()),
     ...optional('waitsFor', node, field => field.possiblyEmptyText()),
+    ...optional('candidates', node, field => field.list(MAX_REPLICAS).map(readCandidate)),
+  }
+}
+
+function readCandidate(node: JsonNode): Candidate {
+  node.expectObject()
+  return {
+    peer: node.at('peer').possiblyEmptyText(),
+    word: node.at('word').possiblyEmptyText(),
+    ...optional('outOfSyncBytes', node, field => field.number(0, Number.MAX_VALUE)),
+    ...optional('since', node, field => field.possiblyEmptyText()),
+    ...(isSaid(node.at('wasSource')) ? { wasSource: true } : {}),
   }
 }
 

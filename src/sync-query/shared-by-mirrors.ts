@@ -12,6 +12,8 @@ export interface Patience {
   readonly estimateValidMs: number
   /** A resync that waits for another while none runs on this host needs an operator after this long. */
   readonly waitingInVainAfterMs: number
+  /** A resync that should begin within moments, and does not for this long, never will. */
+  readonly neverBeganAfterMs: number
 }
 
 export const DEFAULT_PATIENCE: Patience = {
@@ -19,6 +21,7 @@ export const DEFAULT_PATIENCE: Patience = {
   startingAfterMs: 60_000,
   estimateValidMs: 20_000,
   waitingInVainAfterMs: 30_000,
+  neverBeganAfterMs: 60_000,
 }
 
 /** What all mirrors of a host have in common. */

@@ -1,3 +1,4 @@
+import { DiskHistory } from './disk-history.ts'
 import type { DrbdVolume } from './drbd.ts'
 import { figureOf, orNull } from './figure.ts'
 import type { Judgement, Observation } from './judgement.ts'
@@ -5,7 +6,7 @@ import { type MirrorShare, SHARE_OF_A_WELL_MIRROR } from './mirror-share.ts'
 import { OwedMarks } from './owed-marks.ts'
 import { isSamePlacement, type Placement } from './placement.ts'
 import type { Reason, ReasonDraft } from './reason.ts'
-import { isOutlineOf, NO_REASONS } from './reason-outline.ts'
+import { isIdle, isOutlineOf, NO_REASONS } from './reason-outline.ts'
 import { ResyncEpisode } from './resync-episode.ts'
 import type { SharedByMirrors } from './shared-by-mirrors.ts'
 import type { Activity, SyncState } from './state.ts'
@@ -59,6 +60,11 @@ export class TrackedMirror {
   #estimateHolds = false
   /** What DRBD has marked as out of sync, and how that went away; `null`: nothing to remember. */
   #marks: OwedMarks | null
+  /** Of a mirror that was not well at some time. */
+  #disks: DiskHistory | null = null
+  /** Since when a resync should have begun; `NaN`: none should. */
+  #idleSince = Number.NaN
+  #neverBegan = false
   #since = Number.NaN
 
   constructor(mirror: string, shared: SharedByMirrors) {
@@ -84,6 +90,16 @@ export class TrackedMirror {
 
   get stalled(): boolean {
     return this.#stalled
+  }
+
+  /** A resync should have begun by now, and has not: only an operator can make it. */
+  get neverBegan(): boolean {
+    return this.#neverBegan
+  }
+
+  /** Time alone may change what is said of it. */
+  get changesByTime(): boolean {
+    return this.#state === 'resyncing' || this.#outline.idle
   }
 
   /** What the kernel does with it by the last look. */
@@ -123,6 +139,10 @@ export class TrackedMirror {
     const from = this.#looked ? this.#state : null
     const accused = this.#marks?.accuses === true
     if (seen.drbd !== undefined) this.#seeMarks(seen.drbd, seen.followsGap === true, at)
+    if (seen.drbd !== undefined) {
+      this.#disks ??= new DiskHistory()
+      this.#disks.see(seen.drbd, at, from === null)
+    }
     this.#looked = true
     this.#see(judgement)
     if (this.#state === 'resyncing') this.#resync.see(seen)
@@ -235,6 +255,12 @@ export class TrackedMirror {
     const reason: ReasonDraft = { ...example, mirror: this.mirror }
     if (progress !== undefined && example.progress !== undefined) reason.progress = progress
     if (outOfSyncBytes !== undefined && example.outOfSyncBytes !== undefined) reason.outOfSyncBytes = outOfSyncBytes
+    if (example.candidates !== undefined && this.#disks !== null) {
+      const disks = this.#disks
+      reason.candidates = example.candidates.map(each => disks.known(each))
+    }
+    if (example.code === 'marks-left' && this.#marks?.isDrift(example.peer) === true) return asDrift(reason)
+    if (this.#neverBegan && isIdle(example)) return asNeverBegan(reason)
     return this.#stalled ? asStalled(reason) : reason
   }
 
@@ -254,11 +280,19 @@ export class TrackedMirror {
     return [{ at, kind: 'resync-started', from, to: 'resyncing' }]
   }
 
+  /** For how long a resync should have begun, milliseconds; `NaN`: none should. */
+  #idleFor(now: number): number {
+    if (!this.#outline.idle) this.#idleSince = Number.NaN
+    // A clock that was set back begins the time anew.
+    else if (!(this.#idleSince <= now)) this.#idleSince = now
+    return now - this.#idleSince
+  }
+
   /** Draws the conclusions of a look, or of the time that has passed. @param from `null` at the first look */
   #settle(from: SyncState | null, now: number): readonly Transition[] {
     const to = this.#state
     this.#resync.passTo(now)
-    const { stalledAfterMs, startingAfterMs, estimateValidMs } = this.#shared.patience
+    const { stalledAfterMs, startingAfterMs, estimateValidMs, neverBeganAfterMs } = this.#shared.patience
     const { running, starting, paused } = this.#outline
     // Waiting and pausing stand still by design and have their own reasons.
     const mayStall = this.#resync.active && (running || starting)
@@ -268,6 +302,7 @@ export class TrackedMirror {
     const resynced = to === 'resyncing' || this.#resynced
     const kind = transitionKind(from, to, resynced)
     this.#stalled = stalled
+    this.#neverBegan = this.#idleFor(now) >= neverBeganAfterMs
     this.#paused = paused
     this.#resynced = resynced && to !== 'synced'
     this.#estimateHolds = !stalled && (!this.#resync.active || this.#resync.gotBetter(now, estimateValidMs))
@@ -299,6 +334,14 @@ function saysThatAllIsWell(judgement: Judgement): boolean {
 /** A word of a resync was shown since the look before, though this look need not show it. */
 function hasResynced(volume: DrbdVolume | undefined): boolean {
   return volume?.peers.some(({ passed }) => passed?.resync === true) === true
+}
+
+function asNeverBegan(each: Reason): Reason {
+  return { ...each, code: 'resync-never-began', clearedBy: 'operator', side: 'source' }
+}
+
+function asDrift(each: Reason): Reason {
+  return { ...each, code: 'drift', clearedBy: 'operator' }
 }
 
 function asStalled(each: Reason): Reason {

@@ -31,7 +31,7 @@ export interface Findings {
 
 /** The devices of one look without history. A wait in vain shows at once: there is no later look to confirm it. */
 export function devicesOfSnapshot(judgements: readonly Judgement[]): InspectedDevice[] {
-  const mirrors = new HostMirrors({ ...DEFAULT_PATIENCE, waitingInVainAfterMs: 0 })
+  const mirrors = new HostMirrors({ ...DEFAULT_PATIENCE, waitingInVainAfterMs: 0, neverBeganAfterMs: 0 })
   for (const judgement of judgements) mirrors.observe({ judgement, at: 0, silenceMeansStall: false })
   return devicesOf(mirrors, 0)
 }
