@@ -132,10 +132,12 @@ export class TrackedMirror {
   /** Adds one look. */
   look(seen: Observation): readonly Transition[] {
     const { judgement, at } = seen
-    this.#seePlacement(judgement)
     const isWell = saysThatAllIsWell(judgement)
     const hasPassed = seen.drbd !== undefined && OwedMarks.concerns(seen.drbd)
-    if (isWell && this.#isWell && !hasPassed) return NO_TRANSITIONS
+    if (isWell && this.#isWell && !hasPassed) {
+      this.#seePlacement(judgement)
+      return NO_TRANSITIONS
+    }
     const from = this.#looked ? this.#state : null
     const accused = this.#marks?.accuses === true
     if (seen.drbd !== undefined) this.#seeMarks(seen.drbd, seen.followsGap === true, at)
@@ -144,6 +146,7 @@ export class TrackedMirror {
       this.#disks.see(seen.drbd, at, from === null)
     }
     this.#looked = true
+    this.#seePlacement(this.#marks === null ? judgement : this.#marks.withoutAccused(judgement))
     this.#see(judgement)
     if (this.#state === 'resyncing') this.#resync.see(seen)
     // A source that fell silent says nothing of the resync: it goes on in the kernel, and so does what is known of it.
@@ -227,7 +230,7 @@ export class TrackedMirror {
     this.#seeReasons(judgement.reasons)
   }
 
-  #seePlacement({ replicas, placement: seen }: Judgement): void {
+  #seePlacement({ replicas, placement: seen }: Pick<Judgement, 'replicas' | 'placement'>): void {
     this.#expectedReplicas = replicas.expected
     this.#currentReplicas = replicas.current
     if (seen === undefined) this.#placement = null
