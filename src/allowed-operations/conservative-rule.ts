@@ -35,7 +35,10 @@ function blocker(
   const [first] = aboutThis
   if (first === undefined) return null
   const mirrors = [...new Set(aboutThis.map(({ complaint }) => complaint.mirror))]
-  return gateReason('contradicted-by-peer', host.ref, sr, { peer: first.speaker.ref, mirrors })
+  // The peer knows whether its own reason clears by itself; this host sees nothing of it.
+  const needs = aboutThis.some(({ complaint }) => complaint.clearedBy === 'operator')
+  const clearedBy = needs ? 'operator' : 'time'
+  return gateReason('contradicted-by-peer', host.ref, sr, { peer: first.speaker.ref, mirrors, clearedBy })
 }
 
 /**

@@ -3,7 +3,7 @@ import { CONNECTION_WORDS, DISK_WORDS, type DrbdPeer, type DrbdVolume, wordMeani
 import { drbdFigures, isClientDisk, type ReadPeer, readPeer, sideOf } from './drbd-figures.ts'
 import { type Judgement, progressBeforeEnd } from './judgement.ts'
 import type { Placement } from './placement.ts'
-import { REASON_KINDS, type Reason, type ReasonDraft, reason, stateFromReasons } from './reason.ts'
+import { type Candidate, REASON_KINDS, type Reason, type ReasonDraft, reason, stateFromReasons } from './reason.ts'
 import type { Replica } from './report.ts'
 
 type Copying = Extract<ReadPeer['replication'], { readonly kind: 'copying' | 'halted' }>
@@ -24,11 +24,13 @@ export function judgeDrbdVolume(volume: DrbdVolume, configured: ConfiguredPeers 
   const reasons: Reason[] = []
   for (const { code, ...details } of volume.doubts) reasons.push(reason(code, mirror, details))
   if (volume.configured) {
-    add(reasons, diskReason(volume, peers))
+    const noneCurrent = noCurrentReplica(volume)
+    // It says of all disks together what the reasons of single disks would say one by one, with other remedies.
+    add(reasons, noneCurrent ?? diskReason(volume, peers))
     for (const peer of peers) {
       add(reasons, connectionReason(volume, peer.said))
       add(reasons, replicationReason(mirror, peer))
-      add(reasons, peerDiskReason(volume, peer))
+      if (noneCurrent === null) add(reasons, peerDiskReason(volume, peer))
       add(reasons, driftReason(volume, peer))
     }
     addAbsenceReasons(reasons, volume, replicas.expected, missing)
@@ -74,6 +76,37 @@ function diskReason({ mirror, disk, intentionalClient }: DrbdVolume, peers: read
   const connected = peers.some(({ said }) => said.connection === 'Connected')
   const byTime = meaning === 'passing' || (meaning === 'old' && !connected)
   return reason('disk-not-up-to-date', mirror, { field, word: disk, clearedBy: byTime ? 'time' : 'operator' })
+}
+
+/**
+ * No replica is current: neither this host's nor one of a peer, and the disk of each is known. Then nothing copies good data,
+ * and nothing will: a resync between replicas that are not current waits for a source (08-no-source-deadlock).
+ *
+ * `Consistent` says that a replica may be current, which DRBD decides when it knows more; it is no such disk.
+ */
+function noCurrentReplica(volume: DrbdVolume): Reason | null {
+  const { mirror, disk, intentionalClient, peers, removedPeers, doubts } = volume
+  const isClient = isClientDisk(disk, intentionalClient)
+  if (peers.length === 0 || removedPeers.length > 0 || doubts.length > 0) return null
+  const candidates: Candidate[] = []
+  if (!isClient) {
+    if (!isStale(disk)) return null
+    candidates.push({ peer: 'self', word: disk })
+  }
+  for (const { peer, connection, peerDisk, intentionalClient: isPeerClient, outOfSyncBytes } of peers) {
+    if (connection === 'Connected' ? isClientDisk(peerDisk, isPeerClient) : isPeerClient === true) continue
+    if (connection !== 'Connected' || !isStale(peerDisk)) return null
+    candidates.push({ peer, word: peerDisk, ...(isClient || outOfSyncBytes === null ? {} : { outOfSyncBytes }) })
+  }
+  if (candidates.length === 0) return null
+  return reason('no-current-replica', mirror, { field: 'disk', missing: candidates.length, candidates })
+}
+
+/** The word of a disk that is known not to be current. */
+function isStale(disk: string | null): disk is string {
+  if (disk === null || disk === 'Consistent') return false
+  const meaning = wordMeaning(DISK_WORDS, disk)
+  return meaning === 'old' || meaning === 'gone'
 }
 
 function connectionReason({ mirror, splitBrainPeers }: DrbdVolume, { peer, connection }: DrbdPeer): Reason | null {
@@ -152,7 +185,8 @@ function offReason(mirror: string, said: DrbdPeer, word: string): Reason | null 
 }
 
 /** What is wrong with a connected peer's disk and is not explained by a resync from here to there. */
-function peerDiskReason({ mirror, peers }: DrbdVolume, peer: ReadPeer): Reason | null {
+function peerDiskReason(volume: DrbdVolume, peer: ReadPeer): Reason | null {
+  const { mirror, peers } = volume
   const { said } = peer
   const field = 'peer-disk'
   if (said.peerDisk === null) {
@@ -166,16 +200,35 @@ function peerDiskReason({ mirror, peers }: DrbdVolume, peer: ReadPeer): Reason |
   // A third node sees `Established` and `Inconsistent` while two others copy between them (9.2.18).
   const another = peers.some(each => each !== said && each.connection === 'Connected' && each.peerDisk === 'UpToDate')
   const byTime = meaning === 'passing' || meaning === 'unseen' || (said.peerDisk === 'Inconsistent' && another)
+  const outOfSyncBytes = said.outOfSyncBytes ?? 0
+  if (!byTime && meaning === 'old' && volume.disk === 'UpToDate' && isSteady(peer) && outOfSyncBytes > 0) {
+    // A resync towards it begins within moments; a history tells one that does not (DRBD 9.3.3, home-operations/miroir#390).
+    return reason('peer-disk-not-up-to-date', mirror, {
+      peer: said.peer,
+      field,
+      word: said.peerDisk,
+      clearedBy: 'time',
+      outOfSyncBytes,
+    })
+  }
   const clearedBy = byTime ? 'time' : 'operator'
   return reason('peer-disk-not-up-to-date', mirror, { peer: said.peer, field, word: said.peerDisk, clearedBy })
 }
 
 /** Blocks known to differ although both sides say that all is well: LINBIT/drbd#30, #128. */
-function driftReason({ mirror, disk }: DrbdVolume, { said, replication }: ReadPeer): Reason | null {
-  const steady = replication?.kind === 'steady' || replication?.kind === 'verify'
+function driftReason({ mirror, disk, peers }: DrbdVolume, peer: ReadPeer): Reason | null {
+  const { said, replication } = peer
+  const steady = isSteady(peer) || replication?.kind === 'verify'
   const outOfSyncBytes = said.outOfSyncBytes ?? 0
   if (!steady || disk !== 'UpToDate' || said.peerDisk !== 'UpToDate' || outOfSyncBytes === 0) return null
-  return reason('drift', mirror, { peer: said.peer, outOfSyncBytes })
+  // A resync of three replicas leaves marks between two of them whose disks are equal (9.2.19); only a history tells others.
+  const third = peers.some(each => each !== said && each.connection === 'Connected' && each.peerDisk === 'UpToDate')
+  const code = third && isSteady(peer) ? 'marks-left' : 'drift'
+  return reason(code, mirror, { peer: said.peer, outOfSyncBytes })
+}
+
+function isSteady({ replication }: ReadPeer): boolean {
+  return replication?.kind === 'steady'
 }
 
 /** A replica that may be on any host: no host has that name. */

@@ -1,5 +1,6 @@
 import { DISK_WORDS, type DrbdPeer, type DrbdVolume, wordMeaning } from './drbd.ts'
 import { isClientDisk, type ReadPeer, readPeer, sideOf } from './drbd-figures.ts'
+import type { Judgement } from './judgement.ts'
 import {
   endRepair,
   endVerify,
@@ -100,7 +101,21 @@ export class OwedMarks {
 
   /** A peer that the last look showed came back as up to date without what it was owed. */
   get accuses(): boolean {
-    return this.#pairs.some(pair => pair.verdict === 'unrepaired' && pair.repair === 'none' && this.#shown.has(pair))
+    return this.#accused.length > 0
+  }
+
+  /** Where the replicas are: one that came back without what it was owed is not current, whatever the kernel says. */
+  withoutAccused(judgement: Pick<Judgement, 'replicas' | 'placement'>): Pick<Judgement, 'replicas' | 'placement'> {
+    const { placement, replicas } = judgement
+    if (placement === undefined || !this.accuses) return judgement
+    const accused = new Set(this.#accused.map(({ peer }) => peer))
+    const all = placement.replicas.map(each => (accused.has(each.peer) ? { ...each, current: false } : each))
+    const current = all.filter(each => each.current).length
+    return { placement: { ...placement, replicas: all }, replicas: { ...replicas, current } }
+  }
+
+  get #accused(): readonly PairMarks[] {
+    return this.#pairs.filter(pair => pair.verdict === 'unrepaired' && pair.repair === 'none' && this.#shown.has(pair))
   }
 
   /** Whether marks at rest towards a peer are known to come from something else than a resync of a third replica. */

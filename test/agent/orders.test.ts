@@ -103,6 +103,8 @@ t.test('an order that a host gets to see too late, for it was held up meanwhile,
     bootId: 'b0b0b0b0-0000-4000-8000-000000000001',
     bootTimeMs: 7_000,
     agentStartMs: 9_000,
+    pollKey: 'a'.repeat(64),
+    changedSeqs: () => new Map(),
     now: () => 11_000,
     everyMs: 5,
     // 20 s between any two looks at the clock

@@ -65,6 +65,25 @@ t.test('a peer that was owed data and returns as up to date without a repair is 
   t.equal(verdict(), OWED, 'whether the peer goes and comes again')
 })
 
+t.test('it is no current replica, so under the placement policy the other one may not go', async t => {
+  const memory = new MarksMemory()
+  const mirrors = new HostMirrors(undefined, memory)
+  const current = (drbd: DrbdVolume, at: number) => {
+    mirrors.observe({ judgement: judgeDrbdVolume(drbd), at, silenceMeansStall: true, drbd })
+    const mirror = mirrors.get('r0/0')
+    return [mirror?.judgement.replicas.current, ...(mirror?.placement?.replicas.map(each => each.current) ?? [])]
+  }
+  const story = [WELL, away(64), WELL, source(64), WELL]
+  const seen = story.map((said, at) => current(volume('r0/0', [peer('hostB', said), peer('hostC')]), at))
+  t.strictSame(seen, [
+    [3, true, true, true],
+    [2, true, false, true],
+    [2, true, false, true],
+    [2, true, false, true],
+    [3, true, true, true],
+  ])
+})
+
 t.test('what clears it', async t => {
   const accused = () => {
     const story = mirrorOf()
