@@ -145,6 +145,7 @@ export class OwedMarks {
       this.#pairs.push(pair)
     }
     const before = pair.owedBytes
+    pair.restWasAway ||= pair.rest !== 'none'
     if (bytes > pair.restBytes) pair.owedBytes = Math.max(before, bytes)
     this.#shown.set(pair, bytes)
     if (pair.owedBytes === before) return 'nothing'
@@ -186,9 +187,9 @@ function seePair(pair: PairMarks, volume: DrbdVolume, peer: ReadPeer, continuity
     return
   }
   if (pair.verifying) {
+    // It did not end as a whole one does (`verifiedBytes`): it was cut off, and only what it found counts.
     pair.verifying = false
-    if (kind === 'steady' && out !== null && continuity.isWatched) endVerify(pair, out)
-    else if (pair.foundBytes > 0) setRest(pair, pair.foundBytes, 'found')
+    if (pair.foundBytes > 0) setRest(pair, pair.foundBytes, 'found')
   }
   const isAtRest = said.connection === 'Connected' && kind === 'steady' && isGood(volume.disk) && isGood(said.peerDisk)
   if (!isAtRest) {

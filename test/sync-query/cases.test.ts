@@ -133,7 +133,14 @@ t.test('with three replicas marks that a verify has found are drift', async t =>
   const { see, reasons } = watched()
   const pair = (said: Parameters<typeof peer>[1]) => volume('r0/0', [peer('hostB', said), peer('hostC')])
   see(pair({ replication: 'VerifyS', outOfSyncBytes: 12_288 }), 1)
-  see(pair({ outOfSyncBytes: 12_288 }), 2)
+  const passed = {
+    resync: false,
+    repair: 'none',
+    repairedBytes: null,
+    verifiedBytes: 12_288,
+    outOfSyncBytes: 0,
+  } as const
+  see(pair({ outOfSyncBytes: 12_288, passed }), 2)
   t.match(reasons(3), [{ code: 'drift', peer: 'hostB', clearedBy: 'operator' }])
   see(pair({}), 4)
   t.match(reasons(5), [{ code: 'verify-unrepaired', peer: 'hostB' }])
