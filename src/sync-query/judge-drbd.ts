@@ -1,4 +1,4 @@
-import { type ConfiguredPeer, type ConfiguredPeers, missingPeers, peerLabel } from './configured-peers.ts'
+import { type ConfiguredPeer, type ConfiguredPeers, isVoteless, missingPeers, peerLabel } from './configured-peers.ts'
 import { CONNECTION_WORDS, DISK_WORDS, type DrbdPeer, type DrbdVolume, wordMeaning } from './drbd.ts'
 import { drbdFigures, isClientDisk, type ReadPeer, readPeer, sideOf } from './drbd-figures.ts'
 import { type Judgement, progressBeforeEnd } from './judgement.ts'
@@ -19,7 +19,7 @@ export function judgeDrbdVolume(volume: DrbdVolume, configured: ConfiguredPeers 
   const { mirror } = volume
   const peers = volume.peers.map(readPeer)
   const missing = peersMissingIn(volume, configured)
-  const placement = placementOf(volume, missing)
+  const placement = placementOf(volume, missing, configured)
   const replicas = countReplicas(placement)
   const reasons: Reason[] = []
   for (const { code, ...details } of volume.doubts) reasons.push(reason(code, mirror, details))
@@ -316,30 +316,37 @@ function addIoReasons(reasons: Reason[], { mirror, ioSuspended, forcesIoFailures
 function placementOf(
   { family, disk, intentionalClient, peers }: DrbdVolume,
   missing: readonly ConfiguredPeer[],
+  configured: ConfiguredPeers | null,
 ): Placement {
   const isClient = isClientDisk(disk, intentionalClient)
-  const own: Replica = isClient ? CLIENT_HERE : { peer: 'self', current: disk === 'UpToDate' }
+  const client = configured?.ownVotes === false ? VOTELESS_CLIENT_HERE : CLIENT_HERE
+  const own: Replica = isClient ? client : { peer: 'self', current: disk === 'UpToDate' }
   // DRBD before 9 always has two nodes, also while it does not show the other one.
-  const others = peers.length === 0 && family !== '9' ? [{ peer: 'peer', current: false }] : peers.map(replicaOf)
+  const others = peers.length === 0 && family !== '9' ? [NAMELESS_PEER] : peers.map(each => replicaOf(each, configured))
   const replicas = [own, ...others]
   for (const peer of missing) {
     const replica = { peer: peerLabel(peer) ?? UNNAMED, current: false }
-    replicas.push(peer.diskless ? { ...replica, diskless: true } : replica)
+    replicas.push(peer.diskless ? { ...replica, diskless: true, ...(peer.votes === false && VOTELESS) } : replica)
   }
   return { quorum: family !== '8.4', replicas }
 }
 
-function replicaOf({ peer, connection, peerDisk, intentionalClient }: DrbdPeer): Replica {
-  const isClient = intentionalClient === true
-  if (connection === 'Connected') {
-    return isClient
-      ? { peer, current: false, connected: true, diskless: true }
-      : { peer, current: peerDisk === 'UpToDate', connected: true }
+function replicaOf(said: DrbdPeer, configured: ConfiguredPeers | null): Replica {
+  const { peer, connection, peerDisk, intentionalClient } = said
+  const isConnected = connection === 'Connected'
+  if (intentionalClient !== true) {
+    return isConnected ? { peer, current: peerDisk === 'UpToDate', connected: true } : { peer, current: false }
   }
-  return isClient ? { peer, current: false, diskless: true } : { peer, current: false }
+  const client: Replica = isConnected
+    ? { peer, current: false, connected: true, diskless: true }
+    : { peer, current: false, diskless: true }
+  return isVoteless(said, configured) ? { ...client, ...VOTELESS } : client
 }
 
+const VOTELESS = { votes: false } as const
 const CLIENT_HERE: Replica = { peer: 'self', current: false, diskless: true }
+const VOTELESS_CLIENT_HERE: Replica = { ...CLIENT_HERE, ...VOTELESS }
+const NAMELESS_PEER: Replica = { peer: 'peer', current: false }
 
 function countReplicas({ replicas }: Placement): Judgement['replicas'] {
   let expected = 0

@@ -681,6 +681,28 @@ t.test('whatever is said: synced only by the positive rule, figures within their
   t.end()
 })
 
+t.test('a diskless peer without a vote is listed as one (`tiebreaker no`, DRBD 9.3.1)', async t => {
+  const configured = {
+    peers: [
+      { nodeId: null, names: ['bravo'], diskless: false },
+      { nodeId: null, names: ['client'], diskless: true, votes: false },
+      { nodeId: null, names: ['away'], diskless: true, votes: false },
+    ],
+    doubt: null,
+  } as const
+  const votes = (judged: Judgement) => judged.placement?.replicas.map(({ peer, votes = true }) => [peer, votes])
+  const judged = judgeDrbdVolume({ ...WELL, peers: [BRAVO, CLIENT] }, configured)
+  t.strictSame(votes(judged), [
+    ['self', true],
+    ['bravo', true],
+    ['client', false],
+    ['away', false],
+  ])
+  const here = { ...WELL, disk: 'Diskless', intentionalClient: true, peers: [BRAVO] }
+  t.match(votes(judgeDrbdVolume(here, { ...configured, ownVotes: false })), [['self', false]])
+  t.match(votes(judgeDrbdVolume(here, configured)), [['self', true]])
+})
+
 t.test('configured peers that the kernel does not have', async t => {
   const named = (name: string, nodeId: string | null = null, diskless = false) => ({ nodeId, names: [name], diskless })
   const nameless = { nodeId: null, names: [], diskless: false }
@@ -754,7 +776,7 @@ table('no replica is current', [
     'seen by a client',
     { ...peer({ peerDisk: 'Outdated' }), disk: 'Diskless', intentionalClient: true },
     'degraded',
-    ['no-current-replica! field=disk missing=1 candidates=bravo:Outdated:-'],
+    ['no-current-replica! field=disk missing=1 candidates=bravo:Outdated:-', 'single-copy!'],
   ],
   [
     'one has failed, and the other is old',
