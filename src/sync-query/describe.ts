@@ -34,8 +34,8 @@ const SENTENCES: { readonly [Code in ReasonCode]: (reason: Reason) => string } =
   'events-lost': r => `${r.mirror}: events may have been lost, everything must be read again`,
   'source-silent': r => `${r.mirror === '*' ? 'the storage' : r.mirror} could not be asked${said(r)}`,
   'no-mirrors': r =>
-    `no mirror on this host matches the patterns of the SR${said(r)}${r.waitsFor === undefined ? '' : `; no SR watches ${r.waitsFor}`}`,
-  'mirrors-gone': r => `the SR had mirrors on this host, and now the host has none of them${said(r)}`,
+    `${ofMirror(r)}no mirror on this host matches the patterns of the SR${said(r)}${r.waitsFor === undefined ? '' : `; no SR watches ${r.waitsFor}`}`,
+  'mirrors-gone': r => `${ofMirror(r)}the SR had mirrors on this host, and now the host has none of them${said(r)}`,
   'peers-unclear': r => `the configuration does not tell which peers ${r.mirror} should have${said(r)}`,
   'not-comparable': r =>
     `${r.mirror} is configured without a UUID that the kernel shows, so nothing tells whether it is up`,
@@ -59,6 +59,11 @@ export function describe(reason: Reason): string {
 function waitsInVain(r: Reason): string {
   if (isHeldBackByPeer(r)) return `the resync of ${r.mirror} is held back on ${r.peer}, where a pause was left`
   return `${r.mirror} waits${withPeer(r)} for another resync${said(r)}, but none is running; look at ${r.waitsFor ?? 'pauses left on other resources'}`
+}
+
+/** Nothing for a reason of a whole SR. */
+function ofMirror({ mirror }: Reason): string {
+  return mirror === '*' ? '' : `${mirror}: `
 }
 
 function withPeer({ peer }: Reason): string {
