@@ -52,8 +52,8 @@ const SENTENCES: { readonly [Code in ReasonCode]: (reason: Reason) => string } =
   'events-lost': r => `${r.mirror}: events may have been lost, everything must be read again`,
   'source-silent': r => `${r.mirror === '*' ? 'the storage' : r.mirror} could not be asked${said(r)}`,
   'no-mirrors': r =>
-    `no mirror on this host matches the patterns of the SR${said(r)}${r.waitsFor === undefined ? '' : `; no SR watches ${r.waitsFor}`}`,
-  'mirrors-gone': r => `the SR had mirrors on this host, and now the host has none of them${said(r)}`,
+    `${ofMirror(r)}no mirror on this host matches the patterns of the SR${said(r)}${r.waitsFor === undefined ? '' : `; no SR watches ${r.waitsFor}`}`,
+  'mirrors-gone': r => `${ofMirror(r)}the SR had mirrors on this host, and now the host has none of them${said(r)}`,
   'peers-unclear': r => `the configuration does not tell which peers ${r.mirror} should have${said(r)}`,
   'not-comparable': r =>
     `${r.mirror} is configured without a UUID that the kernel shows, so nothing tells whether it is up`,
@@ -119,6 +119,11 @@ function replica({ peer, word, outOfSyncBytes, since, wasSource }: Candidate): s
   const lasting = since === undefined ? '' : ` since ${since}`
   const owed = outOfSyncBytes === undefined ? '' : `, ${bytes(outOfSyncBytes)} out of sync with this host`
   return `${where} ${word}${lasting}${owed}${wasSource === true ? ', source of the last resync' : ''}`
+}
+
+/** Nothing for a reason of a whole SR. */
+function ofMirror({ mirror }: Reason): string {
+  return mirror === '*' ? '' : `${mirror}: `
 }
 
 function withPeer({ peer }: Reason): string {
