@@ -32,12 +32,14 @@ export const whatHangs: Scenario = {
 /** The child that follows events is stopped, and then the state changes. */
 async function eventsStopped(lab: Lab, alpha: Guest): Promise<void> {
   const { children } = await processesOf(alpha, 'agent')
-  const follower = (
-    await alpha.sh(
-      `for pid in ${children.join(' ')}; do tr '\\0' ' ' </proc/$pid/cmdline | grep -q 'events2 --timestamps' && echo $pid; done; true`,
-    )
-  ).trim()
-  assert.match(follower, /^\d+$/, 'the agent follows events')
+  const asked = await alpha.sh(
+    `for pid in ${children.join(' ')}; do echo $pid $(tr '\\0' ' ' </proc/$pid/cmdline | head -c 200); done`,
+  )
+  const follower = asked
+    .split('\n')
+    .find(line => /events2/.test(line) && !line.includes('--now'))
+    ?.split(' ')[0]
+  assert.ok(follower !== undefined, `the agent follows events: ${asked}`)
   await alpha.sh(`kill -STOP ${follower}`)
   await lab.host('bravo').sh('drbdadm disconnect vol-1')
   const ms = await untilNotSynced(lab, SR_1)
