@@ -314,7 +314,7 @@ export class HostAgent {
     this.#places.observe(place, { judgement, silenceMeansStall, drbd, ...when }, step)
   }
 
-  /** Other peers are expected of these. What their source cannot show now it will tell of again. */
+  /** Other peers are expected of these. What the source cannot show now it reports again when its doubt is over. */
   #judgeAnew(places: readonly Place[], at: number, step: Step): void {
     for (const place of places) {
       const volume = this.#options.drbdVolume(place.mirror.mirror)

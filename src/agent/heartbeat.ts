@@ -19,6 +19,8 @@ export interface HeartbeatOptions {
   /** The host's clock, by which both of them are. Milliseconds since 1970. */
   readonly now: () => number
   readonly everyMs: number
+  /** Milliseconds of a clock that nobody sets. Default performance.now. */
+  readonly steadyNow?: () => number
   /** Carries out an order of the pool. Must not reject. */
   readonly carryOut: (order: Order) => Promise<OrderOutcome>
   readonly signal: AbortSignal
@@ -44,8 +46,8 @@ const MAX_ORDER_AGE_MS = 10_000
  * is not carried out. It goes on until `signal` is aborted.
  */
 export async function sendHeartbeats(options: HeartbeatOptions): Promise<void> {
-  const { client, host, everyMs, signal } = options
-  const orders = new ReceivedOrders()
+  const { client, host, everyMs, signal, steadyNow = () => performance.now() } = options
+  const orders = new ReceivedOrders(steadyNow)
   const stuff = () => ({
     now: new Date(options.now()).toISOString(),
     // A clock that was set moves both times, and the pool would take that for a reboot.
@@ -59,7 +61,7 @@ export async function sendHeartbeats(options: HeartbeatOptions): Promise<void> {
   let answeredAt: number | null = null
   /** The pool dates a sign of life by when it was sent, which it cannot know otherwise: it may have been on its way for seconds. */
   const sinceAnswer = () =>
-    answeredAt === null ? {} : { since_answer_ms: String(Math.floor(performance.now() - answeredAt)) }
+    answeredAt === null ? {} : { since_answer_ms: String(Math.floor(steadyNow() - answeredAt)) }
   const timeoutMs = Math.max(everyMs, ANSWER_TIMEOUT_MS)
   const beat = (ref: string, words: object) => client.call('host.tickle_heartbeat', [ref, words], { timeoutMs, signal })
   let ref: unknown = null
@@ -70,13 +72,13 @@ export async function sendHeartbeats(options: HeartbeatOptions): Promise<void> {
         const address = await client.call('host.get_address', [found], { timeoutMs, signal })
         await client.call('pool.hello', [host, address, stuff()], { timeoutMs, signal })
         ref = found
-        answeredAt = performance.now()
+        answeredAt = steadyNow()
       } else {
-        const sentAtMs = performance.now()
+        const sentAtMs = steadyNow()
         const order = orderIn(await beat(ref, { ...stuff(), ...sinceAnswer() }))
-        answeredAt = performance.now()
+        answeredAt = steadyNow()
         if (order !== null && orders.receive(order)) {
-          const ageMs = performance.now() - sentAtMs
+          const ageMs = steadyNow() - sentAtMs
           const outcome = ageMs > MAX_ORDER_AGE_MS ? tooLate(ageMs) : await options.carryOut(order)
           if (outcome.kind === 'goes') {
             await beat(ref, { 'shutting-down': 'true' })
@@ -109,7 +111,12 @@ class ReceivedOrders {
   #beat = 0
   #last = ''
   #refusal: string | null = null
-  #obeyAgainAtMs = 0
+  #obeyAgainAtMs = Number.NEGATIVE_INFINITY
+  readonly #steadyNow: () => number
+
+  constructor(steadyNow: () => number) {
+    this.#steadyNow = steadyNow
+  }
 
   statement(): Readonly<Record<string, string>> {
     this.#beat += 1
@@ -119,7 +126,7 @@ class ReceivedOrders {
 
   /** False: it was received before, and nothing more is to be done. */
   receive({ id }: Order): boolean {
-    const nowMs = performance.now()
+    const nowMs = this.#steadyNow()
     const isNew = id === '' ? nowMs >= this.#obeyAgainAtMs : id !== this.#last
     if (!isNew) return false
     this.#obeyAgainAtMs = nowMs + GOES_WITHIN_MS

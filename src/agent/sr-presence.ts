@@ -32,9 +32,10 @@ export class SrPresence {
 
   /** Why an SR cannot be in sync although none of its mirrors says so; `null`: it can. For a time when no backend is in doubt. */
   absence(sr: WatchedSr): Reason | null {
+    // Each event asks this of each SR: where nothing is missing it must cost next to nothing.
+    if (!mayBeAbsent(sr)) return null
     const chosen = BACKENDS.filter(backend => sr.selection[backend].length > 0)
     const empty = chosen.filter(backend => sr.holdings[backend].all === 0)
-    if (empty.length === 0 && chosen.length > 0) return null
     const remembered = this.#options.memory.of(sr.uuid)
     const { hostname } = this.#options
     if (remembered.kind === 'unreadable') return reason('mirrors-gone', '*', { word: `${hostname}: ${remembered.why}` })
@@ -55,7 +56,7 @@ export class SrPresence {
   #remember(sr: WatchedSr, now: number): void {
     const { memory, views } = this.#options
     const { uuid, holdings } = sr
-    const isShort = BACKENDS.some(each => sr.selection[each].length > 0 && holdings[each].all === 0)
+    const isShort = mayBeAbsent(sr)
     if (isShort) memory.reread(uuid)
     const remembered = memory.of(uuid)
     if (remembered.kind === 'unreadable' && isShort) return
@@ -101,6 +102,17 @@ export class SrPresence {
   }
 }
 
+/** It has no mirror of a backend of which it chooses some, or it chooses none at all. */
+function mayBeAbsent({ selection, holdings }: WatchedSr): boolean {
+  let choosesAny = false
+  for (const backend of BACKENDS) {
+    if (selection[backend].length === 0) continue
+    if (holdings[backend].all === 0) return true
+    choosesAny = true
+  }
+  return !choosesAny
+}
+
 const NOUNS: Readonly<Record<Backend, string>> = { drbd: 'DRBD', md: 'md' }
 
 function someOf({ count, names }: HeldMirrors): string {
@@ -109,7 +121,7 @@ function someOf({ count, names }: HeldMirrors): string {
 
 /** The first of some names, and how many more there are. */
 function listed(names: readonly string[], count: number = names.length): string {
-  const told = names.slice(0, MAX_NAMED).map(name => (name.length > 40 ? `${name.slice(0, 39)}…` : name))
-  const more = count - told.length
-  return more > 0 ? `${told.join(' ')} and ${more} more` : told.join(' ')
+  const first = names.slice(0, MAX_NAMED).map(name => (name.length > 40 ? `${name.slice(0, 39)}…` : name))
+  const more = count - first.length
+  return more > 0 ? `${first.join(' ')} and ${more} more` : first.join(' ')
 }

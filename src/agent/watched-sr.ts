@@ -97,7 +97,7 @@ export class WatchedSr {
 
   /** Only a backend that has mirrors of this SR can leave it in doubt; without any pattern each may have some. */
   #doubt(views: Readonly<Record<Backend, BackendView>>): Reason | null {
-    const hasPatterns = BACKENDS.some(backend => this.#selection[backend].length > 0)
+    const hasPatterns = this.#selection.drbd.length > 0 || this.#selection.md.length > 0
     for (const backend of BACKENDS) {
       if (hasPatterns && this.#selection[backend].length === 0) continue
       const { doubt } = views[backend]

@@ -35,7 +35,10 @@ function blocker(
   const [first] = aboutThis
   if (first === undefined) return null
   const mirrors = [...new Set(aboutThis.map(({ complaint }) => complaint.mirror))]
-  return gateReason('contradicted-by-peer', host.ref, sr, { peer: first.speaker.ref, mirrors })
+  // The peer knows whether its own reason clears by itself; this host sees nothing of it.
+  const needs = aboutThis.some(({ complaint }) => complaint.clearedBy === 'operator')
+  const clearedBy = needs ? 'operator' : 'time'
+  return gateReason('contradicted-by-peer', host.ref, sr, { peer: first.speaker.ref, mirrors, clearedBy })
 }
 
 /**
@@ -83,7 +86,8 @@ function notSynced(
   const mirrorReasons = withLeftOvers(corrected, member, name => meant(name, host.ref).map(ref => byRef.get(ref)))
   const said = mirrorReasons === report.reasons ? factsOf(report).needsOperator : needsOperator(mirrorReasons)
   // Nothing moves, and nobody says that anything is on its way.
-  const operator = said || (report.state === 'degraded' && mirrorReasons.length === 0)
+  const saysNothing = mirrorReasons.length === 0 && report.reasonsOmitted === undefined
+  const operator = said || (report.state === 'degraded' && saysNothing)
   return gateReason('not-synced', host.ref, sr, {
     clearedBy: operator ? 'operator' : 'time',
     state: report.state,

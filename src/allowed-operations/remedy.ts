@@ -92,7 +92,10 @@ const REMEDIES: { readonly [Code in GateReasonCode]: (about: About) => GateRemed
     steps: [{ on: 'host', commands: [`systemctl status ${UNIT}`, 'chronyc tracking'] }],
   }),
   'contradicted-by-peer': about => ({
-    text: 'It says in sync and its peer says not. That settles within seconds; if it lasts, compare both sides.',
+    text:
+      about.clearedBy === 'time'
+        ? 'Its report says in sync, and that of its peer says not. That settles within seconds; if it lasts, compare both sides.'
+        : 'Its report says in sync, and that of its peer gives a reason that needs an operator. Do what the remedy of that reason says; compare both sides.',
     steps: [{ on: 'host', commands: [`resync-monitor status ${shellWord(about.sr)}`, 'drbdadm status'] }],
   }),
   'sr-missing': ({ host, sr }) => ({

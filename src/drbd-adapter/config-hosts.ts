@@ -14,8 +14,16 @@ export interface HostSection {
   readonly names: readonly string[]
   readonly address: string | null
   readonly nodeId: string | null
-  /** Volume number → whether it has a disk; absent where the section says nothing of one. */
-  readonly volumes: ReadonlyMap<string, boolean | null>
+  /** By the volume's number. */
+  readonly volumes: ReadonlyMap<string, VolumeSection>
+}
+
+/** What a section says of one volume. */
+export interface VolumeSection {
+  /** `null`: it does not say. */
+  readonly hasDisk: boolean | null
+  /** `tiebreaker no`: diskless as it is, it has no vote (DRBD 9.3.1). */
+  readonly votes: boolean
 }
 
 export const HOST_KEYWORDS = ['on', 'floating', 'stacked-on-top-of', '_this_host']
@@ -40,23 +48,26 @@ export function hostSection({ words, section }: Statement): HostSection | null {
 }
 
 /** Volumes that a section names, and the implicit volume 0 of a `device`, `disk` or `meta-disk` statement. */
-export function volumesIn(section: readonly Statement[]): ReadonlyMap<string, boolean | null> {
-  const volumes = new Map<string, boolean | null>()
-  for (const { words, section: inside } of section) {
-    const [keyword, value] = words
+export function volumesIn(section: readonly Statement[]): ReadonlyMap<string, VolumeSection> {
+  const volumes = new Map<string, VolumeSection>()
+  const add = (volume: string, statements: readonly Statement[]) => {
+    const before = volumes.get(volume)
+    const [disk] = statements.flatMap(each => diskOf(each) ?? [])
+    const votes = !statements.some(({ words: [keyword, value] }) => keyword === 'tiebreaker' && value === 'no')
+    volumes.set(volume, { hasDisk: disk ?? before?.hasDisk ?? null, votes: votes && before?.votes !== false })
+  }
+  for (const statement of section) {
+    const [keyword = '', value] = statement.words
     if (keyword === 'volume') {
       const volume = numberOf(value) ?? value
-      if (volume === undefined) continue
-      const [disk] = (inside ?? []).flatMap(each => diskOf(each) ?? [])
-      volumes.set(volume, disk ?? volumes.get(volume) ?? null)
-      continue
-    }
-    const isImplicit = keyword === 'device' || keyword === 'meta-disk' || keyword === 'flexible-meta-disk'
-    const disk = diskOf({ words, section: inside })
-    if (isImplicit || disk !== null) volumes.set('0', disk ?? volumes.get('0') ?? null)
+      if (volume !== undefined) add(volume, statement.section ?? [])
+    } else if (IMPLICIT_KEYWORDS.has(keyword) || diskOf(statement) !== null) add('0', [statement])
   }
   return volumes
 }
+
+/** A section with one of these means volume 0, without saying so. */
+const IMPLICIT_KEYWORDS: ReadonlySet<string> = new Set(['device', 'meta-disk', 'flexible-meta-disk', 'tiebreaker'])
 
 /** Of `disk PATH;` true, of `disk none;` false; `null`: it is another statement, or one about options. */
 function diskOf({ words: [keyword, disk], section }: Pick<Statement, 'words' | 'section'>): boolean | null {

@@ -7,6 +7,7 @@ import {
   hostSection,
   isThisHost,
   mayBeThisHost,
+  type VolumeSection,
   volumesIn,
 } from './config-hosts.ts'
 import type { Statement } from './config-statements.ts'
@@ -59,14 +60,21 @@ export function volumesOfResource(name: string, { section, isCut }: Statement, h
   const doubt = doubts[0] === undefined ? null : `resource ${name}: ${doubts[0]}`.slice(0, MAX_DOUBT)
   const shared = new Map<string, ConfiguredPeers>()
   return [...volumes].map(volume => {
-    const ofVolume = peers.map(({ section: its, nodeId, names }): ConfiguredPeer => {
+    const of = (section: HostSection | null): VolumeSection => {
       // The disk of a stacked resource is the one below.
-      const hasDisk =
-        its === null || its.kind === 'stacked' || (its.volumes.get(volume) ?? ofResource.get(volume) ?? false)
-      return { nodeId, names, diskless: !hasDisk }
+      if (section === null || section.kind === 'stacked') return { hasDisk: true, votes: true }
+      const its = section.volumes.get(volume)
+      const inherited = ofResource.get(volume)
+      const hasDisk = its?.hasDisk ?? inherited?.hasDisk ?? false
+      return { hasDisk, votes: hasDisk || (its?.votes !== false && inherited?.votes !== false) }
+    }
+    const ofVolume = peers.map(({ section, nodeId, names }): ConfiguredPeer => {
+      const { hasDisk, votes } = of(section)
+      return { nodeId, names, diskless: hasDisk !== true, ...(votes ? {} : { votes }) }
     })
-    const key = ofVolume.map(({ diskless }) => (diskless ? 'n' : 'y')).join('')
-    const known = shared.get(key) ?? { peers: ofVolume, doubt }
+    const ownVotes = of(own[0] ?? null).votes
+    const key = `${ownVotes} ${ofVolume.map(({ diskless, votes = true }) => `${diskless} ${votes}`).join()}`
+    const known = shared.get(key) ?? { peers: ofVolume, doubt, ...(ownVotes ? {} : { ownVotes }) }
     shared.set(key, known)
     return { mirror: `${name}/${volume}`, peers: known }
   })

@@ -4,7 +4,7 @@ import type { DrbdVolume } from '../sync-query/drbd.ts'
 export class DrbdView {
   #source: (mirror: string) => DrbdVolume | null = () => null
 
-  /** `null`: there is no such volume, or the source cannot claim to know; then it tells of all volumes again later. */
+  /** `null`: there is no such volume, or the source is in doubt; it reports all volumes again when the doubt is over. */
   volume(mirror: string): DrbdVolume | null {
     return this.#source(mirror)
   }

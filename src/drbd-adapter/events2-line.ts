@@ -64,7 +64,7 @@ export class Events2Change {
     return this.saysWord() || figures.some(said => said !== undefined)
   }
 
-  /** The line carries a word of state, not only figures. */
+  /** The line carries a word of a known key that decides, not only figures. */
   saysWord(): boolean {
     return (
       this.connection !== undefined ||

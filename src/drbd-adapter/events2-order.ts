@@ -17,9 +17,14 @@ export class Events2Order {
   /** Lines that came before an older one; `null` while none is missing. */
   #early: Events2Change[] | null = null
 
-  /** False: as many notifications came late as were skipped before. */
+  /** Lines must be noted: one of them may overwrite a newer one. */
   get hasGap(): boolean {
     return this.#early !== null
+  }
+
+  /** The numbers do not add up: some notification never came. */
+  get hasLost(): boolean {
+    return this.#skipped !== 0
   }
 
   skip(count: number): void {

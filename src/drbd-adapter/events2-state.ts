@@ -95,9 +95,9 @@ export class Events2State {
 
   /** A recording is over, and nobody reads anything again: what was skipped or came out of order is lost. */
   endRecording(): void {
-    const { hasGap, disordered } = this.losses.order
+    const { hasLost, disordered } = this.losses.order
     for (const name of disordered) this.#lose(name)
-    if (hasGap) this.#loseAll()
+    if (hasLost) this.#loseAll()
     this.#doubtSharedMinors()
   }
 

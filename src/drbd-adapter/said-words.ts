@@ -15,7 +15,8 @@ export class SaidWords {
   }
 
   note(line: Events2Change): void {
-    if (this.#resources === null || (line.verb === 'change' && !line.saysWord() && line.oddKeys === undefined)) return
+    if (this.#resources === null) return
+    if (line.verb === 'change' && !line.saysWord() && line.oddKeys === undefined) return
     this.#resources.add(line.resource)
     if (line.newName !== undefined) this.#resources.add(line.newName)
   }

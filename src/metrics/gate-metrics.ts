@@ -22,6 +22,8 @@ export interface GateLook {
   readonly srLabel?: (ref: string) => string | undefined
 }
 
+const MAX_REFUSED_KINDS = 200
+
 type Counts = ReadonlyMap<GateReasonCode, number>
 type CodesByHost = Map<string, Set<GateReasonCode>>
 
@@ -46,6 +48,9 @@ export class GateMetrics implements Exposition {
   readonly #reportAge: Gauge<'host' | 'sr'>
   readonly #recomputations: Histogram
   readonly #polls: Counter<'outcome'>
+  readonly #refused: Counter<'method' | 'error'>
+  /** The pairs of labels that there are. */
+  readonly #refusedKinds = new Set<string>()
 
   constructor({ look }: { readonly look: () => GateLook }) {
     this.#look = look
@@ -110,6 +115,13 @@ export class GateMetrics implements Exposition {
       registers,
     })
     for (const outcome of ['answered', 'failed']) this.#polls.inc({ outcome }, 0)
+    this.#refused = new Counter({
+      name: 'resync_monitor_gate_calls_refused_total',
+      help: 'Calls of XenAPI that were answered with an error, by method and error code. Kinds beyond 200 count as other.',
+      labelNames: ['method', 'error'],
+      registers,
+    })
+    for (const method of ['host.reboot', 'host.shutdown']) this.refused(method, 'CLUSTERED_SR_DEGRADED', 0)
   }
 
   /** `host.allowed_operations` of all hosts was computed. */
@@ -120,6 +132,17 @@ export class GateMetrics implements Exposition {
   /** A host was asked for a report, and has answered or not. */
   polled(outcome: 'answered' | 'failed'): void {
     this.#polls.inc({ outcome })
+  }
+
+  /** A call was answered with an error. @param method `''`: there is no such method */
+  refused(method: string, error: string, count = 1): void {
+    const kind = `${method} ${error}`
+    if (!this.#refusedKinds.has(kind) && (method === '' || this.#refusedKinds.size >= MAX_REFUSED_KINDS)) {
+      this.#refused.inc({ method: 'other', error: 'other' }, count)
+      return
+    }
+    this.#refusedKinds.add(kind)
+    this.#refused.inc({ method: labelValue(method), error: labelValue(error) }, count)
   }
 
   render(): Promise<string> {

@@ -8,6 +8,8 @@ export interface ConfiguredPeer {
   readonly names: readonly string[]
   /** It has no disk for this volume on purpose (`disk none`): a client or a tiebreaker. */
   readonly diskless: boolean
+  /** A diskless peer that is no tiebreaker (`tiebreaker no`, DRBD 9.3.1): it counts for no majority. */
+  readonly votes?: false
 }
 
 /** The peers of one volume, as this host's configuration names them. */
@@ -15,13 +17,15 @@ export interface ConfiguredPeers {
   readonly peers: readonly ConfiguredPeer[]
   /** `null`: these are all. Otherwise in a few words why there may be others. */
   readonly doubt: string | null
+  /** The same of this host, where it is diskless. */
+  readonly ownVotes?: false
 }
 
 const NONE: readonly ConfiguredPeer[] = []
 
-/** How a configured peer is shown to people: as the kernel would call the connection to it. */
-export function peerLabel({ nodeId, names: [name] }: ConfiguredPeer): string {
-  return name ?? nodeId ?? 'its peer'
+/** How a configured peer is shown to people: as the kernel would call the connection to it. `null`: it has no name. */
+export function peerLabel({ nodeId, names: [name] }: ConfiguredPeer): string | null {
+  return name ?? nodeId
 }
 
 /**
@@ -45,6 +49,13 @@ export function missingPeers(
   const others = present.filter(each => !configured.some(peer => isSame(peer, each))).length
   const unseen = configured.filter(({ nodeId, names }) => nodeId === null && names.length === 0).slice(others)
   return [...(missing ?? NONE), ...unseen]
+}
+
+/** Whether the configuration takes the vote from a peer that the kernel shows. */
+export function isVoteless(present: DrbdPeer, configured: ConfiguredPeers | null): boolean {
+  if (configured === null) return false
+  for (const each of configured.peers) if (each.votes === false && isSame(each, present)) return true
+  return false
 }
 
 function isAmong(peer: ConfiguredPeer, present: readonly DrbdPeer[]): boolean {

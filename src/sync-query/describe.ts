@@ -1,10 +1,10 @@
-import { isHeldBackByPeer, type Reason, type ReasonCode } from './reason.ts'
+import { type Candidate, isHeldBackByPeer, type Reason, type ReasonCode } from './reason.ts'
+import { isPausedWithoutCause } from './resync-trend.ts'
 
 const SENTENCES: { readonly [Code in ReasonCode]: (reason: Reason) => string } = {
   'resync-running': r => `${r.mirror} is copying data ${direction(r)}${amount(r)}`,
   'resync-starting': r => `${r.mirror} is about to resync${withPeer(r)}${said(r)}`,
-  'resync-waiting': r =>
-    r.clearedBy === 'operator' ? waitsInVain(r) : `${r.mirror} waits${withPeer(r)} for its turn to resync${said(r)}`,
+  'resync-waiting': r => waits(r),
   'resync-paused': r => `the resync of ${r.mirror}${withPeer(r)} was paused by an operator`,
   'resync-stalled': r => `the resync of ${r.mirror}${withPeer(r)} makes no progress${said(r)}${amount(r)}`,
   'resync-outrun': r => outrun(r),
@@ -12,9 +12,13 @@ const SENTENCES: { readonly [Code in ReasonCode]: (reason: Reason) => string } =
   'peer-behind': r => behind(r),
   'disk-stuck': r =>
     `the local disk of ${r.mirror} is stuck in ${r.word ?? 'leaving'}; only a reboot of this host clears it`,
+  'no-current-replica': r =>
+    `no replica of ${r.mirror} is current (0 of ${r.missing ?? 'all'}), so its virtual disks cannot be used${choice(r)}`,
   'disk-not-up-to-date': r => `the local disk of ${r.mirror} is ${r.word ?? 'not up to date'}`,
   'peer-disk-not-up-to-date': r =>
     `the disk of ${r.mirror} on ${r.peer ?? 'its peer'} is ${r.word ?? 'not up to date'}`,
+  'resync-never-began': r =>
+    `this host holds marks of ${r.mirror} for ${r.peer ?? 'its peer'}${bytesOf(r)}, and their resync never began${said(r)}`,
   'peer-not-connected': r => `${r.mirror} is not connected to ${r.peer ?? 'its peer'}${said(r)}`,
   'stand-alone': r => `${r.mirror} has given up its connection to ${r.peer ?? 'its peer'} (StandAlone)${amount(r)}`,
   'split-brain': r => `${r.mirror} and ${r.peer ?? 'its peer'} have diverged (split brain)${amount(r)}`,
@@ -55,7 +59,9 @@ const SENTENCES: { readonly [Code in ReasonCode]: (reason: Reason) => string } =
     `${r.mirror} is configured without a UUID that the kernel shows, so nothing tells whether it is up`,
   'memory-unreadable': r =>
     `${r.mirror === '*' ? 'the storage' : r.mirror}: ${r.waitsFor ?? 'the file that remembers what peers were owed'} cannot be read${said(r)}, so a peer that lacks data may look in sync`,
-  drift: r => `${r.mirror} has blocks marked out of sync${amount(r)} although both sides are up to date`,
+  'marks-left': r =>
+    `${r.mirror} still marks blocks${amount(r)} towards ${r.peer ?? 'its peer'} although both disks are up to date; a resync of three replicas leaves such marks, and a verify tells whether the disks differ`,
+  drift: r => `${r.mirror} has blocks marked out of sync${withPeer(r)}${amount(r)} although both sides are up to date`,
   'verify-unrepaired': r =>
     `a verify of ${r.mirror}${withPeer(r)} found differences${amount(r)} that no resync has repaired`,
   'rejoined-unwatched': r =>
@@ -90,9 +96,29 @@ function behind(r: Reason): string {
   return `the link of ${r.mirror} to ${r.peer ?? 'its peer'} cannot keep up with the writes${duration}${said(r)}`
 }
 
+function waits(r: Reason): string {
+  if (r.clearedBy === 'operator') return waitsInVain(r)
+  return isPausedWithoutCause(r)
+    ? `the resync of ${r.mirror}${withPeer(r)} is paused${said(r)}, and the kernel gives no cause`
+    : `${r.mirror} waits${withPeer(r)} for its turn to resync${said(r)}`
+}
+
 function waitsInVain(r: Reason): string {
-  if (isHeldBackByPeer(r)) return `the resync of ${r.mirror} is held back on ${r.peer}, where a pause was left`
-  return `${r.mirror} waits${withPeer(r)} for another resync${said(r)}, but none is running; look at ${r.waitsFor ?? 'pauses left on other resources'}`
+  if (isHeldBackByPeer(r)) return `the resync of ${r.mirror} is held back on ${r.peer}, and none runs here`
+  const pause = r.waitsFor === undefined ? '' : `; a pause is set on ${r.waitsFor}`
+  return `${r.mirror} waits${withPeer(r)} for another resync${said(r)}, but none is running here${pause}`
+}
+
+function choice({ candidates = [] }: Reason): string {
+  if (candidates.length === 0) return ''
+  return `: ${candidates.map(replica).join('; ')}`
+}
+
+function replica({ peer, word, outOfSyncBytes, since, wasSource }: Candidate): string {
+  const where = peer === 'self' ? 'this host' : peer
+  const lasting = since === undefined ? '' : ` since ${since}`
+  const owed = outOfSyncBytes === undefined ? '' : `, ${bytes(outOfSyncBytes)} out of sync with this host`
+  return `${where} ${word}${lasting}${owed}${wasSource === true ? ', source of the last resync' : ''}`
 }
 
 function withPeer({ peer }: Reason): string {

@@ -1,9 +1,9 @@
-import { type ConfiguredPeer, type ConfiguredPeers, missingPeers, peerLabel } from './configured-peers.ts'
+import { type ConfiguredPeer, type ConfiguredPeers, isVoteless, missingPeers, peerLabel } from './configured-peers.ts'
 import { CONNECTION_WORDS, DISK_WORDS, type DrbdPeer, type DrbdVolume, wordMeaning } from './drbd.ts'
 import { drbdFigures, isClientDisk, type ReadPeer, readPeer, sideOf } from './drbd-figures.ts'
 import { type Judgement, progressBeforeEnd } from './judgement.ts'
 import type { Placement } from './placement.ts'
-import { REASON_KINDS, type Reason, type ReasonDraft, reason, stateFromReasons } from './reason.ts'
+import { type Candidate, REASON_KINDS, type Reason, type ReasonDraft, reason, stateFromReasons } from './reason.ts'
 import type { Replica } from './report.ts'
 
 type Copying = Extract<ReadPeer['replication'], { readonly kind: 'copying' | 'halted' }>
@@ -19,16 +19,18 @@ export function judgeDrbdVolume(volume: DrbdVolume, configured: ConfiguredPeers 
   const { mirror } = volume
   const peers = volume.peers.map(readPeer)
   const missing = peersMissingIn(volume, configured)
-  const placement = placementOf(volume, missing)
+  const placement = placementOf(volume, missing, configured)
   const replicas = countReplicas(placement)
   const reasons: Reason[] = []
   for (const { code, ...details } of volume.doubts) reasons.push(reason(code, mirror, details))
   if (volume.configured) {
-    add(reasons, diskReason(volume, peers))
+    const noneCurrent = noCurrentReplica(volume)
+    // It says of all disks together what the reasons of single disks would say one by one, with other remedies.
+    add(reasons, noneCurrent ?? diskReason(volume, peers))
     for (const peer of peers) {
       add(reasons, connectionReason(volume, peer.said))
       add(reasons, replicationReason(mirror, peer))
-      add(reasons, peerDiskReason(volume, peer))
+      if (noneCurrent === null) add(reasons, peerDiskReason(volume, peer))
       add(reasons, driftReason(volume, peer))
     }
     addAbsenceReasons(reasons, volume, replicas.expected, missing)
@@ -74,6 +76,37 @@ function diskReason({ mirror, disk, intentionalClient }: DrbdVolume, peers: read
   const connected = peers.some(({ said }) => said.connection === 'Connected')
   const byTime = meaning === 'passing' || (meaning === 'old' && !connected)
   return reason('disk-not-up-to-date', mirror, { field, word: disk, clearedBy: byTime ? 'time' : 'operator' })
+}
+
+/**
+ * No replica is current: neither this host's nor one of a peer, and the disk of each is known. Then nothing copies good data,
+ * and nothing will: a resync between replicas that are not current waits for a source (08-no-source-deadlock).
+ *
+ * `Consistent` says that a replica may be current, which DRBD decides when it knows more; it is no such disk.
+ */
+function noCurrentReplica(volume: DrbdVolume): Reason | null {
+  const { mirror, disk, intentionalClient, peers, removedPeers, doubts } = volume
+  const isClient = isClientDisk(disk, intentionalClient)
+  if (peers.length === 0 || removedPeers.length > 0 || doubts.length > 0) return null
+  const candidates: Candidate[] = []
+  if (!isClient) {
+    if (!isStale(disk)) return null
+    candidates.push({ peer: 'self', word: disk })
+  }
+  for (const { peer, connection, peerDisk, intentionalClient: isPeerClient, outOfSyncBytes } of peers) {
+    if (connection === 'Connected' ? isClientDisk(peerDisk, isPeerClient) : isPeerClient === true) continue
+    if (connection !== 'Connected' || !isStale(peerDisk)) return null
+    candidates.push({ peer, word: peerDisk, ...(isClient || outOfSyncBytes === null ? {} : { outOfSyncBytes }) })
+  }
+  if (candidates.length === 0) return null
+  return reason('no-current-replica', mirror, { field: 'disk', missing: candidates.length, candidates })
+}
+
+/** The word of a disk that is known not to be current. */
+function isStale(disk: string | null): disk is string {
+  if (disk === null || disk === 'Consistent') return false
+  const meaning = wordMeaning(DISK_WORDS, disk)
+  return meaning === 'old' || meaning === 'gone'
 }
 
 function connectionReason({ mirror, splitBrainPeers }: DrbdVolume, { peer, connection }: DrbdPeer): Reason | null {
@@ -152,7 +185,8 @@ function offReason(mirror: string, said: DrbdPeer, word: string): Reason | null 
 }
 
 /** What is wrong with a connected peer's disk and is not explained by a resync from here to there. */
-function peerDiskReason({ mirror, peers }: DrbdVolume, peer: ReadPeer): Reason | null {
+function peerDiskReason(volume: DrbdVolume, peer: ReadPeer): Reason | null {
+  const { mirror, peers } = volume
   const { said } = peer
   const field = 'peer-disk'
   if (said.peerDisk === null) {
@@ -166,17 +200,39 @@ function peerDiskReason({ mirror, peers }: DrbdVolume, peer: ReadPeer): Reason |
   // A third node sees `Established` and `Inconsistent` while two others copy between them (9.2.18).
   const another = peers.some(each => each !== said && each.connection === 'Connected' && each.peerDisk === 'UpToDate')
   const byTime = meaning === 'passing' || meaning === 'unseen' || (said.peerDisk === 'Inconsistent' && another)
+  const outOfSyncBytes = said.outOfSyncBytes ?? 0
+  if (!byTime && meaning === 'old' && volume.disk === 'UpToDate' && isSteady(peer) && outOfSyncBytes > 0) {
+    // A resync towards it begins within moments; a history tells one that does not (DRBD 9.3.3, home-operations/miroir#390).
+    return reason('peer-disk-not-up-to-date', mirror, {
+      peer: said.peer,
+      field,
+      word: said.peerDisk,
+      clearedBy: 'time',
+      outOfSyncBytes,
+    })
+  }
   const clearedBy = byTime ? 'time' : 'operator'
   return reason('peer-disk-not-up-to-date', mirror, { peer: said.peer, field, word: said.peerDisk, clearedBy })
 }
 
 /** Blocks known to differ although both sides say that all is well: LINBIT/drbd#30, #128. */
-function driftReason({ mirror, disk }: DrbdVolume, { said, replication }: ReadPeer): Reason | null {
-  const steady = replication?.kind === 'steady' || replication?.kind === 'verify'
+function driftReason({ mirror, disk, peers }: DrbdVolume, peer: ReadPeer): Reason | null {
+  const { said, replication } = peer
+  const steady = isSteady(peer) || replication?.kind === 'verify'
   const outOfSyncBytes = said.outOfSyncBytes ?? 0
   if (!steady || disk !== 'UpToDate' || said.peerDisk !== 'UpToDate' || outOfSyncBytes === 0) return null
-  return reason('drift', mirror, { peer: said.peer, outOfSyncBytes })
+  // A resync of three replicas leaves marks between two of them whose disks are equal (9.2.19); only a history tells others.
+  const third = peers.some(each => each !== said && each.connection === 'Connected' && each.peerDisk === 'UpToDate')
+  const code = third && isSteady(peer) ? 'marks-left' : 'drift'
+  return reason(code, mirror, { peer: said.peer, outOfSyncBytes })
 }
+
+function isSteady({ replication }: ReadPeer): boolean {
+  return replication?.kind === 'steady'
+}
+
+/** A replica that may be on any host: no host has that name. */
+const UNNAMED = '?'
 
 const NO_PEERS: readonly ConfiguredPeer[] = []
 
@@ -203,9 +259,13 @@ function addAbsenceReasons(
     if (splitBrainPeers.length === 0) reasons.push(reason('stand-alone', mirror, { field: 'connection', ...owed }))
     for (const peer of splitBrainPeers) reasons.push(reason('split-brain', mirror, { peer, ...owed }))
   } else {
-    const labels = missing.map(peerLabel)
-    for (const peer of labels) reasons.push(reason('peer-missing', mirror, { peer }))
-    for (const peer of removedPeers) if (!labels.includes(peer)) reasons.push(reason('peer-removed', mirror, { peer }))
+    for (const each of missing) {
+      const peer = peerLabel(each)
+      reasons.push(reason('peer-missing', mirror, peer === null ? {} : { peer }))
+    }
+    for (const peer of removedPeers) {
+      if (!missing.some(each => peerLabel(each) === peer)) reasons.push(reason('peer-removed', mirror, { peer }))
+    }
   }
   if (expectedReplicas === 0) {
     reasons.push(reason('disk-not-up-to-date', mirror, { field: 'disk', word: 'Diskless', missing: 1 }))
@@ -256,30 +316,37 @@ function addIoReasons(reasons: Reason[], { mirror, ioSuspended, forcesIoFailures
 function placementOf(
   { family, disk, intentionalClient, peers }: DrbdVolume,
   missing: readonly ConfiguredPeer[],
+  configured: ConfiguredPeers | null,
 ): Placement {
   const isClient = isClientDisk(disk, intentionalClient)
-  const own: Replica = isClient ? CLIENT_HERE : { peer: 'self', current: disk === 'UpToDate' }
+  const client = configured?.ownVotes === false ? VOTELESS_CLIENT_HERE : CLIENT_HERE
+  const own: Replica = isClient ? client : { peer: 'self', current: disk === 'UpToDate' }
   // DRBD before 9 always has two nodes, also while it does not show the other one.
-  const others = peers.length === 0 && family !== '9' ? [{ peer: 'peer', current: false }] : peers.map(replicaOf)
+  const others = peers.length === 0 && family !== '9' ? [NAMELESS_PEER] : peers.map(each => replicaOf(each, configured))
   const replicas = [own, ...others]
   for (const peer of missing) {
-    const replica = { peer: peerLabel(peer), current: false }
-    replicas.push(peer.diskless ? { ...replica, diskless: true } : replica)
+    const replica = { peer: peerLabel(peer) ?? UNNAMED, current: false }
+    replicas.push(peer.diskless ? { ...replica, diskless: true, ...(peer.votes === false && VOTELESS) } : replica)
   }
   return { quorum: family !== '8.4', replicas }
 }
 
-function replicaOf({ peer, connection, peerDisk, intentionalClient }: DrbdPeer): Replica {
-  const isClient = intentionalClient === true
-  if (connection === 'Connected') {
-    return isClient
-      ? { peer, current: false, connected: true, diskless: true }
-      : { peer, current: peerDisk === 'UpToDate', connected: true }
+function replicaOf(said: DrbdPeer, configured: ConfiguredPeers | null): Replica {
+  const { peer, connection, peerDisk, intentionalClient } = said
+  const isConnected = connection === 'Connected'
+  if (intentionalClient !== true) {
+    return isConnected ? { peer, current: peerDisk === 'UpToDate', connected: true } : { peer, current: false }
   }
-  return isClient ? { peer, current: false, diskless: true } : { peer, current: false }
+  const client: Replica = isConnected
+    ? { peer, current: false, connected: true, diskless: true }
+    : { peer, current: false, diskless: true }
+  return isVoteless(said, configured) ? { ...client, ...VOTELESS } : client
 }
 
+const VOTELESS = { votes: false } as const
 const CLIENT_HERE: Replica = { peer: 'self', current: false, diskless: true }
+const VOTELESS_CLIENT_HERE: Replica = { ...CLIENT_HERE, ...VOTELESS }
+const NAMELESS_PEER: Replica = { peer: 'peer', current: false }
 
 function countReplicas({ replicas }: Placement): Judgement['replicas'] {
   let expected = 0

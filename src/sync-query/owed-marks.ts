@@ -1,5 +1,6 @@
 import { DISK_WORDS, type DrbdPeer, type DrbdVolume, wordMeaning } from './drbd.ts'
 import { isClientDisk, type ReadPeer, readPeer, sideOf } from './drbd-figures.ts'
+import type { Judgement } from './judgement.ts'
 import {
   endRepair,
   endVerify,
@@ -100,7 +101,21 @@ export class OwedMarks {
 
   /** A peer that the last look showed came back as up to date without what it was owed. */
   get accuses(): boolean {
-    return this.#pairs.some(pair => pair.verdict === 'unrepaired' && pair.repair === 'none' && this.#shown.has(pair))
+    return this.#accused.length > 0
+  }
+
+  /** Where the replicas are: one that came back without what it was owed is not current, whatever the kernel says. */
+  withoutAccused(judgement: Pick<Judgement, 'replicas' | 'placement'>): Pick<Judgement, 'replicas' | 'placement'> {
+    const { placement, replicas } = judgement
+    if (placement === undefined || !this.accuses) return judgement
+    const accused = new Set(this.#accused.map(({ peer }) => peer))
+    const all = placement.replicas.map(each => (accused.has(each.peer) ? { ...each, current: false } : each))
+    const current = all.filter(each => each.current).length
+    return { placement: { ...placement, replicas: all }, replicas: { ...replicas, current } }
+  }
+
+  get #accused(): readonly PairMarks[] {
+    return this.#pairs.filter(pair => pair.verdict === 'unrepaired' && pair.repair === 'none' && this.#shown.has(pair))
   }
 
   /** Whether marks at rest towards a peer are known to come from something else than a resync of a third replica. */
@@ -130,6 +145,7 @@ export class OwedMarks {
       this.#pairs.push(pair)
     }
     const before = pair.owedBytes
+    pair.restWasAway ||= pair.rest !== 'none'
     if (bytes > pair.restBytes) pair.owedBytes = Math.max(before, bytes)
     this.#shown.set(pair, bytes)
     if (pair.owedBytes === before) return 'nothing'
@@ -171,9 +187,9 @@ function seePair(pair: PairMarks, volume: DrbdVolume, peer: ReadPeer, continuity
     return
   }
   if (pair.verifying) {
+    // It did not end as a whole one does (`verifiedBytes`): it was cut off, and only what it found counts.
     pair.verifying = false
-    if (kind === 'steady' && out !== null && continuity.isWatched) endVerify(pair, out)
-    else if (pair.foundBytes > 0) setRest(pair, pair.foundBytes, 'found')
+    if (pair.foundBytes > 0) setRest(pair, pair.foundBytes, 'found')
   }
   const isAtRest = said.connection === 'Connected' && kind === 'steady' && isGood(volume.disk) && isGood(said.peerDisk)
   if (!isAtRest) {

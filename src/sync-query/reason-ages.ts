@@ -22,8 +22,8 @@ const PATIENCE_MS: { readonly [Code in Reason['code']]?: number } = {
 
 /** How long a reason may last before it says more; `Infinity`: for ever. */
 export function patienceWith(reason: Reason, stuckAfterMs: number): number {
-  // A detach, or an I/O error on its way, passes in moments; later the kernel is stuck in it.
-  if (isLeavingDisk(reason)) return stuckAfterMs
+  // A detach, an I/O error on its way and a handshake pass in moments; later the kernel is stuck in it.
+  if (isLeavingDisk(reason) || isIdle(reason)) return stuckAfterMs
   // Another host copies to that peer, which may take days and has its own reasons there.
   const isCopiedElsewhere = reason.code === 'peer-disk-not-up-to-date' && reason.word === 'Inconsistent'
   if (reason.clearedBy === 'operator' || isCopiedElsewhere) return Number.POSITIVE_INFINITY
@@ -33,21 +33,27 @@ export function patienceWith(reason: Reason, stuckAfterMs: number): number {
 /** What a reason says once it has lasted for longer than that. */
 export function outOfPatience(reason: Reason): Reason {
   if (isLeavingDisk(reason)) return { ...reason, code: 'disk-stuck', clearedBy: 'operator' }
+  if (isIdle(reason)) return { ...reason, code: 'resync-never-began', clearedBy: 'operator', side: 'source' }
   return { ...reason, clearedBy: 'operator' }
 }
 
 /** The largest moment that a date can be, milliseconds since 1970. */
 const LAST_MOMENT_MS = 8_640_000_000_000_000
 
-/** A reason with the moment since which it has been given, where that is of interest. */
+/** A reason with the moment since which it has been given, where that is of interest; a recording without a clock has none. */
 export function dated(reason: Reason, since: number): Reason {
   const isDated = reason.code === 'io-suspended' || reason.code === 'io-failures-forced'
-  return isDated && Math.abs(since) <= LAST_MOMENT_MS ? { ...reason, since: new Date(since).toISOString() } : reason
+  return isDated && since > 0 && since <= LAST_MOMENT_MS ? { ...reason, since: new Date(since).toISOString() } : reason
 }
 
 /** The local disk is on its way out: DRBD waits for I/O that is under way on it. */
 function isLeavingDisk({ code, word }: Reason): boolean {
   return code === 'disk-not-up-to-date' && (word === 'Detaching' || word === 'Failed')
+}
+
+/** A peer lacks data that is marked here, and nothing copies it: its resync begins within moments, or never. */
+function isIdle({ code, clearedBy, outOfSyncBytes }: Reason): boolean {
+  return code === 'peer-disk-not-up-to-date' && clearedBy === 'time' && outOfSyncBytes !== undefined
 }
 
 /**

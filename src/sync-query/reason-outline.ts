@@ -74,9 +74,19 @@ function isSameButFigures(a: Reason, b: Reason | undefined): boolean {
     a.side === b.side &&
     a.missing === b.missing &&
     a.waitsFor === b.waitsFor &&
+    isSameChoice(a.candidates, b.candidates) &&
     (a.progress === undefined) === (b.progress === undefined) &&
     (a.outOfSyncBytes === undefined) === (b.outOfSyncBytes === undefined)
   )
+}
+
+function isSameChoice(a: Reason['candidates'], b: Reason['candidates']): boolean {
+  if (a === b) return true
+  if (a === undefined || b === undefined || a.length !== b.length) return false
+  return a.every(({ peer, word, outOfSyncBytes }, index) => {
+    const other = b[index]
+    return peer === other?.peer && word === other.word && outOfSyncBytes === other.outOfSyncBytes
+  })
 }
 
 function outlineOf(reasons: readonly Reason[]): ReasonOutline {

@@ -24,9 +24,11 @@ export const REASON_KINDS = {
   'resync-pending-write': { implies: 'resyncing', clearedBy: 'operator' },
   'peer-behind': { implies: 'resyncing', clearedBy: 'time' },
   // known, not in sync, and nothing moves
+  'no-current-replica': { implies: 'degraded', clearedBy: 'operator' },
   'disk-stuck': { implies: 'degraded', clearedBy: 'operator' },
   'disk-not-up-to-date': { implies: 'degraded', clearedBy: 'operator' },
   'peer-disk-not-up-to-date': { implies: 'degraded', clearedBy: 'operator' },
+  'resync-never-began': { implies: 'degraded', clearedBy: 'operator' },
   'peer-not-connected': { implies: 'degraded', clearedBy: 'time' },
   'stand-alone': { implies: 'degraded', clearedBy: 'operator' },
   'split-brain': { implies: 'degraded', clearedBy: 'operator' },
@@ -58,6 +60,7 @@ export const REASON_KINDS = {
   'not-comparable': { implies: 'unknown', clearedBy: 'operator' },
   'memory-unreadable': { implies: 'unknown', clearedBy: 'operator' },
   // shown, never blocking
+  'marks-left': { implies: null, clearedBy: 'time' },
   drift: { implies: null, clearedBy: 'operator' },
   'verify-unrepaired': { implies: null, clearedBy: 'operator' },
   'rejoined-unwatched': { implies: null, clearedBy: 'operator' },
@@ -95,6 +98,22 @@ export interface Reason {
   readonly since?: string
   /** The object somebody has to look at when it is not `mirror` itself. */
   readonly waitsFor?: string
+  /** The replicas among which an operator has to choose. */
+  readonly candidates?: readonly Candidate[]
+}
+
+/** A replica that is not current, and what is known of it. */
+export interface Candidate {
+  /** As reasons name peers; `self`: that of the host that gives the reason. */
+  readonly peer: string
+  /** DRBD's word for its disk. */
+  readonly word: string
+  /** What is marked as out of sync between it and the host that gives the reason. */
+  readonly outOfSyncBytes?: number
+  /** Since when it has that word, ISO 8601; absent where the change was not observed. */
+  readonly since?: string
+  /** It was the source of the last resync that this host has seen. */
+  readonly wasSource?: true
 }
 
 /** A reason while it is being written. */

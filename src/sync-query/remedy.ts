@@ -36,6 +36,9 @@ export interface Words {
   readonly pairThere: string
   /** The same for a side that the operator chooses: its other end is a word to be filled in. */
   readonly pairOfLoser: string
+  /** The connection of a losing and of a keeping side: the other end is for the operator to fill in. */
+  readonly towardsKept: string
+  readonly towardsLoser: string
   readonly device: string
   readonly syncAction: string
   readonly wait: string
@@ -64,7 +67,7 @@ const REMEDIES: { readonly [Code in ReasonCode]: (words: Words) => Remedy } = {
   'resync-starting': w =>
     waiting(w, 'It is a matter of seconds. If it lasts for more than a minute it is told as stalled.'),
   'resync-waiting': w =>
-    w.reason.clearedBy === 'operator' ? forgottenPause(w) : waiting(w, 'Its turn comes when another resync is over.'),
+    w.reason.clearedBy === 'operator' ? waitsInVain(w) : waiting(w, 'Its turn comes when another resync is over.'),
   'resync-paused': w => here('Lift the pause.', [resume(w)]),
   'resync-stalled': w =>
     w.isDrbd
@@ -82,6 +85,7 @@ const REMEDIES: { readonly [Code in ReasonCode]: (words: Words) => Remedy } = {
       ? waiting(w, 'The link cannot keep up with the writes. A resync follows when it can.')
       : congested(w),
   'disk-stuck': w => stuckDisk(w),
+  'no-current-replica': w => lastResort(w),
   'disk-not-up-to-date': w => localDisk(w),
   'peer-disk-not-up-to-date': w =>
     w.reason.clearedBy === 'time'
@@ -91,6 +95,11 @@ const REMEDIES: { readonly [Code in ReasonCode]: (words: Words) => Remedy } = {
           warning: 'Never force that side to be primary: its data is old.',
           steps: [{ on: 'peer', commands: [`drbdadm status ${w.resource}`, `drbdadm adjust ${w.resource}`] }],
         },
+  'resync-never-began': w => ({
+    text: 'The peer takes itself for up to date, and waits for nothing. Break this one connection on this host and make it again: the handshake then begins the resync.',
+    warning: 'While it is broken, writes reach only the replicas that are connected.',
+    steps: [{ on: 'here', commands: [`drbdadm disconnect ${w.connection}`, `drbdadm connect ${w.connection}`] }],
+  }),
   'peer-not-connected': w => connectionAway(w),
   'stand-alone': w => here('Connect it again, on the side that is StandAlone.', [`drbdadm connect ${w.connection}`]),
   'split-brain': w => ({
@@ -101,12 +110,12 @@ const REMEDIES: { readonly [Code in ReasonCode]: (words: Words) => Remedy } = {
       {
         on: 'losing-side',
         commands: [
-          `drbdadm disconnect ${w.resource}`,
+          `drbdadm disconnect ${w.towardsKept}`,
           `drbdadm secondary ${w.resource}`,
-          `drbdadm connect --discard-my-data ${w.resource}`,
+          `drbdadm connect --discard-my-data ${w.towardsKept}`,
         ],
       },
-      { on: 'keeping-side', commands: [`drbdadm connect ${w.resource}`] },
+      { on: 'keeping-side', commands: [`drbdadm connect ${w.towardsLoser}`] },
     ],
   }),
   'replication-off': w =>
@@ -240,6 +249,11 @@ const REMEDIES: { readonly [Code in ReasonCode]: (words: Words) => Remedy } = {
     warning: 'Differences that only this file knew of are not reported any more.',
     steps: [{ on: 'here', commands: [`mv ${file} ${file}.unreadable`, `systemctl restart ${UNIT}`] }],
   }),
+  'marks-left': w =>
+    verifyFirst(
+      w,
+      'The disks are equal if a resync from a third replica left the marks; the next resync between the two clears them. Compare the disks to be sure.',
+    ),
   drift: w => verifyFirst(w, 'The disks may differ. Compare them.'),
   'verify-unrepaired': w => verifyFirst(w, 'A resync has not copied what the verify found. Compare the disks again.'),
   'rejoined-unwatched': w =>
@@ -261,8 +275,7 @@ const REMEDIES: { readonly [Code in ReasonCode]: (words: Words) => Remedy } = {
       [`drbdadm dump ${w.resource}`, `drbdadm status ${w.resource}`],
     ),
   'quorum-lost': w => here('Bring the other replicas back.', [`drbdadm status ${w.resource}`]),
-  'pause-left-set': w =>
-    here('Lift the pause: the next resync would not start.', [`drbdadm resume-sync ${w.connection}`]),
+  'pause-left-set': w => here('Lift the pause: the next resync would not start.', [`drbdadm resume-sync ${w.pair}`]),
   'io-suspended': w => suspendedIo(w),
   'io-failures-forced': w =>
     here('An operator has told DRBD to fail all I/O. Stop what uses the device, and bring the resource down and up.', [
@@ -284,6 +297,8 @@ function wordsOf(reason: Reason, sr: string, speaker: string): Words {
     connectionThere: shellWord(towards(speaker)),
     pair: shellWord(`${towards(reason.peer)}${volume}`),
     pairThere: shellWord(`${towards(speaker)}${volume}`),
+    towardsKept: shellWord(towards('KEPT_HOST')),
+    towardsLoser: shellWord(towards('LOSING_HOST')),
     pairOfLoser: shellWord(`${towards('KEPT_HOST')}${volume}`),
     device: shellWord(devicePath(reason.mirror)),
     syncAction: shellWord(`/sys/block/${reason.mirror.replace(/^\/dev\//, '')}/md/sync_action`),
@@ -306,30 +321,40 @@ function waiting({ wait }: Words, text: string): Remedy {
   return here(text, [wait])
 }
 
-function forgottenPause(words: Words): Remedy {
-  if (!isHeldBackByPeer(words.reason)) {
-    return here('A pause was forgotten on another resource. Lift it there.', [`drbdadm resume-sync ${pausedAt(words)}`])
+/** A resync that waits while none runs here. That a pause is the cause is said only where one was seen. */
+function waitsInVain(words: Words): Remedy {
+  const { reason, resource, pairThere } = words
+  const lift = 'Where resync-suspended shows `user`, lift that pause with drbdadm resume-sync.'
+  if (isHeldBackByPeer(reason)) {
+    const commands = [`drbdadm status --verbose ${resource}`, `drbdadm resume-sync ${pairThere}`]
+    return { text: `The other side holds it back. Look there. ${lift}`, steps: [{ on: 'peer', commands }] }
   }
-  const commands = [`drbdadm resume-sync ${words.connectionThere}`]
-  return { text: 'A pause was forgotten on the other side. Lift it there.', steps: [{ on: 'peer', commands }] }
+  const paused = pausedAt(words)
+  if (paused !== null) {
+    return here('An operator has paused another resource, and this resync waits for it. Lift the pause.', [
+      `drbdadm resume-sync ${paused}`,
+    ])
+  }
+  const text = `Look for the resync that it waits for, at all resources of both sides. ${lift} If there is none, break the connection and make it again.`
+  return { text, steps: [{ on: 'either-side', commands: ['drbdadm status --verbose'] }] }
 }
 
 /** Without a peer's name `resume-sync` stops at the first peer that was not paused and leaves the others (9.2.18). */
-function resume({ isDrbd, connection, syncAction }: Words): string {
-  return isDrbd ? `drbdadm resume-sync ${connection}` : `echo idle > ${syncAction}`
+function resume({ isDrbd, pair, syncAction }: Words): string {
+  return isDrbd ? `drbdadm resume-sync ${pair}` : `echo idle > ${syncAction}`
 }
 
 /** `waitsFor` is `resource/volume`, or `resource/volume peer NAME`. */
-function pausedAt({ reason: { waitsFor = '' } }: Words): string {
-  const [, resource, peer] = /^(.+)\/\d+(?: peer (.+))?$/.exec(waitsFor) ?? []
-  if (resource === undefined) return 'RESOURCE'
-  return shellWord(peer === undefined || peer === 'peer' ? resource : `${resource}:${peer}`)
+function pausedAt({ reason: { waitsFor = '' } }: Words): string | null {
+  const [, resource, number, peer] = /^(.+)\/(\d+)(?: peer (.+))?$/.exec(waitsFor) ?? []
+  if (resource === undefined) return null
+  return shellWord(peer === undefined || peer === 'peer' ? `${resource}/${number}` : `${resource}:${peer}/${number}`)
 }
 
 /** `waitsFor` names a peer that has given up: it listens no longer, so it is there that somebody must act. */
-function connectionAway({ reason, resource, connection }: Words): Remedy {
+function connectionAway({ reason, resource, connection, connectionThere }: Words): Remedy {
   const look = `drbdadm status ${resource}`
-  const connectThere = { on: 'peer', commands: [look, `drbdadm connect ${resource}`] } as const
+  const connectThere = { on: 'peer', commands: [look, `drbdadm connect ${connectionThere}`] } as const
   if (reason.waitsFor !== undefined) {
     return { text: 'The peer has given up the connection (StandAlone). Make it again there.', steps: [connectThere] }
   }
@@ -347,7 +372,7 @@ function connectionAway({ reason, resource, connection }: Words): Remedy {
 }
 
 function localDisk(words: Words): Remedy {
-  const { reason, resource } = words
+  const { reason, resource, volume } = words
   if (reason.clearedBy === 'time') return waiting(words, 'It is brought up to date when the peer is connected.')
   if (reason.word === 'Failed' || reason.word === 'Detaching') {
     return here('It is about to leave. If that lasts for more than a minute, only a reboot of this host clears it.', [
@@ -359,7 +384,7 @@ function localDisk(words: Words): Remedy {
     return {
       ...here('See why the disk has gone, replace it if it is broken, and attach it.', [
         'dmesg --ctime | grep -iE "drbd|error" | tail -n 40',
-        `drbdadm attach ${resource}`,
+        `drbdadm attach ${volume}`,
       ]),
       warning: 'This host serves its virtual disks from the peer now: do not take the peer down.',
     }
@@ -370,6 +395,19 @@ function localDisk(words: Words): Remedy {
       `drbdadm adjust ${resource}`,
     ]),
     warning: 'Never force this side to be primary: its data is old.',
+  }
+}
+
+/** Named once for all replicas: whichever host it is given on, the choice is the same. */
+function lastResort({ resource }: Words): Remedy {
+  return {
+    text: 'If any other replica exists that may be newer, bring it back first. DRBD finds no source here, so an operator chooses which host to keep: the one that was primary or source of a resync last, or became out of date last. The last resort makes its data current by force; the others are then overwritten from it. For a volume that never had data any host will do.',
+    warning:
+      'What was written after that replica became out of date is lost, and an Inconsistent replica holds a mixture of old and new blocks. A volume that never had data loses nothing.',
+    steps: [
+      { on: 'either-side', commands: [`drbdadm status --verbose --statistics ${resource}`] },
+      { on: 'keeping-side', commands: [`drbdadm primary --force ${resource}`, `drbdadm secondary ${resource}`] },
+    ],
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Candidate } from './reason.ts'
 import type { MirrorListEntry, Report, ReportReason } from './report.ts'
 import { REPORT_BOUNDS } from './report-bounds.ts'
 
@@ -39,7 +40,7 @@ export function boundedReport(report: Report): Report {
   }
 }
 
-const TEXTS = ['code', 'mirror', 'peer', 'word', 'field', 'waitsFor'] as const
+const TEXTS = ['code', 'mirror', 'peer', 'word', 'field', 'since', 'waitsFor'] as const
 
 function boundedReason(reason: ReportReason): ReportReason {
   const bounded: { -readonly [Key in keyof ReportReason]: ReportReason[Key] } = { ...reason }
@@ -52,7 +53,20 @@ function boundedReason(reason: ReportReason): ReportReason {
   if (!Number.isSafeInteger(bounded.missing) || figure(bounded.missing, Number.MAX_SAFE_INTEGER) === null) {
     delete bounded.missing
   }
+  if (bounded.candidates !== undefined) {
+    bounded.candidates = bounded.candidates.slice(0, REPORT_BOUNDS.replicas).map(boundedCandidate)
+  }
   return bounded
+}
+
+function boundedCandidate({ outOfSyncBytes, ...each }: Candidate): Candidate {
+  const bytes = figure(outOfSyncBytes, REPORT_BOUNDS.bytes)
+  return {
+    ...each,
+    peer: text(each.peer),
+    word: text(each.word),
+    ...(bytes === null ? {} : { outOfSyncBytes: bytes }),
+  }
 }
 
 /** `null`: it does not fit. A list with a part left out would look like a host with fewer mirrors. */

@@ -1,7 +1,7 @@
 import { parseJson } from '../json-text/index.ts'
 import { type Complaints, JsonNode } from './json-node.ts'
 import type { Problem } from './judgement.ts'
-import { isBlocking } from './reason.ts'
+import { type Candidate, isBlocking } from './reason.ts'
 import { isReasonCode, type MirrorListEntry, type Replica, type Report, type ReportReason } from './report.ts'
 import { REPORT_BOUNDS } from './report-bounds.ts'
 import { type StateCounts, SYNC_STATES, type SyncState, worstState } from './state.ts'
@@ -91,6 +91,18 @@ export function readReason(node: JsonNode): ReportReason {
     ...optional('missing', node, field => field.count()),
     ...optional('since', node, field => field.possiblyEmptyText()),
     ...optional('waitsFor', node, field => field.possiblyEmptyText()),
+    ...optional('candidates', node, field => field.list(REPORT_BOUNDS.replicas).map(readCandidate)),
+  }
+}
+
+function readCandidate(node: JsonNode): Candidate {
+  node.expectObject()
+  return {
+    peer: node.at('peer').possiblyEmptyText(),
+    word: node.at('word').possiblyEmptyText(),
+    ...optional('outOfSyncBytes', node, field => field.number(0, REPORT_BOUNDS.bytes)),
+    ...optional('since', node, field => field.possiblyEmptyText()),
+    ...(isSaid(node.at('wasSource')) ? { wasSource: true } : {}),
   }
 }
 

@@ -48,13 +48,13 @@ export class ResyncEpisode {
     const outOfSyncBytes = figureOf(judgement.outOfSyncBytes)
     const saidTotal = figureOf(judgement.totalBytes)
     const saidProgress = figureOf(progressBeforeEnd(judgement.progress))
-    const reading = { outOfSyncBytes, movedBytes: judgement.movedBytes ?? Number.NaN, progress: saidProgress }
+    const movedBytes = judgement.movedBytes ?? Number.NaN
     if (this.#active) {
       this.#goOn(outOfSyncBytes, saidTotal, saidProgress, running)
-      this.#motion.see(reading, phase, at)
+      this.#motion.see(outOfSyncBytes, movedBytes, saidProgress, phase, at)
     } else {
       this.#begin(outOfSyncBytes, saidTotal, saidProgress)
-      this.#motion.begin(reading, at)
+      this.#motion.begin(outOfSyncBytes, movedBytes, saidProgress, at)
     }
     this.#followSpell(behind, at)
     this.#wasRunning = running

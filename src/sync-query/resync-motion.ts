@@ -7,19 +7,13 @@ export type ResyncPhase =
   /** It waits, is paused, or the peer falls behind under load: it stands still by design. */
   | 'held'
 
-/** One reading of the figures. `NaN` where not known. */
-export interface MotionReading {
-  readonly outOfSyncBytes: number
-  readonly movedBytes: number
-  readonly progress: number
-}
-
 /** How long a resync must lose ground to writes before that is said, and gain ground before it is taken back. Milliseconds. */
 const LOSES_AFTER_MS = 60_000
 const GAINS_AFTER_MS = 30_000
 
 /**
- * Whether one resync moves, and whether it gains on the writes of its virtual disk. Written in place.
+ * Whether one resync moves, and whether it gains on the writes of its virtual disk. Written in place; figures are `NaN` where not
+ * known.
  *
  * Each reading is compared with the one before it, never with the best ever seen: writes can add more than a resync copies
  * (piraeus-operator#836), and then what was reached once says nothing of now.
@@ -41,8 +35,8 @@ export class ResyncMotion {
   /** `NaN`: it does not lose ground. */
   #outrunSince = Number.NaN
 
-  begin(reading: MotionReading, at: number): void {
-    this.#keep(reading)
+  begin(outOfSync: number, moved: number, progress: number, at: number): void {
+    this.#keep(outOfSync, moved, progress)
     this.#movedAt = at
     this.#gainedAt = at
     this.#lost = false
@@ -50,13 +44,12 @@ export class ResyncMotion {
     this.#restart(at)
   }
 
-  see(reading: MotionReading, phase: ResyncPhase, at: number): void {
-    const { outOfSyncBytes, movedBytes, progress } = reading
-    const fell = outOfSyncBytes < this.#outOfSync
+  see(outOfSync: number, moved: number, progress: number, phase: ResyncPhase, at: number): void {
+    const fell = outOfSync < this.#outOfSync
     const rose = progress > this.#progress
-    const grew = outOfSyncBytes > this.#outOfSync
-    const bytesMoved = phase === 'moving' && movedBytes > this.#moved
-    this.#keep(reading)
+    const grew = outOfSync > this.#outOfSync
+    const bytesMoved = phase === 'moving' && moved > this.#moved
+    this.#keep(outOfSync, moved, progress)
     if (bytesMoved) this.#bytesMovedAt = at
     if (fell || rose || bytesMoved) this.#movedAt = at
     if (fell || (rose && !grew)) this.#gainedAt = at
@@ -99,9 +92,9 @@ export class ResyncMotion {
     return now - (this.isOutrun ? this.#outrunSince : this.#gainedAt) >= forMs
   }
 
-  #keep({ outOfSyncBytes, movedBytes, progress }: MotionReading): void {
-    this.#outOfSync = outOfSyncBytes
-    this.#moved = movedBytes
+  #keep(outOfSync: number, moved: number, progress: number): void {
+    this.#outOfSync = outOfSync
+    this.#moved = moved
     this.#progress = progress
   }
 

@@ -12,7 +12,7 @@ export interface Patience {
   readonly inVainAfterMs: number
   /** A peer that falls behind under load for this long needs an operator, who sees to the link. */
   readonly behindAfterMs: number
-  /** A local disk that is Detaching or Failed for this long is stuck. */
+  /** A local disk that is Detaching or Failed for this long is stuck; a resync that should begin at once never will. */
   readonly stuckAfterMs: number
   /** An estimate older than this is not shown: after a link is cut the kernel's last word stays for ever. */
   readonly estimateValidMs: number

@@ -173,6 +173,7 @@ function allUnknown({ unknown, degraded, resyncing, synced }: StateCounts): Stat
 }
 
 function urgency({ code, clearedBy }: Reason): number {
+  if (code === 'no-current-replica') return -1
   if (!isBlocking(code)) return 2
   return clearedBy === 'operator' ? 0 : 1
 }

@@ -1,3 +1,4 @@
+import { DiskHistory } from './disk-history.ts'
 import type { DrbdVolume } from './drbd.ts'
 import { figureOf, firstKnown, orNull } from './figure.ts'
 import type { Judgement, Observation } from './judgement.ts'
@@ -64,6 +65,8 @@ export class TrackedMirror {
   #estimateHolds = false
   /** What DRBD has marked as out of sync, and how that went away; `null`: nothing to remember. */
   #marks: OwedMarks | null
+  /** Of a mirror that was not well at some time. */
+  #disks: DiskHistory | null = null
   #since = Number.NaN
 
   constructor(mirror: string, shared: SharedByMirrors) {
@@ -131,15 +134,22 @@ export class TrackedMirror {
   /** Adds one look. */
   look(seen: Observation): readonly Transition[] {
     const { judgement, at } = seen
-    this.#seePlacement(judgement)
     const isWell = saysThatAllIsWell(judgement)
     const hasPassed = seen.drbd !== undefined && OwedMarks.concerns(seen.drbd)
-    if (isWell && this.#isWell && !hasPassed) return NO_TRANSITIONS
+    if (isWell && this.#isWell && !hasPassed) {
+      this.#seePlacement(judgement)
+      return NO_TRANSITIONS
+    }
     const from = this.#looked ? this.#state : null
     const accused = this.#marks?.accuses === true
     if (seen.drbd !== undefined) this.#seeMarks(seen.drbd, seen.followsGap === true, at)
+    if (seen.drbd !== undefined) {
+      this.#disks ??= new DiskHistory()
+      this.#disks.see(seen.drbd, at, from === null)
+    }
     this.#looked = true
     const outline = this.#outline
+    this.#seePlacement(this.#marks === null ? judgement : this.#marks.withoutAccused(judgement))
     this.#see(judgement)
     this.#ages.follow(outline, this.#outline, at)
     if (this.#state === 'resyncing') this.#resync.see(seen, this.#outline)
@@ -229,7 +239,7 @@ export class TrackedMirror {
     this.#seeReasons(judgement.reasons)
   }
 
-  #seePlacement({ replicas, placement: seen }: Judgement): void {
+  #seePlacement({ replicas, placement: seen }: Pick<Judgement, 'replicas' | 'placement'>): void {
     this.#expectedReplicas = replicas.expected
     this.#currentReplicas = replicas.current
     if (seen === undefined) this.#placement = null
@@ -257,6 +267,11 @@ export class TrackedMirror {
     const reason: ReasonDraft = { ...example, mirror: this.mirror }
     if (progress !== undefined && example.progress !== undefined) reason.progress = progress
     if (outOfSyncBytes !== undefined && example.outOfSyncBytes !== undefined) reason.outOfSyncBytes = outOfSyncBytes
+    if (example.candidates !== undefined && this.#disks !== null) {
+      const disks = this.#disks
+      reason.candidates = example.candidates.map(each => disks.known(each))
+    }
+    if (example.code === 'marks-left' && this.#marks?.isDrift(example.peer) === true) return asDrift(reason)
     const told = dated(inLightOf(this.#trend, reason), this.#ages.since(index))
     return this.#ages.isOverdue(index, told, this.#shared.patience.stuckAfterMs) ? outOfPatience(told) : told
   }
@@ -323,4 +338,8 @@ function saysThatAllIsWell(judgement: Judgement): boolean {
 /** A word of a resync was shown since the look before, though this look need not show it. */
 function hasResynced(volume: DrbdVolume | undefined): boolean {
   return volume?.peers.some(({ passed }) => passed?.resync === true) === true
+}
+
+function asDrift(each: Reason): Reason {
+  return { ...each, code: 'drift', clearedBy: 'operator' }
 }

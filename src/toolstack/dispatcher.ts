@@ -6,6 +6,7 @@ import type { Allowance } from './allowance.ts'
 import { ApiFailure } from './api-failure.ts'
 import { Arguments, type Call, type CallContext, type Caller, type CallTable } from './call.ts'
 import type { Database } from './database.ts'
+import { type RefusedCall, refusedCall } from './refused-call.ts'
 import { assertRole, HOST_AGENT, isUnbounded, permissionOf } from './roles.ts'
 import type { Sessions } from './sessions.ts'
 import type { Tasks } from './tasks.ts'
@@ -28,6 +29,8 @@ export interface DispatcherOptions {
   /** Resolves when what a call has written is on disk, if it has to be. @throws ApiFailure it cannot be, and was taken back */
   readonly keep: (undo: () => void) => Promise<void>
   readonly onBug: (bug: unknown) => void
+  /** Told of every call that is answered with an error. Must not throw. */
+  readonly onRefused: (refused: RefusedCall) => void
 }
 
 const ASYNC = 'Async.'
@@ -56,31 +59,36 @@ export class Dispatcher {
     signal: AbortSignal,
     client: RequestClient,
   ): Promise<CallOutcome> {
+    const isAsync = method.startsWith(ASYNC)
+    const name = this.#nameOf(isAsync ? method.slice(ASYNC.length) : method)
+    const call = this.#calls.get(name)
+    let user = ''
+    const refused = (failure: unknown) =>
+      this.#refused(call === undefined ? undefined : { name, call }, params, user, failure)
     try {
       const lane = this.#laneOf(params, client)
       await this.#options.turns.take(lane)
       // whose client has gone meanwhile begins nothing
       if (signal.aborted) throw new ApiFailure('TOO_BUSY')
-      const isAsync = method.startsWith(ASYNC)
-      const name = this.#nameOf(isAsync ? method.slice(ASYNC.length) : method)
-      const call = this.#calls.get(name)
       if (call === undefined || (isAsync && call.async === undefined)) {
-        return { error: ['MESSAGE_METHOD_UNKNOWN', method] }
+        throw new ApiFailure('MESSAGE_METHOD_UNKNOWN', method)
       }
       // stock counts first (gen_server.ml), so a wrong count is told whatever the session
       assertCount(method, call, params.length)
-      const caller = this.#admit(name, call, params)
+      const caller = this.#caller(call, params)
+      user = caller.user
+      this.#admit(name, call, caller, params)
       const args = new Arguments(call.role === null ? params : params.slice(1), this.#options.db)
       if (call.async && this.#underWay >= this.#options.maxUnderWay) throw new ApiFailure('TOO_BUSY')
       const where = { address: client.address, turn: () => this.#options.turns.takeAgain(lane) }
-      if (isAsync) return { result: this.#start(name, call, args, { ...caller, ...where }) }
+      if (isAsync) return { result: this.#start(name, call, args, { ...caller, ...where }, refused) }
       const task = `DummyRef:|${randomUUID()}|task=${name}`
       const result = await this.#run(call, args, { ...caller, ...where, task, signal })
       // what this call has shown, such as a sign of life, counts for its connection
       if (call.role !== null) this.#laneOf(params, client)
       return { result: result ?? '' }
     } catch (failure) {
-      return { error: this.#describe(failure) }
+      return { error: refused(failure) }
     }
   }
 
@@ -99,23 +107,32 @@ export class Dispatcher {
     return this.#underscored.get(method) ?? method
   }
 
-  /** @throws ApiFailure SESSION_INVALID, RBAC_PERMISSION_DENIED, TOO_BUSY */
-  #admit(name: string, { role, isChange }: Call, params: readonly unknown[]): Caller {
-    if (role === null) return NOBODY
-    const caller = this.#options.sessions.check(params[0])
+  /** @throws ApiFailure SESSION_INVALID */
+  #caller({ role }: Call, params: readonly unknown[]): Caller {
+    return role === null ? NOBODY : this.#options.sessions.check(params[0])
+  }
+
+  /** @throws ApiFailure RBAC_PERMISSION_DENIED, TOO_BUSY */
+  #admit(name: string, { role, isChange }: Call, caller: Caller, params: readonly unknown[]): void {
+    if (role === null) return
     const isAgents = caller.role === HOST_AGENT && mayAgentCall(name, params.slice(1))
     if (!isAgents) assertRole(caller.role, role, permissionOf(name))
     if (isChange && !isUnbounded(caller.role)) this.#options.allowance.spend(caller.user)
-    return caller
   }
 
   /** Runs the call behind a task's back: the task's ref is the answer, its record tells the rest. */
-  #start(name: string, call: Call, args: Arguments, caller: Omit<CallContext, 'task' | 'signal'>): string {
+  #start(
+    name: string,
+    call: Call,
+    args: Arguments,
+    caller: Omit<CallContext, 'task' | 'signal'>,
+    refused: (failure: unknown) => XapiError,
+  ): string {
     const { tasks, closing } = this.#options
     const { ref, cancelled } = tasks.begin(`${ASYNC}${name}`, caller)
     this.#run(call, args, { ...caller, task: ref, signal: AbortSignal.any([closing, cancelled]) }).then(
       result => tasks.succeed(ref, typeof result === 'string' ? `<value>${escapeXml(result)}</value>` : ''),
-      failure => tasks.fail(ref, this.#describe(cancelled.aborted ? cancelled.reason : failure)),
+      failure => tasks.fail(ref, refused(cancelled.aborted ? cancelled.reason : failure)),
     )
     return ref
   }
@@ -131,6 +148,18 @@ export class Dispatcher {
     } finally {
       this.#underWay -= weight
     }
+  }
+
+  /** Whatever ends in an error is told of, once. */
+  #refused(
+    called: Parameters<typeof refusedCall>[0],
+    params: readonly unknown[],
+    user: string,
+    failure: unknown,
+  ): XapiError {
+    const error = this.#describe(failure)
+    this.#options.onRefused(refusedCall(called, params, user, failure, error, this.#options.db))
+    return error
   }
 
   #describe(failure: unknown): XapiError {

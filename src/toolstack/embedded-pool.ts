@@ -160,7 +160,8 @@ export class EmbeddedPool {
     const { maxCallsUnderWay: maxUnderWay, maxWaitingCalls } = given
     const shares = { maxUnderWay, maxWaitingCalls, steadyNow }
     const closing = this.#closing.signal
-    const answer = answerCalls({ db, sessions, tasks, calls, closing, keep, onBug, ...shares })
+    const { onRefused } = given
+    const answer = answerCalls({ db, sessions, tasks, calls, closing, keep, onBug, onRefused, ...shares })
     this.#server = new XenApiServer(answer, onBug)
 
     this.ref = db.list('pool')[0]?.[0] ?? db.create('pool', newPool({ uuid: randomUUID() }))

@@ -119,7 +119,9 @@ export class HostPresence {
   orderLifted(hostRef: string): void {
     const host = this.#db.get('host', hostRef)
     if (host === undefined) return
-    this.#remember(hostRef, { ...NO_ORDER, left: false })
+    const { handedOutSteadyMs, left } = this.memory(hostRef)
+    // what it has said of its leaving was about the order, if it had it
+    this.#remember(hostRef, { ...NO_ORDER, left: left && handedOutSteadyMs === null })
     this.#db.update('host', hostRef, { current_operations: withoutGoingDown(host.current_operations) })
   }
 

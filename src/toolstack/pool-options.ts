@@ -5,6 +5,7 @@ import type { HostPlugins } from './host-calls.ts'
 import type { HostMachines, HostOperationGate } from './host-operations.ts'
 import type { FailedLogins } from './login-brake.ts'
 import type { OrderEvent } from './order-words.ts'
+import type { RefusedCall } from './refused-call.ts'
 import type { Authenticate } from './sessions.ts'
 import type { StateFileError } from './state-file.ts'
 
@@ -38,6 +39,8 @@ export interface PoolOptions {
   readonly orderLifeMs?: number
   /** Whether a configuration would put a member back that a call takes out of the pool: then it is marked. Default: none. */
   readonly isConfigured?: (member: Member) => boolean
+  /** Told of every call that is answered with an error. Must not throw. */
+  readonly onRefused?: (refused: RefusedCall) => void
   /** Told what becomes of each order. Must not throw. */
   readonly onOrder?: (event: OrderEvent) => void
   /** Hosts are live by what is heard of them. Default: only hostLeft and hostReturned say who is live. */
@@ -88,5 +91,6 @@ export const POOL_DEFAULTS = {
   procDirectory: '/proc',
   steadyNow: () => performance.now(),
   onOrder: () => undefined,
+  onRefused: () => undefined,
   isConfigured: () => false,
 } as const

@@ -31,6 +31,8 @@ interface Queue {
  * Shares this process's one thread among those who call it: start-time fair queuing by measured time (Goyal, Vin, Cheng 1996). A
  * lane that asks for much waits for its own work only; another lane waits for one piece of that at most.
  *
+ * While nothing waits, work is done at once. What is more than a slice waits until the sockets have been read.
+ *
  * A piece of work is what follows `await take(...)` up to the next wait for something outside this process.
  */
 export class Turns {
@@ -42,6 +44,9 @@ export class Turns {
   #waiting = 0
   #firstInARow = 0
   #isRunning = false
+  #isArmed = false
+  /** Until when work goes on in this turn of the event loop; `null`: none was done. */
+  #untilMs: number | null = null
 
   constructor(options: TurnsOptions) {
     this.#options = options
@@ -69,13 +74,17 @@ export class Turns {
     return turn
   }
 
-  #run(): void {
+  /** @param afterSockets the sockets have been read in this turn of the event loop */
+  #run(afterSockets = false): void {
     if (this.#isRunning || this.#waiting === 0) return
+    const nowMs = this.#options.steadyNow()
+    this.#untilMs ??= nowMs + SLICE_MS
+    if (nowMs >= this.#untilMs) return
     this.#isRunning = true
-    setImmediate(() => this.#slice(this.#options.steadyNow() + SLICE_MS))
+    this.#work(this.#untilMs, afterSockets)
   }
 
-  #slice(untilMs: number): void {
+  #work(untilMs: number, afterSockets: boolean): void {
     const queue = this.#next()
     const grant = queue?.waiting.shift()
     if (queue === undefined || grant === undefined) return
@@ -91,12 +100,26 @@ export class Turns {
       process.nextTick(() => {
         const nowMs = this.#options.steadyNow()
         queue.finishMs = startMs + Math.max(nowMs - beganMs, 0)
-        if (this.#waiting > 0 && nowMs < untilMs) return this.#slice(untilMs)
+        if (this.#waiting > 0 && nowMs < untilMs) return this.#work(untilMs, afterSockets)
         this.#isRunning = false
         this.#forgetIdle()
+        // what is read next waits: the gate computes first what the work has changed, as setImmediate keeps its order
+        if (afterSockets) this.#untilMs = Number.NEGATIVE_INFINITY
+        this.#arm()
         this.#run()
       }),
     )
+  }
+
+  /** After the sockets have been read, there is time for another slice. */
+  #arm(): void {
+    if (this.#isArmed) return
+    this.#isArmed = true
+    setImmediate(() => {
+      this.#isArmed = false
+      this.#untilMs = null
+      this.#run(true)
+    })
   }
 
   /** Of the first lanes the one that has had least, else of the others. */

@@ -6,6 +6,7 @@ import { type AcceptedClaim, describeAccepted } from './accepted-claim.ts'
 import { describeCause } from './cause.ts'
 import { describeOrderEvent, type OrderEvent } from './order-event.ts'
 import { describeOverrideEvent, type OverrideEvent } from './override-event.ts'
+import { describeRefusedCall, type RefusedCallEvent } from './refused-calls.ts'
 import type { OperationsChange } from './updater.ts'
 
 export interface DecisionLogOptions {
@@ -27,8 +28,8 @@ const MAX_WAITING_LENGTH = 4 * 1024 * 1024
 
 /**
  * One line of JSON for every change of `host.allowed_operations`: when, which host, what left and returned, which inputs
- * caused it and what still blocks; one for every override that is set, removed, used or over; and one for whatever becomes of
- * an order to a host. A line `updater-started` stands where a run of the program begins.
+ * caused it and what still blocks; one for every override that is set, removed, used or over; one for whatever becomes of an
+ * order to a host; and one for each refused call. A line `updater-started` stands where a run of the program begins.
  *
  * Invariants: lines stand in the order in which the changes were; what is not written is counted, also when it comes after
  * `close`; a disk that is slow, full or away never holds up the gate, and costs bounded memory; a line that was cut by a full
@@ -114,6 +115,23 @@ export class DecisionLog {
       ...('statement' in event ? { statement: event.statement } : {}),
       ...('by' in event ? { by: event.by } : {}),
       ...('error' in event ? { error: event.error, ...told(event.reasons, pool) } : {}),
+    })
+  }
+
+  /** Adds the line of a call that was refused, or of several that are alike. */
+  recordRefusal(event: RefusedCallEvent): void {
+    const { at, pool, method, host, user, error, reasons, count } = event
+    this.#add({
+      at: isoTime(at),
+      event: 'call-refused',
+      method,
+      host,
+      hostName: host === null ? null : hostName(host, pool),
+      user,
+      error,
+      count,
+      text: describeRefusedCall(event),
+      ...told(reasons, pool),
     })
   }
 

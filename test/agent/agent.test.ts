@@ -555,7 +555,9 @@ t.test('a resync that began and ended between two updates is one of the SR as we
 })
 
 t.test('heartbeats name the reports that tell of the present state of each SR', async t => {
-  const { agent, see, clock, pushed } = agentOf()
+  const pushPace = { progressEveryMs: 3_600_000, firstRetryMs: 1, lastRetryMs: 1 }
+  const { agent, see, clock, pushed } = agentOf({ pushPace })
+  t.teardown(() => agent.close())
   const isCurrent = (report: { readonly seq: number } | undefined) =>
     report !== undefined && report.seq >= (agent.changedSeqs().get(SR) ?? Number.POSITIVE_INFINITY)
   see(1_000, [volume('mesh0/0'), volume('mesh1/0')])
@@ -570,7 +572,7 @@ t.test('heartbeats name the reports that tell of the present state of each SR', 
   const degraded = agent.report(SR) ?? undefined
   t.equal(isCurrent(degraded), true)
   const turns = async (isEnough: () => boolean) => {
-    for (let turn = 0; turn < 1_000 && !isEnough(); turn += 1) await new Promise(resolve => setImmediate(resolve))
+    for (let turn = 0; turn < 1_000 && !isEnough(); turn += 1) await new Promise(resolve => setTimeout(resolve, 1))
   }
   await turns(() => pushed.some(({ state }) => state === 'degraded'))
   const before = pushed.length

@@ -122,7 +122,7 @@ t.test('the daemon over a recorded kernel: attached without connections, and a c
     md: { mdadm: [] },
     socket: join(run, 'agent.sock'),
     metrics: { enabled: false },
-    stateDirectory: join(root, 'state'),
+    stateDirectory: join(run, 'state'),
     root,
   })
   const service = await AgentService.start({ config, now: Date.now, log: () => undefined, version: '0' })

@@ -92,6 +92,39 @@ for (const { title, order, outcome, carriedOut, words } of [
   })
 }
 
+t.test('an order that a host gets to see too late, for it was held up meanwhile, is not carried out', async t => {
+  const { beats, url } = await orderingCoordinator(end => t.teardown(end), { order: 'reboot', order_id: 'one' })
+  const client = new XenApiClient({ url, user: 'root', password: 'secret' })
+  const stop = new AbortController()
+  let looks = 0
+  const beating = sendHeartbeats({
+    client,
+    host: '0a0a0a0a-0000-4000-8000-000000000001',
+    bootId: 'b0b0b0b0-0000-4000-8000-000000000001',
+    bootTimeMs: 7_000,
+    agentStartMs: 9_000,
+    pollKey: 'a'.repeat(64),
+    changedSeqs: () => new Map(),
+    now: () => 11_000,
+    everyMs: 5,
+    // 20 s between any two looks at the clock
+    steadyNow: () => {
+      looks += 1
+      return looks * 20_000
+    },
+    carryOut: async () => {
+      t.fail('it was carried out')
+      return { kind: 'unknown' }
+    },
+    signal: stop.signal,
+  })
+  await until('it says so', () => beats.length >= 2)
+  stop.abort()
+  await beating
+  await client.close()
+  t.match(beats[1], { last_order: 'one', order_refused: /^it was received \d+ s after the pool was asked$/ })
+})
+
 t.test('a host that says that it goes says nothing more', async t => {
   const { beats, url } = await orderingCoordinator(end => t.teardown(end), { order: 'reboot', order_id: 'one' })
   const client = new XenApiClient({ url, user: 'root', password: 'secret' })

@@ -179,6 +179,16 @@ t.test('a replica that its peers no longer know is its own host’s matter, once
   t.equal(codes(reasonsOf(copying, 'c')), 'contradicted-by-peer@a not-synced@b', 'a connection that is there')
 })
 
+t.test('a contradiction needs an operator where the reason of the peer does (home-operations/miroir#390)', async t => {
+  const stranded = reason('resync-never-began', 'vol-a/0', { peer: 'host-a', clearedBy: 'operator' })
+  const passing = reason('peer-disk-not-up-to-date', 'vol-b/0', { peer: 'host-a', clearedBy: 'time' })
+  const clearedBy = (...reasons: ReportReason[]) =>
+    reasonsOf(withReports(pool(), received('b', { ...DEGRADED, reasons })), 'c').map(each => each.clearedBy)
+  t.strictSame(clearedBy(stranded), ['operator', 'operator'])
+  t.strictSame(clearedBy(passing), ['time', 'time'])
+  t.strictSame(clearedBy(passing, stranded), ['operator', 'operator'])
+})
+
 t.test('a synced report does not count while its peer says otherwise', async t => {
   const says = (...reasons: ReportReason[]) => received('b', { ...DEGRADED, reasons })
   const stuck = reason('resync-starting', 'vol/0', { peer: 'host-a' })

@@ -71,6 +71,29 @@ t.test('a resource whose host sections are all for other hosts is none of this o
   t.strictSame(mirrorsIn(await reader.read()), ['r/0'], 'a host that was renamed')
 })
 
+t.test('a diskless volume with `tiebreaker no` has no vote (DRBD 9.3.1)', async t => {
+  const on = (name: string, id: number, volume: string) => `on ${name} { node-id ${id}; ${volume} }`
+  const text = (charlie: string, shared = '') =>
+    `resource r { ${shared} ${on('alpha', 0, 'volume 0 { disk /dev/x; tiebreaker no; }')}
+      ${on('bravo', 1, 'volume 0 { disk /dev/x; }')} ${on('charlie', 2, charlie)}
+      connection-mesh { hosts alpha bravo charlie; } }`
+  const seenBy = (host: string, ...parts: Parameters<typeof text>) =>
+    parseDrbdConfig(text(...parts), 'x.res', hostNamed(host)).volumes[0]?.peers
+  const votes = (host: string, ...parts: Parameters<typeof text>) => {
+    const found = seenBy(host, ...parts)
+    return { own: found?.ownVotes ?? true, peers: found?.peers.map(each => each.votes ?? true) }
+  }
+  const voteless = 'volume 0 { disk none; tiebreaker no; }'
+  t.strictSame(votes('alpha', voteless), { own: true, peers: [true, false] }, 'one with a disk has its vote')
+  t.strictSame(votes('charlie', voteless), { own: false, peers: [true, true] })
+  t.strictSame(votes('alpha', 'volume 0 { disk none; tiebreaker yes; }'), { own: true, peers: [true, true] })
+  t.strictSame(votes('alpha', 'disk none; tiebreaker no;'), { own: true, peers: [true, false] }, 'implicit volume 0')
+  t.strictSame(votes('alpha', 'volume 0 { disk none; }', 'volume 0 { tiebreaker no; }'), {
+    own: true,
+    peers: [true, false],
+  })
+})
+
 t.test(
   'a file cut at any byte: no crash, no volume that the whole would not name, and said when it is cut',
   async t => {
@@ -341,6 +364,6 @@ t.test('a file that hangs leaves a doubt until it is read, and what was named be
     },
     { restMs: 1, rereadEveryMs: 20, readTimeoutMs: 300 },
   )
-  t.match(told.slice(made).find(isHanging), { mirrors: ['r0/0'] })
-  t.match(told.at(-1), { mirrors: ['r0/0'], doubt: null })
+  t.match(told.slice(made).find(isHanging), { volumes: [{ mirror: 'r0/0' }] })
+  t.match(told.at(-1), { volumes: [{ mirror: 'r0/0' }], doubt: null })
 })

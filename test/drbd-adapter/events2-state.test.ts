@@ -482,6 +482,7 @@ t.test(
     const late = 'change device name:r0 volume:0 minor:0 size:4'
     const table: [what: string, lines: string[], expected: Record<string, string>][] = [
       ['late', ['- skipped 1', late, '- skipped -2', 'call helper name:r1 helper:x', '- skipped 1'], {}],
+      ['cut where the sum is 0', ['- skipped 1', late, '- skipped -1'], {}],
       ['lost', ['- skipped 5', late], { 'r0/0': 'events-lost', 'r1/0': 'events-lost' }],
       ['in the wrong order', ['- skipped 1', late, '- skipped -2', late, '- skipped 1'], { 'r0/0': 'events-lost' }],
       ['read anew', ['- skipped 5', DUMP.trimEnd()], {}],

@@ -73,6 +73,12 @@ export class ArrayOverHosts {
     )
   }
 
+  /** Starts it after a boot, with both legs. */
+  async assemble(): Promise<void> {
+    await this.#connectLeg()
+    await this.#onHome(`mdadm --assemble ${this.#device} --uuid=${this.plan.uuid} ${this.#disks.home} ${NBD}`)
+  }
+
   /** What the kernel says of it. @throws ShellFailure; Error when it does not run */
   async truth(): Promise<MdTruth> {
     return readMdTruth(await this.#home.sh(mdTruthScript(this.plan.name)))

@@ -34,7 +34,7 @@ import { arrayCheck } from './scenarios/15-array-check.ts'
 import { twoRebootsAtOnce } from './scenarios/16-two-reboots-at-once.ts'
 import { whatHangs } from './scenarios/17-what-hangs.ts'
 import { peerMissing } from './scenarios/18-peer-missing.ts'
-import { nothingLeftOfIt } from './scenarios/19-nothing-left-of-it.ts'
+import { drbdConfigurationGone, mdConfigurationGone } from './scenarios/19-configuration-gone.ts'
 
 /** By topology, so that guests are booted once for each. */
 const SCENARIOS: readonly Scenario[] = [
@@ -52,11 +52,12 @@ const SCENARIOS: readonly Scenario[] = [
   coordinatorKilled,
   twoRebootsAtOnce,
   peerMissing,
-  nothingLeftOfIt,
+  drbdConfigurationGone,
   threeHostsTwoSrs,
   arrayLosesItsLeg,
   arrayCheck,
   whatHangs,
+  mdConfigurationGone,
 ]
 /** What each submission must pass. */
 const ON_EACH_SUBMISSION: readonly number[] = [2, 3, 5, 11, 14]

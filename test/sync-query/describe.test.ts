@@ -47,15 +47,15 @@ t.test('sentences', async t => {
         waitsFor: 'mesh0/0 peer charlie',
       }),
     ),
-    'pair/0 waits for another resync (dependency), but none is running; look at mesh0/0 peer charlie (needs an operator)',
+    'pair/0 waits for another resync (dependency), but none is running here; a pause is set on mesh0/0 peer charlie (needs an operator)',
   )
   t.equal(
     describe(reason('resync-waiting', 'pair/0', { clearedBy: 'operator' })),
-    'pair/0 waits for another resync, but none is running; look at pauses left on other resources (needs an operator)',
+    'pair/0 waits for another resync, but none is running here (needs an operator)',
   )
   t.equal(
     describe(reason('resync-waiting', 'r0/0', { word: 'peer', peer: 'hostB', clearedBy: 'operator' })),
-    'the resync of r0/0 is held back on hostB, where a pause was left (needs an operator)',
+    'the resync of r0/0 is held back on hostB, and none runs here (needs an operator)',
   )
   t.equal(
     describe(reason('source-silent', '*', { word: 'drbdsetup hung' })),

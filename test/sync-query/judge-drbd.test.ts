@@ -10,7 +10,7 @@ import {
 } from '../../src/sync-query/drbd.ts'
 import { judgeDrbdVolume } from '../../src/sync-query/judge-drbd.ts'
 import type { Judgement } from '../../src/sync-query/judgement.ts'
-import type { Reason } from '../../src/sync-query/reason.ts'
+import type { Candidate, Reason } from '../../src/sync-query/reason.ts'
 import { volume, peer as wellPeer } from './drbd-volume.ts'
 
 const MIB = 1024 * 1024
@@ -24,8 +24,14 @@ const WELL = volume('r0/0', [BRAVO], { sizeBytes: 64 * MIB })
 
 /** A reason as `code field=word …`; `!` where it takes an operator. */
 function words({ code, clearedBy, mirror, ...details }: Reason): string {
-  const said = Object.entries(details).map(([key, value]) => `${key}=${value}`)
+  const said = Object.entries(details).map(
+    ([key, value]) => `${key}=${Array.isArray(value) ? value.map(choice) : value}`,
+  )
   return [clearedBy === 'operator' ? `${code}!` : code, ...said, ...(mirror === WELL.mirror ? [] : [mirror])].join(' ')
+}
+
+function choice({ peer, word, outOfSyncBytes }: Candidate): string {
+  return `${peer}:${word}:${outOfSyncBytes ?? '-'}`
 }
 
 type Row = readonly [title: string, volume: Partial<DrbdVolume>, state: Judgement['state'], reasons?: readonly string[]]
@@ -202,8 +208,8 @@ table('a resync', [
     { ...peer({ replication: 'SyncTarget', peerDisk: 'Outdated' }), disk: 'Inconsistent' },
     'resyncing',
     [
+      'no-current-replica! field=disk missing=2 candidates=self:Inconsistent:-,bravo:Outdated:0',
       'resync-running peer=bravo side=target outOfSyncBytes=0 field=replication word=SyncTarget',
-      'peer-disk-not-up-to-date! peer=bravo field=peer-disk word=Outdated',
     ],
   ],
   [
@@ -675,6 +681,28 @@ t.test('whatever is said: synced only by the positive rule, figures within their
   t.end()
 })
 
+t.test('a diskless peer without a vote is listed as one (`tiebreaker no`, DRBD 9.3.1)', async t => {
+  const configured = {
+    peers: [
+      { nodeId: null, names: ['bravo'], diskless: false },
+      { nodeId: null, names: ['client'], diskless: true, votes: false },
+      { nodeId: null, names: ['away'], diskless: true, votes: false },
+    ],
+    doubt: null,
+  } as const
+  const votes = (judged: Judgement) => judged.placement?.replicas.map(({ peer, votes = true }) => [peer, votes])
+  const judged = judgeDrbdVolume({ ...WELL, peers: [BRAVO, CLIENT] }, configured)
+  t.strictSame(votes(judged), [
+    ['self', true],
+    ['bravo', true],
+    ['client', false],
+    ['away', false],
+  ])
+  const here = { ...WELL, disk: 'Diskless', intentionalClient: true, peers: [BRAVO] }
+  t.match(votes(judgeDrbdVolume(here, { ...configured, ownVotes: false })), [['self', false]])
+  t.match(votes(judgeDrbdVolume(here, configured)), [['self', true]])
+})
+
 t.test('configured peers that the kernel does not have', async t => {
   const named = (name: string, nodeId: string | null = null, diskless = false) => ({ nodeId, names: [name], diskless })
   const nameless = { nodeId: null, names: [], diskless: false }
@@ -707,13 +735,7 @@ t.test('configured peers that the kernel does not have', async t => {
     ],
     ['a source without node ids', [BRAVO], [named('bravo', '1')], 'synced', []],
     ['a peer without a name in the configuration is any other', [BRAVO], [nameless], 'synced', []],
-    [
-      'and is missing when no other is there',
-      [BRAVO],
-      [named('bravo'), nameless],
-      'degraded',
-      ['peer-missing! peer=its peer'],
-    ],
+    ['and is missing when no other is there', [BRAVO], [named('bravo'), nameless], 'degraded', ['peer-missing!']],
     ['only its node id is known', [], [{ ...nameless, nodeId: '7' }], 'degraded', ['peer-missing! peer=7']],
     ['none configured', [], [], 'synced', ['single-copy! field=configuration']],
     ['clients only', [CLIENT], [named('client', null, true)], 'synced', ['single-copy! field=configuration']],
@@ -742,3 +764,39 @@ t.test('configured peers that the kernel does not have', async t => {
   )
   t.equal(oldPeer.state, 'synced', 'DRBD 8.4 calls each peer so')
 })
+
+table('no replica is current', [
+  [
+    'both are Outdated',
+    { ...peer({ peerDisk: 'Outdated', outOfSyncBytes: 1024 }), disk: 'Outdated' },
+    'degraded',
+    ['no-current-replica! field=disk missing=2 candidates=self:Outdated:-,bravo:Outdated:1024'],
+  ],
+  [
+    'seen by a client',
+    { ...peer({ peerDisk: 'Outdated' }), disk: 'Diskless', intentionalClient: true },
+    'degraded',
+    ['no-current-replica! field=disk missing=1 candidates=bravo:Outdated:-', 'single-copy!'],
+  ],
+  [
+    'one has failed, and the other is old',
+    { ...peer({ peerDisk: 'Failed' }), disk: 'Inconsistent' },
+    'degraded',
+    ['no-current-replica! field=disk missing=2 candidates=self:Inconsistent:-,bravo:Failed:0'],
+  ],
+  [
+    'a peer that is away may be current',
+    { ...peer({ connection: 'Connecting', replication: 'Off', peerDisk: 'Outdated' }), disk: 'Outdated' },
+    'degraded',
+    ['disk-not-up-to-date field=disk word=Outdated', 'peer-not-connected peer=bravo field=connection word=Connecting'],
+  ],
+  [
+    'a Consistent disk may be current',
+    { ...peer({ peerDisk: 'Consistent' }), disk: 'Outdated' },
+    'degraded',
+    [
+      'disk-not-up-to-date! field=disk word=Outdated',
+      'peer-disk-not-up-to-date! peer=bravo field=peer-disk word=Consistent',
+    ],
+  ],
+])

@@ -44,6 +44,12 @@ const source = (kib: number): Partial<DrbdPeer> => ({
 })
 const marked = (kib: number): Partial<DrbdPeer> => ({ outOfSyncBytes: kib * KIB })
 const verifying = (kib: number): Partial<DrbdPeer> => ({ replication: 'VerifyS', outOfSyncBytes: kib * KIB })
+const PASSED = { resync: false, repair: 'none', repairedBytes: null, verifiedBytes: null, outOfSyncBytes: 0 } as const
+/** A whole verify has ended. */
+const verified = (kib: number): Partial<DrbdPeer> => ({
+  outOfSyncBytes: kib * KIB,
+  passed: { ...PASSED, verifiedBytes: kib * KIB },
+})
 const repairedByThird: Partial<DrbdPeer> = { peerDisk: 'Inconsistent', outOfSyncBytes: 0 }
 const THIRD = [peer('hostC')]
 
@@ -65,6 +71,25 @@ t.test('a peer that was owed data and returns as up to date without a repair is 
   t.equal(verdict(), OWED, 'whether the peer goes and comes again')
 })
 
+t.test('it is no current replica, so under the placement policy the other one may not go', async t => {
+  const memory = new MarksMemory()
+  const mirrors = new HostMirrors(undefined, memory)
+  const current = (drbd: DrbdVolume, at: number) => {
+    mirrors.observe({ judgement: judgeDrbdVolume(drbd), at, silenceMeansStall: true, drbd })
+    const mirror = mirrors.get('r0/0')
+    return [mirror?.judgement.replicas.current, ...(mirror?.placement?.replicas.map(each => each.current) ?? [])]
+  }
+  const story = [WELL, away(64), WELL, source(64), WELL]
+  const seen = story.map((said, at) => current(volume('r0/0', [peer('hostB', said), peer('hostC')]), at))
+  t.strictSame(seen, [
+    [3, true, true, true],
+    [2, true, false, true],
+    [2, true, false, true],
+    [2, true, false, true],
+    [3, true, true, true],
+  ])
+})
+
 t.test('what clears it', async t => {
   const accused = () => {
     const story = mirrorOf()
@@ -78,16 +103,17 @@ t.test('what clears it', async t => {
   }
   t.equal(clearedBy(source(64), source(8), WELL), 'synced', 'a resync towards the peer')
   t.equal(clearedBy(repairedByThird, WELL), 'synced', 'a resync from anybody: its disk was Inconsistent')
-  t.equal(clearedBy(verifying(0), WELL), 'synced', 'a verify that finds nothing')
-  t.equal(clearedBy(verifying(0), verifying(12), marked(12)), 'synced, drift hostB 12', 'a verify says what differs')
-  t.equal(clearedBy(verifying(12), marked(12), source(12), WELL), 'synced', 'and its resync may be smaller')
+  t.equal(clearedBy(verifying(0), verified(0)), 'synced', 'a verify that finds nothing')
+  t.equal(clearedBy(verifying(0), verifying(12), verified(12)), 'synced, drift hostB 12', 'a verify says what differs')
+  t.equal(clearedBy(verifying(12), verified(12), source(12), WELL), 'synced', 'and its resync may be smaller')
   t.equal(clearedBy(verifying(0), away(0), WELL), OWED, 'no verify that was cut off')
+  t.equal(clearedBy(verifying(0), WELL), OWED, 'nor one whose connection was lost and made again between two looks')
   t.equal(clearedBy(source(64), away(32), source(32), WELL), 'synced', 'a resync in two parts')
   t.equal(clearedBy(away(4), source(4), WELL), OWED, 'no resync that is smaller than what has vanished')
   t.equal(accused().see(verifying(0)).join(), '', 'a verify is no edge')
   const story = accused()
   story.see(verifying(0))
-  t.strictSame(story.see(WELL), ['recovered'])
+  t.strictSame(story.see(verified(0)), ['recovered'])
 })
 
 t.test('marks that vanish with a repair stay quiet', async t => {
@@ -130,30 +156,29 @@ t.test('what this host still owes after its own disk was repaired is owed', asyn
 })
 
 t.test('what passes between two looks counts as if it had been seen', async t => {
-  const passed = { resync: false, repair: 'none', repairedBytes: null, verifiedBytes: null, outOfSyncBytes: 0 } as const
   const lost = mirrorOf()
   lost.see(WELL)
-  lost.see({ passed: { ...passed, outOfSyncBytes: 64 * KIB } })
+  lost.see({ passed: { ...PASSED, outOfSyncBytes: 64 * KIB } })
   t.equal(lost.verdict(), OWED, 'away and back')
   const repaired = mirrorOf()
   for (const look of [WELL, away(64)]) repaired.see(look)
   t.strictSame(
-    repaired.see({ passed: { ...passed, resync: true, repairedBytes: 64 * KIB } }),
+    repaired.see({ passed: { ...PASSED, resync: true, repairedBytes: 64 * KIB } }),
     ['resync-started', 'resync-finished'],
     'a resync is reported as one',
   )
   t.equal(repaired.verdict(), 'synced')
-  t.strictSame(repaired.see({ passed: { ...passed, resync: true, repairedBytes: 0 } }), [
+  t.strictSame(repaired.see({ passed: { ...PASSED, resync: true, repairedBytes: 0 } }), [
     'resync-started',
     'resync-finished',
   ])
   const both = mirrorOf()
   for (const look of [WELL, source(12)]) both.see(look)
-  both.see({ passed: { ...passed, repairedBytes: 12 * KIB, outOfSyncBytes: 64 * KIB } })
+  both.see({ passed: { ...PASSED, repairedBytes: 12 * KIB, outOfSyncBytes: 64 * KIB } })
   t.equal(both.verdict(), OWED, 'a repair that ended, and then marks that came and vanished')
   const verified = mirrorOf()
   for (const look of [WELL, away(64), WELL]) verified.see(look)
-  verified.see({ passed: { ...passed, verifiedBytes: 0 } })
+  verified.see({ passed: { ...PASSED, verifiedBytes: 0 } })
   t.equal(verified.verdict(), 'synced', 'a verify of a small volume')
 })
 
@@ -201,7 +226,7 @@ t.test('marks at rest', async t => {
   }
   const rejoin = [away(12), WELL]
   t.equal(
-    story([WELL, verifying(12), marked(12), ...rejoin]),
+    story([WELL, verifying(12), verified(12), marked(12), ...rejoin]),
     'synced, verify-unrepaired hostB 12',
     'what a verify found is a warning, seen or vanished',
   )
@@ -231,13 +256,14 @@ t.test('marks at rest', async t => {
 t.test('what a verify found stays a warning until it is repaired, or a later verify is clean', async t => {
   const story = (...looks: readonly Partial<DrbdPeer>[]) => {
     const { see, verdict } = mirrorOf()
-    for (const look of [WELL, verifying(0), verifying(12), marked(12), away(0), WELL, ...looks]) see(look)
+    for (const look of [WELL, verifying(0), verifying(12), verified(12), away(0), WELL, ...looks]) see(look)
     return verdict()
   }
   const found = 'synced, verify-unrepaired hostB 12'
   t.equal(story(), found, 'a reconnect makes it vanish, 9.2 and 9.3')
   t.equal(story(source(12), WELL), 'synced')
-  t.equal(story(verifying(0), WELL), 'synced')
+  t.equal(story(verifying(0), verified(0)), 'synced')
+  t.equal(story(verifying(4), away(0), WELL), found, 'the larger find of a verify that was cut off')
   t.equal(story(verifying(0), { replication: 'VerifyS', outOfSyncBytes: null }, { outOfSyncBytes: null }), found)
   t.equal(story(verifying(0), away(0), WELL), found, 'no verify that was cut off')
 })

@@ -47,21 +47,55 @@ t.test('commands', async t => {
     [reason('stand-alone', 'r0/0', { peer: 'hostB' }), ['drbdadm connect r0:hostB']],
     [reason('stand-alone', 'r0/0', { peer: 'peer' }), ['drbdadm connect r0']],
     [reason('stand-alone', 'r0/0'), ['drbdadm connect r0']],
-    [reason('resync-paused', 'r0/0', { peer: 'hostB' }), ['drbdadm resume-sync r0:hostB']],
+    [reason('resync-paused', 'r0/0', { peer: 'hostB' }), ['drbdadm resume-sync r0:hostB/0']],
     [reason('resync-paused', 'md0'), ['echo idle > /sys/block/md0/md/sync_action']],
     [
       reason('resync-waiting', 'pair/0', { clearedBy: 'operator', waitsFor: 'mesh0/0 peer charlie' }),
-      ['drbdadm resume-sync mesh0:charlie'],
+      ['drbdadm resume-sync mesh0:charlie/0'],
     ],
-    [reason('resync-waiting', 'pair/0', { clearedBy: 'operator', waitsFor: 'mesh0/0' }), ['drbdadm resume-sync mesh0']],
-    [reason('resync-waiting', 'pair/0', { clearedBy: 'operator' }), ['drbdadm resume-sync RESOURCE']],
+    [
+      reason('resync-waiting', 'pair/0', { clearedBy: 'operator', waitsFor: 'mesh0/0' }),
+      ['drbdadm resume-sync mesh0/0'],
+    ],
+    [reason('resync-waiting', 'pair/0', { clearedBy: 'operator' }), ['drbdadm status --verbose']],
     [
       reason('resync-waiting', 'r0/0', { clearedBy: 'operator', word: 'peer', peer: 'hostB' }),
-      ['drbdadm resume-sync r0:hostA'],
+      ['drbdadm status --verbose r0', 'drbdadm resume-sync r0:hostA/0'],
     ],
     [
       reason('resync-waiting', 'r0/0', { clearedBy: 'operator', word: 'peer', peer: 'peer' }),
-      ['drbdadm resume-sync r0'],
+      ['drbdadm status --verbose r0', 'drbdadm resume-sync r0/0'],
+    ],
+    [
+      reason('rejoined-unrepaired', 'r0/0', { peer: 'hostB' }),
+      ['drbdadm verify r0:hostB/0', 'drbdadm invalidate --reset-bitmap=no r0:hostA/0'],
+    ],
+    [
+      reason('verify-unrepaired', 'r0/1', { peer: 'hostB' }),
+      ['drbdadm verify r0:hostB/1', 'drbdadm invalidate --reset-bitmap=no r0:KEPT_HOST/1'],
+    ],
+    [
+      reason('marks-left', 'r0/0', { peer: 'hostB' }),
+      ['drbdadm verify r0:hostB/0', 'drbdadm invalidate --reset-bitmap=no r0:KEPT_HOST/0'],
+    ],
+    [reason('drift', 'r0/0', { peer: 'peer' }), ['drbdadm verify r0/0', 'drbdadm invalidate --reset-bitmap=no r0/0']],
+    [
+      reason('resync-never-began', 'r0/0', { peer: 'hostB' }),
+      ['drbdadm disconnect r0:hostB', 'drbdadm connect r0:hostB'],
+    ],
+    [
+      reason('no-current-replica', 'r0/0'),
+      ['drbdadm status --verbose --statistics r0', 'drbdadm primary --force r0', 'drbdadm secondary r0'],
+    ],
+    [reason('pause-left-set', 'r0/0', { peer: 'hostB' }), ['drbdadm resume-sync r0:hostB/0']],
+    [
+      reason('split-brain', 'r0/0', { peer: 'hostB' }),
+      [
+        'drbdadm disconnect r0:KEPT_HOST',
+        'drbdadm secondary r0',
+        'drbdadm connect --discard-my-data r0:KEPT_HOST',
+        'drbdadm connect r0:LOSING_HOST',
+      ],
     ],
     [reason('not-up', 'r0/0'), ['drbdadm up r0']],
     [reason('not-up', 'r0/*'), ['drbdadm up r0']],
@@ -79,7 +113,7 @@ t.test('commands', async t => {
 
 t.test('a peer that has given up is connected there, not here', async t => {
   const steps = (details: Partial<Reason>) => remedy(reason('peer-not-connected', 'r0/0', details), SR, 'hostA').steps
-  const there = [{ on: 'peer', commands: ['drbdadm status r0', 'drbdadm connect r0'] }]
+  const there = [{ on: 'peer', commands: ['drbdadm status r0', 'drbdadm connect r0:hostA'] }]
   t.strictSame(steps({ peer: 'hostB', clearedBy: 'operator', waitsFor: 'hostB' }), there)
   t.strictSame(steps({ peer: 'hostB' }), there)
   t.strictSame(steps({ peer: 'hostB', clearedBy: 'operator' }), [

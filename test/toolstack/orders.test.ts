@@ -330,6 +330,21 @@ t.test('after a restart of the pool nobody gets an order of the run before; who 
   t.equal(await call, '')
 })
 
+t.test(
+  'a toolstack that restarts while its host has an order that it never got is enabled again as before',
+  async t => {
+    const { a, pool, reboot, tickle, time, call } = await pairByHeartbeat(t)
+    const first = await reboot(a)
+    await tickle(a, { 'shutting-down': '1' })
+    t.notOk(pool.get('host', a)?.enabled)
+    time.advance(60_000)
+    t.match(await first.call, ['OPERATION_NOT_ALLOWED'])
+    await call('pool.hello', pool.get('host', a)?.uuid, '', BOOT)
+    time.advance(1_000)
+    t.ok(pool.get('host', a)?.enabled)
+  },
+)
+
 t.test('statements that are none are refused, and change nothing', async t => {
   const { a, tickle, pool } = await pairByHeartbeat(t)
   const said = { ...BOOT, agent_id: 'one', beat: '1', last_order: '' }

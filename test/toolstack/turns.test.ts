@@ -59,7 +59,8 @@ t.test('first lanes come before all others, and share among themselves', async t
 
 t.test('a lane has so many pieces of work waiting; what was accepted before may go on', async t => {
   const { turns, many, work } = turnsUnderTest(3)
-  const waiting = many(3, lane('a'), 1)
+  // the first of them is at work
+  const waiting = many(4, lane('a'), 1)
   t.match(await work(lane('a'), 1).catch(failure => failure), { description: ['TOO_BUSY'] })
   await t.resolves(Promise.all([turns.takeAgain(lane('a')), work(lane('b'), 1), ...waiting]))
   await t.resolves(work(lane('a'), 1), 'and there is room again')

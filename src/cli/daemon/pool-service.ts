@@ -4,14 +4,16 @@ import { hostName } from '../../allowed-operations/describe.ts'
 import { GateMetrics, type MetricsServer, ProcessMetrics, serveMetrics } from '../../metrics/index.ts'
 import type { Log } from '../../service-manager/index.ts'
 import { stackOf } from '../../thrown/index.ts'
-import type { OrderEvent, Role } from '../../toolstack/index.ts'
+import type { OrderEvent, RefusedCall, Role } from '../../toolstack/index.ts'
 import {
   DecisionLog,
   describeCause,
   describeOrderEvent,
   describeOverrideEvent,
+  describeRefusedCall,
   type OperationsChange,
   type OverrideEvent,
+  RefusedCalls,
 } from '../../updater/index.ts'
 import { policyOf, type UpdaterConfig } from '../../updater/updater-config.ts'
 import { createGatedPool, type GatedPool, type UpdaterChoice } from '../gated-pool.ts'
@@ -37,6 +39,13 @@ export class PoolService {
   #decisions: DecisionLog | null = null
   readonly #version: string
   readonly #metrics: GateMetrics
+  readonly #refusals = new RefusedCalls({
+    tell: (refused, count) => {
+      const event = { ...refused, count, at: Date.now(), pool: this.#gated.pool.poolSnapshot() }
+      this.#decisions?.recordRefusal(event)
+      this.#log({ level: 'warning', code: 'call-refused', text: describeRefusedCall(event) })
+    },
+  })
   #metricsServer: MetricsServer | null = null
 
   /** @throws Error when a file that the configuration names cannot be used, or the address is taken */
@@ -71,6 +80,7 @@ export class PoolService {
         // A host gets its order with the answer to its heartbeat.
         machines: { goDown: () => undefined },
         orderLifeMs: Math.min(config.assumeDeadAfterSeconds * 1000, MAX_ORDER_LIFE_MS),
+        onRefused: refused => this.#tellRefused(refused),
         isConfigured: member => names(this.#config, member),
         onOrder: event => this.#tellOrder(event),
         plugins: pluginsOf({ gateView: () => this.#gateView(), agentOf: host => this.#agentOf(host) }),
@@ -125,6 +135,7 @@ export class PoolService {
   async close(): Promise<void> {
     await this.#metricsServer?.close()
     await this.#gated.close()
+    this.#refusals.close()
     await this.#decisions?.close()
   }
 
@@ -160,6 +171,11 @@ export class PoolService {
   #tellOverride(event: OverrideEvent): void {
     this.#decisions?.recordOverride(event)
     this.#log({ level: 'warning', code: event.code, text: describeOverrideEvent(event) })
+  }
+
+  #tellRefused(refused: RefusedCall): void {
+    this.#metrics.refused(refused.method, refused.error[0])
+    if (refused.isDecision) this.#refusals.add(refused)
   }
 
   #tellOrder(order: OrderEvent): void {

@@ -63,11 +63,25 @@ export function causesOfGate(
   return [...causes.values()]
 }
 
-/** Those that an operator must clear first, warnings last; otherwise as they were told. */
+/**
+ * What makes virtual disks unusable first, then what an operator must clear, warnings last; otherwise as they were told. That no
+ * replica is current is the same fault on whichever host it was seen, and is told once.
+ */
 export function byUrgency(causes: readonly Cause[]): Cause[] {
-  const rank = ({ blocking, clearedBy }: Cause) => (!blocking ? 2 : clearedBy === 'operator' ? 0 : 1)
-  return causes.toSorted((a, b) => rank(a) - rank(b))
+  const rank = ({ code, blocking, clearedBy }: Cause) => {
+    if (code === NONE_CURRENT) return -1
+    return !blocking ? 2 : clearedBy === 'operator' ? 0 : 1
+  }
+  const told = new Set<string>()
+  const once = causes.filter(({ code, sr, mirror }) => {
+    if (code !== NONE_CURRENT) return true
+    const key = JSON.stringify([sr.uuid, mirror])
+    return !told.has(key) && told.add(key)
+  })
+  return once.toSorted((a, b) => rank(a) - rank(b))
 }
+
+const NONE_CURRENT = 'no-current-replica'
 
 function causeKey({ code, host, sr, mirror, peer }: Cause): string {
   return JSON.stringify([code, host.uuid, sr.uuid, mirror, peer])

@@ -30,6 +30,16 @@ t.test('a peer that returns without what it was owed has not recovered (LINBIT/d
   t.match(findings.devices, [{ state: 'degraded', reasons: [{ code: 'rejoined-unrepaired' }] }])
 })
 
+t.test('no replica is current: told first, from both replicas and from a client (piraeus-operator#953)', async t => {
+  for (const host of ['hostA', 'hostB', 'hostC']) {
+    const { findings } = await transitionsOf(
+      createReadStream(join(FIXTURES, `drbd9/both-outdated.${host}.events2.txt`)),
+    )
+    t.match(findings.devices, [{ state: 'degraded', reasons: [{ code: 'no-current-replica', missing: 2 }] }], host)
+    t.equal(findings.devices[0]?.reasons.length, 1, 'and nothing beside it forbids the way out')
+  }
+})
+
 t.test('a resync whose lines come at one moment has started and finished', async t => {
   const stamped = (lines: readonly string[]) => lines.map(line => `2026-12-01T04:25:31.000000+00:00 ${line}\n`).join('')
   const change = 'change peer-device name:pair peer-node-id:1 conn-name:bravo volume:0'

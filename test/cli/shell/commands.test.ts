@@ -1,5 +1,6 @@
 import t from 'tap'
 import { columnsOf } from '../../../src/cli/shell/screen-text.ts'
+import type { Reason } from '../../../src/sync-query/reason.ts'
 import { PoolRefusal } from '../../../src/volume-plugin/index.ts'
 import {
   blockedAgent,
@@ -158,6 +159,33 @@ t.test('colours are for terminals that want them', { skip: !HAS_TERMINALS }, asy
   for (const env of [{ TERM: 'xterm-256color', NO_COLOR: '1' }, { TERM: 'dumb' }]) {
     t.notMatch(await agent.onTerminal(['status'], env), '\u001b')
   }
+})
+
+t.test('explain: that no replica is current comes first, once for all hosts, with the candidates', async t => {
+  const agent = await new ScriptedAgent(t).listen()
+  const noneCurrent = (candidates: Reason['candidates']): Reason => ({
+    code: 'no-current-replica',
+    mirror: 'vol-l/0',
+    clearedBy: 'operator',
+    missing: 2,
+    ...(candidates === undefined ? {} : { candidates }),
+  })
+  const here = noneCurrent([
+    { peer: 'self', word: 'Outdated', since: '2026-11-22T16:00:00.000Z', wasSource: true },
+    { peer: 'hostB', word: 'Outdated', outOfSyncBytes: 1_048_576 },
+  ])
+  agent.say(SR, [givenUp('vol-8/0'), mirrorOf('vol-l/0', 'degraded', [here])])
+  agent.pool = gateOf([
+    { ...resyncingThere(HOST_B), mirrorReasons: [noneCurrent([{ peer: 'self', word: 'Outdated' }])] },
+  ])
+  const { stdout } = await agent.run('explain')
+  t.match(stdout, /^no-current-replica\n {2}no replica of vol-l\/0 is current \(0 of 2\)/)
+  t.match(
+    stdout.replace(/\s+/g, ' '),
+    'this host Outdated since 2026-11-22T16:00:00.000Z, source of the last resync; hostB Outdated, 1.0 MiB',
+  )
+  t.equal(stdout.split('drbdadm primary --force vol-l').length, 2, 'the last resort is named once')
+  t.notMatch(stdout, 'Never force')
 })
 
 t.test('nothing is left out in silence: what had no room, and how far a degraded SR has come', async t => {

@@ -23,8 +23,8 @@ t.test('by UUID, by a beginning that no other shares, and by name', async t => {
 
 t.test('what means nothing, or several things, is told', async t => {
   for (const [operand, why] of [
-    ['5c5c', /could be 5c5c5c5c-.* or 5c5c0000-/],
-    ['twin', /could be face.* or cafe/],
+    ['5c5c', /could be mirrored \(5c5c5c5c-.*\) or 5c5c0000-/],
+    ['twin', /could be twin \(face.*\) or twin \(cafe/],
     ['bee', /there is no SR 'bee' here/],
     ['', /there is no SR '' here/],
     ['none', /there is no SR 'none' here/],
