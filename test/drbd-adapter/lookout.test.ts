@@ -291,7 +291,7 @@ t.test('on 8.4 a word of /proc/drbd that lastingly differs makes everything be c
 t.test('a tool that hangs or fails whenever it is asked leaves nothing to rely on', async t => {
   const root = t.testdir({ hangs: {}, fails: {} })
   const events: Step[] = [{ print: DUMP }, { hang: true }]
-  const pace = { confirmEveryMs: 20, lookTimeoutMs: 1_000, killAfterMs: 20 }
+  const pace = { confirmEveryMs: 20, lookTimeoutMs: 5_000, killAfterMs: 20 }
   const table: [string, Step[]][] = [
     ['hangs', [{ print: DUMP.slice(0, 500) }, { hang: true }]],
     ['fails', [{ complain: 'netlink is busy' }, { exit: 20 }]],
@@ -426,7 +426,7 @@ t.test('5 000 mirrors are unknown as soon as one is when drbdsetup falls silent'
   const host = new ScriptedHost(root, { events, now: [{ mark: 'looked' }, { hang: true }] })
   const told = await follow(host, so => so.length > 2 && so.at(-1)?.doubt !== null, {
     confirmEveryMs: 20,
-    lookTimeoutMs: 500,
+    lookTimeoutMs: 5_000,
     killAfterMs: 20,
   })
   t.ok((told[1]?.changed.length ?? 0) >= 5000)

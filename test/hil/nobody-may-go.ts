@@ -19,3 +19,9 @@ export async function assertNobodyMayGo(lab: Lab): Promise<void> {
     assert.equal(await lab.pool.shutdown(host), 'CLUSTERED_SR_DEGRADED', `shutdown of ${host}`)
   }
 }
+
+/** As `assertNobodyMayGo`, once the pool has been told: a host knows before its report is there. @throws NotInTime, AssertionError */
+export async function untilNobodyMayGo(lab: Lab): Promise<void> {
+  await lab.until('the pool lets nobody go', async () => (await lab.pool.mayReboot()).length === 0)
+  await assertNobodyMayGo(lab)
+}

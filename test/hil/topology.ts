@@ -68,7 +68,7 @@ export const PAIR_AND_ARRAY: Topology = {
   md: ARRAY_OVER_HOSTS.md,
   srs: [
     { uuid: SR_1, hosts: ['alpha', 'bravo'], drbd: ['vol-*'], md: [] },
-    { uuid: SR_2, hosts: ['alpha', 'bravo'], drbd: [], md: ['md*'] },
+    { uuid: SR_2, hosts: ['alpha', 'bravo'], drbd: [], md: ['md*'], emptyOn: ['bravo'] },
   ],
   spareDisksMiB: [],
 }

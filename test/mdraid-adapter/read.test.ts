@@ -122,8 +122,8 @@ t.test('what cannot be read is a problem of that array, and hides no other', asy
     [
       'md0 unreadable',
       'md0 too-large',
-      ...Array.from({ length: 12 }, () => 'md6 unreadable'),
-      ...Array.from({ length: 12 }, () => 'mdX unreadable'),
+      ...Array.from({ length: 13 }, () => 'md6 unreadable'),
+      ...Array.from({ length: 13 }, () => 'mdX unreadable'),
     ],
   )
   t.ok(reading.understood, 'the list of arrays is whole')

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { Report } from '../../../src/sync-query/report.ts'
 import { askAgent } from '../ask-agent.ts'
 import type { Lab } from '../lab.ts'
-import { assertNobodyMayGo } from '../nobody-may-go.ts'
+import { untilNobodyMayGo } from '../nobody-may-go.ts'
 import type { Scenario } from '../scenario.ts'
 import { PAIR, SR_1 } from '../topology.ts'
 import { Witness } from '../witness.ts'
@@ -21,7 +21,7 @@ export const peerMissing: Scenario = {
     // Its network configuration goes from the kernel; the file names the peer as before.
     await alpha.sh('drbdadm disconnect vol-1')
     await untilMissed(lab)
-    await assertNobodyMayGo(lab)
+    await untilNobodyMayGo(lab)
 
     // A start knows nothing of what went before.
     await lab.killDaemon('alpha', 'agent')
@@ -34,7 +34,7 @@ export const peerMissing: Scenario = {
     await lab.killDaemon('alpha', 'agent')
     await lab.startDaemon('alpha', 'agent')
     await untilMissed(lab)
-    await assertNobodyMayGo(lab)
+    await untilNobodyMayGo(lab)
 
     await alpha.sh('drbdadm adjust vol-1')
     await lab.host('bravo').sh('drbdadm connect vol-1 || true')
