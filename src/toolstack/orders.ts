@@ -92,10 +92,10 @@ export class Orders {
     const abort = () => this.#withdraw(order, new ApiFailure('TASK_CANCELLED', task))
     signal.addEventListener('abort', abort)
     if (signal.aborted) abort()
-    onDisk().then(
-      () => this.#isOnDisk(order),
-      failure => this.#withdraw(order, failure),
-    )
+    // a failure is the disk's, or a bug of the gate: either way the host does not have the order
+    onDisk()
+      .then(() => this.#isOnDisk(order))
+      .catch(failure => this.#withdraw(order, failure))
     try {
       await order.outcome.promise
     } finally {

@@ -345,6 +345,27 @@ t.test(
   },
 )
 
+t.test('a gate that fails when the order is to be handed out hands out none', async t => {
+  let claims = 0
+  const told: string[] = []
+  const { pool, url, bugs } = await servedPool(t, {
+    machines: { goDown: host => told.push(host) },
+    gate: {
+      claim: () => {
+        claims += 1
+        if (claims > 1) throw new Error('a bug')
+        return { ok: true }
+      },
+    },
+  })
+  const host = firstOf(pool.seed(['a']).hosts).ref
+  const session = await login(url)
+  t.match(await ask(url, 'host.reboot', session, host), ['INTERNAL_ERROR'])
+  t.match(firstOf(pool.poolSnapshot().hosts), { leaving: false, currentOperations: [] })
+  t.strictSame(told, [])
+  t.match(bugs, [{ message: 'a bug' }])
+})
+
 t.test('statements that are none are refused, and change nothing', async t => {
   const { a, tickle, pool } = await pairByHeartbeat(t)
   const said = { ...BOOT, agent_id: 'one', beat: '1', last_order: '' }
