@@ -34,6 +34,8 @@ export class SmapiParams {
 
 function entriesOf(body: string): [string, unknown][] {
   const parsed = parseJson(body, MAX_BODY_LENGTH)
+  if ('problem' in parsed && parsed.problem === 'too-large')
+    throw backendFailure('the arguments of a call are too long')
   const params = 'value' in parsed ? parsed.value : null
   if (typeof params === 'object' && params !== null && !Array.isArray(params)) return Object.entries(params)
   throw backendFailure('the arguments of a call are one JSON object')

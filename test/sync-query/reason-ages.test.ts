@@ -99,6 +99,8 @@ t.test('every reason that time clears either has an end or says itself what ends
     'peer-behind',
     // The next whole reading takes it back or leaves it.
     'peer-removed',
+    // A warning that blocks nothing: the next resync between the two takes it back.
+    'marks-left',
   ]
   for (const [code, { clearedBy }] of Object.entries(REASON_KINDS) as [ReasonCode, { clearedBy: string }][]) {
     if (clearedBy !== 'time' || followed.includes(code)) continue

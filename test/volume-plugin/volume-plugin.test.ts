@@ -281,7 +281,7 @@ t.test('where nothing can be written, the call fails and says so', async t => {
   const { call, files, host } = await plugged(t)
   const fails = async (method: string, params: unknown, why: RegExp) =>
     t.match(await call(method, params), { status: 400, answer: { params: ['', why, ''] } })
-  await fails('SR.create', { ...CREATE, description: ' '.repeat(270_000) }, /too long a description/)
+  await fails('SR.create', { ...CREATE, description: ' '.repeat(270_000) }, /the arguments of a call are too long/)
   mkdirSync(join(files, `${SR}.json.new`), { recursive: true })
   await fails('SR.create', CREATE, /cannot write .*EISDIR/)
   mkdirSync(join(files, `${SR}.json`))

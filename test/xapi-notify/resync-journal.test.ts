@@ -275,8 +275,8 @@ t.test('the file: written whole, and set aside when it cannot be used', async t 
 
   const whole = await readFile(path, 'utf8')
   const broken: readonly (readonly [text: string, problem: string])[] = [
-    ['', 'it is no JSON, perhaps cut'],
-    [whole.slice(0, 50), 'it is no JSON, perhaps cut'],
+    ['', 'it is no JSON that this program writes, perhaps cut'],
+    [whole.slice(0, 50), 'it is no JSON that this program writes, perhaps cut'],
     ['[]', 'the whole: expected an object'],
     ['{"schema":2}', 'it is not of schema 1'],
     [whole.replace(HOST.uuid, 'another'), 'it belongs to host another'],

@@ -336,7 +336,9 @@ t.test('a journal that cannot be used is set aside; without one nothing is sent'
   const world = await pooled(t)
   await writeFile(world.journalPath, '{"schema":')
   const notifier = await world.start()
-  t.match(world.problems, [{ code: 'journal-broken', text: `${world.journalPath}: it is no JSON, perhaps cut` }])
+  t.match(world.problems, [
+    { code: 'journal-broken', text: `${world.journalPath}: it is no JSON that this program writes, perhaps cut` },
+  ])
   await notifier.close()
   const journalPath = join(world.journalPath, 'below-a-file')
   await writeFile(world.journalPath, '')

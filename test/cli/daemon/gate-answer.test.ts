@@ -99,7 +99,7 @@ t.test('since when: as the host says it, or when it was last heard, or since it 
   for (const [snapshot, code, since] of table) {
     t.match(gateOf(viewOf(snapshot)).hosts[0].reasons[0], { code, host: NAMED_B, since }, code)
   }
-  const complaint = { code: 'stand-alone', mirror: 'v/0', clearedBy: 'operator', peer: 'host-b' } as const
+  const complaint = { code: 'peer-disk-not-up-to-date', mirror: 'v/0', clearedBy: 'operator', peer: 'host-b' } as const
   const contradicted = gateOf(
     viewOf(withReports(pool(), received('a', { state: 'degraded', reasons: [complaint], since: minutesAgo(2) }))),
   )

@@ -51,7 +51,7 @@ t.test('a host that was shut down is powered on again; a refusal says why, and w
     host: 'hostB',
     accepted: false,
     error: ['CLUSTERED_SR_DEGRADED'],
-    reasons: [{ clearedBy: 'time' }],
+    reasons: [{ code: 'host-shut-down', clearedBy: 'operator' }],
   })
   for (let asked = live; asked.line.accepted !== true; ) {
     // It takes a moment until the pool no longer sees the host.
