@@ -29,7 +29,9 @@ export const peerMissing: Scenario = {
     await untilMissed(lab)
 
     // Brought up with its disk and without any connection, as after an `adjust` that failed half-way.
-    await alpha.sh('drbdadm down vol-1 && drbdadm attach vol-1')
+    await alpha.sh(
+      'drbdadm down vol-1 && drbdsetup new-resource vol-1 && drbdsetup new-minor vol-1 1 0 && drbdadm attach vol-1',
+    )
     await untilMissed(lab)
     await lab.killDaemon('alpha', 'agent')
     await lab.startDaemon('alpha', 'agent')
