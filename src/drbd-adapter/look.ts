@@ -32,7 +32,7 @@ export type Look =
   | { readonly kind: 'failed'; readonly why: string }
 
 /** What ends a dump of events2, with and without a timestamp. */
-const DUMP_END = 'exists -'
+const DUMP_END = 'exists -\n'
 
 /** So many chunks of a pipe are parsed before others get their turn. */
 const CHUNKS_IN_A_TURN = 8
@@ -79,8 +79,10 @@ export async function lookAround(options: LookOptions, signal: AbortSignal, aske
       if (known === null) parse(chunk)
       else unparsed.push(chunk)
       if (!isEndless) return
-      tail = `${tail}${Buffer.from(chunk).toString('latin1')}`.slice(-DUMP_END.length - 1)
-      if (tail === `${DUMP_END}\n`) dumped.abort()
+      // An event may stand behind it in the same chunk, and a chunk may end within it.
+      const text = tail + Buffer.from(chunk).toString('latin1')
+      if (text.includes(DUMP_END)) dumped.abort()
+      tail = text.slice(-DUMP_END.length)
     },
   })
   await child.drained

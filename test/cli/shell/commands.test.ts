@@ -22,7 +22,7 @@ t.test('status: each SR with its reasons, and what is blocked, whatever the stat
   const agent = await blockedAgent(t)
   const { stdout, exitCode } = await agent.run('status')
   t.equal(exitCode, 0)
-  t.match(stdout, `SR ${SR}  degraded for 3 min\n  12 mirrors: 10 synced, 1 resyncing, 1 degraded`)
+  t.match(stdout, `SR ${SR}  degraded for d min\n  12 mirrors: 10 synced, 1 resyncing, 1 degraded`)
   t.match(stdout, 'vol-8/0 has given up its connection to hostC (StandAlone) (needs an operator)')
   t.match(stdout, `SR ${OTHER_SR}  synced for 3 min`)
   t.match(stdout, 'Hosts of the pool, by the gate on hostA')
@@ -194,7 +194,7 @@ t.test('nothing is left out in silence: what had no room, and how far a degraded
   agent.omitted = 4
   agent.pool = gateOf([{ ...resyncingThere(HOST_B), mirrorReasonsOmitted: 5 }])
   const { stdout } = await agent.run('status')
-  t.match(stdout, /degraded for 3 min\n.*\n {2}\[=+> +\] 42\.1 % {2}about 2 min left/)
+  t.match(stdout, /degraded for \d min\n.*\n {2}\[=+> +\] 42\.1 % {2}about 2 min left/)
   t.match((await agent.run('explain')).stdout, /\n9 more were left out of the answers\.\n/)
   t.match(JSON.parse((await agent.run('explain', '--json')).stdout), { reasonsOmitted: 9 })
 })
