@@ -207,6 +207,12 @@ function seePair(pair: PairMarks, volume: DrbdVolume, peer: ReadPeer, continuity
   const hasThird = hasThirdReplica(volume, said)
   const isWatched = continuity.isWatched && (continuity.isSameAppearance || !hasThird)
   const isLasting = lasts(pair, out, continuity.at)
+  if (!isWatched && hasCopiedUnseen(pair, out, said.movedBytes)) {
+    pair.owedBytes = 0
+    if (out === 0) setRest(pair, 0, 'none')
+    else setRest(pair, out, hasThird ? 'left' : 'drift')
+    return
+  }
   if (out === 0) {
     if (pair.repair !== 'none') endRepair(pair)
     else loseMarks(pair, isWatched)
@@ -248,6 +254,14 @@ function rest(pair: PairMarks, out: number, hasThird: boolean, isWatched: boolea
     } else if (pair.rest === 'none' || out > pair.restBytes) setRest(pair, out, origin)
   }
   pair.owedBytes = 0
+}
+
+/**
+ * What was owed while the peer was away went while nobody could see it, and this connection has moved at least as much: it was
+ * copied. DRBD counts writes of the virtual disk too, so this decides only where a restart leaves nothing better.
+ */
+function hasCopiedUnseen({ owedBytes, repair }: PairMarks, out: number, movedBytes: number | null): boolean {
+  return repair === 'none' && owedBytes > out && movedBytes !== null && movedBytes >= owedBytes - out
 }
 
 /** Whether marks stand for long on a pair that replicates. */

@@ -196,6 +196,30 @@ t.test('where a gap could have hidden a resync it is a warning', async t => {
   t.equal(story([away(64)], [WELL], [WELL, { gap: true }]), OWED, 'what was known before stays known')
 })
 
+t.test('a resync that ran while the agent was restarted is seen by what the connection has moved', async t => {
+  const story = (before: Partial<DrbdPeer>, after: Partial<DrbdPeer>, others: readonly DrbdPeer[] = []) => {
+    const { see, verdict } = mirrorOf()
+    see(before, { others })
+    see(after, { others, gap: true })
+    return verdict()
+  }
+  const moved = (kib: number, look: Partial<DrbdPeer> = WELL) => ({ ...look, movedBytes: kib * KIB })
+  t.equal(story(away(64), moved(64)), 'synced')
+  t.equal(story(away(64), moved(64), THIRD), 'synced')
+  t.equal(story(away(64), moved(63)), 'synced, rejoined-unwatched hostB 64', 'less than was owed')
+  t.equal(
+    story(away(64), moved(52, marked(12)), THIRD),
+    'synced, marks-left hostB 12',
+    'as a resync of three leaves them',
+  )
+  t.equal(story(away(64), moved(52, marked(12))), 'synced, drift hostB 12')
+  const { see, verdict } = mirrorOf()
+  for (const look of [away(64), moved(64)]) see(look)
+  t.equal(verdict(), OWED, 'writes alone move as much: where nothing was hidden they prove nothing')
+  see(moved(640), { gap: true })
+  t.equal(verdict(), OWED, 'and they lift no accusation')
+})
+
 t.test('a volume that was down here for a while: only a third replica can have repaired the peer', async t => {
   const story = (others: readonly DrbdPeer[]) => {
     const { see, verdict, remove } = mirrorOf()
