@@ -173,7 +173,7 @@ export class HostAgent {
     }
     for (const selection of selections) {
       const known = this.#srs.get(selection.uuid)
-      if (known === undefined) this.#srs.set(selection.uuid, this.#watch(selection, at))
+      if (known === undefined) this.#watch(selection, at)
       else known.reselect(selection)
     }
     const step = new Step()
@@ -278,11 +278,12 @@ export class HostAgent {
     await Promise.all([...this.#srs.values()].map(({ pusher }) => pusher.close()))
   }
 
-  #watch(selection: SrSelection, at: number): WatchedSr {
+  #watch(selection: SrSelection, at: number): void {
     const { uuid } = selection
     const pusher = new ReportPusher(() => this.#makeReport(uuid), this.#options.sink, this.#options.pushPace)
+    this.#srs.set(uuid, new WatchedSr(selection, at, pusher))
+    // The push makes its report at once, of the SRs that are watched by then.
     pusher.want('transition')
-    return new WatchedSr(selection, at, pusher)
   }
 
   #hear(backend: Backend, wholeAt: number | null | undefined): void {

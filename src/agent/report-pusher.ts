@@ -70,7 +70,8 @@ export class ReportPusher {
         continue
       }
       this.#hurry = new AbortController()
-      if (this.#isHurried()) this.#hurry.abort()
+      // Closed while the push was under way: nothing is left to wait for.
+      if (this.#isHurried() || this.#stop.signal.aborted) this.#hurry.abort()
       await rest(this.#pace.progressEveryMs, this.#hurry.signal)
     }
     this.#busy = null

@@ -16,6 +16,7 @@ import {
 } from './pair-marks.ts'
 import { type Reason, reason } from './reason.ts'
 import type { SyncState } from './state.ts'
+import { forgetUnseen, hasBitmap, hasCopiedUnseen } from './unseen-marks.ts'
 
 /** DRBD allows 31; a kernel that keeps naming others must not fill the memory. */
 const MAX_PEERS = 64
@@ -51,9 +52,12 @@ export class OwedMarks {
   readonly #pairs: PairMarks[]
   /** Pairs that the last look showed, with what it showed as out of sync. */
   readonly #shown = new Map<PairMarks, number>()
+  /** Pairs that no look has shown with their marks since something may have happened unseen. */
+  readonly #unseen = new Set<PairMarks>()
 
   constructor(pairs: readonly PairMarks[] = []) {
     this.#pairs = pairs.map(each => ({ ...each }))
+    for (const pair of this.#pairs) this.#unseen.add(pair)
   }
 
   /** True if a look tells of marks, or of what decides about marks, so that they must be remembered. */
@@ -79,6 +83,7 @@ export class OwedMarks {
   see(volume: DrbdVolume, continuity: Continuity): MarksChange {
     let change: MarksChange = 'nothing'
     this.#shown.clear()
+    if (!continuity.isWatched) for (const pair of this.#pairs) this.#unseen.add(pair)
     // A diskless client has no marks.
     if (isClientDisk(volume.disk, volume.intentionalClient)) return change
     for (const said of volume.peers) change = greater(change, this.#seePeer(volume, said, continuity))
@@ -132,7 +137,9 @@ export class OwedMarks {
     if (known === undefined) this.#pairs.push(pair)
     const factsBefore = factsOf(pair)
     const amountsBefore = amountsOf(pair)
-    seePair(pair, volume, readPeer(said), continuity)
+    const isWatched = continuity.isWatched && !this.#unseen.has(pair)
+    seePair(pair, volume, readPeer(said), { ...continuity, isWatched })
+    if (said.outOfSyncBytes !== null && volume.doubts.length === 0 && hasBitmap(volume.disk)) this.#unseen.delete(pair)
     this.#shown.set(pair, said.outOfSyncBytes ?? 0)
     if (factsOf(pair) !== factsBefore) return 'facts'
     return amountsOf(pair) === amountsBefore ? 'nothing' : 'amounts'
@@ -158,6 +165,7 @@ export class OwedMarks {
       if (pair === undefined || !isBlank(pair)) continue
       this.#pairs.splice(index, 1)
       this.#shown.delete(pair)
+      this.#unseen.delete(pair)
     }
   }
 }
@@ -192,7 +200,10 @@ function seePair(pair: PairMarks, volume: DrbdVolume, peer: ReadPeer, continuity
     if (pair.foundBytes > 0) setRest(pair, pair.foundBytes, 'found')
   }
   const isAtRest = said.connection === 'Connected' && kind === 'steady' && isGood(volume.disk) && isGood(said.peerDisk)
+  const hasThird = hasThirdReplica(volume, said)
+  const isWatched = continuity.isWatched && (continuity.isSameAppearance || !hasThird)
   if (!isAtRest) {
+    if (!isWatched && volume.doubts.length === 0 && hasBitmap(volume.disk)) forgetUnseen(pair, out, said.movedBytes)
     // This host's disk is good again, and what is still marked is owed to the peer.
     if (pair.repair === 'here' && isGood(volume.disk)) pair.repair = 'none'
     const replicates = said.connection === 'Connected' && kind === 'steady'
@@ -204,9 +215,13 @@ function seePair(pair: PairMarks, volume: DrbdVolume, peer: ReadPeer, continuity
   // What is in doubt decides nothing.
   if (volume.doubts.length > 0 || out === null) return
   if (most > Math.max(pair.restBytes, out)) pair.owedBytes = Math.max(pair.owedBytes, most)
-  const hasThird = hasThirdReplica(volume, said)
-  const isWatched = continuity.isWatched && (continuity.isSameAppearance || !hasThird)
   const isLasting = lasts(pair, out, continuity.at)
+  if (!isWatched && hasCopiedUnseen(pair, out, said.movedBytes)) {
+    pair.owedBytes = 0
+    if (out === 0) setRest(pair, 0, 'none')
+    else setRest(pair, out, hasThird ? 'left' : 'drift')
+    return
+  }
   if (out === 0) {
     if (pair.repair !== 'none') endRepair(pair)
     else loseMarks(pair, isWatched)

@@ -522,6 +522,16 @@ t.test('the pusher: transitions at once, news at its pace, retries until it arri
   await helper.agent.close()
 })
 
+t.test('the first report of an SR is pushed at once, whenever the SR was chosen', async t => {
+  const pushPace = { progressEveryMs: 3_600_000, firstRetryMs: 3_600_000, lastRetryMs: 3_600_000 }
+  const { agent, pushed } = agentOf({ pushPace })
+  t.match(pushed, [{ sr: SR, state: 'unknown' }])
+  const other = '5c5c5c5c-0000-4000-8000-000000000002'
+  agent.select([drbdSr(['mesh*']), drbdSr(['other*'], [], other)])
+  t.match(pushed, [{ sr: SR }, { sr: other, state: 'unknown' }])
+  await agent.close()
+})
+
 t.test('a resync that began and ended between two updates is one of the SR as well', async t => {
   const edges: [string, string, number][] = []
   const witness = (_sr: string, { kind }: Transition, { state, mirrors }: SrStatus) =>

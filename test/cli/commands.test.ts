@@ -164,6 +164,22 @@ t.test(
       exitCode: 65,
       stdout: /r0\/0 +unknown\n(?: .*\n)+problem word-missing: \[0\]\.devices\[1\]: A volume without its number/,
     })
+    const events = (second: string) =>
+      [
+        'exists resource name:r0 role:Primary suspended:no',
+        'exists device name:r0 volume:0 minor:0 disk:UpToDate',
+        `exists resource ${second} role:Primary suspended:no`,
+        'exists device name:r1 volume:0 minor:1 disk:Failed',
+        'exists -\n',
+      ].join('\n')
+    t.match(await run(['inspect', '--format', 'drbd-events2', '-'], events('nime:r1')), {
+      exitCode: 65,
+      stdout: /r0\/0 .*\n(?: .*\n)*problem bad-line: line 3: .*\n(?:problem .*\n)*There may be more/,
+    })
+    t.match(await run(['inspect', '--format', 'drbd-events2', '-'], events('name:r1')), {
+      exitCode: 0,
+      stdout: /r1\/0 +degraded/,
+    })
     const twice = await run(['inspect', '--format', 'drbd-status-text', '-'], `${well}${well}`)
     t.match(twice, { exitCode: 0, stdout: /r0\/0 +unknown/ })
   },

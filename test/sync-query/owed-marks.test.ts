@@ -21,13 +21,19 @@ function mirrorOf(memory = new MarksMemory()) {
     const { transitions } = mirrors.observe(gap === true ? { ...seen, followsGap: true } : seen)
     return transitions.map(({ kind }) => kind)
   }
+  /** The kernel does not have the peer. */
+  const alone = ({ gap }: Seen) => {
+    at += MINUTE / 2
+    const drbd = volume('r0/0', [])
+    mirrors.observe({ judgement: judgeDrbdVolume(drbd), at, silenceMeansStall: true, drbd, followsGap: gap === true })
+  }
   const verdict = () => {
     const { state = 'unknown', reasons = [] } = mirrors.get('r0/0') ?? {}
     const told = reasons.map(({ code, peer = '', outOfSyncBytes = 0 }) => `${code} ${peer} ${outOfSyncBytes / KIB}`)
     return [state, ...told].join(', ')
   }
   const remove = () => mirrors.remove('r0/0', at)
-  return { see, verdict, remove, memory }
+  return { see, alone, verdict, remove, memory }
 }
 
 const WELL: Partial<DrbdPeer> = {}
@@ -194,6 +200,61 @@ t.test('where a gap could have hidden a resync it is a warning', async t => {
   t.equal(story([source(64)], [WELL, { gap: true }]), 'synced', 'a resync was running: it has ended')
   t.equal(story([away(64), { gap: true }], [WELL]), OWED, 'nothing was hidden')
   t.equal(story([away(64)], [WELL], [WELL, { gap: true }]), OWED, 'what was known before stays known')
+})
+
+t.test('a resync that ran while the agent was restarted is seen by what the connection has moved', async t => {
+  const story = (before: Partial<DrbdPeer>, after: Partial<DrbdPeer>, others: readonly DrbdPeer[] = []) => {
+    const { see, verdict } = mirrorOf()
+    see(before, { others })
+    see(after, { others, gap: true })
+    return verdict()
+  }
+  const moved = (kib: number, look: Partial<DrbdPeer> = WELL) => ({ ...look, movedBytes: kib * KIB })
+  t.equal(story(away(64), moved(64)), 'synced')
+  t.equal(story(away(64), moved(64), THIRD), 'synced')
+  t.equal(story(away(64), moved(63)), 'synced, rejoined-unwatched hostB 64', 'less than was owed')
+  t.equal(
+    story(away(64), moved(52, marked(12)), THIRD),
+    'synced, marks-left hostB 12',
+    'as a resync of three leaves them',
+  )
+  t.equal(story(away(64), moved(52, marked(12))), 'synced, drift hostB 12')
+  const again = mirrorOf()
+  again.see(away(64))
+  again.see(moved(64, away(0)), { gap: true })
+  again.see(WELL)
+  t.equal(again.verdict(), 'synced', 'and the peer went away again before the agent was back')
+  const { see, verdict } = mirrorOf()
+  for (const look of [away(64), moved(64)]) see(look)
+  t.equal(verdict(), OWED, 'writes alone move as much: where nothing was hidden they prove nothing')
+  see(moved(640), { gap: true })
+  t.equal(verdict(), OWED, 'and they lift no accusation')
+})
+
+t.test('marks that went unseen accuse nobody when the peer returns later', async t => {
+  const unwatched = 'synced, rejoined-unwatched hostB 64'
+  const away0 = mirrorOf()
+  away0.see(away(64))
+  away0.see(away(0), { gap: true })
+  away0.see(WELL)
+  t.equal(away0.verdict(), unwatched, 'it came back, was repaired, and went away again while the agent was down')
+  const less = mirrorOf()
+  for (const [kib, gap] of [[64], [16, true]] as const) less.see(away(kib), gap === true ? { gap } : {})
+  less.see(WELL)
+  t.equal(less.verdict(), OWED, 'what is left is owed')
+  const { see, verdict, memory } = mirrorOf()
+  see(away(64))
+  const later = mirrorOf(new MarksMemory([...memory.all()]))
+  later.alone({ gap: true })
+  later.see(away(0))
+  later.see(WELL)
+  t.equal(later.verdict(), unwatched, 'the kernel did not have the peer when the agent was back')
+  t.equal(verdict(), 'degraded, peer-not-connected hostB 0')
+  const attaching = mirrorOf()
+  attaching.see(away(64))
+  attaching.see(away(0), { gap: true, volume: { disk: 'Attaching' } })
+  for (const look of [away(64), WELL]) attaching.see(look)
+  t.equal(attaching.verdict(), OWED, 'before the disk is attached its marks are not known')
 })
 
 t.test('a volume that was down here for a while: only a third replica can have repaired the peer', async t => {

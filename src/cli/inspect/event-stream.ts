@@ -83,7 +83,9 @@ export async function playEventStream(
   // Before its dump has ended, and after a line that may have been of any resource, there may be more mirrors.
   const understood = state.complete
   const devices = devicesOf(mirrors, (groupMicros ?? 0) / 1000)
-  return { devices, problems, understood, isLost: !understood && devices.length === 0 }
+  // A line of no resource that is known may be of a mirror that is not printed.
+  const isLost = state.losses.all || (!understood && devices.length === 0)
+  return { devices, problems, understood, isLost }
 }
 
 /** How many problems there were beside those that are listed. */
