@@ -280,6 +280,8 @@ const REMEDIES: { readonly [Code in ReasonCode]: (words: Words) => Remedy } = {
   'io-failures-forced': w =>
     here('An operator has told DRBD to fail all I/O. Stop what uses the device, and bring the resource down and up.', [
       `drbdadm status ${w.resource}`,
+      `drbdadm down ${w.resource}`,
+      `drbdadm up ${w.resource}`,
     ]),
 }
 
