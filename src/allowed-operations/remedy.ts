@@ -1,5 +1,5 @@
 import type { ClearedBy } from '../sync-query/reason.ts'
-import type { Remedy } from '../sync-query/remedy.ts'
+import type { Remedy } from '../sync-query/remedy-words.ts'
 import { shellWord } from '../sync-query/shell-word.ts'
 import { GATE_REASON_KINDS, type GateReasonCode } from './gate-reason.ts'
 
