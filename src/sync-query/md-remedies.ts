@@ -34,12 +34,12 @@ export const MD_REMEDIES = {
   },
   'member-bad-blocks': w => {
     const member = w.reason.peer ?? 'MEMBER'
-    const list = `${w.syncAction.replace(/sync_action$/, '')}${shellWord(`dev-${member}`)}/bad_blocks`
+    const files = `${w.syncAction.replace(/sync_action$/, '')}${shellWord(`dev-${member}`)}`
     return {
       ...here(
-        'The member does not hold these sectors. Replace it by a good disk; the array stays redundant meanwhile. If the disk is sound and only its link was not, a repair writes the sectors again.',
+        'The member does not hold these sectors. Replace it by a good disk; the array stays redundant meanwhile. If the disk is sound, only its link was not, and its state does not show write_error, a repair writes the sectors again.',
         [
-          `cat ${list}`,
+          `cat ${files}/state ${files}/bad_blocks`,
           `mdadm --manage ${w.device} --add NEW_MEMBER`,
           `mdadm --manage ${w.device} --replace ${member === 'MEMBER' ? member : shellWord(devicePath(member))}`,
           `echo repair > ${w.syncAction}`,

@@ -21,7 +21,7 @@ const REMEDIES: Remedies = {
   ...MD_REMEDIES,
   'resync-running': w => waiting(w, 'Data is being copied. Wait, and keep the source up: it holds the good data.'),
   'resync-starting': w =>
-    waiting(w, 'It is a matter of seconds. If it lasts for more than a minute it is told as stalled.'),
+    waiting(w, 'It is a matter of seconds. If it lasts for more than a minute, the resync is reported as stalled.'),
   'resync-waiting': w =>
     w.reason.clearedBy === 'operator' ? waitsInVain(w) : waiting(w, 'Its turn comes when another resync is over.'),
   'resync-paused': w => here('Lift the pause.', [resume(w)]),
