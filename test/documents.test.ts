@@ -1,11 +1,13 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, globSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import t from 'tap'
 import { z } from 'zod'
 import { AgentConfigSchema } from '../src/agent/agent-config.ts'
-import { GATE_REASON_KINDS } from '../src/allowed-operations/index.ts'
+import { DEFAULT_POLICY, decide, GATE_REASON_KINDS } from '../src/allowed-operations/index.ts'
+import { AgentMetrics, GateMetrics, ProcessMetrics } from '../src/metrics/index.ts'
 import { REASON_KINDS } from '../src/sync-query/reason.ts'
 import { UpdaterConfigSchema } from '../src/updater/updater-config.ts'
+import { NOW, pool } from './allowed-operations/pool-of-three.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8')
@@ -38,6 +40,7 @@ t.test('links between the documents lead somewhere', async t => {
     'CONTRIBUTING.md',
     'docs/ALERTS.md',
     'docs/CONFIGURATION.md',
+    'docs/METRICS.md',
     'docs/SHELL.md',
     'docs/TROUBLESHOOTING.md',
     'docs/WHAT-IF.md',
@@ -95,4 +98,37 @@ t.test('CONFIGURATION.md has every key with its default, and no other', async t 
     ])
     t.strictSame(new Map(documented as [string, string][]), new Map(known as [string, string][]), name)
   }
+})
+
+t.test('METRICS.md has every metric of both daemons with its type, and no other', async t => {
+  const [, agent = '', updater = ''] = read('docs/METRICS.md').split(/^## The /m)
+  const ofProcess = new ProcessMetrics({ version: '0' })
+  const ofAgent = new AgentMetrics({ look: () => ({ srs: new Map(), notSynced: [] }) })
+  const look = { atMs: NOW, pool: pool(), verdicts: decide(pool(), DEFAULT_POLICY, NOW), policy: DEFAULT_POLICY }
+  const ofGate = new GateMetrics({ look: () => look })
+  for (const [name, text, metrics] of [
+    ['agent', agent, ofAgent],
+    ['updater', updater, ofGate],
+  ] as const) {
+    const documented = Array.from(text.matchAll(/^\| `(\w+)` \| (\w+) \|/gm), ([, metric, type]) => `${metric} ${type}`)
+    const rendered = `${await metrics.render()}\n${await ofProcess.render()}`
+    const known = Array.from(rendered.matchAll(/^# TYPE (\w+) (\w+)$/gm), ([, metric, type]) => `${metric} ${type}`)
+    t.strictSame(documented.toSorted(), known.toSorted(), name)
+  }
+})
+
+t.test('TROUBLESHOOTING.md has every code that the daemons log', async t => {
+  const [, logged = ''] = read('docs/TROUBLESHOOTING.md').split('## What the daemons log')
+  const codes = new Set(
+    Array.from(logged.matchAll(/^\| ([a-z-]+(?:, [a-z-]+)*) \|/gm), ([, row = '']) => row.split(', ')).flat(),
+  )
+  const found = globSync('src/**/*.ts', { cwd: ROOT }).flatMap(path =>
+    Array.from(read(path).matchAll(/level: [^,]+,\s*code: '([a-z-]+)'/g), ([, code = '']) => code),
+  )
+  t.ok(found.length > 20)
+  // Of `operations-changed` the text before the table tells.
+  t.strictSame(
+    found.filter(code => !codes.has(code) && code !== 'operations-changed'),
+    [],
+  )
 })

@@ -56,7 +56,10 @@ export class SourceLog {
   note({ at, doubt, isFault, problems, problemCounts }: SourceSaid): void {
     if (doubt === null) this.#endSilence(at)
     else if (isFault) this.silent(doubt, at)
-    for (const [code, count] of problemCounts) this.#count(code, count, at)
+    for (const [code, count] of problemCounts) {
+      // The silence of the whole source has its own line; that of one array has not.
+      if (code !== 'source-silent' || doubt === null) this.#count(code, count, at)
+    }
     for (const { code, text } of problems) this.#misread(code, text)
   }
 

@@ -98,15 +98,15 @@ function mirrors({ mirrors: names, mirrorCount }: Named): string {
   return `: ${names.slice(0, MAX_NAMES).join(', ')}${more((mirrorCount ?? names.length) - Math.min(names.length, MAX_NAMES))}`
 }
 
-function mirrorSentences({ mirrorReasons = [], mirrorReasonsOmitted = 0 }: Named): string {
+function mirrorSentences({ host, mirrorReasons = [], mirrorReasonsOmitted = 0 }: Named): string {
   if (mirrorReasons.length === 0) return ''
-  const told = mirrorReasons.slice(0, MAX_NAMES).map(mirrorSentence)
+  const told = mirrorReasons.slice(0, MAX_NAMES).map(each => mirrorSentence(each, host))
   return `: ${told.join('; ')}${more(mirrorReasons.length - told.length + mirrorReasonsOmitted)}`
 }
 
-function mirrorSentence(reason: ReportReason): string {
+function mirrorSentence(reason: ReportReason, host: string): string {
   const { code } = reason
-  return isReasonCode(code) ? describe({ ...reason, code }) : `${reason.mirror}: ${code} ${clearing(reason)}`
+  return isReasonCode(code) ? describe({ ...reason, code }, host) : `${reason.mirror}: ${code} ${clearing(reason)}`
 }
 
 function more(count: number): string {

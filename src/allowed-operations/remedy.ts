@@ -1,5 +1,5 @@
 import type { ClearedBy } from '../sync-query/reason.ts'
-import type { Remedy } from '../sync-query/remedy.ts'
+import type { Remedy } from '../sync-query/remedy-words.ts'
 import { shellWord } from '../sync-query/shell-word.ts'
 import { GATE_REASON_KINDS, type GateReasonCode } from './gate-reason.ts'
 
@@ -164,7 +164,7 @@ function bringBack(text: string): GateRemedy {
 /** DRBD lets go of such a disk at a reboot only, so a gate that waits for it to be in sync would wait for ever. */
 function stuckDisk({ host }: About): GateRemedy {
   return {
-    text: 'Only a reboot of this host clears its stuck disk. See that other hosts have current copies and are connected, then let it go by an override, and reboot it.',
+    text: `Only a reboot of ${host.name} clears its stuck disk. See that other hosts have current copies and are connected, then let it go by an override, and reboot it.`,
     warning:
       'An override lets the host go whatever the gate says: without a current copy elsewhere virtual disks stop.',
     steps: [

@@ -1,7 +1,8 @@
 import { type Candidate, isHeldBackByPeer, type Reason, type ReasonCode } from './reason.ts'
 import { isPausedWithoutCause } from './resync-trend.ts'
 
-const SENTENCES: { readonly [Code in ReasonCode]: (reason: Reason) => string } = {
+/** `here` is the host that gives the reason. */
+const SENTENCES: { readonly [Code in ReasonCode]: (reason: Reason, here: string) => string } = {
   'resync-running': r => `${r.mirror} is copying data ${direction(r)}${amount(r)}`,
   'resync-starting': r => `${r.mirror} is about to resync${withPeer(r)}${said(r)}`,
   'resync-waiting': r => waits(r),
@@ -10,15 +11,15 @@ const SENTENCES: { readonly [Code in ReasonCode]: (reason: Reason) => string } =
   'resync-outrun': r => outrun(r),
   'resync-pending-write': r => `${r.mirror} is read-only until its first write, and resyncs only after that`,
   'peer-behind': r => behind(r),
-  'disk-stuck': r =>
-    `the local disk of ${r.mirror} is stuck in ${r.word ?? 'leaving'}; only a reboot of this host clears it`,
-  'no-current-replica': r =>
-    `no replica of ${r.mirror} is current (0 of ${r.missing ?? 'all'}), so its virtual disks cannot be used${choice(r)}`,
+  'disk-stuck': (r, here) =>
+    `the local disk of ${r.mirror} is stuck in ${r.word ?? 'leaving'}; only a reboot of ${here} clears it`,
+  'no-current-replica': (r, here) =>
+    `no replica of ${r.mirror} is current (0 of ${r.missing ?? 'all'}), so its virtual disks cannot be used${choice(r, here)}`,
   'disk-not-up-to-date': r => `the local disk of ${r.mirror} is ${r.word ?? 'not up to date'}`,
   'peer-disk-not-up-to-date': r =>
     `the disk of ${r.mirror} on ${r.peer ?? 'its peer'} is ${r.word ?? 'not up to date'}`,
-  'resync-never-began': r =>
-    `this host holds marks of ${r.mirror} for ${r.peer ?? 'its peer'}${bytesOf(r)}, and their resync never began${said(r)}`,
+  'resync-never-began': (r, here) =>
+    `${here} holds marks of ${r.mirror} for ${r.peer ?? 'its peer'}${bytesOf(r)}, and their resync never began${said(r)}`,
   'peer-not-connected': r => `${r.mirror} is not connected to ${r.peer ?? 'its peer'}${said(r)}`,
   'stand-alone': r => `${r.mirror} has given up its connection to ${r.peer ?? 'its peer'} (StandAlone)${amount(r)}`,
   'split-brain': r => `${r.mirror} and ${r.peer ?? 'its peer'} have diverged (split brain)${amount(r)}`,
@@ -28,8 +29,8 @@ const SENTENCES: { readonly [Code in ReasonCode]: (reason: Reason) => string } =
   'peer-removed': r => `${r.peer ?? 'a peer'} was taken out of the configuration of ${r.mirror} in the kernel`,
   'peer-missing': r =>
     `the configuration of ${r.mirror} names ${r.peer ?? 'a peer'}, and the kernel does not have that peer`,
-  'left-over-replica': r =>
-    `${r.mirror} is left over: ${r.peer ?? 'its peer'} is in sync and does not have this host as a peer any more`,
+  'left-over-replica': (r, here) =>
+    `${r.mirror} is left over: ${r.peer ?? 'its peer'} is in sync and does not have ${here} as a peer any more`,
   'not-configured': r => `${r.mirror} exists in the kernel but is not configured`,
   'not-up': r => `${r.mirror} is configured but not up`,
   'array-degraded': r =>
@@ -51,9 +52,10 @@ const SENTENCES: { readonly [Code in ReasonCode]: (reason: Reason) => string } =
   'dump-incomplete': r => `${r.mirror}: the first account of all objects has not ended yet`,
   'events-lost': r => `${r.mirror}: events may have been lost, everything must be read again`,
   'source-silent': r => `${r.mirror === '*' ? 'the storage' : r.mirror} could not be asked${said(r)}`,
-  'no-mirrors': r =>
-    `${ofMirror(r)}no mirror on this host matches the patterns of the SR${said(r)}${r.waitsFor === undefined ? '' : `; no SR watches ${r.waitsFor}`}`,
-  'mirrors-gone': r => `${ofMirror(r)}the SR had mirrors on this host, and now the host has none of them${said(r)}`,
+  'no-mirrors': (r, here) =>
+    `${ofMirror(r)}no mirror on ${here} matches the patterns of the SR${said(r)}${r.waitsFor === undefined ? '' : `; no SR watches ${r.waitsFor}`}`,
+  'mirrors-gone': (r, here) =>
+    `${ofMirror(r)}the SR had mirrors on ${here}, and now the host has none of them${said(r)}`,
   'peers-unclear': r => `the configuration does not tell which peers ${r.mirror} should have${said(r)}`,
   'not-comparable': r =>
     `${r.mirror} is configured without a UUID that the kernel shows, so nothing tells whether it is up`,
@@ -78,10 +80,13 @@ const SENTENCES: { readonly [Code in ReasonCode]: (reason: Reason) => string } =
   'io-failures-forced': r => `DRBD answers all I/O of ${r.mirror} with errors (force-io-failures)${since(r)}`,
 }
 
-/** One sentence for people: what is the matter, with the names of the objects, and what clears it. */
-export function describe(reason: Reason): string {
+/**
+ * One sentence for people: what is the matter, with the names of the objects, and what clears it.
+ * @param here name of the host that gives the reason, for readers on other hosts
+ */
+export function describe(reason: Reason, here = 'this host'): string {
   const clears = reason.clearedBy === 'time' ? 'clears by itself' : 'needs an operator'
-  return `${SENTENCES[reason.code](reason)} (${clears})`
+  return `${SENTENCES[reason.code](reason, here)} (${clears})`
 }
 
 function outrun(r: Reason): string {
@@ -109,15 +114,15 @@ function waitsInVain(r: Reason): string {
   return `${r.mirror} waits${withPeer(r)} for another resync${said(r)}, but none is running here${pause}`
 }
 
-function choice({ candidates = [] }: Reason): string {
+function choice({ candidates = [] }: Reason, here: string): string {
   if (candidates.length === 0) return ''
-  return `: ${candidates.map(replica).join('; ')}`
+  return `: ${candidates.map(candidate => replica(candidate, here)).join('; ')}`
 }
 
-function replica({ peer, word, outOfSyncBytes, since, wasSource }: Candidate): string {
-  const where = peer === 'self' ? 'this host' : peer
+function replica({ peer, word, outOfSyncBytes, since, wasSource }: Candidate, here: string): string {
+  const where = peer === 'self' ? here : peer
   const lasting = since === undefined ? '' : ` since ${since}`
-  const owed = outOfSyncBytes === undefined ? '' : `, ${bytes(outOfSyncBytes)} out of sync with this host`
+  const owed = outOfSyncBytes === undefined ? '' : `, ${bytes(outOfSyncBytes)} out of sync with ${here}`
   return `${where} ${word}${lasting}${owed}${wasSource === true ? ', source of the last resync' : ''}`
 }
 

@@ -24,7 +24,7 @@ export function healthOf(own: SrStatus | null, pool: PoolState | null): SrStat['
   if (state === 'synced') return ['Healthy', '']
   const reasons = (own?.reasons ?? []).filter(({ code }) => isBlocking(code))
   const others = [...(own === null ? ['this host does not watch the SR'] : []), ...(pool?.sentences ?? [])]
-  const said = [...reasons.slice(0, MAX_SENTENCES).map(describe), ...others].slice(0, MAX_SENTENCES)
+  const said = [...reasons.slice(0, MAX_SENTENCES).map(each => describe(each)), ...others].slice(0, MAX_SENTENCES)
   const left = reasons.length + others.length - said.length
   const more = left > 0 ? [`and ${left} more`] : []
   const what = [...said, ...more].join('; ')

@@ -39,6 +39,21 @@ t.test('each cause of a silence is logged once per spell, and so is its end', t 
   const many = taken()
   t.equal(many.length, 7, 'a spell has so many causes at most')
   t.ok(many.every(({ length }) => length < 400))
+  note(30_000, null)
+  taken()
+  const absent = 'Neither /proc/mdstat nor /sys/block is there'
+  note(31_000, absent, [['source-silent', absent]])
+  t.strictSame(
+    taken(),
+    [`warning source-silent drbd: the state of its mirrors is unknown: ${absent}`],
+    'and is no misreading besides',
+  )
+  note(32_000, null, [['source-silent', 'one array hangs']])
+  t.strictSame(taken(), [
+    'info source-well drbd: the state of its mirrors is known again, after 1 s',
+    'warning source-misread drbd: source-silent: one array hangs',
+  ])
+  note(33_000, null)
   log.note({ at: 0, doubt: 'begun', isFault: false, problems: [], problemCounts: new Map() })
   t.strictSame(taken(), [], 'that it has begun is no fault')
   t.end()

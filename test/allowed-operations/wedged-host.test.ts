@@ -126,7 +126,7 @@ t.test('who clears a loss: time if something is on its way, and somebody who say
 t.test('the way out for a stuck disk is an override of that host', async t => {
   const about = { host: { uuid: 'u', name: 'hostB' }, sr: 'sr', clearedBy: 'operator' } as const
   const { text, steps } = gateRemedy('not-synced', { ...about, mirrorReasons: [{ code: 'disk-stuck' }] })
-  t.match(text, /Only a reboot of this host clears/)
+  t.match(text, /Only a reboot of hostB clears/)
   t.match(JSON.stringify(steps), /resync-monitor override hostB --reason/)
   t.notMatch(JSON.stringify(gateRemedy('not-synced', { ...about, mirrorReasons: [] }).steps), /override/)
 })

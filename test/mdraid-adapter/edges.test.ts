@@ -20,7 +20,7 @@ t.test('a leg with bad blocks is degraded, and named with how much of it is bad'
     t.match(describe(found), 'sd1 of md0 has bad blocks (520 sectors)')
     t.strictSame(judgement?.replicas, { expected: 2, current: 1 })
     t.match(remedy(found, 'sr', 'hostA').steps[0]?.commands, [
-      'cat /sys/block/md0/md/dev-sd1/bad_blocks',
+      'cat /sys/block/md0/md/dev-sd1/state /sys/block/md0/md/dev-sd1/bad_blocks',
       /--add/,
       'mdadm --manage /dev/md0 --replace /dev/sd1',
       'echo repair > /sys/block/md0/md/sync_action',

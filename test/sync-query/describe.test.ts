@@ -62,3 +62,19 @@ t.test('sentences', async t => {
     'the storage could not be asked (drbdsetup hung) (clears by itself)',
   )
 })
+
+t.test('for readers elsewhere the host that gives the reason has its name', async t => {
+  const candidates = [
+    { peer: 'self', word: 'Outdated' },
+    { peer: 'hostC', word: 'Outdated', outOfSyncBytes: 500 },
+  ]
+  for (const code of CODES) t.notMatch(describe(reason(code, 'vol-7/0', { candidates }), 'hostB'), 'this host', code)
+  t.equal(
+    describe(reason('disk-stuck', 'vol-7/0', { word: 'Detaching' }), 'hostB'),
+    'the local disk of vol-7/0 is stuck in Detaching; only a reboot of hostB clears it (needs an operator)',
+  )
+  t.match(
+    describe(reason('no-current-replica', 'vol-7/0', { candidates }), 'hostB'),
+    ': hostB Outdated; hostC Outdated, 500 B out of sync with hostB (',
+  )
+})

@@ -79,6 +79,7 @@ t.test('the role of hosts may do what an agent does, and nothing else', async t 
     [true, 'host_call_plugin', host, 'resync-monitor', 'can-reboot', {}],
     [true, 'host.add_to_other_config', host, 'resync-monitor:override', '{}'],
     [true, 'host.remove_from_other_config', host, 'resync-monitor:override'],
+    [true, 'host.clear_order', host, 'machine.reboot was not configured'],
     [false, 'PBD.add_to_other_config', pbd, 'other', 'x'],
     [false, 'PBD.remove_from_other_config', pbd, ['resync-monitor']],
     [false, 'PBD.set_other_config', pbd, {}],

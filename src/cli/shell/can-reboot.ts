@@ -1,6 +1,6 @@
 import type { CanRebootAnswer } from '../../volume-plugin/agent-protocol.ts'
 import { type Command, EXIT, readOptions, UsageError } from '../terminal.ts'
-import { type Cause, causesOfGate, nameOf } from './cause.ts'
+import { byUrgency, type Cause, causesOfGate, nameOf } from './cause.ts'
 import { causeLines } from './cause-lines.ts'
 import { folded, shown } from './screen-text.ts'
 import { pageOf, print, printJson, SHELL_OPTIONS, SHELL_OPTIONS_HELP, talkOf, tellProblem } from './shell-command.ts'
@@ -34,7 +34,7 @@ export const canRebootCommand: Command = {
       return NOT_KNOWN
     }
     const { canReboot, hosts, error } = told.value
-    const causes = causesOfGate(told.value.reasons, { coordinator: null }, null)
+    const causes = byUrgency(causesOfGate(told.value.reasons, { coordinator: null }, null))
     const { reasonsOmitted = 0 } = told.value
     if (options.flag('json')) printJson(terminal, now, { canReboot, hosts, xenapiError: error, causes, reasonsOmitted })
     else print(terminal, answerLines(told.value, causes, pageOf(terminal, now)))

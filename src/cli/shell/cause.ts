@@ -2,7 +2,8 @@ import { firstName } from '../../allowed-operations/find-called.ts'
 import { gateRemedy, isGateReasonCode } from '../../allowed-operations/remedy.ts'
 import { describe } from '../../sync-query/describe.ts'
 import { isBlocking, type Reason } from '../../sync-query/reason.ts'
-import { type Remedy, remedy } from '../../sync-query/remedy.ts'
+import { remedy } from '../../sync-query/remedy.ts'
+import type { Remedy } from '../../sync-query/remedy-words.ts'
 import { isReasonCode, type ReportReason } from '../../sync-query/report.ts'
 import type { GateAnswer, GateReasonAnswer, Named } from '../../volume-plugin/agent-protocol.ts'
 import type { SrLook } from './look.ts'
@@ -56,7 +57,7 @@ export function causesOfGate(
     // This host's own mirrors tell more of themselves.
     if (reason.host.uuid === ownHost) continue
     for (const each of reason.mirrorReasons ?? []) {
-      const ofMirror = mirrorCause(each, reason.host, reason.sr, null)
+      const ofMirror = mirrorCause(each, reason.host, reason.sr, null, nameOf(reason.host))
       causes.set(causeKey(ofMirror), ofMirror)
     }
   }
@@ -87,7 +88,8 @@ function causeKey({ code, host, sr, mirror, peer }: Cause): string {
   return JSON.stringify([code, host.uuid, sr.uuid, mirror, peer])
 }
 
-function mirrorCause(reason: ReportReason, host: Named, sr: Named, since: string | null): Cause {
+/** @param here what the sentence calls the host that gives the reason, where that is another one than the reader's */
+function mirrorCause(reason: ReportReason, host: Named, sr: Named, since: string | null, here?: string): Cause {
   const known = withKnownCode(reason)
   return {
     code: reason.code,
@@ -97,9 +99,10 @@ function mirrorCause(reason: ReportReason, host: Named, sr: Named, since: string
     sr,
     mirror: reason.mirror,
     peer: reason.peer ?? null,
-    since,
+    // A warning may be younger than the state of its mirror.
+    since: reason.since ?? since,
     clearedBy: reason.clearedBy,
-    text: known === null ? `${reason.mirror}: ${reason.code}` : describe(known),
+    text: known === null ? `${reason.mirror}: ${reason.code}` : describe(known, here),
     remedy: known === null ? null : onHosts(remedy(known, sr.uuid, nameOf(host)), placesOfMirror(reason, host)),
   }
 }

@@ -15,7 +15,7 @@ ${SHELL_OPTIONS_HELP}
 
 Exits with 0 if it was done, 1 if not.
 
-Example: resync-monitor clear-order hostB --reason "machine.reboot was not configured"
+Example: resync-monitor clear-order hostB --reason "shutdown hangs, console checked"
 `
 
 export const clearOrder: Command = {

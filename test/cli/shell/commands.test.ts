@@ -179,6 +179,9 @@ t.test('explain: that no replica is current comes first, once for all hosts, wit
     { ...resyncingThere(HOST_B), mirrorReasons: [noneCurrent([{ peer: 'self', word: 'Outdated' }])] },
   ])
   const { stdout } = await agent.run('explain')
+  const elsewhere = { ...resyncingThere(HOST_B), mirrorReasons: [noneCurrent([{ peer: 'self', word: 'Outdated' }])] }
+  agent.reboot = { canReboot: false, hosts: [HOST_C], error: ['CLUSTERED_SR_DEGRADED', SR], reasons: [elsewhere] }
+  t.match((await agent.run('can-reboot', 'hostC')).stdout, /^no: .*\n.*\n\nno-current-replica\n[^:]*: hostB\s+Outdated/)
   t.match(stdout, /^no-current-replica\n {2}no replica of vol-l\/0 is current \(0 of 2\)/)
   t.match(
     stdout.replace(/\s+/g, ' '),
@@ -186,6 +189,19 @@ t.test('explain: that no replica is current comes first, once for all hosts, wit
   )
   t.equal(stdout.split('drbdadm primary --force vol-l').length, 2, 'the last resort is named once')
   t.notMatch(stdout, 'Never force')
+})
+
+t.test('explain: a reason that is younger than the state of its mirror has its own moment', async t => {
+  const agent = await new ScriptedAgent(t).listen()
+  const suspended: Reason = {
+    code: 'io-suspended',
+    mirror: 'vol-8/0',
+    clearedBy: 'operator',
+    word: 'user',
+    since: '2026-11-22T16:00:00.000Z',
+  }
+  agent.say(SR, [mirrorOf('vol-8/0', 'synced', [suspended])])
+  t.match((await agent.run('explain')).stdout, /io-suspended \(warning\)\n[\s\S]*\n {2}since 2026-11-22 16:00:00 UTC/)
 })
 
 t.test('nothing is left out in silence: what had no room, and how far a degraded SR has come', async t => {
