@@ -11,8 +11,8 @@ const always = () => true
 
 /**
  * What the role `host-agent` may call beyond reading, by the call's parameters without the session: signs of life, reports, messages,
- * the gate's answers, and the overrides that an operator sets through the agent of a host. It may neither write other keys nor
- * reboot, disable or configure anything. Stock has the like for single keys of maps (datamodel.ml map_keys_roles).
+ * the gate's answers, and what an operator states through the agent of a host: overrides, and that a host does not carry out its
+ * order. It may neither write other keys nor reboot, disable or configure anything. Stock has the like for single keys of maps (datamodel.ml map_keys_roles).
  */
 const AGENT_CALLS: Readonly<Record<string, (params: Parameters) => boolean>> = {
   'pool.hello': always,
@@ -21,6 +21,7 @@ const AGENT_CALLS: Readonly<Record<string, (params: Parameters) => boolean>> = {
   'PBD.remove_from_other_config': ([, key]) => key === REPORT_KEY,
   'host.add_to_other_config': ([, key]) => key === OVERRIDE_KEY,
   'host.remove_from_other_config': ([, key]) => key === OVERRIDE_KEY,
+  'host.clear_order': always,
   'host.call_plugin': ([, plugin, fn]) => plugin === PLUGIN && ASKED_FUNCTIONS.has(fn),
   'message.create': always,
 }

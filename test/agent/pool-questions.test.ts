@@ -22,7 +22,7 @@ const refused = (kind: string, message: RegExp) => ({ name: 'PoolRefusal', kind,
 const POOL_OPTIONS: Pick<GatedPoolOptions, 'machines' | 'pollReport' | 'authenticate'> = {
   machines: { goDown: () => undefined },
   pollReport: () => new Promise(() => undefined),
-  authenticate: (_user, password) => password === 'secret',
+  authenticate: (user, password) => password === 'secret' && (user === 'agents' ? 'host-agent' : 'pool-admin'),
 }
 
 /** An embedded pool of three hosts with one SR, of which none has spoken, and what the first of them asks. */
@@ -47,10 +47,29 @@ async function poolOf(t: Tap, now = Date.now) {
 }
 
 function clientOf(t: Tap, port: number): XenApiClient {
-  const client = new XenApiClient({ url: `http://127.0.0.1:${port}`, user: 'root', password: 'secret' })
+  const client = new XenApiClient({ url: `http://127.0.0.1:${port}`, user: 'agents', password: 'secret' })
   t.teardown(() => client.close())
   return client
 }
+
+t.test('all that an agent asks of its pool may be asked by the role host-agent, and nothing more', async t => {
+  const { questions, client, hosts, pool } = await poolOf(t)
+  const host = hosts[1]?.ref
+  await t.rejects(questions.clearOrder('hostB', 'it stays', soon()), refused('refused', /the host has no order/))
+  const other = ['host.reboot', 'host.shutdown', 'host.disable', 'host.enable', 'host.destroy', 'host.power_on']
+  for (const method of other) await t.rejects(client.call(method, [host]), { code: 'RBAC_PERMISSION_DENIED' }, method)
+  for (const [method, ...params] of [
+    ['host.add_to_other_config', host, 'boot_time', '1.'],
+    ['host.set_other_config', host, {}],
+    ['PBD.add_to_other_config', hosts[1]?.pbd, 'resync-monitor:peers', 'x'],
+    ['PBD.set_other_config', hosts[1]?.pbd, {}],
+    ['PBD.unplug', hosts[1]?.pbd],
+    ['pool.add_to_other_config', pool.ref, 'rolling_upgrade_in_progress', 'true'],
+    ['host.call_plugin', host, 'resync-monitor', 'override', {}],
+  ] as const) {
+    await t.rejects(client.call(method, params), { code: 'RBAC_PERMISSION_DENIED' }, method)
+  }
+})
 
 t.test('the gate, through the coordinator', async t => {
   const { questions, questionsOf, uuids, sr, pool, hosts } = await poolOf(t)
