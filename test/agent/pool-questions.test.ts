@@ -1,3 +1,4 @@
+import { createServer } from 'node:http'
 import t from 'tap'
 import { PoolQuestions } from '../../src/agent/pool-questions.ts'
 import { DEFAULT_POLICY, OVERRIDE_KEY } from '../../src/allowed-operations/index.ts'
@@ -183,4 +184,23 @@ t.test('where the pool has no answer, a sentence says why', async t => {
   const override = questions.setOverride({ host: 'hostA', reason: 'r', by: 'b', expiresInSeconds: 60 }, soon())
   t.match(await override, { inForce: false })
   t.ok(new PoolRefusal('noGate', 'text').error === null)
+})
+
+t.test('a pool of an earlier version knows no host.clear_order, which is said', async t => {
+  const answers = new Map<unknown, object>([
+    ['session.login_with_password', { result: 'session' }],
+    ['host.get_all_records', { result: { 'OpaqueRef:b': { uuid: 'b', hostname: 'hostB', name_label: 'hostB' } } }],
+  ])
+  const server = createServer(async (request, response) => {
+    const chunks = await request.toArray()
+    const { id, method } = JSON.parse(Buffer.concat(chunks).toString())
+    const unknown = { error: { code: 1, message: 'MESSAGE_METHOD_UNKNOWN', data: [method] } }
+    response.end(JSON.stringify({ jsonrpc: '2.0', id, ...(answers.get(method) ?? unknown) }))
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => server.close())
+  const at = server.address()
+  const client = clientOf(t, typeof at === 'object' && at !== null ? at.port : 0)
+  const questions = new PoolQuestions('h', Date.now, () => client)
+  await t.rejects(questions.clearOrder('hostB', 'it stays', soon()), refused('refused', /of an earlier version/))
 })
