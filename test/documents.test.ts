@@ -4,6 +4,7 @@ import t from 'tap'
 import { z } from 'zod'
 import { AgentConfigSchema } from '../src/agent/agent-config.ts'
 import { GATE_REASON_KINDS } from '../src/allowed-operations/index.ts'
+import { parseConfigFile } from '../src/config-file/index.ts'
 import { REASON_KINDS } from '../src/sync-query/reason.ts'
 import { UpdaterConfigSchema } from '../src/updater/updater-config.ts'
 
@@ -94,5 +95,17 @@ t.test('CONFIGURATION.md has every key with its default, and no other', async t 
       usual.replace(/^"(.+)"$/, '$1'),
     ])
     t.strictSame(new Map(documented as [string, string][]), new Map(known as [string, string][]), name)
+  }
+})
+
+t.test('every configuration in CONFIGURATION.md is one that its daemon takes', async t => {
+  const [, agent = '', updater = ''] = read('docs/CONFIGURATION.md').split(/^## The /m)
+  for (const [text, schema, count] of [
+    [agent, AgentConfigSchema, 2],
+    [updater, UpdaterConfigSchema, 1],
+  ] as const) {
+    const examples = Array.from(text.matchAll(/^```yaml\n(.*?)^```/gms), ([, example = '']) => example)
+    t.equal(examples.length, count)
+    for (const example of examples) t.notMatch(parseConfigFile(example, 'example', schema), { ok: false })
   }
 })
