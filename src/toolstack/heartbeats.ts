@@ -1,6 +1,6 @@
 import type { Timers } from '../waiting/index.ts'
 import type { Database } from './database.ts'
-import { type HostPresence, isSameTime } from './host-presence.ts'
+import { type HostPresence, isSameTime, STILL_HERE_AFTER_MS } from './host-presence.ts'
 
 /** Liveness by heartbeat, for hosts that are real machines. */
 export interface HeartbeatOptions {
@@ -65,6 +65,8 @@ export class Heartbeats {
   readonly #clockAheadMs = new Map<string, number>()
   /** When the last sign of life of each host was answered, by the steady clock. */
   readonly #answeredMs = new Map<string, number>()
+  /** When each host said that it goes, by the steady clock. */
+  readonly #leftMs = new Map<string, number>()
   /** By which an answer to a poll is known to be of a host's agent. Never in a record: clients read those. */
   readonly #pollKeys = new Map<string, string>()
   #cancelLook: (() => void) | null = null
@@ -81,6 +83,7 @@ export class Heartbeats {
       this.#clockAheadMs.delete(ref)
       this.#pollKeys.delete(ref)
       this.#answeredMs.delete(ref)
+      this.#leftMs.delete(ref)
     })
   }
 
@@ -146,9 +149,16 @@ export class Heartbeats {
     if (toldAtMs !== null && isSame === true && this.#presence.isOverdue(hostRef)) return 'still here'
     // the last seconds of a boot are no return; the order stands until the host is back from another one
     if (toldAtMs !== null) return isSame === true && !left ? 'life after an order' : 'nothing'
-    if (left) return sign.kind === 'hello' ? 'toolstack start' : 'nothing'
+    if (left)
+      return sign.kind === 'hello' || (isSame === true && this.#hasStayed(hostRef)) ? 'toolstack start' : 'nothing'
     // whether it rebooted while nobody heard it, only a boot can tell
     return isSame === true || this.#lastHeard.has(hostRef) ? 'life' : 'nothing'
+  }
+
+  /** It said that it goes, and is still here. Its order may have been cleared before it said so: nothing else would end that. */
+  #hasStayed(hostRef: string): boolean {
+    const leftMs = this.#leftMs.get(hostRef)
+    return leftMs !== undefined && this.#options.steadyNow() - leftMs >= STILL_HERE_AFTER_MS
   }
 
   /**
@@ -185,6 +195,7 @@ export class Heartbeats {
   /** It says itself that it goes: a heartbeat with `shutting-down` (stock: mark_host_as_dead). */
   goes(hostRef: string): void {
     this.#lastHeard.delete(hostRef)
+    this.#leftMs.set(hostRef, this.#options.steadyNow())
     this.#presence.left(hostRef)
   }
 
