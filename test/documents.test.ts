@@ -4,6 +4,7 @@ import t from 'tap'
 import { z } from 'zod'
 import { AgentConfigSchema } from '../src/agent/agent-config.ts'
 import { DEFAULT_POLICY, decide, GATE_REASON_KINDS } from '../src/allowed-operations/index.ts'
+import { parseConfigFile } from '../src/config-file/index.ts'
 import { AgentMetrics, GateMetrics, ProcessMetrics } from '../src/metrics/index.ts'
 import { REASON_KINDS } from '../src/sync-query/reason.ts'
 import { UpdaterConfigSchema } from '../src/updater/updater-config.ts'
@@ -131,4 +132,16 @@ t.test('TROUBLESHOOTING.md has every code that the daemons log', async t => {
     found.filter(code => !codes.has(code) && code !== 'operations-changed'),
     [],
   )
+})
+
+t.test('every configuration in CONFIGURATION.md is one that its daemon takes', async t => {
+  const [, agent = '', updater = ''] = read('docs/CONFIGURATION.md').split(/^## The /m)
+  for (const [text, schema, count] of [
+    [agent, AgentConfigSchema, 2],
+    [updater, UpdaterConfigSchema, 1],
+  ] as const) {
+    const examples = Array.from(text.matchAll(/^```yaml\n(.*?)^```/gms), ([, example = '']) => example)
+    t.equal(examples.length, count)
+    for (const example of examples) t.notMatch(parseConfigFile(example, 'example', schema), { ok: false })
+  }
 })

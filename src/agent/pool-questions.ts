@@ -85,7 +85,15 @@ export class PoolQuestions implements PoolAnswers {
 
   async clearOrder(host: string, reason: string, signal: AbortSignal): Promise<void> {
     const client = this.#client()
-    await askToolstack(client, 'host.clear_order', [(await findHost(client, host, signal)).ref, reason], signal)
+    const { ref } = await findHost(client, host, signal)
+    try {
+      await askToolstack(client, 'host.clear_order', [ref, reason], signal)
+    } catch (error) {
+      if (!(error instanceof PoolRefusal) || error.error?.[0] !== 'MESSAGE_METHOD_UNKNOWN') throw error
+      const text =
+        'the pool knows no host.clear_order: it is a stock toolstack, or its updater is of an earlier version'
+      throw new PoolRefusal('refused', text, error.error)
+    }
   }
 
   async #gate(args: Readonly<Record<string, string>>, signal: AbortSignal): Promise<GateAnswer> {

@@ -58,7 +58,10 @@ const REMEDIES: { readonly [Code in GateReasonCode]: (about: About) => GateRemed
       { on: 'anywhere', commands: [`resync-monitor clear-order ${shellWord(host.name)} --reason TEXT`] },
     ],
   }),
-  'no-report': () => agentOf('It has not spoken yet. If that lasts for more than a minute, look at its agent.'),
+  'no-report': () =>
+    agentOf(
+      'It has not reported yet. If that lasts for more than a minute, look at its agent. An agent of an earlier version than the updater must be updated (poll-unverified in the log of the updater).',
+    ),
   'report-unreadable': () =>
     restart('What it stored is damaged. Its agent writes a new report when it is started again.'),
   'report-unknown-schema': () => ({
@@ -88,7 +91,7 @@ const REMEDIES: { readonly [Code in GateReasonCode]: (about: About) => GateRemed
       'Its new report is on its way. If that lasts for more than some seconds, see in its log why reports do not arrive.',
     ),
   'lease-expired': () => ({
-    text: 'It does not confirm its reports, or by a clock that is behind. Look at its agent, its network and its clock.',
+    text: 'It does not confirm its reports, or by a clock that is behind. Look at its agent, its network and its clock. An agent of an earlier version than the updater must be updated (poll-unverified in the log of the updater).',
     steps: [{ on: 'host', commands: [`systemctl status ${UNIT}`, 'chronyc tracking'] }],
   }),
   'contradicted-by-peer': about => ({

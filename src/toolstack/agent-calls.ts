@@ -11,8 +11,8 @@ const always = () => true
 
 /**
  * What the role `host-agent` may call beyond reading, by the call's parameters without the session: signs of life, reports, messages,
- * the gate's answers, and what an operator does through the agent of a host: overrides, and orders that are cleared. It may neither
- * write other keys nor reboot, disable or configure anything. Stock has the like for single keys of maps (datamodel.ml map_keys_roles).
+ * the gate's answers, and what an operator states through the agent of a host: overrides, and that a host does not carry out its
+ * order. It may neither write other keys nor reboot, disable or configure anything. Stock has the like for single keys of maps (datamodel.ml map_keys_roles).
  */
 const AGENT_CALLS: Readonly<Record<string, (params: Parameters) => boolean>> = {
   'pool.hello': always,

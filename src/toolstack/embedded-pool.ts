@@ -98,7 +98,7 @@ export class EmbeddedPool {
     this.#presence = presence
     this.#keeper = keeper
     this.#liveByHeartbeat = assumeDeadAfterMs !== null
-    this.#heartbeats = new Heartbeats(db, presence, { assumeDeadAfterMs, now, timers })
+    this.#heartbeats = new Heartbeats(db, presence, { assumeDeadAfterMs, now, steadyNow, timers })
     this.#events = new EventFeed(db, {
       timers,
       batchMs: given.eventBatchMs,

@@ -65,14 +65,15 @@ export function heartbeatCalls({
       run: (args, { session }) => {
         const ref = args.ref('host')
         const stuff = args.stringMap('stuff')
+        // all is read before anything is taken in: a call that fails changes nothing
+        const told = toldIn(stuff)
+        const statement = statementIn(stuff)
         changedSeqs.take(ref, stuff)
         carriesLifeOf(ref, session)
         if (Object.hasOwn(stuff, SHUTTING_DOWN)) {
           heartbeats.goes(ref)
           return {}
         }
-        const told = toldIn(stuff)
-        const statement = statementIn(stuff)
         heartbeats.heard(ref, { kind: 'heartbeat', ...told })
         const order = orders.answer(ref, statement)
         return order === null ? {} : { order: order.how, order_id: order.id }

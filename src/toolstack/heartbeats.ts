@@ -1,6 +1,6 @@
 import type { Timers } from '../waiting/index.ts'
 import type { Database } from './database.ts'
-import { type HostPresence, isSameTime } from './host-presence.ts'
+import { type HostPresence, isSameTime, STILL_HERE_AFTER_MS } from './host-presence.ts'
 
 /** Liveness by heartbeat, for hosts that are real machines. */
 export interface HeartbeatOptions {
@@ -12,7 +12,15 @@ interface HeartbeatsOptions {
   /** `null`: no silence means anything. */
   readonly assumeDeadAfterMs: number | null
   readonly now: () => number
+  /** Milliseconds of a clock that nobody sets. */
+  readonly steadyNow: () => number
   readonly timers: Timers
+}
+
+/** The same moment by both clocks. */
+interface Moment {
+  readonly atMs: number
+  readonly steadyMs: number
 }
 
 /** What a host says of itself with a heartbeat or a hello. */
@@ -40,20 +48,25 @@ type Meaning = 'return' | 'toolstack start' | 'life' | 'life after an order' | '
  *
  * Level, not edge: each look compares the last sign of life of every host with the clock. Without `assumeDeadAfterMs` no
  * silence means anything. With it, a host that was not heard in this run is not live.
+ *
+ * Silence is as long as the longer of two clocks says: one that is set back would keep a dead host live, and the steady one may
+ * stand while the machine is suspended.
  */
 export class Heartbeats {
   readonly #db: Database
   readonly #presence: HostPresence
   readonly #options: HeartbeatsOptions
-  readonly #lastHeardMs = new Map<string, number>()
+  readonly #lastHeard = new Map<string, Moment>()
   /** As each host told it last; compared with the next one, so that a clock that drifts never adds up to another boot. */
   readonly #bootTimeMs = new Map<string, number>()
   /** As each host told it last: what it goes on saying takes back nothing that host.restart_agent has written since. */
   readonly #agentStartMs = new Map<string, number>()
   /** How far the clock of each host was ahead of the pool's when it was heard last. */
   readonly #clockAheadMs = new Map<string, number>()
-  /** When the last sign of life of each host was answered. */
+  /** When the last sign of life of each host was answered, by the steady clock. */
   readonly #answeredMs = new Map<string, number>()
+  /** When each host said that it goes, by the steady clock. */
+  readonly #leftMs = new Map<string, number>()
   /** By which an answer to a poll is known to be of a host's agent. Never in a record: clients read those. */
   readonly #pollKeys = new Map<string, string>()
   #cancelLook: (() => void) | null = null
@@ -64,12 +77,13 @@ export class Heartbeats {
     this.#options = options
     db.subscribe(({ cls, ref, operation }) => {
       if (cls !== 'host' || operation !== 'del') return
-      this.#lastHeardMs.delete(ref)
+      this.#lastHeard.delete(ref)
       this.#bootTimeMs.delete(ref)
       this.#agentStartMs.delete(ref)
       this.#clockAheadMs.delete(ref)
       this.#pollKeys.delete(ref)
       this.#answeredMs.delete(ref)
+      this.#leftMs.delete(ref)
     })
   }
 
@@ -81,11 +95,12 @@ export class Heartbeats {
 
   heard(hostRef: string, sign: SignOfLife): void {
     const { kind: _, nowMs: __, pollKey, sinceAnswerMs, ...told } = sign
-    const nowMs = this.#options.now()
-    const sentMs = this.#sentMs(hostRef, sinceAnswerMs)
-    this.#answeredMs.set(hostRef, nowMs)
+    const atMs = this.#options.now()
+    const steadyMs = this.#options.steadyNow()
+    const ageMs = this.#ageMs(hostRef, steadyMs, sinceAnswerMs)
+    this.#answeredMs.set(hostRef, steadyMs)
     // It has been on its way for so long that its host may have died since.
-    if (nowMs - sentMs >= (this.#options.assumeDeadAfterMs ?? Number.POSITIVE_INFINITY)) return
+    if (ageMs >= (this.#options.assumeDeadAfterMs ?? Number.POSITIVE_INFINITY)) return
     const presence = this.#presence
     const memory = presence.memory(hostRef)
     const agentStartBefore = this.#agentStartMs.get(hostRef)
@@ -93,8 +108,8 @@ export class Heartbeats {
     if (pollKey !== undefined) this.#pollKeys.set(hostRef, pollKey)
     // An agent that greets without a key is another one than the agent that has handed one over.
     else if (sign.kind === 'hello') this.#pollKeys.delete(hostRef)
-    this.#lastHeardMs.set(hostRef, sentMs)
-    if (sign.nowMs !== undefined) this.#clockAheadMs.set(hostRef, sign.nowMs - this.#options.now())
+    this.#lastHeard.set(hostRef, { atMs: atMs - ageMs, steadyMs: steadyMs - ageMs })
+    if (sign.nowMs !== undefined) this.#clockAheadMs.set(hostRef, sign.nowMs - atMs)
     if (sign.agentStartMs !== undefined) this.#agentStartMs.set(hostRef, sign.agentStartMs)
     if (sign.bootTimeMs !== undefined) this.#bootTimeMs.set(hostRef, sign.bootTimeMs)
     this.#armLook()
@@ -134,9 +149,16 @@ export class Heartbeats {
     if (toldAtMs !== null && isSame === true && this.#presence.isOverdue(hostRef)) return 'still here'
     // the last seconds of a boot are no return; the order stands until the host is back from another one
     if (toldAtMs !== null) return isSame === true && !left ? 'life after an order' : 'nothing'
-    if (left) return sign.kind === 'hello' ? 'toolstack start' : 'nothing'
+    if (left)
+      return sign.kind === 'hello' || (isSame === true && this.#hasStayed(hostRef)) ? 'toolstack start' : 'nothing'
     // whether it rebooted while nobody heard it, only a boot can tell
-    return isSame === true || this.#lastHeardMs.has(hostRef) ? 'life' : 'nothing'
+    return isSame === true || this.#lastHeard.has(hostRef) ? 'life' : 'nothing'
+  }
+
+  /** It said that it goes, and is still here. Its order may have been cleared before it said so: nothing else would end that. */
+  #hasStayed(hostRef: string): boolean {
+    const leftMs = this.#leftMs.get(hostRef)
+    return leftMs !== undefined && this.#options.steadyNow() - leftMs >= STILL_HERE_AFTER_MS
   }
 
   /**
@@ -151,14 +173,13 @@ export class Heartbeats {
   }
 
   /**
-   * When a sign of life was sent, as far as that can be told: no sooner than the answer before it was given, and as long after
-   * that as its host says. A host that died while a sign of life was on its way would otherwise be live for as much longer.
+   * How long a sign of life was on its way, as far as that can be told: it was sent no sooner than the answer before it was given,
+   * and as long after that as its host says. A host that died meanwhile would otherwise be live for as much longer.
    */
-  #sentMs(hostRef: string, sinceAnswerMs: number | undefined): number {
-    const nowMs = this.#options.now()
+  #ageMs(hostRef: string, steadyMs: number, sinceAnswerMs: number | undefined): number {
     const answeredMs = this.#answeredMs.get(hostRef)
-    if (sinceAnswerMs === undefined || answeredMs === undefined) return nowMs
-    return Math.min(answeredMs + sinceAnswerMs, nowMs)
+    if (sinceAnswerMs === undefined || answeredMs === undefined) return 0
+    return Math.max(steadyMs - answeredMs - sinceAnswerMs, 0)
   }
 
   /** The key that a host's agent handed over last; `null`: none. */
@@ -173,7 +194,8 @@ export class Heartbeats {
 
   /** It says itself that it goes: a heartbeat with `shutting-down` (stock: mark_host_as_dead). */
   goes(hostRef: string): void {
-    this.#lastHeardMs.delete(hostRef)
+    this.#lastHeard.delete(hostRef)
+    this.#leftMs.set(hostRef, this.#options.steadyNow())
     this.#presence.left(hostRef)
   }
 
@@ -183,24 +205,24 @@ export class Heartbeats {
   }
 
   #look(): void {
-    const nowMs = this.#options.now()
-    for (const [ref, heardMs] of this.#lastHeardMs) {
-      // a clock that was set back would keep a dead host live for as long as it was ahead
-      if (heardMs > nowMs) this.#lastHeardMs.set(ref, nowMs)
-      else if (nowMs - heardMs >= (this.#options.assumeDeadAfterMs ?? Number.POSITIVE_INFINITY)) {
-        this.#lastHeardMs.delete(ref)
-        this.#presence.fellSilent(ref)
-      }
+    for (const [ref, heard] of this.#lastHeard) {
+      if (this.#silentForMs(heard) < (this.#options.assumeDeadAfterMs ?? Number.POSITIVE_INFINITY)) continue
+      this.#lastHeard.delete(ref)
+      this.#presence.fellSilent(ref)
     }
     this.#armLook()
   }
 
+  #silentForMs({ atMs, steadyMs }: Moment): number {
+    return Math.max(this.#options.now() - atMs, this.#options.steadyNow() - steadyMs)
+  }
+
   /** At the moment at which the first of them would be taken for dead. */
   #armLook(): void {
-    const { assumeDeadAfterMs, now, timers } = this.#options
-    if (assumeDeadAfterMs === null || this.#cancelLook !== null || this.#lastHeardMs.size === 0) return
-    const firstMs = Math.min(...this.#lastHeardMs.values())
-    const delayMs = Math.min(Math.max(firstMs + assumeDeadAfterMs - now(), 1), assumeDeadAfterMs)
+    const { assumeDeadAfterMs, timers } = this.#options
+    if (assumeDeadAfterMs === null || this.#cancelLook !== null || this.#lastHeard.size === 0) return
+    const longestMs = Math.max(...Array.from(this.#lastHeard.values(), heard => this.#silentForMs(heard)))
+    const delayMs = Math.max(assumeDeadAfterMs - longestMs, 1)
     this.#cancelLook = timers.after(delayMs, () => {
       this.#cancelLook = null
       this.#look()

@@ -27,7 +27,7 @@ export interface HostReturn {
 }
 
 /** A machine that was told to go takes seconds; one that still runs after this does not go by itself. */
-const STILL_HERE_AFTER_MS = 60_000
+export const STILL_HERE_AFTER_MS = 60_000
 
 /**
  * The coming and going of hosts: host_metrics.live, host.enabled as the pool itself sets it, and who was told to go.

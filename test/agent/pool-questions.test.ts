@@ -1,3 +1,4 @@
+import { createServer } from 'node:http'
 import t from 'tap'
 import { PoolQuestions } from '../../src/agent/pool-questions.ts'
 import { DEFAULT_POLICY, OVERRIDE_KEY } from '../../src/allowed-operations/index.ts'
@@ -22,7 +23,7 @@ const refused = (kind: string, message: RegExp) => ({ name: 'PoolRefusal', kind,
 const POOL_OPTIONS: Pick<GatedPoolOptions, 'machines' | 'pollReport' | 'authenticate'> = {
   machines: { goDown: () => undefined },
   pollReport: () => new Promise(() => undefined),
-  authenticate: (_user, password) => password === 'secret',
+  authenticate: (user, password) => password === 'secret' && (user === 'agents' ? 'host-agent' : 'pool-admin'),
 }
 
 /** An embedded pool of three hosts with one SR, of which none has spoken, and what the first of them asks. */
@@ -47,10 +48,29 @@ async function poolOf(t: Tap, now = Date.now) {
 }
 
 function clientOf(t: Tap, port: number): XenApiClient {
-  const client = new XenApiClient({ url: `http://127.0.0.1:${port}`, user: 'root', password: 'secret' })
+  const client = new XenApiClient({ url: `http://127.0.0.1:${port}`, user: 'agents', password: 'secret' })
   t.teardown(() => client.close())
   return client
 }
+
+t.test('all that an agent asks of its pool may be asked by the role host-agent, and nothing more', async t => {
+  const { questions, client, hosts, pool } = await poolOf(t)
+  const host = hosts[1]?.ref
+  await t.rejects(questions.clearOrder('hostB', 'it stays', soon()), refused('refused', /the host has no order/))
+  const other = ['host.reboot', 'host.shutdown', 'host.disable', 'host.enable', 'host.destroy', 'host.power_on']
+  for (const method of other) await t.rejects(client.call(method, [host]), { code: 'RBAC_PERMISSION_DENIED' }, method)
+  for (const [method, ...params] of [
+    ['host.add_to_other_config', host, 'boot_time', '1.'],
+    ['host.set_other_config', host, {}],
+    ['PBD.add_to_other_config', hosts[1]?.pbd, 'resync-monitor:peers', 'x'],
+    ['PBD.set_other_config', hosts[1]?.pbd, {}],
+    ['PBD.unplug', hosts[1]?.pbd],
+    ['pool.add_to_other_config', pool.ref, 'rolling_upgrade_in_progress', 'true'],
+    ['host.call_plugin', host, 'resync-monitor', 'override', {}],
+  ] as const) {
+    await t.rejects(client.call(method, params), { code: 'RBAC_PERMISSION_DENIED' }, method)
+  }
+})
 
 t.test('the gate, through the coordinator', async t => {
   const { questions, questionsOf, uuids, sr, pool, hosts } = await poolOf(t)
@@ -164,4 +184,23 @@ t.test('where the pool has no answer, a sentence says why', async t => {
   const override = questions.setOverride({ host: 'hostA', reason: 'r', by: 'b', expiresInSeconds: 60 }, soon())
   t.match(await override, { inForce: false })
   t.ok(new PoolRefusal('noGate', 'text').error === null)
+})
+
+t.test('a pool of an earlier version knows no host.clear_order, which is said', async t => {
+  const answers = new Map<unknown, object>([
+    ['session.login_with_password', { result: 'session' }],
+    ['host.get_all_records', { result: { 'OpaqueRef:b': { uuid: 'b', hostname: 'hostB', name_label: 'hostB' } } }],
+  ])
+  const server = createServer(async (request, response) => {
+    const chunks = await request.toArray()
+    const { id, method } = JSON.parse(Buffer.concat(chunks).toString())
+    const unknown = { error: { code: 1, message: 'MESSAGE_METHOD_UNKNOWN', data: [method] } }
+    response.end(JSON.stringify({ jsonrpc: '2.0', id, ...(answers.get(method) ?? unknown) }))
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => server.close())
+  const at = server.address()
+  const client = clientOf(t, typeof at === 'object' && at !== null ? at.port : 0)
+  const questions = new PoolQuestions('h', Date.now, () => client)
+  await t.rejects(questions.clearOrder('hostB', 'it stays', soon()), refused('refused', /of an earlier version/))
 })

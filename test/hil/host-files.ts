@@ -3,6 +3,7 @@ import type { DrbdPlan, Topology } from './topology.ts'
 
 export const PORTS = { xapi: 9_980, agent: 9_400, agentMetrics: 9_944, updaterMetrics: 9_945 } as const
 export const PASSWORD = 'hil'
+const AGENTS_PASSWORD = 'hil-agents'
 
 const FIRST_DRBD_PORT = 7_788
 /** 8.4 holds a fixed rate; the dynamic controller does not. */
@@ -43,12 +44,13 @@ export function hostFiles(topology: Topology, host: string): Readonly<Record<str
       '\n',
     ),
     'drbd.conf': drbdConf(topology, host),
-    'resync-monitor/password': `${PASSWORD}\n`,
+    'resync-monitor/agents-password': `${AGENTS_PASSWORD}\n`,
     'resync-monitor/config.yaml': JSON.stringify(agentConfig(topology, host), null, 2),
     // The recorder must not be what loads the module.
     ...(topology.drbd.length > 0 && { 'rc.d/10-drbd': 'modprobe drbd\ndrbdadm up all\nhil-record\n' }),
     ...mdFiles(topology.md, host, plan => diskOfArray(topology, host, plan)),
     ...(isCoordinator && {
+      'resync-monitor/password': `${PASSWORD}\n`,
       'resync-monitor/updater.yaml': JSON.stringify(updaterConfig(topology), null, 2),
       'rc.d/40-updater': daemon('updater', 'updater.yaml'),
     }),
@@ -78,7 +80,8 @@ function agentConfig(topology: Topology, host: string): object {
       .map(({ uuid, drbd, md, emptyOn = [] }) => ({ uuid, drbd, md, allowEmpty: emptyOn.includes(host) })),
     toolstack: {
       url: `http://${coordinator}:${PORTS.xapi}`,
-      passwordFile: '/etc/resync-monitor/password',
+      user: 'agents',
+      passwordFile: '/etc/resync-monitor/agents-password',
       heartbeatEverySeconds: 1,
     },
     machine: { reboot: ['/sbin/hil-reboot'], shutdown: ['/sbin/hil-poweroff'] },
@@ -91,7 +94,10 @@ function updaterConfig(topology: Topology): object {
   return {
     listen: { host: '0.0.0.0', port: PORTS.xapi },
     stateFile: '/var/lib/resync-monitor/pool.json',
-    users: [{ name: 'root', passwordFile: '/etc/resync-monitor/password' }],
+    users: [
+      { name: 'root', passwordFile: '/etc/resync-monitor/password' },
+      { name: 'agents', passwordFile: '/etc/resync-monitor/agents-password', role: 'host-agent' },
+    ],
     hosts: topology.hosts.map(name => ({
       uuid: uuidOf(topology, name),
       hostname: name,

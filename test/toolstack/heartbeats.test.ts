@@ -148,11 +148,37 @@ t.test("stock's own hello says nothing of the boot, and is a return; who is unkn
 t.test('a clock that is set back keeps nobody live for longer than the time', async t => {
   const { state, hello, time } = await poolByHeartbeat(t)
   await hello(boot())
+  time.advance(1_000)
   time.nowMs -= 86_400_000
-  time.advance(ASSUME_DEAD_MS)
+  time.advance(ASSUME_DEAD_MS - 1_001)
   t.match(state(), /^live/)
-  time.advance(ASSUME_DEAD_MS)
+  time.advance(1)
   t.notMatch(state(), /^live/)
+})
+
+t.test(
+  'a clock that goes on while the steady one stands, as of a machine that was suspended, counts as silence',
+  async t => {
+    const { state, hello, tickle, time } = await poolByHeartbeat(t)
+    await hello(boot())
+    time.nowMs += ASSUME_DEAD_MS
+    time.advance(ASSUME_DEAD_MS - 1)
+    t.match(state(), /^live/, 'seen at the next look')
+    time.advance(1)
+    t.notMatch(state(), /^live/)
+    await tickle(boot())
+    t.match(state(), /^live/)
+  },
+)
+
+t.test('a clock that is set makes no sign of life older', async t => {
+  const { state, hello, tickle, time } = await poolByHeartbeat(t)
+  await hello(boot())
+  time.advance(10_000)
+  time.nowMs += 3_600_000
+  await tickle({ ...boot(), since_answer_ms: '10000' })
+  time.advance(ASSUME_DEAD_MS - 1)
+  t.match(state(), /^live/)
 })
 
 t.test('without the option silence means nothing, and a host may still say that it comes and goes', async t => {
@@ -327,5 +353,18 @@ t.test('a heartbeat says which reports are of a state that is over', async t => 
   t.match(said(), { bySr: new Map() })
   for (const wrong of ['42', `${sr}=`, `${sr}=-1`, `${sr}=1e3`, `${sr}=9007199254740993`, `${sr}=1,,`]) {
     t.match(JSON.stringify(await tickle({ ...boot(), boot_id, sr_seq: wrong })), /VALUE_NOT_SUPPORTED/, wrong)
+  }
+})
+
+t.test('a heartbeat that is answered with an error changes nothing', async t => {
+  const { pool, ref, hello, tickle, state } = await poolByHeartbeat(t)
+  const sr = '5c5c5c5c-0000-4000-8000-000000000001'
+  const boot_id = 'b0b0b0b0-0000-4000-8000-000000000001'
+  await hello({ ...boot(), boot_id, sr_seq: `${sr}=1` })
+  for (const wrong of [{ boot_time: 'soon' }, { now: 'now' }, { agent_id: 'a', beat: 'x', last_order: '' }]) {
+    const answer = await tickle({ ...boot(), boot_id, sr_seq: `${sr}=42`, 'shutting-down': '1', ...wrong })
+    t.match(answer, ['VALUE_NOT_SUPPORTED'])
+    t.match(pool.poolSnapshot().changedSeqs?.get(ref)?.bySr, new Map([[sr, 1]]))
+    t.match(state(), /^live/)
   }
 })

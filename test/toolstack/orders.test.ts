@@ -375,3 +375,18 @@ t.test('statements that are none are refused, and change nothing', async t => {
   t.strictSame(await tickle(a, { ...said, last_order: 'of another pool', order_refused: 'x'.repeat(9_999) }), {})
   t.match(firstOf(pool.poolSnapshot().hosts), { live: true, leaving: false })
 })
+
+t.test('a host that says that it goes after its order was cleared, and stays, is live again', async t => {
+  const { a, host, reboot, tickle, call, time } = await pairByHeartbeat(t)
+  const agent = agentOf('one')
+  await reboot(a)
+  agent.words.last = orderIdOf(await tickle(a, agent.statement()))
+  t.equal(await call('host.clear_order', a, 'it must stay'), '')
+  await tickle(a, { 'shutting-down': '1' })
+  time.advance(59_000)
+  await tickle(a, agent.statement())
+  t.match(host(a), { live: false, leaving: false })
+  time.advance(1_000)
+  t.strictSame(await tickle(a, agent.statement()), {})
+  t.match(host(a), { live: true, leaving: false })
+})
