@@ -86,9 +86,8 @@ export class ResyncEpisode {
     return Math.max(0, this.#totalBytes - outOfSyncBytes)
   }
 
-  /** How it gets on. @param outline what the reasons of the last look say */
+  /** How it gets on while it is active. @param outline what the reasons of the last look say */
   trend({ phase, running, behind }: ReasonOutline, patience: Patience): ResyncTrend {
-    if (!this.#active) return 'moves'
     // Without a look the figures may have changed, where the source does not tell them by itself.
     const lastSign = this.#silenceMeansStall ? this.#now : this.#lookedAt
     if (behind) return this.#now - this.#behindSince >= patience.behindAfterMs ? 'behind-for-long' : 'moves'

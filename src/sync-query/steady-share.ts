@@ -31,9 +31,9 @@ export class SteadyShare {
       this.rebase(share)
       return
     }
-    const left = 1 - this.#shareAtBase
     const isSame = this.#shownAtBase === this.#shareAtBase
-    const rest = left > 0 ? (share - this.#shareAtBase) / left : 0
+    // What is shown and is not the share is ahead of it: such a share was not at its end.
+    const rest = (share - this.#shareAtBase) / (1 - this.#shareAtBase)
     const next = Math.min(isSame ? share : this.#shownAtBase + (1 - this.#shownAtBase) * rest, 1)
     if (!(next < this.#shown)) this.#shown = next
   }

@@ -61,6 +61,33 @@ t.test('sentences', async t => {
     describe(reason('source-silent', '*', { word: 'drbdsetup hung' })),
     'the storage could not be asked (drbdsetup hung) (clears by itself)',
   )
+  t.equal(
+    describe(reason('memory-unreadable', '*', { word: 'EIO' })),
+    'the storage: the file that remembers what peers were owed cannot be read (EIO), so a peer that lacks data may look in sync (needs an operator)',
+  )
+  t.equal(
+    describe(reason('array-degraded', 'md0', { word: 'broken', missing: 2 })),
+    'md0 is broken: too many of its members have failed, and it refuses writes (needs an operator)',
+  )
+  t.equal(
+    describe(reason('single-copy', 'r0/0', { field: 'configuration' })),
+    'r0/0 has a single copy: its configuration names no other replica with data (needs an operator)',
+  )
+  t.equal(
+    describe(reason('resync-waiting', 'r0/0', { field: 'replication', word: 'PausedSyncT', peer: 'hostB' })),
+    'the resync of r0/0 with hostB is paused (PausedSyncT), and the kernel gives no cause (clears by itself)',
+  )
+})
+
+t.test('sentences of a resync that time does not end', async t => {
+  t.equal(
+    describe(reason('resync-outrun', 'r0/0', { peer: 'hostB', progress: 0.4216, clearedBy: 'operator' })),
+    'the resync of r0/0 with hostB moves data but has gained nothing for an hour, 42.1 % done (needs an operator)',
+  )
+  t.equal(
+    describe(reason('peer-behind', 'r0/0', { peer: 'hostB', word: 'Ahead', clearedBy: 'operator' })),
+    'the link of r0/0 to hostB cannot keep up with the writes for half an hour (Ahead) (needs an operator)',
+  )
 })
 
 t.test('for readers elsewhere the host that gives the reason has its name', async t => {

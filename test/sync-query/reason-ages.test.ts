@@ -3,7 +3,7 @@ import { describe } from '../../src/sync-query/describe.ts'
 import { HostMirrors } from '../../src/sync-query/host-mirrors.ts'
 import { judgeDrbdVolume } from '../../src/sync-query/judge-drbd.ts'
 import { REASON_KINDS, type Reason, type ReasonCode, reason } from '../../src/sync-query/reason.ts'
-import { patienceWith } from '../../src/sync-query/reason-ages.ts'
+import { patienceWith, ReasonAges } from '../../src/sync-query/reason-ages.ts'
 import { remedy } from '../../src/sync-query/remedy.ts'
 import { SrFold } from '../../src/sync-query/sr-fold.ts'
 import { peer, volume } from './drbd-volume.ts'
@@ -121,6 +121,13 @@ t.test('a clock that is set back ends no patience and begins none anew', async t
   t.equal(mirrors.tick(10 * SECOND).length, 1, 'it is told when it changes')
   t.strictSame(codes(), ['disk-stuck'])
   t.strictSame(mirrors.tick(11 * SECOND), [], 'and once')
+})
+
+t.test('a reason that is not given has no age, and is never overdue', async t => {
+  const ages = new ReasonAges()
+  ages.passTo(60 * MINUTE)
+  t.ok(Number.isNaN(ages.since(0)))
+  t.notOk(ages.isOverdue(0, reason('peer-not-connected', 'a/0'), MINUTE))
 })
 
 t.test('a source that stays silent needs an operator after five minutes, also where it knows no mirror', async t => {

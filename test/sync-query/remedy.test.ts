@@ -121,6 +121,19 @@ t.test('a peer that has given up is connected there, not here', async t => {
   ])
 })
 
+t.test('a disk that has gone is attached again, and its peer, which serves the data now, is kept up', async t => {
+  const { warning, steps } = remedy(reason('disk-not-up-to-date', 'r0/0', { word: 'Diskless' }), SR, 'hostA')
+  const commands = ['dmesg --ctime | grep -iE "drbd|error" | tail -n 40', 'drbdadm attach r0/0']
+  t.strictSame(steps, [{ on: 'here', commands }])
+  t.match(warning, /do not take the peer down/)
+})
+
+t.test('a single copy: what to do depends on whether the configuration names another replica', async t => {
+  const textOf = (details: Partial<Reason>) => remedy(reason('single-copy', 'r0/0', details), SR, 'hostA').text
+  t.match(textOf({ field: 'configuration' }), /add a peer to it/)
+  t.match(textOf({}), /adjust the resource/)
+})
+
 t.test('whatever overwrites or stops something says which risk is taken', async t => {
   const risky = /discard-my-data|invalidate|--add\b|--re-add|repair|--run\b|disconnect/
   for (const code of CODES) {

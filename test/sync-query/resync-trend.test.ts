@@ -243,6 +243,36 @@ t.test(
   },
 )
 
+t.test('how a resync gets on changes only the reasons of that resync', async t => {
+  const outrun = host()
+  const inVain = host()
+  for (let step = 0; step < 30; step += 1) {
+    const figures = { outOfSyncBytes: 10_000 + step * 10, movedBytes: step }
+    outrun.see(step * 5 * SECOND, look('a/0', ['resync-running', 'peer-removed'], figures))
+  }
+  t.strictSame(outrun.codes('a/0'), ['resync-outrun/time', 'peer-removed/time'])
+  for (let minutes = 0; minutes <= 60; minutes += 1) {
+    const figures = { outOfSyncBytes: 100, movedBytes: minutes }
+    inVain.see(minutes * MINUTE, look('a/0', ['resync-running', 'peer-removed'], figures))
+  }
+  t.strictSame(inVain.codes('a/0'), ['resync-outrun/operator', 'peer-removed/time'])
+  const behind = host()
+  behind.see(0, look('a/0', ['peer-behind', 'peer-removed'], { outOfSyncBytes: 5 }))
+  behind.pass(30 * MINUTE)
+  behind.mirrors.tick(30 * MINUTE)
+  t.strictSame(behind.codes('a/0'), ['peer-behind/operator', 'peer-removed/time'])
+})
+
+t.test('a resync that waits for a limit of parallel resyncs, while none runs, needs an operator', async t => {
+  const { see, pass, told } = host()
+  const said = { replication: 'PausedSyncT', resyncSuspended: ['max-parallel'], outOfSyncBytes: 5 }
+  see(0, judgeDrbdVolume(volume('a/0', [peer('b', said)], { disk: 'Inconsistent' })))
+  const waits = () => told('a/0').find(({ code }) => code === 'resync-waiting')
+  t.match(waits(), { clearedBy: 'time', word: 'max-parallel' })
+  pass(30 * SECOND)
+  t.match(waits(), { clearedBy: 'operator', word: 'max-parallel', waitsFor: undefined })
+})
+
 t.test('counters that begin anew with a connection are no movement until they rise', async t => {
   const { see, kinds } = host()
   see(0, running(100, 1_000_000))

@@ -143,6 +143,13 @@ t.test('reasons: what needs an operator first, warnings last; vanished mirrors g
     statusOf(sr, mirrors, 1).reasons.map(each => each.code),
     ['stand-alone', 'resync-running', 'drift'],
   )
+  see(1, look('d/0', ['no-current-replica']))
+  t.strictSame(
+    statusOf(sr, mirrors, 1).reasons.map(each => each.code),
+    ['no-current-replica', 'stand-alone', 'resync-running', 'drift'],
+    'a mirror without any current replica is the first',
+  )
+  mirrors.remove('d/0', 2)
   mirrors.remove('c/0', 2)
   t.strictSame(
     statusOf(sr, mirrors, 2).reasons.map(each => each.code),

@@ -79,6 +79,15 @@ t.test('of several targets of one source each counts by what it has to get', asy
   t.equal(see(both(0.5, 0.5, 3)), 0.5)
 })
 
+t.test('a target that has nothing to get adds nothing to the share of its source', async t => {
+  const to = (name: string, totalBytes: number, outOfSyncBytes: number) =>
+    peer(name, { replication: 'SyncSource', peerDisk: 'Inconsistent', totalBytes, outOfSyncBytes })
+  const half = judgeDrbdVolume(volume('a/0', [to('b', GIB, GIB / 2), to('c', 0, 0)]))
+  t.match(half, { progress: 0.5, doneBytes: GIB / 2, totalBytes: GIB })
+  const nothing = judgeDrbdVolume(volume('a/0', [to('b', 0, 0), to('c', 0, 0)]))
+  t.match(nothing, { progress: null, doneBytes: 0, totalBytes: 0 })
+})
+
 t.test(
   'property: whatever begins, ends or has more to copy, progress never falls and rises with each share',
   async t => {

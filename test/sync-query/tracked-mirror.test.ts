@@ -300,6 +300,7 @@ t.test(
 
 t.test('reasons are those of the last look, whichever part of them is new', async t => {
   const base = { peer: 'b', word: 'SyncSource', field: 'replication', side: 'source', progress: 0.5 } as const
+  const outdated = { peer: 'self', word: 'Outdated' }
   const variants = [
     reason('resync-running', 'r0/0', base),
     reason('resync-waiting', 'r0/0', base),
@@ -312,6 +313,14 @@ t.test('reasons are those of the last look, whichever part of them is new', asyn
     reason('resync-running', 'r0/0', { ...base, waitsFor: 'r1/0' }),
     reason('resync-running', 'r0/0', { ...base, outOfSyncBytes: 0 }),
     reason('resync-running', 'r0/0', { peer: 'b' }),
+    reason('no-current-replica', 'r0/0'),
+    reason('no-current-replica', 'r0/0', { candidates: [outdated] }),
+    reason('no-current-replica', 'r0/0', { candidates: [outdated, { peer: 'b', word: 'Outdated' }] }),
+    reason('no-current-replica', 'r0/0', { candidates: [outdated, { peer: 'b', word: 'Inconsistent' }] }),
+    reason('no-current-replica', 'r0/0', { candidates: [outdated, { peer: 'c', word: 'Outdated' }] }),
+    reason('no-current-replica', 'r0/0', {
+      candidates: [outdated, { peer: 'b', word: 'Outdated', outOfSyncBytes: 5 }],
+    }),
   ]
   for (const from of variants) {
     for (const to of variants) {
@@ -338,6 +347,8 @@ t.test('equal placements are one object, whichever mirror has them; a look that 
     here(self, { peer: 'b', current: true, connected: true }),
     here(self, { peer: 'b', current: false, connected: true }),
     here(self, { peer: 'b', current: false, connected: true, diskless: true }),
+    here(self, { peer: 'b', current: false, diskless: true, votes: false }),
+    here(self, { peer: 'b', current: false, connected: true, diskless: true, votes: false }),
     here(self, { peer: 'c', current: true }),
     here(self, { peer: 'b', current: true }, { peer: 'c', current: true }),
     here(self),
