@@ -108,6 +108,7 @@ t.test('what clears it', async t => {
     return story.verdict()
   }
   t.equal(clearedBy(source(64), source(8), WELL), 'synced', 'a resync towards the peer')
+  t.equal(clearedBy({ ...source(0), outOfSyncBytes: null }, WELL), 'synced', 'or one whose amount was not shown')
   t.equal(clearedBy(repairedByThird, WELL), 'synced', 'a resync from anybody: its disk was Inconsistent')
   t.equal(clearedBy(verifying(0), verified(0)), 'synced', 'a verify that finds nothing')
   t.equal(clearedBy(verifying(0), verifying(12), verified(12)), 'synced, drift hostB 12', 'a verify says what differs')
@@ -186,6 +187,14 @@ t.test('what passes between two looks counts as if it had been seen', async t =>
   for (const look of [WELL, away(64), WELL]) verified.see(look)
   verified.see({ passed: { ...PASSED, verifiedBytes: 0 } })
   t.equal(verified.verdict(), 'synced', 'a verify of a small volume')
+  for (const repair of ['there', 'here'] as const) {
+    const begun = mirrorOf()
+    begun.see(WELL, { others: THIRD })
+    const passed = { ...PASSED, resync: true, repair, outOfSyncBytes: 64 * KIB }
+    begun.see({ ...away(0), passed }, { others: THIRD })
+    begun.see(WELL, { others: THIRD })
+    t.equal(begun.verdict(), 'synced', `what a repair (${repair}) had to copy is not owed`)
+  }
 })
 
 t.test('where a gap could have hidden a resync it is a warning', async t => {
@@ -250,11 +259,15 @@ t.test('marks that went unseen accuse nobody when the peer returns later', async
   later.see(WELL)
   t.equal(later.verdict(), unwatched, 'the kernel did not have the peer when the agent was back')
   t.equal(verdict(), 'degraded, peer-not-connected hostB 0')
-  const attaching = mirrorOf()
-  attaching.see(away(64))
-  attaching.see(away(0), { gap: true, volume: { disk: 'Attaching' } })
-  for (const look of [away(64), WELL]) attaching.see(look)
-  t.equal(attaching.verdict(), OWED, 'before the disk is attached its marks are not known')
+  for (const disk of ['Attaching', null]) {
+    const attaching = mirrorOf()
+    attaching.see(away(64))
+    attaching.see(away(0), { gap: true, volume: { disk } })
+    attaching.see(away(64))
+    t.notMatch(attaching.verdict(), /rejoined/, `${disk}: nothing is forgotten`)
+    attaching.see(WELL)
+    t.equal(attaching.verdict(), OWED, `the disk is shown as ${disk}: before it is attached its marks are not known`)
+  }
 })
 
 t.test('a volume that was down here for a while: only a third replica can have repaired the peer', async t => {
@@ -270,13 +283,29 @@ t.test('a volume that was down here for a while: only a third replica can have r
 })
 
 t.test('DRBD 8.4: what changed while it stood alone', async t => {
-  const mirrors = new HostMirrors()
+  const memory = new MarksMemory()
+  const mirrors = new HostMirrors(undefined, memory)
   const see = (drbd: DrbdVolume, at: number) =>
     mirrors.observe({ judgement: judgeDrbdVolume(drbd), at, silenceMeansStall: false, drbd })
   see(volume('r0/0', [peer('peer')], { family: '8.4' }), 1)
-  see(volume('r0/0', [], { family: '8.4', aloneOutOfSyncBytes: 64 * KIB }), 2)
-  see(volume('r0/0', [peer('peer')], { family: '8.4' }), 3)
-  t.match(mirrors.get('r0/0'), { state: 'degraded', reasons: [{ code: 'rejoined-unrepaired', peer: 'peer' }] })
+  const versions = [32, 64, 64].map((kib, index) => {
+    see(volume('r0/0', [], { family: '8.4', aloneOutOfSyncBytes: kib * KIB }), 2 + index)
+    return memory.version
+  })
+  t.strictSame(
+    versions,
+    [
+      { facts: 1, amounts: 0 },
+      { facts: 1, amounts: 1 },
+      { facts: 1, amounts: 1 },
+    ],
+    'only what changes is written down',
+  )
+  see(volume('r0/0', [peer('peer')], { family: '8.4' }), 5)
+  t.match(mirrors.get('r0/0'), {
+    state: 'degraded',
+    reasons: [{ code: 'rejoined-unrepaired', peer: 'peer', outOfSyncBytes: 64 * KIB }],
+  })
 })
 
 t.test('marks at rest', async t => {
@@ -312,6 +341,28 @@ t.test('marks at rest', async t => {
     'at a connected peer DRBD drops marks by itself: no reason to stop anything',
   )
   t.equal(story([WELL, marked(256), WELL]), 'synced', 'they were there for a moment, 9.2.18')
+  t.equal(story([WELL, source(64), marked(12)]), 'synced, drift hostB 12', 'a resync of two replicas leaves none')
+  t.equal(
+    story([WELL, away(64), marked(12)]),
+    'degraded, drift hostB 12, rejoined-unrepaired hostB 64',
+    'a part of what was owed has vanished',
+  )
+  t.equal(
+    story([WELL, away(64), marked(12), source(12), WELL]),
+    OWED,
+    'a resync of what is left does not copy the part that has vanished',
+  )
+})
+
+t.test('with a third replica it is not known how marks at rest came', async t => {
+  const story = (...looks: readonly Partial<DrbdPeer>[]) => {
+    const { see, verdict } = mirrorOf()
+    for (const look of [WELL, marked(12), marked(12), ...looks]) see(look, { others: THIRD })
+    return verdict()
+  }
+  t.equal(story(), 'synced, marks-left hostB 12')
+  t.equal(story(WELL), 'synced', 'DRBD drops them at a connected peer')
+  t.equal(story(away(12), WELL), 'synced, rejoined-unwatched hostB 12', 'the peer was away before they vanished')
 })
 
 t.test('what a verify found stays a warning until it is repaired, or a later verify is clean', async t => {
@@ -349,4 +400,26 @@ t.test('doubted words decide nothing', async t => {
   see(source(64))
   see(WELL)
   t.equal(verdict(), 'synced')
+})
+
+t.test('words that are not shown decide nothing', async t => {
+  const { see, verdict } = mirrorOf()
+  const silent = { peerDisk: 'Outdated', outOfSyncBytes: null }
+  for (const look of [away(64), silent, WELL]) see(look)
+  t.equal(verdict(), OWED)
+  const lasting = mirrorOf()
+  for (const look of [marked(12), silent, marked(12), WELL]) lasting.see(look)
+  t.equal(lasting.verdict(), 'synced, rejoined-unwatched hostB 12', 'marks last although one look did not show them')
+})
+
+t.test('a host that is a diskless client accuses nobody, and keeps what it remembers', async t => {
+  const { see, verdict, memory } = mirrorOf()
+  for (const look of [away(64), WELL]) see(look)
+  t.equal(verdict(), OWED)
+  const before = memory.version
+  see(WELL, { volume: { disk: 'Diskless', intentionalClient: true } })
+  t.notMatch(verdict(), /rejoined/)
+  t.strictSame(memory.version, before)
+  see(WELL)
+  t.equal(verdict(), OWED, 'its disk is back, and nothing was copied')
 })
