@@ -14,8 +14,8 @@ const SETTLING_MS = 60_000
  * @param complaint what the report of `holder` says of a mirror that it shares with `peer`
  */
 export function isLeftOver(complaint: Pick<ReportReason, 'code'>, holder: Member, peer: Member | undefined): boolean {
-  if (!NOT_CONNECTED.has(complaint.code) || holder.report === null || peer?.report?.state !== 'synced') return false
-  if (holder.confirmedAtMs === null || peer.confirmedAtMs === null) return false
+  if (!NOT_CONNECTED.has(complaint.code) || holder.report === null || holder.confirmedAtMs === null) return false
+  if (peer?.report?.state !== 'synced' || peer.confirmedAtMs === null) return false
   const { madeAtMs, isAtRest } = factsOf(holder.report)
   if (!isAtRest) return false
   // By the clock of the holder, and so without a skew.

@@ -1,11 +1,13 @@
 import type { ClearedBy } from '../sync-query/reason.ts'
-import type { MirrorListEntry, Report } from '../sync-query/report.ts'
+import type { MirrorListEntry, ReportReason } from '../sync-query/report.ts'
 import { blocks, needsOperator } from './report-facts.ts'
 
 /** How one member sees some mirrors. */
 export interface SeenMirrors {
   readonly host: string
   readonly entry: MirrorListEntry
+  /** Of the member's report: about these mirrors and others. */
+  readonly reasons: readonly ReportReason[]
   /** Refs of the hosts that a replica may be on; `null` where nobody knows. */
   readonly sites: readonly {
     readonly replica: MirrorListEntry['replicas'][number]
@@ -49,13 +51,14 @@ function isCurrent({ current, diskless }: SeenMirrors['sites'][number]['replica'
  * @param absences what is said of each host that is away
  */
 export function lossClearedBy(
-  { entry, sites }: SeenMirrors,
-  report: Report | null,
+  { entry, reasons, sites }: SeenMirrors,
   absences: ReadonlyMap<string, ClearedBy>,
 ): ClearedBy {
-  const away = sites.flatMap(({ hosts }) => hosts ?? []).flatMap(host => absences.get(host) ?? [])
-  if (away.length > 0) return away.includes('operator') ? 'operator' : 'time'
-  const said = (report?.reasons ?? []).filter(({ mirror }) => entry.mirrors?.includes(mirror) !== false)
+  const isAnyAway = (clearedBy: ClearedBy) =>
+    sites.some(({ hosts }) => hosts?.some(host => absences.get(host) === clearedBy))
+  if (isAnyAway('operator')) return 'operator'
+  if (isAnyAway('time')) return 'time'
+  const said = reasons.filter(({ mirror }) => entry.mirrors?.includes(mirror) !== false)
   if (needsOperator(said)) return 'operator'
   return entry.state === 'resyncing' || said.some(blocks) ? 'time' : 'operator'
 }

@@ -1,5 +1,5 @@
 import type { ClearedBy } from '../sync-query/reason.ts'
-import type { MirrorListEntry, Replica } from '../sync-query/report.ts'
+import type { MirrorListEntry, Replica, ReportReason } from '../sync-query/report.ts'
 import { blockers } from './conservative-rule.ts'
 import type { GatePolicy } from './gate-policy.ts'
 import { type GateReason, gateReason } from './gate-reason.ts'
@@ -34,8 +34,8 @@ export function placementRule(
   const unlisted: GateReason[] = []
   for (const { host, report } of present) {
     const list = believedList(report)
-    if (list === undefined) unlisted.push(gateReason('mirror-list-missing', host.ref, sr))
-    else views.push(...list.map(entry => viewOf(host.ref, entry, names, refs, policy)))
+    if (report === null || list === undefined) unlisted.push(gateReason('mirror-list-missing', host.ref, sr))
+    else views.push(...list.map(entry => viewOf(host.ref, entry, report.reasons, names, refs, policy)))
   }
   const sites = views.flatMap(view => view.sites)
   const holders = new Set(sites.flatMap(({ hosts }) => hosts ?? []))
@@ -78,8 +78,7 @@ export function placementRule(
           const isHarmless = seesNoneCurrent(view) && (!leaving.has(view.host) || isCurrentElsewhere(view, views, gone))
           const found = isHarmless ? null : loss(sr, view, gone)
           if (found === null) return []
-          const report = members.find(({ host }) => host.ref === view.host)?.report ?? null
-          return found.code === 'peer-unknown' ? found : { ...found, clearedBy: lossClearedBy(view, report, absences) }
+          return found.code === 'peer-unknown' ? found : { ...found, clearedBy: lossClearedBy(view, absences) }
         }),
       ]
     },
@@ -122,6 +121,7 @@ interface Site {
 function viewOf(
   host: string,
   entry: MirrorListEntry,
+  reasons: readonly ReportReason[],
   names: PeerNames,
   members: readonly string[],
   policy: GatePolicy,
@@ -132,7 +132,7 @@ function viewOf(
     if (hosts.length > 0 || policy.outsidePeers.includes(replica.peer)) return { replica, hosts }
     return { replica, hosts: null }
   })
-  return { host, entry, sites }
+  return { host, entry, reasons, sites }
 }
 
 /** A replica that nobody knows may be on any of those that leave. */

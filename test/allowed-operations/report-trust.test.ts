@@ -143,6 +143,8 @@ t.test('a report does not count while the heartbeat of its host says that its st
   t.equal(mayReboot(of('boot-2', 10)), 'a b c d', 'it is of the present state')
   t.equal(mayReboot(of('boot-1', 11)), 'a b c d', 'a heartbeat of another boot')
   t.equal(mayReboot(of('boot-2', 11, 'uuid-other')), 'a b c d')
+  const forgotten = { ...of('boot-2', 11), srs: [] }
+  t.equal(codes(reasonsOf(forgotten, 'a')), 'sr-missing@a sr-missing@b sr-missing@c', 'the pool has lost the SR itself')
 })
 
 t.test('a replica that its peers no longer know is its own host’s matter, once that has settled', async t => {
