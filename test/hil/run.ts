@@ -60,7 +60,7 @@ const SCENARIOS: readonly Scenario[] = [
   mdConfigurationGone,
 ]
 /** What each submission must pass. */
-const ON_EACH_SUBMISSION: readonly number[] = [2, 3, 5, 11, 14]
+const ON_EACH_SUBMISSION: readonly number[] = [2, 3, 5, 11, 14, 18, 19, 20]
 
 const say = (text: string) => process.stdout.write(`${text}\n`)
 const note = (text: string) => say(`# ${text}`)
