@@ -1,8 +1,8 @@
-import { closeSync, fstatSync, openSync, readFileSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
-import { replaceFile } from '../durable-file/index.ts'
+import { readWholeSync, replaceFile } from '../durable-file/index.ts'
 import { codeOf, messageOf } from '../thrown/index.ts'
 import type { Backend } from './backend-view.ts'
 
@@ -106,13 +106,14 @@ export class MirrorMemory implements SrMemory {
     const path = this.#pathOf(sr)
     if (path === null) return NOTHING
     try {
-      const parsed = FileSchema.safeParse(JSON.parse(readLimited(path)))
+      const text = readWholeSync(path, MAX_FILE_BYTES)
+      if (text === null) return NOTHING
+      const parsed = FileSchema.safeParse(JSON.parse(text))
       if (!parsed.success) throw new Error('it is damaged')
       this.#onDisk.add(sr)
       const { drbd, md } = parsed.data
       return { kind: 'held', held: { drbd, md } }
     } catch (error) {
-      if (codeOf(error) === 'ENOENT') return NOTHING
       this.#onDisk.add(sr)
       const why = `${path} cannot be read: ${codeOf(error) ?? (error instanceof SyntaxError ? 'it is damaged' : messageOf(error))}`
       this.#complain(why)
@@ -156,15 +157,4 @@ export class MirrorMemory implements SrMemory {
 /** The file to remove when the mirrors of an SR are gone for good. */
 export function memoryFileOf(folder: string, sr: string): string {
   return join(folder, `${sr}.json`)
-}
-
-function readLimited(path: string): string {
-  const file = openSync(path, 'r')
-  try {
-    const { size } = fstatSync(file)
-    if (size > MAX_FILE_BYTES) throw new Error(`it has ${size} bytes, more than ${MAX_FILE_BYTES}`)
-    return readFileSync(file, 'utf8')
-  } finally {
-    closeSync(file)
-  }
 }

@@ -1,6 +1,6 @@
 import type { ClearedBy } from '../sync-query/reason.ts'
-import type { MirrorListEntry, ReportReason } from '../sync-query/report.ts'
-import { blocks, needsOperator } from './report-facts.ts'
+import { blocks, type MirrorListEntry, type ReportReason } from '../sync-query/report.ts'
+import { needsOperator } from './report-facts.ts'
 
 /** How one member sees some mirrors. */
 export interface SeenMirrors {

@@ -1,5 +1,5 @@
-import { isBlocking, isHeldBackByPeer } from '../sync-query/reason.ts'
-import { isReasonCode, type Report, type ReportReason } from '../sync-query/report.ts'
+import { isHeldBackByPeer } from '../sync-query/reason.ts'
+import { blocks, type Report, type ReportReason } from '../sync-query/report.ts'
 
 /** What every decision asks of a report. */
 interface ReportFacts {
@@ -61,9 +61,4 @@ function isHeldBackHere(complaint: Complaint): boolean {
 
 export function needsOperator(reasons: readonly ReportReason[]): boolean {
   return reasons.some(reason => reason.clearedBy === 'operator' && blocks(reason))
-}
-
-/** A code from a newer program is taken for a blocking one. */
-export function blocks({ code }: ReportReason): boolean {
-  return !isReasonCode(code) || isBlocking(code)
 }

@@ -1,4 +1,4 @@
-import { REASON_KINDS, type Reason, type ReasonCode } from './reason.ts'
+import { isBlocking, REASON_KINDS, type Reason, type ReasonCode } from './reason.ts'
 import type { StateCounts, SyncState } from './state.ts'
 
 /** The key of `PBD.other_config` under which a host keeps its report of an SR. */
@@ -48,6 +48,11 @@ export interface ReportReason extends Omit<Reason, 'code'> {
 /** Narrows the code of a reason that came from another host, which may run another version of this program. */
 export function isReasonCode(code: string): code is ReasonCode {
   return Object.hasOwn(REASON_KINDS, code)
+}
+
+/** False of a mere warning. A code from a newer program is taken for a blocking one. */
+export function blocks({ code }: Pick<ReportReason, 'code'>): boolean {
+  return !isReasonCode(code) || isBlocking(code)
 }
 
 /**

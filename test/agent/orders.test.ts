@@ -9,6 +9,18 @@ import { until } from '../xapi-notify/toolstack-under-test.ts'
 
 const silent = () => undefined
 
+/** A host that sends a heartbeat every 5 ms. */
+const HOST = {
+  host: '0a0a0a0a-0000-4000-8000-000000000001',
+  bootId: 'b0b0b0b0-0000-4000-8000-000000000001',
+  bootTimeMs: 7_000,
+  agentStartMs: 9_000,
+  pollKey: 'a'.repeat(64),
+  changedSeqs: () => new Map(),
+  now: () => 11_000,
+  everyMs: 5,
+}
+
 t.test('what a host does with an order, and what it knows of the outcome', async t => {
   const order: Order = { how: 'reboot', id: 'x' }
   const refused = { kind: 'refused', why: 'machine.reboot is not configured' }
@@ -66,14 +78,7 @@ for (const { title, order, outcome, carriedOut, words } of [
     const done: string[] = []
     const beating = sendHeartbeats({
       client,
-      host: '0a0a0a0a-0000-4000-8000-000000000001',
-      bootId: 'b0b0b0b0-0000-4000-8000-000000000001',
-      bootTimeMs: 7_000,
-      agentStartMs: 9_000,
-      pollKey: 'a'.repeat(64),
-      changedSeqs: () => new Map(),
-      now: () => 11_000,
-      everyMs: 5,
+      ...HOST,
       carryOut: async ({ id }) => {
         done.push(id)
         return outcome
@@ -99,14 +104,7 @@ t.test('an order that a host gets to see too late, for it was held up meanwhile,
   let looks = 0
   const beating = sendHeartbeats({
     client,
-    host: '0a0a0a0a-0000-4000-8000-000000000001',
-    bootId: 'b0b0b0b0-0000-4000-8000-000000000001',
-    bootTimeMs: 7_000,
-    agentStartMs: 9_000,
-    pollKey: 'a'.repeat(64),
-    changedSeqs: () => new Map(),
-    now: () => 11_000,
-    everyMs: 5,
+    ...HOST,
     // 20 s between any two looks at the clock
     steadyNow: () => {
       looks += 1
@@ -131,14 +129,7 @@ t.test('a host that says that it goes says nothing more', async t => {
   const stop = new AbortController()
   const beating = sendHeartbeats({
     client,
-    host: '0a0a0a0a-0000-4000-8000-000000000001',
-    bootId: 'b0b0b0b0-0000-4000-8000-000000000001',
-    bootTimeMs: 7_000,
-    agentStartMs: 9_000,
-    pollKey: 'a'.repeat(64),
-    changedSeqs: () => new Map(),
-    now: () => 11_000,
-    everyMs: 5,
+    ...HOST,
     carryOut: async () => ({ kind: 'goes' }),
     signal: stop.signal,
   })

@@ -1,6 +1,3 @@
-import { isBlocking } from '../../sync-query/reason.ts'
-import { isReasonCode } from '../../sync-query/report.ts'
-
 /** A reason that blocks, as far as it tells who has to act: one of a mirror, or one of the gate. */
 export interface Standing {
   readonly code: string
@@ -55,8 +52,3 @@ const OVER_WITH_A_COPY: ReadonlySet<string> = new Set([
   'array-degraded',
   'member-failed',
 ])
-
-/** A code that is not known here is taken for a blocking one. */
-export function blocks({ code }: { readonly code: string }): boolean {
-  return !isReasonCode(code) || isBlocking(code)
-}

@@ -1,8 +1,8 @@
-import type { Report } from '../../sync-query/report.ts'
+import { blocks, type Report } from '../../sync-query/report.ts'
 import type { CanRebootAnswer, GateAnswer, GateReasonAnswer } from '../../volume-plugin/agent-protocol.ts'
 import { nameOf } from './cause.ts'
 import { GateView } from './gate-view.ts'
-import { blocks, needsOperator, type Standing } from './needs-operator.ts'
+import { needsOperator, type Standing } from './needs-operator.ts'
 import { sentence } from './sr-lines.ts'
 
 /** What one look says to somebody who waits. These are keys that `wait --json` prints, all but one. */
