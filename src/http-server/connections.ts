@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { addressGroup } from './address-group.ts'
+import { largestGroup } from './largest-group.ts'
 
 export interface ConnectionLimits {
   readonly maxConnections: number
@@ -117,8 +118,8 @@ export class Connections {
   #leastWorthy(newcomer: Connection): Connection | undefined {
     const others = [...this.#all.values()].filter(each => each !== newcomer && !each.isReserved)
     const idle = others.filter(({ answering }) => answering === 0)
-    if (idle.length > 0) return largestGroup(idle)[0]
-    const [first, ...more] = largestGroup(others)
+    if (idle.length > 0) return ofLargestGroup(idle)[0]
+    const [first, ...more] = ofLargestGroup(others)
     return first === undefined || more.length === 0 || first.group === newcomer.group ? undefined : first
   }
 
@@ -142,11 +143,8 @@ export class Connections {
   }
 }
 
-function largestGroup(connections: readonly Connection[]): readonly Connection[] {
-  return [...Map.groupBy(connections, ({ group }) => group).values()].reduce<readonly Connection[]>(
-    (most, each) => (each.length > most.length ? each : most),
-    [],
-  )
+function ofLargestGroup(connections: readonly Connection[]): readonly Connection[] {
+  return largestGroup(Map.groupBy(connections, ({ group }) => group))
 }
 
 /** By where it comes from: over TLS the request's socket is another object than the connection's. A unix socket says nothing. */

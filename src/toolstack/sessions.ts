@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { largestGroup } from '../http-server/index.ts'
 import { ApiFailure } from './api-failure.ts'
 import type { Caller } from './call.ts'
 import type { Database } from './database.ts'
@@ -141,12 +142,8 @@ export class Sessions {
     const byUser = Map.groupBy(counted, ({ caller }) => caller.user)
     const own = byUser.get(user) ?? []
     if (own.length < MAX_SESSIONS_OF_A_USER && counted.length < MAX_SESSIONS) return
-    const ofUser = own.length >= MAX_SESSIONS_OF_A_USER ? own : largest(byUser)
-    const [oldest] = largest(Map.groupBy(ofUser, ({ address }) => address))
+    const ofUser = own.length >= MAX_SESSIONS_OF_A_USER ? own : largestGroup(byUser)
+    const [oldest] = largestGroup(Map.groupBy(ofUser, ({ address }) => address))
     if (oldest !== undefined) this.logout(oldest.caller.session)
   }
-}
-
-function largest(groups: ReadonlyMap<string, readonly Session[]>): readonly Session[] {
-  return [...groups.values()].reduce<readonly Session[]>((most, each) => (each.length > most.length ? each : most), [])
 }

@@ -62,7 +62,7 @@ export class RefusedCalls {
       kind.count += 1
       return
     }
-    this.#kinds.set(key, { last: null, count: 0, cancel: this.#timers.after(TOGETHER_MS, () => this.#end(key)) })
+    this.#begin(key)
     this.#tell(refused, 1)
   }
 
@@ -75,11 +75,15 @@ export class RefusedCalls {
     this.#kinds.clear()
   }
 
+  #begin(key: string): void {
+    this.#kinds.set(key, { last: null, count: 0, cancel: this.#timers.after(TOGETHER_MS, () => this.#end(key)) })
+  }
+
   #end(key: string): void {
     const kind = this.#kinds.get(key)
     this.#kinds.delete(key)
     if (kind === undefined || kind.last === null) return
-    this.#kinds.set(key, { last: null, count: 0, cancel: this.#timers.after(TOGETHER_MS, () => this.#end(key)) })
+    this.#begin(key)
     this.#tell(kind.last, kind.count)
   }
 }

@@ -61,11 +61,11 @@ export class AgentPolls {
     }
   }
 
-  #note({ uuid, name, agent }: PolledHost, why: string): void {
-    const count = (this.#unverified.get(uuid) ?? 0) + 1
-    this.#unverified.set(uuid, count)
+  #note(host: PolledHost, why: string): void {
+    const count = (this.#unverified.get(host.uuid) ?? 0) + 1
+    this.#unverified.set(host.uuid, count)
     if (count !== LOG_AFTER_FAILURES) return
-    const text = `answers to polls of ${name} at ${agent} are not believed: ${why}. Its reports expire unless it pushes them`
+    const text = `answers to polls of ${host.name} at ${host.agent} are not believed: ${why}. Its reports expire unless it pushes them`
     this.#log({ level: 'warning', code: 'poll-unverified', text })
   }
 }

@@ -193,8 +193,15 @@ export class PoolService {
   #polledHost(ref: string): PolledHost {
     const { pool } = this.#gated
     const { uuid = '' } = pool.get('host', ref) ?? {}
-    const name = hostName(ref, pool.poolSnapshot())
-    return { uuid, name, agent: this.#agentOf(ref), key: pool.pollKey(ref) }
+    return {
+      uuid,
+      agent: this.#agentOf(ref),
+      key: pool.pollKey(ref),
+      // For people only: most polls have nothing to tell, and it takes a snapshot of the pool.
+      get name() {
+        return hostName(ref, pool.poolSnapshot())
+      },
+    }
   }
 
   #openDecisions(): void {
