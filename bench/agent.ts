@@ -10,10 +10,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { HostAgent } from '../src/agent/agent.ts'
 import { MirrorMemory } from '../src/agent/mirror-memory.ts'
-import { followDrbd } from '../src/drbd-adapter/source.ts'
-import type { DrbdVolume } from '../src/sync-query/drbd.ts'
+import { followDrbd } from '../src/drbd-adapter/follow/follow-drbd.ts'
+import { HostAgent } from '../src/host-state/host-agent.ts'
+import type { DrbdVolume } from '../src/sync-query/judge/drbd.ts'
 import { measureInProcesses } from './measuring-process.ts'
 
 const STAND_IN = join(import.meta.dirname, 'stand-in-drbdsetup.ts')

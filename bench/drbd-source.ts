@@ -10,7 +10,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { followDrbd } from '../src/drbd-adapter/source.ts'
+import { followDrbd } from '../src/drbd-adapter/follow/follow-drbd.ts'
 import { measureInProcesses } from './measuring-process.ts'
 
 const STAND_IN = join(import.meta.dirname, 'stand-in-drbdsetup.ts')

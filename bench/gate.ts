@@ -5,12 +5,16 @@
  * Prints one line of JSON per figure: `value` is the median and `p99` the 99th percentile of the rounds by the wall clock,
  * `cpu` what this process used per round, client and server of XenAPI included.
  */
-import { DEFAULT_POLICY, decide, type PoolSnapshot } from '../src/allowed-operations/index.ts'
-import type { Report, ReportReason } from '../src/sync-query/report.ts'
-import { encodeReport } from '../src/sync-query/report-encode.ts'
-import { createPool } from '../src/toolstack/index.ts'
-import { Updater } from '../src/updater/index.ts'
-import { ReportSink, XenApiClient } from '../src/xapi-notify/index.ts'
+
+import { decide } from '../src/allowed-operations/decide.ts'
+import { DEFAULT_POLICY } from '../src/allowed-operations/pool/gate-policy.ts'
+import type { PoolSnapshot } from '../src/allowed-operations/pool/pool-snapshot.ts'
+import { EmbeddedPool } from '../src/embedded-pool/embedded-pool.ts'
+import type { Report, ReportReason } from '../src/sync-query/report/report.ts'
+import { encodeReport } from '../src/sync-query/report/report-encode.ts'
+import { Updater } from '../src/updater/updater.ts'
+import { ReportSink } from '../src/xapi-notify/report-sink.ts'
+import { XenApiClient } from '../src/xenapi-client/client.ts'
 
 const HOSTS = 64
 const SRS = 8
@@ -77,7 +81,7 @@ function measure(figure: string, round: () => unknown): void {
   print(figure, samplesMs, process.cpuUsage(cpuBefore))
 }
 
-const pool = createPool({
+const pool = new EmbeddedPool({
   gate: { claim: (snapshot, wanted) => updater.claim(snapshot, wanted) },
   machines: { goDown: () => undefined },
   authenticate: () => true,

@@ -8,9 +8,9 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { FileReader } from '../src/file-reader/index.ts'
-import { MdReader } from '../src/mdraid-adapter/read.ts'
-import { ToldArrays } from '../src/mdraid-adapter/told-arrays.ts'
+import { MdReader } from '../src/mdraid-adapter/follow/read.ts'
+import { ToldArrays } from '../src/mdraid-adapter/follow/told-arrays.ts'
+import { FileReader } from '../src/platform/file-reader/file-reader.ts'
 
 const SIZES = [1, 24, 256] as const
 const ROUNDS = 9

@@ -4,18 +4,17 @@
  * A host with 5 000 mirrors in two SRs, all synced, and with 3 000 of them resyncing; a pool of 64 hosts x 8 SRs, all in sync
  * and with every report bad. Prints one line of JSON per figure: the median of the rounds.
  */
-import {
-  DEFAULT_POLICY,
-  decide,
-  type HostSnapshot,
-  type PoolSnapshot,
-  type SrSnapshot,
-} from '../src/allowed-operations/index.ts'
-import { AgentMetrics, GateMetrics, ProcessMetrics } from '../src/metrics/index.ts'
-import { HostMirrors } from '../src/sync-query/host-mirrors.ts'
-import type { Judgement } from '../src/sync-query/judgement.ts'
-import { reason } from '../src/sync-query/reason.ts'
-import { SrFold } from '../src/sync-query/sr-fold.ts'
+
+import { decide } from '../src/allowed-operations/decide.ts'
+import { DEFAULT_POLICY } from '../src/allowed-operations/pool/gate-policy.ts'
+import type { HostSnapshot, PoolSnapshot, SrSnapshot } from '../src/allowed-operations/pool/pool-snapshot.ts'
+import { AgentMetrics } from '../src/metrics/agent-metrics.ts'
+import { GateMetrics } from '../src/metrics/gate-metrics.ts'
+import { ProcessMetrics } from '../src/metrics/process-metrics.ts'
+import type { Judgement } from '../src/sync-query/judge/judgement.ts'
+import { reason } from '../src/sync-query/reason/reason.ts'
+import { HostMirrors } from '../src/sync-query/sr-state/host-mirrors.ts'
+import { SrFold } from '../src/sync-query/sr-state/sr-fold.ts'
 
 const MIRRORS = 5_000
 const RESYNCING = 3_000

@@ -7,14 +7,15 @@
  * alternate, and ratios are those of neighbours. Inputs are made anew outside the measured time, as an adapter would, and
  * each is applied on its own.
  */
-import { HostAgent } from '../src/agent/agent.ts'
+
 import { MirrorMemory } from '../src/agent/mirror-memory.ts'
-import type { DrbdPeer, DrbdVolume } from '../src/sync-query/drbd.ts'
-import { HostMirrors } from '../src/sync-query/host-mirrors.ts'
-import { judgeDrbdVolume } from '../src/sync-query/judge-drbd.ts'
-import { mirrorList } from '../src/sync-query/mirror-list.ts'
-import type { MirrorListEntry } from '../src/sync-query/report.ts'
-import { SrFold, type SrStatus } from '../src/sync-query/sr-fold.ts'
+import { HostAgent } from '../src/host-state/host-agent.ts'
+import type { DrbdPeer, DrbdVolume } from '../src/sync-query/judge/drbd.ts'
+import { judgeDrbdVolume } from '../src/sync-query/judge/judge-drbd.ts'
+import { mirrorList } from '../src/sync-query/report/mirror-list.ts'
+import type { MirrorListEntry } from '../src/sync-query/report/report.ts'
+import { HostMirrors } from '../src/sync-query/sr-state/host-mirrors.ts'
+import { SrFold, type SrStatus } from '../src/sync-query/sr-state/sr-fold.ts'
 
 const SIZES = [10, 100, 1_000, 10_000] as const
 const MIRRORS_OF_A_HOST = 5_000

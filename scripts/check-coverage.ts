@@ -1,5 +1,5 @@
 /**
- * The rooms that decide must be tested in every branch, without ignores: a branch nobody has seen run is a state of
+ * The folders that decide must be tested in every branch, without ignores: a branch nobody has seen run is a state of
  * somebody's disks that nobody has thought through. Reads what tap has just measured.
  */
 import { readdirSync, readFileSync } from 'node:fs'
@@ -21,20 +21,22 @@ const report = JSON.parse(readFileSync(join(ROOT, '.tap/report/coverage-summary.
 >
 
 const complaints: string[] = []
-for (const room of FULLY_TESTED) {
-  for (const name of readdirSync(join(ROOT, room))) {
-    const file = join(ROOT, room, name)
+for (const folder of FULLY_TESTED) {
+  for (const name of readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })) {
+    if (!name.endsWith('.ts')) continue
+    const file = join(ROOT, folder, name)
     const text = readFileSync(file, 'utf8')
-    if (/(?:c8|v8|istanbul|node:coverage) ignore/.test(text)) complaints.push(`${room}${name} ignores coverage`)
+    if (/(?:c8|v8|istanbul|node:coverage) ignore/.test(text)) complaints.push(`${folder}${name} ignores coverage`)
     const summary = report[file]
     if (summary === undefined) {
       // A file of types alone has nothing to run.
-      if (/^export (?:async )?(?:function|const|class)/m.test(text)) complaints.push(`${room}${name} is run by no test`)
+      if (/^export (?:async )?(?:function|const|class)/m.test(text))
+        complaints.push(`${folder}${name} is run by no test`)
       continue
     }
     for (const kind of ['branches', 'lines'] as const) {
       const { total, covered } = summary[kind]
-      if (covered < total) complaints.push(`${room}${name}: ${total - covered} of ${total} ${kind} never ran`)
+      if (covered < total) complaints.push(`${folder}${name}: ${total - covered} of ${total} ${kind} never ran`)
     }
   }
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { uuid } from '../config-file/index.ts'
+import { uuid } from '../platform/config-file/uuid.ts'
 
 const MAX_SRS = 256
 const MAX_PATTERNS = 10_000

@@ -1,36 +1,37 @@
 import { join } from 'node:path'
-import { readHostIdentity } from '../drbd-adapter/host-identity.ts'
-import type { ConfiguredVolumes } from '../drbd-adapter/read-config.ts'
-import type { ConfiguredArrays } from '../mdraid-adapter/index.ts'
-import { AgentMetrics, type MetricsServer, ProcessMetrics, serveMetrics } from '../metrics/index.ts'
-import { newPollSecret, pollProof } from '../poll-proof/index.ts'
-import type { Log } from '../service-manager/index.ts'
-import { type Reason, reason } from '../sync-query/reason.ts'
-import type { Report } from '../sync-query/report.ts'
-import type { SrStatus } from '../sync-query/sr-fold.ts'
-import { messageOf, stackOf } from '../thrown/index.ts'
-import {
-  type MirrorsAnswer,
-  type SrWatch,
-  type SyncAnswers,
-  SyncEvents,
-  type UnwatchedAnswer,
-  VolumePlugin,
-} from '../volume-plugin/index.ts'
-import { HostAgent } from './agent.ts'
+import type { SyncAnswers } from '../agent-api/agent-methods.ts'
+import type { MirrorsAnswer, UnwatchedAnswer } from '../agent-api/agent-protocol.ts'
+import { newPollSecret, pollProof } from '../agent-api/poll-proof.ts'
+import { SyncEvents } from '../agent-api/sync-events.ts'
+import { readHostIdentity } from '../drbd-adapter/config/host-identity.ts'
+import type { ConfiguredVolumes } from '../drbd-adapter/config/read-config.ts'
+import { expectedArrays, expectedVolumes, resolveArrays } from '../host-state/expected-mirrors.ts'
+import { HostAgent } from '../host-state/host-agent.ts'
+import { ignoring, selectionsOf } from '../host-state/selections.ts'
+import type { SrSelection } from '../host-state/sr-selection.ts'
+import type { ConfiguredArrays } from '../mdraid-adapter/config/parse-md-config.ts'
+import { AgentMetrics } from '../metrics/agent-metrics.ts'
+import type { MetricsServer } from '../metrics/metrics-server.ts'
+import { ProcessMetrics } from '../metrics/process-metrics.ts'
+import { serveMetrics } from '../metrics/serve-metrics.ts'
+import { messageOf, stackOf } from '../platform/errors.ts'
+import type { Log } from '../platform/systemd/log.ts'
+import { machineClock } from '../platform/time/clock.ts'
+import { type Reason, reason } from '../sync-query/reason/reason.ts'
+import type { Report } from '../sync-query/report/report.ts'
+import type { SrStatus } from '../sync-query/sr-state/sr-fold.ts'
+import type { SrWatch } from '../volume-plugin/sr-configuration.ts'
+import { VolumePlugin } from '../volume-plugin/volume-plugin.ts'
 import type { AgentConfig } from './agent-config.ts'
 import { AgentSockets } from './agent-sockets.ts'
-import { expectedArrays, expectedVolumes, resolveArrays } from './expected-mirrors.ts'
 import { type HostBoot, readHostBoot } from './host-boot.ts'
 import { HostSources } from './host-sources.ts'
 import { MarksFile } from './marks-file.ts'
 import { MirrorMemory } from './mirror-memory.ts'
 import { mirrorsAnswer, unwatchedAnswer } from './mirrors-answer.ts'
-import { PoolQuestions } from './pool-questions.ts'
-import { PoolStates } from './pool-states.ts'
-import { ignoring, selectionsOf } from './selections.ts'
-import type { SrSelection } from './sr-selection.ts'
-import { ToolstackLink } from './toolstack-link.ts'
+import { PoolQuestions } from './pool/pool-questions.ts'
+import { PoolStates } from './pool/pool-states.ts'
+import { ToolstackLink } from './pool/toolstack-link.ts'
 
 export interface AgentServiceOptions {
   readonly config: AgentConfig
@@ -166,7 +167,7 @@ export class AgentService implements SyncAnswers {
   async #begin(): Promise<void> {
     const { host, socket, listen, toolstack, stateDirectory } = this.#config
     const onBug = (bug: unknown) => this.#tellBug(bug)
-    this.#poolStates = new PoolStates({ questions: this.#questions, host, steadyNow: () => performance.now(), onBug })
+    this.#poolStates = new PoolStates({ questions: this.#questions, host, clock: machineClock, onBug })
     const plugin = await VolumePlugin.open({
       host: {
         status: sr => this.#agent.status(sr),

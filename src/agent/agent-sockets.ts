@@ -1,5 +1,5 @@
-import { codeOf, messageOf } from '../thrown/index.ts'
-import { AgentSocket } from '../volume-plugin/index.ts'
+import { codeOf, messageOf } from '../platform/errors.ts'
+import { AgentSocket } from './agent-socket.ts'
 
 type SocketOptions = ConstructorParameters<typeof AgentSocket>[0]
 type NetworkAddress = Exclude<Parameters<AgentSocket['listen']>[0], { path: string }>

@@ -1,4 +1,4 @@
-import type { ExpectedMirror } from './expected-mirrors.ts'
+import type { ExpectedMirror } from '../host-state/expected-mirrors.ts'
 
 /** How patient one is with configurations that are just being written. Milliseconds. */
 export interface ExpectationPace {

@@ -1,10 +1,11 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { z } from 'zod'
-import { readWhole, replaceFile } from '../durable-file/index.ts'
-import { MarksMemory, type MirrorMarks } from '../sync-query/marks-memory.ts'
-import { newPairMarks, type PairMarks, REPAIR_SIDES, REST_ORIGINS, VERDICTS } from '../sync-query/pair-marks.ts'
-import { messageOf } from '../thrown/index.ts'
+import { readWhole } from '../platform/durable-file/read-whole.ts'
+import { replaceFile } from '../platform/durable-file/replace-file.ts'
+import { messageOf } from '../platform/errors.ts'
+import { MarksMemory, type MirrorMarks } from '../sync-query/history/marks-memory.ts'
+import { newPairMarks, type PairMarks, REPAIR_SIDES, REST_ORIGINS, VERDICTS } from '../sync-query/history/pair-marks.ts'
 
 /** Facts that a crash would lose are at most this old. Milliseconds. */
 const FACTS_AFTER_MS = 1_000

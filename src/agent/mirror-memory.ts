@@ -2,9 +2,10 @@ import { statSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
-import { readWholeSync, replaceFile } from '../durable-file/index.ts'
-import { codeOf, messageOf } from '../thrown/index.ts'
-import type { Backend } from './backend-view.ts'
+import type { Backend } from '../host-state/backend-view.ts'
+import { readWholeSync } from '../platform/durable-file/read-whole.ts'
+import { replaceFile } from '../platform/durable-file/replace-file.ts'
+import { codeOf, messageOf } from '../platform/errors.ts'
 
 /** Mirrors of one backend that an SR had on this host. */
 export interface HeldMirrors {

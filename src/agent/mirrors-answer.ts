@@ -1,7 +1,7 @@
-import type { Reason } from '../sync-query/reason.ts'
+import type { MirrorAnswer, MirrorsAnswer, UnwatchedAnswer } from '../agent-api/agent-protocol.ts'
+import type { TrackedMirror } from '../sync-query/history/tracked-mirror.ts'
+import type { Reason } from '../sync-query/reason/reason.ts'
 import { type StateCounts, SYNC_STATES } from '../sync-query/state.ts'
-import type { TrackedMirror } from '../sync-query/tracked-mirror.ts'
-import type { MirrorAnswer, MirrorsAnswer, UnwatchedAnswer } from '../volume-plugin/index.ts'
 
 interface SeenMirror {
   readonly mirror: TrackedMirror

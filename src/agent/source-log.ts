@@ -1,6 +1,6 @@
-import type { Log } from '../service-manager/index.ts'
-import type { Problem } from '../sync-query/judgement.ts'
-import type { Backend } from './backend-view.ts'
+import type { Backend } from '../host-state/backend-view.ts'
+import type { Log } from '../platform/systemd/log.ts'
+import type { Problem } from '../sync-query/judge/judgement.ts'
 
 /** What a source has learnt, as far as it is about the source itself. */
 export interface SourceSaid {

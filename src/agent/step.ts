@@ -1,5 +1,5 @@
-import type { MirrorChange } from '../sync-query/host-mirrors.ts'
-import type { WatchedSr } from './watched-sr.ts'
+import type { WatchedSr } from '../host-state/watched-sr.ts'
+import type { MirrorChange } from '../sync-query/sr-state/host-mirrors.ts'
 
 const NO_CHANGES: readonly MirrorChange[] = []
 

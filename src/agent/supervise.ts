@@ -1,5 +1,6 @@
-import { messageOf } from '../thrown/index.ts'
-import { type Backoff, backoffMs, pause } from '../waiting/index.ts'
+import { messageOf } from '../platform/errors.ts'
+import { type Backoff, backoffMs } from '../platform/time/backoff.ts'
+import { pause } from '../platform/time/pause.ts'
 
 const DEFAULT_BACKOFF: Backoff = { firstRetryMs: 500, lastRetryMs: 30_000 }
 /** A source that lived this long was well: the next failure is a new one. */

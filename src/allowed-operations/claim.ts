@@ -1,9 +1,9 @@
 import { decide } from './decide.ts'
-import type { GatePolicy } from './gate-policy.ts'
-import type { GateReason } from './gate-reason.ts'
-import type { XapiError } from './host-operation.ts'
-import type { CurrentOperation, PoolSnapshot } from './pool-snapshot.ts'
-import type { ObservedSr } from './sr-members.ts'
+import type { GatePolicy } from './pool/gate-policy.ts'
+import type { XapiError } from './pool/host-operation.ts'
+import type { CurrentOperation, PoolSnapshot } from './pool/pool-snapshot.ts'
+import type { GateReason } from './reason/gate-reason.ts'
+import type { ObservedSr } from './rules/sr-members.ts'
 
 /** What a call to `host.reboot` or another host operation asks for. */
 export interface Claim extends CurrentOperation {

@@ -1,17 +1,17 @@
-import type { GatePolicy } from './gate-policy.ts'
-import { type GateReason, gateReason } from './gate-reason.ts'
+import type { GatePolicy } from './pool/gate-policy.ts'
 import {
   HOST_OPERATIONS,
   type HostOperation,
   STORAGE_OPERATIONS,
   tableOfOperations,
   type XapiError,
-} from './host-operation.ts'
-import { ordinaryErrors, setErrors } from './ordinary-rules.ts'
-import { overrideInForce } from './override.ts'
-import type { PoolSnapshot } from './pool-snapshot.ts'
-import { type ObservedSr, observeSrs } from './sr-members.ts'
-import { storageRule } from './storage-rule.ts'
+} from './pool/host-operation.ts'
+import { overrideInForce } from './pool/override.ts'
+import type { PoolSnapshot } from './pool/pool-snapshot.ts'
+import { type GateReason, gateReason } from './reason/gate-reason.ts'
+import { ordinaryErrors, setErrors } from './rules/ordinary-rules.ts'
+import { type ObservedSr, observeSrs } from './rules/sr-members.ts'
+import { storageRule } from './rules/storage-rule.ts'
 
 /**
  * Whether an operation may begin. The reasons are those of the storage rule: they are there whichever rule gave the

@@ -1,11 +1,16 @@
-import { parseJson } from '../json-text/index.ts'
+import { parseJson } from '../platform/json/parse-json.ts'
 import { allowedOperations, decide } from './decide.ts'
-import { DEFAULT_POLICY, type GatePolicy } from './gate-policy.ts'
-import type { GateReason } from './gate-reason.ts'
-import { type HostOperation, type OperationErrors, STORAGE_OPERATIONS, tableOfOperations } from './host-operation.ts'
-import type { PoolSnapshot } from './pool-snapshot.ts'
-import { decodePoolState } from './pool-state-decode.ts'
-import { stockErrors } from './stock-rules.ts'
+import { DEFAULT_POLICY, type GatePolicy } from './pool/gate-policy.ts'
+import {
+  type HostOperation,
+  type OperationErrors,
+  STORAGE_OPERATIONS,
+  tableOfOperations,
+} from './pool/host-operation.ts'
+import type { PoolSnapshot } from './pool/pool-snapshot.ts'
+import { decodePoolState } from './pool/pool-state-decode.ts'
+import type { GateReason } from './reason/gate-reason.ts'
+import { stockErrors } from './rules/stock-rules.ts'
 
 export interface WhatIfOptions {
   /** `stock`: what an unmodified xapi computes. `project`: the gate. */

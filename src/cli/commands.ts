@@ -11,37 +11,37 @@ export const COMMANDS: readonly ListedCommand[] = [
   {
     name: 'status',
     summary: 'how the mirrors of this host are, and what is blocked',
-    load: async () => (await import('./shell/status.ts')).status,
+    load: async () => (await import('./commands/status.ts')).status,
   },
   {
     name: 'watch',
     summary: 'the same, live',
-    load: async () => (await import('./shell/watch.ts')).watch,
+    load: async () => (await import('./watch/watch.ts')).watch,
   },
   {
     name: 'explain',
     summary: 'why something blocks, and what to do about it',
-    load: async () => (await import('./shell/explain.ts')).explain,
+    load: async () => (await import('./commands/explain.ts')).explain,
   },
   {
     name: 'wait',
     summary: 'waits until all is in sync, or a host may reboot',
-    load: async () => (await import('./shell/wait.ts')).wait,
+    load: async () => (await import('./wait/wait.ts')).wait,
   },
   {
     name: 'can-reboot',
     summary: 'whether hosts may be down',
-    load: async () => (await import('./shell/can-reboot.ts')).canRebootCommand,
+    load: async () => (await import('./commands/can-reboot.ts')).canRebootCommand,
   },
   {
     name: 'override',
     summary: 'lets one host go although storage says no',
-    load: async () => (await import('./shell/override.ts')).override,
+    load: async () => (await import('./commands/override.ts')).override,
   },
   {
     name: 'clear-order',
     summary: 'clears an order to reboot that a host does not carry out',
-    load: async () => (await import('./shell/clear-order.ts')).clearOrder,
+    load: async () => (await import('./commands/clear-order.ts')).clearOrder,
   },
   {
     name: 'agent',
@@ -56,7 +56,7 @@ export const COMMANDS: readonly ListedCommand[] = [
   {
     name: 'demo',
     summary: 'an embedded pool of three hosts, to reboot and to watch',
-    load: async () => (await import('./demo/demo.ts')).demo,
+    load: async () => (await import('../demo/demo.ts')).demo,
   },
   {
     name: 'inspect',
@@ -66,11 +66,11 @@ export const COMMANDS: readonly ListedCommand[] = [
   {
     name: 'what-if',
     summary: 'which host operations a recorded pool state allows',
-    load: async () => (await import('./what-if.ts')).whatIfCommand,
+    load: async () => (await import('./commands/what-if.ts')).whatIfCommand,
   },
   {
     name: 'completion',
     summary: 'the completion script for bash',
-    load: async () => (await import('./shell/completion.ts')).completion,
+    load: async () => (await import('./commands/completion.ts')).completion,
   },
 ]

@@ -1,6 +1,6 @@
 import type { Readable, Writable } from 'node:stream'
 import { parseArgs } from 'node:util'
-import { messageOf } from '../thrown/index.ts'
+import { messageOf } from '../platform/errors.ts'
 import { nearestWord } from './nearest-word.ts'
 
 /** What a command reads from and prints to. */

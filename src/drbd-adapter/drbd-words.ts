@@ -1,4 +1,4 @@
-import { CONNECTION_WORDS, DISK_WORDS, REPLICATION_WORDS } from '../sync-query/drbd.ts'
+import { CONNECTION_WORDS, DISK_WORDS, REPLICATION_WORDS } from '../sync-query/judge/drbd.ts'
 import { WordTable } from './word-table.ts'
 
 /** drbdsetup prints sizes in kilobytes of 1024 and `rs-total` in sectors of 512 (print_*_statistics in drbdsetup.c). */

@@ -1,6 +1,6 @@
-import type { DrbdDoubt } from '../sync-query/drbd.ts'
+import type { DrbdDoubt } from '../sync-query/judge/drbd.ts'
 import type { ProblemList } from './problem.ts'
-import type { VolumeDraft } from './snapshot.ts'
+import type { VolumeDraft } from './status/snapshot.ts'
 
 /**
  * The volumes of one text, each name once. A kernel gives each name and each minor to one volume: where one is there twice

@@ -1,4 +1,4 @@
-import type { Problem } from '../sync-query/judgement.ts'
+import type { Problem } from '../sync-query/judge/judgement.ts'
 
 const MAX_TEXT = 200
 const MAX_EXCERPT = 120

@@ -1,4 +1,4 @@
-import type { Events2Change } from './events2-line.ts'
+import type { Events2Change } from './events2/events2-line.ts'
 
 /** The resources of which events say words while somebody compares; figures change all the time, and decide nothing. */
 export class SaidWords {

@@ -1,4 +1,5 @@
-import { type HttpLimits, HttpServer, type ListenAddress, type ListeningAt } from '../http-server/index.ts'
+import { type HttpLimits, HttpServer } from '../platform/http/http-server.ts'
+import type { ListenAddress, ListeningAt } from '../platform/http/listen.ts'
 import { CONTENT_TYPE, type Exposition } from './exposition.ts'
 
 export interface MetricsServerOptions {

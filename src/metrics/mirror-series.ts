@@ -1,6 +1,6 @@
 import { Gauge, type Registry } from 'prom-client'
+import type { TrackedMirror } from '../sync-query/history/tracked-mirror.ts'
 import type { SyncState } from '../sync-query/state.ts'
-import type { TrackedMirror } from '../sync-query/tracked-mirror.ts'
 import { labelValue } from './label-value.ts'
 import { show } from './level.ts'
 

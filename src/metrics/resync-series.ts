@@ -1,6 +1,6 @@
 import { Counter, Histogram, type Registry } from 'prom-client'
-import { isBlocking, type Reason } from '../sync-query/reason.ts'
-import type { Transition } from '../sync-query/transition.ts'
+import { isBlocking, type Reason } from '../sync-query/reason/reason.ts'
+import type { Transition } from '../sync-query/sr-state/transition.ts'
 import { labelValue } from './label-value.ts'
 
 const MINUTE = 60

@@ -1,5 +1,5 @@
-import type { Log } from '../service-manager/index.ts'
-import { messageOf, stackOf } from '../thrown/index.ts'
+import { messageOf, stackOf } from '../platform/errors.ts'
+import type { Log } from '../platform/systemd/log.ts'
 import type { Exposition } from './exposition.ts'
 import { MetricsServer } from './metrics-server.ts'
 

@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
-import type { Problem } from '../sync-query/judgement.ts'
+import type { Problem } from '../sync-query/judge/judgement.ts'
 import { labelValue } from './label-value.ts'
 
 const BACKENDS = ['drbd', 'md'] as const

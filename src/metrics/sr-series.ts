@@ -1,6 +1,6 @@
 import { Gauge, type Registry } from 'prom-client'
-import { isBlocking, type ReasonCode } from '../sync-query/reason.ts'
-import type { SrStatus } from '../sync-query/sr-fold.ts'
+import { isBlocking, type ReasonCode } from '../sync-query/reason/reason.ts'
+import type { SrStatus } from '../sync-query/sr-state/sr-fold.ts'
 import { SYNC_STATES } from '../sync-query/state.ts'
 import { labelValue } from './label-value.ts'
 import { show } from './level.ts'

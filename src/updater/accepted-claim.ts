@@ -1,7 +1,7 @@
-import { hostName } from '../allowed-operations/describe.ts'
-import type { HostOperation } from '../allowed-operations/host-operation.ts'
-import type { PoolSnapshot } from '../allowed-operations/pool-snapshot.ts'
-import type { ObservedSr } from '../allowed-operations/sr-members.ts'
+import type { HostOperation } from '../allowed-operations/pool/host-operation.ts'
+import type { PoolSnapshot } from '../allowed-operations/pool/pool-snapshot.ts'
+import { hostName } from '../allowed-operations/reason/describe-gate.ts'
+import type { ObservedSr } from '../allowed-operations/rules/sr-members.ts'
 
 /** The gate has let an operation begin that takes a host's replicas away. */
 export interface AcceptedClaim {

@@ -1,7 +1,7 @@
-import { describeOverride, hostName, srName } from '../allowed-operations/describe.ts'
-import type { GateReasonCode } from '../allowed-operations/gate-reason.ts'
-import type { HostOperation } from '../allowed-operations/host-operation.ts'
-import type { Override, PoolSnapshot } from '../allowed-operations/pool-snapshot.ts'
+import type { HostOperation } from '../allowed-operations/pool/host-operation.ts'
+import type { Override, PoolSnapshot } from '../allowed-operations/pool/pool-snapshot.ts'
+import { describeOverride, hostName, srName } from '../allowed-operations/reason/describe-gate.ts'
+import type { GateReasonCode } from '../allowed-operations/reason/gate-reason.ts'
 import type { SyncState } from '../sync-query/state.ts'
 
 /** What a host says of an SR, if its report counts; else why it does not. */

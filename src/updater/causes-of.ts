@@ -1,7 +1,12 @@
-import type { GatePolicy } from '../allowed-operations/gate-policy.ts'
-import { overrideInForce } from '../allowed-operations/override.ts'
-import type { CurrentOperation, HostSnapshot, PoolSnapshot, SrSnapshot } from '../allowed-operations/pool-snapshot.ts'
-import type { Member, ObservedSr } from '../allowed-operations/sr-members.ts'
+import type { GatePolicy } from '../allowed-operations/pool/gate-policy.ts'
+import { overrideInForce } from '../allowed-operations/pool/override.ts'
+import type {
+  CurrentOperation,
+  HostSnapshot,
+  PoolSnapshot,
+  SrSnapshot,
+} from '../allowed-operations/pool/pool-snapshot.ts'
+import type { Member, ObservedSr } from '../allowed-operations/rules/sr-members.ts'
 import type { Cause, OverrideCause, Standing } from './cause.ts'
 
 /** The pool as it was looked at for one computation. */

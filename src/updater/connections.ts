@@ -1,5 +1,5 @@
-import type { PbdSnapshot } from '../allowed-operations/pool-snapshot.ts'
-import { type ConnectedHosts, connectedHosts } from '../allowed-operations/sr-members.ts'
+import type { PbdSnapshot } from '../allowed-operations/pool/pool-snapshot.ts'
+import { type ConnectedHosts, connectedHosts } from '../allowed-operations/rules/sr-members.ts'
 
 /**
  * Which hosts are connected to which SRs. Found anew only when a PBD has come or gone: reports are written into PBDs, so the

@@ -1,4 +1,4 @@
-import type { HostSnapshot } from '../allowed-operations/pool-snapshot.ts'
+import type { HostSnapshot } from '../allowed-operations/pool/pool-snapshot.ts'
 
 interface Moved {
   /** The moment that the pool says. */

@@ -1,6 +1,6 @@
-import { describeGate, hostName } from '../allowed-operations/describe.ts'
-import type { GateReason } from '../allowed-operations/gate-reason.ts'
-import type { PoolSnapshot } from '../allowed-operations/pool-snapshot.ts'
+import type { PoolSnapshot } from '../allowed-operations/pool/pool-snapshot.ts'
+import { describeGate, hostName } from '../allowed-operations/reason/describe-gate.ts'
+import type { GateReason } from '../allowed-operations/reason/gate-reason.ts'
 
 /** What becomes of an order to a host to reboot or shut down. */
 export type OrderEvent = {

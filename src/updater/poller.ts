@@ -1,4 +1,4 @@
-import type { Timers } from '../waiting/index.ts'
+import type { Timers } from '../platform/time/timers.ts'
 
 /** An SR, and the hosts that are to be asked about it. */
 interface PollSubject {

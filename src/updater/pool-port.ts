@@ -1,5 +1,5 @@
-import type { HostOperation } from '../allowed-operations/host-operation.ts'
-import type { PoolSnapshot } from '../allowed-operations/pool-snapshot.ts'
+import type { HostOperation } from '../allowed-operations/pool/host-operation.ts'
+import type { PoolSnapshot } from '../allowed-operations/pool/pool-snapshot.ts'
 
 /** What the updater needs of a toolstack. */
 export interface PoolPort {

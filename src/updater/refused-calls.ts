@@ -1,7 +1,7 @@
-import { describeGate, hostName } from '../allowed-operations/describe.ts'
-import type { GateReason } from '../allowed-operations/gate-reason.ts'
-import type { PoolSnapshot } from '../allowed-operations/pool-snapshot.ts'
-import { machineTimers, type Timers } from '../waiting/index.ts'
+import type { PoolSnapshot } from '../allowed-operations/pool/pool-snapshot.ts'
+import { describeGate, hostName } from '../allowed-operations/reason/describe-gate.ts'
+import type { GateReason } from '../allowed-operations/reason/gate-reason.ts'
+import { machineTimers, type Timers } from '../platform/time/timers.ts'
 
 /** A call of the toolstack that was answered with an error. */
 export interface RefusedCall {

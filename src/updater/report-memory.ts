@@ -1,7 +1,12 @@
-import type { GatePolicy } from '../allowed-operations/gate-policy.ts'
-import type { HostSnapshot, PoolSnapshot, ReceivedReport } from '../allowed-operations/pool-snapshot.ts'
-import { acceptReport, type KnownReport, type KnownReports, ofPresentBoot } from '../allowed-operations/report-order.ts'
-import type { ConnectedHosts } from '../allowed-operations/sr-members.ts'
+import type { GatePolicy } from '../allowed-operations/pool/gate-policy.ts'
+import type { HostSnapshot, PoolSnapshot, ReceivedReport } from '../allowed-operations/pool/pool-snapshot.ts'
+import {
+  acceptReport,
+  type KnownReport,
+  type KnownReports,
+  ofPresentBoot,
+} from '../allowed-operations/reports/report-order.ts'
+import type { ConnectedHosts } from '../allowed-operations/rules/sr-members.ts'
 
 /** By ref of the SR, then by ref of the host. */
 type BySrAndHost<T> = Map<string, Map<string, T>>

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { messageOf } from '../thrown/index.ts'
+import { messageOf } from '../platform/errors.ts'
 import { parseSrConfiguration, type SrWatch } from './sr-configuration.ts'
 import type { SrRecord, SrStore } from './sr-store.ts'
 

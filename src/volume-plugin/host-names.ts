@@ -1,4 +1,4 @@
-import { parseJson } from '../json-text/index.ts'
+import { parseJson } from '../platform/json/parse-json.ts'
 
 /** What one request of the agent's socket holds. */
 const MAX_TEXT_LENGTH = 65_536

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { readWhole } from '../durable-file/index.ts'
+import { readWhole } from '../platform/durable-file/read-whole.ts'
 import { isQueryResult, type QueryResult } from './smapi-results.ts'
 
 const MAX_MANIFEST_BYTES = 65_536

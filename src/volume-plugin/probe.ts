@@ -1,4 +1,4 @@
-import { namePattern } from '../sync-query/name-pattern.ts'
+import { namePattern } from '../platform/text/name-pattern.ts'
 import { drbdGroups } from './drbd-groups.ts'
 import { backendFailure } from './smapi-error.ts'
 import type { ProbeResult } from './smapi-results.ts'

@@ -1,4 +1,4 @@
-import { parseJson } from '../json-text/index.ts'
+import { parseJson } from '../platform/json/parse-json.ts'
 import { backendFailure } from './smapi-error.ts'
 
 const MAX_BODY_LENGTH = 65_536

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { SrStatus } from '../sync-query/sr-fold.ts'
-import { messageOf } from '../thrown/index.ts'
+import { messageOf } from '../platform/errors.ts'
+import type { SrStatus } from '../sync-query/sr-state/sr-fold.ts'
 import type { Attachments } from './attachments.ts'
 import { type PresentMirrors, proposeConfigurations } from './probe.ts'
 import { backendFailure, SmapiError } from './smapi-error.ts'

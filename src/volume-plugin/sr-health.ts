@@ -1,6 +1,6 @@
-import { describe } from '../sync-query/describe.ts'
-import { isBlocking } from '../sync-query/reason.ts'
-import type { SrStatus } from '../sync-query/sr-fold.ts'
+import { describe } from '../sync-query/reason/describe.ts'
+import { isBlocking } from '../sync-query/reason/reason.ts'
+import type { SrStatus } from '../sync-query/sr-state/sr-fold.ts'
 import { type StateCounts, SYNC_STATES, type SyncState } from '../sync-query/state.ts'
 import type { SrStat } from './smapi-results.ts'
 

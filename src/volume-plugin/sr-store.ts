@@ -1,8 +1,9 @@
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { readWhole, replaceFile } from '../durable-file/index.ts'
-import { parseJson } from '../json-text/index.ts'
-import { codeOf, messageOf } from '../thrown/index.ts'
+import { readWhole } from '../platform/durable-file/read-whole.ts'
+import { replaceFile } from '../platform/durable-file/replace-file.ts'
+import { codeOf, messageOf } from '../platform/errors.ts'
+import { parseJson } from '../platform/json/parse-json.ts'
 import { backendFailure } from './smapi-error.ts'
 import { parseSrConfiguration } from './sr-configuration.ts'
 

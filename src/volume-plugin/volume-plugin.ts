@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { HttpAnswer } from '../http-server/index.ts'
+import type { HttpAnswer } from '../platform/http/http-route.ts'
 import { Attachments } from './attachments.ts'
 import { readManifest } from './manifest.ts'
 import { backendFailure, errorBody, SmapiError } from './smapi-error.ts'

@@ -1,8 +1,8 @@
-import type { HttpAnswer } from '../http-server/index.ts'
-import { encodePollAnswer } from '../sync-query/report-encode.ts'
-import { type SyncAnswers, statusText } from './agent-methods.ts'
+import { type SyncAnswers, statusText } from '../agent-api/agent-methods.ts'
+import { type PoolAnswers, PoolRefusal } from '../agent-api/pool-methods.ts'
+import type { HttpAnswer } from '../platform/http/http-route.ts'
+import { encodePollAnswer } from '../sync-query/report/report-encode.ts'
 import { parseHosts } from './host-names.ts'
-import { type PoolAnswers, PoolRefusal } from './pool-methods.ts'
 import { readXmlRpcCall } from './xml-rpc-call.ts'
 
 /**

@@ -1,6 +1,6 @@
-import { REPORT_KEY } from '../sync-query/report.ts'
-import type { XenApiClient } from './client.ts'
-import { XenApiError, XenApiUnreachable } from './errors.ts'
+import { REPORT_KEY } from '../sync-query/report/report.ts'
+import type { XenApiClient } from '../xenapi-client/client.ts'
+import { XenApiError, XenApiUnreachable } from '../xenapi-client/errors.ts'
 
 /** How often another writer of the same key may come between before it is an error. */
 const MAX_TRIES = 3

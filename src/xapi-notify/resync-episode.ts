@@ -1,6 +1,6 @@
-import type { SrStatus } from '../sync-query/sr-fold.ts'
+import type { SrStatus } from '../sync-query/sr-state/sr-fold.ts'
+import type { Transition } from '../sync-query/sr-state/transition.ts'
 import type { SyncState } from '../sync-query/state.ts'
-import type { Transition } from '../sync-query/transition.ts'
 
 /**
  * A resync of one SR as one host sees it, from its first copied block to the SR being in sync again. `degraded` and

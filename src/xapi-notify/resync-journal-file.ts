@@ -1,7 +1,8 @@
 import { mkdir, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { readWhole, replaceFile } from '../durable-file/index.ts'
-import { messageOf } from '../thrown/index.ts'
+import { readWhole } from '../platform/durable-file/read-whole.ts'
+import { replaceFile } from '../platform/durable-file/replace-file.ts'
+import { messageOf } from '../platform/errors.ts'
 import { decodeJournal, encodeJournal, type Journal } from './resync-journal.ts'
 
 const MAX_JOURNAL_BYTES = 4 * 1_048_576

@@ -1,5 +1,5 @@
-import { parseJson } from '../json-text/index.ts'
-import { type Complaints, JsonNode } from '../sync-query/json-node.ts'
+import { type Complaints, JsonNode } from '../platform/json/json-node.ts'
+import { parseJson } from '../platform/json/parse-json.ts'
 import type { Episode, EpisodeEvent } from './resync-episode.ts'
 
 /** What must survive a restart, of one SR. */

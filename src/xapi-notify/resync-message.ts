@@ -1,7 +1,7 @@
-import { firstName } from '../allowed-operations/find-called.ts'
-import { parseJson } from '../json-text/index.ts'
-import { type Complaints, JsonNode } from '../sync-query/json-node.ts'
-import type { SrMessage } from './message-calls.ts'
+import { firstName } from '../allowed-operations/pool/find-called.ts'
+import { type Complaints, JsonNode } from '../platform/json/json-node.ts'
+import { parseJson } from '../platform/json/parse-json.ts'
+import type { SrMessage } from '../xenapi-client/message-calls.ts'
 import type { ResyncFinished, ResyncStarted } from './resync-episode.ts'
 
 /** Who speaks. */

@@ -1,9 +1,9 @@
-import { firstName } from '../allowed-operations/find-called.ts'
-import type { XenApiClient } from './client.ts'
-import type { CallOptions } from './connection.ts'
-import { XenApiError, XenApiUnreachable } from './errors.ts'
+import { firstName } from '../allowed-operations/pool/find-called.ts'
+import type { XenApiClient } from '../xenapi-client/client.ts'
+import type { CallOptions } from '../xenapi-client/connection.ts'
+import { XenApiError, XenApiUnreachable } from '../xenapi-client/errors.ts'
+import { createTask, listTasks, setTaskProgress, setTaskStatus, type TaskSummary } from '../xenapi-client/task-calls.ts'
 import { type NotifyingHost, printableName } from './resync-message.ts'
-import { createTask, listTasks, setTaskProgress, setTaskStatus, type TaskSummary } from './task-calls.ts'
 
 /** The key of `task.other_config` that holds the episode which a task stands for. */
 const EPISODE_KEY = 'resync-monitor:episode'

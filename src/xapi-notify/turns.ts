@@ -1,4 +1,4 @@
-import { type Backoff, backoffMs } from '../waiting/index.ts'
+import { type Backoff, backoffMs } from '../platform/time/backoff.ts'
 
 /**
  * Whose turn it is. One that failed is held back, longer with each failure in a row, and then comes after all that have

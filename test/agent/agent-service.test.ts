@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { AgentConfigSchema } from '../../src/agent/agent-config.ts'
 import { AgentService } from '../../src/agent/agent-service.ts'
-import type { Log } from '../../src/service-manager/index.ts'
+import type { Log } from '../../src/platform/systemd/log.ts'
 import { until } from '../xapi-notify/toolstack-under-test.ts'
 
 const SR = '5c5c5c5c-0000-4000-8000-000000000001'

@@ -6,7 +6,9 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { AgentSockets } from '../../src/agent/agent-sockets.ts'
-import { AgentClient, PoolRefusal, SyncEvents } from '../../src/volume-plugin/index.ts'
+import { AgentClient } from '../../src/agent-api/agent-client.ts'
+import { PoolRefusal } from '../../src/agent-api/pool-methods.ts'
+import { SyncEvents } from '../../src/agent-api/sync-events.ts'
 import { answersOf, plugged, type Tap } from '../volume-plugin/plugin-under-test.ts'
 
 const DEADLINE_MS = 30_000

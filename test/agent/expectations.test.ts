@@ -1,6 +1,6 @@
 import t from 'tap'
-import type { SrSelection } from '../../src/agent/sr-selection.ts'
-import { agentOf, drbdSr, expected, maybeEmpty, SR, volume } from './agent-under-test.ts'
+import type { SrSelection } from '../../src/host-state/sr-selection.ts'
+import { agentOf, drbdSr, expected, maybeEmpty, SR, volume } from '../host-state/agent-under-test.ts'
 
 const PACE = { forgetAfterMs: 600_000, missAfterMs: 3_000 }
 

@@ -3,10 +3,10 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
 import { decodeMarks, encodeMarks, MarksFile } from '../../src/agent/marks-file.ts'
-import { MarksMemory } from '../../src/sync-query/marks-memory.ts'
-import { reason } from '../../src/sync-query/reason.ts'
+import { MarksMemory } from '../../src/sync-query/history/marks-memory.ts'
+import { reason } from '../../src/sync-query/reason/reason.ts'
+import { agentOf, SR, volume } from '../host-state/agent-under-test.ts'
 import { peer } from '../sync-query/drbd-volume.ts'
-import { agentOf, SR, volume } from './agent-under-test.ts'
 
 const AWAY = volume('mesh0/0', [
   peer('hostB', { connection: 'Connecting', replication: 'Off', peerDisk: 'DUnknown', outOfSyncBytes: 65_536 }),

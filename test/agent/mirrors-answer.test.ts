@@ -1,8 +1,8 @@
 import t from 'tap'
 import { mirrorsAnswer } from '../../src/agent/mirrors-answer.ts'
-import type { Judgement } from '../../src/sync-query/judgement.ts'
-import { SharedByMirrors } from '../../src/sync-query/shared-by-mirrors.ts'
-import { TrackedMirror } from '../../src/sync-query/tracked-mirror.ts'
+import { TrackedMirror } from '../../src/sync-query/history/tracked-mirror.ts'
+import type { Judgement } from '../../src/sync-query/judge/judgement.ts'
+import { SharedByMirrors } from '../../src/sync-query/sr-state/shared-by-mirrors.ts'
 import { look } from '../sync-query/look.ts'
 
 const COUNTS = { synced: 3, resyncing: 1, degraded: 0, unknown: 0 }

@@ -1,14 +1,10 @@
 import t from 'tap'
-import { HOST_OPERATIONS, isHostOperation } from '../../src/allowed-operations/host-operation.ts'
-import {
-  AGGREGATED_KEY,
-  allowedOperations,
-  claim,
-  DEFAULT_POLICY,
-  decide,
-  type PoolSnapshot,
-} from '../../src/allowed-operations/index.ts'
-import type { ReportReason } from '../../src/sync-query/report.ts'
+import { claim } from '../../src/allowed-operations/claim.ts'
+import { allowedOperations, decide } from '../../src/allowed-operations/decide.ts'
+import { AGGREGATED_KEY, DEFAULT_POLICY } from '../../src/allowed-operations/pool/gate-policy.ts'
+import { HOST_OPERATIONS, isHostOperation } from '../../src/allowed-operations/pool/host-operation.ts'
+import type { PoolSnapshot } from '../../src/allowed-operations/pool/pool-snapshot.ts'
+import type { ReportReason } from '../../src/sync-query/report/report.ts'
 import {
   codes,
   DEGRADED,

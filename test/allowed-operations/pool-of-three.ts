@@ -1,13 +1,15 @@
+import { decide } from '../../src/allowed-operations/decide.ts'
+import type { GatePolicy } from '../../src/allowed-operations/pool/gate-policy.ts'
+import { DEFAULT_POLICY } from '../../src/allowed-operations/pool/gate-policy.ts'
 import type {
-  GatePolicy,
-  GateReason,
   HostSnapshot,
   PoolSnapshot,
   ReceivedReport,
   SrSnapshot,
-} from '../../src/allowed-operations/index.ts'
-import { canReboot, DEFAULT_POLICY, decide } from '../../src/allowed-operations/index.ts'
-import type { Report } from '../../src/sync-query/report.ts'
+} from '../../src/allowed-operations/pool/pool-snapshot.ts'
+import type { GateReason } from '../../src/allowed-operations/reason/gate-reason.ts'
+import { canReboot } from '../../src/allowed-operations/rules/storage-rule.ts'
+import type { Report } from '../../src/sync-query/report/report.ts'
 
 export const NOW = Date.parse('2026-11-22T16:00:00Z')
 export const MINUTE_MS = 60_000

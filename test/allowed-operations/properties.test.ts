@@ -1,18 +1,13 @@
 import fc from 'fast-check'
 import t from 'tap'
-import {
-  canReboot,
-  claim,
-  DEFAULT_POLICY,
-  decide,
-  type GatePolicy,
-  HOST_OPERATIONS,
-  type HostSnapshot,
-  type PoolSnapshot,
-  type ReceivedReport,
-} from '../../src/allowed-operations/index.ts'
-import { ordinaryErrors } from '../../src/allowed-operations/ordinary-rules.ts'
-import type { MirrorListEntry, ReportReason } from '../../src/sync-query/report.ts'
+import { claim } from '../../src/allowed-operations/claim.ts'
+import { decide } from '../../src/allowed-operations/decide.ts'
+import { DEFAULT_POLICY, type GatePolicy } from '../../src/allowed-operations/pool/gate-policy.ts'
+import { HOST_OPERATIONS } from '../../src/allowed-operations/pool/host-operation.ts'
+import type { HostSnapshot, PoolSnapshot, ReceivedReport } from '../../src/allowed-operations/pool/pool-snapshot.ts'
+import { ordinaryErrors } from '../../src/allowed-operations/rules/ordinary-rules.ts'
+import { canReboot } from '../../src/allowed-operations/rules/storage-rule.ts'
+import type { MirrorListEntry, ReportReason } from '../../src/sync-query/report/report.ts'
 import { SYNC_STATES, type SyncState } from '../../src/sync-query/state.ts'
 import { DEGRADED, host, iso, NOW, PLACEMENT, pool, received, report, withReports } from './pool-of-three.ts'
 

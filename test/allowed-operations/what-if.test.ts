@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { decodePoolState, whatIf } from '../../src/allowed-operations/index.ts'
+import { decodePoolState } from '../../src/allowed-operations/pool/pool-state-decode.ts'
+import { whatIf } from '../../src/allowed-operations/what-if.ts'
 import { iso, NOW, RESYNCING, report } from './pool-of-three.ts'
 
 const HOST_A = { ref: 'a', live: true, enabled: false }

@@ -1,8 +1,11 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type DrbdSnapshot, type Events2Line, Events2Reader, Events2State } from '../../src/drbd-adapter/index.ts'
-import type { DrbdVolume } from '../../src/sync-query/drbd.ts'
-import { judgeDrbdVolume } from '../../src/sync-query/judge-drbd.ts'
+import type { Events2Line } from '../../src/drbd-adapter/events2/events2-line.ts'
+import { Events2Reader } from '../../src/drbd-adapter/events2/events2-reader.ts'
+import { Events2State } from '../../src/drbd-adapter/events2/events2-state.ts'
+import type { DrbdSnapshot } from '../../src/drbd-adapter/status/snapshot.ts'
+import type { DrbdVolume } from '../../src/sync-query/judge/drbd.ts'
+import { judgeDrbdVolume } from '../../src/sync-query/judge/judge-drbd.ts'
 import type { SyncState } from '../../src/sync-query/state.ts'
 
 const FIXTURES = join(import.meta.dirname, '../fixtures')

@@ -1,10 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { parseProcDrbd, parseStatusJson, parseStatusText } from '../../src/drbd-adapter/index.ts'
-import { parseDrbdConfig } from '../../src/drbd-adapter/parse-config.ts'
-import type { DrbdVolume } from '../../src/sync-query/drbd.ts'
-import { judgeDrbdVolume } from '../../src/sync-query/judge-drbd.ts'
+import { parseDrbdConfig } from '../../src/drbd-adapter/config/parse-config.ts'
+import { parseProcDrbd } from '../../src/drbd-adapter/status/parse-proc-drbd.ts'
+import { parseStatusJson } from '../../src/drbd-adapter/status/parse-status-json.ts'
+import { parseStatusText } from '../../src/drbd-adapter/status/parse-status-text.ts'
+import type { DrbdVolume } from '../../src/sync-query/judge/drbd.ts'
+import { judgeDrbdVolume } from '../../src/sync-query/judge/judge-drbd.ts'
 import { fold } from './captures.ts'
 
 const FOLDER = join(import.meta.dirname, '../fixtures/drbd9-peers')

@@ -1,4 +1,4 @@
-import type { Report } from '../../src/sync-query/report.ts'
+import type { Report } from '../../src/sync-query/report/report.ts'
 
 const CALL_TIMEOUT_MS = 10_000
 const REPORT_KEY = 'resync-monitor'

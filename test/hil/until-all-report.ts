@@ -1,4 +1,4 @@
-import type { Report } from '../../src/sync-query/report.ts'
+import type { Report } from '../../src/sync-query/report/report.ts'
 import type { Lab } from './lab.ts'
 
 /** Waits until every host of an SR reports that it is in this state. @throws NotInTime that says what they report */

@@ -1,6 +1,9 @@
-import { DEFAULT_POLICY, decide } from '../../src/allowed-operations/index.ts'
-import { AgentMetrics, GateMetrics, ProcessMetrics } from '../../src/metrics/index.ts'
-import type { SrStatus } from '../../src/sync-query/sr-fold.ts'
+import { decide } from '../../src/allowed-operations/decide.ts'
+import { DEFAULT_POLICY } from '../../src/allowed-operations/pool/gate-policy.ts'
+import { AgentMetrics } from '../../src/metrics/agent-metrics.ts'
+import { GateMetrics } from '../../src/metrics/gate-metrics.ts'
+import { ProcessMetrics } from '../../src/metrics/process-metrics.ts'
+import type { SrStatus } from '../../src/sync-query/sr-state/sr-fold.ts'
 import { NOW, pool, RESYNCING, received, withReports } from '../allowed-operations/pool-of-three.ts'
 
 export const SR = '5c5c5c5c-0000-4000-8000-000000000001'

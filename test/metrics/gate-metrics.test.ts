@@ -1,6 +1,8 @@
 import t from 'tap'
-import { DEFAULT_POLICY, decide, type PoolSnapshot } from '../../src/allowed-operations/index.ts'
-import { GateMetrics } from '../../src/metrics/index.ts'
+import { decide } from '../../src/allowed-operations/decide.ts'
+import { DEFAULT_POLICY } from '../../src/allowed-operations/pool/gate-policy.ts'
+import type { PoolSnapshot } from '../../src/allowed-operations/pool/pool-snapshot.ts'
+import { GateMetrics } from '../../src/metrics/gate-metrics.ts'
 import {
   host,
   MINUTE_MS,

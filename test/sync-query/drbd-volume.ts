@@ -1,4 +1,4 @@
-import type { DrbdPeer, DrbdVolume } from '../../src/sync-query/drbd.ts'
+import type { DrbdPeer, DrbdVolume } from '../../src/sync-query/judge/drbd.ts'
 
 /** A peer of which everything was said, and all of it is well, but for what is `said` otherwise. */
 export function peer(name: string, said: Partial<DrbdPeer> = {}): DrbdPeer {

@@ -1,5 +1,5 @@
-import type { Judgement } from '../../src/sync-query/judgement.ts'
-import { type Reason, type ReasonCode, reason, stateFromReasons } from '../../src/sync-query/reason.ts'
+import type { Judgement } from '../../src/sync-query/judge/judgement.ts'
+import { type Reason, type ReasonCode, reason, stateFromReasons } from '../../src/sync-query/reason/reason.ts'
 
 /** A judgement of a DRBD mirror with these reasons, of which nothing else was said. */
 export function look(

@@ -1,8 +1,9 @@
 import t from 'tap'
-import { DEFAULT_POLICY, type GatePolicy, type PoolSnapshot } from '../../src/allowed-operations/index.ts'
-import { observeSrs } from '../../src/allowed-operations/sr-members.ts'
+import { DEFAULT_POLICY, type GatePolicy } from '../../src/allowed-operations/pool/gate-policy.ts'
+import type { PoolSnapshot } from '../../src/allowed-operations/pool/pool-snapshot.ts'
+import { observeSrs } from '../../src/allowed-operations/rules/sr-members.ts'
+import { type Cause, describeCause } from '../../src/updater/cause.ts'
 import { causesOf, type Look } from '../../src/updater/causes-of.ts'
-import { type Cause, describeCause } from '../../src/updater/index.ts'
 import {
   DEGRADED,
   host,

@@ -2,13 +2,11 @@ import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import t from 'tap'
-import { DEFAULT_POLICY, decide } from '../../src/allowed-operations/index.ts'
-import {
-  type AcceptedClaim,
-  DecisionLog,
-  type DecisionLogOptions,
-  type OperationsChange,
-} from '../../src/updater/index.ts'
+import { decide } from '../../src/allowed-operations/decide.ts'
+import { DEFAULT_POLICY } from '../../src/allowed-operations/pool/gate-policy.ts'
+import type { AcceptedClaim } from '../../src/updater/accepted-claim.ts'
+import { DecisionLog, type DecisionLogOptions } from '../../src/updater/decision-log.ts'
+import type { OperationsChange } from '../../src/updater/updater.ts'
 import { iso, NOW, pool, RESYNCING, received, withReports } from '../allowed-operations/pool-of-three.ts'
 import { watchedPool } from './watched-pool.ts'
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { KNOWN_PEERS_KEY } from '../../src/allowed-operations/known-peers.ts'
+import { KNOWN_PEERS_KEY } from '../../src/allowed-operations/pool/known-peers.ts'
 import { POLL_EVERY_MS, watchedPool } from './watched-pool.ts'
 
 t.test('the peers that a host listed last are known after a restart, while the host is down', async t => {

@@ -1,7 +1,8 @@
 /** A decision log in a process of its own, whose files may not grow beyond a limit that the shell has set: as on a full disk. */
 import { renameSync } from 'node:fs'
-import { DEFAULT_POLICY, decide } from '../../src/allowed-operations/index.ts'
-import { DecisionLog } from '../../src/updater/index.ts'
+import { decide } from '../../src/allowed-operations/decide.ts'
+import { DEFAULT_POLICY } from '../../src/allowed-operations/pool/gate-policy.ts'
+import { DecisionLog } from '../../src/updater/decision-log.ts'
 import { NOW, pool } from '../allowed-operations/pool-of-three.ts'
 
 const path = process.argv[2] ?? ''

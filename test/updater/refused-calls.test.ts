@@ -1,7 +1,7 @@
 import t from 'tap'
-import { describeRefusedCall, RefusedCalls } from '../../src/updater/index.ts'
+import { describeRefusedCall, RefusedCalls } from '../../src/updater/refused-calls.ts'
 import { NOW, pool } from '../allowed-operations/pool-of-three.ts'
-import { VirtualTime } from '../toolstack/virtual-time.ts'
+import { VirtualTime } from '../embedded-pool/virtual-time.ts'
 
 const refused = (changes: object = {}) => ({
   method: 'host.reboot',

@@ -1,13 +1,10 @@
 import t from 'tap'
-import {
-  canReboot,
-  claim,
-  DEFAULT_POLICY,
-  decide,
-  type PoolSnapshot,
-  type ReceivedReport,
-} from '../../src/allowed-operations/index.ts'
-import { connectedHosts, observeSrs } from '../../src/allowed-operations/sr-members.ts'
+import { claim } from '../../src/allowed-operations/claim.ts'
+import { decide } from '../../src/allowed-operations/decide.ts'
+import { DEFAULT_POLICY } from '../../src/allowed-operations/pool/gate-policy.ts'
+import type { PoolSnapshot, ReceivedReport } from '../../src/allowed-operations/pool/pool-snapshot.ts'
+import { connectedHosts, observeSrs } from '../../src/allowed-operations/rules/sr-members.ts'
+import { canReboot } from '../../src/allowed-operations/rules/storage-rule.ts'
 import { ReportMemory } from '../../src/updater/report-memory.ts'
 import { iso, NOW, pool, RESYNCING, received, withHost } from '../allowed-operations/pool-of-three.ts'
 

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { AGGREGATED_KEY } from '../../src/allowed-operations/index.ts'
-import type { Cause } from '../../src/updater/index.ts'
+import { AGGREGATED_KEY } from '../../src/allowed-operations/pool/gate-policy.ts'
+import type { Cause } from '../../src/updater/cause.ts'
 import { turn } from './virtual-time.ts'
 import { LEASE_MS, watchedPool } from './watched-pool.ts'
 

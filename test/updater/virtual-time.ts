@@ -1,4 +1,4 @@
-import type { Timers } from '../../src/updater/index.ts'
+import type { Timers } from '../../src/platform/time/timers.ts'
 
 /** A clock that stands still until it is told to go on. Sockets and processes know nothing of it. */
 export class VirtualTime {

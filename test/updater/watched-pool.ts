@@ -1,8 +1,12 @@
-import { DEFAULT_POLICY, encodeOverride, type GatePolicy, OVERRIDE_KEY } from '../../src/allowed-operations/index.ts'
+import { DEFAULT_POLICY, type GatePolicy } from '../../src/allowed-operations/pool/gate-policy.ts'
+import { encodeOverride, OVERRIDE_KEY } from '../../src/allowed-operations/pool/override.ts'
+import { EmbeddedPool } from '../../src/embedded-pool/embedded-pool.ts'
 import type { SyncState } from '../../src/sync-query/state.ts'
-import { createPool } from '../../src/toolstack/index.ts'
-import { type AcceptedClaim, type OperationsChange, type OverrideEvent, Updater } from '../../src/updater/index.ts'
-import { ReportSink, XenApiClient } from '../../src/xapi-notify/index.ts'
+import type { AcceptedClaim } from '../../src/updater/accepted-claim.ts'
+import type { OverrideEvent } from '../../src/updater/override-event.ts'
+import { type OperationsChange, Updater } from '../../src/updater/updater.ts'
+import { ReportSink } from '../../src/xapi-notify/report-sink.ts'
+import { XenApiClient } from '../../src/xenapi-client/client.ts'
 import { VirtualTime } from './virtual-time.ts'
 
 export const START_MS = Date.parse('2026-11-22T16:00:00Z')
@@ -37,7 +41,7 @@ export async function watchedPool(t: Tap, options: WatchedPoolOptions = {}) {
   const updaters: Updater[] = []
   let coordinator = 'the first'
   let seq = 0
-  const embedded = createPool({
+  const embedded = new EmbeddedPool({
     gate: { claim: (snapshot, wanted) => current().claim(snapshot, wanted) },
     machines: { goDown: () => undefined },
     authenticate: () => true,

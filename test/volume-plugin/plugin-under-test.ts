@@ -1,16 +1,14 @@
 import { mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import type { Report } from '../../src/sync-query/report.ts'
-import type { SrStatus } from '../../src/sync-query/sr-fold.ts'
-import {
-  type HostKnowledge,
-  type PoolState,
-  type PresentMirrors,
-  type SrWatch,
-  type SyncAnswers,
-  VolumePlugin,
-} from '../../src/volume-plugin/index.ts'
+import type { SyncAnswers } from '../../src/agent-api/agent-methods.ts'
+import type { Report } from '../../src/sync-query/report/report.ts'
+import type { SrStatus } from '../../src/sync-query/sr-state/sr-fold.ts'
+import type { PresentMirrors } from '../../src/volume-plugin/probe.ts'
+import type { HostKnowledge } from '../../src/volume-plugin/sr-calls.ts'
+import type { SrWatch } from '../../src/volume-plugin/sr-configuration.ts'
+import type { PoolState } from '../../src/volume-plugin/sr-health.ts'
+import { VolumePlugin } from '../../src/volume-plugin/volume-plugin.ts'
 
 export const MANIFEST = JSON.parse(readFileSync(resolve(import.meta.dirname, '../../plugin.json'), 'utf8'))
 export const SR = '5c5c5c5c-0000-4000-8000-000000000001'

@@ -2,7 +2,9 @@ import { execFile } from 'node:child_process'
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Test } from 'tap'
-import { AgentSocket, type PoolAnswers, PoolRefusal, SyncEvents } from '../../src/volume-plugin/index.ts'
+import { AgentSocket } from '../../src/agent/agent-socket.ts'
+import { type PoolAnswers, PoolRefusal } from '../../src/agent-api/pool-methods.ts'
+import { SyncEvents } from '../../src/agent-api/sync-events.ts'
 import { answersOf, folderOf, plugged, type Tap } from './plugin-under-test.ts'
 
 export const XAPI_PLUGIN = resolve(import.meta.dirname, '../../plugin/xapi-plugins/resync-monitor')

@@ -4,9 +4,10 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
-import { reason } from '../../src/sync-query/reason.ts'
-import type { SrStatus } from '../../src/sync-query/sr-fold.ts'
-import { type PoolState, VolumePlugin } from '../../src/volume-plugin/index.ts'
+import { reason } from '../../src/sync-query/reason/reason.ts'
+import type { SrStatus } from '../../src/sync-query/sr-state/sr-fold.ts'
+import type { PoolState } from '../../src/volume-plugin/sr-health.ts'
+import { VolumePlugin } from '../../src/volume-plugin/volume-plugin.ts'
 import {
   ATTACH,
   CONFIGURATION,
@@ -321,7 +322,7 @@ t.test('a plugin.json that Plugin.Query may not answer is found at the start', a
 t.test('kill -9 at any moment leaves the old truth or the new one', async t => {
   const { folder, files, host } = await plugged(t)
   const program = `
-    const { VolumePlugin } = await import(${JSON.stringify(resolve(import.meta.dirname, '../../src/volume-plugin/index.ts'))})
+    const { VolumePlugin } = await import(${JSON.stringify(resolve(import.meta.dirname, '../../src/volume-plugin/volume-plugin.ts'))})
     const host = { status: () => null, poolState: () => null, presentMirrors: () => ({ drbd: [], md: [], doubts: [] }) }
     const plugin = await VolumePlugin.open({ host, stateDirectory: ${JSON.stringify(folder)}, watch() {}, onProblem() {}, onBug() {} })
     const call = (method, params) => plugin.answer(method, JSON.stringify(params))

@@ -6,7 +6,8 @@
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SYNC_STATES } from '../../src/sync-query/state.ts'
-import { ResyncNotifier, XenApiClient } from '../../src/xapi-notify/index.ts'
+import { ResyncNotifier } from '../../src/xapi-notify/resync-notifier.ts'
+import { XenApiClient } from '../../src/xenapi-client/client.ts'
 import { PACE, statusOf } from './resync-under-test.ts'
 
 const [url = '', journalPath = '', host = '', sr = ''] = process.argv.slice(2)

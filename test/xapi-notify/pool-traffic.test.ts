@@ -1,6 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { followPool, ReportSink, watchPool, XenApiClient } from '../../src/xapi-notify/index.ts'
+import { ReportSink } from '../../src/xapi-notify/report-sink.ts'
+import { XenApiClient } from '../../src/xenapi-client/client.ts'
+import { followPool } from '../../src/xenapi-client/events.ts'
+import { watchPool } from '../../src/xenapi-client/watch-pool.ts'
 import { behindWeather, callIn, connected, endOf, serving, until } from './toolstack-under-test.ts'
 
 t.test('following a pool: everything, then what changes, with a sign of life in between', async t => {

@@ -6,14 +6,10 @@ import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { SyncState } from '../../src/sync-query/state.ts'
-import {
-  type NotifierOptions,
-  type NotifierProblem,
-  ResyncNotifier,
-  XenApiClient,
-} from '../../src/xapi-notify/index.ts'
 import { decodeJournal } from '../../src/xapi-notify/resync-journal.ts'
 import { parseMessageBody } from '../../src/xapi-notify/resync-message.ts'
+import { type NotifierOptions, type NotifierProblem, ResyncNotifier } from '../../src/xapi-notify/resync-notifier.ts'
+import { XenApiClient } from '../../src/xenapi-client/client.ts'
 import { PACE, statusOf } from './resync-under-test.ts'
 import { behindWeather, connected, until } from './toolstack-under-test.ts'
 

@@ -1,4 +1,4 @@
-import type { SrStatus } from '../../src/sync-query/sr-fold.ts'
+import type { SrStatus } from '../../src/sync-query/sr-state/sr-fold.ts'
 import type { SyncState } from '../../src/sync-query/state.ts'
 
 /** Quick enough for a test to see everything happen. */

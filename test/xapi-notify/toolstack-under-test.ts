@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createPool } from '../../src/toolstack/index.ts'
-import { XenApiClient } from '../../src/xapi-notify/index.ts'
+import { EmbeddedPool } from '../../src/embedded-pool/embedded-pool.ts'
+import { XenApiClient } from '../../src/xenapi-client/client.ts'
 
 interface TearsDown {
   teardown(end: () => unknown): void
@@ -12,7 +12,7 @@ const ANYWHERE = { host: '127.0.0.1', port: 0 }
 /** A pool of two hosts behind its XenAPI, a client of it, and the calls that a client made so far. */
 export async function connected(t: TearsDown, at: { readonly host: string; readonly port: number } = ANYWHERE) {
   const logins: string[] = []
-  const pool = createPool({
+  const pool = new EmbeddedPool({
     gate: { claim: () => ({ ok: true }) },
     machines: { goDown: () => undefined },
     authenticate: (user, password) => {

@@ -1,7 +1,11 @@
 import type { ZodType, z } from 'zod'
-import { describeConfigProblem, type ParsedConfig, readConfigFile, watchConfigFile } from '../../config-file/index.ts'
-import { type Log, ServiceManager } from '../../service-manager/index.ts'
-import { messageOf } from '../../thrown/index.ts'
+import { describeConfigProblem } from '../../platform/config-file/config-problem.ts'
+import type { ParsedConfig } from '../../platform/config-file/parse-config-file.ts'
+import { readConfigFile } from '../../platform/config-file/read-config-file.ts'
+import { watchConfigFile } from '../../platform/config-file/watch-config-file.ts'
+import { messageOf } from '../../platform/errors.ts'
+import type { Log } from '../../platform/systemd/log.ts'
+import { ServiceManager } from '../../platform/systemd/service-manager.ts'
 import { EXIT, type Terminal } from '../terminal.ts'
 
 /** What runs until it is told to stop. */

@@ -1,9 +1,9 @@
 import { resolve } from 'node:path'
 import program from '../../../package.json' with { type: 'json' }
+import { PoolService } from '../../coordinator/pool-service.ts'
 import { UpdaterConfigSchema } from '../../updater/updater-config.ts'
 import { type Command, readOptions } from '../terminal.ts'
 import { configFile } from './config-option.ts'
-import { PoolService } from './pool-service.ts'
 import { runDaemon } from './run-daemon.ts'
 
 const HELP = `usage: resync-monitor updater [--config FILE] [--state FILE]

@@ -1,7 +1,7 @@
-import { HostMirrors } from '../../sync-query/host-mirrors.ts'
-import type { Judgement, Problem } from '../../sync-query/judgement.ts'
-import type { Reason } from '../../sync-query/reason.ts'
-import { DEFAULT_PATIENCE } from '../../sync-query/shared-by-mirrors.ts'
+import type { Judgement, Problem } from '../../sync-query/judge/judgement.ts'
+import type { Reason } from '../../sync-query/reason/reason.ts'
+import { HostMirrors } from '../../sync-query/sr-state/host-mirrors.ts'
+import { DEFAULT_PATIENCE } from '../../sync-query/sr-state/shared-by-mirrors.ts'
 
 /** One mirror as `inspect --json` prints it. */
 export interface InspectedDevice

@@ -5,10 +5,10 @@ import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
 import t from 'tap'
-import { REPORT_KEY } from '../../../src/sync-query/report.ts'
-import { parseReport } from '../../../src/sync-query/report-parse.ts'
-import { createPool } from '../../../src/toolstack/index.ts'
-import { AgentClient } from '../../../src/volume-plugin/index.ts'
+import { AgentClient } from '../../../src/agent-api/agent-client.ts'
+import { EmbeddedPool } from '../../../src/embedded-pool/embedded-pool.ts'
+import { REPORT_KEY } from '../../../src/sync-query/report/report.ts'
+import { parseReport } from '../../../src/sync-query/report/report-parse.ts'
 import { DaemonProcess, until } from './daemon-process.ts'
 import { IN_SYNC, ModelKernel, resyncing } from './model-kernel.ts'
 
@@ -250,7 +250,7 @@ t.test('systemd is told: ready when it is, fed while it is well, stopping when i
 /** The embedded pool in this process, with this host in it; it can go away and come back. */
 async function poolOf(t: TearsDown, folder: string) {
   const open = async (port: number) => {
-    const pool = createPool({
+    const pool = new EmbeddedPool({
       gate: { claim: () => ({ ok: true }) },
       machines: { goDown: () => undefined },
       authenticate: (_user, password) => password === 'secret',

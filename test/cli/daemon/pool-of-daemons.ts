@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { XenApiClient } from '../../../src/xapi-notify/index.ts'
+import { XenApiClient } from '../../../src/xenapi-client/client.ts'
 import { DaemonProcess, until } from './daemon-process.ts'
 import { IN_SYNC, ModelKernel } from './model-kernel.ts'
 

@@ -2,9 +2,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import { PoolService } from '../../../src/cli/daemon/pool-service.ts'
+import { PoolService } from '../../../src/coordinator/pool-service.ts'
 import { UpdaterConfigSchema } from '../../../src/updater/updater-config.ts'
-import { ask, askText, until } from '../../toolstack/pool-under-test.ts'
+import { ask, askText, until } from '../../embedded-pool/pool-under-test.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'refused-'))
 t.teardown(() => rmSync(folder, { recursive: true }))

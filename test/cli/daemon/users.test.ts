@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import { PoolService } from '../../../src/cli/daemon/pool-service.ts'
+import { PoolService } from '../../../src/coordinator/pool-service.ts'
 import { UpdaterConfigSchema } from '../../../src/updater/updater-config.ts'
-import { ask } from '../../toolstack/pool-under-test.ts'
+import { ask } from '../../embedded-pool/pool-under-test.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'users-'))
 t.teardown(() => rmSync(folder, { recursive: true }))

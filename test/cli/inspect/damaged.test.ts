@@ -2,11 +2,13 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
-import { parseProcDrbd, parseStatusJson, parseStatusText } from '../../../src/drbd-adapter/index.ts'
-import { parseMdstat } from '../../../src/mdraid-adapter/index.ts'
-import { judgeDrbdVolume } from '../../../src/sync-query/judge-drbd.ts'
-import { judgeMdArray } from '../../../src/sync-query/judge-md.ts'
-import type { Judgement } from '../../../src/sync-query/judgement.ts'
+import { parseProcDrbd } from '../../../src/drbd-adapter/status/parse-proc-drbd.ts'
+import { parseStatusJson } from '../../../src/drbd-adapter/status/parse-status-json.ts'
+import { parseStatusText } from '../../../src/drbd-adapter/status/parse-status-text.ts'
+import { parseMdstat } from '../../../src/mdraid-adapter/parse/parse-mdstat.ts'
+import { judgeDrbdVolume } from '../../../src/sync-query/judge/judge-drbd.ts'
+import { judgeMdArray } from '../../../src/sync-query/judge/judge-md.ts'
+import type { Judgement } from '../../../src/sync-query/judge/judgement.ts'
 
 const FIXTURES = join(import.meta.dirname, '../../fixtures')
 

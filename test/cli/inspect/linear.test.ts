@@ -2,10 +2,12 @@ import { Readable } from 'node:stream'
 import t from 'tap'
 import { playEventStream } from '../../../src/cli/inspect/event-stream.ts'
 import { devicesOfSnapshot } from '../../../src/cli/inspect/findings.ts'
-import { parseProcDrbd, parseStatusJson, parseStatusText } from '../../../src/drbd-adapter/index.ts'
-import { parseMdstat } from '../../../src/mdraid-adapter/index.ts'
-import { judgeDrbdVolume } from '../../../src/sync-query/judge-drbd.ts'
-import { judgeMdArray } from '../../../src/sync-query/judge-md.ts'
+import { parseProcDrbd } from '../../../src/drbd-adapter/status/parse-proc-drbd.ts'
+import { parseStatusJson } from '../../../src/drbd-adapter/status/parse-status-json.ts'
+import { parseStatusText } from '../../../src/drbd-adapter/status/parse-status-text.ts'
+import { parseMdstat } from '../../../src/mdraid-adapter/parse/parse-mdstat.ts'
+import { judgeDrbdVolume } from '../../../src/sync-query/judge/judge-drbd.ts'
+import { judgeMdArray } from '../../../src/sync-query/judge/judge-md.ts'
 
 type Read = (text: string) => unknown
 type Case = readonly [title: string, read: Read, text: (size: number) => string]

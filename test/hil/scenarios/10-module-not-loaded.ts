@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Report } from '../../../src/sync-query/report.ts'
+import type { Report } from '../../../src/sync-query/report/report.ts'
 import { askAgent } from '../ask-agent.ts'
 import type { Guest } from '../guest.ts'
 import { disableAfterReturn } from '../maintenance.ts'

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { Report } from '../../../src/sync-query/report.ts'
+import type { Report } from '../../../src/sync-query/report/report.ts'
 import { askAgent } from '../ask-agent.ts'
 import type { Guest } from '../guest.ts'
 import type { Lab } from '../lab.ts'

@@ -1,0 +1,70 @@
+import type { HttpAnswer, HttpStream, StreamRequest } from '../platform/http/http-route.ts'
+import type { Report } from '../sync-query/report/report.ts'
+import type { SrStateEvent } from './agent-protocol.ts'
+import { levelOf, type NumberedEvent, type SyncEvents } from './sync-events.ts'
+
+export interface EventStreamOptions {
+  readonly events: SyncEvents
+  /** UUIDs of the SRs that are watched. */
+  readonly srs: () => readonly string[]
+  readonly report: (sr: string) => Report | null
+  readonly maxReaders: number
+  /** So often a comment line says that the connection lives, in milliseconds. */
+  readonly keepAliveEveryMs: number
+}
+
+/** Milliseconds that a browser waits before it comes back. */
+const RETRY = 'retry: 2000\n\n'
+
+/** Server-sent events (WHATWG HTML, 9.2) of what happens to the SRs; agent-protocol.ts has their data. */
+export class EventStream {
+  readonly #options: EventStreamOptions
+  #readers = 0
+
+  constructor(options: EventStreamOptions) {
+    this.#options = options
+  }
+
+  open({ query, header }: StreamRequest): HttpStream | HttpAnswer {
+    if (this.#readers >= this.#options.maxReaders) {
+      return { status: 503, contentType: 'text/plain', body: 'as many read the events already as may\n' }
+    }
+    // Of the two the header is newer: a browser that comes back sends it along with the address it was given.
+    const from = header('last-event-id') ?? query.get('from')
+    return { contentType: 'text/event-stream', begin: (send, signal) => this.#begin(from, send, signal) }
+  }
+
+  #begin(from: string | null, send: (text: string) => void, signal: AbortSignal): Iterable<string> {
+    const { events, srs, report, keepAliveEveryMs } = this.#options
+    this.#readers += 1
+    // All in one step: no event can come between what was missed and what is to come.
+    const unsubscribe = events.subscribe(event => send(blockOf(event)))
+    const keepAlive = setInterval(() => send(':\n\n'), keepAliveEveryMs).unref()
+    signal.addEventListener('abort', () => {
+      this.#readers -= 1
+      clearInterval(keepAlive)
+      unsubscribe()
+    })
+    const missed = from === null || from === '' ? null : events.since(from)
+    if (missed !== null) return replayOf(missed)
+    const isReset = from !== null && from !== ''
+    const levels = srs().flatMap(sr => report(sr) ?? [])
+    return levelsOf(isReset, levels.map(levelOf), events.lastId)
+  }
+}
+
+/** A block is made when it is its turn to be sent: all of them at once would be in memory once more for each reader. */
+function* replayOf(missed: readonly NumberedEvent[]): Generator<string> {
+  yield RETRY
+  for (const event of missed) yield blockOf(event)
+}
+
+function* levelsOf(isReset: boolean, levels: readonly SrStateEvent[], lastId: string): Generator<string> {
+  yield isReset ? `${RETRY}event: reset\ndata: {}\n\n` : RETRY
+  for (const level of levels) yield `event: state\ndata: ${JSON.stringify(level)}\n\n`
+  yield `id: ${lastId}\n\n`
+}
+
+function blockOf({ id, event, json }: NumberedEvent): string {
+  return `event: ${event.kind}\nid: ${id}\ndata: ${json}\n\n`
+}

@@ -1,0 +1,49 @@
+import type { Report } from '../sync-query/report/report.ts'
+import type { SyncEvents } from './sync-events.ts'
+
+/** Who wants to know when an SR is synced. */
+export class SyncWaiters {
+  readonly #events: SyncEvents
+  readonly #reportOf: (sr: string) => Report | null
+  readonly #maxWaiters: number
+  #waiting = 0
+
+  constructor(events: SyncEvents, reportOf: (sr: string) => Report | null, maxWaiters: number) {
+    this.#events = events
+    this.#reportOf = reportOf
+    this.#maxWaiters = maxWaiters
+  }
+
+  /**
+   * Resolves with the report as soon as the SR is synced, when the time is over, or when `signal` says that nobody waits any
+   * longer; with `null` as soon as the SR is not watched (any longer). `too many` at once if it would have to wait.
+   */
+  async wait(sr: string, timeoutMs: number, signal: AbortSignal): Promise<Report | null | 'too many'> {
+    const present = this.#reportOf(sr)
+    if (present === null || present.state === 'synced' || timeoutMs <= 0 || signal.aborted) return present
+    if (this.#waiting >= this.#maxWaiters) return 'too many'
+    this.#waiting += 1
+    try {
+      await this.#wait(sr, timeoutMs, signal)
+    } finally {
+      this.#waiting -= 1
+    }
+    return this.#reportOf(sr)
+  }
+
+  #wait(sr: string, timeoutMs: number, signal: AbortSignal): Promise<void> {
+    return new Promise(resolve => {
+      const end = () => {
+        clearTimeout(timer)
+        unsubscribe()
+        signal.removeEventListener('abort', end)
+        resolve()
+      }
+      const timer = setTimeout(end, timeoutMs).unref()
+      const unsubscribe = this.#events.subscribe(({ event }) => {
+        if (event.sr === sr && (event.kind === 'removed' || event.data.state === 'synced')) end()
+      })
+      signal.addEventListener('abort', end)
+    })
+  }
+}

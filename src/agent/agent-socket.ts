@@ -1,0 +1,108 @@
+import { agentMethods, type ProveReport, type SyncAnswers } from '../agent-api/agent-methods.ts'
+import { EventStream } from '../agent-api/event-stream.ts'
+import { JsonRpc, NOT_UTF8 as RPC_NOT_UTF8 } from '../agent-api/json-rpc.ts'
+import { type PoolAnswers, poolMethods } from '../agent-api/pool-methods.ts'
+import type { SyncEvents } from '../agent-api/sync-events.ts'
+import { SyncWaiters } from '../agent-api/sync-waiters.ts'
+import type { HttpRoute } from '../platform/http/http-route.ts'
+import { HttpServer } from '../platform/http/http-server.ts'
+import type { ListenAddress, ListeningAt } from '../platform/http/listen.ts'
+import { NOT_UTF8 as ARGUMENTS_NOT_UTF8, type VolumePlugin } from '../volume-plugin/volume-plugin.ts'
+import { answerXapiPlugin, NOT_UTF8 as CALL_NOT_UTF8 } from '../volume-plugin/xapi-plugin.ts'
+
+/** A question is a line of text. */
+const MAX_BODY_BYTES = 65_536
+/** A toolstack makes its storage calls all at once, and does not repeat the ones that are turned away. */
+const MAX_CONNECTIONS = 512
+/** Together they leave most connections to those who want an answer. */
+const MAX_WAITERS = 64
+const MAX_READERS = 32
+const KEEP_ALIVE_EVERY_MS = 15_000
+
+export interface AgentSocketOptions {
+  readonly answers: SyncAnswers
+  readonly events: SyncEvents
+  /** Told of what must not happen: an error of this program. */
+  readonly onBug: (bug: unknown) => void
+  /** Told of what an operator has to look at: somebody has laid hands on the socket's file. */
+  readonly onProblem?: (text: string) => void
+  /** Proves to a pool that a report is of this agent. Absent: there is no pool that would believe it. */
+  readonly prove?: ProveReport
+  /** Only for a socket that is root's alone: who may ask these creates and destroys SRs, and overrides the gate. */
+  readonly own?: {
+    readonly plugin: VolumePlugin
+    readonly pool: PoolAnswers
+  }
+}
+
+/**
+ * Where an agent answers: `POST /jsonrpc`, `POST /xapi-plugin` and `POST /plugin/METHOD` for the toolstack's scripts, `GET
+ * /events` for who wants to be told, and `GET /healthz` for whoever only wants to know that it lives.
+ */
+export class AgentSocket {
+  readonly #server: HttpServer
+
+  constructor({ answers, events, onBug, onProblem, prove, own }: AgentSocketOptions) {
+    const waiters = new SyncWaiters(events, sr => answers.report(sr), MAX_WAITERS)
+    const methods = { ...agentMethods(answers, waiters, prove), ...(own === undefined ? {} : poolMethods(own.pool)) }
+    const jsonRpc = new JsonRpc(methods, onBug)
+    this.#server = new HttpServer({
+      routes: [
+        {
+          method: 'POST',
+          path: '/jsonrpc',
+          answer: (body, signal) => jsonRpc.answer(body, signal),
+          notUtf8: RPC_NOT_UTF8,
+        },
+        {
+          method: 'POST',
+          path: '/xapi-plugin',
+          answer: (body, signal) => answerXapiPlugin(body, answers, own?.pool, signal),
+          notUtf8: CALL_NOT_UTF8,
+        },
+        ...(own === undefined ? [] : [pluginRoute(own.plugin), eventsRoute(answers, events)]),
+        { method: 'GET', path: '/healthz', answer: () => ({ status: 200, contentType: 'text/plain', body: 'ok\n' }) },
+      ],
+      onBug,
+      ...(onProblem === undefined ? {} : { onProblem }),
+      limits: { maxBodyBytes: MAX_BODY_BYTES, maxConnections: MAX_CONNECTIONS },
+    })
+  }
+
+  /**
+   * @throws the system's error, such as EADDRINUSE: another agent answers there; Error when everybody may write in the
+   * folder of a unix socket, or when something else than a socket is there
+   */
+  listen(address: ListenAddress): Promise<ListeningAt> {
+    return this.#server.listen(address)
+  }
+
+  /** Why nobody finds it any longer, in a few words; `null`: who asks where it listens is answered. */
+  lost(): string | null {
+    return this.#server.lost()
+  }
+
+  close(): Promise<void> {
+    return this.#server.close()
+  }
+}
+
+function pluginRoute(plugin: VolumePlugin): HttpRoute {
+  return {
+    method: 'POST',
+    path: '/plugin/',
+    answer: (body, _signal, method) => plugin.answer(method, body),
+    notUtf8: ARGUMENTS_NOT_UTF8,
+  }
+}
+
+function eventsRoute(answers: SyncAnswers, events: SyncEvents): HttpRoute {
+  const stream = new EventStream({
+    events,
+    srs: () => answers.srs(),
+    report: sr => answers.report(sr),
+    maxReaders: MAX_READERS,
+    keepAliveEveryMs: KEEP_ALIVE_EVERY_MS,
+  })
+  return { method: 'GET', path: '/events', open: request => stream.open(request) }
+}

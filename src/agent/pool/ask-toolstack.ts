@@ -1,0 +1,39 @@
+import { PoolRefusal } from '../../agent-api/pool-methods.ts'
+import type { XenApiClient } from '../../xenapi-client/client.ts'
+import { XenApiError, XenApiUnreachable } from '../../xenapi-client/errors.ts'
+
+/** One call to a toolstack may take so long: somebody waits for it. */
+const CALL_TIMEOUT_MS = 10_000
+
+/** What the plugin of this project raises where there is no gate; the second one from before it knew the function. */
+const NO_GATE: ReadonlySet<string> = new Set(['NoGate', 'UnknownFunction'])
+
+/**
+ * Calls the toolstack for somebody who is to be told in words why it failed.
+ * @throws PoolRefusal
+ */
+export async function askToolstack(
+  client: XenApiClient,
+  method: string,
+  params: readonly unknown[],
+  signal: AbortSignal,
+): Promise<unknown> {
+  try {
+    return await client.call(method, params, { signal, timeoutMs: CALL_TIMEOUT_MS })
+  } catch (error) {
+    if (error instanceof XenApiError) throw refusalOf(error)
+    if (!(error instanceof XenApiUnreachable)) throw error
+    throw new PoolRefusal('toolstackUnreachable', `the toolstack cannot be reached: ${error.message}`)
+  }
+}
+
+function refusalOf({ code, params, message }: XenApiError): PoolRefusal {
+  const error = [code, ...params]
+  if (code === 'XENAPI_MISSING_PLUGIN')
+    return new PoolRefusal('noGate', 'the coordinator has no plugin resync-monitor', error)
+  if (code !== 'XENAPI_PLUGIN_FAILURE') return new PoolRefusal('refused', `the toolstack refused: ${message}`, error)
+  const [, exception = '', text = ''] = params
+  if (NO_GATE.has(exception)) return new PoolRefusal('noGate', `no gate answers for this pool: ${text}`, error)
+  if (exception === 'InvalidArgument') return new PoolRefusal('invalid', text, error)
+  return new PoolRefusal('refused', `the coordinator could not answer: ${text}`, error)
+}

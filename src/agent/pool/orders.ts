@@ -1,0 +1,55 @@
+import { execa } from 'execa'
+import type { Log } from '../../platform/systemd/log.ts'
+import type { AgentConfig } from '../agent-config.ts'
+
+/** The commands that take this machine down. Absent: this host carries out no such order. */
+export type MachineCommands = AgentConfig['machine']
+
+/** What a pool orders one of its hosts to do. */
+export interface Order {
+  readonly how: 'reboot' | 'shutdown'
+  /** `''`: a pool of an earlier version, which repeats an order until the host has gone. */
+  readonly id: string
+}
+
+/** What becomes of an order. `unknown`: the machine may go, or not. */
+export type OrderOutcome =
+  | { readonly kind: 'goes' }
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'refused'; readonly why: string }
+
+/** `systemctl reboot` only hands the request to systemd, and returns. */
+const COMMAND_TIMEOUT_MS = 60_000
+
+/** The order in the answer to a heartbeat; `null`: there is none, or none that is known. */
+export function orderIn(answer: unknown): Order | null {
+  if (typeof answer !== 'object' || answer === null || !('order' in answer)) return null
+  const { order: how } = answer
+  if (how !== 'reboot' && how !== 'shutdown') return null
+  return { how, id: 'order_id' in answer && typeof answer.order_id === 'string' ? answer.order_id : '' }
+}
+
+/** Carries out an order of the pool: runs the command that takes the machine down. The log has what went wrong. */
+export async function carryOut({ how }: Order, machine: MachineCommands, log: Log): Promise<OrderOutcome> {
+  const command = machine[how]
+  if (command === undefined) {
+    log({ level: 'warning', code: 'order', text: `the pool ordered a ${how}, and machine.${how} is not configured` })
+    return { kind: 'refused', why: `machine.${how} is not configured` }
+  }
+  log({ level: 'info', code: 'order', text: `the pool ordered a ${how}: ${command.join(' ')}` })
+  const [program, ...args] = command
+  // Not ended with this daemon: the machine that goes down ends the daemon first.
+  const { failed, timedOut, isTerminated, shortMessage } = await execa(program, args, {
+    cleanup: false,
+    reject: false,
+    stdin: 'ignore',
+    stdout: 'ignore',
+    timeout: COMMAND_TIMEOUT_MS,
+    maxBuffer: 4_096,
+  })
+  if (!failed) return { kind: 'goes' }
+  const why = shortMessage ?? 'no reason given'
+  log({ level: 'error', code: 'order', text: `the ${how} has failed: ${why}` })
+  // A command that was ended from outside may have begun what it was to do.
+  return timedOut || isTerminated ? { kind: 'unknown' } : { kind: 'refused', why }
+}

@@ -1,0 +1,60 @@
+import { PoolRefusal } from '../../agent-api/pool-methods.ts'
+import { findCalled, whyNoHost } from '../../allowed-operations/pool/find-called.ts'
+import { encodeOverride, OVERRIDE_KEY } from '../../allowed-operations/pool/override.ts'
+import type { XenApiClient } from '../../xenapi-client/client.ts'
+import { askToolstack } from './ask-toolstack.ts'
+
+/** How often another writer of the same override may come between before it is an error. */
+const MAX_TRIES = 3
+
+/**
+ * The one host that is called so, as `findCalled` says.
+ * @throws PoolRefusal also when it is none, or several
+ */
+export async function findHost(
+  client: XenApiClient,
+  called: string,
+  signal: AbortSignal,
+): Promise<{ readonly ref: string; readonly uuid: string }> {
+  const records = await askToolstack(client, 'host.get_all_records', [], signal)
+  const hosts = Object.entries(typeof records === 'object' && records !== null ? records : {}).map(
+    ([ref, record]: [string, unknown]) => {
+      const { uuid, hostname, name_label } = Object.fromEntries(Object.entries(record ?? {}))
+      return { ref, uuid: String(uuid), names: [name_label, hostname].filter(name => typeof name === 'string') }
+    },
+  )
+  const found = findCalled(called, hosts, host => host)
+  if (!found.ok) throw new PoolRefusal('invalid', whyNoHost(called, found.candidates))
+  return found.value
+}
+
+/**
+ * Writes the override of a host into the pool's database. XenAPI cannot replace a key of a map, so it is removed and added;
+ * between the two there is no override: safe.
+ * @param host ref
+ * @throws PoolRefusal
+ */
+export async function writeOverride(
+  client: XenApiClient,
+  host: string,
+  request: Parameters<typeof encodeOverride>[0],
+  signal: AbortSignal,
+): Promise<void> {
+  const encoded = encodeOverride(request)
+  if ('problem' in encoded) throw new PoolRefusal('invalid', `that is no override: ${encoded.problem}`)
+  for (let tries = 1; ; tries += 1) {
+    await removeOverride(client, host, signal)
+    try {
+      await askToolstack(client, 'host.add_to_other_config', [host, OVERRIDE_KEY, encoded.text], signal)
+      return
+    } catch (error) {
+      const isTaken = error instanceof PoolRefusal && error.error?.[0] === 'MAP_DUPLICATE_KEY'
+      if (!isTaken || tries >= MAX_TRIES) throw error
+    }
+  }
+}
+
+/** Does nothing if there is none. @param host ref; @throws PoolRefusal */
+export async function removeOverride(client: XenApiClient, host: string, signal: AbortSignal): Promise<void> {
+  await askToolstack(client, 'host.remove_from_other_config', [host, OVERRIDE_KEY], signal)
+}

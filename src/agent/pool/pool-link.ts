@@ -1,0 +1,129 @@
+import { readFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import type { Log } from '../../platform/systemd/log.ts'
+import type { Report } from '../../sync-query/report/report.ts'
+import type { SrStatus } from '../../sync-query/sr-state/sr-fold.ts'
+import type { Transition } from '../../sync-query/sr-state/transition.ts'
+import type { ReportSink } from '../../xapi-notify/report-pusher.ts'
+import { ReportSink as PbdReports } from '../../xapi-notify/report-sink.ts'
+import { ResyncNotifier } from '../../xapi-notify/resync-notifier.ts'
+import { XapiSink } from '../../xapi-notify/xapi-sink.ts'
+import { XenApiClient } from '../../xenapi-client/client.ts'
+import type { AgentConfig } from '../agent-config.ts'
+import { sendHeartbeats } from './heartbeat.ts'
+import { carryOut, type MachineCommands, type Order } from './orders.ts'
+import { StoredReports } from './stored-reports.ts'
+
+export type ToolstackConfig = NonNullable<AgentConfig['toolstack']>
+
+/** @throws Error naming the file that cannot be read, TypeError naming the option that cannot be used */
+export async function clientOf(toolstack: ToolstackConfig): Promise<XenApiClient> {
+  const { url, socket, user, passwordFile, caFile, fingerprints } = toolstack
+  return new XenApiClient({
+    url,
+    user,
+    password: (await readFile(passwordFile, 'utf8')).replace(/\r?\n$/, ''),
+    ...(socket === undefined ? {} : { socketPath: socket }),
+    ...(caFile === undefined ? {} : { ca: await readFile(caFile, 'utf8') }),
+    ...(fingerprints === undefined ? {} : { fingerprint256: fingerprints }),
+  })
+}
+
+export interface PoolLinkOptions {
+  /** Closed with the link. */
+  readonly client: XenApiClient
+  /** The host's UUID in the pool's database. */
+  readonly host: string
+  /** 0: this host sends none. */
+  readonly heartbeatEveryMs: number
+  readonly stateDirectory: string
+  /** Which boot of the host's kernel this is. */
+  readonly bootId: string
+  /** When the host's kernel and this daemon started, milliseconds since 1970 by the host's clock. */
+  readonly bootTimeMs: number
+  readonly agentStartMs: number
+  /** With which this daemon proves its answers to polls. */
+  readonly pollKey: string
+  readonly now: () => number
+  /** What takes this machine down when the pool has told it to. */
+  readonly machine: MachineCommands
+  readonly log: Log
+  /** What the pool has of an SR is not what was written last. */
+  readonly pushAgain: (sr: string) => void
+  /** As of HostAgent. */
+  readonly changedSeqs: () => ReadonlyMap<string, number>
+}
+
+/** Everything that one host tells its toolstack, over one client: reports, notifications, and that it lives. */
+export class PoolLink implements ReportSink {
+  readonly #client: XenApiClient
+  readonly #sink: XapiSink
+  readonly #stored: StoredReports
+  readonly #notifier: ResyncNotifier
+  readonly #stop = new AbortController()
+  readonly #done: Promise<unknown>
+
+  static async open(options: PoolLinkOptions): Promise<PoolLink> {
+    const notifier = await ResyncNotifier.open({
+      client: options.client,
+      host: { uuid: options.host, name: hostname() },
+      journalPath: join(options.stateDirectory, 'notifications.json'),
+      onProblem: ({ code, text }) => options.log({ level: 'warning', code, text }),
+    })
+    return new PoolLink(options, notifier)
+  }
+
+  private constructor(options: PoolLinkOptions, notifier: ResyncNotifier) {
+    const { client, host, heartbeatEveryMs: everyMs, machine, log, pushAgain } = options
+    const { signal } = this.#stop
+    this.#client = client
+    this.#notifier = notifier
+    this.#sink = new XapiSink(new PbdReports(client))
+    this.#stored = new StoredReports(this.#sink, pushAgain)
+    const { bootId, bootTimeMs, agentStartMs, pollKey, changedSeqs, now } = options
+    const obey = (order: Order) => carryOut(order, machine, log)
+    const beating =
+      everyMs === 0
+        ? undefined
+        : sendHeartbeats({
+            client,
+            host,
+            bootId,
+            bootTimeMs,
+            agentStartMs,
+            pollKey,
+            changedSeqs,
+            now,
+            everyMs,
+            carryOut: obey,
+            signal,
+          })
+    this.#done = Promise.all([beating, this.#stored.follow(client, signal)])
+  }
+
+  push(report: Report): Promise<void> {
+    return this.#sink.push(report)
+  }
+
+  /** Takes in what happened to an SR, or only how it stands. @param status after all of the transitions */
+  note(sr: string, transitions: readonly Transition[], status: SrStatus): void {
+    this.#notifier.note(sr, transitions, status)
+  }
+
+  /** Says which SRs are watched from now on. */
+  retain(srs: readonly string[]): void {
+    this.#notifier.retain(srs)
+  }
+
+  /** To be called about once a second. */
+  tick(now: number): void {
+    this.#stored.check(now)
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort()
+    await Promise.all([this.#notifier.close(), this.#done])
+    await this.#client.close()
+  }
+}

@@ -1,0 +1,135 @@
+import type { CanRebootAnswer, GateAnswer, OverrideAnswer } from '../../agent-api/agent-protocol.ts'
+import { isCanRebootAnswer, isGateAnswer } from '../../agent-api/gate-answer-shape.ts'
+import { type OverrideRequest, type PoolAnswers, PoolRefusal } from '../../agent-api/pool-methods.ts'
+import { parseJson } from '../../platform/json/parse-json.ts'
+import { formatHosts } from '../../volume-plugin/host-names.ts'
+import { ASKED_BY_AGENT } from '../../volume-plugin/xapi-plugin.ts'
+import type { XenApiClient } from '../../xenapi-client/client.ts'
+import { askToolstack } from './ask-toolstack.ts'
+import { findHost, removeOverride, writeOverride } from './override-calls.ts'
+
+const PLUGIN = 'resync-monitor'
+/** The gate's answer has at most 768 KiB of reasons, and the hosts. */
+const MAX_ANSWER_LENGTH = 4_194_304
+/** XenAPI's name for "no such object": a pool without hosts has no coordinator. */
+const NULL_REF = 'OpaqueRef:NULL'
+
+/**
+ * What this host's agent asks of its pool, in its own session with the toolstack: the gate through the coordinator's
+ * plugin, which the embedded pool answers itself; overrides in the pool's database.
+ */
+export class PoolQuestions implements PoolAnswers {
+  readonly #host: string
+  readonly #now: () => number
+  readonly #clientOf: () => XenApiClient | null
+
+  /**
+   * @param host UUID of this host
+   * @param now milliseconds since 1970
+   * @param clientOf the session with the toolstack; `null`: none is configured
+   */
+  constructor(host: string, now: () => number, clientOf: () => XenApiClient | null) {
+    this.#host = host
+    this.#now = now
+    this.#clientOf = clientOf
+  }
+
+  async gate(signal: AbortSignal): Promise<GateAnswer> {
+    return this.#gate({}, signal)
+  }
+
+  /** The gate's answer with this host alone among its hosts. */
+  gateOfThisHost(signal: AbortSignal): Promise<GateAnswer> {
+    return this.#gate({ host: this.#host }, signal)
+  }
+
+  /** Whether this host is the pool's coordinator. */
+  async isCoordinator(signal: AbortSignal): Promise<boolean> {
+    const client = this.#client()
+    const coordinator = await coordinatorOf(client, signal)
+    return (await askToolstack(client, 'host.get_uuid', [coordinator], signal)) === this.#host
+  }
+
+  async canReboot(hosts: readonly string[], signal: AbortSignal): Promise<CanRebootAnswer> {
+    const answer = await this.#askPlugin('can-reboot', { hosts: formatHosts(hosts) }, signal)
+    if (isCanRebootAnswer(answer)) return answer
+    throw notUnderstood()
+  }
+
+  async setOverride(request: OverrideRequest, signal: AbortSignal): Promise<OverrideAnswer> {
+    const client = this.#client()
+    const host = await findHost(client, request.host, signal)
+    const { reason, by } = request
+    const createdMs = this.#now()
+    const expiresMs = createdMs + request.expiresInSeconds * 1000
+    await writeOverride(client, host.ref, { reason, by, createdMs, expiresMs }, signal)
+    // Only the gate knows: by its clock it may not have begun yet, and without a gate it is in force nowhere.
+    const inForce = await this.#gate({ host: host.uuid }, signal).then(
+      ({ hosts }) => hosts.find(({ uuid }) => uuid === host.uuid)?.override?.inForce === true,
+      () => false,
+    )
+    return { reason, by, expiresAt: new Date(expiresMs).toISOString(), inForce }
+  }
+
+  async clearOverride(host: string, signal: AbortSignal): Promise<void> {
+    const client = this.#client()
+    await removeOverride(client, (await findHost(client, host, signal)).ref, signal)
+  }
+
+  async clearOrder(host: string, reason: string, signal: AbortSignal): Promise<void> {
+    const client = this.#client()
+    const { ref } = await findHost(client, host, signal)
+    try {
+      await askToolstack(client, 'host.clear_order', [ref, reason], signal)
+    } catch (error) {
+      if (!(error instanceof PoolRefusal) || error.error?.[0] !== 'MESSAGE_METHOD_UNKNOWN') throw error
+      const text =
+        'the pool knows no host.clear_order: it is a stock toolstack, or its updater is of an earlier version'
+      throw new PoolRefusal('refused', text, error.error)
+    }
+  }
+
+  async #gate(args: Readonly<Record<string, string>>, signal: AbortSignal): Promise<GateAnswer> {
+    const answer = await this.#askPlugin('gate', args, signal)
+    if (isGateAnswer(answer)) return answer
+    throw notUnderstood()
+  }
+
+  /** @returns what it printed, read as JSON; `undefined` where that cannot be done */
+  async #askPlugin(fn: string, args: Readonly<Record<string, string>>, signal: AbortSignal): Promise<unknown> {
+    const client = this.#client()
+    const coordinator = await coordinatorOf(client, signal)
+    const ask = (host: unknown) =>
+      askToolstack(client, 'host.call_plugin', [host, PLUGIN, fn, { ...args, [ASKED_BY_AGENT]: 'true' }], signal)
+    const text = await ask(coordinator).catch(async (error: unknown) => {
+      // An embedded pool goes on without the host that is its coordinator by name, and answers wherever it is asked.
+      if (!(error instanceof PoolRefusal) || error.error?.[0] !== 'HOST_OFFLINE') throw error
+      return ask(await askToolstack(client, 'host.get_by_uuid', [this.#host], signal))
+    })
+    const parsed = parseJson(String(text), MAX_ANSWER_LENGTH)
+    return 'value' in parsed ? parsed.value : undefined
+  }
+
+  #client(): XenApiClient {
+    const client = this.#clientOf()
+    if (client === null)
+      throw new PoolRefusal('noToolstack', 'no toolstack is configured for this agent (toolstack.url)')
+    return client
+  }
+}
+
+/** Ref of the coordinator. */
+async function coordinatorOf(client: XenApiClient, signal: AbortSignal): Promise<string> {
+  const [pool] = listOf(await askToolstack(client, 'pool.get_all', [], signal))
+  const coordinator = await askToolstack(client, 'pool.get_master', [pool], signal)
+  if (typeof coordinator === 'string' && coordinator !== NULL_REF) return coordinator
+  throw new PoolRefusal('noGate', 'the pool has no coordinator')
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : []
+}
+
+function notUnderstood(): PoolRefusal {
+  return new PoolRefusal('refused', 'the coordinator answered something that is not understood here')
+}

@@ -1,0 +1,98 @@
+import type { DrbdDoubt } from '../../sync-query/judge/drbd.ts'
+import { count, isStateWord } from '../drbd-words.ts'
+import type { ProblemList } from '../problem.ts'
+import type { KeyWord } from './status-text-sections.ts'
+
+/** Keys whose values may be DRBD's state words, or the name of a path. */
+const WORD_KEYS = new Set(['role', 'disk', 'connection', 'replication', 'peer-disk', 'backing_dev', 'write-ordering'])
+
+/** Keys that decide, of this host's own volumes and of its peers'; in the lines of the other they say of nothing. */
+export const OWN_KEYS: ReadonlySet<string> = new Set([
+  ...['disk', 'client', 'quorum', 'size', 'minor', 'suspended', 'force-io-failures'],
+])
+export const PEER_KEYS: ReadonlySet<string> = new Set([
+  ...['connection', 'replication', 'peer-disk', 'peer-client', 'resync-suspended', 'out-of-sync', 'done', 'eta'],
+  ...['received', 'sent'],
+])
+
+/** Keys of the whole resource or connection; the others are of one volume. */
+const SHARED_KEYS: ReadonlySet<string> = new Set(['suspended', 'force-io-failures', 'connection'])
+
+/** What one part of a section says: of one volume, or of all of them. */
+export interface Words {
+  /** The keys that decide. */
+  readonly words: Map<string, KeyWord>
+  /** Other keys that say a word of state. */
+  readonly strangers: KeyWord[]
+  hasRole: boolean
+}
+
+export interface Section {
+  /** Said before any volume: of the resource or of the connection. */
+  readonly shared: Words
+  readonly volumes: ReadonlyMap<string, Words>
+}
+
+/** So many unknown keys of one part are told. */
+const MAX_STRANGERS = 4
+
+/** Keys that begin a volume where `volume:0` was left out, as it is for a single one (device_status in drbdsetup.c). */
+const VOLUME_KEYS = new Set([...OWN_KEYS, ...PEER_KEYS].filter(key => !SHARED_KEYS.has(key)))
+
+/** Reads the sections of one resource. What cannot be true of any of them doubts the whole resource. */
+export class SectionReader {
+  readonly doubts: DrbdDoubt[] = []
+  readonly #resource: string
+  readonly #problems: ProblemList
+
+  constructor(resource: string, problems: ProblemList) {
+    this.#resource = resource
+    this.#problems = problems
+  }
+
+  doubt(line: number, code: string, sentence: string, field: string, word: string): void {
+    this.#problems.add(this.#resource, code, `line ${line}`, sentence, `${field}:${word}`)
+    if (this.doubts.length < MAX_STRANGERS) this.doubts.push({ code: 'contradiction', field, word })
+  }
+
+  /** @param foreign keys that belong into other sections */
+  section(words: readonly KeyWord[], keys: ReadonlySet<string>, foreign: ReadonlySet<string>): Section {
+    const shared = noWords()
+    const volumes = new Map<string, Words>()
+    let current: Words | null = null
+    for (const each of words) {
+      const { key, word, line } = each
+      if (foreign.has(key)) this.doubt(line, 'misplaced-word', 'A word in the wrong place', key, word)
+      else if (key === 'volume') {
+        const number = count(word) === null ? null : String(count(word))
+        if (number === null) this.doubt(line, 'bad-line', 'Not the number of a volume', 'volume', word)
+        else if (volumes.has(number))
+          this.doubt(line, 'contradiction', 'A volume that was there before', 'volume', word)
+        current = noWords()
+        volumes.set(number ?? '0', current)
+      } else {
+        if (current === null && VOLUME_KEYS.has(key)) {
+          current = noWords()
+          volumes.set('0', current)
+        }
+        const part: Words = SHARED_KEYS.has(key) ? shared : (current ?? shared)
+        this.#add(part, each, keys)
+      }
+    }
+    return { shared, volumes }
+  }
+
+  #add(part: Words, each: KeyWord, keys: ReadonlySet<string>): void {
+    const { key, word, line } = each
+    if (key === 'role') part.hasRole = true
+    if (keys.has(key)) {
+      if (part.words.has(key)) this.doubt(line, 'contradiction', 'A word that was there before', key, word)
+      part.words.set(key, each)
+    } else if (!WORD_KEYS.has(key) && isStateWord(word) && part.strangers.length < MAX_STRANGERS)
+      part.strangers.push(each)
+  }
+}
+
+function noWords(): Words {
+  return { words: new Map(), strangers: [], hasRole: false }
+}

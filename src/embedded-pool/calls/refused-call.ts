@@ -1,0 +1,49 @@
+import type { XapiError } from '../../allowed-operations/pool/host-operation.ts'
+import type { GateReason } from '../../allowed-operations/reason/gate-reason.ts'
+import type { Database } from '../database/database.ts'
+import { ApiFailure, GateRefusal } from './api-failure.ts'
+import type { Call } from './call.ts'
+
+/** A call that was answered with an error. */
+export interface RefusedCall {
+  /** `''`: there is no such method. */
+  readonly method: string
+  /** Ref of the host that it is about; `null`: it is about none, or one that is not known. */
+  readonly host: string | null
+  /** `''`: it is not known who called. */
+  readonly user: string
+  readonly error: XapiError
+  /** What the gate has against it. */
+  readonly reasons: readonly GateReason[]
+  /** Whether it would have changed something, or its user may not call it. A read that fails, or a call of nobody, is only counted. */
+  readonly isDecision: boolean
+}
+
+/** What is kept of an error: its parameters may be a client's words. */
+const MAX_ERROR_ITEMS = 8
+const MAX_ITEM_LENGTH = 256
+
+/**
+ * @param called the method and its call; `undefined`: there is none
+ * @param params with the session's ref first
+ */
+export function refusedCall(
+  called: { readonly name: string; readonly call: Call } | undefined,
+  params: readonly unknown[],
+  user: string,
+  failure: unknown,
+  error: XapiError,
+  db: Database,
+): RefusedCall {
+  const [, about] = params
+  const [code, ...details] = error
+  const changes = called !== undefined && called.call.role !== null && called.call.role !== 'read-only'
+  return {
+    method: called?.name ?? '',
+    host: typeof about === 'string' && db.has('host', about) ? about : null,
+    user,
+    error: [code, ...details.slice(0, MAX_ERROR_ITEMS).map(item => item.slice(0, MAX_ITEM_LENGTH))],
+    reasons: failure instanceof GateRefusal ? failure.reasons : [],
+    isDecision: user !== '' && (changes || (failure instanceof ApiFailure && code === 'RBAC_PERMISSION_DENIED')),
+  }
+}

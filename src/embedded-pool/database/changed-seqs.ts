@@ -1,0 +1,59 @@
+import { ApiFailure } from '../calls/api-failure.ts'
+import type { Database } from './database.ts'
+import type { StringMap } from './records.ts'
+import { xapiDateTime } from './xapi-datetime.ts'
+
+/** `seq` from which on reports tell of the present state of an SR, by its UUID; of one boot of one host. */
+export interface ChangedSeqsOfHost {
+  readonly bootId: string
+  readonly bySr: ReadonlyMap<string, number>
+}
+
+const MAX_SRS = 1024
+const ENTRY = /^([0-9a-f-]{36})=(\d{1,16})$/
+
+/**
+ * What heartbeats say of reports (`sr_seq` = `UUID=SEQ,…`): a report of that boot with a lower `seq` is of a state that is over.
+ * A push may be held up, or fail, while heartbeats arrive. Kept in memory: each heartbeat says it anew.
+ */
+export class ChangedSeqs {
+  readonly #db: Database
+  readonly #now: () => number
+  readonly #ofHosts = new Map<string, ChangedSeqsOfHost & { readonly text: string }>()
+
+  constructor(db: Database, now: () => number) {
+    this.#db = db
+    this.#now = now
+    db.subscribe(({ cls, ref, operation }) => {
+      if (cls === 'host' && operation === 'del') this.#ofHosts.delete(ref)
+    })
+  }
+
+  /** @throws ApiFailure VALUE_NOT_SUPPORTED: what cannot be read must not pass for nothing */
+  take(hostRef: string, { boot_id: bootId, sr_seq: text }: StringMap): void {
+    if (text === undefined || bootId === undefined) return
+    const known = this.#ofHosts.get(hostRef)
+    if (known?.text === text && known.bootId === bootId) return
+    this.#ofHosts.set(hostRef, { bootId, text, bySr: read(text) })
+    // Whoever follows the pool has to know: a report may count no more.
+    const metrics = this.#db.get('host', hostRef)?.metrics ?? ''
+    this.#db.update('host_metrics', metrics, { last_updated: xapiDateTime(this.#now()) })
+  }
+
+  get(hostRef: string): ChangedSeqsOfHost | undefined {
+    return this.#ofHosts.get(hostRef)
+  }
+}
+
+function read(text: string): ReadonlyMap<string, number> {
+  const entries = text === '' ? [] : text.split(',', MAX_SRS + 1)
+  const bySr = new Map<string, number>()
+  for (const entry of entries) {
+    const [, sr, seq] = ENTRY.exec(entry) ?? []
+    if (sr === undefined || bySr.size >= MAX_SRS || !Number.isSafeInteger(Number(seq))) {
+      throw new ApiFailure('VALUE_NOT_SUPPORTED', 'sr_seq', entry.slice(0, 64), 'not UUID=SEQ,…')
+    }
+    bySr.set(sr, Number(seq))
+  }
+  return bySr
+}

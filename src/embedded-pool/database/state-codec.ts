@@ -1,0 +1,206 @@
+import { createHash } from 'node:crypto'
+import { parseJson } from '../../platform/json/parse-json.ts'
+import { decodeHostMemory, type LastingHostMemory } from '../hosts/host-memory.ts'
+import { newHost, newHostMetrics, newMessage, newPbd, newPool, newSr } from './new-record.ts'
+import { NULL_REF, type RecordTypes } from './records.ts'
+
+/** The classes that outlive the process. As in stock, sessions and tasks do not. */
+export const LASTING_CLASSES = ['pool', 'host', 'host_metrics', 'SR', 'PBD', 'message'] as const
+
+export type LastingClass = (typeof LASTING_CLASSES)[number]
+
+type LastingTables = { readonly [C in LastingClass]: ReadonlyMap<string, RecordTypes[C]> }
+
+/** What a pool knows and must know again after a restart. */
+export interface PoolState {
+  /** Of the database when this was taken. */
+  readonly generation: number
+  readonly tables: LastingTables
+  /** By ref of the host. */
+  readonly hosts: ReadonlyMap<string, LastingHostMemory>
+}
+
+const FORMAT = 'resync-monitor pool state'
+const SCHEMA = 1
+/** No string is longer (V8); StateFile reads less. */
+const MAX_STATE_LENGTH = 2 ** 29
+
+/** Records never change, so each is turned to text once; a pool's thousands of reports would cost that at every write. */
+const TEXTS = new WeakMap<object, string>()
+
+/**
+ * Two lines: what the file is and the SHA-256 of the second line; the state as JSON.
+ * @throws Error when a number is not finite: JSON would say null, and the file would never be read again
+ */
+export function encodeState({ generation, tables, hosts }: PoolState): string {
+  const table = (rows: ReadonlyMap<string, object>) =>
+    `{${Array.from(rows, ([ref, record]) => `${JSON.stringify(ref)}:${recordText(record)}`).join(',')}}`
+  const texts = LASTING_CLASSES.map(cls => `"${cls}":${table(tables[cls])}`)
+  const memory = JSON.stringify(Object.fromEntries(hosts), finite)
+  const body = `{"generation":${generation},"tables":{${texts.join(',')}},"hosts":${memory}}\n`
+  return `${JSON.stringify({ format: FORMAT, schema: SCHEMA, sha256: sha256(body) })}\n${body}`
+}
+
+/** Reads back what `encodeState` wrote; anything else is a problem, in words. */
+export function decodeState(text: string): { readonly state: PoolState } | { readonly problem: string } {
+  const end = text.indexOf('\n') + 1
+  const body = text.slice(end)
+  const header = parsed(text.slice(0, end))
+  if (!isStruct(header) || header.format !== FORMAT) return { problem: 'it is no pool state of resync-monitor' }
+  if (header.schema !== SCHEMA) {
+    return { problem: `its schema is ${JSON.stringify(header.schema)}, and this program knows schema ${SCHEMA}` }
+  }
+  if (header.sha256 !== sha256(body)) return { problem: 'it is torn or was edited: its checksum does not fit' }
+  const root = parsed(body)
+  if (!isStruct(root)) return { problem: 'it is no JSON object' }
+  const { generation, tables, hosts } = root
+  if (typeof generation !== 'number' || !Number.isSafeInteger(generation) || generation < 0) {
+    return { problem: 'generation is no whole number' }
+  }
+  if (!isStruct(tables)) return { problem: 'tables is no object' }
+  try {
+    const state: PoolState = {
+      generation,
+      tables: {
+        pool: rows(tables, 'pool', newPool({ uuid: '' })),
+        host: rows(tables, 'host', newHost({ uuid: '' })),
+        host_metrics: rows(tables, 'host_metrics', newHostMetrics({ uuid: '' })),
+        SR: rows(tables, 'SR', newSr({ uuid: '' })),
+        PBD: rows(tables, 'PBD', newPbd({ uuid: '' })),
+        message: rows(tables, 'message', newMessage({ uuid: '' })),
+      },
+      hosts: hostMemories(hosts),
+    }
+    assertConsistent(state)
+    return { state }
+  } catch (error) {
+    if (error instanceof StateProblem) return { problem: error.message }
+    throw error
+  }
+}
+
+/** Thrown within this file only. */
+class StateProblem extends Error {}
+
+function recordText(record: object): string {
+  const known = TEXTS.get(record)
+  if (known !== undefined) return known
+  const text = JSON.stringify(record, finite)
+  TEXTS.set(record, text)
+  return text
+}
+
+function finite(key: string, value: unknown): unknown {
+  if (typeof value === 'number' && !Number.isFinite(value)) throw new Error(`${key} is ${value}, which JSON cannot say`)
+  return value
+}
+
+function rows<T extends { readonly uuid: string }>(
+  tables: Struct,
+  cls: LastingClass,
+  exemplar: T,
+): ReadonlyMap<string, T> {
+  const table = tables[cls]
+  if (!isStruct(table)) throw new StateProblem(`tables.${cls} is no object`)
+  return new Map(
+    Object.entries(table).map(([ref, record]) => {
+      if (!ref.startsWith('OpaqueRef:')) throw new StateProblem(`tables.${cls}: ${JSON.stringify(ref)} is no ref`)
+      return [ref, completed(record, exemplar, `tables.${cls}[${ref}]`)]
+    }),
+  )
+}
+
+/**
+ * A record as this version knows it: what a version that had fewer fields did not write is as in a new record. Its uuid is its
+ * own, and no field is let go of: a later version's file is for that version.
+ * @throws StateProblem
+ */
+function completed<T extends { readonly uuid: string }>(value: unknown, exemplar: T, path: string): T {
+  if (!isStruct(value)) throw new StateProblem(`${path} is no object`)
+  for (const key of Object.keys(value)) {
+    if (!Object.hasOwn(exemplar, key)) throw new StateProblem(`${path}.${key} is no field of this class`)
+  }
+  const missing = Object.entries(exemplar).filter(([key]) => key !== 'uuid' && !Object.hasOwn(value, key))
+  const record = missing.length === 0 ? value : { ...value, ...Object.fromEntries(missing) }
+  if (isLike(record, exemplar, path)) return record
+  throw new StateProblem(path)
+}
+
+/** Whether a value has the fields of the exemplar, each of the same kind. @throws StateProblem otherwise */
+function isLike<T extends object>(value: Struct, exemplar: T, path: string): value is Struct & T {
+  for (const [key, example] of Object.entries(exemplar)) {
+    if (!Object.hasOwn(value, key) || kindOf(value[key]) !== kindOf(example)) {
+      throw new StateProblem(`${path}.${key} is missing or no ${kindOf(example)}`)
+    }
+  }
+  return true
+}
+
+/** The kinds of fields that records have. */
+function kindOf(
+  value: unknown,
+): 'string' | 'number' | 'flag' | 'list of strings' | 'map of strings' | 'something else' {
+  if (typeof value === 'string') return 'string'
+  if (typeof value === 'number') return 'number'
+  if (typeof value === 'boolean') return 'flag'
+  if (Array.isArray(value)) return value.every(item => typeof item === 'string') ? 'list of strings' : 'something else'
+  if (isStruct(value) && Object.values(value).every(item => typeof item === 'string')) return 'map of strings'
+  return 'something else'
+}
+
+function hostMemories(hosts: unknown): PoolState['hosts'] {
+  if (!isStruct(hosts)) throw new StateProblem('hosts is no object')
+  return new Map(
+    Object.entries(hosts).map(([ref, memory]) => {
+      const read = isStruct(memory) ? decodeHostMemory(memory) : null
+      if (read === null) throw new StateProblem(`hosts[${ref}] is not what is remembered of a host`)
+      return [ref, read]
+    }),
+  )
+}
+
+/** A ref that leads nowhere would make a host or an SR vanish from the gate's view. @throws StateProblem */
+function assertConsistent({ tables, hosts }: PoolState): void {
+  const [pool, ...more] = [...tables.pool.values()]
+  if (pool === undefined || more.length > 0) throw new StateProblem('tables.pool does not hold exactly one pool')
+  if (pool.master !== NULL_REF) assertThere(tables, 'host', pool.master, 'the coordinator')
+  for (const [ref, host] of tables.host) {
+    assertThere(tables, 'host_metrics', host.metrics, `the metrics of host ${ref}`)
+    assertSame(host.PBDs, pbdsWith(tables, 'host', ref), `host ${ref}`)
+  }
+  for (const [ref, sr] of tables.SR) assertSame(sr.PBDs, pbdsWith(tables, 'SR', ref), `SR ${ref}`)
+  for (const [ref, pbd] of tables.PBD) {
+    assertThere(tables, 'host', pbd.host, `the host of PBD ${ref}`)
+    assertThere(tables, 'SR', pbd.SR, `the SR of PBD ${ref}`)
+  }
+  for (const ref of hosts.keys()) assertThere(tables, 'host', ref, 'a remembered host')
+}
+
+function pbdsWith(tables: LastingTables, field: 'host' | 'SR', ref: string): readonly string[] {
+  return Array.from(tables.PBD).flatMap(([pbd, record]) => (record[field] === ref ? [pbd] : []))
+}
+
+function assertThere(tables: LastingTables, cls: LastingClass, ref: string, what: string): void {
+  if (!tables[cls].has(ref)) throw new StateProblem(`${what} is ${ref}, and there is no such ${cls}`)
+}
+
+function assertSame(listed: readonly string[], there: readonly string[], whose: string): void {
+  if ([...listed].sort().join() !== [...there].sort().join()) {
+    throw new StateProblem(`the PBDs of ${whose} are not those that name it`)
+  }
+}
+
+type Struct = Readonly<Record<string, unknown>>
+
+function isStruct(value: unknown): value is Struct {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function parsed(text: string): unknown {
+  const json = parseJson(text, MAX_STATE_LENGTH)
+  return 'value' in json ? json.value : undefined
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
+}

@@ -1,0 +1,203 @@
+import { randomUUID } from 'node:crypto'
+import type { XapiError } from '../allowed-operations/pool/host-operation.ts'
+import type { RequestClient } from '../platform/http/http-route.ts'
+import { mayAgentCall } from './calls/agent-calls.ts'
+import { ApiFailure } from './calls/api-failure.ts'
+import { Arguments, type Call, type CallContext, type Caller, type CallTable } from './calls/call.ts'
+import { type RefusedCall, refusedCall } from './calls/refused-call.ts'
+import type { Database } from './database/database.ts'
+import type { Allowance } from './sessions/allowance.ts'
+import { assertRole, HOST_AGENT, isUnbounded, permissionOf } from './sessions/roles.ts'
+import type { Sessions } from './sessions/sessions.ts'
+import type { Tasks } from './tasks/tasks.ts'
+import type { Lane, Turns } from './turns.ts'
+
+/** How a call ended: XenAPI's result or XenAPI's error. */
+export type CallOutcome = { readonly result: unknown } | { readonly error: XapiError }
+
+export interface DispatcherOptions {
+  readonly db: Database
+  readonly sessions: Sessions
+  readonly tasks: Tasks
+  readonly calls: CallTable
+  readonly turns: Turns
+  readonly allowance: Allowance
+  /** Aborted when the pool closes: what asynchronous calls still do ends then, not when their client goes. */
+  readonly closing: AbortSignal
+  /** Calls under way at once of those that may take long, which have an asynchronous form; one more gets TOO_BUSY. */
+  readonly maxUnderWay: number
+  /** Resolves when what a call has written is on disk, if it has to be. @throws ApiFailure it cannot be, and was taken back */
+  readonly keep: (undo: () => void) => Promise<void>
+  readonly onBug: (bug: unknown) => void
+  /** Told of every call that is answered with an error. Must not throw. */
+  readonly onRefused: (refused: RefusedCall) => void
+}
+
+const ASYNC = 'Async.'
+
+/** Finds the method, checks the number of parameters, the session and its role, runs it, and answers in XenAPI's terms always. */
+export class Dispatcher {
+  readonly #options: DispatcherOptions
+  readonly #calls: ReadonlyMap<string, Call>
+  readonly #underscored: ReadonlyMap<string, string>
+  #underWay = 0
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options
+    this.#calls = new Map([...Object.entries(options.calls), ['system.listMethods', this.#listMethods()]])
+    this.#underscored = new Map([...this.#calls.keys()].map(name => [name.replace('.', '_'), name]))
+  }
+
+  /**
+   * Runs one call when it is the caller's turn. It never rejects: a failure is an error of XenAPI, and a bug is INTERNAL_ERROR
+   * without its text.
+   * @param params positional; the session's ref comes first where the method needs one.
+   */
+  async dispatch(
+    method: string,
+    params: readonly unknown[],
+    signal: AbortSignal,
+    client: RequestClient,
+  ): Promise<CallOutcome> {
+    const isAsync = method.startsWith(ASYNC)
+    const name = this.#nameOf(isAsync ? method.slice(ASYNC.length) : method)
+    const call = this.#calls.get(name)
+    let user = ''
+    const refused = (failure: unknown) =>
+      this.#refused(call === undefined ? undefined : { name, call }, params, user, failure)
+    try {
+      const lane = this.#laneOf(params, client)
+      await this.#options.turns.take(lane)
+      // whose client has gone meanwhile begins nothing
+      if (signal.aborted) throw new ApiFailure('TOO_BUSY')
+      if (call === undefined || (isAsync && call.async === undefined)) {
+        throw new ApiFailure('MESSAGE_METHOD_UNKNOWN', method)
+      }
+      // stock counts first (gen_server.ml), so a wrong count is told whatever the session
+      assertCount(method, call, params.length)
+      const caller = this.#caller(call, params)
+      user = caller.user
+      this.#admit(name, call, caller, params)
+      const args = new Arguments(call.role === null ? params : params.slice(1), this.#options.db)
+      if (call.async && this.#underWay >= this.#options.maxUnderWay) throw new ApiFailure('TOO_BUSY')
+      const where = { address: client.address, turn: () => this.#options.turns.takeAgain(lane) }
+      if (isAsync) return { result: this.#start(name, call, args, { ...caller, ...where }, refused) }
+      const task = `DummyRef:|${randomUUID()}|task=${name}`
+      const result = await this.#run(call, args, { ...caller, ...where, task, signal })
+      // what this call has shown, such as a sign of life, counts for its connection
+      if (call.role !== null) this.#laneOf(params, client)
+      return { result: result ?? '' }
+    } catch (failure) {
+      return { error: refused(failure) }
+    }
+  }
+
+  /** Whose turn a call takes, and whose connection it came on: a host's, a user's at one address, or a stranger's. */
+  #laneOf([ref]: readonly unknown[], client: RequestClient): Lane {
+    const session = this.#options.sessions.find(ref)
+    if (session === undefined) return { key: strangersKey(client), isFirst: false }
+    const isFirst = session.host !== null
+    const key = isFirst ? `session ${session.caller.session}` : `user ${session.caller.user} at ${client.address}`
+    client.own(key, isFirst)
+    return { key, isFirst }
+  }
+
+  /** Stock takes `class_method` for `class.method` (gen_server.ml). */
+  #nameOf(method: string): string {
+    return this.#underscored.get(method) ?? method
+  }
+
+  /** @throws ApiFailure SESSION_INVALID */
+  #caller({ role }: Call, params: readonly unknown[]): Caller {
+    return role === null ? NOBODY : this.#options.sessions.check(params[0])
+  }
+
+  /** @throws ApiFailure RBAC_PERMISSION_DENIED, TOO_BUSY */
+  #admit(name: string, { role, isChange }: Call, caller: Caller, params: readonly unknown[]): void {
+    if (role === null) return
+    const isAgents = caller.role === HOST_AGENT && mayAgentCall(name, params.slice(1))
+    if (!isAgents) assertRole(caller.role, role, permissionOf(name))
+    if (isChange && !isUnbounded(caller.role)) this.#options.allowance.spend(caller.user)
+  }
+
+  /** Runs the call behind a task's back: the task's ref is the answer, its record tells the rest. */
+  #start(
+    name: string,
+    call: Call,
+    args: Arguments,
+    caller: Omit<CallContext, 'task' | 'signal'>,
+    refused: (failure: unknown) => XapiError,
+  ): string {
+    const { tasks, closing } = this.#options
+    const { ref, cancelled } = tasks.begin(`${ASYNC}${name}`, caller)
+    this.#run(call, args, { ...caller, task: ref, signal: AbortSignal.any([closing, cancelled]) }).then(
+      result => tasks.succeed(ref, typeof result === 'string' ? `<value>${escapeXml(result)}</value>` : ''),
+      failure => tasks.fail(ref, refused(cancelled.aborted ? cancelled.reason : failure)),
+    )
+    return ref
+  }
+
+  async #run(call: Call, args: Arguments, context: CallContext): Promise<unknown> {
+    const weight = call.async ? 1 : 0
+    this.#underWay += weight
+    try {
+      // A call that fails changes nothing: what it has written by then, or what cannot be kept, is taken back.
+      const { result, undo } = this.#options.db.recorded(() => call.run(args, context))
+      if (call.durable) await this.#options.keep(undo)
+      return await result
+    } finally {
+      this.#underWay -= weight
+    }
+  }
+
+  /** Whatever ends in an error is told of, once. */
+  #refused(
+    called: Parameters<typeof refusedCall>[0],
+    params: readonly unknown[],
+    user: string,
+    failure: unknown,
+  ): XapiError {
+    const error = this.#describe(failure)
+    this.#options.onRefused(refusedCall(called, params, user, failure, error, this.#options.db))
+    return error
+  }
+
+  #describe(failure: unknown): XapiError {
+    if (failure instanceof ApiFailure) return failure.description
+    this.#options.onBug(failure)
+    return ['INTERNAL_ERROR', 'see the log of the pool']
+  }
+
+  #listMethods(): Call {
+    return {
+      parameters: 0,
+      role: null,
+      run: () => [
+        ...this.#calls.keys(),
+        ...Array.from(this.#calls)
+          .filter(([, call]) => call.async)
+          .map(([name]) => ASYNC + name),
+      ],
+    }
+  }
+}
+
+/** The key of the lane of all at one address of whom no session is known. */
+export function strangersKey({ address }: RequestClient): string {
+  return `address ${address}`
+}
+
+/** Who calls what needs no session. */
+const NOBODY: Caller = { session: '', user: '', role: 'read-only' }
+
+function assertCount(method: string, call: Call, given: number): void {
+  const [fewest, most] = typeof call.parameters === 'number' ? [call.parameters, call.parameters] : call.parameters
+  const count = call.role === null ? given : given - 1
+  if (count < fewest || count > most) {
+    throw new ApiFailure('MESSAGE_PARAMETER_COUNT_MISMATCH', method, String(fewest), String(count))
+  }
+}
+
+function escapeXml(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
+}

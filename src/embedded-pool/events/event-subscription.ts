@@ -1,0 +1,54 @@
+import { ApiFailure } from '../calls/api-failure.ts'
+
+/** Everything, a class, or one object: how what is followed is looked up. */
+const EVERYTHING = '*'
+
+/** The keys under which who follows an object is found. Class names are in lower case, as in events. */
+export function keysOf(cls: string, ref: string): readonly [string, string, string] {
+  const name = cls.toLowerCase()
+  return [EVERYTHING, name, `${name}/${ref}`]
+}
+
+/** What a client follows. Each question about it costs the same, however long its list is. */
+export class Subscriptions {
+  /** As in `keysOf`. */
+  readonly keys: ReadonlySet<string>
+  readonly #classes: ReadonlySet<string>
+
+  /**
+   * `*`, `host`, `host/OpaqueRef:…`; the class in any case (xapi_event.ml Subscription). A class that the pool does not have is no
+   * error, as in stock: it has no events.
+   * @throws ApiFailure EVENT_SUBSCRIPTION_PARSE_FAILURE
+   */
+  constructor(texts: readonly string[]) {
+    const parsed = texts.map(parse)
+    this.keys = new Set(parsed.map(({ key }) => key))
+    this.#classes = new Set(parsed.map(({ cls }) => cls))
+  }
+
+  get size(): number {
+    return this.keys.size
+  }
+
+  /** Whether it follows the class or an object of it. */
+  followsClass(cls: string): boolean {
+    return this.#classes.has(EVERYTHING) || this.#classes.has(cls.toLowerCase())
+  }
+
+  followsObject(cls: string, ref: string): boolean {
+    return keysOf(cls, ref).some(key => this.keys.has(key))
+  }
+
+  /** Whether it follows nothing but this class. */
+  isOnly(cls: string): boolean {
+    return [...this.#classes].every(each => each === cls)
+  }
+}
+
+function parse(text: string): { readonly key: string; readonly cls: string } {
+  if (text === EVERYTHING) return { key: EVERYTHING, cls: EVERYTHING }
+  const [first = '', ref, ...more] = text.split('/')
+  if (more.length > 0) throw new ApiFailure('EVENT_SUBSCRIPTION_PARSE_FAILURE', text)
+  const cls = first.toLowerCase()
+  return { key: ref === undefined ? cls : `${cls}/${ref}`, cls }
+}

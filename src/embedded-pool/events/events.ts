@@ -1,0 +1,290 @@
+import type { Timers } from '../../platform/time/timers.ts'
+import { ApiFailure, handleInvalid } from '../calls/api-failure.ts'
+import type { Caller, CallTable } from '../calls/call.ts'
+import type { Change, Database } from '../database/database.ts'
+import { type ClassName, PUBLIC_CLASSES } from '../database/records.ts'
+import { isUnbounded } from '../sessions/roles.ts'
+import { keysOf, Subscriptions } from './event-subscription.ts'
+import { type EventPosition, formatToken, parseToken } from './event-token.ts'
+
+interface EventFromRequest {
+  /** Whose call it is: when the session ends, so does the call. */
+  readonly caller: Caller
+  readonly classes: readonly string[]
+  readonly token: string
+  readonly timeoutSeconds: number
+  /** Aborted when the client has gone. */
+  readonly signal: AbortSignal
+  /** Resolves when it is the caller's turn again: for work that comes after a wait. Default: at once. */
+  readonly turn?: () => Promise<void>
+}
+
+/** The result of event.from, as it goes over the wire. */
+interface EventBatch {
+  readonly events: readonly PoolEvent[]
+  readonly valid_ref_counts: Readonly<Record<string, number>>
+  readonly token: string
+}
+
+interface PoolEvent {
+  readonly id: number
+  readonly timestamp: '0.0'
+  readonly class: string
+  readonly operation: Change['operation']
+  readonly ref: string
+  /** The record as it is now, not as it was at the event; none for `del`. */
+  readonly snapshot?: unknown
+}
+
+export interface EventFeedOptions {
+  readonly timers: Timers
+  /** How long changes are gathered before they are told; stock: 50 ms (xapi_globs.ml:1186), none for tasks (:1191). */
+  readonly batchMs: number
+  /** event.from calls of sessions that are no host's, under way at once; one more gets TOO_BUSY. */
+  readonly maxWaiting: number
+  /** The same for one session, of a host or not. */
+  readonly maxWaitingPerSession: number
+  /** The same for one user, and how much they follow together. Hosts follow the pool as one user, whose role has no such bound. */
+  readonly maxWaitingPerUser: number
+  readonly maxSubscriptionsPerUser?: number
+  /** Classes without objects, as in events: readers compare counts. Default: none. */
+  readonly emptyClasses?: readonly string[]
+  /** A record as clients see it. Default: as it is in the database. */
+  readonly show?: (cls: ClassName, record: object) => unknown
+  /** Whether signs of life of a host come with a session. Default: with none. */
+  readonly isOfHost?: (session: string) => boolean
+}
+
+/** One event.from call under way. */
+interface Waiter {
+  readonly session: string
+  readonly user: string
+  readonly isOfHost: boolean
+  readonly subscriptions: Subscriptions
+  /** Wakes it up, if it sleeps: something it follows has changed. */
+  wake(): void
+  /** Ends its waiting. */
+  end(): void
+}
+
+const DEFAULT_MAX_SUBSCRIPTIONS_PER_USER = 5_000
+const DAY_MS = 86_400_000
+/** Stock takes a timeout that is negative, no number or above this for a day (xapi_event.ml:736-777). */
+const MAX_TIMEOUT_MS = 104 * DAY_MS
+
+/**
+ * event.from and event.inject as stock has them (xapi_event.ml:591-779): level, not edge. A batch says what is different
+ * since the token, each object once with its present record, and how many rows there are, so that a reader who lost
+ * something notices.
+ */
+export class EventFeed {
+  readonly #db: Database
+  readonly #options: EventFeedOptions
+  readonly #underWay = new Set<Waiter>()
+  /** Calls under way by the keys of what they follow: a change costs as much as there are calls that follow it. */
+  readonly #followers = new Map<string, Set<Waiter>>()
+  readonly #noRefs: Readonly<Record<string, 0>>
+  #closed = false
+
+  constructor(db: Database, options: EventFeedOptions) {
+    this.#db = db
+    this.#options = options
+    this.#noRefs = Object.fromEntries((options.emptyClasses ?? []).map(cls => [cls, 0 as const]))
+    db.subscribe(({ cls, ref, operation }) => {
+      if (cls === 'session') {
+        if (operation === 'del') this.#endSession(ref)
+        return
+      }
+      for (const key of keysOf(cls, ref)) for (const waiter of this.#followers.get(key) ?? []) waiter.wake()
+    })
+  }
+
+  /**
+   * Waits until something that the caller follows is different, or the time is over.
+   * @throws ApiFailure SESSION_INVALID, TOO_BUSY, EVENTS_LOST (deletions since the token are no longer known: the reader fetches
+   *   everything again), EVENT_FROM_TOKEN_PARSE_FAILURE, EVENT_SUBSCRIPTION_PARSE_FAILURE
+   */
+  async from({ caller, classes, token, timeoutSeconds, signal, turn }: EventFromRequest): Promise<EventBatch> {
+    const { session, user } = caller
+    const subscriptions = new Subscriptions(classes)
+    const since = parseToken(token)
+    const batchMs = token === '' || subscriptions.isOnly('task') ? 0 : this.#options.batchMs
+    const isOfHost = this.#options.isOfHost?.(session) ?? false
+    this.#assertRoom(caller, isOfHost, subscriptions)
+
+    let over = this.#closed || signal.aborted
+    let changed = Promise.withResolvers<void>()
+    const ended = Promise.withResolvers<void>()
+    const waiter: Waiter = {
+      session,
+      user,
+      isOfHost,
+      subscriptions,
+      wake: () => changed.resolve(),
+      end: () => {
+        over = true
+        ended.resolve()
+      },
+    }
+    const cancelTimeout = this.#options.timers.after(timeoutMs(timeoutSeconds), waiter.end)
+    signal.addEventListener('abort', waiter.end)
+    this.#begin(waiter)
+    try {
+      for (;;) {
+        let hasWaited = false
+        if (!over && this.#changes(subscriptions, since).length === 0) {
+          changed = Promise.withResolvers<void>()
+          await Promise.race([changed.promise, ended.promise])
+          hasWaited = true
+        }
+        if (!over && batchMs > 0) {
+          await this.#pause(batchMs, ended.promise)
+          hasWaited = true
+        }
+        if (hasWaited) await turn?.()
+        if (!this.#db.has('session', session)) throw new ApiFailure('SESSION_INVALID', session)
+        const batch = this.#batch(subscriptions, since)
+        if (batch.events.length > 0 || over) return batch
+      }
+    } finally {
+      cancelTimeout()
+      signal.removeEventListener('abort', waiter.end)
+      this.#end(waiter)
+    }
+  }
+
+  /**
+   * Touches an object and returns the token just below that: a reader whose token has passed it has seen everything before.
+   * @throws ApiFailure HANDLE_INVALID
+   */
+  inject(className: string, ref: string): string {
+    const cls = PUBLIC_CLASSES.find(one => one.toLowerCase() === className.toLowerCase())
+    const before = this.#db.generation
+    if (cls === undefined || !this.#db.touch(cls, ref)) throw handleInvalid(className, ref)
+    return formatToken({ database: before, messages: before })
+  }
+
+  /** Of the last event there was. */
+  get currentId(): number {
+    return this.#db.generation
+  }
+
+  /** Ends every waiting call at once with what there is, and keeps new ones from waiting. */
+  close(): void {
+    this.#closed = true
+    for (const waiter of this.#underWay) waiter.end()
+  }
+
+  #begin(waiter: Waiter): void {
+    this.#underWay.add(waiter)
+    for (const key of waiter.subscriptions.keys) {
+      const followers = this.#followers.get(key)
+      if (followers === undefined) this.#followers.set(key, new Set([waiter]))
+      else followers.add(waiter)
+    }
+  }
+
+  #end(waiter: Waiter): void {
+    this.#underWay.delete(waiter)
+    for (const key of waiter.subscriptions.keys) {
+      const followers = this.#followers.get(key)
+      followers?.delete(waiter)
+      if (followers?.size === 0) this.#followers.delete(key)
+    }
+  }
+
+  #endSession(session: string): void {
+    for (const waiter of this.#underWay) if (waiter.session === session) waiter.end()
+  }
+
+  /** @throws ApiFailure TOO_BUSY */
+  #assertRoom({ session, user, role }: Caller, isOfHost: boolean, subscriptions: Subscriptions): void {
+    const { maxWaiting, maxWaitingPerSession, maxWaitingPerUser } = this.#options
+    const { maxSubscriptionsPerUser = DEFAULT_MAX_SUBSCRIPTIONS_PER_USER } = this.#options
+    const ofUser = [...this.#underWay].filter(waiter => waiter.user === user)
+    const ofSession = ofUser.filter(waiter => waiter.session === session)
+    const followed = ofUser.reduce((sum, waiter) => sum + waiter.subscriptions.size, subscriptions.size)
+    const isUserFull = !isUnbounded(role) && (ofUser.length >= maxWaitingPerUser || followed > maxSubscriptionsPerUser)
+    const others = isOfHost ? 0 : [...this.#underWay].filter(waiter => !waiter.isOfHost).length
+    if (others >= maxWaiting || isUserFull || ofSession.length >= maxWaitingPerSession) {
+      throw new ApiFailure('TOO_BUSY')
+    }
+  }
+
+  /** @throws ApiFailure EVENTS_LOST */
+  #changes(subscriptions: Subscriptions, since: EventPosition): readonly Change[] {
+    return PUBLIC_CLASSES.filter(cls => subscriptions.followsClass(cls))
+      .flatMap(cls => {
+        const generation = cls === 'message' ? since.messages : since.database
+        if (this.#db.hasLostDeletions(cls, generation)) throw new ApiFailure('EVENTS_LOST')
+        return this.#db.changesSince(cls, generation)
+      })
+      .filter(({ cls, ref }) => subscriptions.followsObject(cls, ref))
+  }
+
+  #batch(subscriptions: Subscriptions, since: EventPosition): EventBatch {
+    const { generation } = this.#db
+    const changes = this.#changes(subscriptions, since)
+    const messages = changes.filter(change => change.cls === 'message')
+    const of = (operation: Change['operation']) =>
+      changes.filter(change => change.cls !== 'message' && change.operation === operation)
+    return {
+      // stock's order
+      events: [...messages, ...of('add'), ...of('mod'), ...of('del')].map(change => this.#event(change)),
+      valid_ref_counts: {
+        ...this.#noRefs,
+        ...Object.fromEntries(PUBLIC_CLASSES.map(cls => [cls.toLowerCase(), this.#db.count(cls)])),
+      },
+      // a token above this database's stays: its reader hears nothing until that was passed, as in stock
+      token: formatToken({
+        database: Math.max(since.database, generation),
+        messages: Math.max(since.messages, generation),
+      }),
+    }
+  }
+
+  #event({ cls, ref, operation }: Change): PoolEvent {
+    const event = { id: this.#db.generation, timestamp: '0.0', class: cls.toLowerCase(), operation, ref } as const
+    const record = this.#db.get(cls, ref)
+    if (operation === 'del' || record === undefined) return event
+    return { ...event, snapshot: this.#options.show?.(cls, record) ?? record }
+  }
+
+  async #pause(delayMs: number, ended: Promise<void>): Promise<void> {
+    const over = Promise.withResolvers<void>()
+    const cancel = this.#options.timers.after(delayMs, over.resolve)
+    await Promise.race([over.promise, ended])
+    cancel()
+  }
+}
+
+function timeoutMs(seconds: number): number {
+  const ms = seconds * 1000
+  return ms >= 0 && ms <= MAX_TIMEOUT_MS ? ms : DAY_MS
+}
+
+/** event.from and event.inject. The deprecated event.register and event.next are not there. */
+export function eventCalls(events: EventFeed): CallTable {
+  return {
+    'event.from': {
+      parameters: 3,
+      role: 'read-only',
+      run: (args, { signal, turn, ...caller }) =>
+        events.from({
+          caller,
+          turn,
+          classes: args.strings('classes'),
+          token: args.string('token'),
+          timeoutSeconds: args.number('timeout'),
+          signal,
+        }),
+    },
+    'event.get_current_id': { parameters: 0, role: 'read-only', run: () => events.currentId },
+    'event.inject': {
+      parameters: 2,
+      role: 'read-only',
+      isChange: true,
+      run: args => events.inject(args.string('class'), args.string('ref')),
+    },
+  }
+}

@@ -1,0 +1,310 @@
+import { randomUUID } from 'node:crypto'
+import type { PoolSnapshot } from '../../allowed-operations/pool/pool-snapshot.ts'
+import type { Timers } from '../../platform/time/timers.ts'
+import { ApiFailure, GateRefusal } from '../calls/api-failure.ts'
+import type { Database } from '../database/database.ts'
+import type { GoingDown } from './host-memory.ts'
+import type { HostMachines, HostOperationGate } from './host-operations.ts'
+import type { HostPresence } from './host-presence.ts'
+import type { OrderEvent, OrderStatement } from './order-words.ts'
+
+interface Order {
+  readonly id: string
+  readonly host: string
+  readonly how: GoingDown
+  readonly task: string
+  /** By the steady clock. Nobody gets it from then on. */
+  readonly expiresAtMs: number
+  readonly cancelExpiry: () => void
+  /** Resolved when the host goes, or must be taken to go; rejected with the ApiFailure that ends the call. */
+  readonly outcome: PromiseWithResolvers<void>
+  isOnDisk: boolean
+  isSettled: boolean
+  /** To whom, with the answer to which heartbeat; `null`: nobody has it. */
+  handedOut: { readonly agent: string | null; readonly beat: number } | null
+  /** Ends the wait for the host's own word. */
+  cancelStated: () => void
+}
+
+export interface OrdersOptions {
+  readonly gate: HostOperationGate
+  readonly machines: HostMachines
+  readonly presence: HostPresence
+  readonly snapshot: () => PoolSnapshot
+  readonly timers: Timers
+  readonly steadyNow: () => number
+  /** How long after the call an order may still be handed out. */
+  readonly orderLifeMs: number
+  /** Hosts fetch their orders with heartbeats. False: the driver of the machines gets them at once. */
+  readonly byHeartbeat: boolean
+  readonly onOrder: (event: OrderEvent) => void
+}
+
+/** An agent that has its order says within this time that it goes or does not; then the call that waits for it ends. */
+const STATED_WITHIN_MS = 15_000
+
+/**
+ * The orders to hosts to reboot or shut down, each from its call until the host is back, or is known not to go.
+ *
+ * Invariants. An order is on disk before it is handed out: after a crash the host counts as going. The gate is asked at the
+ * moment of handing out, with the order itself left out of the question, and the mark that the host has it is set in the same
+ * step: what was true when the call was made may be over. From then on the host counts as going until it is back from another
+ * boot, or it states that it did not get the order or does not carry it out, or an operator states that. No clock lifts it.
+ */
+export class Orders {
+  readonly #db: Database
+  readonly #options: OrdersOptions
+  /** By ref of the host: the last order of this run, for as long as it stands. */
+  readonly #orders = new Map<string, Order>()
+  /** The agent process that each host was heard from last. */
+  readonly #agents = new Map<string, string>()
+  /** Hosts that have an order and are still here, of which that was told. */
+  readonly #stillHere = new Set<string>()
+
+  constructor(db: Database, options: OrdersOptions) {
+    this.#db = db
+    this.#options = options
+    db.subscribe(({ cls, ref, operation }) => {
+      if (cls === 'host') this.#noteStillHere(ref)
+      if (cls === 'host' && operation === 'del') this.#agents.delete(ref)
+      if (this.#orders.size > 0 && (cls === 'host' || cls === 'host_metrics')) this.#follow()
+    })
+  }
+
+  /** The order that a host will get, or whose call still waits. */
+  pending(hostRef: string): { readonly how: GoingDown; readonly task: string } | null {
+    const order = this.#orders.get(hostRef)
+    return order === undefined || order.isSettled ? null : order
+  }
+
+  /**
+   * Makes an order, which stands at once and is handed out when it is on disk.
+   * @param onDisk resolves when what was written so far is on disk
+   * @returns when the host goes, or must be taken to go; @throws ApiFailure why it does not go: then nothing is left of the order
+   */
+  async carryOut(
+    hostRef: string,
+    how: GoingDown,
+    { task, signal }: { readonly task: string; readonly signal: AbortSignal },
+    onDisk: () => Promise<void>,
+  ): Promise<void> {
+    const order = this.#give(hostRef, how, task)
+    const abort = () => this.#withdraw(order, new ApiFailure('TASK_CANCELLED', task))
+    signal.addEventListener('abort', abort)
+    if (signal.aborted) abort()
+    // a failure is the disk's, or a bug of the gate: either way the host does not have the order
+    onDisk()
+      .then(() => this.#isOnDisk(order))
+      .catch(failure => this.#withdraw(order, failure))
+    try {
+      await order.outcome.promise
+    } finally {
+      signal.removeEventListener('abort', abort)
+      order.cancelExpiry()
+      order.cancelStated()
+    }
+  }
+
+  /** Takes in what a host says of its orders, and answers with the order that it is to carry out now. */
+  answer(hostRef: string, statement: OrderStatement | null): { readonly id: string; readonly how: GoingDown } | null {
+    if (statement !== null) this.take(hostRef, statement)
+    const order = this.#standing(hostRef)
+    // an agent that says what it has received needs no order twice
+    if (order === null || !order.isOnDisk || (order.handedOut !== null && statement !== null)) return null
+    return this.#handOut(order, statement) ? order : null
+  }
+
+  /**
+   * An operator states that a host does not go.
+   * @throws ApiFailure OPERATION_NOT_ALLOWED: it has no order
+   */
+  clear(hostRef: string, by: string, statement: string): void {
+    const { toldAtMs, toldTo } = this.#options.presence.memory(hostRef)
+    if (toldAtMs === null) throw new ApiFailure('OPERATION_NOT_ALLOWED', 'the host has no order to reboot or shut down')
+    this.#lift(hostRef, new ApiFailure('OPERATION_NOT_ALLOWED', `the order was cleared: ${statement}`))
+    this.#tell({ code: 'order-cleared', host: hostRef, how: toldTo ?? 'reboot', by, statement })
+  }
+
+  /** Whoever waits for an order that nobody has got hears that it will not be handed out. */
+  close(): void {
+    for (const order of [...this.#orders.values()]) {
+      this.#withdraw(order, new ApiFailure('TASK_CANCELLED', order.task))
+      order.cancelExpiry()
+    }
+  }
+
+  #give(host: string, how: GoingDown, task: string): Order {
+    const { presence, steadyNow, timers, orderLifeMs } = this.#options
+    const expire = () => this.#withdraw(order, expired(how, orderLifeMs))
+    const order: Order = {
+      id: randomUUID(),
+      host,
+      how,
+      task,
+      expiresAtMs: steadyNow() + orderLifeMs,
+      cancelExpiry: timers.after(orderLifeMs, expire),
+      outcome: Promise.withResolvers(),
+      isOnDisk: false,
+      isSettled: false,
+      handedOut: null,
+      cancelStated: () => undefined,
+    }
+    this.#orders.set(host, order)
+    presence.orderStands(host, { toldTo: how, orderId: order.id, orderAgent: this.#agents.get(host) ?? null })
+    const operations = this.#db.get('host', host)?.current_operations
+    this.#db.update('host', host, { current_operations: { ...operations, [task]: how } })
+    return order
+  }
+
+  #isOnDisk(order: Order): void {
+    order.isOnDisk = true
+    if (!this.#options.byHeartbeat && this.#standing(order.host) === order) this.#handOut(order, null)
+  }
+
+  /** Check and mark in one step. @returns whether the host may have it now */
+  #handOut(order: Order, statement: OrderStatement | null): boolean {
+    const { gate, machines, presence, snapshot, steadyNow, timers } = this.#options
+    const { host, how, task } = order
+    const isFirst = order.handedOut === null
+    if (steadyNow() >= order.expiresAtMs) {
+      this.#withdraw(order, expired(how, this.#options.orderLifeMs))
+      return false
+    }
+    const verdict = gate.claim(withoutOrder(snapshot(), order), { host, operation: how, task })
+    if (!verdict.ok) {
+      this.#withdraw(order, new GateRefusal(verdict.error, verdict.reasons ?? []))
+      return false
+    }
+    order.handedOut = { agent: statement?.agent ?? null, beat: statement?.beat ?? 0 }
+    presence.orderHandedOut(host, order.handedOut.agent)
+    if (!isFirst) return true
+    verdict.begun?.()
+    this.#tell({ code: 'order-handed-out', host, how })
+    try {
+      machines.goDown(host, how)
+    } catch (bug) {
+      // it may have reached the machine, so it stands
+      this.#settle(order, () => order.outcome.reject(bug))
+      return true
+    }
+    if (statement === null) this.#settle(order, order.outcome.resolve)
+    else order.cancelStated = timers.after(STATED_WITHIN_MS, () => this.#settle(order, order.outcome.resolve))
+    return true
+  }
+
+  /**
+   * Whether a host has its order, by its own word. A heartbeat that was sent before the order was handed out does not know of
+   * it: only a later one of the same process can deny it. So does any of the process that was there before the order was made,
+   * where this pool has been restarted since.
+   */
+  take(hostRef: string, { agent, beat, lastOrder, refusal }: OrderStatement): void {
+    this.#agents.set(hostRef, agent)
+    const { toldAtMs, toldTo, orderId, orderAgent } = this.#options.presence.memory(hostRef)
+    if (toldAtMs === null || orderId === null) return
+    const how = toldTo ?? 'reboot'
+    const order = this.#standing(hostRef)
+    if (lastOrder === orderId) {
+      if (refusal === null) return
+      this.#lift(hostRef, new ApiFailure('OPERATION_NOT_ALLOWED', `the host does not ${how}: ${refusal}`))
+      this.#tell({ code: 'order-refused', host: hostRef, how, statement: refusal })
+      return
+    }
+    if (order === null ? agent !== orderAgent : !isLater(order.handedOut, agent, beat)) return
+    if (order !== null && !order.isSettled && this.#options.steadyNow() < order.expiresAtMs) {
+      // the answer was lost on its way: it may have the order with the next one
+      order.handedOut = null
+      order.cancelStated()
+      return
+    }
+    this.#lift(hostRef, new ApiFailure('OPERATION_NOT_ALLOWED', 'the host has not received the order'))
+    this.#tell({ code: 'order-refused', host: hostRef, how, statement: 'it has not received the order' })
+  }
+
+  #noteStillHere(host: string): void {
+    const { stillHere, toldTo } = this.#options.presence.memory(host)
+    if (!stillHere) this.#stillHere.delete(host)
+    else if (!this.#stillHere.has(host)) {
+      this.#stillHere.add(host)
+      this.#tell({ code: 'told-to-go-and-still-here', host, how: toldTo ?? 'reboot' })
+    }
+  }
+
+  /** Not after it was handed out: then only the host or an operator can say that it does not go. */
+  #withdraw(order: Order, failure: unknown): void {
+    if (order.handedOut !== null || this.#standing(order.host) !== order) return
+    const { host, how } = order
+    this.#lift(host, failure)
+    if (!(failure instanceof ApiFailure)) return
+    const reasons = failure instanceof GateRefusal ? failure.reasons : []
+    this.#tell({ code: 'order-withdrawn', host, how, error: failure.description, reasons })
+  }
+
+  /** The host does not go. @param failure what the call hears, if it still waits */
+  #lift(hostRef: string, failure: unknown): void {
+    const order = this.#orders.get(hostRef)
+    this.#orders.delete(hostRef)
+    if (order !== undefined) {
+      order.isSettled = true
+      order.outcome.reject(failure)
+    }
+    this.#options.presence.orderLifted(hostRef)
+  }
+
+  /** A host that has left or is back, or is forgotten, ends the wait of its call. */
+  #follow(): void {
+    for (const [host, order] of this.#orders) {
+      const { orderId, left } = this.#options.presence.memory(host)
+      if (orderId !== order.id) {
+        this.#orders.delete(host)
+        const offline = new ApiFailure('HOST_OFFLINE', host)
+        this.#settle(order, order.handedOut === null ? () => order.outcome.reject(offline) : order.outcome.resolve)
+      } else if (left && order.handedOut !== null) this.#settle(order, order.outcome.resolve)
+    }
+  }
+
+  /**
+   * Ends the call. Over is the call only: stock's host holds an entry of its own, always called shutdown, until it is back
+   * (xapi_host.ml:930-932).
+   */
+  #settle(order: Order, end: () => void): void {
+    if (order.isSettled) return
+    order.isSettled = true
+    const operations = this.#db.get('host', order.host)?.current_operations ?? {}
+    if (Object.hasOwn(operations, order.task)) {
+      const { [order.task]: _, ...others } = operations
+      const current_operations = { ...others, [`OpaqueRef:${randomUUID()}`]: 'shutdown' }
+      this.#db.update('host', order.host, { current_operations })
+    }
+    end()
+  }
+
+  #standing(hostRef: string): Order | null {
+    const order = this.#orders.get(hostRef)
+    return order !== undefined && this.#options.presence.memory(hostRef).orderId === order.id ? order : null
+  }
+
+  #tell(event: OrderEvent): void {
+    this.#options.onOrder(event)
+  }
+}
+
+function isLater(handedOut: Order['handedOut'], agent: string, beat: number): boolean {
+  return handedOut !== null && handedOut.agent === agent && beat > handedOut.beat
+}
+
+function expired(how: GoingDown, lifeMs: number): ApiFailure {
+  return new ApiFailure(
+    'OPERATION_NOT_ALLOWED',
+    `the order to ${how} has expired: the host did not fetch it within ${lifeMs / 1000} s`,
+  )
+}
+
+/** The pool as it is but for the order: whether the host may go is not a question of its being told to. */
+function withoutOrder(pool: PoolSnapshot, { host }: Order): PoolSnapshot {
+  const hosts = pool.hosts.map(each => {
+    if (each.ref !== host) return each
+    const others = each.currentOperations.filter(({ operation }) => operation !== 'reboot' && operation !== 'shutdown')
+    return { ...each, leaving: false, currentOperations: others }
+  })
+  return { ...pool, hosts }
+}

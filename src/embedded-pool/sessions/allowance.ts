@@ -1,0 +1,33 @@
+import { ApiFailure } from '../calls/api-failure.ts'
+
+/** Changes that a user may make at once, and how many a second come back. */
+const MOST = 1_000
+const PER_SECOND = 20
+
+interface Account {
+  readonly left: number
+  readonly atMs: number
+}
+
+/**
+ * How much users below pool-operator may change in a while. Whoever may log in may make tasks and touch objects, as in stock, and
+ * each of that is sent to all who follow the class.
+ */
+export class Allowance {
+  readonly #steadyNow: () => number
+  readonly #accounts = new Map<string, Account>()
+
+  /** @param steadyNow milliseconds of a clock that is never set */
+  constructor(steadyNow: () => number) {
+    this.#steadyNow = steadyNow
+  }
+
+  /** @throws ApiFailure TOO_BUSY */
+  spend(user: string): void {
+    const atMs = this.#steadyNow()
+    const before = this.#accounts.get(user) ?? { left: MOST, atMs }
+    const left = Math.min(before.left + ((atMs - before.atMs) * PER_SECOND) / 1000, MOST)
+    this.#accounts.set(user, { left: left < 1 ? left : left - 1, atMs })
+    if (left < 1) throw new ApiFailure('TOO_BUSY')
+  }
+}

@@ -1,0 +1,88 @@
+import type { Problem } from '../../sync-query/judge/judgement.ts'
+import type { MdArray } from '../../sync-query/judge/md.ts'
+import { doubtProblems, type MdReading, problem } from './md-reading.ts'
+import { type MdstatBlock, parseMdstatBlock } from './mdstat-block.ts'
+
+/** `md127 : active …`. Without `=`, which would be Unraid's own format (`mdState=STARTED`). */
+const HEADER = /^(md[^\s:=]*)\s*:(.*)$/
+
+/** Kernel 2.4 prints these two below `Personalities`. */
+const KERNEL_2_4_LINE = /^(read_ahead|Event:) /
+
+/**
+ * Reads the text of /proc/mdstat of any kernel since 2.4 (md_seq_show in drivers/md/md.c). Pure; any text gives an answer.
+ * An array whose lines are not what the kernel prints is kept, with doubts. `understood` only if the first and the last
+ * line that every kernel prints are there, and every line between belongs to an array.
+ */
+export function parseMdstat(text: string): MdReading {
+  const blocks: MdstatBlock[] = []
+  const problems: Problem[] = []
+  let open: MdstatBlock | undefined
+  let sawFirstLine = false
+  let sawLastLine = false
+
+  let number = 0
+  for (const line of text.split('\n').map(raw => raw.trim())) {
+    number += 1
+    const header = HEADER.exec(line)
+    if (line === '') {
+      open = undefined
+    } else if (sawLastLine) {
+      stray(line)
+    } else if (line.startsWith('Personalities :') && !sawFirstLine) {
+      sawFirstLine = true
+    } else if (line.startsWith('unused devices:')) {
+      sawLastLine = true
+    } else if (header?.[1] !== undefined) {
+      open = { name: header[1], header: header[2] ?? '', lines: [], strayLines: [], isCut: false }
+      blocks.push(open)
+    } else if (open !== undefined) {
+      open.lines.push(line)
+    } else if (!KERNEL_2_4_LINE.test(line)) {
+      stray(line)
+    }
+  }
+
+  if (!sawFirstLine && !sawLastLine && blocks.length === 0) {
+    const nothing = problem(null, 'not-this-format', 'This is not a /proc/mdstat', text.slice(0, 200))
+    return { arrays: [], problems: [nothing], understood: false }
+  }
+  const strayLines = problems.length
+  if (!sawFirstLine) {
+    problems.push(problem(null, 'word-missing', 'The line "Personalities :" that begins /proc/mdstat is missing'))
+  }
+  if (!sawLastLine) {
+    problems.push(problem(null, 'dump-incomplete', 'The line "unused devices:" that ends /proc/mdstat is missing'))
+    const last = blocks.at(-1)
+    // Cut there, the text may have lost the last array's operation line: half an array must not read as an idle one.
+    if (last !== undefined) last.isCut = true
+  }
+  const arrays = mergeNamesakes(blocks.map(parseMdstatBlock))
+  return {
+    arrays,
+    problems: [...problems, ...arrays.flatMap(doubtProblems)],
+    understood: sawFirstLine && sawLastLine && strayLines === 0,
+  }
+
+  /** A line outside every array may be of one whose first line was lost, or the operation line of the one above. */
+  function stray(line: string): void {
+    problems.push(problem(null, 'bad-line', `Line ${number} of /proc/mdstat belongs to no array`, line))
+    blocks.at(-1)?.strayLines.push(line)
+  }
+}
+
+/** Two arrays under one name are not of the kernel's making: one of them is misread, and nobody knows which. */
+function mergeNamesakes(arrays: readonly MdArray[]): readonly MdArray[] {
+  const byName = new Map<string, MdArray>()
+  const doubted = new Set<string>()
+  for (const array of arrays) {
+    const { name } = array
+    const first = byName.get(name)
+    if (first === undefined) byName.set(name, array)
+    else if (!doubted.has(name)) {
+      doubted.add(name)
+      byName.set(name, { ...first, doubts: [...first.doubts, { code: 'contradiction', field: 'name', word: name }] })
+    }
+  }
+  return [...byName.values()]
+}

@@ -1,0 +1,47 @@
+import { isUtf8 } from 'node:buffer'
+import { type FileHandle, open } from 'node:fs/promises'
+import type { ZodType, z } from 'zod'
+import { messageOf } from '../errors.ts'
+import { MAX_CONFIG_BYTES, type ParsedConfig, parseConfigFile } from './parse-config-file.ts'
+
+/** Reads a configuration file. What is wrong with it, from "no such file" to a misspelt key, is told as problems. */
+export async function readConfigFile<Schema extends ZodType>(
+  file: string,
+  schema: Schema,
+): Promise<ParsedConfig<z.output<Schema>>> {
+  const text = await readText(file)
+  if (typeof text === 'string') return parseConfigFile(text, file, schema)
+  return { ok: false, problems: [{ file, line: text.line, key: '', text: text.wrong }] }
+}
+
+async function readText(path: string): Promise<string | { readonly wrong: string; readonly line: number }> {
+  let file: FileHandle | undefined
+  try {
+    file = await open(path)
+    const buffer = Buffer.alloc(MAX_CONFIG_BYTES + 1)
+    let length = 0
+    for (let bytesRead = -1; bytesRead !== 0 && length <= MAX_CONFIG_BYTES; length += bytesRead) {
+      bytesRead = (await file.read(buffer, length, buffer.length - length)).bytesRead
+    }
+    if (length > MAX_CONFIG_BYTES) return { wrong: `larger than ${MAX_CONFIG_BYTES} bytes`, line: 1 }
+    const content = buffer.subarray(0, length)
+    // Read as UTF-8 nevertheless, a name would be another one, that nothing has.
+    return isUtf8(content) ? content.toString() : { wrong: 'not UTF-8', line: lineThatIsNoUtf8(content) }
+  } catch (error) {
+    return { wrong: messageOf(error), line: 1 }
+  } finally {
+    await file?.close()
+  }
+}
+
+/** In UTF-8 the byte of a line's end is never part of anything else. */
+function lineThatIsNoUtf8(content: Buffer): number {
+  let line = 1
+  for (let start = 0; start < content.length; line += 1) {
+    const at = content.indexOf('\n', start)
+    const end = at === -1 ? content.length : at
+    if (!isUtf8(content.subarray(start, end))) return line
+    start = end + 1
+  }
+  return 1
+}

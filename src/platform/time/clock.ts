@@ -1,0 +1,34 @@
+import { machineTimers, type Timers } from './timers.ts'
+
+/**
+ * Time as a parameter. A composition (agent, coordinator, demo, cli) passes `machineClock`; a test or a simulation passes its own.
+ */
+export interface Clock extends Timers {
+  /** Unix time in milliseconds. It jumps when somebody sets the machine's clock. */
+  now(): number
+  /** Milliseconds since an arbitrary moment. It never jumps: use it for durations and timeouts. */
+  steadyNow(): number
+}
+
+export const machineClock: Clock = {
+  ...machineTimers,
+  now: () => Date.now(),
+  steadyNow: () => performance.now(),
+}
+
+/** Resolves after `ms`, or at once when `signal` aborts; the caller then checks the signal. Never rejects. */
+export function sleep(timers: Timers, ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    if (signal?.aborted) {
+      resolve()
+      return
+    }
+    const end = () => {
+      cancel()
+      signal?.removeEventListener('abort', end)
+      resolve()
+    }
+    const cancel = timers.after(ms, end)
+    signal?.addEventListener('abort', end, { once: true })
+  })
+}

@@ -1,8 +1,0 @@
-export type { Timers } from '../waiting/index.ts'
-export type { AcceptedClaim } from './accepted-claim.ts'
-export { type Cause, describeCause } from './cause.ts'
-export { DecisionLog, type DecisionLogOptions } from './decision-log.ts'
-export { describeOrderEvent } from './order-event.ts'
-export { describeOverrideEvent, type OverrideEvent } from './override-event.ts'
-export { describeRefusedCall, RefusedCalls } from './refused-calls.ts'
-export { type GateVerdicts, type OperationsChange, Updater, type UpdaterOptions } from './updater.ts'

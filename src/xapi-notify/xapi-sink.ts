@@ -1,0 +1,50 @@
+import type { Report } from '../sync-query/report/report.ts'
+import { encodeReport } from '../sync-query/report/report-encode.ts'
+import { XenApiError } from '../xenapi-client/errors.ts'
+import type { ReportSink } from './report-pusher.ts'
+import type { ReportSink as PbdReports } from './report-sink.ts'
+
+/** What this host last wrote into one of its PBDs. */
+export interface WrittenReport {
+  readonly sr: string
+  /** Ref of the PBD. */
+  readonly pbd: string
+  /** `null` while it is being written. */
+  readonly text: string | null
+}
+
+/** Pushes this host's reports into the PBDs that connect it with its SRs. PBDs are looked up once, and again in doubt. */
+export class XapiSink implements ReportSink {
+  readonly #reports: PbdReports
+  readonly #written = new Map<string, WrittenReport>()
+
+  constructor(reports: PbdReports) {
+    this.#reports = reports
+  }
+
+  async push(report: Report): Promise<void> {
+    const { host, sr } = report
+    const pbd = this.#written.get(sr)?.pbd ?? (await this.#reports.findPbd(host, sr))
+    if (pbd === null) throw new Error(`host ${host} has no PBD for SR ${sr}`)
+    const text = encodeReport(report)
+    this.#written.set(sr, { sr, pbd, text: null })
+    try {
+      await this.#reports.pushReport(pbd, text)
+      this.#written.set(sr, { sr, pbd, text })
+    } catch (error) {
+      // The PBD may have been destroyed and made anew.
+      if (error instanceof XenApiError) this.#written.delete(sr)
+      throw error
+    }
+  }
+
+  /** What the pool's database should hold of this host's reports. */
+  written(): readonly WrittenReport[] {
+    return [...this.#written.values()]
+  }
+
+  /** The PBD of an SR is no longer the one it was. */
+  forget(sr: string): void {
+    this.#written.delete(sr)
+  }
+}

@@ -1,0 +1,112 @@
+import { deadline } from '../platform/time/deadline.ts'
+import type { CheckedEndpoint } from './endpoint.ts'
+import { XenApiError, XenApiUnreachable } from './errors.ts'
+import { resultOf } from './json-rpc-answer.ts'
+import { JsonTransport } from './transport.ts'
+
+export interface CallOptions {
+  /** Instead of the client's, for calls that wait on purpose. */
+  readonly timeoutMs?: number
+  /** Ends the call; not a login that other calls wait for as well. */
+  readonly signal?: AbortSignal
+}
+
+export interface ConnectionOptions {
+  readonly user: string
+  readonly password: string
+  readonly callTimeoutMs: number
+  readonly loginPauseMs: number
+  /** Told of each new session. */
+  readonly onLogin: () => void
+}
+
+/** Closing must not hang on a toolstack that is away. */
+const LOGOUT_TIMEOUT_MS = 1_000
+const API_VERSION = '2.21'
+/** Names this program in the toolstack's log and session list. */
+const ORIGINATOR = 'resync-monitor'
+
+/**
+ * One toolstack and a session with it. It logs in when first needed, once for all who wait, and again when the toolstack
+ * no longer knows the session: SESSION_INVALID is raised before a call does anything, so asking once more is safe.
+ * Nothing else is repeated here.
+ *
+ * A refused login is not repeated before a pause is over, whoever calls: a wrong password in a daemon's hands would lock
+ * the account and fill the toolstack's log.
+ */
+export class Connection {
+  readonly #options: ConnectionOptions
+  readonly #transport: JsonTransport
+  readonly #closing = new AbortController()
+  #session: Promise<string> | null = null
+  #refusal: { readonly error: XenApiError; readonly untilMs: number } | null = null
+  #lastId = 0
+
+  constructor(endpoint: CheckedEndpoint, options: ConnectionOptions) {
+    this.#options = options
+    this.#transport = new JsonTransport(endpoint)
+  }
+
+  async call(method: string, params: readonly unknown[], options: CallOptions): Promise<unknown> {
+    const session = this.#login()
+    try {
+      return await this.#send(method, [await session, ...params], options)
+    } catch (error) {
+      if (!(error instanceof XenApiError) || error.code !== 'SESSION_INVALID') throw error
+      // another call may have logged in again meanwhile
+      if (this.#session === session) this.#session = null
+      return this.#send(method, [await this.#login(), ...params], options)
+    }
+  }
+
+  /** Ends what is under way, logs out if the toolstack is there, and cuts the connections. Calls after it fail. */
+  async close(why: string): Promise<void> {
+    this.#closing.abort(new Error(why))
+    const session = this.#session
+    this.#session = null
+    try {
+      if (session !== null) await this.#post('session.logout', [await session], AbortSignal.timeout(LOGOUT_TIMEOUT_MS))
+    } catch {
+      // it was never logged in, or the toolstack is away: the session ends by itself, later
+    } finally {
+      this.#transport.close()
+    }
+  }
+
+  #login(): Promise<string> {
+    if (this.#refusal !== null && performance.now() < this.#refusal.untilMs) return Promise.reject(this.#refusal.error)
+    this.#session ??= this.#openSession()
+    return this.#session
+  }
+
+  async #openSession(): Promise<string> {
+    try {
+      const { user, password, onLogin } = this.#options
+      const ref = await this.#send('session.login_with_password', [user, password, API_VERSION, ORIGINATOR], {})
+      if (typeof ref !== 'string') throw new XenApiUnreachable('the session is no string')
+      this.#refusal = null
+      onLogin()
+      return ref
+    } catch (error) {
+      this.#session = null
+      if (isRefusal(error)) this.#refusal = { error, untilMs: performance.now() + this.#options.loginPauseMs }
+      throw error
+    }
+  }
+
+  #send(method: string, params: readonly unknown[], { timeoutMs, signal }: CallOptions): Promise<unknown> {
+    const tooLong = deadline(timeoutMs ?? this.#options.callTimeoutMs)
+    const ends = [tooLong, this.#closing.signal, ...(signal === undefined ? [] : [signal])]
+    return this.#post(method, params, AbortSignal.any(ends))
+  }
+
+  async #post(method: string, params: readonly unknown[], signal: AbortSignal): Promise<unknown> {
+    this.#lastId += 1
+    const id = this.#lastId
+    return resultOf(await this.#transport.post(JSON.stringify({ jsonrpc: '2.0', method, params, id }), signal), id)
+  }
+}
+
+function isRefusal(error: unknown): error is XenApiError {
+  return error instanceof XenApiError && error.code === 'SESSION_AUTHENTICATION_FAILED'
+}

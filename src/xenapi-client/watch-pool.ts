@@ -1,0 +1,43 @@
+import { type Backoff, backoffMs } from '../platform/time/backoff.ts'
+import { rest } from '../platform/time/pause.ts'
+import type { XenApiClient } from './client.ts'
+import { XenApiError, XenApiUnreachable } from './errors.ts'
+import { type FollowOptions, followPool, type PoolChanges } from './events.ts'
+
+interface WatchOptions extends FollowOptions, Partial<Backoff> {}
+
+/** The toolstack is away: whatever was known of the pool may be wrong, until changes with `everything` come. */
+interface PoolLost {
+  /** Why, for people. */
+  readonly lost: string
+}
+
+const DEFAULT_BACKOFF: Backoff = { firstRetryMs: 500, lastRetryMs: 30_000 }
+
+/**
+ * Follows the objects of some classes for as long as `signal` lets it, through every outage of the toolstack: one `lost`
+ * when it goes away (or is away at first), everything anew when it is back. Ends when `signal` is aborted, and only then.
+ */
+export async function* watchPool(
+  client: XenApiClient,
+  classes: readonly string[],
+  options: WatchOptions = {},
+): AsyncGenerator<PoolChanges | PoolLost, void> {
+  const backoff = { ...DEFAULT_BACKOFF, ...options }
+  const ended = () => options.signal?.aborted === true
+  let failures = 0
+  while (!ended()) {
+    try {
+      for await (const changes of followPool(client, classes, options)) {
+        failures = 0
+        yield changes
+      }
+    } catch (error) {
+      if (ended()) return
+      if (!(error instanceof XenApiError) && !(error instanceof XenApiUnreachable)) throw error
+      failures += 1
+      if (failures === 1) yield { lost: error.message }
+      await rest(backoffMs(backoff, failures), options.signal)
+    }
+  }
+}

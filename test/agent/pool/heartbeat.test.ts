@@ -1,0 +1,84 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import t from 'tap'
+import { sendHeartbeats } from '../../../src/agent/pool/heartbeat.ts'
+import { XenApiClient } from '../../../src/xenapi-client/client.ts'
+import { until } from '../../xapi-notify/toolstack-under-test.ts'
+
+const HOST = '0a0a0a0a-0000-4000-8000-000000000001'
+const POLL_KEY = 'ab'.repeat(32)
+const BOOT_ID = 'b0b0b0b0-0000-4000-8000-000000000001'
+/** Longer than a host that beats as fast as here would wait if it waited for one beat. */
+const BUSY_MS = 2_000
+
+const RESULTS: Readonly<Record<string, unknown>> = {
+  'session.login_with_password': 'OpaqueRef:session',
+  'host.get_by_uuid': 'OpaqueRef:host',
+  'host.get_address': '192.0.2.10',
+  'pool.hello': 'ok',
+  'host.tickle_heartbeat': {},
+}
+
+/**
+ * A coordinator that takes its time for the first heartbeat.
+ * @returns the methods that it is asked for, as they come, and what the last hello and heartbeat said
+ */
+async function busyCoordinator(onEnd: (end: () => void) => void) {
+  const asked: string[] = []
+  const said = new Map<string, unknown>()
+  const server = createServer(async (request, response) => {
+    let body = ''
+    for await (const chunk of request) body += String(chunk)
+    const { id, method, params } = JSON.parse(body) as { id: number; method: string; params: unknown[] }
+    asked.push(method)
+    said.set(method, params.at(-1))
+    const isFirstBeat = asked.filter(each => each === 'host.tickle_heartbeat').length === 1
+    const answer = () => response.end(JSON.stringify({ jsonrpc: '2.0', id, result: RESULTS[method] ?? '' }))
+    if (method === 'host.tickle_heartbeat' && isFirstBeat) setTimeout(answer, BUSY_MS)
+    else answer()
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onEnd(() => server.close())
+  return { asked, said, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+}
+
+t.test('a coordinator that is busy for longer than the time between two heartbeats is not greeted anew', async t => {
+  const { asked, said, url } = await busyCoordinator(end => t.teardown(end))
+  const client = new XenApiClient({ url, user: 'root', password: 'secret' })
+  const stop = new AbortController()
+  const beating = sendHeartbeats({
+    client,
+    host: HOST,
+    bootId: BOOT_ID,
+    bootTimeMs: 7_000,
+    agentStartMs: 9_000,
+    pollKey: POLL_KEY,
+    changedSeqs: () => new Map([['5c5c5c5c-0000-4000-8000-000000000001', 7]]),
+    now: () => 11_000,
+    everyMs: 50,
+    carryOut: async () => ({ kind: 'unknown' as const }),
+    signal: stop.signal,
+  })
+  const beats = () => asked.filter(method => method === 'host.tickle_heartbeat').length
+  await until('it beats again', () => beats() >= 3)
+  stop.abort()
+  await beating
+  await client.close()
+  t.equal(asked.filter(method => method === 'pool.hello').length, 1)
+  for (const method of ['pool.hello', 'host.tickle_heartbeat']) {
+    t.match(
+      said.get(method),
+      {
+        boot_id: BOOT_ID,
+        boot_time: '7.',
+        agent_start_time: '9.',
+        now: '1970-01-01T00:00:11.000Z',
+        poll_key: POLL_KEY,
+        sr_seq: '5c5c5c5c-0000-4000-8000-000000000001=7',
+      },
+      'which boot it is, and when',
+    )
+  }
+})

@@ -1,0 +1,186 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { poolStatesOf } from '../../../src/agent/pool/pool-state-of-gate.ts'
+import { PoolStates } from '../../../src/agent/pool/pool-states.ts'
+import type { GateAnswer, GateReasonAnswer } from '../../../src/agent-api/agent-protocol.ts'
+import { PoolRefusal } from '../../../src/agent-api/pool-methods.ts'
+import { machineClock } from '../../../src/platform/time/clock.ts'
+
+const DEADLINE_MS = 30_000
+const HOST = 'uuid-a'
+const SR = 'uuid-sr'
+
+interface Tap {
+  teardown(end: () => unknown): void
+  fail(why: string): void
+}
+
+async function until(what: string, look: () => boolean): Promise<void> {
+  const deadline = Date.now() + DEADLINE_MS
+  while (!look()) {
+    if (Date.now() > deadline) throw new Error(`not within ${DEADLINE_MS} ms: ${what}`)
+    await sleep(2)
+  }
+}
+
+function reason(code: string, more: Partial<GateReasonAnswer> = {}): GateReasonAnswer {
+  const [host, sr] = [
+    { uuid: 'uuid-b', name: 'hostB' },
+    { uuid: SR, name: 'mirrored' },
+  ]
+  return { code, host, sr, clearedBy: 'time', text: `${code}!`, since: null, ...more }
+}
+
+function gate(reasons: readonly GateReasonAnswer[] = [], coordinator = HOST, reasonsOmitted?: number): GateAnswer {
+  const host = { uuid: HOST, name: 'hostA', live: true, enabled: true, operations: {}, reasons, override: null }
+  const omitted = reasonsOmitted === undefined ? {} : { reasonsOmitted }
+  return { at: '', coordinator: { uuid: coordinator, name: '' }, hosts: [{ ...host, ...omitted }] }
+}
+
+t.test('what the gate says of an SR', t => {
+  const stateOf = (reasons: readonly GateReasonAnswer[], sr = SR) => poolStatesOf(gate(reasons), HOST)(sr)
+  t.strictSame(stateOf([]), { state: 'synced', sentences: [] })
+  const resyncing = reason('not-synced', { state: 'resyncing' })
+  t.strictSame(stateOf([resyncing]), { state: 'resyncing', sentences: ['not-synced!'] })
+  t.strictSame(stateOf([resyncing], 'another'), { state: 'synced', sentences: [] })
+  t.equal(stateOf([resyncing, reason('host-not-live')]).state, 'degraded')
+  t.equal(stateOf([resyncing, reason('lease-expired'), reason('host-not-live')]).state, 'unknown')
+  t.equal(stateOf([reason('a-code-of-tomorrow')]).state, 'unknown')
+  t.equal(stateOf([reason('last-replica', { state: 'synced' })]).state, 'degraded', 'what blocks is not synced')
+  t.equal(stateOf([reason('override-expired')]).state, 'synced', 'that does not block')
+  t.match(poolStatesOf(gate(), 'another host')(SR), { state: 'unknown', sentences: [/does not know this host/] })
+  t.match(poolStatesOf(gate([], HOST, 7), HOST)(SR), {
+    state: 'unknown',
+    sentences: [/7 more/],
+  })
+  t.end()
+})
+
+/** A pool that a test can change, and what a host makes of it. */
+function statesOf(t: Tap) {
+  const pool = {
+    coordinator: HOST,
+    reasons: [] as readonly GateReasonAnswer[],
+    refusal: null as PoolRefusal | null,
+    rolesAsked: 0,
+    gatesAsked: 0,
+  }
+  const clock = { now: 0 }
+  const states = new PoolStates({
+    questions: {
+      isCoordinator: async () => {
+        pool.rolesAsked += 1
+        if (pool.refusal !== null) throw pool.refusal
+        return pool.coordinator === HOST
+      },
+      gateOfThisHost: async () => {
+        pool.gatesAsked += 1
+        if (pool.refusal !== null) throw pool.refusal
+        return gate(pool.reasons, pool.coordinator)
+      },
+    },
+    host: HOST,
+    clock: { ...machineClock, steadyNow: () => clock.now },
+    onBug: bug => t.fail(String(bug)),
+    pace: { gateEveryMs: 5, roleEveryMs: 5, atMostEveryMs: 1, validForMs: 30_000, timeoutMs: 20_000 },
+  })
+  t.teardown(() => states.close())
+  const state = () => states.of(SR)?.state ?? null
+  return { pool, clock, states, state, becomes: (what: string | null) => until(`${what}`, () => state() === what) }
+}
+
+t.test('on the coordinator the state of the pool is at hand; where another is, there is none', async t => {
+  const { pool, state, states, becomes } = statesOf(t)
+  t.match(states.of(SR), { state: 'unknown', sentences: [/has not been asked yet/] }, 'it may be the coordinator')
+  await becomes('synced')
+  pool.reasons = [reason('not-synced', { state: 'resyncing' })]
+  await becomes('resyncing')
+  pool.coordinator = 'another'
+  await becomes(null)
+  const gatesAsked = pool.gatesAsked
+  const rolesAsked = pool.rolesAsked
+  await until('it is asked who it is', () => pool.rolesAsked > rolesAsked + 3)
+  t.equal(pool.gatesAsked, gatesAsked, 'and the gate is left in peace')
+  pool.coordinator = HOST
+  await becomes('resyncing')
+  t.equal(state(), 'resyncing')
+})
+
+t.test('an answer that is too old is worth nothing, and why there is no newer one is told', async t => {
+  const { pool, clock, states, becomes } = statesOf(t)
+  await becomes('synced')
+  pool.refusal = new PoolRefusal('toolstackUnreachable', 'the toolstack cannot be reached: ECONNREFUSED')
+  const asked = pool.gatesAsked
+  await until('it is asked again', () => pool.gatesAsked > asked + 1)
+  t.match(states.of(SR), { state: 'synced' }, 'for a while')
+  clock.now += 30_001
+  t.match(states.of(SR), { state: 'unknown', sentences: [/has not said how it is: .*ECONNREFUSED/] })
+  pool.refusal = null
+  await becomes('synced')
+})
+
+t.test('without a toolstack or without a gate there is no pool to speak of', async t => {
+  for (const kind of ['noToolstack', 'noGate'] as const) {
+    const { pool, states, becomes } = statesOf(t)
+    pool.refusal = new PoolRefusal(kind, 'none')
+    await becomes(null)
+    pool.refusal = null
+    await becomes('synced')
+    states.forget()
+    t.equal(states.of(SR)?.state, 'unknown', 'another pool, of which nothing is known')
+    await becomes('synced')
+  }
+})
+
+t.test('a gate that was there and is gone leaves the pool unknown, not well', async t => {
+  const { pool, clock, states, becomes } = statesOf(t)
+  await becomes('synced')
+  pool.refusal = new PoolRefusal('noGate', 'no gate answers for this pool')
+  const asked = pool.gatesAsked
+  await until('it is asked again', () => pool.gatesAsked > asked + 1)
+  clock.now += 30_001
+  t.match(states.of(SR), { state: 'unknown', sentences: [/no gate answers/] })
+})
+
+t.test('a transition makes it ask at once', async t => {
+  let asked = 0
+  const states = new PoolStates({
+    questions: {
+      isCoordinator: async () => true,
+      gateOfThisHost: async () => {
+        asked += 1
+        return gate()
+      },
+    },
+    host: HOST,
+    clock: { ...machineClock, steadyNow: () => 0 },
+    onBug: bug => t.fail(String(bug)),
+    pace: { gateEveryMs: 3_600_000, roleEveryMs: 3_600_000, atMostEveryMs: 1, validForMs: 1_000, timeoutMs: 20_000 },
+  })
+  t.teardown(() => states.close())
+  await until('the first', () => asked === 1)
+  states.hurry()
+  await until('the second', () => asked === 2)
+  t.equal(states.of(SR)?.state, 'synced')
+})
+
+t.test('a bug behind a question is told, and asked over again', async t => {
+  const bugs: unknown[] = []
+  const states = new PoolStates({
+    questions: {
+      isCoordinator: async () => {
+        if (bugs.length < 2) throw new TypeError('a bug')
+        return false
+      },
+      gateOfThisHost: async () => gate(),
+    },
+    host: HOST,
+    clock: { ...machineClock, steadyNow: () => 0 },
+    onBug: bug => bugs.push(bug),
+    pace: { gateEveryMs: 5, roleEveryMs: 5, atMostEveryMs: 1, validForMs: 1_000, timeoutMs: 20_000 },
+  })
+  t.teardown(() => states.close())
+  await until('it is told', () => bugs.length === 1)
+  t.match(states.of(SR), { state: 'unknown', sentences: [/a bug/] })
+  await until('it has gone on', () => states.of(SR) === null)
+})

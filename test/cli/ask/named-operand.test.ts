@@ -1,0 +1,34 @@
+import t from 'tap'
+import { findNamed } from '../../../src/cli/ask/named-operand.ts'
+
+const ALL = [
+  { uuid: '5c5c5c5c-0000-4000-8000-000000000001', name: 'mirrored' },
+  { uuid: '5c5c0000-0000-4000-8000-000000000002', name: '' },
+  { uuid: 'beef0000-0000-4000-8000-000000000003', name: 'face' },
+  { uuid: 'face0000-0000-4000-8000-000000000004', name: 'twin' },
+  { uuid: 'cafe0000-0000-4000-8000-000000000005', name: 'twin' },
+]
+
+t.test('by UUID, by a beginning that no other shares, and by name', async t => {
+  for (const [operand, index] of [
+    ['5c5c5c5c-0000-4000-8000-000000000001', 0],
+    ['5C5C5C5C-0000-4000-8000-000000000001', 0],
+    ['5c5c0', 1],
+    ['mirrored', 0],
+    ['face', 2],
+  ] as const) {
+    t.match(findNamed(operand, ALL, 'SR'), { ok: true, value: ALL[index] }, operand)
+  }
+})
+
+t.test('what means nothing, or several things, is told', async t => {
+  for (const [operand, why] of [
+    ['5c5c', /could be mirrored \(5c5c5c5c-.*\) or 5c5c0000-/],
+    ['twin', /could be twin \(face.*\) or twin \(cafe/],
+    ['bee', /there is no SR 'bee' here/],
+    ['', /there is no SR '' here/],
+    ['none', /there is no SR 'none' here/],
+  ] as const) {
+    t.match(findNamed(operand, ALL, 'SR'), { ok: false, why }, operand)
+  }
+})

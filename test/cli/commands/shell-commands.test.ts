@@ -1,0 +1,216 @@
+import t from 'tap'
+import { PoolRefusal } from '../../../src/agent-api/pool-methods.ts'
+import { columnsOf } from '../../../src/cli/screen/screen-text.ts'
+import type { Reason } from '../../../src/sync-query/reason/reason.ts'
+import {
+  blockedAgent,
+  copying,
+  gateOf,
+  givenUp,
+  HAS_TERMINALS,
+  HOST_B,
+  HOST_C,
+  mirrorOf,
+  OTHER_SR,
+  resyncingThere,
+  ScriptedAgent,
+  SR,
+  silent,
+} from '../scripted-agent.ts'
+
+t.test('status: each SR with its reasons, and what is blocked, whatever the state', async t => {
+  const agent = await blockedAgent(t)
+  const { stdout, exitCode } = await agent.run('status')
+  t.equal(exitCode, 0)
+  t.match(stdout, new RegExp(`SR ${SR}  degraded for [3-9] min\n  12 mirrors: 10 synced, 1 resyncing, 1 degraded`))
+  t.match(stdout, 'vol-8/0 has given up its connection to hostC (StandAlone) (needs an operator)')
+  t.match(stdout, new RegExp(`SR ${OTHER_SR}  synced for [3-9] min`))
+  t.match(stdout, 'Hosts of the pool, by the gate on hostA')
+  t.match(stdout, /^ {2}hostB {2}live, enabled {3}blocked: reboot, shutdown, apply_updates$/m)
+  t.equal(stdout.match(/hostC has not confirmed/g)?.length, 1, 'a reason that blocks three hosts is told once')
+  t.ok(stdout.split('\n').every(line => columnsOf(line) <= 80))
+  t.notMatch(stdout, '\u001b', 'no colours where there is no terminal')
+
+  const one = await agent.run('status', '5c5cf')
+  t.match(one.stdout, OTHER_SR)
+  t.notMatch(one.stdout, SR)
+})
+
+t.test('status: what no SR watches is listed, as far as there is room', async t => {
+  const agent = await new ScriptedAgent(t).listen()
+  t.notMatch((await agent.run('status')).stdout, /No SR watches/)
+  const drbd = Array.from({ length: 30 }, (_, index) => `xcp-volume-${index}`)
+  agent.left = { drbd, md: ['md7'], omitted: 4, doubts: [] }
+  const { stdout } = await agent.run('status')
+  t.match(stdout, /No SR watches these:\n {2}DRBD xcp-volume-0, DRBD xcp-volume-1,/)
+  t.match(stdout.replaceAll(/\s+/g, ' '), /DRBD xcp-volume-19 and 15 more/)
+  const [document] = JSON.parse(`[${(await agent.run('status', '--json')).stdout}]`)
+  t.strictSame(document.unwatched, agent.left)
+})
+
+t.test('status: a gate that cannot be asked is told and is no error', async t => {
+  const agent = await new ScriptedAgent(t).listen()
+  agent.pool = new PoolRefusal('noToolstack', 'no toolstack is configured for this agent (toolstack.url)')
+  const { stdout, stderr, exitCode } = await agent.run('status')
+  t.equal(exitCode, 0)
+  t.equal(stderr, '')
+  t.match(stdout, /The gate could not be asked: no toolstack is configured/)
+  const gate = gateOf([])
+  const errors = [['HOST_NOT_DISABLED', 'x'], ['HOST_IN_USE', 'x'], null]
+  agent.pool = {
+    ...gate,
+    hosts: gate.hosts.map((host, index) => ({ ...host, operations: { reboot: errors[index] ?? null } })),
+  }
+  const free = await agent.run('status')
+  t.match(free.stdout, /hostA .* may reboot once it is disabled\n/)
+  t.match(free.stdout, /hostB .* storage lets it go, the toolstack not: HOST_IN_USE\n/)
+  t.match(free.stdout, /hostC .* may reboot$/)
+})
+
+t.test('explain: what an operator must clear comes first, with the commands and where to run them', async t => {
+  const agent = await blockedAgent(t)
+  const { stdout, exitCode } = await agent.run('explain')
+  t.equal(exitCode, 0)
+  t.match(stdout, /^stand-alone\n/)
+  t.match(stdout, /Connect it again.*\n {2}on hostA:\n {4}drbdadm connect vol-8:hostC\n/)
+  t.match(stdout, /on hostC:\n {4}systemctl status resync-monitor-agent\n/)
+  t.ok(stdout.indexOf('lease-expired') < stdout.indexOf('resync-running'))
+  t.match(stdout, `on hostA:\n    resync-monitor wait --sr ${SR}`)
+  t.match(stdout, /since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC \([3-9] min ago\)/)
+  t.match(stdout, /3 hosts, 3\s+blocked by storage\.$/)
+
+  const host = await agent.run('explain', 'hostB')
+  t.match(host.stdout, 'lease-expired')
+  t.match(host.stdout, /on hostB, SR/)
+  t.notMatch(
+    host.stdout,
+    'vol-8',
+    'what this host says of itself does not hold back another one unless the gate says so',
+  )
+  const sr = await agent.run('explain', OTHER_SR)
+  t.match(sr.stdout, `Nothing of sr ${OTHER_SR} blocks.`)
+})
+
+t.test('explain: nothing blocks is said with what was looked at', async t => {
+  const agent = await new ScriptedAgent(t).listen()
+  t.match(
+    (await agent.run('explain')).stdout,
+    /^Nothing blocks\. Looked at: 1 SR with 12 mirrors on this host; the gate on/,
+  )
+  agent.say(SR, [mirrorOf('vol-9/0', 'synced', [{ code: 'drift', mirror: 'vol-9/0', clearedBy: 'operator' }])])
+  const warned = await agent.run('explain')
+  t.match(warned.stdout, /^Nothing blocks[\s\S]*drift \(warning\)[\s\S]*RISK: The blocks that differ are overwritten/)
+  agent.pool = new PoolRefusal('toolstackUnreachable', 'the toolstack does not answer')
+  t.match(
+    (await agent.run('explain')).stdout,
+    /Hosts\s+of\s+the\s+pool\s+were\s+not\s+looked\s+at:\s+the\s+toolstack\s+does\s+not\s+answer/,
+  )
+  t.match((await agent.run('explain')).stdout, /^Nothing on this host blocks\./)
+  t.match(await agent.run('explain', 'hostB'), { exitCode: 1, stderr: /the toolstack does not answer/ })
+  agent.say(SR, [], { state: 'unknown' })
+  t.match((await agent.run('explain')).stdout, `SR ${SR} is unknown, and no reason is told.`)
+  agent.say(SR, [])
+  const gate = gateOf([])
+  agent.pool = { ...gate, hosts: gate.hosts.map(host => ({ ...host, reasonsOmitted: 3 })) }
+  t.match((await agent.run('explain', 'hostB')).stdout, /^host hostB is blocked, and no reason is told\./)
+})
+
+t.test('explain: of thousands alike some are told in full, the others by name', async t => {
+  const agent = await new ScriptedAgent(t).listen()
+  agent.say(
+    SR,
+    Array.from({ length: 12 }, (_, index) => copying(`vol-${index}/0`, 0.5)),
+  )
+  const { stdout } = await agent.run('explain')
+  t.equal(stdout.match(/^resync-running$/gm)?.length, 3)
+  t.match(stdout, /and 9 more resync-running alike: vol-3\/0 vol-4\/0/)
+})
+
+t.test('an agent that is away, hangs up, or is none', async t => {
+  const agent = new ScriptedAgent(t)
+  for (const command of ['status', 'explain']) {
+    t.match(await agent.run(command), {
+      exitCode: 1,
+      stdout: '',
+      stderr: /^resync-monitor: the agent at .* not running/,
+    })
+  }
+  t.match(await agent.run('override', 'hostA', '--reason', 'x', '--for', '1h'), { exitCode: 1 })
+  t.match(JSON.parse((await agent.run('can-reboot', 'hostA', '--json')).stdout), {
+    schema: 1,
+    error: { code: 'agent-away' },
+  })
+})
+
+t.test("other people's text is shown, not obeyed", async t => {
+  const agent = await new ScriptedAgent(t).listen()
+  const evil = { ...silent(HOST_C), host: { ...HOST_C, name: 'x\u001b]0;owned\u0007' }, text: 'a\u001b[2Jb\nc\u202e' }
+  agent.pool = gateOf([evil])
+  for (const command of ['status', 'explain']) {
+    const { stdout } = await agent.run(command)
+    t.notMatch(stdout.replaceAll('\n', ''), /[\p{Cc}\p{Cf}]/u, command)
+    t.match(stdout, /a\\x1b\[2Jb\\x0ac/)
+  }
+})
+
+t.test('colours are for terminals that want them', { skip: !HAS_TERMINALS }, async t => {
+  const agent = await blockedAgent(t)
+  t.match(await agent.onTerminal(['status'], { TERM: 'xterm-256color' }), '\u001b[31mdegraded')
+  for (const env of [{ TERM: 'xterm-256color', NO_COLOR: '1' }, { TERM: 'dumb' }]) {
+    t.notMatch(await agent.onTerminal(['status'], env), '\u001b')
+  }
+})
+
+t.test('explain: that no replica is current comes first, once for all hosts, with the candidates', async t => {
+  const agent = await new ScriptedAgent(t).listen()
+  const noneCurrent = (candidates: Reason['candidates']): Reason => ({
+    code: 'no-current-replica',
+    mirror: 'vol-l/0',
+    clearedBy: 'operator',
+    missing: 2,
+    ...(candidates === undefined ? {} : { candidates }),
+  })
+  const here = noneCurrent([
+    { peer: 'self', word: 'Outdated', since: '2026-11-22T16:00:00.000Z', wasSource: true },
+    { peer: 'hostB', word: 'Outdated', outOfSyncBytes: 1_048_576 },
+  ])
+  agent.say(SR, [givenUp('vol-8/0'), mirrorOf('vol-l/0', 'degraded', [here])])
+  agent.pool = gateOf([
+    { ...resyncingThere(HOST_B), mirrorReasons: [noneCurrent([{ peer: 'self', word: 'Outdated' }])] },
+  ])
+  const { stdout } = await agent.run('explain')
+  const elsewhere = { ...resyncingThere(HOST_B), mirrorReasons: [noneCurrent([{ peer: 'self', word: 'Outdated' }])] }
+  agent.reboot = { canReboot: false, hosts: [HOST_C], error: ['CLUSTERED_SR_DEGRADED', SR], reasons: [elsewhere] }
+  t.match((await agent.run('can-reboot', 'hostC')).stdout, /^no: .*\n.*\n\nno-current-replica\n[^:]*: hostB\s+Outdated/)
+  t.match(stdout, /^no-current-replica\n {2}no replica of vol-l\/0 is current \(0 of 2\)/)
+  t.match(
+    stdout.replace(/\s+/g, ' '),
+    'this host Outdated since 2026-11-22T16:00:00.000Z, source of the last resync; hostB Outdated, 1.0 MiB',
+  )
+  t.equal(stdout.split('drbdadm primary --force vol-l').length, 2, 'the last resort is named once')
+  t.notMatch(stdout, 'Never force')
+})
+
+t.test('explain: a reason that is younger than the state of its mirror has its own moment', async t => {
+  const agent = await new ScriptedAgent(t).listen()
+  const suspended: Reason = {
+    code: 'io-suspended',
+    mirror: 'vol-8/0',
+    clearedBy: 'operator',
+    word: 'user',
+    since: '2026-11-22T16:00:00.000Z',
+  }
+  agent.say(SR, [mirrorOf('vol-8/0', 'synced', [suspended])])
+  t.match((await agent.run('explain')).stdout, /io-suspended \(warning\)\n[\s\S]*\n {2}since 2026-11-22 16:00:00 UTC/)
+})
+
+t.test('nothing is left out in silence: what had no room, and how far a degraded SR has come', async t => {
+  const agent = await new ScriptedAgent(t).listen()
+  agent.say(SR, [copying('vol-7/0', 0.421), givenUp('vol-8/0')], { progress: 0.421, etaSeconds: 130 })
+  agent.omitted = 4
+  agent.pool = gateOf([{ ...resyncingThere(HOST_B), mirrorReasonsOmitted: 5 }])
+  const { stdout } = await agent.run('status')
+  t.match(stdout, /degraded for [3-9] min\n.*\n {2}\[=+> +\] 42\.1 % {2}about 2 min left/)
+  t.match((await agent.run('explain')).stdout, /\n9 more were left out of the answers\.\n/)
+  t.match(JSON.parse((await agent.run('explain', '--json')).stdout), { reasonsOmitted: 9 })
+})

@@ -1,0 +1,48 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import t from 'tap'
+import type { GateReasonCode } from '../../src/allowed-operations/reason/gate-reason.ts'
+import { GATE_REASON_KINDS } from '../../src/allowed-operations/reason/gate-reason.ts'
+import { gateRemedy } from '../../src/allowed-operations/reason/gate-remedy.ts'
+import { REASON_KINDS, type ReasonCode, reason } from '../../src/sync-query/reason/reason.ts'
+import { remedy } from '../../src/sync-query/reason/remedy.ts'
+
+const TEXT = readFileSync(resolve(import.meta.dirname, '../../docs/TROUBLESHOOTING.md'), 'utf8')
+const HOST = { uuid: '0a0a0a0a-0000-4000-8000-000000000002', name: 'hostB' }
+const SR = '5c5c5c5c-0000-4000-8000-000000000001'
+
+/** What a command does, without its objects; `null` where it only looks. */
+function verbOf(command: string): string | null {
+  const [, verb] =
+    /^(drbdadm (?!status|dump)[a-z-]+|mdadm (?:--manage \S+ )?--(?!detail)[a-z-]+|echo \w+|xe (?!pbd-list)[a-z-]+|systemctl restart|chronyc makestep|resync-monitor override)/.exec(
+      command,
+    ) ?? []
+  return verb?.replace(/--manage \S+ /, '') ?? null
+}
+
+t.test('what explain tells to do for a code stands in its entry of TROUBLESHOOTING.md too', async t => {
+  const commands = new Map<string, string[]>()
+  for (const code of Object.keys(REASON_KINDS) as ReasonCode[]) {
+    const both = ['r0/0', 'md0'].flatMap(mirror => remedy(reason(code, mirror), SR, 'hostA').steps)
+    commands.set(
+      code,
+      both.flatMap(step => step.commands),
+    )
+  }
+  for (const code of Object.keys(GATE_REASON_KINDS) as GateReasonCode[]) {
+    commands.set(
+      code,
+      gateRemedy(code, { host: HOST, sr: SR, clearedBy: GATE_REASON_KINDS[code] }).steps.flatMap(step => step.commands),
+    )
+  }
+  for (const [code, told] of commands) {
+    const [entry = ''] = new RegExp(`^\\| \`${code}\` .*$`, 'm').exec(TEXT) ?? []
+    const missing = told
+      .flatMap(command => verbOf(command) ?? [])
+      .filter(verb => {
+        const [tool = '', ...rest] = verb.split(' ')
+        return !entry.includes(tool) || !entry.includes(rest.join(' '))
+      })
+    t.strictSame([...new Set(missing)], [], code)
+  }
+})

@@ -1,0 +1,143 @@
+import t from 'tap'
+import { PoolRefusal } from '../../../src/agent-api/pool-methods.ts'
+import { UNPAINTED } from '../../../src/cli/screen/paint.ts'
+import { columnsOf } from '../../../src/cli/screen/screen-text.ts'
+import { SteadyProgress } from '../../../src/cli/screen/steady-progress.ts'
+import { watchFrame } from '../../../src/cli/watch/watch-frame.ts'
+import { until } from '../daemon/daemon-process.ts'
+import {
+  copying,
+  gateOf,
+  givenUp,
+  HAS_TERMINALS,
+  HOST_B,
+  HOST_C,
+  resyncingThere,
+  ScriptedAgent,
+  SR,
+  silent,
+} from '../scripted-agent.ts'
+
+const NOW = Date.now()
+
+/** What the agent says, as the frame of a terminal. */
+async function frame(agent: ScriptedAgent, columns: number, rows: number, steady = new SteadyProgress()) {
+  const srs = agent.srs().flatMap(sr => {
+    const [report, mirrors] = [agent.report(sr), agent.mirrors(sr)]
+    return report === null || mirrors === null ? [] : [{ report, mirrors }]
+  })
+  const gate = { ok: true, value: await agent.gate() } as const
+  return watchFrame({ ok: true, value: { at: NOW, srs, gate } }, steady, { columns, paint: UNPAINTED, now: NOW }, rows)
+}
+
+t.test('a frame fits whatever terminal there is, and tells how much is left out', async t => {
+  const agent = new ScriptedAgent(t)
+  const many = Array.from({ length: 200 }, (_, index) => copying(`xcp-volume-0d2f6d3a-1111-2222-3333-${index}/0`, 0.5))
+  for (let sr = 1; sr <= 5; sr += 1) agent.say(`5c5c5c5c-0000-4000-8000-00000000000${sr}`, many)
+  agent.pool = gateOf([silent(HOST_C), resyncingThere(HOST_B)])
+  for (const [columns, rows] of [
+    [80, 24],
+    [40, 10],
+    [200, 60],
+    [20, 3],
+    [80, 1],
+  ] as const) {
+    const lines = await frame(agent, columns, rows)
+    t.ok(lines.length <= rows, `${rows} rows`)
+    t.ok(
+      lines.every(line => columnsOf(line) < columns),
+      `${columns} columns`,
+    )
+    if (rows >= 10) t.match(lines.join('\n'), /and \d+ more/)
+  }
+  const room = await frame(agent, 100, 60)
+  t.match(room.join('\n'), 'because SR mirrored: hostC has not confirmed')
+})
+
+t.test('what is worst comes first, and a mirror that is not moving says why', async t => {
+  const agent = new ScriptedAgent(t)
+  agent.say(SR, [copying('vol-7/0', 0.421), givenUp('vol-8/0')])
+  const lines = await frame(agent, 100, 24)
+  t.match(lines[3], /^ {2}vol-8\/0 +degraded {2}has given up its connection to hostC/)
+  t.match(lines[4], /^ {2}vol-7\/0 +\[=+> +\] 42\.1 % {2}about 2 min left$/)
+})
+
+t.test('a bar never goes back within one resync, and another resync begins anew', async t => {
+  const steady = new SteadyProgress()
+  const look = (since: string, progress: number | null) => {
+    const shown = steady.of('vol-7/0', since, progress)
+    steady.endLook()
+    return shown
+  }
+  t.strictSame(
+    [0.4, 0.3, null, 0.5].map(progress => look('16:00', progress)),
+    [0.4, 0.4, 0.4, 0.5],
+  )
+  t.equal(look('17:00', 0.1), 0.1)
+  steady.endLook()
+  t.equal(look('17:00', 0.05), 0.05, 'what was away is forgotten')
+})
+
+t.test('on a terminal it repaints in place, and leaves the screen as it was', { skip: !HAS_TERMINALS }, async t => {
+  const agent = await new ScriptedAgent(t).listen()
+  agent.say(SR, [copying('vol-7/0', 0.421)])
+  const watching = agent.startOnTerminal(['watch'], { TERM: 'xterm-256color' }, 12)
+  let seen = ''
+  watching.stdout?.on('data', chunk => {
+    seen += chunk
+  })
+  await until('the bar is there', () => seen.includes('42.1 %'))
+  agent.say(SR, [copying('vol-7/0', 0.3)])
+  await until('it looked again', () => seen.split('\u001b[H').length > 3)
+  t.notMatch(seen, '30.0 %')
+  agent.say(SR, [])
+  await until('it is in sync', () => seen.includes('12 mirrors: 12 synced'))
+  watching.stdin?.write('\u0003')
+  t.equal((await watching).exitCode, 0)
+  t.ok(seen.startsWith('\u001b[?1049h\u001b[?25l'))
+  const [, after = ''] = seen.split('\u001b[?25h\u001b[?1049l')
+  t.match(after, /12 mirrors: 12 synced/, 'the last frame stays')
+})
+
+t.test('elsewhere it prints what changes, once', async t => {
+  const agent = await new ScriptedAgent(t).listen()
+  agent.say(SR, [copying('vol-7/0', 0.421)])
+  const watching = agent.start('watch', '5c5c')
+  const lines: string[] = []
+  for await (const line of watching) {
+    lines.push(line)
+    if (line.includes('42.1 %')) await agent.goAway()
+    if (line.includes('does not answer')) {
+      agent.say(SR, [copying('vol-7/0', 0.5)])
+      agent.pool = gateOf([silent(HOST_C)])
+      await agent.listen()
+    }
+    if (line.includes('hostC: blocked')) {
+      agent.pool = new PoolRefusal('noGate', 'there is no gate')
+      agent.say(SR, [])
+    }
+    if (line.includes('there is no gate')) watching.kill('SIGINT')
+  }
+  t.equal((await watching).exitCode, 0)
+  for (const line of lines) t.match(line, /^\d\d:\d\d:\d\d {2}\S/)
+  const told = lines.map(line => line.slice(10).replace(/[;:,].*| at \/.*/, ''))
+  t.strictSame(told, [
+    `SR ${SR} resyncing`,
+    'hostA',
+    'hostB',
+    'hostC',
+    'the agent',
+    'the agent answers again',
+    `SR ${SR} resyncing`,
+    'hostA',
+    'hostB',
+    'hostC',
+    `SR ${SR} synced`,
+    'the gate could not be asked',
+  ])
+})
+
+t.test('an SR that is not watched here is told at once', async t => {
+  const agent = await new ScriptedAgent(t).listen()
+  t.match(await agent.run('watch', 'zzzz'), { exitCode: 64, stderr: /there is no SR 'zzzz' here/ })
+})

@@ -1,0 +1,247 @@
+import t from 'tap'
+import { isCanRebootAnswer, isGateAnswer } from '../../src/agent-api/gate-answer-shape.ts'
+import { decide } from '../../src/allowed-operations/decide.ts'
+import { DEFAULT_POLICY, type GatePolicy } from '../../src/allowed-operations/pool/gate-policy.ts'
+import type { PoolSnapshot } from '../../src/allowed-operations/pool/pool-snapshot.ts'
+import { observeSrs } from '../../src/allowed-operations/rules/sr-members.ts'
+import { canRebootAnswer, type GateView, gateAnswer, resolveHosts } from '../../src/coordinator/gate-answer.ts'
+import { pluginsOf } from '../../src/coordinator/pool-plugins.ts'
+import {
+  host,
+  MINUTE_MS,
+  NOW,
+  PLACEMENT,
+  pool,
+  RESYNCING,
+  received,
+  withHost,
+  withoutReportOf,
+  withReports,
+} from '../allowed-operations/pool-of-three.ts'
+
+const NAMED_A = { uuid: 'uuid-a', name: 'host-a' }
+const NAMED_B = { uuid: 'uuid-b', name: 'host-b' }
+const NAMED_SR = { uuid: 'uuid-sr', name: 'mirrored' }
+
+function viewOf(snapshot: PoolSnapshot, policy: GatePolicy = DEFAULT_POLICY): GateView {
+  const srs = observeSrs(snapshot, policy, NOW)
+  const verdicts = { atMs: NOW, pool: snapshot, srs, hosts: decide(snapshot, policy, NOW, srs) }
+  return { verdicts, policy, coordinator: 'a', srLabel: ref => (ref === 'sr' ? 'mirrored' : undefined) }
+}
+
+const gateOf = (view: GateView, only?: string) => JSON.parse(gateAnswer(view, only))
+
+function canReboot(snapshot: PoolSnapshot, refs: readonly string[], policy?: GatePolicy) {
+  return JSON.parse(canRebootAnswer(viewOf(snapshot, policy), new Set(refs)))
+}
+
+const codes = (answer: { reasons: readonly { code: string; host: { name: string } }[] }) =>
+  answer.reasons.map(({ code, host: { name } }) => `${code}@${name}`).join(' ')
+
+t.test('all is well', t => {
+  const answer = gateOf(viewOf(withHost(pool(), 'b', { enabled: true })))
+  t.ok(isGateAnswer(answer))
+  t.match(answer, { at: '2026-11-22T16:00:00.000Z', coordinator: NAMED_A })
+  t.equal(answer.hosts.length, 4)
+  t.match(answer.hosts[0], { ...NAMED_A, live: true, enabled: false, reasons: [], override: null })
+  t.match(answer.hosts[0].operations, { reboot: null, power_on: ['HOST_IS_LIVE', 'a'] })
+  t.match(answer.hosts[1], { enabled: true, operations: { reboot: ['HOST_NOT_DISABLED'] } })
+  t.notOk('reasonsOmitted' in answer.hosts[0])
+  t.end()
+})
+
+t.test('one is not in sync: every host of the SR says why, since when, and what clears it', t => {
+  const reasons = [{ code: 'resync-running', mirror: 'vol-7/0', clearedBy: 'time', progress: 0.4 }] as const
+  const answer = gateOf(viewOf(withReports(pool(), received('b', { ...RESYNCING, reasons }))))
+  for (const index of [0, 1, 2]) {
+    t.match(answer.hosts[index], {
+      operations: { reboot: ['CLUSTERED_SR_DEGRADED', 'sr'], shutdown: ['CLUSTERED_SR_DEGRADED', 'sr'] },
+      reasons: [
+        {
+          code: 'not-synced',
+          host: NAMED_B,
+          sr: NAMED_SR,
+          clearedBy: 'time',
+          text: /^SR uuid-sr: host-b is resynchronising: vol-7\/0 is copying data/,
+          since: new Date(NOW - 5 * MINUTE_MS).toISOString(),
+          state: 'resyncing',
+          progress: 0.4,
+          mirrorReasons: reasons,
+        },
+      ],
+    })
+  }
+  t.match(answer.hosts[3], { name: 'host-d', reasons: [], operations: { reboot: null } })
+  t.equal(gateOf(viewOf(pool()), 'uuid-c').hosts.length, 1)
+  t.strictSame(gateOf(viewOf(pool()), 'nobody').hosts, [])
+  t.end()
+})
+
+t.test('an object without a name goes by its UUID, one without a record by its ref', t => {
+  const { hosts } = gateOf({ ...viewOf(withoutReportOf(pool(), 'b')), srLabel: () => '', coordinator: 'gone' })
+  t.match(hosts[0].reasons, [{ code: 'no-report', sr: { uuid: 'uuid-sr', name: 'uuid-sr' } }])
+  const { srs: _, ...rest } = pool()
+  const lost = gateOf({ ...viewOf({ ...rest, srs: [] }), srLabel: () => undefined, coordinator: '' })
+  t.match(lost, { coordinator: null })
+  t.match(lost.hosts[0].reasons[0], { code: 'sr-missing', sr: { uuid: 'sr', name: 'sr' } })
+  t.end()
+})
+
+t.test('since when: as the host says it, or when it was last heard, or since it lives', t => {
+  const minutesAgo = (minutes: number) => new Date(NOW - minutes * MINUTE_MS).toISOString()
+  const silentFor3 = withReports(pool(), received('b', {}, NOW - 3 * MINUTE_MS))
+  const table: readonly (readonly [PoolSnapshot, string, string | null])[] = [
+    [withReports(pool(), received('b', RESYNCING)), 'not-synced', minutesAgo(5)],
+    [silentFor3, 'lease-expired', minutesAgo(3)],
+    [withHost(silentFor3, 'b', { live: false }), 'host-not-live', minutesAgo(3)],
+    [withHost(withoutReportOf(pool(), 'b'), 'b', { live: false }), 'host-not-live', null],
+    [withoutReportOf(pool(), 'b'), 'no-report', minutesAgo(10)],
+    [withHost(pool(), 'b', { leaving: true }), 'host-leaving', null],
+  ]
+  for (const [snapshot, code, since] of table) {
+    t.match(gateOf(viewOf(snapshot)).hosts[0].reasons[0], { code, host: NAMED_B, since }, code)
+  }
+  const complaint = { code: 'peer-disk-not-up-to-date', mirror: 'v/0', clearedBy: 'operator', peer: 'host-b' } as const
+  const contradicted = gateOf(
+    viewOf(withReports(pool(), received('a', { state: 'degraded', reasons: [complaint], since: minutesAgo(2) }))),
+  )
+  t.match(contradicted.hosts[0].reasons[1], { code: 'contradicted-by-peer', host: NAMED_B, since: minutesAgo(2) })
+  const unreadable = { host: 'b', sr: 'sr', confirmedAtMs: NOW, problem: { device: null, code: 'bad-json', text: 'x' } }
+  t.match(gateOf(viewOf(withReports(pool(), unreadable))).hosts[0].reasons[0], {
+    code: 'report-unreadable',
+    since: null,
+  })
+  t.end()
+})
+
+t.test('an override is told where it is in force, and where it is over', t => {
+  const snapshot = withReports(pool(), received('b', RESYNCING))
+  const override = { host: 'a', reason: 'disk swap', by: 'ada', createdMs: NOW - MINUTE_MS, expiresMs: NOW + MINUTE_MS }
+  const inForce = gateOf(viewOf({ ...snapshot, overrides: [override] }))
+  const told = { reason: 'disk swap', by: 'ada', expiresAt: new Date(NOW + MINUTE_MS).toISOString(), inForce: true }
+  t.match(inForce.hosts[0], { operations: { reboot: null }, override: told, reasons: [{ code: 'not-synced' }] })
+  t.match(inForce.hosts[1], { override: null, operations: { reboot: ['CLUSTERED_SR_DEGRADED', 'sr'] } })
+  const over = gateOf(viewOf({ ...snapshot, overrides: [{ ...override, expiresMs: NOW }] }))
+  t.match(over.hosts[0], { override: { inForce: false }, reasons: [{}, { code: 'override-expired' }] })
+
+  t.match(canReboot({ ...snapshot, overrides: [override] }, ['a']), {
+    canReboot: true,
+    error: null,
+    reasons: [{ code: 'not-synced', text: /allowed by override of ada/ }],
+  })
+  t.match(canReboot({ ...snapshot, overrides: [override] }, ['a', 'b']), { canReboot: false }, 'for its host alone')
+  t.end()
+})
+
+t.test('whether hosts may be down together', t => {
+  const well = canReboot(withHost(pool(), 'a', { enabled: true }), ['a'])
+  t.ok(isCanRebootAnswer(well))
+  t.strictSame(
+    well,
+    { canReboot: true, hosts: [{ ...NAMED_A, enabled: true }], error: null, reasons: [] },
+    'that it is enabled is no obstacle',
+  )
+  const two = canReboot(pool(), ['a', 'b'])
+  t.match(two, { canReboot: false, hosts: [NAMED_A, NAMED_B], error: ['CLUSTERED_SR_DEGRADED', 'uuid-sr'] })
+  t.equal(codes(two), 'one-at-a-time@host-a one-at-a-time@host-b')
+  t.match(canReboot(pool(), ['a', 'd']), { canReboot: true }, 'd shares no storage with it')
+  t.match(canReboot(withReports(pool(), received('b', RESYNCING)), ['a']), {
+    canReboot: false,
+    error: ['CLUSTERED_SR_DEGRADED', 'uuid-sr'],
+    reasons: [{ code: 'not-synced', host: NAMED_B }],
+  })
+  const busy = withHost(pool(), 'd', { currentOperations: [{ task: 'task', operation: 'apply_updates' }] })
+  t.match(canReboot(busy, ['d']), {
+    canReboot: false,
+    error: ['OTHER_OPERATION_IN_PROGRESS', 'host', 'uuid-d', 'apply_updates', 'task'],
+    reasons: [],
+  })
+  t.equal(
+    codes(canReboot(pool(), ['a', 'b'], PLACEMENT)),
+    'mirror-list-missing@host-a mirror-list-missing@host-b mirror-list-missing@host-c',
+  )
+  t.end()
+})
+
+t.test('who is meant by a name', t => {
+  const snapshot = { hosts: [host('a'), host('b', { nameLabel: 'twin' }), host('c', { nameLabel: 'twin' })] }
+  const found = (...called: string[]) => {
+    const answer = resolveHosts(snapshot, called)
+    return 'refs' in answer ? [...answer.refs].join(' ') : answer.problem
+  }
+  t.equal(found('uuid-a', 'host-b', 'c', 'host-a'), 'a b c')
+  t.match(found('host-a', 'nobody'), 'no host of the pool is called nobody')
+  t.match(found('twin'), 'several hosts are called twin')
+  t.match(found(), 'name at least one')
+  t.end()
+})
+
+t.test('a large pool that is wholly out of sync still has an answer that can be read', t => {
+  const refs = Array.from({ length: 64 }, (_, index) => `h${index}`)
+  const srs = Array.from({ length: 8 }, (_, index) => ({ ref: `sr${index}`, uuid: `uuid-sr${index}`, clustered: true }))
+  const reasons = Array.from({ length: 30 }, (_, index) => ({
+    code: 'peer-not-connected',
+    mirror: `xcp-volume-0a0a0a0a-0000-4000-8000-0000000000${index}/0`,
+    peer: 'another-host.example.org',
+    clearedBy: 'time' as const,
+  }))
+  const snapshot = pool({
+    hosts: refs.map(ref => host(ref)),
+    srs,
+    pbds: srs.flatMap(({ ref: sr }) =>
+      refs.map(ref => ({ ref: `${sr}-${ref}`, host: ref, sr, currentlyAttached: true })),
+    ),
+    reports: srs.flatMap(({ ref: sr, uuid }) =>
+      refs.map(ref => ({ ...received(ref, { ...RESYNCING, sr: uuid, reasons }), sr })),
+    ),
+  })
+  const view = viewOf(snapshot)
+  const text = gateAnswer(view, undefined)
+  t.ok(Buffer.byteLength(text) < 1_000_000, `${Buffer.byteLength(text)} bytes`)
+  const answer = JSON.parse(text)
+  t.ok(isGateAnswer(answer))
+  const [first] = answer.hosts
+  t.equal(first.reasons.length + first.reasonsOmitted, 512)
+  t.equal(first.reasons[0].mirrorReasons.length + first.reasons[0].mirrorReasonsOmitted, 30)
+  t.ok(gateOf(view, 'uuid-h1').hosts[0].reasons.length > first.reasons.length, 'of one host more is told')
+  t.end()
+})
+
+t.test('a rolling upgrade offers less, and says why', t => {
+  const { hosts } = gateOf(viewOf(pool({ rollingUpgrade: true })))
+  t.match(hosts[0].operations, { reboot: ['NOT_SUPPORTED_DURING_UPGRADE'], evacuate: null })
+  t.end()
+})
+
+t.test('the plugin of an embedded pool: the gate answers itself, the rest is asked of agents', async t => {
+  const plugins = pluginsOf({
+    gateView: () => viewOf(pool()),
+    agentOf: ref => (ref === 'a' ? '/nowhere/agent.sock' : undefined),
+  })
+  const call = (fn: string, args: Record<string, string> = {}, ref = 'a', plugin = 'resync-monitor') =>
+    plugins({ host: ref, plugin, fn, args, signal: new AbortController().signal })
+  const resultOf = (answer: object) => JSON.parse('result' in answer ? String(answer.result) : '{}')
+  t.equal(resultOf(await call('gate', {}, 'd')).hosts.length, 4, 'whatever host it is called on')
+  t.equal(resultOf(await call('gate', { host: 'uuid-b' })).hosts.length, 1)
+  t.match(resultOf(await call('can-reboot', { hosts: 'host-a, uuid-b' })), { canReboot: false })
+  t.match(resultOf(await call('can-reboot', { hosts: '["host-a"]' })), { canReboot: true })
+  const failed = async (answer: Promise<object>, exception: string) =>
+    t.match(await answer, { error: ['XENAPI_PLUGIN_FAILURE', String, exception, String] })
+  await failed(call('can-reboot'), 'InvalidArgument')
+  await failed(call('can-reboot', { hosts: 'nobody' }), 'InvalidArgument')
+  await failed(call('status', {}, 'b'), 'NoAgent')
+  await failed(call('report', {}), 'AgentUnreachable')
+  await failed(call('reboot'), 'UnknownFunction')
+  t.match(await call('gate', {}, 'a', 'other'), { error: ['XENAPI_MISSING_PLUGIN', 'other'] })
+})
+
+t.test('a host is named by the beginning of its UUID, too, where no other shares it', t => {
+  const uuids = ['0a0a0a0a-0000-4000-8000-000000000001', '0a0a0b0b-0000-4000-8000-000000000002']
+  const hosts = uuids.map((uuid, index) => host(`${index}`, { uuid, hostname: index === 0 ? '0a0a0b' : 'other' }))
+  t.match(resolveHosts({ hosts }, ['0A0A0a']), { refs: new Set(['0']) })
+  t.match(resolveHosts({ hosts }, ['0a0a0b0']), { refs: new Set(['1']) })
+  t.match(resolveHosts({ hosts }, ['0a0a0b']), { refs: new Set(['0']) }, 'a whole name comes first')
+  t.match(resolveHosts({ hosts }, ['0a0a']), { problem: /several hosts are called 0a0a/ })
+  t.match(resolveHosts({ hosts }, ['0a0']), { problem: /no host of the pool is called 0a0/ })
+  t.end()
+})

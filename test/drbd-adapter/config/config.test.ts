@@ -1,0 +1,373 @@
+import { execFileSync } from 'node:child_process'
+import {
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { parseDrbdConfig } from '../../../src/drbd-adapter/config/parse-config.ts'
+import {
+  type ConfiguredVolumes,
+  DrbdConfigReader,
+  readDrbdConfig,
+} from '../../../src/drbd-adapter/config/read-config.ts'
+import { type DrbdConfigPace, watchDrbdConfig } from '../../../src/drbd-adapter/config/watch-config.ts'
+
+/** What stands for a host by that name alone. */
+const hostNamed = (name: string) => ({ name, addresses: null })
+const mirrorsIn = ({ volumes }: Pick<ConfiguredVolumes, 'volumes'>) => volumes.map(({ mirror }) => mirror)
+const mirrorsOn = (host: string, text: string) => mirrorsIn(parseDrbdConfig(text, 'x.res', hostNamed(host)))
+
+const MESH = readFileSync(join(import.meta.dirname, '../../../scenarios/reboot-and-resync/mesh.res'), 'utf8')
+
+t.test('the volumes of a resource, in the resource or in each host section, implicit volume 0', async t => {
+  const mesh = parseDrbdConfig(MESH, 'mesh.res')
+  t.match(mesh, { isWhole: true, problems: [] })
+  t.strictSame(mirrorsIn(mesh), ['mesh0/0', 'mesh1/0', 'mesh1/1'])
+  const text = `
+    # resource commented { volume 7 { } }
+    include "x;{";
+    include drbd.d/*.res;
+    skip resource skipped { volume 7 { } }
+    skip { resource skipped { on alpha { volume 7 { } } } resource skipped-too { } }
+    skip whatever "stands here" { resource skipped { } }
+    resource partly { skip volume 7 { } skip on alpha { volume 8 { } } volume 1 { } }
+    common { net { protocol C; } }
+    resource "quoted name" { volume 0 { } volume 3 { disk none; } }
+    resource r0 { device /dev/drbd0; on alpha { address 10.9.9.1:7788; } on bravo { address 10.9.9.2:7788; } }
+    resource r1{volume 2{device minor 4;}}`
+  const parsed = parseDrbdConfig(text, 'x.res')
+  t.strictSame(mirrorsIn(parsed), ['partly/1', 'quoted name/0', 'quoted name/3', 'r0/0', 'r1/2'])
+  t.strictSame(parsed.includes, ['x;{', 'drbd.d/*.res'])
+})
+
+t.test('a resource whose host sections are all for other hosts is none of this one', async t => {
+  const table: [text: string, onAlpha: readonly string[]][] = [
+    ['resource r { on alpha { volume 0 { } volume 1 { } } on bravo { volume 2 { } } }', ['r/0', 'r/1']],
+    ['resource r { on bravo { volume 0 { } } on charlie { volume 0 { } } }', []],
+    ['resource r { volume 3 { } on bravo { } }', []],
+    ['resource r { on bravo alpha { } volume 3 { } }', ['r/3']],
+    ['resource r { on "alpha" { } }', ['r/0']],
+    ['resource r { _this_host { volume 1 { } } }', ['r/1']],
+    ['resource r { on _this_host { volume 1 { } } on bravo { } }', ['r/1']],
+    ['resource r { floating 10.9.9.1:7788 { } floating 10.9.9.2:7788 { } on bravo { } }', ['r/0']],
+    ['resource r { stacked-on-top-of lower { address 10.9.9.1:7788; } on charlie { volume 0 { } } }', ['r/0']],
+    ['skip resource r { on alpha { } } resource s { on bravo { } skip on alpha { } }', []],
+    ['resource r { connection { host alpha; host bravo; } volume 0 { } }', ['r/0']],
+  ]
+  for (const [text, onAlpha] of table) t.strictSame(mirrorsOn('alpha', text), onAlpha, text)
+  const root = t.testdir({})
+  place(root, {
+    'etc/drbd.d/r.res': 'resource r { on bravo { volume 0 { } } }',
+    'proc/sys/kernel/hostname': 'alpha\n',
+  })
+  const reader = new DrbdConfigReader(root, 0)
+  t.strictSame(mirrorsIn(await reader.read()), [])
+  writeFileSync(join(root, 'proc/sys/kernel/hostname'), 'bravo\n')
+  t.strictSame(mirrorsIn(await reader.read()), ['r/0'], 'a host that was renamed')
+})
+
+t.test('a diskless volume with `tiebreaker no` has no vote (DRBD 9.3.1)', async t => {
+  const on = (name: string, id: number, volume: string) => `on ${name} { node-id ${id}; ${volume} }`
+  const text = (charlie: string, shared = '') =>
+    `resource r { ${shared} ${on('alpha', 0, 'volume 0 { disk /dev/x; tiebreaker no; }')}
+      ${on('bravo', 1, 'volume 0 { disk /dev/x; }')} ${on('charlie', 2, charlie)}
+      connection-mesh { hosts alpha bravo charlie; } }`
+  const seenBy = (host: string, ...parts: Parameters<typeof text>) =>
+    parseDrbdConfig(text(...parts), 'x.res', hostNamed(host)).volumes[0]?.peers
+  const votes = (host: string, ...parts: Parameters<typeof text>) => {
+    const found = seenBy(host, ...parts)
+    return { own: found?.ownVotes ?? true, peers: found?.peers.map(each => each.votes ?? true) }
+  }
+  const voteless = 'volume 0 { disk none; tiebreaker no; }'
+  t.strictSame(votes('alpha', voteless), { own: true, peers: [true, false] }, 'one with a disk has its vote')
+  t.strictSame(votes('charlie', voteless), { own: false, peers: [true, true] })
+  t.strictSame(votes('alpha', 'volume 0 { disk none; tiebreaker yes; }'), { own: true, peers: [true, true] })
+  t.strictSame(votes('alpha', 'disk none; tiebreaker no;'), { own: true, peers: [true, false] }, 'implicit volume 0')
+  t.strictSame(votes('alpha', 'volume 0 { disk none; }', 'volume 0 { tiebreaker no; }'), {
+    own: true,
+    peers: [true, false],
+  })
+})
+
+t.test(
+  'a file cut at any byte: no crash, no volume that the whole would not name, and said when it is cut',
+  async t => {
+    const whole = new Set(mirrorsIn(parseDrbdConfig(MESH, 'mesh.res')))
+    for (let end = 0; end <= MESH.length; end++) {
+      const cut = parseDrbdConfig(MESH.slice(0, end), 'mesh.res')
+      if (!mirrorsIn(cut).every(mirror => whole.has(mirror))) t.fail(`cut at ${end}: ${mirrorsIn(cut)}`)
+      const opened = MESH.slice(0, end).split('{').length
+      const closed = MESH.slice(0, end).split('}').length
+      if (opened !== closed && (cut.isWhole || cut.problems.length === 0)) t.fail(`cut at ${end} was not noticed`)
+    }
+    t.match(parseDrbdConfig('resource r0 {', 'x.res').problems, [{ device: 'r0', code: 'config-incomplete' }])
+    const open = 'resource r0 { on bravo { volume 1 { } } on alpha { volume 2 {'
+    t.strictSame(mirrorsOn('alpha', open), ['r0/2'], 'what it was cut in counts')
+    t.strictSame(mirrorsOn('alpha', 'resource r0 { on bravo { } '), ['r0/0'])
+    t.match(parseDrbdConfig('common {', 'x.res').problems, [{ device: null, code: 'config-incomplete' }])
+    t.match(parseDrbdConfig('resource r0', 'x.res'), { isWhole: false })
+  },
+)
+
+/** A host's root with the given files. */
+function place(root: string, files: Record<string, string>): void {
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(join(root, path, '..'), { recursive: true })
+    writeFileSync(join(root, path), text)
+  }
+}
+
+t.test('both folders of a host are read; what is not there or too large hides nothing else', async t => {
+  const root = t.testdir({})
+  t.strictSame(await readDrbdConfig(root), { volumes: [], problems: [], doubt: null }, 'no DRBD on this host')
+  mkdirSync(join(root, 'etc/drbd.d/folder.res'), { recursive: true })
+  place(root, {
+    'etc/drbd.d/mesh.res': MESH,
+    'etc/drbd.d/global_common.conf': 'global { }',
+    'etc/drbd.d/many.res': Array.from(
+      { length: 3_000 },
+      (_, i) => `resource many-${i} { on a { volume 0 { } } }\n`,
+    ).join(''),
+    'etc/drbd.d/huge.res': '',
+    'var/lib/linstor.d/xcp-volume-1.res': 'resource xcp-volume-1 { on a { volume 0 { } } }',
+  })
+  truncateSync(join(root, 'etc/drbd.d/huge.res'), 16 * 2 ** 20 + 1)
+  const configured = await readDrbdConfig(root)
+  const { problems, doubt } = configured
+  const mirrors = mirrorsIn(configured)
+  t.strictSame(mirrors.filter(mirror => !mirror.startsWith('many-')).toSorted(), [
+    'mesh0/0',
+    'mesh1/0',
+    'mesh1/1',
+    'xcp-volume-1/0',
+  ])
+  t.equal(mirrors.length, 3_004, 'thousands of volumes in one file')
+  t.match(problems, [{ code: 'file-too-large' }])
+  t.equal(doubt, '/etc/drbd.d/huge.res is larger than 16777216 bytes')
+})
+
+t.test("drbd.conf's own resources and what it includes, by paths within the root, each file once", async t => {
+  const root = t.testdir({})
+  place(root, {
+    'etc/drbd.conf': `include "drbd.d/global_common.conf"; include "drbd.d/*.res"; include "/srv/drbd/r?.conf";
+      include "../../../../etc/drbd.conf"; include "missing.res"; include "no/such/*.res";
+      include "/srv/pool-[ab]/*/*.r[!x]s"; resource own { }`,
+    'srv/pool-a/x/r3.res': 'resource r3 { }',
+    'srv/pool-b/y/r4.res': 'resource r4 { }',
+    'srv/pool-b/y/r5.rxs': 'resource r5 { }',
+    'srv/pool-c/y/r6.res': 'resource r6 { }',
+    'etc/drbd.d/global_common.conf': 'global { } common { }',
+    'etc/drbd.d/r0.res': 'resource r0 { }',
+    'etc/drbd.d/.hidden.res': 'resource hidden { }',
+    'srv/drbd/r1.conf': 'include "deeper/*.res"; resource r1 { }',
+    'srv/drbd/r10.conf': 'resource r10 { }',
+    'srv/drbd/deeper/r2.res': 'resource r2 { }',
+  })
+  const configured = await readDrbdConfig(root)
+  t.strictSame(mirrorsIn(configured).toSorted(), ['own/0', 'r0/0', 'r1/0', 'r2/0', 'r3/0', 'r4/0'])
+  t.match(configured.problems, [{ code: 'include-missing' }])
+  t.equal(configured.doubt, '/etc/drbd.conf includes /etc/missing.res, which is not there')
+})
+
+t.test(
+  'what cannot be read does not pass for nothing: a doubt until it is read, and what was known of it stays',
+  async t => {
+    const whole = 'resource r0 { }'
+    const table: [what: string, RegExp, spoil: (root: string) => void, mend: (root: string) => void][] = [
+      [
+        'a folder',
+        /^\/etc\/drbd.d cannot be listed: ELOOP$/,
+        root => {
+          renameSync(join(root, 'etc/drbd.d'), join(root, 'etc/away'))
+          symlinkSync('drbd.d', join(root, 'etc/drbd.d'))
+        },
+        root => {
+          rmSync(join(root, 'etc/drbd.d'))
+          renameSync(join(root, 'etc/away'), join(root, 'etc/drbd.d'))
+        },
+      ],
+      [
+        'a file',
+        /^\/etc\/drbd.d\/r.res cannot be read: ELOOP$/,
+        root => {
+          rmSync(join(root, 'etc/drbd.d/r.res'))
+          symlinkSync('r.res', join(root, 'etc/drbd.d/r.res'))
+        },
+        root => {
+          rmSync(join(root, 'etc/drbd.d/r.res'))
+          place(root, { 'etc/drbd.d/r.res': whole })
+        },
+      ],
+      [
+        'a file that lacks its last brace',
+        /r.res ends inside a section$/,
+        root => place(root, { 'etc/drbd.d/r.res': whole.slice(0, -2) }),
+        root => place(root, { 'etc/drbd.d/r.res': whole }),
+      ],
+    ]
+    for (const [index, [what, doubt, spoil, mend]] of table.entries()) {
+      for (const isKnown of [false, true]) {
+        const root = join(t.testdir({}), `${index} ${isKnown}`)
+        place(root, { 'etc/drbd.d/r.res': whole })
+        const reader = new DrbdConfigReader(root, 0)
+        if (isKnown) t.strictSame(mirrorsIn(await reader.read()), ['r0/0'])
+        spoil(root)
+        const spoilt = await reader.read()
+        t.match(spoilt.doubt, doubt, what)
+        t.ok(spoilt.problems.some(({ text }) => text === spoilt.doubt))
+        if (isKnown) t.strictSame(mirrorsIn(spoilt), ['r0/0'])
+        mend(root)
+        const mended = await reader.read()
+        t.match(mended, { problems: [], doubt: null }, `${what} can be read again`)
+        t.strictSame(mirrorsIn(mended), ['r0/0'])
+      }
+    }
+    const root = join(t.testdir({}), 'fresh')
+    place(root, { 'etc/drbd.d/r.res': whole.slice(0, -2) })
+    const justWritten = await new DrbdConfigReader(root, 60_000).read()
+    t.match(
+      justWritten,
+      { volumes: [{ mirror: 'r0/0' }], doubt: null },
+      'a file that is just being written is no doubt yet',
+    )
+    const noFolders = join(t.testdir({}), 'files')
+    place(noFolders, { etc: '' })
+    t.strictSame(await readDrbdConfig(noFolders), { volumes: [], problems: [], doubt: null }, 'ENOTDIR: nothing there')
+  },
+)
+
+t.test('while something is in doubt it is read again soon', async t => {
+  const root = t.testdir({})
+  place(root, { 'etc/drbd.conf': 'include "/srv/*.res";', srv: '' })
+  rmSync(join(root, 'srv'))
+  symlinkSync('srv', join(root, 'srv'))
+  const told = await watch(
+    root,
+    so => {
+      if (so.length === 1) {
+        rmSync(join(root, 'srv'))
+        place(root, { 'srv/r0.res': 'resource r0 { }' })
+      }
+      return so.length === 2
+    },
+    { restMs: 1, rereadEveryMs: 60_000, doubtedEveryMs: 20 },
+  )
+  t.match(told, [{ doubt: '/srv cannot be listed: ELOOP' }, { volumes: [{ mirror: 'r0/0' }], doubt: null }])
+})
+
+/** Watches until `enough` says so, and returns all that was told. */
+async function watch(
+  root: string,
+  enough: (told: readonly ConfiguredVolumes[]) => boolean,
+  pace: Partial<DrbdConfigPace> = { restMs: 30, rereadEveryMs: 5_000 },
+): Promise<ConfiguredVolumes[]> {
+  const stop = new AbortController()
+  const deadline = setTimeout(() => stop.abort(), 20_000)
+  const told: ConfiguredVolumes[] = []
+  for await (const configured of watchDrbdConfig({ root, signal: stop.signal, pace })) {
+    told.push(configured)
+    if (enough(told)) stop.abort()
+  }
+  clearTimeout(deadline)
+  if (!enough(told)) throw new Error(`it never came about: ${JSON.stringify(told)}`)
+  return told
+}
+
+const mirrorsOf = (told: readonly ConfiguredVolumes[]) =>
+  mirrorsIn(told.at(-1) ?? { volumes: [] })
+    .toSorted()
+    .join(' ')
+
+t.test(
+  'what is configured is told at once, and when it is something else: folders that appear, come and go',
+  async t => {
+    const root = t.testdir({})
+    const steps = [
+      () => place(root, { 'etc/drbd.d/r0.res': 'resource r0 { }' }),
+      () => place(root, { 'var/lib/linstor.d/xcp-volume-1.res.tmp': 'x', 'var/lib/linstor.d/x.res': 'resource x { }' }),
+      () => rmSync(join(root, 'etc/drbd.d'), { recursive: true }),
+      () => place(root, { 'etc/drbd.d/r1.res': 'resource r1 { volume 4 { } }' }),
+      () => renameSync(join(root, 'etc/drbd.d/r1.res'), join(root, 'etc/drbd.d/r1.off')),
+    ]
+    const told = await watch(root, so => {
+      steps[so.length - 1]?.()
+      return so.length > steps.length
+    })
+    t.strictSame(
+      told.map(each => mirrorsIn(each).toSorted().join(' ')),
+      ['', 'r0/0', 'r0/0 x/0', 'x/0', 'r1/4 x/0', 'x/0'],
+    )
+  },
+)
+
+t.test('without any file event the files are read again from time to time', async t => {
+  const root = t.testdir({})
+  place(root, { 'etc/drbd.conf': 'include "/srv/*.res";', 'srv/r0.res': 'resource r0 { }' })
+  const told = await watch(
+    root,
+    so => {
+      if (so.length === 1) place(root, { 'srv/r1.res': 'resource r1 { }' })
+      return mirrorsOf(so) === 'r0/0 r1/0'
+    },
+    { restMs: 1, rereadEveryMs: 20 },
+  )
+  t.equal(told.length, 2)
+})
+
+t.test(
+  'a resource stays configured while its file is half written or empty, until a whole text says otherwise',
+  async t => {
+    const root = t.testdir({})
+    const file = 'etc/drbd.d/r.res'
+    place(root, { [file]: 'resource r0 { } resource r1 { }' })
+    const steps = [
+      () => place(root, { [file]: 'resource r2 { } resource r1 {' }),
+      () => place(root, { [file]: 'resource r2 { }' }),
+      () => place(root, { [file]: '' }),
+    ]
+    const told = await watch(root, so => {
+      steps[so.length - 1]?.()
+      return so.length > 1 && mirrorsOf(so) === ''
+    })
+    const seen = told.map(each => mirrorsIn(each).toSorted().join(' '))
+    t.strictSame([...new Set(seen)], ['r0/0 r1/0', 'r0/0 r1/0 r2/0', 'r2/0', ''])
+    t.match(told[1]?.problems, [{ code: 'config-incomplete' }])
+  },
+)
+
+t.test('a file that hangs leaves a doubt until it is read, and what was named before stays named', async t => {
+  const root = t.testdir({})
+  place(root, { 'etc/drbd.d/r0.res': 'resource r0 { }' })
+  const pipe = join(root, 'etc/drbd.d/r1.res')
+  const isHanging = ({ doubt }: ConfiguredVolumes) => doubt === 'reading the files of its configuration hangs'
+  let made = 0
+  const told = await watch(
+    root,
+    so => {
+      const last = so.at(-1)
+      if (last === undefined) return false
+      if (made === 0 && !isHanging(last)) {
+        execFileSync('mkfifo', [pipe])
+        made = so.length
+      } else if (made > 0 && isHanging(last)) {
+        // Opened for both it never blocks, and who waits to read sees the end when it is closed.
+        const both = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK)
+        rmSync(pipe)
+        closeSync(both)
+      }
+      return made > 0 && so.length > made + 1 && !isHanging(last)
+    },
+    { restMs: 1, rereadEveryMs: 20, readTimeoutMs: 300 },
+  )
+  t.match(told.slice(made).find(isHanging), { volumes: [{ mirror: 'r0/0' }] })
+  t.match(told.at(-1), { volumes: [{ mirror: 'r0/0' }], doubt: null })
+})

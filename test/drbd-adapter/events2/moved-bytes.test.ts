@@ -1,0 +1,84 @@
+import t from 'tap'
+import { takeOutOfSync } from '../../../src/drbd-adapter/follow/figures.ts'
+import { parseProcDrbd } from '../../../src/drbd-adapter/status/parse-proc-drbd.ts'
+import { parseStatusJson } from '../../../src/drbd-adapter/status/parse-status-json.ts'
+import { parseStatusText } from '../../../src/drbd-adapter/status/parse-status-text.ts'
+import { capture, fold } from '../captures.ts'
+
+const KIB = 1024
+
+t.test('what went over a connection is read from every format, and is the same in each', async t => {
+  const at = 'peer-crash-and-resync.alpha.5-resync-progress'
+  const moved = (volumes: ReturnType<typeof parseStatusText>['volumes']) =>
+    volumes
+      .find(({ mirror }) => mirror === 'mesh0/0')
+      ?.peers.map(({ peer, movedBytes }) => [peer, movedBytes])
+      .sort()
+  const json = moved(parseStatusJson(capture('drbd9', `${at}.status.json`)).volumes)
+  t.match(json, [
+    ['bravo', Number],
+    ['charlie', Number],
+  ])
+  t.strictSame(
+    moved(parseStatusText(capture('drbd9', `${at}.status.txt`)).volumes)?.map(([peer]) => peer),
+    json?.map(([peer]) => peer),
+  )
+  const charlie = (said: ReturnType<typeof moved>) => said?.find(([peer]) => peer === 'charlie')
+  t.strictSame(charlie(moved(parseStatusText(capture('drbd9', `${at}.status.txt`)).volumes)), charlie(json))
+  t.strictSame(charlie(moved(fold(capture('drbd9', `${at}.events2-now.txt`)).volumes())), charlie(json))
+})
+
+t.test('/proc/drbd of 8.4 counts both directions of its one peer, in KiB', async t => {
+  const text = [
+    'version: 8.4.11 (api:1/proto:86-101)',
+    ' 0: cs:SyncSource ro:Primary/Secondary ds:UpToDate/Inconsistent C r-----',
+    '    ns:40244 nr:12 dw:0 dr:40244 al:8 bm:0 lo:0 pe:0 ua:0 ap:0 ep:1 wo:f oos:58020',
+    '',
+  ].join('\n')
+  t.equal(parseProcDrbd(text).volumes[0]?.peers[0]?.movedBytes, 40_256 * KIB)
+})
+
+t.test('a counter that is no number is not known, and one of the two alone counts', async t => {
+  const dump = (figures: string) =>
+    fold(
+      [
+        'exists resource name:a role:Primary',
+        'exists connection name:a peer-node-id:1 conn-name:b connection:Connected',
+        'exists device name:a volume:0 minor:1 disk:UpToDate',
+        `exists peer-device name:a peer-node-id:1 conn-name:b volume:0 replication:SyncSource ${figures}`,
+        'exists -',
+        '',
+      ].join('\n'),
+    ).volume('a/0')?.peers[0]?.movedBytes
+  t.equal(dump('received:18446744073709551608 sent:4'), 4 * KIB)
+  t.equal(dump('received:3'), 3 * KIB)
+  t.equal(dump('received:nan sent:-1'), null)
+  t.equal(dump(''), null)
+})
+
+t.test('a later look brings the counters of what moves, and leaves those at rest', async t => {
+  const device = (replication: string, sent: number) => {
+    const found = fold(
+      [
+        'exists resource name:a role:Primary',
+        'exists connection name:a peer-node-id:1 conn-name:b connection:Connected',
+        'exists device name:a volume:0 minor:1 disk:UpToDate',
+        `exists peer-device name:a peer-node-id:1 conn-name:b volume:0 replication:${replication} received:0 sent:${sent} out-of-sync:8`,
+        'exists -',
+        '',
+      ].join('\n'),
+    ).device('a/0')
+    if (found === undefined) throw new Error('it is in the dump')
+    return found
+  }
+  for (const [replication, isNews] of [
+    ['SyncSource', true],
+    ['PausedSyncS', true],
+    ['Ahead', true],
+    ['Established', false],
+  ] as const) {
+    const live = device(replication, 1)
+    t.equal(takeOutOfSync(live, device(replication, 2)), isNews, replication)
+    t.equal(live.peerDevices[0]?.sentBytes, (isNews ? 2 : 1) * KIB, replication)
+  }
+})

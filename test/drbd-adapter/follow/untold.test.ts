@@ -1,0 +1,137 @@
+import t from 'tap'
+import type { Events2State } from '../../../src/drbd-adapter/events2/events2-state.ts'
+import { HalfTold } from '../../../src/drbd-adapter/events2/half-told.ts'
+import { Untold } from '../../../src/drbd-adapter/follow/untold.ts'
+import { fold, readStream } from '../captures.ts'
+
+/** Resources of one volume each, in sync with one peer. */
+function dumpOf(...names: string[]): string {
+  return [...names.map(name => announce(name)), 'exists -\n'].join('')
+}
+
+function announce(name: string, verb = 'exists'): string {
+  return [
+    `resource name:${name} role:Primary suspended:no`,
+    `connection name:${name} peer-node-id:1 conn-name:bravo connection:Connected role:Secondary`,
+    `device name:${name} volume:0 minor:0 disk:UpToDate client:no quorum:yes`,
+    `peer-device name:${name} peer-node-id:1 conn-name:bravo volume:0 replication:Established peer-disk:UpToDate peer-client:no resync-suspended:no`,
+  ]
+    .map(object => `${verb} ${object}\n`)
+    .join('')
+}
+
+function apply(state: Events2State, lines: string): ReadonlySet<string> {
+  state.takeDirty()
+  readStream([lines], line => state.apply(line))
+  return state.takeDirty()
+}
+
+const names = (volumes: readonly { mirror: string }[] | undefined) => volumes?.map(({ mirror }) => mirror)
+
+t.test('what nobody takes is told as what came of it, and does not grow', async t => {
+  const state = fold(dumpOf('r0', 'r1'))
+  const untold = new Untold(() => 7)
+  untold.whole(state)
+  t.match(names((await untold.next())?.changed), ['r0/0', 'r1/0'])
+
+  untold.changed(apply(state, `change device name:r0 volume:0 disk:Failed\n`), 5)
+  untold.changed(apply(state, `change device name:r0 volume:0 disk:Diskless\ndestroy resource name:r1\n`), 6)
+  for (let index = 0; index < 100; index += 1) {
+    untold.changed(apply(state, announce(`gone${index}`, 'create')), 4)
+    untold.changed(apply(state, `destroy resource name:gone${index}\n`), 4)
+  }
+  const update = await untold.next()
+  t.match(update, { at: 7, doubt: null, dumps: 1, wholeAt: 7, changed: [{ mirror: 'r0/0', disk: 'Diskless' }] })
+  t.strictSame(update?.removed, ['r1/0'], 'what came and went unseen is not told')
+})
+
+t.test(
+  'while there is a doubt no volume is told; lifted, all are told, and what is missing is told as gone',
+  async t => {
+    const first = fold(dumpOf('r0', 'r1'))
+    const untold = new Untold(() => 7)
+    untold.whole(first)
+    await untold.next()
+    untold.changed(apply(first, 'change device name:r0 volume:0 disk:Failed\n'), 5)
+    untold.doubt('events2 exited 20')
+    untold.unread()
+    t.match(await untold.next(), { changed: [], removed: [], doubt: 'events2 exited 20' }, 'the cause stays')
+    untold.whole(fold(dumpOf('r1', 'r2')))
+    const lifted = await untold.next()
+    t.match(lifted, { removed: ['r0/0'], doubt: null, dumps: 2 })
+    t.strictSame(names(lifted?.changed)?.toSorted(), ['r1/0', 'r2/0'])
+    untold.whole(null)
+    t.strictSame((await untold.next())?.removed.toSorted(), ['r1/0', 'r2/0'], 'the module is gone')
+    untold.end()
+    t.equal(await untold.next(), null)
+  },
+)
+
+t.test('of very many problems the first hundred are told', async t => {
+  const untold = new Untold(() => 7)
+  const problem = { device: null, code: 'bad-line', text: 'x' }
+  const misunderstood = (count: number) =>
+    untold.misunderstood({ problems: Array(count).fill(problem), counts: new Map([['bad-line', count * 10]]) })
+  for (let index = 0; index < 30; index += 1) misunderstood(7)
+  const update = await untold.next()
+  t.strictSame([update?.problems.length, update?.problemCounts.get('bad-line')], [100, 2100], 'and all are counted')
+  misunderstood(1)
+  const next = await untold.next()
+  t.strictSame([next?.problems.length, next?.problemCounts.get('bad-line')], [1, 10])
+})
+
+t.test('an update says when its oldest line was printed', async t => {
+  const state = fold(dumpOf('r0', 'r1'))
+  const untold = new Untold(() => 100)
+  const eventAt = async () => (await untold.next())?.eventAt
+  const failed = (name: string) => apply(state, `change device name:${name} volume:0 disk:Failed\n`)
+  untold.whole(state)
+  t.equal(await eventAt(), null, 'a dump tells what has been for long')
+  untold.changed(failed('r0'), 20)
+  untold.changed(failed('r1'), 10)
+  untold.changed(failed('r0'), null)
+  t.equal(await eventAt(), 10)
+  untold.changed(failed('r0'), null)
+  t.equal(await eventAt(), null, 'no line of this one did')
+  untold.changed(apply(state, 'change resource name:r0 may_promote:yes promotion_score:10101\n'), 30)
+  untold.changed(apply(state, announce('gone', 'create')), 31)
+  untold.changed(apply(state, 'destroy resource name:gone\n'), 32)
+  untold.changed(failed('r0'), 40)
+  t.equal(await eventAt(), 40, 'lines that no mirror was changed by are forgotten')
+  untold.changed(failed('r0'), 50)
+  untold.doubt('events2 exited 20')
+  t.equal(await eventAt(), null)
+  untold.whole(state)
+  t.equal(await eventAt(), null)
+})
+
+t.test('mirrors of the resource that the last line was about wait for more lines, but not for ever', async t => {
+  const half = new HalfTold()
+  const steps: readonly (readonly [
+    changed: readonly string[],
+    resource: string | null,
+    nowMs: number,
+    told: readonly string[],
+    eventAt: number | null,
+    title: string,
+  ])[] = [
+    [['r0/0', 'r1/0', 'r1/1', 'r10/0'], 'r1', 0, ['r0/0', 'r10/0'], 0, 'others do not wait'],
+    [['r0/0'], 'r0', 10, ['r1/0', 'r1/1'], 0, 'the next line is about another'],
+    [[], null, 20, ['r0/0'], 10, 'no line is under way'],
+    [['r0/0'], 'r0', 30, [], 30, ''],
+    [['r0/0', 'r1/0'], 'r0', 60, ['r1/0'], 60, 'what waits does not make others older'],
+    [['r0/0'], 'r0', 129, [], 129, ''],
+    [['r0/0'], 'r0', 130, ['r0/0'], 30, 'with the age of its first line'],
+    [['r1/0'], null, 140, ['r1/0'], 140, 'and nothing of it is left'],
+  ]
+  for (const [changed, resource, nowMs, told, eventAt, title] of steps) {
+    const settled = half.settle(
+      { mirrors: new Set(changed), eventAt: changed.length > 0 ? nowMs : null },
+      resource,
+      nowMs,
+    )
+    t.strictSame([...settled.mirrors], told, title)
+    if (told.length > 0) t.equal(settled.eventAt, eventAt, title)
+  }
+  t.ok(half.isEmpty)
+})

@@ -1,0 +1,14 @@
+/** A pool in a process of its own, to be killed: keeps its state in the file named, and says where it listens. */
+import { EmbeddedPool } from '../../../src/embedded-pool/embedded-pool.ts'
+import { oneAtATime, PASSWORD, patientMachines } from '../pool-under-test.ts'
+
+const pool = new EmbeddedPool({
+  gate: oneAtATime,
+  machines: patientMachines,
+  authenticate: (_user, password) => password === PASSWORD,
+  stateFile: process.argv[2] ?? '',
+  stateDelayMs: 5,
+})
+if (pool.list('host').length === 0) pool.seed(['a', 'b'])
+const { port } = await pool.listen({ port: 0 })
+process.stdout.write(`http://127.0.0.1:${port}\n`)

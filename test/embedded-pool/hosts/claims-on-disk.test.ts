@@ -1,0 +1,59 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import type { HostOperationGate } from '../../../src/embedded-pool/hosts/host-operations.ts'
+import { ask, firstOf, login, servedPool } from '../pool-under-test.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'pool-claims-'))
+t.teardown(() => rmSync(folder, { recursive: true }))
+
+/** Nobody goes while another one is away: of two hosts one at a time. */
+const othersStay: HostOperationGate = {
+  claim: (pool, { host, operation }) => {
+    const away = pool.hosts.find(one => one.ref !== host && (one.leaving || !one.live))
+    if (operation !== 'reboot' || away === undefined) return { ok: true }
+    return { ok: false, error: ['OTHER_OPERATION_IN_PROGRESS', 'host', away.ref] }
+  },
+}
+
+t.test('a host that returns while its claim goes to disk is not taken down by what is over', async t => {
+  const told: string[] = []
+  const { pool, url, bugs } = await servedPool(t, {
+    gate: othersStay,
+    machines: { goDown: host => told.push(host) },
+    stateFile: join(folder, 'returns'),
+  })
+  const [a, b] = pool.seed(['a', 'b']).hosts.map(({ ref }) => ref)
+  await pool.saved()
+  const session = await login(url)
+  // it had crashed by itself, and says hello while the claim is being synced
+  const stop = pool.subscribe(({ cls, ref }) => {
+    if (cls !== 'host' || ref !== a) return
+    stop()
+    queueMicrotask(() => pool.hostReturned(ref, { bootTimeMs: Date.now() - 30_000 }))
+  })
+  t.strictSame(await ask(url, 'host.reboot', session, a), ['HOST_OFFLINE', a])
+  t.strictSame(told, [])
+  t.match(firstOf(pool.poolSnapshot().hosts), { ref: a, live: true, leaving: false, currentOperations: [] })
+  t.equal(await ask(url, 'host.reboot', session, b), '')
+  t.strictSame(told, [b], 'never both')
+  t.strictSame(bugs, [])
+})
+
+t.test('two reboots of one host in one instant that cannot be written leave nothing behind', async t => {
+  const stateFile = join(folder, 'unwritable')
+  const { pool, url } = await servedPool(t, { gate: othersStay, stateFile, stateDelayMs: 86_400_000 })
+  const host = firstOf(pool.seed(['a']).hosts).ref
+  await pool.saved()
+  const session = await login(url)
+  mkdirSync(`${stateFile}.new`)
+  t.match(await Promise.all([ask(url, 'host.reboot', session, host), ask(url, 'host.reboot', session, host)]), [
+    ['INTERNAL_ERROR', 'the state of the pool cannot be written'],
+    [/^(INTERNAL_ERROR|OTHER_OPERATION_IN_PROGRESS)$/],
+  ])
+  t.match(firstOf(pool.poolSnapshot().hosts), { leaving: false, currentOperations: [] })
+  t.strictSame(await ask(url, 'host.tickle_heartbeat', session, host, {}), {}, 'and no order')
+  rmSync(`${stateFile}.new`, { recursive: true })
+  t.equal(await ask(url, 'host.reboot', session, host), '')
+})

@@ -1,0 +1,393 @@
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import type { GateReason } from '../../../src/allowed-operations/reason/gate-reason.ts'
+import type { HostOperationGate } from '../../../src/embedded-pool/hosts/host-operations.ts'
+import type { OrderEvent } from '../../../src/embedded-pool/hosts/order-words.ts'
+import { ask, firstOf, login, servedPool, until } from '../pool-under-test.ts'
+import { START_MS, VirtualTime } from '../virtual-time.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'pool-orders-'))
+t.teardown(() => rmSync(folder, { recursive: true }))
+
+const BOOT_S = START_MS / 1000 - 3_600
+const BOOT = { boot_id: '1f5c0c1e-0000-4000-8000-000000000001', boot_time: `${BOOT_S}.` }
+const NEXT_BOOT = { boot_id: '1f5c0c1e-0000-4000-8000-000000000002', boot_time: `${BOOT_S + 3_700}.` }
+const DEGRADED = ['CLUSTERED_SR_DEGRADED', 'OpaqueRef:sr'] as const
+const REASON: GateReason = { code: 'host-not-live', host: 'b', sr: 'OpaqueRef:sr', clearedBy: 'operator' }
+
+/** No host may go while another one is away or about to go. */
+const othersStay: HostOperationGate = {
+  claim: (pool, { host, operation }) => {
+    const isAway = pool.hosts.some(one => one.ref !== host && (one.leaving || !one.live))
+    if (operation !== 'reboot' || !isAway) return { ok: true }
+    return { ok: false, error: DEGRADED, reasons: [REASON] }
+  },
+}
+
+/** What an agent says of orders, heartbeat by heartbeat. */
+function agentOf(name: string) {
+  let beat = 0
+  const words = { last: '', refusal: '' }
+  return {
+    words,
+    statement: () => {
+      beat += 1
+      const refused = words.refusal === '' ? {} : { order_refused: words.refusal }
+      return { ...BOOT, agent_id: name, beat: String(beat), last_order: words.last, ...refused }
+    },
+  }
+}
+
+interface TearsDown {
+  teardown(end: () => Promise<void>): void
+}
+
+/** A pool of two hosts that are live by their heartbeats; the second one is only there to be missed. */
+async function pairByHeartbeat(t: TearsDown, { stateFile = join(folder, `pool-${Math.random()}`) } = {}) {
+  const time = new VirtualTime()
+  const events: OrderEvent[] = []
+  const { pool, url } = await servedPool(t, {
+    now: time.now,
+    steadyNow: time.steadyNow,
+    timers: time,
+    gate: othersStay,
+    stateFile,
+    stateDelayMs: 1,
+    heartbeat: { assumeDeadAfterMs: 60_000 },
+    onOrder: event => events.push(event),
+  })
+  if (pool.list('host').length === 0) {
+    for (const hostname of ['a', 'b']) pool.addHost({ hostname, bootTimeMs: BOOT_S * 1000 })
+  }
+  const [a, b] = pool.list('host').map(([ref]) => ref)
+  if (a === undefined || b === undefined) throw new Error('two hosts were asked for')
+  const session = await login(url)
+  const tickle = (ref: string, stuff: object) => ask(url, 'host.tickle_heartbeat', session, ref, stuff)
+  const host = (ref: string) => pool.poolSnapshot().hosts.find(each => each.ref === ref)
+  await tickle(a, BOOT)
+  await tickle(b, BOOT)
+  return {
+    pool,
+    url,
+    session,
+    time,
+    a,
+    b,
+    host,
+    events,
+    codes: () => events.map(({ code }) => code),
+    tickle,
+    call: (method: string, ...params: readonly unknown[]) => ask(url, method, session, ...params),
+    /** Resolves when the order stands and is on disk. */
+    reboot: async (ref: string) => {
+      const call = ask(url, 'host.reboot', session, ref)
+      await until(() => host(ref)?.leaving === true)
+      await pool.saved()
+      return { call }
+    },
+    /** What the next run of the pool would find if this one was killed now. */
+    killed: async () => {
+      await pool.saved()
+      const left = `${stateFile}-${Math.random()}`
+      copyFileSync(stateFile, left)
+      return pairByHeartbeat(t, { stateFile: left })
+    },
+  }
+}
+
+function orderIdOf(answer: unknown): string {
+  const id: unknown = Reflect.get(Object(answer), 'order_id')
+  if (typeof id !== 'string') throw new Error(`no order: ${JSON.stringify(answer)}`)
+  return id
+}
+
+t.test('an order whose host may not go any more when it is fetched is withdrawn, and its call fails', async t => {
+  const { a, b, host, reboot, tickle, time, events } = await pairByHeartbeat(t)
+  const { call } = await reboot(a)
+  // the agent of a hangs for 20 s, and b is switched off meanwhile
+  await tickle(b, { 'shutting-down': '1' })
+  time.advance(20_000)
+  t.strictSame(await tickle(a, BOOT), {})
+  t.strictSame(await call, [...DEGRADED])
+  t.match(host(a), { leaving: false, live: true, currentOperations: [] }, 'nothing is left of it')
+  t.strictSame(events, [{ code: 'order-withdrawn', host: a, how: 'reboot', error: DEGRADED, reasons: [REASON] }])
+})
+
+t.test('an order that fails as a task says why', async t => {
+  const { a, b, call, reboot, tickle, pool, session, url } = await pairByHeartbeat(t)
+  const task = String(await ask(url, 'Async.host.reboot', session, a))
+  await until(() => pool.poolSnapshot().hosts.some(({ leaving }) => leaving))
+  await pool.saved()
+  await tickle(b, { 'shutting-down': '1' })
+  await tickle(a, BOOT)
+  t.match(await call('task.get_record', task), { status: 'failure', error_info: [...DEGRADED] })
+  await tickle(b, NEXT_BOOT)
+  await call('host.disable', a)
+  const second = await reboot(a)
+  t.match(await tickle(a, BOOT), { order: 'reboot' })
+  t.equal(await second.call, '')
+})
+
+t.test('of two orders that stand at once at most one is handed out', async t => {
+  const time = new VirtualTime()
+  let isLenient = true
+  const { pool, url } = await servedPool(t, {
+    timers: time,
+    steadyNow: time.steadyNow,
+    now: time.now,
+    heartbeat: { assumeDeadAfterMs: 60_000 },
+    gate: { claim: (snapshot, wanted) => (isLenient ? { ok: true } : othersStay.claim(snapshot, wanted)) },
+  })
+  const [a, b] = ['a', 'b'].map(hostname => pool.addHost({ hostname, bootTimeMs: BOOT_S * 1000 }))
+  const session = await login(url)
+  const tickle = (ref: string | undefined) => ask(url, 'host.tickle_heartbeat', session, ref, BOOT)
+  await tickle(a)
+  await tickle(b)
+  const calls = [a, b].map(ref => ask(url, 'host.reboot', session, ref))
+  await until(() => pool.poolSnapshot().hosts.every(({ leaving }) => leaving))
+  isLenient = false
+  t.strictSame(await tickle(a), {}, 'b is about to go')
+  t.match(await tickle(b), { order: 'reboot' }, 'and a is no more')
+  t.strictSame(await Promise.all(calls), [[...DEGRADED], ''])
+})
+
+t.test('an order lives for a minute of a clock that nobody sets', async t => {
+  const { a, host, reboot, tickle, time, codes } = await pairByHeartbeat(t)
+  const first = await reboot(a)
+  time.nowMs += 86_400_000
+  t.ok(host(a)?.leaving, 'a clock that is set forward ends nothing')
+  time.nowMs -= 2 * 86_400_000
+  t.match(await tickle(a, BOOT), { order: 'reboot' }, 'nor does one that is set back')
+  t.equal(await first.call, '')
+  await tickle(a, NEXT_BOOT)
+  t.notOk(host(a)?.leaving)
+
+  const second = await reboot(a)
+  time.advance(59_999)
+  t.ok(host(a)?.leaving)
+  time.advance(1)
+  t.match(await second.call, ['OPERATION_NOT_ALLOWED', /^the order to reboot has expired: .* within 60 s$/])
+  t.match(host(a), { leaving: false, currentOperations: [] })
+  await tickle(a, NEXT_BOOT)
+  t.strictSame(await tickle(a, NEXT_BOOT), {})
+  t.strictSame(codes(), ['order-handed-out', 'order-withdrawn'])
+})
+
+t.test('a call that is cancelled takes its order back, and so does a client that goes', async t => {
+  const { a, call, host, tickle, pool, session, url, codes } = await pairByHeartbeat(t)
+  const task = String(await ask(url, 'Async.host.reboot', session, a))
+  await until(() => host(a)?.leaving === true)
+  await call('task.cancel', task)
+  t.match(await call('task.get_status', task), 'cancelled')
+  t.notOk(host(a)?.leaving)
+  const client = new AbortController()
+  const body = JSON.stringify({ method: 'host.reboot', params: [session, a], id: 1 })
+  const posted = fetch(`${url}/jsonrpc`, { method: 'POST', body, signal: client.signal }).catch(() => undefined)
+  await until(() => host(a)?.leaving === true)
+  client.abort()
+  await posted
+  await until(() => host(a)?.leaving === false)
+  t.strictSame(await tickle(a, BOOT), {})
+  t.strictSame(codes(), ['order-withdrawn', 'order-withdrawn'])
+  t.equal(pool.get('host', a)?.enabled, true)
+})
+
+t.test('an answer that was lost: the agent says that it has nothing, and gets the order once more', async t => {
+  const { a, host, reboot, tickle } = await pairByHeartbeat(t)
+  const agent = agentOf('one')
+  await tickle(a, agent.statement())
+  const early = agent.statement()
+  const { call } = await reboot(a)
+  const id = orderIdOf(await tickle(a, agent.statement()))
+  t.strictSame(await tickle(a, early), {}, 'a heartbeat from before, late on its way, denies nothing')
+  t.ok(host(a)?.leaving)
+  t.strictSame(orderIdOf(await tickle(a, agent.statement())), id)
+  agent.words.last = id
+  t.strictSame(await tickle(a, agent.statement()), {}, 'it has it now')
+  await tickle(a, { 'shutting-down': '1' })
+  t.equal(await call, '')
+  t.match(host(a), { live: false, leaving: true, toldTo: 'reboot' })
+})
+
+t.test('an answer that was lost while another host went away: the order is withdrawn', async t => {
+  const { a, b, host, reboot, tickle } = await pairByHeartbeat(t)
+  const agent = agentOf('one')
+  await tickle(a, agent.statement())
+  const { call } = await reboot(a)
+  orderIdOf(await tickle(a, agent.statement()))
+  await tickle(b, { 'shutting-down': '1' })
+  t.strictSame(await tickle(a, agent.statement()), {})
+  t.strictSame(await call, [...DEGRADED])
+  t.notOk(host(a)?.leaving)
+})
+
+t.test('another process of the agent denies nothing: the one before it may have the order', async t => {
+  const { a, host, reboot, tickle } = await pairByHeartbeat(t)
+  const agent = agentOf('one')
+  await tickle(a, agent.statement())
+  const { call } = await reboot(a)
+  orderIdOf(await tickle(a, agent.statement()))
+  const next = agentOf('two')
+  for (let beats = 0; beats < 3; beats += 1) t.strictSame(await tickle(a, next.statement()), {})
+  t.ok(host(a)?.leaving)
+  await tickle(a, { 'shutting-down': '1' })
+  t.equal(await call, '')
+})
+
+t.test(
+  'a host that does not carry its order out says so: the call fails, and nothing is left of the order',
+  async t => {
+    const { a, host, reboot, tickle, events } = await pairByHeartbeat(t)
+    const agent = agentOf('one')
+    await tickle(a, agent.statement())
+    const { call } = await reboot(a)
+    agent.words.last = orderIdOf(await tickle(a, agent.statement()))
+    agent.words.refusal = 'machine.reboot is not configured'
+    t.strictSame(await tickle(a, agent.statement()), {})
+    t.strictSame(await call, ['OPERATION_NOT_ALLOWED', 'the host does not reboot: machine.reboot is not configured'])
+    t.match(host(a), { live: true, leaving: false, currentOperations: [] })
+    t.strictSame(await tickle(a, agent.statement()), {}, 'said once more it says nothing new')
+    t.strictSame(events, [
+      { code: 'order-handed-out', host: a, how: 'reboot' },
+      { code: 'order-refused', host: a, how: 'reboot', statement: 'machine.reboot is not configured' },
+    ])
+  },
+)
+
+t.test('a host that has its order and stays is still here, for as long as nobody says that it does not go', async t => {
+  const { a, b, call, host, reboot, tickle, time, codes, pool } = await pairByHeartbeat(t)
+  const first = await reboot(a)
+  t.match(await tickle(a, BOOT), { order: 'reboot' })
+  t.equal(await first.call, '', 'an agent that says nothing of orders has it')
+  time.advance(30_000)
+  t.match(await tickle(a, BOOT), { order: 'reboot' }, 'it may not have got the answer')
+  t.match(host(a), { live: true, leaving: true, stillHere: undefined })
+  for (const seconds of [60, 660, 86_400]) {
+    time.advance(seconds * 1000)
+    await tickle(a, BOOT)
+    await tickle(b, BOOT)
+    t.match(host(a), { live: true, leaving: true, stillHere: true, toldTo: 'reboot' }, `${seconds} s later`)
+  }
+  t.strictSame(codes(), ['order-handed-out', 'told-to-go-and-still-here'], 'told once')
+  t.strictSame(await call('host.reboot', b), [...DEGRADED])
+
+  t.strictSame(await call('host.clear_order', b, 'x'), [
+    'OPERATION_NOT_ALLOWED',
+    'the host has no order to reboot or shut down',
+  ])
+  t.match(await call('host.clear_order', a, '  '), ['VALUE_NOT_SUPPORTED', 'reason'])
+  t.equal(await call('host.clear_order', a, 'no command was configured'), '')
+  t.match(host(a), { live: true, leaving: false, stillHere: undefined, currentOperations: [] })
+  t.strictSame(codes().at(-1), 'order-cleared')
+  const second = await reboot(b)
+  t.match(await tickle(b, BOOT), { order: 'reboot' })
+  t.equal(await second.call, '')
+  t.equal(pool.get('host', a)?.enabled, true)
+})
+
+t.test('a host that said that it goes, and is heard a minute later in the same boot, is still here', async t => {
+  const { a, host, reboot, tickle, time, codes } = await pairByHeartbeat(t)
+  const { call } = await reboot(a)
+  await tickle(a, BOOT)
+  await call
+  await tickle(a, { 'shutting-down': '1' })
+  await tickle(a, BOOT)
+  t.match(host(a), { live: false, leaving: true }, 'its last seconds')
+  time.advance(300_000)
+  t.match(host(a), { live: false, leaving: true }, 'a long boot')
+  await tickle(a, BOOT)
+  t.match(host(a), { live: true, leaving: true, stillHere: true })
+  await tickle(a, NEXT_BOOT)
+  t.match(host(a), { live: true, leaving: false, stillHere: undefined })
+  t.strictSame(codes(), ['order-handed-out', 'told-to-go-and-still-here'])
+})
+
+t.test('after a restart of the pool nobody gets an order of the run before; who has none says so', async t => {
+  const first = await pairByHeartbeat(t)
+  const agent = agentOf('one')
+  await first.tickle(first.a, agent.statement())
+  const { call } = await first.reboot(first.a)
+  const second = await first.killed()
+  t.match(second.host(first.a), { leaving: true }, 'whether it has it is not known')
+  t.strictSame(await second.tickle(second.a, BOOT), {}, 'a client that says nothing of orders')
+  t.strictSame(await second.tickle(second.a, agentOf('two').statement()), {}, 'another process')
+  t.match(second.host(second.a), { leaving: true })
+  t.strictSame(await second.tickle(second.a, agent.statement()), {})
+  t.match(second.host(second.a), { leaving: false })
+  t.strictSame(second.codes(), ['order-refused'])
+
+  agent.words.last = orderIdOf(await first.tickle(first.a, agent.statement()))
+  const third = await first.killed()
+  await third.tickle(third.a, agent.statement())
+  t.match(third.host(third.a), { leaving: true }, 'it has it')
+  third.time.advance(60_000)
+  await third.tickle(third.a, agent.statement())
+  t.match(third.host(third.a), { leaving: true, stillHere: true })
+  await third.tickle(third.a, { ...agent.statement(), ...NEXT_BOOT })
+  t.match(third.host(third.a), { leaving: false })
+  await first.tickle(first.a, { 'shutting-down': '1' })
+  t.equal(await call, '')
+})
+
+t.test(
+  'a toolstack that restarts while its host has an order that it never got is enabled again as before',
+  async t => {
+    const { a, pool, reboot, tickle, time, call } = await pairByHeartbeat(t)
+    const first = await reboot(a)
+    await tickle(a, { 'shutting-down': '1' })
+    t.notOk(pool.get('host', a)?.enabled)
+    time.advance(60_000)
+    t.match(await first.call, ['OPERATION_NOT_ALLOWED'])
+    await call('pool.hello', pool.get('host', a)?.uuid, '', BOOT)
+    time.advance(1_000)
+    t.ok(pool.get('host', a)?.enabled)
+  },
+)
+
+t.test('a gate that fails when the order is to be handed out hands out none', async t => {
+  let claims = 0
+  const told: string[] = []
+  const { pool, url, bugs } = await servedPool(t, {
+    machines: { goDown: host => told.push(host) },
+    gate: {
+      claim: () => {
+        claims += 1
+        if (claims > 1) throw new Error('a bug')
+        return { ok: true }
+      },
+    },
+  })
+  const host = firstOf(pool.seed(['a']).hosts).ref
+  const session = await login(url)
+  t.match(await ask(url, 'host.reboot', session, host), ['INTERNAL_ERROR'])
+  t.match(firstOf(pool.poolSnapshot().hosts), { leaving: false, currentOperations: [] })
+  t.strictSame(told, [])
+  t.match(bugs, [{ message: 'a bug' }])
+})
+
+t.test('statements that are none are refused, and change nothing', async t => {
+  const { a, tickle, pool } = await pairByHeartbeat(t)
+  const said = { ...BOOT, agent_id: 'one', beat: '1', last_order: '' }
+  t.strictSame(await tickle(a, { ...said, beat: 'x' }), ['VALUE_NOT_SUPPORTED', 'beat', 'x', 'no count'])
+  t.match(await tickle(a, { ...said, agent_id: 'x'.repeat(65) }), ['VALUE_NOT_SUPPORTED', 'agent_id'])
+  t.match(await tickle(a, { ...said, last_order: 'x'.repeat(65) }), ['VALUE_NOT_SUPPORTED', 'last_order'])
+  t.strictSame(await tickle(a, { ...said, last_order: 'of another pool', order_refused: 'x'.repeat(9_999) }), {})
+  t.match(firstOf(pool.poolSnapshot().hosts), { live: true, leaving: false })
+})
+
+t.test('a host that says that it goes after its order was cleared, and stays, is live again', async t => {
+  const { a, host, reboot, tickle, call, time } = await pairByHeartbeat(t)
+  const agent = agentOf('one')
+  await reboot(a)
+  agent.words.last = orderIdOf(await tickle(a, agent.statement()))
+  t.equal(await call('host.clear_order', a, 'it must stay'), '')
+  await tickle(a, { 'shutting-down': '1' })
+  time.advance(59_000)
+  await tickle(a, agent.statement())
+  t.match(host(a), { live: false, leaving: false })
+  time.advance(1_000)
+  t.strictSame(await tickle(a, agent.statement()), {})
+  t.match(host(a), { live: true, leaving: false })
+})

@@ -1,0 +1,73 @@
+import t from 'tap'
+import type { FailedLogins } from '../../../src/embedded-pool/sessions/login-brake.ts'
+import { ask, login, PASSWORD, servedPool, until } from '../pool-under-test.ts'
+import { VirtualTime } from '../virtual-time.ts'
+
+t.test('a wrong password is answered late, few at a time, and told without filling the log', async t => {
+  const time = new VirtualTime()
+  const told: FailedLogins[] = []
+  const { pool, url } = await servedPool(t, {
+    timers: time,
+    failedLoginDelayMs: 1_000,
+    maxFailedLogins: 2,
+    tellFailedLoginsEveryMs: 60_000,
+    onFailedLogins: failed => told.push(failed),
+  })
+  const answers: unknown[] = []
+  const guess = (user: string) =>
+    ask(url, 'session.login_with_password', user, 'guess').then(answer => answers.push(answer))
+  const first = guess('ann')
+  await until(() => told.length === 1)
+  t.match(await login(url), /^OpaqueRef:/, 'a right one is answered at once')
+  const second = guess('root')
+  const right = () => ask(url, 'session.login_with_password', 'root', PASSWORD)
+  const deadline = Date.now() + 10_000
+  let answer = await right()
+  while (typeof answer === 'string' && Date.now() < deadline) answer = await right()
+  t.strictSame(answer, ['TOO_BUSY'], 'two wrong ones wait: what comes now is not looked at, right or wrong')
+  t.strictSame(answers, [], 'nobody learns that the guess was wrong before the delay is over')
+  time.advance(999)
+  t.strictSame(answers, [])
+  time.advance(1)
+  await Promise.all([first, second])
+  t.strictSame(answers, [
+    ['SESSION_AUTHENTICATION_FAILED', 'ann', 'Authentication failure'],
+    ['SESSION_AUTHENTICATION_FAILED', 'root', 'Authentication failure'],
+  ])
+  t.match(await login(url), /^OpaqueRef:/, 'and there is room again')
+
+  t.strictSame(told, [{ count: 1, user: 'ann', address: '127.0.0.1' }])
+  time.advance(59_000)
+  t.match(told, [{}, { user: 'root' }])
+  t.ok((told[1]?.count ?? 0) >= 2, 'the guess, and what was not looked at')
+  time.advance(60_000)
+  time.advance(60_000)
+  t.equal(told.length, 2)
+  const last = guess('bob')
+  await until(() => told.length === 3)
+  const unheard = guess('eve')
+  await until(() => {
+    time.advance(1_000)
+    return answers.length === 4
+  })
+  await Promise.all([last, unheard])
+  await pool.close()
+  t.strictSame(told.slice(2), [
+    { count: 1, user: 'bob', address: '127.0.0.1' },
+    { count: 1, user: 'eve', address: '127.0.0.1' },
+  ])
+})
+
+t.test('sessions of users who may no longer log in end, with what they wait for', async t => {
+  const { pool, url } = await servedPool(t, { authenticate: () => true })
+  const of = async (user: string) => String(await ask(url, 'session.login_with_password', user, ''))
+  const [ann, ann2, bob] = [await of('ann'), await of('ann'), await of('bob')]
+  const token = String(await ask(url, 'event.inject', ann, 'pool', pool.ref))
+  const next = String(Reflect.get(Object(await ask(url, 'event.from', ann, ['pool'], token, 0)), 'token'))
+  const waiting = ask(url, 'event.from', ann, ['pool'], next, 30)
+  await ask(url, 'pool.get_all', bob)
+  pool.endSessionsOf(new Set(['ann', 'nobody']))
+  t.strictSame(await waiting, ['SESSION_INVALID', ann])
+  t.strictSame(await ask(url, 'pool.get_all', ann2), ['SESSION_INVALID', ann2])
+  t.strictSame(await ask(url, 'pool.get_all', bob), [pool.ref])
+})

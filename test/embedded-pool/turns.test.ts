@@ -1,0 +1,77 @@
+import t from 'tap'
+import { type Lane, Turns } from '../../src/embedded-pool/turns.ts'
+
+const lane = (key: string, isFirst = false): Lane => ({ key, isFirst })
+
+/** Turns whose clock moves by what each piece of work says that it costs. */
+function turnsUnderTest(maxWaitingOfALane = 1_000) {
+  let nowMs = 0
+  const turns = new Turns({ steadyNow: () => nowMs, maxWaitingOfALane })
+  const done: string[] = []
+  const work = async (of: Lane, costMs: number) => {
+    await turns.take(of)
+    nowMs += costMs
+    done.push(of.key)
+  }
+  const many = (times: number, of: Lane, costMs: number) => Array.from({ length: times }, () => work(of, costMs))
+  return { turns, done, work, many }
+}
+
+t.test('a lane that asks for much delays others by one piece of work', async t => {
+  const { done, work, many } = turnsUnderTest()
+  const flood = many(200, lane('flood'), 5)
+  await work(lane('flood'), 5).then(() => undefined)
+  await Promise.all(flood)
+  const more = many(200, lane('flood'), 5)
+  done.length = 0
+  await work(lane('other'), 1)
+  t.ok(done.length <= 2, `${done.length}`)
+  await Promise.all(more)
+})
+
+t.test('lanes share the time, not the number of calls', async t => {
+  const { done, many } = turnsUnderTest()
+  await Promise.all([...many(10, lane('dear'), 100), ...many(100, lane('cheap'), 10)])
+  const half = done.slice(0, done.length / 2)
+  t.ok(half.filter(key => key === 'dear').length >= 4)
+  t.ok(half.filter(key => key === 'dear').length <= 6)
+})
+
+t.test('what costs nothing by the clock is shared all the same', async t => {
+  const { done, many } = turnsUnderTest()
+  await Promise.all([...many(50, lane('a'), 0), ...many(50, lane('b'), 0)])
+  t.equal(done.length, 100)
+})
+
+t.test('first lanes come before all others, and share among themselves', async t => {
+  const { done, many } = turnsUnderTest()
+  await Promise.all([
+    ...many(20, lane('user'), 1),
+    ...many(20, lane('host 1', true), 1),
+    ...many(20, lane('host 2', true), 1),
+  ])
+  t.ok(
+    done.slice(0, 40).filter(key => key === 'user').length <= 40 / 9 + 1,
+    'others have every ninth turn, so that nobody starves',
+  )
+  t.ok(Math.abs(done.slice(0, 20).filter(key => key === 'host 1').length - 10) <= 1)
+})
+
+t.test('a lane has so many pieces of work waiting; what was accepted before may go on', async t => {
+  const { turns, many, work } = turnsUnderTest(3)
+  // the first of them is at work
+  const waiting = many(4, lane('a'), 1)
+  t.match(await work(lane('a'), 1).catch(failure => failure), { description: ['TOO_BUSY'] })
+  await t.resolves(Promise.all([turns.takeAgain(lane('a')), work(lane('b'), 1), ...waiting]))
+  await t.resolves(work(lane('a'), 1), 'and there is room again')
+})
+
+t.test('a piece of work ends where it waits: what it waits for holds nobody up', async t => {
+  const { turns, work } = turnsUnderTest()
+  const never = Promise.withResolvers<void>()
+  const waits = turns.take(lane('a')).then(() => never.promise)
+  await t.resolves(work(lane('a'), 1))
+  await t.resolves(work(lane('b'), 1))
+  never.resolve()
+  await waits
+})

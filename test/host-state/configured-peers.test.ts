@@ -1,0 +1,148 @@
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { AgentConfigSchema } from '../../src/agent/agent-config.ts'
+import { AgentService } from '../../src/agent/agent-service.ts'
+import { expectedVolumes } from '../../src/host-state/expected-mirrors.ts'
+import type { ConfiguredPeer } from '../../src/sync-query/judge/configured-peers.ts'
+import { peer } from '../sync-query/drbd-volume.ts'
+import { until } from '../xapi-notify/toolstack-under-test.ts'
+import { agentOf, configured, configuredPeer, drbdSr, SR, volume } from './agent-under-test.ts'
+
+const HOST_C = configuredPeer('hostC')
+const BOTH = [configuredPeer('hostB'), HOST_C]
+
+const named = (...peers: readonly ConfiguredPeer[]) => expectedVolumes(configured(['mesh/0'], peers), [])
+
+/** `state code@peer …` of the SR. */
+const verdictOf = ({ agent }: Pick<ReturnType<typeof agentOf>, 'agent'>) => {
+  const { state, reasons } = agent.report(SR) ?? { state: 'none', reasons: [] }
+  return [state, ...reasons.map(each => (each.peer === undefined ? each.code : `${each.code}@${each.peer}`))].join(' ')
+}
+
+t.test('a configured peer that the kernel lacks is missed at once after a start, whichever is read first', async t => {
+  const before = agentOf()
+  before.agent.expect('drbd', named(...BOTH))
+  before.see(0, [volume('mesh/0')])
+  t.equal(verdictOf(before), 'degraded peer-missing@hostC', 'the configuration first')
+  const after = agentOf({ expectationPace: { forgetAfterMs: 600_000, missAfterMs: 3_000 } })
+  after.agent.expect('drbd', [], 'not read yet')
+  after.see(0, [volume('mesh/0')])
+  after.agent.expect('drbd', named(...BOTH))
+  t.equal(verdictOf(after), 'degraded peer-missing@hostC', 'the kernel first: no grace at a start')
+  t.notOk(after.kinds.includes('recovered'), 'it was never called in sync in between')
+})
+
+t.test('a peer that the configuration begins to name has a moment to come up', async t => {
+  const a = agentOf({ expectationPace: { forgetAfterMs: 600_000, missAfterMs: 3_000 } })
+  a.agent.expect('drbd', named(configuredPeer('hostB')))
+  a.see(0, [volume('mesh/0')])
+  t.equal(verdictOf(a), 'synced')
+  a.agent.expect('drbd', named(...BOTH))
+  t.equal(verdictOf(a), 'synced')
+  a.clock.now = 2_999
+  a.agent.tick()
+  t.equal(verdictOf(a), 'synced')
+  a.clock.now = 3_000
+  a.agent.tick()
+  t.equal(verdictOf(a), 'degraded peer-missing@hostC', 'without any event of the kernel')
+  a.see(4_000, [volume('mesh/0', [peer('hostB'), peer('hostC')])])
+  t.equal(verdictOf(a), 'synced')
+  a.see(5_000, [volume('mesh/0', [peer('hostB')])])
+  t.equal(verdictOf(a), 'degraded peer-missing@hostC', 'one that was there is missed at once')
+  a.agent.expect('drbd', named(configuredPeer('hostB')))
+  t.equal(verdictOf(a), 'synced', 'taken out of the configuration and the kernel')
+  a.agent.expect('drbd', named(...BOTH))
+  a.clock.now = 0
+  a.agent.tick()
+  t.equal(verdictOf(a), 'degraded peer-missing@hostC', 'a clock that was set back does not make it wait for ever')
+})
+
+t.test('peers that are ignored are not missed', async t => {
+  const a = agentOf({ srs: [drbdSr(['mesh*'], ['hostC'])] })
+  a.agent.expect('drbd', named(...BOTH))
+  a.see(0, [volume('mesh/0')])
+  t.equal(verdictOf(a), 'synced')
+  a.agent.select([drbdSr(['mesh*'])])
+  a.see(1, [volume('mesh/0')])
+  t.equal(verdictOf(a), 'degraded peer-missing@hostC')
+})
+
+t.test(
+  'a volume keeps its peers while the configuration does not name it, until the kernel has it no more',
+  async t => {
+    const a = agentOf()
+    a.agent.expect('drbd', named(...BOTH))
+    a.see(0, [volume('mesh/0')])
+    a.agent.expect('drbd', [])
+    a.see(1, [volume('mesh/0')])
+    t.equal(verdictOf(a), 'degraded peer-missing@hostC', "LINSTOR's satellite removes all files when it starts")
+    a.see(2, [], null, ['mesh/0'])
+    a.see(3, [volume('mesh/0')])
+    t.equal(verdictOf(a), 'synced', 'made anew without a configuration')
+    a.agent.expect('drbd', named())
+    a.see(4, [volume('mesh/0', [])])
+    t.match(a.agent.report(SR), { state: 'synced', reasons: [{ code: 'single-copy', field: 'configuration' }] })
+  },
+)
+
+t.test('a volume without a configuration is a single copy by what the kernel shows', async t => {
+  const a = agentOf()
+  a.see(0, [volume('mesh/0', [])])
+  const [reason, ...others] = a.agent.report(SR)?.reasons ?? []
+  t.strictSame([reason?.code, reason?.field, others], ['single-copy', undefined, []])
+})
+
+const FIXTURES = join(import.meta.dirname, '../fixtures/drbd9-peers')
+
+t.test('the daemon over a recorded kernel: attached without connections, and a configuration that changes', async t => {
+  const root = t.testdir({})
+  const run = mkdtempSync(join(tmpdir(), 'resync-monitor-test-'))
+  const files: Record<string, string> = {
+    'proc/sys/kernel/random/boot_id': 'b0b0b0b0-0000-4000-8000-000000000001\n',
+    'proc/sys/kernel/hostname': 'alpha\n',
+    'proc/uptime': '1.00 1.00\n',
+    'sys/module/drbd/version': '9.3.3\n',
+    'etc/drbd.conf': readFileSync(join(FIXTURES, 'drbd.conf.txt'), 'utf8'),
+  }
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(join(root, path, '..'), { recursive: true })
+    writeFileSync(join(root, path), text)
+  }
+  mkdirSync(join(root, 'sys/block'), { recursive: true })
+  copyFileSync(join(FIXTURES, 'attached-without-peers.alpha.events2-now.txt'), join(run, 'events2'))
+  const drbdsetup = join(run, 'drbdsetup')
+  writeFileSync(drbdsetup, `#!/bin/sh\ncat '${run}/events2'\ncase "$*" in *--now*) exit 0;; esac\nexec sleep 1000\n`)
+  chmodSync(drbdsetup, 0o755)
+  const config = AgentConfigSchema.parse({
+    host: '0a0a0a0a-0000-4000-8000-000000000001',
+    srs: [{ uuid: SR, drbd: ['pair'] }],
+    drbd: { drbdsetup: [drbdsetup] },
+    md: { mdadm: [] },
+    socket: join(run, 'agent.sock'),
+    metrics: { enabled: false },
+    stateDirectory: join(run, 'state'),
+    root,
+  })
+  const service = await AgentService.start({ config, now: Date.now, log: () => undefined, version: '0' })
+  t.teardown(async () => {
+    await service.close()
+    rmSync(run, { recursive: true })
+  })
+  const verdict = () => {
+    const { state = '', reasons = [] } = service.report(SR) ?? {}
+    return [state, ...reasons.map(({ code, peer: of, field }) => `${code} ${of ?? field}`)].join(', ')
+  }
+  await until('the peer is missed', () => verdict() === 'degraded, peer-missing bravo')
+  const alone =
+    'resource pair { device minor 20; disk /dev/disk3; meta-disk internal; on alpha { node-id 0; address 10.9.9.1:7790; } }'
+  writeFileSync(join(root, 'etc/drbd.conf'), alone)
+  await until('the configuration confirms it', () => verdict() === 'synced, single-copy configuration')
+  const unclear = alone.replace(
+    /}$/,
+    'on b { node-id 1; address 10.9.9.2:1; } on c { node-id 2; address 10.9.9.3:1; } }',
+  )
+  writeFileSync(join(root, 'etc/drbd.conf'), unclear)
+  await until('the configuration is not clear', () => /^unknown, .*peers-unclear/.test(verdict()))
+})

@@ -1,0 +1,596 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { readHostBoot } from '../../src/agent/host-boot.ts'
+import { MirrorMemory } from '../../src/agent/mirror-memory.ts'
+import { expectedArrays, expectedVolumes } from '../../src/host-state/expected-mirrors.ts'
+import { HostAgent } from '../../src/host-state/host-agent.ts'
+import { SrSelector } from '../../src/host-state/sr-selection.ts'
+import { parseMdConfig } from '../../src/mdraid-adapter/config/parse-md-config.ts'
+import type { Report } from '../../src/sync-query/report/report.ts'
+import { parseReport } from '../../src/sync-query/report/report-parse.ts'
+import type { SrStatus } from '../../src/sync-query/sr-state/sr-fold.ts'
+import type { Transition } from '../../src/sync-query/sr-state/transition.ts'
+import { ReportPusher } from '../../src/xapi-notify/report-pusher.ts'
+import { peer } from '../sync-query/drbd-volume.ts'
+import { agentOf, array, BOOT, drbdSr, expected, HOST, maybeEmpty, SR, volume } from './agent-under-test.ts'
+
+const KIB = 1024
+
+const resyncing = (mirror: string, outOfSyncBytes: number) =>
+  volume(mirror, [peer('hostB', { replication: 'SyncSource', peerDisk: 'Inconsistent', outOfSyncBytes })])
+
+t.test('an SR is unknown until its source has told of every volume', async t => {
+  const { agent, kinds, see, state } = agentOf()
+  t.equal(state(), 'unknown')
+  see(1, [volume('mesh0/0')], 'not everything has been read yet')
+  t.equal(state(), 'unknown')
+  t.match(agent.report(SR)?.reasons, [{ code: 'source-silent', word: 'not everything has been read yet' }])
+  see(2, [volume('mesh1/0')])
+  t.equal(state(), 'synced')
+  see(3, [], 'drbdsetup events2 exited 20')
+  t.equal(state(), 'unknown', 'however polite the end of the stream was')
+  t.strictSame(kinds, ['recovered', 'unknown'])
+  await agent.close()
+})
+
+t.test(
+  'what its source has not confirmed within 15 s is unknown until it is, whatever events come meanwhile',
+  async t => {
+    const steady = { ms: 0 }
+    const silence = { steadyNow: () => steady.ms, afterMs: 14_000 }
+    const { agent, state, kinds } = agentOf({ silence }, ['mesh0/0'])
+    const tell = (wholeAt: number) =>
+      agent.applyDrbd({ at: steady.ms, changed: [volume('mesh0/0')], removed: [], doubt: null, wholeAt })
+    const pass = (ms: number) => {
+      for (let second = 0; second < ms / 1000; second += 1) {
+        steady.ms += 1000
+        agent.tick()
+      }
+    }
+    tell(1)
+    pass(13_000)
+    t.equal(state(), 'synced')
+    tell(2)
+    pass(13_000)
+    t.equal(state(), 'synced', 'it was confirmed again')
+    tell(2)
+    pass(1_000)
+    t.equal(state(), 'unknown', 'an event alone confirms nothing')
+    t.match(agent.report(SR)?.reasons, [{ code: 'source-silent', word: 'nothing has confirmed it for 14 s' }])
+    tell(2)
+    t.equal(state(), 'unknown')
+    tell(3)
+    t.equal(state(), 'synced')
+    t.strictSame(kinds, ['recovered', 'unknown', 'recovered'])
+  },
+)
+
+t.test('what is present, and whether that is all', async t => {
+  const { agent, see, seeMd } = agentOf()
+  const unread = 'not everything has been read yet'
+  t.strictSame(agent.present(), { drbd: [], md: [], doubts: [`drbd: ${unread}`, `md: ${unread}`] })
+  see(1, [volume('mesh0/0'), volume('mesh0/1')])
+  t.strictSame(agent.present(), { drbd: ['mesh0'], md: [], doubts: [`md: ${unread}`] })
+  seeMd(2, [array('md0')])
+  t.strictSame(agent.present(), { drbd: ['mesh0'], md: [{ name: 'md0', uuid: 'md0-uuid' }], doubts: [] })
+  await agent.close()
+})
+
+t.test('a resync: its reports are whole and readable, and rise in number', async t => {
+  const { agent, kinds, see } = agentOf()
+  see(1000, [volume('mesh0/0'), volume('mesh1/0')])
+  see(2000, [resyncing('mesh0/0', 100 * KIB)])
+  see(3000, [resyncing('mesh0/0', 40 * KIB)])
+  const report = agent.report(SR)
+  t.match(report, {
+    schema: 1,
+    host: HOST,
+    sr: SR,
+    bootId: BOOT.id,
+    state: 'resyncing',
+    since: '1970-01-01T00:00:02.000Z',
+    at: '1970-01-01T00:00:03.000Z',
+    mirrors: { synced: 1, resyncing: 1, degraded: 0, unknown: 0 },
+    outOfSyncBytes: 40 * KIB,
+    progress: 0.6,
+    reasons: [{ code: 'resync-running', mirror: 'mesh0/0', peer: 'hostB', side: 'source' }],
+  })
+  t.match(parseReport(JSON.stringify(report)), { report: { state: 'resyncing' } }, 'the gate can read it')
+  const later = agent.report(SR)
+  t.ok(Number(later?.seq) > Number(report?.seq) && Number(report?.seq) > BOOT.firstSeq)
+  see(4000, [volume('mesh0/0')])
+  t.strictSame(kinds, ['recovered', 'resync-started', 'resync-finished'])
+  t.equal(agent.report('no-such-sr'), null)
+  await agent.close()
+})
+
+t.test(
+  'what is configured and not up is degraded, never nothing to sync: after a boot, and after drbdadm down',
+  async t => {
+    const { agent, see, state } = agentOf({}, ['mesh0/0', 'other/0'])
+    see(1, [])
+    t.equal(state(), 'degraded')
+    t.match(agent.report(SR)?.reasons, [{ code: 'not-up', mirror: 'mesh0/0' }])
+    see(2, [volume('mesh0/0')])
+    t.equal(state(), 'synced')
+    see(3, [], null, ['mesh0/0'])
+    t.equal(state(), 'degraded')
+    see(4, [], null, ['never-seen/0'])
+    t.equal(agent.report(SR)?.mirrors.degraded, 1)
+    await agent.close()
+  },
+)
+
+t.test('what is told together is judged together: no instant of a drbdadm down reads as in sync', async t => {
+  const { agent, kinds, pushed, see } = agentOf({}, ['mesh0/0', 'mesh1/0'])
+  const gone = (mirror: string) => ({ ...volume(mirror, []), disk: 'Diskless' })
+  see(1, [volume('mesh0/0'), volume('mesh1/0')])
+  see(2, [gone('mesh0/0'), gone('mesh1/0')])
+  kinds.length = 0
+  pushed.length = 0
+  see(3, [], null, ['mesh0/0', 'mesh1/0'])
+  t.strictSame(kinds, [], 'degraded before and after')
+  t.strictSame(
+    pushed.filter(({ state }) => state === 'synced'),
+    [],
+  )
+  t.match(agent.report(SR)?.reasons, [{ code: 'not-up' }, { code: 'not-up' }])
+  await agent.close()
+})
+
+t.test('several mirrors that are paused at once are one pause of the SR', async t => {
+  const { agent, kinds, see } = agentOf()
+  const paused = (mirror: string) =>
+    volume(mirror, [peer('hostB', { replication: 'PausedSyncS', peerDisk: 'Inconsistent', resyncSuspended: ['user'] })])
+  see(1, [paused('mesh0/0'), paused('mesh1/0')])
+  t.strictSame(kinds, ['resync-started', 'paused'])
+  await agent.close()
+})
+
+t.test(
+  'a report says since when the list of mirrors is as it is, so that one without it need not take it away',
+  async t => {
+    const { agent, see } = agentOf({ srs: [drbdSr(['mesh*']), drbdSr(['other*'], [], 'other')] })
+    const listSeq = () => {
+      const { seq, listSeq } = agent.report(SR) ?? {}
+      return listSeq === undefined ? 'none' : listSeq === seq ? 'new' : listSeq
+    }
+    t.equal(listSeq(), 'none', 'nothing has been seen yet')
+    see(1, [volume('mesh0/0'), volume('mesh1/0'), volume('other0/0')])
+    t.equal(listSeq(), 'new')
+    const known = listSeq()
+    see(2, [volume('mesh0/0')])
+    t.equal(listSeq(), known, 'nothing has changed')
+    see(3, [resyncing('other0/0', KIB)])
+    t.equal(listSeq(), known, 'nor does what happens in another SR')
+    see(4, [resyncing('mesh0/0', 100 * KIB)])
+    t.equal(listSeq(), 'new', 'a state')
+    const whileItResyncs = listSeq()
+    for (const at of [5, 6, 7]) see(at, [resyncing('mesh0/0', (100 - at) * KIB)])
+    agent.tick()
+    t.equal(listSeq(), whileItResyncs, 'progress')
+    see(8, [volume('mesh1/0', [peer('hostB'), peer('hostC')])])
+    t.equal(listSeq(), 'new', 'another replica of a mirror that is well before and after')
+    const beforeDoubt = listSeq()
+    see(9, [], 'drbdsetup events2 exited 20')
+    t.equal(listSeq(), 'none', 'what is not seen may have changed')
+    see(10, [])
+    t.equal(listSeq(), beforeDoubt, 'it had not')
+    see(11, [], null, ['mesh1/0'])
+    t.equal(listSeq(), 'new', 'one that is gone')
+    see(12, [volume('mesh1/0')])
+    agent.select([drbdSr(['mesh0'])])
+    t.equal(listSeq(), 'new', 'one that was taken out')
+    agent.select([drbdSr(['mesh*'])])
+    t.equal(listSeq(), 'new', 'and put in again')
+    await agent.close()
+  },
+)
+
+t.test('only the mirrors of an SR count for it, and a peer outside its redundancy does not', async t => {
+  const { agent, see, state } = agentOf({ srs: [maybeEmpty(drbdSr(['mesh*'], ['recovery-site']))] })
+  see(1, [volume('scratch/0', [peer('hostB', { connection: 'StandAlone', replication: 'Off' })])])
+  t.equal(state(), 'synced')
+  see(2, [volume('mesh0/0', [peer('hostB'), peer('recovery-site', { connection: 'Connecting', replication: 'Off' })])])
+  t.equal(state(), 'synced')
+  see(3, [{ ...volume('mesh0/0'), removedPeers: ['recovery-site'] }])
+  t.equal(state(), 'synced')
+  see(4, [volume('mesh0/0', [peer('hostB', { connection: 'Connecting', replication: 'Off' })])])
+  t.equal(state(), 'degraded')
+  await agent.close()
+})
+
+t.test('a poll is answered with where the replicas are, as far as that was said', async t => {
+  const { agent, see } = agentOf()
+  see(1, [volume('mesh0/0'), volume('mesh1/0'), volume('other/0'), resyncing('mesh2/0', KIB)])
+  const list = agent.report(SR)?.mirrorList ?? []
+  t.equal(
+    list.reduce((sum, { count }) => sum + count, 0),
+    3,
+  )
+  t.match(
+    list.find(({ state }) => state === 'synced'),
+    {
+      count: 2,
+      replicas: [
+        { peer: 'self', current: true },
+        { peer: 'hostB', current: true },
+      ],
+    },
+  )
+  agent.loseSource('drbd', 'it ended')
+  t.match(agent.report(SR), { state: 'unknown', mirrorList: undefined }, 'what was seen last is not told as what is so')
+  await agent.close()
+})
+
+t.test('a stall is told as time passes', async t => {
+  const { agent, kinds, see, clock } = agentOf()
+  see(0, [resyncing('mesh0/0', 100 * KIB)])
+  clock.now = 5 * 60_000
+  agent.tick()
+  t.strictSame(kinds, ['resync-started', 'stalled'])
+  t.match(agent.report(SR)?.reasons, [{ code: 'resync-stalled' }])
+  await agent.close()
+})
+
+t.test('md arrays: by kernel name, device or UUID; the doubts of one backend are not those of the other', async t => {
+  const sr = (uuid: string, md: readonly string[], drbd: readonly string[] = []) => ({
+    uuid,
+    md,
+    drbd,
+    ignorePeers: [],
+  })
+  const { agent, see, seeMd, state } = agentOf({
+    srs: [sr('name', ['md0']), sr('device', ['/dev/md0']), sr('uuid', ['md0-uuid']), sr('both', ['md*'], ['mesh*'])],
+  })
+  seeMd(1, [array('md0'), array('md1', { slots: { expected: 2, current: 1 } })])
+  t.strictSame(['name', 'device', 'uuid'].map(state), ['synced', 'synced', 'synced'])
+  t.equal(state('both'), 'unknown', 'nothing was heard of DRBD')
+  see(2, [])
+  t.equal(state('both'), 'degraded')
+  t.match(agent.report('both')?.mirrors, { synced: 1, degraded: 1 })
+  seeMd(3, [], 'reading /proc/mdstat took too long')
+  t.strictSame(['name', 'both'].map(state), ['unknown', 'unknown'])
+  t.match(agent.report('name')?.reasons, [{ code: 'source-silent', word: 'reading /proc/mdstat took too long' }])
+  await agent.close()
+})
+
+t.test('an array made anew under the same name has no history, and may be of another SR', async t => {
+  const { agent, seeMd, state } = agentOf({
+    srs: [
+      { uuid: 'old', md: ['u1'], drbd: [], ignorePeers: [], allowEmpty: true },
+      { uuid: 'new', md: ['u2'], drbd: [], ignorePeers: [], allowEmpty: true },
+    ],
+  })
+  seeMd(1, [array('md0', { uuid: 'u1', slots: { expected: 2, current: 1 } })])
+  t.strictSame([state('old'), state('new')], ['degraded', 'synced'])
+  seeMd(2, [array('md0', { uuid: 'u2', slots: { expected: 2, current: 1 } })], null, ['md0'])
+  t.strictSame([state('old'), state('new')], ['synced', 'degraded'])
+  await agent.close()
+})
+
+t.test('an array that should be there is missed by any of its names, and found under another', async t => {
+  const { agent, seeMd, state } = agentOf({ srs: [{ uuid: SR, md: ['u1', 'md7'], drbd: [], ignorePeers: [] }] })
+  agent.expect('md', [
+    { mirror: '/dev/md/data', shownAs: ['u1'], names: ['/dev/md/data', 'u1'] },
+    { mirror: 'md7', shownAs: ['md7'], names: ['md7'] },
+  ])
+  t.equal(state(), 'unknown', 'what is there was not told yet, so nothing can be missed')
+  seeMd(1, [])
+  t.match(agent.report(SR)?.reasons, [
+    { code: 'not-up', mirror: '/dev/md/data' },
+    { code: 'not-up', mirror: 'md7' },
+  ])
+  seeMd(2, [array('md127', { uuid: 'u1' }), array('md7')])
+  t.equal(state(), 'synced')
+  t.match(agent.report(SR)?.mirrors, { synced: 2, degraded: 0 })
+  seeMd(3, [], null, ['md127'])
+  t.match(agent.report(SR)?.reasons, [{ code: 'not-up', mirror: '/dev/md/data' }])
+  agent.expect('md', [])
+  t.equal(state(), 'synced', 'nobody expects it any more')
+  await agent.close()
+})
+
+t.test('a DRBD resource that an SR names is missed until any of its volumes is shown', async t => {
+  const srs = [drbdSr(['database', 'mesh*'])]
+  const { agent, kinds, see, state } = agentOf({ srs })
+  agent.select(srs, { drbd: { mirrors: expectedVolumes([], srs), doubt: null }, md: null })
+  see(1, [])
+  t.match(agent.report(SR)?.reasons, [{ code: 'not-up', mirror: 'database/*' }])
+  see(2, [volume('database/3')])
+  t.equal(state(), 'synced')
+  t.match(agent.report(SR)?.mirrors, { synced: 1, degraded: 0 })
+  kinds.length = 0
+  const others = [drbdSr(['other']), drbdSr(['third'], [], 'new')]
+  agent.select(others, { drbd: { mirrors: expectedVolumes([], others), doubt: null }, md: null })
+  t.strictSame([state(), state('new')], ['degraded', 'degraded'])
+  t.strictSame(kinds, ['degraded', 'degraded'], 'no SR reads as in sync between its choice and what is missed of it')
+  await agent.close()
+})
+
+t.test('until its configuration was read nothing can be missed, so nothing is in sync', async t => {
+  const agent = new HostAgent({
+    drbdVolume: () => null,
+    hostname: 'hostA',
+    memory: new MirrorMemory(null, () => undefined),
+    host: HOST,
+    boot: BOOT,
+    srs: [drbdSr(['mesh*'])],
+    now: () => 0,
+    sink: { push: async () => undefined },
+    witness: () => undefined,
+  })
+  agent.applyDrbd({ at: 1, changed: [volume('mesh0/0')], removed: [], doubt: null })
+  t.match(agent.report(SR), {
+    state: 'unknown',
+    reasons: [{ code: 'source-silent', word: 'its configuration has not been read yet' }],
+  })
+  agent.expect('drbd', expected('mesh0/0', 'mesh1/0'))
+  t.equal(agent.report(SR)?.state, 'degraded')
+  await agent.close()
+})
+
+t.test('a configuration that was not read whole leaves in doubt the SRs of its backend, until it is', async t => {
+  const { agent, see, seeMd, state } = agentOf({
+    srs: [drbdSr(['mesh*']), { uuid: 'md', md: ['md*'], drbd: [], ignorePeers: [] }],
+  })
+  see(1, [volume('mesh0/0')])
+  seeMd(1, [array('md0')])
+  agent.expect('drbd', expected('mesh0/0'), '/etc/drbd.d cannot be listed: EACCES')
+  t.match(agent.report(SR), {
+    state: 'unknown',
+    mirrors: { unknown: 1 },
+    reasons: [{ code: 'source-silent', word: '/etc/drbd.d cannot be listed: EACCES' }],
+  })
+  t.equal(state('md'), 'synced')
+  agent.expect('drbd', expected('mesh0/0'))
+  t.equal(state(), 'synced')
+  await agent.close()
+})
+
+t.test(
+  'an array of which nothing tells whether it is up: unknown to the SRs that may mean it, and to no other',
+  async t => {
+    const lines = [
+      'ARRAY /dev/md/home metadata=1.2 name=h:home',
+      `ARRAY /dev/md/vol container=${'0'.repeat(32)} member=0`,
+    ]
+    const configured = parseMdConfig(lines.join('\n'), 'mdadm.conf')
+    for (const [pattern, missed] of [
+      ['md*', ['/dev/md/home', '/dev/md/vol']],
+      ['/dev/md/home', ['/dev/md/home']],
+      ['md12*', []],
+      ['md127', []],
+    ] as const) {
+      const srs = [{ uuid: SR, md: [pattern], drbd: [], ignorePeers: [] }]
+      const { agent, seeMd } = agentOf({ srs })
+      agent.select(srs, { drbd: null, md: { mirrors: expectedArrays(configured, srs), doubt: null } })
+      seeMd(1, [array('md127')])
+      const { state, reasons = [] } = agent.report(SR) ?? {}
+      t.equal(state, missed.length > 0 ? 'unknown' : 'synced', pattern)
+      t.strictSame(
+        reasons.map(({ code, mirror, clearedBy }) => `${code} ${mirror} ${clearedBy}`),
+        missed.map(mirror => `not-comparable ${mirror} operator`),
+      )
+      await agent.close()
+    }
+  },
+)
+
+t.test('a source that is begun anew: unknown at once, and what it does not tell again is gone', async t => {
+  const { agent, see, state } = agentOf()
+  see(1, [volume('mesh0/0'), volume('mesh1/0', [peer('hostB', { connection: 'StandAlone', replication: 'Off' })])])
+  t.equal(state(), 'degraded')
+  agent.loseSource('drbd', 'it ended')
+  t.equal(state(), 'unknown')
+  t.match(agent.report(SR)?.reasons.at(-1), { code: 'source-silent', word: 'it ended' })
+  see(2, [volume('mesh0/0')], 'not everything has been read yet')
+  t.match(agent.report(SR)?.mirrors, { synced: 0, degraded: 0, unknown: 2 }, 'nobody knows how they are now')
+  see(3, [])
+  t.match(agent.report(SR), { state: 'synced', mirrors: { synced: 1, degraded: 0 } })
+  await agent.close()
+})
+
+t.test('SRs chosen anew: what is known of mirrors and of the other SRs stays', async t => {
+  const { agent, kinds, clock, see, state } = agentOf({ srs: [drbdSr(['mesh*']), drbdSr(['other'], [], 'b')] })
+  see(1000, [volume('mesh0/0'), resyncing('mesh1/0', 100 * KIB), volume('other/0')])
+  see(2000, [resyncing('mesh1/0', 40 * KIB)])
+  kinds.length = 0
+  clock.now = 3000
+  agent.select([drbdSr(['mesh0']), drbdSr(['mesh1', 'other'], [], 'c')])
+  t.strictSame(agent.srs(), [SR, 'c'])
+  t.equal(state(), 'synced')
+  t.equal(agent.report('b'), null)
+  t.match(agent.report('c'), { state: 'resyncing', mirrors: { synced: 1, resyncing: 1 }, outOfSyncBytes: 40 * KIB })
+  t.equal(agent.report('c')?.progress, 0.6, 'of the resync as it was seen from its beginning')
+  see(4000, [volume('mesh1/0')])
+  t.equal(state('c'), 'synced')
+  await agent.close()
+})
+
+t.test('what is pushed again when the pool may have lost it', async t => {
+  const { agent, pushed, see } = agentOf()
+  see(1, [volume('mesh0/0')])
+  const deadline = Date.now() + 5000
+  const settled = async (isSo: () => boolean) => {
+    while (!isSo() && Date.now() < deadline) await new Promise(resolve => setTimeout(resolve, 1))
+  }
+  await settled(() => pushed.at(-1)?.state === 'synced')
+  const before = pushed.length
+  agent.pushAgain(SR)
+  agent.pushAgain('no-such-sr')
+  await settled(() => pushed.length > before)
+  t.equal(pushed.at(-1)?.state, 'synced')
+  await agent.close()
+})
+
+t.test('which mirrors are of which SR: wildcards, several SRs, nothing taken for a pattern by accident', async t => {
+  const selector = new SrSelector([
+    drbdSr(['xcp-volume-*', 'xcp-persistent-database'], [], 'a'),
+    drbdSr(['xcp-*', 'xcp-volume-*'], [], 'sentinel'),
+    drbdSr(['r.0', 'a(b*'], [], 'odd'),
+    drbdSr(['q*b*c'], [], 'many'),
+    drbdSr(['xy*yx', 'xyx'], [], 'twice'),
+    { uuid: 'md', drbd: [], md: ['*'], ignorePeers: [] },
+  ])
+  const table: [string, string[]][] = [
+    ['xcp-volume-1', ['a', 'sentinel']],
+    ['xcp-persistent-database', ['a', 'sentinel']],
+    ['xcp-persistent-database-2', ['sentinel']],
+    ['rx0', []],
+    ['r.0', ['odd']],
+    ['a(bc', ['odd']],
+    ['qXbYc', ['many']],
+    ['qXbbc', ['many']],
+    ['qbc', ['many']],
+    ['qc', []],
+    ['qbcd', []],
+    ['xx', []],
+    ['xyx', ['twice']],
+    ['xyyx', ['twice']],
+    ['xyyyyx', ['twice']],
+    ['', []],
+  ]
+  for (const [name, srs] of table) {
+    t.strictSame(selector.srsOf('drbd', [name]), srs, `${name}: ${srs.join(', ') || 'none'}`)
+  }
+  t.strictSame(selector.srsOf('md', ['md0', 'uuid']), ['md'])
+  const startedAt = performance.now()
+  t.strictSame(new SrSelector([drbdSr([`${'*a'.repeat(100)}*b`])]).srsOf('drbd', ['a'.repeat(250)]), [])
+  t.ok(performance.now() - startedAt < 5_000, 'many * are no way to keep it busy')
+})
+
+t.test('the boot: its id, and numbers that rise over restarts of the daemon', async t => {
+  const root = t.testdir({})
+  await t.rejects(readHostBoot(root), { code: 'ENOENT' })
+  mkdirSync(join(root, 'proc/sys/kernel/random'), { recursive: true })
+  const write = (bootId: string, uptime: string) => {
+    writeFileSync(join(root, 'proc/sys/kernel/random/boot_id'), bootId)
+    writeFileSync(join(root, 'proc/uptime'), uptime)
+  }
+  write(`${BOOT.id}\n`, '350735.47 234388.90\n')
+  t.strictSame(await readHostBoot(root), { id: BOOT.id, firstSeq: 350_735_470 })
+  write('no boot id', '1.0 1.0\n')
+  await t.rejects(readHostBoot(root), /boot id/)
+  write(BOOT.id, 'long\n')
+  await t.rejects(readHostBoot(root), /seconds/)
+})
+
+t.test('the pusher: transitions at once, news at its pace, retries until it arrived, and only the newest', async t => {
+  const pace = { progressEveryMs: 20, firstRetryMs: 1, lastRetryMs: 2 }
+  const arrived: number[] = []
+  let value = 0
+  let refusals = 2
+  const made: () => Report = () => ({ ...(agentReport as Report), seq: value })
+  const helper = agentOf()
+  const agentReport = helper.agent.report(SR)
+  const pusher = new ReportPusher(
+    made,
+    {
+      push: async report => {
+        if (refusals-- > 0) throw new Error('the toolstack is away')
+        arrived.push(report.seq)
+      },
+    },
+    pace,
+  )
+  const settled = async (isSo: () => boolean) => {
+    const deadline = Date.now() + 5000
+    while (!isSo() && Date.now() < deadline) await new Promise(resolve => setTimeout(resolve, 1))
+  }
+  value = 1
+  pusher.want('transition')
+  await settled(() => pusher.failures === 1)
+  value = 2
+  await settled(() => arrived.length === 1)
+  t.strictSame(arrived, [2], 'what arrives after an outage is the truth of then, once')
+  t.equal(pusher.failures, 0)
+  value = 3
+  pusher.want('news')
+  pusher.want('news')
+  value = 4
+  await settled(() => arrived.length === 2)
+  t.strictSame(arrived, [2, 4])
+  value = 5
+  pusher.want('transition')
+  await settled(() => arrived.length === 3)
+  t.strictSame(arrived, [2, 4, 5])
+  await pusher.close()
+  pusher.want('transition')
+  t.equal(arrived.length, 3, 'nothing after it was closed')
+  await helper.agent.close()
+})
+
+t.test('the first report of an SR is pushed at once, whenever the SR was chosen', async t => {
+  const pushPace = { progressEveryMs: 3_600_000, firstRetryMs: 3_600_000, lastRetryMs: 3_600_000 }
+  const { agent, pushed } = agentOf({ pushPace })
+  t.match(pushed, [{ sr: SR, state: 'unknown' }])
+  const other = '5c5c5c5c-0000-4000-8000-000000000002'
+  agent.select([drbdSr(['mesh*']), drbdSr(['other*'], [], other)])
+  t.match(pushed, [{ sr: SR }, { sr: other, state: 'unknown' }])
+  await agent.close()
+})
+
+t.test('a resync that began and ended between two updates is one of the SR as well', async t => {
+  const edges: [string, string, number][] = []
+  const witness = (_sr: string, { kind }: Transition, { state, mirrors }: SrStatus) =>
+    edges.push([kind, state, mirrors.resyncing])
+  const { agent, see } = agentOf({ witness })
+  const passed = {
+    resync: true,
+    repair: 'none',
+    repairedBytes: 12_288,
+    verifiedBytes: null,
+    outOfSyncBytes: 0,
+  } as const
+  const others = ['mesh1/0', 'mesh2/0'].map(mirror => volume(mirror))
+  see(1, [volume('mesh0/0'), ...others])
+  edges.length = 0
+  see(2, [volume('mesh0/0', [peer('hostB', { passed })])])
+  t.strictSame(edges, [
+    ['resync-started', 'resyncing', 1],
+    ['resync-finished', 'synced', 0],
+  ])
+  t.match(agent.report(SR), { state: 'synced', since: new Date(2).toISOString() })
+  see(3, [volume('mesh1/0', [peer('hostB', { replication: 'SyncSource', peerDisk: 'Inconsistent' })])])
+  edges.length = 0
+  see(4, [volume('mesh0/0', [peer('hostB', { passed })])])
+  t.strictSame(edges, [], 'while another one runs it is none of its own')
+  see(5, [volume('mesh1/0')])
+  t.strictSame(
+    edges.map(([kind]) => kind),
+    ['resync-finished'],
+  )
+})
+
+t.test('heartbeats name the reports that tell of the present state of each SR', async t => {
+  const pushPace = { progressEveryMs: 3_600_000, firstRetryMs: 1, lastRetryMs: 1 }
+  const { agent, see, clock, pushed } = agentOf({ pushPace })
+  t.teardown(() => agent.close())
+  const isCurrent = (report: { readonly seq: number } | undefined) =>
+    report !== undefined && report.seq >= (agent.changedSeqs().get(SR) ?? Number.POSITIVE_INFINITY)
+  see(1_000, [volume('mesh0/0'), volume('mesh1/0')])
+  const synced = agent.report(SR) ?? undefined
+  t.equal(isCurrent(synced), true)
+  clock.now = 2_000
+  agent.tick()
+  t.equal(isCurrent(synced), true, 'time alone changes nothing')
+  const away = [{ ...peer('hostB'), connection: 'Connecting', replication: null, peerDisk: 'DUnknown' }]
+  see(3_000, [volume('mesh0/0', away)])
+  t.equal(isCurrent(synced), false, 'the SR is degraded now')
+  const degraded = agent.report(SR) ?? undefined
+  t.equal(isCurrent(degraded), true)
+  const turns = async (isEnough: () => boolean) => {
+    for (let turn = 0; turn < 1_000 && !isEnough(); turn += 1) await new Promise(resolve => setTimeout(resolve, 1))
+  }
+  await turns(() => pushed.some(({ state }) => state === 'degraded'))
+  const before = pushed.length
+  see(5_000, [volume('mesh1/0', away)])
+  t.equal(isCurrent(degraded), false, 'another mirror is worse, and the state of the SR is as it was')
+  await turns(() => pushed.length > before)
+  t.equal(pushed.length, before + 1, 'which is pushed at once')
+  const worse = agent.report(SR) ?? undefined
+  see(6_500, [volume('mesh1/0')])
+  t.equal(isCurrent(worse), true, 'what gets better waits for its turn')
+})

@@ -1,0 +1,25 @@
+import t from 'tap'
+import { ignoring } from '../../src/host-state/selections.ts'
+
+const sr = (uuid: string, drbd: readonly string[], ignorePeers: readonly string[] = []) => ({
+  uuid,
+  drbd,
+  md: [],
+  ignorePeers,
+})
+
+t.test('volumes are read again when a peer that was ignored may count now, by whichever SR', async t => {
+  const before = ignoring([sr('a', ['r*'], ['dr']), sr('b', ['x*'])])
+  const table: [what: string, after: string, isSame: boolean][] = [
+    ['nothing', ignoring([sr('a', ['r*'], ['dr']), sr('b', ['x*'])]), true],
+    [
+      'an SR that ignores nobody takes in volumes of one that does',
+      ignoring([sr('a', ['r*'], ['dr']), sr('b', ['*'])]),
+      false,
+    ],
+    ['another SR', ignoring([sr('a', ['r*'], ['dr']), sr('b', ['x*']), sr('c', ['r0'])]), false],
+    ['other peers', ignoring([sr('a', ['r*']), sr('b', ['x*'])]), false],
+  ]
+  for (const [what, after, isSame] of table) t.equal(after === before, isSame, what)
+  t.equal(ignoring([sr('a', ['r*'])]), ignoring([sr('b', ['x*'])]), 'where nobody ignores anything')
+})

@@ -1,0 +1,202 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { MirrorMemory, memoryFileOf } from '../../src/agent/mirror-memory.ts'
+import { describe } from '../../src/sync-query/reason/describe.ts'
+import type { Reason } from '../../src/sync-query/reason/reason.ts'
+import { agentOf, array, drbdSr, expected, maybeEmpty, SR, volume } from './agent-under-test.ts'
+
+const OTHER_SR = '5c5c5c5c-0000-4000-8000-000000000002'
+
+const reasonsOf = ({ agent }: Pick<ReturnType<typeof agentOf>, 'agent'>, sr = SR) =>
+  agent.report(sr)?.reasons.map(({ code }) => code)
+
+const sentenceOf = ({ agent }: Pick<ReturnType<typeof agentOf>, 'agent'>, sr = SR) =>
+  agent
+    .status(sr)
+    ?.reasons.map((reason: Reason) => describe(reason))
+    .join()
+
+t.test('an SR whose patterns match nothing is unknown, and says what it looked for and what no SR watches', async t => {
+  const a = agentOf({ srs: [drbdSr(['xcp-volum-*'])] })
+  a.see(1, [], 'not everything has been read yet')
+  t.strictSame(reasonsOf(a), ['source-silent'], 'not before the source is whole')
+  a.see(2, [volume('xcp-volume-1/0'), volume('xcp-volume-1/1'), volume('xcp-volume-2/0')])
+  a.seeMd(2, [array('md7')])
+  t.match(a.agent.report(SR), {
+    state: 'unknown',
+    reasons: [{ code: 'no-mirrors', mirror: '*', clearedBy: 'operator' }],
+  })
+  t.equal(
+    sentenceOf(a),
+    'no mirror on this host matches the patterns of the SR (hostA: drbd xcp-volum-*); no SR watches DRBD xcp-volume-1 xcp-volume-2, md md7 (needs an operator)',
+  )
+  a.agent.select([drbdSr(['xcp-volume-*'])])
+  t.equal(a.state(), 'synced', 'the corrected pattern')
+  t.strictSame(a.agent.unwatched(), { drbd: [], md: ['md7'], doubts: [] })
+  a.agent.select([drbdSr(['xcp-volum-*'])])
+  t.equal(a.state(), 'unknown', 'mistyped while it runs')
+})
+
+t.test('an SR that may be empty is synced without mirrors; one without patterns is not', async t => {
+  const a = agentOf({ srs: [maybeEmpty(drbdSr(['xcp-*'])), drbdSr([], [], OTHER_SR)] })
+  a.see(1, [volume('scratch/0')])
+  t.strictSame([a.state(), a.state(OTHER_SR)], ['synced', 'unknown'])
+  a.seeMd(2, [])
+  t.strictSame(reasonsOf(a, OTHER_SR), ['no-mirrors'])
+  t.match(sentenceOf(a, OTHER_SR), /the SR has no patterns/)
+})
+
+t.test('what the sentence lists is bounded', async t => {
+  const patterns = Array.from({ length: 1_000 }, (_, index) => `${'x'.repeat(200)}${index}-*`)
+  const a = agentOf({ srs: [drbdSr(patterns)] })
+  a.see(
+    1,
+    Array.from({ length: 2_000 }, (_, index) => volume(`other-${index}/0`)),
+  )
+  const sentence = sentenceOf(a) ?? ''
+  t.ok(sentence.length < 700, `${sentence.length} characters`)
+  t.match(sentence, /and 995 more\).* and 1995 more/)
+})
+
+/** An agent whose memory is on the disk, as it is after a start. */
+function startWith(folder: string, srs = [maybeEmpty(drbdSr(['xcp-*']))]) {
+  const problems: string[] = []
+  const memory = new MirrorMemory(folder, text => problems.push(text))
+  const under = agentOf({ srs, memory })
+  const stop = async () => {
+    under.agent.tick()
+    await memory.close()
+    await under.agent.close()
+  }
+  return { ...under, memory, problems, stop }
+}
+
+t.test('after a boot without module and configuration an SR that had mirrors is not in sync', async t => {
+  const folder = join(t.testdir({}), 'had-mirrors')
+  const before = startWith(folder)
+  before.see(1, [volume('xcp-1/0'), volume('xcp-2/0')])
+  t.equal(before.state(), 'synced')
+  await before.stop()
+
+  const after = startWith(folder)
+  after.see(2, [], 'not everything has been read yet')
+  t.strictSame(reasonsOf(after), ['source-silent'])
+  after.see(3, [])
+  t.match(after.agent.report(SR), { state: 'unknown', reasons: [{ code: 'mirrors-gone', clearedBy: 'operator' }] })
+  t.match(sentenceOf(after), /hostA had DRBD xcp-1\/0 xcp-2\/0/)
+  after.see(4, [volume('xcp-1/0')])
+  t.equal(after.state(), 'synced', 'a mirror is back')
+  await after.stop()
+
+  const again = startWith(folder)
+  again.see(5, [])
+  again.agent.tick()
+  t.equal(again.state(), 'unknown')
+  rmSync(memoryFileOf(folder, SR))
+  again.agent.tick()
+  t.equal(again.state(), 'synced', 'an operator has removed the file')
+  await again.stop()
+  t.notOk(existsSync(memoryFileOf(folder, SR)), 'and it stays removed')
+})
+
+t.test('a mirror that was configured and never shown does not make the SR in sync when it is forgotten', async t => {
+  const folder = join(t.testdir({}), 'had-mirrors')
+  const before = startWith(folder)
+  before.see(1, [volume('xcp-1/0')])
+  await before.stop()
+  const after = startWith(folder)
+  after.agent.expect('drbd', expected('xcp-1/0'))
+  after.see(2, [])
+  t.strictSame(reasonsOf(after), ['not-up'])
+  after.agent.expect('drbd', [])
+  after.clock.now = 700_000
+  after.agent.tick()
+  t.strictSame(reasonsOf(after), ['mirrors-gone'], "LINSTOR's satellite has removed its files, and writes none")
+  await after.stop()
+})
+
+t.test('the last mirror removed from kernel and configuration while the daemon watches is accepted', async t => {
+  const folder = join(t.testdir({}), 'had-mirrors')
+  const before = startWith(folder)
+  before.see(1, [volume('xcp-1/0')])
+  before.agent.tick()
+  before.kinds.length = 0
+  before.see(2, [], null, ['xcp-1/0'])
+  t.equal(before.state(), 'synced')
+  t.strictSame(before.kinds, [], 'without a moment of doubt')
+  await before.stop()
+  const after = startWith(folder)
+  after.see(3, [])
+  t.equal(after.state(), 'synced')
+  await after.stop()
+})
+
+t.test('a pattern that is changed so that it matches nothing does not make the SR forget what it had', async t => {
+  const folder = join(t.testdir({}), 'had-mirrors')
+  const a = startWith(folder)
+  a.see(1, [volume('xcp-1/0')])
+  a.agent.tick()
+  a.agent.select([maybeEmpty(drbdSr(['xpc-*']))])
+  a.agent.tick()
+  t.strictSame(reasonsOf(a), ['mirrors-gone'])
+  await a.stop()
+})
+
+t.test('an SR of both backends that has lost all mirrors of one is not in sync', async t => {
+  const folder = join(t.testdir({}), 'had-mirrors')
+  const both = [maybeEmpty({ ...drbdSr(['xcp-*']), md: ['md*'] })]
+  const before = startWith(folder, both)
+  before.see(1, [volume('xcp-1/0')])
+  before.seeMd(1, [array('md7')])
+  await before.stop()
+  const after = startWith(folder, both)
+  after.see(2, [])
+  after.seeMd(2, [array('md7')])
+  t.strictSame(reasonsOf(after), ['mirrors-gone'])
+  after.agent.tick()
+  t.strictSame(reasonsOf(after), ['mirrors-gone'], 'and what is there does not replace what is remembered')
+  after.agent.select([maybeEmpty({ ...drbdSr([]), md: ['md*'] })])
+  t.equal(after.state(), 'synced', 'the configuration no longer chooses DRBD volumes')
+  await after.stop()
+})
+
+t.test('a memory that cannot be read is reported, and taken for one of mirrors', async t => {
+  for (const content of ['{', '{"schema":2}', 'x'.repeat(100_000)]) {
+    const folder = join(t.testdir({}), 'had-mirrors')
+    mkdirSync(folder, { recursive: true })
+    writeFileSync(memoryFileOf(folder, SR), content)
+    const a = startWith(folder)
+    a.see(1, [])
+    t.strictSame(reasonsOf(a), ['mirrors-gone'])
+    t.match(sentenceOf(a), /cannot be read/)
+    t.equal(a.problems.length, 1)
+    a.agent.tick()
+    t.equal(readFileSync(memoryFileOf(folder, SR), 'utf8'), content, 'it is left as it is')
+    a.see(2, [volume('xcp-1/0')])
+    t.equal(a.state(), 'synced', 'what is there is there')
+    await a.stop()
+    t.match(JSON.parse(readFileSync(memoryFileOf(folder, SR), 'utf8')), { schema: 1, drbd: { count: 1 } })
+    rmSync(folder, { recursive: true })
+  }
+})
+
+t.test('a memory that cannot be written is reported once, and written later', async t => {
+  const root = t.testdir({ file: '' })
+  const folder = join(root, 'file', 'had-mirrors')
+  const a = startWith(folder)
+  a.see(1, [volume('xcp-1/0')])
+  a.agent.tick()
+  await a.memory.close()
+  a.memory.retry()
+  await a.memory.close()
+  t.match(a.problems, [/cannot be read: ENOTDIR/, /cannot be written: ENOTDIR/])
+  t.equal(a.problems.length, 2)
+  a.agent.tick()
+  t.equal(a.state(), 'synced')
+  rmSync(join(root, 'file'))
+  a.memory.retry()
+  await a.stop()
+  t.ok(existsSync(memoryFileOf(folder, SR)))
+  chmodSync(memoryFileOf(folder, SR), 0o600)
+})

@@ -1,0 +1,114 @@
+import { isDeepStrictEqual } from 'node:util'
+import fc from 'fast-check'
+import t from 'tap'
+import type { MdUpdate } from '../../../src/mdraid-adapter/follow/follow-md.ts'
+import { ToldArrays } from '../../../src/mdraid-adapter/follow/told-arrays.ts'
+import type { MdReading } from '../../../src/mdraid-adapter/parse/md-reading.ts'
+import type { MdArray } from '../../../src/sync-query/judge/md.ts'
+
+const arrayOf = (name: string) =>
+  fc.record({
+    name: fc.constant(name),
+    uuid: fc.constantFrom(null, 'one', 'other'),
+    level: fc.constant('raid1'),
+    arrayState: fc.constant('clean'),
+    readOnly: fc.constant('no' as const),
+    slots: fc.record({ expected: fc.constant(2), current: fc.constantFrom(1, 2) }),
+    members: fc.constant([]),
+    syncAction: fc.constantFrom('idle', 'resync'),
+    operation: fc.constant('none' as const),
+    resyncStartBytes: fc.constant('none' as const),
+    mismatchBytes: fc.constant(0),
+    doubts: fc.constantFrom([], [{ code: 'contradiction' as const, field: 'level' }]),
+  }) satisfies fc.Arbitrary<MdArray>
+
+const problem = fc.record({
+  device: fc.constantFrom(null, 'md0'),
+  code: fc.constantFrom('unreadable', 'bad-line'),
+  text: fc.constantFrom('this', 'that'),
+})
+
+const reading: fc.Arbitrary<MdReading> = fc.record({
+  arrays: fc
+    .tuple(...['md0', 'md1', 'md2'].map(name => fc.option(arrayOf(name))))
+    .map(each => each.filter(a => a !== null)),
+  problems: fc.array(problem, { maxLength: 3 }),
+  understood: fc.boolean(),
+})
+
+/** What a consumer knows who has applied every update. */
+class Consumer {
+  readonly arrays = new Map<string, MdArray>()
+  doubt: string | null | undefined
+
+  apply({ changed, removed, doubt }: MdUpdate): void {
+    for (const name of removed) if (!this.arrays.delete(name)) throw new Error(`${name} is gone that was not there`)
+    for (const array of changed) this.arrays.set(array.name, array)
+    this.doubt = doubt
+  }
+}
+
+t.test('whatever was read, who applies every update knows the arrays of the last whole reading', async t => {
+  fc.assert(
+    fc.property(fc.array(reading, { maxLength: 12 }), readings => {
+      const told = new ToldArrays()
+      const consumer = new Consumer()
+      for (const [at, each] of readings.entries()) {
+        const update = told.take(each, at)
+        if (update !== null) consumer.apply(update)
+        const known = each.arrays.map(({ name }) => consumer.arrays.get(name))
+        const isTold = isDeepStrictEqual(known, each.arrays) && told.size === consumer.arrays.size
+        const isWhole = !each.understood || consumer.arrays.size === each.arrays.length
+        if (!isTold || !isWhole || each.understood !== (consumer.doubt === null)) return false
+      }
+      return true
+    }),
+  )
+  t.pass()
+})
+
+t.test('one array never follows another of its name without being told as gone', async t => {
+  fc.assert(
+    fc.property(fc.array(reading, { maxLength: 12 }), readings => {
+      const told = new ToldArrays()
+      /** By name, the UUID of the array that history is kept of. */
+      const uuids = new Map<string, string>()
+      for (const [at, each] of readings.entries()) {
+        const update = told.take(each, at)
+        for (const name of update?.removed ?? []) uuids.delete(name)
+        for (const { name, uuid } of update?.changed ?? []) {
+          if (uuid === null) continue
+          if ((uuids.get(name) ?? uuid) !== uuid) return false
+          uuids.set(name, uuid)
+        }
+      }
+      return true
+    }),
+  )
+  t.pass()
+})
+
+t.test('when everything was last read is told with the news, and now and then without any', async t => {
+  const whole: MdReading = { arrays: [], problems: [], understood: true }
+  const torn: MdReading = { ...whole, understood: false }
+  const told = new ToldArrays()
+  const wholeAt = (each: MdReading, at: number) => told.take(each, at)?.wholeAt
+  t.equal(wholeAt(torn, 1_000), null)
+  t.equal(wholeAt(whole, 2_000), 2_000)
+  t.equal(wholeAt(whole, 5_999), undefined)
+  t.equal(wholeAt(torn, 7_000), 5_999, 'a doubt leaves the last one that was whole')
+  t.equal(wholeAt(torn, 99_000), undefined)
+  t.equal(wholeAt(whole, 100_000), 100_000)
+  t.equal(wholeAt(whole, 130_000), 130_000, 'nothing new for half a minute')
+  t.equal(wholeAt(whole, 50_000), 50_000, 'the clock was set back')
+})
+
+t.test('the same reading twice is news once', async t => {
+  fc.assert(
+    fc.property(reading, each => {
+      const told = new ToldArrays()
+      return told.take(structuredClone(each), 0) !== null && told.take(structuredClone(each), 1) === null
+    }),
+  )
+  t.pass()
+})

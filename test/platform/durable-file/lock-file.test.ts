@@ -1,0 +1,147 @@
+import { execFileSync } from 'node:child_process'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { takeLock } from '../../../src/platform/durable-file/lock-file.ts'
+
+const BOOT = '1f5c0c1e-0000-4000-8000-000000000001'
+
+/** A /proc of this process and of others, as proc(5) has it, and a lock below the same folder. */
+function machine(t: { teardown(end: () => void): void }) {
+  const folder = mkdtempSync(join(tmpdir(), 'lock-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  const proc = join(folder, 'proc')
+  const path = join(folder, 'pool.lock')
+  mkdirSync(join(proc, 'sys/kernel/random'), { recursive: true })
+  writeFileSync(join(proc, 'sys/kernel/random/boot_id'), `${BOOT}\n`)
+  const runs = (pid: number, started: number, state = 'S', name = 'node') => {
+    const zeros = '0 '.repeat(18)
+    mkdirSync(join(proc, String(pid)), { recursive: true })
+    writeFileSync(join(proc, String(pid), 'stat'), `${pid} (${name}) ${state} ${zeros}${started} 1305776128 10664\n`)
+  }
+  runs(process.pid, 4711)
+  const held = (holder: object | string) =>
+    writeFileSync(path, typeof holder === 'string' ? holder : JSON.stringify(holder))
+  return { path, proc, runs, held, left: () => readdirSync(folder).filter(name => name !== 'proc') }
+}
+
+t.test('a lock keeps others out until it is released, and is released once', t => {
+  const { path, proc, left } = machine(t)
+  const release = takeLock(path, proc)
+  t.match(JSON.parse(readFileSync(path, 'utf8')), { pid: process.pid, boot: BOOT, started: '4711' })
+  t.throws(() => takeLock(path, proc), {
+    name: 'LockHeld',
+    holder: `process ${process.pid}`,
+    message: `process ${process.pid} holds ${path}`,
+  })
+  t.match(left(), ['pool.lock', /^pool\.lock\.alive-/], 'and nothing else is left behind')
+  release()
+  t.strictSame(left(), [])
+  const again = takeLock(path, proc)
+  release()
+  t.ok(existsSync(path), 'released a second time it does not take another’s away')
+  rmSync(path)
+  t.doesNotThrow(again, 'removed by hand meanwhile')
+  t.end()
+})
+
+t.test('a process that runs is left its lock; one that is gone, however that came, is not', t => {
+  const others = { pid: 99_999, boot: BOOT, started: '800' }
+  const { path, proc, runs, held, left } = machine(t)
+  const taken = () => {
+    try {
+      takeLock(path, proc)()
+      return true
+    } catch (error) {
+      if (error instanceof Error && error.name === 'LockHeld') return false
+      throw error
+    }
+  }
+  held(others)
+  t.ok(taken(), 'nobody has that id')
+  runs(others.pid, 800)
+  held(others)
+  t.notOk(taken(), 'it runs')
+  t.notOk(taken(), 'and is still left its lock')
+  runs(others.pid, 800, 'R', 'a (strange) name) Z 1')
+  t.notOk(taken(), 'whatever its name is')
+  runs(others.pid, 800, 'Z')
+  t.ok(taken(), 'killed, and its parent has not noticed yet')
+  runs(others.pid, 801)
+  held(others)
+  t.ok(taken(), 'another process has got its id')
+  runs(others.pid, 800)
+  held({ ...others, boot: 'another' })
+  t.ok(taken(), 'the same id and the same tick of another boot')
+  for (const text of ['', 'hello', 'null', '{}', '{"pid":"1","boot":"b","started":"1"}']) {
+    held(text)
+    t.ok(taken(), `no lock: ${text}`)
+  }
+  t.strictSame(left(), [])
+  rmSync(join(proc, String(process.pid)), { recursive: true })
+  t.throws(taken, { message: /does not show this process/ })
+  t.end()
+})
+
+t.test(
+  'a holder in another container is told by what it keeps open, not by an id that means another process here',
+  t => {
+    const { path, proc, runs, held, left } = machine(t)
+    mkdirSync(join(proc, 'self/ns'), { recursive: true })
+    const inContainer = (number: number) => {
+      rmSync(join(proc, 'self/ns/pid'), { force: true })
+      symlinkSync(`pid:[${number}]`, join(proc, 'self/ns/pid'))
+    }
+    inContainer(4_026_531_836)
+    const release = takeLock(path, proc)
+    const lock = readFileSync(path, 'utf8')
+    const [, fifo = ''] = left()
+
+    inContainer(4_026_532_001)
+    runs(process.pid, 9_999)
+    t.throws(() => takeLock(path, proc), {
+      name: 'LockHeld',
+      message: /of another container \(pid:\[4026531836\]\) holds/,
+    })
+    t.strictSame(readFileSync(path, 'utf8'), lock, 'though the process of that id started at another time here')
+    t.equal(left().length, 2)
+
+    release()
+    held(lock)
+    t.throws(
+      () => takeLock(path, proc),
+      { name: 'LockHeld', message: /container/ },
+      'a FIFO that is not there says nothing',
+    )
+    const { fifo: _, ...without } = JSON.parse(lock)
+    held(without)
+    t.throws(() => takeLock(path, proc), {
+      name: 'LockHeld',
+      message: /not known whether it runs \(if it does not, remove/,
+    })
+    const { pidNamespace: __, ...earlier } = without
+    held(earlier)
+    takeLock(path, proc)()
+    t.strictSame(left(), [], 'one of an earlier version, whose process is none here')
+
+    // killed: the FIFO is there, and nobody has it open
+    execFileSync('mkfifo', [join(path, '..', fifo)])
+    held(lock)
+    const again = takeLock(path, proc)
+    t.equal(left().length, 2, 'its FIFO went with its lock')
+    again()
+    held(JSON.stringify({ ...JSON.parse(lock), fifo: '../../etc/passwd', boot: 'another' }))
+    t.doesNotThrow(takeLock(path, proc), 'a lock names nothing outside its folder')
+    t.end()
+  },
+)

@@ -1,0 +1,273 @@
+import { readFileSync } from 'node:fs'
+import { request as requestTls } from 'node:https'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import type { HttpRoute } from '../../../src/platform/http/http-route.ts'
+import { type HttpLimits, HttpServer } from '../../../src/platform/http/http-server.ts'
+import { client, closed, DEADLINE_MS, HELLO, serving, statusOf, until } from './serving.ts'
+
+const QUICK: Partial<HttpLimits> = {
+  headersTimeoutMs: 200,
+  requestTimeoutMs: 400,
+  keepAliveMs: 200,
+  unreadAnswerTimeoutMs: 300,
+}
+
+t.test('slow and half-open clients are dropped, and the others are answered meanwhile', async t => {
+  let dropped = false
+  const big: HttpRoute = {
+    method: 'GET',
+    path: '/big',
+    answer: (_body, signal) => {
+      signal.addEventListener('abort', () => {
+        dropped = true
+      })
+      return { status: 200, body: `"${'x'.repeat(16_000_000)}"` }
+    },
+  }
+  const echo: HttpRoute = { method: 'POST', path: '/echo', answer: body => ({ status: 200, body }) }
+  const { path, bugs } = await serving(t, [HELLO, big, echo], QUICK)
+  const says: readonly (readonly [what: string, text: string])[] = [
+    ['nothing at all', ''],
+    ['half a header', 'GET /hello HT'],
+    ['headers without their end', 'GET /hello HTTP/1.1\r\nhost: x\r\n'],
+    ['half a body', 'POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n12345'],
+    ['a chunk that never comes', 'POST /echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\n12'],
+    ['a whole request, and then nothing more', 'GET /hello HTTP/1.1\r\nhost: x\r\n\r\n'],
+    ['no HTTP', 'hello?\r\n\r\n'],
+  ]
+  await Promise.all(
+    says.map(async ([what, text]) => {
+      const { socket } = client(t, path)
+      socket.write(text)
+      await closed(socket)
+      t.pass(what)
+    }),
+  )
+  const dripping = client(t, path)
+  const drip = setInterval(() => dripping.socket.write('x'), 20)
+  t.teardown(() => clearInterval(drip))
+  dripping.socket.write('GET /hello HTTP/1.1\r\nx-slow: ')
+  await closed(dripping.socket)
+  t.pass('one byte at a time')
+
+  const deaf = client(t, path).socket
+  deaf.write('GET /big HTTP/1.1\r\nhost: x\r\n\r\n')
+  deaf.pause()
+  await until('one that takes no answer is dropped', () => dropped)
+  t.equal(await statusOf(path), 200)
+  t.strictSame(bugs, [])
+})
+
+t.test(
+  'who is refused is told so at once, and may send the rest: otherwise only a broken connection is seen',
+  async t => {
+    const echo: HttpRoute = { method: 'POST', path: '/echo', answer: body => ({ status: 200, body }) }
+    const { path, bugs } = await serving(t, [echo], {
+      maxBodyBytes: 10_000,
+      requestTimeoutMs: 2_000,
+      headersTimeoutMs: 500,
+    })
+    const post = (to: string) => `POST ${to} HTTP/1.1\r\nhost: x\r\ncontent-length: 100000000\r\n\r\n`
+    for (const [to, status] of [
+      ['/echo', 413],
+      ['/none', 404],
+    ] as const) {
+      const { socket, heard } = client(t, path)
+      socket.write(post(to))
+      socket.write('x'.repeat(20_000))
+      await until('it is told', () => heard().startsWith(`HTTP/1.1 ${status} `) && heard().endsWith('\r\n\r\n'))
+      for (let sent = 0; sent < 1_000_000; sent += 100_000) {
+        await new Promise<unknown>(resolve => socket.write('x'.repeat(100_000), resolve))
+      }
+      t.notOk(socket.destroyed, 'it may')
+      await closed(socket)
+      t.pass('but not for ever')
+    }
+    const endless = client(t, path).socket
+    endless.write(post('/echo'))
+    let sent = 0
+    while (!endless.destroyed && sent < 60_000_000) {
+      await new Promise<unknown>(resolve => endless.write('x'.repeat(1_000_000), resolve))
+      sent += 1_000_000
+    }
+    t.ok(sent < 60_000_000, 'nor without a bound')
+    t.strictSame(bugs, [])
+  },
+)
+
+t.test('one more connection than there may be is turned away, until another has gone', async t => {
+  const { path } = await serving(t, [HELLO], { maxConnections: 2 })
+  const first = client(t, path)
+  const second = client(t, path)
+  for (const each of [first, second]) {
+    each.socket.write('GET /hello HTTP/1.1\r\nhost: x\r\n\r\n')
+    await until('it is answered', () => each.heard().includes('"hello"'))
+  }
+  t.equal(await statusOf(path), null)
+  first.socket.destroy()
+  let status: number | null = null
+  const deadline = Date.now() + DEADLINE_MS
+  while (status !== 200 && Date.now() < deadline) status = await statusOf(path)
+  t.equal(status, 200)
+})
+
+t.test('a stream', async t => {
+  interface Reader {
+    readonly send: (text: string) => void
+    readonly signal: AbortSignal
+    readonly from: string | null
+    readonly header: string | null
+  }
+  const readers: Reader[] = []
+  const stream: HttpRoute = {
+    method: 'GET',
+    path: '/stream',
+    open: ({ query, header }) => {
+      if (query.get('from') === 'nowhere') return { status: 503, body: '"no"' }
+      const from = query.get('from')
+      return {
+        contentType: 'text/plain',
+        begin: (send, signal) => {
+          readers.push({ send, signal, from, header: header('last-event-id') })
+          return Array<string>(Number(query.get('pieces') ?? 0)).fill('x'.repeat(9_999).concat('|'))
+        },
+      }
+    },
+  }
+  const limits = { ...QUICK, maxUnreadBytes: 100_000 }
+  const { path, bugs } = await serving(t, [HELLO, stream], limits)
+  const asked = (query: string, headers = '') => {
+    const it = client(t, path)
+    it.socket.write(`GET /stream${query} HTTP/1.1\r\nhost: x\r\n${headers}\r\n`)
+    return it
+  }
+  const nextReader = async () => {
+    const count = readers.length
+    await until('it has begun', () => readers.length > count)
+    const reader = readers.at(-1)
+    if (reader === undefined) throw new Error('no reader')
+    return reader
+  }
+
+  t.test('tells what is sent, for as long as the reader is there', async t => {
+    const beginning = nextReader()
+    const { socket, heard } = asked('?from=7&x=%20', 'Last-Event-ID: 9\r\n')
+    const reader = await beginning
+    t.match(reader, { from: '7', header: '9' })
+    await until('its head comes before anything is sent', () => heard().includes('content-type: text/plain'))
+    reader.send('one')
+    await until('it hears the first', () => heard().includes('one'))
+    // Longer than any time-out for those who should have asked or read.
+    await sleep(1_000)
+    reader.send('two')
+    await until('it hears the second', () => heard().includes('two'))
+    t.notOk(reader.signal.aborted)
+    socket.destroy()
+    await until('it is known that it has gone', () => reader.signal.aborted)
+    reader.send('three')
+  })
+
+  t.test('is not there for everybody', async t => {
+    t.equal(await statusOf(path, '/stream?from=nowhere'), 503)
+    t.equal(await statusOf(path, '/hello?x=y'), 200, 'a query is no part of a path')
+  })
+
+  t.test('cuts off a reader that leaves too much unread', async t => {
+    const beginning = nextReader()
+    const { socket } = asked('')
+    socket.pause()
+    const reader = await beginning
+    const text = 'x'.repeat(50_000)
+    await until('it is cut off', () => {
+      reader.send(text)
+      return reader.signal.aborted
+    })
+    t.pass()
+  })
+
+  t.test('cuts off a reader that takes nothing, however little that is', async t => {
+    const beginning = nextReader()
+    const { socket } = asked('')
+    socket.pause()
+    const reader = await beginning
+    // More than the kernel holds for it, and less than it may leave unread beside that.
+    for (let sent = 0; sent < 20; sent += 1) reader.send('x'.repeat(4_000))
+    await until('it is cut off', () => {
+      if (!reader.signal.aborted) reader.send('x'.repeat(100))
+      return reader.signal.aborted
+    })
+    t.pass()
+  })
+
+  t.test('begins with as much as its reader takes, and goes on with what came meanwhile', async t => {
+    const beginning = nextReader()
+    const { heard } = asked('?pieces=100')
+    const reader = await beginning
+    reader.send('one|')
+    reader.send('two|')
+    await until('all of it is heard', () => heard().includes('two|'))
+    const pieces = heard()
+      .slice(heard().indexOf('xxx'))
+      .replaceAll(/\r\n[0-9a-f]+\r\n|\r\n/g, '')
+      .split('|')
+    t.strictSame(
+      pieces.map(({ length }) => length),
+      [...Array(100).fill(9_999), 3, 3, 0],
+    )
+    t.notOk(reader.signal.aborted)
+  })
+
+  t.test('cuts off a reader that does not take its beginning', async t => {
+    const beginning = nextReader()
+    const { socket } = asked('?pieces=1000')
+    socket.pause()
+    const reader = await beginning
+    await until('it is cut off', () => reader.signal.aborted)
+    const again = nextReader()
+    const busy = asked('?pieces=1000')
+    busy.socket.pause()
+    const second = await again
+    await until('so is one that misses too much meanwhile', () => {
+      second.send('x'.repeat(50_000))
+      return second.signal.aborted
+    })
+    t.pass()
+  })
+
+  t.test('ends with the server', async t => {
+    const other = await serving(t, [stream])
+    const beginning = nextReader()
+    const { socket } = client(t, other.path)
+    socket.write('GET /stream HTTP/1.1\r\nhost: x\r\n\r\n')
+    const reader = await beginning
+    await other.server.close()
+    await until('it is told', () => reader.signal.aborted)
+  })
+  t.strictSame(bugs, [])
+})
+
+t.test('closing waits for nobody who has connected over TLS and says nothing', async t => {
+  const pem = (name: string) => readFileSync(join(import.meta.dirname, '../../fixtures/tls', name), 'utf8')
+  const server = new HttpServer({ routes: [HELLO], onBug: () => undefined })
+  t.teardown(() => server.close())
+  const tls = { key: pem('server.key.pem'), cert: pem('server.cert.pem') }
+  const { host, port } = await server.listen({ port: 0 }, tls)
+  const silent = connect(port, host)
+  t.teardown(() => silent.destroy())
+  silent.on('error', () => undefined)
+  // connections are taken in order, so when this one is answered the server has the other
+  await new Promise<void>((resolve, reject) => {
+    const outgoing = requestTls({ host, port, path: '/hello', ca: pem('ca.cert.pem') }, response => {
+      response.resume().on('end', resolve)
+    })
+    outgoing.on('error', reject).end()
+  })
+  const cut = closed(silent)
+  const beganMs = performance.now()
+  await server.close()
+  t.ok(performance.now() - beganMs < 5_000, 'far less than a handshake may take')
+  await cut
+})

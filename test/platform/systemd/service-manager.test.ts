@@ -1,0 +1,76 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { ServiceManager } from '../../../src/platform/systemd/service-manager.ts'
+
+/** In place of systemd-notify: writes what it was told, and through which socket, to a file. */
+const TELLER = `
+const { appendFileSync } = require('node:fs')
+appendFileSync(process.argv[1], process.env.NOTIFY_SOCKET + ' ' + process.argv.slice(2).join(' ') + '\\n')
+`
+
+function managed(t: { testdir(): string }, environment: Record<string, string>, pid = 7) {
+  const said = join(t.testdir(), 'said')
+  const problems: string[] = []
+  const manager = new ServiceManager({
+    environment: { PATH: process.env.PATH, ...environment },
+    pid,
+    command: [process.execPath, '-e', TELLER, said],
+    onProblem: problem => problems.push(problem),
+  })
+  const lines = () => (existsSync(said) ? readFileSync(said, 'utf8').trim().split('\n') : [])
+  return { manager, lines, problems }
+}
+
+t.test('without systemd nothing is started', async t => {
+  const { manager, lines } = managed(t, {})
+  await manager.ready()
+  await manager.status('x')
+  await manager.stopping()
+  t.strictSame(lines(), [])
+})
+
+t.test('ready, status and stopping are told in this order, through the socket that systemd named', async t => {
+  const { manager, lines, problems } = managed(t, { NOTIFY_SOCKET: '/run/s' })
+  void manager.ready()
+  void manager.status('two SRs in sync\nand more')
+  await manager.stopping()
+  t.strictSame(lines(), ['/run/s READY=1', '/run/s STATUS=two SRs in sync and more', '/run/s STOPPING=1'])
+  t.strictSame(problems, [])
+})
+
+t.test('the watchdog is fed, and only if it is this process that is watched', async t => {
+  const watched = managed(t, { NOTIFY_SOCKET: '/run/s', WATCHDOG_USEC: '20000', WATCHDOG_PID: '7' })
+  await watched.manager.ready()
+  const deadline = Date.now() + 10_000
+  const fed = () => watched.lines().filter(line => line.endsWith('WATCHDOG=1')).length
+  while (fed() < 2 && Date.now() < deadline) await sleep(5)
+  t.ok(fed() >= 2)
+  await watched.manager.stopping()
+  for (const environment of [
+    { NOTIFY_SOCKET: '/run/s', WATCHDOG_USEC: '20000', WATCHDOG_PID: '8' },
+    { NOTIFY_SOCKET: '/run/s', WATCHDOG_USEC: 'soon' },
+  ]) {
+    const other = managed(t, environment)
+    await other.manager.ready()
+    await other.manager.stopping()
+    t.strictSame(other.lines(), ['/run/s READY=1', '/run/s STOPPING=1'])
+  }
+})
+
+t.test('a tool that is not there or fails is a problem that is told, and no more', async t => {
+  const folder = t.testdir()
+  writeFileSync(join(folder, 'x'), '')
+  const problems: string[] = []
+  const environment = { NOTIFY_SOCKET: '/run/s', PATH: folder }
+  const onProblem = (problem: string) => problems.push(problem)
+  await new ServiceManager({ environment, pid: 7, onProblem }).ready()
+  await new ServiceManager({
+    environment,
+    pid: 7,
+    command: [process.execPath, '-e', 'process.exit(1)'],
+    onProblem,
+  }).ready()
+  t.equal(problems.length, 2, problems.join('; '))
+})

@@ -1,0 +1,360 @@
+import fc from 'fast-check'
+import t from 'tap'
+import type { Judgement } from '../../../src/sync-query/judge/judgement.ts'
+import { type ReasonCode, reason } from '../../../src/sync-query/reason/reason.ts'
+import { HostMirrors, type MirrorChange } from '../../../src/sync-query/sr-state/host-mirrors.ts'
+import { SrFold } from '../../../src/sync-query/sr-state/sr-fold.ts'
+import { worstState } from '../../../src/sync-query/state.ts'
+import { look } from '../look.ts'
+import { statusOf } from './status-of.ts'
+
+/** One SR that holds every mirror of the host. */
+function host() {
+  const mirrors = new HostMirrors()
+  const sr = new SrFold(0)
+  const kinds: string[] = []
+  const see = (at: number, judgement: Judgement) => {
+    const change = mirrors.observe({ judgement, at, silenceMeansStall: true })
+    kinds.push(...sr.apply([change], at).map(each => each.kind))
+  }
+  const tick = (at: number) => {
+    for (const change of mirrors.tick(at)) kinds.push(...sr.apply([change], at).map(each => each.kind))
+  }
+  return { mirrors, sr, kinds, see, tick }
+}
+
+t.test('the worst mirror decides, and no mirror at all is synced', async t => {
+  const none = { unknown: 0, degraded: 0, resyncing: 0, synced: 0 }
+  t.equal(worstState(none), 'synced')
+  t.equal(worstState({ ...none, synced: 9 }), 'synced')
+  t.equal(worstState({ ...none, synced: 9, resyncing: 1 }), 'resyncing')
+  t.equal(worstState({ ...none, resyncing: 1, degraded: 1 }), 'degraded')
+  t.equal(worstState({ unknown: 1, degraded: 1, resyncing: 1, synced: 1 }), 'unknown')
+})
+
+t.test('unknown until everything was looked at, and again when that can no longer be claimed', async t => {
+  const { mirrors, sr, kinds, see } = host()
+  see(1, look('a/0', []))
+  t.match(statusOf(sr, mirrors, 1), { state: 'unknown', reasons: [{ code: 'source-silent', mirror: '*' }] })
+  sr.setDoubt(null, 2)
+  t.match(statusOf(sr, mirrors, 2), { state: 'synced', since: 2, reasons: [], mirrors: { synced: 1 } })
+  const edges = sr.setDoubt(reason('events-lost', '*', { word: 'exit 20' }), 3)
+  t.same(edges, [{ at: 3, kind: 'unknown', from: 'synced', to: 'unknown' }])
+  t.match(statusOf(sr, mirrors, 3), { state: 'unknown', since: 3, reasons: [{ code: 'events-lost', word: 'exit 20' }] })
+  t.strictSame(kinds, [], 'that it is unknown at first is no news')
+})
+
+t.test('one SR, two resyncs: one start, one finish, and a progress that never falls when the first ends', async t => {
+  const { mirrors, sr, kinds, see } = host()
+  see(0, look('a/0', []))
+  see(0, look('b/0', []))
+  kinds.push(...sr.setDoubt(null, 0).map(each => each.kind))
+  const running = (name: string, out: number, total: number, etaSeconds: number | null) =>
+    look(name, ['resync-running'], { outOfSyncBytes: out, totalBytes: total, doneBytes: total - out, etaSeconds })
+  see(1, running('a/0', 100, 100, 10))
+  see(2, running('b/0', 300, 300, null))
+  t.match(statusOf(sr, mirrors, 2), {
+    state: 'resyncing',
+    since: 1,
+    progress: 0,
+    outOfSyncBytes: 400,
+    etaSeconds: null,
+  })
+  see(3, running('b/0', 200, 300, 30))
+  see(3, running('a/0', 50, 100, 5))
+  t.match(statusOf(sr, mirrors, 3), { progress: 150 / 400, outOfSyncBytes: 250, etaSeconds: 30 })
+  see(4, look('a/0', []))
+  t.match(statusOf(sr, mirrors, 4), { progress: 200 / 400, outOfSyncBytes: 200, mirrors: { synced: 1, resyncing: 1 } })
+  see(4, look('c/0', ['resync-running']))
+  t.match(
+    statusOf(sr, mirrors, 4),
+    { progress: 200 / 400, outOfSyncBytes: null, etaSeconds: null },
+    'shown until it is known better',
+  )
+  see(5, look('c/0', []))
+  see(5, look('b/0', []))
+  t.match(statusOf(sr, mirrors, 5), { state: 'synced', progress: null, outOfSyncBytes: 0, etaSeconds: null })
+  t.strictSame(kinds, ['recovered', 'resync-started', 'resync-finished'])
+})
+
+t.test('mirrors that are well, and again well, change nothing', async t => {
+  const { mirrors, sr, kinds, see } = host()
+  sr.setDoubt(null, 0)
+  const well = look('a/0', [], { outOfSyncBytes: 0 })
+  for (const at of [1, 2, 3]) see(at, well)
+  see(4, { ...well, mirror: 'b/0' })
+  t.match(statusOf(sr, mirrors, 5), { state: 'synced', since: 0, mirrors: { synced: 2 }, reasons: [] })
+  t.strictSame(kinds, [])
+})
+
+t.test('a mirror that goes away takes its sums along', async t => {
+  const { mirrors, sr, see } = host()
+  sr.setDoubt(null, 0)
+  see(1, look('a/0', ['resync-running'], { outOfSyncBytes: 7, totalBytes: 9, doneBytes: 2 }))
+  const change = mirrors.remove('a/0', 2)
+  if (change === null) throw new Error('it was there')
+  t.same(
+    sr.apply([change], 2).map(each => each.kind),
+    ['resync-finished'],
+  )
+  t.equal(mirrors.remove('a/0', 3), null)
+  t.equal(mirrors.get('a/0'), null)
+  t.match(statusOf(sr, mirrors, 3), {
+    state: 'synced',
+    outOfSyncBytes: 0,
+    mirrors: { unknown: 0, degraded: 0, resyncing: 0, synced: 0 },
+  })
+})
+
+t.test('stalled and paused are told once an SR, however many mirrors stand still', async t => {
+  const { mirrors, sr, kinds, see, tick } = host()
+  sr.setDoubt(null, 0)
+  see(0, look('a/0', ['resync-running'], { outOfSyncBytes: 5 }))
+  see(0, look('b/0', ['resync-running'], { outOfSyncBytes: 5 }))
+  tick(1000)
+  tick(300_000)
+  tick(301_000)
+  see(302_000, look('c/0', ['resync-paused']))
+  see(303_000, look('d/0', ['resync-paused']))
+  t.strictSame(kinds, ['resync-started', 'stalled', 'paused'])
+  t.equal(mirrors.size, 4)
+  t.strictSame([...mirrors.names()], ['a/0', 'b/0', 'c/0', 'd/0'])
+})
+
+t.test('an SR that stalls, while its clock is set back, and again later has stalled twice', async t => {
+  const { sr, kinds, see, tick } = host()
+  sr.setDoubt(null, 0)
+  const running = (outOfSyncBytes: number) => look('a/0', ['resync-running'], { outOfSyncBytes })
+  see(1_000_000, running(5))
+  tick(1_300_000)
+  tick(2_000)
+  see(3_000, running(4))
+  tick(303_000)
+  t.strictSame(kinds, ['resync-started', 'stalled', 'stalled'])
+})
+
+t.test('reasons: what needs an operator first, warnings last; vanished mirrors give none', async t => {
+  const { mirrors, sr, see } = host()
+  sr.setDoubt(null, 0)
+  see(1, look('a/0', ['drift']))
+  see(1, look('b/0', ['resync-running']))
+  see(1, look('c/0', ['stand-alone']))
+  t.strictSame(
+    statusOf(sr, mirrors, 1).reasons.map(each => each.code),
+    ['stand-alone', 'resync-running', 'drift'],
+  )
+  see(1, look('d/0', ['no-current-replica']))
+  t.strictSame(
+    statusOf(sr, mirrors, 1).reasons.map(each => each.code),
+    ['no-current-replica', 'stand-alone', 'resync-running', 'drift'],
+    'a mirror without any current replica is the first',
+  )
+  mirrors.remove('d/0', 2)
+  mirrors.remove('c/0', 2)
+  t.strictSame(
+    statusOf(sr, mirrors, 2).reasons.map(each => each.code),
+    ['resync-running', 'drift'],
+  )
+})
+
+t.test(
+  'a resync that waits for a dependency while none runs needs an operator, who is told where (seen on 9.2.18)',
+  async t => {
+    const waiting = look('pair/0', [reason('resync-waiting', 'pair/0', { word: 'peer,dependency' })])
+    const byPeer = look('other/0', [reason('resync-waiting', 'other/0', { word: 'peer' })])
+    const byNamedPeer = look('fourth/0', [reason('resync-waiting', 'fourth/0', { word: 'peer', peer: 'bravo' })])
+    const wordless = look('third/0', ['resync-waiting'])
+    const codes = (h: ReturnType<typeof host>, at: number) =>
+      statusOf(h.sr, h.mirrors, at).reasons.map(each => [each.mirror, each.clearedBy, each.waitsFor])
+
+    const h = host()
+    h.sr.setDoubt(null, 0)
+    h.see(0, look('mesh0/0', ['resync-running']))
+    h.see(1, waiting)
+    h.see(1, byPeer)
+    h.see(1, wordless)
+    h.see(1, byNamedPeer)
+    t.strictSame(codes(h, 90_000)[1], ['pair/0', 'time', undefined], 'its turn will come')
+    h.see(100_000, look('mesh0/0', [reason('pause-left-set', 'mesh0/0', { peer: 'charlie' })]))
+    t.strictSame(codes(h, 129_999)[0], ['pair/0', 'time', undefined], 'a gap between two resyncs is no alarm')
+    t.strictSame(codes(h, 130_000), [
+      ['pair/0', 'operator', 'mesh0/0 peer charlie'],
+      ['fourth/0', 'operator', 'bravo'],
+      ['other/0', 'time', undefined],
+      ['third/0', 'time', undefined],
+      ['mesh0/0', 'operator', undefined],
+    ])
+    h.see(140_000, look('mesh0/0', []))
+    t.strictSame(codes(h, 140_000)[0], ['pair/0', 'operator', undefined])
+    h.see(150_000, look('mesh0/0', ['resync-paused']))
+    t.strictSame(codes(h, 150_000)[0]?.[2], 'mesh0/0')
+  },
+)
+
+t.test('a mirror that configuration takes out of an SR has not ended its resync', async t => {
+  const { mirrors, sr, kinds, see } = host()
+  const other = new SrFold(0)
+  other.setDoubt(null, 0)
+  sr.setDoubt(null, 0)
+  const running = (name: string, done: number) =>
+    look(name, ['resync-running'], { outOfSyncBytes: 100 - done, totalBytes: 100, doneBytes: done })
+  see(1, running('a/0', 0))
+  see(1, running('b/0', 50))
+  t.equal(statusOf(sr, mirrors, 1).progress, 0.25)
+  const changes = (...found: readonly (MirrorChange | null)[]) => found.filter(change => change !== null)
+  const told = (fold: SrFold, at: number, ...found: readonly (MirrorChange | null)[]) =>
+    fold.apply(changes(...found), at).map(({ kind }) => kind)
+
+  t.strictSame(told(other, 2, mirrors.joining('a/0')), ['resync-started'])
+  t.strictSame(told(sr, 2, mirrors.leaving('a/0')), [])
+  t.match(
+    statusOf(sr, mirrors, 2, name => name === 'b/0'),
+    { mirrors: { resyncing: 1 }, progress: 0.5, outOfSyncBytes: 50 },
+    'nor is it counted as done',
+  )
+  t.strictSame(told(sr, 3, mirrors.leaving('b/0')), ['recovered'])
+  t.match(
+    statusOf(sr, mirrors, 3, () => false),
+    { state: 'synced', progress: null, reasons: [] },
+  )
+
+  t.strictSame(told(sr, 4, mirrors.joining('b/0')), ['resync-started'])
+  t.match(
+    statusOf(sr, mirrors, 4, name => name === 'b/0'),
+    { state: 'resyncing', progress: 0.5, reasons: [{ mirror: 'b/0' }] },
+  )
+  see(5, look('b/0', []))
+  t.strictSame(kinds.slice(-1), ['resync-finished'], 'a resync that ends within the SR does end')
+  see(6, look('b/0', ['resync-paused']))
+  t.strictSame(told(other, 6, mirrors.joining('b/0')), ['paused'])
+  t.strictSame([mirrors.joining('z/0'), mirrors.leaving('z/0')], [null, null], 'nobody knows that one')
+})
+
+t.test('what a degraded mirror owes is counted, and what nobody knows of it is not taken for nothing', async t => {
+  const { mirrors, sr, see } = host()
+  sr.setDoubt(null, 0)
+  see(1, look('a/0', ['peer-not-connected'], { outOfSyncBytes: 300 }))
+  see(1, look('b/0', ['resync-running'], { outOfSyncBytes: 40 }))
+  t.equal(statusOf(sr, mirrors, 1).outOfSyncBytes, 340)
+  see(2, look('c/0', ['not-up'], { outOfSyncBytes: null }))
+  t.equal(statusOf(sr, mirrors, 2).outOfSyncBytes, null)
+})
+
+t.test('a source that is silent leaves no mirror in sync', async t => {
+  const { mirrors, sr, see } = host()
+  sr.setDoubt(null, 0)
+  see(1, look('a/0', []))
+  see(1, look('b/0', ['stand-alone'], { outOfSyncBytes: 0 }))
+  sr.setDoubt(reason('source-silent', '*'), 2)
+  const mirrorsThen = { unknown: 2, degraded: 0, resyncing: 0, synced: 0 }
+  t.match(statusOf(sr, mirrors, 2), { state: 'unknown', mirrors: mirrorsThen, outOfSyncBytes: null })
+  sr.setDoubt(null, 3)
+  t.match(statusOf(sr, mirrors, 3), { mirrors: { unknown: 0, degraded: 1, synced: 1 }, outOfSyncBytes: 0 })
+})
+
+/** What an SR with these mirrors is, found by a walk over them. */
+function walk(mirrors: HostMirrors, members: readonly string[]) {
+  const counts = { unknown: 0, degraded: 0, resyncing: 0, synced: 0 }
+  let outOfSyncBytes: number | null = 0
+  let etaSeconds: number | null = 0
+  const codes: string[] = []
+  for (const judgement of members.flatMap(name => mirrors.get(name)?.judgement ?? [])) {
+    counts[judgement.state] += 1
+    codes.push(...judgement.reasons.map(({ code, mirror }) => `${mirror} ${code}`))
+    const { outOfSyncBytes: out, etaSeconds: eta } = judgement
+    if (judgement.state === 'unknown') outOfSyncBytes = null
+    else if (judgement.state !== 'synced') {
+      outOfSyncBytes = outOfSyncBytes === null || out === null ? null : outOfSyncBytes + out
+    }
+    if (judgement.state !== 'resyncing') continue
+    etaSeconds = etaSeconds === null || eta === null ? null : Math.max(etaSeconds, eta)
+  }
+  return {
+    state: worstState(counts),
+    mirrors: counts,
+    outOfSyncBytes,
+    etaSeconds: counts.resyncing > 0 ? etaSeconds : null,
+    codes: codes.sort(),
+  }
+}
+
+t.test('property: the sums are what a walk over all mirrors gives, whatever happened', async t => {
+  const NAMES = ['a/0', 'b/0', 'c/0', 'd/0'] as const
+  const codes: ReasonCode[] = ['resync-running', 'resync-paused', 'stand-alone', 'unknown-word', 'drift']
+  const step = fc.record({
+    mirror: fc.constantFrom(...NAMES),
+    code: fc.option(fc.constantFrom(...codes)),
+    out: fc.oneof(fc.constant(0), fc.option(fc.nat(100))),
+    total: fc.option(fc.nat(100)),
+    eta: fc.option(fc.nat(100)),
+    kind: fc.constantFrom('look', 'look', 'look', 'gone', 'reload'),
+    /** The SRs of the mirror from now on, for a reload. */
+    srs: fc.subarray([0, 1]),
+    /** The SRs are told of it together with what comes next. */
+    held: fc.boolean(),
+  })
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60, size: 'max' }), steps => {
+      const mirrors = new HostMirrors()
+      const srs = [0, 1].map(() => ({ fold: new SrFold(0), members: new Set<string>(), shown: 0 }))
+      let held: MirrorChange[][] = srs.map(() => [])
+      for (const { members } of srs) for (const name of NAMES) members.add(name)
+      steps.forEach(({ mirror, code, out, total, eta, kind, srs: wanted, held: isHeld }, index) => {
+        const at = index * 40_000
+        const tell = (index: number, change: MirrorChange | null) => {
+          if (change !== null) held[index]?.push(change)
+        }
+        const tellMembers = (change: MirrorChange | null) => {
+          for (const [index, { members }] of srs.entries()) if (members.has(change?.mirror ?? '')) tell(index, change)
+        }
+        if (kind === 'look') {
+          const figures = { outOfSyncBytes: out, ...(code === null ? {} : { totalBytes: total, etaSeconds: eta }) }
+          const judgement = look(mirror, code === null ? [] : [code], figures)
+          tellMembers(mirrors.observe({ judgement, at, silenceMeansStall: index % 2 === 0 }))
+        } else if (kind === 'gone') tellMembers(mirrors.remove(mirror, at))
+        else {
+          for (const [index, { members }] of srs.entries()) {
+            const isWanted = wanted.includes(index)
+            if (isWanted && !members.has(mirror)) tell(index, mirrors.joining(mirror))
+            if (!isWanted && members.has(mirror)) tell(index, mirrors.leaving(mirror))
+            if (isWanted) members.add(mirror)
+            else members.delete(mirror)
+          }
+        }
+        for (const change of mirrors.tick(at)) tellMembers(change)
+        if (isHeld) return
+        for (const [index, sr] of srs.entries()) {
+          sr.fold.apply(held[index] ?? [], at, null)
+          const members = [...sr.members]
+          const {
+            progress,
+            since: _,
+            reasons,
+            ...status
+          } = statusOf(sr.fold, mirrors, at, name => sr.members.has(name))
+          const told = { ...status, codes: reasons.map(each => `${each.mirror} ${each.code}`).sort() }
+          t.strictSame(told, walk(mirrors, members))
+          const anew = new SrFold(at)
+          anew.apply(
+            members.flatMap(name => mirrors.joining(name) ?? []),
+            at,
+            null,
+          )
+          const {
+            progress: itsProgress,
+            since: __,
+            ...itsStatus
+          } = statusOf(anew, mirrors, at, name => sr.members.has(name))
+          t.strictSame({ ...itsStatus, reasons: itsStatus.reasons.length }, { ...status, reasons: reasons.length })
+          if (itsProgress !== null && (progress ?? 0) < itsProgress - 1e-9)
+            throw new Error('less progress than is known')
+          if (progress !== null && progress >= 1) throw new Error('complete before the end')
+          if (progress !== null && progress < sr.shown) throw new Error('progress fell')
+          sr.shown = progress ?? 0
+        }
+        held = srs.map(() => [])
+      })
+    }),
+    { numRuns: 100 },
+  )
+})
