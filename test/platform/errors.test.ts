@@ -30,7 +30,7 @@ t.test('a name whose every address refuses: what each of them said', async t => 
 })
 
 t.test('for the log it says where, if that is known', async t => {
-  t.match(stackOf(new Error('it is full')), /^Error: it is full\n +at .*thrown\.test\.ts/)
+  t.match(stackOf(new Error('it is full')), /^Error: it is full\n +at .*errors\.test\.ts/)
   const bare = new Error('it is full')
   delete bare.stack
   t.equal(stackOf(bare), 'it is full')
