@@ -1,7 +1,7 @@
 import type { CanRebootAnswer, GateAnswer, GateHostAnswer, OverrideAnswer } from '../agent-api/agent-protocol.ts'
 import type { HostVerdicts } from '../allowed-operations/decide.ts'
 import { allowedOperations } from '../allowed-operations/decide.ts'
-import { type Called, findCalled, whyNoHost } from '../allowed-operations/pool/find-called.ts'
+import { findByName, hostNotFound, type ObjectNames } from '../allowed-operations/pool/find-by-name.ts'
 import type { GatePolicy } from '../allowed-operations/pool/gate-policy.ts'
 import { HOST_OPERATIONS } from '../allowed-operations/pool/host-operation.ts'
 import { overrideInForce } from '../allowed-operations/pool/override.ts'
@@ -12,7 +12,7 @@ import type { GateVerdicts } from '../updater/updater.ts'
 import { GateWords, type Measure } from './gate-words.ts'
 
 /** What the gate says, and what its words need beside it. */
-export interface GateView {
+export interface GateStatus {
   readonly verdicts: GateVerdicts
   readonly policy: GatePolicy
   /** Ref of the coordinator; one that is no host of the pool: there is none. */
@@ -35,7 +35,7 @@ const MEASURES: readonly [...Measure[], Measure] = [
 const MAX_REASON_BYTES = 786_432
 
 /** What the gate says of the hosts, as JSON (`GateAnswer`). @param only UUID of the one host to tell of; `undefined`: all */
-export function gateAnswer(view: GateView, only: string | undefined): string {
+export function gateAnswer(view: GateStatus, only: string | undefined): string {
   const { verdicts, policy, coordinator, srLabel } = view
   const { atMs, pool, hosts } = verdicts
   const words = new GateWords(verdicts, srLabel)
@@ -79,7 +79,7 @@ function operationsOf(verdicts: HostVerdicts, pool: PoolSnapshot, words: GateWor
  * disable it is the first step of every reboot. An override counts for its host alone, never for a set.
  * @param hosts refs of hosts of the pool, at least one
  */
-export function canRebootAnswer({ verdicts, policy, srLabel }: GateView, hosts: ReadonlySet<string>): string {
+export function canRebootAnswer({ verdicts, policy, srLabel }: GateStatus, hosts: ReadonlySet<string>): string {
   const { atMs, pool, srs } = verdicts
   const words = new GateWords(verdicts, srLabel)
   const [first = ''] = hosts
@@ -98,21 +98,21 @@ export function canRebootAnswer({ verdicts, policy, srLabel }: GateView, hosts: 
   return JSON.stringify(answer)
 }
 
-/** Refs of the hosts that are called so, as `findCalled` says, or by ref; or a sentence about one that is none, or several. */
+/** Refs of the hosts that are called so, as `findByName` says, or by ref; or a sentence about one that is none, or several. */
 export function resolveHosts(
   { hosts }: Pick<PoolSnapshot, 'hosts'>,
   names: readonly string[],
 ): { readonly refs: ReadonlySet<string> } | { readonly problem: string } {
   const refs = new Set<string>()
   for (const name of names) {
-    const found = findCalled(name, hosts, calledOfHost)
-    if (!found.ok) return { problem: whyNoHost(name, found.candidates) }
+    const found = findByName(name, hosts, namesOfHost)
+    if (!found.ok) return { problem: hostNotFound(name, found.candidates) }
     refs.add(found.value.ref)
   }
   return refs.size === 0 ? { problem: 'name at least one host' } : { refs }
 }
 
-function calledOfHost({ ref, uuid = ref, hostname = '', nameLabel = '' }: PoolSnapshot['hosts'][number]): Called {
+function namesOfHost({ ref, uuid = ref, hostname = '', nameLabel = '' }: PoolSnapshot['hosts'][number]): ObjectNames {
   return { uuid, names: [nameLabel, hostname, ref] }
 }
 

@@ -1,5 +1,5 @@
 import type { GateReasonAnswer, Named } from '../agent-api/agent-protocol.ts'
-import { firstName } from '../allowed-operations/pool/find-called.ts'
+import { firstName } from '../allowed-operations/pool/find-by-name.ts'
 import type { PoolSnapshot } from '../allowed-operations/pool/pool-snapshot.ts'
 import { describeGate, hostName, srName } from '../allowed-operations/reason/describe-gate.ts'
 import type { GateReason } from '../allowed-operations/reason/gate-reason.ts'

@@ -2,11 +2,11 @@ import { AgentClient, AgentUnreachable } from '../agent-api/agent-client.ts'
 import type { PluginCall } from '../embedded-pool/calls/host-calls.ts'
 import { messageOf } from '../platform/errors.ts'
 import { parseHosts } from '../volume-plugin/host-names.ts'
-import { canRebootAnswer, type GateView, gateAnswer, resolveHosts } from './gate-answer.ts'
+import { canRebootAnswer, type GateStatus, gateAnswer, resolveHosts } from './gate-answer.ts'
 import type { GatedPoolOptions } from './gated-pool.ts'
 
 export interface PoolPluginsOptions {
-  readonly gateView: () => GateView
+  readonly gateView: () => GateStatus
   /** Where the agent of a host (by its ref) answers; `undefined`: nobody has said. */
   readonly agentOf: (host: string) => string | undefined
 }

@@ -10,7 +10,7 @@ import { ProcessMetrics } from '../metrics/process-metrics.ts'
 import { serveMetrics } from '../metrics/serve-metrics.ts'
 import { stackOf } from '../platform/errors.ts'
 import type { Log } from '../platform/systemd/log.ts'
-import { describeCause } from '../updater/cause.ts'
+import { describeCause } from '../updater/change-cause.ts'
 import { DecisionLog } from '../updater/decision-log.ts'
 import { describeOrderEvent } from '../updater/order-event.ts'
 import { describeOverrideEvent, type OverrideEvent } from '../updater/override-event.ts'
@@ -19,7 +19,7 @@ import type { OperationsChange } from '../updater/updater.ts'
 import { policyOf, type UpdaterConfig } from '../updater/updater-config.ts'
 import { AgentPolls, type PolledHost } from './agent-polls.ts'
 import { applyMembers, names } from './configured-members.ts'
-import type { GateView } from './gate-answer.ts'
+import type { GateStatus } from './gate-answer.ts'
 import { createGatedPool, type GatedPool, type UpdaterChoice } from './gated-pool.ts'
 import { pluginsOf } from './pool-plugins.ts'
 
@@ -218,7 +218,7 @@ export class PoolService {
   }
 
   /** What the gate says at this moment, in whatever words it is asked for. */
-  #gateView(): GateView {
+  #gateView(): GateStatus {
     const { pool, updater } = this.#gated
     return {
       verdicts: updater.verdicts(),

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { findCalled, whyNoHost } from '../allowed-operations/pool/find-called.ts'
+import { findByName, hostNotFound } from '../allowed-operations/pool/find-by-name.ts'
 import type { PoolSnapshot } from '../allowed-operations/pool/pool-snapshot.ts'
 import { describeGate, hostName, srName } from '../allowed-operations/reason/describe-gate.ts'
 import type { GateReason } from '../allowed-operations/reason/gate-reason.ts'
@@ -144,12 +144,12 @@ async function obey(
     case 'shutdown':
     case 'power-on': {
       const { hosts } = pool.snapshot()
-      const found = findCalled(called.join(' '), pool.hosts, ({ ref, hostname }) => ({
+      const found = findByName(called.join(' '), pool.hosts, ({ ref, hostname }) => ({
         uuid: hosts.find(each => each.ref === ref)?.uuid ?? ref,
         names: [hostname],
       }))
       if (found.ok) await operate(pool, account, found.value, verb === 'power-on' ? 'power_on' : verb)
-      else stdout.write(`${whyNoHost(called.join(' '), found.candidates)}\n`)
+      else stdout.write(`${hostNotFound(called.join(' '), found.candidates)}\n`)
       return
     }
     default:

@@ -5,7 +5,7 @@ import { type ConnectedHosts, connectedHosts } from '../allowed-operations/rules
  * Which hosts are connected to which SRs. Found anew only when a PBD has come or gone: reports are written into PBDs, so the
  * records change all the time, and what they connect hardly ever.
  */
-export class Connections {
+export class ConnectionCache {
   #pbds: readonly PbdSnapshot[] = []
   #connected: ConnectedHosts = new Map()
 

@@ -2,7 +2,7 @@ import type { HostOperation } from '../allowed-operations/pool/host-operation.ts
 import type { Override, PoolSnapshot } from '../allowed-operations/pool/pool-snapshot.ts'
 import { describeOverride, hostName } from '../allowed-operations/reason/describe-gate.ts'
 import type { GateReason } from '../allowed-operations/reason/gate-reason.ts'
-import { describeCause, type OverrideCause } from './cause.ts'
+import { describeCause, type OverrideCause } from './change-cause.ts'
 
 /** A host has got an order by an override alone: storage would have refused it. */
 interface OverrideUse {

@@ -6,13 +6,13 @@ import { listedPeers } from '../allowed-operations/pool/known-peers.ts'
 import type { PoolSnapshot } from '../allowed-operations/pool/pool-snapshot.ts'
 import type { GateReason } from '../allowed-operations/reason/gate-reason.ts'
 import { factsOf } from '../allowed-operations/reports/report-facts.ts'
-import { believedList, type ObservedSr, observeSrs } from '../allowed-operations/rules/sr-members.ts'
+import { type ObservedSr, observeSrs, usableMirrorList } from '../allowed-operations/rules/sr-members.ts'
 import { machineTimers, type Timers } from '../platform/time/timers.ts'
 import { parseReport } from '../sync-query/report/report-parse.ts'
 import { type AcceptedClaim, oldestConfirmation } from './accepted-claim.ts'
-import type { Cause } from './cause.ts'
-import { causesOf, type Look, overrideCauses } from './causes-of.ts'
-import { Connections } from './connections.ts'
+import type { ChangeCause } from './change-cause.ts'
+import { ConnectionCache } from './connections.ts'
+import { findCauses, type Observation, overrideCauses } from './find-causes.ts'
 import { LiveSince } from './live-since.ts'
 import type { OverrideEvent } from './override-event.ts'
 import { Poller } from './poller.ts'
@@ -30,7 +30,7 @@ export interface OperationsChange {
   /** Why each operation that left did. */
   readonly verdicts: HostVerdicts
   /** What was another than at the computation before, as far as it matters to this host. Never empty. */
-  readonly causes: readonly Cause[]
+  readonly causes: readonly ChangeCause[]
   /** The pool that this was computed from. */
   readonly pool: PoolSnapshot
 }
@@ -85,14 +85,14 @@ export interface UpdaterOptions {
 export class Updater {
   readonly #options: UpdaterOptions
   readonly #timers: Timers
-  readonly #connections = new Connections()
+  readonly #connections = new ConnectionCache()
   readonly #liveSince = new LiveSince()
   readonly #reports: ReportMemory
   readonly #poller: Poller
   /** What was last written for each host. */
   readonly #written = new Map<string, readonly HostOperation[]>()
   #coordinator: string | null = null
-  #last: Look | null = null
+  #last: Observation | null = null
   #state: 'new' | 'started' | 'closed' = 'new'
   #noticed: NodeJS.Immediate | null = null
   #writing = false
@@ -184,11 +184,11 @@ export class Updater {
       }
     }
     if (changes.length === 0) return
-    const causes = causesOf(before, look, policy)
+    const causes = findCauses(before, look, policy)
     for (const change of changes) witness({ ...change, causes: causes.of(change.host), pool: look.pool })
   }
 
-  #look(stored: PoolSnapshot): Look {
+  #look(stored: PoolSnapshot): Observation {
     const coordinator = this.#options.pool.coordinator?.() ?? ''
     if (coordinator !== this.#coordinator) {
       this.#coordinator = coordinator
@@ -204,7 +204,7 @@ export class Updater {
     return { pool, atMs, coordinator, srs: observeSrs(pool, this.#options.policy, atMs, known, connected) }
   }
 
-  #write(look: Look, verdicts: ReadonlyMap<string, HostVerdicts>): FieldChange[] {
+  #write(look: Observation, verdicts: ReadonlyMap<string, HostVerdicts>): FieldChange[] {
     for (const host of this.#written.keys()) if (!verdicts.has(host)) this.#written.delete(host)
     const changes: FieldChange[] = []
     for (const { ref: host, allowedOperations: stored } of look.pool.hosts) {
@@ -225,7 +225,11 @@ export class Updater {
   }
 
   /** What is allowed against the reasons of storage is allowed by an override. */
-  #tellAccepted({ pool, atMs: at, srs }: Look, { host, operation, task }: Claim, reasons: readonly GateReason[]): void {
+  #tellAccepted(
+    { pool, atMs: at, srs }: Observation,
+    { host, operation, task }: Claim,
+    reasons: readonly GateReason[],
+  ): void {
     if (STORAGE_OPERATIONS.includes(operation)) {
       this.#options.accepted?.({ at, host, operation, task, pool, ...oldestConfirmation(srs, host, at) })
     }
@@ -239,9 +243,9 @@ export class Updater {
   }
 
   /** Where the replicas of each member are must be known when it is down, and after a restart. */
-  #keepPeers({ srs }: Look): void {
+  #keepPeers({ srs }: Observation): void {
     for (const { pbd, report, storedPeers } of srs.flatMap(({ members }) => members)) {
-      const list = believedList(report)
+      const list = usableMirrorList(report)
       if (list === undefined) continue
       const peers = listedPeers(list)
       if (storedPeers?.join('\n') === peers.join('\n')) continue
@@ -259,7 +263,7 @@ export class Updater {
   }
 
   /** Wakes up when the next lease or override runs out, or an override by a clock that is ahead comes into force. */
-  #armExpiry({ pool, srs, atMs }: Look): void {
+  #armExpiry({ pool, srs, atMs }: Observation): void {
     this.#cancelExpiry()
     let nextMs = Number.POSITIVE_INFINITY
     for (const { members } of srs) {

@@ -1,4 +1,4 @@
-import { firstName } from '../allowed-operations/pool/find-called.ts'
+import { firstName } from '../allowed-operations/pool/find-by-name.ts'
 import { type Complaints, JsonNode } from '../platform/json/json-node.ts'
 import { parseJson } from '../platform/json/parse-json.ts'
 import type { SrMessage } from '../xenapi-client/message-calls.ts'

@@ -1,4 +1,4 @@
-import { firstName } from '../allowed-operations/pool/find-called.ts'
+import { firstName } from '../allowed-operations/pool/find-by-name.ts'
 import type { XenApiClient } from '../xenapi-client/client.ts'
 import type { CallOptions } from '../xenapi-client/connection.ts'
 import { XenApiError, XenApiUnreachable } from '../xenapi-client/errors.ts'

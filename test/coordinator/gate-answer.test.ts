@@ -4,7 +4,7 @@ import { decide } from '../../src/allowed-operations/decide.ts'
 import { DEFAULT_POLICY, type GatePolicy } from '../../src/allowed-operations/pool/gate-policy.ts'
 import type { PoolSnapshot } from '../../src/allowed-operations/pool/pool-snapshot.ts'
 import { observeSrs } from '../../src/allowed-operations/rules/sr-members.ts'
-import { canRebootAnswer, type GateView, gateAnswer, resolveHosts } from '../../src/coordinator/gate-answer.ts'
+import { canRebootAnswer, type GateStatus, gateAnswer, resolveHosts } from '../../src/coordinator/gate-answer.ts'
 import { pluginsOf } from '../../src/coordinator/pool-plugins.ts'
 import {
   host,
@@ -23,13 +23,13 @@ const NAMED_A = { uuid: 'uuid-a', name: 'host-a' }
 const NAMED_B = { uuid: 'uuid-b', name: 'host-b' }
 const NAMED_SR = { uuid: 'uuid-sr', name: 'mirrored' }
 
-function viewOf(snapshot: PoolSnapshot, policy: GatePolicy = DEFAULT_POLICY): GateView {
+function viewOf(snapshot: PoolSnapshot, policy: GatePolicy = DEFAULT_POLICY): GateStatus {
   const srs = observeSrs(snapshot, policy, NOW)
   const verdicts = { atMs: NOW, pool: snapshot, srs, hosts: decide(snapshot, policy, NOW, srs) }
   return { verdicts, policy, coordinator: 'a', srLabel: ref => (ref === 'sr' ? 'mirrored' : undefined) }
 }
 
-const gateOf = (view: GateView, only?: string) => JSON.parse(gateAnswer(view, only))
+const gateOf = (view: GateStatus, only?: string) => JSON.parse(gateAnswer(view, only))
 
 function canReboot(snapshot: PoolSnapshot, refs: readonly string[], policy?: GatePolicy) {
   return JSON.parse(canRebootAnswer(viewOf(snapshot, policy), new Set(refs)))

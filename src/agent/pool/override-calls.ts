@@ -1,5 +1,5 @@
 import { PoolRefusal } from '../../agent-api/pool-methods.ts'
-import { findCalled, whyNoHost } from '../../allowed-operations/pool/find-called.ts'
+import { findByName, hostNotFound } from '../../allowed-operations/pool/find-by-name.ts'
 import { encodeOverride, OVERRIDE_KEY } from '../../allowed-operations/pool/override.ts'
 import type { XenApiClient } from '../../xenapi-client/client.ts'
 import { askToolstack } from './ask-toolstack.ts'
@@ -8,7 +8,7 @@ import { askToolstack } from './ask-toolstack.ts'
 const MAX_TRIES = 3
 
 /**
- * The one host that is called so, as `findCalled` says.
+ * The one host that is called so, as `findByName` says.
  * @throws PoolRefusal also when it is none, or several
  */
 export async function findHost(
@@ -23,8 +23,8 @@ export async function findHost(
       return { ref, uuid: String(uuid), names: [name_label, hostname].filter(name => typeof name === 'string') }
     },
   )
-  const found = findCalled(called, hosts, host => host)
-  if (!found.ok) throw new PoolRefusal('invalid', whyNoHost(called, found.candidates))
+  const found = findByName(called, hosts, host => host)
+  if (!found.ok) throw new PoolRefusal('invalid', hostNotFound(called, found.candidates))
   return found.value
 }
 

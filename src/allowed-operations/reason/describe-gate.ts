@@ -1,6 +1,6 @@
 import { describe } from '../../sync-query/reason/describe.ts'
 import { isReasonCode, type ReportReason } from '../../sync-query/report/report.ts'
-import { firstName } from '../pool/find-called.ts'
+import { firstName } from '../pool/find-by-name.ts'
 import type { Override, PoolSnapshot } from '../pool/pool-snapshot.ts'
 import type { GateReason, GateReasonCode } from './gate-reason.ts'
 

@@ -14,7 +14,7 @@ interface ReportFacts {
   /** A resync is held back by its peer, who alone can say why. */
   readonly awaitsPeer: boolean
   /** A reason that blocks will not clear by time. */
-  readonly needsOperator: boolean
+  readonly awaitsOperator: boolean
   /** Of its blocking reasons those that time clears are about connections that are not there: nothing moves, nothing is unclear. */
   readonly isAtRest: boolean
 }
@@ -49,7 +49,7 @@ function findFacts({ at, reasons }: Report): ReportFacts {
     standAlone: complaints.filter(({ code }) => code === 'stand-alone'),
     heldBack: complaints.filter(isHeldBackHere),
     awaitsPeer: complaints.some(isHeldBackByPeer),
-    needsOperator: needsOperator(reasons),
+    awaitsOperator: awaitsOperator(reasons),
     isAtRest: reasons.every(each => !blocks(each) || each.clearedBy === 'operator' || NOT_CONNECTED.has(each.code)),
   }
 }
@@ -59,6 +59,6 @@ function isHeldBackHere(complaint: Complaint): boolean {
   return code === 'resync-paused' || (code === 'resync-waiting' && !isHeldBackByPeer(complaint))
 }
 
-export function needsOperator(reasons: readonly ReportReason[]): boolean {
+export function awaitsOperator(reasons: readonly ReportReason[]): boolean {
   return reasons.some(reason => reason.clearedBy === 'operator' && blocks(reason))
 }

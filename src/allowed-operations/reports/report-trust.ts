@@ -6,7 +6,7 @@ import { factsOf } from './report-facts.ts'
 import type { KnownReport } from './report-order.ts'
 
 /** A report that counts, or why there is none. */
-export type Hearing =
+export type ReportAssessment =
   | { readonly report: Report; readonly countsUntilMs: number; readonly distrust?: never }
   | { readonly distrust: GateReason; readonly report?: never; readonly countsUntilMs?: never }
 
@@ -23,7 +23,12 @@ interface Subject {
  * after the host last became live, and confirmed within the lease. Everything is asked positively, so that a moment
  * that cannot be compared (NaN) does not count either.
  */
-export function hear(subject: Subject, known: KnownReport | undefined, policy: GatePolicy, now: number): Hearing {
+export function assessReport(
+  subject: Subject,
+  known: KnownReport | undefined,
+  policy: GatePolicy,
+  now: number,
+): ReportAssessment {
   const { host, sr } = subject
   if (known === undefined) return { distrust: unspoken('no-report', subject, now) }
   const { report, problem, confirmedAtMs } = known.received

@@ -1,32 +1,32 @@
 import type { Report } from '../../sync-query/report/report.ts'
 import { type GateReason, gateReason } from '../reason/gate-reason.ts'
-import { isLeftOver, withLeftOvers } from '../reports/left-over.ts'
-import { type Meant, type Said, withOtherSides } from '../reports/other-side.ts'
+import { isLeftOver, markLeftOvers } from '../reports/left-over-replica.ts'
+import { correctFromPeers, type PeerComplaint, type ResolvePeer } from '../reports/peer-complaints.ts'
 import type { PeerNames } from '../reports/peer-names.ts'
-import { factsOf, needsOperator } from '../reports/report-facts.ts'
-import type { Member } from './sr-members.ts'
+import { awaitsOperator, factsOf } from '../reports/report-facts.ts'
+import type { SrMember } from './sr-members.ts'
 
 /**
  * The conservative rule (DESIGN section 6 b): one reason for each member that is away, going, silent or not in sync.
  * Any reason blocks every member, for nothing is assumed of how the SR spreads its mirrors.
  */
-export function blockers(sr: string, members: readonly Member[], names: PeerNames): readonly GateReason[] {
+export function conservativeReasons(sr: string, members: readonly SrMember[], names: PeerNames): readonly GateReason[] {
   const refs = members.map(({ host }) => host.ref)
-  const meant: Meant = (peer, speaker) => names.resolve(peer, speaker, refs)
+  const meant: ResolvePeer = (peer, speaker) => names.resolve(peer, speaker, refs)
   const byRef: MembersByRef = new Map(members.map(member => [member.host.ref, member]))
   const complaints = complaintsAboutPeers(members, byRef, meant)
   return members.flatMap(member => blocker(sr, member, byRef, complaints.get(member.host.ref) ?? [], meant) ?? [])
 }
 
 /** By ref of the host. */
-type MembersByRef = ReadonlyMap<string, Member>
+type MembersByRef = ReadonlyMap<string, SrMember>
 
 function blocker(
   sr: string,
-  member: Member,
+  member: SrMember,
   byRef: MembersByRef,
-  aboutThis: readonly Said[],
-  meant: Meant,
+  aboutThis: readonly PeerComplaint[],
+  meant: ResolvePeer,
 ): GateReason | null {
   const { host, report } = member
   if (member.absence !== null) return member.absence
@@ -49,13 +49,13 @@ function blocker(
  * every mirror of 64 hosts bad, finding out whom each reason means would take longer than all the rest.
  */
 function complaintsAboutPeers(
-  members: readonly Member[],
+  members: readonly SrMember[],
   byRef: MembersByRef,
-  meant: Meant,
-): ReadonlyMap<string, readonly Said[]> {
+  meant: ResolvePeer,
+): ReadonlyMap<string, readonly PeerComplaint[]> {
   const anyInSync = members.some(({ report }) => report?.state === 'synced')
   const anyAwaitsPeer = members.some(({ report }) => report !== null && factsOf(report).awaitsPeer)
-  const found = new Map<string, Said[]>()
+  const found = new Map<string, PeerComplaint[]>()
   for (const member of members) {
     const { host: speaker, report } = member
     if (report === null) continue
@@ -75,16 +75,16 @@ function complaintsAboutPeers(
 
 function notSynced(
   sr: string,
-  member: Member,
+  member: SrMember,
   report: Report,
   byRef: MembersByRef,
-  aboutThis: readonly Said[],
-  meant: Meant,
+  aboutThis: readonly PeerComplaint[],
+  meant: ResolvePeer,
 ): GateReason {
   const { host } = member
-  const corrected = withOtherSides(host, report.reasons, aboutThis, meant)
-  const mirrorReasons = withLeftOvers(corrected, member, name => meant(name, host.ref).map(ref => byRef.get(ref)))
-  const said = mirrorReasons === report.reasons ? factsOf(report).needsOperator : needsOperator(mirrorReasons)
+  const corrected = correctFromPeers(host, report.reasons, aboutThis, meant)
+  const mirrorReasons = markLeftOvers(corrected, member, name => meant(name, host.ref).map(ref => byRef.get(ref)))
+  const said = mirrorReasons === report.reasons ? factsOf(report).awaitsOperator : awaitsOperator(mirrorReasons)
   // Nothing moves, and nobody says that anything is on its way.
   const saysNothing = mirrorReasons.length === 0 && report.reasonsOmitted === undefined
   const operator = said || (report.state === 'degraded' && saysNothing)

@@ -2,11 +2,11 @@ import type { ClearedBy } from '../../sync-query/reason/reason.ts'
 import type { MirrorListEntry, Replica, ReportReason } from '../../sync-query/report/report.ts'
 import type { GatePolicy } from '../pool/gate-policy.ts'
 import { type GateReason, gateReason } from '../reason/gate-reason.ts'
-import { isCurrentElsewhere, lossClearedBy, type SeenMirrors, seesNoneCurrent } from '../reports/other-views.ts'
+import { isCurrentElsewhere, lossClearedBy, type MirrorView, seesNoneCurrent } from '../reports/mirror-views.ts'
 import type { PeerNames } from '../reports/peer-names.ts'
-import { blockers } from './conservative-rule.ts'
-import type { Guard } from './guard.ts'
-import { believedList, type Member, type ObservedSr } from './sr-members.ts'
+import { conservativeReasons } from './conservative-rule.ts'
+import { type ObservedSr, type SrMember, usableMirrorList } from './sr-members.ts'
+import type { SrRule } from './sr-rule.ts'
 
 /**
  * The placement-aware rule, for sets of hosts as `ceph osd ok-to-stop` answers for sets of OSDs: a mirror must keep a
@@ -27,13 +27,13 @@ export function placementRule(
   names: PeerNames,
   away: ReadonlySet<string>,
   policy: GatePolicy,
-): Guard {
+): SrRule {
   const present = members.filter(member => member.absence === null)
   const refs = members.map(({ host }) => host.ref)
   const views: View[] = []
   const unlisted: GateReason[] = []
   for (const { host, report } of present) {
-    const list = believedList(report)
+    const list = usableMirrorList(report)
     if (report === null || list === undefined) unlisted.push(gateReason('mirror-list-missing', host.ref, sr))
     else views.push(...list.map(entry => viewOf(host.ref, entry, report.reasons, names, refs, policy)))
   }
@@ -41,7 +41,7 @@ export function placementRule(
   const holders = new Set(sites.flatMap(({ hosts }) => hosts ?? []))
   const isAnyPeerUnknown = sites.some(({ hosts }) => hosts === null)
   const unheard = members
-    .filter(({ absence, report }) => absence !== null || believedList(report) === undefined)
+    .filter(({ absence, report }) => absence !== null || usableMirrorList(report) === undefined)
     .map(member => ({ member, hosts: possibleHosts(member, names, refs, policy) }))
   const whoseReplicasItMayHave = (host: string) =>
     unheard.flatMap(({ member, hosts }) => (hosts === null || hosts.has(host) ? member : []))
@@ -60,7 +60,7 @@ export function placementRule(
     ]
   }
   if (unlisted.length > 0) {
-    const conservative = blockers(sr, members, names)
+    const conservative = conservativeReasons(sr, members, names)
     const reasons = [...conservative, ...unlisted]
     return {
       concerns,
@@ -85,14 +85,14 @@ export function placementRule(
   }
 }
 
-function replicasUnknown(sr: string, { host, absence }: Member): GateReason {
+function replicasUnknown(sr: string, { host, absence }: SrMember): GateReason {
   if (absence === null) return gateReason('mirror-list-missing', host.ref, sr)
   return gateReason('replicas-unknown', host.ref, sr, { clearedBy: absence.clearedBy })
 }
 
 /** Refs of the hosts that may share mirrors with a member, by its last list; `null`: any host may. */
 function possibleHosts(
-  { host, knownPeers }: Member,
+  { host, knownPeers }: SrMember,
   names: PeerNames,
   members: readonly string[],
   { outsidePeers }: GatePolicy,
@@ -108,7 +108,7 @@ function possibleHosts(
 }
 
 /** Some mirrors as one member sees them, with the names of peers resolved. */
-interface View extends SeenMirrors {
+interface View extends MirrorView {
   readonly sites: readonly Site[]
 }
 

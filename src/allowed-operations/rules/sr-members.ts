@@ -4,7 +4,7 @@ import { listedPeers } from '../pool/known-peers.ts'
 import type { HostSnapshot, PbdSnapshot, PoolSnapshot, SrSnapshot } from '../pool/pool-snapshot.ts'
 import { type GateReason, gateReason } from '../reason/gate-reason.ts'
 import { type KnownReport, type KnownReports, knownReports, ofPresentBoot } from '../reports/report-order.ts'
-import { hear, isAbout } from '../reports/report-trust.ts'
+import { assessReport, isAbout } from '../reports/report-trust.ts'
 
 /** Refs of the PBDs, attached or not: by ref of the SR, then by ref of the host. */
 export type ConnectedHosts = ReadonlyMap<string, ReadonlyMap<string, string>>
@@ -28,7 +28,7 @@ function isAggregated(sr: SrSnapshot, policy: GatePolicy): boolean {
 }
 
 /** What is known of one member of a guarded SR at one moment. */
-export interface Member {
+export interface SrMember {
   /** Ref of the PBD that makes it one. */
   readonly pbd: string
   readonly host: HostSnapshot
@@ -57,7 +57,7 @@ export interface ObservedSr {
   /** `null`: PBDs point at it and it has no record. What it holds is not known, so it is guarded. */
   readonly sr: SrSnapshot | null
   /** In the pool's order. */
-  readonly members: readonly Member[]
+  readonly members: readonly SrMember[]
   /** Refs of the PBDs by ref of the host: of the members, and of hosts that have a PBD and no record. */
   readonly connected: ReadonlyMap<string, string>
 }
@@ -82,7 +82,7 @@ export function observeSrs(
   const look = (ref: string, sr: SrSnapshot | null): ObservedSr => {
     const connected = connectedBySr.get(ref) ?? NOBODY
     const ofSr = known.get(ref)
-    const members: Member[] = []
+    const members: SrMember[] = []
     for (const host of pool.hosts) {
       const pbd = pbds.get(connected.get(host.ref) ?? '')
       if (pbd === undefined) continue
@@ -111,9 +111,9 @@ function observe(
   ofAllBoots: KnownReport | undefined,
   policy: GatePolicy,
   now: number,
-): Member {
+): SrMember {
   const known = ofPresentBoot(ofAllBoots, host.bootId)
-  const heard = hear({ host, sr, changedSeq }, known, policy, now)
+  const heard = assessReport({ host, sr, changedSeq }, known, policy, now)
   const { report = null, distrust = null, countsUntilMs = Number.POSITIVE_INFINITY } = heard
   const confirmedAtMs = known?.received.confirmedAtMs ?? null
   const storedPeers = pbd.knownPeers ?? null
@@ -133,7 +133,7 @@ function observe(
 /** Also of a report that is too old to count: where its replicas were last is more than nothing. */
 function peersIn(report: Report | undefined, subject: Parameters<typeof isAbout>[1]): readonly string[] | null {
   if (report === undefined || !isAbout(report, subject)) return null
-  const list = believedList(report)
+  const list = usableMirrorList(report)
   return list === undefined ? null : listedPeers(list)
 }
 
@@ -141,7 +141,7 @@ function peersIn(report: Report | undefined, subject: Parameters<typeof isAbout>
  * A host that cannot see its mirrors lists them as it saw them last, or lists none: a stream of events that has ended would
  * else read as replicas that are current.
  */
-export function believedList(report: Report | null): readonly MirrorListEntry[] | undefined {
+export function usableMirrorList(report: Report | null): readonly MirrorListEntry[] | undefined {
   return report?.state === 'unknown' ? undefined : report?.mirrorList
 }
 

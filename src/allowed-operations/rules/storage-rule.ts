@@ -2,17 +2,17 @@ import type { GatePolicy } from '../pool/gate-policy.ts'
 import type { PoolSnapshot } from '../pool/pool-snapshot.ts'
 import { type GateReason, gateReason } from '../reason/gate-reason.ts'
 import { PeerNames } from '../reports/peer-names.ts'
-import { blockers } from './conservative-rule.ts'
-import type { Guard } from './guard.ts'
+import { conservativeReasons } from './conservative-rule.ts'
 import { placementRule } from './placement-rule.ts'
 import { absenceCode, type ObservedSr, observeSrs } from './sr-members.ts'
+import type { SrRule } from './sr-rule.ts'
 
 /** The storage rule (DESIGN section 6 b) under either policy. Each SR is looked at once, for all its members. */
 export function storageRule(
   { hosts }: Pick<PoolSnapshot, 'hosts'>,
   policy: GatePolicy,
   srs: readonly ObservedSr[],
-): readonly Guard[] {
+): readonly SrRule[] {
   const names = new PeerNames(hosts)
   const away = new Set(hosts.flatMap(host => (absenceCode(host) === null ? [] : host.ref)))
   return srs.map(sr => {
@@ -21,13 +21,13 @@ export function storageRule(
   })
 }
 
-function missingSr({ ref, members, connected }: ObservedSr): Guard {
+function missingSr({ ref, members, connected }: ObservedSr): SrRule {
   const missing = members.map(({ host }) => gateReason('sr-missing', host.ref, ref))
   return { concerns: host => connected.has(host), departure: () => missing }
 }
 
-function conservativeRule({ ref, members, connected }: ObservedSr, names: PeerNames): Guard {
-  const blocking = blockers(ref, members, names)
+function conservativeRule({ ref, members, connected }: ObservedSr, names: PeerNames): SrRule {
+  const blocking = conservativeReasons(ref, members, names)
   return {
     concerns: host => connected.has(host),
     departure: leaving => {

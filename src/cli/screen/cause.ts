@@ -1,5 +1,5 @@
 import type { GateAnswer, GateReasonAnswer, Named } from '../../agent-api/agent-protocol.ts'
-import { firstName } from '../../allowed-operations/pool/find-called.ts'
+import { firstName } from '../../allowed-operations/pool/find-by-name.ts'
 import { gateRemedy, isGateReasonCode } from '../../allowed-operations/reason/gate-remedy.ts'
 import { describe } from '../../sync-query/reason/describe.ts'
 import { isBlocking, type Reason } from '../../sync-query/reason/reason.ts'

@@ -4,7 +4,7 @@ import { PoolQuestions } from '../../../src/agent/pool/pool-questions.ts'
 import { PoolRefusal } from '../../../src/agent-api/pool-methods.ts'
 import { DEFAULT_POLICY } from '../../../src/allowed-operations/pool/gate-policy.ts'
 import { OVERRIDE_KEY } from '../../../src/allowed-operations/pool/override.ts'
-import type { GateView } from '../../../src/coordinator/gate-answer.ts'
+import type { GateStatus } from '../../../src/coordinator/gate-answer.ts'
 import { createGatedPool, type GatedPoolOptions } from '../../../src/coordinator/gated-pool.ts'
 import { pluginsOf } from '../../../src/coordinator/pool-plugins.ts'
 import { EmbeddedPool } from '../../../src/embedded-pool/embedded-pool.ts'
@@ -29,7 +29,7 @@ const POOL_OPTIONS: Pick<GatedPoolOptions, 'machines' | 'pollReport' | 'authenti
 
 /** An embedded pool of three hosts with one SR, of which none has spoken, and what the first of them asks. */
 async function poolOf(t: Tap, now = Date.now) {
-  const gateView = (): GateView => ({
+  const gateView = (): GateStatus => ({
     verdicts: gated.updater.verdicts(),
     policy: DEFAULT_POLICY,
     coordinator: gated.pool.get('pool', gated.pool.ref)?.master ?? '',

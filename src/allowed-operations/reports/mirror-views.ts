@@ -1,9 +1,9 @@
 import type { ClearedBy } from '../../sync-query/reason/reason.ts'
 import { blocks, type MirrorListEntry, type ReportReason } from '../../sync-query/report/report.ts'
-import { needsOperator } from './report-facts.ts'
+import { awaitsOperator } from './report-facts.ts'
 
 /** How one member sees some mirrors. */
-export interface SeenMirrors {
+export interface MirrorView {
   readonly host: string
   readonly entry: MirrorListEntry
   /** Of the member's report: about these mirrors and others. */
@@ -19,16 +19,12 @@ export interface SeenMirrors {
  * The member sees no current replica at all, as one whose disk is stuck and that has lost its peers: whoever leaves takes none
  * away from it, and what the others have only they can tell.
  */
-export function seesNoneCurrent({ entry, sites }: SeenMirrors): boolean {
+export function seesNoneCurrent({ entry, sites }: MirrorView): boolean {
   return entry.state !== 'unknown' && !sites.some(({ replica }) => isCurrent(replica))
 }
 
 /** Other members that stay see a current replica that stays, of each of the mirrors that `view` is about. */
-export function isCurrentElsewhere(
-  view: SeenMirrors,
-  views: readonly SeenMirrors[],
-  gone: ReadonlySet<string>,
-): boolean {
+export function isCurrentElsewhere(view: MirrorView, views: readonly MirrorView[], gone: ReadonlySet<string>): boolean {
   const { mirrors = [], count } = view.entry
   if (mirrors.length < count) return false
   const witnesses = views.filter(other => {
@@ -40,7 +36,7 @@ export function isCurrentElsewhere(
   return mirrors.every(mirror => witnesses.some(({ entry }) => entry.mirrors?.includes(mirror) === true))
 }
 
-function isCurrent({ current, diskless }: SeenMirrors['sites'][number]['replica']): boolean {
+function isCurrent({ current, diskless }: MirrorView['sites'][number]['replica']): boolean {
   return current && diskless !== true
 }
 
@@ -51,7 +47,7 @@ function isCurrent({ current, diskless }: SeenMirrors['sites'][number]['replica'
  * @param absences what is said of each host that is away
  */
 export function lossClearedBy(
-  { entry, reasons, sites }: SeenMirrors,
+  { entry, reasons, sites }: MirrorView,
   absences: ReadonlyMap<string, ClearedBy>,
 ): ClearedBy {
   const isAnyAway = (clearedBy: ClearedBy) =>
@@ -59,6 +55,6 @@ export function lossClearedBy(
   if (isAnyAway('operator')) return 'operator'
   if (isAnyAway('time')) return 'time'
   const said = reasons.filter(({ mirror }) => entry.mirrors?.includes(mirror) !== false)
-  if (needsOperator(said)) return 'operator'
+  if (awaitsOperator(said)) return 'operator'
   return entry.state === 'resyncing' || said.some(blocks) ? 'time' : 'operator'
 }

@@ -6,11 +6,11 @@ import type {
   PoolSnapshot,
   SrSnapshot,
 } from '../allowed-operations/pool/pool-snapshot.ts'
-import type { Member, ObservedSr } from '../allowed-operations/rules/sr-members.ts'
-import type { Cause, OverrideCause, Standing } from './cause.ts'
+import type { ObservedSr, SrMember } from '../allowed-operations/rules/sr-members.ts'
+import type { ChangeCause, OverrideCause, ReportVerdict } from './change-cause.ts'
 
 /** The pool as it was looked at for one computation. */
-export interface Look {
+export interface Observation {
   readonly pool: PoolSnapshot
   readonly atMs: number
   /** Ref of the coordinator; `''` where nobody says it. */
@@ -20,9 +20,9 @@ export interface Look {
 }
 
 /** What was another than before, and which of it matters to a host, by its ref. */
-interface Causes {
-  readonly all: readonly Cause[]
-  of(host: string): readonly Cause[]
+interface FoundCauses {
+  readonly all: readonly ChangeCause[]
+  of(host: string): readonly ChangeCause[]
 }
 
 /**
@@ -33,9 +33,9 @@ interface Causes {
  *
  * @param before `null`: the updater has just started
  */
-export function causesOf(before: Look | null, after: Look, policy: GatePolicy): Causes {
+export function findCauses(before: Observation | null, after: Observation, policy: GatePolicy): FoundCauses {
   if (before === null) {
-    const started: readonly Cause[] = [{ code: 'updater-started' }]
+    const started: readonly ChangeCause[] = [{ code: 'updater-started' }]
     return { all: started, of: () => started }
   }
   const all = [
@@ -49,7 +49,7 @@ export function causesOf(before: Look | null, after: Look, policy: GatePolicy): 
   return { all, of: host => all.filter(cause => concerns(cause, host, srsOfHost)) }
 }
 
-function* poolCauses(before: Look, after: Look): Generator<Cause> {
+function* poolCauses(before: Observation, after: Observation): Generator<ChangeCause> {
   if (before.coordinator !== after.coordinator) yield { code: 'coordinator-changed', host: after.coordinator }
   if (before.pool.rollingUpgrade !== after.pool.rollingUpgrade) {
     yield { code: after.pool.rollingUpgrade ? 'rolling-upgrade-began' : 'rolling-upgrade-ended' }
@@ -59,7 +59,7 @@ function* poolCauses(before: Look, after: Look): Generator<Cause> {
   }
 }
 
-function* hostCauses(before: PoolSnapshot, after: PoolSnapshot): Generator<Cause> {
+function* hostCauses(before: PoolSnapshot, after: PoolSnapshot): Generator<ChangeCause> {
   const known = byRef(before.hosts)
   for (const host of after.hosts) {
     const earlier = known.get(host.ref)
@@ -70,7 +70,7 @@ function* hostCauses(before: PoolSnapshot, after: PoolSnapshot): Generator<Cause
   for (const host of known.keys()) yield { code: 'host-removed', host }
 }
 
-function* changesOfHost(before: HostSnapshot, after: HostSnapshot): Generator<Cause> {
+function* changesOfHost(before: HostSnapshot, after: HostSnapshot): Generator<ChangeCause> {
   const host = after.ref
   const isLive = after.live === true
   if ((before.live === true) !== isLive) yield { code: isLive ? 'host-live' : 'host-not-live', host }
@@ -91,7 +91,7 @@ function newOperations(before: HostSnapshot, after: HostSnapshot): readonly Curr
   )
 }
 
-export function* overrideCauses(before: Look, after: Look, policy: GatePolicy): Generator<OverrideCause> {
+export function* overrideCauses(before: Observation, after: Observation, policy: GatePolicy): Generator<OverrideCause> {
   const hosts = new Set([...before.pool.overrides, ...after.pool.overrides].map(({ host }) => host))
   for (const host of hosts) {
     const earlier = overrideInForce(before.pool, host, policy, before.atMs)
@@ -105,7 +105,7 @@ export function* overrideCauses(before: Look, after: Look, policy: GatePolicy): 
   }
 }
 
-function* srCauses(before: readonly ObservedSr[], after: readonly ObservedSr[]): Generator<Cause> {
+function* srCauses(before: readonly ObservedSr[], after: readonly ObservedSr[]): Generator<ChangeCause> {
   const known = byRef(before)
   for (const { ref, sr } of after) {
     const earlier = known.get(ref)
@@ -123,7 +123,7 @@ function isOtherKind(before: SrSnapshot | null, after: SrSnapshot | null): boole
 }
 
 /** What changed about the members of SRs that were guarded and still are, in the same way. */
-function* memberCauses(before: Look, after: Look, policy: GatePolicy): Generator<Cause> {
+function* memberCauses(before: Observation, after: Observation, policy: GatePolicy): Generator<ChangeCause> {
   const known = byRef(before.srs)
   const hostsBefore = byRef(before.pool.hosts)
   const hostsAfter = byRef(after.pool.hosts)
@@ -144,7 +144,7 @@ function* memberCauses(before: Look, after: Look, policy: GatePolicy): Generator
   }
 }
 
-function* changesOfReport(earlier: Member, member: Member, sr: string, policy: GatePolicy): Generator<Cause> {
+function* changesOfReport(earlier: SrMember, member: SrMember, sr: string, policy: GatePolicy): Generator<ChangeCause> {
   const host = member.host.ref
   const before = standing(earlier)
   const after = standing(member)
@@ -154,7 +154,7 @@ function* changesOfReport(earlier: Member, member: Member, sr: string, policy: G
   }
 }
 
-function standing({ report, distrust }: Member): Standing {
+function standing({ report, distrust }: SrMember): ReportVerdict {
   return report?.state ?? distrust?.code ?? 'unknown'
 }
 
@@ -162,7 +162,7 @@ function standing({ report, distrust }: Member): Standing {
  * Whether reports of the same state differ in what the gate goes by: one that is in sync may contradict a peer by a code
  * that is not known here, and under the placement policy the list of mirrors decides.
  */
-function saysOtherThings({ report: before }: Member, { report: after }: Member, { kind }: GatePolicy): boolean {
+function saysOtherThings({ report: before }: SrMember, { report: after }: SrMember, { kind }: GatePolicy): boolean {
   if (before === null || after === null || before === after) return false
   if (after.state === 'synced' && differ(before.reasons, after.reasons)) return true
   return kind === 'placement' && differ(before.mirrorList, after.mirrorList)
@@ -182,7 +182,7 @@ type Memberships = ReadonlyMap<string, ReadonlySet<string>>
  * Refs of the guarded SRs that have a say in each host: those that it is a member of. Under the placement policy it may be any
  * of them, for lists of mirrors name hosts without a PBD as well.
  */
-function memberships(looks: readonly Look[], { kind }: GatePolicy): Memberships {
+function memberships(looks: readonly Observation[], { kind }: GatePolicy): Memberships {
   const found = new Map<string, Set<string>>()
   for (const { pool, srs } of looks) {
     for (const { ref, members } of srs) {
@@ -197,7 +197,7 @@ function memberships(looks: readonly Look[], { kind }: GatePolicy): Memberships 
 }
 
 /** Whether a cause can have changed what this host may do. */
-function concerns(cause: Cause, host: string, srsOfHost: Memberships): boolean {
+function concerns(cause: ChangeCause, host: string, srsOfHost: Memberships): boolean {
   const srs = srsOfHost.get(host) ?? new Set()
   switch (cause.code) {
     case 'updater-started':

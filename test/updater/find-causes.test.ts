@@ -2,8 +2,8 @@ import t from 'tap'
 import { DEFAULT_POLICY, type GatePolicy } from '../../src/allowed-operations/pool/gate-policy.ts'
 import type { PoolSnapshot } from '../../src/allowed-operations/pool/pool-snapshot.ts'
 import { observeSrs } from '../../src/allowed-operations/rules/sr-members.ts'
-import { type Cause, describeCause } from '../../src/updater/cause.ts'
-import { causesOf, type Look } from '../../src/updater/causes-of.ts'
+import { type ChangeCause, describeCause } from '../../src/updater/change-cause.ts'
+import { findCauses, type Observation } from '../../src/updater/find-causes.ts'
 import {
   DEGRADED,
   host,
@@ -19,12 +19,12 @@ import {
   withReports,
 } from '../allowed-operations/pool-of-three.ts'
 
-function look(of: PoolSnapshot, atMs = NOW, coordinator = 'a'): Look {
+function look(of: PoolSnapshot, atMs = NOW, coordinator = 'a'): Observation {
   return { pool: of, atMs, coordinator, srs: observeSrs(of, DEFAULT_POLICY, atMs) }
 }
 
 /** `code object…` of each cause, the short form that tables of cases compare. */
-function short(causes: readonly Cause[]): string {
+function short(causes: readonly ChangeCause[]): string {
   return causes
     .map(cause =>
       Object.values(cause)
@@ -116,26 +116,26 @@ t.test('every input of the gate that is another than before is told, and nothing
     ['a task of stock', pool(), pool({ tasks: [{ nameLabel: 'SR Recovering', nameDescription: 'sr' }] }), ''],
   ]
   for (const [title, before, after, expected, policy = DEFAULT_POLICY] of table) {
-    t.equal(short(causesOf(look(before), look(after), policy).all), expected, title)
+    t.equal(short(findCauses(look(before), look(after), policy).all), expected, title)
   }
 })
 
 t.test('the passing of time is a cause', async t => {
   const of = pool({ overrides: [OVERRIDE] })
   const later = look(of, NOW + MINUTE_MS)
-  t.equal(short(causesOf(look(of), later, DEFAULT_POLICY).all), 'override-expired b')
-  const leases = causesOf(look(of, NOW + MINUTE_MS), look(of, NOW + 2 * MINUTE_MS), DEFAULT_POLICY)
+  t.equal(short(findCauses(look(of), later, DEFAULT_POLICY).all), 'override-expired b')
+  const leases = findCauses(look(of, NOW + MINUTE_MS), look(of, NOW + 2 * MINUTE_MS), DEFAULT_POLICY)
   t.equal(short(leases.all), 'lease-expired a sr, lease-expired b sr, lease-expired c sr')
   const soon = { ...OVERRIDE, createdMs: NOW + 90_000, expiresMs: NOW + 120_000 }
   const future = pool({ overrides: [soon] })
-  t.equal(short(causesOf(look(future), look(future, NOW + 30_000), DEFAULT_POLICY).all), 'override-set b')
+  t.equal(short(findCauses(look(future), look(future, NOW + 30_000), DEFAULT_POLICY).all), 'override-set b')
 })
 
 t.test('the start, and another coordinator: nothing else is worth telling of the reports', async t => {
-  t.equal(short(causesOf(null, look(pool()), DEFAULT_POLICY).all), 'updater-started')
-  t.equal(short(causesOf(null, look(pool()), DEFAULT_POLICY).of('a')), 'updater-started')
+  t.equal(short(findCauses(null, look(pool()), DEFAULT_POLICY).all), 'updater-started')
+  t.equal(short(findCauses(null, look(pool()), DEFAULT_POLICY).of('a')), 'updater-started')
   const after = look(withHost(pool({ reports: [] }), 'a', { live: false }), NOW, 'b')
-  t.equal(short(causesOf(look(pool()), after, DEFAULT_POLICY).all), 'coordinator-changed b, host-not-live a')
+  t.equal(short(findCauses(look(pool()), after, DEFAULT_POLICY).all), 'coordinator-changed b, host-not-live a')
 })
 
 t.test('a host is told what matters to it: its own, and what happens in the SRs that it shares', async t => {
@@ -145,21 +145,25 @@ t.test('a host is told what matters to it: its own, and what happens in the SRs 
     pbds: [...pool().pbds, { ref: 'pbd-d', host: 'd', sr: 'sr2', currentlyAttached: true }],
   })
   const changed = withHost(withReports(before, received('a', RESYNCING)), 'b', { live: false, enabled: true })
-  const causes = causesOf(look(before), look(withHost(changed, 'd', { leaving: true })), DEFAULT_POLICY)
+  const causes = findCauses(look(before), look(withHost(changed, 'd', { leaving: true })), DEFAULT_POLICY)
   const shared = 'host-not-live b'
   t.equal(short(causes.of('a')), `${shared}, report-changed a sr synced resyncing`)
   t.equal(short(causes.of('b')), `${shared}, host-enabled b, report-changed a sr synced resyncing`)
   t.equal(short(causes.of('d')), 'host-leaving d')
   t.equal(short(causes.of('gone')), '')
-  const placement = causesOf(look(before), look(changed), PLACEMENT)
+  const placement = findCauses(look(before), look(changed), PLACEMENT)
   t.match(short(placement.of('d')), /report-changed a sr/, 'lists of mirrors may name hosts without a PBD')
   const joined = { ...changed, hosts: [...changed.hosts, host('e')] }
-  t.equal(short(causesOf(look(changed), look(joined), DEFAULT_POLICY).of('d')), 'host-added e', 'names are the pool’s')
+  t.equal(
+    short(findCauses(look(changed), look(joined), DEFAULT_POLICY).of('d')),
+    'host-added e',
+    'names are the pool’s',
+  )
 })
 
 t.test('sentences', async t => {
   const about = { host: 'b', sr: 'sr' } as const
-  const sentences: readonly [cause: Cause, sentence: string][] = [
+  const sentences: readonly [cause: ChangeCause, sentence: string][] = [
     [{ code: 'updater-started' }, 'the updater has started and knows nothing yet'],
     [
       { code: 'coordinator-changed', host: 'b' },

@@ -1,5 +1,5 @@
 import type { ReportReason } from '../../sync-query/report/report.ts'
-import type { Member } from '../rules/sr-members.ts'
+import type { SrMember } from '../rules/sr-members.ts'
 import { factsOf, NOT_CONNECTED } from './report-facts.ts'
 
 /** Far above DRBD's timeouts (`ping-int` 10 s and `ping-timeout`), and above the time that an eviction takes. */
@@ -13,7 +13,11 @@ const SETTLING_MS = 60_000
  *
  * @param complaint what the report of `holder` says of a mirror that it shares with `peer`
  */
-export function isLeftOver(complaint: Pick<ReportReason, 'code'>, holder: Member, peer: Member | undefined): boolean {
+export function isLeftOver(
+  complaint: Pick<ReportReason, 'code'>,
+  holder: SrMember,
+  peer: SrMember | undefined,
+): boolean {
   if (!NOT_CONNECTED.has(complaint.code) || holder.report === null || holder.confirmedAtMs === null) return false
   if (peer?.report?.state !== 'synced' || peer.confirmedAtMs === null) return false
   const { madeAtMs, isAtRest } = factsOf(holder.report)
@@ -25,10 +29,10 @@ export function isLeftOver(complaint: Pick<ReportReason, 'code'>, holder: Member
 }
 
 /** The reasons of a holder, with those that are about a left-over replica under a code of their own. */
-export function withLeftOvers(
+export function markLeftOvers(
   reasons: readonly ReportReason[],
-  holder: Member,
-  peersOf: (name: string) => readonly (Member | undefined)[],
+  holder: SrMember,
+  peersOf: (name: string) => readonly (SrMember | undefined)[],
 ): readonly ReportReason[] {
   if (!reasons.some(({ code }) => NOT_CONNECTED.has(code))) return reasons
   let isChanged = false

@@ -5,10 +5,10 @@ import type { GateReasonCode } from '../allowed-operations/reason/gate-reason.ts
 import type { SyncState } from '../sync-query/state.ts'
 
 /** What a host says of an SR, if its report counts; else why it does not. */
-export type Standing = SyncState | GateReasonCode
+export type ReportVerdict = SyncState | GateReasonCode
 
 /** One thing that is another than it was, for which `host.allowed_operations` may change. Objects are named by their refs. */
-export type Cause =
+export type ChangeCause =
   | { readonly code: PoolCauseCode }
   | { readonly code: 'coordinator-changed' | HostCauseCode; readonly host: string }
   | {
@@ -24,8 +24,8 @@ export type Cause =
       readonly code: 'report-changed'
       readonly host: string
       readonly sr: string
-      readonly before: Standing
-      readonly after: Standing
+      readonly before: ReportVerdict
+      readonly after: ReportVerdict
     }
 
 /** An override has come into force, in the place of another too, or is in force no more. */
@@ -55,7 +55,7 @@ type HostCauseCode =
   | 'power-on-mode-changed'
 
 /** A sentence for people. Without a pool it names refs. */
-export function describeCause(cause: Cause, pool?: Pick<PoolSnapshot, 'hosts' | 'srs'>): string {
+export function describeCause(cause: ChangeCause, pool?: Pick<PoolSnapshot, 'hosts' | 'srs'>): string {
   const host = 'host' in cause ? hostName(cause.host, pool) : ''
   const sr = 'sr' in cause ? `SR ${srName(cause.sr, pool)}` : ''
   switch (cause.code) {

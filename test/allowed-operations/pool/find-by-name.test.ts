@@ -1,5 +1,5 @@
 import t from 'tap'
-import { findCalled, firstName, whyNoHost } from '../../../src/allowed-operations/pool/find-called.ts'
+import { findByName, firstName, hostNotFound } from '../../../src/allowed-operations/pool/find-by-name.ts'
 
 const HOSTS = [
   { uuid: '5c5c5c5c-0000-4000-8000-000000000001', names: ['Web', 'web.example.org'] },
@@ -11,7 +11,7 @@ const HOSTS = [
 ]
 
 const find = (operand: string) => {
-  const found = findCalled(operand, HOSTS, host => host)
+  const found = findByName(operand, HOSTS, host => host)
   return found.ok ? HOSTS.indexOf(found.value) : found.candidates
 }
 
@@ -39,16 +39,16 @@ t.test('what means none or several is none, with the candidates by name and UUID
     t.strictSame(find(operand), [])
   const unnamed = ['aaaa1', 'aaaa2'].map(uuid => ({ uuid, names: [uuid] }))
   t.match(
-    findCalled('aaaa', unnamed, each => each),
+    findByName('aaaa', unnamed, each => each),
     { candidates: ['aaaa1', 'aaaa2'] },
     'a UUID in place of a name',
   )
   const many = Array.from({ length: 20 }, (_, nth) => ({ uuid: `aaaa${nth}`, names: [] }))
-  const found = findCalled('aaaa', many, each => each)
+  const found = findByName('aaaa', many, each => each)
   t.match(found, { ok: false, candidates: { length: 9, 8: '12 more' } })
-  t.match(whyNoHost('twin', ['twin (1)', 'twin (2)']), 'several hosts are called twin: twin (1) or twin (2)')
-  t.match(whyNoHost('x', []), 'no host of the pool is called x')
-  t.match(whyNoHost('', []), 'name a host')
+  t.match(hostNotFound('twin', ['twin (1)', 'twin (2)']), 'several hosts are called twin: twin (1) or twin (2)')
+  t.match(hostNotFound('x', []), 'no host of the pool is called x')
+  t.match(hostNotFound('', []), 'name a host')
   t.end()
 })
 

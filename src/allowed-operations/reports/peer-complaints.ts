@@ -4,23 +4,23 @@ import type { HostSnapshot } from '../pool/pool-snapshot.ts'
 import type { Complaint } from './report-facts.ts'
 
 /** What one member says of a mirror that it shares with another. */
-export interface Said {
+export interface PeerComplaint {
   readonly speaker: HostSnapshot
   readonly complaint: Complaint
 }
 
 /** Refs of the members that a speaker may mean by a peer's name. */
-export type Meant = (peer: string, speaker: string) => readonly string[]
+export type ResolvePeer = (peer: string, speaker: string) => readonly string[]
 
 /**
  * A host's reasons in the light of what their peers say of the same mirrors: of a connection each side sees its own half, and
  * which of them somebody has to see to may be told on the other one only. The same list if nothing is to be corrected.
  */
-export function withOtherSides(
+export function correctFromPeers(
   host: HostSnapshot,
   reasons: readonly ReportReason[],
-  aboutThis: readonly Said[],
-  meant: Meant,
+  aboutThis: readonly PeerComplaint[],
+  meant: ResolvePeer,
 ): readonly ReportReason[] {
   const telling = aboutThis.filter(({ complaint }) => TELLING.has(complaint.code))
   if (telling.length === 0) return reasons
