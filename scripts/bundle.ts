@@ -1,7 +1,7 @@
 /**
- * `npm run bundle [-- FOLDER]` puts the program into a few files below FOLDER, for hosts: it then starts in half the CPU time,
- * and needs neither the sources nor node_modules. Two folders above FOLDER it looks for `plugin.json`, as here above the
- * usual one, `dist/program`. Of the commands only `demo` does not work there: it plays the recordings of this folder.
+ * `npm run bundle [-- FOLDER]` writes the program to a few files below FOLDER (default `dist/program`), for hosts. The bundle starts
+ * in half the CPU time and needs neither the sources nor node_modules. It reads `plugin.json` two folders above FOLDER. The
+ * command `demo` does not work in it, because it plays recordings of this repository.
  */
 import { rmSync } from 'node:fs'
 import { resolve } from 'node:path'
@@ -17,7 +17,7 @@ await build({
   absWorkingDir: ROOT,
   entryPoints: ['bin/resync-monitor.js'],
   outdir: OUT,
-  // A command's own files are loaded when it runs.
+  // Loads the files of a command only when it runs.
   splitting: true,
   legalComments: 'linked',
 })

@@ -1,6 +1,6 @@
 /**
- * The folders that decide must be tested in every branch, without ignores: a branch nobody has seen run is a state of
- * somebody's disks that nobody has thought through. Reads what tap has just measured.
+ * Checks that tests run every line and branch of the folders that decide, without coverage ignores: an untested branch is a
+ * state of somebody's disks that is not understood. Reads the coverage that tap has just measured.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -29,7 +29,7 @@ for (const folder of FULLY_TESTED) {
     if (/(?:c8|v8|istanbul|node:coverage) ignore/.test(text)) complaints.push(`${folder}${name} ignores coverage`)
     const summary = report[file]
     if (summary === undefined) {
-      // A file of types alone has nothing to run.
+      // A file that only has types has nothing to run.
       if (/^export (?:async )?(?:function|const|class)/m.test(text))
         complaints.push(`${folder}${name} is run by no test`)
       continue
