@@ -2,7 +2,7 @@ import t from 'tap'
 import { DEFAULT_POLICY } from '../../src/allowed-operations/pool/gate-policy.ts'
 import { createGatedPool } from '../../src/coordinator/gated-pool.ts'
 import { XenApiClient } from '../../src/xenapi-client/client.ts'
-import { turn } from '../updater/virtual-time.ts'
+import { settle } from '../platform/time/virtual-clock.ts'
 
 t.test('a task, and its progress every second, is no reason to compute anything: no rule looks at tasks', async t => {
   let computed = 0
@@ -31,9 +31,9 @@ t.test('a task, and its progress every second, is no reason to compute anything:
   gated.updater.start()
   const task = await client.call('task.create', ['resync', ''])
   await client.call('task.set_progress', [task, 0.5])
-  await turn()
+  await settle()
   t.equal(computed, 1, 'at the start')
   await client.call('host.disable', [hosts[0]?.ref])
-  await turn()
+  await settle()
   t.equal(computed, 2, 'at a change that matters')
 })

@@ -1,8 +1,8 @@
 import t from 'tap'
 import { LiveSince } from '../../src/updater/live-since.ts'
 import { host } from '../allowed-operations/pool-of-three.ts'
-import { turn } from './virtual-time.ts'
-import { START_MS, type Tap, type WatchedPoolOptions, watchedPool } from './watched-pool.ts'
+import { START_MS, settle } from '../platform/time/virtual-clock.ts'
+import { type Tap, type WatchedPoolOptions, watchedPool } from './watched-pool.ts'
 
 const HOUR_MS = 3_600_000
 
@@ -16,13 +16,13 @@ async function poolOfHostsLongUp(t: Tap, options: WatchedPoolOptions) {
 t.test('the coordinator’s clock is set back by an hour: hosts that speak count at once', async t => {
   const pool = await poolOfHostsLongUp(t, { answer: async index => pool.report(index, 'synced') })
   pool.updater().start()
-  await turn()
+  await settle()
   t.equal(pool.mayReboot(), 'ABC')
-  pool.time.set(START_MS - HOUR_MS)
+  pool.time.nowMs = START_MS - HOUR_MS
   pool.updater().notice()
-  await turn()
+  await settle()
   t.equal(pool.mayReboot(), 'ABC', 'each was asked again')
-  await pool.time.advance(2 * HOUR_MS)
+  await pool.time.advanceAsync(2 * HOUR_MS)
   t.equal(pool.mayReboot(), 'ABC', 'nor is there anything when the clock has caught up')
 })
 
@@ -30,14 +30,14 @@ t.test('what a host said before it went down does not count after a small step o
   const pool = await poolOfHostsLongUp(t, { policy: { leaseMs: HOUR_MS }, pollEveryMs: HOUR_MS })
   pool.updater().start()
   for (const index of [0, 1, 2]) await pool.push(index, 'synced')
-  await pool.time.advance(10_000)
+  await pool.time.advanceAsync(10_000)
   pool.embedded.hostLeft(pool.hosts[1] ?? '')
   pool.embedded.hostReturned(pool.hosts[1] ?? '', { bootTimeMs: START_MS - 2 * HOUR_MS })
-  await turn()
+  await settle()
   t.strictSame(pool.reasonsFor(0), ['report-before-live'])
-  pool.time.set(START_MS - 20_000)
+  pool.time.nowMs = START_MS - 20_000
   pool.updater().notice()
-  await turn()
+  await settle()
   // What the others have said is of after they became live, and was confirmed within the skew of clocks.
   t.ok(pool.reasonsFor(0).includes('no-report'))
   t.equal(pool.mayReboot(), '')

@@ -1,10 +1,9 @@
 import t from 'tap'
-import { turn } from './virtual-time.ts'
+import { START_MS, settle } from '../platform/time/virtual-clock.ts'
 import {
   LEASE_MS,
   POLL_EVERY_MS,
   POLL_TIMEOUT_MS,
-  START_MS,
   type Tap,
   type WatchedPool,
   type WatchedPoolOptions,
@@ -37,9 +36,9 @@ function timesOf(pool: WatchedPool, host: number): number[] {
 t.test('at its start every host is asked at once, and then from time to time', async t => {
   const { pool } = await polledPool(t)
   pool.updater().start()
-  await turn()
+  await settle()
   t.equal(pool.mayReboot(), 'ABC')
-  await pool.time.advance(2.5 * POLL_EVERY_MS)
+  await pool.time.advanceAsync(2.5 * POLL_EVERY_MS)
   for (const index of [0, 1, 2]) t.strictSame(timesOf(pool, index), [0, POLL_EVERY_MS, 2 * POLL_EVERY_MS])
   t.equal(pool.changes.filter(({ left }) => left.length > 0).length, 0, 'quiet hosts never block')
 })
@@ -51,22 +50,22 @@ t.test(
     answers.set(1, hangs)
     answers.delete(2)
     pool.updater().start()
-    await turn()
+    await settle()
     t.strictSame(pool.reasonsFor(0), ['no-report', 'no-report'])
     for (let notices = 0; notices < 20; notices += 1) {
       pool.updater().notice()
-      await pool.time.advance(POLL_TIMEOUT_MS / 20 - 1)
+      await pool.time.advanceAsync(POLL_TIMEOUT_MS / 20 - 1)
     }
     t.strictSame(timesOf(pool, 1), [0], 'one question, until it is given up')
-    await pool.time.advance(20)
+    await pool.time.advanceAsync(20)
     t.strictSame(timesOf(pool, 1), [0, POLL_TIMEOUT_MS])
     t.equal(pool.asked.find(({ host }) => host === 1)?.signal.aborted, true)
     t.strictSame(timesOf(pool, 2), [0, 1_000, 3_000, 7_000], 'each pause is twice the one before')
     answers.set(2, async () => 'no JSON')
-    await pool.time.advance(POLL_EVERY_MS)
+    await pool.time.advanceAsync(POLL_EVERY_MS)
     t.strictSame(pool.reasonsFor(0), ['no-report', 'report-unreadable'])
     answers.set(1, saysSynced).set(2, saysSynced)
-    await pool.time.advance(POLL_EVERY_MS)
+    await pool.time.advanceAsync(POLL_EVERY_MS)
     t.equal(pool.mayReboot(), 'ABC')
   },
 )
@@ -75,7 +74,7 @@ t.test('a question that takes longer than the pause between two is not asked twi
   const { pool, answers } = await polledPool(t, { pollEveryMs: 1_000 })
   answers.set(0, hangs)
   pool.updater().start()
-  await pool.time.advance(POLL_TIMEOUT_MS - 1)
+  await pool.time.advanceAsync(POLL_TIMEOUT_MS - 1)
   t.strictSame(timesOf(pool, 0), [0])
   t.equal(timesOf(pool, 1).length, 10)
 })
@@ -84,7 +83,7 @@ t.test('pauses after failures grow up to the usual one', async t => {
   const { pool, answers } = await polledPool(t)
   answers.clear()
   pool.updater().start()
-  await pool.time.advance(10 * POLL_EVERY_MS)
+  await pool.time.advanceAsync(10 * POLL_EVERY_MS)
   const times = timesOf(pool, 0)
   const pauses = times.slice(1).map((atMs, index) => atMs - (times[index] ?? 0))
   t.strictSame(pauses.slice(0, 7), [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000])
@@ -95,21 +94,21 @@ t.test('a host that has just become live is asked at once, though the question t
   const ref = pool.hosts[1] ?? ''
   answers.set(1, hangs)
   pool.updater().start()
-  await pool.time.advance(5_000)
+  await pool.time.advanceAsync(5_000)
   pool.embedded.hostLeft(ref)
-  await turn()
+  await settle()
   t.equal(pool.asked.find(({ host }) => host === 1)?.signal.aborted, true, 'nobody waits for a host that is down')
-  await pool.time.advance(POLL_EVERY_MS)
+  await pool.time.advanceAsync(POLL_EVERY_MS)
   t.strictSame(timesOf(pool, 1), [0], 'nor asks it')
   answers.set(1, saysSynced)
   pool.embedded.hostReturned(ref, { bootTimeMs: pool.time.now() })
-  await turn()
+  await settle()
   t.strictSame(timesOf(pool, 1), [0, 5_000 + POLL_EVERY_MS])
   t.equal(pool.mayReboot(), 'ABC')
-  await pool.time.advance(1)
+  await pool.time.advanceAsync(1)
   pool.embedded.hostLeft(ref)
   pool.embedded.hostReturned(ref, { bootTimeMs: pool.time.now() })
-  await turn()
+  await settle()
   t.strictSame(timesOf(pool, 1).slice(2), [5_001 + POLL_EVERY_MS], 'nor does it matter that nobody saw it down')
 })
 
@@ -119,17 +118,17 @@ t.test(
     const { pool, answers } = await polledPool(t)
     const ref = pool.hosts[1] ?? ''
     pool.updater().start()
-    await turn()
+    await settle()
     pool.embedded.hostLeft(ref)
-    await pool.time.advance(POLL_EVERY_MS)
+    await pool.time.advanceAsync(POLL_EVERY_MS)
     answers.set(1, async () => pool.report(1, 'synced', { at: new Date(pool.time.now() - 20).toISOString() }))
     const returnedAtMs = pool.time.now()
     pool.embedded.hostReturned(ref, { bootTimeMs: returnedAtMs - 10_000 })
-    await turn()
+    await settle()
     t.strictSame(pool.reasonsFor(0), ['report-before-live'])
-    await pool.time.advance(1_000)
+    await pool.time.advanceAsync(1_000)
     t.equal(pool.mayReboot(), 'ABC')
-    await pool.time.advance(POLL_EVERY_MS)
+    await pool.time.advanceAsync(POLL_EVERY_MS)
     t.strictSame(
       timesOf(pool, 1).map(atMs => START_MS + atMs - returnedAtMs),
       [-POLL_EVERY_MS, 0, 1_000, 1_000 + POLL_EVERY_MS],
@@ -143,19 +142,19 @@ t.test('a host that gets a PBD is asked at once, one that loses it no more', asy
   pool.updater().start()
   const [[pbd = ''] = []] = pool.embedded.list('PBD')
   pool.embedded.removePbd(pbd)
-  await pool.time.advance(3 * POLL_EVERY_MS)
+  await pool.time.advanceAsync(3 * POLL_EVERY_MS)
   t.strictSame(timesOf(pool, 0), [0])
   pool.embedded.addPbd({ host: pool.hosts[0] ?? '', sr: pool.sr, attached: true })
-  await turn()
+  await settle()
   t.strictSame(timesOf(pool, 0), [0, 3 * POLL_EVERY_MS])
 })
 
 t.test('a lease that is about to run out is asked for, so that a healthy host that is quiet never blocks', async t => {
   const { pool } = await polledPool(t, { pollEveryMs: 100 * LEASE_MS })
   pool.updater().start()
-  await turn()
+  await settle()
   pool.changes.length = 0
-  await pool.time.advance(5 * LEASE_MS)
+  await pool.time.advanceAsync(5 * LEASE_MS)
   t.strictSame(timesOf(pool, 0).slice(0, 3), [0, 60_000, 120_000])
   t.strictSame(pool.changes, [])
 })
@@ -163,15 +162,15 @@ t.test('a lease that is about to run out is asked for, so that a healthy host th
 t.test('an answer that comes after a newer push changes nothing', async t => {
   const { pool, answers } = await polledPool(t)
   pool.updater().start()
-  await turn()
+  await settle()
   const late = Promise.withResolvers<string>()
   const saidBefore = pool.report(1, 'synced')
   answers.set(1, () => late.promise)
-  await pool.time.advance(POLL_EVERY_MS)
+  await pool.time.advanceAsync(POLL_EVERY_MS)
   await pool.push(1, 'resyncing')
   t.equal(pool.mayReboot(), '')
   late.resolve(saidBefore)
-  await turn()
+  await settle()
   t.equal(pool.mayReboot(), '')
   t.strictSame(pool.reasonsFor(0), ['not-synced'])
 })
@@ -181,27 +180,27 @@ t.test('another coordinator asks anew; answers to what was asked before are not 
   const late = Promise.withResolvers<string>()
   answers.set(1, () => late.promise)
   pool.updater().start()
-  await turn()
+  await settle()
   answers.delete(1)
   pool.setCoordinator('another')
-  await turn()
+  await settle()
   t.equal(pool.asked.filter(({ host }) => host === 0).length, 2)
   late.resolve(pool.report(1, 'synced'))
-  await turn()
+  await settle()
   t.strictSame(pool.reasonsFor(0), ['no-report'])
   answers.set(1, saysSynced)
-  await pool.time.advance(1_000)
+  await pool.time.advanceAsync(1_000)
   t.equal(pool.mayReboot(), 'ABC')
 })
 
 t.test('a clock that is set back: everybody is asked at once', async t => {
   const { pool } = await polledPool(t)
   pool.updater().start()
-  await turn()
+  await settle()
   const hourMs = 3_600_000
-  pool.time.set(START_MS - hourMs)
+  pool.time.nowMs = START_MS - hourMs
   pool.updater().notice()
-  await turn()
+  await settle()
   t.strictSame(timesOf(pool, 0), [0, -hourMs])
 })
 
@@ -214,7 +213,7 @@ t.test('closing gives up what is under way', async t => {
     pool.asked.map(({ signal }) => signal.aborted),
     [true, true, true],
   )
-  await pool.time.advance(10 * POLL_EVERY_MS)
+  await pool.time.advanceAsync(10 * POLL_EVERY_MS)
   t.equal(pool.asked.length, 3)
 })
 
@@ -224,15 +223,15 @@ t.test('a report of nested brackets ends nothing, pushed or polled: it is unread
   for (const text of [deep, `{"schema":${deep}}`, `{"schema":1,"reasons":${deep}}`]) {
     answers.set(1, async () => text)
     if (pool.asked.length === 0) pool.updater().start()
-    await pool.time.advance(POLL_EVERY_MS)
+    await pool.time.advanceAsync(POLL_EVERY_MS)
     t.strictSame(pool.reasonsFor(0), ['report-unreadable'], 'polled')
     await pool.push(1, 'synced')
-    await turn()
+    await settle()
     await pool.pushText(pool.embedded.get('host', pool.hosts[1] ?? '')?.PBDs[0] ?? '', text)
-    await turn()
+    await settle()
     t.strictSame(pool.reasonsFor(0), ['report-unreadable'], 'pushed')
     answers.set(1, saysSynced)
-    await pool.time.advance(POLL_EVERY_MS)
+    await pool.time.advanceAsync(POLL_EVERY_MS)
     t.equal(pool.mayReboot(), 'ABC', 'and the next report counts')
   }
 })

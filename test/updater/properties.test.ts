@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { SYNC_STATES, type SyncState } from '../../src/sync-query/state.ts'
-import { turn } from './virtual-time.ts'
-import { LEASE_MS, POLL_EVERY_MS, POLL_TIMEOUT_MS, START_MS, type WatchedPool, watchedPool } from './watched-pool.ts'
+import { START_MS, settle } from '../platform/time/virtual-clock.ts'
+import { LEASE_MS, POLL_EVERY_MS, POLL_TIMEOUT_MS, type WatchedPool, watchedPool } from './watched-pool.ts'
 
 const HOSTS = [0, 1, 2] as const
 
@@ -96,7 +96,7 @@ class World {
       world === null ? Promise.reject(new Error('too early')) : world.#answer(index, signal)
     world = new World(await watchedPool(tap, { answer }), truths)
     world.pool.updater().start()
-    await turn()
+    await settle()
     return world
   }
 
@@ -119,7 +119,7 @@ class World {
         this.#of(step.host).overriddenUntilMs = Number.NEGATIVE_INFINITY
         break
       case 'wait':
-        await pool.time.advance(step.durationMs)
+        await pool.time.advanceAsync(step.durationMs)
         break
       case 'reboot':
         await this.#reboot(step.host)
@@ -155,7 +155,7 @@ class World {
         pool.setCoordinator(`coordinator ${this.#seq}`)
         break
     }
-    await turn()
+    await settle()
   }
 
   /** Which hosts may reboot. */
@@ -247,7 +247,7 @@ class World {
   async #return(index: number): Promise<void> {
     const truth = this.#of(index)
     // No machine comes back in the millisecond in which it last spoke.
-    await this.pool.time.advance(1)
+    await this.pool.time.advanceAsync(1)
     truth.boot += 1
     Object.assign(truth, { live: true, leaving: false, told: null })
     // By a clock of its own that is behind: only the order in which it spoke can tell.

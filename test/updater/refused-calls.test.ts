@@ -1,7 +1,7 @@
 import t from 'tap'
 import { describeRefusedCall, RefusedCalls } from '../../src/updater/refused-calls.ts'
 import { NOW, pool } from '../allowed-operations/pool-of-three.ts'
-import { VirtualTime } from '../embedded-pool/virtual-time.ts'
+import { VirtualClock } from '../platform/time/virtual-clock.ts'
 
 const refused = (changes: object = {}) => ({
   method: 'host.reboot',
@@ -13,7 +13,7 @@ const refused = (changes: object = {}) => ({
 })
 
 function counted() {
-  const time = new VirtualTime()
+  const time = new VirtualClock()
   const told: string[] = []
   const calls = new RefusedCalls({
     timers: time,

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { AGGREGATED_KEY } from '../../src/allowed-operations/pool/gate-policy.ts'
 import type { ChangeCause } from '../../src/updater/change-cause.ts'
-import { turn } from './virtual-time.ts'
+import { settle } from '../platform/time/virtual-clock.ts'
 import { LEASE_MS, watchedPool } from './watched-pool.ts'
 
 const MINUTE_MS = 60_000
@@ -33,7 +33,7 @@ t.test('every trigger: the field of every host is right within the step, and wha
       [{ code: 'report-changed', host: a, sr, before: 'synced', after: 'resyncing' }],
     ],
     ['an override', () => pool.setOverride(1, MINUTE_MS), 'B', [{ code: 'override-set', host: b }]],
-    ['its end', () => time.advance(MINUTE_MS), '', [{ code: 'override-expired', host: b }]],
+    ['its end', () => time.advanceAsync(MINUTE_MS), '', [{ code: 'override-expired', host: b }]],
     ['what is left of it is removed', () => pool.removeOverride(1), '', []],
     ['an override again', () => pool.setOverride(1, MINUTE_MS), 'B', [{ code: 'override-set', host: b }]],
     ['taken back before its end', () => pool.removeOverride(1), '', [{ code: 'override-removed', host: b }]],
@@ -55,7 +55,7 @@ t.test('every trigger: the field of every host is right within the step, and wha
     [
       'it is back and has not spoken',
       async () => {
-        await time.advance(1_000)
+        await time.advanceAsync(1_000)
         embedded.hostReturned(a, { bootTimeMs: time.now() })
       },
       '',
@@ -144,7 +144,7 @@ t.test('every trigger: the field of every host is right within the step, and wha
       'ABC',
       [{ code: 'sr-not-guarded' }],
     ],
-    ['leases run out', () => time.advance(LEASE_MS + 1), '', [{ code: 'lease-expired', host: b, sr }]],
+    ['leases run out', () => time.advanceAsync(LEASE_MS + 1), '', [{ code: 'lease-expired', host: b, sr }]],
     [
       'all confirm',
       () => pushAll(),
@@ -167,7 +167,7 @@ t.test('every trigger: the field of every host is right within the step, and wha
   for (const [title, act, mayReboot, causes] of steps) {
     pool.changes.length = 0
     await act()
-    await turn()
+    await settle()
     t.equal(pool.mayReboot(), mayReboot, title)
     const last = pool.changes.findLast(({ host }) => host === b)
     t.match(last?.causes ?? [], causes, `${title}: what caused it`)

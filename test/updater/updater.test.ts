@@ -3,8 +3,8 @@ import { DEFAULT_POLICY } from '../../src/allowed-operations/pool/gate-policy.ts
 import type { PoolSnapshot } from '../../src/allowed-operations/pool/pool-snapshot.ts'
 import { Updater, type UpdaterOptions } from '../../src/updater/updater.ts'
 import { pool as examplePool, host, report } from '../allowed-operations/pool-of-three.ts'
-import { turn } from './virtual-time.ts'
-import { LEASE_MS, START_MS, type Tap, type WatchedPool, type WatchedPoolOptions, watchedPool } from './watched-pool.ts'
+import { START_MS, settle } from '../platform/time/virtual-clock.ts'
+import { LEASE_MS, type Tap, type WatchedPool, type WatchedPoolOptions, watchedPool } from './watched-pool.ts'
 
 const MINUTE_MS = 60_000
 
@@ -78,7 +78,7 @@ t.test('a restarted updater begins with nothing: what stands in the database was
 t.test('two updaters at once: the one that has heard less blocks, and they do not quarrel over the field', async t => {
   const pool = await poolInSync(t)
   pool.startAnother()
-  await turn()
+  await settle()
   t.equal(pool.mayReboot(), '')
   t.equal(pool.changes.length, 3, 'the first does not write again what it wrote before')
   for (const index of [0, 1, 2]) await pool.push(index, 'synced')
@@ -96,11 +96,11 @@ t.test('a host that left and returned blocks until it speaks of its present boot
   t.equal(await pool.reboot(2), 'accepted')
   pool.embedded.hostLeft(pool.hosts[2] ?? '')
   t.strictSame(pool.reasonsFor(0), ['host-not-live'])
-  await pool.time.advance(MINUTE_MS)
+  await pool.time.advanceAsync(MINUTE_MS)
   pool.embedded.hostReturned(pool.hosts[2] ?? '', { bootTimeMs: pool.time.now() - 10_000 })
   t.strictSame(pool.reasonsFor(0), ['report-before-boot'], 'what it said before it left is worth nothing')
   await pool.push(2, 'resyncing', { bootId: 'boot-2', seq: 1 })
-  await turn()
+  await settle()
   t.strictSame(pool.reasonsFor(1), ['not-synced'])
   t.equal(pool.mayReboot(), '')
   await pool.push(2, 'synced', { bootId: 'boot-2', seq: 2 })
@@ -109,10 +109,10 @@ t.test('a host that left and returned blocks until it speaks of its present boot
 
 t.test('liveness that flaps within one step blocks until the host speaks again', async t => {
   const pool = await poolInSync(t)
-  await pool.time.advance(1_000)
+  await pool.time.advanceAsync(1_000)
   pool.embedded.hostLeft(pool.hosts[1] ?? '')
   pool.embedded.hostReturned(pool.hosts[1] ?? '', { bootTimeMs: START_MS })
-  await turn()
+  await settle()
   t.equal(pool.mayReboot(), '')
   t.strictSame(pool.reasonsFor(0), ['report-before-live'])
   await pool.push(1, 'synced')
@@ -122,10 +122,10 @@ t.test('liveness that flaps within one step blocks until the host speaks again',
 t.test('a host that is connected anew must speak anew: it may have other mirrors', async t => {
   const pool = await poolInSync(t)
   pool.embedded.removePbd(pool.embedded.get('host', pool.hosts[1] ?? '')?.PBDs[0] ?? '')
-  await turn()
+  await settle()
   t.equal(pool.mayReboot(), 'ABC')
   pool.embedded.addPbd({ host: pool.hosts[1] ?? '', sr: pool.sr, attached: true })
-  await turn()
+  await settle()
   t.equal(pool.mayReboot(), '')
   t.strictSame(pool.reasonsFor(0), ['no-report'])
 })
@@ -138,11 +138,11 @@ t.test('nor does it matter that nobody saw it without a PBD', async t => {
       throw new Error('XENAPI_PLUGIN_FAILURE')
     },
   })
-  await pool.time.advance(20_000)
+  await pool.time.advanceAsync(20_000)
   asked.length = 0
   pool.embedded.removePbd(pool.embedded.get('host', pool.hosts[1] ?? '')?.PBDs[0] ?? '')
   pool.embedded.addPbd({ host: pool.hosts[1] ?? '', sr: pool.sr, attached: true })
-  await turn()
+  await settle()
   t.equal(pool.mayReboot(), '')
   t.strictSame(pool.reasonsFor(0), ['no-report'])
   t.strictSame(asked, [1], 'it is asked at once')
@@ -151,11 +151,11 @@ t.test('nor does it matter that nobody saw it without a PBD', async t => {
 t.test('a report whose number was edited by hand blocks for a lease, and not until the next boot', async t => {
   const pool = await poolInSync(t)
   await pool.push(1, 'synced', { seq: Number.MAX_SAFE_INTEGER })
-  await pool.time.advance(LEASE_MS - 1)
+  await pool.time.advanceAsync(LEASE_MS - 1)
   for (const index of [0, 1, 2]) await pool.push(index, 'synced')
   t.equal(pool.mayReboot(), '')
   t.strictSame(pool.reasonsFor(0), ['report-superseded'])
-  await pool.time.advance(2)
+  await pool.time.advanceAsync(2)
   await pool.push(1, 'synced')
   t.equal(pool.mayReboot(), 'ABC')
 })
@@ -177,13 +177,13 @@ t.test('placement: a push of progress does not take away what a poll has told of
   }
   const pool = await watchedPool(t, { policy: { kind: 'placement' }, answer: async index => report(index, true) })
   pool.updater().start()
-  await turn()
+  await settle()
   t.equal(pool.mayReboot(), 'AC')
   pool.changes.length = 0
   for (let pushes = 0; pushes < 12; pushes += 1) {
-    await pool.time.advance(10_000)
+    await pool.time.advanceAsync(10_000)
     await pool.pushText(pool.embedded.get('host', pool.hosts[0] ?? '')?.PBDs[0] ?? '', report(0, false))
-    await turn()
+    await settle()
   }
   t.equal(pool.mayReboot(), 'AC')
   t.strictSame(pool.changes, [])
@@ -191,9 +191,9 @@ t.test('placement: a push of progress does not take away what a poll has told of
 
 t.test('a dead agent blocks within the lease, by itself, and not before', async t => {
   const pool = await poolInSync(t)
-  await pool.time.advance(LEASE_MS)
+  await pool.time.advanceAsync(LEASE_MS)
   t.equal(pool.mayReboot(), 'ABC')
-  await pool.time.advance(1)
+  await pool.time.advanceAsync(1)
   t.equal(pool.mayReboot(), '')
   t.strictSame(pool.reasonsFor(0), ['lease-expired', 'lease-expired', 'lease-expired'])
 })
@@ -205,7 +205,7 @@ t.test('an override that runs out during a reboot changes nothing for the host u
   await pool.setOverride(1, MINUTE_MS)
   t.equal(await pool.reboot(1), 'accepted')
   t.equal(pool.mayReboot(), '', 'nor is a second one let go by it')
-  await pool.time.advance(MINUTE_MS)
+  await pool.time.advanceAsync(MINUTE_MS)
   t.strictSame(pool.reasonsFor(1).sort(), ['host-going-down', 'not-synced', 'override-expired'])
   await pool.push(0, 'synced')
   pool.embedded.hostLeft(pool.hosts[1] ?? '')
@@ -223,14 +223,14 @@ t.test('an override is told of when it is set, used and over, whether or not it 
   const since = async (act: () => unknown) => {
     told.length = 0
     await act()
-    await turn()
+    await settle()
     return told
   }
   t.strictSame(await since(() => pool.setOverride(1, MINUTE_MS)), ['override-set 1 burnt disk'], 'nothing blocks')
   t.strictSame(pool.changes, [])
   t.strictSame(await since(() => pool.removeOverride(1)), ['override-removed 1 burnt disk'])
   t.strictSame(await since(() => pool.setOverride(1, MINUTE_MS)), ['override-set 1 burnt disk'])
-  t.strictSame(await since(() => pool.time.advance(MINUTE_MS)), ['override-expired 1 burnt disk'])
+  t.strictSame(await since(() => pool.time.advanceAsync(MINUTE_MS)), ['override-expired 1 burnt disk'])
   await pool.removeOverride(1)
   t.equal(await pool.reboot(2), 'accepted', 'storage has nothing against it')
   t.strictSame(await since(() => pool.setOverride(1, MINUTE_MS)), ['override-set 1 burnt disk'])
@@ -243,9 +243,9 @@ t.test('an override by a clock that is ahead comes into force by itself, when it
   const pool = await poolInSync(t, { policy: { leaseMs: 60 * MINUTE_MS }, pollEveryMs: 60 * MINUTE_MS })
   await pool.push(0, 'resyncing')
   await pool.setOverride(1, 5 * MINUTE_MS, 3 * MINUTE_MS)
-  await pool.time.advance(2 * MINUTE_MS - 1)
+  await pool.time.advanceAsync(2 * MINUTE_MS - 1)
   t.equal(pool.mayReboot(), '')
-  await pool.time.advance(1)
+  await pool.time.advanceAsync(1)
   t.equal(pool.mayReboot(), 'B', 'a minute before it was made, as clocks may differ')
 })
 
@@ -255,7 +255,7 @@ t.test('an override for a host that has left lets nobody go', async t => {
   await pool.setOverride(1, MINUTE_MS)
   t.equal(pool.mayReboot(), 'B')
   pool.embedded.removeHost(pool.hosts[1] ?? '')
-  await turn()
+  await settle()
   t.equal(pool.mayReboot(), '')
 })
 
@@ -306,7 +306,7 @@ t.test('64 notices in one turn of the event loop cost one computation', async t 
     await Promise.resolve()
     updater.notice()
   }
-  await turn()
+  await settle()
   t.equal(looks, 1)
 })
 
@@ -348,8 +348,8 @@ t.test('that it has written the field itself is no news to it', async t => {
   looks = 0
   isAway = false
   updater.notice()
-  await turn()
-  await turn()
+  await settle()
+  await settle()
   t.equal(looks, 1, 'and after a write that failed it is told of changes as before')
 })
 
@@ -375,7 +375,7 @@ t.test('closed, it computes nothing more; not started, nothing yet', async t => 
   const pool = await watchedPool(t)
   pool.updater().notice()
   pool.updater().recompute()
-  await turn()
+  await settle()
   t.strictSame(pool.changes, [])
   pool.updater().start()
   await pool.updater().close()

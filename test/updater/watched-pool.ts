@@ -7,9 +7,8 @@ import type { OverrideEvent } from '../../src/updater/override-event.ts'
 import { type OperationsChange, Updater } from '../../src/updater/updater.ts'
 import { ReportSink } from '../../src/xapi-notify/report-sink.ts'
 import { XenApiClient } from '../../src/xenapi-client/client.ts'
-import { VirtualTime } from './virtual-time.ts'
+import { VirtualClock } from '../platform/time/virtual-clock.ts'
 
-export const START_MS = Date.parse('2026-11-22T16:00:00Z')
 export const LEASE_MS = 90_000
 export const POLL_EVERY_MS = 30_000
 export const POLL_TIMEOUT_MS = 10_000
@@ -35,7 +34,7 @@ export type WatchedPool = Awaited<ReturnType<typeof watchedPool>>
  * agents and operators do is done over XenAPI; only time is virtual.
  */
 export async function watchedPool(t: Tap, options: WatchedPoolOptions = {}) {
-  const time = new VirtualTime(START_MS)
+  const time = new VirtualClock()
   const changes: OperationsChange[] = []
   const asked: { readonly host: number; readonly atMs: number; readonly signal: AbortSignal }[] = []
   const updaters: Updater[] = []
@@ -46,7 +45,7 @@ export async function watchedPool(t: Tap, options: WatchedPoolOptions = {}) {
     machines: { goDown: () => undefined },
     authenticate: () => true,
     now: time.now,
-    timers: time.timers,
+    timers: time,
     // nobody waits for a host to be enabled: XenAPI offers reboot and shutdown of disabled ones only
     enableDelayMs: Number.MAX_SAFE_INTEGER,
   })
@@ -68,7 +67,7 @@ export async function watchedPool(t: Tap, options: WatchedPoolOptions = {}) {
       },
       policy,
       now: time.now,
-      timers: time.timers,
+      timers: time,
       pollEveryMs: options.pollEveryMs ?? POLL_EVERY_MS,
       pollTimeoutMs: POLL_TIMEOUT_MS,
       witness: change => {

@@ -1,6 +1,6 @@
 import t from 'tap'
+import { VirtualClock } from '../../platform/time/virtual-clock.ts'
 import { ask, askText, firstOf, login, servedPool } from '../pool-under-test.ts'
-import { VirtualTime } from '../virtual-time.ts'
 
 t.test('records are asked for by what is in them, in the expressions of stock', async t => {
   const { pool, url, bugs } = await servedPool(t)
@@ -64,7 +64,7 @@ t.test('records are asked for by what is in them, in the expressions of stock', 
 })
 
 t.test('a toolstack that is told to start anew has done so, whatever its agent goes on saying', async t => {
-  const time = new VirtualTime()
+  const time = new VirtualClock()
   const { pool, url } = await servedPool(t, { now: time.now, timers: time })
   const host = firstOf(pool.seed(['a']).hosts).ref
   const session = await login(url)

@@ -12,8 +12,8 @@ import { EmbeddedPool } from '../../../src/embedded-pool/embedded-pool.ts'
 import type { PoolOptions } from '../../../src/embedded-pool/pool-options.ts'
 import { machineTimers } from '../../../src/platform/time/timers.ts'
 import { encodeReport } from '../../../src/sync-query/report/report-encode.ts'
+import { VirtualClock } from '../../platform/time/virtual-clock.ts'
 import { ask, askText, firstOf, login, oneAtATime, patientMachines, servedPool, until } from '../pool-under-test.ts'
-import { VirtualTime } from '../virtual-time.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'pool-state-'))
 t.teardown(() => rmSync(folder, { recursive: true }))
@@ -84,7 +84,7 @@ t.test('what a pool knows is there again after a restart, and its events go on',
 })
 
 t.test('after a restart nobody may go before each host has spoken again', async t => {
-  const time = new VirtualTime()
+  const time = new VirtualClock()
   const stateFile = newPath()
   const gate: PoolOptions['gate'] = {
     claim: (snapshot, wanted) => claim(snapshot, DEFAULT_POLICY, time.nowMs, wanted),
@@ -167,7 +167,7 @@ t.test('a host is told to go only when the file says so; a file that cannot be w
 })
 
 t.test('writes are put together, never overlap, are tried again, and the last one is made at the end', async t => {
-  const time = new VirtualTime()
+  const time = new VirtualClock()
   const path = newPath()
   const problems: StateFileError[] = []
   let text = 'first'

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { decodeHostMemory } from '../../../src/embedded-pool/hosts/host-memory.ts'
+import { START_MS, VirtualClock } from '../../platform/time/virtual-clock.ts'
 import { ask, firstOf, login, servedPool, until } from '../pool-under-test.ts'
-import { START_MS, VirtualTime } from '../virtual-time.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'pool-enabled-'))
 t.teardown(() => rmSync(folder, { recursive: true }))
@@ -20,7 +20,7 @@ interface TearsDown {
 
 /** A pool of one host that is live by its heartbeats, and that can be killed at any moment: the next goes by its file. */
 async function lastingPool(t: TearsDown, { byHeartbeat = true, stateFile = '', enableDelayMs = ENABLE_DELAY_MS } = {}) {
-  const time = new VirtualTime()
+  const time = new VirtualClock()
   const file = stateFile === '' ? join(folder, `pool-${Math.random()}`) : stateFile
   const { pool, url } = await servedPool(t, {
     now: time.now,

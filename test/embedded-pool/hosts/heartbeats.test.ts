@@ -1,13 +1,13 @@
 import t from 'tap'
+import { START_MS, VirtualClock } from '../../platform/time/virtual-clock.ts'
 import { ask, firstOf, login, servedPool, until } from '../pool-under-test.ts'
-import { START_MS, VirtualTime } from '../virtual-time.ts'
 
 const ASSUME_DEAD_MS = 60_000
 const BOOT_S = START_MS / 1000 - 3_600
 
 /** A served pool of one host that is live by its heartbeats, and what the host may say. */
 async function poolByHeartbeat(t: { teardown(end: () => Promise<void>): void }, byHeartbeat = true) {
-  const time = new VirtualTime()
+  const time = new VirtualClock()
   const { pool, url } = await servedPool(t, {
     now: time.now,
     timers: time,

@@ -4,6 +4,7 @@ import { DEFAULT_POLICY } from '../../../src/allowed-operations/pool/gate-policy
 import { EmbeddedPool } from '../../../src/embedded-pool/embedded-pool.ts'
 import type { HostOperationGate } from '../../../src/embedded-pool/hosts/host-operations.ts'
 import { encodeReport } from '../../../src/sync-query/report/report-encode.ts'
+import { START_MS, VirtualClock } from '../../platform/time/virtual-clock.ts'
 import {
   ask,
   askText,
@@ -15,7 +16,6 @@ import {
   servedPool,
   until,
 } from '../pool-under-test.ts'
-import { START_MS, VirtualTime } from '../virtual-time.ts'
 
 function projectGate(now: () => number): HostOperationGate {
   return { claim: (pool, wanted) => claim(pool, DEFAULT_POLICY, now(), wanted) }
@@ -42,7 +42,7 @@ function syncedReport(host: string, sr: string, atMs: number): string {
 }
 
 t.test('with the gate of the project: of two reboots in one instant exactly one wins', async t => {
-  const time = new VirtualTime()
+  const time = new VirtualClock()
   const told: string[] = []
   const { pool, url } = await servedPool(t, {
     gate: projectGate(time.now),
@@ -83,7 +83,7 @@ t.test('with the gate of the project: of two reboots in one instant exactly one 
 })
 
 t.test('a rebooting host goes through all of its states, and each is seen in one step', async t => {
-  const time = new VirtualTime()
+  const time = new VirtualClock()
   const pool = new EmbeddedPool({
     gate: oneAtATime,
     machines: patientMachines,
@@ -133,7 +133,7 @@ t.test('a rebooting host goes through all of its states, and each is seen in one
 })
 
 t.test('a host that is disabled, goes, or is forgotten before it was enabled again stays as it is', async t => {
-  const time = new VirtualTime()
+  const time = new VirtualClock()
   const { pool, url } = await servedPool(t, { now: time.now, timers: time })
   const session = await login(url)
   const [a, b, c] = pool.seed(['a', 'b', 'c']).hosts
@@ -185,7 +185,7 @@ t.test('a driver that throws leaves the host claimed: the order may have arrived
 })
 
 t.test('host.power_on waits until the host is live, and no longer than anybody waits for it', async t => {
-  const time = new VirtualTime()
+  const time = new VirtualClock()
   const on: string[] = []
   const { pool, url } = await servedPool(t, {
     gate: projectGate(time.now),
@@ -231,7 +231,7 @@ t.test('host.power_on waits until the host is live, and no longer than anybody w
 })
 
 t.test('a toolstack that was started anew moves agent_start_time, and nothing else', async t => {
-  const time = new VirtualTime()
+  const time = new VirtualClock()
   const { pool } = await servedPool(t, { now: time.now, timers: time })
   const host = firstOf(pool.seed(['a']).hosts).ref
   const before = pool.get('host', host)
@@ -259,7 +259,7 @@ t.test('allowed_operations is written when it differs, and only then', async t =
 })
 
 t.test('the snapshot tells the gate what the database says, and when each host last said it itself', async t => {
-  const time = new VirtualTime()
+  const time = new VirtualClock()
   const { pool, url } = await servedPool(t, { now: time.now })
   const { sr, hosts } = pool.seed(['a'], { type: 'linstor', other_config: { k: 'v' } })
   const { ref, pbd } = firstOf(hosts)

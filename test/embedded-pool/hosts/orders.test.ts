@@ -5,8 +5,8 @@ import t from 'tap'
 import type { GateReason } from '../../../src/allowed-operations/reason/gate-reason.ts'
 import type { HostOperationGate } from '../../../src/embedded-pool/hosts/host-operations.ts'
 import type { OrderEvent } from '../../../src/embedded-pool/hosts/order-words.ts'
+import { START_MS, VirtualClock } from '../../platform/time/virtual-clock.ts'
 import { ask, firstOf, login, servedPool, until } from '../pool-under-test.ts'
-import { START_MS, VirtualTime } from '../virtual-time.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'pool-orders-'))
 t.teardown(() => rmSync(folder, { recursive: true }))
@@ -46,7 +46,7 @@ interface TearsDown {
 
 /** A pool of two hosts that are live by their heartbeats; the second one is only there to be missed. */
 async function pairByHeartbeat(t: TearsDown, { stateFile = join(folder, `pool-${Math.random()}`) } = {}) {
-  const time = new VirtualTime()
+  const time = new VirtualClock()
   const events: OrderEvent[] = []
   const { pool, url } = await servedPool(t, {
     now: time.now,
@@ -131,7 +131,7 @@ t.test('an order that fails as a task says why', async t => {
 })
 
 t.test('of two orders that stand at once at most one is handed out', async t => {
-  const time = new VirtualTime()
+  const time = new VirtualClock()
   let isLenient = true
   const { pool, url } = await servedPool(t, {
     timers: time,

@@ -1,14 +1,14 @@
 /** Public reports of servers that one address locks everybody out of: here only that address waits. */
 import t from 'tap'
+import { VirtualClock } from '../../platform/time/virtual-clock.ts'
 import { Peer } from '../peer.ts'
 import { PASSWORD, servedPool, until } from '../pool-under-test.ts'
-import { VirtualTime } from '../virtual-time.ts'
 
 const LOGIN = 'session.login_with_password'
 const login = (password: string, id = 1) => ({ method: LOGIN, params: ['root', password], id })
 
 t.test('an address that sends wrong passwords keeps no other address out', async t => {
-  const time = new VirtualTime()
+  const time = new VirtualClock()
   const { port } = await servedPool(t, { timers: time, failedLoginDelayMs: 1_000 })
   const attacker = new Peer(t, port, '127.0.0.2')
   let answered = 0
@@ -47,7 +47,7 @@ t.test(
 )
 
 t.test('a batch counts as many logins as it holds', async t => {
-  const time = new VirtualTime()
+  const time = new VirtualClock()
   const { port } = await servedPool(t, { timers: time, failedLoginDelayMs: 1_000, maxFailedLogins: 3 })
   const attacker = new Peer(t, port, '127.0.0.2')
   let asked = false
@@ -65,7 +65,7 @@ t.test('a batch counts as many logins as it holds', async t => {
 })
 
 t.test('no header makes an address another one', async t => {
-  const time = new VirtualTime()
+  const time = new VirtualClock()
   const { port } = await servedPool(t, { timers: time, failedLoginDelayMs: 1_000, maxFailedLogins: 2 })
   const attacker = new Peer(t, port, '127.0.0.2')
   const headers = (index: number) => ({

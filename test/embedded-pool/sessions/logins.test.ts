@@ -1,10 +1,10 @@
 import t from 'tap'
 import type { FailedLogins } from '../../../src/embedded-pool/sessions/login-brake.ts'
+import { VirtualClock } from '../../platform/time/virtual-clock.ts'
 import { ask, login, PASSWORD, servedPool, until } from '../pool-under-test.ts'
-import { VirtualTime } from '../virtual-time.ts'
 
 t.test('a wrong password is answered late, few at a time, and told without filling the log', async t => {
-  const time = new VirtualTime()
+  const time = new VirtualClock()
   const told: FailedLogins[] = []
   const { pool, url } = await servedPool(t, {
     timers: time,
