@@ -142,7 +142,6 @@ function pool(isBad: boolean): PoolSnapshot {
       powerOnMode: '',
       currentOperations: [],
       allowedOperations: [],
-      clusterHostEnabled: null,
       leaving: false,
     }),
   )

@@ -1,39 +1,40 @@
-import { decide } from './decide.ts'
+import { decideOperation } from './decide.ts'
 import type { GatePolicy } from './pool/gate-policy.ts'
 import type { XapiError } from './pool/host-operation.ts'
 import type { CurrentOperation, PoolSnapshot } from './pool/pool-snapshot.ts'
 import type { GateReason } from './reason/gate-reason.ts'
-import type { ObservedSr } from './rules/sr-members.ts'
+import { type ObservedSr, observeSrs } from './rules/sr-members.ts'
 
-/** What a call to `host.reboot` or another host operation asks for. */
+/** A request to begin a host operation, such as a call of `host.reboot`. */
 export interface Claim extends CurrentOperation {
   /** Ref of the host. */
   readonly host: string
 }
 
 type ClaimAnswer =
-  | { readonly ok: true; readonly pool: PoolSnapshot; readonly reasons: readonly GateReason[] }
+  | { readonly ok: true; readonly reasons: readonly GateReason[] }
   | { readonly ok: false; readonly error: XapiError; readonly reasons: readonly GateReason[] }
 
 /**
- * Check and claim in one step: if the operation is allowed, the answer holds the pool in which it runs, so that whoever
- * asks next is refused. Of two reboots in one instant the second would else pass, for the first is not to be seen yet
- * (rook/rook#4290). The caller must not let anything happen between reading `pool` and keeping the one returned.
+ * Decides whether one operation may begin.
+ *
+ * Check and claim must be one step: the caller writes an accepted operation into `currentOperations` of the host before the next
+ * claim is decided. Otherwise the second of two reboots in one instant passes, because the first is not visible yet
+ * (rook/rook#4290).
  *
  * @param srs see `decide`
+ * @returns the answer that `decide` gives for this host and operation; HANDLE_INVALID if the pool has no such host
  */
 export function claim(
   pool: PoolSnapshot,
   policy: GatePolicy,
   now: number,
-  { host, operation, task }: Claim,
-  srs?: readonly ObservedSr[],
+  { host: ref, operation }: Claim,
+  srs: readonly ObservedSr[] = observeSrs(pool, policy, now),
 ): ClaimAnswer {
-  const verdict = decide(pool, policy, now, srs).get(host)?.[operation]
-  if (verdict === undefined) return { ok: false, error: ['HANDLE_INVALID', 'host', host], reasons: [] }
+  const host = pool.hosts.find(each => each.ref === ref)
+  if (host === undefined) return { ok: false, error: ['HANDLE_INVALID', 'host', ref], reasons: [] }
+  const verdict = decideOperation(pool, policy, now, host, operation, srs)
   if (!verdict.allowed) return { ok: false, error: verdict.error, reasons: verdict.reasons }
-  const hosts = pool.hosts.map(each =>
-    each.ref === host ? { ...each, currentOperations: [{ task, operation }, ...each.currentOperations] } : each,
-  )
-  return { ok: true, pool: { ...pool, hosts }, reasons: verdict.reasons }
+  return { ok: true, reasons: verdict.reasons }
 }

@@ -7,15 +7,16 @@ import {
   type XapiError,
 } from './pool/host-operation.ts'
 import { overrideInForce } from './pool/override.ts'
-import type { PoolSnapshot } from './pool/pool-snapshot.ts'
+import type { HostSnapshot, PoolSnapshot } from './pool/pool-snapshot.ts'
 import { type GateReason, gateReason } from './reason/gate-reason.ts'
-import { ordinaryErrors, setErrors } from './rules/ordinary-rules.ts'
+import { type ErrorTable, ordinaryErrors, setErrors } from './rules/ordinary-rules.ts'
 import { type ObservedSr, observeSrs } from './rules/sr-members.ts'
-import { storageRule } from './rules/storage-rule.ts'
+import type { SrRule } from './rules/sr-rule.ts'
+import { storageRules } from './rules/storage-rule.ts'
 
 /**
- * Whether an operation may begin. The reasons are those of the storage rule: they are there whichever rule gave the
- * error, and also when an override lets the host go nevertheless.
+ * Whether an operation may begin. The reasons are those of the storage rule. They are present also when an ordinary rule gave the
+ * error, and when an override allows the operation.
  */
 type Verdict =
   | { readonly allowed: true; readonly reasons: readonly GateReason[] }
@@ -24,13 +25,14 @@ type Verdict =
 export type HostVerdicts = Readonly<Record<HostOperation, Verdict>>
 
 /**
- * The gate (DESIGN section 6): for each host, by its ref, and each host operation, whether it is allowed. The ordinary
- * rules come first, as in stock xapi; then the storage rule raises CLUSTERED_SR_DEGRADED with the ref of the first SR
- * that blocks. Pure and total: what is missing or makes no sense in `pool` blocks.
+ * The gate (DESIGN section 6): decides for each host, by ref, and each host operation whether it is allowed.
  *
- * @param now milliseconds of the epoch, on the clock of the snapshot
- * @param srs the guarded SRs of this pool, at this moment. Who remembers what hosts have said must hand them in: to find
- *   them from the reports of the snapshot is to forget what earlier ones have proved
+ * The ordinary rules come first, as in stock xapi. Then the storage rule raises CLUSTERED_SR_DEGRADED with the ref of the first
+ * SR that blocks. Pure and total: missing or invalid data in `pool` blocks.
+ *
+ * @param now Unix time in milliseconds, on the clock of the snapshot
+ * @param srs the guarded SRs of this pool at this moment. A caller that remembers earlier reports must pass them: the reports of
+ *   the snapshot alone do not contain what earlier ones have proved
  */
 export function decide(
   pool: PoolSnapshot,
@@ -38,32 +40,57 @@ export function decide(
   now: number,
   srs: readonly ObservedSr[] = observeSrs(pool, policy, now),
 ): ReadonlyMap<string, HostVerdicts> {
-  const storage = storageRule(pool, policy, srs)
-  const nothing = new JoinedReasons([])
+  const rules = storageRules(pool, policy, srs)
+  const none = new JoinedReasons([])
   return new Map(
     pool.hosts.map(host => {
-      const errors = ordinaryErrors(host, pool)
-      const alone = new Set([host.ref])
-      let found = nothing
-      for (const { concerns, departure } of storage) {
-        if (concerns(host.ref)) found = found.and(departure(alone))
-      }
-      const reasons = withOverrides(found.reasons, pool, host.ref, policy, now)
-      const blocking = reasons.find(reason => reason.override === undefined)
-      if (blocking !== undefined) setErrors(errors, STORAGE_OPERATIONS, ['CLUSTERED_SR_DEGRADED', blocking.sr])
-      const verdicts = tableOfOperations((operation): Verdict => {
-        const error = errors[operation]
-        const told = STORAGE_OPERATIONS.includes(operation) ? reasons : []
-        return error === null ? { allowed: true, reasons: told } : { allowed: false, error, reasons: told }
-      })
-      return [host.ref, verdicts]
+      const reasons = withOverrides(storageReasons(host.ref, rules, none), pool, host.ref, policy, now)
+      const errors = errorsOf(host, pool, reasons)
+      return [host.ref, tableOfOperations(operation => verdictOf(operation, errors, reasons))]
     }),
   )
 }
 
+/** Decides one operation of one host: the same answer as in the table of `decide`, for less work. */
+export function decideOperation(
+  pool: PoolSnapshot,
+  policy: GatePolicy,
+  now: number,
+  host: HostSnapshot,
+  operation: HostOperation,
+  srs: readonly ObservedSr[],
+): Verdict {
+  if (!STORAGE_OPERATIONS.includes(operation)) return verdictOf(operation, ordinaryErrors(host, pool), [])
+  const found = storageReasons(host.ref, storageRules(pool, policy, srs), new JoinedReasons([]))
+  const reasons = withOverrides(found, pool, host.ref, policy, now)
+  return verdictOf(operation, errorsOf(host, pool, reasons), reasons)
+}
+
+function storageReasons(host: string, rules: readonly SrRule[], none: JoinedReasons): readonly GateReason[] {
+  const alone = new Set([host])
+  let found = none
+  for (const { concerns, departure } of rules) {
+    if (concerns(host)) found = found.and(departure(alone))
+  }
+  return found.reasons
+}
+
+function errorsOf(host: HostSnapshot, pool: PoolSnapshot, reasons: readonly GateReason[]): ErrorTable {
+  const errors = ordinaryErrors(host, pool)
+  const blocking = reasons.find(reason => reason.override === undefined)
+  if (blocking !== undefined) setErrors(errors, STORAGE_OPERATIONS, ['CLUSTERED_SR_DEGRADED', blocking.sr])
+  return errors
+}
+
+function verdictOf(operation: HostOperation, errors: ErrorTable, ofStorage: readonly GateReason[]): Verdict {
+  const error = errors[operation]
+  const reasons = STORAGE_OPERATIONS.includes(operation) ? ofStorage : []
+  return error === null ? { allowed: true, reasons } : { allowed: false, error, reasons }
+}
+
 /**
- * The reasons of several SRs one after the other. Hosts that are members of the same SRs have the same ones, so each
- * sequence is joined once and shared: with every report bad, 64 hosts x 8 SRs would else copy 32 768 of them.
+ * The reasons of several SRs, one SR after the other. Hosts that are members of the same SRs have the same reasons, so each
+ * sequence is joined once and shared: with every report bad, 64 hosts x 8 SRs would otherwise copy 32 768 reasons.
  */
 class JoinedReasons {
   readonly reasons: readonly GateReason[]
@@ -85,8 +112,8 @@ class JoinedReasons {
 }
 
 /**
- * An override lifts the storage rule from its own host only, and the reasons say so; one that is over lifts nothing and
- * is told, lest somebody counts on it. Neither is of interest while nothing blocks.
+ * Adds overrides to the reasons. An override lifts the storage rule from its own host only, and the reasons name it. An expired
+ * override lifts nothing; it is added as a reason, because somebody may rely on it. Without reasons there is nothing to lift.
  */
 function withOverrides(
   reasons: readonly GateReason[],
@@ -99,8 +126,8 @@ function withOverrides(
   if (first === undefined || pool.overrides.length === 0) return reasons
   const inForce = overrideInForce(pool, host, policy, now)
   if (inForce !== undefined) return reasons.map(reason => ({ ...reason, override: inForce }))
-  const over = pool.overrides.filter(override => override.host === host && !(now < override.expiresMs))
-  const [last] = over.toSorted((a, b) => b.expiresMs - a.expiresMs)
+  const expired = pool.overrides.filter(override => override.host === host && !(now < override.expiresMs))
+  const [last] = expired.toSorted((a, b) => b.expiresMs - a.expiresMs)
   return last === undefined ? reasons : [...reasons, gateReason('override-expired', host, first.sr, { override: last })]
 }
 
@@ -114,5 +141,5 @@ export function allowedOperations(
   )
 }
 
-/** What the oldest members of a pool in a rolling upgrade understand (`host_operations_miami`). */
+/** The operations that the oldest members of a pool in a rolling upgrade know (`host_operations_miami`). */
 const ROLLING_UPGRADE_OPERATIONS: ReadonlySet<HostOperation> = new Set(['evacuate', 'provision'])

@@ -102,8 +102,7 @@ export class PoolService {
     this.#metrics = new GateMetrics({
       look: () => {
         const { atMs, pool, hosts } = this.#gated.updater.verdicts()
-        const srLabel = (ref: string) => this.#gated.pool.get('SR', ref)?.name_label
-        return { atMs, pool, verdicts: hosts, policy: policyOf(this.#config), srLabel }
+        return { atMs, pool, verdicts: hosts, policy: policyOf(this.#config) }
       },
     })
     applyMembers(this.#gated.pool, config, null, log)

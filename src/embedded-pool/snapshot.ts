@@ -86,7 +86,6 @@ function hostSnapshot(ref: string, host: HostRecord, { db, memory: memoryOf }: S
       .flatMap(([task, operation]) => (isHostOperation(operation) ? [{ task, operation }] : []))
       .reverse(),
     allowedOperations: host.allowed_operations.filter(isHostOperation),
-    clusterHostEnabled: null,
     leaving: memory.toldAtMs !== null,
     ...(memory.toldTo === null ? {} : { toldTo: memory.toldTo }),
     ...(memory.stillHere ? { stillHere: true } : {}),
@@ -96,7 +95,14 @@ function hostSnapshot(ref: string, host: HostRecord, { db, memory: memoryOf }: S
 }
 
 function srSnapshot(ref: string, sr: SrRecord): SrSnapshot {
-  return { ref, uuid: sr.uuid, clustered: sr.clustered, type: sr.type, otherConfig: sr.other_config }
+  return {
+    ref,
+    uuid: sr.uuid,
+    nameLabel: sr.name_label,
+    clustered: sr.clustered,
+    type: sr.type,
+    otherConfig: sr.other_config,
+  }
 }
 
 function pbdSnapshot(ref: string, pbd: PbdRecord): PbdSnapshot {

@@ -18,8 +18,6 @@ export interface GateLook {
   /** By ref of the host. */
   readonly verdicts: ReadonlyMap<string, HostVerdicts>
   readonly policy: Pick<GatePolicy, 'clockSkewMs'>
-  /** `SR.name_label` by its ref. */
-  readonly srLabel?: (ref: string) => string | undefined
 }
 
 const MAX_REFUSED_KINDS = 200
@@ -157,13 +155,12 @@ export class GateMetrics implements Exposition {
   }
 
   /** Everything else names hosts and SRs by UUID, for names change: alerts find the names here. */
-  #setNames({ pool, srLabel }: GateLook): void {
+  #setNames({ pool }: GateLook): void {
     for (const { ref, uuid = ref } of pool.hosts) {
       this.#hostInfo.set({ host: labelValue(uuid), name: labelValue(hostName(ref, pool)) }, 1)
     }
-    for (const { ref, uuid = ref } of pool.srs) {
-      const name = srLabel?.(ref) ?? ''
-      if (name !== '') this.#srInfo.set({ sr: labelValue(uuid), name: labelValue(name) }, 1)
+    for (const { ref, uuid = ref, nameLabel = '' } of pool.srs) {
+      if (nameLabel !== '') this.#srInfo.set({ sr: labelValue(uuid), name: labelValue(nameLabel) }, 1)
     }
   }
 

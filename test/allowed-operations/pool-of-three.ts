@@ -2,6 +2,7 @@ import { decide } from '../../src/allowed-operations/decide.ts'
 import type { GatePolicy } from '../../src/allowed-operations/pool/gate-policy.ts'
 import { DEFAULT_POLICY } from '../../src/allowed-operations/pool/gate-policy.ts'
 import type {
+  CurrentOperation,
   HostSnapshot,
   PoolSnapshot,
   ReceivedReport,
@@ -31,7 +32,6 @@ export function host(ref: string, changes: Partial<HostSnapshot> = {}): HostSnap
     powerOnMode: '',
     currentOperations: [],
     allowedOperations: [],
-    clusterHostEnabled: null,
     leaving: false,
     ...changes,
   }
@@ -93,7 +93,15 @@ export function withHost(from: PoolSnapshot, ref: string, changes: Partial<HostS
   return { ...from, hosts: from.hosts.map(each => (each.ref === ref ? { ...each, ...changes } : each)) }
 }
 
-/** In the place of what was known of the reports' hosts. */
+/** The pool after a host began an operation, as the caller of an accepted claim writes it. */
+export function withOperation(from: PoolSnapshot, ref: string, operation: CurrentOperation): PoolSnapshot {
+  const hosts = from.hosts.map(each =>
+    each.ref === ref ? { ...each, currentOperations: [operation, ...each.currentOperations] } : each,
+  )
+  return { ...from, hosts }
+}
+
+/** Replaces everything that was reported by the hosts of these reports. */
 export function withReports(from: PoolSnapshot, ...reports: readonly ReceivedReport[]): PoolSnapshot {
   const hosts = new Set(reports.map(each => each.host))
   return { ...from, reports: [...from.reports.filter(each => !hosts.has(each.host)), ...reports] }

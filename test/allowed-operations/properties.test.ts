@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import t from 'tap'
 import { claim } from '../../src/allowed-operations/claim.ts'
@@ -9,7 +10,18 @@ import { ordinaryErrors } from '../../src/allowed-operations/rules/ordinary-rule
 import { canReboot } from '../../src/allowed-operations/rules/storage-rule.ts'
 import type { MirrorListEntry, ReportReason } from '../../src/sync-query/report/report.ts'
 import { SYNC_STATES, type SyncState } from '../../src/sync-query/state.ts'
-import { DEGRADED, host, iso, NOW, PLACEMENT, pool, received, report, withReports } from './pool-of-three.ts'
+import {
+  DEGRADED,
+  host,
+  iso,
+  NOW,
+  PLACEMENT,
+  pool,
+  received,
+  report,
+  withOperation,
+  withReports,
+} from './pool-of-three.ts'
 
 const REFS = ['a', 'b', 'c', 'd'] as const
 const SRS = ['sr', 'sr2'] as const
@@ -194,14 +206,34 @@ t.test('the placement policy never allows what leaves a mirror that all see with
   t.pass()
 })
 
+t.test('a claim is answered as `decide` answers for its host and operation', async t => {
+  fc.assert(
+    fc.property(pools, fc.constantFrom(...POLICIES), (of, policy) => {
+      const verdicts = decide(of, policy, NOW)
+      return of.hosts.every(({ ref }) =>
+        HOST_OPERATIONS.every(operation => {
+          const verdict = verdicts.get(ref)?.[operation]
+          const answer = claim(of, policy, NOW, { host: ref, operation, task: 't' })
+          const asVerdict = answer.ok
+            ? { allowed: true, reasons: answer.reasons }
+            : { allowed: false, error: answer.error, reasons: answer.reasons }
+          return isDeepStrictEqual(asVerdict, verdict)
+        }),
+      )
+    }),
+  )
+  t.pass()
+})
+
 t.test('claims: of reboots in one instant exactly one host of the SR wins, in whatever order they come', async t => {
   const orders = fc.shuffledSubarray(['a', 'b', 'c'], { minLength: 2 })
   fc.assert(
     fc.property(orders, fc.constantFrom('reboot', 'shutdown'), (order, operation) => {
       let of = pool()
       const winners = order.filter(ref => {
-        const answer = claim(of, DEFAULT_POLICY, NOW, { host: ref, operation, task: `t-${ref}` })
-        if (answer.ok) of = answer.pool
+        const task = `t-${ref}`
+        const answer = claim(of, DEFAULT_POLICY, NOW, { host: ref, operation, task })
+        if (answer.ok) of = withOperation(of, ref, { task, operation })
         return answer.ok
       })
       return winners.length === 1 && winners[0] === order[0]

@@ -40,12 +40,11 @@ t.test('a pool is read whole', async t => {
         power_on_mode: 'DRAC',
         current_operations: [['t1', 'reboot']],
         allowed_operations: ['enable'],
-        cluster_host_enabled: [true, false],
         leaving: true,
       },
-      { ref: 'b', live: false, boot_time: 1700000000.5, cluster_host_enabled: true, current_operations: [] },
+      { ref: 'b', live: false, boot_time: 1700000000.5, current_operations: [] },
     ],
-    srs: [{ ref: 'sr', uuid: 'us', clustered: false, type: 'linstor', other_config: { k: '' } }],
+    srs: [{ ref: 'sr', uuid: 'us', name_label: 'S', clustered: false, type: 'linstor', other_config: { k: '' } }],
     pbds: [
       { host: 'a', sr: 'sr', currently_attached: false },
       { ref: 'p', host: 'b', sr: 'sr', currently_attached: true },
@@ -75,7 +74,6 @@ t.test('a pool is read whole', async t => {
           powerOnMode: 'DRAC',
           currentOperations: [{ task: 't1', operation: 'reboot' }],
           allowedOperations: ['enable'],
-          clusterHostEnabled: [true, false],
           leaving: true,
         },
         {
@@ -87,11 +85,10 @@ t.test('a pool is read whole', async t => {
           powerOnMode: '',
           currentOperations: [],
           allowedOperations: [],
-          clusterHostEnabled: true,
           leaving: false,
         },
       ],
-      srs: [{ ref: 'sr', uuid: 'us', clustered: false, type: 'linstor', otherConfig: { k: '' } }],
+      srs: [{ ref: 'sr', uuid: 'us', nameLabel: 'S', clustered: false, type: 'linstor', otherConfig: { k: '' } }],
       pbds: [
         { ref: 'OpaqueRef:pbd-0000', host: 'a', sr: 'sr', currentlyAttached: false },
         { ref: 'p', host: 'b', sr: 'sr', currentlyAttached: true },
@@ -135,7 +132,6 @@ t.test('a bad line is answered with a sentence that names the place', async t =>
       host({ current_operations: [['t', 'nap']] }),
       'hosts[0].current_operations[0][1]: expected one of provision, evacuate, shutdown, reboot, power_on, vm_start, vm_resume, vm_migrate, apply_updates, enable',
     ],
-    [host({ cluster_host_enabled: [1] }), 'hosts[0].cluster_host_enabled[0]: expected true or false'],
     [
       host({ boot_time: 'noon' }),
       'hosts[0].boot_time: expected an ISO 8601 time with a zone, such as 2026-11-22T16:19:05Z',

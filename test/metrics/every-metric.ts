@@ -46,10 +46,11 @@ export function everything() {
   const read = { at: NOW, changed: [], removed: [], doubt: null, wholeAt: NOW }
   agent.source('drbd', { ...read, problems, dumps: 1, eventAt: NOW - 3 })
   agent.pushArrived(SR, NOW)
-  const snapshot = withReports(pool(), received('b', RESYNCING))
+  const labelled = pool({ srs: [{ ref: 'sr', uuid: 'uuid-sr', nameLabel: 'mirrored', clustered: true }] })
+  const snapshot = withReports(labelled, received('b', RESYNCING))
   const verdicts = decide(snapshot, DEFAULT_POLICY, NOW)
   const gate = new GateMetrics({
-    look: () => ({ pool: snapshot, verdicts, policy: DEFAULT_POLICY, atMs: NOW, srLabel: () => 'mirrored' }),
+    look: () => ({ pool: snapshot, verdicts, policy: DEFAULT_POLICY, atMs: NOW }),
   })
   return [new ProcessMetrics({ version: '1.2.3' }), agent, gate]
 }

@@ -10,6 +10,7 @@ import {
   pool as poolOfThree,
   RESYNCING,
   received,
+  SR,
   withReports,
 } from '../allowed-operations/pool-of-three.ts'
 import { figures } from './parse-exposition.ts'
@@ -40,20 +41,18 @@ function reasonsOf(hosts: string, figure: number): Readonly<Record<string, numbe
 
 t.test('the names of hosts and SRs stand beside their UUIDs, and go with them', async t => {
   const hosts = [host('a', { nameLabel: 'Alpha' }), host('b')]
-  const shown = { pool: poolOfThree({ hosts }), label: 'mirrored' }
+  const shown = { pool: poolOfThree({ hosts, srs: [{ ...SR, nameLabel: 'mirrored' }] }) }
   const metrics = new GateMetrics({
     look: () => ({
       atMs: NOW,
       pool: shown.pool,
       verdicts: new Map(),
       policy: DEFAULT_POLICY,
-      srLabel: () => shown.label,
     }),
   })
   const info = async (of: string) => figures(await metrics.render(), `resync_monitor_${of}_info`)
   t.strictSame(await info('host'), { 'uuid-a Alpha': 1, 'uuid-b host-b': 1 })
   t.strictSame(await info('sr'), { 'uuid-sr mirrored': 1 })
-  shown.label = ''
   shown.pool = poolOfThree({ hosts: [host('a', { nameLabel: 'Omega' })] })
   t.strictSame(await info('host'), { 'uuid-a Omega': 1 })
   t.strictSame(await info('sr'), {})

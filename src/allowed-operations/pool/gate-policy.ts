@@ -1,17 +1,17 @@
-/** What the people of a pool may choose about the gate. */
+/** The settings of the gate. */
 export interface GatePolicy {
   /**
-   * `conservative`: one host away or out of sync, and no other host of the SR may go.
-   * `placement`: a host may go unless a mirror would lose its last current replica or its quorum.
+   * `conservative`: while one host of an SR is away or not in sync, no other host of that SR may go down.
+   * `placement`: a host may go down unless a mirror would lose its last current replica or its quorum.
    */
   readonly kind: 'conservative' | 'placement'
-  /** SR types that are made of mirrored host disks, beside every SR with `clustered` and every one marked by hand. */
+  /** SR types that are guarded, in addition to SRs with `clustered` and SRs marked with AGGREGATED_KEY. */
   readonly aggregatedSrTypes: readonly string[]
-  /** How long a confirmation of a report is worth something: a dead daemon blocks after this. */
+  /** How long a report stays valid without confirmation. After that the host blocks the SR. */
   readonly leaseMs: number
   /** How far the clock of a host may be ahead. */
   readonly clockSkewMs: number
-  /** Machines outside the pool that hold replicas and do not go down with it, as DRBD names them. */
+  /** DRBD names of machines outside the pool that hold replicas. They never go down together with the pool. */
   readonly outsidePeers: readonly string[]
 }
 
@@ -23,5 +23,5 @@ export const DEFAULT_POLICY: GatePolicy = {
   outsidePeers: [],
 }
 
-/** Marks an SR as aggregated where neither its type nor `clustered` says so. */
+/** The key of `SR.other_config` that marks an SR as aggregated when neither its type nor `clustered` does. */
 export const AGGREGATED_KEY = 'resync-monitor:aggregated'

@@ -17,13 +17,13 @@ export const HOST_OPERATIONS = [
 
 export type HostOperation = (typeof HOST_OPERATIONS)[number]
 
-/** The operations that take a host's replicas away. `apply_updates` ends in a reboot. */
+/** The operations that take the replicas of a host away. `apply_updates` ends in a reboot. */
 export const STORAGE_OPERATIONS: readonly HostOperation[] = ['shutdown', 'reboot', 'apply_updates']
 
 /** An error as XenAPI raises it: the code, then its parameters. */
 export type XapiError = readonly [code: string, ...params: string[]]
 
-/** For each host operation the error that a call would meet, or `null`. */
+/** For each host operation the error that a call would get, or `null`. */
 export type OperationErrors = Readonly<Record<HostOperation, XapiError | null>>
 
 export function isHostOperation(word: string): word is HostOperation {

@@ -2,37 +2,37 @@ import { parseJson } from '../../platform/json/parse-json.ts'
 import type { MirrorListEntry } from '../../sync-query/report/report.ts'
 
 /**
- * The key of `PBD.other_config` under which the coordinator keeps the peers that its host listed last. A host that is down or
- * silent lists nothing; without this memory a restart of the updater would forget where its other replicas are.
+ * The key of `PBD.other_config` under which the coordinator keeps the names of the peers in the last mirror list of the PBD's host.
+ * A host that is down or silent sends no list. Without this key a restart of the updater would lose where its other replicas are.
  */
 export const KNOWN_PEERS_KEY = 'resync-monitor:peers'
 
-/** A peer that no host is called: it stands for peers that are not known by name. */
+/** A name that no host has: it stands for peers whose names are not known. */
 const ANY_PEER = '?'
-/** A pool has 64 hosts, each with a few names. */
+/** A pool has at most 64 hosts, each with a few names. */
 const MAX_PEERS = 256
 const MAX_TEXT_LENGTH = 16_384
 
-const FOUND = new WeakMap<readonly MirrorListEntry[], readonly string[]>()
+const PEERS = new WeakMap<readonly MirrorListEntry[], readonly string[]>()
 
-/** The names of the peers in a mirror list: each once, sorted, without the reporting host itself. */
+/** The distinct names of the peers in a mirror list, sorted, without the reporting host itself. */
 export function listedPeers(list: readonly MirrorListEntry[]): readonly string[] {
-  const known = FOUND.get(list)
+  const known = PEERS.get(list)
   if (known !== undefined) return known
   const names = new Set(list.flatMap(({ replicas }) => replicas.map(({ peer }) => peer)))
   names.delete('self')
   const peers = [...names].sort()
-  FOUND.set(list, peers)
+  PEERS.set(list, peers)
   return peers
 }
 
-/** The text to keep. Names that do not fit become one that means any host. */
+/** The text to store. If the names do not fit, the text holds one name that stands for any host. */
 export function encodeKnownPeers(peers: readonly string[]): string {
   const text = JSON.stringify(peers)
   return peers.length > MAX_PEERS || text.length > MAX_TEXT_LENGTH ? JSON.stringify([ANY_PEER]) : text
 }
 
-/** `null`: the text is not a list of names, so nothing is known. */
+/** The stored names; `null` if the text is absent or is not a list of names. */
 export function decodeKnownPeers(text: string | undefined): readonly string[] | null {
   if (text === undefined) return null
   const parsed = parseJson(text, MAX_TEXT_LENGTH)

@@ -3,28 +3,28 @@ import { parseJson } from '../../platform/json/parse-json.ts'
 import type { GatePolicy } from './gate-policy.ts'
 import type { Override, PoolSnapshot } from './pool-snapshot.ts'
 
-/** The key of `host.other_config` under which the override for a host is kept, as JSON text. */
+/** The key of `host.other_config` that holds the override for a host, as JSON text. */
 export const OVERRIDE_KEY = 'resync-monitor:override'
 
-/** How long an override may last: one that was forgotten is over the next day. */
+/** The longest duration of an override: a forgotten one expires the next day. */
 export const MAX_OVERRIDE_MS = 24 * 60 * 60 * 1000
 
-/** An override as an operator gives it; moments are milliseconds of the epoch. */
+/** An override as an operator sets it. Moments are Unix time in milliseconds. */
 interface OverrideRequest {
-  /** Why the host must go although storage says no. */
+  /** Why the host must go down although the storage rule blocks it. */
   readonly reason: string
-  /** Who takes the responsibility. */
+  /** Who sets it. */
   readonly by: string
   readonly createdMs: number
   readonly expiresMs: number
 }
 
-/** Far above what `encodeOverride` writes; longer is not worth reading. */
+/** Far above what `encodeOverride` writes; a longer text is not read. */
 const MAX_TEXT_LENGTH = 16_384
 
 /**
- * The override that a host's `other_config` holds. Whatever is not a whole override of this schema is `null`, none: a
- * text that cannot be read must not let a host go. Whether it is in force at a moment is `overrideInForce`.
+ * Reads the override in a host's `other_config`. Anything but a complete override of this schema gives `null`, because a text that
+ * cannot be read must not allow a reboot. `overrideInForce` decides whether it is in force at a moment.
  * @param host ref of the host
  */
 export function decodeOverride(host: string, text: string): Override | null {
@@ -35,7 +35,7 @@ export function decodeOverride(host: string, text: string): Override | null {
   return complaints.first === null ? { host, ...request } : null
 }
 
-/** The text to keep under `OVERRIDE_KEY`, or a sentence about what `decodeOverride` would not accept. */
+/** The text to store under `OVERRIDE_KEY`, or a sentence about what `decodeOverride` would not accept. */
 export function encodeOverride({
   reason,
   by,
@@ -49,7 +49,7 @@ export function encodeOverride({
 }
 
 function readOverride(node: JsonNode): OverrideRequest {
-  // Before all else: fields of another schema may mean something else.
+  // First of all: the fields of another schema may have another meaning.
   if (node.at('schema').value !== 1) node.at('schema').complain('1')
   const expiresAt = node.at('expiresAt')
   const request = {
@@ -65,15 +65,15 @@ function readOverride(node: JsonNode): OverrideRequest {
   return request
 }
 
-/** No moment makes this throw; one that is none is complained of when it is read. */
+/** Never throws. An invalid moment gives `''`, which the reader then rejects. */
 function isoOrEmpty(milliseconds: number): string {
   const date = new Date(milliseconds)
   return Number.isNaN(date.valueOf()) ? '' : date.toISOString()
 }
 
 /**
- * The override that lets a host go at this moment. One from further in the future than clocks differ is in force only when
- * its time comes: a clock ahead must not make it last longer than its maximum. A moment that is none (NaN) is never in force.
+ * The override that is in force for a host at this moment. An override from further in the future than clocks may differ comes into
+ * force only when its time comes: a clock that is ahead must not extend it beyond the maximum. An invalid moment (NaN) is never in force.
  */
 export function overrideInForce(
   { overrides }: Pick<PoolSnapshot, 'overrides'>,

@@ -1,26 +1,34 @@
 import { type Complaints, JsonNode } from '../../platform/json/json-node.ts'
+import { parseReport } from '../../sync-query/report/report-parse.ts'
 import { HOST_OPERATIONS } from './host-operation.ts'
-import { decodeMoment } from './json-moment.ts'
-import type { HostSnapshot, Override, PbdSnapshot, PoolSnapshot, SrSnapshot, TaskSnapshot } from './pool-snapshot.ts'
-import { decodeReceivedReports } from './received-report-decode.ts'
+import type {
+  HostSnapshot,
+  Override,
+  PbdSnapshot,
+  PoolSnapshot,
+  ReceivedReport,
+  SrSnapshot,
+  TaskSnapshot,
+} from './pool-snapshot.ts'
 
-// xapi's own limits are 64 hosts and 200 tasks; what is far beyond any pool is a mistake.
+// xapi supports 64 hosts and 200 tasks. Input far above that is a mistake.
 const MAX_HOSTS = 1024
 const MAX_SRS = 4096
 const MAX_PBDS = 65_536
 const MAX_TASKS = 10_000
+const MAX_REPORTS = 65_536
 const MAX_OVERRIDES = 1024
 const MAX_CURRENT_OPERATIONS = 1024
 const MAX_OTHER_CONFIG_KEYS = 1024
 const MAX_KNOWN_PEERS = 1024
 
 /**
- * Reads a pool from the JSON of a what-if question: one object with `hosts`, `srs`, `pbds` and, as far as wanted,
- * `tasks`, `reports`, `overrides`, `power_on_plugin` and `rolling_upgrade`. Moments are ISO 8601 with a zone, or seconds
- * of the epoch as a number or in a string, as `boot_time` is in XenAPI. Unknown keys are let through.
+ * Reads the pool of a what-if question from JSON: one object with `hosts`, `srs`, `pbds` and, optionally, `tasks`, `reports`,
+ * `overrides`, `power_on_plugin` and `rolling_upgrade` (docs/WHAT-IF.md). Moments are ISO 8601 with a zone, or seconds since 1970
+ * as a number or in a string, as XenAPI writes `boot_time`. Unknown keys are ignored.
  *
- * A bad value anywhere is `badInput`: a sentence with its path and what was expected. Only a report that cannot be
- * read is not: it is what a host said, and does not count.
+ * @returns `badInput` for an invalid value: a sentence with its path and what was expected. A report that cannot be read is not
+ *   invalid input: the gate treats it as an unreadable report of its host
  */
 export function decodePoolState(json: unknown): { pool: PoolSnapshot } | { badInput: string } {
   const complaints: Complaints = { first: null }
@@ -31,9 +39,9 @@ export function decodePoolState(json: unknown): { pool: PoolSnapshot } | { badIn
     hosts,
     srs,
     pbds: unique(root.at('pbds'), MAX_PBDS, decodePbd),
-    tasks: listOrNone(root.at('tasks'), MAX_TASKS).map(decodeTask),
-    reports: decodeReceivedReports(root.at('reports'), hosts, srs),
-    overrides: listOrNone(root.at('overrides'), MAX_OVERRIDES).map(node => decodeSupposedOverride(node, hosts)),
+    tasks: optionalList(root.at('tasks'), MAX_TASKS).map(decodeTask),
+    reports: decodeReports(root.at('reports'), hosts, srs),
+    overrides: optionalList(root.at('overrides'), MAX_OVERRIDES).map(node => decodeOverrideOf(node, hosts)),
     powerOnPlugin: flagOr(root.at('power_on_plugin'), true),
     rollingUpgrade: flagOr(root.at('rolling_upgrade'), false),
   }
@@ -54,9 +62,8 @@ function decodeHost(node: JsonNode): HostSnapshot {
     bootTimeMs: momentOrNull(node.at('boot_time')),
     ...optionalText('bootId', node.at('boot_id')),
     powerOnMode: node.at('power_on_mode').absent ? '' : node.at('power_on_mode').possiblyEmptyText(),
-    currentOperations: listOrNone(node.at('current_operations'), MAX_CURRENT_OPERATIONS).map(decodeCurrentOperation),
-    allowedOperations: listOrNone(operations, HOST_OPERATIONS.length).map(each => each.word(HOST_OPERATIONS)),
-    clusterHostEnabled: decodeClusterHost(node.at('cluster_host_enabled')),
+    currentOperations: optionalList(node.at('current_operations'), MAX_CURRENT_OPERATIONS).map(decodeCurrentOperation),
+    allowedOperations: optionalList(operations, HOST_OPERATIONS.length).map(each => each.word(HOST_OPERATIONS)),
     leaving: flagOr(node.at('leaving'), false),
   }
 }
@@ -70,16 +77,12 @@ function decodeCurrentOperation(node: JsonNode): HostSnapshot['currentOperations
   return { task: '', operation: 'enable' }
 }
 
-function decodeClusterHost(node: JsonNode): HostSnapshot['clusterHostEnabled'] {
-  if (node.absent) return null
-  return Array.isArray(node.value) ? node.list(MAX_HOSTS).map(each => each.flag()) : node.flag()
-}
-
 function decodeSr(node: JsonNode): SrSnapshot {
   const otherConfig = node.at('other_config')
   return {
     ref: node.at('ref').text(),
     ...optionalText('uuid', node.at('uuid')),
+    ...optionalText('nameLabel', node.at('name_label')),
     clustered: node.at('clustered').flag(),
     ...optionalText('type', node.at('type')),
     ...(otherConfig.absent ? {} : { otherConfig: otherConfig.textMap(MAX_OTHER_CONFIG_KEYS) }),
@@ -105,7 +108,8 @@ function decodeTask(node: JsonNode): TaskSnapshot {
   }
 }
 
-function decodeSupposedOverride(node: JsonNode, hosts: readonly HostSnapshot[]): Override {
+/** An override names its host by ref or UUID. */
+function decodeOverrideOf(node: JsonNode, hosts: readonly HostSnapshot[]): Override {
   const name = node.at('host').text()
   return {
     host: hosts.find(({ ref, uuid }) => name === ref || name === uuid)?.ref ?? name,
@@ -115,7 +119,41 @@ function decodeSupposedOverride(node: JsonNode, hosts: readonly HostSnapshot[]):
   }
 }
 
-/** Records of which no two have the same ref: of two, one would hide the other. */
+/**
+ * The reports of a what-if question: each as in DESIGN section 5, with `confirmed_at` if it was confirmed later than it was made.
+ * A report names its host and SR by UUID or ref. A report of a host or SR that the pool does not have is dropped. One that
+ * cannot be read stays, if its host and SR can be read.
+ */
+function decodeReports(
+  node: JsonNode,
+  hosts: readonly HostSnapshot[],
+  srs: readonly SrSnapshot[],
+): readonly ReceivedReport[] {
+  const hostRefs = refsByName(hosts)
+  const srRefs = refsByName(srs)
+  return optionalList(node, MAX_REPORTS).flatMap(item => {
+    const parsed = parseReport(item.value)
+    const host = hostRefs.get(item.at('host').value)
+    const sr = srRefs.get(item.at('sr').value)
+    const confirmedAtMs = momentOrNull(item.at('confirmed_at'))
+    if (host === undefined || sr === undefined) return []
+    if ('problem' in parsed) return { host, sr, confirmedAtMs: confirmedAtMs ?? 0, problem: parsed.problem }
+    const { report } = parsed
+    return { host, sr, confirmedAtMs: confirmedAtMs ?? Date.parse(report.at), report }
+  })
+}
+
+/** Refs by UUID and by ref. A ref wins over an equal UUID of another record. */
+function refsByName(
+  records: readonly { readonly ref: string; readonly uuid?: string }[],
+): ReadonlyMap<unknown, string> {
+  const refs = new Map<unknown, string>()
+  for (const { ref, uuid } of records) if (uuid !== undefined) refs.set(uuid, ref)
+  for (const { ref } of records) refs.set(ref, ref)
+  return refs
+}
+
+/** Records with distinct refs. With a duplicate ref one record would hide the other. */
 function unique<Item extends { readonly ref: string }>(
   node: JsonNode,
   maxItems: number,
@@ -130,7 +168,7 @@ function unique<Item extends { readonly ref: string }>(
   })
 }
 
-function listOrNone(node: JsonNode, maxItems: number): readonly JsonNode[] {
+function optionalList(node: JsonNode, maxItems: number): readonly JsonNode[] {
   return node.absent ? [] : node.list(maxItems)
 }
 
@@ -140,6 +178,17 @@ function flagOr(node: JsonNode, otherwise: boolean): boolean {
 
 function momentOrNull(node: JsonNode): number | null {
   return node.absent ? null : decodeMoment(node)
+}
+
+const SECONDS_TEXT = /^\d{1,12}(\.\d*)?$/
+const MAX_SECONDS = 1e12
+
+/** Unix time in milliseconds, from ISO 8601 with a zone or from seconds since 1970, as a number or a string (`"1700000000."`). */
+function decodeMoment(node: JsonNode): number {
+  const { value } = node
+  const seconds = typeof value === 'string' && SECONDS_TEXT.test(value) ? Number(value) : value
+  if (typeof seconds === 'number' && seconds >= 0 && seconds < MAX_SECONDS) return seconds * 1000
+  return node.isoMoment()
 }
 
 function optionalText<Key extends string>(key: Key, node: JsonNode): { [K in Key]?: string } {

@@ -2,16 +2,16 @@ import type { ReportReason } from '../../sync-query/report/report.ts'
 import type { SrMember } from '../rules/sr-members.ts'
 import { factsOf, NOT_CONNECTED } from './report-facts.ts'
 
-/** Far above DRBD's timeouts (`ping-int` 10 s and `ping-timeout`), and above the time that an eviction takes. */
+/** Far above DRBD's timeouts (`ping-int` 10 s and `ping-timeout`), and above the duration of an eviction. */
 const SETTLING_MS = 60_000
 
 /**
- * Whether a host holds a replica that its peer no longer knows: an evicted host, or one on which a resource was deleted while it
- * was away. It still has the resource up and finds no peer; the peer has removed it from its configuration and from its kernel,
- * and so has nothing to report. If the peer still had the connection, it would be as unconnected there: both ends notice within
- * DRBD's timeouts. How long a connection has been missing is not known; the SR's state since when is, and counts if nothing moves.
+ * Whether a host holds a replica that its peer no longer knows: the host was evicted, or the resource was deleted while the host was
+ * away. The host still has the resource up and finds no peer. The peer removed it from its configuration and its kernel, so it has
+ * nothing to report. A peer that still had the connection would report it as unconnected too, because both ends notice within
+ * DRBD's timeouts. The report does not state how long a connection has been missing; the SR's `since` stands for it if nothing moves.
  *
- * @param complaint what the report of `holder` says of a mirror that it shares with `peer`
+ * @param complaint the reason in the report of `holder` about a mirror that it shares with `peer`
  */
 export function isLeftOver(
   complaint: Pick<ReportReason, 'code'>,
@@ -22,13 +22,13 @@ export function isLeftOver(
   if (peer?.report?.state !== 'synced' || peer.confirmedAtMs === null) return false
   const { madeAtMs, isAtRest } = factsOf(holder.report)
   if (!isAtRest) return false
-  // By the clock of the holder, and so without a skew.
+  // Both moments are on the clock of the holder, so there is no skew.
   const lastedMs = madeAtMs - Date.parse(holder.report.since)
   const sinceMs = holder.confirmedAtMs - lastedMs
   return lastedMs >= SETTLING_MS && peer.confirmedAtMs >= sinceMs + SETTLING_MS / 2
 }
 
-/** The reasons of a holder, with those that are about a left-over replica under a code of their own. */
+/** The reasons of a holder, in which those about a left-over replica have the code `left-over-replica`. */
 export function markLeftOvers(
   reasons: readonly ReportReason[],
   holder: SrMember,

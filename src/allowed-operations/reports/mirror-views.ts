@@ -2,13 +2,13 @@ import type { ClearedBy } from '../../sync-query/reason/reason.ts'
 import { blocks, type MirrorListEntry, type ReportReason } from '../../sync-query/report/report.ts'
 import { awaitsOperator } from './report-facts.ts'
 
-/** How one member sees some mirrors. */
+/** Some mirrors as one member reports them. */
 export interface MirrorView {
   readonly host: string
   readonly entry: MirrorListEntry
-  /** Of the member's report: about these mirrors and others. */
+  /** All reasons of the member's report, about these mirrors and others. */
   readonly reasons: readonly ReportReason[]
-  /** Refs of the hosts that a replica may be on; `null` where nobody knows. */
+  /** Refs of the hosts that a replica may be on; `null`: not known. */
   readonly sites: readonly {
     readonly replica: MirrorListEntry['replicas'][number]
     readonly hosts: readonly string[] | null
@@ -16,24 +16,24 @@ export interface MirrorView {
 }
 
 /**
- * The member sees no current replica at all, as one whose disk is stuck and that has lost its peers: whoever leaves takes none
- * away from it, and what the others have only they can tell.
+ * Whether the member sees no current replica at all, such as a member with a stuck disk and without connections. A departure then
+ * takes no current replica away from its view, and only the other members know what they hold.
  */
 export function seesNoneCurrent({ entry, sites }: MirrorView): boolean {
   return entry.state !== 'unknown' && !sites.some(({ replica }) => isCurrent(replica))
 }
 
-/** Other members that stay see a current replica that stays, of each of the mirrors that `view` is about. */
+/** Whether, for each mirror of `view`, another member that stays sees a current replica on a host that stays. */
 export function isCurrentElsewhere(view: MirrorView, views: readonly MirrorView[], gone: ReadonlySet<string>): boolean {
   const { mirrors = [], count } = view.entry
   if (mirrors.length < count) return false
-  const witnesses = views.filter(other => {
+  const observers = views.filter(other => {
     if (other.host === view.host || gone.has(other.host) || other.entry.state === 'unknown') return false
     return other.sites.some(
       ({ replica, hosts }) => isCurrent(replica) && hosts?.every(each => !gone.has(each)) === true,
     )
   })
-  return mirrors.every(mirror => witnesses.some(({ entry }) => entry.mirrors?.includes(mirror) === true))
+  return mirrors.every(mirror => observers.some(({ entry }) => entry.mirrors?.includes(mirror) === true))
 }
 
 function isCurrent({ current, diskless }: MirrorView['sites'][number]['replica']): boolean {
@@ -41,10 +41,10 @@ function isCurrent({ current, diskless }: MirrorView['sites'][number]['replica']
 }
 
 /**
- * What makes a loss go away that a departure would cause. Time does if something is on its way: a host that was told to go, a
- * resync, or a reason that says so itself. If nobody says so, nothing is.
+ * What clears a loss that a departure would cause. It is `time` only if something is in progress: a host that is rebooting, a resync,
+ * or a reason that clears by time.
  *
- * @param absences what is said of each host that is away
+ * @param absences for each host that is down or going down, what brings it back
  */
 export function lossClearedBy(
   { entry, reasons, sites }: MirrorView,
@@ -54,7 +54,7 @@ export function lossClearedBy(
     sites.some(({ hosts }) => hosts?.some(host => absences.get(host) === clearedBy))
   if (isAnyAway('operator')) return 'operator'
   if (isAnyAway('time')) return 'time'
-  const said = reasons.filter(({ mirror }) => entry.mirrors?.includes(mirror) !== false)
-  if (awaitsOperator(said)) return 'operator'
-  return entry.state === 'resyncing' || said.some(blocks) ? 'time' : 'operator'
+  const ofMirrors = reasons.filter(({ mirror }) => entry.mirrors?.includes(mirror) !== false)
+  if (awaitsOperator(ofMirrors)) return 'operator'
+  return entry.state === 'resyncing' || ofMirrors.some(blocks) ? 'time' : 'operator'
 }

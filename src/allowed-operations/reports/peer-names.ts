@@ -1,11 +1,11 @@
 import type { HostSnapshot } from '../pool/pool-snapshot.ts'
 
-/** What DRBD 8.4 calls the other side of every connection: it has exactly two, and no names. */
+/** The name of the peer in every DRBD 8.4 connection: there are exactly two sides, without names. */
 const NAMELESS_PEER = 'peer'
 
 /**
- * Which hosts a peer's name may mean: DRBD's connection name is the peer's host name, sometimes in its short form. Found when
- * first asked for: while all is in sync nobody names a peer.
+ * Resolves a peer's name to hosts. DRBD's connection name is the peer's host name, sometimes in its short form. The index is built
+ * on first use, because reports name no peers while everything is in sync.
  */
 export class PeerNames {
   readonly #hosts: readonly HostSnapshot[]
@@ -16,14 +16,14 @@ export class PeerNames {
   }
 
   /**
-   * Refs of the hosts that `speaker` may mean by `peer`, of an SR with these members; none if it is no host of the pool.
-   * Several where hosts share a name (`localhost` on hosts that were never named): then any of them may be meant.
+   * Refs of the hosts that `reporter` may mean by `peer`, for an SR with these members; empty if the pool has no such host.
+   * Several if hosts share a name (`localhost` on hosts that were never named): the name may then mean any of them.
    */
-  resolve(peer: string, speaker: string, members: readonly string[]): readonly string[] {
+  resolve(peer: string, reporter: string, members: readonly string[]): readonly string[] {
     this.#refs ??= refsByName(this.#hosts)
     const refs = this.#refs.get(peer) ?? this.#refs.get(shortName(peer))
-    if (refs !== undefined) return refs.includes(speaker) ? refs.filter(ref => ref !== speaker) : refs
-    return peer === NAMELESS_PEER && members.length === 2 ? members.filter(ref => ref !== speaker) : []
+    if (refs !== undefined) return refs.includes(reporter) ? refs.filter(ref => ref !== reporter) : refs
+    return peer === NAMELESS_PEER && members.length === 2 ? members.filter(ref => ref !== reporter) : []
   }
 }
 

@@ -1,40 +1,40 @@
 import { isHeldBackByPeer } from '../../sync-query/reason/reason.ts'
 import { blocks, type Report, type ReportReason } from '../../sync-query/report/report.ts'
 
-/** What every decision asks of a report. */
+/** Facts about a report that every decision needs. */
 interface ReportFacts {
-  /** When it was made, by its host's clock; NaN where that cannot be read. */
+  /** When it was made, on the clock of its host; NaN if that cannot be read. */
   readonly madeAtMs: number
   /** Its blocking reasons that name a peer. */
   readonly complaints: readonly Complaint[]
-  /** Those of them that say `stand-alone`. */
+  /** The complaints with the code `stand-alone`. */
   readonly standAlone: readonly Complaint[]
-  /** Those that say what holds a resync back on this host. */
+  /** The complaints about what holds a resync back on this host. */
   readonly heldBack: readonly Complaint[]
-  /** A resync is held back by its peer, who alone can say why. */
+  /** A resync is held back by its peer. Only the report of the peer contains the cause. */
   readonly awaitsPeer: boolean
-  /** A reason that blocks will not clear by time. */
+  /** A blocking reason needs an operator. */
   readonly awaitsOperator: boolean
-  /** Of its blocking reasons those that time clears are about connections that are not there: nothing moves, nothing is unclear. */
+  /** Nothing moves: of its blocking reasons, those that time clears are all about missing connections. */
   readonly isAtRest: boolean
 }
 
-/** Codes of a side that has no connection to its peer. */
+/** Codes of a host that has no connection to its peer. */
 export const NOT_CONNECTED: ReadonlySet<string> = new Set(['peer-not-connected', 'stand-alone'])
 
-/** A reason that says of a mirror that it is not in sync with a peer. */
+/** A blocking reason that names a peer: a mirror is not in sync with that peer. */
 export interface Complaint extends ReportReason {
   readonly peer: string
 }
 
-/** A report never changes, so it is looked through once, and not in each decision: 64 hosts x 8 SRs have 512. */
-const FOUND = new WeakMap<Report, ReportFacts>()
+/** A report never changes, so its facts are found once and not in each decision: 64 hosts x 8 SRs have 512 reports. */
+const FACTS = new WeakMap<Report, ReportFacts>()
 
 export function factsOf(report: Report): ReportFacts {
-  let facts = FOUND.get(report)
+  let facts = FACTS.get(report)
   if (facts === undefined) {
     facts = findFacts(report)
-    FOUND.set(report, facts)
+    FACTS.set(report, facts)
   }
   return facts
 }

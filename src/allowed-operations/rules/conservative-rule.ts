@@ -7,89 +7,91 @@ import { awaitsOperator, factsOf } from '../reports/report-facts.ts'
 import type { SrMember } from './sr-members.ts'
 
 /**
- * The conservative rule (DESIGN section 6 b): one reason for each member that is away, going, silent or not in sync.
- * Any reason blocks every member, for nothing is assumed of how the SR spreads its mirrors.
+ * The conservative rule (DESIGN section 6 b): one reason for each member that is down, going down, without a valid report or not in
+ * sync. Any reason blocks every member, because the rule assumes nothing about how the SR distributes its mirrors.
  */
 export function conservativeReasons(sr: string, members: readonly SrMember[], names: PeerNames): readonly GateReason[] {
   const refs = members.map(({ host }) => host.ref)
-  const meant: ResolvePeer = (peer, speaker) => names.resolve(peer, speaker, refs)
+  const resolve: ResolvePeer = (peer, reporter) => names.resolve(peer, reporter, refs)
   const byRef: MembersByRef = new Map(members.map(member => [member.host.ref, member]))
-  const complaints = complaintsAboutPeers(members, byRef, meant)
-  return members.flatMap(member => blocker(sr, member, byRef, complaints.get(member.host.ref) ?? [], meant) ?? [])
+  const complaints = complaintsByHost(members, byRef, resolve)
+  return members.flatMap(
+    member => memberReason(sr, member, byRef, complaints.get(member.host.ref) ?? [], resolve) ?? [],
+  )
 }
 
 /** By ref of the host. */
 type MembersByRef = ReadonlyMap<string, SrMember>
 
-function blocker(
+function memberReason(
   sr: string,
   member: SrMember,
   byRef: MembersByRef,
   aboutThis: readonly PeerComplaint[],
-  meant: ResolvePeer,
+  resolve: ResolvePeer,
 ): GateReason | null {
   const { host, report } = member
   if (member.absence !== null) return member.absence
   if (report === null) return member.distrust
-  if (report.state !== 'synced') return notSynced(sr, member, report, byRef, aboutThis, meant)
+  if (report.state !== 'synced') return notSyncedReason(sr, member, report, byRef, aboutThis, resolve)
   const [first] = aboutThis
   if (first === undefined) return null
   const mirrors = [...new Set(aboutThis.map(({ complaint }) => complaint.mirror))]
-  // The peer knows whether its own reason clears by itself; this host sees nothing of it.
-  const needs = aboutThis.some(({ complaint }) => complaint.clearedBy === 'operator')
-  const clearedBy = needs ? 'operator' : 'time'
-  return gateReason('contradicted-by-peer', host.ref, sr, { peer: first.speaker.ref, mirrors, clearedBy })
+  // Only the peer knows whether its reason clears by itself.
+  const isOperator = aboutThis.some(({ complaint }) => complaint.clearedBy === 'operator')
+  const clearedBy = isOperator ? 'operator' : 'time'
+  return gateReason('contradicted-by-peer', host.ref, sr, { peer: first.reporter.ref, mirrors, clearedBy })
 }
 
 /**
- * Both sides of a mirror must say that it is in sync: a host may show UpToDate for both while its peer is stuck in a
- * bitmap exchange (LINBIT/drbd#142). By ref of the host that may be meant.
+ * The blocking reasons of members that name a peer, by ref of the host that the name may mean. Both sides of a mirror must report it
+ * in sync: a host may show UpToDate for both while its peer is stuck in a bitmap exchange (LINBIT/drbd#142).
  *
- * Where no member is in sync nothing can be contradicted, and only what tells the other side something is of interest: with
- * every mirror of 64 hosts bad, finding out whom each reason means would take longer than all the rest.
+ * If no member is in sync, nothing can be contradicted, and only reasons that correct those of the other side are collected: with
+ * every mirror of 64 hosts bad, resolving the peer of each reason would take longer than everything else.
  */
-function complaintsAboutPeers(
+function complaintsByHost(
   members: readonly SrMember[],
   byRef: MembersByRef,
-  meant: ResolvePeer,
+  resolve: ResolvePeer,
 ): ReadonlyMap<string, readonly PeerComplaint[]> {
   const anyInSync = members.some(({ report }) => report?.state === 'synced')
   const anyAwaitsPeer = members.some(({ report }) => report !== null && factsOf(report).awaitsPeer)
   const found = new Map<string, PeerComplaint[]>()
   for (const member of members) {
-    const { host: speaker, report } = member
+    const { host: reporter, report } = member
     if (report === null) continue
     const { complaints, standAlone, heldBack } = factsOf(report)
-    const telling = anyAwaitsPeer ? [...standAlone, ...heldBack] : standAlone
-    for (const complaint of anyInSync ? complaints : telling) {
-      for (const peer of meant(complaint.peer, speaker.ref)) {
+    const correcting = anyAwaitsPeer ? [...standAlone, ...heldBack] : standAlone
+    for (const complaint of anyInSync ? complaints : correcting) {
+      for (const peer of resolve(complaint.peer, reporter.ref)) {
         if (isLeftOver(complaint, member, byRef.get(peer))) continue
         const about = found.get(peer)
-        if (about === undefined) found.set(peer, [{ speaker, complaint }])
-        else about.push({ speaker, complaint })
+        if (about === undefined) found.set(peer, [{ reporter, complaint }])
+        else about.push({ reporter, complaint })
       }
     }
   }
   return found
 }
 
-function notSynced(
+function notSyncedReason(
   sr: string,
   member: SrMember,
   report: Report,
   byRef: MembersByRef,
   aboutThis: readonly PeerComplaint[],
-  meant: ResolvePeer,
+  resolve: ResolvePeer,
 ): GateReason {
   const { host } = member
-  const corrected = correctFromPeers(host, report.reasons, aboutThis, meant)
-  const mirrorReasons = markLeftOvers(corrected, member, name => meant(name, host.ref).map(ref => byRef.get(ref)))
-  const said = mirrorReasons === report.reasons ? factsOf(report).awaitsOperator : awaitsOperator(mirrorReasons)
-  // Nothing moves, and nobody says that anything is on its way.
-  const saysNothing = mirrorReasons.length === 0 && report.reasonsOmitted === undefined
-  const operator = said || (report.state === 'degraded' && saysNothing)
+  const corrected = correctFromPeers(host, report.reasons, aboutThis, resolve)
+  const mirrorReasons = markLeftOvers(corrected, member, name => resolve(name, host.ref).map(ref => byRef.get(ref)))
+  const isReported = mirrorReasons === report.reasons ? factsOf(report).awaitsOperator : awaitsOperator(mirrorReasons)
+  // A degraded SR without any reason: nothing shows that time will clear it.
+  const hasNoReasons = mirrorReasons.length === 0 && report.reasonsOmitted === undefined
+  const isOperator = isReported || (report.state === 'degraded' && hasNoReasons)
   return gateReason('not-synced', host.ref, sr, {
-    clearedBy: operator ? 'operator' : 'time',
+    clearedBy: isOperator ? 'operator' : 'time',
     state: report.state,
     mirrorReasons,
     ...(report.reasonsOmitted === undefined ? {} : { mirrorReasonsOmitted: report.reasonsOmitted }),

@@ -27,49 +27,49 @@ function isAggregated(sr: SrSnapshot, policy: GatePolicy): boolean {
   )
 }
 
-/** What is known of one member of a guarded SR at one moment. */
+/** One member of a guarded SR at one moment. */
 export interface SrMember {
-  /** Ref of the PBD that makes it one. */
+  /** Ref of its PBD. */
   readonly pbd: string
   readonly host: HostSnapshot
-  /** Its replicas are away or about to go. */
+  /** Set if the host is down or going down. */
   readonly absence: GateReason | null
-  /** Its report does not count. */
+  /** Set if its report is not valid. */
   readonly distrust: GateReason | null
-  /** Its report, if it counts. */
+  /** Its report, if it is valid. */
   readonly report: Report | null
-  /** When it last confirmed what is known of it; `null`: it has said nothing. */
+  /** When it last confirmed its report; `null`: it has not reported. */
   readonly confirmedAtMs: number | null
   /**
-   * The peers that hold replicas of its mirrors, from the last list that it is known to have sent, which may be out of date.
-   * `null`: it has sent none, so its other replicas may be on any host.
+   * The names of the peers that hold replicas of its mirrors, from its last known mirror list, which may be out of date.
+   * `null`: it has sent no list, so its other replicas may be on any host.
    */
   readonly knownPeers: readonly string[] | null
-  /** The same as the pool's database has it. */
+  /** The same names as stored in the pool's database. */
   readonly storedPeers: readonly string[] | null
-  /** The last moment at which it counts, if nothing is heard any more; `Infinity` where none does. */
+  /** The last moment at which its report is valid without a new confirmation; `Infinity` if it is not valid. */
   readonly countsUntilMs: number
 }
 
-/** An SR that the storage rule guards, with what is known of its members: the hosts that have a PBD for it, attached or not. */
+/** An SR that the storage rule guards, with its members: the hosts that have a PBD for it, attached or not. */
 export interface ObservedSr {
   readonly ref: string
-  /** `null`: PBDs point at it and it has no record. What it holds is not known, so it is guarded. */
+  /** `null`: PBDs point at it, and it has no record. Its content is not known, so it is guarded. */
   readonly sr: SrSnapshot | null
   /** In the pool's order. */
   readonly members: readonly SrMember[]
-  /** Refs of the PBDs by ref of the host: of the members, and of hosts that have a PBD and no record. */
+  /** Refs of the PBDs by ref of the host, including hosts that have a PBD and no record. */
   readonly connected: ReadonlyMap<string, string>
 }
 
-const NOBODY: ReadonlyMap<string, string> = new Map()
+const NOT_CONNECTED_TO_ANY: ReadonlyMap<string, string> = new Map()
 
 /**
- * Looks at every member of every guarded SR once; both policies decide from this. The SRs stand in the pool's order, then
- * those without a record. A PBD of a host without a record makes no member: a forgotten host would block for ever, and what
- * it held shows in the reports of the hosts that shared it.
+ * Evaluates every member of every guarded SR once. Both policies decide from the result. The SRs are in the pool's order,
+ * followed by those without a record. A PBD of a host without a record makes no member: a forgotten host would block for ever,
+ * and its replicas show in the reports of the hosts that shared them.
  *
- * @param known what is remembered of the hosts; by default, what the reports of the snapshot say
+ * @param known the remembered reports; by default only the reports of the snapshot
  */
 export function observeSrs(
   pool: PoolSnapshot,
@@ -79,48 +79,48 @@ export function observeSrs(
   connectedBySr: ConnectedHosts = connectedHosts(pool.pbds),
 ): readonly ObservedSr[] {
   const pbds = new Map(pool.pbds.map(pbd => [pbd.ref, pbd]))
-  const look = (ref: string, sr: SrSnapshot | null): ObservedSr => {
-    const connected = connectedBySr.get(ref) ?? NOBODY
+  const observeSr = (ref: string, sr: SrSnapshot | null): ObservedSr => {
+    const connected = connectedBySr.get(ref) ?? NOT_CONNECTED_TO_ANY
     const ofSr = known.get(ref)
     const members: SrMember[] = []
     for (const host of pool.hosts) {
       const pbd = pbds.get(connected.get(host.ref) ?? '')
       if (pbd === undefined) continue
-      const said = pool.changedSeqs?.get(host.ref)
-      const changedSeq = said?.bootId === host.bootId ? said?.bySr.get(sr?.uuid ?? '') : undefined
-      members.push(observe({ pbd, host, sr: sr ?? { ref }, changedSeq }, ofSr?.get(host.ref), policy, now))
+      const seqs = pool.changedSeqs?.get(host.ref)
+      const changedSeq = seqs?.bootId === host.bootId ? seqs?.bySr.get(sr?.uuid ?? '') : undefined
+      members.push(observeMember({ pbd, host, sr: sr ?? { ref }, changedSeq }, ofSr?.get(host.ref), policy, now))
     }
     return { ref, sr, members, connected }
   }
   const recorded = new Set(pool.srs.map(sr => sr.ref))
   return [
-    ...pool.srs.filter(sr => isAggregated(sr, policy)).map(sr => look(sr.ref, sr)),
-    ...[...connectedBySr.keys()].filter(ref => !recorded.has(ref)).map(ref => look(ref, null)),
+    ...pool.srs.filter(sr => isAggregated(sr, policy)).map(sr => observeSr(sr.ref, sr)),
+    ...[...connectedBySr.keys()].filter(ref => !recorded.has(ref)).map(ref => observeSr(ref, null)),
   ]
 }
 
-interface Observed {
+interface MemberRecords {
   readonly pbd: PbdSnapshot
   readonly host: HostSnapshot
   readonly sr: Pick<SrSnapshot, 'ref' | 'uuid'>
   readonly changedSeq: number | undefined
 }
 
-function observe(
-  { pbd, host, sr, changedSeq }: Observed,
+function observeMember(
+  { pbd, host, sr, changedSeq }: MemberRecords,
   ofAllBoots: KnownReport | undefined,
   policy: GatePolicy,
   now: number,
 ): SrMember {
   const known = ofPresentBoot(ofAllBoots, host.bootId)
-  const heard = assessReport({ host, sr, changedSeq }, known, policy, now)
-  const { report = null, distrust = null, countsUntilMs = Number.POSITIVE_INFINITY } = heard
+  const assessed = assessReport({ host, sr, changedSeq }, known, policy, now)
+  const { report = null, distrust = null, countsUntilMs = Number.POSITIVE_INFINITY } = assessed
   const confirmedAtMs = known?.received.confirmedAtMs ?? null
   const storedPeers = pbd.knownPeers ?? null
   return {
     pbd: pbd.ref,
     host,
-    absence: absence(host, sr.ref),
+    absence: absenceReason(host, sr.ref),
     distrust,
     report,
     confirmedAtMs,
@@ -130,7 +130,7 @@ function observe(
   }
 }
 
-/** Also of a report that is too old to count: where its replicas were last is more than nothing. */
+/** Peers in the mirror list of a report, including one that is no longer valid: the last known places are better than none. */
 function peersIn(report: Report | undefined, subject: Parameters<typeof isAbout>[1]): readonly string[] | null {
   if (report === undefined || !isAbout(report, subject)) return null
   const list = usableMirrorList(report)
@@ -138,27 +138,27 @@ function peersIn(report: Report | undefined, subject: Parameters<typeof isAbout>
 }
 
 /**
- * A host that cannot see its mirrors lists them as it saw them last, or lists none: a stream of events that has ended would
- * else read as replicas that are current.
+ * The mirror list of a report, unless its state is `unknown`. A host that cannot read its mirrors lists their last known state or
+ * none, so after the end of its event stream the list would still show current replicas.
  */
 export function usableMirrorList(report: Report | null): readonly MirrorListEntry[] | undefined {
   return report?.state === 'unknown' ? undefined : report?.mirrorList
 }
 
-function absence(host: HostSnapshot, sr: string): GateReason | null {
+function absenceReason(host: HostSnapshot, sr: string): GateReason | null {
   const code = absenceCode(host)
   if (code === null) return null
   // A host that has an order to reboot comes back by itself.
   return gateReason(code, host.ref, sr, code === 'host-not-live' && host.leaving ? { clearedBy: 'time' } : {})
 }
 
-/** Why a host's replicas are away or about to go, or `null`. Without a metrics row nobody can say that it is live. */
+/** The reason code of a host that is down or going down, or `null`. A host without a metrics row counts as not live. */
 export function absenceCode({ live, currentOperations, leaving, toldTo, stillHere }: HostSnapshot) {
   if (leaving && live === true && stillHere === true) return 'told-to-go-and-still-here'
   if (leaving && toldTo === 'shutdown') return 'host-shut-down'
   if (live !== true) return 'host-not-live'
   const goingDown = currentOperations.some(({ operation }) => operation === 'reboot' || operation === 'shutdown')
   if (goingDown) return 'host-going-down'
-  // After the call is over the host is live for ten seconds and its shutdown more (xapi_host.ml:888-932).
+  // After the end of the call the host stays live for ten seconds and the time of its shutdown (xapi_host.ml:888-932).
   return leaving ? 'host-leaving' : null
 }

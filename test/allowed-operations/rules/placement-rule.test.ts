@@ -17,6 +17,7 @@ import {
   reasonsOf,
   received,
   withHost,
+  withOperation,
   withoutReportOf,
   withReports,
 } from '../pool-of-three.ts'
@@ -196,7 +197,8 @@ t.test('hosts that are away count as gone, and need not be heard', async t => {
 t.test('two reboots in one instant: both win only if no mirror suffers', async t => {
   const both = (of: PoolSnapshot) => {
     const first = claim(of, PLACEMENT, NOW, { host: 'a', operation: 'reboot', task: 't1' })
-    return first.ok && claim(first.pool, PLACEMENT, NOW, { host: 'c', operation: 'reboot', task: 't2' }).ok
+    const after = withOperation(of, 'a', { task: 't1', operation: 'reboot' })
+    return first.ok && claim(after, PLACEMENT, NOW, { host: 'c', operation: 'reboot', task: 't2' }).ok
   }
   t.equal(both(synced(['a+ b+', 'b+ c+'])), true)
   t.equal(both(synced(['a+ c+', 'b+ c+'])), false)
