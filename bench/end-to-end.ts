@@ -23,8 +23,8 @@ import { followDrbd } from '../src/drbd-adapter/follow/follow-drbd.ts'
 import { HostAgent } from '../src/host-state/host-agent.ts'
 import type { Report } from '../src/sync-query/report/report.ts'
 import { encodePollAnswer } from '../src/sync-query/report/report-encode.ts'
-import { ReportSink } from '../src/xapi-notify/report-sink.ts'
-import { XapiSink } from '../src/xapi-notify/xapi-sink.ts'
+import { PbdReportSink } from '../src/xapi-notify/pbd-report-sink.ts'
+import { PbdReports } from '../src/xapi-notify/pbd-reports.ts'
 import { XenApiClient } from '../src/xenapi-client/client.ts'
 
 const HOSTS = 64
@@ -137,7 +137,7 @@ async function measure(resources: number, flips: number): Promise<void> {
     boot: BOOT,
     srs: [{ uuid: srUuid, drbd: ['xcp-volume-*'], md: [], ignorePeers: [] }],
     now: Date.now,
-    sink: new XapiSink(new ReportSink(client)),
+    sink: new PbdReportSink(new PbdReports(client)),
     witness: () => undefined,
   })
   agent.expect('drbd', [])

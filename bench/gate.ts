@@ -13,7 +13,7 @@ import { EmbeddedPool } from '../src/embedded-pool/embedded-pool.ts'
 import type { Report, ReportReason } from '../src/sync-query/report/report.ts'
 import { encodeReport } from '../src/sync-query/report/report-encode.ts'
 import { Updater } from '../src/updater/updater.ts'
-import { ReportSink } from '../src/xapi-notify/report-sink.ts'
+import { PbdReports } from '../src/xapi-notify/pbd-reports.ts'
 import { XenApiClient } from '../src/xenapi-client/client.ts'
 
 const HOSTS = 64
@@ -109,7 +109,7 @@ const subjects = hosts.flatMap(host =>
 updater.start()
 const { host: address, port } = await pool.listen({ port: 0 })
 const client = new XenApiClient({ url: `http://${address}:${port}`, user: 'root', password: '' })
-const sink = new ReportSink(client)
+const sink = new PbdReports(client)
 
 async function push({ host, sr, pbd }: Subject, bad: boolean): Promise<void> {
   const names = { host: pool.get('host', host)?.uuid ?? '', sr: pool.get('SR', sr)?.uuid ?? '' }

@@ -11,8 +11,8 @@ import { encodePollAnswer } from '../sync-query/report/report-encode.ts'
 import type { SrStatus } from '../sync-query/sr-state/sr-fold.ts'
 import type { Transition } from '../sync-query/sr-state/transition.ts'
 import type { OperationsChange } from '../updater/updater.ts'
-import { ReportSink } from '../xapi-notify/report-sink.ts'
-import { XapiSink } from '../xapi-notify/xapi-sink.ts'
+import { PbdReportSink } from '../xapi-notify/pbd-report-sink.ts'
+import { PbdReports } from '../xapi-notify/pbd-reports.ts'
 import { XenApiClient } from '../xenapi-client/client.ts'
 import { XenApiError } from '../xenapi-client/errors.ts'
 import { castConfiguration } from './casting.ts'
@@ -106,7 +106,7 @@ export async function createDemoPool(speed: number, port: number, witness: DemoW
       configuration,
       host: pool.get('host', ref)?.uuid ?? '',
       srs: [{ uuid: srUuid, drbd: ['mesh*'], md: [], ignorePeers: [] }],
-      sink: new XapiSink(new ReportSink(client)),
+      sink: new PbdReportSink(new PbdReports(client)),
       witness: (_sr, transition, status) => witness.transition(hostname, transition, status),
     })
     machines.set(ref, machine)

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { messageOf } from '../platform/errors.ts'
 import { parseSrConfiguration, type SrWatch } from './sr-configuration.ts'
-import type { SrRecord, SrStore } from './sr-store.ts'
+import type { SrStore, StoredSr } from './sr-store.ts'
 
 /** The SRs that are attached here, which the agent has to watch; kept in step with the store by whoever writes there. */
 export class Attachments {
@@ -32,7 +32,7 @@ export class Attachments {
   }
 
   /** An SR is attached with what its record says: also when that is another configuration than before. */
-  keep({ uuid, configuration }: SrRecord): void {
+  keep({ uuid, configuration }: StoredSr): void {
     const watch = parseSrConfiguration(uuid, configuration)
     if (isDeepStrictEqual(this.#watches.get(uuid), watch)) return
     this.#watches.set(uuid, watch)

@@ -7,8 +7,8 @@ import { backendFailure, SmapiError } from './smapi-error.ts'
 import type { SmapiParams } from './smapi-params.ts'
 import type { ProbeResult, SrStat } from './smapi-results.ts'
 import { type FirstWords, parseSrConfiguration, parseUuid, UUID_KEY } from './sr-configuration.ts'
-import { healthOf, type PoolState } from './sr-health.ts'
-import type { SrRecord, SrStore } from './sr-store.ts'
+import { healthOf, type PoolSrState } from './sr-health.ts'
+import type { SrStore, StoredSr } from './sr-store.ts'
 import { Turns } from './turns.ts'
 
 /** What the calls must know of the host. */
@@ -17,7 +17,7 @@ export interface HostKnowledge {
   status(sr: string): SrStatus | null
   presentMirrors(): PresentMirrors
   /** What the coordinator knows of an SR; `null` on every other host. */
-  poolState(sr: string): PoolState | null
+  poolState(sr: string): PoolSrState | null
 }
 
 const URI_PREFIX = 'resync-monitor://'
@@ -97,7 +97,7 @@ export class SrCalls {
       const known = await this.#store.read(uuid)
       const firstWords: FirstWords = given
       const { name = this.#defaultName, description = '' } = known ?? firstWords
-      const record: SrRecord = { schema: 1, uuid, name, description, configuration, attached: true }
+      const record: StoredSr = { schema: 1, uuid, name, description, configuration, attached: true }
       await this.#store.write(record)
       this.#attachments.keep(record)
       return `${URI_PREFIX}${uuid}`
@@ -176,7 +176,7 @@ export class SrCalls {
       )
   }
 
-  #change(uuid: string, change: (record: SrRecord) => SrRecord): Promise<null> {
+  #change(uuid: string, change: (record: StoredSr) => StoredSr): Promise<null> {
     return this.#turns.take(uuid, async () => {
       const record = await this.#store.read(uuid)
       if (record === null) throw doesNotExist(uuid)
@@ -185,7 +185,7 @@ export class SrCalls {
     })
   }
 
-  async #attached(uuid: string): Promise<SrRecord> {
+  async #attached(uuid: string): Promise<StoredSr> {
     const record = await this.#store.read(uuid)
     if (record === null) throw doesNotExist(uuid)
     if (!record.attached) throw new SmapiError('Sr_not_attached', [uuid])
@@ -201,7 +201,7 @@ export class SrCalls {
     return { configuration: record.configuration, complete: true, sr, extra_info: { what: `the SR ${record.name}` } }
   }
 
-  #statOf({ uuid, name, description }: SrRecord): SrStat {
+  #statOf({ uuid, name, description }: StoredSr): SrStat {
     return {
       sr: `${URI_PREFIX}${uuid}`,
       name,

@@ -5,7 +5,7 @@ import { type StateCounts, SYNC_STATES, type SyncState } from '../sync-query/sta
 import type { SrStat } from './smapi-results.ts'
 
 /** What the coordinator knows of an SR over all its hosts. */
-export interface PoolState {
+export interface PoolSrState {
   readonly state: SyncState
   /** What keeps it from being synced, a sentence each. */
   readonly sentences: readonly string[]
@@ -19,7 +19,7 @@ const MAX_SENTENCES = 5
  * @param own `null`: this host does not watch the SR (yet)
  * @param pool `null`: this host is not the coordinator
  */
-export function healthOf(own: SrStatus | null, pool: PoolState | null): SrStat['health'] {
+export function healthOf(own: SrStatus | null, pool: PoolSrState | null): SrStat['health'] {
   const state = worse(own?.state ?? 'unknown', pool?.state ?? 'synced')
   if (state === 'synced') return ['Healthy', '']
   const reasons = (own?.reasons ?? []).filter(({ code }) => isBlocking(code))

@@ -8,7 +8,7 @@ import { backendFailure } from './smapi-error.ts'
 import { parseSrConfiguration } from './sr-configuration.ts'
 
 /** What a host remembers of one SR. */
-export interface SrRecord {
+export interface StoredSr {
   readonly schema: 1
   readonly uuid: string
   readonly name: string
@@ -46,7 +46,7 @@ export class SrStore {
   }
 
   /** `null`: there is no such SR. @throws SmapiError naming the file when it is damaged */
-  async read(uuid: string): Promise<SrRecord | null> {
+  async read(uuid: string): Promise<StoredSr | null> {
     const path = this.#pathOf(uuid)
     const content = await readWhole(path, MAX_RECORD_BYTES).catch((error: unknown) => {
       throw failed(`cannot read ${path}`, error)
@@ -63,7 +63,7 @@ export class SrStore {
   }
 
   /** @throws SmapiError when it cannot be kept: the record before is still there */
-  async write(record: SrRecord): Promise<void> {
+  async write(record: StoredSr): Promise<void> {
     const path = this.#pathOf(record.uuid)
     const content = `${JSON.stringify(record, null, 2)}\n`
     if (Buffer.byteLength(content) > MAX_RECORD_BYTES) throw backendFailure('the SR has too long a description')
@@ -116,12 +116,12 @@ const BROKEN = '.broken'
 /** What a crash leaves of replaceFile. */
 const DRAFT = '.new'
 
-function decode(content: string): SrRecord | null {
+function decode(content: string): StoredSr | null {
   const parsed = parseJson(content, MAX_CONTENT_LENGTH)
   return 'value' in parsed && isRecord(parsed.value) ? parsed.value : null
 }
 
-function isRecord(value: unknown): value is SrRecord {
+function isRecord(value: unknown): value is StoredSr {
   if (typeof value !== 'object' || value === null) return false
   const { schema, uuid, name, description, configuration, attached } = Object.fromEntries(Object.entries(value))
   return (

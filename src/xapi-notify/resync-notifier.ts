@@ -11,7 +11,7 @@ import { type Journal, makeRoom, pendingEvents, type SrJournal } from './resync-
 import { openJournal, saveJournal } from './resync-journal-file.ts'
 import { type NotifyingHost, parseMessageBody, resyncMessage } from './resync-message.ts'
 import { ResyncTask } from './resync-task.ts'
-import { Turns } from './turns.ts'
+import { RetrySchedule } from './retry-schedule.ts'
 
 /** Milliseconds. */
 export interface NotifierPace extends Backoff {
@@ -74,7 +74,7 @@ export class ResyncNotifier {
   readonly #progress = new Map<string, number>()
   readonly #tasks = new Map<string, ResyncTask>()
   readonly #problems = new Map<string, string>()
-  readonly #turns: Turns
+  readonly #retries: RetrySchedule
   readonly #stop = new AbortController()
   readonly #cut = new AbortController()
   /** Ends the pause before the next round. */
@@ -87,7 +87,7 @@ export class ResyncNotifier {
     this.#options = options
     this.#pace = { ...DEFAULT_PACE, ...options.pace }
     this.#journal = journal
-    this.#turns = new Turns(this.#pace)
+    this.#retries = new RetrySchedule(this.#pace)
     this.#wake()
   }
 
@@ -151,7 +151,7 @@ export class ResyncNotifier {
     makeRoom(this.#journal, this.#options.maxPending ?? DEFAULT_MAX_PENDING)
     this.#unsaved = true
     // what has failed keeps its pause: otherwise each event of an SR that is refused would be a call for nothing
-    if (events.length > 0 && !this.#turns.hasFailed(sr)) this.#hurry.abort()
+    if (events.length > 0 && !this.#retries.hasFailed(sr)) this.#hurry.abort()
   }
 
   #wake(): void {
@@ -169,7 +169,7 @@ export class ResyncNotifier {
       const well = await this.#round()
       failures = well ? 0 : failures + 1
       const pauseMs = well
-        ? this.#turns.waitMs(performance.now(), this.#pace.progressEveryMs)
+        ? this.#retries.waitMs(performance.now(), this.#pace.progressEveryMs)
         : backoffMs(this.#pace, failures)
       await rest(pauseMs, this.#hurry.signal)
     }
@@ -178,18 +178,18 @@ export class ResyncNotifier {
 
   /** Tells all that can be told now. False: the pool does not answer, or the journal cannot be written. */
   async #round(): Promise<boolean> {
-    for (const sr of this.#turns.due(this.#journal.keys(), performance.now())) {
+    for (const sr of this.#retries.due(this.#journal.keys(), performance.now())) {
       const entry = this.#journal.get(sr)
       if (entry === undefined) continue
       if (this.#stop.signal.aborted) return true
       try {
         await this.#deliver(sr, entry)
         await this.#lookAfterTask(sr, entry)
-        this.#turns.succeeded(sr)
+        this.#retries.succeeded(sr)
         this.#problems.delete(sr)
       } catch (error) {
         if (error instanceof JournalUnwritable) return false
-        this.#turns.failed(sr, performance.now())
+        this.#retries.failed(sr, performance.now())
         if (error instanceof XenApiUnreachable) {
           for (const task of this.#tasks.values()) task.doubt()
           return false
@@ -205,7 +205,7 @@ export class ResyncNotifier {
   /** Neither this host nor the pool has the SR any more: there is nobody to tell. */
   #forget(sr: string): void {
     this.#journal.delete(sr)
-    this.#turns.succeeded(sr)
+    this.#retries.succeeded(sr)
     this.#problems.delete(sr)
     this.#unsaved = true
   }

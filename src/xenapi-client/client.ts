@@ -1,4 +1,4 @@
-import { type CallOptions, Connection, type ConnectionOptions } from './connection.ts'
+import { type CallOptions, type ConnectionOptions, XenApiConnection } from './connection.ts'
 import { type CheckedEndpoint, checkEndpoint, endpointAt, type XenApiEndpoint } from './endpoint.ts'
 import { XenApiError, XenApiUnreachable } from './errors.ts'
 
@@ -32,9 +32,9 @@ const MAX_TIMER_MS = 2 ** 31 - 1
 export class XenApiClient {
   readonly #endpoint: CheckedEndpoint
   readonly #connectionOptions: ConnectionOptions
-  readonly #home: Connection
-  #coordinator: { readonly address: string; readonly connection: Connection } | null = null
-  #route: Connection
+  readonly #home: XenApiConnection
+  #coordinator: { readonly address: string; readonly connection: XenApiConnection } | null = null
+  #route: XenApiConnection
   #leaving: Promise<unknown> = Promise.resolve()
   #closed = false
   #logins = 0
@@ -51,7 +51,7 @@ export class XenApiClient {
         this.#logins += 1
       },
     }
-    this.#home = new Connection(this.#endpoint, this.#connectionOptions)
+    this.#home = new XenApiConnection(this.#endpoint, this.#connectionOptions)
     this.#route = this.#home
   }
 
@@ -91,7 +91,7 @@ export class XenApiClient {
   }
 
   /** @throws XenApiUnreachable if there is nowhere to go on */
-  #follow(from: Connection, address: string, redirections: number): void {
+  #follow(from: XenApiConnection, address: string, redirections: number): void {
     if (this.#closed) throw new XenApiUnreachable('the client was closed')
     if (redirections >= MAX_REDIRECTIONS) {
       this.#leave(from)
@@ -106,7 +106,7 @@ export class XenApiClient {
     }
     if (this.#coordinator?.address !== address) {
       this.#forgetCoordinator()
-      this.#coordinator = { address, connection: new Connection(endpoint, this.#connectionOptions) }
+      this.#coordinator = { address, connection: new XenApiConnection(endpoint, this.#connectionOptions) }
     }
     this.#route = this.#coordinator.connection
   }
@@ -119,7 +119,7 @@ export class XenApiClient {
   }
 
   /** The connection is kept, with its session: it was perhaps only one call that took too long. */
-  #leave(route: Connection): void {
+  #leave(route: XenApiConnection): void {
     // another call has gone on already
     if (this.#route !== route) return
     this.#route = route === this.#home ? (this.#coordinator?.connection ?? this.#home) : this.#home

@@ -34,7 +34,7 @@ const ORIGINATOR = 'resync-monitor'
  * A refused login is not repeated before a pause is over, whoever calls: a wrong password in a daemon's hands would lock
  * the account and fill the toolstack's log.
  */
-export class Connection {
+export class XenApiConnection {
   readonly #options: ConnectionOptions
   readonly #transport: JsonTransport
   readonly #closing = new AbortController()

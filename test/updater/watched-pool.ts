@@ -5,7 +5,7 @@ import type { SyncState } from '../../src/sync-query/state.ts'
 import type { AcceptedClaim } from '../../src/updater/accepted-claim.ts'
 import type { OverrideEvent } from '../../src/updater/override-event.ts'
 import { type OperationsChange, Updater } from '../../src/updater/updater.ts'
-import { ReportSink } from '../../src/xapi-notify/report-sink.ts'
+import { PbdReports } from '../../src/xapi-notify/pbd-reports.ts'
 import { XenApiClient } from '../../src/xenapi-client/client.ts'
 import { VirtualClock } from '../platform/time/virtual-clock.ts'
 
@@ -88,7 +88,7 @@ export async function watchedPool(t: Tap, options: WatchedPoolOptions = {}) {
   const unsubscribe = embedded.subscribe(notice)
   const { host: address, port } = await embedded.listen({ port: 0 })
   const client = new XenApiClient({ url: `http://${address}:${port}`, user: 'root', password: '' })
-  const sink = new ReportSink(client)
+  const sink = new PbdReports(client)
   for (const ref of hosts) await client.call('host.disable', [ref])
   t.teardown(async () => {
     unsubscribe()

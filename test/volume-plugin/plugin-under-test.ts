@@ -7,7 +7,7 @@ import type { SrStatus } from '../../src/sync-query/sr-state/sr-fold.ts'
 import type { PresentMirrors } from '../../src/volume-plugin/probe.ts'
 import type { HostKnowledge } from '../../src/volume-plugin/sr-calls.ts'
 import type { SrWatch } from '../../src/volume-plugin/sr-configuration.ts'
-import type { PoolState } from '../../src/volume-plugin/sr-health.ts'
+import type { PoolSrState } from '../../src/volume-plugin/sr-health.ts'
 import { VolumePlugin } from '../../src/volume-plugin/volume-plugin.ts'
 
 export const MANIFEST = JSON.parse(readFileSync(resolve(import.meta.dirname, '../../plugin.json'), 'utf8'))
@@ -30,7 +30,7 @@ export interface Tap {
 /** A host that a test can change. */
 export class Host implements HostKnowledge {
   statuses = new Map<string, SrStatus>([[SR, SYNCED]])
-  pool: PoolState | null = null
+  pool: PoolSrState | null = null
   present: PresentMirrors = { drbd: [], md: [], doubts: [] }
   watched: readonly SrWatch[] = []
   readonly problems: string[] = []

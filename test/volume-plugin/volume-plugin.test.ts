@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
 import { reason } from '../../src/sync-query/reason/reason.ts'
 import type { SrStatus } from '../../src/sync-query/sr-state/sr-fold.ts'
-import type { PoolState } from '../../src/volume-plugin/sr-health.ts'
+import type { PoolSrState } from '../../src/volume-plugin/sr-health.ts'
 import { VolumePlugin } from '../../src/volume-plugin/volume-plugin.ts'
 import {
   ATTACH,
@@ -34,7 +34,7 @@ const RESYNCING: SrStatus = {
     ...['1', '2', '3', '4', '5'].map(n => reason('stand-alone', `vol-${n}/0`, { peer: 'hostB' })),
   ],
 }
-const HOLD: PoolState = { state: 'degraded', sentences: ['host B is away'] }
+const HOLD: PoolSrState = { state: 'degraded', sentences: ['host B is away'] }
 
 t.test('the life of an SR', async t => {
   const { host, call } = await plugged(t)

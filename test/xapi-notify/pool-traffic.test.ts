@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { ReportSink } from '../../src/xapi-notify/report-sink.ts'
+import { PbdReports } from '../../src/xapi-notify/pbd-reports.ts'
 import { XenApiClient } from '../../src/xenapi-client/client.ts'
 import { followPool } from '../../src/xenapi-client/events.ts'
 import { watchPool } from '../../src/xenapi-client/watch-pool.ts'
@@ -228,7 +228,7 @@ t.test('counts that stay wrong do not make a loop: everything is read at most on
 
 t.test('a report is written, replaced, and written again as a confirmation', async t => {
   const { pool, client, sr, hosts } = await connected(t)
-  const sink = new ReportSink(client)
+  const sink = new PbdReports(client)
   const [a, b] = hosts
   if (a === undefined || b === undefined) throw new Error('two hosts were asked for')
   const uuid = (ref: string) => pool.get('host', ref)?.uuid ?? ''
@@ -259,7 +259,7 @@ t.test(
     const toolstack = await behindWeather(t, url)
     const client = new XenApiClient({ url: toolstack.url, user: 'root', password: 'right', callTimeoutMs: 500 })
     t.teardown(() => client.close())
-    const sink = new ReportSink(client)
+    const sink = new PbdReports(client)
     const pbd = hosts[0]?.pbd ?? ''
     await sink.pushReport(pbd, 'before')
     const seen: (string | undefined)[] = []
@@ -296,7 +296,7 @@ t.test('a report that another writer gets in the way of is tried again, and not 
   })
   const client = new XenApiClient({ url, user: 'root', password: '' })
   t.teardown(() => client.close())
-  const sink = new ReportSink(client)
+  const sink = new PbdReports(client)
   const tries = (text: string) => ['PBD.remove pbd resync-monitor', `PBD.add pbd resync-monitor ${text}`]
   await sink.pushReport('pbd', 'mine')
   t.strictSame(calls, [...tries('mine'), ...tries('mine'), ...tries('mine')])

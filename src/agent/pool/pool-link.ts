@@ -5,10 +5,10 @@ import type { Log } from '../../platform/systemd/log.ts'
 import type { Report } from '../../sync-query/report/report.ts'
 import type { SrStatus } from '../../sync-query/sr-state/sr-fold.ts'
 import type { Transition } from '../../sync-query/sr-state/transition.ts'
+import { PbdReportSink } from '../../xapi-notify/pbd-report-sink.ts'
+import { PbdReports } from '../../xapi-notify/pbd-reports.ts'
 import type { ReportSink } from '../../xapi-notify/report-pusher.ts'
-import { ReportSink as PbdReports } from '../../xapi-notify/report-sink.ts'
 import { ResyncNotifier } from '../../xapi-notify/resync-notifier.ts'
-import { XapiSink } from '../../xapi-notify/xapi-sink.ts'
 import { XenApiClient } from '../../xenapi-client/client.ts'
 import type { AgentConfig } from '../agent-config.ts'
 import { sendHeartbeats } from './heartbeat.ts'
@@ -58,7 +58,7 @@ export interface PoolLinkOptions {
 /** Everything that one host tells its toolstack, over one client: reports, notifications, and that it lives. */
 export class PoolLink implements ReportSink {
   readonly #client: XenApiClient
-  readonly #sink: XapiSink
+  readonly #sink: PbdReportSink
   readonly #stored: StoredReports
   readonly #notifier: ResyncNotifier
   readonly #stop = new AbortController()
@@ -79,7 +79,7 @@ export class PoolLink implements ReportSink {
     const { signal } = this.#stop
     this.#client = client
     this.#notifier = notifier
-    this.#sink = new XapiSink(new PbdReports(client))
+    this.#sink = new PbdReportSink(new PbdReports(client))
     this.#stored = new StoredReports(this.#sink, pushAgain)
     const { bootId, bootTimeMs, agentStartMs, pollKey, changedSeqs, now } = options
     const obey = (order: Order) => carryOut(order, machine, log)

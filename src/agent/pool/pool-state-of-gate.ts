@@ -1,13 +1,13 @@
 import type { GateAnswer, GateReasonAnswer } from '../../agent-api/agent-protocol.ts'
 import { SYNC_STATES, type SyncState } from '../../sync-query/state.ts'
-import type { PoolState } from '../../volume-plugin/sr-health.ts'
+import type { PoolSrState } from '../../volume-plugin/sr-health.ts'
 
 /**
  * How each SR of a host is over the whole pool, by what the gate says: as bad as the worst that speaks against it. An SR that
  * nothing speaks against is synced, as far as the pool knows.
  * @param host UUID of the host whose SRs are asked about: its reasons are those of every member of its SRs
  */
-export function poolStatesOf(answer: GateAnswer, host: string): (sr: string) => PoolState {
+export function poolStatesOf(answer: GateAnswer, host: string): (sr: string) => PoolSrState {
   const own = answer.hosts.find(({ uuid }) => uuid === host)
   if (own === undefined) return () => ({ state: 'unknown', sentences: ['the gate does not know this host'] })
   return sr => {

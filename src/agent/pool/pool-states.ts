@@ -3,7 +3,7 @@ import { PoolRefusal } from '../../agent-api/pool-methods.ts'
 import { messageOf } from '../../platform/errors.ts'
 import { type Clock, sleep } from '../../platform/time/clock.ts'
 import { deadline } from '../../platform/time/deadline.ts'
-import type { PoolState } from '../../volume-plugin/sr-health.ts'
+import type { PoolSrState } from '../../volume-plugin/sr-health.ts'
 import { poolStatesOf } from './pool-state-of-gate.ts'
 
 /** What is asked of the pool here. */
@@ -62,7 +62,7 @@ export class PoolStates {
   /** How often the pool has become another one. */
   #pools = 0
   #role: Role = 'not known'
-  #answer: { readonly atMs: number; readonly stateOf: (sr: string) => PoolState } | null = null
+  #answer: { readonly atMs: number; readonly stateOf: (sr: string) => PoolSrState } | null = null
   /** Why there is no newer answer. */
   #trouble = 'it has not been asked yet'
 
@@ -73,7 +73,7 @@ export class PoolStates {
   }
 
   /** `null`: this host is not the one that speaks for the pool. */
-  of(sr: string): PoolState | null {
+  of(sr: string): PoolSrState | null {
     if (this.#role === 'another host' || this.#role === 'none') return null
     if (this.#answer !== null && this.#options.clock.steadyNow() - this.#answer.atMs <= this.#pace.validForMs)
       return this.#answer.stateOf(sr)

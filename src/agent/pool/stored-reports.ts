@@ -1,6 +1,6 @@
 import { rest } from '../../platform/time/pause.ts'
 import { REPORT_KEY } from '../../sync-query/report/report.ts'
-import type { XapiSink } from '../../xapi-notify/xapi-sink.ts'
+import type { PbdReportSink } from '../../xapi-notify/pbd-report-sink.ts'
 import type { XenApiClient } from '../../xenapi-client/client.ts'
 import type { PoolChanges } from '../../xenapi-client/events.ts'
 import { watchPool } from '../../xenapi-client/watch-pool.ts'
@@ -21,7 +21,7 @@ const DEFAULT_PACE: StoredReportsPace = { differsForMs: 2_000, waitMs: 30_000 }
  * mirrors are at rest pushes nothing by itself, so nothing else would mend it.
  */
 export class StoredReports {
-  readonly #sink: XapiSink
+  readonly #sink: PbdReportSink
   readonly #pushAgain: (sr: string) => void
   readonly #pace: StoredReportsPace
   /** What the pool says to hold, by the PBD's ref; `null`: no report, or no such PBD. Not there: not known. */
@@ -29,7 +29,7 @@ export class StoredReports {
   /** Since when what is stored is not what was written, by the SR. */
   readonly #differsSinceMs = new Map<string, number>()
 
-  constructor(sink: XapiSink, pushAgain: (sr: string) => void, pace: StoredReportsPace = DEFAULT_PACE) {
+  constructor(sink: PbdReportSink, pushAgain: (sr: string) => void, pace: StoredReportsPace = DEFAULT_PACE) {
     this.#sink = sink
     this.#pushAgain = pushAgain
     this.#pace = pace

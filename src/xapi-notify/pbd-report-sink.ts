@@ -1,8 +1,8 @@
 import type { Report } from '../sync-query/report/report.ts'
 import { encodeReport } from '../sync-query/report/report-encode.ts'
 import { XenApiError } from '../xenapi-client/errors.ts'
+import type { PbdReports } from './pbd-reports.ts'
 import type { ReportSink } from './report-pusher.ts'
-import type { ReportSink as PbdReports } from './report-sink.ts'
 
 /** What this host last wrote into one of its PBDs. */
 export interface WrittenReport {
@@ -14,7 +14,7 @@ export interface WrittenReport {
 }
 
 /** Pushes this host's reports into the PBDs that connect it with its SRs. PBDs are looked up once, and again in doubt. */
-export class XapiSink implements ReportSink {
+export class PbdReportSink implements ReportSink {
   readonly #reports: PbdReports
   readonly #written = new Map<string, WrittenReport>()
 

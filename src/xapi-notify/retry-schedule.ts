@@ -4,7 +4,7 @@ import { type Backoff, backoffMs } from '../platform/time/backoff.ts'
  * Whose turn it is. One that failed is held back, longer with each failure in a row, and then comes after all that have
  * not failed and all whose time came before: so what fails for ever keeps no other from its turn.
  */
-export class Turns {
+export class RetrySchedule {
   readonly #backoff: Backoff
   readonly #held = new Map<string, { readonly failures: number; readonly untilMs: number }>()
 

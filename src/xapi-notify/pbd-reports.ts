@@ -14,7 +14,7 @@ const MAX_TRIES = 3
  * Invariant: one write per PBD at a time, and the newest text is the last one written. A text that was overtaken while
  * it waited is never written: a report is a level, and only the last one counts.
  */
-export class ReportSink {
+export class PbdReports {
   readonly #client: XenApiClient
   readonly #newest = new Map<string, string>()
   readonly #writing = new Map<string, Promise<void>>()
