@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { uuid } from '../platform/config-file/uuid.ts'
+import { uuid } from '../platform/text/uuid.ts'
 
 const MAX_SRS = 256
 const MAX_PATTERNS = 10_000

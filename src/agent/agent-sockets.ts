@@ -1,4 +1,5 @@
 import { codeOf, messageOf } from '../platform/errors.ts'
+import { SerialQueue } from '../platform/time/serial-queue.ts'
 import { AgentSocket } from './agent-socket.ts'
 
 type SocketOptions = ConstructorParameters<typeof AgentSocket>[0]
@@ -21,7 +22,7 @@ export class AgentSockets {
   #network: AgentSocket | null = null
   /** Where that one listens: not at port 0. */
   #networkAt: { readonly host: string; readonly port: number } | null = null
-  #moving: Promise<unknown> = Promise.resolve()
+  readonly #moves = new SerialQueue()
   #isRestoring = false
   /** What was told last of a socket that is lost: the same is not told every second. */
   #toldOfLost: string | null = null
@@ -32,12 +33,12 @@ export class AgentSockets {
 
   /** Answers at another unix socket. @throws as AgentSocket.listen; then the one before goes on */
   listenAt(path: string): Promise<void> {
-    return this.#inTurn(() => this.#moveOwn(path))
+    return this.#moves.run(() => this.#moveOwn(path))
   }
 
   /** Answers at another address of the network, or at none. @throws as above */
   listenOn(address: NetworkAddress | undefined): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#moves.run(async () => {
       const before = this.#networkAt
       try {
         await this.#moveNetwork(address)
@@ -61,14 +62,16 @@ export class AgentSockets {
   tick(): void {
     if (this.#isRestoring || this.#own === null || this.#own.lost() === null) return
     this.#isRestoring = true
-    const restored = this.#inTurn(() => this.#restore()).finally(() => {
-      this.#isRestoring = false
-    })
+    const restored = this.#moves
+      .run(() => this.#restore())
+      .finally(() => {
+        this.#isRestoring = false
+      })
     restored.catch(this.#options.onBug)
   }
 
   close(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#moves.run(async () => {
       await Promise.all([this.#own?.close(), this.#network?.close()])
       this.#own = null
       this.#network = null
@@ -87,12 +90,6 @@ export class AgentSockets {
       if (text !== this.#toldOfLost) this.#options.onProblem(text)
       this.#toldOfLost = text
     }
-  }
-
-  #inTurn(work: () => Promise<void>): Promise<void> {
-    const turn = this.#moving.then(work)
-    this.#moving = turn.catch(() => undefined)
-    return turn
   }
 
   async #moveNetwork(to: NetworkAddress | undefined): Promise<void> {

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { readWhole } from '../platform/durable-file/read-whole.ts'
 import { replaceFile } from '../platform/durable-file/replace-file.ts'
 import { messageOf } from '../platform/errors.ts'
+import { parseJson } from '../platform/json/parse-json.ts'
 import { MarksMemory, type MirrorMarks } from '../sync-query/history/marks-memory.ts'
 import { newPairMarks, type PairMarks, REPAIR_SIDES, REST_ORIGINS, VERDICTS } from '../sync-query/history/pair-marks.ts'
 
@@ -141,13 +142,9 @@ function withoutDefaults({ markedSince: _, ...pair }: Readonly<PairMarks>): obje
 
 /** Total over any text: mirrors that cannot be read are left out, and told of. */
 export function decodeMarks(text: string): { readonly mirrors: readonly MirrorMarks[]; readonly doubt: string | null } {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    return { mirrors: [], doubt: 'it is not JSON' }
-  }
-  const file = FileSchema.safeParse(value)
+  const json = parseJson(text, MAX_BYTES)
+  if ('problem' in json) return { mirrors: [], doubt: 'it is not JSON' }
+  const file = FileSchema.safeParse(json.value)
   if (!file.success) return { mirrors: [], doubt: problemOf(file.error) }
   const mirrors: MirrorMarks[] = []
   let doubt: string | null = null

@@ -6,6 +6,8 @@ import type { Backend } from '../host-state/backend-view.ts'
 import { readWholeSync } from '../platform/durable-file/read-whole.ts'
 import { replaceFile } from '../platform/durable-file/replace-file.ts'
 import { codeOf, messageOf } from '../platform/errors.ts'
+import { parseJson } from '../platform/json/parse-json.ts'
+import { SerialQueue } from '../platform/time/serial-queue.ts'
 
 /** Mirrors of one backend that an SR had on this host. */
 export interface HeldMirrors {
@@ -53,7 +55,7 @@ export class MirrorMemory implements SrMemory {
   /** SRs that have a file: only then does its absence mean that somebody has removed it. */
   readonly #onDisk = new Set<string>()
   readonly #unwritten = new Set<string>()
-  #writing: Promise<void> = Promise.resolve()
+  readonly #writes = new SerialQueue()
   #lastProblem: string | null = null
 
   /**
@@ -100,7 +102,7 @@ export class MirrorMemory implements SrMemory {
 
   /** Resolves when everything was written, or has failed. */
   async close(): Promise<void> {
-    await this.#writing
+    await this.#writes.ended()
   }
 
   #read(sr: string): Remembered {
@@ -109,14 +111,15 @@ export class MirrorMemory implements SrMemory {
     try {
       const text = readWholeSync(path, MAX_FILE_BYTES)
       if (text === null) return NOTHING
-      const parsed = FileSchema.safeParse(JSON.parse(text))
+      const json = parseJson(text, MAX_FILE_BYTES)
+      const parsed = FileSchema.safeParse('value' in json ? json.value : null)
       if (!parsed.success) throw new Error('it is damaged')
       this.#onDisk.add(sr)
       const { drbd, md } = parsed.data
       return { kind: 'held', held: { drbd, md } }
     } catch (error) {
       this.#onDisk.add(sr)
-      const why = `${path} cannot be read: ${codeOf(error) ?? (error instanceof SyntaxError ? 'it is damaged' : messageOf(error))}`
+      const why = `${path} cannot be read: ${codeOf(error) ?? messageOf(error)}`
       this.#complain(why)
       return { kind: 'unreadable', why }
     }
@@ -126,7 +129,7 @@ export class MirrorMemory implements SrMemory {
     const path = this.#pathOf(sr)
     if (path === null) return
     this.#unwritten.add(sr)
-    this.#writing = this.#writing.then(async () => {
+    void this.#writes.run(async () => {
       const known = this.#known.get(sr)
       if (!this.#unwritten.delete(sr) || known === undefined || known.kind === 'unreadable') return
       try {

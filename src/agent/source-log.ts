@@ -1,5 +1,6 @@
 import type { Backend } from '../host-state/backend-view.ts'
 import type { Log } from '../platform/systemd/log.ts'
+import { printable } from '../platform/text/printable.ts'
 import type { Problem } from '../sync-query/judge/judgement.ts'
 
 /** What a source has learnt, as far as it is about the source itself. */
@@ -107,11 +108,6 @@ export class SourceLog {
   }
 
   #write(level: 'info' | 'warning', code: string, text: string): void {
-    this.#log({ level, code, text: `${this.#backend}: ${printable(text)}` })
+    this.#log({ level, code, text: `${this.#backend}: ${printable(text).slice(0, MAX_TEXT)}` })
   }
-}
-
-/** Without what would move the cursor of whoever reads the log, or end its line. */
-function printable(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, ' ').slice(0, MAX_TEXT)
 }

@@ -6,11 +6,11 @@ import { ApiFailure } from './calls/api-failure.ts'
 import { Arguments, type Call, type CallContext, type Caller, type CallTable } from './calls/call.ts'
 import { type RefusedCall, refusedCall } from './calls/refused-call.ts'
 import type { Database } from './database/database.ts'
+import type { FairScheduler, Lane } from './fair-scheduler.ts'
 import type { Allowance } from './sessions/allowance.ts'
 import { assertRole, HOST_AGENT, isUnbounded, permissionOf } from './sessions/roles.ts'
 import type { Sessions } from './sessions/sessions.ts'
 import type { Tasks } from './tasks/tasks.ts'
-import type { Lane, Turns } from './turns.ts'
 
 /** How a call ended: XenAPI's result or XenAPI's error. */
 export type CallOutcome = { readonly result: unknown } | { readonly error: XapiError }
@@ -20,7 +20,7 @@ export interface DispatcherOptions {
   readonly sessions: Sessions
   readonly tasks: Tasks
   readonly calls: CallTable
-  readonly turns: Turns
+  readonly scheduler: FairScheduler
   readonly allowance: Allowance
   /** Aborted when the pool closes: what asynchronous calls still do ends then, not when their client goes. */
   readonly closing: AbortSignal
@@ -67,7 +67,7 @@ export class Dispatcher {
       this.#refused(call === undefined ? undefined : { name, call }, params, user, failure)
     try {
       const lane = this.#laneOf(params, client)
-      await this.#options.turns.take(lane)
+      await this.#options.scheduler.take(lane)
       // whose client has gone meanwhile begins nothing
       if (signal.aborted) throw new ApiFailure('TOO_BUSY')
       if (call === undefined || (isAsync && call.async === undefined)) {
@@ -80,7 +80,7 @@ export class Dispatcher {
       this.#admit(name, call, caller, params)
       const args = new Arguments(call.role === null ? params : params.slice(1), this.#options.db)
       if (call.async && this.#underWay >= this.#options.maxUnderWay) throw new ApiFailure('TOO_BUSY')
-      const where = { address: client.address, turn: () => this.#options.turns.takeAgain(lane) }
+      const where = { address: client.address, turn: () => this.#options.scheduler.takeAgain(lane) }
       if (isAsync) return { result: this.#start(name, call, args, { ...caller, ...where }, refused) }
       const task = `DummyRef:|${randomUUID()}|task=${name}`
       const result = await this.#run(call, args, { ...caller, ...where, task, signal })

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { DEFAULT_POLICY, type GatePolicy } from '../allowed-operations/pool/gate-policy.ts'
-import { uuid } from '../platform/config-file/uuid.ts'
+import { uuid } from '../platform/text/uuid.ts'
 
 const name = z.string().min(1).max(256)
 const absolutePath = z.string().max(4096).regex(/^\//, 'must be an absolute path')

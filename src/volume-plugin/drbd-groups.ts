@@ -1,3 +1,4 @@
+import { UUID_PATTERN } from '../platform/text/uuid.ts'
 /** DRBD resources that belong together by their names. */
 export interface DrbdGroup {
   /** Names, in which `*` stands for any run of characters. */
@@ -14,7 +15,7 @@ const MAKERS: readonly { readonly what: string; readonly prefixes: readonly stri
   { what: 'DRBD resources of Proxmox VE', prefixes: ['pm-', 'vm-'] },
 ]
 /** What makers that count, or draw a number, put at the end: a UUID, hex digits by themselves, or decimal digits. */
-const SERIAL = /(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<![0-9a-z])(?=[a-f]*[0-9])[0-9a-f]{8,}|[0-9]+)$/i
+const SERIAL = new RegExp(`(?:${UUID_PATTERN}|(?<![0-9a-z])(?=[a-f]*[0-9])[0-9a-f]{8,}|[0-9]+)$`, 'i')
 /** Names without a stem are listed one by one; of more than so many the list would be longer than an SR may have. */
 const MAX_LISTED = 100
 

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { readWhole } from '../platform/durable-file/read-whole.ts'
+import { parseJson } from '../platform/json/parse-json.ts'
 import { isQueryResult, type QueryResult } from './smapi-results.ts'
 
 const MAX_MANIFEST_BYTES = 65_536
@@ -9,15 +10,8 @@ const MANIFEST_FILE = fileURLToPath(new URL('../../plugin.json', import.meta.url
 export async function readManifest(path = MANIFEST_FILE): Promise<QueryResult> {
   const content = await readWhole(path, MAX_MANIFEST_BYTES)
   if (content === null) throw new Error(`${path} is missing`)
-  const manifest: unknown = parsed(content)
+  const json = parseJson(content, MAX_MANIFEST_BYTES)
+  const manifest = 'value' in json ? json.value : null
   if (!isQueryResult(manifest)) throw new Error(`${path} is not what Plugin.Query may answer`)
   return manifest
-}
-
-function parsed(content: string): unknown {
-  try {
-    return JSON.parse(content)
-  } catch {
-    return null
-  }
 }

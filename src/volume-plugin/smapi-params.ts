@@ -1,3 +1,4 @@
+import { isJsonObject } from '../platform/json/json-object.ts'
 import { parseJson } from '../platform/json/parse-json.ts'
 import { backendFailure } from './smapi-error.ts'
 
@@ -37,6 +38,6 @@ function entriesOf(body: string): [string, unknown][] {
   if ('problem' in parsed && parsed.problem === 'too-large')
     throw backendFailure('the arguments of a call are too long')
   const params = 'value' in parsed ? parsed.value : null
-  if (typeof params === 'object' && params !== null && !Array.isArray(params)) return Object.entries(params)
+  if (isJsonObject(params)) return Object.entries(params)
   throw backendFailure('the arguments of a call are one JSON object')
 }

@@ -1,3 +1,4 @@
+import { isJsonObject } from '../platform/json/json-object.ts'
 /** What a storage plugin says of itself. */
 export interface QueryResult {
   /** The type of its SRs. */
@@ -44,12 +45,12 @@ const list =
   (item: Shape): Shape =>
   value =>
     Array.isArray(value) && value.every(item)
-const map: Shape = value => isObject(value) && Object.values(value).every(text)
+const map: Shape = value => isJsonObject(value) && Object.values(value).every(text)
 
 /** A missing optional key is fine; `null` in its place makes the toolstack refuse the whole result. */
 function object(required: Readonly<Record<string, Shape>>, optional: Readonly<Record<string, Shape>> = {}): Shape {
   return value => {
-    if (!isObject(value)) return false
+    if (!isJsonObject(value)) return false
     const given = new Map(Object.entries(value))
     return (
       Object.entries(required).every(([key, shape]) => shape(given.get(key))) &&
@@ -108,8 +109,4 @@ export const RESULT_SHAPES = {
 
 export function isQueryResult(value: unknown): value is QueryResult {
   return queryResult(value)
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { messageOf } from '../platform/errors.ts'
+import { KeyedSerialQueue } from '../platform/time/serial-queue.ts'
 import type { SrStatus } from '../sync-query/sr-state/sr-fold.ts'
 import type { Attachments } from './attachments.ts'
 import { type PresentMirrors, proposeConfigurations } from './probe.ts'
@@ -9,7 +10,6 @@ import type { ProbeResult, SrStat } from './smapi-results.ts'
 import { type FirstWords, parseSrConfiguration, parseUuid, UUID_KEY } from './sr-configuration.ts'
 import { healthOf, type PoolSrState } from './sr-health.ts'
 import type { SrStore, StoredSr } from './sr-store.ts'
-import { Turns } from './turns.ts'
 
 /** What the calls must know of the host. */
 export interface HostKnowledge {
@@ -37,7 +37,7 @@ export class SrCalls {
   readonly #host: HostKnowledge
   /** What an SR is called on a host that was told no name: whoever plugged it has left that out. */
   readonly #defaultName: string
-  readonly #turns = new Turns()
+  readonly #queues = new KeyedSerialQueue()
 
   constructor(store: SrStore, attachments: Attachments, host: HostKnowledge, defaultName: string) {
     this.#store = store
@@ -70,7 +70,7 @@ export class SrCalls {
     const given = params.map('configuration')
     const watch = parseSrConfiguration(uuid, given)
     const configuration = { ...given, name, description, [UUID_KEY]: uuid }
-    return this.#turns.take(uuid, async () => {
+    return this.#queues.run(uuid, async () => {
       const before = await this.#store.read(uuid)
       if (before !== null && !isDeepStrictEqual(parseSrConfiguration(uuid, before.configuration), watch))
         throw backendFailure(`the SR ${uuid} exists already, with another configuration`)
@@ -93,7 +93,7 @@ export class SrCalls {
     const uuid = parseUuid(UUID_KEY, named)
     const configuration = { ...given, [UUID_KEY]: uuid }
     parseSrConfiguration(uuid, configuration)
-    return this.#turns.take(uuid, async () => {
+    return this.#queues.run(uuid, async () => {
       const known = await this.#store.read(uuid)
       const firstWords: FirstWords = given
       const { name = this.#defaultName, description = '' } = known ?? firstWords
@@ -110,7 +110,7 @@ export class SrCalls {
    */
   detach(params: SmapiParams): Promise<null> {
     const uuid = uuidOf(params)
-    return this.#turns.take(uuid, async () => {
+    return this.#queues.run(uuid, async () => {
       const record = await this.#store.read(uuid).catch(() => 'damaged' as const)
       if (record === 'damaged') await this.#store.putAside(uuid)
       else if (record?.attached) await this.#store.write({ ...record, attached: false })
@@ -122,7 +122,7 @@ export class SrCalls {
   /** A damaged SR can be destroyed too. */
   destroy(params: SmapiParams): Promise<null> {
     const uuid = uuidOf(params)
-    return this.#turns.take(uuid, async () => {
+    return this.#queues.run(uuid, async () => {
       await this.#store.remove(uuid)
       this.#attachments.remove(uuid)
       return null
@@ -131,12 +131,12 @@ export class SrCalls {
 
   stat(params: SmapiParams): Promise<SrStat> {
     const uuid = uuidOf(params)
-    return this.#turns.take(uuid, async () => this.#statOf(await this.#attached(uuid)))
+    return this.#queues.run(uuid, async () => this.#statOf(await this.#attached(uuid)))
   }
 
   ls(params: SmapiParams): Promise<readonly []> {
     const uuid = uuidOf(params)
-    return this.#turns.take(uuid, async () => {
+    return this.#queues.run(uuid, async () => {
       await this.#attached(uuid)
       return []
     })
@@ -168,8 +168,8 @@ export class SrCalls {
   }
 
   #whyUnreadable(uuid: string): Promise<string> {
-    return this.#turns
-      .take(uuid, () => this.#store.read(uuid))
+    return this.#queues
+      .run(uuid, () => this.#store.read(uuid))
       .then(
         () => '',
         (error: unknown) => `${uuid}: ${messageOf(error)}\n`,
@@ -177,7 +177,7 @@ export class SrCalls {
   }
 
   #change(uuid: string, change: (record: StoredSr) => StoredSr): Promise<null> {
-    return this.#turns.take(uuid, async () => {
+    return this.#queues.run(uuid, async () => {
       const record = await this.#store.read(uuid)
       if (record === null) throw doesNotExist(uuid)
       await this.#store.write(change(record))
@@ -195,7 +195,7 @@ export class SrCalls {
   }
 
   async #probeKnown(uuid: string): Promise<ProbeResult | null> {
-    const record = await this.#turns.take(uuid, () => this.#store.read(uuid))
+    const record = await this.#queues.run(uuid, () => this.#store.read(uuid))
     if (record === null) return null
     const sr = this.#statOf(record)
     return { configuration: record.configuration, complete: true, sr, extra_info: { what: `the SR ${record.name}` } }

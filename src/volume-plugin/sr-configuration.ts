@@ -1,3 +1,4 @@
+import { isUuid } from '../platform/text/uuid.ts'
 import { backendFailure } from './smapi-error.ts'
 
 /** Which mirrors an SR of this type stands for, as the agent has to watch them. */
@@ -36,7 +37,6 @@ export const KEYS: ReadonlySet<string> = new Set([
   'name',
   'description',
 ])
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 const MAX_PATTERNS = 1_000
 const MAX_PATTERN_LENGTH = 256
 
@@ -69,7 +69,7 @@ export function parseSrConfiguration(uuid: string, configuration: Readonly<Recor
 
 /** A UUID in lower case. @throws SmapiError naming the key */
 export function parseUuid(key: string, text: string): string {
-  if (!UUID.test(text)) throw backendFailure(`${key} must be a UUID`)
+  if (!isUuid(text)) throw backendFailure(`${key} must be a UUID`)
   return text.toLowerCase()
 }
 

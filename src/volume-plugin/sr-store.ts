@@ -4,6 +4,7 @@ import { readWhole } from '../platform/durable-file/read-whole.ts'
 import { replaceFile } from '../platform/durable-file/replace-file.ts'
 import { codeOf, messageOf } from '../platform/errors.ts'
 import { parseJson } from '../platform/json/parse-json.ts'
+import { UUID_PATTERN } from '../platform/text/uuid.ts'
 import { backendFailure } from './smapi-error.ts'
 import { parseSrConfiguration } from './sr-configuration.ts'
 
@@ -19,11 +20,11 @@ export interface StoredSr {
 
 const MAX_RECORD_BYTES = 262_144
 const MAX_RECORDS = 1_024
-const FILE_NAME = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.json$/
+const FILE_NAME = new RegExp(`^(${UUID_PATTERN})\\.json$`)
 
 /**
  * The SRs that a host knows, one file each, so that a damaged one hurts no other. Files are read at every call: what is on
- * disk is the truth. Nobody may write or remove the same record twice at a time: see Turns.
+ * disk is the truth. The caller serialises writes and removals of the same record: see KeyedSerialQueue.
  */
 export class SrStore {
   readonly #folder: string

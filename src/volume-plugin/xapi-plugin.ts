@@ -1,6 +1,7 @@
 import { type SyncAnswers, statusText } from '../agent-api/agent-methods.ts'
 import { type PoolAnswers, PoolRefusal } from '../agent-api/pool-methods.ts'
 import type { HttpAnswer } from '../platform/http/http-route.ts'
+import { UUID_PATTERN } from '../platform/text/uuid.ts'
 import { encodePollAnswer } from '../sync-query/report/report-encode.ts'
 import { parseHosts } from './host-names.ts'
 import { readXmlRpcCall } from './xml-rpc-call.ts'
@@ -17,7 +18,7 @@ const CONTENT_TYPE = 'application/vnd.resync-monitor.xapi+xml'
  */
 export const ASKED_BY_AGENT = 'asked_by_agent'
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+const UUID = new RegExp(`^${UUID_PATTERN}$`)
 
 const CONTROL_CHARACTERS = /[^\P{Cc}\t\n\r]/gu
 

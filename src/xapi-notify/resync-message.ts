@@ -1,6 +1,9 @@
 import { firstName } from '../allowed-operations/pool/find-by-name.ts'
 import { type Complaints, JsonNode } from '../platform/json/json-node.ts'
 import { parseJson } from '../platform/json/parse-json.ts'
+import { formatBytes } from '../platform/text/bytes.ts'
+import { formatDuration } from '../platform/text/duration.ts'
+import { printable } from '../platform/text/printable.ts'
 import type { SrMessage } from '../xenapi-client/message-calls.ts'
 import type { ResyncFinished, ResyncStarted } from './resync-episode.ts'
 
@@ -69,19 +72,18 @@ export function parseMessageBody(body: string): ToldEvent | null {
 
 /** XenAPI's texts are kept as XML: what XML cannot hold is refused with INVALID_VALUE, for ever. */
 export function printableName(name: string): string {
-  const printable = name.toWellFormed().replace(/[\p{Cc}\p{Cn}\p{Zl}\p{Zp}]/gu, ' ')
-  return Array.from(printable).slice(0, MAX_NAME_LENGTH).join('')
+  return Array.from(printable(name)).slice(0, MAX_NAME_LENGTH).join('')
 }
 
 function sentence(hostname: string, told: ResyncStarted | ResyncFinished): string {
   if (told.event === 'started') {
-    const amount = told.outOfSyncBytes === null ? '' : `, ${sizeOf(told.outOfSyncBytes)} out of sync`
+    const amount = told.outOfSyncBytes === null ? '' : `, ${formatBytes(told.outOfSyncBytes)} out of sync`
     const mirrors = `${told.resyncing} of its ${told.mirrors} mirrors of this storage`
     return `Host ${hostname} resynchronises ${mirrors}${amount}. Until that is over no other host of it should go down.`
   }
   const amount =
-    told.mostOutOfSyncBytes === null ? '' : ` About ${sizeOf(told.mostOutOfSyncBytes)} were out of sync at most.`
-  const duration = durationOf(told.at - told.startedAt)
+    told.mostOutOfSyncBytes === null ? '' : ` About ${formatBytes(told.mostOutOfSyncBytes)} were out of sync at most.`
+  const duration = formatDuration((told.at - told.startedAt) / 1000)
   if (told.watched) return `Host ${hostname} has finished resynchronising this storage after ${duration}.${amount}`
   return `Host ${hostname} is in sync again. The resync took at most ${duration}; its end was not watched.${amount}`
 }
@@ -89,19 +91,4 @@ function sentence(hostname: string, told: ResyncStarted | ResyncFinished): strin
 function omissions(count: number): string {
   if (count === 0) return ''
   return ` ${count} more began and finished while the toolstack could not be told, and are not listed.`
-}
-
-function sizeOf(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const
-  const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10))
-  return `${(bytes / 1024 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`
-}
-
-/** A clock that was set back makes no negative time. */
-function durationOf(ms: number): string {
-  const seconds = Math.max(0, Math.round(ms / 1000))
-  if (seconds < 60) return `${seconds} s`
-  const minutes = Math.floor(seconds / 60)
-  if (minutes < 60) return `${minutes} min ${seconds % 60} s`
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`
 }

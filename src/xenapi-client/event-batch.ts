@@ -1,3 +1,4 @@
+import { isJsonObject } from '../platform/json/json-object.ts'
 import { XenApiUnreachable } from './errors.ts'
 
 export interface ToolstackEvent {
@@ -24,10 +25,10 @@ export interface EventBatch {
 
 /** Reads event.from's result. Pure. @throws XenApiUnreachable if it is not one */
 export function parseEventBatch(result: unknown): EventBatch {
-  if (!isRecord(result) || typeof result.token !== 'string' || !Array.isArray(result.events)) {
+  if (!isJsonObject(result) || typeof result.token !== 'string' || !Array.isArray(result.events)) {
     throw new XenApiUnreachable('event.from did not answer with events and a token')
   }
-  const counts = isRecord(result.valid_ref_counts) ? Object.entries(result.valid_ref_counts) : []
+  const counts = isJsonObject(result.valid_ref_counts) ? Object.entries(result.valid_ref_counts) : []
   const events = result.events.map(parseEvent).filter(event => event !== null)
   return {
     events,
@@ -39,17 +40,13 @@ export function parseEventBatch(result: unknown): EventBatch {
 
 /** `null`: its record is not told. */
 function parseEvent(event: unknown): ToolstackEvent | null {
-  if (isRecord(event) && typeof event.class === 'string' && typeof event.ref === 'string') {
+  if (isJsonObject(event) && typeof event.class === 'string' && typeof event.ref === 'string') {
     const { class: cls, ref, operation, snapshot } = event
     if (operation === 'del') return { cls: cls.toLowerCase(), operation, ref, record: null }
     if (operation === 'add' || operation === 'mod') {
-      if (isRecord(snapshot)) return { cls: cls.toLowerCase(), operation, ref, record: snapshot }
+      if (isJsonObject(snapshot)) return { cls: cls.toLowerCase(), operation, ref, record: snapshot }
       if (snapshot === undefined || snapshot === null) return null
     }
   }
   throw new XenApiUnreachable('event.from answered with something that is no event')
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

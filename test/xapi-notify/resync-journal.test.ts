@@ -139,7 +139,7 @@ t.test('messages: a sentence for people, a line for programs, at most 1 KiB', as
   t.match(resyncMessage(HOST, end, 0), { name: 'RESYNC_FINISHED', priority: 4 })
   t.equal(
     sentence(end),
-    'Host hostA has finished resynchronising this storage after 12 min 5 s. About 512 B were out of sync at most.',
+    'Host hostA has finished resynchronising this storage after 12 min. About 512 B were out of sync at most.',
   )
   t.match(sentence({ ...start, outOfSyncBytes: null }), /of this storage\. Until/)
   t.equal(

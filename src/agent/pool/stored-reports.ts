@@ -1,3 +1,4 @@
+import { isJsonObject } from '../../platform/json/json-object.ts'
 import { rest } from '../../platform/time/pause.ts'
 import { REPORT_KEY } from '../../sync-query/report/report.ts'
 import type { PbdReportSink } from '../../xapi-notify/pbd-report-sink.ts'
@@ -81,12 +82,8 @@ export class StoredReports {
     for (const { cls, ref, record } of events) {
       if (cls !== 'pbd') continue
       const otherConfig = record?.other_config
-      const text = isRecord(otherConfig) ? otherConfig[REPORT_KEY] : undefined
+      const text = isJsonObject(otherConfig) ? otherConfig[REPORT_KEY] : undefined
       this.#stored.set(ref, typeof text === 'string' ? text : null)
     }
   }
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -6,6 +6,7 @@ import { watchConfigFile } from '../../platform/config-file/watch-config-file.ts
 import { messageOf } from '../../platform/errors.ts'
 import type { Log } from '../../platform/systemd/log.ts'
 import { ServiceManager } from '../../platform/systemd/service-manager.ts'
+import { SerialQueue } from '../../platform/time/serial-queue.ts'
 import { EXIT, type Terminal } from '../terminal.ts'
 
 /** What runs until it is told to stop. */
@@ -57,10 +58,9 @@ export async function runDaemon<Schema extends ZodType>(
     return EXIT.failed
   }
   /** One reload after the other, whatever asks for them. */
-  let reloading = Promise.resolve()
+  const reloads = new SerialQueue()
   const reload = (parsed: Promise<ParsedConfig<z.output<Schema>>>) => {
-    reloading = reloading.then(async () => take(await parsed, daemon, log))
-    return reloading
+    return reloads.run(async () => take(await parsed, daemon, log))
   }
   const onHangup = () => void reload(readConfigFile(file, schema))
   process.on('SIGHUP', onHangup)
@@ -69,7 +69,7 @@ export async function runDaemon<Schema extends ZodType>(
   for await (const changed of watchConfigFile(file, schema, parsed, stop.signal)) await reload(Promise.resolve(changed))
   process.off('SIGHUP', onHangup)
   await manager.stopping()
-  await reloading
+  await reloads.ended()
   await daemon.close()
   log({ level: 'info', code: 'stopped', text: 'all is closed' })
   // A read of sysfs that hangs in the kernel would hold the process for as long as it hangs.

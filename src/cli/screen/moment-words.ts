@@ -1,4 +1,4 @@
-import { sayDuration } from './duration.ts'
+import { formatDuration } from '../../platform/text/duration.ts'
 
 /** `2026-11-22 16:19:05 UTC (3 min ago)`: people compare it with logs, and want to know how long it has been. */
 export function sayMoment(iso: string, now: number): string {
@@ -6,11 +6,11 @@ export function sayMoment(iso: string, now: number): string {
   if (Number.isNaN(at)) return 'at an unknown time'
   const text = `${new Date(at).toISOString().slice(0, 19).replace('T', ' ')} UTC`
   return at <= now
-    ? `${text} (${sayDuration((now - at) / 1000)} ago)`
-    : `${text} (in ${sayDuration((at - now) / 1000)})`
+    ? `${text} (${formatDuration((now - at) / 1000)} ago)`
+    : `${text} (in ${formatDuration((at - now) / 1000)})`
 }
 
 /** `3 min`, since that moment; clocks may differ by a little. */
 export function saySince(iso: string, now: number): string {
-  return sayDuration(Math.max(0, now - Date.parse(iso)) / 1000)
+  return formatDuration(Math.max(0, now - Date.parse(iso)) / 1000)
 }

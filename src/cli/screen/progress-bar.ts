@@ -1,4 +1,4 @@
-import { sayDuration } from './duration.ts'
+import { formatDuration } from '../../platform/text/duration.ts'
 
 const WIDTH = 30
 
@@ -7,7 +7,7 @@ export function progressBar(progress: number | null, etaSeconds: number | null):
   const done = Math.floor((progress ?? 0) * WIDTH)
   const bar = `[${'='.repeat(done)}${done < WIDTH ? '>' : ''}${' '.repeat(Math.max(0, WIDTH - done - 1))}]`
   const percent = `${progress === null ? '   -' : percentOf(progress).padStart(4)} %`
-  return etaSeconds === null ? `${bar} ${percent}` : `${bar} ${percent}  about ${sayDuration(etaSeconds)} left`
+  return etaSeconds === null ? `${bar} ${percent}` : `${bar} ${percent}  about ${formatDuration(etaSeconds)} left`
 }
 
 /** With one digit after the point, cut and not rounded: 99.97 % is not all. A kernel's `0.70` must not become 0.6. */

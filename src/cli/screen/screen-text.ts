@@ -1,4 +1,5 @@
-const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu
+import { replaceUnprintable } from '../../platform/text/printable.ts'
+
 /** East Asian wide and full-width characters, and pictographs, take two columns. */
 const WIDE =
   /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}]|\p{Emoji_Presentation}/u
@@ -12,7 +13,7 @@ const GRAPHEMES = new Intl.Segmenter('en', { granularity: 'grapheme' })
  * what would turn its direction is written as an escape.
  */
 export function shown(text: string): string {
-  return text.replaceAll(UNSAFE, character => {
+  return replaceUnprintable(text, character => {
     const code = character.codePointAt(0) ?? 0
     return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`
   })

@@ -1,3 +1,4 @@
+import { formatBytes } from '../../platform/text/bytes.ts'
 import { describe } from '../../sync-query/reason/describe.ts'
 import { isBlocking } from '../../sync-query/reason/reason.ts'
 import { isReasonCode, type Report, type ReportReason } from '../../sync-query/report/report.ts'
@@ -47,7 +48,7 @@ export function mirrorCounts({ mirrors, outOfSyncBytes }: Pick<Report, 'mirrors'
   const counts = SYNC_STATES.toReversed()
     .filter(state => mirrors[state] > 0)
     .map(state => `${mirrors[state]} ${state}`)
-  const amount = outOfSyncBytes === null || outOfSyncBytes === 0 ? '' : `; ${sayBytes(outOfSyncBytes)} out of sync`
+  const amount = outOfSyncBytes === null || outOfSyncBytes === 0 ? '' : `; ${formatBytes(outOfSyncBytes)} out of sync`
   return `${all === 1 ? '1 mirror' : `${all} mirrors`}: ${counts.join(', ')}${amount}`
 }
 
@@ -56,10 +57,4 @@ export function sentence(reason: ReportReason): string {
   const { code, mirror } = reason
   if (!isReasonCode(code)) return `${mirror}: ${code}`
   return `${isBlocking(code) ? '' : 'warning: '}${describe({ ...reason, code })}`
-}
-
-function sayBytes(count: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const
-  const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, count)) / 10))
-  return `${(count / 1024 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`
 }

@@ -1,9 +1,9 @@
 import type { GateHostAnswer } from '../../agent-api/agent-protocol.ts'
+import { formatDuration } from '../../platform/text/duration.ts'
 import type { AskProblem, Told } from '../ask/agent-talk.ts'
 import type { Look, SrLook } from '../ask/look.ts'
 import { srDocument } from '../ask/sr-document.ts'
 import { nameOf } from '../screen/cause.ts'
-import { sayDuration } from '../screen/duration.ts'
 import { blockedOperations, blockingReasons, type StorageVerdict, storageVerdict } from '../screen/gate-lines.ts'
 import { percentOf } from '../screen/progress-bar.ts'
 import { shown } from '../screen/screen-text.ts'
@@ -102,7 +102,7 @@ function words(change: Change): string {
 function srWords({ report }: SrLook): string {
   const { sr, state, progress, etaSeconds, reasons } = report
   const far = progress === null ? '' : `, ${percentOf(progress)} %`
-  const left = etaSeconds === null ? '' : `, about ${sayDuration(etaSeconds)} left`
+  const left = etaSeconds === null ? '' : `, about ${formatDuration(etaSeconds)} left`
   const [first] = reasons
   const why = state === 'synced' || first === undefined ? '' : `; ${sentence(first)}`
   return `SR ${sr} ${state}${far}${left}; ${mirrorCounts(report)}${why}`

@@ -1,10 +1,10 @@
 import { Dispatcher, type DispatcherOptions, strangersKey } from '../dispatcher.ts'
+import { FairScheduler } from '../fair-scheduler.ts'
 import { JsonRpc } from '../json-rpc.ts'
 import type { AnswerBody } from '../server.ts'
 import { Allowance } from '../sessions/allowance.ts'
-import { Turns } from '../turns.ts'
 
-interface AnswerCallsOptions extends Omit<DispatcherOptions, 'turns' | 'allowance'> {
+interface AnswerCallsOptions extends Omit<DispatcherOptions, 'scheduler' | 'allowance'> {
   /** Milliseconds of a clock that is never set. */
   readonly steadyNow: () => number
   /** Calls of one lane that wait for their turn; one more gets TOO_BUSY. */
@@ -13,11 +13,11 @@ interface AnswerCallsOptions extends Omit<DispatcherOptions, 'turns' | 'allowanc
 
 /** Answers the bodies of requests: reading one takes a turn, and so does each call in it. */
 export function answerCalls({ steadyNow, maxWaitingCalls, ...options }: AnswerCallsOptions): AnswerBody {
-  const turns = new Turns({ steadyNow, maxWaitingOfALane: maxWaitingCalls })
-  const dispatcher = new Dispatcher({ ...options, turns, allowance: new Allowance(steadyNow) })
+  const scheduler = new FairScheduler({ steadyNow, maxWaitingOfALane: maxWaitingCalls })
+  const dispatcher = new Dispatcher({ ...options, scheduler, allowance: new Allowance(steadyNow) })
   const jsonRpc = new JsonRpc((...asked) => dispatcher.dispatch(...asked), options.onBug)
   return async (body, signal, client) => {
-    await turns.takeAgain({ key: client.owner ?? strangersKey(client), isFirst: client.isReserved })
+    await scheduler.takeAgain({ key: client.owner ?? strangersKey(client), isFirst: client.isReserved })
     return signal.aborted ? '' : jsonRpc.answer(body, signal, client)
   }
 }

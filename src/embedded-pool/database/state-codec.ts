@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { isJsonObject } from '../../platform/json/json-object.ts'
 import { parseJson } from '../../platform/json/parse-json.ts'
 import { decodeHostMemory, type LastingHostMemory } from '../hosts/host-memory.ts'
 import { newHost, newHostMetrics, newMessage, newPbd, newPool, newSr } from './new-record.ts'
@@ -46,18 +47,18 @@ export function decodeState(text: string): { readonly state: PoolState } | { rea
   const end = text.indexOf('\n') + 1
   const body = text.slice(end)
   const header = parsed(text.slice(0, end))
-  if (!isStruct(header) || header.format !== FORMAT) return { problem: 'it is no pool state of resync-monitor' }
+  if (!isJsonObject(header) || header.format !== FORMAT) return { problem: 'it is no pool state of resync-monitor' }
   if (header.schema !== SCHEMA) {
     return { problem: `its schema is ${JSON.stringify(header.schema)}, and this program knows schema ${SCHEMA}` }
   }
   if (header.sha256 !== sha256(body)) return { problem: 'it is torn or was edited: its checksum does not fit' }
   const root = parsed(body)
-  if (!isStruct(root)) return { problem: 'it is no JSON object' }
+  if (!isJsonObject(root)) return { problem: 'it is no JSON object' }
   const { generation, tables, hosts } = root
   if (typeof generation !== 'number' || !Number.isSafeInteger(generation) || generation < 0) {
     return { problem: 'generation is no whole number' }
   }
-  if (!isStruct(tables)) return { problem: 'tables is no object' }
+  if (!isJsonObject(tables)) return { problem: 'tables is no object' }
   try {
     const state: PoolState = {
       generation,
@@ -101,7 +102,7 @@ function rows<T extends { readonly uuid: string }>(
   exemplar: T,
 ): ReadonlyMap<string, T> {
   const table = tables[cls]
-  if (!isStruct(table)) throw new StateProblem(`tables.${cls} is no object`)
+  if (!isJsonObject(table)) throw new StateProblem(`tables.${cls} is no object`)
   return new Map(
     Object.entries(table).map(([ref, record]) => {
       if (!ref.startsWith('OpaqueRef:')) throw new StateProblem(`tables.${cls}: ${JSON.stringify(ref)} is no ref`)
@@ -116,7 +117,7 @@ function rows<T extends { readonly uuid: string }>(
  * @throws StateProblem
  */
 function completed<T extends { readonly uuid: string }>(value: unknown, exemplar: T, path: string): T {
-  if (!isStruct(value)) throw new StateProblem(`${path} is no object`)
+  if (!isJsonObject(value)) throw new StateProblem(`${path} is no object`)
   for (const key of Object.keys(value)) {
     if (!Object.hasOwn(exemplar, key)) throw new StateProblem(`${path}.${key} is no field of this class`)
   }
@@ -144,15 +145,15 @@ function kindOf(
   if (typeof value === 'number') return 'number'
   if (typeof value === 'boolean') return 'flag'
   if (Array.isArray(value)) return value.every(item => typeof item === 'string') ? 'list of strings' : 'something else'
-  if (isStruct(value) && Object.values(value).every(item => typeof item === 'string')) return 'map of strings'
+  if (isJsonObject(value) && Object.values(value).every(item => typeof item === 'string')) return 'map of strings'
   return 'something else'
 }
 
 function hostMemories(hosts: unknown): PoolState['hosts'] {
-  if (!isStruct(hosts)) throw new StateProblem('hosts is no object')
+  if (!isJsonObject(hosts)) throw new StateProblem('hosts is no object')
   return new Map(
     Object.entries(hosts).map(([ref, memory]) => {
-      const read = isStruct(memory) ? decodeHostMemory(memory) : null
+      const read = isJsonObject(memory) ? decodeHostMemory(memory) : null
       if (read === null) throw new StateProblem(`hosts[${ref}] is not what is remembered of a host`)
       return [ref, read]
     }),
@@ -191,10 +192,6 @@ function assertSame(listed: readonly string[], there: readonly string[], whose: 
 }
 
 type Struct = Readonly<Record<string, unknown>>
-
-function isStruct(value: unknown): value is Struct {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
 
 function parsed(text: string): unknown {
   const json = parseJson(text, MAX_STATE_LENGTH)

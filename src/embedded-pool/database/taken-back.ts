@@ -1,3 +1,4 @@
+import { isJsonObject } from '../../platform/json/json-object.ts'
 /**
  * A record, or another object of values, as it would be if one change to it had not been made. What others have changed since
  * stays: of maps key by key, of everything else field by field.
@@ -8,7 +9,8 @@ export function takenBack<T extends object>(now: T, before: T, after: T): T {
     const [value, old, changed] = [now, before, after].map(from => own(from, key))
     if (old === changed) continue
     if (value !== changed) {
-      if (isMap(value) && isMap(old) && isMap(changed)) put(result, key, takenBack(value, old, changed))
+      if (isJsonObject(value) && isJsonObject(old) && isJsonObject(changed))
+        put(result, key, takenBack(value, old, changed))
     } else if (Object.hasOwn(before, key)) put(result, key, old)
     else Reflect.deleteProperty(result, key)
   }
@@ -22,8 +24,4 @@ function own(from: object, key: string): unknown {
 /** A key may be `__proto__`. */
 function put(into: object, key: string, value: unknown): void {
   Object.defineProperty(into, key, { value, configurable: true, enumerable: true, writable: true })
-}
-
-function isMap(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

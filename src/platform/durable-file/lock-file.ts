@@ -12,6 +12,8 @@ import {
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { codeOf } from '../errors.ts'
+import { isJsonObject } from '../json/json-object.ts'
+import { parseJson } from '../json/parse-json.ts'
 import { isOpenSomewhere, keepFifo } from './open-fifo.ts'
 
 /** A process, told apart from every other that has had its id or will have it. */
@@ -41,6 +43,8 @@ export class LockHeld extends Error {
 
 /** Each round that fails means that another process has just taken the lock, or has just left it. */
 const MAX_ROUNDS = 100
+/** A lock that this program writes has about 200 characters. */
+const MAX_LOCK_LENGTH = 65_536
 
 /**
  * Makes a lock file, which keeps other processes of this machine out until it is released or this process is gone, however it
@@ -175,20 +179,18 @@ function textOf(path: string): string | null {
 
 /** `null`: it is no lock of this program. */
 function holderIn(text: string): Holder | null {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    return null
-  }
-  if (typeof value !== 'object' || value === null) return null
-  if (!('pid' in value && 'boot' in value && 'started' in value)) return null
-  const { pid, boot, started } = value
+  const json = parseJson(text, MAX_LOCK_LENGTH)
+  if (!('value' in json && isJsonObject(json.value))) return null
+  const { pid, boot, started, pidNamespace, fifo } = json.value
   if (typeof pid !== 'number' || typeof boot !== 'string' || typeof started !== 'string') return null
-  const pidNamespace = 'pidNamespace' in value && typeof value.pidNamespace === 'string' ? value.pidNamespace : null
-  // its name only: a lock points at nothing elsewhere
-  const fifo = 'fifo' in value && typeof value.fifo === 'string' ? basename(value.fifo) : null
-  return { pid, boot, started, pidNamespace, fifo }
+  return {
+    pid,
+    boot,
+    started,
+    pidNamespace: typeof pidNamespace === 'string' ? pidNamespace : null,
+    // its name only: a lock points at nothing elsewhere
+    fifo: typeof fifo === 'string' ? basename(fifo) : null,
+  }
 }
 
 /** When a process started; `null`: there is none of that id, or only what its parent has not taken note of (a zombie). */

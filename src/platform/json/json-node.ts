@@ -1,3 +1,4 @@
+import { isJsonObject } from './json-object.ts'
 /** Where values that are not what they should be are complained of: the first complaint is the one worth showing. */
 export interface Complaints {
   first: string | null
@@ -27,7 +28,7 @@ export class JsonNode {
 
   /** The member `key`; an absent node where this is no object or has no such member of its own. */
   at(key: string): JsonNode {
-    const value = isObject(this.value) && Object.hasOwn(this.value, key) ? this.value[key] : undefined
+    const value = isJsonObject(this.value) && Object.hasOwn(this.value, key) ? this.value[key] : undefined
     return new JsonNode(value, this.path === '' ? key : `${this.path}.${key}`, this.#complaints)
   }
 
@@ -36,14 +37,14 @@ export class JsonNode {
   }
 
   expectObject(): this {
-    if (!isObject(this.value)) this.complain('an object')
+    if (!isJsonObject(this.value)) this.complain('an object')
     return this
   }
 
   /** The members as texts, of an object such as XenAPI's `other_config`. */
   textMap(maxMembers: number): Readonly<Record<string, string>> {
     const value = this.value
-    if (!isObject(value)) {
+    if (!isJsonObject(value)) {
       this.complain('an object of strings')
       return {}
     }
@@ -115,7 +116,3 @@ export class JsonNode {
 
 /** Years after 9999 have a sign and six digits, as `Date.toISOString` writes them. */
 const ISO_8601_WITH_ZONE = /^(?:\d{4}|[+-]\d{6})-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}

@@ -1,4 +1,5 @@
 import { execa } from 'execa'
+import { SerialQueue } from '../time/serial-queue.ts'
 
 export interface ServiceManagerOptions {
   /** The process's environment: NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID of sd_notify(3) and sd_watchdog_enabled(3). */
@@ -17,7 +18,7 @@ export class ServiceManager {
   readonly #options: ServiceManagerOptions
   readonly #isThere: boolean
   #watchdog: NodeJS.Timeout | undefined
-  #sending: Promise<void> = Promise.resolve()
+  readonly #sends = new SerialQueue()
 
   constructor(options: ServiceManagerOptions) {
     this.#options = options
@@ -56,7 +57,7 @@ export class ServiceManager {
     if (!this.#isThere) return Promise.resolve()
     const { command = ['systemd-notify'], environment, onProblem } = this.#options
     const [program, ...args] = command
-    this.#sending = this.#sending.then(async () => {
+    return this.#sends.run(async () => {
       const env = { NOTIFY_SOCKET: environment.NOTIFY_SOCKET, PATH: environment.PATH }
       const { failed, shortMessage } = await execa(program, [...args, assignment], {
         env,
@@ -69,6 +70,5 @@ export class ServiceManager {
       })
       if (failed) onProblem(shortMessage ?? `${program} failed`)
     })
-    return this.#sending
   }
 }

@@ -1,3 +1,4 @@
+import { formatBytes } from '../../platform/text/bytes.ts'
 import { isPausedWithoutCause } from '../history/resync-trend.ts'
 import { type Candidate, isHeldBackByPeer, type Reason, type ReasonCode } from './reason.ts'
 
@@ -122,7 +123,7 @@ function choice({ candidates = [] }: Reason, here: string): string {
 function replica({ peer, word, outOfSyncBytes, since, wasSource }: Candidate, here: string): string {
   const where = peer === 'self' ? here : peer
   const lasting = since === undefined ? '' : ` since ${since}`
-  const owed = outOfSyncBytes === undefined ? '' : `, ${bytes(outOfSyncBytes)} out of sync with ${here}`
+  const owed = outOfSyncBytes === undefined ? '' : `, ${formatBytes(outOfSyncBytes)} out of sync with ${here}`
   return `${where} ${word}${lasting}${owed}${wasSource === true ? ', source of the last resync' : ''}`
 }
 
@@ -151,15 +152,9 @@ function direction({ side, peer }: Reason): string {
 function amount({ progress, outOfSyncBytes }: Reason): string {
   // Cut and not rounded: 99.97 % is not all; and by no more than what was said, which binary fractions miss by a hair.
   if (progress !== undefined) return `, ${(Math.floor(progress * 1000 + 1e-9) / 10).toFixed(1)} % done`
-  return outOfSyncBytes === undefined ? '' : `, ${bytes(outOfSyncBytes)} out of sync`
+  return outOfSyncBytes === undefined ? '' : `, ${formatBytes(outOfSyncBytes)} out of sync`
 }
 
 function bytesOf({ outOfSyncBytes }: Reason): string {
-  return outOfSyncBytes === undefined ? '' : ` (${bytes(outOfSyncBytes)})`
-}
-
-function bytes(count: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const
-  const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, count)) / 10))
-  return `${(count / 1024 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`
+  return outOfSyncBytes === undefined ? '' : ` (${formatBytes(outOfSyncBytes)})`
 }

@@ -1,8 +1,9 @@
 import t from 'tap'
 import { nearestWord } from '../../../src/cli/nearest-word.ts'
-import { durationOf, parseDuration, sayDuration } from '../../../src/cli/screen/duration.ts'
+import { durationOf } from '../../../src/cli/screen/duration.ts'
 import { progressBar } from '../../../src/cli/screen/progress-bar.ts'
 import { readOptions, UsageError } from '../../../src/cli/terminal.ts'
+import { formatDuration, parseDuration } from '../../../src/platform/text/duration.ts'
 
 t.test('durations are read with their units only', async t => {
   const table: [string, number | null][] = [
@@ -46,7 +47,7 @@ t.test('durations are told in words that are never more exact than of use', asyn
     [172_800, '2 d'],
     [187_200, '2 d 4 h'],
   ]
-  for (const [seconds, words] of table) t.equal(sayDuration(seconds), words)
+  for (const [seconds, words] of table) t.equal(formatDuration(seconds), words)
 })
 
 t.test('a bar is never full before the end, and shows no guess', async t => {

@@ -1,12 +1,12 @@
 import t from 'tap'
-import { type Lane, Turns } from '../../src/embedded-pool/turns.ts'
+import { FairScheduler, type Lane } from '../../src/embedded-pool/fair-scheduler.ts'
 
 const lane = (key: string, isFirst = false): Lane => ({ key, isFirst })
 
-/** Turns whose clock moves by what each piece of work says that it costs. */
+/** FairScheduler whose clock moves by what each piece of work says that it costs. */
 function turnsUnderTest(maxWaitingOfALane = 1_000) {
   let nowMs = 0
-  const turns = new Turns({ steadyNow: () => nowMs, maxWaitingOfALane })
+  const turns = new FairScheduler({ steadyNow: () => nowMs, maxWaitingOfALane })
   const done: string[] = []
   const work = async (of: Lane, costMs: number) => {
     await turns.take(of)

@@ -7,7 +7,7 @@ export interface Lane {
   readonly isFirst: boolean
 }
 
-export interface TurnsOptions {
+export interface FairSchedulerOptions {
   /** A steady clock, in milliseconds with fractions: what work costs is measured. */
   readonly steadyNow: () => number
   /** Pieces of work that one lane may have waiting; one more gets TOO_BUSY. */
@@ -35,8 +35,8 @@ interface Queue {
  *
  * A piece of work is what follows `await take(...)` up to the next wait for something outside this process.
  */
-export class Turns {
-  readonly #options: TurnsOptions
+export class FairScheduler {
+  readonly #options: FairSchedulerOptions
   /** Lanes that have work, or have had more than their share of late. */
   readonly #queues = new Map<string, Queue>()
   /** Where fair sharing stands: among the first lanes, and among the others. */
@@ -48,7 +48,7 @@ export class Turns {
   /** Until when work goes on in this turn of the event loop; `null`: none was done. */
   #untilMs: number | null = null
 
-  constructor(options: TurnsOptions) {
+  constructor(options: FairSchedulerOptions) {
     this.#options = options
   }
 
