@@ -1,5 +1,5 @@
 import { messageOf } from '../platform/errors.ts'
-import { type Backoff, backoffMs } from '../platform/time/backoff.ts'
+import { type Backoff, RestartBackoff } from '../platform/time/backoff.ts'
 import { pause } from '../platform/time/pause.ts'
 
 const DEFAULT_BACKOFF: Backoff = { firstRetryMs: 500, lastRetryMs: 30_000 }
@@ -19,7 +19,7 @@ export async function supervise<Update>(
   signal: AbortSignal,
   backoff: Backoff = DEFAULT_BACKOFF,
 ): Promise<void> {
-  let failures = 0
+  const restarts = new RestartBackoff(backoff, HEALTHY_AFTER_MS)
   while (!signal.aborted) {
     const startedAt = performance.now()
     try {
@@ -33,7 +33,6 @@ export async function supervise<Update>(
       if (signal.aborted) return
       failed(messageOf(error))
     }
-    failures = performance.now() - startedAt >= HEALTHY_AFTER_MS ? 1 : failures + 1
-    await pause(backoffMs(backoff, failures), signal)
+    await pause(restarts.delayMs(performance.now() - startedAt), signal)
   }
 }

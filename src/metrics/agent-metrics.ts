@@ -6,7 +6,7 @@ import type { Exposition } from './exposition.ts'
 import { type MirrorOfSr, MirrorSeries } from './mirror-series.ts'
 import { PushSeries } from './push-series.ts'
 import { ResyncSeries } from './resync-series.ts'
-import { type Backend, type SourceNews, SourceSeries } from './source-series.ts'
+import { type SourceName, type SourceNews, SourceSeries } from './source-series.ts'
 import { SrSeries } from './sr-series.ts'
 import { UnwatchedSeries } from './unwatched-series.ts'
 
@@ -17,7 +17,7 @@ export interface AgentLook {
   /** Every mirror that is not synced, in each of its SRs. Walked through once, at once. */
   readonly notSynced: Iterable<MirrorOfSr>
   /** What the host has and no SR watches, by name. */
-  readonly unwatched?: Readonly<Record<Backend, readonly string[]>>
+  readonly unwatched?: Readonly<Record<SourceName, readonly string[]>>
   /** How many mirrors that are not synced have series of their own. Default 200. */
   readonly maxMirrors?: number
 }
@@ -57,17 +57,17 @@ export class AgentMetrics implements Exposition {
   }
 
   /** A source has told something. */
-  source(backend: Backend, news: SourceNews): void {
+  source(backend: SourceName, news: SourceNews): void {
     this.#sources.note(backend, news)
   }
 
   /** What a backend's configuration has that was not understood or could not be read, and was not so before. */
-  misread(backend: Backend, problems: readonly Problem[]): void {
+  misread(backend: SourceName, problems: readonly Problem[]): void {
     this.#sources.count(backend, problems)
   }
 
   /** A source is gone, and another one will begin. */
-  sourceLost(backend: Backend): void {
+  sourceLost(backend: SourceName): void {
     this.#sources.lose(backend)
   }
 

@@ -2,8 +2,8 @@ import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import type { Problem } from '../sync-query/judge/judgement.ts'
 import { labelValue } from './label-value.ts'
 
-const BACKENDS = ['drbd', 'md'] as const
-export type Backend = (typeof BACKENDS)[number]
+const SOURCE_NAMES = ['drbd', 'md'] as const
+export type SourceName = (typeof SOURCE_NAMES)[number]
 
 /** Codes are this program's own and few; more than these are no help to anybody. */
 const MAX_CODES = 40
@@ -35,7 +35,7 @@ const KNOWN_CODES = {
     'source-silent',
     'monitor-ended',
   ],
-} as const satisfies Record<Backend, readonly string[]>
+} as const satisfies Record<SourceName, readonly string[]>
 
 /** What a source has learnt, as far as it tells of the source itself. */
 export interface SourceNews {
@@ -63,9 +63,9 @@ const LAG_BUCKETS_SECONDS = [0.005, 0.02, 0.1, 0.5, 2, 10]
 
 /** How well each backend's source can be heard and understood. Until a source has told of everything it is not up. */
 export class SourceSeries {
-  readonly #codes: Record<Backend, Set<string>> = { drbd: new Set(), md: new Set() }
-  readonly #dumps: Record<Backend, number> = { drbd: 0, md: 0 }
-  readonly #isUp: Record<Backend, boolean> = { drbd: false, md: false }
+  readonly #codes: Record<SourceName, Set<string>> = { drbd: new Set(), md: new Set() }
+  readonly #dumps: Record<SourceName, number> = { drbd: 0, md: 0 }
+  readonly #isUp: Record<SourceName, boolean> = { drbd: false, md: false }
   readonly #up: Gauge<'backend'>
   readonly #lastEvent: Gauge<'backend'>
   readonly #lastFullRead: Gauge<'backend'>
@@ -127,7 +127,7 @@ export class SourceSeries {
       buckets: LAG_BUCKETS_SECONDS,
       registers,
     })
-    for (const backend of BACKENDS) {
+    for (const backend of SOURCE_NAMES) {
       const label = { backend }
       this.#up.set(label, 0)
       for (const counter of [this.#losses, this.#unknownWords]) counter.inc(label, 0)
@@ -138,7 +138,7 @@ export class SourceSeries {
     this.#fullReads.inc({ backend: 'drbd' }, 0)
   }
 
-  note(backend: Backend, news: SourceNews): void {
+  note(backend: SourceName, news: SourceNews): void {
     const { at, changed, removed, doubt, problems, problemCounts, dumps, wholeAt, eventAt = null } = news
     const label = { backend }
     const isUp = doubt === null
@@ -156,28 +156,28 @@ export class SourceSeries {
     else for (const [code, count] of problemCounts) this.#count(backend, code, count)
   }
 
-  count(backend: Backend, problems: readonly Problem[]): void {
+  count(backend: SourceName, problems: readonly Problem[]): void {
     for (const { code } of problems) this.#count(backend, code, 1)
   }
 
-  #count(backend: Backend, code: string, count: number): void {
+  #count(backend: SourceName, code: string, count: number): void {
     this.#problems.inc({ backend, code: this.#boundedCode(backend, code) }, count)
     if (code === 'unknown-word') this.#unknownWords.inc({ backend }, count)
   }
 
   /** The source is gone, and another one will begin. */
-  lose(backend: Backend): void {
+  lose(backend: SourceName): void {
     this.#setUp(backend, false)
     this.#dumps[backend] = 0
   }
 
-  #setUp(backend: Backend, isUp: boolean): void {
+  #setUp(backend: SourceName, isUp: boolean): void {
     if (this.#isUp[backend] && !isUp) this.#losses.inc({ backend })
     this.#isUp[backend] = isUp
     this.#up.set({ backend }, Number(isUp))
   }
 
-  #boundedCode(backend: Backend, code: string): string {
+  #boundedCode(backend: SourceName, code: string): string {
     const codes = this.#codes[backend]
     if (!codes.has(code) && codes.size >= MAX_CODES) return 'other'
     codes.add(code)

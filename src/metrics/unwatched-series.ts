@@ -1,8 +1,8 @@
 import { Gauge, type Registry } from 'prom-client'
 import { labelValue } from './label-value.ts'
-import type { Backend } from './source-series.ts'
+import type { SourceName } from './source-series.ts'
 
-const BACKENDS = ['drbd', 'md'] as const satisfies readonly Backend[]
+const SOURCE_NAMES = ['drbd', 'md'] as const satisfies readonly SourceName[]
 /** So that a host whose SRs match nothing does not make thousands of series. */
 const MAX_NAMED = 50
 
@@ -27,9 +27,9 @@ export class UnwatchedSeries {
     })
   }
 
-  set(unwatched: Readonly<Record<Backend, readonly string[]>>): void {
+  set(unwatched: Readonly<Record<SourceName, readonly string[]>>): void {
     this.#names.reset()
-    for (const backend of BACKENDS) {
+    for (const backend of SOURCE_NAMES) {
       const names = unwatched[backend]
       this.#count.set({ backend }, names.length)
       for (const name of names.slice(0, MAX_NAMED)) this.#names.set({ backend, name: labelValue(name) }, 1)

@@ -1,6 +1,6 @@
 import type { ZodType, z } from 'zod'
 import { describeConfigProblem } from '../../platform/config-file/config-problem.ts'
-import type { ParsedConfig } from '../../platform/config-file/parse-config-file.ts'
+import type { ParsedConfigFile } from '../../platform/config-file/parse-config-file.ts'
 import { readConfigFile } from '../../platform/config-file/read-config-file.ts'
 import { watchConfigFile } from '../../platform/config-file/watch-config-file.ts'
 import { messageOf } from '../../platform/errors.ts'
@@ -59,7 +59,7 @@ export async function runDaemon<Schema extends ZodType>(
   }
   /** One reload after the other, whatever asks for them. */
   const reloads = new SerialQueue()
-  const reload = (parsed: Promise<ParsedConfig<z.output<Schema>>>) => {
+  const reload = (parsed: Promise<ParsedConfigFile<z.output<Schema>>>) => {
     return reloads.run(async () => take(await parsed, daemon, log))
   }
   const onHangup = () => void reload(readConfigFile(file, schema))
@@ -77,7 +77,7 @@ export async function runDaemon<Schema extends ZodType>(
   return EXIT.ok
 }
 
-async function take<Config>(parsed: ParsedConfig<Config>, daemon: Daemon<Config>, log: Log): Promise<void> {
+async function take<Config>(parsed: ParsedConfigFile<Config>, daemon: Daemon<Config>, log: Log): Promise<void> {
   if (parsed.ok) {
     try {
       await daemon.reload(parsed.config)

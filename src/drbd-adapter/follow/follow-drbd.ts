@@ -1,6 +1,6 @@
 import { FileReader } from '../../platform/file-reader/file-reader.ts'
 import type { ProcessPool } from '../../platform/file-reader/process-pool.ts'
-import { backoffMs } from '../../platform/time/backoff.ts'
+import { RestartBackoff } from '../../platform/time/backoff.ts'
 import { pause } from '../../platform/time/pause.ts'
 import { Strays } from '../events2/strays.ts'
 import { findDrbdModule } from './drbd-module.ts'
@@ -67,7 +67,7 @@ async function keepFollowing(options: DrbdSourceOptions, untold: Untold): Promis
     signal,
     pool: options.pool,
   })
-  let failures = 0
+  const restarts = new RestartBackoff(pace, HEALTHY_AFTER_MS)
   while (!signal.aborted) {
     const module = await findDrbdModule(root, files)
     if (module === null) {
@@ -80,7 +80,6 @@ async function keepFollowing(options: DrbdSourceOptions, untold: Untold): Promis
     const startedAt = performance.now()
     const run = new Events2Run({ drbdsetup, module, root, files, signal, pace, untold, strays, refused })
     await run.ended
-    failures = performance.now() - startedAt >= HEALTHY_AFTER_MS ? 1 : failures + 1
-    await pause(backoffMs(pace, failures), signal)
+    await pause(restarts.delayMs(performance.now() - startedAt), signal)
   }
 }

@@ -1,5 +1,5 @@
 import type { Problem } from '../../sync-query/judge/judgement.ts'
-import { excerpt, problem } from '../parse/md-reading.ts'
+import { excerpt, mdProblem } from '../parse/md-reading.ts'
 import { mdUuid, uuidOfOldMetadata } from '../parse/md-uuid.ts'
 
 /** An array that a configuration says should be there. */
@@ -61,7 +61,7 @@ export function parseMdConfig(text: string, file: string): ParsedArrays {
     const uuidWord = valueOfTag(words, 'uuid')
     const uuid = uuidWord === null ? null : mdUuid(uuidWord)
     if (uuidWord !== null && uuid === null) {
-      problems.push(problem(device, 'bad-uuid', `${file}: not a UUID`, uuidWord))
+      problems.push(mdProblem(device, 'bad-uuid', `${file}: not a UUID`, uuidWord))
     }
     const name = valueOfTag(words, 'name')
     const called = calledAs(device, name)
@@ -75,7 +75,7 @@ export function parseMdConfig(text: string, file: string): ParsedArrays {
       incomparable.push({ label, names: called })
       // One in a container cannot be written better.
       if (isInContainer) continue
-      problems.push(problem(device, 'not-comparable', `${file}: without a UUID nothing tells whether it is up`, line))
+      problems.push(mdProblem(device, 'not-comparable', `${file}: without a UUID nothing tells whether it is up`, line))
     }
   }
   return { arrays, incomparable, problems }

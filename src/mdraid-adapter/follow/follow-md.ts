@@ -44,7 +44,7 @@ interface MdSourcePace extends Backoff {
   readonly restMs: number
 }
 
-export const DEFAULT_PACE: MdSourcePace = {
+export const DEFAULT_MD_PACE: MdSourcePace = {
   busyEveryMs: 1_000,
   idleEveryMs: 4_000,
   absentEveryMs: 10_000,
@@ -65,7 +65,7 @@ export const DEFAULT_PACE: MdSourcePace = {
  */
 export async function* followMd(options: MdSourceOptions): AsyncGenerator<MdUpdate, void> {
   const { root, now, mdadm } = options
-  const pace = { ...DEFAULT_PACE, ...options.pace }
+  const pace = { ...DEFAULT_MD_PACE, ...options.pace }
   // Its own end, so that the child is gone as well when the consumer has had enough.
   const stop = new AbortController()
   const signal = AbortSignal.any([options.signal, stop.signal])

@@ -1,5 +1,5 @@
 import { execa } from 'execa'
-import { type Backoff, backoffMs } from '../../platform/time/backoff.ts'
+import { type Backoff, RestartBackoff } from '../../platform/time/backoff.ts'
 import { pause } from '../../platform/time/pause.ts'
 import type { Problem } from '../../sync-query/judge/judgement.ts'
 
@@ -71,20 +71,19 @@ export class MdadmMonitor {
 
   async #run(): Promise<void> {
     const { signal, onHint } = this.#options
-    let failures = 0
+    const restarts = new RestartBackoff(this.#options, HEALTHY_AFTER_MS)
     while (this.#isWanted && !signal.aborted) {
       const startedAt = performance.now()
       const end = await this.#runOnce()
       if (signal.aborted) break
-      const wasHealthy = performance.now() - startedAt >= HEALTHY_AFTER_MS
-      if (end !== null && (wasHealthy || end !== this.#lastEnd)) {
+      const ranMs = performance.now() - startedAt
+      if (end !== null && (restarts.isHealthy(ranMs) || end !== this.#lastEnd)) {
         this.#problems.push({ device: null, code: 'monitor-ended', text: end })
       }
       this.#lastEnd = end ?? ''
       // Whatever it was about to say is lost.
       onHint()
-      failures = wasHealthy ? 1 : failures + 1
-      await pause(backoffMs(this.#options, failures), signal)
+      await pause(restarts.delayMs(ranMs), signal)
     }
     this.#running = null
   }

@@ -1,6 +1,6 @@
 import type { Reading, ReadJob } from '../../platform/file-reader/file-reader.ts'
 import type { Problem } from '../../sync-query/judge/judgement.ts'
-import { problem } from '../parse/md-reading.ts'
+import { mdProblem } from '../parse/md-reading.ts'
 
 /** A file or directory that goes between the listing and the read is "not said", and no problem (procfs#770). */
 const VANISHED: ReadonlySet<string> = new Set(['ENOENT', 'EINVAL', 'ENODEV'])
@@ -28,20 +28,20 @@ export function brought(
 ): Brought {
   const nothing = steps.map(() => undefined)
   if (reading.kind === 'hangs') {
-    const hangs = problem(device, 'read-hung', 'The kernel does not answer a read', endOf(reading.at))
+    const hangs = mdProblem(device, 'read-hung', 'The kernel does not answer a read', endOf(reading.at))
     return { texts: nothing, names: nothing, hangsAt: reading.at, problems: [hangs] }
   }
   if (reading.kind === 'refused') {
     // Of no device: while nothing more is read, nobody knows of any.
-    const refused = problem(null, 'read-hung', 'Nothing more is read', reading.why)
+    const refused = mdProblem(null, 'read-hung', 'Nothing more is read', reading.why)
     return { texts: nothing, names: nothing, hangsAt: steps[0]?.[0] ?? '', problems: [refused] }
   }
   const problems: Problem[] = []
   for (const [index, result] of reading.results.entries()) {
     if (!('code' in result) || absent.has(result.code)) continue
     const [path = '', limit = 0] = steps[index] ?? []
-    if (result.code === 'EFBIG') problems.push(problem(device, 'too-large', `More than ${limit} bytes`, endOf(path)))
-    else problems.push(problem(device, 'unreadable', `${result.code} while reading`, endOf(path)))
+    if (result.code === 'EFBIG') problems.push(mdProblem(device, 'too-large', `More than ${limit} bytes`, endOf(path)))
+    else problems.push(mdProblem(device, 'unreadable', `${result.code} while reading`, endOf(path)))
   }
   return {
     texts: reading.results.map(result => ('text' in result ? result.text : undefined)),
@@ -61,7 +61,7 @@ export function wantedNames(
 ): readonly string[] | undefined {
   const wanted = names?.filter(isWanted).sort()
   if (wanted !== undefined && wanted.length > limit) {
-    problems.push(problem(device, 'too-many', `More than ${limit} entries`))
+    problems.push(mdProblem(device, 'too-many', `More than ${limit} entries`))
   }
   return wanted?.slice(0, limit)
 }

@@ -1,5 +1,5 @@
 import type { MdArray, MdDoubt, MdMember, MdOperation } from '../../sync-query/judge/md.ts'
-import { doubtProblems, type MdReading, problem } from './md-reading.ts'
+import { doubtProblems, type MdReading, mdProblem } from './md-reading.ts'
 
 /**
  * What /proc/mdstat and sysfs say together. With only one of them, that one's word stands. With both, an array that only
@@ -8,7 +8,7 @@ import { doubtProblems, type MdReading, problem } from './md-reading.ts'
  */
 export function combineMdReadings(mdstat: MdReading | null, sysfs: MdReading | null): MdReading {
   if (mdstat === null || sysfs === null) {
-    const silence = problem(null, 'source-silent', 'Neither /proc/mdstat nor /sys/block is there')
+    const silence = mdProblem(null, 'source-silent', 'Neither /proc/mdstat nor /sys/block is there')
     return mdstat ?? sysfs ?? { arrays: [], problems: [silence], understood: false }
   }
   const inMdstat = byName(mdstat.arrays)

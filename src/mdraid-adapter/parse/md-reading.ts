@@ -25,11 +25,11 @@ export function excerpt(text: string): string {
 }
 
 /** A problem, with what was read as far as it is of use. */
-export function problem(device: string | null, code: string, text: string, read?: string): Problem {
+export function mdProblem(device: string | null, code: string, text: string, read?: string): Problem {
   return { device, code, text: read === undefined ? text : `${text}: "${excerpt(read)}"` }
 }
 
 /** An array's doubts as problems, so that what makes it `unknown` is counted and logged with its words. */
 export function doubtProblems(array: MdArray): readonly Problem[] {
-  return array.doubts.map(({ code, field, word }) => problem(array.name, code, `${field} of ${array.name}`, word))
+  return array.doubts.map(({ code, field, word }) => mdProblem(array.name, code, `${field} of ${array.name}`, word))
 }

@@ -1,7 +1,7 @@
 import type { Problem } from '../../sync-query/judge/judgement.ts'
 import type { MdArray, MdDoubt, MdMember, MdMemberFlag, MdOperation } from '../../sync-query/judge/md.ts'
 import { progressOf, sectorsToBytes } from './block-count.ts'
-import { doubtProblems, excerpt, isContainer, type MdReading, problem } from './md-reading.ts'
+import { doubtProblems, excerpt, isContainer, type MdReading, mdProblem } from './md-reading.ts'
 
 /** What was read, by path below /sys/block (`md0/md/level`, `md0/md/dev-sda/state`); `undefined`: it was gone when read. */
 export type SysfsFiles = Readonly<Record<string, string | undefined>>
@@ -107,7 +107,7 @@ function parseArray(name: string, files: SysfsFiles): { array: MdArray; problems
   const current = isReshaping ? counted : currentMembers(counted, expected, members)
   const completed = read('sync_completed')
   if (completed !== null && !/^(none|delayed|\d+ \/ \d+|)$/.test(completed)) {
-    problems.push(problem(name, 'unknown-word', `sync_completed of ${name}`, completed))
+    problems.push(mdProblem(name, 'unknown-word', `sync_completed of ${name}`, completed))
   }
   const array: MdArray = {
     name,

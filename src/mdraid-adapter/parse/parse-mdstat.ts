@@ -1,6 +1,6 @@
 import type { Problem } from '../../sync-query/judge/judgement.ts'
 import type { MdArray } from '../../sync-query/judge/md.ts'
-import { doubtProblems, type MdReading, problem } from './md-reading.ts'
+import { doubtProblems, type MdReading, mdProblem } from './md-reading.ts'
 import { type MdstatBlock, parseMdstatBlock } from './mdstat-block.ts'
 
 /** `md127 : active …`. Without `=`, which would be Unraid's own format (`mdState=STARTED`). */
@@ -44,15 +44,15 @@ export function parseMdstat(text: string): MdReading {
   }
 
   if (!sawFirstLine && !sawLastLine && blocks.length === 0) {
-    const nothing = problem(null, 'not-this-format', 'This is not a /proc/mdstat', text.slice(0, 200))
+    const nothing = mdProblem(null, 'not-this-format', 'This is not a /proc/mdstat', text.slice(0, 200))
     return { arrays: [], problems: [nothing], understood: false }
   }
   const strayLines = problems.length
   if (!sawFirstLine) {
-    problems.push(problem(null, 'word-missing', 'The line "Personalities :" that begins /proc/mdstat is missing'))
+    problems.push(mdProblem(null, 'word-missing', 'The line "Personalities :" that begins /proc/mdstat is missing'))
   }
   if (!sawLastLine) {
-    problems.push(problem(null, 'dump-incomplete', 'The line "unused devices:" that ends /proc/mdstat is missing'))
+    problems.push(mdProblem(null, 'dump-incomplete', 'The line "unused devices:" that ends /proc/mdstat is missing'))
     const last = blocks.at(-1)
     // Cut there, the text may have lost the last array's operation line: half an array must not read as an idle one.
     if (last !== undefined) last.isCut = true
@@ -66,7 +66,7 @@ export function parseMdstat(text: string): MdReading {
 
   /** A line outside every array may be of one whose first line was lost, or the operation line of the one above. */
   function stray(line: string): void {
-    problems.push(problem(null, 'bad-line', `Line ${number} of /proc/mdstat belongs to no array`, line))
+    problems.push(mdProblem(null, 'bad-line', `Line ${number} of /proc/mdstat belongs to no array`, line))
     blocks.at(-1)?.strayLines.push(line)
   }
 }

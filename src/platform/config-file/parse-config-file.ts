@@ -5,7 +5,7 @@ import type { ConfigProblem } from './config-problem.ts'
 import { schemaProblems } from './schema-problems.ts'
 import { keyOf, YamlPlaces } from './yaml-places.ts'
 
-export type ParsedConfig<Config> =
+export type ParsedConfigFile<Config> =
   | { readonly ok: true; readonly config: Config }
   | { readonly ok: false; readonly problems: readonly ConfigProblem[] }
 
@@ -26,7 +26,7 @@ export function parseConfigFile<Schema extends ZodType>(
   text: string,
   file: string,
   schema: Schema,
-): ParsedConfig<z.output<Schema>> {
+): ParsedConfigFile<z.output<Schema>> {
   const wrong = (problems: readonly Omit<ConfigProblem, 'file'>[]) => ({
     ok: false as const,
     problems: problems.slice(0, MAX_PROBLEMS).map(problem => ({ file, ...problem })),

@@ -2,13 +2,13 @@ import { isUtf8 } from 'node:buffer'
 import { type FileHandle, open } from 'node:fs/promises'
 import type { ZodType, z } from 'zod'
 import { messageOf } from '../errors.ts'
-import { MAX_CONFIG_BYTES, type ParsedConfig, parseConfigFile } from './parse-config-file.ts'
+import { MAX_CONFIG_BYTES, type ParsedConfigFile, parseConfigFile } from './parse-config-file.ts'
 
 /** Reads a configuration file. What is wrong with it, from "no such file" to a misspelt key, is told as problems. */
 export async function readConfigFile<Schema extends ZodType>(
   file: string,
   schema: Schema,
-): Promise<ParsedConfig<z.output<Schema>>> {
+): Promise<ParsedConfigFile<z.output<Schema>>> {
   const text = await readText(file)
   if (typeof text === 'string') return parseConfigFile(text, file, schema)
   return { ok: false, problems: [{ file, line: text.line, key: '', text: text.wrong }] }

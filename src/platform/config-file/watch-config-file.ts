@@ -3,7 +3,7 @@ import { basename, dirname } from 'node:path'
 import { watch } from 'chokidar'
 import type { ZodType, z } from 'zod'
 import { rest } from '../time/pause.ts'
-import type { ParsedConfig } from './parse-config-file.ts'
+import type { ParsedConfigFile } from './parse-config-file.ts'
 import { readConfigFile } from './read-config-file.ts'
 
 /** Milliseconds. */
@@ -24,10 +24,10 @@ const DEFAULT_PACE: WatchPace = { settleMs: 100, rereadEveryMs: 60_000 }
 export async function* watchConfigFile<Schema extends ZodType>(
   file: string,
   schema: Schema,
-  known: ParsedConfig<z.output<Schema>>,
+  known: ParsedConfigFile<z.output<Schema>>,
   signal: AbortSignal,
   pace: WatchPace = DEFAULT_PACE,
-): AsyncGenerator<ParsedConfig<z.output<Schema>>, void> {
+): AsyncGenerator<ParsedConfigFile<z.output<Schema>>, void> {
   const folder = dirname(file)
   let wake = new AbortController()
   const hint = () => wake.abort()
@@ -60,7 +60,7 @@ async function readAtRest<Schema extends ZodType>(
   schema: Schema,
   settleMs: number,
   signal: AbortSignal,
-): Promise<ParsedConfig<z.output<Schema>> | null> {
+): Promise<ParsedConfigFile<z.output<Schema>> | null> {
   let before = await stampOf(file)
   for (;;) {
     await rest(settleMs, signal)

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import { type Connection, Connections } from './connections.ts'
+import { type HttpConnection, HttpConnections } from './http-connections.ts'
 import type { HttpAnswer, HttpRoute, RequestClient } from './http-route.ts'
 import { type ListenAddress, type ListeningAt, listenOn } from './listen.ts'
 import { readBody } from './read-body.ts'
@@ -65,14 +65,14 @@ export class HttpServer {
   #file: SocketFile | null = null
   #refusing = false
   /** Every connection: one that has not shaken hands over TLS is no connection of HTTP yet, and `closeAllConnections` leaves it. */
-  readonly #connections: Connections
+  readonly #connections: HttpConnections
 
   constructor(options: HttpServerOptions) {
     this.#options = options
     const limits = { ...DEFAULT_LIMITS, ...options.limits }
     const maxUnownedOfAnAddress = limits.maxUnownedOfAnAddress ?? limits.maxConnections
     this.#limits = limits
-    this.#connections = new Connections({ ...limits, maxUnownedOfAnAddress })
+    this.#connections = new HttpConnections({ ...limits, maxUnownedOfAnAddress })
   }
 
   /**
@@ -204,7 +204,7 @@ export class HttpServer {
 
   /** While an answer is made, its connection is one that waits. */
   async #answer(
-    connection: Connection,
+    connection: HttpConnection,
     ask: (client: RequestClient) => HttpAnswer | Promise<HttpAnswer>,
   ): Promise<HttpAnswer> {
     connection.answering += 1

@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
-import { DEFAULT_PACE, followMd } from '../../../src/mdraid-adapter/follow/follow-md.ts'
+import { DEFAULT_MD_PACE, followMd } from '../../../src/mdraid-adapter/follow/follow-md.ts'
 import { fixtureNames, judged, type Recorded, readingOf, recordedMoments } from '../parse/recorded.ts'
 import { Followed, MdHost, until } from './md-host.ts'
 
@@ -191,7 +191,7 @@ t.test('reads that hang', async t => {
   })
 
   t.test('are noticed within 15 s by the pace of a host', async t => {
-    const { idleEveryMs, wholeEveryMs, readTimeoutMs, busyEveryMs } = DEFAULT_PACE
+    const { idleEveryMs, wholeEveryMs, readTimeoutMs, busyEveryMs } = DEFAULT_MD_PACE
     t.ok(wholeEveryMs + readTimeoutMs + busyEveryMs < 13_000)
     t.equal(wholeEveryMs % idleEveryMs, 0)
   })

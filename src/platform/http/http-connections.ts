@@ -14,7 +14,7 @@ export interface ConnectionLimits {
 const MAX_RESERVED_OF_AN_OWNER = 16
 
 /** One connection. It has an owner once a request on it has shown who sends it. */
-export class Connection {
+export class HttpConnection {
   readonly socket: Socket
   readonly key: Socket | string
   readonly address: string
@@ -42,10 +42,10 @@ export class Connection {
  * of the address, that has most. So whoever opens connections without end closes the own ones, and a client that has few
  * always gets in. On a unix socket, where only the server's own user connects, the new one is closed.
  */
-export class Connections {
+export class HttpConnections {
   readonly #limits: ConnectionLimits
   /** The least recently used first. */
-  readonly #all = new Map<Socket | string, Connection>()
+  readonly #all = new Map<Socket | string, HttpConnection>()
   /** Bytes by group. */
   readonly #held = new Map<string, number>()
 
@@ -55,7 +55,7 @@ export class Connections {
 
   /** Takes a new connection in, at the cost of another one or of itself. */
   admit(socket: Socket): void {
-    const connection = new Connection(socket)
+    const connection = new HttpConnection(socket)
     this.#all.set(connection.key, connection)
     socket.once('close', () => {
       this.#remove(connection)
@@ -74,12 +74,12 @@ export class Connections {
   }
 
   /** The connection on which a request arrived; `null`: it is closed. */
-  of(socket: Socket): Connection | null {
+  of(socket: Socket): HttpConnection | null {
     return this.#all.get(keyOf(socket)) ?? null
   }
 
   /** Says whose connection it is, and whether it is kept whatever others do. */
-  own(connection: Connection, owner: string, isReserved: boolean): void {
+  own(connection: HttpConnection, owner: string, isReserved: boolean): void {
     if (connection.owner !== owner) {
       const { heldBytes } = connection
       this.release(connection, heldBytes)
@@ -94,19 +94,19 @@ export class Connections {
   }
 
   /** It is in use: another one is closed before it. */
-  touch(connection: Connection): void {
+  touch(connection: HttpConnection): void {
     if (this.#remove(connection)) this.#all.set(connection.key, connection)
   }
 
   /** Counts bytes that stay in memory for a connection. False: its group holds too many; a first load is always taken. */
-  hold(connection: Connection, bytes: number): boolean {
+  hold(connection: HttpConnection, bytes: number): boolean {
     const held = this.#held.get(connection.group) ?? 0
     if (held > 0 && held + bytes > this.#limits.maxHeldBytes) return false
     this.#add(connection, bytes)
     return true
   }
 
-  release(connection: Connection, bytes: number): void {
+  release(connection: HttpConnection, bytes: number): void {
     this.#add(connection, -Math.min(bytes, connection.heldBytes))
   }
 
@@ -115,7 +115,7 @@ export class Connections {
   }
 
   /** Of those that wait for nothing; else of those that are answered, but then only another group's. */
-  #leastWorthy(newcomer: Connection): Connection | undefined {
+  #leastWorthy(newcomer: HttpConnection): HttpConnection | undefined {
     const others = [...this.#all.values()].filter(each => each !== newcomer && !each.isReserved)
     const idle = others.filter(({ answering }) => answering === 0)
     if (idle.length > 0) return ofLargestGroup(idle)[0]
@@ -123,7 +123,7 @@ export class Connections {
     return first === undefined || more.length === 0 || first.group === newcomer.group ? undefined : first
   }
 
-  #add(connection: Connection, bytes: number): void {
+  #add(connection: HttpConnection, bytes: number): void {
     const { group } = connection
     const held = (this.#held.get(group) ?? 0) + bytes
     connection.heldBytes += bytes
@@ -131,19 +131,19 @@ export class Connections {
     else this.#held.set(group, held)
   }
 
-  #close(connection: Connection | undefined): void {
+  #close(connection: HttpConnection | undefined): void {
     if (connection === undefined) return
     this.#remove(connection)
     connection.socket.destroy()
   }
 
   /** False: it is not there, or another one from the same port is. */
-  #remove({ key, socket }: Connection): boolean {
+  #remove({ key, socket }: HttpConnection): boolean {
     return this.#all.get(key)?.socket === socket && this.#all.delete(key)
   }
 }
 
-function ofLargestGroup(connections: readonly Connection[]): readonly Connection[] {
+function ofLargestGroup(connections: readonly HttpConnection[]): readonly HttpConnection[] {
   return largestGroup(Map.groupBy(connections, ({ group }) => group))
 }
 
