@@ -10,7 +10,7 @@ import { followMd } from '../mdraid-adapter/follow/follow-md.ts'
 import type { AgentMetrics } from '../metrics/agent-metrics.ts'
 import { ProcessPool } from '../platform/file-reader/process-pool.ts'
 import type { Log } from '../platform/systemd/log.ts'
-import type { Problem } from '../sync-query/judge/judgement.ts'
+import type { Problem } from '../sync-query/judge/problem.ts'
 import type { AgentConfig } from './agent-config.ts'
 import { Followers } from './followers.ts'
 import { SourceLog } from './source-log.ts'
@@ -156,7 +156,7 @@ export class HostSources {
   }
 }
 
-function countsOf(problems: readonly Problem[]): ReadonlyMap<string, number> {
+function countsOf(problems: readonly { readonly code: string }[]): ReadonlyMap<string, number> {
   const counts = new Map<string, number>()
   for (const { code } of problems) counts.set(code, (counts.get(code) ?? 0) + 1)
   return counts

@@ -1,7 +1,6 @@
 import type { Backend } from '../host-state/backend-view.ts'
 import type { Log } from '../platform/systemd/log.ts'
 import { printable } from '../platform/text/printable.ts'
-import type { Problem } from '../sync-query/judge/judgement.ts'
 
 /** What a source has learnt, as far as it is about the source itself. */
 export interface SourceSaid {
@@ -11,7 +10,7 @@ export interface SourceSaid {
   readonly doubt: string | null
   /** False: the source has only begun, and nothing is wrong. */
   readonly isFault: boolean
-  readonly problems: readonly Problem[]
+  readonly problems: readonly { readonly code: string; readonly text: string }[]
   /** How many problems there were of each code, listed or not. */
   readonly problemCounts: ReadonlyMap<string, number>
 }

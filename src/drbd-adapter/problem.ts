@@ -1,11 +1,11 @@
-import type { Problem } from '../sync-query/judge/judgement.ts'
+import type { Problem, ProblemCode } from '../sync-query/judge/problem.ts'
 
 const MAX_TEXT = 200
 const MAX_EXCERPT = 120
 const MAX_LISTED = 1000
 
 /** A problem whose sentence ends with an excerpt of what was read. */
-export function problem(device: string | null, code: string, sentence: string, read: string): Problem {
+export function problem(device: string | null, code: ProblemCode, sentence: string, read: string): Problem {
   const excerpt = read.length > MAX_EXCERPT ? `${read.slice(0, MAX_EXCERPT)}…` : read
   return { device, code, text: `${sentence}: ${excerpt}`.slice(0, MAX_TEXT) }
 }
@@ -16,7 +16,7 @@ export class ProblemList {
   #more = 0
 
   /** @param place where it is: a line or a path */
-  add(device: string | null, code: string, place: string, sentence: string, read: string): void {
+  add(device: string | null, code: ProblemCode, place: string, sentence: string, read: string): void {
     if (this.#listed.length < MAX_LISTED) this.#listed.push(problem(device, code, `${place}: ${sentence}`, read))
     else this.#more += 1
   }

@@ -1,5 +1,4 @@
 import { Registry } from 'prom-client'
-import type { Problem } from '../sync-query/judge/judgement.ts'
 import type { SrStatus } from '../sync-query/sr-state/sr-fold.ts'
 import type { Transition } from '../sync-query/sr-state/transition.ts'
 import type { Exposition } from './exposition.ts'
@@ -62,7 +61,7 @@ export class AgentMetrics implements Exposition {
   }
 
   /** What a backend's configuration has that was not understood or could not be read, and was not so before. */
-  misread(backend: SourceName, problems: readonly Problem[]): void {
+  misread(backend: SourceName, problems: readonly { readonly code: string }[]): void {
     this.#sources.count(backend, problems)
   }
 

@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
-import type { Problem } from '../sync-query/judge/judgement.ts'
+import { PROBLEM_CODES } from '../sync-query/judge/problem.ts'
 import { labelValue } from './label-value.ts'
 
 const SOURCE_NAMES = ['drbd', 'md'] as const
@@ -7,35 +7,6 @@ export type SourceName = (typeof SOURCE_NAMES)[number]
 
 /** Codes are this program's own and few; more than these are no help to anybody. */
 const MAX_CODES = 40
-
-/** What the sources' parsers are known to complain of. */
-const KNOWN_CODES = {
-  drbd: [
-    'bad-line',
-    'line-cut',
-    'line-too-long',
-    'unknown-word',
-    'unknown-key',
-    'events-skipped',
-    'unannounced',
-    'destroy-unknown',
-    'contradiction',
-    'too-many',
-  ],
-  md: [
-    'bad-line',
-    'not-this-format',
-    'unknown-word',
-    'word-missing',
-    'dump-incomplete',
-    'contradiction',
-    'read-hung',
-    'too-large',
-    'unreadable',
-    'source-silent',
-    'monitor-ended',
-  ],
-} as const satisfies Record<SourceName, readonly string[]>
 
 /** What a source has learnt, as far as it tells of the source itself. */
 export interface SourceNews {
@@ -47,7 +18,7 @@ export interface SourceNews {
   /** `null`: all mirrors there are have been told. */
   readonly doubt: string | null
   /** What was not understood since the last time; of very many some. */
-  readonly problems: readonly Problem[]
+  readonly problems: readonly { readonly code: string; readonly text: string }[]
   /** How many problems there were of each code. Absent: those listed are all. */
   readonly problemCounts?: ReadonlyMap<string, number>
   /** How many whole readings there have been, where the source counts them. A source that begins anew begins at 0. */
@@ -132,8 +103,11 @@ export class SourceSeries {
       this.#up.set(label, 0)
       for (const counter of [this.#losses, this.#unknownWords]) counter.inc(label, 0)
       // The first increase of a counter that was not there is not seen (`increase()`).
-      for (const code of KNOWN_CODES[backend])
-        this.#problems.inc({ backend, code: this.#boundedCode(backend, code) }, 0)
+      for (const [code, { backends }] of Object.entries(PROBLEM_CODES)) {
+        if (backends.some(each => each === backend)) {
+          this.#problems.inc({ backend, code: this.#boundedCode(backend, code) }, 0)
+        }
+      }
     }
     this.#fullReads.inc({ backend: 'drbd' }, 0)
   }
@@ -156,7 +130,7 @@ export class SourceSeries {
     else for (const [code, count] of problemCounts) this.#count(backend, code, count)
   }
 
-  count(backend: SourceName, problems: readonly Problem[]): void {
+  count(backend: SourceName, problems: readonly { readonly code: string }[]): void {
     for (const { code } of problems) this.#count(backend, code, 1)
   }
 

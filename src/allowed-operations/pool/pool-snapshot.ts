@@ -1,5 +1,5 @@
-import type { Problem } from '../../sync-query/judge/judgement.ts'
 import type { Report } from '../../sync-query/report/report.ts'
+import type { ReportProblem } from '../../sync-query/report/report-parse.ts'
 import type { HostOperation } from './host-operation.ts'
 
 /**
@@ -101,7 +101,7 @@ interface Receipt {
 /** A report of one host about one SR, or the reason why it cannot be read. */
 export type ReceivedReport =
   | (Receipt & { readonly report: Report; readonly problem?: never })
-  | (Receipt & { readonly problem: Problem; readonly report?: never })
+  | (Receipt & { readonly problem: ReportProblem; readonly report?: never })
 
 /** An operator's permission for one host to go down although the storage rule blocks it. It always expires. */
 export interface Override {

@@ -20,7 +20,7 @@ export async function expandPath(
   root: string,
   path: string,
   known: () => Iterable<string>,
-  cannotRead: (code: string, text: string) => void,
+  cannotRead: (code: 'folder-unreadable', text: string) => void,
 ): Promise<readonly string[]> {
   if (!hasWildcards(path)) return [path]
   let found: string[] = ['/']

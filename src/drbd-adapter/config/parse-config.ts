@@ -1,4 +1,4 @@
-import type { Problem } from '../../sync-query/judge/judgement.ts'
+import type { Problem, ProblemCode } from '../../sync-query/judge/problem.ts'
 import type { HostIdentity } from './config-hosts.ts'
 import { parseStatements } from './config-statements.ts'
 import { type ConfiguredVolume, volumesOfResource } from './configured-resource.ts'
@@ -30,7 +30,7 @@ export function parseDrbdConfig(text: string, file: string, host: HostIdentity =
   const volumes: ConfiguredVolume[] = []
   const includes: string[] = []
   const problems: Problem[] = []
-  const problem = (device: string | null, code: string, what: string) => {
+  const problem = (device: string | null, code: ProblemCode, what: string) => {
     problems.push({ device, code, text: `${file} ${what}` })
   }
   if (fault !== null) problem(null, 'config-malformed', `cannot be read by drbdadm: ${fault}`)

@@ -3,7 +3,7 @@ import { open } from 'node:fs/promises'
 import { dirname, join, posix } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { codeOf } from '../../platform/errors.ts'
-import type { Problem } from '../../sync-query/judge/judgement.ts'
+import type { Problem, ProblemCode } from '../../sync-query/judge/problem.ts'
 import type { HostIdentity } from './config-hosts.ts'
 import type { ConfiguredVolume } from './configured-resource.ts'
 import { expandPath, hasWildcards, NOTHING_THERE } from './expand-path.ts'
@@ -75,7 +75,7 @@ export class DrbdConfigReader {
   async read(): Promise<ConfiguredVolumes> {
     const problems: Problem[] = []
     const doubts: string[] = []
-    const cannotRead = (code: string, text: string) => {
+    const cannotRead = (code: ProblemCode, text: string) => {
       problems.push({ device: null, code, text })
       doubts.push(text)
     }
@@ -132,7 +132,7 @@ export class DrbdConfigReader {
       const stamp = stampOf(before?.parsed)
       if (stamp !== null && stamp === before?.stamp) return before
       if (stats.size > MAX_FILE_BYTES) {
-        const problem = { code: 'file-too-large', text: `${path} is larger than ${MAX_FILE_BYTES} bytes` }
+        const problem = { code: 'file-too-large' as const, text: `${path} is larger than ${MAX_FILE_BYTES} bytes` }
         return { stamp, isFresh, ...unread(before, problem) }
       }
       const text = await readLimited(join(this.#root, path), stats.size)
@@ -149,7 +149,7 @@ export class DrbdConfigReader {
     } catch (error) {
       const code = codeOf(error) ?? 'error'
       if (NOTHING_THERE.has(code)) return null
-      const problem = { code: 'file-unreadable', text: `${path} cannot be read: ${code}` }
+      const problem = { code: 'file-unreadable' as const, text: `${path} cannot be read: ${code}` }
       return { stamp: null, isFresh: false, ...unread(before, problem) }
     }
   }

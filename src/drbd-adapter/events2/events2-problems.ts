@@ -1,5 +1,5 @@
 import type { DrbdDoubt } from '../../sync-query/judge/drbd.ts'
-import type { Problem } from '../../sync-query/judge/judgement.ts'
+import type { Problem, ProblemCode } from '../../sync-query/judge/problem.ts'
 import { keptWord } from '../drbd-words.ts'
 import { problem } from '../problem.ts'
 import type { Events2Change } from './events2-line.ts'
@@ -20,22 +20,22 @@ const MAX_FRESH = 4
 /** What was not understood since the last time: some problems of each code, and how many there were of each. */
 export interface FreshProblems {
   readonly problems: readonly Problem[]
-  readonly counts: ReadonlyMap<string, number>
+  readonly counts: ReadonlyMap<ProblemCode, number>
 }
 
 /** What was not understood of an endless stream: every case is counted by its code, the first hundred are kept. */
 export class Events2Problems {
   readonly #kept: Problem[] = []
-  readonly #counts = new Map<string, number>()
+  readonly #counts = new Map<ProblemCode, number>()
   readonly #oddKeys = new Set<string>()
   #fresh: Problem[] = []
-  #freshCounts = new Map<string, number>()
+  #freshCounts = new Map<ProblemCode, number>()
 
   get kept(): readonly Problem[] {
     return this.#kept
   }
 
-  get counts(): ReadonlyMap<string, number> {
+  get counts(): ReadonlyMap<ProblemCode, number> {
     return this.#counts
   }
 
@@ -47,7 +47,7 @@ export class Events2Problems {
     return fresh
   }
 
-  add(device: string | null, code: string, sentence: string, read: string): void {
+  add(device: string | null, code: ProblemCode, sentence: string, read: string): void {
     this.#counts.set(code, (this.#counts.get(code) ?? 0) + 1)
     const fresh = this.#freshCounts.get(code) ?? 0
     this.#freshCounts.set(code, fresh + 1)

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { FileReader } from '../../platform/file-reader/file-reader.ts'
-import type { Problem } from '../../sync-query/judge/judgement.ts'
+import type { Problem } from '../../sync-query/judge/problem.ts'
 import type { Events2State } from '../events2/events2-state.ts'
 import { problem } from '../problem.ts'
 import { parseProcDrbd } from '../status/parse-proc-drbd.ts'

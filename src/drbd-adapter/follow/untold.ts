@@ -1,5 +1,5 @@
 import type { DrbdVolume } from '../../sync-query/judge/drbd.ts'
-import type { Problem } from '../../sync-query/judge/judgement.ts'
+import type { Problem } from '../../sync-query/judge/problem.ts'
 import type { FreshProblems } from '../events2/events2-problems.ts'
 import type { Events2State } from '../events2/events2-state.ts'
 import { older } from '../events2/events2-time.ts'

@@ -1,4 +1,5 @@
 import { type DrbdDoubt, REPLICATION_WORDS, wordMeaning } from '../../sync-query/judge/drbd.ts'
+import type { ProblemCode } from '../../sync-query/judge/problem.ts'
 import {
   count,
   estimateSeconds,
@@ -231,7 +232,7 @@ class ResourceReader {
     doubtOnce(volume, { code: 'contradiction', field })
   }
 
-  #doubt(code: string, place: string, sentence: string): void {
+  #doubt(code: ProblemCode, place: string, sentence: string): void {
     this.#problems.add(this.#name, code, place, sentence, this.#name)
     this.#isDoubted = true
   }

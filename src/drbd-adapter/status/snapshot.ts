@@ -1,5 +1,5 @@
 import type { DrbdDoubt, DrbdPeer, DrbdVolume } from '../../sync-query/judge/drbd.ts'
-import type { Problem } from '../../sync-query/judge/judgement.ts'
+import type { Problem } from '../../sync-query/judge/problem.ts'
 
 /** What one output of a tool or one reading of a file says of all volumes. */
 export interface DrbdSnapshot {

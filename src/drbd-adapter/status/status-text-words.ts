@@ -1,4 +1,5 @@
 import type { DrbdDoubt } from '../../sync-query/judge/drbd.ts'
+import type { ProblemCode } from '../../sync-query/judge/problem.ts'
 import { count, isStateWord } from '../drbd-words.ts'
 import type { ProblemList } from '../problem.ts'
 import type { KeyWord } from './status-text-sections.ts'
@@ -50,7 +51,7 @@ export class SectionReader {
     this.#problems = problems
   }
 
-  doubt(line: number, code: string, sentence: string, field: string, word: string): void {
+  doubt(line: number, code: ProblemCode, sentence: string, field: string, word: string): void {
     this.#problems.add(this.#resource, code, `line ${line}`, sentence, `${field}:${word}`)
     if (this.doubts.length < MAX_STRANGERS) this.doubts.push({ code: 'contradiction', field, word })
   }

@@ -1,4 +1,4 @@
-import type { Problem } from '../../sync-query/judge/judgement.ts'
+import type { Problem } from '../../sync-query/judge/problem.ts'
 import { excerpt, mdProblem } from '../parse/md-reading.ts'
 import { mdUuid, uuidOfOldMetadata } from '../parse/md-uuid.ts'
 

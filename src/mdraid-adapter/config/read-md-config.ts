@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { FileReader, ReadJob } from '../../platform/file-reader/file-reader.ts'
-import type { Problem } from '../../sync-query/judge/judgement.ts'
+import type { Problem } from '../../sync-query/judge/problem.ts'
 import { brought, wantedNames } from '../follow/read-texts.ts'
 import { type ConfiguredArrays, type ParsedArrays, parseMdConfig } from './parse-md-config.ts'
 

@@ -1,7 +1,7 @@
 import { execa } from 'execa'
 import { type Backoff, RestartBackoff } from '../../platform/time/backoff.ts'
 import { pause } from '../../platform/time/pause.ts'
-import type { Problem } from '../../sync-query/judge/judgement.ts'
+import type { Problem } from '../../sync-query/judge/problem.ts'
 
 export interface MdadmMonitorOptions extends Backoff {
   /** The command and its first arguments; `--monitor …` is added. */

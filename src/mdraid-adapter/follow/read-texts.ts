@@ -1,5 +1,5 @@
 import type { Reading, ReadJob } from '../../platform/file-reader/file-reader.ts'
-import type { Problem } from '../../sync-query/judge/judgement.ts'
+import type { Problem } from '../../sync-query/judge/problem.ts'
 import { mdProblem } from '../parse/md-reading.ts'
 
 /** A file or directory that goes between the listing and the read is "not said", and no problem (procfs#770). */

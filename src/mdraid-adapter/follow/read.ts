@@ -1,7 +1,7 @@
 import { basename, join } from 'node:path'
 import { FileReader, type ReadJob } from '../../platform/file-reader/file-reader.ts'
-import type { Problem } from '../../sync-query/judge/judgement.ts'
 import type { MdDoubt } from '../../sync-query/judge/md.ts'
+import type { Problem } from '../../sync-query/judge/problem.ts'
 import { combineMdReadings } from '../parse/combine.ts'
 import type { MdReading } from '../parse/md-reading.ts'
 import { ARRAY_FILES, MEMBER_FILES, parseMdSysfs, type SysfsFiles } from '../parse/parse-md-sysfs.ts'

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { judgeMdArray } from '../../sync-query/judge/judge-md.ts'
-import type { Problem } from '../../sync-query/judge/judgement.ts'
 import type { MdArray } from '../../sync-query/judge/md.ts'
+import type { Problem } from '../../sync-query/judge/problem.ts'
 import { isBlocking } from '../../sync-query/reason/reason.ts'
 import type { MdReading } from '../parse/md-reading.ts'
 

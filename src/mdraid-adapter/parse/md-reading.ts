@@ -1,5 +1,5 @@
-import type { Problem } from '../../sync-query/judge/judgement.ts'
 import type { MdArray } from '../../sync-query/judge/md.ts'
+import type { Problem, ProblemCode } from '../../sync-query/judge/problem.ts'
 
 /** The arrays that a look at /proc/mdstat, at sysfs, or at both has shown. */
 export interface MdReading {
@@ -25,7 +25,7 @@ export function excerpt(text: string): string {
 }
 
 /** A problem, with what was read as far as it is of use. */
-export function mdProblem(device: string | null, code: string, text: string, read?: string): Problem {
+export function mdProblem(device: string | null, code: ProblemCode, text: string, read?: string): Problem {
   return { device, code, text: read === undefined ? text : `${text}: "${excerpt(read)}"` }
 }
 

@@ -1,5 +1,5 @@
-import type { Problem } from '../../sync-query/judge/judgement.ts'
 import type { MdArray, MdDoubt, MdMember, MdMemberFlag, MdOperation } from '../../sync-query/judge/md.ts'
+import type { Problem } from '../../sync-query/judge/problem.ts'
 import { progressOf, sectorsToBytes } from './block-count.ts'
 import { doubtProblems, excerpt, isContainer, type MdReading, mdProblem } from './md-reading.ts'
 

@@ -1,5 +1,5 @@
-import type { Problem } from '../../sync-query/judge/judgement.ts'
 import type { MdArray } from '../../sync-query/judge/md.ts'
+import type { Problem } from '../../sync-query/judge/problem.ts'
 import { doubtProblems, type MdReading, mdProblem } from './md-reading.ts'
 import { type MdstatBlock, parseMdstatBlock } from './mdstat-block.ts'
 

@@ -57,16 +57,6 @@ export interface Observation {
   readonly followsGap?: boolean
 }
 
-/** Something that was read and not understood, kept beside the devices that were. */
-export interface Problem {
-  /** The device or object it is about; `null` when not even that could be told. */
-  readonly device: string | null
-  /** Short and stable, for counting: `unknown-word`, `bad-line`, `not-this-format`, … */
-  readonly code: string
-  /** One sentence with an excerpt of what was read, at most 200 characters. */
-  readonly text: string
-}
-
 /** The largest progress shown before a resync's end: kernels say 100 % early (DRBD 8.4: `sync'ed:100.0%` of `(0/0)K`). */
 export const MAX_PROGRESS_BEFORE_END = 0.999
 

@@ -1,6 +1,5 @@
 import { type Complaints, JsonNode } from '../../platform/json/json-node.ts'
 import { parseJson } from '../../platform/json/parse-json.ts'
-import type { Problem } from '../judge/judgement.ts'
 import { type Candidate, isBlocking } from '../reason/reason.ts'
 import { type StateCounts, SYNC_STATES, type SyncState, worstState } from '../state.ts'
 import { isReasonCode, type MirrorListEntry, type Replica, type Report, type ReportReason } from './report.ts'
@@ -12,7 +11,7 @@ import { REPORT_BOUNDS } from './report-bounds.ts'
  *
  * Problem codes: `too-large`, `too-deep`, `not-json`, `unknown-schema`, `bad-value`, `contradiction`.
  */
-export function parseReport(input: unknown): { report: Report } | { problem: Problem } {
+export function parseReport(input: unknown): { report: Report } | { problem: ReportProblem } {
   let value = input
   if (typeof input === 'string') {
     if (Buffer.byteLength(input) > REPORT_BOUNDS.answerBytes) {
@@ -182,6 +181,14 @@ const PROBLEM_SENTENCES = {
   contradiction: 'The report contradicts itself',
 } as const
 
-function problem(code: keyof typeof PROBLEM_SENTENCES, detail: string): { problem: Problem } {
+/** Why a text is no valid report. */
+export interface ReportProblem {
+  readonly device: null
+  /** A key of `PROBLEM_SENTENCES`. */
+  readonly code: string
+  readonly text: string
+}
+
+function problem(code: keyof typeof PROBLEM_SENTENCES, detail: string): { problem: ReportProblem } {
   return { problem: { device: null, code, text: `${PROBLEM_SENTENCES[code]}: ${excerpt(detail)}` } }
 }
