@@ -2,16 +2,16 @@ import { existsSync } from 'node:fs'
 import { execa } from 'execa'
 import type { Kernel } from './packages.ts'
 
-/** A guest that truly runs has booted long before. */
+/** A working guest boots in much less time. */
 const PROBE_MS = 10_000
 
-/** Without the limit qemu lets what it has translated grow to 1 GiB a guest. */
+/** Limits qemu's translation cache, which otherwise grows to 1 GiB per guest. */
 const EMULATION = ['-accel', 'tcg,thread=multi,tb-size=128', '-cpu', 'max']
 const KVM = ['-accel', 'kvm', '-cpu', 'host']
 
 /**
- * How qemu is to run machine code: with KVM if a guest really boots with it, else by emulation. That /dev/kvm is there and
- * can be opened says nothing: in nested machines it refuses registers, or its guests never execute anything.
+ * Chooses KVM if a guest really boots with it, otherwise emulation. An existing /dev/kvm that can be opened proves nothing: in nested
+ * machines it refuses registers, or its guests never execute anything.
  */
 export async function chooseAccelerator(kernel: Kernel, initramfs: string): Promise<readonly string[]> {
   if (!existsSync('/dev/kvm')) return EMULATION

@@ -3,7 +3,7 @@ import type { Lab } from './lab.ts'
 
 const TIMEOUT_MS = 10_000
 
-/** Calls a method of the agent of a host, over its way in for a pool. @throws Error when it does not answer, or refuses */
+/** Calls a method of a host's agent at its network address. @throws Error if it does not answer or refuses */
 export async function askAgent(lab: Lab, host: string, method: string, params: object): Promise<unknown> {
   const answer = await fetch(`http://127.0.0.1:${lab.host(host).reach(PORTS.agent)}/jsonrpc`, {
     method: 'POST',

@@ -8,14 +8,14 @@ const IN_GUEST =
   'uptime; echo; cat /proc/drbd; echo; cat /proc/mdstat; echo; ps; echo; free; echo; ls -la /dev/disk* /run/hil; echo; dmesg'
 
 /**
- * Writes down how things stood when a scenario failed, into the directory of the lab: each kernel, and the pool. What is
- * recorded all along (consoles, logs of the daemons, events2, decisions) is there already.
+ * Writes the state of each kernel and of the pool into the lab's directory after a scenario failed. Consoles, daemon logs, events2 and
+ * decisions are recorded there all the time.
  */
 export async function keepEvidence(lab: Lab, scenario: string): Promise<void> {
   const directory = join(lab.directory, scenario)
   mkdirSync(directory, { recursive: true })
   const keep = async (file: string, look: () => Promise<string>) => {
-    const text = await look().catch(error => `could not be had: ${error}\n`)
+    const text = await look().catch(error => `not available: ${error}\n`)
     writeFileSync(join(directory, file), text)
   }
   const json = async (asked: Promise<unknown>) => JSON.stringify(await asked, null, 2)

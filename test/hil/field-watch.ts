@@ -9,8 +9,8 @@ interface HostSnapshot {
 }
 
 /**
- * Follows `host.allowed_operations` by the pool's events, as a client does that waits: to know when it has changed to within
- * the time that the pool gathers events (50 ms), where looking again and again would cost the emulated coordinator too much.
+ * Follows `host.allowed_operations` through the pool's events, like a waiting client. It knows the moment of a change to within the pool's
+ * event batching (50 ms); polling would cost the emulated coordinator too much.
  */
 export class FieldWatch {
   readonly #lab: Lab
@@ -25,12 +25,12 @@ export class FieldWatch {
     this.#watching = this.#watch()
   }
 
-  /** Since when the reboot of every host is offered, by `performance.now()`; `null`: it is not. */
+  /** Since when every host allows `reboot`, by `performance.now()`; `null`: not all of them do. */
   get freeSinceMs(): number | null {
     return this.#freeSinceMs
   }
 
-  /** When the reboot of every host was first offered since this watch began, by `performance.now()`; `null`: not yet. */
+  /** When every host first allowed `reboot` after this watch began, by `performance.now()`; `null`: not yet. */
   get freedAtMs(): number | null {
     return this.#freedAtMs
   }

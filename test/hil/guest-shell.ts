@@ -5,22 +5,22 @@ import { join } from 'node:path'
 import { until } from './until.ts'
 
 const CONNECT_TIMEOUT_MS = 20_000
-/** How much longer the driver waits than the guest, which ends a script that takes too long. */
+/** The driver waits this much longer than the guest, which kills a script that takes too long. */
 const GRACE_MS = 20_000
 
 export interface ShellResult {
-  /** 137 for a script that was ended because it took too long. */
+  /** 137 for a script that was killed because it took too long. */
   readonly code: number
-  /** What it wrote to stdout and stderr. */
+  /** stdout and stderr. */
   readonly output: string
 }
 
-/** A script in a guest did not end as it should, or the guest went away under it. */
+/** A script in a guest failed, or the guest went away while it ran. */
 export class ShellFailure extends Error {}
 
 /**
- * A root shell in a guest. Scripts and what they write go through the share; the serial port only says which script is to be
- * run and how it ended. So scripts may be long, and many may run at once.
+ * A root shell in a guest. Scripts and their output go through the share; the serial port only carries the number of the script and
+ * its exit code. So scripts may be long, and many may run at once.
  */
 export class GuestShell {
   readonly #directory: string
@@ -30,18 +30,18 @@ export class GuestShell {
   #rest = ''
   #isReady = false
 
-  /** @param share the directory that the guest sees as /out */
+  /** @param share the directory that the guest mounts as /out */
   constructor(share: string) {
     this.#directory = join(share, 'sh')
     mkdirSync(this.#directory, { recursive: true })
   }
 
-  /** The guest has said that it reads. What is sent to it before is lost. */
+  /** The guest reads its serial port. What was sent before is lost. */
   get isReady(): boolean {
     return this.#isReady
   }
 
-  /** Connects to the socket that qemu offers for the guest's serial port. @throws NotInTime */
+  /** Connects to qemu's socket for the guest's serial port. @throws NotInTime */
   async open(path: string): Promise<void> {
     this.close()
     const socket = await until(
@@ -71,10 +71,10 @@ export class GuestShell {
     this.#waiting.clear()
   }
 
-  /** Runs a script of /bin/sh. @throws ShellFailure when the guest is off, boots, goes off, or does not answer */
+  /** Runs a script of /bin/sh. @throws ShellFailure if the guest is off, boots, goes off, or does not answer */
   async run(script: string, timeoutMs: number): Promise<ShellResult> {
     if (this.#socket === null) throw new ShellFailure('the guest is off')
-    // Not to be waited for: whoever looks at several guests would see none of them meanwhile.
+    // Not awaited, because that would delay a caller that asks several guests.
     if (!this.#isReady) throw new ShellFailure('the guest boots')
     this.#count += 1
     const id = String(this.#count)

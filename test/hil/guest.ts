@@ -9,44 +9,44 @@ const BOOT_DEADLINE_MS = 300_000
 const SHELL_TIMEOUT_MS = 60_000
 const MEBIBYTE = 1024 * 1024
 
-/** What all guests of a run are made of. */
+/** The parts that all guests of a run share. */
 export interface GuestParts {
-  /** Arguments that choose how qemu runs machine code. */
+  /** qemu arguments of the accelerator. */
   readonly accelerator: readonly string[]
   readonly vmlinuz: string
   readonly initramfs: string
-  /** The read-only disk with the program. */
+  /** Read-only disk with the program. */
   readonly programDisk: string
 }
 
 export interface GuestPlan {
   readonly name: string
-  /** Between the guests. Its last byte becomes the last one of the MAC address. */
+  /** In the network of the guests. Its last byte is also the last byte of the MAC address. */
   readonly address: string
   readonly memoryMiB: number
-  /** Becomes /dev/disk0, /dev/disk1, … */
+  /** They become /dev/disk0, /dev/disk1, … */
   readonly disksMiB: readonly number[]
-  /** An ext4 image with what must survive a power cut; the guest's /var/lib. */
+  /** ext4 image for the guest's /var/lib, which must survive a power cut. */
   readonly stateDisk: string
-  /** Ports of the guest that the driver can reach, and the ports of loopback where it does. */
+  /** Ports of the guest, and the loopback ports where the driver reaches them. */
   readonly forwards: Readonly<Record<number, number>>
   /** The switch's port on loopback. */
   readonly switchPort: number
-  /** Where disks, logs and the share stand. */
+  /** Directory of disks, logs and share. */
   readonly directory: string
 }
 
-/** Why a guest is off: it was switched off, its power was cut, or it fell (a panic, or qemu itself). */
+/** Why a guest is off: powered off, power cut, or crashed (a panic, or qemu itself). */
 export type Off = 'powered-off' | 'power-cut' | 'fell'
 
 /**
- * One virtual machine. It starts again by itself after a reboot that it asked for; after anything else it stays off until
- * `start`. Its disks, and what it has written into its share, are there until the directory is removed.
+ * One virtual machine. It starts again after a reboot that it asked for; after anything else it stays off until `start`. Its disks and
+ * its share exist until the directory is removed.
  */
 export class Guest {
   readonly name: string
   readonly address: string
-  /** What the guest sees as /out. */
+  /** Mounted as /out in the guest. */
   readonly share: string
   readonly #plan: GuestPlan
   readonly #parts: GuestParts
@@ -71,42 +71,42 @@ export class Guest {
     }
   }
 
-  /** `on`, or why it is not. */
+  /** `on`, or why the guest is off. */
   get power(): 'on' | Off {
     return this.#qemu === null ? this.#off : 'on'
   }
 
-  /** How often it was started. */
+  /** Number of starts. */
   get boots(): number {
     return this.#boots
   }
 
-  /** How long the last start took until the shell answered. */
+  /** Duration of the last start, until the shell answered. */
   get bootSeconds(): number {
     return this.#bootSeconds
   }
 
-  /** The resident memory of its qemu. */
+  /** Resident memory of the guest's qemu. */
   get residentMiB(): number {
     if (this.#qemu === null) return 0
     const status = readFileSync(`/proc/${this.#qemu.pid}/status`, 'utf8')
     return Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024)
   }
 
-  /** Where on loopback the driver reaches a port of the guest. */
+  /** The loopback port that forwards to a port of the guest. */
   reach(port: number): number {
     const reached = this.#plan.forwards[port]
     if (reached === undefined) throw new Error(`port ${port} of ${this.name} is not forwarded`)
     return reached
   }
 
-  /** Switches it on, and waits until its shell answers. @throws NotInTime, ShellFailure */
+  /** Switches the guest on and waits until its shell answers. @throws NotInTime, ShellFailure */
   async start(): Promise<void> {
     this.powerOn()
     await this.ready()
   }
 
-  /** Switches it on. What it does at its boot goes on by itself. */
+  /** Switches the guest on, without waiting for its boot. */
   powerOn(): void {
     if (this.#qemu !== null) throw new Error(`${this.name} is on`)
     this.#boots += 1
@@ -118,7 +118,7 @@ export class Guest {
     closeSync(log)
     this.#qemu = qemu
     this.#off = 'fell'
-    // A driver that is ended must not leave machines behind.
+    // A driver that ends must not leave machines behind.
     const withDriver = () => qemu.kill('SIGKILL')
     process.on('exit', withDriver)
     qemu.on('error', () => this.#hasEnded(qemu))
@@ -132,24 +132,24 @@ export class Guest {
       if (outcome === 'gone') throw new ShellFailure(`${this.name} went off while it booted`)
       this.#bootSeconds = (performance.now() - began) / 1000
     })
-    // Whoever waits for it is told; while nobody does, a failure is no bug of the driver.
+    // Awaited by `ready`. A failure that is not awaited is not a bug of the driver.
     this.#opened.catch(() => {})
   }
 
-  /** Waits until its shell answers, after a reboot as well. @throws NotInTime, ShellFailure */
+  /** Waits until the shell answers, after a reboot too. @throws NotInTime, ShellFailure */
   async ready(): Promise<void> {
     for (;;) {
       const opened = this.#opened
       try {
         return await opened
       } catch (error) {
-        // It has been started again since.
+        // The guest was started again meanwhile.
         if (opened === this.#opened) throw error
       }
     }
   }
 
-  /** Cuts its power: nothing is flushed, nobody on the network is told. */
+  /** Cuts the power: nothing is flushed, and no connection is closed. */
   async cutPower(): Promise<void> {
     if (this.#qemu === null) return
     this.#off = 'power-cut'
@@ -158,19 +158,19 @@ export class Guest {
     if (qemu.exitCode === null && qemu.signalCode === null) await once(qemu, 'exit')
   }
 
-  /** Runs a script and tells how it ended. @throws ShellFailure when the guest is off, goes off, or does not answer */
+  /** Runs a script and returns its exit code and output. @throws ShellFailure if the guest is off, goes off, or does not answer */
   async try(script: string, { timeoutMs = SHELL_TIMEOUT_MS } = {}): Promise<ShellResult> {
     return this.#shell.run(script, timeoutMs)
   }
 
-  /** Runs a script and returns what it wrote. @throws ShellFailure also when it does not exit with 0 */
+  /** Runs a script and returns its output. @throws ShellFailure also if it does not exit with 0 */
   async sh(script: string, { timeoutMs = SHELL_TIMEOUT_MS } = {}): Promise<string> {
     const { code, output } = await this.#shell.run(script, timeoutMs)
     if (code !== 0) throw new ShellFailure(`${this.name}: '${script}' exits with ${code}: ${output.trim()}`)
     return output
   }
 
-  /** Puts a file below /etc, now and at each boot. An executable one if it begins with `#!`. */
+  /** Writes a file below /etc, now and at each boot; executable if it begins with `#!`. */
   async install(path: string, text: string): Promise<void> {
     const file = join(this.share, 'etc', path)
     mkdirSync(join(file, '..'), { recursive: true })
@@ -178,7 +178,7 @@ export class Guest {
     if (this.power === 'on') await this.sh(`mkdir -p "$(dirname /etc/${path})"; cp /out/etc/${path} /etc/${path}`)
   }
 
-  /** Keeps a part of /etc/rc.d from being run at the next boots, or no longer does. */
+  /** Skips a script of /etc/rc.d at the next boots, or no longer skips it. */
   withhold(part: string, isWithheld = true): void {
     const file = join(this.share, 'withheld', part)
     mkdirSync(join(this.share, 'withheld'), { recursive: true })
@@ -227,7 +227,7 @@ export class Guest {
       ...['-chardev', `socket,id=shell,path=${this.#serialSocket},server=on,wait=off`, '-serial', 'chardev:shell'],
       ...['-netdev', `socket,id=switch,connect=127.0.0.1:${switchPort}`],
       ...['-device', `virtio-net-pci,netdev=switch,mac=52:54:00:09:09:${mac},romfile=`],
-      // `restrict`: only what the driver has opened may pass, and only inwards.
+      // `restrict`: only the driver's forwarded ports pass, and only inwards.
       ...['-netdev', `user,id=driver,restrict=on${ways.join('')}`],
       ...['-device', `virtio-net-pci,netdev=driver,mac=52:54:00:0a:0a:${mac},romfile=`],
       ...['-fsdev', `local,id=out,path=${this.share},security_model=none,writeout=immediate`],

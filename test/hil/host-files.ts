@@ -6,11 +6,11 @@ export const PASSWORD = 'hil'
 const AGENTS_PASSWORD = 'hil-agents'
 
 const FIRST_DRBD_PORT = 7_788
-/** 8.4 holds a fixed rate; the dynamic controller does not. */
+/** A fixed rate, because 8.4's dynamic controller does not keep to a limit. */
 const RESYNC_RATE = '2M'
-/** Half a second, as it is without this, takes a guest that this machine does not get round to for a dead one. */
+/** The default of half a second declares a guest dead that this busy machine does not schedule in time. */
 const PING_TIMEOUT_TENTHS = 30
-/** Long for a host of flesh and blood, and short enough that a power cut is seen within a scenario. */
+/** Long for a real host, and short enough that the pool notices a power cut within a scenario. */
 const ASSUME_DEAD_AFTER_SECONDS = 15
 
 export function addressOf(topology: Topology, host: string): string {
@@ -21,7 +21,7 @@ export function uuidOf(topology: Topology, host: string): string {
   return `0a0a0a0a-0000-4000-8000-00000000000${topology.hosts.indexOf(host) + 1}`
 }
 
-/** The mirrors of a host, with the disk that each one takes there. */
+/** The mirrors of a host, with the disk of each. */
 export function mirrorsOf(
   topology: Topology,
   host: string,
@@ -29,13 +29,13 @@ export function mirrorsOf(
   return topology.drbd.filter(({ hosts }) => hosts.includes(host)).map((plan, disk) => ({ plan, disk }))
 }
 
-/** The number of the disk that an array takes on one of its hosts: they come after those of DRBD. */
+/** The disk number of an array on one of its hosts; these disks follow those of DRBD. */
 export function diskOfArray(topology: Topology, host: string, plan: MdPlan): number {
   const ofHost = topology.md.filter(each => each.host === host || each.legOn === host)
   return mirrorsOf(topology, host).length + ofHost.indexOf(plan)
 }
 
-/** What stands in a host's /etc, by path below it. */
+/** The files of a host's /etc, by path below it. */
 export function hostFiles(topology: Topology, host: string): Readonly<Record<string, string>> {
   const isCoordinator = host === topology.hosts[0]
   const daemon = (name: string, file: string) => `hil-daemon ${name} --config /etc/resync-monitor/${file}\n`
@@ -46,7 +46,7 @@ export function hostFiles(topology: Topology, host: string): Readonly<Record<str
     'drbd.conf': drbdConf(topology, host),
     'resync-monitor/agents-password': `${AGENTS_PASSWORD}\n`,
     'resync-monitor/config.yaml': JSON.stringify(agentConfig(topology, host), null, 2),
-    // The recorder must not be what loads the module.
+    // The recorder must not load the module.
     ...(topology.drbd.length > 0 && { 'rc.d/10-drbd': 'modprobe drbd\ndrbdadm up all\nhil-record\n' }),
     ...mdFiles(topology.md, host, plan => diskOfArray(topology, host, plan)),
     ...(isCoordinator && {

@@ -17,13 +17,13 @@ import { type Kernel, packagesFingerprint, WITH_SBIN } from './packages.ts'
 
 const TOOL_TIMEOUT_MS = 120_000
 const SCRIPTS = join(import.meta.dirname, 'guest')
-/** Raise it when what this file makes of the same packages and scripts has changed. */
+/** Raise this when this file makes another image of the same packages and scripts. */
 const LAYOUT = 1
 
 const MODULES =
   'virtio_pci virtio_blk virtio_net 9p 9pnet_virtio ext4 crc32c_generic crc32c_intel libcrc32c drbd raid1 md-mod nbd loop'
 
-/** drbdadm must be there for the kernel too: it calls it at the start of each resync. */
+/** The kernel calls drbdadm too, at the start of each resync. */
 const PROGRAMS = [
   '/sbin/drbdadm',
   '/sbin/drbdsetup',
@@ -39,10 +39,10 @@ const PROGRAMS = [
 ]
 
 /**
- * The root file system of a guest, as an initramfs: busybox, the tools, their libraries, the kernel's modules, the scripts
- * of `guest/`. From the cache, unless something that it is made of has changed.
- * @param alsoLibrariesOf a program that will be run in guests from another disk
- * @returns its path
+ * Makes the root file system of a guest, an initramfs: busybox, the tools with their libraries, the kernel's modules, the scripts of
+ * `guest/`. Taken from the cache unless one of its parts has changed.
+ * @param alsoLibrariesOf a program on another disk that guests run
+ * @returns path of the initramfs
  */
 export async function makeInitramfs(cache: string, kernel: Kernel, alsoLibrariesOf: string): Promise<string> {
   const hash = createHash('sha256').update(
@@ -99,7 +99,7 @@ export async function makeInitramfs(cache: string, kernel: Kernel, alsoLibraries
   return file
 }
 
-/** Copies a file to the same place below `root`; there, as in Debian, /usr/bin and /bin are one. */
+/** Copies a file to the same path below `root`, where /usr/bin and /bin are one, as in Debian. */
 function place(root: string, file: string): void {
   const target = join(root, file.replace(/^\/usr\//, '/'))
   mkdirSync(dirname(target), { recursive: true })

@@ -1,19 +1,19 @@
 import type { Guest } from './guest.ts'
 
-/** More than the kernel takes from /dev/kmsg in 5 s is dropped (printk_ratelimited, 10 lines). */
+/** The kernel drops more than 10 lines per 5 s from /dev/kmsg (printk_ratelimited). */
 const MARKS = 8
 
-/** A moment in a guest's kernel log as the driver's `performance.now()` would have said it. */
+/** A moment of a guest's kernel log, converted to the driver's `performance.now()`. */
 export interface KernelMoment {
   readonly atMs: number
-  /** How far it may be off: guests and driver have different clocks, and their difference can only be enclosed. */
+  /** Maximum error: the difference of the clocks of guest and driver is only known within bounds. */
   readonly errorMs: number
 }
 
 /**
- * When a guest's kernel last logged a line, by the driver's clock. To compare the clocks the guest writes marks into its kernel
- * log: each was written between the driver's asking for it and the answer, which encloses the difference.
- * @throws Error when there is no such line, or no mark; ShellFailure
+ * Returns when a guest's kernel last logged a line, by the driver's clock. To compare the clocks the guest writes marks into its kernel
+ * log: each was written between the driver's request and the answer, which bounds the difference.
+ * @throws Error if there is no such line or no mark; ShellFailure
  */
 export async function whenLogged(guest: Guest, line: RegExp): Promise<KernelMoment> {
   const asked: { readonly mark: string; readonly beforeMs: number; readonly afterMs: number }[] = []
@@ -30,7 +30,7 @@ export async function whenLogged(guest: Guest, line: RegExp): Promise<KernelMome
     }),
   )
   const found = log.findLast(({ text }) => line.test(text))
-  if (found === undefined) throw new Error(`the kernel of ${guest.name} has logged nothing like ${line}`)
+  if (found === undefined) throw new Error(`the kernel of ${guest.name} has no line ${line} in its log`)
   let least = Number.NEGATIVE_INFINITY
   let most = Number.POSITIVE_INFINITY
   for (const { mark, beforeMs, afterMs } of asked) {
@@ -39,6 +39,6 @@ export async function whenLogged(guest: Guest, line: RegExp): Promise<KernelMome
     least = Math.max(least, beforeMs - written.atMs)
     most = Math.min(most, afterMs - written.atMs)
   }
-  if (!Number.isFinite(most - least)) throw new Error(`the kernel of ${guest.name} has logged none of the marks`)
+  if (!Number.isFinite(most - least)) throw new Error(`the kernel of ${guest.name} has no mark in its log`)
   return { atMs: found.atMs + (least + most) / 2, errorMs: (most - least) / 2 }
 }

@@ -1,4 +1,4 @@
-/** What a kernel says of one DRBD volume, in its own words. */
+/** The kernel's own state of one DRBD volume. */
 export interface DrbdTruth {
   readonly connection: string
   readonly role: string
@@ -13,8 +13,7 @@ const VOLUME =
   /^ *(?<minor>\d+): cs:(?<connection>\w+)(?: ro:(?<role>\w+)\/\w+ ds:(?<disk>\w+)\/(?<peerDisk>\w+).*\n.* oos:(?<outOfSync>\d+)(?:\n\t\[.*sync'ed: *(?<percent>[\d.]+)%)?)?/gm
 
 /**
- * Reads /proc/drbd of DRBD 8.4 by volume minor, with nothing of the program: the two must come to the same by different
- * ways.
+ * Parses /proc/drbd of DRBD 8.4 by volume minor, without any code of the program: both must get the same result independently.
  */
 export function readProcDrbd(text: string): ReadonlyMap<number, DrbdTruth> {
   const volumes = text.matchAll(VOLUME).map(({ groups = {} }): [number, DrbdTruth] => [
@@ -31,10 +30,10 @@ export function readProcDrbd(text: string): ReadonlyMap<number, DrbdTruth> {
   return new Map(volumes)
 }
 
-/** What a connection says while nothing is copied; a verify only reads. */
+/** Connection states in which nothing is copied; a verify only reads. */
 const AT_REST: readonly string[] = ['Connected', 'VerifyS', 'VerifyT']
 
-/** Whether this side of a mirror holds that both sides are current. */
+/** Whether this side of a mirror regards both sides as current. */
 export function isInSync({ connection, disk, peerDisk }: DrbdTruth): boolean {
   return AT_REST.includes(connection) && disk === 'UpToDate' && peerDisk === 'UpToDate'
 }

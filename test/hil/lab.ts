@@ -11,20 +11,20 @@ import { Switch } from './switch.ts'
 import type { DrbdPlan, Topology } from './topology.ts'
 import { until } from './until.ts'
 
-/** Emulated machines on a busy host: more than enough for anything that comes to pass at all. */
+/** Enough for emulated machines on a busy host. */
 const DEADLINE_MS = 90_000
-const CALM_DEADLINE_MS = 240_000
+const RESET_DEADLINE_MS = 240_000
 const SCRAPE_TIMEOUT_MS = 10_000
 
 type Daemon = 'agent' | 'updater'
 
-/** A pool of guests: what scenarios are played on. */
+/** A pool of guests, on which scenarios run. */
 export class Lab {
   readonly topology: Topology
   readonly pool: PoolClient
-  /** Where logs and shares of the guests stand, by name of the guest. */
+  /** Directory of the guests' logs and shares, by name of the guest. */
   readonly directory: string
-  /** Tells the reader of a run something that was measured. */
+  /** Prints a measured value. */
   readonly note: (text: string) => void
   readonly #switch: Switch
   readonly #guests: ReadonlyMap<string, Guest>
@@ -56,7 +56,7 @@ export class Lab {
   }
 
   /**
-   * Boots all hosts, makes their mirrors, and waits until the pool lets every one of them go.
+   * Boots all hosts, makes their mirrors, and waits until the pool allows the reboot of every host.
    * @throws NotInTime, ShellFailure
    */
   static async boot(
@@ -76,7 +76,7 @@ export class Lab {
       for (const plan of topology.drbd) await lab.makeMirror(plan.name, 'declared-in-sync')
       for (const guest of guests) guest.withhold('10-drbd', false)
       for (const array of lab.#arrays.values()) await array.make()
-      await lab.calm()
+      await lab.reset()
       note(`pool ready after ${((performance.now() - began) / 1000).toFixed(1)} s, ${lab.memory()}`)
       return lab
     } catch (error) {
@@ -85,7 +85,7 @@ export class Lab {
     }
   }
 
-  /** Its hosts are gone: whoever watches them may end. */
+  /** The hosts are gone; monitors end. */
   get isClosed(): boolean {
     return this.#isClosed
   }
@@ -100,7 +100,7 @@ export class Lab {
     return guest
   }
 
-  /** Another client of the pool, with a session of its own. */
+  /** Another client of the pool, with its own session. */
   newSession(): PoolClient {
     return new PoolClient(`http://127.0.0.1:${this.host(this.topology.hosts[0]).reach(PORTS.xapi)}`, PASSWORD)
   }
@@ -111,40 +111,40 @@ export class Lab {
     return array
   }
 
-  /** Cuts the link between two hosts, or all links of one. What was cut is lost without a word. */
+  /** Cuts the link between two hosts, or all links of one. Frames are dropped silently. */
   cut(name: string, other?: string): void {
     this.#switch.cut(name, other)
   }
 
-  /** Undoes one cut, or all of them. */
+  /** Undoes one cut, or all cuts. */
   restore(name?: string, other?: string): void {
     this.#switch.restore(name, other)
   }
 
-  /** Looks until there is something other than `null`, `undefined` or `false`. @throws NotInTime */
+  /** Repeats `look` until it returns something other than `null`, `undefined` or `false`. @throws NotInTime */
   async until<T>(what: string, look: () => T | Promise<T>, deadlineMs = DEADLINE_MS) {
     return until(what, look, deadlineMs)
   }
 
-  /** What the kernel of a host says of a mirror. @throws ShellFailure; Error when it shows no such volume */
+  /** A host's kernel state of a mirror. @throws ShellFailure; Error if the kernel has no such volume */
   async drbd(host: string, resource: string): Promise<DrbdTruth> {
     const truth = readProcDrbd(await this.host(host).sh('cat /proc/drbd')).get(this.#plan(resource).minor)
     if (truth === undefined) throw new Error(`${host} shows no ${resource}`)
     return truth
   }
 
-  /** Whether the kernel of a host holds that both sides of a mirror are current. */
+  /** Whether a host's kernel regards both sides of a mirror as current. */
   async isInSyncOn(host: string, resource: string): Promise<boolean> {
     return isInSync(await this.drbd(host, resource))
   }
 
-  /** Whether the kernels of both sides hold that a mirror is in sync. */
+  /** Whether the kernels of both sides regard a mirror as in sync. */
   async isInSync(resource: string): Promise<boolean> {
-    const said = await Promise.all(this.#plan(resource).hosts.map(host => this.isInSyncOn(host, resource)))
-    return said.every(Boolean)
+    const inSync = await Promise.all(this.#plan(resource).hosts.map(host => this.isInSyncOn(host, resource)))
+    return inSync.every(Boolean)
   }
 
-  /** The figures of a metric, by the values of its labels, as a daemon of a host serves them. */
+  /** The values of a metric of a host's daemon, by label values. */
   async metric(host: string, daemon: Daemon, name: string): Promise<Readonly<Record<string, number>>> {
     const port = this.host(host).reach(daemon === 'agent' ? PORTS.agentMetrics : PORTS.updaterMetrics)
     const answer = await fetch(`http://127.0.0.1:${port}/metrics`, { signal: AbortSignal.timeout(SCRAPE_TIMEOUT_MS) })
@@ -152,8 +152,8 @@ export class Lab {
   }
 
   /**
-   * Makes a mirror anew on both sides: all that was on it is gone. `declared-in-sync` copies nothing, `full-sync` begins to
-   * copy all of it from the first side.
+   * Recreates a mirror on both sides and erases its data. `declared-in-sync` copies nothing; `full-sync` begins to copy all of it from the
+   * first side.
    */
   async makeMirror(resource: string, how: 'declared-in-sync' | 'full-sync'): Promise<void> {
     const { hosts } = this.#plan(resource)
@@ -170,7 +170,7 @@ export class Lab {
     await this.host(hosts[0]).sh(begin)
   }
 
-  /** Writes so many MiB of new data to the beginning of a mirror, through the kernel of a host that is primary. */
+  /** Writes new data to the beginning of a mirror, through the kernel of a primary host. */
   async write(host: string, resource: string, sizeMiB: number): Promise<void> {
     const device = `/dev/drbd${this.#plan(resource).minor}`
     await this.host(host).sh(`dd if=/dev/urandom of=${device} bs=1M count=${sizeMiB} oflag=direct conv=notrunc 2>&1`, {
@@ -178,7 +178,7 @@ export class Lab {
     })
   }
 
-  /** Lets a host that is primary write to a mirror until the answer is called. */
+  /** Lets a primary host write to a mirror until the returned function is called. */
   async keepWriting(host: string, resource: string): Promise<() => Promise<unknown>> {
     const { minor, sizeMiB } = this.#plan(resource)
     const guest = this.host(host)
@@ -188,30 +188,30 @@ export class Lab {
     return () => guest.try(`kill "$(cat /run/hil/write-${resource}.pid)"`)
   }
 
-  /** Whether the disks below a mirror hold the same on both sides, byte for byte, whatever DRBD says. */
-  async holdsTheSame(resource: string): Promise<boolean> {
+  /** Compares the disks below a mirror on both sides byte by byte, without DRBD. */
+  async disksAreEqual(resource: string): Promise<boolean> {
     const { hosts, sizeMiB } = this.#plan(resource)
-    // Its end holds DRBD's own notes, which differ.
+    // DRBD's metadata at the end differs.
     const sums = await Promise.all(hosts.map(host => sumOfDisk(this, host, resource, sizeMiB - 1)))
     return new Set(sums).size === 1
   }
 
-  /** Starts a daemon on a host, unless it runs. */
+  /** Starts a daemon on a host if it does not run. */
   async startDaemon(host: string, daemon: Daemon): Promise<void> {
     await this.host(host).sh(`sh /etc/rc.d/${daemon === 'agent' ? '50-agent' : '40-updater'}`)
   }
 
-  /** Ends a daemon on a host, SIGKILL: without any chance to say something. */
+  /** Kills a daemon on a host. */
   async killDaemon(host: string, daemon: Daemon, signal: 'KILL' | 'TERM' = 'KILL'): Promise<void> {
     const untilGone = signal === 'KILL' ? '; while [ -e /proc/$pid/exe ]; do sleep 0.05; done' : ''
     await this.host(host).sh(`pid=$(cat /run/hil/${daemon}.pid) && kill -${signal} $pid${untilGone}`)
   }
 
   /**
-   * Brings everything back to where scenarios begin: links whole, hosts and daemons up, mirrors in sync, every host in
-   * maintenance and free to go. @throws NotInTime
+   * Restores the initial state of scenarios: links connected, hosts and daemons up, mirrors in sync, every host in maintenance and
+   * allowed to reboot. @throws NotInTime
    */
-  async calm(): Promise<void> {
+  async reset(): Promise<void> {
     this.restore()
     for (const guest of this.hosts) {
       if (guest.power !== 'on') guest.powerOn()
@@ -220,13 +220,13 @@ export class Lab {
     }
     await this.startDaemon(this.topology.hosts[0], 'updater')
     for (const { name } of this.topology.drbd)
-      await this.until(`${name} is in sync`, () => this.isInSync(name), CALM_DEADLINE_MS)
+      await this.until(`${name} is in sync`, () => this.isInSync(name), RESET_DEADLINE_MS)
     for (const [name, array] of this.#arrays)
-      await this.until(`${name} is in sync`, () => array.isInSync(), CALM_DEADLINE_MS)
-    await this.allMayReboot(CALM_DEADLINE_MS)
+      await this.until(`${name} is in sync`, () => array.isInSync(), RESET_DEADLINE_MS)
+    await this.allMayReboot(RESET_DEADLINE_MS)
   }
 
-  /** Waits until the pool lets every host go; hosts that were enabled are put into maintenance for it. @throws NotInTime */
+  /** Puts all hosts into maintenance and waits until the pool allows the reboot of every one. @throws NotInTime */
   async allMayReboot(deadlineMs = DEADLINE_MS): Promise<void> {
     const all = this.topology.hosts.toSorted().join(' ')
     const look = async () => {
@@ -236,7 +236,7 @@ export class Lab {
     await this.until('every host may reboot', look, deadlineMs)
   }
 
-  /** What each guest's qemu holds of this machine's memory. */
+  /** Resident memory of each guest's qemu. */
   memory(): string {
     return this.hosts.map(guest => `${guest.name} ${guest.residentMiB} MiB`).join(', ')
   }
@@ -249,14 +249,14 @@ export class Lab {
   }
 
   async #whyNot(): Promise<string> {
-    const [blocked, reports] = [
+    const [allowed, reports] = [
       await this.pool.mayReboot(),
       await Promise.all(this.topology.srs.map(sr => this.pool.reports(sr.uuid))),
     ]
-    const said = reports
+    const states = reports
       .flatMap(each => Object.entries(each))
       .map(([host, report]) => `${host}: ${report?.state ?? 'no report'}`)
-    return `only ${blocked.join(' ') || 'nobody'} may; ${said.join(', ')}`
+    return `allowed: ${allowed.join(' ') || 'no host'}; ${states.join(', ')}`
   }
 
   #plan(resource: string): DrbdPlan {

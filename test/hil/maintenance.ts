@@ -1,8 +1,8 @@
 import type { Lab } from './lab.ts'
 
 /**
- * The pool enables a host a moment after its return from a boot. Waits for that and puts the hosts into maintenance, so that
- * storage alone decides whether they may go. @throws NotInTime
+ * Waits until the pool has enabled the hosts after their boot, then puts them into maintenance, so that storage alone decides whether
+ * they may reboot. @throws NotInTime
  */
 export async function disableAfterReturn(lab: Lab, ...hosts: readonly string[]): Promise<void> {
   for (const host of hosts)

@@ -12,7 +12,7 @@ import type { Topology } from './topology.ts'
 
 const TOOL_TIMEOUT_MS = 60_000
 const STATE_DISK = '24M'
-/** The updater runs there too. */
+/** The first host also runs the updater. */
 const COORDINATOR_MIB = 512
 const HOST_MIB = 384
 const FIRST_PORT = 20_000
@@ -20,8 +20,8 @@ const LAST_PORT = 32_000
 const MAX_ATTEMPTS = 100
 
 /**
- * A host of a topology as a machine: its disks are empty, its files are in its share, and it is off.
- * @param directory where all of it stands; made if it is not there
+ * Makes the machine of a host of a topology: disks are empty, files are in its share, and it is off.
+ * @param directory of the machine's files; created if missing
  */
 export async function makeGuest(
   parts: GuestParts,
@@ -50,12 +50,12 @@ export async function makeGuest(
     directory,
   })
   for (const [path, text] of Object.entries(hostFiles(topology, name))) await guest.install(path, text)
-  // Its disks are empty yet: there is nothing to bring up before the mirrors are made.
+  // The disks are still empty: there is nothing to bring up before the mirrors exist.
   guest.withhold('10-drbd')
   return guest
 }
 
-/** A free port of loopback for each port of a guest. All are held until all are found, so that none is given twice. */
+/** Finds a free loopback port for each port of a guest. Holds all until all are found, so that no port is used twice. */
 async function forwardsOf(ports: readonly number[]): Promise<Readonly<Record<number, number>>> {
   const found = await Promise.all(ports.map(async port => ({ port, server: await heldPort() })))
   const forwards = Object.fromEntries(found.map(({ port, server }) => [port, (server.address() as AddressInfo).port]))
@@ -69,8 +69,8 @@ async function forwardsOf(ports: readonly number[]): Promise<Readonly<Record<num
 }
 
 /**
- * Somebody who listens at a free port. Not at one that Linux gives to connections (from 32768 on): a call of the driver would
- * take it in a moment in which the guest is off, and qemu could not start it again.
+ * Listens at a free port below Linux's ephemeral ports (from 32768 on): a connection of the driver could take an ephemeral one while the
+ * guest is off, and qemu could not start it again.
  */
 async function heldPort(): Promise<Server> {
   for (let attempt = 1; ; attempt += 1) {

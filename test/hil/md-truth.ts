@@ -1,21 +1,21 @@
-/** What a kernel says of one md array, in its own words. */
+/** The kernel's own state of one md array. */
 export interface MdTruth {
   readonly arrayState: string
   /** Slots without a current member. */
   readonly degraded: number
   readonly syncAction: string
-  /** In sectors, of the last or running check. */
+  /** Sectors; of the last or running check. */
   readonly mismatchCount: number
-  /** Of whatever runs, 0..1; `null`: nothing does. */
+  /** Of the running action, 0..1; `null`: none runs. */
   readonly progress: number | null
 }
 
-/** What `readMdTruth` reads. The files of sysfs come as `name:word`. */
+/** Prints the input of `readMdTruth`: files of sysfs as `name:value`. */
 export function mdTruthScript(name: string): string {
   return `cd /sys/block/${name}/md && grep . array_state degraded sync_action mismatch_cnt && grep -A3 '^${name} :' /proc/mdstat`
 }
 
-/** Reads what `mdTruthScript` prints, with nothing of the program. @throws Error when it is of no running array */
+/** Parses the output of `mdTruthScript`, without any code of the program. @throws Error if the array does not run */
 export function readMdTruth(text: string): MdTruth {
   const [arrayState, degraded, syncAction, mismatchCount] = [
     'array_state',
@@ -24,7 +24,7 @@ export function readMdTruth(text: string): MdTruth {
     'mismatch_cnt',
   ].map(file => new RegExp(`^${file}:(\\S+)`, 'm').exec(text)?.[1])
   if (arrayState === undefined || degraded === undefined || syncAction === undefined)
-    throw new Error(`no running array: ${text.trim()}`)
+    throw new Error(`the array does not run: ${text.trim()}`)
   const [, percent] = /(?:resync|recovery|check|repair) *= *([\d.]+)%/.exec(text) ?? []
   return {
     arrayState,

@@ -7,7 +7,7 @@ import { execa } from 'execa'
 const APT_TIMEOUT_MS = 300_000
 const UNPACK_TIMEOUT_MS = 120_000
 
-/** The Debian packages that guests are made of, each with a file that shows that it is installed. */
+/** Debian packages that guests are made of, each with a file that shows that it is installed. */
 const PACKAGES: Readonly<Record<string, string>> = {
   'qemu-system-x86': '/usr/bin/qemu-system-x86_64',
   'drbd-utils': '/usr/sbin/drbdadm',
@@ -21,22 +21,22 @@ const PACKAGES: Readonly<Record<string, string>> = {
   cpio: '/usr/bin/cpio',
   e2fsprogs: '/usr/sbin/mke2fs',
 }
-/** Depends on the image of the kernel that Debian ships now. */
+/** Depends on Debian's current kernel image. */
 const KERNEL_PACKAGE = 'linux-image-amd64'
 
-/** Guests cannot be had on this machine, and why. */
+/** Guests cannot run on this machine; the message says why. */
 export class CannotBoot extends Error {}
 
-/** A Debian kernel, unpacked. */
+/** An unpacked Debian kernel. */
 export interface Kernel {
-  /** As `uname -r` says it in a guest. */
+  /** As `uname -r` prints it. */
   readonly release: string
   readonly vmlinuz: string
-  /** The directory below which `lib/modules` stands. */
+  /** The directory that contains `lib/modules`. */
   readonly root: string
 }
 
-/** Where packages, images and disks are kept between runs: outside the tree. */
+/** Directory outside the tree that keeps packages, images and disks between runs. */
 export function cacheDirectory(env: NodeJS.ProcessEnv): string {
   const directory = env.XDG_CACHE_HOME
     ? join(env.XDG_CACHE_HOME, 'resync-monitor-hil')
@@ -46,7 +46,7 @@ export function cacheDirectory(env: NodeJS.ProcessEnv): string {
 }
 
 /**
- * Sees to it that the packages are installed; installs them when that is missing and may be done.
+ * Installs missing packages if this user may.
  * @throws CannotBoot
  */
 export async function installPackages(): Promise<void> {
@@ -65,7 +65,7 @@ export async function installPackages(): Promise<void> {
 }
 
 /**
- * The kernel that Debian ships now, from the cache if it is there.
+ * Fetches Debian's current kernel, or takes it from the cache.
  * @throws CannotBoot
  */
 export async function fetchKernel(cache: string): Promise<Kernel> {
@@ -81,7 +81,7 @@ export async function fetchKernel(cache: string): Promise<Kernel> {
     await execa('dpkg', ['-x', deb, '.'], { cwd: fresh, timeout: UNPACK_TIMEOUT_MS })
     await execa('depmod', ['-b', fresh, releaseIn(fresh)], { timeout: UNPACK_TIMEOUT_MS, env: WITH_SBIN })
     rmSync(join(fresh, deb))
-    // Another run may have been faster.
+    // Another run may have fetched it meanwhile.
     if (existsSync(root)) rmSync(fresh, { recursive: true })
     else renameSync(fresh, root)
   }
@@ -89,10 +89,10 @@ export async function fetchKernel(cache: string): Promise<Kernel> {
   return { release, vmlinuz: join(root, `boot/vmlinuz-${release}`), root }
 }
 
-/** Tools of the superuser are on nobody else's PATH. */
+/** The superuser's tools are not on other users' PATH. */
 export const WITH_SBIN: Readonly<Record<string, string>> = { PATH: `${process.env.PATH}:/usr/sbin:/sbin`, LC_ALL: 'C' }
 
-/** What changes when a package was updated: images made of older ones are worth nothing then. */
+/** A key that changes when a package was updated, so that images of older packages are made again. */
 export async function packagesFingerprint(): Promise<string> {
   const { stdout } = await execa('dpkg-query', ['-W', ...Object.keys(PACKAGES)], { timeout: UNPACK_TIMEOUT_MS })
   return createHash('sha256').update(stdout).digest('hex')

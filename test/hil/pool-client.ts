@@ -4,7 +4,7 @@ const CALL_TIMEOUT_MS = 10_000
 const REPORT_KEY = 'resync-monitor'
 const REPLACED_WITHIN_MS = 3_000
 
-/** XenAPI's answer to a call that was refused. */
+/** XenAPI's error for a refused call. */
 class XenApiRefusal extends Error {
   readonly code: string
 
@@ -34,7 +34,7 @@ export interface TaskRecord {
   readonly progress: number
 }
 
-/** The pool as one of its clients sees it: XenAPI by JSON-RPC, with nothing of the program's own client. */
+/** A client of the pool: XenAPI over JSON-RPC, without the program's own client. */
 export class PoolClient {
   readonly #url: string
   readonly #password: string
@@ -45,13 +45,13 @@ export class PoolClient {
     this.#password = password
   }
 
-  /** Calls a method within a session. @throws XenApiRefusal; Error when nobody answers */
+  /** Calls a method within a session. @throws XenApiRefusal; Error if there is no answer */
   async call(method: string, ...params: readonly unknown[]): Promise<unknown> {
     this.#session ??= String(await this.#post('session.login_with_password', ['root', this.#password]))
     try {
       return await this.#post(method, [this.#session, ...params])
     } catch (error) {
-      // After a restart the coordinator knows no session; another try logs in again.
+      // A restarted coordinator has no session; the next try logs in again.
       if (!(error instanceof XenApiRefusal) || error.code === 'SESSION_INVALID') this.#session = null
       if (error instanceof XenApiRefusal && error.code === 'SESSION_INVALID') return this.call(method, ...params)
       throw error
@@ -63,15 +63,15 @@ export class PoolClient {
     return Object.fromEntries((await this.#hosts()).map(([, host]) => [host.hostname, host.allowed_operations]))
   }
 
-  /** The names of the hosts that may be rebooted now. */
+  /** Names of the hosts that allow `reboot` now. */
   async mayReboot(): Promise<readonly string[]> {
     const hosts = await this.#hosts()
     return hosts.flatMap(([, host]) => (host.allowed_operations.includes('reboot') ? [host.hostname] : [])).toSorted()
   }
 
   /**
-   * Puts hosts that are enabled into maintenance: XenAPI offers the reboot of no other ones, so that without it a host that
-   * is not blocked looks as if it were. One that is away keeps what it was.
+   * Puts enabled hosts into maintenance: XenAPI allows reboot only of disabled hosts, so without this an unblocked host would
+   * look blocked. A host that is away keeps its state.
    */
   async disableAll(): Promise<void> {
     for (const [ref, { enabled }] of await this.#hosts()) {
@@ -82,12 +82,12 @@ export class PoolClient {
     }
   }
 
-  /** Whether each host is enabled, which is to say not in maintenance, by its name. */
+  /** Whether each host is enabled (not in maintenance), by name. */
   async areEnabled(): Promise<Readonly<Record<string, boolean>>> {
     return Object.fromEntries((await this.#hosts()).map(([, { hostname, enabled }]) => [hostname, enabled]))
   }
 
-  /** Whether the pool takes each host for alive, by its name. */
+  /** Whether each host is live for the pool, by name. */
   async areLive(): Promise<Readonly<Record<string, boolean>>> {
     const metrics = new Map(await this.#records<{ readonly live: boolean }>('host_metrics'))
     const hosts = await this.#hosts()
@@ -95,8 +95,8 @@ export class PoolClient {
   }
 
   /**
-   * The stored reports of an SR by the name of the host; `null` where there is none for longer than a host takes to replace
-   * it: XenAPI's maps know no replace, so it removes the key and adds it again.
+   * The stored reports of an SR by name of the host; `null` if there was none for longer than a replacement takes: XenAPI's maps
+   * have no replace, so a host removes the key and adds it again.
    */
   async reports(sr: string): Promise<Readonly<Record<string, Report | null>>> {
     const endMs = performance.now() + REPLACED_WITHIN_MS
@@ -110,12 +110,12 @@ export class PoolClient {
     return (await this.#records<TaskRecord>('task')).map(([, task]) => task)
   }
 
-  /** Asks for the reboot of a host: `accepted`, or the code of the refusal. */
+  /** Calls host.reboot: `accepted`, or the error code. */
   async reboot(hostname: string): Promise<string> {
     return this.#order('host.reboot', hostname)
   }
 
-  /** Asks for the shutdown of a host: `accepted`, or the code of the refusal. */
+  /** Calls host.shutdown: `accepted`, or the error code. */
   async shutdown(hostname: string): Promise<string> {
     return this.#order('host.shutdown', hostname)
   }

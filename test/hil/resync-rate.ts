@@ -1,14 +1,13 @@
 import { hostFiles } from './host-files.ts'
 import type { Lab } from './lab.ts'
 
-/** For as long as a scenario looks at a resync: it must not be over first, however slow this machine emulates. */
+/** For a resync that a scenario observes: it must not end first, however slow the emulation is. */
 export const CRAWLING_MIB_PER_SECOND = 0.25
-/** For when it has seen enough. */
+/** For the rest of the resync. */
 export const FAST_MIB_PER_SECOND = 40
 
 /**
- * Lets the kernels of all hosts copy so fast from now on: also in the middle of a resync, and after their next boots.
- * `null`: as fast as at first.
+ * Sets the resync rate of all hosts' kernels, also of a running resync and after the next boots. `null`: the initial rate.
  */
 export async function setResyncRate(lab: Lab, mebibytesPerSecond: number | null): Promise<void> {
   await Promise.all(

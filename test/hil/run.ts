@@ -1,10 +1,10 @@
 /**
- * Plays scenarios on real kernels, in virtual machines that are made of Debian packages:
+ * Runs scenarios on real kernels, in virtual machines made from Debian packages:
  *
  *     npm run test:hil [-- NUMBER|WORD…]
  *
- * Without names those that are played on each submission, with HIL=all every one. Ends with 1 if one failed, and with 0 if
- * all went well or machines cannot be had here.
+ * Without names it runs the default set, with HIL=all every scenario. Exits with 1 if one failed, and with 0 if all passed or virtual
+ * machines cannot run here.
  */
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -36,7 +36,7 @@ import { whatHangs } from './scenarios/17-what-hangs.ts'
 import { peerMissing } from './scenarios/18-peer-missing.ts'
 import { drbdConfigurationGone, mdConfigurationGone } from './scenarios/19-configuration-gone.ts'
 
-/** By topology, so that guests are booted once for each. */
+/** Sorted by topology, so that guests boot once for each. */
 const SCENARIOS: readonly Scenario[] = [
   initialFullSync,
   cleanReboot,
@@ -59,8 +59,8 @@ const SCENARIOS: readonly Scenario[] = [
   whatHangs,
   mdConfigurationGone,
 ]
-/** What each submission must pass. */
-const ON_EACH_SUBMISSION: readonly number[] = [2, 3, 5, 11, 14, 18, 19, 20]
+/** The default set, which runs in CI. */
+const DEFAULT_SET: readonly number[] = [2, 3, 5, 11, 14, 18, 19, 20]
 
 const say = (text: string) => process.stdout.write(`${text}\n`)
 const note = (text: string) => say(`# ${text}`)
@@ -71,7 +71,7 @@ function chosen(names: readonly string[]): readonly Scenario[] {
     return SCENARIOS.filter(({ number, title }) =>
       names.some(name => name === String(number) || (!/^\d+$/.test(name) && title.includes(name))),
     )
-  return process.env.HIL === 'all' ? SCENARIOS : SCENARIOS.filter(({ number }) => ON_EACH_SUBMISSION.includes(number))
+  return process.env.HIL === 'all' ? SCENARIOS : SCENARIOS.filter(({ number }) => DEFAULT_SET.includes(number))
 }
 
 async function prepare(cache: string): Promise<GuestParts> {
@@ -85,12 +85,12 @@ async function prepare(cache: string): Promise<GuestParts> {
   return { accelerator, vmlinuz: kernel.vmlinuz, initramfs, programDisk }
 }
 
-/** @returns whether it ended as it must */
-async function play(scenario: Scenario, lab: Lab): Promise<boolean> {
+/** @returns whether the scenario passed */
+async function runOne(scenario: Scenario, lab: Lab): Promise<boolean> {
   const began = performance.now()
   const name = `${scenario.number} - ${scenario.title}`
   try {
-    await scenario.play(lab)
+    await scenario.run(lab)
     say(`ok ${name} # ${secondsSince(began)} s`)
     return true
   } catch (error) {
@@ -101,24 +101,24 @@ async function play(scenario: Scenario, lab: Lab): Promise<boolean> {
   }
 }
 
-/** Emulated guests on a machine that is very busy may miss every deadline of a boot; nothing has been asked of them then. */
+/** Boots twice if necessary: on a very busy machine emulated guests may miss the deadline, and nothing was tested yet. */
 async function bootPatiently(boot: () => Promise<Lab>): Promise<Lab> {
   try {
     return await boot()
   } catch (error) {
-    note(`they did not come up, once more: ${error}`)
+    note(`the guests did not boot, second attempt: ${error}`)
     return await boot()
   }
 }
 
-/** Plays all scenarios of one topology; after one that failed, the next one gets new guests. @returns how many failed */
-async function playAll(scenarios: readonly Scenario[], boot: () => Promise<Lab>): Promise<number> {
+/** Runs all scenarios of one topology; after a failure the next one gets new guests. @returns how many failed */
+async function runAll(scenarios: readonly Scenario[], boot: () => Promise<Lab>): Promise<number> {
   let lab: Lab | null = null
   let failed = 0
   for (const scenario of scenarios) {
     try {
       lab ??= await bootPatiently(boot)
-      await lab.calm()
+      await lab.reset()
     } catch (error) {
       say(`not ok ${scenario.number} - ${scenario.title} # its guests are not ready: ${error}`)
       if (lab !== null) await keepEvidence(lab, `failed-${scenario.number}`)
@@ -127,7 +127,7 @@ async function playAll(scenarios: readonly Scenario[], boot: () => Promise<Lab>)
       lab = null
       continue
     }
-    if (await play(scenario, lab)) continue
+    if (await runOne(scenario, lab)) continue
     failed += 1
     await lab.close()
     lab = null
@@ -141,7 +141,7 @@ async function main(names: readonly string[]): Promise<number> {
   const scenarios = chosen(names)
   if (scenarios.length === 0) {
     say(
-      `there is no such scenario; there are:\n${SCENARIOS.map(({ number, title }) => `  ${number} ${title}`).join('\n')}`,
+      `no such scenario; the scenarios are:\n${SCENARIOS.map(({ number, title }) => `  ${number} ${title}`).join('\n')}`,
     )
     return names.length > 0 ? 1 : 0
   }
@@ -151,7 +151,7 @@ async function main(names: readonly string[]): Promise<number> {
     parts = await prepare(cache)
   } catch (error) {
     if (!(error instanceof CannotBoot)) throw error
-    say(`skipped: virtual machines cannot be had, because ${error.message}`)
+    say(`skipped: virtual machines cannot run here: ${error.message}`)
     return 0
   }
   mkdirSync(join(cache, 'runs'), { recursive: true })
@@ -160,7 +160,7 @@ async function main(names: readonly string[]): Promise<number> {
   let failed = 0
   let labs = 0
   for (const [topology, group] of Map.groupBy(scenarios, each => each.topology))
-    failed += await playAll(group, () => {
+    failed += await runAll(group, () => {
       labs += 1
       note(`${topology.name}: booting ${topology.hosts.join(', ')}`)
       return Lab.boot(parts, topology, join(directory, `${labs}-${topology.name}`), note)
@@ -176,7 +176,7 @@ async function main(names: readonly string[]): Promise<number> {
   return failed === 0 ? 0 : 1
 }
 
-// Guests are children of this process: they must not outlive it.
+// Guests are children of this process and must not outlive it.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130))
-// A scenario that failed may have left something behind that watches and would never end.
+// A failed scenario may have left a monitor behind that would never end.
 process.exit(await main(process.argv.slice(2)))

@@ -2,7 +2,7 @@ import type { Guest } from './guest.ts'
 
 const SCRIPTS = '/opt/resync-monitor/plugin/volume/org.xen.xapi.storage.resync-monitor'
 
-/** Calls a script of the volume plugin in a guest, as a toolstack does. @throws ShellFailure with the error that it printed */
+/** Calls a script of the volume plugin in a guest, as a toolstack does. @throws ShellFailure with the script's error */
 export async function callStorageScript(
   guest: Guest,
   method: string,
@@ -11,7 +11,7 @@ export async function callStorageScript(
   return JSON.parse(await guest.sh(`cd /; ${SCRIPTS}/${method} --json <<'END'\n${JSON.stringify(params)}\nEND`))
 }
 
-/** `Healthy` or `Recovering`: what SR.stat says of an attached SR. @throws ShellFailure */
+/** The health of an attached SR by SR.stat: `Healthy` or `Recovering`. @throws ShellFailure */
 export async function storageHealth(guest: Guest, uri: unknown): Promise<string> {
   const { health } = (await callStorageScript(guest, 'SR.stat', { dbg: 'hil', sr: uri })) as {
     health: [string, string]

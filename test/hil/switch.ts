@@ -5,21 +5,21 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 const LENGTH_BYTES = 4
 const MAX_FRAME_BYTES = 65_550
 const MAC_BYTES = 6
-/** A guest that does not read: what is more than this is lost, as on a cable. */
+/** Frames beyond this are dropped while a guest does not read. */
 const MAX_QUEUED_BYTES = 8 * 1024 * 1024
 
 /**
- * The switch between the guests, in this process: it learns who is where, and can cut any link. What is cut is lost without
- * a word, as when a cable is pulled.
+ * The network switch between the guests, in this process. It learns MAC addresses and can cut any link; frames are then dropped
+ * silently, like with a pulled cable.
  */
 export class Switch {
   readonly #servers: Server[] = []
   readonly #sockets = new Map<string, Socket>()
-  /** Who sends from which MAC address. */
+  /** The port of each MAC address. */
   readonly #learned = new Map<string, string>()
   readonly #cuts = new Set<string>()
 
-  /** Opens a socket on loopback for the guest's card; returns its port. One after another may connect: a guest reboots. */
+  /** Opens a loopback socket for a guest's network card and returns its port. A rebooted guest connects again. */
   async plug(name: string): Promise<number> {
     const server = createServer(socket => this.#carry(name, socket))
     this.#servers.push(server)
@@ -33,7 +33,7 @@ export class Switch {
     this.#cuts.add(linkOf(name, other))
   }
 
-  /** Undoes one `cut`, or all of them. */
+  /** Undoes one cut, or all cuts. */
   restore(name?: string, other?: string): void {
     if (name === undefined) this.#cuts.clear()
     else this.#cuts.delete(linkOf(name, other))
@@ -48,7 +48,7 @@ export class Switch {
     this.#sockets.get(name)?.destroy()
     this.#sockets.set(name, socket)
     socket.setNoDelay(true)
-    // A power cut resets the connection: nothing that anybody must know.
+    // A power cut resets the connection; ignore it.
     socket.on('error', () => socket.destroy())
     socket.on('close', () => {
       if (this.#sockets.get(name) === socket) this.#sockets.delete(name)

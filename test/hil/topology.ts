@@ -1,6 +1,6 @@
 import type { MdPlan } from './array-over-hosts.ts'
 
-/** One mirror over two or more hosts: on each of them it takes the next disk that is free. */
+/** One mirror over two or more hosts; on each it uses the next free disk. */
 export interface DrbdPlan {
   readonly name: string
   readonly minor: number
@@ -11,26 +11,26 @@ export interface DrbdPlan {
 interface SrPlan {
   readonly uuid: string
   readonly hosts: readonly string[]
-  /** As in the agent's configuration. */
+  /** In the notation of the agent's configuration. */
   readonly drbd: readonly string[]
   readonly md: readonly string[]
-  /** Hosts that have no mirror of it. */
+  /** Hosts without a mirror of the SR. */
   readonly emptyOn?: readonly string[]
 }
 
-/** Which machines there are, and what they have. Scenarios with the same topology share booted guests. */
+/** The machines and their mirrors. Scenarios with the same topology share booted guests. */
 export interface Topology {
   readonly name: string
-  /** The first one is the coordinator of the pool: it runs the updater. */
+  /** The first host is the coordinator and runs the updater. */
   readonly hosts: readonly [string, ...string[]]
   readonly drbd: readonly DrbdPlan[]
   readonly md: readonly MdPlan[]
   readonly srs: readonly SrPlan[]
-  /** Further disks of each host, after those that DRBD and md take. */
+  /** Further disks of each host, after those of DRBD and md. */
   readonly spareDisksMiB: readonly number[]
 }
 
-/** At 2 MiB/s a full resync of such a mirror takes 24 s: long enough to see it move, short enough for a list of scenarios. */
+/** At 2 MiB/s a full resync takes 24 s: long enough to observe, short enough for many scenarios. */
 const MIRROR_MIB = 48
 
 /** The SRs of all topologies. */
@@ -55,7 +55,7 @@ export const ARRAY_OVER_HOSTS: Topology = {
   md: [
     { name: 'md9', uuid: '0d0d0d0d:00004000:80000000:00000009', host: 'alpha', legOn: 'bravo', sizeMiB: MIRROR_MIB },
   ],
-  // With a `*`: bravo has no such array, and need not have one.
+  // With a `*`, because bravo need not have the array.
   srs: [{ uuid: SR_1, hosts: ['alpha', 'bravo'], drbd: [], md: ['md*'], emptyOn: ['bravo'] }],
   spareDisksMiB: [],
 }

@@ -1,14 +1,14 @@
 import { setTimeout as pause } from 'node:timers/promises'
 
-/** How often it is looked. Each look takes its own time, and from an emulated guest time for other things. */
+/** Pause between two checks. Each check costs an emulated guest time. */
 const LOOK_EVERY_MS = 300
 
-/** What had to come to pass within a deadline and did not. Its message says what, and what was seen last. */
+/** A condition was not met before the deadline. The message has the condition and the last result. */
 class NotInTime extends Error {}
 
 /**
- * Looks until there is something other than `null`, `undefined` or `false`. A look that fails has seen nothing yet: machines
- * are off and services away while scenarios go on.
+ * Repeats `look` until it returns something other than `null`, `undefined` or `false`. Errors count as no result, because machines and
+ * services are away during scenarios.
  * @throws NotInTime
  */
 export async function until<T>(

@@ -1,19 +1,19 @@
 import assert from 'node:assert/strict'
+import { assertAllBlocked } from '../all-blocked.ts'
+import { GateMonitor } from '../gate-monitor.ts'
 import { disableAfterReturn } from '../maintenance.ts'
-import { assertNobodyMayGo } from '../nobody-may-go.ts'
 import { CRAWLING_MIB_PER_SECOND, FAST_MIB_PER_SECOND, setResyncRate } from '../resync-rate.ts'
 import type { Scenario } from '../scenario.ts'
 import { PAIR, SR_1 } from '../topology.ts'
-import { Witness } from '../witness.ts'
 
-/** What bravo misses while it is off. */
+/** Size of the data that bravo misses while it is off. */
 const WRITTEN_MIB = 30
 
 export const powerCutWhileWriting: Scenario = {
   number: 3,
   title: 'power cut while writing, boot, bitmap resync',
   topology: PAIR,
-  play: async lab => {
+  run: async lab => {
     const bravo = lab.host('bravo')
     await lab.host('alpha').sh('drbdadm primary vol-1')
     const stopWriting = await lab.keepWriting('alpha', 'vol-1')
@@ -24,13 +24,13 @@ export const powerCutWhileWriting: Scenario = {
 
     const bootBefore = (await lab.pool.reports(SR_1)).bravo?.bootId
     await bravo.cutPower()
-    const witness = new Witness(lab)
+    const monitor = new GateMonitor(lab)
     await lab.until(
       'alpha has lost its peer',
       async () => (await lab.drbd('alpha', 'vol-1')).connection === 'WFConnection',
     )
-    await lab.until('alpha reports it', async () => (await lab.pool.reports(SR_1)).alpha?.state === 'degraded')
-    assert.deepEqual(await lab.pool.mayReboot(), [], 'nobody may reboot')
+    await lab.until('alpha reports the change', async () => (await lab.pool.reports(SR_1)).alpha?.state === 'degraded')
+    assert.deepEqual(await lab.pool.mayReboot(), [], 'no host may reboot')
     assert.equal(await lab.pool.reboot('alpha'), 'CLUSTERED_SR_DEGRADED')
     await setResyncRate(lab, CRAWLING_MIB_PER_SECOND)
     await stopWriting()
@@ -49,20 +49,20 @@ export const powerCutWhileWriting: Scenario = {
       return alpha?.state === 'resyncing' && back?.state === 'resyncing' && back.bootId !== bootBefore
     })
     await disableAfterReturn(lab, 'bravo')
-    await assertNobodyMayGo(lab)
+    await assertAllBlocked(lab)
     await lab.until('a task shows the progress', async () =>
       (await lab.pool.tasks()).some(each => each.status === 'pending' && each.progress > 0),
     )
     assert.equal((await lab.metric('alpha', 'agent', 'resync_monitor_sr_state'))[`${SR_1} resyncing`], 1)
 
     await setResyncRate(lab, FAST_MIB_PER_SECOND)
-    await lab.until('the kernels are done', () => lab.isInSync('vol-1'))
+    await lab.until('the kernels are in sync', () => lab.isInSync('vol-1'))
     await lab.allMayReboot()
     const reports = await lab.pool.reports(SR_1)
     assert.deepEqual([reports.alpha?.state, reports.bravo?.state], ['synced', 'synced'])
-    assert.ok(await lab.holdsTheSame('vol-1'), 'both disks hold the same')
+    assert.ok(await lab.disksAreEqual('vol-1'), 'both disks hold the same')
     await lab.host('alpha').sh('drbdadm secondary vol-1')
     await setResyncRate(lab, null)
-    lab.note(`nothing allowed too early in ${await witness.dismiss()} looks`)
+    lab.note(`no reboot was allowed too early in ${await monitor.stop()} checks`)
   },
 }

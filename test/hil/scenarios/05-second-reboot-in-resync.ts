@@ -1,29 +1,29 @@
 import assert from 'node:assert/strict'
+import { assertAllBlocked } from '../all-blocked.ts'
+import { GateMonitor } from '../gate-monitor.ts'
 import { sumOfDisk, writeKnownData } from '../known-data.ts'
 import { disableAfterReturn } from '../maintenance.ts'
-import { assertNobodyMayGo } from '../nobody-may-go.ts'
 import { CRAWLING_MIB_PER_SECOND, FAST_MIB_PER_SECOND, setResyncRate } from '../resync-rate.ts'
 import type { Scenario } from '../scenario.ts'
 import { PAIR, SR_1 } from '../topology.ts'
 import { untilAllReport } from '../until-all-report.ts'
-import { Witness } from '../witness.ts'
 
 const WRITTEN_MIB = 32
-/** How much of it must be copied while clients ask again and again. */
+/** Amount that must be copied while clients call again and again. */
 const WATCHED_MIB = 1
 const MIN_ROUNDS = 3
 const MAX_ROUNDS = 500
 
 export const secondRebootInResync: Scenario = {
   number: 5,
-  title: 'second reboot asked for during the resync, data intact',
+  title: 'second reboot requested during the resync, data intact',
   topology: PAIR,
-  play: async lab => {
+  run: async lab => {
     const [alpha, bravo] = [lab.host('alpha'), lab.host('bravo')]
     const boots = { alpha: alpha.boots, bravo: bravo.boots }
     await alpha.sh('hil-drbdadm primary vol-1')
     await setResyncRate(lab, CRAWLING_MIB_PER_SECOND)
-    const witness = new Witness(lab)
+    const monitor = new GateMonitor(lab)
 
     assert.equal(await lab.pool.shutdown('bravo'), 'accepted')
     assert.equal(await lab.pool.shutdown('alpha'), 'CLUSTERED_SR_DEGRADED')
@@ -42,22 +42,22 @@ export const secondRebootInResync: Scenario = {
     const { outOfSyncKiB: begin } = await lab.drbd('alpha', 'vol-1')
     let rounds = 0
     for (let left = begin; rounds < MIN_ROUNDS || begin - left < WATCHED_MIB * 1024; rounds += 1) {
-      await assertNobodyMayGo(lab)
+      await assertAllBlocked(lab)
       const { outOfSyncKiB, peerDisk } = await lab.drbd('alpha', 'vol-1')
-      assert.equal(peerDisk, 'Inconsistent', 'the resync runs still')
+      assert.equal(peerDisk, 'Inconsistent', 'the resync still runs')
       assert.ok(rounds < MAX_ROUNDS, 'the resync moves')
       left = outOfSyncKiB
     }
     lab.note(`${rounds * 4} calls were refused`)
 
     await setResyncRate(lab, FAST_MIB_PER_SECOND)
-    await lab.until('the kernels are done', () => lab.isInSync('vol-1'))
+    await lab.until('the kernels are in sync', () => lab.isInSync('vol-1'))
     await lab.allMayReboot()
     assert.deepEqual({ alpha: alpha.boots, bravo: bravo.boots }, { ...boots, bravo: boots.bravo + 1 }, 'no other boot')
     const sums = await Promise.all(['alpha', 'bravo'].map(host => sumOfDisk(lab, host, 'vol-1', WRITTEN_MIB)))
-    assert.deepEqual(sums, [written, written], 'what was written is on both disks')
-    assert.ok(await lab.holdsTheSame('vol-1'), 'both disks hold the same')
-    lab.note(`nothing allowed too early in ${await witness.dismiss()} looks`)
+    assert.deepEqual(sums, [written, written], 'the written data is on both disks')
+    assert.ok(await lab.disksAreEqual('vol-1'), 'both disks hold the same')
+    lab.note(`no reboot was allowed too early in ${await monitor.stop()} checks`)
     await alpha.sh('hil-drbdadm secondary vol-1')
     await setResyncRate(lab, null)
   },

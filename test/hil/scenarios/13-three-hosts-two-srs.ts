@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
+import { GateMonitor } from '../gate-monitor.ts'
 import { disableAfterReturn } from '../maintenance.ts'
 import { CRAWLING_MIB_PER_SECOND, FAST_MIB_PER_SECOND, setResyncRate } from '../resync-rate.ts'
 import type { Scenario } from '../scenario.ts'
 import { SR_1, SR_2, TRIO } from '../topology.ts'
 import { untilAllReport } from '../until-all-report.ts'
-import { Witness } from '../witness.ts'
 
 const WRITTEN_MIB = 24
 
@@ -12,11 +12,11 @@ export const threeHostsTwoSrs: Scenario = {
   number: 13,
   title: 'three hosts, two SRs that share one of them',
   topology: TRIO,
-  play: async lab => {
+  run: async lab => {
     const { pool } = lab
     const charlie = lab.host('charlie')
     const states = async (sr: string) => Object.values(await pool.reports(sr)).map(report => report?.state)
-    const witness = new Witness(lab)
+    const monitor = new GateMonitor(lab)
     await setResyncRate(lab, CRAWLING_MIB_PER_SECOND)
 
     await lab.host('bravo').sh('drbdadm invalidate vol-1')
@@ -31,7 +31,7 @@ export const threeHostsTwoSrs: Scenario = {
     assert.equal((await lab.drbd('bravo', 'vol-1')).connection, 'SyncTarget', 'SR 1 still resyncs')
     assert.deepEqual(await pool.mayReboot(), [], 'alpha and bravo for SR 1, bravo for SR 2 as well')
     await setResyncRate(lab, FAST_MIB_PER_SECOND)
-    await lab.until('the kernels are done with SR 1', () => lab.isInSync('vol-1'))
+    await lab.until('the kernels are in sync for SR 1', () => lab.isInSync('vol-1'))
     await lab.until('alpha may reboot', async () => (await pool.mayReboot()).includes('alpha'))
     assert.deepEqual(await pool.mayReboot(), ['alpha'], 'bravo waits for charlie')
     assert.equal(await pool.reboot('bravo'), 'CLUSTERED_SR_DEGRADED')
@@ -48,12 +48,12 @@ export const threeHostsTwoSrs: Scenario = {
     assert.equal(await pool.reboot('bravo'), 'CLUSTERED_SR_DEGRADED')
 
     await setResyncRate(lab, FAST_MIB_PER_SECOND)
-    await lab.until('the kernels are done with SR 2', () => lab.isInSync('vol-2'))
+    await lab.until('the kernels are in sync for SR 2', () => lab.isInSync('vol-2'))
     await lab.allMayReboot()
     for (const mirror of ['vol-1', 'vol-2'])
-      assert.ok(await lab.holdsTheSame(mirror), `both disks of ${mirror} hold the same`)
+      assert.ok(await lab.disksAreEqual(mirror), `both disks of ${mirror} hold the same`)
     await lab.host('bravo').sh('drbdadm secondary vol-2')
     await setResyncRate(lab, null)
-    lab.note(`nothing allowed too early in ${await witness.dismiss()} looks`)
+    lab.note(`no reboot was allowed too early in ${await monitor.stop()} checks`)
   },
 }

@@ -1,40 +1,40 @@
 import assert from 'node:assert/strict'
 import type { Report } from '../../../src/sync-query/report/report.ts'
+import { assertAllBlocked } from '../all-blocked.ts'
 import { askAgent } from '../ask-agent.ts'
+import { GateMonitor } from '../gate-monitor.ts'
 import { hostFiles } from '../host-files.ts'
 import type { Lab } from '../lab.ts'
 import { disableAfterReturn } from '../maintenance.ts'
-import { assertNobodyMayGo } from '../nobody-may-go.ts'
 import type { Scenario } from '../scenario.ts'
 import { ARRAY_OVER_HOSTS, PAIR, SR_1 } from '../topology.ts'
 import { untilAllReport } from '../until-all-report.ts'
-import { Witness } from '../witness.ts'
 
 export const drbdConfigurationGone: Scenario = {
   number: 19,
   title: 'connection removed while configured; module not loaded and configuration gone after boot',
   topology: PAIR,
-  play: async lab => {
+  run: async lab => {
     await Promise.all(lab.hosts.map(guest => guest.sh('drbdadm disconnect vol-1')))
     await untilAllReport(lab, SR_1, 'degraded')
-    await assertNobodyMayGo(lab)
+    await assertAllBlocked(lab)
     await Promise.all(lab.hosts.map(guest => guest.sh('drbdadm connect vol-1')))
     await lab.until('the kernels are in sync', () => lab.isInSync('vol-1'))
     await lab.allMayReboot()
     await untilAllReport(lab, SR_1, 'synced')
 
-    // Both of them, so that none has a peer whose report would block anyway.
+    // Both hosts, because a peer's report would block anyway.
     await Promise.all(lab.hosts.map(guest => guest.cutPower()))
     for (const guest of lab.hosts) {
       guest.withhold('10-drbd')
       await guest.install('drbd.conf', 'global { usage-count no; }\n')
     }
-    const witness = new Witness(lab)
+    const monitor = new GateMonitor(lab)
     await Promise.all(lab.hosts.map(guest => guest.start()))
     for (const { name } of lab.hosts) await untilMirrorsGone(lab, name, /vol-1\/0/)
     await untilAllReport(lab, SR_1, 'unknown')
     await disableAfterReturn(lab, ...lab.topology.hosts)
-    await assertNobodyMayGo(lab)
+    await assertAllBlocked(lab)
 
     for (const guest of lab.hosts) {
       guest.withhold('10-drbd', false)
@@ -44,7 +44,7 @@ export const drbdConfigurationGone: Scenario = {
     await lab.until('the kernels are in sync', () => lab.isInSync('vol-1'))
     await lab.allMayReboot()
     await untilAllReport(lab, SR_1, 'synced')
-    lab.note(`nothing allowed too early in ${await witness.dismiss()} looks`)
+    lab.note(`no reboot was allowed too early in ${await monitor.stop()} checks`)
   },
 }
 
@@ -52,7 +52,7 @@ export const mdConfigurationGone: Scenario = {
   number: 20,
   title: 'md module not loaded and mdadm.conf gone after boot',
   topology: ARRAY_OVER_HOSTS,
-  play: async lab => {
+  run: async lab => {
     const [alpha] = lab.hosts
     assert.ok(alpha)
     await alpha.cutPower()
@@ -61,7 +61,7 @@ export const mdConfigurationGone: Scenario = {
     await alpha.start()
     await untilMirrorsGone(lab, 'alpha', /md9/)
     await disableAfterReturn(lab, 'alpha')
-    await assertNobodyMayGo(lab)
+    await assertAllBlocked(lab)
 
     alpha.withhold('20-array', false)
     await alpha.install('mdadm/mdadm.conf', hostFiles(ARRAY_OVER_HOSTS, 'alpha')['mdadm/mdadm.conf'] ?? '')
@@ -73,7 +73,7 @@ export const mdConfigurationGone: Scenario = {
   },
 }
 
-/** Waits until the agent of a host says that the mirrors of its SR are gone. */
+/** Waits until a host's agent reports that the mirrors of its SR are gone. */
 async function untilMirrorsGone(lab: Lab, host: string, mirrors: RegExp): Promise<void> {
   const { reasons } = await lab.until(`${host} misses what it had`, async () => {
     const report = (await askAgent(lab, host, 'SR.sync_status', { sr: SR_1 })) as Report

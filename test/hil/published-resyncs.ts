@@ -8,18 +8,18 @@ interface MessageRecord {
   readonly body: string
 }
 
-/** Begins the line of a message's body that is for programs. */
+/** Prefix of the JSON line in a message's body. */
 const MARK = 'resync-monitor: '
 
-/** What the pool was told of the resyncs of an SR since a scenario began: messages and tasks. */
-export class ToldOfResyncs {
+/** The messages and tasks about resyncs of an SR since a scenario began. */
+export class PublishedResyncs {
   readonly #lab: Lab
   readonly #sr: string
-  /** Refs of messages and tasks that were there before. */
+  /** Refs of older messages and tasks. */
   readonly #before: ReadonlySet<string>
 
-  static async since(lab: Lab, sr: string): Promise<ToldOfResyncs> {
-    return new ToldOfResyncs(
+  static async since(lab: Lab, sr: string): Promise<PublishedResyncs> {
+    return new PublishedResyncs(
       lab,
       sr,
       new Set([...(await records(lab, 'message')), ...(await records(lab, 'task'))].map(([ref]) => ref)),
@@ -32,7 +32,7 @@ export class ToldOfResyncs {
     this.#before = before
   }
 
-  /** The names of the messages by the host that they are about, the oldest first by the clock of that host. */
+  /** Names of the messages by host, oldest first by that host's clock. */
   async messages(): Promise<Readonly<Record<string, readonly string[]>>> {
     const all = (await records<MessageRecord>(this.#lab, 'message'))
       .filter(([ref, { obj_uuid }]) => obj_uuid === this.#sr && !this.#before.has(ref))
@@ -43,28 +43,28 @@ export class ToldOfResyncs {
     return Object.fromEntries(topology.hosts.map(host => [host, of(host)]))
   }
 
-  /** The tasks that show a resync. */
+  /** The tasks of resyncs. */
   async tasks(): Promise<readonly TaskRecord[]> {
     return (await records<TaskRecord>(this.#lab, 'task'))
       .filter(([ref, { name_label }]) => !this.#before.has(ref) && name_label.includes('resync'))
       .map(([, task]) => task)
   }
 
-  /** Waits until each of these hosts has told of one resync, its beginning and its end, and nothing else. @throws NotInTime */
-  async untilOnceBy(...hosts: readonly string[]): Promise<void> {
+  /** Waits until each of these hosts has published exactly one start and one end of a resync. @throws NotInTime */
+  async untilPublishedOnceBy(...hosts: readonly string[]): Promise<void> {
     const once = JSON.stringify(hosts.map(host => [host, ['RESYNC_STARTED', 'RESYNC_FINISHED']]))
-    await this.#lab.until(`one resync was told by ${hosts.join(' and ')}`, async () => {
-      const told = await this.messages()
-      const said = JSON.stringify(Object.entries(told).filter(([, names]) => names.length > 0))
-      return said === once || Promise.reject(new Error(`told was ${said}`))
+    await this.#lab.until(`${hosts.join(' and ')} published one resync`, async () => {
+      const published = await this.messages()
+      const found = JSON.stringify(Object.entries(published).filter(([, names]) => names.length > 0))
+      return found === once || Promise.reject(new Error(`published: ${found}`))
     })
-    // The pool takes completed tasks away within half a minute, as stock does (db_gc_util.ml, every 30 s).
-    await this.#lab.until('its tasks are over, one for each', async () => {
+    // The pool removes completed tasks within half a minute, as stock does (db_gc_util.ml, every 30 s).
+    await this.#lab.until('each host has at most one task, and all succeeded', async () => {
       const tasks = await this.tasks()
-      const said = tasks.map(({ name_label, status }) => `${name_label}: ${status}`).join(', ')
+      const states = tasks.map(({ name_label, status }) => `${name_label}: ${status}`).join(', ')
       return (
         (tasks.length <= hosts.length && tasks.every(({ status }) => status === 'success')) ||
-        Promise.reject(new Error(said))
+        Promise.reject(new Error(states))
       )
     })
   }
