@@ -5,12 +5,14 @@
  * Figures are medians of CPU time of the whole process, its file-reading threads included. The files are those of a tree like
  * /proc and /sys on disk: of the kernel's own work only the system calls are in them.
  */
+
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { MdReader } from '../src/mdraid-adapter/follow/read.ts'
 import { ToldArrays } from '../src/mdraid-adapter/follow/told-arrays.ts'
 import { FileReader } from '../src/platform/file-reader/file-reader.ts'
+import { foregroundClock } from '../src/platform/time/clock.ts'
 
 const SIZES = [1, 24, 256] as const
 const ROUNDS = 9
@@ -73,7 +75,7 @@ for (const arrays of SIZES) {
   makeHost(root, arrays)
   const paths = { sysBlock: join(root, 'sys/block'), mdstat: join(root, 'proc/mdstat') }
   const end = new AbortController()
-  const files = new FileReader({ timeoutMs: 10_000, retryAfterMs: 10_000, signal: end.signal })
+  const files = new FileReader({ clock: foregroundClock, timeoutMs: 10_000, retryAfterMs: 10_000, signal: end.signal })
   const reader = new MdReader(paths, files)
   const told = new ToldArrays()
   const times = Math.max(2, Math.round(256 / arrays))

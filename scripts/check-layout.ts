@@ -92,7 +92,7 @@ const COMPOSITIONS = [
   'platform/time/',
   'platform/file-reader/serve-reads.ts',
 ]
-const MACHINE_TIME = /\b(?:Date\.now|performance\.now|setTimeout|setInterval|new Date\(\))/
+const MACHINE_TIME = /\b(?:Date\.now|performance\.now|(?<!\.)(?:setTimeout|setInterval)|new Date\(\))/
 
 const complaints: string[] = []
 const strictComplaints: string[] = []

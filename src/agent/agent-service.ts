@@ -307,7 +307,7 @@ export class AgentService implements SyncAnswers {
   async #serveMetrics({ metrics }: AgentConfig): Promise<void> {
     await this.#metricsServer?.close()
     const parts = [this.#metrics, new ProcessMetrics({ version: this.#version })]
-    this.#metricsServer = await serveMetrics(metrics, parts, this.#log)
+    this.#metricsServer = await serveMetrics(metrics, parts, machineClock, this.#log)
   }
 
   #statuses(): Map<string, SrStatus> {

@@ -7,6 +7,7 @@ import { SyncWaiters } from '../agent-api/sync-waiters.ts'
 import type { HttpRoute } from '../platform/http/http-route.ts'
 import { HttpServer } from '../platform/http/http-server.ts'
 import type { ListenAddress, ListeningAt } from '../platform/http/listen.ts'
+import { machineClock } from '../platform/time/clock.ts'
 import { NOT_UTF8 as ARGUMENTS_NOT_UTF8, type VolumePlugin } from '../volume-plugin/volume-plugin.ts'
 import { answerXapiPlugin, NOT_UTF8 as CALL_NOT_UTF8 } from '../volume-plugin/xapi-plugin.ts'
 
@@ -47,6 +48,7 @@ export class AgentSocket {
     const methods = { ...agentMethods(answers, waiters, prove), ...(own === undefined ? {} : poolMethods(own.pool)) }
     const jsonRpc = new JsonRpc(methods, onBug)
     this.#server = new HttpServer({
+      clock: machineClock,
       routes: [
         {
           method: 'POST',

@@ -10,6 +10,7 @@ import { followMd } from '../mdraid-adapter/follow/follow-md.ts'
 import type { AgentMetrics } from '../metrics/agent-metrics.ts'
 import { ProcessPool } from '../platform/file-reader/process-pool.ts'
 import type { Log } from '../platform/systemd/log.ts'
+import { machineClock } from '../platform/time/clock.ts'
 import type { Problem } from '../sync-query/judge/problem.ts'
 import type { AgentConfig } from './agent-config.ts'
 import { Followers } from './followers.ts'
@@ -41,7 +42,7 @@ export class HostSources {
   /** What DRBD's source knows now. */
   readonly drbd = new DrbdView()
   readonly #logs: Readonly<Record<Backend, SourceLog>>
-  readonly #pool = new ProcessPool()
+  readonly #pool = new ProcessPool(machineClock)
 
   constructor(options: HostSourcesOptions) {
     this.#options = options
@@ -94,14 +95,18 @@ export class HostSources {
       signal =>
         followMd({
           root,
-          now,
+          clock: { ...machineClock, now },
           signal,
           pool: this.#pool,
           ...(program === undefined ? {} : { mdadm: [program, ...args] }),
         }),
       update => agent.applyMd(update),
     )
-    this.#followConfiguration('md', signal => watchMdConfig({ root, signal, pool: this.#pool }), onArrays)
+    this.#followConfiguration(
+      'md',
+      signal => watchMdConfig({ root, clock: machineClock, signal, pool: this.#pool }),
+      onArrays,
+    )
   }
 
   /** What is wrong with a configuration is told once, and again when it was well in between. */

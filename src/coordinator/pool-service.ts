@@ -10,6 +10,7 @@ import { ProcessMetrics } from '../metrics/process-metrics.ts'
 import { serveMetrics } from '../metrics/serve-metrics.ts'
 import { stackOf } from '../platform/errors.ts'
 import type { Log } from '../platform/systemd/log.ts'
+import { machineClock } from '../platform/time/clock.ts'
 import { describeCause } from '../updater/change-cause.ts'
 import { DecisionLog } from '../updater/decision-log.ts'
 import { describeOrderEvent } from '../updater/order-event.ts'
@@ -156,7 +157,7 @@ export class PoolService {
   async #serveMetrics(): Promise<void> {
     await this.#metricsServer?.close()
     const parts = [this.#metrics, new ProcessMetrics({ version: this.#version })]
-    this.#metricsServer = await serveMetrics(this.#config.metrics, parts, this.#log)
+    this.#metricsServer = await serveMetrics(this.#config.metrics, parts, machineClock, this.#log)
   }
 
   #tell(change: OperationsChange): void {

@@ -1,6 +1,7 @@
 import type { RequestClient } from '../platform/http/http-route.ts'
 import { type HttpLimits, HttpServer, type TlsIdentity } from '../platform/http/http-server.ts'
 import type { ListeningAt } from '../platform/http/listen.ts'
+import { machineClock } from '../platform/time/clock.ts'
 
 export interface ListenOptions {
   /** 0 takes any free port. */
@@ -39,7 +40,7 @@ export class XenApiServer {
         body: await answer(body, signal, client),
       }),
     } as const
-    this.#server = new HttpServer({ routes: [route], onBug, limits: { ...LIMITS, ...limits } })
+    this.#server = new HttpServer({ clock: machineClock, routes: [route], onBug, limits: { ...LIMITS, ...limits } })
   }
 
   /** Begins to listen, at one place. @returns where; @throws the system's error, such as EADDRINUSE, or OpenSSL's of a bad key */

@@ -1,9 +1,11 @@
 import { type HttpLimits, HttpServer } from '../platform/http/http-server.ts'
 import type { ListenAddress, ListeningAt } from '../platform/http/listen.ts'
+import type { Clock } from '../platform/time/clock.ts'
 import { CONTENT_TYPE, type Exposition } from './exposition.ts'
 
 export interface MetricsServerOptions {
   readonly parts: readonly Exposition[]
+  readonly clock: Clock
   /** Told of what must not happen: an error of this program. */
   readonly onBug: (bug: unknown) => void
   /** For how long a rendering answers further scrapes. Default 250 ms. */
@@ -25,6 +27,7 @@ export class MetricsServer {
   constructor(options: MetricsServerOptions) {
     this.#options = options
     this.#http = new HttpServer({
+      clock: options.clock,
       routes: [
         {
           method: 'GET',
@@ -48,8 +51,8 @@ export class MetricsServer {
   }
 
   #text(): Promise<string> {
-    const { reuseForMs = DEFAULT_REUSE_FOR_MS } = this.#options
-    const nowMs = performance.now()
+    const { clock, reuseForMs = DEFAULT_REUSE_FOR_MS } = this.#options
+    const nowMs = clock.steadyNow()
     if (this.#rendered !== null && nowMs - this.#rendered.atMs < reuseForMs) return this.#rendered.text
     const text = this.#render()
     this.#rendered = { atMs: nowMs, text }

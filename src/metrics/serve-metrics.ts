@@ -1,5 +1,6 @@
 import { messageOf, stackOf } from '../platform/errors.ts'
 import type { Log } from '../platform/systemd/log.ts'
+import type { Clock } from '../platform/time/clock.ts'
 import type { Exposition } from './exposition.ts'
 import { MetricsServer } from './metrics-server.ts'
 
@@ -18,11 +19,12 @@ export interface MetricsAddress {
 export async function serveMetrics(
   { enabled, host, port }: MetricsAddress,
   parts: readonly Exposition[],
+  clock: Clock,
   log: Log,
 ): Promise<MetricsServer | null> {
   if (!enabled) return null
   const onBug = (bug: unknown) => log({ level: 'error', code: 'bug', text: stackOf(bug) })
-  const server = new MetricsServer({ parts, onBug })
+  const server = new MetricsServer({ parts, clock, onBug })
   try {
     const at = await server.listen({ host, port })
     log({ level: 'info', code: 'metrics', text: `served at http://${at.host}:${at.port}/metrics` })

@@ -8,6 +8,7 @@ import { execa } from 'execa'
 import t from 'tap'
 import { MetricsServer } from '../../src/metrics/metrics-server.ts'
 import { ProcessMetrics } from '../../src/metrics/process-metrics.ts'
+import { machineClock } from '../../src/platform/time/clock.ts'
 import { everything, SR } from './every-metric.ts'
 import { findProgram } from './find-program.ts'
 import { figures, parseExposition } from './parse-exposition.ts'
@@ -18,7 +19,12 @@ interface Tap {
 
 async function serving(t: Tap, options: Partial<ConstructorParameters<typeof MetricsServer>[0]> = {}) {
   const bugs: unknown[] = []
-  const server = new MetricsServer({ parts: everything(), onBug: bug => bugs.push(bug), ...options })
+  const server = new MetricsServer({
+    clock: machineClock,
+    parts: everything(),
+    onBug: bug => bugs.push(bug),
+    ...options,
+  })
   const { host, port } = await server.listen({ port: 0 })
   t.teardown(() => server.close())
   return { bugs, address: `${host}:${port}`, url: `http://${host}:${port}/metrics` }
@@ -86,7 +92,7 @@ t.test('a bug cuts the scrape, is told, and the next scrape is answered', async 
 t.test('a port that is taken is said so', async t => {
   const { address } = await serving(t)
   const port = Number(address.split(':')[1])
-  const other = new MetricsServer({ parts: [], onBug: () => undefined })
+  const other = new MetricsServer({ clock: machineClock, parts: [], onBug: () => undefined })
   await t.rejects(other.listen({ port }), { code: 'EADDRINUSE' })
   await other.close()
 })

@@ -6,6 +6,7 @@ import { watchConfigFile } from '../../platform/config-file/watch-config-file.ts
 import { messageOf } from '../../platform/errors.ts'
 import type { Log } from '../../platform/systemd/log.ts'
 import { ServiceManager } from '../../platform/systemd/service-manager.ts'
+import { machineClock } from '../../platform/time/clock.ts'
 import { SerialQueue } from '../../platform/time/serial-queue.ts'
 import { EXIT, type Terminal } from '../terminal.ts'
 
@@ -43,6 +44,7 @@ export async function runDaemon<Schema extends ZodType>(
   const manager = new ServiceManager({
     environment: process.env,
     pid: process.pid,
+    clock: machineClock,
     onProblem: problem => log({ level: 'warning', code: 'service-manager', text: problem }),
   })
   const stop = new AbortController()
@@ -66,7 +68,8 @@ export async function runDaemon<Schema extends ZodType>(
   process.on('SIGHUP', onHangup)
   log({ level: 'info', code: 'started', text: `configured by ${file}` })
   await manager.ready()
-  for await (const changed of watchConfigFile(file, schema, parsed, stop.signal)) await reload(Promise.resolve(changed))
+  for await (const changed of watchConfigFile(file, schema, parsed, stop.signal, machineClock))
+    await reload(Promise.resolve(changed))
   process.off('SIGHUP', onHangup)
   await manager.stopping()
   await reloads.ended()

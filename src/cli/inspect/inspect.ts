@@ -9,6 +9,7 @@ import { readMdArrays } from '../../mdraid-adapter/follow/read.ts'
 import type { MdReading } from '../../mdraid-adapter/parse/md-reading.ts'
 import { parseMdstat } from '../../mdraid-adapter/parse/parse-mdstat.ts'
 import { codeOf } from '../../platform/errors.ts'
+import { machineClock } from '../../platform/time/clock.ts'
 import { judgeDrbdVolume } from '../../sync-query/judge/judge-drbd.ts'
 import { judgeMdArray } from '../../sync-query/judge/judge-md.ts'
 import { describe } from '../../sync-query/reason/describe.ts'
@@ -57,7 +58,7 @@ const READERS: { readonly [Each in Format]: (question: Question) => Promise<Find
   'proc-drbd': async ({ open }) => drbdFindings(parseProcDrbd(await readWhole(open()))),
   mdstat: async ({ open }) => mdFindings(parseMdstat(await readWhole(open()))),
   'md-sysfs': async ({ path, mdstat }) =>
-    mdFindings(await readMdArrays({ sysBlock: path, ...(mdstat === undefined ? {} : { mdstat }) })),
+    mdFindings(await readMdArrays({ sysBlock: path, ...(mdstat === undefined ? {} : { mdstat }) }, machineClock)),
 }
 
 export const inspect: Command = {

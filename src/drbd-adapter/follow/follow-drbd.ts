@@ -1,6 +1,7 @@
 import { FileReader } from '../../platform/file-reader/file-reader.ts'
 import type { ProcessPool } from '../../platform/file-reader/process-pool.ts'
 import { RestartBackoff } from '../../platform/time/backoff.ts'
+import { machineClock } from '../../platform/time/clock.ts'
 import { pause } from '../../platform/time/pause.ts'
 import { Strays } from '../events2/strays.ts'
 import { findDrbdModule } from './drbd-module.ts'
@@ -62,6 +63,7 @@ async function keepFollowing(options: DrbdSourceOptions, untold: Untold): Promis
   const refused = new Set<string>()
   const strays = new Strays()
   const files = new FileReader({
+    clock: machineClock,
     timeoutMs: pace.readTimeoutMs,
     retryAfterMs: pace.readRetryMs,
     signal,

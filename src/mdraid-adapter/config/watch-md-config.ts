@@ -1,13 +1,14 @@
 import { isDeepStrictEqual } from 'node:util'
 import { FileReader } from '../../platform/file-reader/file-reader.ts'
 import type { ProcessPool } from '../../platform/file-reader/process-pool.ts'
-import { pause } from '../../platform/time/pause.ts'
+import { type Clock, sleep } from '../../platform/time/clock.ts'
 import type { ConfiguredArrays } from './parse-md-config.ts'
 import { readMdConfig } from './read-md-config.ts'
 
 export interface MdConfigWatchOptions {
   /** The directory that stands for `/`. */
   readonly root: string
+  readonly clock: Clock
   /** Ends the watch. */
   readonly signal: AbortSignal
   /** The processes that read files; absent: one of its own. */
@@ -33,9 +34,10 @@ const DEFAULT_PACE: MdConfigPace = { rereadEveryMs: 8_000, settleMs: 1_000, read
  * read, nothing is taken back, and that it cannot be is told at once. An array must not go unmissed for either.
  */
 export async function* watchMdConfig(options: MdConfigWatchOptions): AsyncGenerator<ConfiguredArrays, void> {
-  const { root, signal } = options
+  const { root, clock, signal } = options
   const pace = { ...DEFAULT_PACE, ...options.pace }
   const files = new FileReader({
+    clock,
     timeoutMs: pace.readTimeoutMs,
     retryAfterMs: pace.rereadEveryMs,
     signal,
@@ -45,12 +47,12 @@ export async function* watchMdConfig(options: MdConfigWatchOptions): AsyncGenera
   if (signal.aborted) return
   yield told
   for (;;) {
-    await pause(pace.rereadEveryMs, signal)
+    await sleep(clock, pace.rereadEveryMs, signal)
     const seen = keepUnread(told, await readMdConfig(root, files))
     if (signal.aborted) return
     if (isDeepStrictEqual(seen, told)) continue
     if (seen.doubt === null) {
-      await pause(pace.settleMs, signal)
+      await sleep(clock, pace.settleMs, signal)
       const again = keepUnread(told, await readMdConfig(root, files))
       if (signal.aborted) return
       if (!isDeepStrictEqual(again, seen)) continue

@@ -1,7 +1,14 @@
+import type { Timers } from '../../platform/time/timers.ts'
+
 /** Wakes one who waits. Rung any number of times before it is heard, it was rung once. */
 export class Bell {
+  readonly #timers: Timers
   #isRung = false
   #wake: (() => void) | null = null
+
+  constructor(timers: Timers) {
+    this.#timers = timers
+  }
 
   ring(): void {
     this.#isRung = true
@@ -20,12 +27,12 @@ export class Bell {
     if (this.#isRung || signal.aborted) return Promise.resolve()
     return new Promise(resolve => {
       const wake = () => {
-        clearTimeout(timer)
+        cancel()
         signal.removeEventListener('abort', wake)
         this.#wake = null
         resolve()
       }
-      const timer = setTimeout(wake, ms)
+      const cancel = this.#timers.after(ms, wake)
       signal.addEventListener('abort', wake, { once: true })
       this.#wake = wake
     })

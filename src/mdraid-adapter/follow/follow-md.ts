@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { FileReader } from '../../platform/file-reader/file-reader.ts'
 import type { ProcessPool } from '../../platform/file-reader/process-pool.ts'
 import type { Backoff } from '../../platform/time/backoff.ts'
-import { pause } from '../../platform/time/pause.ts'
+import { type Clock, sleep } from '../../platform/time/clock.ts'
 import type { MdReading } from '../parse/md-reading.ts'
 import { Bell } from './bell.ts'
 import { MdadmMonitor } from './mdadm-monitor.ts'
@@ -14,7 +14,7 @@ export type { MdUpdate } from './told-arrays.ts'
 export interface MdSourceOptions {
   /** The directory that stands for `/`. */
   readonly root: string
-  readonly now: () => number
+  readonly clock: Clock
   /** Ends the source, and its child with it, even while a read hangs. */
   readonly signal: AbortSignal
   /** The command and its first arguments; `--monitor …` is added. Absent: changes are found by reading alone. */
@@ -64,7 +64,7 @@ export const DEFAULT_MD_PACE: MdSourcePace = {
  * `mdadm --monitor` shortens the wait and is never believed: only a reading decides what has ended, and how.
  */
 export async function* followMd(options: MdSourceOptions): AsyncGenerator<MdUpdate, void> {
-  const { root, now, mdadm } = options
+  const { root, clock, mdadm } = options
   const pace = { ...DEFAULT_MD_PACE, ...options.pace }
   // Its own end, so that the child is gone as well when the consumer has had enough.
   const stop = new AbortController()
@@ -72,11 +72,18 @@ export async function* followMd(options: MdSourceOptions): AsyncGenerator<MdUpda
   const paths = { sysBlock: join(root, 'sys/block'), mdstat: join(root, 'proc/mdstat') }
   const reader = new MdReader(
     paths,
-    new FileReader({ timeoutMs: pace.readTimeoutMs, retryAfterMs: pace.readRetryMs, signal, pool: options.pool }),
+    new FileReader({
+      clock,
+      timeoutMs: pace.readTimeoutMs,
+      retryAfterMs: pace.readRetryMs,
+      signal,
+      pool: options.pool,
+    }),
   )
   const told = new ToldArrays()
-  const bell = new Bell()
-  const monitor = mdadm === undefined ? null : new MdadmMonitor({ ...pace, mdadm, signal, onHint: () => bell.ring() })
+  const bell = new Bell(clock)
+  const monitor =
+    mdadm === undefined ? null : new MdadmMonitor({ ...pace, mdadm, clock, signal, onHint: () => bell.ring() })
   /** The glance that the last whole reading began with. */
   let basis: MdGlance | null = null
   let untilWholeMs = 0
@@ -91,13 +98,13 @@ export async function* followMd(options: MdSourceOptions): AsyncGenerator<MdUpda
       if (mustRead || basis === null || !isSame(glance, basis)) {
         let reading = await reader.read(glance)
         if (told.isTorn(reading)) {
-          await pause(pace.restMs, signal)
+          await sleep(clock, pace.restMs, signal)
           glance = await reader.glance()
           reading = await reader.read(glance)
         }
         // What was given up on the way says nothing.
         if (signal.aborted) return
-        const update = told.take(withProblems(reading, monitor), now())
+        const update = told.take(withProblems(reading, monitor), clock.now())
         if (update !== null) yield update
         basis = glance
         untilWholeMs = pace.wholeEveryMs
@@ -105,7 +112,7 @@ export async function* followMd(options: MdSourceOptions): AsyncGenerator<MdUpda
       monitor?.want(told.size > 0)
       const everyMs =
         isHinted || told.isUnsettled ? pace.busyEveryMs : isAbsent(glance) ? pace.absentEveryMs : pace.idleEveryMs
-      await pause(Math.min(pace.restMs, everyMs), signal)
+      await sleep(clock, Math.min(pace.restMs, everyMs), signal)
       await bell.wait(Math.max(everyMs - pace.restMs, 0), signal)
       if (signal.aborted) return
       wasHinted = isHinted

@@ -1,11 +1,12 @@
 import { execa } from 'execa'
 import { type Backoff, RestartBackoff } from '../../platform/time/backoff.ts'
-import { pause } from '../../platform/time/pause.ts'
+import { type Clock, sleep } from '../../platform/time/clock.ts'
 import type { Problem } from '../../sync-query/judge/problem.ts'
 
 export interface MdadmMonitorOptions extends Backoff {
   /** The command and its first arguments; `--monitor …` is added. */
   readonly mdadm: readonly [command: string, ...args: string[]]
+  readonly clock: Clock
   /** Ends it, and the child with it. */
   readonly signal: AbortSignal
   /** Told that something may have changed. */
@@ -65,25 +66,25 @@ export class MdadmMonitor {
   /** Waits until the child is gone; `signal` must have been aborted. */
   async close(): Promise<void> {
     const waited = new AbortController()
-    await Promise.race([this.#running, pause(ABANDON_AFTER_MS, waited.signal)])
+    await Promise.race([this.#running, sleep(this.#options.clock, ABANDON_AFTER_MS, waited.signal)])
     waited.abort()
   }
 
   async #run(): Promise<void> {
-    const { signal, onHint } = this.#options
+    const { clock, signal, onHint } = this.#options
     const restarts = new RestartBackoff(this.#options, HEALTHY_AFTER_MS)
     while (this.#isWanted && !signal.aborted) {
-      const startedAt = performance.now()
+      const startedAt = clock.steadyNow()
       const end = await this.#runOnce()
       if (signal.aborted) break
-      const ranMs = performance.now() - startedAt
+      const ranMs = clock.steadyNow() - startedAt
       if (end !== null && (restarts.isHealthy(ranMs) || end !== this.#lastEnd)) {
         this.#problems.push({ device: null, code: 'monitor-ended', text: end })
       }
       this.#lastEnd = end ?? ''
       // Whatever it was about to say is lost.
       onHint()
-      await pause(restarts.delayMs(ranMs), signal)
+      await sleep(clock, restarts.delayMs(ranMs), signal)
     }
     this.#running = null
   }

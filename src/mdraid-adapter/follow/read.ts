@@ -1,5 +1,6 @@
 import { basename, join } from 'node:path'
 import { FileReader, type ReadJob } from '../../platform/file-reader/file-reader.ts'
+import type { Clock } from '../../platform/time/clock.ts'
 import type { MdDoubt } from '../../sync-query/judge/md.ts'
 import type { Problem } from '../../sync-query/judge/problem.ts'
 import { combineMdReadings } from '../parse/combine.ts'
@@ -46,10 +47,10 @@ const LIST = -1
  * `understood` is false where arrays may have been missed. A missing /proc/mdstat beside a readable sysfs without arrays
  * is a kernel whose md module is not loaded: no arrays, understood.
  */
-export async function readMdArrays(paths: MdPaths): Promise<MdReading> {
+export async function readMdArrays(paths: MdPaths, clock: Clock): Promise<MdReading> {
   const end = new AbortController()
   const timing = { timeoutMs: READ_TIMEOUT_MS, retryAfterMs: READ_TIMEOUT_MS }
-  const reader = new MdReader(paths, new FileReader({ ...timing, signal: end.signal }))
+  const reader = new MdReader(paths, new FileReader({ ...timing, clock, signal: end.signal }))
   const reading = await reader.read(await reader.glance())
   end.abort()
   return reading

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { watch } from 'chokidar'
 import type { ZodType, z } from 'zod'
-import { rest } from '../time/pause.ts'
+import { type Clock, sleep } from '../time/clock.ts'
 import type { ParsedConfigFile } from './parse-config-file.ts'
 import { readConfigFile } from './read-config-file.ts'
 
@@ -26,6 +26,7 @@ export async function* watchConfigFile<Schema extends ZodType>(
   schema: Schema,
   known: ParsedConfigFile<z.output<Schema>>,
   signal: AbortSignal,
+  clock: Clock,
   pace: WatchPace = DEFAULT_PACE,
 ): AsyncGenerator<ParsedConfigFile<z.output<Schema>>, void> {
   const folder = dirname(file)
@@ -41,9 +42,9 @@ export async function* watchConfigFile<Schema extends ZodType>(
   try {
     let last = JSON.stringify(known)
     for (;;) {
-      await rest(pace.rereadEveryMs, AbortSignal.any([signal, wake.signal]))
+      await sleep(clock, pace.rereadEveryMs, AbortSignal.any([signal, wake.signal]))
       wake = new AbortController()
-      const parsed = await readAtRest(file, schema, pace.settleMs, signal)
+      const parsed = await readAtRest(file, schema, pace.settleMs, signal, clock)
       if (parsed === null) return
       const now = JSON.stringify(parsed)
       if (now !== last) yield parsed
@@ -60,10 +61,11 @@ async function readAtRest<Schema extends ZodType>(
   schema: Schema,
   settleMs: number,
   signal: AbortSignal,
+  clock: Clock,
 ): Promise<ParsedConfigFile<z.output<Schema>> | null> {
   let before = await stampOf(file)
   for (;;) {
-    await rest(settleMs, signal)
+    await sleep(clock, settleMs, signal)
     if (signal.aborted) return null
     const parsed = await readConfigFile(file, schema)
     const now = await stampOf(file)

@@ -1,4 +1,4 @@
-import { pause } from '../time/pause.ts'
+import { type Clock, sleep } from '../time/clock.ts'
 import { ProcessPool } from './process-pool.ts'
 import type { ReadingProcess, ReadResult, ReadStep } from './reading-process.ts'
 
@@ -7,6 +7,7 @@ export interface FileReaderOptions {
   readonly timeoutMs: number
   /** After how long a job that hung is tried again. */
   readonly retryAfterMs: number
+  readonly clock: Clock
   /** Gives up whatever is under way. */
   readonly signal: AbortSignal
   /** Shares its idle process with other readers; absent: it has one of its own. */
@@ -57,7 +58,7 @@ export class FileReader {
   readonly #pool: ProcessPool
 
   constructor(options: FileReaderOptions) {
-    const own = new ProcessPool()
+    const own = new ProcessPool(options.clock)
     this.#options = options
     this.#pool = options.pool ?? own
     options.signal.addEventListener('abort', () => own.end(), { once: true })
@@ -66,7 +67,7 @@ export class FileReader {
   async read(job: ReadJob): Promise<Reading> {
     const hanging = this.#hanging.get(job.key)
     if (hanging === undefined) return this.#run(job)
-    if (hanging.process.isGone && performance.now() >= hanging.retryAt && !hanging.isRetried) {
+    if (hanging.process.isGone && this.#options.clock.steadyNow() >= hanging.retryAt && !hanging.isRetried) {
       hanging.isRetried = true
       void this.#run(job)
     }
@@ -80,7 +81,7 @@ export class FileReader {
       const reading = this.read(job)
       readings.push(reading)
       const over = new AbortController()
-      await Promise.race([reading, pause(PATIENCE_MS, over.signal)])
+      await Promise.race([reading, sleep(this.#options.clock, PATIENCE_MS, over.signal)])
       over.abort()
     }
     return Promise.all(readings)
@@ -104,15 +105,15 @@ export class FileReader {
 
   /** `null`: its process has ended. */
   async #readOnce({ key, steps }: ReadJob): Promise<Reading | null> {
-    const { signal, timeoutMs, retryAfterMs } = this.#options
+    const { clock, signal, timeoutMs, retryAfterMs } = this.#options
     if (signal.aborted) return refused('this program is ending')
     if (this.#stuck.size >= MAX_STUCK) return refused('the kernel does not answer too many reads')
     const process = this.#pool.take()
     const over = new AbortController()
     const waiting = AbortSignal.any([signal, over.signal])
     const late = async () => {
-      await Promise.race([process.ready, pause(START_TIMEOUT_MS, waiting)])
-      await pause(timeoutMs, waiting)
+      await Promise.race([process.ready, sleep(clock, START_TIMEOUT_MS, waiting)])
+      await sleep(clock, timeoutMs, waiting)
       return null
     }
     const results = await Promise.race([process.read(steps), late()])
@@ -120,7 +121,7 @@ export class FileReader {
     if (results === null) {
       const at = steps[process.results.length]?.[0] ?? ''
       this.#giveUp(process)
-      const retryAt = performance.now() + retryAfterMs
+      const retryAt = clock.steadyNow() + retryAfterMs
       if (!signal.aborted) this.#hanging.set(key, { at, process, retryAt, isRetried: false })
       return { kind: 'hangs', at }
     }

@@ -1,3 +1,4 @@
+import type { Clock } from '../time/clock.ts'
 import { ReadingProcess } from './reading-process.ts'
 
 /** A process without work is kept for so long: to start one costs as much as a hundred jobs. */
@@ -5,13 +6,18 @@ const IDLE_MS = 60_000
 
 /** Keeps one idle process for the next job of any reader. */
 export class ProcessPool {
+  readonly #clock: Clock
   #idle: ReadingProcess | null = null
-  #idleTimer: NodeJS.Timeout | undefined
+  #cancelIdleTimer = () => {}
   #isEnded = false
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
 
   /** A process without work. */
   take(): ReadingProcess {
-    clearTimeout(this.#idleTimer)
+    this.#cancelIdleTimer()
     const idle = this.#idle
     this.#idle = null
     return idle === null || idle.isGone ? new ReadingProcess() : idle
@@ -24,7 +30,7 @@ export class ProcessPool {
       return
     }
     this.#idle = process
-    this.#idleTimer = setTimeout(() => this.#endIdle(), IDLE_MS).unref()
+    this.#cancelIdleTimer = this.#clock.after(IDLE_MS, () => this.#endIdle())
   }
 
   /** Keeps none from now on. */
@@ -34,7 +40,7 @@ export class ProcessPool {
   }
 
   #endIdle(): void {
-    clearTimeout(this.#idleTimer)
+    this.#cancelIdleTimer()
     this.#idle?.end()
     this.#idle = null
   }

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
+import type { Clock } from '../time/clock.ts'
 import { type HttpConnection, HttpConnections } from './http-connections.ts'
 import type { HttpAnswer, HttpRoute, RequestClient } from './http-route.ts'
 import { type ListenAddress, type ListeningAt, listenOn } from './listen.ts'
@@ -11,6 +12,7 @@ import { SocketFile } from './socket-file.ts'
 
 export interface HttpServerOptions {
   readonly routes: readonly HttpRoute[]
+  readonly clock: Clock
   /** Told of what must not happen: an error of this program. */
   readonly onBug: (bug: unknown) => void
   /** Told once, in a sentence, when connections to a unix socket begin to be refused, and once when they are taken again. */
@@ -176,7 +178,7 @@ export class HttpServer {
       response.once('close', () => {
         connection.answering -= 1
       })
-      return sendStream(response, opened, this.#limits, gone.signal)
+      return sendStream(response, opened, this.#limits, gone.signal, this.#options.clock)
     }
     let held = 0
     response.once('close', () => this.#connections.release(connection, held))

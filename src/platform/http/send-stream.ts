@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import type { Clock } from '../time/clock.ts'
 import type { HttpStream } from './http-route.ts'
 
 export interface StreamLimits {
@@ -14,12 +15,13 @@ export async function sendStream(
   { contentType, begin }: HttpStream,
   { maxUnreadBytes, unreadAnswerTimeoutMs }: StreamLimits,
   gone: AbortSignal,
+  clock: Clock,
 ): Promise<void> {
   let writing = 0
-  let stuck: NodeJS.Timeout | undefined
+  let cancelTimeout = () => {}
   const watch = () => {
-    clearTimeout(stuck)
-    if (writing > 0) stuck = setTimeout(() => response.destroy(), unreadAnswerTimeoutMs).unref()
+    cancelTimeout()
+    if (writing > 0) cancelTimeout = clock.after(unreadAnswerTimeoutMs, () => response.destroy())
   }
   const write = (text: string, onTaken: () => void) => {
     writing += 1
@@ -52,7 +54,7 @@ export async function sendStream(
     else held.push(now)
   }
   if (gone.aborted) return
-  gone.addEventListener('abort', () => clearTimeout(stuck))
+  gone.addEventListener('abort', () => cancelTimeout())
   response.writeHead(200, { 'content-type': contentType, 'cache-control': 'no-store', connection: 'close' })
   response.flushHeaders()
   // Not counted as unread: a reader that has much to catch up with would be cut off each time that it comes back.

@@ -1,10 +1,12 @@
 import { execa } from 'execa'
+import type { Clock } from '../time/clock.ts'
 import { SerialQueue } from '../time/serial-queue.ts'
 
 export interface ServiceManagerOptions {
   /** The process's environment: NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID of sd_notify(3) and sd_watchdog_enabled(3). */
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly pid: number
+  readonly clock: Clock
   /** Node cannot send to unix datagram sockets, so systemd's own tool does: the unit needs NotifyAccess=all. */
   readonly command?: readonly [command: string, ...args: string[]]
   /** Told when systemd could not be told something. */
@@ -17,7 +19,7 @@ const SEND_TIMEOUT_MS = 5_000
 export class ServiceManager {
   readonly #options: ServiceManagerOptions
   readonly #isThere: boolean
-  #watchdog: NodeJS.Timeout | undefined
+  #cancelWatchdog: (() => void) | null = null
   readonly #sends = new SerialQueue()
 
   constructor(options: ServiceManagerOptions) {
@@ -29,9 +31,7 @@ export class ServiceManager {
   async ready(): Promise<void> {
     await this.#send('READY=1')
     const everyMs = this.#watchdogMs()
-    if (everyMs === null || this.#watchdog !== undefined) return
-    this.#watchdog = setInterval(() => void this.#send('WATCHDOG=1'), everyMs)
-    this.#watchdog.unref()
+    if (everyMs !== null && this.#cancelWatchdog === null) this.#feedWatchdog(everyMs)
   }
 
   /** One line that `systemctl status` shows. */
@@ -40,8 +40,15 @@ export class ServiceManager {
   }
 
   async stopping(): Promise<void> {
-    clearInterval(this.#watchdog)
+    this.#cancelWatchdog?.()
     await this.#send('STOPPING=1')
+  }
+
+  #feedWatchdog(everyMs: number): void {
+    this.#cancelWatchdog = this.#options.clock.after(everyMs, () => {
+      void this.#send('WATCHDOG=1')
+      this.#feedWatchdog(everyMs)
+    })
   }
 
   /** Twice in the time that systemd waits; `null`: it does not watch this process. */

@@ -1,3 +1,4 @@
+import { MAX_DELAY_MS } from './deadline.ts'
 import { machineTimers, type Timers } from './timers.ts'
 
 /**
@@ -10,10 +11,20 @@ export interface Clock extends Timers {
   steadyNow(): number
 }
 
+/** The machine's clock. Its timers do not keep the process alive. */
 export const machineClock: Clock = {
   ...machineTimers,
   now: () => Date.now(),
   steadyNow: () => performance.now(),
+}
+
+/** The machine's clock with timers that keep the process alive: for a program that waits for nothing but a timer. */
+export const foregroundClock: Clock = {
+  ...machineClock,
+  after(delayMs, callback) {
+    const timer = setTimeout(callback, Math.min(Math.max(delayMs, 0), MAX_DELAY_MS))
+    return () => clearTimeout(timer)
+  },
 }
 
 /** Resolves after `ms`, or at once when `signal` aborts; the caller then checks the signal. Never rejects. */

@@ -7,6 +7,7 @@ import { readMdConfig } from '../../../src/mdraid-adapter/config/read-md-config.
 import { watchMdConfig } from '../../../src/mdraid-adapter/config/watch-md-config.ts'
 import { mdUuid } from '../../../src/mdraid-adapter/parse/md-uuid.ts'
 import { FileReader } from '../../../src/platform/file-reader/file-reader.ts'
+import { foregroundClock } from '../../../src/platform/time/clock.ts'
 import { until } from '../follow/md-host.ts'
 
 /** One UUID as mdadm, as the kernel, and as the kernel shows it with metadata of version 0.90. */
@@ -110,7 +111,10 @@ const array = (device: string) => `ARRAY ${device} UUID=${MDADM}\n`
 function readConfig(t: Test, root: string): Promise<ConfiguredArrays> {
   const stop = new AbortController()
   t.teardown(() => stop.abort())
-  return readMdConfig(root, new FileReader({ timeoutMs: 20_000, retryAfterMs: 0, signal: stop.signal }))
+  return readMdConfig(
+    root,
+    new FileReader({ clock: foregroundClock, timeoutMs: 20_000, retryAfterMs: 0, signal: stop.signal }),
+  )
 }
 
 const NOTHING: ConfiguredArrays = { arrays: [], incomparable: [], problems: [], doubt: null }
@@ -152,7 +156,7 @@ t.test('a watched configuration', async t => {
   const told: ConfiguredArrays[] = []
   const follow = async () => {
     const pace = { rereadEveryMs: 5, settleMs: 100 }
-    for await (const each of watchMdConfig({ root, signal: stop.signal, pace })) told.push(each)
+    for await (const each of watchMdConfig({ root, clock: foregroundClock, signal: stop.signal, pace })) told.push(each)
   }
   const ended = follow()
   const untilTold = (...devices: string[]) => until(() => told.map(devicesOf).at(-1)?.join() === devices.join())

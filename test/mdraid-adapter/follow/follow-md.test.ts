@@ -2,6 +2,7 @@ import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import { DEFAULT_MD_PACE, followMd } from '../../../src/mdraid-adapter/follow/follow-md.ts'
+import { foregroundClock } from '../../../src/platform/time/clock.ts'
 import { fixtureNames, judged, type Recorded, readingOf, recordedMoments } from '../parse/recorded.ts'
 import { Followed, MdHost, until } from './md-host.ts'
 
@@ -317,7 +318,7 @@ t.test('mdadm --monitor', async t => {
     const host = new MdHost(t, SYNCED)
     const pace = { busyEveryMs: 5, idleEveryMs: 5, wholeEveryMs: 5, restMs: 1 }
     const { signal } = new AbortController()
-    const source = followMd({ root: host.root, now: Date.now, signal, mdadm: host.mdadm(printing), pace })
+    const source = followMd({ root: host.root, clock: foregroundClock, signal, mdadm: host.mdadm(printing), pace })
     for await (const { changed } of source) {
       if (pidsOf(host).length > 0) break
       host.writeSys('md0/md/sync_action', changed[0]?.syncAction === 'idle' ? 'frozen\n' : 'idle\n')

@@ -15,6 +15,7 @@ import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { followMd, type MdSourceOptions, type MdUpdate } from '../../../src/mdraid-adapter/follow/follow-md.ts'
+import { foregroundClock } from '../../../src/platform/time/clock.ts'
 import type { MdArray } from '../../../src/sync-query/judge/md.ts'
 import { judged, type Recorded } from '../parse/recorded.ts'
 
@@ -107,13 +108,15 @@ export class Followed {
   readonly #stop = new AbortController()
   readonly #ended: Promise<void>
 
-  constructor(t: Test, options: Omit<MdSourceOptions, 'now' | 'signal'>) {
+  constructor(t: Test, options: Omit<MdSourceOptions, 'clock' | 'signal'>) {
     const now = () => {
       this.readings += 1
       return this.readings
     }
     const pace = { busyEveryMs: 5, idleEveryMs: 5, absentEveryMs: 5, wholeEveryMs: 5, restMs: 1, ...options.pace }
-    this.#ended = this.#follow(followMd({ ...options, pace, now, signal: this.#stop.signal }))
+    this.#ended = this.#follow(
+      followMd({ ...options, pace, clock: { ...foregroundClock, now }, signal: this.#stop.signal }),
+    )
     t.teardown(() => this.stop())
   }
 

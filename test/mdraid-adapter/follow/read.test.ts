@@ -2,6 +2,7 @@ import { chmod, mkdir, symlink, unlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { readMdArrays } from '../../../src/mdraid-adapter/follow/read.ts'
+import { foregroundClock } from '../../../src/platform/time/clock.ts'
 import { judged, type Recorded, recordedMoments } from '../parse/recorded.ts'
 
 const [RECOVERING] = recordedMoments('raid1-spare-full-recovery.alpha.2-recovering-to-spare.sysfs.txt')
@@ -30,17 +31,17 @@ function recovering(): Recorded {
 
 t.test('a host is read as it was recorded', async t => {
   const { sysBlock, mdstat } = await hostOf(t, recovering())
-  const reading = await readMdArrays({ sysBlock, mdstat })
+  const reading = await readMdArrays({ sysBlock, mdstat }, foregroundClock)
   t.same(
     { ...reading, arrays: judged(reading) },
     { arrays: ['md0 resyncing recovery 0.129 resync-running(time)'], problems: [], understood: true },
   )
-  const alone = await readMdArrays({ sysBlock })
+  const alone = await readMdArrays({ sysBlock }, foregroundClock)
   t.same(
     { ...alone, arrays: judged(alone) },
     { arrays: ['md0 resyncing recovery 0.127 resync-running(time)'], problems: [], understood: true },
   )
-  const elsewhere = await readMdArrays({ sysBlock: join(sysBlock, 'nowhere'), mdstat })
+  const elsewhere = await readMdArrays({ sysBlock: join(sysBlock, 'nowhere'), mdstat }, foregroundClock)
   t.same(
     { ...elsewhere, arrays: judged(elsewhere) },
     { arrays: ['md0 resyncing recovery 0.129 resync-running(time)'], problems: [], understood: true },
@@ -50,37 +51,37 @@ t.test('a host is read as it was recorded', async t => {
 t.test('no arrays is understood only where somebody said so', async t => {
   const { sysBlock, mdstat } = await hostOf(t, { at: '', mdstat: undefined, files: {} })
   t.same(
-    await readMdArrays({ sysBlock, mdstat }),
+    await readMdArrays({ sysBlock, mdstat }, foregroundClock),
     { arrays: [], problems: [], understood: true },
     'the md module is not loaded',
   )
   await writeFile(mdstat, '')
   t.match(
-    await readMdArrays({ sysBlock, mdstat }),
+    await readMdArrays({ sysBlock, mdstat }, foregroundClock),
     { arrays: [], problems: [{ code: 'not-this-format' }], understood: false },
     'an empty mdstat',
   )
   await writeFile(mdstat, `Personalities : \n${' '.repeat(2 ** 20)}\nunused devices: <none>\n`)
   t.match(
-    await readMdArrays({ sysBlock, mdstat }),
+    await readMdArrays({ sysBlock, mdstat }, foregroundClock),
     { arrays: [], problems: [{ device: null, code: 'too-large' }], understood: false },
     'too much of it',
   )
   await unlink(mdstat)
   await mkdir(mdstat)
   t.match(
-    await readMdArrays({ sysBlock, mdstat }),
+    await readMdArrays({ sysBlock, mdstat }, foregroundClock),
     { arrays: [], problems: [{ device: null, code: 'unreadable' }], understood: false },
     'a directory',
   )
   const nothing = { sysBlock: join(sysBlock, 'no'), mdstat: join(sysBlock, 'no') }
   t.match(
-    await readMdArrays(nothing),
+    await readMdArrays(nothing, foregroundClock),
     { arrays: [], problems: [{ code: 'source-silent' }], understood: false },
     'neither of the two',
   )
   t.match(
-    await readMdArrays({ sysBlock: join(sysBlock, '..', '..', 'proc', 'mdstat', '..') }),
+    await readMdArrays({ sysBlock: join(sysBlock, '..', '..', 'proc', 'mdstat', '..') }, foregroundClock),
     { understood: true },
     'a directory without arrays',
   )
@@ -90,7 +91,7 @@ t.test('what goes between the listing and the read is not said, and no problem',
   const { sysBlock, mdstat, array } = await hostOf(t, recovering())
   await symlink('nowhere', join(sysBlock, 'md5'))
   for (const file of ['degraded', 'sync_completed', 'mismatch_cnt', 'dev-vdb/state']) await unlink(array(file))
-  const reading = await readMdArrays({ sysBlock, mdstat })
+  const reading = await readMdArrays({ sysBlock, mdstat }, foregroundClock)
   t.same(
     { ...reading, arrays: judged(reading) },
     { arrays: ['md0 resyncing recovery 0.129 resync-running(time)'], problems: [], understood: true },
@@ -110,7 +111,7 @@ t.test('what cannot be read is a problem of that array, and hides no other', asy
   await writeFile(array('level'), 'raid1'.repeat(2000))
   await symlink('md6', join(sysBlock, 'md6'))
   await writeFile(join(sysBlock, 'mdX'), '')
-  const reading = await readMdArrays({ sysBlock })
+  const reading = await readMdArrays({ sysBlock }, foregroundClock)
   t.same(judged(reading), [
     'md0 unknown word-missing(time array_state)',
     'md6 unknown word-missing(time array_state)',
@@ -135,7 +136,7 @@ t.test(
   async t => {
     const { sysBlock, array } = await hostOf(t, recovering())
     await chmod(array('level'), 0)
-    const reading = await readMdArrays({ sysBlock })
+    const reading = await readMdArrays({ sysBlock }, foregroundClock)
     t.match(reading.problems, [{ device: 'md0', code: 'unreadable' }])
   },
 )
@@ -143,7 +144,7 @@ t.test(
 t.test('a directory of more arrays than a kernel has is read in part, and said to be', async t => {
   const { sysBlock } = await hostOf(t, { at: '', mdstat: undefined, files: {} })
   await Promise.all(Array.from({ length: 1025 }, (_, index) => mkdir(join(sysBlock, `md${index}`))))
-  t.match(await readMdArrays({ sysBlock }), {
+  t.match(await readMdArrays({ sysBlock }, foregroundClock), {
     arrays: [],
     problems: [{ device: null, code: 'too-many' }],
     understood: false,

@@ -3,6 +3,7 @@ import t from 'tap'
 import { readMdArrays } from '../../../src/mdraid-adapter/follow/read.ts'
 import { parseMdSysfs } from '../../../src/mdraid-adapter/parse/parse-md-sysfs.ts'
 import { parseMdstat } from '../../../src/mdraid-adapter/parse/parse-mdstat.ts'
+import { foregroundClock } from '../../../src/platform/time/clock.ts'
 import { judgeMdArray } from '../../../src/sync-query/judge/judge-md.ts'
 import { describe } from '../../../src/sync-query/reason/describe.ts'
 import { remedy } from '../../../src/sync-query/reason/remedy.ts'
@@ -12,7 +13,7 @@ const EDGES = join(import.meta.dirname, '../../fixtures/md/edges')
 
 t.test('a leg with bad blocks is degraded, and named with how much of it is bad', async t => {
   for (const mdstat of [{}, { mdstat: join(EDGES, 'md-bad-blocks/mdstat') }]) {
-    const reading = await readMdArrays({ sysBlock: join(EDGES, 'md-bad-blocks/sys/block'), ...mdstat })
+    const reading = await readMdArrays({ sysBlock: join(EDGES, 'md-bad-blocks/sys/block'), ...mdstat }, foregroundClock)
     t.ok(reading.understood)
     t.strictSame(judged(reading), ['md0 degraded member-bad-blocks(operator sd1)'])
     const [judgement] = reading.arrays.map(judgeMdArray)
@@ -42,8 +43,8 @@ t.test('an array that was not started after a boot is inactive and needs an oper
   const sysBlock = join(root, 'sys/block')
   const mdstat = join(root, 'proc/mdstat')
   const inactive = ['md127 degraded array-inactive(operator array_state)']
-  t.strictSame(judged(await readMdArrays({ sysBlock, mdstat })), inactive)
-  t.strictSame(judged(await readMdArrays({ sysBlock })), inactive)
+  t.strictSame(judged(await readMdArrays({ sysBlock, mdstat }, foregroundClock)), inactive)
+  t.strictSame(judged(await readMdArrays({ sysBlock }, foregroundClock)), inactive)
   t.strictSame(judged(parseMdstat(fixtureText('edges/inactive-after-boot/proc/mdstat'))), inactive)
 })
 

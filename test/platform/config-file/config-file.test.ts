@@ -7,6 +7,7 @@ import { describeConfigProblem } from '../../../src/platform/config-file/config-
 import { parseConfigFile } from '../../../src/platform/config-file/parse-config-file.ts'
 import { readConfigFile } from '../../../src/platform/config-file/read-config-file.ts'
 import { watchConfigFile } from '../../../src/platform/config-file/watch-config-file.ts'
+import { foregroundClock } from '../../../src/platform/time/clock.ts'
 
 const Schema = z.strictObject({
   host: z.string(),
@@ -148,7 +149,7 @@ t.test('a file that is written in several steps is taken when it is whole', asyn
   const stop = new AbortController()
   t.teardown(() => stop.abort())
   const known = await readConfigFile(file, Schema)
-  const told = watchConfigFile(file, Schema, known, stop.signal, { settleMs: 400, rereadEveryMs: 20 })
+  const told = watchConfigFile(file, Schema, known, stop.signal, foregroundClock, { settleMs: 400, rereadEveryMs: 20 })
   const next = told.next()
   writeFileSync(file, 'host: b\nsrs:\n')
   for (let n = 0; n < 20; n += 1) {
@@ -168,7 +169,7 @@ t.test('a watched file: each difference is told once, however it was written', a
   const pace = { settleMs: 5, rereadEveryMs: 20 }
   const known = await readConfigFile(file, Schema)
   writeFileSync(file, 'host: b\n')
-  const told = watchConfigFile(file, Schema, known, stop.signal, pace)
+  const told = watchConfigFile(file, Schema, known, stop.signal, foregroundClock, pace)
   const next = async () => (await told.next()).value
   t.match(await next(), { ok: true, config: { host: 'b' } }, 'changed before the watch began')
   let coming = next()

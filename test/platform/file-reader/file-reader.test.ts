@@ -6,11 +6,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { FileReader } from '../../../src/platform/file-reader/file-reader.ts'
 import type { ReadStep } from '../../../src/platform/file-reader/reading-process.ts'
+import { foregroundClock } from '../../../src/platform/time/clock.ts'
 
 function readerOf(t: Test, { timeoutMs = 5_000, retryAfterMs = 0 } = {}): FileReader {
   const stop = new AbortController()
   t.teardown(() => stop.abort())
-  return new FileReader({ timeoutMs, retryAfterMs, signal: stop.signal })
+  return new FileReader({ clock: foregroundClock, timeoutMs, retryAfterMs, signal: stop.signal })
 }
 
 function makePipe(path: string): string {
@@ -94,7 +95,7 @@ async function untilDone<T extends { kind: string }>(read: () => Promise<T>): Pr
 t.test('its end leaves no process behind, and nothing is read any more', async t => {
   const root = t.testdir({ well: 'well' })
   const stop = new AbortController()
-  const reader = new FileReader({ timeoutMs: 60_000, retryAfterMs: 0, signal: stop.signal })
+  const reader = new FileReader({ clock: foregroundClock, timeoutMs: 60_000, retryAfterMs: 0, signal: stop.signal })
   await reader.read({ key: 'well', steps: [[join(root, 'well'), 100]] })
   const pipe = makePipe(join(root, 'pipe'))
   const hanging = reader.read({ key: 'pipe', steps: [[pipe, 100]] })

@@ -1,9 +1,11 @@
 /** Who is closed when a server over the network has as many connections as it may. */
+
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import t from 'tap'
 import type { HttpRoute, RequestClient } from '../../../src/platform/http/http-route.ts'
 import { type HttpLimits, HttpServer } from '../../../src/platform/http/http-server.ts'
+import { machineClock } from '../../../src/platform/time/clock.ts'
 import { until } from './serving.ts'
 
 interface Tap {
@@ -37,7 +39,7 @@ async function serverUnderTest(t: Tap, limits: Partial<HttpLimits>) {
       },
     },
   ]
-  const server = new HttpServer({ routes, onBug: bug => Promise.reject(bug), limits })
+  const server = new HttpServer({ clock: machineClock, routes, onBug: bug => Promise.reject(bug), limits })
   t.teardown(() => server.close())
   const { port } = await server.listen({ port: 0 })
   const from = async (localAddress: string) => {

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { HttpRoute } from '../../../src/platform/http/http-route.ts'
 import { type HttpLimits, HttpServer } from '../../../src/platform/http/http-server.ts'
+import { machineClock } from '../../../src/platform/time/clock.ts'
 import { client, closed, DEADLINE_MS, HELLO, serving, statusOf, until } from './serving.ts'
 
 const QUICK: Partial<HttpLimits> = {
@@ -251,7 +252,7 @@ t.test('a stream', async t => {
 
 t.test('closing waits for nobody who has connected over TLS and says nothing', async t => {
   const pem = (name: string) => readFileSync(join(import.meta.dirname, '../../fixtures/tls', name), 'utf8')
-  const server = new HttpServer({ routes: [HELLO], onBug: () => undefined })
+  const server = new HttpServer({ clock: machineClock, routes: [HELLO], onBug: () => undefined })
   t.teardown(() => server.close())
   const tls = { key: pem('server.key.pem'), cert: pem('server.cert.pem') }
   const { host, port } = await server.listen({ port: 0 }, tls)

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { HttpRoute } from '../../../src/platform/http/http-route.ts'
 import { type HttpLimits, HttpServer } from '../../../src/platform/http/http-server.ts'
+import { machineClock } from '../../../src/platform/time/clock.ts'
 
 export const DEADLINE_MS = 30_000
 
@@ -35,6 +36,7 @@ export async function serving(t: Tap, routes: readonly HttpRoute[], limits: Part
   const bugs: unknown[] = []
   const problems: string[] = []
   const server = new HttpServer({
+    clock: machineClock,
     routes,
     onBug: bug => bugs.push(bug),
     onProblem: problem => problems.push(problem),

@@ -17,6 +17,7 @@ import {
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { HttpServer } from '../../../src/platform/http/http-server.ts'
+import { machineClock } from '../../../src/platform/time/clock.ts'
 import { client, folderOf, HELLO, serving, statusOf, type Tap, until } from './serving.ts'
 
 const IS_ROOT = process.getuid?.() === 0
@@ -68,7 +69,7 @@ t.test('another user cannot connect', { skip: IS_ROOT ? false : 'only root can b
 })
 
 async function listenAt(t: Tap, path: string): Promise<HttpServer> {
-  const server = new HttpServer({ routes: [HELLO], onBug: () => undefined })
+  const server = new HttpServer({ clock: machineClock, routes: [HELLO], onBug: () => undefined })
   t.teardown(() => server.close())
   await server.listen({ path })
   return server
@@ -141,7 +142,7 @@ t.test('it does not listen in a folder where everybody may replace its socket', 
   mkdirSync(folder)
   const path = join(folder, 's.sock')
   const listen = async () => {
-    const server = new HttpServer({ routes: [HELLO], onBug: () => undefined })
+    const server = new HttpServer({ clock: machineClock, routes: [HELLO], onBug: () => undefined })
     await server.listen({ path })
     await server.close()
   }

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { ServiceManager } from '../../../src/platform/systemd/service-manager.ts'
+import { machineClock } from '../../../src/platform/time/clock.ts'
 
 /** In place of systemd-notify: writes what it was told, and through which socket, to a file. */
 const TELLER = `
@@ -14,6 +15,7 @@ function managed(t: { testdir(): string }, environment: Record<string, string>, 
   const said = join(t.testdir(), 'said')
   const problems: string[] = []
   const manager = new ServiceManager({
+    clock: machineClock,
     environment: { PATH: process.env.PATH, ...environment },
     pid,
     command: [process.execPath, '-e', TELLER, said],
@@ -65,8 +67,9 @@ t.test('a tool that is not there or fails is a problem that is told, and no more
   const problems: string[] = []
   const environment = { NOTIFY_SOCKET: '/run/s', PATH: folder }
   const onProblem = (problem: string) => problems.push(problem)
-  await new ServiceManager({ environment, pid: 7, onProblem }).ready()
+  await new ServiceManager({ clock: machineClock, environment, pid: 7, onProblem }).ready()
   await new ServiceManager({
+    clock: machineClock,
     environment,
     pid: 7,
     command: [process.execPath, '-e', 'process.exit(1)'],
