@@ -1,12 +1,12 @@
 import type { EmbeddedPool } from '../embedded-pool/embedded-pool.ts'
-import { forgottenKey, type Member } from '../embedded-pool/hosts/forgotten-members.ts'
+import { forgottenKey, type PoolMember } from '../embedded-pool/hosts/forgotten-members.ts'
 import type { Log } from '../platform/systemd/log.ts'
 import type { UpdaterConfig } from '../updater/updater-config.ts'
 
 type Members = Pick<UpdaterConfig, 'hosts' | 'srs'>
 
 /** Whether a configuration names a host, an SR or the connection of both. */
-export function names({ hosts, srs }: Members, { host, sr }: Member): boolean {
+export function names({ hosts, srs }: Members, { host, sr }: PoolMember): boolean {
   if (sr === undefined) return hosts.some(({ uuid }) => uuid === host)
   const named = srs.find(({ uuid }) => uuid === sr)
   return named !== undefined && (host === undefined || named.hosts.includes(host))
@@ -24,7 +24,7 @@ export function applyMembers(pool: EmbeddedPool, config: Members, before: Member
   if (before !== null) tellLeft(pool, config, before, log)
 }
 
-function membersOf({ hosts, srs }: Members): Member[] {
+function membersOf({ hosts, srs }: Members): PoolMember[] {
   return [
     ...hosts.map(({ uuid }) => ({ host: uuid })),
     ...srs.flatMap(({ uuid: sr, hosts: members }) => [{ sr }, ...members.map(host => ({ host, sr }))]),
@@ -122,7 +122,7 @@ function tellApplied(log: Log, text: string): void {
   log({ level: 'info', code: 'configuration-applied', text })
 }
 
-function tellForgotten(log: Log, what: string, member: Member): void {
+function tellForgotten(log: Log, what: string, member: PoolMember): void {
   log({
     level: 'warning',
     code: 'member-forgotten',

@@ -1,8 +1,8 @@
 import { hash, timingSafeEqual } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { hostName } from '../allowed-operations/reason/describe-gate.ts'
-import type { RefusedCall } from '../embedded-pool/calls/refused-call.ts'
-import type { OrderEvent } from '../embedded-pool/hosts/order-words.ts'
+import type { FailedCall } from '../embedded-pool/dispatch/failed-call.ts'
+import type { HostOrderEvent } from '../embedded-pool/hosts/order.ts'
 import type { Role } from '../embedded-pool/sessions/roles.ts'
 import { GateMetrics } from '../metrics/gate-metrics.ts'
 import type { MetricsServer } from '../metrics/metrics-server.ts'
@@ -174,12 +174,12 @@ export class PoolService {
     this.#log({ level: 'warning', code: event.code, text: describeOverrideEvent(event) })
   }
 
-  #tellRefused(refused: RefusedCall): void {
+  #tellRefused(refused: FailedCall): void {
     this.#metrics.refused(refused.method, refused.error[0])
     if (refused.isDecision) this.#refusals.add(refused)
   }
 
-  #tellOrder(order: OrderEvent): void {
+  #tellOrder(order: HostOrderEvent): void {
     const event = { ...order, at: Date.now(), pool: this.#gated.pool.poolSnapshot() }
     this.#decisions?.recordOrder(event)
     const level = order.code === 'order-handed-out' ? 'info' : 'warning'

@@ -1,12 +1,12 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { GoingDown } from '../embedded-pool/hosts/host-memory.ts'
-import type { HostMachines } from '../embedded-pool/hosts/host-operations.ts'
+import type { HostMachines } from '../embedded-pool/hosts/host-operation-gate.ts'
 import { castingOf, castRoles, RECORDED_HOSTS, type RecordedHost } from './casting.ts'
 import type { Machine } from './machine.ts'
 import type { Story } from './stand-in/stage.ts'
 
-const SCENARIO = fileURLToPath(new URL('../../scenarios/reboot-and-resync/', import.meta.url))
+const SCENARIO = fileURLToPath(new URL('../../scenarios/reboot-and-resync', import.meta.url))
 
 /** What the scenario's recordings are about (scenarios/reboot-and-resync/README.md). */
 export const CONFIGURATION = join(SCENARIO, 'mesh.res')

@@ -8,22 +8,24 @@ import { answerCalls } from './calls/answer-calls.ts'
 import { ApiFailure } from './calls/api-failure.ts'
 import type { CallTable } from './calls/call.ts'
 import { emptyClassCalls, emptyClassNames } from './calls/empty-classes.ts'
-import { shown } from './calls/fixed-fields.ts'
+import { eventCalls } from './calls/event-calls.ts'
 import { heartbeatCalls } from './calls/heartbeat-calls.ts'
 import { type HostPlugins, hostCalls } from './calls/host-calls.ts'
 import { mapFieldCalls } from './calls/map-field-calls.ts'
 import { membershipCalls } from './calls/membership-calls.ts'
-import { messageCalls } from './calls/messages.ts'
+import { messageCalls } from './calls/message-calls.ts'
+import { publicRecord } from './calls/public-record.ts'
 import { recordCalls } from './calls/record-calls.ts'
 import { roleCalls } from './calls/role-calls.ts'
 import { sessionCalls } from './calls/session-calls.ts'
 import { setterCalls } from './calls/setter-calls.ts'
 import { taskCalls } from './calls/task-calls.ts'
-import { ChangedSeqs } from './database/changed-seqs.ts'
-import { type Change, Database } from './database/database.ts'
+import { Database, type RecordChange } from './database/database.ts'
 import { newPool } from './database/new-record.ts'
+import { PoolKeeper } from './database/pool-keeper.ts'
 import { NULL_REF, type PublicClass, type RecordTypes } from './database/records.ts'
-import { EventFeed, eventCalls } from './events/events.ts'
+import { EventFeed } from './events/event-feed.ts'
+import { ChangedSeqs } from './hosts/changed-seqs.ts'
 import { ForgottenMembers } from './hosts/forgotten-members.ts'
 import { Heartbeats } from './hosts/heartbeats.ts'
 import { HostOperations } from './hosts/host-operations.ts'
@@ -39,7 +41,6 @@ import {
   removePbd,
 } from './hosts/membership.ts'
 import { ReportTimes } from './hosts/report-times.ts'
-import { PoolKeeper } from './pool-keeper.ts'
 import { POOL_DEFAULTS, type PoolOptions } from './pool-options.ts'
 import { type ListenOptions, XenApiServer } from './server.ts'
 import { LoginBrake } from './sessions/login-brake.ts'
@@ -115,7 +116,7 @@ export class EmbeddedPool {
       maxWaitingPerSession: given.maxWaitingEventCallsPerSession,
       maxWaitingPerUser: given.maxWaitingEventCallsPerUser,
       emptyClasses: emptyClassNames(),
-      show: shown,
+      show: publicRecord,
       isOfHost: session => (sessions.find(session)?.host ?? null) !== null,
     })
     const memory = (hostRef: string) => presence.memory(hostRef)
@@ -217,19 +218,19 @@ export class EmbeddedPool {
   }
 
   /** Calls back in the same step as each write, after it. Returns the way to stop it. */
-  subscribe(subscriber: (change: Change) => void): () => void {
+  subscribe(subscriber: (change: RecordChange) => void): () => void {
     return this.#db.subscribe(subscriber)
   }
 
   /** The record as clients see it now; `undefined` if there is none. */
   get<C extends PublicClass>(cls: C, ref: string): RecordTypes[C] | undefined {
     const record = this.#db.get(cls, ref)
-    return record === undefined ? undefined : shown(cls, record)
+    return record === undefined ? undefined : publicRecord(cls, record)
   }
 
   /** The records of a class as clients see them now, oldest first. */
   list<C extends PublicClass>(cls: C): readonly (readonly [ref: string, record: RecordTypes[C]])[] {
-    return this.#db.list(cls).map(([ref, record]) => [ref, shown(cls, record)] as const)
+    return this.#db.list(cls).map(([ref, record]) => [ref, publicRecord(cls, record)] as const)
   }
 
   /** The pool as the gate wants it. What was learned by polling is the asker's to add. */

@@ -1,6 +1,6 @@
 import { createJSONRPCErrorResponse, JSONRPCErrorCode, type JSONRPCResponse, JSONRPCServer } from 'json-rpc-2.0'
 import type { RequestClient } from '../platform/http/http-route.ts'
-import type { CallOutcome } from './dispatcher.ts'
+import type { CallOutcome } from './dispatch/dispatcher.ts'
 
 /** More requests than this in one batch are refused whole. */
 const MAX_BATCH = 100

@@ -1,11 +1,11 @@
 import type { Timers } from '../platform/time/timers.ts'
 import type { HostPlugins } from './calls/host-calls.ts'
-import type { RefusedCall } from './calls/refused-call.ts'
 import type { StateFileError } from './database/state-file.ts'
-import type { Member } from './hosts/forgotten-members.ts'
-import type { HeartbeatOptions } from './hosts/heartbeats.ts'
-import type { HostMachines, HostOperationGate } from './hosts/host-operations.ts'
-import type { OrderEvent } from './hosts/order-words.ts'
+import type { FailedCall } from './dispatch/failed-call.ts'
+import type { PoolMember } from './hosts/forgotten-members.ts'
+import type { LivenessOptions } from './hosts/heartbeats.ts'
+import type { HostMachines, HostOperationGate } from './hosts/host-operation-gate.ts'
+import type { HostOrderEvent } from './hosts/order.ts'
 import type { FailedLogins } from './sessions/login-brake.ts'
 import type { Authenticate } from './sessions/sessions.ts'
 
@@ -38,13 +38,13 @@ export interface PoolOptions {
   /** How long after host.reboot or host.shutdown the host may still get its order. Default 60 000. */
   readonly orderLifeMs?: number
   /** Whether a configuration would put a member back that a call takes out of the pool: then it is marked. Default: none. */
-  readonly isConfigured?: (member: Member) => boolean
+  readonly isConfigured?: (member: PoolMember) => boolean
   /** Told of every call that is answered with an error. Must not throw. */
-  readonly onRefused?: (refused: RefusedCall) => void
+  readonly onRefused?: (refused: FailedCall) => void
   /** Told what becomes of each order. Must not throw. */
-  readonly onOrder?: (event: OrderEvent) => void
+  readonly onOrder?: (event: HostOrderEvent) => void
   /** Hosts are live by what is heard of them. Default: only hostLeft and hostReturned say who is live. */
-  readonly heartbeat?: HeartbeatOptions
+  readonly heartbeat?: LivenessOptions
   /**
    * Where the pool is kept across restarts: everything but sessions and tasks. No file there yet is a new pool. It is this
    * process's until `close`: `FILE.lock` keeps others out. Default: nothing is kept.

@@ -12,10 +12,10 @@ import type {
 } from '../allowed-operations/pool/pool-snapshot.ts'
 import { REPORT_KEY } from '../sync-query/report/report.ts'
 import { parseReport } from '../sync-query/report/report-parse.ts'
-import type { ChangedSeqs } from './database/changed-seqs.ts'
 import type { Database } from './database/database.ts'
 import type { HostRecord, PbdRecord, SrRecord, TaskRecord } from './database/records.ts'
 import { epochMsOfSeconds } from './database/xapi-datetime.ts'
+import type { ChangedSeqs } from './hosts/changed-seqs.ts'
 import type { HostMemory } from './hosts/host-memory.ts'
 import type { ReportTimes } from './hosts/report-times.ts'
 

@@ -1,5 +1,5 @@
 import { EmbeddedPool } from '../../src/embedded-pool/embedded-pool.ts'
-import type { HostMachines, HostOperationGate } from '../../src/embedded-pool/hosts/host-operations.ts'
+import type { HostMachines, HostOperationGate } from '../../src/embedded-pool/hosts/host-operation-gate.ts'
 import type { PoolOptions } from '../../src/embedded-pool/pool-options.ts'
 
 export const PASSWORD = 'correct horse'

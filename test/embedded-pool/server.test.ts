@@ -4,9 +4,9 @@ import * as fc from 'fast-check'
 import t from 'tap'
 import { EmbeddedPool } from '../../src/embedded-pool/embedded-pool.ts'
 import { XenApiServer } from '../../src/embedded-pool/server.ts'
-import { createSlaveEndpoint } from '../../src/embedded-pool/slave-endpoint.ts'
 import { XenApiClient } from '../../src/xenapi-client/client.ts'
 import { ask, login, oneAtATime, PASSWORD, patientMachines, post, servedPool } from './pool-under-test.ts'
+import { createSlaveEndpoint } from './slave-endpoint.ts'
 
 /** Sends raw bytes and reads until the server closes, or answers. */
 function exchange(port: number, bytes: string | Uint8Array): Promise<string> {

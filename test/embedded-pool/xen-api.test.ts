@@ -7,11 +7,11 @@ import { DEFAULT_POLICY } from '../../src/allowed-operations/pool/gate-policy.ts
 import { EmbeddedPool } from '../../src/embedded-pool/embedded-pool.ts'
 import type { PoolOptions } from '../../src/embedded-pool/pool-options.ts'
 import type { Role } from '../../src/embedded-pool/sessions/roles.ts'
-import { createSlaveEndpoint } from '../../src/embedded-pool/slave-endpoint.ts'
 import { encodeReport } from '../../src/sync-query/report/report-encode.ts'
 import type { SyncState } from '../../src/sync-query/state.ts'
 import { Updater } from '../../src/updater/updater.ts'
 import { ask, until } from './pool-under-test.ts'
+import { createSlaveEndpoint } from './slave-endpoint.ts'
 
 const USERS: Readonly<Record<string, Role>> = { admin: 'pool-admin', operator: 'pool-operator', reader: 'read-only' }
 const TLS = join(import.meta.dirname, '../fixtures/tls')

@@ -1,8 +1,8 @@
-import { Dispatcher, type DispatcherOptions, strangersKey } from '../dispatcher.ts'
-import { FairScheduler } from '../fair-scheduler.ts'
+import { ChangeAllowance } from '../dispatch/change-allowance.ts'
+import { Dispatcher, type DispatcherOptions, strangersKey } from '../dispatch/dispatcher.ts'
+import { FairScheduler } from '../dispatch/fair-scheduler.ts'
 import { JsonRpc } from '../json-rpc.ts'
 import type { AnswerBody } from '../server.ts'
-import { Allowance } from '../sessions/allowance.ts'
 
 interface AnswerCallsOptions extends Omit<DispatcherOptions, 'scheduler' | 'allowance'> {
   /** Milliseconds of a clock that is never set. */
@@ -14,7 +14,7 @@ interface AnswerCallsOptions extends Omit<DispatcherOptions, 'scheduler' | 'allo
 /** Answers the bodies of requests: reading one takes a turn, and so does each call in it. */
 export function answerCalls({ steadyNow, maxWaitingCalls, ...options }: AnswerCallsOptions): AnswerBody {
   const scheduler = new FairScheduler({ steadyNow, maxWaitingOfALane: maxWaitingCalls })
-  const dispatcher = new Dispatcher({ ...options, scheduler, allowance: new Allowance(steadyNow) })
+  const dispatcher = new Dispatcher({ ...options, scheduler, allowance: new ChangeAllowance(steadyNow) })
   const jsonRpc = new JsonRpc((...asked) => dispatcher.dispatch(...asked), options.onBug)
   return async (body, signal, client) => {
     await scheduler.takeAgain({ key: client.owner ?? strangersKey(client), isFirst: client.isReserved })

@@ -10,7 +10,7 @@ export interface Call {
   readonly parameters: number | readonly [fewest: number, most: number]
   /** The least role that may call it, as in stock; `null`: it needs no session. */
   readonly role: (typeof ROLES)[number] | null
-  /** True: users below pool-operator may make so many changes in a while only (`Allowance`). */
+  /** True: users below pool-operator may make so many changes in a while only (`ChangeAllowance`). */
   readonly isChange?: true
   /** True: `Async.<method>` exists too. */
   readonly async?: true

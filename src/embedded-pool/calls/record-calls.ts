@@ -4,7 +4,7 @@ import { parseFilter } from '../database/record-filter.ts'
 import { PUBLIC_CLASSES, type PublicClass } from '../database/records.ts'
 import { ApiFailure } from './api-failure.ts'
 import type { Arguments, CallTable } from './call.ts'
-import { fixedFieldsOf, shown } from './fixed-fields.ts'
+import { fixedFieldsOf, publicRecord } from './public-record.ts'
 
 /** What is echoed of a wrong name. */
 const MAX_ECHO_LENGTH = 64
@@ -18,9 +18,9 @@ function callsOf(cls: PublicClass, db: Database): CallTable {
   const fields = [...new Set([...FIELDS[cls], ...fixedFieldsOf(cls)])]
   const record = (ref: string) => {
     const found = db.get(cls, ref)
-    return found === undefined ? undefined : shown(cls, found)
+    return found === undefined ? undefined : publicRecord(cls, found)
   }
-  const list = () => db.list(cls).map(([ref, each]) => [ref, shown(cls, each)] as const)
+  const list = () => db.list(cls).map(([ref, each]) => [ref, publicRecord(cls, each)] as const)
   const getters = fields.map(
     field =>
       [

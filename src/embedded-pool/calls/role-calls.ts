@@ -1,5 +1,4 @@
-import { HOST_AGENT, mayAct, permissionOf, type Role } from '../sessions/roles.ts'
-import { isAgentCall } from './agent-calls.ts'
+import { HOST_AGENT, isAgentCall, mayAct, permissionOf, type Role } from '../sessions/roles.ts'
 import { ApiFailure, handleInvalid } from './api-failure.ts'
 import type { Arguments, CallTable } from './call.ts'
 

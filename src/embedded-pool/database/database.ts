@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { ClassName, RecordTypes } from './records.ts'
-import { takenBack } from './taken-back.ts'
+import { withoutChange } from './without-change.ts'
 
 /**
  * The pool's database: one table per class, in memory.
@@ -21,7 +21,7 @@ export class Database {
     message: new Table(),
     session: new Table(),
   }
-  readonly #subscribers = new Set<(change: Change) => void>()
+  readonly #subscribers = new Set<(change: RecordChange) => void>()
   readonly #onBug: (bug: unknown) => void
   #generation: number
   /** How to take back what is written at present, the first step last; `null`: nobody asks. */
@@ -95,7 +95,7 @@ export class Database {
     table.put(ref, { record, created: row.created, modified: this.#generation })
     this.undoable(() => {
       const now = this.get(cls, ref)
-      if (now !== undefined) this.update(cls, ref, takenBack(now, row.record, record))
+      if (now !== undefined) this.update(cls, ref, withoutChange(now, row.record, record))
     })
     this.#notify({ cls, ref, operation: 'mod' })
     return true
@@ -158,10 +158,10 @@ export class Database {
    * What happened to a table after a generation: one entry per row however often it changed, none for a row created and
    * deleted since. Deletions that have left the bounded queue are missing (`hasLostDeletions`).
    */
-  changesSince(cls: ClassName, generation: number): readonly Change[] {
+  changesSince(cls: ClassName, generation: number): readonly RecordChange[] {
     const table = this.#tables[cls]
     if (table.lastWrite <= generation) return []
-    const changes: Change[] = []
+    const changes: RecordChange[] = []
     for (const { ref, created } of table.modifiedSince(generation)) {
       changes.push({ cls, ref, operation: created > generation ? 'add' : 'mod' })
     }
@@ -179,12 +179,12 @@ export class Database {
   }
 
   /** Calls back on every change, in the same call as the write. Returns the way to stop it. */
-  subscribe(subscriber: (change: Change) => void): () => void {
+  subscribe(subscriber: (change: RecordChange) => void): () => void {
     this.#subscribers.add(subscriber)
     return () => this.#subscribers.delete(subscriber)
   }
 
-  #notify(change: Change): void {
+  #notify(change: RecordChange): void {
     for (const subscriber of [...this.#subscribers]) {
       try {
         subscriber(change)
@@ -195,7 +195,7 @@ export class Database {
   }
 }
 
-export interface Change {
+export interface RecordChange {
   readonly cls: ClassName
   readonly ref: string
   readonly operation: 'add' | 'mod' | 'del'

@@ -13,7 +13,7 @@ export type LastingClass = (typeof LASTING_CLASSES)[number]
 type LastingTables = { readonly [C in LastingClass]: ReadonlyMap<string, RecordTypes[C]> }
 
 /** What a pool knows and must know again after a restart. */
-export interface PoolState {
+export interface StoredPool {
   /** Of the database when this was taken. */
   readonly generation: number
   readonly tables: LastingTables
@@ -33,7 +33,7 @@ const TEXTS = new WeakMap<object, string>()
  * Two lines: what the file is and the SHA-256 of the second line; the state as JSON.
  * @throws Error when a number is not finite: JSON would say null, and the file would never be read again
  */
-export function encodeState({ generation, tables, hosts }: PoolState): string {
+export function encodeState({ generation, tables, hosts }: StoredPool): string {
   const table = (rows: ReadonlyMap<string, object>) =>
     `{${Array.from(rows, ([ref, record]) => `${JSON.stringify(ref)}:${recordText(record)}`).join(',')}}`
   const texts = LASTING_CLASSES.map(cls => `"${cls}":${table(tables[cls])}`)
@@ -43,7 +43,7 @@ export function encodeState({ generation, tables, hosts }: PoolState): string {
 }
 
 /** Reads back what `encodeState` wrote; anything else is a problem, in words. */
-export function decodeState(text: string): { readonly state: PoolState } | { readonly problem: string } {
+export function decodeState(text: string): { readonly state: StoredPool } | { readonly problem: string } {
   const end = text.indexOf('\n') + 1
   const body = text.slice(end)
   const header = parsed(text.slice(0, end))
@@ -60,7 +60,7 @@ export function decodeState(text: string): { readonly state: PoolState } | { rea
   }
   if (!isJsonObject(tables)) return { problem: 'tables is no object' }
   try {
-    const state: PoolState = {
+    const state: StoredPool = {
       generation,
       tables: {
         pool: rows(tables, 'pool', newPool({ uuid: '' })),
@@ -149,7 +149,7 @@ function kindOf(
   return 'something else'
 }
 
-function hostMemories(hosts: unknown): PoolState['hosts'] {
+function hostMemories(hosts: unknown): StoredPool['hosts'] {
   if (!isJsonObject(hosts)) throw new StateProblem('hosts is no object')
   return new Map(
     Object.entries(hosts).map(([ref, memory]) => {
@@ -161,7 +161,7 @@ function hostMemories(hosts: unknown): PoolState['hosts'] {
 }
 
 /** A ref that leads nowhere would make a host or an SR vanish from the gate's view. @throws StateProblem */
-function assertConsistent({ tables, hosts }: PoolState): void {
+function assertConsistent({ tables, hosts }: StoredPool): void {
   const [pool, ...more] = [...tables.pool.values()]
   if (pool === undefined || more.length > 0) throw new StateProblem('tables.pool does not hold exactly one pool')
   if (pool.master !== NULL_REF) assertThere(tables, 'host', pool.master, 'the coordinator')

@@ -1,7 +1,7 @@
 import type { Database } from '../database/database.ts'
 
 /** A host, an SR, or the connection of both, by UUIDs: one that returns has another ref. */
-export type Member =
+export type PoolMember =
   | { readonly host: string; readonly sr?: never }
   | { readonly sr: string; readonly host?: never }
   | { readonly host: string; readonly sr: string }
@@ -9,7 +9,7 @@ export type Member =
 const PREFIX = 'resync-monitor:forgotten:'
 
 /** The key of `pool.other_config` that marks a member as forgotten. */
-export function forgottenKey({ host, sr }: Member): string {
+export function forgottenKey({ host, sr }: PoolMember): string {
   const parts = [sr === undefined ? '' : `sr=${sr}`, host === undefined ? '' : `host=${host}`]
   return `${PREFIX}${parts.filter(part => part !== '').join(',')}`
 }
@@ -20,32 +20,32 @@ export function forgottenKey({ host, sr }: Member): string {
  */
 export class ForgottenMembers {
   readonly #db: Database
-  readonly #isConfigured: (member: Member) => boolean
+  readonly #isConfigured: (member: PoolMember) => boolean
 
   /** @param isConfigured whether a configuration names the member; there is a mark for no other */
-  constructor(db: Database, isConfigured: (member: Member) => boolean) {
+  constructor(db: Database, isConfigured: (member: PoolMember) => boolean) {
     this.#db = db
     this.#isConfigured = isConfigured
   }
 
-  has(member: Member): boolean {
+  has(member: PoolMember): boolean {
     return Object.hasOwn(this.#marks(), forgottenKey(member))
   }
 
   /** @param by the method that has taken it out */
-  add(member: Member, by: string): void {
+  add(member: PoolMember, by: string): void {
     if (!this.#isConfigured(member)) return
     this.#write({ ...this.#marks(), [forgottenKey(member)]: by })
   }
 
-  remove(member: Member): void {
+  remove(member: PoolMember): void {
     if (!this.has(member)) return
     const { [forgottenKey(member)]: _, ...others } = this.#marks()
     this.#write(others)
   }
 
   /** Removes the marks of what the configuration no longer names: named again, it is added again. */
-  keepOnly(members: readonly Member[]): void {
+  keepOnly(members: readonly PoolMember[]): void {
     const named = new Set(members.map(forgottenKey))
     const entries = Object.entries(this.#marks())
     const kept = entries.filter(([key]) => !key.startsWith(PREFIX) || named.has(key))

@@ -3,7 +3,7 @@ import type { Database } from '../database/database.ts'
 import { type HostPresence, isSameTime, STILL_HERE_AFTER_MS } from './host-presence.ts'
 
 /** Liveness by heartbeat, for hosts that are real machines. */
-export interface HeartbeatOptions {
+export interface LivenessOptions {
   /** A host that has not been heard for so long is taken for dead. Stock: 10 min, with a heartbeat each 30 s. */
   readonly assumeDeadAfterMs: number
 }

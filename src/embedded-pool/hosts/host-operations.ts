@@ -1,46 +1,11 @@
-import type { HostOperation, XapiError } from '../../allowed-operations/pool/host-operation.ts'
-import type { PoolSnapshot } from '../../allowed-operations/pool/pool-snapshot.ts'
-import type { GateReason } from '../../allowed-operations/reason/gate-reason.ts'
+import type { HostOperation } from '../../allowed-operations/pool/host-operation.ts'
 import { ApiFailure, GateRefusal } from '../calls/api-failure.ts'
 import type { CallContext } from '../calls/call.ts'
 import type { Database } from '../database/database.ts'
 import type { StringMap } from '../database/records.ts'
 import type { GoingDown } from './host-memory.ts'
+import type { OperationClaim } from './host-operation-gate.ts'
 import { Orders, type OrdersOptions } from './orders.ts'
-
-/** What a caller wants to begin. */
-export interface OperationClaim {
-  /** Ref of the host. */
-  readonly host: string
-  readonly operation: HostOperation
-  /** Ref of the task that will do it. */
-  readonly task: string
-}
-
-/** Decides whether a host operation may begin. */
-export interface HostOperationGate {
-  /**
-   * Must answer at once, from the pool as it is handed in. The pool writes an accepted reboot or shutdown into
-   * `current_operations` before anything else can run: the next claim finds it there.
-   */
-  claim(pool: PoolSnapshot, claim: OperationClaim): ClaimAnswer
-}
-
-/** An operation that may begin need not: `begun` is called when it does. */
-type ClaimAnswer =
-  | { readonly ok: true; readonly begun?: () => void }
-  | { readonly ok: false; readonly error: XapiError; readonly reasons?: readonly GateReason[] }
-
-/** The machines behind the pool's hosts, which somebody else drives. */
-export interface HostMachines {
-  /**
-   * A host has its order: with the answer to its heartbeat where hosts are live by heartbeat, else from this driver, which
-   * begins to take the host down. The driver calls hostLeft when it is down, and hostReturned when it is back.
-   */
-  goDown(hostRef: string, how: GoingDown): void
-  /** Switches a host on. A driver without it: host.power_on fails as on a pool without the power-on plugin. */
-  powerOn?(hostRef: string): void
-}
 
 export interface HostOperationsOptions extends OrdersOptions {
   /** How long host.power_on waits for the host to be live. */

@@ -2,7 +2,7 @@ import type { Timers } from '../../platform/time/timers.ts'
 import { ApiFailure } from '../calls/api-failure.ts'
 import type { Database } from '../database/database.ts'
 import type { StringMap } from '../database/records.ts'
-import { takenBack } from '../database/taken-back.ts'
+import { withoutChange } from '../database/without-change.ts'
 import { epochMsOfSeconds, xapiDateTime, xapiEpochSeconds } from '../database/xapi-datetime.ts'
 import { type HostMemory, type LastingHostMemory, lastingOf, NO_ORDER, UNKNOWN_HOST } from './host-memory.ts'
 
@@ -242,7 +242,7 @@ export class HostPresence {
     const before = this.memory(hostRef)
     const after = { ...before, ...change }
     this.#memory.set(hostRef, after)
-    this.#db.undoable(() => this.#memory.set(hostRef, takenBack(this.memory(hostRef), before, after)))
+    this.#db.undoable(() => this.#memory.set(hostRef, withoutChange(this.memory(hostRef), before, after)))
   }
 
   /** If it is to be. What is not live waits until it is heard again, also in the next run of the pool. */

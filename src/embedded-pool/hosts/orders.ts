@@ -4,27 +4,9 @@ import type { Timers } from '../../platform/time/timers.ts'
 import { ApiFailure, GateRefusal } from '../calls/api-failure.ts'
 import type { Database } from '../database/database.ts'
 import type { GoingDown } from './host-memory.ts'
-import type { HostMachines, HostOperationGate } from './host-operations.ts'
+import type { HostMachines, HostOperationGate } from './host-operation-gate.ts'
 import type { HostPresence } from './host-presence.ts'
-import type { OrderEvent, OrderStatement } from './order-words.ts'
-
-interface Order {
-  readonly id: string
-  readonly host: string
-  readonly how: GoingDown
-  readonly task: string
-  /** By the steady clock. Nobody gets it from then on. */
-  readonly expiresAtMs: number
-  readonly cancelExpiry: () => void
-  /** Resolved when the host goes, or must be taken to go; rejected with the ApiFailure that ends the call. */
-  readonly outcome: PromiseWithResolvers<void>
-  isOnDisk: boolean
-  isSettled: boolean
-  /** To whom, with the answer to which heartbeat; `null`: nobody has it. */
-  handedOut: { readonly agent: string | null; readonly beat: number } | null
-  /** Ends the wait for the host's own word. */
-  cancelStated: () => void
-}
+import { expired, type HostOrderEvent, isLater, type Order, type OrderStatement, withoutOrder } from './order.ts'
 
 export interface OrdersOptions {
   readonly gate: HostOperationGate
@@ -37,7 +19,7 @@ export interface OrdersOptions {
   readonly orderLifeMs: number
   /** Hosts fetch their orders with heartbeats. False: the driver of the machines gets them at once. */
   readonly byHeartbeat: boolean
-  readonly onOrder: (event: OrderEvent) => void
+  readonly onOrder: (event: HostOrderEvent) => void
 }
 
 /** An agent that has its order says within this time that it goes or does not; then the call that waits for it ends. */
@@ -283,28 +265,7 @@ export class Orders {
     return order !== undefined && this.#options.presence.memory(hostRef).orderId === order.id ? order : null
   }
 
-  #tell(event: OrderEvent): void {
+  #tell(event: HostOrderEvent): void {
     this.#options.onOrder(event)
   }
-}
-
-function isLater(handedOut: Order['handedOut'], agent: string, beat: number): boolean {
-  return handedOut !== null && handedOut.agent === agent && beat > handedOut.beat
-}
-
-function expired(how: GoingDown, lifeMs: number): ApiFailure {
-  return new ApiFailure(
-    'OPERATION_NOT_ALLOWED',
-    `the order to ${how} has expired: the host did not fetch it within ${lifeMs / 1000} s`,
-  )
-}
-
-/** The pool as it is but for the order: whether the host may go is not a question of its being told to. */
-function withoutOrder(pool: PoolSnapshot, { host }: Order): PoolSnapshot {
-  const hosts = pool.hosts.map(each => {
-    if (each.ref !== host) return each
-    const others = each.currentOperations.filter(({ operation }) => operation !== 'reboot' && operation !== 'shutdown')
-    return { ...each, leaving: false, currentOperations: others }
-  })
-  return { ...pool, hosts }
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { execa } from 'execa'
 import t from 'tap'
 import { encodeOverride, OVERRIDE_KEY } from '../../../src/allowed-operations/pool/override.ts'
-import { takenBack } from '../../../src/embedded-pool/database/taken-back.ts'
+import { withoutChange } from '../../../src/embedded-pool/database/without-change.ts'
 import { ask, askText, login, servedPool, until } from '../pool-under-test.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'pool-failed-'))
@@ -176,9 +176,9 @@ t.test(
 t.test('of one change only what nobody has changed since is taken back', t => {
   const before = { map: { a: '1', b: '2' }, list: ['x'], flag: true, same: 'same' }
   const after = { ...before, map: { a: '1', b: '3', c: '4' }, list: ['x', 'y'], flag: false }
-  t.strictSame(takenBack(after, before, after), before)
+  t.strictSame(withoutChange(after, before, after), before)
   const since = { ...after, map: { ...after.map, b: '5', d: '6' }, list: ['z'], same: 'other' }
-  t.strictSame(takenBack(since, before, after), {
+  t.strictSame(withoutChange(since, before, after), {
     map: { a: '1', b: '5', d: '6' },
     list: ['z'],
     flag: true,

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import type { HostOperationGate } from '../../../src/embedded-pool/hosts/host-operations.ts'
+import type { HostOperationGate } from '../../../src/embedded-pool/hosts/host-operation-gate.ts'
 import { ask, firstOf, login, servedPool } from '../pool-under-test.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'pool-claims-'))

@@ -2,7 +2,7 @@ import t from 'tap'
 import { claim } from '../../../src/allowed-operations/claim.ts'
 import { DEFAULT_POLICY } from '../../../src/allowed-operations/pool/gate-policy.ts'
 import { EmbeddedPool } from '../../../src/embedded-pool/embedded-pool.ts'
-import type { HostOperationGate } from '../../../src/embedded-pool/hosts/host-operations.ts'
+import type { HostOperationGate } from '../../../src/embedded-pool/hosts/host-operation-gate.ts'
 import { encodeReport } from '../../../src/sync-query/report/report-encode.ts'
 import { START_MS, VirtualClock } from '../../platform/time/virtual-clock.ts'
 import {

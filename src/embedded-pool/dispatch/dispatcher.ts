@@ -1,16 +1,15 @@
 import { randomUUID } from 'node:crypto'
-import type { XapiError } from '../allowed-operations/pool/host-operation.ts'
-import type { RequestClient } from '../platform/http/http-route.ts'
-import { mayAgentCall } from './calls/agent-calls.ts'
-import { ApiFailure } from './calls/api-failure.ts'
-import { Arguments, type Call, type CallContext, type Caller, type CallTable } from './calls/call.ts'
-import { type RefusedCall, refusedCall } from './calls/refused-call.ts'
-import type { Database } from './database/database.ts'
+import type { XapiError } from '../../allowed-operations/pool/host-operation.ts'
+import type { RequestClient } from '../../platform/http/http-route.ts'
+import { ApiFailure } from '../calls/api-failure.ts'
+import { Arguments, type Call, type CallContext, type Caller, type CallTable } from '../calls/call.ts'
+import type { Database } from '../database/database.ts'
+import { assertRole, HOST_AGENT, isUnbounded, mayAgentCall, permissionOf } from '../sessions/roles.ts'
+import type { Sessions } from '../sessions/sessions.ts'
+import type { Tasks } from '../tasks/tasks.ts'
+import type { ChangeAllowance } from './change-allowance.ts'
+import { type FailedCall, failedCall } from './failed-call.ts'
 import type { FairScheduler, Lane } from './fair-scheduler.ts'
-import type { Allowance } from './sessions/allowance.ts'
-import { assertRole, HOST_AGENT, isUnbounded, permissionOf } from './sessions/roles.ts'
-import type { Sessions } from './sessions/sessions.ts'
-import type { Tasks } from './tasks/tasks.ts'
 
 /** How a call ended: XenAPI's result or XenAPI's error. */
 export type CallOutcome = { readonly result: unknown } | { readonly error: XapiError }
@@ -21,7 +20,7 @@ export interface DispatcherOptions {
   readonly tasks: Tasks
   readonly calls: CallTable
   readonly scheduler: FairScheduler
-  readonly allowance: Allowance
+  readonly allowance: ChangeAllowance
   /** Aborted when the pool closes: what asynchronous calls still do ends then, not when their client goes. */
   readonly closing: AbortSignal
   /** Calls under way at once of those that may take long, which have an asynchronous form; one more gets TOO_BUSY. */
@@ -30,7 +29,7 @@ export interface DispatcherOptions {
   readonly keep: (undo: () => void) => Promise<void>
   readonly onBug: (bug: unknown) => void
   /** Told of every call that is answered with an error. Must not throw. */
-  readonly onRefused: (refused: RefusedCall) => void
+  readonly onRefused: (refused: FailedCall) => void
 }
 
 const ASYNC = 'Async.'
@@ -152,13 +151,13 @@ export class Dispatcher {
 
   /** Whatever ends in an error is told of, once. */
   #refused(
-    called: Parameters<typeof refusedCall>[0],
+    called: Parameters<typeof failedCall>[0],
     params: readonly unknown[],
     user: string,
     failure: unknown,
   ): XapiError {
     const error = this.#describe(failure)
-    this.#options.onRefused(refusedCall(called, params, user, failure, error, this.#options.db))
+    this.#options.onRefused(failedCall(called, params, user, failure, error, this.#options.db))
     return error
   }
 

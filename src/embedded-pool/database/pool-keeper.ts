@@ -1,9 +1,9 @@
-import type { Timers } from '../platform/time/timers.ts'
-import type { Database } from './database/database.ts'
-import type { ClassName } from './database/records.ts'
-import { decodeState, encodeState, LASTING_CLASSES, type LastingClass, type PoolState } from './database/state-codec.ts'
-import { holdStateFile, readStateFile, StateFile, StateFileError } from './database/state-file.ts'
-import type { HostPresence } from './hosts/host-presence.ts'
+import type { Timers } from '../../platform/time/timers.ts'
+import type { HostPresence } from '../hosts/host-presence.ts'
+import type { Database } from './database.ts'
+import type { ClassName } from './records.ts'
+import { decodeState, encodeState, LASTING_CLASSES, type LastingClass, type StoredPool } from './state-codec.ts'
+import { holdStateFile, readStateFile, StateFile, StateFileError } from './state-file.ts'
 
 export interface PoolKeeperOptions {
   /** `undefined`: nothing is kept. */
@@ -17,7 +17,7 @@ export interface PoolKeeperOptions {
 /** A state file that is this process's alone. */
 interface OpenedState {
   /** What it holds; `null`: there is none yet. */
-  readonly stored: PoolState | null
+  readonly stored: StoredPool | null
   readonly release: () => void
 }
 
@@ -101,7 +101,7 @@ export class PoolKeeper {
   }
 }
 
-function storedIn(path: string): PoolState | null {
+function storedIn(path: string): StoredPool | null {
   const text = readStateFile(path)
   if (text === null) return null
   const read = decodeState(text)
@@ -109,7 +109,7 @@ function storedIn(path: string): PoolState | null {
   return read.state
 }
 
-function restore(db: Database, presence: HostPresence, { tables, hosts }: PoolState): void {
+function restore(db: Database, presence: HostPresence, { tables, hosts }: StoredPool): void {
   for (const [ref, pool] of tables.pool) db.restore('pool', ref, pool)
   // Operations of tasks that are gone with the process (stock: helpers.ml:1181-1203). And what the earlier run has allowed, by
   // what it knew, is not allowed now: whoever asks before the gate has computed would be told that hosts may go.
@@ -122,7 +122,7 @@ function restore(db: Database, presence: HostPresence, { tables, hosts }: PoolSt
   presence.restore(hosts)
 }
 
-function stateOf(db: Database, presence: HostPresence): PoolState {
+function stateOf(db: Database, presence: HostPresence): StoredPool {
   return {
     generation: db.generation,
     tables: {

@@ -1,11 +1,10 @@
 import type { Timers } from '../../platform/time/timers.ts'
 import { ApiFailure, handleInvalid } from '../calls/api-failure.ts'
-import type { Caller, CallTable } from '../calls/call.ts'
-import type { Change, Database } from '../database/database.ts'
+import type { Caller } from '../calls/call.ts'
+import type { Database, RecordChange } from '../database/database.ts'
 import { type ClassName, PUBLIC_CLASSES } from '../database/records.ts'
 import { isUnbounded } from '../sessions/roles.ts'
-import { keysOf, Subscriptions } from './event-subscription.ts'
-import { type EventPosition, formatToken, parseToken } from './event-token.ts'
+import { type EventPosition, formatToken, keysOf, parseToken, Subscriptions } from './event-request.ts'
 
 interface EventFromRequest {
   /** Whose call it is: when the session ends, so does the call. */
@@ -30,7 +29,7 @@ interface PoolEvent {
   readonly id: number
   readonly timestamp: '0.0'
   readonly class: string
-  readonly operation: Change['operation']
+  readonly operation: RecordChange['operation']
   readonly ref: string
   /** The record as it is now, not as it was at the event; none for `del`. */
   readonly snapshot?: unknown
@@ -212,7 +211,7 @@ export class EventFeed {
   }
 
   /** @throws ApiFailure EVENTS_LOST */
-  #changes(subscriptions: Subscriptions, since: EventPosition): readonly Change[] {
+  #changes(subscriptions: Subscriptions, since: EventPosition): readonly RecordChange[] {
     return PUBLIC_CLASSES.filter(cls => subscriptions.followsClass(cls))
       .flatMap(cls => {
         const generation = cls === 'message' ? since.messages : since.database
@@ -226,7 +225,7 @@ export class EventFeed {
     const { generation } = this.#db
     const changes = this.#changes(subscriptions, since)
     const messages = changes.filter(change => change.cls === 'message')
-    const of = (operation: Change['operation']) =>
+    const of = (operation: RecordChange['operation']) =>
       changes.filter(change => change.cls !== 'message' && change.operation === operation)
     return {
       // stock's order
@@ -243,7 +242,7 @@ export class EventFeed {
     }
   }
 
-  #event({ cls, ref, operation }: Change): PoolEvent {
+  #event({ cls, ref, operation }: RecordChange): PoolEvent {
     const event = { id: this.#db.generation, timestamp: '0.0', class: cls.toLowerCase(), operation, ref } as const
     const record = this.#db.get(cls, ref)
     if (operation === 'del' || record === undefined) return event
@@ -261,30 +260,4 @@ export class EventFeed {
 function timeoutMs(seconds: number): number {
   const ms = seconds * 1000
   return ms >= 0 && ms <= MAX_TIMEOUT_MS ? ms : DAY_MS
-}
-
-/** event.from and event.inject. The deprecated event.register and event.next are not there. */
-export function eventCalls(events: EventFeed): CallTable {
-  return {
-    'event.from': {
-      parameters: 3,
-      role: 'read-only',
-      run: (args, { signal, turn, ...caller }) =>
-        events.from({
-          caller,
-          turn,
-          classes: args.strings('classes'),
-          token: args.string('token'),
-          timeoutSeconds: args.number('timeout'),
-          signal,
-        }),
-    },
-    'event.get_current_id': { parameters: 0, role: 'read-only', run: () => events.currentId },
-    'event.inject': {
-      parameters: 2,
-      role: 'read-only',
-      isChange: true,
-      run: args => events.inject(args.string('class'), args.string('ref')),
-    },
-  }
 }

@@ -1,7 +1,7 @@
 import { ApiFailure } from '../calls/api-failure.ts'
-import type { Database } from './database.ts'
-import type { StringMap } from './records.ts'
-import { xapiDateTime } from './xapi-datetime.ts'
+import type { Database } from '../database/database.ts'
+import type { StringMap } from '../database/records.ts'
+import { xapiDateTime } from '../database/xapi-datetime.ts'
 
 /** `seq` from which on reports tell of the present state of an SR, by its UUID; of one boot of one host. */
 export interface ChangedSeqsOfHost {

@@ -1,6 +1,6 @@
-import type { ListeningAt } from '../platform/http/listen.ts'
-import { JsonRpc } from './json-rpc.ts'
-import { type ListenOptions, XenApiServer } from './server.ts'
+import { JsonRpc } from '../../src/embedded-pool/json-rpc.ts'
+import { type ListenOptions, XenApiServer } from '../../src/embedded-pool/server.ts'
+import type { ListeningAt } from '../../src/platform/http/listen.ts'
 
 export interface SlaveEndpointOptions {
   /** Address of the coordinator, without a port, as stock tells it. */

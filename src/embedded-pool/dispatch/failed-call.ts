@@ -1,11 +1,11 @@
 import type { XapiError } from '../../allowed-operations/pool/host-operation.ts'
 import type { GateReason } from '../../allowed-operations/reason/gate-reason.ts'
+import { ApiFailure, GateRefusal } from '../calls/api-failure.ts'
+import type { Call } from '../calls/call.ts'
 import type { Database } from '../database/database.ts'
-import { ApiFailure, GateRefusal } from './api-failure.ts'
-import type { Call } from './call.ts'
 
 /** A call that was answered with an error. */
-export interface RefusedCall {
+export interface FailedCall {
   /** `''`: there is no such method. */
   readonly method: string
   /** Ref of the host that it is about; `null`: it is about none, or one that is not known. */
@@ -27,14 +27,14 @@ const MAX_ITEM_LENGTH = 256
  * @param called the method and its call; `undefined`: there is none
  * @param params with the session's ref first
  */
-export function refusedCall(
+export function failedCall(
   called: { readonly name: string; readonly call: Call } | undefined,
   params: readonly unknown[],
   user: string,
   failure: unknown,
   error: XapiError,
   db: Database,
-): RefusedCall {
+): FailedCall {
   const [, about] = params
   const [code, ...details] = error
   const changes = called !== undefined && called.call.role !== null && called.call.role !== 'read-only'

@@ -141,7 +141,7 @@ const FIXED_FIELDS: Readonly<Partial<Record<ClassName, Fields>>> = {
 }
 
 /** A record as clients see it: with the fields that never change. What the record itself says goes before them. */
-export function shown<R extends object>(cls: ClassName, record: R): R {
+export function publicRecord<R extends object>(cls: ClassName, record: R): R {
   const fixed = FIXED_FIELDS[cls]
   if (fixed === undefined) return record
   const own = 'software_version' in record ? record.software_version : null

@@ -1,8 +1,8 @@
 /** Heartbeats of hosts and other people's calls get in, whatever one user or one address does. */
 import t from 'tap'
-import type { Role } from '../../src/embedded-pool/sessions/roles.ts'
-import { Peer } from './peer.ts'
-import { firstOf, servedPool } from './pool-under-test.ts'
+import type { Role } from '../../../src/embedded-pool/sessions/roles.ts'
+import { Peer } from '../peer.ts'
+import { firstOf, servedPool } from '../pool-under-test.ts'
 
 const ROLE_OF: Readonly<Record<string, Role>> = { reader: 'read-only', agents: 'host-agent', root: 'pool-admin' }
 

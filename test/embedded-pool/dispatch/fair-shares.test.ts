@@ -1,8 +1,8 @@
 import t from 'tap'
-import { JsonRpc } from '../../src/embedded-pool/json-rpc.ts'
-import type { Role } from '../../src/embedded-pool/sessions/roles.ts'
-import { ROLES } from '../../src/embedded-pool/sessions/roles.ts'
-import { ask, askText, firstOf, post, servedPool } from './pool-under-test.ts'
+import { JsonRpc } from '../../../src/embedded-pool/json-rpc.ts'
+import type { Role } from '../../../src/embedded-pool/sessions/roles.ts'
+import { ROLES } from '../../../src/embedded-pool/sessions/roles.ts'
+import { ask, askText, firstOf, post, servedPool } from '../pool-under-test.ts'
 
 /** A served pool of one host. A user's name is the role, and what follows a dot tells users of one role apart. */
 async function poolOfMany(t: { teardown(end: () => Promise<void>): void }) {

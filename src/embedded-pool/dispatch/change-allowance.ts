@@ -13,7 +13,7 @@ interface Account {
  * How much users below pool-operator may change in a while. Whoever may log in may make tasks and touch objects, as in stock, and
  * each of that is sent to all who follow the class.
  */
-export class Allowance {
+export class ChangeAllowance {
   readonly #steadyNow: () => number
   readonly #accounts = new Map<string, Account>()
 

@@ -3,14 +3,14 @@ import { isJsonObject } from '../../platform/json/json-object.ts'
  * A record, or another object of values, as it would be if one change to it had not been made. What others have changed since
  * stays: of maps key by key, of everything else field by field.
  */
-export function takenBack<T extends object>(now: T, before: T, after: T): T {
+export function withoutChange<T extends object>(now: T, before: T, after: T): T {
   const result = { ...now }
   for (const key of new Set([...Object.keys(before), ...Object.keys(after)])) {
     const [value, old, changed] = [now, before, after].map(from => own(from, key))
     if (old === changed) continue
     if (value !== changed) {
       if (isJsonObject(value) && isJsonObject(old) && isJsonObject(changed))
-        put(result, key, takenBack(value, old, changed))
+        put(result, key, withoutChange(value, old, changed))
     } else if (Object.hasOwn(before, key)) put(result, key, old)
     else Reflect.deleteProperty(result, key)
   }

@@ -1,4 +1,4 @@
-import { ApiFailure } from './calls/api-failure.ts'
+import { ApiFailure } from '../calls/api-failure.ts'
 
 /** Whose work it is. Lanes take turns; each has its own queue. */
 export interface Lane {

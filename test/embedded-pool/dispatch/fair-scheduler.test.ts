@@ -1,5 +1,5 @@
 import t from 'tap'
-import { FairScheduler, type Lane } from '../../src/embedded-pool/fair-scheduler.ts'
+import { FairScheduler, type Lane } from '../../../src/embedded-pool/dispatch/fair-scheduler.ts'
 
 const lane = (key: string, isFirst = false): Lane => ({ key, isFirst })
 

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { Database } from '../../../src/embedded-pool/database/database.ts'
 import { newHost, newMessage, newPool, newTask } from '../../../src/embedded-pool/database/new-record.ts'
-import { EventFeed } from '../../../src/embedded-pool/events/events.ts'
+import { EventFeed } from '../../../src/embedded-pool/events/event-feed.ts'
 import type { Role } from '../../../src/embedded-pool/sessions/roles.ts'
 import { ask, askText, firstOf, login, PASSWORD, servedPool } from '../pool-under-test.ts'
 

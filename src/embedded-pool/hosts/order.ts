@@ -1,0 +1,71 @@
+import type { XapiError } from '../../allowed-operations/pool/host-operation.ts'
+import type { PoolSnapshot } from '../../allowed-operations/pool/pool-snapshot.ts'
+import type { GateReason } from '../../allowed-operations/reason/gate-reason.ts'
+import { ApiFailure } from '../calls/api-failure.ts'
+import type { GoingDown } from './host-memory.ts'
+
+export interface Order {
+  readonly id: string
+  readonly host: string
+  readonly how: GoingDown
+  readonly task: string
+  /** By the steady clock. Nobody gets it from then on. */
+  readonly expiresAtMs: number
+  readonly cancelExpiry: () => void
+  /** Resolved when the host goes, or must be taken to go; rejected with the ApiFailure that ends the call. */
+  readonly outcome: PromiseWithResolvers<void>
+  isOnDisk: boolean
+  isSettled: boolean
+  /** To whom, with the answer to which heartbeat; `null`: nobody has it. */
+  handedOut: { readonly agent: string | null; readonly beat: number } | null
+  /** Ends the wait for the host's own word. */
+  cancelStated: () => void
+}
+
+/** What an agent says of orders with each heartbeat. An agent of an earlier version says nothing. */
+export interface OrderStatement {
+  /** Id of the process, another one after each start. */
+  readonly agent: string
+  /** Rises with each heartbeat of that process. */
+  readonly beat: number
+  /** Id of the last order that the process has received; `''`: none. */
+  readonly lastOrder: string
+  /** Why the host does not carry that order out; `null`: it does, or may. */
+  readonly refusal: string | null
+}
+
+/** What becomes of an order. Each is told once, and the last three end it. */
+export type HostOrderEvent = {
+  /** Ref of the host. */
+  readonly host: string
+  readonly how: GoingDown
+} & (
+  | { readonly code: 'order-handed-out' | 'told-to-go-and-still-here' }
+  /** The gate, a time limit or the caller has withdrawn it before the host got it. */
+  | { readonly code: 'order-withdrawn'; readonly error: XapiError; readonly reasons: readonly GateReason[] }
+  /** The host states that it does not go. */
+  | { readonly code: 'order-refused'; readonly statement: string }
+  /** An operator states that the host does not go. */
+  | { readonly code: 'order-cleared'; readonly by: string; readonly statement: string }
+)
+
+export function isLater(handedOut: Order['handedOut'], agent: string, beat: number): boolean {
+  return handedOut !== null && handedOut.agent === agent && beat > handedOut.beat
+}
+
+export function expired(how: GoingDown, lifeMs: number): ApiFailure {
+  return new ApiFailure(
+    'OPERATION_NOT_ALLOWED',
+    `the order to ${how} has expired: the host did not fetch it within ${lifeMs / 1000} s`,
+  )
+}
+
+/** The pool as it is but for the order: whether the host may go is not a question of its being told to. */
+export function withoutOrder(pool: PoolSnapshot, { host }: Order): PoolSnapshot {
+  const hosts = pool.hosts.map(each => {
+    if (each.ref !== host) return each
+    const others = each.currentOperations.filter(({ operation }) => operation !== 'reboot' && operation !== 'shutdown')
+    return { ...each, leaving: false, currentOperations: others }
+  })
+  return { ...pool, hosts }
+}
