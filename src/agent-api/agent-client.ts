@@ -1,13 +1,12 @@
-import { type IncomingMessage, request } from 'node:http'
 import { isJSONRPCResponse, JSONRPCClient, JSONRPCErrorException, type JSONRPCRequest } from 'json-rpc-2.0'
 import { messageOf } from '../platform/errors.ts'
-import { readBody } from '../platform/http/read-body.ts'
-import { parseJson } from '../platform/json/parse-json.ts'
+import { JsonPoster } from '../platform/http/json-poster.ts'
+import { AGENT_METHODS, type AgentMethod, type ParamsOf, problemOf, type ResultOf } from './methods.ts'
 
-/** The longest answer is a report with its mirror list, quoted. */
+/** The longest answer is a report with its list of mirrors, quoted. */
 const MAX_ANSWER_BYTES = 1_048_576
 
-/** The agent did not answer: it is away, too slow, or what answered is no agent. */
+/** The agent did not answer: it is not running, too slow, or another program answered. */
 export class AgentUnreachable extends Error {
   constructor(why: string, options?: ErrorOptions) {
     super(why, options)
@@ -15,29 +14,43 @@ export class AgentUnreachable extends Error {
   }
 }
 
-/** One question on its way. */
-interface Sending {
+/** The agent's result does not have the shape that this version knows. */
+export class AgentNotUnderstood extends Error {
+  constructor(why: string) {
+    super(why)
+    this.name = 'AgentNotUnderstood'
+  }
+}
+
+/** One request under way. */
+interface PendingRequest {
   readonly signal: AbortSignal
-  /** Why there is no answer: json-rpc-2.0 makes an answer of it, as if the agent had said so. */
+  /** Why there is no answer: json-rpc-2.0 turns it into an error of the agent's. */
   failure: AgentUnreachable | null
 }
 
-/** Asks an agent at its socket. */
+/** Calls the methods of an agent at its socket. */
 export class AgentClient {
-  readonly #at: { readonly socketPath: string } | { readonly url: URL }
-  readonly #rpc: JSONRPCClient<Sending>
+  readonly #poster: JsonPoster
+  readonly #rpc: JSONRPCClient<PendingRequest>
 
   /** @param address the path of a unix socket, or `http://HOST:PORT` */
   constructor(address: string) {
-    this.#at = address.startsWith('/') ? { socketPath: address } : { url: new URL('/jsonrpc', address) }
-    this.#rpc = new JSONRPCClient<Sending>(async (payload: JSONRPCRequest, sending) => {
+    const isSocket = address.startsWith('/')
+    this.#poster = new JsonPoster({
+      url: new URL('/jsonrpc', isSocket ? 'http://localhost' : address),
+      socketPath: isSocket ? address : undefined,
+      agent: false,
+      maxAnswerBytes: MAX_ANSWER_BYTES,
+    })
+    this.#rpc = new JSONRPCClient<PendingRequest>(async (payload: JSONRPCRequest, pending) => {
       try {
-        const answer = await this.#post(JSON.stringify(payload), sending.signal)
-        // The library waits for ever for an answer to another question.
-        if (!isJSONRPCResponse(answer) || answer.id !== payload.id) throw new AgentUnreachable('that is no agent')
+        const answer = await this.#poster.post(JSON.stringify(payload), pending.signal)
+        // The library waits for ever for an answer to another request.
+        if (!isJSONRPCResponse(answer) || answer.id !== payload.id) throw new Error('what answers is not an agent')
         this.#rpc.receive(answer)
       } catch (error) {
-        sending.failure = unreachable(error)
+        pending.failure = unreachable(error)
         throw error
       }
     })
@@ -45,40 +58,26 @@ export class AgentClient {
 
   /**
    * Calls a method of the agent.
-   * @throws JSONRPCErrorException what the agent says; AgentUnreachable no answer before `signal` was aborted
+   * @throws JSONRPCErrorException the agent's error; AgentUnreachable no answer before `signal` was aborted; AgentNotUnderstood
    */
-  async call(method: string, params: Readonly<Record<string, unknown>>, signal: AbortSignal): Promise<unknown> {
-    const sending: Sending = { signal, failure: null }
+  async call<Method extends AgentMethod>(
+    method: Method,
+    params: ParamsOf<Method>,
+    signal: AbortSignal,
+  ): Promise<ResultOf<Method>> {
+    const pending: PendingRequest = { signal, failure: null }
+    let answer: unknown
     try {
-      return await this.#rpc.request(method, params, sending)
+      answer = await this.#rpc.request(method, params, pending)
     } catch (error) {
-      throw sending.failure ?? (error instanceof JSONRPCErrorException ? error : unreachable(error))
+      throw pending.failure ?? (error instanceof JSONRPCErrorException ? error : unreachable(error))
     }
-  }
-
-  #post(body: string, signal: AbortSignal): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
-      const options = { method: 'POST', path: '/jsonrpc', headers, signal, agent: false }
-      const take = (response: IncomingMessage) => readJson(response).then(resolve, reject)
-      const outgoing =
-        'url' in this.#at ? request(this.#at.url, options, take) : request({ ...options, ...this.#at }, take)
-      outgoing.on('error', reject)
-      outgoing.end(body)
-    })
+    const result = AGENT_METHODS[method].result.safeParse(answer)
+    if (result.success) return result.data
+    throw new AgentNotUnderstood(problemOf(result.error))
   }
 }
 
 function unreachable(error: unknown): AgentUnreachable {
-  if (error instanceof AgentUnreachable) return error
   return new AgentUnreachable(messageOf(error), { cause: error })
-}
-
-async function readJson(response: IncomingMessage): Promise<unknown> {
-  if (response.statusCode !== 200) throw new AgentUnreachable(`HTTP status ${response.statusCode}`)
-  const body = await readBody(response, MAX_ANSWER_BYTES)
-  if (typeof body === 'string') throw new AgentUnreachable(`the answer is ${body}`)
-  const parsed = parseJson(body.toString(), MAX_ANSWER_BYTES)
-  if ('problem' in parsed) throw new AgentUnreachable(`the answer is ${parsed.problem}`)
-  return parsed.value
 }

@@ -1,6 +1,6 @@
 import type { HttpAnswer, HttpStream, StreamRequest } from '../platform/http/http-route.ts'
 import type { Report } from '../sync-query/report/report.ts'
-import type { SrStateEvent } from './agent-protocol.ts'
+import type { SrStateEvent } from './answers.ts'
 import { levelOf, type NumberedEvent, type SyncEvents } from './sync-events.ts'
 
 export interface EventStreamOptions {
@@ -16,7 +16,7 @@ export interface EventStreamOptions {
 /** Milliseconds that a browser waits before it comes back. */
 const RETRY = 'retry: 2000\n\n'
 
-/** Server-sent events (WHATWG HTML, 9.2) of what happens to the SRs; agent-protocol.ts has their data. */
+/** Server-sent events (WHATWG HTML, 9.2) of what happens to the SRs; answers.ts has their data. */
 export class EventStream {
   readonly #options: EventStreamOptions
   #readers = 0

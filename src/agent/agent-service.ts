@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { SyncAnswers } from '../agent-api/agent-methods.ts'
-import type { MirrorsAnswer, UnwatchedAnswer } from '../agent-api/agent-protocol.ts'
+import type { MirrorsAnswer, UnwatchedAnswer } from '../agent-api/answers.ts'
 import { newPollSecret, pollProof } from '../agent-api/poll-proof.ts'
 import { SyncEvents } from '../agent-api/sync-events.ts'
 import { readHostIdentity } from '../drbd-adapter/config/host-identity.ts'

@@ -1,15 +1,15 @@
 import { agentMethods, type ProveReport, type SyncAnswers } from '../agent-api/agent-methods.ts'
 import { EventStream } from '../agent-api/event-stream.ts'
-import { JsonRpc, NOT_UTF8 as RPC_NOT_UTF8 } from '../agent-api/json-rpc.ts'
 import { type PoolAnswers, poolMethods } from '../agent-api/pool-methods.ts'
+import { REQUEST_NOT_UTF8, serveMethods } from '../agent-api/serve-methods.ts'
 import type { SyncEvents } from '../agent-api/sync-events.ts'
 import { SyncWaiters } from '../agent-api/sync-waiters.ts'
 import type { HttpRoute } from '../platform/http/http-route.ts'
 import { HttpServer } from '../platform/http/http-server.ts'
 import type { ListenAddress, ListeningAt } from '../platform/http/listen.ts'
 import { machineClock } from '../platform/time/clock.ts'
-import { NOT_UTF8 as ARGUMENTS_NOT_UTF8, type VolumePlugin } from '../volume-plugin/volume-plugin.ts'
-import { answerXapiPlugin, NOT_UTF8 as CALL_NOT_UTF8 } from '../volume-plugin/xapi-plugin.ts'
+import { ARGUMENTS_NOT_UTF8, type VolumePlugin } from '../volume-plugin/volume-plugin.ts'
+import { answerXapiPlugin, CALL_NOT_UTF8 } from '../volume-plugin/xapi-plugin.ts'
 
 /** A question is a line of text. */
 const MAX_BODY_BYTES = 65_536
@@ -45,16 +45,15 @@ export class AgentSocket {
 
   constructor({ answers, events, onBug, onProblem, prove, own }: AgentSocketOptions) {
     const waiters = new SyncWaiters(events, sr => answers.report(sr), MAX_WAITERS)
-    const methods = { ...agentMethods(answers, waiters, prove), ...(own === undefined ? {} : poolMethods(own.pool)) }
-    const jsonRpc = new JsonRpc(methods, onBug)
+    const handlers = { ...agentMethods(answers, waiters, prove), ...(own === undefined ? {} : poolMethods(own.pool)) }
     this.#server = new HttpServer({
       clock: machineClock,
       routes: [
         {
           method: 'POST',
           path: '/jsonrpc',
-          answer: (body, signal) => jsonRpc.answer(body, signal),
-          notUtf8: RPC_NOT_UTF8,
+          answer: serveMethods(handlers, onBug),
+          notUtf8: REQUEST_NOT_UTF8,
         },
         {
           method: 'POST',

@@ -1,4 +1,4 @@
-import type { MirrorAnswer, MirrorsAnswer, UnwatchedAnswer } from '../agent-api/agent-protocol.ts'
+import type { MirrorAnswer, MirrorsAnswer, UnwatchedAnswer } from '../agent-api/answers.ts'
 import type { TrackedMirror } from '../sync-query/history/tracked-mirror.ts'
 import type { Reason } from '../sync-query/reason/reason.ts'
 import { type StateCounts, SYNC_STATES } from '../sync-query/state.ts'

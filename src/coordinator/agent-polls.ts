@@ -1,5 +1,5 @@
 import { JSONRPCErrorCode, JSONRPCErrorException } from 'json-rpc-2.0'
-import { AgentClient } from '../agent-api/agent-client.ts'
+import { AgentClient, AgentNotUnderstood } from '../agent-api/agent-client.ts'
 import { isPollProof, newPollSecret } from '../agent-api/poll-proof.ts'
 import type { Log } from '../platform/systemd/log.ts'
 
@@ -80,20 +80,9 @@ async function askForReport({ agent, uuid: host, key }: PolledHost, sr: string, 
       if (error instanceof JSONRPCErrorException && error.code === JSONRPCErrorCode.MethodNotFound) {
         throw new UnverifiedAnswer('what answers there knows no proof; update the agent')
       }
+      if (error instanceof AgentNotUnderstood) throw new UnverifiedAnswer('the answer carries no proof')
       throw error
     })
-  if (!isProvenReport(answer)) throw new UnverifiedAnswer('the answer carries no proof')
   if (isPollProof(answer.proof, key, about, answer.report)) return answer.report
   throw new UnverifiedAnswer('the proof is wrong; see which process answers there')
-}
-
-function isProvenReport(answer: unknown): answer is { readonly report: string; readonly proof: string } {
-  return (
-    typeof answer === 'object' &&
-    answer !== null &&
-    'report' in answer &&
-    typeof answer.report === 'string' &&
-    'proof' in answer &&
-    typeof answer.proof === 'string'
-  )
 }

@@ -1,4 +1,4 @@
-import type { CanRebootAnswer, GateAnswer, GateHostAnswer, OverrideAnswer } from '../agent-api/agent-protocol.ts'
+import type { CanRebootAnswer, GateAnswer, GateHostAnswer, OverrideAnswer } from '../agent-api/answers.ts'
 import type { HostVerdicts } from '../allowed-operations/decide.ts'
 import { allowedOperations } from '../allowed-operations/decide.ts'
 import { findByName, hostNotFound, type ObjectNames } from '../allowed-operations/pool/find-by-name.ts'

@@ -1,4 +1,4 @@
-import type { GateReasonAnswer, Named } from '../agent-api/agent-protocol.ts'
+import type { GateReasonAnswer, Named } from '../agent-api/answers.ts'
 import { firstName } from '../allowed-operations/pool/find-by-name.ts'
 import type { PoolSnapshot } from '../allowed-operations/pool/pool-snapshot.ts'
 import { describeGate, hostName, srName } from '../allowed-operations/reason/describe-gate.ts'

@@ -1,7 +1,13 @@
 import { AgentClient, AgentUnreachable } from '../agent-api/agent-client.ts'
+import {
+  isPluginFunction,
+  PLUGIN_NAME,
+  type PluginErrorName,
+  parseHosts,
+  UNKNOWN_FUNCTION_TEXT,
+} from '../agent-api/plugin-functions.ts'
 import type { PluginCall } from '../embedded-pool/calls/host-calls.ts'
 import { messageOf } from '../platform/errors.ts'
-import { parseHosts } from '../volume-plugin/host-names.ts'
 import { canRebootAnswer, type GateStatus, gateAnswer, resolveHosts } from './gate-answer.ts'
 import type { GatedPoolOptions } from './gated-pool.ts'
 
@@ -22,10 +28,11 @@ const PLUGIN_TIMEOUT_MS = 30_000
  */
 export function pluginsOf({ gateView, agentOf }: PoolPluginsOptions): GatedPoolOptions['plugins'] {
   return async ({ host, plugin, fn, args, signal }: PluginCall): Promise<PluginAnswer> => {
-    if (plugin !== 'resync-monitor') return { error: ['XENAPI_MISSING_PLUGIN', plugin] }
-    const failure = (exception: string, text: string): PluginAnswer => ({
+    if (plugin !== PLUGIN_NAME) return { error: ['XENAPI_MISSING_PLUGIN', plugin] }
+    const failure = (exception: PluginErrorName, text: string): PluginAnswer => ({
       error: ['XENAPI_PLUGIN_FAILURE', fn, exception, text],
     })
+    if (!isPluginFunction(fn)) return failure('UnknownFunction', UNKNOWN_FUNCTION_TEXT)
     switch (fn) {
       case 'gate':
         return { result: gateAnswer(gateView(), args.host) }
@@ -43,23 +50,20 @@ export function pluginsOf({ gateView, agentOf }: PoolPluginsOptions): GatedPoolO
           return failure('NoAgent', 'the configuration does not say where the agent of this host is')
         return askAgent(agent, fn, args, signal, failure)
       }
-      default:
-        return failure('UnknownFunction', 'there are report, status, gate and can-reboot')
     }
   }
 }
 
 async function askAgent(
   agent: string,
-  fn: string,
-  args: PluginCall['args'],
+  fn: 'report' | 'status',
+  { sr = '' }: PluginCall['args'],
   signal: AbortSignal,
-  failure: (exception: string, text: string) => PluginAnswer,
+  failure: (exception: PluginErrorName, text: string) => PluginAnswer,
 ): Promise<PluginAnswer> {
   try {
     const deadline = AbortSignal.any([signal, AbortSignal.timeout(PLUGIN_TIMEOUT_MS)])
-    const result = await new AgentClient(agent).call(fn, args, deadline)
-    return typeof result === 'string' ? { result } : failure('NoReport', 'the agent did not answer with text')
+    return { result: await new AgentClient(agent).call(fn, { sr }, deadline) }
   } catch (error) {
     const text = messageOf(error)
     return failure(error instanceof AgentUnreachable ? 'AgentUnreachable' : 'NoReport', text)

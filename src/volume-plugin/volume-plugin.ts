@@ -30,7 +30,7 @@ export interface VolumePluginOptions {
 const CONTENT_TYPE = 'application/vnd.resync-monitor.smapi+json'
 
 /** The answer to a call whose arguments are not UTF-8. */
-export const NOT_UTF8 = refusal(400, backendFailure('the arguments of the call are not UTF-8'))
+export const ARGUMENTS_NOT_UTF8 = refusal(400, backendFailure('the arguments of the call are not UTF-8'))
 
 type MethodName = keyof typeof RESULT_SHAPES
 type SmapiMethod = (params: SmapiParams) => unknown

@@ -1,9 +1,17 @@
 import { type SyncAnswers, statusText } from '../agent-api/agent-methods.ts'
+import {
+  ASKED_BY_AGENT,
+  isPluginFunction,
+  PLUGIN_ERROR_OF,
+  type PluginErrorName,
+  type PoolFunction,
+  parseHosts,
+  UNKNOWN_FUNCTION_TEXT,
+} from '../agent-api/plugin-functions.ts'
 import { type PoolAnswers, PoolRefusal } from '../agent-api/pool-methods.ts'
 import type { HttpAnswer } from '../platform/http/http-route.ts'
 import { UUID_PATTERN } from '../platform/text/uuid.ts'
 import { encodePollAnswer } from '../sync-query/report/report-encode.ts'
-import { parseHosts } from './host-names.ts'
 import { readXmlRpcCall } from './xml-rpc-call.ts'
 
 /**
@@ -12,27 +20,17 @@ import { readXmlRpcCall } from './xml-rpc-call.ts'
  */
 const CONTENT_TYPE = 'application/vnd.resync-monitor.xapi+xml'
 
-/**
- * The argument with which an agent asks the coordinator's plugin. An agent that finds it does not ask again: where the
- * toolstack has no gate of its own, the coordinator's agent would ask itself for ever.
- */
-export const ASKED_BY_AGENT = 'asked_by_agent'
-
 const UUID = new RegExp(`^${UUID_PATTERN}$`)
 
 const CONTROL_CHARACTERS = /[^\P{Cc}\t\n\r]/gu
 
 /** The answer to a call that is not UTF-8. */
-export const NOT_UTF8 = failure('', 'InvalidArgument', 'the call is not UTF-8')
+export const CALL_NOT_UTF8 = failure('', 'InvalidArgument', 'the call is not UTF-8')
 
-type Outcome = { readonly result: string } | { readonly exception: string; readonly text: string }
+type Outcome = { readonly result: string } | { readonly exception: PluginErrorName; readonly text: string }
 
 /**
- * Answers `host.call_plugin(host, "resync-monitor", …)`.
- * - `report` `{ sr }`: the host's report, as the text that answers a poll
- * - `status` `{}`: `[{ sr, state }]`
- * - `gate` `{}`: `GateAnswer`, of the whole pool
- * - `can-reboot` `{ hosts }`: `CanRebootAnswer`; UUIDs or names, with commas between them
+ * Answers a call of the XenAPI plugin (agent-api/plugin-functions.ts), as the agent of the host that it is about.
  *
  * @param call the XML-RPC text that xapi hands to a plugin
  * @param pool absent where the pool may not be asked from
@@ -55,6 +53,7 @@ async function outcomeOf(
   pool: PoolAnswers | undefined,
   signal: AbortSignal,
 ): Promise<Outcome> {
+  if (!isPluginFunction(name)) return UNKNOWN_FUNCTION
   switch (name) {
     case 'status':
       return { result: statusText(answers) }
@@ -65,10 +64,11 @@ async function outcomeOf(
       if (args.has(ASKED_BY_AGENT)) {
         return { exception: 'NoGate', text: 'the coordinator runs no updater of resync-monitor that could be asked' }
       }
-      if (pool !== undefined) return askPool(name, args.get('hosts') ?? '', pool, signal)
+      return pool === undefined ? UNKNOWN_FUNCTION : askPool(name, args.get('hosts') ?? '', pool, signal)
   }
-  return { exception: 'UnknownFunction', text: 'there are report, status, gate and can-reboot' }
 }
+
+const UNKNOWN_FUNCTION: Outcome = { exception: 'UnknownFunction', text: UNKNOWN_FUNCTION_TEXT }
 
 function reportOf(sr: string | undefined, answers: SyncAnswers): Outcome {
   if (sr === undefined || !UUID.test(sr))
@@ -80,7 +80,7 @@ function reportOf(sr: string | undefined, answers: SyncAnswers): Outcome {
 }
 
 async function askPool(
-  name: 'gate' | 'can-reboot',
+  name: PoolFunction,
   hostsArgument: string,
   pool: PoolAnswers,
   signal: AbortSignal,
@@ -93,16 +93,8 @@ async function askPool(
     return { result: JSON.stringify(answer) }
   } catch (error) {
     if (!(error instanceof PoolRefusal)) throw error
-    return { exception: EXCEPTIONS[error.kind], text: error.message }
+    return { exception: PLUGIN_ERROR_OF[error.kind], text: error.message }
   }
-}
-
-const EXCEPTIONS: Readonly<Record<PoolRefusal['kind'], string>> = {
-  invalid: 'InvalidArgument',
-  noToolstack: 'NoToolstack',
-  toolstackUnreachable: 'ToolstackUnreachable',
-  noGate: 'NoGate',
-  refused: 'Refused',
 }
 
 function success(text: string): HttpAnswer {

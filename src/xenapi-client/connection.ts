@@ -1,8 +1,8 @@
+import { messageOf } from '../platform/errors.ts'
+import { JsonPoster } from '../platform/http/json-poster.ts'
 import { deadline } from '../platform/time/deadline.ts'
-import type { CheckedEndpoint } from './endpoint.ts'
+import { type CheckedEndpoint, connectionsTo } from './endpoint.ts'
 import { XenApiError, XenApiUnreachable } from './errors.ts'
-import { resultOf } from './json-rpc-answer.ts'
-import { JsonTransport } from './transport.ts'
 
 export interface CallOptions {
   /** Instead of the client's, for calls that wait on purpose. */
@@ -20,6 +20,8 @@ export interface ConnectionOptions {
   readonly onLogin: () => void
 }
 
+/** The records of a large pool are a few MiB; more is not XenAPI. */
+const MAX_ANSWER_BYTES = 64 * 1_048_576
 /** Closing must not hang on a toolstack that is away. */
 const LOGOUT_TIMEOUT_MS = 1_000
 const API_VERSION = '2.21'
@@ -36,7 +38,7 @@ const ORIGINATOR = 'resync-monitor'
  */
 export class XenApiConnection {
   readonly #options: ConnectionOptions
-  readonly #transport: JsonTransport
+  readonly #poster: JsonPoster
   readonly #closing = new AbortController()
   #session: Promise<string> | null = null
   #refusal: { readonly error: XenApiError; readonly untilMs: number } | null = null
@@ -44,7 +46,12 @@ export class XenApiConnection {
 
   constructor(endpoint: CheckedEndpoint, options: ConnectionOptions) {
     this.#options = options
-    this.#transport = new JsonTransport(endpoint)
+    this.#poster = new JsonPoster({
+      url: endpoint.url,
+      socketPath: endpoint.socketPath,
+      agent: connectionsTo(endpoint),
+      maxAnswerBytes: MAX_ANSWER_BYTES,
+    })
   }
 
   async call(method: string, params: readonly unknown[], options: CallOptions): Promise<unknown> {
@@ -69,7 +76,7 @@ export class XenApiConnection {
     } catch {
       // it was never logged in, or the toolstack is away: the session ends by itself, later
     } finally {
-      this.#transport.close()
+      this.#poster.close()
     }
   }
 
@@ -103,10 +110,36 @@ export class XenApiConnection {
   async #post(method: string, params: readonly unknown[], signal: AbortSignal): Promise<unknown> {
     this.#lastId += 1
     const id = this.#lastId
-    return resultOf(await this.#transport.post(JSON.stringify({ jsonrpc: '2.0', method, params, id }), signal), id)
+    const body = JSON.stringify({ jsonrpc: '2.0', method, params, id })
+    const answer = await this.#poster.post(body, signal).catch((cause: unknown) => {
+      throw new XenApiUnreachable(messageOf(cause), { cause })
+    })
+    return resultOf(answer, id)
   }
 }
 
 function isRefusal(error: unknown): error is XenApiError {
   return error instanceof XenApiError && error.code === 'SESSION_AUTHENTICATION_FAILED'
+}
+
+/** Reads a JSON-RPC 2.0 answer to the call `id`. Pure. @throws XenApiError, XenApiUnreachable */
+function resultOf(answer: unknown, id: number): unknown {
+  if (typeof answer !== 'object' || answer === null) throw new XenApiUnreachable('the answer is no JSON-RPC')
+  if ('error' in answer && answer.error !== null) throw errorOf(answer.error)
+  if (!('id' in answer) || answer.id !== id || !('result' in answer)) {
+    throw new XenApiUnreachable('the answer is to no question of ours')
+  }
+  return answer.result
+}
+
+/** A plain array is what stock raises before dispatch, such as HOST_IS_SLAVE, with id 0 (api_server.ml:188-195). */
+function errorOf(error: unknown): Error {
+  if (Array.isArray(error)) return new XenApiError(String(error[0]), error.slice(1).map(String))
+  if (typeof error === 'object' && error !== null && 'code' in error && 'message' in error) {
+    const data: readonly unknown[] = 'data' in error && Array.isArray(error.data) ? error.data : []
+    // 1 is every XenAPI error; the others are JSON-RPC's own, which a right client on a right server never sees
+    if (error.code === 1) return new XenApiError(String(error.message), data.map(String))
+    return new XenApiUnreachable(`JSON-RPC error ${String(error.code)}: ${String(error.message)}`)
+  }
+  return new XenApiUnreachable('the error is no JSON-RPC')
 }

@@ -1,5 +1,8 @@
 import { X509Certificate } from 'node:crypto'
+import { Agent } from 'node:http'
+import { Agent as HttpsAgent } from 'node:https'
 import { isIPv6 } from 'node:net'
+import { PinnedAgent } from './pinned-agent.ts'
 
 /** Where XenAPI is served, and how it proves that it is the one. */
 export interface XenApiEndpoint {
@@ -58,6 +61,16 @@ export function endpointAt(endpoint: CheckedEndpoint, address: string): CheckedE
   const url = new URL(endpoint.url)
   url.hostname = isIPv6(address) ? `[${address}]` : address
   return { ...endpoint, url, socketPath: undefined }
+}
+
+const KEPT = { keepAlive: true, maxSockets: 8 }
+
+/** Connections to an endpoint, kept between calls, which check its certificate as its options say. */
+export function connectionsTo({ url, socketPath, ca, pins }: CheckedEndpoint): Agent {
+  if (socketPath !== undefined || url.protocol === 'http:') return new Agent(KEPT)
+  if (pins !== null) return new PinnedAgent(pins, KEPT)
+  // Explicit, because the environment can turn Node's default off (NODE_TLS_REJECT_UNAUTHORIZED).
+  return new HttpsAgent({ ...KEPT, rejectUnauthorized: true, ...(ca === undefined ? {} : { ca }) })
 }
 
 /** Node takes text without any certificate for a CA that signed nothing: every handshake would fail, and nothing say why. */

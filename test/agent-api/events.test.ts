@@ -14,6 +14,7 @@ import type { Report } from '../../src/sync-query/report/report.ts'
 import type { SrStatus } from '../../src/sync-query/sr-state/sr-fold.ts'
 import type { SyncState } from '../../src/sync-query/state.ts'
 import { answersOf, plugged, SYNCED, type Tap } from '../volume-plugin/plugin-under-test.ts'
+import { rawCall } from './raw-call.ts'
 
 const DEADLINE_MS = 30_000
 const SR = '5c5c5c5c-0000-4000-8000-000000000001'
@@ -297,7 +298,7 @@ t.test('over the network nobody reads events, asks the pool, or overrides it', a
   t.match(await (await fetch(`${url}/xapi-plugin`, { method: 'POST', body: call })).text(), /UnknownFunction/)
   const client = new AgentClient(url)
   for (const method of ['Pool.gate', 'Host.can_reboot', 'Override.set', 'Override.clear']) {
-    await t.rejects(client.call(method, {}, AbortSignal.timeout(DEADLINE_MS)), { code: -32_601 }, method)
+    await t.rejects(rawCall(url, method, {}), { code: -32_601 }, method)
   }
   t.match(await client.call('SR.list', {}, AbortSignal.timeout(DEADLINE_MS)), [{ sr: SR, state: 'synced' }])
 })
@@ -305,9 +306,8 @@ t.test('over the network nobody reads events, asks the pool, or overrides it', a
 t.test('waiting for an SR to be synced', async t => {
   const host = hostOf(SR, OTHER_SR)
   const { path, bugs } = await listening(t, host)
-  const client = new AgentClient(path)
   const wait = (sr: string, timeoutSeconds: unknown, signal = AbortSignal.timeout(DEADLINE_MS)) =>
-    client.call('SR.wait_synced', { sr, timeoutSeconds }, signal)
+    rawCall(path, 'SR.wait_synced', { sr, timeoutSeconds }, signal)
   t.match(await wait(SR, 300), { state: 'synced' }, 'it is already')
   host.become(SR, 'resyncing')
   t.match(await wait(SR, 0), { state: 'resyncing' }, 'no time to wait')

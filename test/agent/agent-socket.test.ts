@@ -9,6 +9,7 @@ import t from 'tap'
 import { AgentSocket } from '../../src/agent/agent-socket.ts'
 import { AgentClient, AgentUnreachable } from '../../src/agent-api/agent-client.ts'
 import type { SyncAnswers } from '../../src/agent-api/agent-methods.ts'
+import type { AgentMethod } from '../../src/agent-api/methods.ts'
 import { SyncEvents } from '../../src/agent-api/sync-events.ts'
 import type { Report } from '../../src/sync-query/report/report.ts'
 import { answersOf } from '../volume-plugin/plugin-under-test.ts'
@@ -178,10 +179,10 @@ t.test('over the network, where asked to', async t => {
 
 t.test('who asks is told whether the agent refused, or did not answer at all', async t => {
   const { path } = await listening(t)
-  const asking = (address: string, method: string, timeoutMs = 30_000) =>
-    new AgentClient(address).call(method, {}, AbortSignal.timeout(timeoutMs))
+  const asking = (address: string, method: AgentMethod, timeoutMs = 30_000) =>
+    new AgentClient(address).call(method, { sr: SR }, AbortSignal.timeout(timeoutMs))
   t.match(await asking(path, 'SR.list'), [{ sr: SR }])
-  await t.rejects(asking(path, 'no.such'), { code: -32_601 })
+  await t.rejects(asking(path, 'Pool.gate'), { code: -32_601 })
   await t.rejects(asking(`${path}.none`, 'SR.list'), AgentUnreachable, 'nobody listens')
   const answering = async (name: string, listener: RequestListener) => {
     const server = createServer(listener)

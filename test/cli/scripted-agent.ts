@@ -10,7 +10,7 @@ import type {
   MirrorAnswer,
   OverrideAnswer,
   UnwatchedAnswer,
-} from '../../src/agent-api/agent-protocol.ts'
+} from '../../src/agent-api/answers.ts'
 import { type OverrideRequest, type PoolAnswers, PoolRefusal } from '../../src/agent-api/pool-methods.ts'
 import { SyncEvents } from '../../src/agent-api/sync-events.ts'
 import { shellWord } from '../../src/platform/text/shell-word.ts'

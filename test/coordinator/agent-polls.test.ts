@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { AgentSocket } from '../../src/agent/agent-socket.ts'
-import { AgentClient } from '../../src/agent-api/agent-client.ts'
 import { newPollSecret, pollProof } from '../../src/agent-api/poll-proof.ts'
 import { SyncEvents } from '../../src/agent-api/sync-events.ts'
 import { AgentPolls, type PolledHost } from '../../src/coordinator/agent-polls.ts'
 import type { Report } from '../../src/sync-query/report/report.ts'
+import { rawCall } from '../agent-api/raw-call.ts'
 import { answersOf } from '../volume-plugin/plugin-under-test.ts'
 
 const SR = '5c5c5c5c-0000-4000-8000-000000000001'
@@ -130,7 +130,7 @@ t.test('answers that stay unverified are logged once, and again when that is ove
 t.test('a nonce that is none is refused', async t => {
   const path = await agentWith(t, KEY)
   for (const nonce of [undefined, 7, '', 'ab', 'A'.repeat(64)]) {
-    const asked = new AgentClient(path).call('SR.proven_report', { sr: SR, nonce }, AbortSignal.timeout(10_000))
+    const asked = rawCall(path, 'SR.proven_report', { sr: SR, nonce })
     await t.rejects(asked, { code: -32_602 })
   }
 })

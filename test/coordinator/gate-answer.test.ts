@@ -1,5 +1,5 @@
 import t from 'tap'
-import { isCanRebootAnswer, isGateAnswer } from '../../src/agent-api/gate-answer-shape.ts'
+import { isPoolAnswer } from '../../src/agent-api/plugin-functions.ts'
 import { decide } from '../../src/allowed-operations/decide.ts'
 import { DEFAULT_POLICY, type GatePolicy } from '../../src/allowed-operations/pool/gate-policy.ts'
 import type { PoolSnapshot } from '../../src/allowed-operations/pool/pool-snapshot.ts'
@@ -40,7 +40,7 @@ const codes = (answer: { reasons: readonly { code: string; host: { name: string 
 
 t.test('all is well', t => {
   const answer = gateOf(viewOf(withHost(pool(), 'b', { enabled: true })))
-  t.ok(isGateAnswer(answer))
+  t.ok(isPoolAnswer('gate', answer))
   t.match(answer, { at: '2026-11-22T16:00:00.000Z', coordinator: NAMED_A })
   t.equal(answer.hosts.length, 4)
   t.match(answer.hosts[0], { ...NAMED_A, live: true, enabled: false, reasons: [], override: null })
@@ -135,7 +135,7 @@ t.test('an override is told where it is in force, and where it is over', t => {
 
 t.test('whether hosts may be down together', t => {
   const well = canReboot(withHost(pool(), 'a', { enabled: true }), ['a'])
-  t.ok(isCanRebootAnswer(well))
+  t.ok(isPoolAnswer('can-reboot', well))
   t.strictSame(
     well,
     { canReboot: true, hosts: [{ ...NAMED_A, enabled: true }], error: null, reasons: [] },
@@ -199,7 +199,7 @@ t.test('a large pool that is wholly out of sync still has an answer that can be 
   const text = gateAnswer(view, undefined)
   t.ok(Buffer.byteLength(text) < 1_000_000, `${Buffer.byteLength(text)} bytes`)
   const answer = JSON.parse(text)
-  t.ok(isGateAnswer(answer))
+  t.ok(isPoolAnswer('gate', answer))
   const [first] = answer.hosts
   t.equal(first.reasons.length + first.reasonsOmitted, 512)
   t.equal(first.reasons[0].mirrorReasons.length + first.reasons[0].mirrorReasonsOmitted, 30)

@@ -32,7 +32,7 @@ t.test('what is no POST to /jsonrpc of at most 1 MiB is refused', async t => {
   t.equal(await status('/jsonrpc', { method: 'GET' }), 405)
   const spaces = ' '.repeat(1_048_576 - 2)
   const answer = await post(url, `{}${spaces}`)
-  t.match(answer, { error: { message: 'Invalid Request' } }, '1 MiB is still read')
+  t.match(answer, { error: { message: /^Invalid Request/ } }, '1 MiB is still read')
   const tooLarge = `POST /jsonrpc HTTP/1.1\r\nhost: x\r\ncontent-length: 2000000\r\n\r\n${'x'.repeat(1_048_577)}`
   t.equal(statusLine(await exchange(port, tooLarge)), 'HTTP/1.1 413 Payload Too Large')
   t.equal(statusLine(await exchange(port, 'no HTTP at all\r\n\r\n')), 'HTTP/1.1 400 Bad Request')
@@ -186,16 +186,12 @@ t.test('an answer that takes long is waited for, also on a connection that has h
   socket.destroy()
 })
 
-t.test('nested deeper than a stack goes, it is answered', async t => {
+t.test('a request that is nested deeper than a stack goes is answered with an error', async t => {
   const { url } = await servedPool(t)
   const deep = '['.repeat(200_000) + ']'.repeat(200_000)
-  t.match(await post(url, `{"method":"x","params":[],"id":${deep}}`), {
-    error: ['MESSAGE_METHOD_UNKNOWN', 'x'],
-    id: null,
-  })
-  t.match(await post(url, `{"jsonrpc":"2.0","method":"host.get_all","params":[${deep}],"id":1}`), {
-    error: { message: 'SESSION_INVALID', data: [''] },
-  })
+  const tooDeep = { id: null, error: { code: -32700, message: 'Parse error: the request is nested too deep' } }
+  t.match(await post(url, `{"method":"x","params":[],"id":${deep}}`), tooDeep)
+  t.match(await post(url, `{"jsonrpc":"2.0","method":"host.get_all","params":[${deep}],"id":1}`), tooDeep)
 })
 
 t.test('whatever is sent, the server answers in its shapes, and lives', async t => {

@@ -1,4 +1,4 @@
-import { JsonRpc } from '../../src/embedded-pool/json-rpc.ts'
+import { xenApiJsonRpc } from '../../src/embedded-pool/json-rpc.ts'
 import { type ListenOptions, XenApiServer } from '../../src/embedded-pool/server.ts'
 import type { ListeningAt } from '../../src/platform/http/listen.ts'
 
@@ -22,12 +22,13 @@ export interface SlaveEndpoint {
 export function createSlaveEndpoint({ coordinator, beforeDispatch = false }: SlaveEndpointOptions): SlaveEndpoint {
   const error = ['HOST_IS_SLAVE', coordinator] as const
   const raised = JSON.stringify({ jsonrpc: '2.0', error, id: 0 })
-  const jsonRpc = new JsonRpc(
+  const jsonRpc = xenApiJsonRpc(
     async () => ({ error }),
     () => undefined,
   )
   return new XenApiServer(
-    async (body, signal, client) => (beforeDispatch ? raised : jsonRpc.answer(body, signal, client)),
+    async (body, signal, client) =>
+      beforeDispatch ? raised : ((await jsonRpc.answer(body, { signal, client })) ?? ''),
     () => undefined,
   )
 }

@@ -47,12 +47,20 @@ t.test('answers have the shapes of stock xapi', async t => {
       [{ method: 'pool.get_all', params: [session], id: 1 }, 1, { jsonrpc: '2.0', method: 'x', id: 2 }],
       [
         { result: [pool.ref], error: null, id: 1 },
-        { jsonrpc: '2.0', id: null, error: { code: -32600, message: 'Invalid Request' } },
+        { jsonrpc: '2.0', id: null, error: { code: -32600, message: 'Invalid Request: a request must be an object' } },
         { jsonrpc: '2.0', id: 2, error: { code: 1, message: 'MESSAGE_METHOD_UNKNOWN', data: ['x'] } },
       ],
     ],
-    ['no JSON', '{"method":', { jsonrpc: '2.0', id: null, error: { code: -32700, message: 'Parse error' } }],
-    ['an empty batch', [], { jsonrpc: '2.0', id: null, error: { code: -32600, message: 'Invalid Request' } }],
+    [
+      'no JSON',
+      '{"method":',
+      { jsonrpc: '2.0', id: null, error: { code: -32700, message: 'Parse error: the request is not JSON' } },
+    ],
+    [
+      'an empty batch',
+      [],
+      { jsonrpc: '2.0', id: null, error: { code: -32600, message: 'Invalid Request: an empty batch' } },
+    ],
     [
       'a batch of more than 100 is refused whole',
       Array.from({ length: 101 }, () => ({ method: 'pool.get_all', params: [session], id: 1 })),
@@ -61,24 +69,28 @@ t.test('answers have the shapes of stock xapi', async t => {
     [
       'a notification: stock has none, and a reboot must not fail in silence',
       { jsonrpc: '2.0', method: 'host.reboot', params: [session, wrong] },
-      { jsonrpc: '2.0', id: null, error: { code: -32600, message: 'Invalid Request' } },
+      { jsonrpc: '2.0', id: null, error: { code: -32600, message: 'Invalid Request: there is no id' } },
     ],
     [
       'parameters by name',
       { jsonrpc: '2.0', method: 'pool.get_all', params: { session }, id: 3 },
-      { jsonrpc: '2.0', id: 3, error: { code: -32602, message: 'Invalid params: XenAPI takes an array' } },
+      { jsonrpc: '2.0', id: 3, error: { code: -32602, message: 'Invalid params: they must be a list' } },
     ],
     [
       'another version of JSON-RPC',
       { jsonrpc: '3.0', method: 'pool.get_all', params: [], id: 3 },
-      { jsonrpc: '2.0', id: 3, error: { code: -32600, message: 'Invalid Request' } },
+      { jsonrpc: '2.0', id: 3, error: { code: -32600, message: 'Invalid Request: this is not JSON-RPC 2.0' } },
     ],
     [
       'a method that is no string',
       { jsonrpc: '2.0', method: 1, params: [], id: 3 },
-      { jsonrpc: '2.0', id: 3, error: { code: -32600, message: 'Invalid Request' } },
+      { jsonrpc: '2.0', id: 3, error: { code: -32600, message: 'Invalid Request: there is no method' } },
     ],
-    ['null', null, { jsonrpc: '2.0', id: null, error: { code: -32600, message: 'Invalid Request' } }],
+    [
+      'null',
+      null,
+      { jsonrpc: '2.0', id: null, error: { code: -32600, message: 'Invalid Request: a request must be an object' } },
+    ],
   ]
   for (const [title, request, answer] of cases) t.strictSame(await post(url, request), answer, title)
 })

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { formatHosts, parseHosts } from '../../src/volume-plugin/host-names.ts'
+import { formatHosts, parseHosts } from '../../src/agent-api/plugin-functions.ts'
 import { readXmlRpcCall } from '../../src/volume-plugin/xml-rpc-call.ts'
 
 const call = (name: string, ...members: readonly string[]) =>

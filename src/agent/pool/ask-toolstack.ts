@@ -1,3 +1,4 @@
+import { PLUGIN_NAME, type PluginErrorName } from '../../agent-api/plugin-functions.ts'
 import { PoolRefusal } from '../../agent-api/pool-methods.ts'
 import type { XenApiClient } from '../../xenapi-client/client.ts'
 import { XenApiError, XenApiUnreachable } from '../../xenapi-client/errors.ts'
@@ -6,7 +7,7 @@ import { XenApiError, XenApiUnreachable } from '../../xenapi-client/errors.ts'
 const CALL_TIMEOUT_MS = 10_000
 
 /** What the plugin of this project raises where there is no gate; the second one from before it knew the function. */
-const NO_GATE: ReadonlySet<string> = new Set(['NoGate', 'UnknownFunction'])
+const NO_GATE: ReadonlySet<string> = new Set<PluginErrorName>(['NoGate', 'UnknownFunction'])
 
 /**
  * Calls the toolstack for somebody who is to be told in words why it failed.
@@ -30,10 +31,11 @@ export async function askToolstack(
 function refusalOf({ code, params, message }: XenApiError): PoolRefusal {
   const error = [code, ...params]
   if (code === 'XENAPI_MISSING_PLUGIN')
-    return new PoolRefusal('noGate', 'the coordinator has no plugin resync-monitor', error)
+    return new PoolRefusal('noGate', `the coordinator has no plugin ${PLUGIN_NAME}`, error)
   if (code !== 'XENAPI_PLUGIN_FAILURE') return new PoolRefusal('refused', `the toolstack refused: ${message}`, error)
   const [, exception = '', text = ''] = params
   if (NO_GATE.has(exception)) return new PoolRefusal('noGate', `no gate answers for this pool: ${text}`, error)
-  if (exception === 'InvalidArgument') return new PoolRefusal('invalid', text, error)
+  const invalid: PluginErrorName = 'InvalidArgument'
+  if (exception === invalid) return new PoolRefusal('invalid', text, error)
   return new PoolRefusal('refused', `the coordinator could not answer: ${text}`, error)
 }

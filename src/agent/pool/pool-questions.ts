@@ -1,16 +1,17 @@
-import type { CanRebootAnswer, GateAnswer, OverrideAnswer } from '../../agent-api/agent-protocol.ts'
-import { isCanRebootAnswer, isGateAnswer } from '../../agent-api/gate-answer-shape.ts'
+import type { CanRebootAnswer, GateAnswer, OverrideAnswer } from '../../agent-api/answers.ts'
+import {
+  ASKED_BY_AGENT,
+  formatHosts,
+  PLUGIN_NAME,
+  type PoolAnswerOf,
+  type PoolFunction,
+  readPoolAnswer,
+} from '../../agent-api/plugin-functions.ts'
 import { type OverrideRequest, type PoolAnswers, PoolRefusal } from '../../agent-api/pool-methods.ts'
-import { parseJson } from '../../platform/json/parse-json.ts'
-import { formatHosts } from '../../volume-plugin/host-names.ts'
-import { ASKED_BY_AGENT } from '../../volume-plugin/xapi-plugin.ts'
 import type { XenApiClient } from '../../xenapi-client/client.ts'
 import { askToolstack } from './ask-toolstack.ts'
 import { findHost, removeOverride, writeOverride } from './override-calls.ts'
 
-const PLUGIN = 'resync-monitor'
-/** The gate's answer has at most 768 KiB of reasons, and the hosts. */
-const MAX_ANSWER_LENGTH = 4_194_304
 /** XenAPI's name for "no such object": a pool without hosts has no coordinator. */
 const NULL_REF = 'OpaqueRef:NULL'
 
@@ -50,10 +51,8 @@ export class PoolQuestions implements PoolAnswers {
     return (await askToolstack(client, 'host.get_uuid', [coordinator], signal)) === this.#host
   }
 
-  async canReboot(hosts: readonly string[], signal: AbortSignal): Promise<CanRebootAnswer> {
-    const answer = await this.#askPlugin('can-reboot', { hosts: formatHosts(hosts) }, signal)
-    if (isCanRebootAnswer(answer)) return answer
-    throw notUnderstood()
+  canReboot(hosts: readonly string[], signal: AbortSignal): Promise<CanRebootAnswer> {
+    return this.#askPlugin('can-reboot', { hosts: formatHosts(hosts) }, signal)
   }
 
   async setOverride(request: OverrideRequest, signal: AbortSignal): Promise<OverrideAnswer> {
@@ -89,25 +88,28 @@ export class PoolQuestions implements PoolAnswers {
     }
   }
 
-  async #gate(args: Readonly<Record<string, string>>, signal: AbortSignal): Promise<GateAnswer> {
-    const answer = await this.#askPlugin('gate', args, signal)
-    if (isGateAnswer(answer)) return answer
-    throw notUnderstood()
+  #gate(args: Readonly<Record<string, string>>, signal: AbortSignal): Promise<GateAnswer> {
+    return this.#askPlugin('gate', args, signal)
   }
 
-  /** @returns what it printed, read as JSON; `undefined` where that cannot be done */
-  async #askPlugin(fn: string, args: Readonly<Record<string, string>>, signal: AbortSignal): Promise<unknown> {
+  /** Calls a function of the coordinator's plugin. */
+  async #askPlugin<Function extends PoolFunction>(
+    fn: Function,
+    args: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<PoolAnswerOf<Function>> {
     const client = this.#client()
     const coordinator = await coordinatorOf(client, signal)
     const ask = (host: unknown) =>
-      askToolstack(client, 'host.call_plugin', [host, PLUGIN, fn, { ...args, [ASKED_BY_AGENT]: 'true' }], signal)
+      askToolstack(client, 'host.call_plugin', [host, PLUGIN_NAME, fn, { ...args, [ASKED_BY_AGENT]: 'true' }], signal)
     const text = await ask(coordinator).catch(async (error: unknown) => {
-      // An embedded pool goes on without the host that is its coordinator by name, and answers wherever it is asked.
+      // An embedded pool goes on without the host that is its coordinator by name, and any other host can answer.
       if (!(error instanceof PoolRefusal) || error.error?.[0] !== 'HOST_OFFLINE') throw error
       return ask(await askToolstack(client, 'host.get_by_uuid', [this.#host], signal))
     })
-    const parsed = parseJson(String(text), MAX_ANSWER_LENGTH)
-    return 'value' in parsed ? parsed.value : undefined
+    const answer = readPoolAnswer(fn, String(text))
+    if (answer !== null) return answer
+    throw new PoolRefusal('refused', `this version does not understand the coordinator's answer to ${fn}`)
   }
 
   #client(): XenApiClient {
@@ -128,8 +130,4 @@ async function coordinatorOf(client: XenApiClient, signal: AbortSignal): Promise
 
 function listOf(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : []
-}
-
-function notUnderstood(): PoolRefusal {
-  return new PoolRefusal('refused', 'the coordinator answered something that is not understood here')
 }

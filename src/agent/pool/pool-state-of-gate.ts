@@ -1,4 +1,4 @@
-import type { GateAnswer, GateReasonAnswer } from '../../agent-api/agent-protocol.ts'
+import type { GateAnswer, GateReasonAnswer } from '../../agent-api/answers.ts'
 import { SYNC_STATES, type SyncState } from '../../sync-query/state.ts'
 import type { PoolSrState } from '../../volume-plugin/sr-health.ts'
 

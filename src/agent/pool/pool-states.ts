@@ -1,4 +1,4 @@
-import type { GateAnswer } from '../../agent-api/agent-protocol.ts'
+import type { GateAnswer } from '../../agent-api/answers.ts'
 import { PoolRefusal } from '../../agent-api/pool-methods.ts'
 import { messageOf } from '../../platform/errors.ts'
 import { type Clock, sleep } from '../../platform/time/clock.ts'

@@ -1,28 +1,24 @@
 import { JSONRPCErrorCode, JSONRPCErrorException } from 'json-rpc-2.0'
-import { AgentClient, AgentUnreachable } from '../../agent-api/agent-client.ts'
+import { AgentClient, AgentNotUnderstood, AgentUnreachable } from '../../agent-api/agent-client.ts'
+import type {
+  CanRebootAnswer,
+  GateAnswer,
+  ListedSr,
+  MirrorsAnswer,
+  OverrideAnswer,
+  UnwatchedAnswer,
+} from '../../agent-api/answers.ts'
 import {
-  AGENT_ERROR,
-  type CanRebootAnswer,
-  type GateAnswer,
-  type MirrorsAnswer,
-  type OverrideAnswer,
-  type UnwatchedAnswer,
-} from '../../agent-api/agent-protocol.ts'
-import { type Complaints, JsonNode } from '../../platform/json/json-node.ts'
+  AGENT_ERRORS,
+  type AgentErrorName,
+  type AgentMethod,
+  type ParamsOf,
+  type ResultOf,
+} from '../../agent-api/methods.ts'
 import type { Report } from '../../sync-query/report/report.ts'
-import { parseReport } from '../../sync-query/report/report-parse.ts'
-import {
-  type ListedSr,
-  readCanReboot,
-  readGate,
-  readMirrors,
-  readOverride,
-  readSrList,
-  readUnwatched,
-} from './agent-answers.ts'
 
-/** `agent-away`: nobody answers; `bad-request`: what was asked for makes no sense there; the others as in `AGENT_ERROR`. */
-type AskProblemCode = 'agent-away' | 'not-understood' | 'bad-request' | 'internal' | keyof typeof AGENT_ERROR
+/** `agent-away`: nobody answers; `bad-request`: what was asked for makes no sense there; the others as in `AGENT_ERRORS`. */
+type AskProblemCode = 'agent-away' | 'not-understood' | 'bad-request' | 'internal' | AgentErrorName
 
 /** A question that got no answer, with a sentence for people. */
 export interface AskProblem {
@@ -51,64 +47,54 @@ export class AgentTalk {
   }
 
   srs(): Promise<Told<readonly ListedSr[]>> {
-    return this.#ask('SR.list', {}, reading(readSrList))
+    return this.#ask('SR.list', {})
   }
 
   report(sr: string): Promise<Told<Report>> {
-    return this.#ask<Report>('SR.sync_status', { sr }, answer => {
-      const parsed = parseReport(answer)
-      return 'report' in parsed ? { ok: true, value: parsed.report } : notUnderstood(parsed.problem.text)
-    })
+    return this.#ask('SR.sync_status', { sr })
   }
 
   mirrors(sr: string): Promise<Told<MirrorsAnswer>> {
-    return this.#ask('SR.mirrors', { sr }, reading(readMirrors))
+    return this.#ask('SR.mirrors', { sr })
   }
 
   /** What this host has and no SR watches; `null`: the agent is of an older version, which does not say. */
   async unwatched(): Promise<Told<UnwatchedAnswer | null>> {
-    const told = await this.#ask('SR.unwatched', {}, reading(readUnwatched))
+    const told = await this.#ask('SR.unwatched', {})
     return !told.ok && told.problem.code === 'not-understood' ? { ok: true, value: null } : told
   }
 
   gate(): Promise<Told<GateAnswer>> {
-    return this.#ask('Pool.gate', {}, reading(readGate))
+    return this.#ask('Pool.gate', {})
   }
 
   /** @param hosts UUIDs or names */
   canReboot(hosts: readonly string[]): Promise<Told<CanRebootAnswer>> {
-    return this.#ask('Host.can_reboot', { hosts }, reading(readCanReboot))
+    return this.#ask('Host.can_reboot', { hosts })
   }
 
-  setOverride(request: {
-    readonly host: string
-    readonly reason: string
-    readonly by: string
-    readonly expiresInSeconds: number
-  }): Promise<Told<OverrideAnswer>> {
-    return this.#ask('Override.set', request, reading(readOverride))
+  setOverride(request: ParamsOf<'Override.set'>): Promise<Told<OverrideAnswer>> {
+    return this.#ask('Override.set', request)
   }
 
-  clearOverride(host: string): Promise<Told<null>> {
-    return this.#ask('Override.clear', { host }, () => ({ ok: true, value: null }))
+  clearOverride(host: string): Promise<Told<unknown>> {
+    return this.#ask('Override.clear', { host })
   }
 
-  clearOrder(host: string, reason: string): Promise<Told<null>> {
-    return this.#ask('Order.clear', { host, reason }, () => ({ ok: true, value: null }))
+  clearOrder(host: string, reason: string): Promise<Told<unknown>> {
+    return this.#ask('Order.clear', { host, reason })
   }
 
-  async #ask<T>(
-    method: string,
-    params: Readonly<Record<string, unknown>>,
-    read: (answer: unknown) => Told<T>,
-  ): Promise<Told<T>> {
+  async #ask<Method extends AgentMethod>(method: Method, params: ParamsOf<Method>): Promise<Told<ResultOf<Method>>> {
     const isOfPool = !method.startsWith('SR.')
     const tooLong = AbortSignal.timeout(isOfPool ? PATIENCE_WITH_POOL_MS : PATIENCE_MS)
     try {
-      return read(await this.#client.call(method, params, AbortSignal.any([this.#signal, tooLong])))
+      const value = await this.#client.call(method, params, AbortSignal.any([this.#signal, tooLong]))
+      return { ok: true, value }
     } catch (error) {
       if (isOfPool && tooLong.aborted) return { ok: false, problem: POOL_TOO_SLOW }
       if (error instanceof AgentUnreachable) return { ok: false, problem: away(this.#socket, error.message) }
+      if (error instanceof AgentNotUnderstood) return { ok: false, problem: notUnderstood(error.message) }
       if (!(error instanceof JSONRPCErrorException)) throw error
       return { ok: false, problem: refusal(error) }
     }
@@ -121,17 +107,9 @@ const POOL_TOO_SLOW: AskProblem = {
   text: `the coordinator has not answered within ${PATIENCE_WITH_POOL_MS / 1000} s`,
 }
 
-function reading<T>(read: (root: JsonNode) => T): (answer: unknown) => Told<T> {
-  return answer => {
-    const complaints: Complaints = { first: null }
-    const value = read(new JsonNode(answer, '', complaints))
-    return complaints.first === null ? { ok: true, value } : notUnderstood(complaints.first)
-  }
-}
-
-function notUnderstood(detail: string): Told<never> {
-  const text = `what the agent answers is not understood here (${detail}); is it of another version?`
-  return { ok: false, problem: { code: 'not-understood', text } }
+function notUnderstood(detail: string): AskProblem {
+  const text = `this version does not understand the answer of the agent (${detail}); is the agent of another version?`
+  return { code: 'not-understood', text }
 }
 
 function away(socket: string, message: string): AskProblem {
@@ -151,6 +129,6 @@ function refusal({ code, message }: JSONRPCErrorException): AskProblem {
     return { code: 'not-understood', text: 'the agent cannot answer that: it is of an older version' }
   }
   if (code === JSONRPCErrorCode.InvalidParams) return { code: 'bad-request', text: message }
-  const names = Object.keys(AGENT_ERROR) as (keyof typeof AGENT_ERROR)[]
-  return { code: names.find(name => AGENT_ERROR[name] === code) ?? 'internal', text: message }
+  const names = Object.keys(AGENT_ERRORS) as AgentErrorName[]
+  return { code: names.find(name => AGENT_ERRORS[name].code === code) ?? 'internal', text: message }
 }

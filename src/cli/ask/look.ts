@@ -1,4 +1,4 @@
-import type { GateAnswer, MirrorsAnswer } from '../../agent-api/agent-protocol.ts'
+import type { GateAnswer, MirrorsAnswer } from '../../agent-api/answers.ts'
 import type { Report } from '../../sync-query/report/report.ts'
 import { GateView } from '../screen/gate-view.ts'
 import type { AgentTalk, Told } from './agent-talk.ts'

@@ -1,4 +1,4 @@
-import type { Named } from '../../agent-api/agent-protocol.ts'
+import type { Named } from '../../agent-api/answers.ts'
 import { findByName } from '../../allowed-operations/pool/find-by-name.ts'
 
 export type Found<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly why: string }

@@ -1,4 +1,4 @@
-import type { GateAnswer, Named } from '../../agent-api/agent-protocol.ts'
+import type { GateAnswer, Named } from '../../agent-api/answers.ts'
 import type { Told } from './agent-talk.ts'
 import type { Look } from './look.ts'
 

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import type { Named } from '../../agent-api/agent-protocol.ts'
+import type { Named } from '../../agent-api/answers.ts'
 import { paintFor } from '../screen/paint.ts'
 import { shown } from '../screen/screen-text.ts'
 import type { Page } from '../screen/sr-lines.ts'

@@ -1,4 +1,4 @@
-import type { CanRebootAnswer } from '../../agent-api/agent-protocol.ts'
+import type { CanRebootAnswer } from '../../agent-api/answers.ts'
 import {
   pageOf,
   print,

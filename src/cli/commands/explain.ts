@@ -1,5 +1,5 @@
 import { hostname } from 'node:os'
-import type { Named } from '../../agent-api/agent-protocol.ts'
+import type { Named } from '../../agent-api/answers.ts'
 import { type Look, lookAtAll } from '../ask/look.ts'
 import { type Found, findNamed } from '../ask/named-operand.ts'
 import { knownHosts, knownSrs, namedBy } from '../ask/pool-names.ts'

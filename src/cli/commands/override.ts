@@ -1,5 +1,5 @@
 import { hostname, userInfo } from 'node:os'
-import type { GateHostAnswer, OverrideAnswer } from '../../agent-api/agent-protocol.ts'
+import type { GateHostAnswer, OverrideAnswer } from '../../agent-api/answers.ts'
 import type { AgentTalk } from '../ask/agent-talk.ts'
 import { findNamed } from '../ask/named-operand.ts'
 import {

@@ -1,4 +1,4 @@
-import type { UnwatchedAnswer } from '../../agent-api/agent-protocol.ts'
+import type { UnwatchedAnswer } from '../../agent-api/answers.ts'
 import { type Look, lookAtAll, type SrLook } from '../ask/look.ts'
 import { knownSrs } from '../ask/pool-names.ts'
 import {

@@ -1,4 +1,4 @@
-import type { GateAnswer, GateReasonAnswer, Named } from '../../agent-api/agent-protocol.ts'
+import type { GateAnswer, GateReasonAnswer, Named } from '../../agent-api/answers.ts'
 import { firstName } from '../../allowed-operations/pool/find-by-name.ts'
 import { gateRemedy, isGateReasonCode } from '../../allowed-operations/reason/gate-remedy.ts'
 import { describe } from '../../sync-query/reason/describe.ts'

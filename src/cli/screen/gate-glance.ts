@@ -1,4 +1,4 @@
-import type { GateAnswer } from '../../agent-api/agent-protocol.ts'
+import type { GateAnswer } from '../../agent-api/answers.ts'
 import type { AgentTalk } from '../ask/agent-talk.ts'
 
 /** Each question makes the coordinator judge the whole pool, and many may wait. */

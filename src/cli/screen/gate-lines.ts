@@ -1,4 +1,4 @@
-import type { GateAnswer, GateHostAnswer, GateReasonAnswer } from '../../agent-api/agent-protocol.ts'
+import type { GateAnswer, GateHostAnswer, GateReasonAnswer } from '../../agent-api/answers.ts'
 import type { Told } from '../ask/agent-talk.ts'
 import { nameOf } from './cause.ts'
 import { sayMoment } from './moment-words.ts'

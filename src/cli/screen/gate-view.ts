@@ -1,4 +1,4 @@
-import type { GateAnswer } from '../../agent-api/agent-protocol.ts'
+import type { GateAnswer } from '../../agent-api/answers.ts'
 import { isHeldBackByPeer } from '../../sync-query/reason/reason.ts'
 import type { ReportReason } from '../../sync-query/report/report.ts'
 

@@ -1,4 +1,4 @@
-import type { CanRebootAnswer, GateAnswer, GateReasonAnswer } from '../../agent-api/agent-protocol.ts'
+import type { CanRebootAnswer, GateAnswer, GateReasonAnswer } from '../../agent-api/answers.ts'
 import { blocks, type Report } from '../../sync-query/report/report.ts'
 import { nameOf } from '../screen/cause.ts'
 import { GateView } from '../screen/gate-view.ts'

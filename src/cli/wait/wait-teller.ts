@@ -1,4 +1,4 @@
-import type { Named } from '../../agent-api/agent-protocol.ts'
+import type { Named } from '../../agent-api/answers.ts'
 import { columnsOrDefault, pageOf, print, printJson } from '../ask/shell-command.ts'
 import { nameOf } from '../screen/cause.ts'
 import { progressBar } from '../screen/progress-bar.ts'

@@ -1,4 +1,4 @@
-import type { Named } from '../../agent-api/agent-protocol.ts'
+import type { Named } from '../../agent-api/answers.ts'
 import { deadline } from '../../platform/time/deadline.ts'
 import { pause } from '../../platform/time/pause.ts'
 import type { AgentTalk, AskProblem } from '../ask/agent-talk.ts'

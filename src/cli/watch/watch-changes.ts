@@ -1,4 +1,4 @@
-import type { GateHostAnswer } from '../../agent-api/agent-protocol.ts'
+import type { GateHostAnswer } from '../../agent-api/answers.ts'
 import { formatDuration } from '../../platform/text/duration.ts'
 import type { AskProblem, Told } from '../ask/agent-talk.ts'
 import type { Look, SrLook } from '../ask/look.ts'

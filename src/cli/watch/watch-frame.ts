@@ -1,4 +1,4 @@
-import type { GateHostAnswer, MirrorAnswer } from '../../agent-api/agent-protocol.ts'
+import type { GateHostAnswer, MirrorAnswer } from '../../agent-api/answers.ts'
 import { SYNC_STATES } from '../../sync-query/state.ts'
 import type { AskProblem, Told } from '../ask/agent-talk.ts'
 import type { Look, SrLook } from '../ask/look.ts'

@@ -1,7 +1,7 @@
 import { ChangeAllowance } from '../dispatch/change-allowance.ts'
 import { Dispatcher, type DispatcherOptions, strangersKey } from '../dispatch/dispatcher.ts'
 import { FairScheduler } from '../dispatch/fair-scheduler.ts'
-import { JsonRpc } from '../json-rpc.ts'
+import { xenApiJsonRpc } from '../json-rpc.ts'
 import type { AnswerBody } from '../server.ts'
 
 interface AnswerCallsOptions extends Omit<DispatcherOptions, 'scheduler' | 'allowance'> {
@@ -15,9 +15,9 @@ interface AnswerCallsOptions extends Omit<DispatcherOptions, 'scheduler' | 'allo
 export function answerCalls({ steadyNow, maxWaitingCalls, ...options }: AnswerCallsOptions): AnswerBody {
   const scheduler = new FairScheduler({ steadyNow, maxWaitingOfALane: maxWaitingCalls })
   const dispatcher = new Dispatcher({ ...options, scheduler, allowance: new ChangeAllowance(steadyNow) })
-  const jsonRpc = new JsonRpc((...asked) => dispatcher.dispatch(...asked), options.onBug)
+  const jsonRpc = xenApiJsonRpc((...asked) => dispatcher.dispatch(...asked), options.onBug)
   return async (body, signal, client) => {
     await scheduler.takeAgain({ key: client.owner ?? strangersKey(client), isFirst: client.isReserved })
-    return signal.aborted ? '' : jsonRpc.answer(body, signal, client)
+    return signal.aborted ? '' : ((await jsonRpc.answer(body, { signal, client })) ?? '')
   }
 }

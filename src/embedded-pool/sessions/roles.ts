@@ -1,3 +1,4 @@
+import { isPoolFunction, PLUGIN_NAME } from '../../agent-api/plugin-functions.ts'
 import { OVERRIDE_KEY } from '../../allowed-operations/pool/override.ts'
 import { REPORT_KEY } from '../../sync-query/report/report.ts'
 import { ApiFailure } from '../calls/api-failure.ts'
@@ -35,10 +36,6 @@ export function assertRole(role: Role, least: (typeof ROLES)[number], permission
   )
 }
 
-/** The plugin of this project, and its functions that an agent asks of its pool. */
-const PLUGIN = 'resync-monitor'
-const ASKED_FUNCTIONS: ReadonlySet<unknown> = new Set(['gate', 'can-reboot'])
-
 type Parameters = readonly unknown[]
 
 const always = () => true
@@ -56,7 +53,7 @@ const AGENT_CALLS: Readonly<Record<string, (params: Parameters) => boolean>> = {
   'host.add_to_other_config': ([, key]) => key === OVERRIDE_KEY,
   'host.remove_from_other_config': ([, key]) => key === OVERRIDE_KEY,
   'host.clear_order': always,
-  'host.call_plugin': ([, plugin, fn]) => plugin === PLUGIN && ASKED_FUNCTIONS.has(fn),
+  'host.call_plugin': ([, plugin, fn]) => plugin === PLUGIN_NAME && isPoolFunction(fn),
   'message.create': always,
 }
 

@@ -174,8 +174,8 @@ t.test('where the pool has no answer, a sentence says why', async t => {
     [{ error: ['XENAPI_PLUGIN_FAILURE', 'gate', 'UnknownFunction', 'old'] }, 'noGate', /old/],
     [{ error: ['XENAPI_PLUGIN_FAILURE', 'gate', 'OSError', 'broken'] }, 'refused', /could not answer: broken/],
     [{ error: ['INTERNAL_ERROR', 'bug'] }, 'refused', /the toolstack refused: INTERNAL_ERROR/],
-    [{ result: 'no JSON' }, 'refused', /not understood/],
-    [{ result: '{"at":"","coordinator":null,"hosts":[{"uuid":"x"}]}' }, 'refused', /not understood/],
+    [{ result: 'no JSON' }, 'refused', /does not understand/],
+    [{ result: '{"at":"","coordinator":null,"hosts":[{"uuid":"x"}]}' }, 'refused', /does not understand/],
   ] as const
   for (const [answer, kind, text] of cases) {
     answers.push('error' in answer ? { error: [answer.error[0], ...answer.error.slice(1)] } : answer)

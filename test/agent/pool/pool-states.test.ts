@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { poolStatesOf } from '../../../src/agent/pool/pool-state-of-gate.ts'
 import { PoolStates } from '../../../src/agent/pool/pool-states.ts'
-import type { GateAnswer, GateReasonAnswer } from '../../../src/agent-api/agent-protocol.ts'
+import type { GateAnswer, GateReasonAnswer } from '../../../src/agent-api/answers.ts'
 import { PoolRefusal } from '../../../src/agent-api/pool-methods.ts'
 import { machineClock } from '../../../src/platform/time/clock.ts'
 

@@ -5,10 +5,10 @@ import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
 import t from 'tap'
-import { AgentClient } from '../../../src/agent-api/agent-client.ts'
 import { EmbeddedPool } from '../../../src/embedded-pool/embedded-pool.ts'
 import { REPORT_KEY } from '../../../src/sync-query/report/report.ts'
 import { parseReport } from '../../../src/sync-query/report/report-parse.ts'
+import { rawCall } from '../../agent-api/raw-call.ts'
 import { DaemonProcess, until } from './daemon-process.ts'
 import { IN_SYNC, ModelKernel, resyncing } from './model-kernel.ts'
 
@@ -50,9 +50,8 @@ function hostOf(t: TearsDown, toolstack?: object) {
     renameSync(`${file}.new`, file)
   }
   configure()
-  const client = new AgentClient(socket)
   const ask = async (method: string, params: Record<string, unknown> = {}) =>
-    client.call(method, params, AbortSignal.timeout(5_000)).catch(() => null)
+    rawCall(socket, method, params, AbortSignal.timeout(5_000)).catch(() => null)
   const stateOf = async (sr = SR) => {
     const report = await ask('SR.sync_status', { sr })
     return typeof report === 'object' && report !== null && 'state' in report ? report.state : null

@@ -2,7 +2,7 @@ import { get } from 'node:http'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import t from 'tap'
-import { AgentClient } from '../../../src/agent-api/agent-client.ts'
+import { rawCall } from '../../agent-api/raw-call.ts'
 import { until } from './daemon-process.ts'
 import { IN_SYNC, resyncing } from './model-kernel.ts'
 import { canReboot, HOSTNAMES, type Host, hostUuid, inSync, poolOf, refOf, SR } from './pool-of-daemons.ts'
@@ -18,7 +18,7 @@ t.test('an operator asks any host about the whole pool, and lets one host go alt
   const [hostA, hostB] = pool.hosts
   const soon = () => AbortSignal.timeout(30_000)
   const ask = (method: string, params: Record<string, unknown> = {}, host = hostB) =>
-    new AgentClient(host?.socket ?? '').call(method, params, soon())
+    rawCall(host?.socket ?? '', method, params, soon())
   const all = await ask('Pool.gate')
   t.match(all, { coordinator: { name: 'hostA' }, hosts: HOSTNAMES.map(name => ({ name, live: true, reasons: [] })) })
   t.match(await ask('Host.can_reboot', { hosts: ['hostC'] }), { canReboot: true, error: null })

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
-import type { GateAnswer, GateReasonAnswer } from '../../../src/agent-api/agent-protocol.ts'
+import type { GateAnswer, GateReasonAnswer } from '../../../src/agent-api/answers.ts'
 import type { Told } from '../../../src/cli/ask/agent-talk.ts'
 import { GateGlance } from '../../../src/cli/screen/gate-glance.ts'
 import { needsOperator, type Standing } from '../../../src/cli/screen/needs-operator.ts'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { JsonRpc } from '../../../src/embedded-pool/json-rpc.ts'
+import { xenApiJsonRpc } from '../../../src/embedded-pool/json-rpc.ts'
 import type { Role } from '../../../src/embedded-pool/sessions/roles.ts'
 import { ROLES } from '../../../src/embedded-pool/sessions/roles.ts'
 import { ask, askText, firstOf, post, servedPool } from '../pool-under-test.ts'
@@ -116,18 +116,16 @@ t.test('an answer that cannot be written is an error of its call, in either vers
       throw new RangeError('Invalid string length')
     },
   }
-  const rpc = new JsonRpc(
+  const rpc = xenApiJsonRpc(
     async method => ({ result: method === 'whole' ? 'x' : broken }),
     bug => bugs.push(bug),
   )
   const answer = async (request: unknown): Promise<unknown> =>
     JSON.parse(
-      await rpc.answer(JSON.stringify(request), new AbortController().signal, {
-        address: '',
-        owner: null,
-        isReserved: false,
-        own: () => undefined,
-      }),
+      (await rpc.answer(JSON.stringify(request), {
+        signal: new AbortController().signal,
+        client: { address: '', owner: null, isReserved: false, own: () => undefined },
+      })) ?? '',
     )
   const why = 'the answer cannot be written'
   const old = { method: 'broken', params: [], id: 7 }

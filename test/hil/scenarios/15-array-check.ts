@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { MirrorsAnswer } from '../../../src/agent-api/agent-protocol.ts'
+import type { MirrorsAnswer } from '../../../src/agent-api/answers.ts'
 import { assertAllBlocked } from '../all-blocked.ts'
 import { askAgent } from '../ask-agent.ts'
 import { FieldWatch } from '../field-watch.ts'
