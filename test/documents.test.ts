@@ -43,6 +43,7 @@ t.test('links between the documents lead somewhere', async t => {
     'README.md',
     'ARCHITECTURE.md',
     'CONTRIBUTING.md',
+    'docs/AGENT-API.md',
     'docs/ALERTS.md',
     'docs/CONFIGURATION.md',
     'docs/METRICS.md',

@@ -155,7 +155,6 @@ export type GateAnswer = z.output<typeof GateAnswer>
 
 /** `enabled`: the toolstack reboots no host that is enabled. An updater of an earlier version omits the key. */
 const HostAskedAbout = object({ ...named, enabled: z.boolean().exactOptional() })
-export type HostAskedAbout = z.output<typeof HostAskedAbout>
 
 /** Whether these hosts may be down together. */
 export const CanRebootAnswer = object({
@@ -210,7 +209,7 @@ export const AGENT_EVENTS = {
   transition: { when: 'for each transition of an SR, in order', data: TransitionEvent },
   removed: { when: 'when an SR is no longer watched', data: object({ sr: text }) },
   reset: {
-    when: 'when the given id is of another run of the agent, or older than what is kept (512 events, 4 MiB): `state` events follow',
+    when: 'when the given ID is of another run of the agent, or older than what is kept (512 events, 4 MiB): `state` events follow',
     data: object({}),
   },
 } as const

@@ -70,7 +70,7 @@ export function readCounts(node: JsonNode): StateCounts {
   }
 }
 
-export function readOrNull<T>(node: JsonNode, read: (node: JsonNode) => T): T | null {
+function readOrNull<T>(node: JsonNode, read: (node: JsonNode) => T): T | null {
   return node.absent ? null : read(node)
 }
 
