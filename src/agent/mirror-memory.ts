@@ -5,7 +5,7 @@ import { z } from 'zod'
 import type { Backend } from '../host-state/backend-view.ts'
 import { readWholeSync } from '../platform/durable-file/read-whole.ts'
 import { replaceFile } from '../platform/durable-file/replace-file.ts'
-import { codeOf, messageOf } from '../platform/errors.ts'
+import { bareMessageOf } from '../platform/errors.ts'
 import { parseJson } from '../platform/json/parse-json.ts'
 import { SerialQueue } from '../platform/time/serial-queue.ts'
 
@@ -119,7 +119,7 @@ export class MirrorMemory implements SrMemory {
       return { kind: 'held', held: { drbd, md } }
     } catch (error) {
       this.#onDisk.add(sr)
-      const why = `${path} cannot be read: ${codeOf(error) ?? messageOf(error)}`
+      const why = `${path} cannot be read: ${bareMessageOf(error)}`
       this.#complain(why)
       return { kind: 'unreadable', why }
     }
@@ -143,7 +143,7 @@ export class MirrorMemory implements SrMemory {
         this.#onDisk.add(sr)
       } catch (error) {
         this.#unwritten.add(sr)
-        this.#complain(`${path} cannot be written: ${messageOf(error)}`)
+        this.#complain(`${path} cannot be written: ${bareMessageOf(error)}`)
       }
     })
   }

@@ -1,6 +1,9 @@
-import { connect, type LookupFunction } from 'node:net'
-import t from 'tap'
-import { codeOf, messageOf, stackOf } from '../../src/platform/errors.ts'
+import { spawn } from 'node:child_process'
+import { readFileSync, rmdirSync } from 'node:fs'
+import { connect, createServer, type LookupFunction } from 'node:net'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { codeOf, messageOf, stackOf, systemText } from '../../src/platform/errors.ts'
 
 t.test('whatever was thrown has a message, which says something', async t => {
   const said: readonly (readonly [thrown: unknown, message: string])[] = [
@@ -26,7 +29,7 @@ t.test('a name whose every address refuses: what each of them said', async t => 
   }
   const socket = connect({ host: 'toolstack.example', port: 1, autoSelectFamily: true, lookup })
   const error: unknown = await new Promise(resolve => socket.once('error', resolve))
-  t.equal(messageOf(error), 'connect ECONNREFUSED 127.0.0.1:1; connect ECONNREFUSED 127.0.0.2:1')
+  t.equal(messageOf(error), '127.0.0.1:1 refuses the connection; 127.0.0.2:1 refuses the connection')
 })
 
 t.test('for the log it says where, if that is known', async t => {
@@ -47,3 +50,41 @@ t.test('what the system calls it is told of its errors alone', async t => {
   ])
     t.equal(codeOf(other), null)
 })
+
+t.test('errors of the system name the object and say in words what is wrong', async t => {
+  const folder = t.testdir({ file: '', full: { x: '' } })
+  const thrownBy = (call: () => unknown): unknown => {
+    try {
+      call()
+    } catch (error) {
+      return error
+    }
+    return null
+  }
+  const path = (name: string) => join(folder, name)
+  for (const [call, message] of [
+    [() => readFileSync(path('none')), `${path('none')} does not exist`],
+    [() => readFileSync(folder), 'is a directory'],
+    [() => readFileSync(path('file/x')), `${path('file/x')}: a part of the path is not a directory`],
+    [() => rmdirSync(path('full')), `${path('full')}: directory not empty`],
+  ] as const) {
+    t.equal(messageOf(thrownBy(call)), message)
+  }
+  const spawned: unknown = await new Promise(resolve => spawn(path('none')).once('error', resolve))
+  t.equal(messageOf(spawned), `there is no program ${path('none')}`)
+  const named: unknown = await new Promise(resolve => connect(80, 'none.invalid').once('error', resolve))
+  t.match(messageOf(named), /^the host name none\.invalid cannot be resolved$|none\.invalid: /)
+  const port = await listeningPort(t)
+  const second: unknown = await new Promise(resolve => createServer().once('error', resolve).listen(port, '127.0.0.1'))
+  t.equal(messageOf(second), `another process listens at 127.0.0.1:${port}`)
+  t.equal(systemText('ENOSPC'), 'no space left on device')
+  t.equal(systemText('EWHAT'), 'EWHAT')
+})
+
+async function listeningPort(t: Test): Promise<number> {
+  const server = createServer()
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => server.close())
+  const address = server.address()
+  return typeof address === 'object' && address !== null ? address.port : 0
+}

@@ -284,7 +284,7 @@ t.test('where nothing can be written, the call fails and says so', async t => {
     t.match(await call(method, params), { status: 400, answer: { params: ['', why, ''] } })
   await fails('SR.create', { ...CREATE, description: ' '.repeat(270_000) }, /the arguments of a call are too long/)
   mkdirSync(join(files, `${SR}.json.new`), { recursive: true })
-  await fails('SR.create', CREATE, /cannot write .*EISDIR/)
+  await fails('SR.create', CREATE, /cannot write .*directory/)
   mkdirSync(join(files, `${SR}.json`))
   await fails('SR.destroy', { sr: URI }, /cannot remove/)
   rmSync(files, { recursive: true })

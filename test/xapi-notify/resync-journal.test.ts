@@ -293,7 +293,7 @@ t.test('the file: written whole, and set aside when it cannot be used', async t 
   }
   await mkdir(path)
   t.strictSame(await open(), new Map())
-  t.match(problems.pop(), /EISDIR/)
+  t.match(problems.pop(), /is a directory/)
   await mkdir(`${path}.new`)
-  t.match(await saveJournal(path, HOST.uuid, journal), /EISDIR/)
+  t.match(await saveJournal(path, HOST.uuid, journal), /is a directory/)
 })

@@ -339,7 +339,7 @@ t.test('a journal that cannot be used is set aside; without one nothing is sent'
   const journalPath = join(world.journalPath, 'below-a-file')
   await writeFile(world.journalPath, '')
   const unable = await world.start({ journalPath })
-  t.match(world.problems[1], { code: 'journal-broken', text: /ENOTDIR/ })
+  t.match(world.problems[1], { code: 'journal-broken', text: /is not a directory/ })
   unable.note(world.srUuid, [], RESYNCING)
   await until('it is told', () => world.problems.length > 2)
   t.match(world.problems[2], { code: 'journal-unwritable', text: /below-a-file: / })

@@ -1,4 +1,5 @@
 import { execa } from 'execa'
+import { messageOf } from '../../platform/errors.ts'
 import type { Log } from '../../platform/systemd/log.ts'
 import type { AgentConfig } from '../agent-config.ts'
 
@@ -39,7 +40,7 @@ export async function carryOut({ how }: Order, machine: MachineCommands, log: Lo
   log({ level: 'info', code: 'order', text: `the pool ordered a ${how}: ${command.join(' ')}` })
   const [program, ...args] = command
   // Not ended with this daemon: the machine that goes down ends the daemon first.
-  const { failed, timedOut, isTerminated, shortMessage } = await execa(program, args, {
+  const { failed, timedOut, isTerminated, shortMessage, cause } = await execa(program, args, {
     cleanup: false,
     reject: false,
     stdin: 'ignore',
@@ -48,7 +49,7 @@ export async function carryOut({ how }: Order, machine: MachineCommands, log: Lo
     maxBuffer: 4_096,
   })
   if (!failed) return { kind: 'goes' }
-  const why = shortMessage ?? 'no reason given'
+  const why = cause === undefined ? (shortMessage ?? 'no reason given') : messageOf(cause)
   log({ level: 'error', code: 'order', text: `the ${how} has failed: ${why}` })
   // A command that was ended from outside may have begun what it was to do.
   return timedOut || isTerminated ? { kind: 'unknown' } : { kind: 'refused', why }

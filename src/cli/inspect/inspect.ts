@@ -8,7 +8,7 @@ import type { DrbdSnapshot } from '../../drbd-adapter/status/snapshot.ts'
 import { readMdArrays } from '../../mdraid-adapter/follow/read.ts'
 import type { MdReading } from '../../mdraid-adapter/parse/md-reading.ts'
 import { parseMdstat } from '../../mdraid-adapter/parse/parse-mdstat.ts'
-import { codeOf } from '../../platform/errors.ts'
+import { codeOf, messageOf } from '../../platform/errors.ts'
 import { machineClock } from '../../platform/time/clock.ts'
 import { judgeDrbdVolume } from '../../sync-query/judge/judge-drbd.ts'
 import { judgeMdArray } from '../../sync-query/judge/judge-md.ts'
@@ -92,7 +92,7 @@ export const inspect: Command = {
       findings = await READERS[format](question)
     } catch (error) {
       if (!isReadError(error)) throw error
-      stderr.write(`resync-monitor inspect: ${error.message}\n`)
+      stderr.write(`resync-monitor inspect: ${messageOf(error)}\n`)
       return EXIT.noInput
     }
     const { devices, problems, isLost } = findings

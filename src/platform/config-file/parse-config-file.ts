@@ -2,7 +2,7 @@ import { LineCounter, parseDocument, type YAMLError } from 'yaml'
 import type { ZodType, z } from 'zod'
 import { messageOf } from '../errors.ts'
 import type { ConfigProblem } from './config-problem.ts'
-import { schemaProblems } from './schema-problems.ts'
+import { issueText, schemaProblems } from './schema-problems.ts'
 import { keyOf, YamlPlaces } from './yaml-places.ts'
 
 export type ParsedConfigFile<Config> =
@@ -50,7 +50,7 @@ export function parseConfigFile<Schema extends ZodType>(
     }
     const oddities = [...places.oddities()]
     if (oddities.length > 0) return wrong(oddities.map(({ path, line, text }) => ({ line, key: keyOf(path), text })))
-    const result = schema.safeParse(document.toJS({ maxAliasCount: MAX_ALIASES }) ?? {})
+    const result = schema.safeParse(document.toJS({ maxAliasCount: MAX_ALIASES }) ?? {}, { error: issueText })
     if (result.success) return { ok: true, config: result.data }
     return wrong(
       schemaProblems(result.error.issues).map(({ path, text }) => ({
@@ -60,11 +60,25 @@ export function parseConfigFile<Schema extends ZodType>(
       })),
     )
   } catch (error) {
-    // Too many aliases, or brackets nested so deep that the stack does not hold them.
-    return wrong([{ line: 1, key: '', text: messageOf(error) }])
+    return wrong([{ line: 1, key: '', text: whyUnreadable(error) }])
   }
 }
 
 function textOf({ code, message }: YAMLError): string {
-  return code === 'MULTIPLE_DOCS' ? 'a second document begins here (---): there may be only one' : message
+  switch (code) {
+    case 'MULTIPLE_DOCS':
+      return 'a second document begins here (---); the file may have only one'
+    case 'DUPLICATE_KEY':
+      return 'the key exists already: keys must be unique'
+    default:
+      return message
+  }
+}
+
+function whyUnreadable(error: unknown): string {
+  // The stack does not hold brackets that are nested ten thousand times.
+  if (error instanceof RangeError) return 'the text is nested too deep'
+  // Thrown by the yaml library above `maxAliasCount`.
+  if (error instanceof ReferenceError) return `more than ${MAX_ALIASES} copies by aliases (*)`
+  return messageOf(error)
 }

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { type FileHandle, open } from 'node:fs/promises'
 import type { ZodType, z } from 'zod'
-import { messageOf } from '../errors.ts'
+import { bareMessageOf } from '../errors.ts'
 import { MAX_CONFIG_BYTES, type ParsedConfigFile, parseConfigFile } from './parse-config-file.ts'
 
 /** Reads a configuration file. What is wrong with it, from "no such file" to a misspelt key, is told as problems. */
@@ -28,7 +28,7 @@ async function readText(path: string): Promise<string | { readonly wrong: string
     // Read as UTF-8 nevertheless, a name would be another one, that nothing has.
     return isUtf8(content) ? content.toString() : { wrong: 'not UTF-8', line: lineThatIsNoUtf8(content) }
   } catch (error) {
-    return { wrong: messageOf(error), line: 1 }
+    return { wrong: `cannot be read: ${bareMessageOf(error)}`, line: 1 }
   } finally {
     await file?.close()
   }

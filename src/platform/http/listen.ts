@@ -71,7 +71,7 @@ export async function listenOn(server: Server, address: ListenAddress): Promise<
 }
 
 function taken(path: string): Error {
-  return Object.assign(new Error(`listen EADDRINUSE: another process answers at ${path}`), { code: 'EADDRINUSE' })
+  return Object.assign(new Error(`another process listens at ${path}`), { code: 'EADDRINUSE' })
 }
 
 function listening(server: Server, listen: () => void): Promise<void> {

@@ -28,7 +28,10 @@ t.test('what a host does with an order, and what it knows of the outcome', async
   t.strictSame(await carryOut(order, { shutdown: ['true'] }, silent), refused)
   t.strictSame(await carryOut(order, { reboot: ['true'] }, silent), { kind: 'goes' })
   t.match(await carryOut(order, { reboot: ['false'] }, silent), { kind: 'refused', why: /exit code 1/ })
-  t.match(await carryOut(order, { reboot: ['/nowhere/reboot'] }, silent), { kind: 'refused', why: /ENOENT/ })
+  t.match(await carryOut(order, { reboot: ['/nowhere/reboot'] }, silent), {
+    kind: 'refused',
+    why: 'there is no program /nowhere/reboot',
+  })
   const ended = await carryOut(order, { reboot: ['sh', '-c', 'kill -9 $$'] }, silent)
   t.strictSame(ended, { kind: 'unknown' }, 'it may have begun what it was to do')
   for (const none of [null, 'reboot', {}, { order: 'sleep' }, { order: null }]) t.equal(orderIn(none), null)

@@ -115,14 +115,14 @@ t.test(
       t.ok(String(Reflect.get(Object(error), 'message')).startsWith(`state file ${path}: `))
       t.equal(readFileSync(path, 'utf8'), text, 'it is left as it is')
     }
-    t.throws(() => poolOf({ stateFile: folder }), { name: 'StateFileError', message: /EISDIR/ })
+    t.throws(() => poolOf({ stateFile: folder }), { name: 'StateFileError', message: /is a directory/ })
     const sparse = newPath()
     writeFileSync(sparse, '')
     truncateSync(sparse, 300_000_000)
     t.throws(() => poolOf({ stateFile: sparse }), { name: 'StateFileError', message: /larger than 268435456 bytes/ })
     t.throws(() => poolOf({ stateFile: join(stateFile, 'below a file') }), {
       name: 'StateFileError',
-      message: /ENOTDIR/,
+      message: /is not a directory/,
     })
   },
 )

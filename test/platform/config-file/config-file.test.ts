@@ -51,15 +51,19 @@ t.test('every problem names the file, the line and the key', async t => {
     [
       'a value of another type',
       'host: a\npoll:\n  everySeconds: soon\n',
-      [/^config.yaml:3: poll.everySeconds: .*expected number/],
+      ['config.yaml:3: poll.everySeconds: must be a number, not text'],
     ],
-    ['a value out of range', 'host: a\n\npoll: { everySeconds: 0 }\n', [/^config.yaml:3: poll.everySeconds: /]],
+    [
+      'a value out of range',
+      'host: a\n\npoll: { everySeconds: 0 }\n',
+      ['config.yaml:3: poll.everySeconds: must be at least 1'],
+    ],
     [
       'a key that is missing in a list',
       'host: a\nsrs:\n  - uuid: s\n  - drbd: []\n',
-      [/^config.yaml:4: srs\[1\].uuid: /],
+      ['config.yaml:4: srs[1].uuid: is required'],
     ],
-    ['a key that is missing at the top', 'srs: []\n', [/^config.yaml:1: host: /]],
+    ['a key that is missing at the top', 'srs: []\n', ['config.yaml:1: host: is required']],
     ['nothing at all', '', [/^config.yaml:1: host: /]],
     ['no map', '- a\n', [/^config.yaml:1: /]],
     ['no YAML', 'host: a\nsrs: [\n', [/^config.yaml:3: /]],
@@ -91,9 +95,9 @@ t.test('every problem names the file, the line and the key', async t => {
     [
       'neither one thing nor the other',
       'host: a\nargs:\n  - a\n  - 5\n',
-      [/^config.yaml:4: args\[1\]: .*expected string, received number/],
+      ['config.yaml:4: args[1]: must be text, not a number'],
     ],
-    ['nothing like either', 'host: a\nargs: a\n', [/^config.yaml:2: args: .*received string/]],
+    ['nothing like either', 'host: a\nargs: a\n', ['config.yaml:2: args: must be a list, not text']],
     ['aliases of aliases that would fill the memory', BOMB, [/^config.yaml:1: .*alias/]],
   ]
   for (const [title, text, expected] of table) {
@@ -123,8 +127,14 @@ t.test('any text, cut anywhere, gives problems and never throws', async t => {
 
 t.test('a file that is not there, is a folder, or is far too large', async t => {
   const folder = t.testdir({ dir: {}, large: '#'.repeat(1_048_577) })
-  t.match(await readConfigFile(join(folder, 'none'), Schema), { ok: false, problems: [{ line: 1, text: /ENOENT/ }] })
-  t.match(await readConfigFile(join(folder, 'dir'), Schema), { ok: false, problems: [{ text: /EISDIR/ }] })
+  t.match(await readConfigFile(join(folder, 'none'), Schema), {
+    ok: false,
+    problems: [{ line: 1, text: 'cannot be read: does not exist' }],
+  })
+  t.match(await readConfigFile(join(folder, 'dir'), Schema), {
+    ok: false,
+    problems: [{ text: 'cannot be read: is a directory' }],
+  })
   t.match(await readConfigFile(join(folder, 'large'), Schema), { ok: false, problems: [{ text: /larger than/ }] })
 })
 
@@ -179,7 +189,7 @@ t.test('a watched file: each difference is told once, however it was written', a
   t.match(await coming, { ok: true, config: { host: 'c' } }, 'replaced')
   coming = next()
   rmSync(file)
-  t.match(await coming, { ok: false, problems: [{ text: /ENOENT/ }] }, 'removed')
+  t.match(await coming, { ok: false, problems: [{ text: 'cannot be read: does not exist' }] }, 'removed')
   coming = next()
   mkdirSync(join(folder, 'sub'))
   writeFileSync(file, 'host: d\n')
