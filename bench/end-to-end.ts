@@ -18,9 +18,10 @@ import { parseArgs } from 'node:util'
 import { execa } from 'execa'
 import { MirrorMemory } from '../src/agent/mirror-memory.ts'
 import { DEFAULT_POLICY } from '../src/allowed-operations/pool/gate-policy.ts'
-import { createGatedPool } from '../src/coordinator/gated-pool.ts'
+import { GatedPool } from '../src/coordinator/gated-pool.ts'
 import { followDrbd } from '../src/drbd-adapter/follow/follow-drbd.ts'
 import { HostAgent } from '../src/host-state/host-agent.ts'
+import { machineClock } from '../src/platform/time/clock.ts'
 import type { Report } from '../src/sync-query/report/report.ts'
 import { encodePollAnswer } from '../src/sync-query/report/report-encode.ts'
 import { PbdReportSink } from '../src/xapi-notify/pbd-report-sink.ts'
@@ -105,21 +106,18 @@ async function measure(resources: number, flips: number): Promise<void> {
     etaSeconds: null,
     reasons: [],
   })
-  const gated = createGatedPool(
-    {
-      machines: { goDown: () => undefined },
-      authenticate: () => true,
-      plugins: async () => ({ error: ['XENAPI_PLUGIN_FAILURE'] }),
-      pollReport: async (ref, srRef) => {
-        const uuid = gated.pool.get('host', ref)?.uuid ?? ''
-        const asked = gated.pool.get('SR', srRef)?.uuid ?? ''
-        const report = uuid === hostUuid ? agent.report(asked) : bystander(uuid, asked)
-        if (report === null) throw new Error('it does not watch this SR')
-        return encodePollAnswer(report)
-      },
+  const gated = new GatedPool({
+    clock: machineClock,
+    settings: { policy: DEFAULT_POLICY, pollEveryMs: 30_000, pollTimeoutMs: 10_000 },
+    machines: { goDown: () => undefined },
+    authenticate: () => true,
+    plugins: async () => ({ error: ['XENAPI_PLUGIN_FAILURE'] }),
+    pollReport: async ({ hostUuid: uuid, sr }) => {
+      const report = uuid === hostUuid ? agent.report(sr) : bystander(uuid, sr)
+      if (report === null) throw new Error('the host does not watch this SR')
+      return encodePollAnswer(report)
     },
-    { policy: DEFAULT_POLICY, pollEveryMs: 30_000, pollTimeoutMs: 10_000, witness: () => undefined },
-  )
+  })
   const { pool } = gated
   const { sr } = pool.seed(Array.from({ length: HOSTS }, (_, index) => `xcp-host-${index}`))
   const hosts = pool.list('host')
@@ -148,7 +146,7 @@ async function measure(resources: number, flips: number): Promise<void> {
       agent.applyDrbd(update)
     }
   })()
-  gated.updater.start()
+  gated.start()
 
   const howManyMay = () =>
     pool.list('host').filter(([, { allowed_operations }]) => allowed_operations.includes('reboot')).length

@@ -10,6 +10,8 @@ import { decide } from '../src/allowed-operations/decide.ts'
 import { DEFAULT_POLICY } from '../src/allowed-operations/pool/gate-policy.ts'
 import type { PoolSnapshot } from '../src/allowed-operations/pool/pool-snapshot.ts'
 import { EmbeddedPool } from '../src/embedded-pool/embedded-pool.ts'
+import { embeddedPoolPort } from '../src/embedded-pool/updater-port.ts'
+import { machineClock } from '../src/platform/time/clock.ts'
 import type { Report, ReportReason } from '../src/sync-query/report/report.ts'
 import { encodeReport } from '../src/sync-query/report/report-encode.ts'
 import { Updater } from '../src/updater/updater.ts'
@@ -87,19 +89,18 @@ const pool = new EmbeddedPool({
   authenticate: () => true,
 })
 const updater: Updater = new Updater({
-  pool: {
-    snapshot: () => pool.poolSnapshot(),
-    setAllowedOperations: (host, operations) => pool.setAllowedOperations(host, operations),
-    // all is pushed
-    keepPeers: () => undefined,
-    pollReport: () => new Promise(() => undefined),
-  },
+  // every report is pushed
+  pool: embeddedPoolPort(pool, () => new Promise(() => undefined)),
   // no lease runs out on a slow machine while this measures something else
   policy: { ...DEFAULT_POLICY, leaseMs: HOUR_MS },
-  now: Date.now,
+  clock: machineClock,
   pollEveryMs: HOUR_MS,
   pollTimeoutMs: HOUR_MS,
-  witness: () => undefined,
+  decided: () => undefined,
+  recomputed: () => undefined,
+  effectFailed: error => {
+    throw error
+  },
 })
 const hosts = Array.from({ length: HOSTS }, (_, index) => pool.addHost({ hostname: `host-${index}`, enabled: false }))
 const srs = Array.from({ length: SRS }, (_, index) => pool.addSr({ name_label: `sr-${index}`, clustered: true }))
@@ -132,6 +133,10 @@ for (const [figure, bad] of [
   measure(`recompute, ${figure}`, () => updater.recompute())
 }
 
+const [claimant = ''] = hosts
+const wanted = { host: claimant, operation: 'reboot', task: 't' } as const
+measure('claim, all in sync', () => updater.claim(pool.poolSnapshot(), wanted))
+
 const [down = ''] = hosts
 const snapshot = pool.poolSnapshot()
 const oneDown: PoolSnapshot = {
@@ -140,7 +145,6 @@ const oneDown: PoolSnapshot = {
 }
 measure('decide, one host down', () => decide(oneDown, DEFAULT_POLICY, Date.now()))
 
-pool.subscribe(() => updater.notice())
 const [subject] = subjects
 if (subject === undefined) throw new Error('there is nobody')
 const pushed = async (rounds: number): Promise<number[]> => {

@@ -27,8 +27,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'agent-api': [...CORE, 'allowed-operations'],
   'volume-plugin': [...CORE, 'agent-api'],
   metrics: [...CORE, 'allowed-operations'],
-  updater: [...CORE, 'allowed-operations', 'xenapi-client'],
-  'embedded-pool': [...CORE, 'allowed-operations', 'agent-api'],
+  updater: [...CORE, 'allowed-operations'],
+  'embedded-pool': [...CORE, 'allowed-operations', 'agent-api', 'updater'],
   agent: [
     ...CORE,
     'drbd-adapter',

@@ -6,12 +6,12 @@ import { AgentConfigSchema } from '../src/agent/agent-config.ts'
 import { decide } from '../src/allowed-operations/decide.ts'
 import { DEFAULT_POLICY } from '../src/allowed-operations/pool/gate-policy.ts'
 import { GATE_REASON_KINDS } from '../src/allowed-operations/reason/gate-reason.ts'
+import { UpdaterConfigSchema } from '../src/coordinator/updater-config.ts'
 import { AgentMetrics } from '../src/metrics/agent-metrics.ts'
 import { GateMetrics } from '../src/metrics/gate-metrics.ts'
 import { ProcessMetrics } from '../src/metrics/process-metrics.ts'
 import { parseConfigFile } from '../src/platform/config-file/parse-config-file.ts'
 import { REASON_KINDS } from '../src/sync-query/reason/reason.ts'
-import { UpdaterConfigSchema } from '../src/updater/updater-config.ts'
 import { NOW, pool } from './allowed-operations/pool-of-three.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')

@@ -8,53 +8,52 @@ import {
 } from '../agent-api/plugin-functions.ts'
 import type { PluginCall } from '../embedded-pool/calls/host-calls.ts'
 import { messageOf } from '../platform/errors.ts'
-import { canRebootAnswer, type GateStatus, gateAnswer, resolveHosts } from './gate-answer.ts'
-import type { GatedPoolOptions } from './gated-pool.ts'
-
-export interface PoolPluginsOptions {
-  readonly gateView: () => GateStatus
-  /** Where the agent of a host (by its ref) answers; `undefined`: nobody has said. */
-  readonly agentOf: (host: string) => string | undefined
-}
+import { canRebootAnswer, gateAnswer, resolveHosts } from './gate-answer.ts'
+import type { PluginContext } from './gated-pool.ts'
 
 type PluginAnswer = { readonly result: string } | { readonly error: readonly [string, ...string[]] }
 
-/** A call of a host's plugin may take so long if nobody says otherwise. */
+/** A plugin call may take this long. */
 const PLUGIN_TIMEOUT_MS = 30_000
 
 /**
- * `host.call_plugin` of an embedded pool. There is the one plugin of this project: `gate` and `can-reboot` are about the
- * pool and answered here, whatever host they are asked of; `report` and `status` are what the agent of that host answers.
+ * Answers `host.call_plugin` of an embedded pool, which has one plugin, that of this project. The functions `gate` and `can-reboot`
+ * concern the whole pool, so the answer is the same for every host. The functions `report` and `status` are forwarded to the agent of
+ * the host.
+ *
+ * @param agentOf the address of the agent of a host, by UUID; `undefined`: not configured
  */
-export function pluginsOf({ gateView, agentOf }: PoolPluginsOptions): GatedPoolOptions['plugins'] {
-  return async ({ host, plugin, fn, args, signal }: PluginCall): Promise<PluginAnswer> => {
-    if (plugin !== PLUGIN_NAME) return { error: ['XENAPI_MISSING_PLUGIN', plugin] }
-    const failure = (exception: PluginErrorName, text: string): PluginAnswer => ({
-      error: ['XENAPI_PLUGIN_FAILURE', fn, exception, text],
-    })
-    if (!isPluginFunction(fn)) return failure('UnknownFunction', UNKNOWN_FUNCTION_TEXT)
-    switch (fn) {
-      case 'gate':
-        return { result: gateAnswer(gateView(), args.host) }
-      case 'can-reboot': {
-        const view = gateView()
-        const hosts = resolveHosts(view.verdicts.pool, parseHosts(args.hosts ?? ''))
-        return 'refs' in hosts
-          ? { result: canRebootAnswer(view, hosts.refs) }
-          : failure('InvalidArgument', `hosts: ${hosts.problem}`)
-      }
-      case 'report':
-      case 'status': {
-        const agent = agentOf(host)
-        if (agent === undefined)
-          return failure('NoAgent', 'the configuration does not say where the agent of this host is')
-        return askAgent(agent, fn, args, signal, failure)
-      }
+export async function answerPlugin(
+  { host, plugin, fn, args, signal }: PluginCall,
+  gate: PluginContext,
+  agentOf: (hostUuid: string) => string | undefined,
+): Promise<PluginAnswer> {
+  if (plugin !== PLUGIN_NAME) return { error: ['XENAPI_MISSING_PLUGIN', plugin] }
+  const failure = (exception: PluginErrorName, text: string): PluginAnswer => ({
+    error: ['XENAPI_PLUGIN_FAILURE', fn, exception, text],
+  })
+  if (!isPluginFunction(fn)) return failure('UnknownFunction', UNKNOWN_FUNCTION_TEXT)
+  switch (fn) {
+    case 'gate':
+      return { result: gateAnswer(gate.verdicts(), args.host) }
+    case 'can-reboot': {
+      const verdicts = gate.verdicts()
+      const hosts = resolveHosts(verdicts.pool, parseHosts(args.hosts ?? ''))
+      return 'refs' in hosts
+        ? { result: canRebootAnswer(verdicts, hosts.refs) }
+        : failure('InvalidArgument', `hosts: ${hosts.problem}`)
+    }
+    case 'report':
+    case 'status': {
+      const uuid = gate.snapshot().hosts.find(({ ref }) => ref === host)?.uuid ?? ''
+      const agent = agentOf(uuid)
+      if (agent === undefined) return failure('NoAgent', 'the configuration has no agent address for this host')
+      return callAgent(agent, fn, args, signal, failure)
     }
   }
 }
 
-async function askAgent(
+async function callAgent(
   agent: string,
   fn: 'report' | 'status',
   { sr = '' }: PluginCall['args'],

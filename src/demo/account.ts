@@ -7,7 +7,7 @@ import type { Terminal } from '../cli/terminal.ts'
 import { describe } from '../sync-query/reason/describe.ts'
 import type { SrStatus } from '../sync-query/sr-state/sr-fold.ts'
 import type { Transition } from '../sync-query/sr-state/transition.ts'
-import type { OperationsChange } from '../updater/updater.ts'
+import type { OperationsChange } from '../updater/decision-events.ts'
 
 /** Everything that the demo has to tell, for people or for programs. */
 export interface Account {

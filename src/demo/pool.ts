@@ -4,13 +4,13 @@ import { join } from 'node:path'
 import { DEFAULT_POLICY } from '../allowed-operations/pool/gate-policy.ts'
 import type { HostOperation } from '../allowed-operations/pool/host-operation.ts'
 import type { PoolSnapshot } from '../allowed-operations/pool/pool-snapshot.ts'
-import { createGatedPool } from '../coordinator/gated-pool.ts'
+import { GatedPool } from '../coordinator/gated-pool.ts'
 import type { PluginCall } from '../embedded-pool/calls/host-calls.ts'
-import type { EmbeddedPool } from '../embedded-pool/embedded-pool.ts'
+import { machineClock } from '../platform/time/clock.ts'
 import { encodePollAnswer } from '../sync-query/report/report-encode.ts'
 import type { SrStatus } from '../sync-query/sr-state/sr-fold.ts'
 import type { Transition } from '../sync-query/sr-state/transition.ts'
-import type { OperationsChange } from '../updater/updater.ts'
+import type { OperationsChange } from '../updater/decision-events.ts'
 import { PbdReportSink } from '../xapi-notify/pbd-report-sink.ts'
 import { PbdReports } from '../xapi-notify/pbd-reports.ts'
 import { XenApiClient } from '../xenapi-client/client.ts'
@@ -58,33 +58,33 @@ export async function createDemoPool(speed: number, port: number, witness: DemoW
   const folder = mkdtempSync(join(tmpdir(), 'resync-monitor-'))
   const machines = new Map<string, Machine>()
   const onBug = (bug: unknown) => witness.bug(bug)
-  const gated = createGatedPool(
-    {
-      machines: {
-        goDown: (ref, how) => director.goDown(ref, how),
-        powerOn: ref => director.powerOn(ref),
-      },
-      plugins: async call => answerPlugin(call, pool, machines),
-      // The machines are in this process, so an answer can be of no other program.
-      pollReport: async (host, sr) => {
-        const text = reportText(machines.get(host), pool.get('SR', sr)?.uuid ?? '')
-        if (text === null) throw new Error('the host is down, or does not watch this SR')
-        return text
-      },
-      authenticate: (user, password) => user === CREDENTIALS.user && password === CREDENTIALS.password,
-      enableDelayMs: 1000 / speed,
-      onBug,
+  const gated = new GatedPool({
+    clock: machineClock,
+    settings: { policy: DEFAULT_POLICY, pollEveryMs: POLL_EVERY_MS, pollTimeoutMs: POLL_TIMEOUT_MS },
+    machines: {
+      goDown: (ref, how) => director.goDown(ref, how),
+      powerOn: ref => director.powerOn(ref),
     },
-    {
-      policy: DEFAULT_POLICY,
-      pollEveryMs: POLL_EVERY_MS,
-      pollTimeoutMs: POLL_TIMEOUT_MS,
-      witness: change => witness.operations(hostnameOf(change.host), change),
+    plugins: async (call, gate) => answerPlugin(call, gate.snapshot(), machines),
+    // The machines are in this process, so no other program can answer.
+    pollReport: async ({ host, sr }) => {
+      const text = reportText(machines.get(host), sr)
+      if (text === null) throw new Error('the host is down, or does not watch this SR')
+      return text
     },
-  )
-  const { pool, updater } = gated
+    authenticate: (user, password) => user === CREDENTIALS.user && password === CREDENTIALS.password,
+    enableDelayMs: 1000 / speed,
+    onBug,
+  })
+  const { pool } = gated
   const { sr: srRef, hosts: seeded } = pool.seed(HOSTNAMES, { name_label: 'mirrored', type: 'linstor' })
   const hostnameOf = (ref: string) => pool.get('host', ref)?.hostname ?? ref
+  gated.subscribe({
+    decided: event => {
+      if (event.code === 'operations-changed') witness.operations(hostnameOf(event.host), event)
+    },
+    effectFailed: onBug,
+  })
   const { host: address, port: taken } = await pool.listen({ port })
   const url = `http://${address}:${taken}`
   const client = new XenApiClient({ url, ...CREDENTIALS })
@@ -124,7 +124,7 @@ export async function createDemoPool(speed: number, port: number, witness: DemoW
       await Promise.all(seeded.map(({ ref }) => disable(ref)))
       // Without a mode XenAPI offers no power_on, and a host that was shut down would stay so.
       await Promise.all(seeded.map(({ ref }) => client.call('host.set_power_on_mode', [ref, 'demo', {}])))
-      updater.start()
+      gated.start()
       await director.begin()
     },
     url,
@@ -133,7 +133,7 @@ export async function createDemoPool(speed: number, port: number, witness: DemoW
     hosts: actors.map(({ hostname, ref }) => ({ hostname, ref })),
     snapshot: () => pool.poolSnapshot(),
     verdict: (host, operation) => {
-      const { hosts, pool: seen } = updater.verdicts()
+      const { hosts, pool: seen } = gated.verdicts()
       return { verdict: hosts.get(host)?.[operation] ?? null, pool: seen }
     },
     client,
@@ -158,14 +158,16 @@ function unlessOffline(onBug: (bug: unknown) => void): (error: unknown) => void 
 /** The XenAPI plugin of this project, as far as the demo's hosts have it: function `report`. */
 async function answerPlugin(
   { host, plugin, fn, args }: PluginCall,
-  pool: EmbeddedPool,
+  pool: PoolSnapshot,
   machines: ReadonlyMap<string, Machine>,
 ): Promise<{ readonly result: string } | { readonly error: readonly [string, ...string[]] }> {
   if (plugin !== 'resync-monitor') return { error: ['XENAPI_MISSING_PLUGIN', plugin] }
   if (fn !== 'report') return { error: ['XENAPI_PLUGIN_FAILURE', fn, 'UnknownFunction', 'there is only report'] }
   const result = reportText(machines.get(host), args.sr ?? '')
   if (result !== null) return { result }
-  const what = pool.get('host', host) === undefined ? 'no such host' : 'the host is down, or does not watch this SR'
+  const what = pool.hosts.every(({ ref }) => ref !== host)
+    ? 'no such host'
+    : 'the host is down, or does not watch this SR'
   return { error: ['XENAPI_PLUGIN_FAILURE', fn, 'NoReport', what] }
 }
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Transition } from '../sync-query/sr-state/transition.ts'
 import type { SyncState } from '../sync-query/state.ts'
-import type { OperationsChange } from '../updater/updater.ts'
+import type { OperationsChange } from '../updater/decision-events.ts'
 import type { Account } from './account.ts'
 import { operate } from './demo.ts'
 import type { DemoPool } from './pool.ts'

@@ -1,11 +1,10 @@
 import type { Timers } from '../platform/time/timers.ts'
+import type { OrderEvent, RefusedCall } from '../updater/decision-events.ts'
 import type { HostPlugins } from './calls/host-calls.ts'
 import type { StateFileError } from './database/state-file.ts'
-import type { FailedCall } from './dispatch/failed-call.ts'
 import type { PoolMember } from './hosts/forgotten-members.ts'
 import type { LivenessOptions } from './hosts/heartbeats.ts'
 import type { HostMachines, HostOperationGate } from './hosts/host-operation-gate.ts'
-import type { HostOrderEvent } from './hosts/order.ts'
 import type { FailedLogins } from './sessions/login-brake.ts'
 import type { Authenticate } from './sessions/sessions.ts'
 
@@ -40,9 +39,9 @@ export interface PoolOptions {
   /** Whether a configuration would put a member back that a call takes out of the pool: then it is marked. Default: none. */
   readonly isConfigured?: (member: PoolMember) => boolean
   /** Told of every call that is answered with an error. Must not throw. */
-  readonly onRefused?: (refused: FailedCall) => void
+  readonly onRefused?: (refused: RefusedCall) => void
   /** Told what becomes of each order. Must not throw. */
-  readonly onOrder?: (event: HostOrderEvent) => void
+  readonly onOrder?: (event: OrderEvent) => void
   /** Hosts are live by what is heard of them. Default: only hostLeft and hostReturned say who is live. */
   readonly heartbeat?: LivenessOptions
   /**

@@ -4,10 +4,10 @@ import { describeOverride, hostName, srName } from '../allowed-operations/reason
 import type { GateReasonCode } from '../allowed-operations/reason/gate-reason.ts'
 import type { SyncState } from '../sync-query/state.ts'
 
-/** What a host says of an SR, if its report counts; else why it does not. */
+/** The state in the valid report of a host, or why its report is not valid. */
 export type ReportVerdict = SyncState | GateReasonCode
 
-/** One thing that is another than it was, for which `host.allowed_operations` may change. Objects are named by their refs. */
+/** One change for which `host.allowed_operations` may change. Objects are named by their refs. */
 export type ChangeCause =
   | { readonly code: PoolCauseCode }
   | { readonly code: 'coordinator-changed' | HostCauseCode; readonly host: string }
@@ -28,7 +28,7 @@ export type ChangeCause =
       readonly after: ReportVerdict
     }
 
-/** An override has come into force, in the place of another too, or is in force no more. */
+/** An override came into force, possibly in place of another, or is no longer in force. */
 export interface OverrideCause {
   readonly code: 'override-set' | 'override-removed' | 'override-expired'
   readonly host: string
@@ -60,17 +60,17 @@ export function describeCause(cause: ChangeCause, pool?: Pick<PoolSnapshot, 'hos
   const sr = 'sr' in cause ? `SR ${srName(cause.sr, pool)}` : ''
   switch (cause.code) {
     case 'updater-started':
-      return 'the updater has started and knows nothing yet'
+      return 'the updater has started and has no reports yet'
     case 'coordinator-changed':
-      return `${host} is the coordinator now, and nothing that was said to another counts`
+      return `${host} is the coordinator now; reports to the earlier coordinator are not valid`
     case 'rolling-upgrade-began':
       return 'a rolling upgrade of the pool has begun'
     case 'rolling-upgrade-ended':
-      return 'the rolling upgrade of the pool is over'
+      return 'the rolling upgrade of the pool has ended'
     case 'power-on-plugin-found':
-      return 'hosts can be switched on'
+      return 'hosts can be powered on'
     case 'power-on-plugin-missing':
-      return 'hosts can no longer be switched on'
+      return 'hosts can no longer be powered on'
     case 'host-added':
       return `${host} has joined the pool`
     case 'host-removed':
@@ -82,25 +82,25 @@ export function describeCause(cause: ChangeCause, pool?: Pick<PoolSnapshot, 'hos
     case 'host-not-live':
       return `${host} is down`
     case 'host-leaving':
-      return `${host} was told to go down`
+      return `${host} has an order to go down`
     case 'host-not-leaving':
-      return `${host} is no longer about to go down`
+      return `${host} no longer has an order to go down`
     case 'host-enabled':
       return `${host} is enabled`
     case 'host-disabled':
       return `${host} is disabled`
     case 'power-on-mode-changed':
-      return `${host} is switched on in another way`
+      return `${host} has another power-on mode`
     case 'operation-began':
       return `${cause.operation} of ${host} has begun`
     case 'operation-ended':
-      return `${cause.operation} of ${host} is over`
+      return `${cause.operation} of ${host} has ended`
     case 'override-set':
-      return `${host} may go by ${describeOverride(cause.override)}`
+      return `${host} may go down because of the ${describeOverride(cause.override)}`
     case 'override-removed':
-      return `the override for ${host} was taken back (${describeOverride(cause.override)})`
+      return `the override for ${host} was removed (${describeOverride(cause.override)})`
     case 'override-expired':
-      return `the override for ${host} has run out (${describeOverride(cause.override)})`
+      return `the override for ${host} has expired (${describeOverride(cause.override)})`
     case 'sr-guarded':
       return `${sr} is guarded`
     case 'sr-not-guarded':
@@ -115,7 +115,7 @@ export function describeCause(cause: ChangeCause, pool?: Pick<PoolSnapshot, 'hos
       return `${host} has not confirmed its report of ${sr} in time`
     case 'report-changed':
       return cause.before === cause.after
-        ? `the report of ${host} for ${sr} gives other causes: ${cause.after}`
-        : `the report of ${host} for ${sr}: ${cause.before}, now ${cause.after}`
+        ? `the report of ${host} for ${sr} has other reasons: ${cause.after}`
+        : `the report of ${host} for ${sr} changed from ${cause.before} to ${cause.after}`
   }
 }

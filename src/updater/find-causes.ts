@@ -8,28 +8,19 @@ import type {
 } from '../allowed-operations/pool/pool-snapshot.ts'
 import type { ObservedSr, SrMember } from '../allowed-operations/rules/sr-members.ts'
 import type { ChangeCause, OverrideCause, ReportVerdict } from './change-cause.ts'
+import type { Observation } from './pool-observer.ts'
 
-/** The pool as it was looked at for one computation. */
-export interface Observation {
-  readonly pool: PoolSnapshot
-  readonly atMs: number
-  /** Ref of the coordinator; `''` where nobody says it. */
-  readonly coordinator: string
-  /** The guarded SRs, with what was known of their members. */
-  readonly srs: readonly ObservedSr[]
-}
-
-/** What was another than before, and which of it matters to a host, by its ref. */
+/** The changes between two observations, and those that concern a host, by ref. */
 interface FoundCauses {
   readonly all: readonly ChangeCause[]
   of(host: string): readonly ChangeCause[]
 }
 
 /**
- * Everything between two looks for which the gate may say something else, the passing of time included.
+ * Finds every change between two observations for which the verdicts may differ, the passing of time included.
  *
- * What is no input of the gate is no cause: the tasks `SR Recovering`, by which stock xapi blocks, change nothing here.
- * Anybody may create one, and reports say more (xapi-rules R12).
+ * Only inputs of the gate are causes. The tasks `SR Recovering`, by which stock xapi blocks, are not: any user may create one, and
+ * reports contain more (xapi-rules R12).
  *
  * @param before `null`: the updater has just started
  */
@@ -82,7 +73,7 @@ function* changesOfHost(before: HostSnapshot, after: HostSnapshot): Generator<Ch
   if (NAMES.some(name => before[name] !== after[name])) yield { code: 'host-renamed', host }
 }
 
-/** By which peers' reports may mean a host. */
+/** The names by which reports of peers may mean a host. */
 const NAMES = ['uuid', 'hostname', 'nameLabel'] as const satisfies readonly (keyof HostSnapshot)[]
 
 function newOperations(before: HostSnapshot, after: HostSnapshot): readonly CurrentOperation[] {
@@ -117,12 +108,12 @@ function* srCauses(before: readonly ObservedSr[], after: readonly ObservedSr[]):
   for (const sr of known.keys()) yield { code: 'sr-not-guarded', sr }
 }
 
-/** An SR has got or lost its record. Without one nothing that is said of it counts. */
+/** Whether an SR got or lost its record. No report about an SR without a record is valid. */
 function isOtherKind(before: SrSnapshot | null, after: SrSnapshot | null): boolean {
   return (before === null) !== (after === null)
 }
 
-/** What changed about the members of SRs that were guarded and still are, in the same way. */
+/** Changes of the members of SRs that are guarded in both observations. */
 function* memberCauses(before: Observation, after: Observation, policy: GatePolicy): Generator<ChangeCause> {
   const known = byRef(before.srs)
   const hostsBefore = byRef(before.pool.hosts)
@@ -137,7 +128,7 @@ function* memberCauses(before: Observation, after: Observation, policy: GatePoli
       earlierMembers.delete(host)
       if (earlier === undefined) {
         if (hostsBefore.has(host)) yield { code: 'pbd-added', host, sr }
-        // With another coordinator all reports are gone at once, and that is said already.
+        // With another coordinator all reports are gone at once, which is a cause of its own.
       } else if (before.coordinator === after.coordinator) yield* changesOfReport(earlier, member, sr, policy)
     }
     for (const host of earlierMembers.keys()) if (hostsAfter.has(host)) yield { code: 'pbd-removed', host, sr }
@@ -146,23 +137,23 @@ function* memberCauses(before: Observation, after: Observation, policy: GatePoli
 
 function* changesOfReport(earlier: SrMember, member: SrMember, sr: string, policy: GatePolicy): Generator<ChangeCause> {
   const host = member.host.ref
-  const before = standing(earlier)
-  const after = standing(member)
+  const before = reportVerdict(earlier)
+  const after = reportVerdict(member)
   if (after === 'lease-expired' && before !== after) yield { code: 'lease-expired', host, sr }
-  else if (before !== after || saysOtherThings(earlier, member, policy)) {
+  else if (before !== after || differsForGate(earlier, member, policy)) {
     yield { code: 'report-changed', host, sr, before, after }
   }
 }
 
-function standing({ report, distrust }: SrMember): ReportVerdict {
+function reportVerdict({ report, distrust }: SrMember): ReportVerdict {
   return report?.state ?? distrust?.code ?? 'unknown'
 }
 
 /**
- * Whether reports of the same state differ in what the gate goes by: one that is in sync may contradict a peer by a code
- * that is not known here, and under the placement policy the list of mirrors decides.
+ * Whether two reports with the same state differ in what the gate uses: a report of a newer agent may be in sync and contradict a peer
+ * by an unknown code, and under the placement policy the list of mirrors decides.
  */
-function saysOtherThings({ report: before }: SrMember, { report: after }: SrMember, { kind }: GatePolicy): boolean {
+function differsForGate({ report: before }: SrMember, { report: after }: SrMember, { kind }: GatePolicy): boolean {
   if (before === null || after === null || before === after) return false
   if (after.state === 'synced' && differ(before.reasons, after.reasons)) return true
   return kind === 'placement' && differ(before.mirrorList, after.mirrorList)
@@ -179,12 +170,12 @@ function byRef<T extends { readonly ref: string }>(records: readonly T[]): Map<s
 type Memberships = ReadonlyMap<string, ReadonlySet<string>>
 
 /**
- * Refs of the guarded SRs that have a say in each host: those that it is a member of. Under the placement policy it may be any
- * of them, for lists of mirrors name hosts without a PBD as well.
+ * Refs of the guarded SRs that concern each host: those that it is a member of. Under the placement policy every SR may, because
+ * lists of mirrors also name hosts without a PBD.
  */
-function memberships(looks: readonly Observation[], { kind }: GatePolicy): Memberships {
+function memberships(observations: readonly Observation[], { kind }: GatePolicy): Memberships {
   const found = new Map<string, Set<string>>()
-  for (const { pool, srs } of looks) {
+  for (const { pool, srs } of observations) {
     for (const { ref, members } of srs) {
       for (const { ref: host } of kind === 'placement' ? pool.hosts : members.map(member => member.host)) {
         const ofHost = found.get(host)
@@ -196,7 +187,7 @@ function memberships(looks: readonly Observation[], { kind }: GatePolicy): Membe
   return found
 }
 
-/** Whether a cause can have changed what this host may do. */
+/** Whether a cause may have changed the verdicts of this host. */
 function concerns(cause: ChangeCause, host: string, srsOfHost: Memberships): boolean {
   const srs = srsOfHost.get(host) ?? new Set()
   switch (cause.code) {
@@ -206,7 +197,7 @@ function concerns(cause: ChangeCause, host: string, srsOfHost: Memberships): boo
     case 'rolling-upgrade-ended':
     case 'power-on-plugin-found':
     case 'power-on-plugin-missing':
-    // Names decide whom reports mean.
+    // Names decide which hosts reports mean.
     case 'host-added':
     case 'host-removed':
     case 'host-renamed':

@@ -1,43 +1,49 @@
 import type { HostSnapshot } from '../allowed-operations/pool/pool-snapshot.ts'
 
-interface Moved {
-  /** The moment that the pool says. */
-  readonly saidMs: number
-  /** The moment that it is taken for. */
+interface Correction {
+  /** The moment that the pool states. */
+  readonly statedMs: number
+  /** The moment that is used in its place. */
   readonly sinceMs: number
 }
 
-/** Hosts with moments that the clock as it is now can be compared with. */
-interface Corrected {
+/** Hosts whose `liveSinceMs` can be compared with the present clock. */
+interface CorrectedHosts {
   readonly hosts: readonly HostSnapshot[]
-  /** Refs of those whose moment was moved just now: what they have said so far may be from before they were live. */
+  /** Refs of the hosts whose moment was corrected just now: their reports so far may be from before they became live. */
   readonly renewed: readonly string[]
 }
 
 /**
- * Since when each host is live, by the clock as it is now. After the clock of this machine has been set back, hosts are live
- * since a moment that is yet to come, and nothing that they say would count until then. They are taken to be live since that
- * was seen, and for as long as the pool says that moment.
+ * Corrects `liveSinceMs` of hosts after the clock of this machine was set back. Such a host would be live since a moment in the future,
+ * and its reports would not be valid until then. The correction takes the moment at which the step was seen, and lasts as long as the
+ * pool states the same moment.
  */
 export class LiveSince {
   /** By ref of the host. */
-  #moved: ReadonlyMap<string, Moved> = new Map()
+  #corrections: ReadonlyMap<string, Correction> = new Map()
 
-  correct(hosts: readonly HostSnapshot[], now: number): Corrected {
-    const moved = new Map<string, Moved>()
+  correct(hosts: readonly HostSnapshot[], now: number): CorrectedHosts {
+    const corrections = new Map<string, Correction>()
     const renewed: string[] = []
     const corrected = hosts.map(host => {
-      const { ref, liveSinceMs: saidMs } = host
-      if (saidMs === null) return host
-      const before = this.#moved.get(ref)
-      const knownMs = before?.saidMs === saidMs ? before.sinceMs : saidMs
+      const { ref, liveSinceMs: statedMs } = host
+      if (statedMs === null) return host
+      const before = this.#corrections.get(ref)
+      const knownMs = before?.statedMs === statedMs ? before.sinceMs : statedMs
       const sinceMs = Math.min(knownMs, now)
-      if (sinceMs === saidMs) return host
+      if (sinceMs === statedMs) return host
       if (sinceMs < knownMs) renewed.push(ref)
-      moved.set(ref, { saidMs, sinceMs })
+      corrections.set(ref, { statedMs, sinceMs })
       return { ...host, liveSinceMs: sinceMs }
     })
-    this.#moved = moved
+    this.#corrections = corrections
     return { hosts: corrected, renewed }
+  }
+
+  copy(): LiveSince {
+    const copied = new LiveSince()
+    copied.#corrections = this.#corrections
+    return copied
   }
 }

@@ -1,6 +1,6 @@
-import type { Timers } from '../platform/time/timers.ts'
+import type { Clock } from '../platform/time/clock.ts'
 
-/** An SR, and the hosts that are to be asked about it. */
+/** An SR and the hosts that are polled for it. */
 interface PollSubject {
   /** Ref of the SR. */
   readonly ref: string
@@ -8,41 +8,40 @@ interface PollSubject {
 }
 
 interface PolledMember {
-  /** Ref of its PBD. Another one than before: it was connected anew, and is asked at once. */
+  /** Ref of its PBD. With another PBD than before the host was connected anew, and is polled at once. */
   readonly pbd: string
   readonly host: PolledHost
-  /** When it last confirmed what it says of this SR; `null`: never. */
+  /** When it last confirmed its report of this SR; `null`: never. */
   readonly confirmedAtMs: number | null
 }
 
 interface PolledHost {
   /** Ref of the host. */
   readonly ref: string
-  /** Only a host that is live is asked. */
+  /** Only a live host is polled. */
   readonly live: boolean | null
-  /** When it last became live. Another moment than before: it is another life, and is asked at once. */
+  /** When it last became live. At another moment than before it has restarted, and is polled at once. */
   readonly liveSinceMs: number | null
 }
 
 interface PollerOptions {
-  /** Asks a host for its report of an SR. Rejects when there is no answer; must give up when `signal` says so. */
-  readonly ask: (host: string, sr: string, signal: AbortSignal) => Promise<string>
+  /** Asks a host for its report of an SR. Rejects without an answer; must stop when `signal` aborts. */
+  readonly poll: (host: string, sr: string, signal: AbortSignal) => Promise<string>
   /**
-   * Told of every answer; `follow` must be called soon after. It is true of a moment after `askedAtMs`, so that moment is on
-   * the safe side.
-   * @returns when the answer was made, by the clock of its host; NaN where that cannot be read
+   * Called with each answer; a call of `follow` must come soon after. The answer describes a moment after `polledAtMs`, so
+   * `polledAtMs` is a safe time for the confirmation.
+   * @returns when the answer was made, on the clock of its host; NaN if that cannot be read
    */
-  readonly hear: (host: string, sr: string, text: string, askedAtMs: number) => number
-  readonly now: () => number
-  readonly timers: Timers
+  readonly answered: (host: string, sr: string, text: string, polledAtMs: number) => number
+  readonly clock: Clock
   readonly pollEveryMs: number
   readonly pollTimeoutMs: number
   readonly leaseMs: number
 }
 
-/** The first pause after a question without an answer; each further one doubles it, up to `pollEveryMs`. */
+/** The pause after the first poll without an answer. Each further one doubles it, up to `pollEveryMs`. */
 const FIRST_RETRY_MS = 1_000
-/** At this part of its lease a confirmation is asked for once more: a healthy host that is quiet must not block. */
+/** At this part of its lease a report is polled again, so that a healthy host without news does not block. */
 const RENEW_AT = 2 / 3
 
 /** One host and one SR. */
@@ -51,21 +50,21 @@ interface Entry {
   readonly host: string
   readonly sr: string
   readonly liveSinceMs: number | null
-  /** Of the call of `follow` that named it last. */
+  /** The number of the last call of `follow` that named it. */
   named: number
   confirmedAtMs: number | null
-  askedAtMs: number | null
-  /** Questions without an answer that is of any use, since the last one that had one. */
+  polledAtMs: number | null
+  /** Polls without a useful answer since the last useful one. */
   unanswered: number
-  question: AbortController | null
+  underWay: AbortController | null
 }
 
 /**
- * Asks hosts for their reports: each at once when it is new, and then from time to time.
+ * Polls hosts for their reports: each host at once when it is new, and then periodically.
  *
- * Invariants: of one host about one SR at most one question is under way, so that nothing piles up behind a host that
- * hangs; each question is on its own, so that such a host delays no other. Answers to questions from before `forget`, from
- * an earlier life of the host, by an earlier PBD or after `pollTimeoutMs` are not heard.
+ * Invariants: at most one poll of a host for an SR is under way, so nothing accumulates behind a host that hangs. Polls are
+ * independent, so such a host delays no other. An answer is ignored if its poll is from before `forget`, from before the last restart
+ * of the host, for an earlier PBD, or older than `pollTimeoutMs`.
  */
 export class Poller {
   readonly #options: PollerOptions
@@ -81,7 +80,7 @@ export class Poller {
     this.#options = options
   }
 
-  /** Says who is to be asked from now on; who is not named is not asked any more. */
+  /** Sets the hosts that are polled from now on. A host that is not named is no longer polled. */
   follow(subjects: readonly PollSubject[]): void {
     if (this.#closed) return
     this.#calls += 1
@@ -99,10 +98,10 @@ export class Poller {
       }
     }
     if (named < this.#size) this.#dropUnnamed()
-    this.#askWhoIsDue()
+    this.#pollDue()
   }
 
-  /** What was asked so far is of no interest any more: everybody is asked anew when `follow` names them. */
+  /** Drops all polls under way. Every host is polled again when `follow` names it. */
   forget(): void {
     this.follow([])
   }
@@ -123,16 +122,26 @@ export class Poller {
       return
     }
     if (entry === undefined) this.#size += 1
-    else entry.question?.abort()
+    else entry.underWay?.abort()
     const named = this.#calls
-    ofSr.set(host, { pbd, host, sr, liveSinceMs, named, confirmedAtMs, askedAtMs: null, unanswered: 0, question: null })
+    ofSr.set(host, {
+      pbd,
+      host,
+      sr,
+      liveSinceMs,
+      named,
+      confirmedAtMs,
+      polledAtMs: null,
+      unanswered: 0,
+      underWay: null,
+    })
   }
 
   #dropUnnamed(): void {
     for (const [sr, ofSr] of this.#entries) {
       for (const [host, entry] of ofSr) {
         if (entry.named === this.#calls) continue
-        entry.question?.abort()
+        entry.underWay?.abort()
         ofSr.delete(host)
         this.#size -= 1
       }
@@ -140,14 +149,14 @@ export class Poller {
     }
   }
 
-  #askWhoIsDue(): void {
+  #pollDue(): void {
     this.#wake?.cancel()
     this.#wake = null
-    const nowMs = this.#options.now()
+    const nowMs = this.#options.clock.now()
     let nextMs = Number.POSITIVE_INFINITY
     for (const ofSr of this.#entries.values()) {
       for (const entry of ofSr.values()) {
-        if (entry.question !== null) continue
+        if (entry.underWay !== null) continue
         const dueAtMs = this.#dueAtMs(entry, nowMs)
         if (dueAtMs <= nowMs) this.#begin(entry, nowMs)
         else if (dueAtMs < nextMs) nextMs = dueAtMs
@@ -156,51 +165,51 @@ export class Poller {
     if (nextMs !== Number.POSITIVE_INFINITY) this.#wakeAt(nextMs, nowMs)
   }
 
-  #dueAtMs({ confirmedAtMs, askedAtMs, unanswered }: Entry, nowMs: number): number {
-    // The clock has been set back: how long ago it was asked is not known.
-    if (askedAtMs === null || askedAtMs > nowMs) return nowMs
+  #dueAtMs({ confirmedAtMs, polledAtMs, unanswered }: Entry, nowMs: number): number {
+    // A poll in the future: the clock was set back, and the time since the poll is not known.
+    if (polledAtMs === null || polledAtMs > nowMs) return nowMs
     const { pollEveryMs, leaseMs } = this.#options
     const pauseMs = unanswered === 0 ? pollEveryMs : Math.min(pollEveryMs, FIRST_RETRY_MS * 2 ** (unanswered - 1))
     const renewAtMs = (confirmedAtMs ?? Number.NEGATIVE_INFINITY) + leaseMs * RENEW_AT
-    return askedAtMs < renewAtMs ? Math.min(askedAtMs + pauseMs, renewAtMs) : askedAtMs + pauseMs
+    return polledAtMs < renewAtMs ? Math.min(polledAtMs + pauseMs, renewAtMs) : polledAtMs + pauseMs
   }
 
   #wakeAt(atMs: number, nowMs: number): void {
     this.#wake?.cancel()
-    const cancel = this.#options.timers.after(atMs - nowMs, () => this.#askWhoIsDue())
+    const cancel = this.#options.clock.after(atMs - nowMs, () => this.#pollDue())
     this.#wake = { atMs, cancel }
   }
 
-  #begin(entry: Entry, askedAtMs: number): void {
-    const question = new AbortController()
-    entry.question = question
-    entry.askedAtMs = askedAtMs
-    const underWay = this.#question(entry, question, askedAtMs).finally(() => this.#underWay.delete(underWay))
+  #begin(entry: Entry, polledAtMs: number): void {
+    const abort = new AbortController()
+    entry.underWay = abort
+    entry.polledAtMs = polledAtMs
+    const underWay = this.#poll(entry, abort, polledAtMs).finally(() => this.#underWay.delete(underWay))
     this.#underWay.add(underWay)
   }
 
-  async #question(entry: Entry, question: AbortController, askedAtMs: number): Promise<void> {
-    const { ask, hear, now, timers, pollTimeoutMs } = this.#options
+  async #poll(entry: Entry, abort: AbortController, polledAtMs: number): Promise<void> {
+    const { poll, answered, clock, pollTimeoutMs } = this.#options
     const { host, sr } = entry
-    const stopWaiting = timers.after(pollTimeoutMs, () => question.abort())
+    const cancelTimeout = clock.after(pollTimeoutMs, () => abort.abort())
     let text: string | null = null
     try {
-      text = await Promise.race([ask(host, sr, question.signal), rejectsOnAbort(question.signal)])
+      text = await Promise.race([poll(host, sr, abort.signal), rejectsOnAbort(abort.signal)])
     } catch {
-      // No answer confirms nothing: the lease of what is known runs on.
+      // A failed poll confirms nothing: the lease of the known report goes on.
     }
-    stopWaiting()
-    entry.question = null
-    // Given up because nobody asks any more, not because it took too long.
+    cancelTimeout()
+    entry.underWay = null
+    // Aborted because the host is no longer polled, not because of the timeout.
     if (this.#entries.get(sr)?.get(host) !== entry) return
     if (text !== null) {
-      // Until it is named again, when it is told whether the answer has confirmed anything.
-      entry.confirmedAtMs = askedAtMs
-      // A host that has just returned, whose clock is some milliseconds behind: what it says counts in a moment.
-      const isTooOld = hear(host, sr, text, askedAtMs) < (entry.liveSinceMs ?? Number.NEGATIVE_INFINITY)
+      // Until the next call of `follow`, which states whether the answer was a confirmation.
+      entry.confirmedAtMs = polledAtMs
+      // The clock of a host that has just returned may be some milliseconds behind: its next report will be valid.
+      const isTooOld = answered(host, sr, text, polledAtMs) < (entry.liveSinceMs ?? Number.NEGATIVE_INFINITY)
       entry.unanswered = isTooOld ? entry.unanswered + 1 : 0
     } else entry.unanswered += 1
-    const nowMs = now()
+    const nowMs = clock.now()
     const dueAtMs = this.#dueAtMs(entry, nowMs)
     if (this.#wake === null || dueAtMs < this.#wake.atMs) this.#wakeAt(dueAtMs, nowMs)
   }

@@ -12,34 +12,34 @@ import type { ConnectedHosts } from '../allowed-operations/rules/sr-members.ts'
 type BySrAndHost<T> = Map<string, Map<string, T>>
 
 /**
- * What every host last said of every SR, from pushes and polls alike.
+ * The last report of every host about every SR, from pushes and polls.
  *
- * It outlives what the database holds for the length of a lease: a host replaces its report by removing the key and
- * adding it again, and between the two it has not fallen silent. What is no longer confirmed runs out of its lease.
+ * A report stays here for the length of a lease after it left the database: a host replaces its report by removing the key and
+ * adding it again, and is not silent in between. A report that is no longer confirmed expires with its lease.
  *
- * Invariants: a report counts here only if it was pushed or polled after the memory began, and after its host was connected
- * by the PBD that it has now; nothing is kept that was confirmed in the future.
+ * Invariants: a report is kept only if it was pushed or polled after the memory began, and after its host was connected by its
+ * present PBD. A report with a confirmation in the future is not kept.
  */
 export class ReportMemory {
   readonly #leaseMs: number
   readonly #clockSkewMs: number
   readonly #known: BySrAndHost<KnownReport> = new Map()
-  /** What was last seen in the database, which is read again each time. */
+  /** The reports that the last reading of the database contained. */
   readonly #stored: BySrAndHost<ReceivedReport> = new Map()
-  /** What was read last, in its order. */
+  /** The reports of the last reading, in its order. */
   #read: readonly ReceivedReport[] = []
   #connected: ConnectedHosts = new Map()
   #clockMs = Number.NEGATIVE_INFINITY
 
-  /** `clockSkewMs`: by how much a confirmation may seem to be later than now. */
-  constructor({ leaseMs, clockSkewMs }: Pick<GatePolicy, 'leaseMs' | 'clockSkewMs'>) {
-    this.#leaseMs = leaseMs
-    this.#clockSkewMs = clockSkewMs
+  /** @param policy `clockSkewMs`: how far in the future a confirmation may seem to be */
+  constructor(policy: Pick<GatePolicy, 'leaseMs' | 'clockSkewMs'>) {
+    this.#leaseMs = policy.leaseMs
+    this.#clockSkewMs = policy.clockSkewMs
   }
 
   /**
-   * Begins anew, with nothing known. What the database holds now is worth nothing until its host says it again: another
-   * coordinator, or another run of this program, may have been told otherwise meanwhile.
+   * Begins with an empty memory. A report that the database holds now is not valid until its host reports again: another coordinator,
+   * or another run of this program, may have received a newer one meanwhile.
    */
   begin({ reports }: Pick<PoolSnapshot, 'reports'>): void {
     this.#known.clear()
@@ -47,21 +47,21 @@ export class ReportMemory {
     for (const stored of reports) put(this.#stored, stored, stored)
   }
 
-  /** Takes in one report, in any order: an older one does not replace a newer one. */
+  /** Takes in one report. The order does not matter: an older report does not replace a newer one. */
   accept(received: ReceivedReport, now: number): void {
-    this.#follow(now)
-    if (this.#isOfTheFuture(received)) return
+    this.#setClock(now)
+    if (this.#isFromFuture(received)) return
     const before = this.#known.get(received.sr)?.get(received.host)
     put(this.#known, received, acceptReport(before, received, this.#leaseMs))
   }
 
   /**
    * Takes in what is new in the pool's database.
-   * @param connected the same object as before, if nobody was connected or disconnected
-   * @returns all that is known
+   * @param connected the same object as before if no host was connected or disconnected
+   * @returns all remembered reports
    */
   read({ reports }: Pick<PoolSnapshot, 'reports'>, connected: ConnectedHosts, now: number): KnownReports {
-    this.#follow(now)
+    this.#setClock(now)
     if (connected !== this.#connected) {
       forgetUnconnected(this.#known, this.#connected, connected)
       forgetUnconnected(this.#stored, this.#connected, connected)
@@ -77,17 +77,28 @@ export class ReportMemory {
     return this.#known
   }
 
-  /** What a host, by its ref, has said so far is of no worth: it must speak again. */
+  /** Forgets the reports of a host, by ref: it must report again. */
   forget(host: string): void {
     for (const ofSr of this.#known.values()) ofSr.delete(host)
   }
 
-  /** What counts of each host and each SR. @param hosts with the boot that each is in, where that is known */
+  /** The report of the present boot for each host and SR. @param hosts with their boot, if that is known */
   newest(hosts: readonly HostSnapshot[]): ReceivedReport[] {
     const bootIds = new Map(hosts.map(({ ref, bootId }) => [ref, bootId]))
     return [...this.#known.values()].flatMap(ofSr =>
       [...ofSr].flatMap(([host, known]) => ofPresentBoot(known, bootIds.get(host))?.received ?? []),
     )
+  }
+
+  /** A memory with the same content that changes apart from this one. Reports themselves never change and are shared. */
+  copy(): ReportMemory {
+    const copied = new ReportMemory({ leaseMs: this.#leaseMs, clockSkewMs: this.#clockSkewMs })
+    for (const [sr, ofSr] of this.#known) copied.#known.set(sr, new Map(ofSr))
+    for (const [sr, ofSr] of this.#stored) copied.#stored.set(sr, new Map(ofSr))
+    copied.#read = this.#read
+    copied.#connected = this.#connected
+    copied.#clockMs = this.#clockMs
+    return copied
   }
 
   #isStored(received: ReceivedReport): boolean {
@@ -96,22 +107,22 @@ export class ReportMemory {
   }
 
   /**
-   * After the clock of this machine has been set back, what was confirmed in the future is forgotten: it would outlive every
-   * confirmation of the same report until the clock has caught up.
+   * After the clock of this machine was set back, forgets reports with a confirmation in the future: until the clock has caught up,
+   * they would outlast every new confirmation of the same report.
    */
-  #follow(now: number): void {
+  #setClock(now: number): void {
     const wasSetBack = now < this.#clockMs
     this.#clockMs = now
     if (!wasSetBack) return
     for (const ofSr of this.#known.values()) {
       for (const [host, known] of ofSr) {
         const all = [known, ...known.boots].flatMap(({ received, readable }) => [received, readable ?? received])
-        if (all.some(each => this.#isOfTheFuture(each))) ofSr.delete(host)
+        if (all.some(each => this.#isFromFuture(each))) ofSr.delete(host)
       }
     }
   }
 
-  #isOfTheFuture({ confirmedAtMs }: ReceivedReport): boolean {
+  #isFromFuture({ confirmedAtMs }: ReceivedReport): boolean {
     return confirmedAtMs > this.#clockMs + this.#clockSkewMs
   }
 }
@@ -122,7 +133,7 @@ function put<T>(all: BySrAndHost<T>, { sr, host }: { readonly sr: string; readon
   else ofSr.set(host, value)
 }
 
-/** A host that was connected anew, by another PBD, may have other mirrors than before. */
+/** Forgets hosts that were disconnected, or connected by another PBD: they may have other mirrors than before. */
 function forgetUnconnected<T>(all: BySrAndHost<T>, before: ConnectedHosts, connected: ConnectedHosts): void {
   for (const [sr, ofSr] of all) {
     for (const host of ofSr.keys()) {
@@ -134,7 +145,7 @@ function forgetUnconnected<T>(all: BySrAndHost<T>, before: ConnectedHosts, conne
   }
 }
 
-/** The database still holds the same: each write is confirmed at its own time, or says something of its own. */
+/** Whether the database still holds the same write: each write has its own time of confirmation or its own content. */
 function isSameReceipt(before: ReceivedReport, now: ReceivedReport): boolean {
   if (before === now) return true
   if (before.confirmedAtMs !== now.confirmedAtMs) return false

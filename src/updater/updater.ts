@@ -6,44 +6,14 @@ import { listedPeers } from '../allowed-operations/pool/known-peers.ts'
 import type { PoolSnapshot } from '../allowed-operations/pool/pool-snapshot.ts'
 import type { GateReason } from '../allowed-operations/reason/gate-reason.ts'
 import { factsOf } from '../allowed-operations/reports/report-facts.ts'
-import { type ObservedSr, observeSrs, usableMirrorList } from '../allowed-operations/rules/sr-members.ts'
-import { machineTimers, type Timers } from '../platform/time/timers.ts'
+import { usableMirrorList } from '../allowed-operations/rules/sr-members.ts'
+import type { Clock } from '../platform/time/clock.ts'
 import { parseReport } from '../sync-query/report/report-parse.ts'
-import { type AcceptedClaim, oldestConfirmation } from './accepted-claim.ts'
-import type { ChangeCause } from './change-cause.ts'
-import { ConnectionCache } from './connections.ts'
-import { findCauses, type Observation, overrideCauses } from './find-causes.ts'
-import { LiveSince } from './live-since.ts'
-import type { OverrideEvent } from './override-event.ts'
+import type { DecisionEvent, OperationsChange } from './decision-events.ts'
+import { findCauses, overrideCauses } from './find-causes.ts'
 import { Poller } from './poller.ts'
-import type { PoolPort } from './pool-port.ts'
-import { ReportMemory } from './report-memory.ts'
-
-/** `host.allowed_operations` of one host is another than before. */
-export interface OperationsChange {
-  readonly at: number
-  /** Ref of the host. */
-  readonly host: string
-  readonly left: readonly HostOperation[]
-  readonly returned: readonly HostOperation[]
-  readonly allowed: readonly HostOperation[]
-  /** Why each operation that left did. */
-  readonly verdicts: HostVerdicts
-  /** What was another than at the computation before, as far as it matters to this host. Never empty. */
-  readonly causes: readonly ChangeCause[]
-  /** The pool that this was computed from. */
-  readonly pool: PoolSnapshot
-}
-
-export interface GateVerdicts {
-  /** Milliseconds since 1970. */
-  readonly atMs: number
-  /** With what counts of the reports of each host, instead of what stands in the database. */
-  readonly pool: PoolSnapshot
-  /** The guarded SRs, with what is known of their members. */
-  readonly srs: readonly ObservedSr[]
-  readonly hosts: ReadonlyMap<string, HostVerdicts>
-}
+import { type Observation, oldestConfirmation, PoolObserver } from './pool-observer.ts'
+import type { GateVerdicts, PoolPort, PoolReading } from './pool-port.ts'
 
 type ClaimAnswer =
   | { readonly ok: true; readonly begun: () => void }
@@ -52,220 +22,223 @@ type ClaimAnswer =
 export interface UpdaterOptions {
   readonly pool: PoolPort
   readonly policy: GatePolicy
-  /** Milliseconds since 1970. */
-  readonly now: () => number
-  /** How often every host is asked for its reports, in milliseconds. */
+  readonly clock: Clock
+  /** Milliseconds between two polls of a host. */
   readonly pollEveryMs: number
-  /** How long a host may take to answer, in milliseconds. */
+  /** Milliseconds until a poll without an answer fails. */
   readonly pollTimeoutMs: number
-  /** Told of every change of `host.allowed_operations`. Must not throw. */
-  readonly witness: (change: OperationsChange) => void
-  /** Told of every override that comes into force or ends, and of every operation that began by one alone. Must not throw. */
-  readonly overridden?: (event: OverrideEvent) => void
-  /** Called for each accepted operation that takes a host's replicas away. Must not throw. */
-  readonly accepted?: (claim: AcceptedClaim) => void
-  /** Told how long each computation took. Must not throw. */
-  readonly recomputed?: (durationMs: number) => void
-  /** Default: the machine's. */
-  readonly timers?: Timers
+  /** Called for each decision. Must not throw. */
+  readonly decided: (event: DecisionEvent) => void
+  /** Called with the duration of each computation. Must not throw. */
+  readonly recomputed: (durationMs: number) => void
+  /** Called when an effect on the pool failed, once until it succeeds again. Must not throw. */
+  readonly effectFailed: (error: unknown) => void
 }
 
+/** A failed effect is tried again after this, if no computation happens earlier. */
+const RETRY_AFTER_MS = 5_000
+
 /**
- * Keeps `host.allowed_operations` of all hosts at what the gate says.
+ * Keeps the allowed operations of all hosts at what the gate decides.
  *
- * Invariants: each computation is of the whole pool as it is at that moment (level-triggered: a change that goes unseen
- * costs time, never correctness); a call is checked against the same facts, at the moment it is made; whatever runs out
- * by itself (a lease, an override) has a timer. It begins with nothing, and so does another coordinator: until every host
- * of an SR has spoken to this updater, the SR blocks.
+ * Invariants: each computation uses the whole pool as it is at that moment (level-triggered: a missed change costs time, never
+ * correctness). A claim is decided from the same facts at the moment of the call. Whatever expires (a lease, an override, a reading)
+ * has a timer. The updater begins with an empty memory, and so does another coordinator: an SR blocks until each of its hosts has
+ * reported to this updater.
  *
- * Two updaters at once do no harm. Both compute the same from the same pool; where one has heard less it blocks, and a
- * call is refused by whichever the toolstack asks. The field is what the last one wrote, and is only a picture: no
- * operation begins without its claim. Neither answers the other's writes, so they cannot quarrel.
+ * Two updaters at once are safe. Both compute the same from the same pool; the one with fewer reports blocks, and the one that the
+ * toolstack asks refuses calls. The field holds what the last one wrote and is only for display: no operation begins without a
+ * claim. Neither reacts to the writes of the other, so they do not compete.
  */
 export class Updater {
   readonly #options: UpdaterOptions
-  readonly #timers: Timers
-  readonly #connections = new ConnectionCache()
-  readonly #liveSince = new LiveSince()
-  readonly #reports: ReportMemory
+  readonly #observer: PoolObserver
   readonly #poller: Poller
-  /** What was last written for each host. */
-  readonly #written = new Map<string, readonly HostOperation[]>()
+  /** `host.allowed_operations` of each host, as last published. */
+  readonly #allowed = new Map<string, readonly HostOperation[]>()
+  /** The peers of each PBD that are being stored, by ref. */
+  readonly #keeping = new Map<string, readonly string[]>()
+  readonly #failing = new Set<Effect>()
   #coordinator: string | null = null
   #last: Observation | null = null
   #state: 'new' | 'started' | 'closed' = 'new'
-  #noticed: NodeJS.Immediate | null = null
-  #writing = false
+  #scheduled: NodeJS.Immediate | null = null
+  #unsubscribe: () => void = () => undefined
   #cancelExpiry: () => void = () => undefined
+  #cancelRetry: () => void = () => undefined
 
   constructor(options: UpdaterOptions) {
-    const { pool, policy, now, timers = machineTimers, pollEveryMs, pollTimeoutMs } = options
+    const { pool, policy, clock, pollEveryMs, pollTimeoutMs } = options
     this.#options = options
-    this.#timers = timers
-    this.#reports = new ReportMemory(policy)
+    this.#observer = new PoolObserver(policy)
     this.#poller = new Poller({
-      ask: (host, sr, signal) => pool.pollReport(host, sr, signal),
-      hear: (host, sr, text, confirmedAtMs) => {
+      poll: (host, sr, signal) => pool.pollReport(host, sr, signal),
+      answered: (host, sr, text, confirmedAtMs) => {
         const read = parseReport(text)
-        this.#reports.accept({ host, sr, confirmedAtMs, ...read }, now())
-        this.notice()
+        this.#observer.accept({ host, sr, confirmedAtMs, ...read }, clock.now())
+        this.#changed()
         return 'report' in read ? factsOf(read.report).madeAtMs : Number.NaN
       },
-      now,
-      timers,
+      clock,
       pollEveryMs,
       pollTimeoutMs,
       leaseMs: policy.leaseMs,
     })
   }
 
-  /** Computes everything once and begins to poll, every host at once. */
+  /** Computes everything once, follows the pool and polls every host. */
   start(): void {
     if (this.#state !== 'new') return
     this.#state = 'started'
+    this.#unsubscribe = this.#options.pool.subscribe(() => this.#changed())
     this.recompute()
   }
 
   async close(): Promise<void> {
     this.#state = 'closed'
-    if (this.#noticed !== null) clearImmediate(this.#noticed)
+    if (this.#scheduled !== null) clearImmediate(this.#scheduled)
+    this.#unsubscribe()
     this.#cancelExpiry()
+    this.#cancelRetry()
     await this.#poller.close()
   }
 
   /**
-   * Something in the pool has changed; that this updater has written the field is no news. Everything that arrives in one
-   * turn of the event loop is taken together, before the next turn: 64 hosts that speak at once cost one computation, and
-   * whoever sees the answer to its call and asks again finds the field computed.
+   * Decides whether an operation may begin, from the pool that is passed, at this moment. The caller must write the operation into
+   * the pool before anything else can run. It calls `begun` if the operation begins.
    */
-  notice(): void {
-    if (this.#state !== 'started' || this.#noticed !== null || this.#writing) return
-    this.#noticed = setImmediate(() => {
-      this.#noticed = null
+  claim(pool: PoolSnapshot, wanted: Claim): ClaimAnswer {
+    const observation = this.#observe({ pool, freshUntilMs: Number.POSITIVE_INFINITY })
+    const answer = claim(observation.pool, this.#options.policy, observation.atMs, wanted, observation.srs)
+    if (!answer.ok) return { ok: false, error: answer.error, reasons: answer.reasons }
+    return { ok: true, begun: () => this.#reportAccepted(observation, wanted, answer.reasons) }
+  }
+
+  /** The pool as the port reads it at this moment. */
+  snapshot(): PoolSnapshot {
+    return this.#options.pool.read().pool
+  }
+
+  /** The verdicts for the pool at this moment. Changes nothing. */
+  verdicts(): GateVerdicts {
+    const { pool: port, policy, clock } = this.#options
+    const observer = this.#observer.copy()
+    const observation = observer.observe(port.read(), port.coordinator(), clock.now())
+    const { pool, srs, atMs, coordinator } = observation
+    const hosts = decide(pool, policy, atMs, srs)
+    return { atMs, coordinator, policy, pool: { ...pool, reports: observer.newestReports(pool.hosts) }, srs, hosts }
+  }
+
+  /** Computes and publishes the decision for all hosts. Does nothing before `start` and after `close`. */
+  recompute(): void {
+    if (this.#state !== 'started') return
+    const { pool: port, policy, clock, decided, recomputed } = this.#options
+    const startedAtMs = clock.steadyNow()
+    const reading = port.read()
+    const observation = this.#observe(reading)
+    const before = this.#last
+    this.#last = observation
+    this.#keepPeers(observation)
+    const changes = this.#publish(observation, decide(observation.pool, policy, observation.atMs, observation.srs))
+    // The UUID of an SR without a record is not known, so its hosts cannot be polled for it.
+    this.#poller.follow(observation.srs.filter(({ sr }) => sr !== null))
+    this.#armExpiry(observation, reading)
+    recomputed(clock.steadyNow() - startedAtMs)
+    if (before !== null) {
+      for (const cause of overrideCauses(before, observation, policy)) decided({ ...cause, ...occasionOf(observation) })
+    }
+    if (changes.length === 0) return
+    const causes = findCauses(before, observation, policy)
+    for (const change of changes) decided({ ...change, causes: causes.of(change.host) })
+  }
+
+  /**
+   * Schedules one computation for all changes of this turn of the event loop: 64 hosts that report at once cost one computation. It
+   * runs before the next turn, so that a client that sees the answer to its call finds the field computed.
+   */
+  #changed(): void {
+    if (this.#state !== 'started' || this.#scheduled !== null) return
+    this.#scheduled = setImmediate(() => {
+      this.#scheduled = null
       this.recompute()
     }).unref()
   }
 
-  /**
-   * Whether an operation may begin, by the pool as it is handed in, at this moment. The caller must write the operation
-   * into the pool before anything else can run. An operation that may begin need not: `begun` says that it has.
-   */
-  claim(pool: PoolSnapshot, wanted: Claim): ClaimAnswer {
-    const look = this.#look(pool)
-    const answer = claim(look.pool, this.#options.policy, look.atMs, wanted, look.srs)
-    if (!answer.ok) return { ok: false, error: answer.error, reasons: answer.reasons }
-    return { ok: true, begun: () => this.#tellAccepted(look, wanted, answer.reasons) }
-  }
-
-  /** The pool as the gate sees it at this moment, and what it says of every host, by ref. */
-  verdicts(): GateVerdicts {
-    const { pool, srs, atMs } = this.#look(this.#options.pool.snapshot())
-    const hosts = decide(pool, this.#options.policy, atMs, srs)
-    return { atMs, pool: { ...pool, reports: this.#reports.newest(pool.hosts) }, srs, hosts }
-  }
-
-  /** Computes and writes `host.allowed_operations` of all hosts. Nothing is written before `start` and after `close`. */
-  recompute(): void {
-    if (this.#state !== 'started') return
-    const startedAt = performance.now()
-    const { pool, policy, witness, overridden, recomputed } = this.#options
-    const look = this.#look(pool.snapshot())
-    const before = this.#last
-    this.#last = look
-    this.#keepPeers(look)
-    const changes = this.#write(look, decide(look.pool, policy, look.atMs, look.srs))
-    // Of an SR without a record no host can be told which one is meant, and nothing that is said of it counts.
-    this.#poller.follow(look.srs.filter(({ sr }) => sr !== null))
-    this.#armExpiry(look)
-    recomputed?.(performance.now() - startedAt)
-    if (before !== null) {
-      for (const cause of overrideCauses(before, look, policy)) {
-        overridden?.({ ...cause, at: look.atMs, pool: look.pool })
-      }
-    }
-    if (changes.length === 0) return
-    const causes = findCauses(before, look, policy)
-    for (const change of changes) witness({ ...change, causes: causes.of(change.host), pool: look.pool })
-  }
-
-  #look(stored: PoolSnapshot): Observation {
-    const coordinator = this.#options.pool.coordinator?.() ?? ''
+  #observe(reading: PoolReading): Observation {
+    const coordinator = this.#options.pool.coordinator()
     if (coordinator !== this.#coordinator) {
       this.#coordinator = coordinator
-      this.#reports.begin(stored)
       this.#poller.forget()
     }
-    const atMs = this.#options.now()
-    const { hosts, renewed } = this.#liveSince.correct(stored.hosts, atMs)
-    for (const host of renewed) this.#reports.forget(host)
-    const pool = { ...stored, hosts }
-    const connected = this.#connections.of(pool.pbds)
-    const known = this.#reports.read(pool, connected, atMs)
-    return { pool, atMs, coordinator, srs: observeSrs(pool, this.#options.policy, atMs, known, connected) }
+    return this.#observer.observe(reading, coordinator, this.#options.clock.now())
   }
 
-  #write(look: Observation, verdicts: ReadonlyMap<string, HostVerdicts>): FieldChange[] {
-    for (const host of this.#written.keys()) if (!verdicts.has(host)) this.#written.delete(host)
+  #publish(observation: Observation, verdicts: ReadonlyMap<string, HostVerdicts>): FieldChange[] {
+    for (const host of this.#allowed.keys()) if (!verdicts.has(host)) this.#allowed.delete(host)
     const changes: FieldChange[] = []
-    for (const { ref: host, allowedOperations: stored } of look.pool.hosts) {
+    for (const { ref: host, allowedOperations: stored } of observation.pool.hosts) {
       const ofHost = verdicts.get(host)
       if (ofHost === undefined) continue
-      const allowed = allowedOperations(operation => ofHost[operation].allowed, look.pool)
-      const written = this.#written.get(host)
-      if (written !== undefined && isSame(written, allowed)) continue
-      this.#written.set(host, allowed)
-      this.#writeField(host, allowed)
-      const before = written ?? stored
+      const allowed = allowedOperations(operation => ofHost[operation].allowed, observation.pool)
+      const published = this.#allowed.get(host)
+      if (published !== undefined && isSame(published, allowed)) continue
+      this.#allowed.set(host, allowed)
+      const before = published ?? stored
       if (isSame(before, allowed)) continue
       const left = before.filter(operation => !allowed.includes(operation))
       const returned = allowed.filter(operation => !before.includes(operation))
-      changes.push({ at: look.atMs, host, left, returned, allowed, verdicts: ofHost })
+      const change = { code: 'operations-changed', host, left, returned, allowed, verdicts: ofHost } as const
+      changes.push({ ...change, ...occasionOf(observation) })
     }
+    const decision = { ...observation, hosts: verdicts, allowed: new Map(this.#allowed) }
+    void this.#apply('publish', () => this.#options.pool.publish(decision))
     return changes
   }
 
-  /** What is allowed against the reasons of storage is allowed by an override. */
-  #tellAccepted(
-    { pool, atMs: at, srs }: Observation,
-    { host, operation, task }: Claim,
-    reasons: readonly GateReason[],
-  ): void {
+  #reportAccepted(observation: Observation, { host, operation, task }: Claim, reasons: readonly GateReason[]): void {
+    const { decided } = this.#options
+    const occasion = occasionOf(observation)
     if (STORAGE_OPERATIONS.includes(operation)) {
-      this.#options.accepted?.({ at, host, operation, task, pool, ...oldestConfirmation(srs, host, at) })
+      const oldest = oldestConfirmation(observation.srs, host, occasion.at)
+      decided({ code: 'operation-accepted', host, operation, task, ...oldest, ...occasion })
     }
+    // An operation that is allowed although the storage rule has reasons is allowed by an override.
     const override = reasons[0]?.override
-    if (override === undefined) return
-    this.#options.overridden?.({ code: 'override-used', host, override, operation, reasons, at, pool })
+    if (override !== undefined) decided({ code: 'override-used', host, override, operation, reasons, ...occasion })
   }
 
-  #writeField(host: string, allowed: readonly HostOperation[]): void {
-    this.#withoutNotice(() => this.#options.pool.setAllowedOperations(host, allowed))
-  }
-
-  /** Where the replicas of each member are must be known when it is down, and after a restart. */
+  /** Stores the peers of each member: they must be known while the member is down, and after a restart. */
   #keepPeers({ srs }: Observation): void {
     for (const { pbd, report, storedPeers } of srs.flatMap(({ members }) => members)) {
       const list = usableMirrorList(report)
       if (list === undefined) continue
       const peers = listedPeers(list)
-      if (storedPeers?.join('\n') === peers.join('\n')) continue
-      this.#withoutNotice(() => this.#options.pool.keepPeers(pbd, peers))
+      const known = this.#keeping.get(pbd) ?? storedPeers
+      if (known !== null && isSame(known, peers)) continue
+      this.#keeping.set(pbd, peers)
+      const kept = this.#apply('keep-peers', () => this.#options.pool.keepPeers(pbd, peers))
+      void kept.then(() => this.#keeping.get(pbd) === peers && this.#keeping.delete(pbd))
     }
   }
 
-  #withoutNotice(write: () => void): void {
-    this.#writing = true
+  /** Starts an effect on the pool at once and reports its failure. Never rejects. */
+  async #apply(effect: Effect, act: () => Promise<void>): Promise<void> {
     try {
-      write()
-    } finally {
-      this.#writing = false
+      await act()
+      this.#failing.delete(effect)
+    } catch (error) {
+      if (this.#state === 'closed') return
+      if (!this.#failing.has(effect)) this.#options.effectFailed(error)
+      this.#failing.add(effect)
+      this.#cancelRetry()
+      this.#cancelRetry = this.#options.clock.after(RETRY_AFTER_MS, () => this.recompute())
     }
   }
 
-  /** Wakes up when the next lease or override runs out, or an override by a clock that is ahead comes into force. */
-  #armExpiry({ pool, srs, atMs }: Observation): void {
+  /** Arms a timer for the moment at which the next lease, override or reading expires, or an override comes into force. */
+  #armExpiry({ pool, srs, atMs }: Observation, { freshUntilMs }: PoolReading): void {
     this.#cancelExpiry()
-    let nextMs = Number.POSITIVE_INFINITY
+    let nextMs = freshUntilMs > atMs ? freshUntilMs + 1 : Number.POSITIVE_INFINITY
     for (const { members } of srs) {
       for (const { countsUntilMs } of members) if (countsUntilMs < nextMs) nextMs = countsUntilMs + 1
     }
@@ -274,14 +247,20 @@ export class Updater {
       for (const momentMs of [beginsMs, expiresMs]) if (momentMs > atMs && momentMs < nextMs) nextMs = momentMs
     }
     if (nextMs !== Number.POSITIVE_INFINITY) {
-      this.#cancelExpiry = this.#timers.after(nextMs - atMs, () => this.recompute())
+      this.#cancelExpiry = this.#options.clock.after(nextMs - atMs, () => this.recompute())
     }
   }
 }
 
-/** A change before its causes are known. */
-type FieldChange = Omit<OperationsChange, 'causes' | 'pool'>
+type Effect = 'publish' | 'keep-peers'
 
-function isSame(before: readonly HostOperation[], after: readonly HostOperation[]): boolean {
-  return before.length === after.length && before.every((operation, index) => operation === after[index])
+/** A change before its causes are known. */
+type FieldChange = Omit<OperationsChange, 'causes'>
+
+function occasionOf({ atMs, pool }: Observation) {
+  return { at: atMs, pool }
+}
+
+function isSame(before: readonly string[], after: readonly string[]): boolean {
+  return before.length === after.length && before.every((each, index) => each === after[index])
 }

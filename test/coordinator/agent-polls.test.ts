@@ -6,7 +6,8 @@ import t from 'tap'
 import { AgentSocket } from '../../src/agent/agent-socket.ts'
 import { newPollSecret, pollProof } from '../../src/agent-api/poll-proof.ts'
 import { SyncEvents } from '../../src/agent-api/sync-events.ts'
-import { AgentPolls, type PolledHost } from '../../src/coordinator/agent-polls.ts'
+import { AgentPolls } from '../../src/coordinator/agent-polls.ts'
+import type { PollTarget } from '../../src/coordinator/gated-pool.ts'
 import type { Report } from '../../src/sync-query/report/report.ts'
 import { rawCall } from '../agent-api/raw-call.ts'
 import { answersOf } from '../volume-plugin/plugin-under-test.ts'
@@ -76,58 +77,62 @@ const SYNCED = JSON.stringify({ ...REPORT, seq: 99, state: 'synced', mirrors: { 
 
 function pollsOf() {
   const logged: string[] = []
-  const polls = new AgentPolls(({ code }) => logged.push(code))
-  const ask = (agent: string | undefined, given: Partial<PolledHost> = {}) =>
-    polls.report({ uuid: HOST, name: 'hostA', agent, key: KEY, ...given }, SR, AbortSignal.timeout(10_000))
-  return { logged, ask }
+  const polls = new AgentPolls(code => logged.push(code))
+  const target = { host: 'ref', hostUuid: HOST, hostName: () => 'hostA', sr: SR, key: KEY }
+  const poll = (agent: string | undefined, given: Partial<PollTarget> = {}) =>
+    polls.report({ ...target, ...given }, agent, AbortSignal.timeout(10_000))
+  return { logged, poll }
 }
 
-t.test('an answer is believed if it carries the proof of the agent that spoke in the session of its host', async t => {
-  const { ask, logged } = pollsOf()
-  const text = await ask(await agentWith(t, KEY))
+t.test('an answer is accepted if it contains the proof of the agent in the session of its host', async t => {
+  const { poll, logged } = pollsOf()
+  const text = await poll(await agentWith(t, KEY))
   t.match(JSON.parse(text), { host: HOST, state: 'degraded' })
   t.strictSame(logged, [])
 })
 
-t.test('whoever else answers at the address of an agent is not believed', async t => {
-  const { ask } = pollsOf()
+t.test('an answer of another program at the address of an agent is rejected', async t => {
+  const { poll } = pollsOf()
   const unverified = { name: 'UnverifiedAnswer' }
-  await t.rejects(ask(await agentWith(t, newPollSecret())), unverified, 'another agent')
-  await t.rejects(ask(await agentWith(t, KEY, OTHER_HOST)), unverified, 'the same key, of another host')
-  await t.rejects(ask(await agentWith(t, null)), unverified, 'an agent of an earlier version')
-  await t.rejects(ask(await agentWith(t, KEY), { key: null }), unverified, 'before the first heartbeat')
-  await t.rejects(ask(await impostor(t, () => SYNCED)), unverified, 'a text')
-  await t.rejects(ask(await impostor(t, () => ({ report: SYNCED, proof: '' }))), unverified, 'no proof')
-  await t.rejects(ask(await impostor(t, () => ({ report: SYNCED, proof: 'é'.repeat(64) }))), unverified)
+  await t.rejects(poll(await agentWith(t, newPollSecret())), unverified, 'another agent')
+  await t.rejects(poll(await agentWith(t, KEY, OTHER_HOST)), unverified, 'the same key, of another host')
+  await t.rejects(poll(await agentWith(t, null)), unverified, 'an agent of an earlier version')
+  await t.rejects(poll(await agentWith(t, KEY), { key: null }), unverified, 'before the first heartbeat')
+  await t.rejects(poll(await impostor(t, () => SYNCED)), unverified, 'a text')
+  await t.rejects(poll(await impostor(t, () => ({ report: SYNCED, proof: '' }))), unverified, 'no proof')
+  await t.rejects(poll(await impostor(t, () => ({ report: SYNCED, proof: 'é'.repeat(64) }))), unverified)
   const forged = pollProof(newPollSecret(), { host: HOST, sr: SR, nonce: newPollSecret() }, SYNCED)
-  await t.rejects(ask(await impostor(t, () => ({ report: SYNCED, proof: forged }))), unverified, 'a proof of its own')
+  await t.rejects(poll(await impostor(t, () => ({ report: SYNCED, proof: forged }))), unverified, 'a proof of its own')
   const old = newPollSecret()
   const replayed = pollProof(KEY, { host: HOST, sr: SR, nonce: old }, SYNCED)
   await t.rejects(
-    ask(await impostor(t, () => ({ report: SYNCED, proof: replayed }))),
+    poll(await impostor(t, () => ({ report: SYNCED, proof: replayed }))),
     unverified,
     'an answer from before',
   )
   const ofOtherSr = (nonce: string) => pollProof(KEY, { host: HOST, sr: OTHER_HOST, nonce }, SYNCED)
-  await t.rejects(ask(await impostor(t, ({ nonce = '' }) => ({ report: SYNCED, proof: ofOtherSr(nonce) }))), unverified)
+  await t.rejects(
+    poll(await impostor(t, ({ nonce = '' }) => ({ report: SYNCED, proof: ofOtherSr(nonce) }))),
+    unverified,
+  )
   const changed = (nonce: string) => pollProof(KEY, { host: HOST, sr: SR, nonce }, JSON.stringify(REPORT))
-  await t.rejects(ask(await impostor(t, ({ nonce = '' }) => ({ report: SYNCED, proof: changed(nonce) }))), unverified)
+  await t.rejects(poll(await impostor(t, ({ nonce = '' }) => ({ report: SYNCED, proof: changed(nonce) }))), unverified)
 })
 
-t.test('answers that stay unverified are logged once, and again when that is over', async t => {
-  const { ask, logged } = pollsOf()
+t.test('answers that stay unverified are logged once, and again when they are verified', async t => {
+  const { poll, logged } = pollsOf()
   const wrong = await agentWith(t, newPollSecret())
-  for (const _ of [1, 2]) await ask(wrong).catch(() => undefined)
+  for (const _ of [1, 2]) await poll(wrong).catch(() => undefined)
   t.strictSame(logged, [], 'an agent that was restarted has another key until its next heartbeat')
-  for (const _ of [1, 2, 3]) await ask(wrong).catch(() => undefined)
+  for (const _ of [1, 2, 3]) await poll(wrong).catch(() => undefined)
   t.strictSame(logged, ['poll-unverified'])
-  await ask(await agentWith(t, KEY))
+  await poll(await agentWith(t, KEY))
   t.strictSame(logged, ['poll-unverified', 'poll-verified'])
-  await t.rejects(ask(undefined), /does not say where/)
-  await t.rejects(ask('/nowhere/agent.sock'), { name: 'AgentUnreachable' })
+  await t.rejects(poll(undefined), /no agent address/)
+  await t.rejects(poll('/nowhere/agent.sock'), { name: 'AgentUnreachable' })
 })
 
-t.test('a nonce that is none is refused', async t => {
+t.test('an invalid nonce is refused', async t => {
   const path = await agentWith(t, KEY)
   for (const nonce of [undefined, 7, '', 'ab', 'A'.repeat(64)]) {
     const asked = rawCall(path, 'SR.proven_report', { sr: SR, nonce })

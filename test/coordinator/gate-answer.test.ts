@@ -4,8 +4,9 @@ import { decide } from '../../src/allowed-operations/decide.ts'
 import { DEFAULT_POLICY, type GatePolicy } from '../../src/allowed-operations/pool/gate-policy.ts'
 import type { PoolSnapshot } from '../../src/allowed-operations/pool/pool-snapshot.ts'
 import { observeSrs } from '../../src/allowed-operations/rules/sr-members.ts'
-import { canRebootAnswer, type GateStatus, gateAnswer, resolveHosts } from '../../src/coordinator/gate-answer.ts'
-import { pluginsOf } from '../../src/coordinator/pool-plugins.ts'
+import { canRebootAnswer, gateAnswer, resolveHosts } from '../../src/coordinator/gate-answer.ts'
+import { answerPlugin } from '../../src/coordinator/pool-plugins.ts'
+import type { GateVerdicts } from '../../src/updater/pool-port.ts'
 import {
   host,
   MINUTE_MS,
@@ -14,6 +15,7 @@ import {
   pool,
   RESYNCING,
   received,
+  SR,
   withHost,
   withoutReportOf,
   withReports,
@@ -23,23 +25,23 @@ const NAMED_A = { uuid: 'uuid-a', name: 'host-a' }
 const NAMED_B = { uuid: 'uuid-b', name: 'host-b' }
 const NAMED_SR = { uuid: 'uuid-sr', name: 'mirrored' }
 
-function viewOf(snapshot: PoolSnapshot, policy: GatePolicy = DEFAULT_POLICY): GateStatus {
-  const srs = observeSrs(snapshot, policy, NOW)
-  const verdicts = { atMs: NOW, pool: snapshot, srs, hosts: decide(snapshot, policy, NOW, srs) }
-  return { verdicts, policy, coordinator: 'a', srLabel: ref => (ref === 'sr' ? 'mirrored' : undefined) }
+function verdictsFor(snapshot: PoolSnapshot, policy: GatePolicy = DEFAULT_POLICY): GateVerdicts {
+  const pool = { ...snapshot, srs: snapshot.srs.map(sr => ({ nameLabel: 'mirrored', ...sr })) }
+  const srs = observeSrs(pool, policy, NOW)
+  return { atMs: NOW, coordinator: 'a', policy, pool, srs, hosts: decide(pool, policy, NOW, srs) }
 }
 
-const gateOf = (view: GateStatus, only?: string) => JSON.parse(gateAnswer(view, only))
+const gateOf = (verdicts: GateVerdicts, only?: string) => JSON.parse(gateAnswer(verdicts, only))
 
 function canReboot(snapshot: PoolSnapshot, refs: readonly string[], policy?: GatePolicy) {
-  return JSON.parse(canRebootAnswer(viewOf(snapshot, policy), new Set(refs)))
+  return JSON.parse(canRebootAnswer(verdictsFor(snapshot, policy), new Set(refs)))
 }
 
 const codes = (answer: { reasons: readonly { code: string; host: { name: string } }[] }) =>
   answer.reasons.map(({ code, host: { name } }) => `${code}@${name}`).join(' ')
 
-t.test('all is well', t => {
-  const answer = gateOf(viewOf(withHost(pool(), 'b', { enabled: true })))
+t.test('everything is in sync', t => {
+  const answer = gateOf(verdictsFor(withHost(pool(), 'b', { enabled: true })))
   t.ok(isPoolAnswer('gate', answer))
   t.match(answer, { at: '2026-11-22T16:00:00.000Z', coordinator: NAMED_A })
   t.equal(answer.hosts.length, 4)
@@ -50,44 +52,48 @@ t.test('all is well', t => {
   t.end()
 })
 
-t.test('one is not in sync: every host of the SR says why, since when, and what clears it', t => {
-  const reasons = [{ code: 'resync-running', mirror: 'vol-7/0', clearedBy: 'time', progress: 0.4 }] as const
-  const answer = gateOf(viewOf(withReports(pool(), received('b', { ...RESYNCING, reasons }))))
-  for (const index of [0, 1, 2]) {
-    t.match(answer.hosts[index], {
-      operations: { reboot: ['CLUSTERED_SR_DEGRADED', 'sr'], shutdown: ['CLUSTERED_SR_DEGRADED', 'sr'] },
-      reasons: [
-        {
-          code: 'not-synced',
-          host: NAMED_B,
-          sr: NAMED_SR,
-          clearedBy: 'time',
-          text: /^SR uuid-sr: host-b is resynchronising: vol-7\/0 is copying data/,
-          since: new Date(NOW - 5 * MINUTE_MS).toISOString(),
-          state: 'resyncing',
-          progress: 0.4,
-          mirrorReasons: reasons,
-        },
-      ],
-    })
-  }
-  t.match(answer.hosts[3], { name: 'host-d', reasons: [], operations: { reboot: null } })
-  t.equal(gateOf(viewOf(pool()), 'uuid-c').hosts.length, 1)
-  t.strictSame(gateOf(viewOf(pool()), 'nobody').hosts, [])
-  t.end()
-})
+t.test(
+  'one host is not in sync: the answer for every host of the SR has the reason, its since and what clears it',
+  t => {
+    const reasons = [{ code: 'resync-running', mirror: 'vol-7/0', clearedBy: 'time', progress: 0.4 }] as const
+    const answer = gateOf(verdictsFor(withReports(pool(), received('b', { ...RESYNCING, reasons }))))
+    for (const index of [0, 1, 2]) {
+      t.match(answer.hosts[index], {
+        operations: { reboot: ['CLUSTERED_SR_DEGRADED', 'sr'], shutdown: ['CLUSTERED_SR_DEGRADED', 'sr'] },
+        reasons: [
+          {
+            code: 'not-synced',
+            host: NAMED_B,
+            sr: NAMED_SR,
+            clearedBy: 'time',
+            text: /^SR uuid-sr: host-b is resynchronising: vol-7\/0 is copying data/,
+            since: new Date(NOW - 5 * MINUTE_MS).toISOString(),
+            state: 'resyncing',
+            progress: 0.4,
+            mirrorReasons: reasons,
+          },
+        ],
+      })
+    }
+    t.match(answer.hosts[3], { name: 'host-d', reasons: [], operations: { reboot: null } })
+    t.equal(gateOf(verdictsFor(pool()), 'uuid-c').hosts.length, 1)
+    t.strictSame(gateOf(verdictsFor(pool()), 'nobody').hosts, [])
+    t.end()
+  },
+)
 
-t.test('an object without a name goes by its UUID, one without a record by its ref', t => {
-  const { hosts } = gateOf({ ...viewOf(withoutReportOf(pool(), 'b')), srLabel: () => '', coordinator: 'gone' })
+t.test('an object without a name is named by its UUID, one without a record by its ref', t => {
+  const unnamed = pool({ srs: [{ ...SR, nameLabel: '' }] })
+  const { hosts } = gateOf({ ...verdictsFor(withoutReportOf(unnamed, 'b')), coordinator: 'gone' })
   t.match(hosts[0].reasons, [{ code: 'no-report', sr: { uuid: 'uuid-sr', name: 'uuid-sr' } }])
   const { srs: _, ...rest } = pool()
-  const lost = gateOf({ ...viewOf({ ...rest, srs: [] }), srLabel: () => undefined, coordinator: '' })
+  const lost = gateOf({ ...verdictsFor({ ...rest, srs: [] }), coordinator: '' })
   t.match(lost, { coordinator: null })
   t.match(lost.hosts[0].reasons[0], { code: 'sr-missing', sr: { uuid: 'sr', name: 'sr' } })
   t.end()
 })
 
-t.test('since when: as the host says it, or when it was last heard, or since it lives', t => {
+t.test('`since` is from the report, or the last confirmation, or since when the host is live', t => {
   const minutesAgo = (minutes: number) => new Date(NOW - minutes * MINUTE_MS).toISOString()
   const silentFor3 = withReports(pool(), received('b', {}, NOW - 3 * MINUTE_MS))
   const table: readonly (readonly [PoolSnapshot, string, string | null])[] = [
@@ -99,15 +105,15 @@ t.test('since when: as the host says it, or when it was last heard, or since it 
     [withHost(pool(), 'b', { leaving: true }), 'host-leaving', null],
   ]
   for (const [snapshot, code, since] of table) {
-    t.match(gateOf(viewOf(snapshot)).hosts[0].reasons[0], { code, host: NAMED_B, since }, code)
+    t.match(gateOf(verdictsFor(snapshot)).hosts[0].reasons[0], { code, host: NAMED_B, since }, code)
   }
   const complaint = { code: 'peer-disk-not-up-to-date', mirror: 'v/0', clearedBy: 'operator', peer: 'host-b' } as const
   const contradicted = gateOf(
-    viewOf(withReports(pool(), received('a', { state: 'degraded', reasons: [complaint], since: minutesAgo(2) }))),
+    verdictsFor(withReports(pool(), received('a', { state: 'degraded', reasons: [complaint], since: minutesAgo(2) }))),
   )
   t.match(contradicted.hosts[0].reasons[1], { code: 'contradicted-by-peer', host: NAMED_B, since: minutesAgo(2) })
   const unreadable = { host: 'b', sr: 'sr', confirmedAtMs: NOW, problem: { device: null, code: 'bad-json', text: 'x' } }
-  t.match(gateOf(viewOf(withReports(pool(), unreadable))).hosts[0].reasons[0], {
+  t.match(gateOf(verdictsFor(withReports(pool(), unreadable))).hosts[0].reasons[0], {
     code: 'report-unreadable',
     since: null,
   })
@@ -117,11 +123,11 @@ t.test('since when: as the host says it, or when it was last heard, or since it 
 t.test('an override is told where it is in force, and where it is over', t => {
   const snapshot = withReports(pool(), received('b', RESYNCING))
   const override = { host: 'a', reason: 'disk swap', by: 'ada', createdMs: NOW - MINUTE_MS, expiresMs: NOW + MINUTE_MS }
-  const inForce = gateOf(viewOf({ ...snapshot, overrides: [override] }))
+  const inForce = gateOf(verdictsFor({ ...snapshot, overrides: [override] }))
   const told = { reason: 'disk swap', by: 'ada', expiresAt: new Date(NOW + MINUTE_MS).toISOString(), inForce: true }
   t.match(inForce.hosts[0], { operations: { reboot: null }, override: told, reasons: [{ code: 'not-synced' }] })
   t.match(inForce.hosts[1], { override: null, operations: { reboot: ['CLUSTERED_SR_DEGRADED', 'sr'] } })
-  const over = gateOf(viewOf({ ...snapshot, overrides: [{ ...override, expiresMs: NOW }] }))
+  const over = gateOf(verdictsFor({ ...snapshot, overrides: [{ ...override, expiresMs: NOW }] }))
   t.match(over.hosts[0], { override: { inForce: false }, reasons: [{}, { code: 'override-expired' }] })
 
   t.match(canReboot({ ...snapshot, overrides: [override] }, ['a']), {
@@ -176,7 +182,7 @@ t.test('who is meant by a name', t => {
   t.end()
 })
 
-t.test('a large pool that is wholly out of sync still has an answer that can be read', t => {
+t.test('the answer for a large pool that is completely out of sync can be read', t => {
   const refs = Array.from({ length: 64 }, (_, index) => `h${index}`)
   const srs = Array.from({ length: 8 }, (_, index) => ({ ref: `sr${index}`, uuid: `uuid-sr${index}`, clustered: true }))
   const reasons = Array.from({ length: 30 }, (_, index) => ({
@@ -195,33 +201,34 @@ t.test('a large pool that is wholly out of sync still has an answer that can be 
       refs.map(ref => ({ ...received(ref, { ...RESYNCING, sr: uuid, reasons }), sr })),
     ),
   })
-  const view = viewOf(snapshot)
-  const text = gateAnswer(view, undefined)
+  const verdicts = verdictsFor(snapshot)
+  const text = gateAnswer(verdicts, undefined)
   t.ok(Buffer.byteLength(text) < 1_000_000, `${Buffer.byteLength(text)} bytes`)
   const answer = JSON.parse(text)
   t.ok(isPoolAnswer('gate', answer))
   const [first] = answer.hosts
   t.equal(first.reasons.length + first.reasonsOmitted, 512)
   t.equal(first.reasons[0].mirrorReasons.length + first.reasons[0].mirrorReasonsOmitted, 30)
-  t.ok(gateOf(view, 'uuid-h1').hosts[0].reasons.length > first.reasons.length, 'of one host more is told')
+  t.ok(
+    gateOf(verdicts, 'uuid-h1').hosts[0].reasons.length > first.reasons.length,
+    'an answer about one host contains more',
+  )
   t.end()
 })
 
-t.test('a rolling upgrade offers less, and says why', t => {
-  const { hosts } = gateOf(viewOf(pool({ rollingUpgrade: true })))
+t.test('during a rolling upgrade a host offers fewer operations, with the reason', t => {
+  const { hosts } = gateOf(verdictsFor(pool({ rollingUpgrade: true })))
   t.match(hosts[0].operations, { reboot: ['NOT_SUPPORTED_DURING_UPGRADE'], evacuate: null })
   t.end()
 })
 
-t.test('the plugin of an embedded pool: the gate answers itself, the rest is asked of agents', async t => {
-  const plugins = pluginsOf({
-    gateView: () => viewOf(pool()),
-    agentOf: ref => (ref === 'a' ? '/nowhere/agent.sock' : undefined),
-  })
+t.test('the plugin of an embedded pool answers for the gate and forwards the rest to agents', async t => {
+  const gate = { verdicts: () => verdictsFor(pool()), snapshot: () => pool() }
+  const agentOf = (uuid: string) => (uuid === 'uuid-a' ? '/nowhere/agent.sock' : undefined)
   const call = (fn: string, args: Record<string, string> = {}, ref = 'a', plugin = 'resync-monitor') =>
-    plugins({ host: ref, plugin, fn, args, signal: new AbortController().signal })
+    answerPlugin({ host: ref, plugin, fn, args, signal: new AbortController().signal }, gate, agentOf)
   const resultOf = (answer: object) => JSON.parse('result' in answer ? String(answer.result) : '{}')
-  t.equal(resultOf(await call('gate', {}, 'd')).hosts.length, 4, 'whatever host it is called on')
+  t.equal(resultOf(await call('gate', {}, 'd')).hosts.length, 4, 'the same on every host')
   t.equal(resultOf(await call('gate', { host: 'uuid-b' })).hosts.length, 1)
   t.match(resultOf(await call('can-reboot', { hosts: 'host-a, uuid-b' })), { canReboot: false })
   t.match(resultOf(await call('can-reboot', { hosts: '["host-a"]' })), { canReboot: true })

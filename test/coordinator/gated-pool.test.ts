@@ -1,34 +1,31 @@
 import t from 'tap'
 import { DEFAULT_POLICY } from '../../src/allowed-operations/pool/gate-policy.ts'
-import { createGatedPool } from '../../src/coordinator/gated-pool.ts'
+import { GatedPool } from '../../src/coordinator/gated-pool.ts'
+import { machineClock } from '../../src/platform/time/clock.ts'
 import { XenApiClient } from '../../src/xenapi-client/client.ts'
 import { settle } from '../platform/time/virtual-clock.ts'
 
-t.test('a task, and its progress every second, is no reason to compute anything: no rule looks at tasks', async t => {
+t.test('a task and its progress cause no computation, because no rule uses tasks', async t => {
   let computed = 0
-  const gated = createGatedPool(
-    {
-      machines: { goDown: () => undefined },
-      authenticate: () => true,
-      plugins: () => new Promise(() => undefined),
-      pollReport: () => new Promise(() => undefined),
+  const gated = new GatedPool({
+    clock: machineClock,
+    settings: { policy: DEFAULT_POLICY, pollEveryMs: 3_600_000, pollTimeoutMs: 3_600_000 },
+    machines: { goDown: () => undefined },
+    authenticate: () => true,
+    plugins: () => new Promise(() => undefined),
+    pollReport: () => new Promise(() => undefined),
+  })
+  gated.subscribe({
+    recomputed: () => {
+      computed += 1
     },
-    {
-      policy: DEFAULT_POLICY,
-      pollEveryMs: 3_600_000,
-      pollTimeoutMs: 3_600_000,
-      witness: () => undefined,
-      recomputed: () => {
-        computed += 1
-      },
-    },
-  )
+  })
   t.teardown(() => gated.close())
   const { hosts } = gated.pool.seed(['hostA'])
   const { host, port } = await gated.pool.listen({ port: 0 })
   const client = new XenApiClient({ url: `http://${host}:${port}`, user: 'root', password: '' })
   t.teardown(() => client.close())
-  gated.updater.start()
+  gated.start()
   const task = await client.call('task.create', ['resync', ''])
   await client.call('task.set_progress', [task, 0.5])
   await settle()

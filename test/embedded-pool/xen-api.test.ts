@@ -7,6 +7,8 @@ import { DEFAULT_POLICY } from '../../src/allowed-operations/pool/gate-policy.ts
 import { EmbeddedPool } from '../../src/embedded-pool/embedded-pool.ts'
 import type { PoolOptions } from '../../src/embedded-pool/pool-options.ts'
 import type { Role } from '../../src/embedded-pool/sessions/roles.ts'
+import { embeddedPoolPort } from '../../src/embedded-pool/updater-port.ts'
+import { machineClock } from '../../src/platform/time/clock.ts'
 import { encodeReport } from '../../src/sync-query/report/report-encode.ts'
 import type { SyncState } from '../../src/sync-query/state.ts'
 import { Updater } from '../../src/updater/updater.ts'
@@ -47,22 +49,20 @@ async function poolWithGate(t: Tap, options: Partial<PoolOptions> = {}) {
   })
   const { sr, hosts } = pool.seed(['hostA', 'hostB', 'hostC'], { type: 'linstor' })
   const updater: Updater = new Updater({
-    pool: {
-      snapshot: () => pool.poolSnapshot(),
-      setAllowedOperations: (host, operations) => pool.setAllowedOperations(host, operations),
-      keepPeers: (pbd, peers) => pool.keepPeers(pbd, peers),
-      pollReport: async host => reports.get(host) ?? Promise.reject(new Error('it has said nothing')),
-    },
+    pool: embeddedPoolPort(pool, async host => reports.get(host) ?? Promise.reject(new Error('no report yet'))),
     policy: DEFAULT_POLICY,
-    now,
+    clock: { ...machineClock, now },
     pollEveryMs: 20,
     pollTimeoutMs: 1_000,
-    witness: () => undefined,
+    decided: () => undefined,
+    recomputed: () => undefined,
+    effectFailed: error => {
+      throw error
+    },
   })
   let sessions = 0
   pool.subscribe(({ cls, operation }) => {
     if (cls === 'session') sessions += operation === 'add' ? 1 : -1
-    else updater.notice()
   })
   /** A host says what it sees of the SR, from its present boot. */
   const say = (ref: string, state: SyncState) => {
@@ -73,7 +73,7 @@ async function poolWithGate(t: Tap, options: Partial<PoolOptions> = {}) {
     const figures = { outOfSyncBytes: null, progress: null, etaSeconds: null, reasons: [] }
     const bootId = `boot-${boots}`
     reports.set(ref, encodeReport({ schema: 1, ...uuids, bootId, seq, at, state, since: at, mirrors, ...figures }))
-    updater.notice()
+    updater.recompute()
   }
   const mayReboot = (ref: string) => updater.verdicts().hosts.get(ref)?.reboot.reasons.length === 0
   const { port } = await pool.listen({ port: 0 })

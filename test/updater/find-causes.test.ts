@@ -3,7 +3,8 @@ import { DEFAULT_POLICY, type GatePolicy } from '../../src/allowed-operations/po
 import type { PoolSnapshot } from '../../src/allowed-operations/pool/pool-snapshot.ts'
 import { observeSrs } from '../../src/allowed-operations/rules/sr-members.ts'
 import { type ChangeCause, describeCause } from '../../src/updater/change-cause.ts'
-import { findCauses, type Observation } from '../../src/updater/find-causes.ts'
+import { findCauses } from '../../src/updater/find-causes.ts'
+import type { Observation } from '../../src/updater/pool-observer.ts'
 import {
   DEGRADED,
   host,
@@ -19,7 +20,7 @@ import {
   withReports,
 } from '../allowed-operations/pool-of-three.ts'
 
-function look(of: PoolSnapshot, atMs = NOW, coordinator = 'a'): Observation {
+function observe(of: PoolSnapshot, atMs = NOW, coordinator = 'a'): Observation {
   return { pool: of, atMs, coordinator, srs: observeSrs(of, DEFAULT_POLICY, atMs) }
 }
 
@@ -36,7 +37,7 @@ function short(causes: readonly ChangeCause[]): string {
 
 const OVERRIDE = { host: 'b', reason: 'burnt disk', by: 'root', createdMs: NOW - MINUTE_MS, expiresMs: NOW + MINUTE_MS }
 
-t.test('every input of the gate that is another than before is told, and nothing else', async t => {
+t.test('every changed input of the gate is a cause, and nothing else', async t => {
   const sr2 = { ref: 'sr2', uuid: 'uuid-sr2', clustered: true }
   const pbdOfD = { ref: 'pbd-d', host: 'd', sr: 'sr', currentlyAttached: false }
   const unreadable = { host: 'a', sr: 'sr', confirmedAtMs: NOW, problem: { device: null, code: 'not-json', text: '' } }
@@ -116,46 +117,46 @@ t.test('every input of the gate that is another than before is told, and nothing
     ['a task of stock', pool(), pool({ tasks: [{ nameLabel: 'SR Recovering', nameDescription: 'sr' }] }), ''],
   ]
   for (const [title, before, after, expected, policy = DEFAULT_POLICY] of table) {
-    t.equal(short(findCauses(look(before), look(after), policy).all), expected, title)
+    t.equal(short(findCauses(observe(before), observe(after), policy).all), expected, title)
   }
 })
 
 t.test('the passing of time is a cause', async t => {
   const of = pool({ overrides: [OVERRIDE] })
-  const later = look(of, NOW + MINUTE_MS)
-  t.equal(short(findCauses(look(of), later, DEFAULT_POLICY).all), 'override-expired b')
-  const leases = findCauses(look(of, NOW + MINUTE_MS), look(of, NOW + 2 * MINUTE_MS), DEFAULT_POLICY)
+  const later = observe(of, NOW + MINUTE_MS)
+  t.equal(short(findCauses(observe(of), later, DEFAULT_POLICY).all), 'override-expired b')
+  const leases = findCauses(observe(of, NOW + MINUTE_MS), observe(of, NOW + 2 * MINUTE_MS), DEFAULT_POLICY)
   t.equal(short(leases.all), 'lease-expired a sr, lease-expired b sr, lease-expired c sr')
   const soon = { ...OVERRIDE, createdMs: NOW + 90_000, expiresMs: NOW + 120_000 }
   const future = pool({ overrides: [soon] })
-  t.equal(short(findCauses(look(future), look(future, NOW + 30_000), DEFAULT_POLICY).all), 'override-set b')
+  t.equal(short(findCauses(observe(future), observe(future, NOW + 30_000), DEFAULT_POLICY).all), 'override-set b')
 })
 
-t.test('the start, and another coordinator: nothing else is worth telling of the reports', async t => {
-  t.equal(short(findCauses(null, look(pool()), DEFAULT_POLICY).all), 'updater-started')
-  t.equal(short(findCauses(null, look(pool()), DEFAULT_POLICY).of('a')), 'updater-started')
-  const after = look(withHost(pool({ reports: [] }), 'a', { live: false }), NOW, 'b')
-  t.equal(short(findCauses(look(pool()), after, DEFAULT_POLICY).all), 'coordinator-changed b, host-not-live a')
+t.test('at the start and with another coordinator, changes of reports are no causes', async t => {
+  t.equal(short(findCauses(null, observe(pool()), DEFAULT_POLICY).all), 'updater-started')
+  t.equal(short(findCauses(null, observe(pool()), DEFAULT_POLICY).of('a')), 'updater-started')
+  const after = observe(withHost(pool({ reports: [] }), 'a', { live: false }), NOW, 'b')
+  t.equal(short(findCauses(observe(pool()), after, DEFAULT_POLICY).all), 'coordinator-changed b, host-not-live a')
 })
 
-t.test('a host is told what matters to it: its own, and what happens in the SRs that it shares', async t => {
+t.test('the causes of a host are its own changes and those of the SRs that it shares', async t => {
   const sr2 = { ref: 'sr2', uuid: 'uuid-sr2', clustered: true }
   const before = pool({
     srs: [SR, sr2],
     pbds: [...pool().pbds, { ref: 'pbd-d', host: 'd', sr: 'sr2', currentlyAttached: true }],
   })
   const changed = withHost(withReports(before, received('a', RESYNCING)), 'b', { live: false, enabled: true })
-  const causes = findCauses(look(before), look(withHost(changed, 'd', { leaving: true })), DEFAULT_POLICY)
+  const causes = findCauses(observe(before), observe(withHost(changed, 'd', { leaving: true })), DEFAULT_POLICY)
   const shared = 'host-not-live b'
   t.equal(short(causes.of('a')), `${shared}, report-changed a sr synced resyncing`)
   t.equal(short(causes.of('b')), `${shared}, host-enabled b, report-changed a sr synced resyncing`)
   t.equal(short(causes.of('d')), 'host-leaving d')
   t.equal(short(causes.of('gone')), '')
-  const placement = findCauses(look(before), look(changed), PLACEMENT)
+  const placement = findCauses(observe(before), observe(changed), PLACEMENT)
   t.match(short(placement.of('d')), /report-changed a sr/, 'lists of mirrors may name hosts without a PBD')
   const joined = { ...changed, hosts: [...changed.hosts, host('e')] }
   t.equal(
-    short(findCauses(look(changed), look(joined), DEFAULT_POLICY).of('d')),
+    short(findCauses(observe(changed), observe(joined), DEFAULT_POLICY).of('d')),
     'host-added e',
     'names are the pool’s',
   )
@@ -164,38 +165,38 @@ t.test('a host is told what matters to it: its own, and what happens in the SRs 
 t.test('sentences', async t => {
   const about = { host: 'b', sr: 'sr' } as const
   const sentences: readonly [cause: ChangeCause, sentence: string][] = [
-    [{ code: 'updater-started' }, 'the updater has started and knows nothing yet'],
+    [{ code: 'updater-started' }, 'the updater has started and has no reports yet'],
     [
       { code: 'coordinator-changed', host: 'b' },
-      'host-b is the coordinator now, and nothing that was said to another counts',
+      'host-b is the coordinator now; reports to the earlier coordinator are not valid',
     ],
     [{ code: 'rolling-upgrade-began' }, 'a rolling upgrade of the pool has begun'],
-    [{ code: 'rolling-upgrade-ended' }, 'the rolling upgrade of the pool is over'],
-    [{ code: 'power-on-plugin-found' }, 'hosts can be switched on'],
-    [{ code: 'power-on-plugin-missing' }, 'hosts can no longer be switched on'],
+    [{ code: 'rolling-upgrade-ended' }, 'the rolling upgrade of the pool has ended'],
+    [{ code: 'power-on-plugin-found' }, 'hosts can be powered on'],
+    [{ code: 'power-on-plugin-missing' }, 'hosts can no longer be powered on'],
     [{ code: 'host-added', host: 'gone' }, 'gone has joined the pool'],
     [{ code: 'host-removed', host: 'b' }, 'host-b has left the pool'],
     [{ code: 'host-renamed', host: 'b' }, 'host-b has another name'],
     [{ code: 'host-live', host: 'b' }, 'host-b is up'],
     [{ code: 'host-not-live', host: 'b' }, 'host-b is down'],
-    [{ code: 'host-leaving', host: 'b' }, 'host-b was told to go down'],
-    [{ code: 'host-not-leaving', host: 'b' }, 'host-b is no longer about to go down'],
+    [{ code: 'host-leaving', host: 'b' }, 'host-b has an order to go down'],
+    [{ code: 'host-not-leaving', host: 'b' }, 'host-b no longer has an order to go down'],
     [{ code: 'host-enabled', host: 'b' }, 'host-b is enabled'],
     [{ code: 'host-disabled', host: 'b' }, 'host-b is disabled'],
-    [{ code: 'power-on-mode-changed', host: 'b' }, 'host-b is switched on in another way'],
+    [{ code: 'power-on-mode-changed', host: 'b' }, 'host-b has another power-on mode'],
     [{ code: 'operation-began', host: 'b', operation: 'reboot', task: 't' }, 'reboot of host-b has begun'],
-    [{ code: 'operation-ended', host: 'b', operation: 'reboot', task: 't' }, 'reboot of host-b is over'],
+    [{ code: 'operation-ended', host: 'b', operation: 'reboot', task: 't' }, 'reboot of host-b has ended'],
     [
       { code: 'override-set', host: 'b', override: OVERRIDE },
-      'host-b may go by override of root until 2026-11-22T16:01:00.000Z: burnt disk',
+      'host-b may go down because of the override of root until 2026-11-22T16:01:00.000Z: burnt disk',
     ],
     [
       { code: 'override-removed', host: 'b', override: OVERRIDE },
-      'the override for host-b was taken back (override of root until 2026-11-22T16:01:00.000Z: burnt disk)',
+      'the override for host-b was removed (override of root until 2026-11-22T16:01:00.000Z: burnt disk)',
     ],
     [
       { code: 'override-expired', host: 'b', override: OVERRIDE },
-      'the override for host-b has run out (override of root until 2026-11-22T16:01:00.000Z: burnt disk)',
+      'the override for host-b has expired (override of root until 2026-11-22T16:01:00.000Z: burnt disk)',
     ],
     [{ code: 'sr-guarded', sr: 'sr' }, 'SR uuid-sr is guarded'],
     [{ code: 'sr-not-guarded', sr: 'sr' }, 'SR uuid-sr is no longer guarded'],
@@ -205,11 +206,11 @@ t.test('sentences', async t => {
     [{ code: 'lease-expired', ...about }, 'host-b has not confirmed its report of SR uuid-sr in time'],
     [
       { code: 'report-changed', ...about, before: 'resyncing', after: 'synced' },
-      'the report of host-b for SR uuid-sr: resyncing, now synced',
+      'the report of host-b for SR uuid-sr changed from resyncing to synced',
     ],
     [
       { code: 'report-changed', ...about, before: 'synced', after: 'synced' },
-      'the report of host-b for SR uuid-sr gives other causes: synced',
+      'the report of host-b for SR uuid-sr has other reasons: synced',
     ],
   ]
   for (const [cause, sentence] of sentences) t.equal(describeCause(cause, pool()), sentence, cause.code)

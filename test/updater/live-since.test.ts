@@ -19,7 +19,7 @@ t.test('the coordinator’s clock is set back by an hour: hosts that speak count
   await settle()
   t.equal(pool.mayReboot(), 'ABC')
   pool.time.nowMs = START_MS - HOUR_MS
-  pool.updater().notice()
+  pool.notice()
   await settle()
   t.equal(pool.mayReboot(), 'ABC', 'each was asked again')
   await pool.time.advanceAsync(2 * HOUR_MS)
@@ -36,7 +36,7 @@ t.test('what a host said before it went down does not count after a small step o
   await settle()
   t.strictSame(pool.reasonsFor(0), ['report-before-live'])
   pool.time.nowMs = START_MS - 20_000
-  pool.updater().notice()
+  pool.notice()
   await settle()
   // What the others have said is of after they became live, and was confirmed within the skew of clocks.
   t.ok(pool.reasonsFor(0).includes('no-report'))

@@ -53,7 +53,7 @@ t.test(
     await settle()
     t.strictSame(pool.reasonsFor(0), ['no-report', 'no-report'])
     for (let notices = 0; notices < 20; notices += 1) {
-      pool.updater().notice()
+      pool.notice()
       await pool.time.advanceAsync(POLL_TIMEOUT_MS / 20 - 1)
     }
     t.strictSame(timesOf(pool, 1), [0], 'one question, until it is given up')
@@ -199,7 +199,7 @@ t.test('a clock that is set back: everybody is asked at once', async t => {
   await settle()
   const hourMs = 3_600_000
   pool.time.nowMs = START_MS - hourMs
-  pool.updater().notice()
+  pool.notice()
   await settle()
   t.strictSame(timesOf(pool, 0), [0, -hourMs])
 })

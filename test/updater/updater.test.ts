@@ -1,9 +1,12 @@
 import t from 'tap'
 import { DEFAULT_POLICY } from '../../src/allowed-operations/pool/gate-policy.ts'
 import type { PoolSnapshot } from '../../src/allowed-operations/pool/pool-snapshot.ts'
+import { type Clock, machineClock } from '../../src/platform/time/clock.ts'
+import type { Replica } from '../../src/sync-query/report/report.ts'
+import type { PoolPort } from '../../src/updater/pool-port.ts'
 import { Updater, type UpdaterOptions } from '../../src/updater/updater.ts'
 import { pool as examplePool, host, report } from '../allowed-operations/pool-of-three.ts'
-import { START_MS, settle } from '../platform/time/virtual-clock.ts'
+import { START_MS, settle, VirtualClock } from '../platform/time/virtual-clock.ts'
 import { LEASE_MS, type Tap, type WatchedPool, type WatchedPoolOptions, watchedPool } from './watched-pool.ts'
 
 const MINUTE_MS = 60_000
@@ -218,7 +221,10 @@ t.test('an override is told of when it is set, used and over, whether or not it 
   const told: string[] = []
   const pool = await poolInSync(t, {
     policy: { leaseMs: 10 * MINUTE_MS },
-    overridden: ({ code, host, override }) => told.push(`${code} ${pool.hosts.indexOf(host)} ${override.reason}`),
+    decided: event => {
+      if (!('override' in event)) return
+      told.push(`${event.code} ${pool.hosts.indexOf(event.host)} ${event.override.reason}`)
+    },
   })
   const since = async (act: () => unknown) => {
     told.length = 0
@@ -262,26 +268,35 @@ t.test('an override for a host that has left lets nobody go', async t => {
 async function until(isSo: () => boolean): Promise<void> {
   const deadlineMs = Date.now() + 10_000
   while (!isSo()) {
-    if (Date.now() > deadlineMs) throw new Error('it never came about')
+    if (Date.now() > deadlineMs) throw new Error('the condition was not met in time')
     await new Promise(resolve => setTimeout(resolve, 2))
   }
 }
 
-/** An updater on a pool that stands still, with the clock of the machine. */
-function updaterOn(t: Tap, pool: Partial<UpdaterOptions['pool']>, leaseMs: number): Updater {
+/** A port to a pool that never changes. */
+const STILL: PoolPort = {
+  read: () => ({ pool: threeHosts(), freshUntilMs: Number.POSITIVE_INFINITY }),
+  coordinator: () => '',
+  subscribe: () => () => undefined,
+  publish: async () => undefined,
+  keepPeers: async () => undefined,
+  pollReport: () => new Promise(() => undefined),
+}
+
+/** An updater on a pool that never changes, by default with the machine's clock. */
+function updaterOn(t: Tap, port: Partial<PoolPort>, options: Partial<UpdaterOptions> = {}): Updater {
   const updater = new Updater({
-    pool: {
-      snapshot: threeHosts,
-      setAllowedOperations: () => undefined,
-      keepPeers: () => undefined,
-      pollReport: () => new Promise(() => undefined),
-      ...pool,
-    },
-    policy: { ...DEFAULT_POLICY, leaseMs },
-    now: Date.now,
+    pool: { ...STILL, ...port },
+    policy: { ...DEFAULT_POLICY, leaseMs: LEASE_MS },
+    clock: machineClock,
     pollEveryMs: MINUTE_MS,
     pollTimeoutMs: MINUTE_MS,
-    witness: () => undefined,
+    decided: () => undefined,
+    recomputed: () => undefined,
+    effectFailed: error => {
+      throw error
+    },
+    ...options,
   })
   t.teardown(() => updater.close())
   return updater
@@ -293,94 +308,175 @@ function threeHosts(): PoolSnapshot {
   return examplePool({ hosts, reports: [] })
 }
 
-t.test('64 notices in one turn of the event loop cost one computation', async t => {
-  let looks = 0
-  const snapshot = () => {
-    looks += 1
-    return threeHosts()
+t.test('64 changes in one turn of the event loop cost one computation', async t => {
+  let computed = 0
+  const changed: (() => void)[] = []
+  const subscribe = (callback: () => void) => {
+    changed.push(callback)
+    return () => undefined
   }
-  const updater = updaterOn(t, { snapshot }, LEASE_MS)
-  updater.start()
-  looks = 0
-  for (let notices = 0; notices < 64; notices += 1) {
+  updaterOn(t, { subscribe }, { recomputed: () => (computed += 1) }).start()
+  for (let changes = 0; changes < 64; changes += 1) {
     await Promise.resolve()
-    updater.notice()
+    for (const callback of changed) callback()
   }
   await settle()
-  t.equal(looks, 1)
+  t.equal(computed, 2, 'one at the start, one for all changes')
 })
 
-t.test('hosts are not asked about an SR that has no record', async t => {
-  const asked: string[] = []
+t.test('hosts are not polled for an SR that has no record', async t => {
+  const polled: string[] = []
+  const updater = updaterOn(t, {
+    read: () => {
+      const pool = threeHosts()
+      const [pbd] = pool.pbds
+      const dangling = pbd === undefined ? [] : [{ ...pbd, ref: 'dangling', sr: 'gone' }]
+      return { pool: { ...pool, pbds: [...pool.pbds, ...dangling] }, freshUntilMs: Number.POSITIVE_INFINITY }
+    },
+    pollReport: (host, sr) => {
+      polled.push(`${host} ${sr}`)
+      return new Promise(() => undefined)
+    },
+  })
+  updater.start()
+  t.strictSame(polled, ['a sr', 'b sr', 'c sr'])
+})
+
+/** A host's answer to a poll: in sync, with one mirror that it shares with host b. */
+const answerOf = (ref: string, clock: Clock) => {
+  const at = new Date(clock.now()).toISOString()
+  const replicas: readonly Replica[] = [
+    { peer: 'self', current: true },
+    { peer: 'host-b', current: true, connected: true },
+  ]
+  return JSON.stringify(
+    report(ref, { at, since: at, mirrorList: [{ state: 'synced', count: 1, quorum: false, replicas }] }),
+  )
+}
+
+t.test('an effect that hangs or fails delays nothing, is reported once and tried again', async t => {
+  const clock = new VirtualClock()
+  const failures: string[] = []
+  const published: string[] = []
+  let isAway = true
   const updater = updaterOn(
     t,
     {
-      snapshot: () => {
-        const [pbd] = threeHosts().pbds
-        const dangling = pbd === undefined ? [] : [{ ...pbd, ref: 'dangling', sr: 'gone' }]
-        return { ...threeHosts(), pbds: [...threeHosts().pbds, ...dangling] }
+      pollReport: async ref => answerOf(ref, clock),
+      publish: async ({ allowed }) => {
+        if (isAway) throw new Error('the pool is away')
+        published.push([...allowed].map(([ref, operations]) => (operations.includes('reboot') ? ref : '-')).join(''))
       },
-      pollReport: (host, sr) => {
-        asked.push(`${host} ${sr}`)
-        return new Promise(() => undefined)
-      },
+      keepPeers: () => new Promise(() => undefined),
     },
-    LEASE_MS,
+    { clock, effectFailed: error => failures.push(String(error)) },
   )
   updater.start()
-  t.strictSame(asked, ['a sr', 'b sr', 'c sr'])
-})
-
-t.test('that it has written the field itself is no news to it', async t => {
-  let looks = 0
-  let isAway = false
-  const snapshot = () => {
-    looks += 1
-    return threeHosts()
-  }
-  const setAllowedOperations = () => {
-    updater.notice()
-    if (isAway) throw new Error('the pool is away')
-  }
-  const updater = updaterOn(t, { snapshot, setAllowedOperations }, LEASE_MS)
-  isAway = true
-  t.throws(() => updater.start())
-  looks = 0
+  await clock.advanceAsync(1_000)
+  t.equal(updater.verdicts().hosts.get('a')?.reboot.allowed, true, 'polls and verdicts go on')
+  t.strictSame(failures, ['Error: the pool is away'], 'once, although each computation has failed')
   isAway = false
-  updater.notice()
+  await clock.advanceAsync(5_000)
+  t.strictSame(published, ['abc'], 'without any change in the pool')
+  isAway = true
+  updater.recompute()
   await settle()
-  await settle()
-  t.equal(looks, 1, 'and after a write that failed it is told of changes as before')
+  t.equal(failures.length, 2, 'another failure after a success')
 })
 
-t.test('by the clock of the machine a lease runs out as well', async t => {
+t.test('peers that could not be stored are stored with the next computation', async t => {
+  const clock = new VirtualClock()
+  const kept: string[] = []
+  let fails = 3
+  const updater = updaterOn(
+    t,
+    {
+      pollReport: async ref => answerOf(ref, clock),
+      keepPeers: async (pbd, peers) => {
+        fails -= 1
+        if (fails >= 0) throw new Error('the pool is away')
+        kept.push(`${pbd} ${peers.join()}`)
+      },
+    },
+    { clock, effectFailed: () => undefined },
+  )
+  updater.start()
+  await clock.advanceAsync(6_000)
+  t.ok(
+    ['a', 'b', 'c'].every(ref => kept.includes(`pbd-${ref} host-b`)),
+    kept.join('; '),
+  )
+})
+
+t.test('a reading of the pool that is too old blocks, by itself, until there is a newer one', async t => {
+  const clock = new VirtualClock()
+  const mayReboot: string[] = []
+  let freshUntilMs = clock.now() + 30_000
+  const updater = updaterOn(
+    t,
+    {
+      read: () => ({ pool: threeHosts(), freshUntilMs }),
+      pollReport: async ref => answerOf(ref, clock),
+      publish: async ({ allowed }) => {
+        mayReboot.push([...allowed].map(([ref, operations]) => (operations.includes('reboot') ? ref : '')).join(''))
+      },
+    },
+    { clock },
+  )
+  updater.start()
+  await clock.advanceAsync(30_000)
+  t.equal(mayReboot.at(-1), 'abc')
+  await clock.advanceAsync(1)
+  t.equal(mayReboot.at(-1), '')
+  t.equal(updater.verdicts().hosts.get('a')?.reboot.allowed, false)
+  freshUntilMs = clock.now() + 30_000
+  updater.recompute()
+  await settle()
+  t.equal(mayReboot.at(-1), 'abc')
+})
+
+t.test('verdicts change nothing: a report that only they have seen is still new to the next computation', async t => {
+  const pool = await watchedPool(t)
+  pool.updater().start()
+  for (const index of [0, 1]) await pool.push(index, 'synced')
+  const pushed = pool.push(2, 'synced')
+  for (let reads = 0; reads < 3; reads += 1) pool.updater().verdicts()
+  pool.setCoordinator('another')
+  t.equal(pool.reasonsFor(0).length, 3, 'with another coordinator no report is valid')
+  pool.setCoordinator('the first')
+  await pushed
+  await settle()
+  t.equal(pool.mayReboot(), 'ABC', 'the memory of the updater was not touched')
+})
+
+t.test('with the machine’s clock a lease expires as well', async t => {
   const silent = new Set<string>()
   const mayReboot = new Map<string, boolean>()
   const pollReport = async (ref: string): Promise<string> => {
     if (silent.has(ref)) return new Promise(() => undefined)
     silent.add(ref)
-    const at = new Date().toISOString()
-    return JSON.stringify(report(ref, { at, since: at }))
+    return answerOf(ref, machineClock)
   }
-  const setAllowedOperations = (ref: string, operations: readonly string[]) => {
-    mayReboot.set(ref, operations.includes('reboot'))
+  const publish: PoolPort['publish'] = async ({ allowed }) => {
+    for (const [ref, operations] of allowed) mayReboot.set(ref, operations.includes('reboot'))
   }
-  updaterOn(t, { pollReport, setAllowedOperations }, 200).start()
-  await until(() => [...mayReboot.values()].every(may => may))
-  await until(() => [...mayReboot.values()].every(may => !may))
-  t.equal(mayReboot.size, 3)
+  updaterOn(t, { pollReport, publish }, { policy: { ...DEFAULT_POLICY, leaseMs: 200 } }).start()
+  const members = () => ['a', 'b', 'c'].map(ref => mayReboot.get(ref))
+  await until(() => members().every(may => may === true))
+  await until(() => members().every(may => may === false))
+  t.pass()
 })
 
 t.test('closed, it computes nothing more; not started, nothing yet', async t => {
   const pool = await watchedPool(t)
-  pool.updater().notice()
+  pool.notice()
   pool.updater().recompute()
   await settle()
   t.strictSame(pool.changes, [])
   pool.updater().start()
   await pool.updater().close()
   pool.changes.length = 0
-  pool.updater().notice()
+  pool.notice()
   pool.updater().recompute()
   await pool.push(0, 'synced')
   t.strictSame(pool.changes, [])

@@ -1,10 +1,11 @@
 import { DEFAULT_POLICY, type GatePolicy } from '../../src/allowed-operations/pool/gate-policy.ts'
 import { encodeOverride, OVERRIDE_KEY } from '../../src/allowed-operations/pool/override.ts'
 import { EmbeddedPool } from '../../src/embedded-pool/embedded-pool.ts'
+import { embeddedPoolPort } from '../../src/embedded-pool/updater-port.ts'
 import type { SyncState } from '../../src/sync-query/state.ts'
-import type { AcceptedClaim } from '../../src/updater/accepted-claim.ts'
-import type { OverrideEvent } from '../../src/updater/override-event.ts'
-import { type OperationsChange, Updater } from '../../src/updater/updater.ts'
+import type { DecisionEvent, OperationsChange } from '../../src/updater/decision-events.ts'
+import type { PoolPort } from '../../src/updater/pool-port.ts'
+import { Updater } from '../../src/updater/updater.ts'
 import { PbdReports } from '../../src/xapi-notify/pbd-reports.ts'
 import { XenApiClient } from '../../src/xenapi-client/client.ts'
 import { VirtualClock } from '../platform/time/virtual-clock.ts'
@@ -16,11 +17,9 @@ export const POLL_TIMEOUT_MS = 10_000
 export interface WatchedPoolOptions {
   readonly policy?: Partial<GatePolicy>
   readonly pollEveryMs?: number
-  /** How a host, by its index, answers a poll of the first SR. Default: it does not. */
+  /** The answer of a host, by index, to a poll for the SR. Default: none. */
   readonly answer?: (index: number, signal: AbortSignal) => Promise<string>
-  readonly witness?: (change: OperationsChange) => void
-  readonly overridden?: (event: OverrideEvent) => void
-  readonly accepted?: (claim: AcceptedClaim) => void
+  readonly decided?: (event: DecisionEvent) => void
 }
 
 export interface Tap {
@@ -30,8 +29,8 @@ export interface Tap {
 export type WatchedPool = Awaited<ReturnType<typeof watchedPool>>
 
 /**
- * A pool of three disabled hosts with one aggregated SR, served over XenAPI, and its updater, which is not started yet. What
- * agents and operators do is done over XenAPI; only time is virtual.
+ * A pool of three disabled hosts with one aggregated SR, served over XenAPI, and its updater, which is not started yet. Agents
+ * and operators act over XenAPI; only time is virtual.
  */
 export async function watchedPool(t: Tap, options: WatchedPoolOptions = {}) {
   const time = new VirtualClock()
@@ -46,36 +45,48 @@ export async function watchedPool(t: Tap, options: WatchedPoolOptions = {}) {
     authenticate: () => true,
     now: time.now,
     timers: time,
-    // nobody waits for a host to be enabled: XenAPI offers reboot and shutdown of disabled ones only
+    // hosts stay disabled: XenAPI allows reboot and shutdown of disabled hosts only
     enableDelayMs: Number.MAX_SAFE_INTEGER,
   })
   const { sr, hosts: seeded } = embedded.seed(['hostA', 'hostB', 'hostC'])
   const hosts = seeded.map(({ ref }) => ref)
   const pbds = seeded.map(({ pbd }) => pbd)
+  const listeners = new Set<() => void>()
+  /** A port to the pool; `coordinator` and `notice` of this helper act through it. */
+  const newPort = (): PoolPort => {
+    const port = embeddedPoolPort(embedded, (host, _sr, signal) => {
+      const index = hosts.indexOf(host)
+      asked.push({ host: index, atMs: time.now(), signal })
+      return options.answer?.(index, signal) ?? Promise.reject(new Error('XENAPI_PLUGIN_FAILURE'))
+    })
+    return {
+      ...port,
+      coordinator: () => coordinator,
+      subscribe: changed => {
+        const unsubscribe = port.subscribe(changed)
+        listeners.add(changed)
+        return () => {
+          unsubscribe()
+          listeners.delete(changed)
+        }
+      },
+    }
+  }
   const updaterWith = (policy: GatePolicy) =>
     new Updater({
-      pool: {
-        snapshot: () => embedded.poolSnapshot(),
-        coordinator: () => coordinator,
-        setAllowedOperations: (host, operations) => embedded.setAllowedOperations(host, operations),
-        keepPeers: (pbd, peers) => embedded.keepPeers(pbd, peers),
-        pollReport: (host, _sr, signal) => {
-          const index = hosts.indexOf(host)
-          asked.push({ host: index, atMs: time.now(), signal })
-          return options.answer?.(index, signal) ?? Promise.reject(new Error('XENAPI_PLUGIN_FAILURE'))
-        },
-      },
+      pool: newPort(),
       policy,
-      now: time.now,
-      timers: time,
+      clock: time,
       pollEveryMs: options.pollEveryMs ?? POLL_EVERY_MS,
       pollTimeoutMs: POLL_TIMEOUT_MS,
-      witness: change => {
-        changes.push(change)
-        options.witness?.(change)
+      decided: event => {
+        if (event.code === 'operations-changed') changes.push(event)
+        options.decided?.(event)
       },
-      overridden: event => options.overridden?.(event),
-      accepted: claim => options.accepted?.(claim),
+      recomputed: () => undefined,
+      effectFailed: error => {
+        throw error
+      },
     })
   const newUpdater = () => {
     updaters.push(updaterWith({ ...DEFAULT_POLICY, leaseMs: LEASE_MS, ...options.policy }))
@@ -83,22 +94,20 @@ export async function watchedPool(t: Tap, options: WatchedPoolOptions = {}) {
   }
   const current = (): Updater => updaters.at(-1) ?? newUpdater()
   const notice = () => {
-    for (const updater of updaters) updater.notice()
+    for (const changed of listeners) changed()
   }
-  const unsubscribe = embedded.subscribe(notice)
   const { host: address, port } = await embedded.listen({ port: 0 })
   const client = new XenApiClient({ url: `http://${address}:${port}`, user: 'root', password: '' })
   const sink = new PbdReports(client)
   for (const ref of hosts) await client.call('host.disable', [ref])
   t.teardown(async () => {
-    unsubscribe()
     for (const updater of updaters) await updater.close()
     await client.close()
     await embedded.close()
   })
 
   const uuidOf = (cls: 'host' | 'SR', ref: string) => embedded.get(cls, ref)?.uuid ?? ''
-  /** What the agent of a host, by its index, says now: a report with the next number. */
+  /** A new report of the agent of a host, by index, with the next number. */
   const report = (index: number, state: SyncState, given: object = {}) => {
     seq += 1
     const at = new Date(time.now()).toISOString()
@@ -120,15 +129,17 @@ export async function watchedPool(t: Tap, options: WatchedPoolOptions = {}) {
     asked,
     report,
     allows,
-    /** The updater that the pool asks now. */
+    /** The updater that decides the claims of the pool. */
     updater: current,
-    /** One more, beside those that run; the pool asks the newest. */
+    /** Starts another updater beside those that run; the newest decides claims. */
     startAnother: () => newUpdater().start(),
-    /** Another run of the program: the one before is gone without a word. */
+    /** Replaces the updater, as a restart of the program does. */
     restart: async () => {
       await current().close()
       newUpdater().start()
     },
+    /** As if something in the pool had changed. */
+    notice,
     setCoordinator: (ref: string) => {
       coordinator = ref
       notice()
@@ -141,7 +152,7 @@ export async function watchedPool(t: Tap, options: WatchedPoolOptions = {}) {
         () => 'accepted',
         error => error.code,
       ),
-    /** @param aheadMs how far the clock of whoever gives it is ahead */
+    /** @param aheadMs how far the clock of the operator is ahead */
     setOverride: async (index: number, durationMs: number, aheadMs = 0) => {
       const createdMs = time.now() + aheadMs
       const request = { reason: 'burnt disk', by: 'root', createdMs, expiresMs: createdMs + durationMs }
@@ -149,7 +160,7 @@ export async function watchedPool(t: Tap, options: WatchedPoolOptions = {}) {
       await client.call('host.add_to_other_config', [hosts[index], OVERRIDE_KEY, 'text' in encoded ? encoded.text : ''])
     },
     removeOverride: (index: number) => client.call('host.remove_from_other_config', [hosts[index], OVERRIDE_KEY]),
-    /** Which of the hosts may reboot by the field that clients read: `AB` for the first two. */
+    /** The hosts that may reboot by the field that clients read: `AB` for the first two. */
     mayReboot: () => ['A', 'B', 'C'].filter((_, index) => allows(index, 'reboot')).join(''),
     reasonsFor: (index: number) => {
       const verdict = current()

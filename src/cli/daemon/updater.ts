@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import program from '../../../package.json' with { type: 'json' }
 import { PoolService } from '../../coordinator/pool-service.ts'
-import { UpdaterConfigSchema } from '../../updater/updater-config.ts'
+import { UpdaterConfigSchema } from '../../coordinator/updater-config.ts'
 import { type Command, readOptions } from '../terminal.ts'
 import { configFile } from './config-option.ts'
 import { runDaemon } from './run-daemon.ts'

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { XapiError } from '../../allowed-operations/pool/host-operation.ts'
 import type { RequestClient } from '../../platform/http/http-route.ts'
+import type { RefusedCall } from '../../updater/decision-events.ts'
 import { ApiFailure } from '../calls/api-failure.ts'
 import { Arguments, type Call, type CallContext, type Caller, type CallTable } from '../calls/call.ts'
 import type { Database } from '../database/database.ts'
@@ -8,7 +9,7 @@ import { assertRole, HOST_AGENT, isUnbounded, mayAgentCall, permissionOf } from 
 import type { Sessions } from '../sessions/sessions.ts'
 import type { Tasks } from '../tasks/tasks.ts'
 import type { ChangeAllowance } from './change-allowance.ts'
-import { type FailedCall, failedCall } from './failed-call.ts'
+import { failedCall } from './failed-call.ts'
 import type { FairScheduler, Lane } from './fair-scheduler.ts'
 
 /** How a call ended: XenAPI's result or XenAPI's error. */
@@ -29,7 +30,7 @@ export interface DispatcherOptions {
   readonly keep: (undo: () => void) => Promise<void>
   readonly onBug: (bug: unknown) => void
   /** Told of every call that is answered with an error. Must not throw. */
-  readonly onRefused: (refused: FailedCall) => void
+  readonly onRefused: (refused: RefusedCall) => void
 }
 
 const ASYNC = 'Async.'

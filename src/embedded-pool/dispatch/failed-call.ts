@@ -1,23 +1,8 @@
 import type { XapiError } from '../../allowed-operations/pool/host-operation.ts'
-import type { GateReason } from '../../allowed-operations/reason/gate-reason.ts'
+import type { RefusedCall } from '../../updater/decision-events.ts'
 import { ApiFailure, GateRefusal } from '../calls/api-failure.ts'
 import type { Call } from '../calls/call.ts'
 import type { Database } from '../database/database.ts'
-
-/** A call that was answered with an error. */
-export interface FailedCall {
-  /** `''`: there is no such method. */
-  readonly method: string
-  /** Ref of the host that it is about; `null`: it is about none, or one that is not known. */
-  readonly host: string | null
-  /** `''`: it is not known who called. */
-  readonly user: string
-  readonly error: XapiError
-  /** What the gate has against it. */
-  readonly reasons: readonly GateReason[]
-  /** Whether it would have changed something, or its user may not call it. A read that fails, or a call of nobody, is only counted. */
-  readonly isDecision: boolean
-}
 
 /** What is kept of an error: its parameters may be a client's words. */
 const MAX_ERROR_ITEMS = 8
@@ -34,7 +19,7 @@ export function failedCall(
   failure: unknown,
   error: XapiError,
   db: Database,
-): FailedCall {
+): RefusedCall {
   const [, about] = params
   const [code, ...details] = error
   const changes = called !== undefined && called.call.role !== null && called.call.role !== 'read-only'

@@ -1,16 +1,8 @@
-import type { HostOperation, XapiError } from '../../allowed-operations/pool/host-operation.ts'
+import type { Claim } from '../../allowed-operations/claim.ts'
+import type { XapiError } from '../../allowed-operations/pool/host-operation.ts'
 import type { PoolSnapshot } from '../../allowed-operations/pool/pool-snapshot.ts'
 import type { GateReason } from '../../allowed-operations/reason/gate-reason.ts'
 import type { GoingDown } from './host-memory.ts'
-
-/** What a caller wants to begin. */
-export interface OperationClaim {
-  /** Ref of the host. */
-  readonly host: string
-  readonly operation: HostOperation
-  /** Ref of the task that will do it. */
-  readonly task: string
-}
 
 /** Decides whether a host operation may begin. */
 export interface HostOperationGate {
@@ -18,7 +10,7 @@ export interface HostOperationGate {
    * Must answer at once, from the pool as it is handed in. The pool writes an accepted reboot or shutdown into
    * `current_operations` before anything else can run: the next claim finds it there.
    */
-  claim(pool: PoolSnapshot, claim: OperationClaim): ClaimAnswer
+  claim(pool: PoolSnapshot, claim: Claim): ClaimAnswer
 }
 
 /** An operation that may begin need not: `begun` is called when it does. */

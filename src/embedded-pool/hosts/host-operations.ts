@@ -1,10 +1,10 @@
+import type { Claim } from '../../allowed-operations/claim.ts'
 import type { HostOperation } from '../../allowed-operations/pool/host-operation.ts'
 import { ApiFailure, GateRefusal } from '../calls/api-failure.ts'
 import type { CallContext } from '../calls/call.ts'
 import type { Database } from '../database/database.ts'
 import type { StringMap } from '../database/records.ts'
 import type { GoingDown } from './host-memory.ts'
-import type { OperationClaim } from './host-operation-gate.ts'
 import { Orders, type OrdersOptions } from './orders.ts'
 
 export interface HostOperationsOptions extends OrdersOptions {
@@ -101,7 +101,7 @@ export class HostOperations {
     }
   }
 
-  #assertAllowed(claim: OperationClaim): void {
+  #assertAllowed(claim: Claim): void {
     const verdict = this.#options.gate.claim(this.#options.snapshot(), claim)
     if (!verdict.ok) throw new GateRefusal(verdict.error, verdict.reasons ?? [])
   }

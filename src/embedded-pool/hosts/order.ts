@@ -1,6 +1,4 @@
-import type { XapiError } from '../../allowed-operations/pool/host-operation.ts'
 import type { PoolSnapshot } from '../../allowed-operations/pool/pool-snapshot.ts'
-import type { GateReason } from '../../allowed-operations/reason/gate-reason.ts'
 import { ApiFailure } from '../calls/api-failure.ts'
 import type { GoingDown } from './host-memory.ts'
 
@@ -33,21 +31,6 @@ export interface OrderStatement {
   /** Why the host does not carry that order out; `null`: it does, or may. */
   readonly refusal: string | null
 }
-
-/** What becomes of an order. Each is told once, and the last three end it. */
-export type HostOrderEvent = {
-  /** Ref of the host. */
-  readonly host: string
-  readonly how: GoingDown
-} & (
-  | { readonly code: 'order-handed-out' | 'told-to-go-and-still-here' }
-  /** The gate, a time limit or the caller has withdrawn it before the host got it. */
-  | { readonly code: 'order-withdrawn'; readonly error: XapiError; readonly reasons: readonly GateReason[] }
-  /** The host states that it does not go. */
-  | { readonly code: 'order-refused'; readonly statement: string }
-  /** An operator states that the host does not go. */
-  | { readonly code: 'order-cleared'; readonly by: string; readonly statement: string }
-)
 
 export function isLater(handedOut: Order['handedOut'], agent: string, beat: number): boolean {
   return handedOut !== null && handedOut.agent === agent && beat > handedOut.beat

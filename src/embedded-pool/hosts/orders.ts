@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import type { PoolSnapshot } from '../../allowed-operations/pool/pool-snapshot.ts'
 import type { Timers } from '../../platform/time/timers.ts'
+import type { OrderEvent } from '../../updater/decision-events.ts'
 import { ApiFailure, GateRefusal } from '../calls/api-failure.ts'
 import type { Database } from '../database/database.ts'
 import type { GoingDown } from './host-memory.ts'
 import type { HostMachines, HostOperationGate } from './host-operation-gate.ts'
 import type { HostPresence } from './host-presence.ts'
-import { expired, type HostOrderEvent, isLater, type Order, type OrderStatement, withoutOrder } from './order.ts'
+import { expired, isLater, type Order, type OrderStatement, withoutOrder } from './order.ts'
 
 export interface OrdersOptions {
   readonly gate: HostOperationGate
@@ -19,7 +20,7 @@ export interface OrdersOptions {
   readonly orderLifeMs: number
   /** Hosts fetch their orders with heartbeats. False: the driver of the machines gets them at once. */
   readonly byHeartbeat: boolean
-  readonly onOrder: (event: HostOrderEvent) => void
+  readonly onOrder: (event: OrderEvent) => void
 }
 
 /** An agent that has its order says within this time that it goes or does not; then the call that waits for it ends. */
@@ -265,7 +266,7 @@ export class Orders {
     return order !== undefined && this.#options.presence.memory(hostRef).orderId === order.id ? order : null
   }
 
-  #tell(event: HostOrderEvent): void {
+  #tell(event: OrderEvent): void {
     this.#options.onOrder(event)
   }
 }

@@ -4,10 +4,10 @@ import { PoolQuestions } from '../../../src/agent/pool/pool-questions.ts'
 import { PoolRefusal } from '../../../src/agent-api/pool-methods.ts'
 import { DEFAULT_POLICY } from '../../../src/allowed-operations/pool/gate-policy.ts'
 import { OVERRIDE_KEY } from '../../../src/allowed-operations/pool/override.ts'
-import type { GateStatus } from '../../../src/coordinator/gate-answer.ts'
-import { createGatedPool, type GatedPoolOptions } from '../../../src/coordinator/gated-pool.ts'
-import { pluginsOf } from '../../../src/coordinator/pool-plugins.ts'
+import { GatedPool, type GatedPoolOptions } from '../../../src/coordinator/gated-pool.ts'
+import { answerPlugin } from '../../../src/coordinator/pool-plugins.ts'
 import { EmbeddedPool } from '../../../src/embedded-pool/embedded-pool.ts'
+import { machineClock } from '../../../src/platform/time/clock.ts'
 import { XenApiClient } from '../../../src/xenapi-client/client.ts'
 
 const HOUR_S = 3_600
@@ -29,23 +29,19 @@ const POOL_OPTIONS: Pick<GatedPoolOptions, 'machines' | 'pollReport' | 'authenti
 
 /** An embedded pool of three hosts with one SR, of which none has spoken, and what the first of them asks. */
 async function poolOf(t: Tap, now = Date.now) {
-  const gateView = (): GateStatus => ({
-    verdicts: gated.updater.verdicts(),
-    policy: DEFAULT_POLICY,
-    coordinator: gated.pool.get('pool', gated.pool.ref)?.master ?? '',
-    srLabel: ref => gated.pool.get('SR', ref)?.name_label,
+  const gated = new GatedPool({
+    ...POOL_OPTIONS,
+    clock: machineClock,
+    settings: { policy: DEFAULT_POLICY, pollEveryMs: 60_000, pollTimeoutMs: 1_000 },
+    plugins: (call, gate) => answerPlugin(call, gate, () => undefined),
   })
-  const gated = createGatedPool(
-    { ...POOL_OPTIONS, plugins: pluginsOf({ gateView, agentOf: () => undefined }) },
-    { policy: DEFAULT_POLICY, pollEveryMs: 60_000, pollTimeoutMs: 1_000, witness: () => undefined },
-  )
   t.teardown(() => gated.close())
   const { hosts, sr } = gated.pool.seed(['hostA', 'hostB', 'hostC'])
   const uuids = hosts.map(({ ref }) => gated.pool.get('host', ref)?.uuid ?? '')
   const { port } = await gated.pool.listen({ port: 0 })
   const client = clientOf(t, port)
   const questionsOf = (index: number) => new PoolQuestions(uuids[index] ?? '', now, () => client)
-  return { ...gated, gated, hosts, sr, uuids, client, questions: questionsOf(0), questionsOf }
+  return { pool: gated.pool, gated, hosts, sr, uuids, client, questions: questionsOf(0), questionsOf }
 }
 
 function clientOf(t: Tap, port: number): XenApiClient {

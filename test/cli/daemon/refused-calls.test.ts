@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { PoolService } from '../../../src/coordinator/pool-service.ts'
-import { UpdaterConfigSchema } from '../../../src/updater/updater-config.ts'
+import { UpdaterConfigSchema } from '../../../src/coordinator/updater-config.ts'
 import { ask, askText, until } from '../../embedded-pool/pool-under-test.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'refused-'))

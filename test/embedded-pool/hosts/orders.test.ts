@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { GateReason } from '../../../src/allowed-operations/reason/gate-reason.ts'
 import type { HostOperationGate } from '../../../src/embedded-pool/hosts/host-operation-gate.ts'
-import type { HostOrderEvent } from '../../../src/embedded-pool/hosts/order.ts'
+import type { OrderEvent } from '../../../src/updater/decision-events.ts'
 import { START_MS, VirtualClock } from '../../platform/time/virtual-clock.ts'
 import { ask, firstOf, login, servedPool, until } from '../pool-under-test.ts'
 
@@ -47,7 +47,7 @@ interface TearsDown {
 /** A pool of two hosts that are live by their heartbeats; the second one is only there to be missed. */
 async function pairByHeartbeat(t: TearsDown, { stateFile = join(folder, `pool-${Math.random()}`) } = {}) {
   const time = new VirtualClock()
-  const events: HostOrderEvent[] = []
+  const events: OrderEvent[] = []
   const { pool, url } = await servedPool(t, {
     now: time.now,
     steadyNow: time.steadyNow,

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { UpdaterConfigSchema } from '../../src/updater/updater-config.ts'
+import { UpdaterConfigSchema } from '../../src/coordinator/updater-config.ts'
 
 const HOST = '0a0a0a0a-0000-4000-8000-00000000000a'
 const SR = '5c5c5c5c-0000-4000-8000-00000000000b'

@@ -1,30 +1,27 @@
 import type { GateReasonAnswer, Named } from '../agent-api/answers.ts'
 import { firstName } from '../allowed-operations/pool/find-by-name.ts'
 import type { PoolSnapshot } from '../allowed-operations/pool/pool-snapshot.ts'
-import { describeGate, hostName, srName } from '../allowed-operations/reason/describe-gate.ts'
+import { describeGate, hostName } from '../allowed-operations/reason/describe-gate.ts'
 import type { GateReason } from '../allowed-operations/reason/gate-reason.ts'
-import type { GateVerdicts } from '../updater/updater.ts'
+import type { GateVerdicts } from '../updater/pool-port.ts'
 
-/** How much is told: of each host, and of each of its reasons. */
-export interface Measure {
+/** How many reasons an answer contains for each host, and how many mirror reasons for each of them. */
+export interface AnswerLimits {
   readonly reasons: number
   readonly mirrorReasons: number
 }
 
-/** The gate's objects and reasons as programs and people know them: refs become UUIDs and names, reasons get sentences. */
-export class GateWords {
+/** The parts of answers about the gate: refs become UUIDs and names, and reasons get sentences. */
+export class GateAnswerParts {
   readonly #pool: PoolSnapshot
-  readonly #srLabel: (ref: string) => string | undefined
   readonly #srs: GateVerdicts['srs']
-  /** Of hosts and SRs, by their refs. */
+  /** UUIDs of hosts and SRs, by ref. */
   readonly #uuids: ReadonlyMap<string, string>
-  /** Hosts of the same SRs share their reasons: each is put into words once. */
-  readonly #told = new Map<GateReason, GateReasonAnswer>()
+  /** Hosts of the same SRs share their reasons, so each is described once. */
+  readonly #described = new Map<GateReason, GateReasonAnswer>()
 
-  /** @param srLabel `SR.name_label` by its ref */
-  constructor({ pool, srs }: Pick<GateVerdicts, 'pool' | 'srs'>, srLabel: (ref: string) => string | undefined) {
+  constructor({ pool, srs }: Pick<GateVerdicts, 'pool' | 'srs'>) {
     this.#pool = pool
-    this.#srLabel = srLabel
     this.#srs = srs
     const named = [...pool.hosts, ...pool.srs]
     this.#uuids = new Map(named.flatMap(({ ref, uuid }) => (uuid === undefined ? [] : [[ref, uuid] as const])))
@@ -34,40 +31,40 @@ export class GateWords {
     return { uuid: this.#uuids.get(ref) ?? ref, name: hostName(ref, this.#pool) }
   }
 
-  /** XenAPI's error with UUIDs in place of refs, as `xe` tells it: a ref means nothing outside the toolstack. */
+  /** XenAPI's error with UUIDs in place of refs, as `xe` prints it: a ref means nothing outside the toolstack. */
   error(error: readonly string[]): readonly string[] {
     return error.map(word => this.#uuids.get(word) ?? word)
   }
 
-  /** The first of `measures` by which all these lists take at most `maxBytes` of JSON; the last one if none does. */
-  fitting(
+  /** The first of these limits with which all lists take at most `maxBytes` of JSON; otherwise the last one. */
+  fittingLimits(
     lists: readonly (readonly GateReason[])[],
-    measures: readonly [...Measure[], Measure],
+    all: readonly [...AnswerLimits[], AnswerLimits],
     maxBytes: number,
-  ): Measure {
-    const last = measures.at(-1) ?? measures[0]
-    return measures.find(measure => this.#bytes(lists, measure, maxBytes) <= maxBytes) ?? last
+  ): AnswerLimits {
+    const last = all.at(-1) ?? all[0]
+    return all.find(limits => this.#bytes(lists, limits, maxBytes) <= maxBytes) ?? last
   }
 
   reasons(
     reasons: readonly GateReason[],
-    measure: Measure,
+    limits: AnswerLimits,
   ): { readonly reasons: readonly GateReasonAnswer[]; readonly reasonsOmitted?: number } {
-    const told = reasons.slice(0, measure.reasons).map(each => cut(this.#reason(each), measure.mirrorReasons))
-    const omitted = reasons.length - told.length
-    return { reasons: told, ...(omitted === 0 ? {} : { reasonsOmitted: omitted }) }
+    const shown = reasons.slice(0, limits.reasons).map(each => cut(this.#reason(each), limits.mirrorReasons))
+    const omitted = reasons.length - shown.length
+    return { reasons: shown, ...(omitted === 0 ? {} : { reasonsOmitted: omitted }) }
   }
 
-  /** What lists of reasons take. Counted no further than beyond `maxBytes`, and each reason once: hosts share theirs. */
-  #bytes(lists: readonly (readonly GateReason[])[], measure: Measure, maxBytes: number): number {
+  /** The size of lists of reasons. It stops counting above `maxBytes`, and encodes each reason once, because hosts share them. */
+  #bytes(lists: readonly (readonly GateReason[])[], limits: AnswerLimits, maxBytes: number): number {
     const known = new Map<GateReason, number>()
     let bytes = 0
     for (const reasons of lists) {
-      for (const reason of reasons.slice(0, measure.reasons)) {
-        const its =
-          known.get(reason) ?? Buffer.byteLength(JSON.stringify(cut(this.#reason(reason), measure.mirrorReasons)))
-        known.set(reason, its)
-        bytes += its
+      for (const reason of reasons.slice(0, limits.reasons)) {
+        const size =
+          known.get(reason) ?? Buffer.byteLength(JSON.stringify(cut(this.#reason(reason), limits.mirrorReasons)))
+        known.set(reason, size)
+        bytes += size
         if (bytes > maxBytes) return bytes
       }
     }
@@ -75,7 +72,7 @@ export class GateWords {
   }
 
   #reason(reason: GateReason): GateReasonAnswer {
-    const known = this.#told.get(reason)
+    const known = this.#described.get(reason)
     if (known !== undefined) return known
     const { code, host, sr, clearedBy, state, mirrorReasons, mirrorReasonsOmitted } = reason
     const answer: GateReasonAnswer = {
@@ -90,13 +87,14 @@ export class GateWords {
       ...(mirrorReasons === undefined ? {} : { mirrorReasons }),
       ...(mirrorReasonsOmitted === undefined ? {} : { mirrorReasonsOmitted }),
     }
-    this.#told.set(reason, answer)
+    this.#described.set(reason, answer)
     return answer
   }
 
   #sr(ref: string): Named {
-    const uuid = srName(ref, this.#pool)
-    return { uuid, name: firstName(this.#srLabel(ref), uuid) }
+    const uuid = this.#uuids.get(ref) ?? ref
+    const label = this.#pool.srs.find(each => each.ref === ref)?.nameLabel
+    return { uuid, name: firstName(label, uuid) }
   }
 
   #figures(reason: GateReason): Pick<GateReasonAnswer, 'progress' | 'etaSeconds'> {
@@ -105,19 +103,19 @@ export class GateWords {
     return { ...(progress === null ? {} : { progress }), ...(etaSeconds === null ? {} : { etaSeconds }) }
   }
 
-  /** Milliseconds since 1970; NaN or `null`: nobody has said it. */
+  /** Unix time in milliseconds; NaN or `null`: not known. */
   #sinceMs({ code, host, sr, peer = host }: GateReason): number | null {
     switch (code) {
       case 'not-synced':
         return Date.parse(this.#member(host, sr)?.report?.since ?? '')
       case 'contradicted-by-peer':
         return Date.parse(this.#member(peer, sr)?.report?.since ?? '')
-      // When it was last heard: nobody has noted when it fell silent.
+      // The last confirmation: when the host fell silent is not known.
       case 'lease-expired':
       case 'report-superseded':
       case 'host-not-live':
         return this.#member(host, sr)?.confirmedAtMs ?? null
-      // It lives, and has not spoken since it does.
+      // The host has been live since then and has not sent a valid report.
       case 'no-report':
       case 'report-other-boot':
       case 'report-before-boot':
@@ -141,10 +139,10 @@ function isoOrNull(milliseconds: number | null): string | null {
 function cut(reason: GateReasonAnswer, maxMirrorReasons: number): GateReasonAnswer {
   const { mirrorReasons = [], mirrorReasonsOmitted = 0 } = reason
   if (mirrorReasons.length <= maxMirrorReasons) return reason
-  const told = mirrorReasons.slice(0, maxMirrorReasons)
+  const shown = mirrorReasons.slice(0, maxMirrorReasons)
   return {
     ...reason,
-    mirrorReasons: told,
-    mirrorReasonsOmitted: mirrorReasonsOmitted + mirrorReasons.length - told.length,
+    mirrorReasons: shown,
+    mirrorReasonsOmitted: mirrorReasonsOmitted + mirrorReasons.length - shown.length,
   }
 }

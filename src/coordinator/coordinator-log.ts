@@ -1,0 +1,39 @@
+import type { Log } from '../platform/systemd/log.ts'
+import type { DecisionEvent } from '../updater/decision-events.ts'
+
+/** The log codes of the coordinator's daemon, each with its level. docs/TROUBLESHOOTING.md explains each of them. */
+export const COORDINATOR_LOG_LEVELS = {
+  listening: 'info',
+  'needs-restart': 'warning',
+  'configuration-applied': 'info',
+  'configuration-kept': 'warning',
+  'member-forgotten': 'warning',
+  'login-failed': 'warning',
+  'poll-verified': 'info',
+  'poll-unverified': 'warning',
+  'operations-changed': 'info',
+  'override-set': 'warning',
+  'override-removed': 'warning',
+  'override-used': 'warning',
+  'override-expired': 'warning',
+  'order-handed-out': 'info',
+  'order-withdrawn': 'warning',
+  'order-refused': 'warning',
+  'order-cleared': 'warning',
+  'told-to-go-and-still-here': 'warning',
+  'call-refused': 'warning',
+  'decision-log': 'error',
+  'state-not-written': 'error',
+  bug: 'error',
+} as const satisfies Record<Exclude<DecisionEvent['code'], 'operation-accepted'>, Level> & Record<string, Level>
+
+type Level = Parameters<Log>[0]['level']
+
+type CoordinatorLogCode = keyof typeof COORDINATOR_LOG_LEVELS
+
+/** Writes to the log of the daemon. @param level if it differs from the usual level of the code */
+export type CoordinatorLog = (code: CoordinatorLogCode, text: string, level?: Level) => void
+
+export function coordinatorLog(log: Log): CoordinatorLog {
+  return (code, text, level = COORDINATOR_LOG_LEVELS[code]) => log({ level, code, text })
+}

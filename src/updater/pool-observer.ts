@@ -1,0 +1,117 @@
+import type { GatePolicy } from '../allowed-operations/pool/gate-policy.ts'
+import type {
+  HostSnapshot,
+  PbdSnapshot,
+  PoolSnapshot,
+  ReceivedReport,
+} from '../allowed-operations/pool/pool-snapshot.ts'
+import {
+  type ConnectedHosts,
+  connectedHosts,
+  type ObservedSr,
+  observeSrs,
+} from '../allowed-operations/rules/sr-members.ts'
+import { LiveSince } from './live-since.ts'
+import type { PoolReading } from './pool-port.ts'
+import { ReportMemory } from './report-memory.ts'
+
+/** The pool as one computation uses it. */
+export interface Observation {
+  readonly pool: PoolSnapshot
+  readonly atMs: number
+  /** Ref of the coordinator; `''`: not known. */
+  readonly coordinator: string
+  /** The guarded SRs with their members. */
+  readonly srs: readonly ObservedSr[]
+}
+
+/**
+ * Combines readings of the pool with what is remembered between them: reports, corrected moments, connections. Another coordinator
+ * begins with an empty memory.
+ */
+export class PoolObserver {
+  readonly #policy: GatePolicy
+  #liveSince = new LiveSince()
+  #reports: ReportMemory
+  #coordinator: string | null = null
+  #pbds: readonly PbdSnapshot[] = []
+  #connected: ConnectedHosts = new Map()
+
+  constructor(policy: GatePolicy) {
+    this.#policy = policy
+    this.#reports = new ReportMemory(policy)
+  }
+
+  /** Takes in a reading. @param atMs Unix time in milliseconds */
+  observe({ pool: stored, freshUntilMs }: PoolReading, coordinator: string, atMs: number): Observation {
+    if (coordinator !== this.#coordinator) {
+      this.#coordinator = coordinator
+      this.#reports.begin(stored)
+    }
+    const { hosts, renewed } = this.#liveSince.correct(stored.hosts, atMs)
+    for (const host of renewed) this.#reports.forget(host)
+    const isFresh = atMs <= freshUntilMs
+    const pool = { ...stored, hosts: isFresh ? hosts : hosts.map(withoutLiveness) }
+    const connected = this.#connectedHosts(pool.pbds)
+    const known = this.#reports.read(pool, connected, atMs)
+    return { pool, atMs, coordinator, srs: observeSrs(pool, this.#policy, atMs, known, connected) }
+  }
+
+  /** Takes in the answer to a poll. */
+  accept(received: ReceivedReport, now: number): void {
+    this.#reports.accept(received, now)
+  }
+
+  /** The valid report of each host and SR. */
+  newestReports(hosts: readonly HostSnapshot[]): ReceivedReport[] {
+    return this.#reports.newest(hosts)
+  }
+
+  /** An observer with the same memory, whose readings do not change this one. */
+  copy(): PoolObserver {
+    const copied = new PoolObserver(this.#policy)
+    copied.#liveSince = this.#liveSince.copy()
+    copied.#reports = this.#reports.copy()
+    copied.#coordinator = this.#coordinator
+    copied.#pbds = this.#pbds
+    copied.#connected = this.#connected
+    return copied
+  }
+
+  /**
+   * Returns the same object as before unless a PBD was added or removed. Reports are written into PBDs, so the records change all the
+   * time, and their connections rarely.
+   */
+  #connectedHosts(pbds: readonly PbdSnapshot[]): ConnectedHosts {
+    const isSame = pbds.length === this.#pbds.length && pbds.every((pbd, index) => connectsSame(pbd, this.#pbds[index]))
+    this.#pbds = pbds
+    if (!isSame) this.#connected = connectedHosts(pbds)
+    return this.#connected
+  }
+}
+
+function connectsSame(pbd: PbdSnapshot, before: PbdSnapshot | undefined): boolean {
+  return pbd === before || (pbd.ref === before?.ref && pbd.host === before.host && pbd.sr === before.sr)
+}
+
+/** A host in a reading that is too old: whether it is live is not known, which blocks. */
+function withoutLiveness(host: HostSnapshot): HostSnapshot {
+  return { ...host, live: null }
+}
+
+/**
+ * How many SRs concern a host, and the member of these SRs that confirmed its report longest ago: a decision about the host relies on
+ * data that is at most this old.
+ */
+export function oldestConfirmation(srs: readonly ObservedSr[], host: string, now: number) {
+  const concerned = srs.filter(({ connected }) => connected.has(host))
+  let oldest: { readonly host: string; readonly sr: string; readonly ageMs: number } | null = null
+  for (const { ref: sr, members } of concerned) {
+    for (const { host: member, confirmedAtMs } of members) {
+      if (confirmedAtMs === null) continue
+      const ageMs = now - confirmedAtMs
+      if (oldest === null || ageMs > oldest.ageMs) oldest = { host: member.ref, sr, ageMs }
+    }
+  }
+  return { srs: concerned.length, oldest }
+}
