@@ -350,7 +350,7 @@ const answerOf = (ref: string, clock: Clock) => {
     { peer: 'host-b', current: true, connected: true },
   ]
   return JSON.stringify(
-    report(ref, { at, since: at, mirrorList: [{ state: 'synced', count: 1, quorum: false, replicas }] }),
+    report(ref, { at, since: at, mirrorList: [{ state: 'synced', count: 3, quorum: false, replicas }] }),
   )
 }
 
