@@ -85,6 +85,7 @@ function measure(figure: string, round: () => unknown): void {
 
 const pool = new EmbeddedPool({
   gate: { claim: (snapshot, wanted) => updater.claim(snapshot, wanted) },
+  clock: machineClock,
   machines: { goDown: () => undefined },
   authenticate: () => true,
 })

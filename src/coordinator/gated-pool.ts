@@ -16,7 +16,7 @@ import { Updater } from '../updater/updater.ts'
 type PluginAnswer = ReturnType<NonNullable<PoolOptions['plugins']>>
 
 /** The options of the embedded pool, without those that the gated pool sets itself. */
-type PlainPoolOptions = Omit<PoolOptions, 'gate' | 'plugins' | 'onRefused' | 'onOrder' | 'now' | 'timers' | 'steadyNow'>
+type PlainPoolOptions = Omit<PoolOptions, 'gate' | 'plugins' | 'onRefused' | 'onOrder'>
 
 export interface GatedPoolOptions extends PlainPoolOptions {
   readonly clock: Clock
@@ -95,9 +95,7 @@ export class GatedPool {
     })
     const pool = new EmbeddedPool({
       ...options,
-      now: clock.now,
-      timers: clock,
-      steadyNow: clock.steadyNow,
+      clock,
       gate,
       plugins: call => plugins(call, gate),
       onOrder: event => listeners.decided({ ...event, ...occasion() }),

@@ -1,4 +1,4 @@
-import type { Timers } from '../platform/time/timers.ts'
+import type { Clock } from '../platform/time/clock.ts'
 import type { OrderEvent, RefusedCall } from '../updater/decision-events.ts'
 import type { HostPlugins } from './calls/host-calls.ts'
 import type { StateFileError } from './database/state-file.ts'
@@ -8,71 +8,69 @@ import type { HostMachines, HostOperationGate } from './hosts/host-operation-gat
 import type { FailedLogins } from './sessions/login-brake.ts'
 import type { Authenticate } from './sessions/sessions.ts'
 
+/** Options of an embedded pool. Durations are in milliseconds. Callbacks (`on…`) must not throw. */
 export interface PoolOptions {
   readonly gate: HostOperationGate
   readonly machines: HostMachines
-  /** Answers host.call_plugin. Default: no host has any plugin. */
+  readonly clock: Clock
+  /** Answers host.call_plugin. Default: no host has a plugin. */
   readonly plugins?: HostPlugins
-  /** Who may log in, and as what. */
+  /** Checks a password and returns the role of the user. */
   readonly authenticate: Authenticate
-  /** From a wrong password to its answer. Default 1 000. */
+  /** Delay of the answer to a wrong password. Default 1 000. */
   readonly failedLoginDelayMs?: number
-  /** Wrong passwords of one address whose answers are waited for at once; one more gets TOO_BUSY. Default 100. */
+  /** Wrong passwords of one address whose answers are pending; a further login from it gets TOO_BUSY. Default 100. */
   readonly maxFailedLogins?: number
-  /** Told of logins that have failed: of the first at once, of later ones together, at most every `tellFailedLoginsEveryMs`. */
+  /** Called for failed logins: for the first at once, then for all later ones together, once per `reportFailedLoginsEveryMs`. */
   readonly onFailedLogins?: (failed: FailedLogins) => void
   /** Default 60 000. */
-  readonly tellFailedLoginsEveryMs?: number
-  /** Milliseconds of the epoch. Default Date.now. */
-  readonly now?: () => number
-  readonly timers?: Timers
-  /** Milliseconds of a clock that is never set: the life of orders and the cost of work are measured by it. Default performance.now. */
-  readonly steadyNow?: () => number
-  /** Calls of one user at one address, or of one session of a host, that wait for their turn; one more gets TOO_BUSY. Default 1 000. */
+  readonly reportFailedLoginsEveryMs?: number
+  /** Calls that may wait for their turn, of one user at one address or of one session of a host; a further one gets TOO_BUSY. Default 1 000. */
   readonly maxWaitingCalls?: number
-  /** From a host's return to its being enabled. Default 1 000. */
+  /** Time from the return of a host until it is enabled. Default 1 000. */
   readonly enableDelayMs?: number
-  /** How long host.power_on waits for the host to be live. Default 600 000, as stock's power-on plugin. */
+  /** How long host.power_on waits until the host is live. Default 600 000, as the power-on plugin of stock xapi. */
   readonly powerOnTimeoutMs?: number
-  /** How long after host.reboot or host.shutdown the host may still get its order. Default 60 000. */
+  /** How long after host.reboot or host.shutdown the host may still fetch its order. Default 60 000. */
   readonly orderLifeMs?: number
-  /** Whether a configuration would put a member back that a call takes out of the pool: then it is marked. Default: none. */
+  /** Whether a configuration would add a member again that a call removes from the pool; such a member is marked. Default: none. */
   readonly isConfigured?: (member: PoolMember) => boolean
-  /** Told of every call that is answered with an error. Must not throw. */
+  /** Called for every call that is answered with an error. */
   readonly onRefused?: (refused: RefusedCall) => void
-  /** Told what becomes of each order. Must not throw. */
+  /** Called for each event in the life of an order. */
   readonly onOrder?: (event: OrderEvent) => void
-  /** Hosts are live by what is heard of them. Default: only hostLeft and hostReturned say who is live. */
+  /** With it, heartbeats decide which hosts are live. Default: only `hostLeft` and `hostReturned` do. */
   readonly heartbeat?: LivenessOptions
   /**
-   * Where the pool is kept across restarts: everything but sessions and tasks. No file there yet is a new pool. It is this
-   * process's until `close`: `FILE.lock` keeps others out. Default: nothing is kept.
+   * File that keeps the pool across restarts: everything except sessions and tasks. If it does not exist, the pool is new. The
+   * process owns the file until `close`: `FILE.lock` keeps other processes out. Default: nothing is kept.
    */
   readonly stateFile?: string
-  /** The directory that shows which processes run. Default `/proc`. */
+  /** The directory that lists the running processes. Default `/proc`. */
   readonly procDirectory?: string
-  /** From a change to the write of the state file that takes it along. Default 200. */
+  /** Time from a change to the write of the state file that includes it. Default 200. */
   readonly stateDelayMs?: number
-  /** Told of every write of the state file that failed. It is tried again. */
+  /** Called for every failed write of the state file. The write is tried again. */
   readonly onStateProblem?: (problem: StateFileError) => void
-  /** How long event.from gathers changes. Default 50, as stock's. */
+  /** How long event.from collects changes before it answers. Default 50, as stock xapi. */
   readonly eventBatchMs?: number
-  /** event.from calls under way at once, those of hosts not counted. Default 200. */
+  /** Concurrent event.from calls, without those of hosts. Default 200. */
   readonly maxWaitingEventCalls?: number
-  /** The same for one session. Default 50. */
+  /** Concurrent event.from calls of one session. Default 50. */
   readonly maxWaitingEventCallsPerSession?: number
-  /** The same for one user, unless it may operate the pool or is the hosts'. Default 50. */
+  /** Concurrent event.from calls of one user, unless its role is pool-operator or above, or host-agent. Default 50. */
   readonly maxWaitingEventCallsPerUser?: number
-  /** Calls under way at once of those that may take long: host operations, plugins, PBD.plug and the like. Default 1 000. */
+  /** Concurrent calls of the methods that may take long: host operations, plugins, PBD.plug and the like. Default 1 000. */
   readonly maxCallsUnderWay?: number
-  /** How often old tasks are collected. Default 30 000, as stock does. */
+  /** Interval of the removal of old tasks. Default 30 000, as stock xapi. */
   readonly taskCollectionEveryMs?: number
-  /** Told of what must not happen: an error of this program behind an INTERNAL_ERROR, a subscriber that throws. */
+  /** Called for an error of this program: the one behind an INTERNAL_ERROR, or one that a subscriber throws. Default: ignored. */
   readonly onBug?: (bug: unknown) => void
 }
 
-/** What holds where the options say nothing. */
+/** The values of options that are left out. */
 export const POOL_DEFAULTS = {
+  plugins: async ({ plugin }) => ({ error: ['XENAPI_MISSING_PLUGIN', plugin] }),
   enableDelayMs: 1_000,
   powerOnTimeoutMs: 600_000,
   orderLifeMs: 60_000,
@@ -84,12 +82,14 @@ export const POOL_DEFAULTS = {
   failedLoginDelayMs: 1_000,
   maxFailedLogins: 100,
   maxWaitingCalls: 1_000,
-  tellFailedLoginsEveryMs: 60_000,
+  reportFailedLoginsEveryMs: 60_000,
   taskCollectionEveryMs: 30_000,
   stateDelayMs: 200,
   procDirectory: '/proc',
-  steadyNow: () => performance.now(),
-  onOrder: () => undefined,
+  onFailedLogins: () => undefined,
   onRefused: () => undefined,
+  onOrder: () => undefined,
+  onStateProblem: () => undefined,
+  onBug: () => undefined,
   isConfigured: () => false,
-} as const
+} as const satisfies Partial<PoolOptions>

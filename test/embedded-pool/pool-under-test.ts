@@ -1,6 +1,7 @@
 import { EmbeddedPool } from '../../src/embedded-pool/embedded-pool.ts'
 import type { HostMachines, HostOperationGate } from '../../src/embedded-pool/hosts/host-operation-gate.ts'
 import type { PoolOptions } from '../../src/embedded-pool/pool-options.ts'
+import { machineClock } from '../../src/platform/time/clock.ts'
 
 export const PASSWORD = 'correct horse'
 
@@ -22,6 +23,7 @@ export const patientMachines: HostMachines = { goDown: () => undefined }
 export async function servedPool(t: { teardown(end: () => Promise<void>): void }, options: Partial<PoolOptions> = {}) {
   const bugs: unknown[] = []
   const pool = new EmbeddedPool({
+    clock: machineClock,
     gate: oneAtATime,
     machines: patientMachines,
     authenticate: (user, password) => user === 'root' && password === PASSWORD,

@@ -4,6 +4,7 @@ import * as fc from 'fast-check'
 import t from 'tap'
 import { EmbeddedPool } from '../../src/embedded-pool/embedded-pool.ts'
 import { XenApiServer } from '../../src/embedded-pool/server.ts'
+import { machineClock } from '../../src/platform/time/clock.ts'
 import { XenApiClient } from '../../src/xenapi-client/client.ts'
 import { ask, login, oneAtATime, PASSWORD, patientMachines, post, servedPool } from './pool-under-test.ts'
 import { createSlaveEndpoint } from './slave-endpoint.ts'
@@ -50,7 +51,12 @@ t.test('the answer says exactly application/json: xen-api takes anything else fo
 
 t.test('a port that is taken is an error of listen, and another can be tried; a pool listens at one place', async t => {
   const { port } = await servedPool(t)
-  const second = new EmbeddedPool({ gate: oneAtATime, machines: patientMachines, authenticate: () => true })
+  const second = new EmbeddedPool({
+    clock: machineClock,
+    gate: oneAtATime,
+    machines: patientMachines,
+    authenticate: () => true,
+  })
   t.teardown(() => second.close())
   await t.rejects(second.listen({ port }), { code: 'EADDRINUSE' })
   await t.resolves(second.listen({ port: 0 }))
@@ -196,7 +202,8 @@ t.test('a request that is nested deeper than a stack goes is answered with an er
 
 t.test('whatever is sent, the server answers in its shapes, and lives', async t => {
   const { pool, url, port, bugs } = await servedPool(t, {
-    timers: {
+    clock: {
+      ...machineClock,
       after: (_ms, callback) => {
         const timer = setTimeout(callback, 1)
         return () => clearTimeout(timer)

@@ -1,4 +1,5 @@
 /** The real client of Xen Orchestra on the embedded pool, with the project's own gate in it. */
+
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -32,6 +33,7 @@ async function poolWithGate(t: Tap, options: Partial<PoolOptions> = {}) {
   let boots = 0
   const reports = new Map<string, string>()
   const pool = new EmbeddedPool({
+    clock: { ...machineClock, now },
     gate: { claim: (snapshot, wanted) => updater.claim(snapshot, wanted) },
     machines: {
       goDown: ref => {
@@ -42,7 +44,6 @@ async function poolWithGate(t: Tap, options: Partial<PoolOptions> = {}) {
       },
     },
     authenticate: user => USERS[user] ?? false,
-    now,
     enableDelayMs: 20,
     eventBatchMs: 5,
     ...options,
@@ -339,7 +340,7 @@ t.test('a client whose events were lost fetches everything again, and has it rig
 
 t.test('over HTTPS, and by way of a member that is not the coordinator', async t => {
   const options = { gate: { claim: () => ({ ok: true }) as const }, machines: { goDown: () => undefined } }
-  const pool = new EmbeddedPool({ ...options, authenticate: user => USERS[user] ?? false })
+  const pool = new EmbeddedPool({ ...options, clock: machineClock, authenticate: user => USERS[user] ?? false })
   const { ref } = pool.seed(['hostA']).hosts[0] ?? { ref: '' }
   const tls = {
     key: readFileSync(join(TLS, 'server.key.pem'), 'utf8'),

@@ -43,8 +43,7 @@ export async function watchedPool(t: Tap, options: WatchedPoolOptions = {}) {
     gate: { claim: (snapshot, wanted) => current().claim(snapshot, wanted) },
     machines: { goDown: () => undefined },
     authenticate: () => true,
-    now: time.now,
-    timers: time,
+    clock: time,
     // hosts stay disabled: XenAPI allows reboot and shutdown of disabled hosts only
     enableDelayMs: Number.MAX_SAFE_INTEGER,
   })

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { EmbeddedPool } from '../../src/embedded-pool/embedded-pool.ts'
+import { machineClock } from '../../src/platform/time/clock.ts'
 import { XenApiClient } from '../../src/xenapi-client/client.ts'
 
 interface TearsDown {
@@ -13,6 +14,7 @@ const ANYWHERE = { host: '127.0.0.1', port: 0 }
 export async function connected(t: TearsDown, at: { readonly host: string; readonly port: number } = ANYWHERE) {
   const logins: string[] = []
   const pool = new EmbeddedPool({
+    clock: machineClock,
     gate: { claim: () => ({ ok: true }) },
     machines: { goDown: () => undefined },
     authenticate: (user, password) => {

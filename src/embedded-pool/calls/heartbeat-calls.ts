@@ -6,6 +6,7 @@ import type { ChangedSeqs } from '../hosts/changed-seqs.ts'
 import type { Heartbeats, SignOfLife } from '../hosts/heartbeats.ts'
 import type { OrderStatement } from '../hosts/order.ts'
 import type { Orders } from '../hosts/orders.ts'
+import type { Sessions } from '../sessions/sessions.ts'
 import { ApiFailure } from './api-failure.ts'
 import type { CallTable } from './call.ts'
 
@@ -17,8 +18,7 @@ interface HeartbeatCallsOptions {
   readonly heartbeats: Heartbeats
   readonly orders: Pick<Orders, 'answer' | 'take'>
   readonly changedSeqs: ChangedSeqs
-  /** A sign of life of a host came with a session. */
-  readonly carriesLifeOf: (hostRef: string, session: string) => void
+  readonly sessions: Pick<Sessions, 'carriesLifeOf'>
 }
 
 /**
@@ -32,13 +32,7 @@ interface HeartbeatCallsOptions {
  * `order_id`. With `agent_id`, `beat` and `last_order` in `stuff`, and `order_refused` where it does not carry the order out, the
  * agent says what it has received (`OrderStatement`).
  */
-export function heartbeatCalls({
-  db,
-  heartbeats,
-  orders,
-  changedSeqs,
-  carriesLifeOf,
-}: HeartbeatCallsOptions): CallTable {
+export function heartbeatCalls({ db, heartbeats, orders, changedSeqs, sessions }: HeartbeatCallsOptions): CallTable {
   return {
     'pool.hello': {
       parameters: [2, 3],
@@ -54,7 +48,7 @@ export function heartbeatCalls({
         changedSeqs.take(ref, stuff)
         if (host?.address !== address) db.update('host', ref, { address })
         heartbeats.heard(ref, { kind: 'hello', ...told })
-        carriesLifeOf(ref, session)
+        sessions.carriesLifeOf(ref, session)
         if (statement !== null) orders.take(ref, statement)
         return 'ok'
       },
@@ -69,7 +63,7 @@ export function heartbeatCalls({
         const told = toldIn(stuff)
         const statement = statementIn(stuff)
         changedSeqs.take(ref, stuff)
-        carriesLifeOf(ref, session)
+        sessions.carriesLifeOf(ref, session)
         if (Object.hasOwn(stuff, SHUTTING_DOWN)) {
           heartbeats.goes(ref)
           return {}

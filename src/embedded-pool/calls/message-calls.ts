@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { Clock } from '../../platform/time/clock.ts'
 import type { Database } from '../database/database.ts'
 import { newMessage } from '../database/new-record.ts'
 import type { ClassName, MessageRecord } from '../database/records.ts'
@@ -35,7 +36,7 @@ function createMessage(db: Database, nowMs: number, { name, priority, cls, objUu
 }
 
 /** message.create and message.destroy, and what is newer than a moment: of one object, or of all. */
-export function messageCalls(db: Database, now: () => number): CallTable {
+export function messageCalls(db: Database, clock: Clock): CallTable {
   // the newest first, as stock (xapi_message.ml get_real_inner)
   const since = (atMs: number, isAsked: (record: MessageRecord) => boolean) =>
     Object.fromEntries(
@@ -50,7 +51,7 @@ export function messageCalls(db: Database, now: () => number): CallTable {
       role: 'pool-operator',
       durable: true,
       run: args =>
-        createMessage(db, now(), {
+        createMessage(db, clock.now(), {
           name: args.string('name'),
           priority: args.integer('priority'),
           cls: args.word('cls', MESSAGE_CLASSES),

@@ -1,3 +1,4 @@
+import type { Clock } from '../../platform/time/clock.ts'
 import type { Database } from '../database/database.ts'
 import { NULL_REF } from '../database/records.ts'
 import { xapiDateTime } from '../database/xapi-datetime.ts'
@@ -13,7 +14,7 @@ import { permissionsOf } from './role-calls.ts'
 export function sessionCalls(
   db: Database,
   sessions: Sessions,
-  { now, allCalls }: { readonly now: () => number; readonly allCalls: () => CallTable },
+  { clock, allCalls }: { readonly clock: Clock; readonly allCalls: () => CallTable },
 ): CallTable {
   const ofOwn = (read: (context: CallContext) => unknown) => ({
     parameters: 1,
@@ -34,7 +35,7 @@ export function sessionCalls(
     auth_user_name: ({ user }) => user,
     is_local_superuser: ({ role }) => role === 'pool-admin',
     // this very call
-    last_active: () => xapiDateTime(now()),
+    last_active: () => xapiDateTime(clock.now()),
     originator: ({ session }) => db.get('session', session)?.originator,
     rbac_permissions: ({ role }) => permissionsOf(role, allCalls()),
   }

@@ -1,4 +1,4 @@
-import type { Timers } from '../../platform/time/timers.ts'
+import type { Clock } from '../../platform/time/clock.ts'
 import type { HostPresence } from '../hosts/host-presence.ts'
 import type { Database } from './database.ts'
 import type { ClassName } from './records.ts'
@@ -9,7 +9,7 @@ export interface PoolKeeperOptions {
   /** `undefined`: nothing is kept. */
   readonly path: string | undefined
   readonly opened: OpenedState
-  readonly timers: Timers
+  readonly clock: Clock
   readonly delayMs: number
   readonly onProblem: (problem: StateFileError) => void
 }
@@ -48,7 +48,7 @@ export class PoolKeeper {
   }
 
   /** Invariant: the earlier pool is there before anybody is told of a change. */
-  constructor(db: Database, presence: HostPresence, { path, opened, timers, delayMs, onProblem }: PoolKeeperOptions) {
+  constructor(db: Database, presence: HostPresence, { path, opened, clock, delayMs, onProblem }: PoolKeeperOptions) {
     this.#release = opened.release
     this.#path = path ?? ''
     if (opened.stored !== null) restore(db, presence, opened.stored)
@@ -58,7 +58,7 @@ export class PoolKeeper {
     }
     const encode = () => encodeState(stateOf(db, presence))
     const onFailed = () => this.#takeBack()
-    const file = new StateFile({ path, encode, timers, delayMs, onFailed, onProblem })
+    const file = new StateFile({ path, encode, clock, delayMs, onFailed, onProblem })
     db.subscribe(({ cls, isTouch }) => {
       if (isLasting(cls) && isTouch !== true) file.changed()
     })

@@ -2,7 +2,7 @@ import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
 import { LockHeld, takeLock } from '../../platform/durable-file/lock-file.ts'
 import { replaceFile } from '../../platform/durable-file/replace-file.ts'
 import { codeOf, messageOf } from '../../platform/errors.ts'
-import type { Timers } from '../../platform/time/timers.ts'
+import type { Clock } from '../../platform/time/clock.ts'
 
 /** Beyond this something has gone wrong: a pool of 64 hosts has a few MiB. */
 const MAX_STATE_BYTES = 268_435_456
@@ -58,7 +58,7 @@ export interface StateFileOptions {
   readonly path: string
   /** The whole state as it is now. */
   readonly encode: () => string
-  readonly timers: Timers
+  readonly clock: Clock
   /** From a change to the write that takes it along, unless somebody waits for it. */
   readonly delayMs: number
   /** Called in the step in which a write fails, before anybody who waits for it goes on. */
@@ -112,7 +112,7 @@ export class StateFile {
 
   #arm(delayMs: number): void {
     if (this.#closed || this.#cancelTimer !== null) return
-    this.#cancelTimer = this.#options.timers.after(delayMs, () => {
+    this.#cancelTimer = this.#options.clock.after(delayMs, () => {
       this.#cancelTimer = null
       this.saved().catch(() => this.#retry())
     })

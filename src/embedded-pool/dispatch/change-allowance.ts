@@ -1,3 +1,4 @@
+import type { Clock } from '../../platform/time/clock.ts'
 import { ApiFailure } from '../calls/api-failure.ts'
 
 /** Changes that a user may make at once, and how many a second come back. */
@@ -14,17 +15,16 @@ interface Account {
  * each of that is sent to all who follow the class.
  */
 export class ChangeAllowance {
-  readonly #steadyNow: () => number
+  readonly #clock: Pick<Clock, 'steadyNow'>
   readonly #accounts = new Map<string, Account>()
 
-  /** @param steadyNow milliseconds of a clock that is never set */
-  constructor(steadyNow: () => number) {
-    this.#steadyNow = steadyNow
+  constructor(clock: Pick<Clock, 'steadyNow'>) {
+    this.#clock = clock
   }
 
   /** @throws ApiFailure TOO_BUSY */
   spend(user: string): void {
-    const atMs = this.#steadyNow()
+    const atMs = this.#clock.steadyNow()
     const before = this.#accounts.get(user) ?? { left: MOST, atMs }
     const left = Math.min(before.left + ((atMs - before.atMs) * PER_SECOND) / 1000, MOST)
     this.#accounts.set(user, { left: left < 1 ? left : left - 1, atMs })

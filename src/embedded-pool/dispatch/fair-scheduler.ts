@@ -1,3 +1,4 @@
+import type { Clock } from '../../platform/time/clock.ts'
 import { ApiFailure } from '../calls/api-failure.ts'
 
 /** Whose work it is. Lanes take turns; each has its own queue. */
@@ -8,8 +9,8 @@ export interface Lane {
 }
 
 export interface FairSchedulerOptions {
-  /** A steady clock, in milliseconds with fractions: what work costs is measured. */
-  readonly steadyNow: () => number
+  /** Its steady time has fractions of a millisecond: the cost of work is measured. */
+  readonly clock: Pick<Clock, 'steadyNow'>
   /** Pieces of work that one lane may have waiting; one more gets TOO_BUSY. */
   readonly maxWaitingOfALane: number
 }
@@ -77,7 +78,7 @@ export class FairScheduler {
   /** @param afterSockets the sockets have been read in this turn of the event loop */
   #run(afterSockets = false): void {
     if (this.#isRunning || this.#waiting === 0) return
-    const nowMs = this.#options.steadyNow()
+    const nowMs = this.#options.clock.steadyNow()
     this.#untilMs ??= nowMs + SLICE_MS
     if (nowMs >= this.#untilMs) return
     this.#isRunning = true
@@ -89,7 +90,7 @@ export class FairScheduler {
     const grant = queue?.waiting.shift()
     if (queue === undefined || grant === undefined) return
     this.#waiting -= 1
-    const beganMs = this.#options.steadyNow()
+    const beganMs = this.#options.clock.steadyNow()
     const rank = rankOf(queue.lane)
     this.#firstInARow = rank === 'first' ? this.#firstInARow + 1 : 0
     const startMs = Math.max(this.#virtualMs[rank], queue.finishMs)
@@ -98,7 +99,7 @@ export class FairScheduler {
     // called when all that follows from the grant without waiting is done: Node drains its microtasks between the two
     queueMicrotask(() =>
       process.nextTick(() => {
-        const nowMs = this.#options.steadyNow()
+        const nowMs = this.#options.clock.steadyNow()
         queue.finishMs = startMs + Math.max(nowMs - beganMs, 0)
         if (this.#waiting > 0 && nowMs < untilMs) return this.#work(untilMs, afterSockets)
         this.#isRunning = false

@@ -1,4 +1,4 @@
-import type { Timers } from '../../platform/time/timers.ts'
+import type { Clock } from '../../platform/time/clock.ts'
 import { ApiFailure, handleInvalid } from '../calls/api-failure.ts'
 import type { Caller } from '../calls/call.ts'
 import type { Database, RecordChange } from '../database/database.ts'
@@ -36,7 +36,7 @@ interface PoolEvent {
 }
 
 export interface EventFeedOptions {
-  readonly timers: Timers
+  readonly clock: Clock
   /** How long changes are gathered before they are told; stock: 50 ms (xapi_globs.ml:1186), none for tasks (:1191). */
   readonly batchMs: number
   /** event.from calls of sessions that are no host's, under way at once; one more gets TOO_BUSY. */
@@ -125,7 +125,7 @@ export class EventFeed {
         ended.resolve()
       },
     }
-    const cancelTimeout = this.#options.timers.after(timeoutMs(timeoutSeconds), waiter.end)
+    const cancelTimeout = this.#options.clock.after(timeoutMs(timeoutSeconds), waiter.end)
     signal.addEventListener('abort', waiter.end)
     this.#begin(waiter)
     try {
@@ -251,7 +251,7 @@ export class EventFeed {
 
   async #pause(delayMs: number, ended: Promise<void>): Promise<void> {
     const over = Promise.withResolvers<void>()
-    const cancel = this.#options.timers.after(delayMs, over.resolve)
+    const cancel = this.#options.clock.after(delayMs, over.resolve)
     await Promise.race([over.promise, ended])
     cancel()
   }

@@ -1,3 +1,4 @@
+import type { Clock } from '../../platform/time/clock.ts'
 import { ApiFailure } from '../calls/api-failure.ts'
 import type { Database } from '../database/database.ts'
 import type { StringMap } from '../database/records.ts'
@@ -18,12 +19,12 @@ const ENTRY = /^([0-9a-f-]{36})=(\d{1,16})$/
  */
 export class ChangedSeqs {
   readonly #db: Database
-  readonly #now: () => number
+  readonly #clock: Clock
   readonly #ofHosts = new Map<string, ChangedSeqsOfHost & { readonly text: string }>()
 
-  constructor(db: Database, now: () => number) {
+  constructor(db: Database, clock: Clock) {
     this.#db = db
-    this.#now = now
+    this.#clock = clock
     db.subscribe(({ cls, ref, operation }) => {
       if (cls === 'host' && operation === 'del') this.#ofHosts.delete(ref)
     })
@@ -37,7 +38,7 @@ export class ChangedSeqs {
     this.#ofHosts.set(hostRef, { bootId, text, bySr: read(text) })
     // Whoever follows the pool has to know: a report may count no more.
     const metrics = this.#db.get('host', hostRef)?.metrics ?? ''
-    this.#db.update('host_metrics', metrics, { last_updated: xapiDateTime(this.#now()) })
+    this.#db.update('host_metrics', metrics, { last_updated: xapiDateTime(this.#clock.now()) })
   }
 
   get(hostRef: string): ChangedSeqsOfHost | undefined {

@@ -1,4 +1,4 @@
-import type { Timers } from '../../platform/time/timers.ts'
+import type { Clock } from '../../platform/time/clock.ts'
 import type { Database } from '../database/database.ts'
 import { type HostPresence, isSameTime, STILL_HERE_AFTER_MS } from './host-presence.ts'
 
@@ -11,10 +11,7 @@ export interface LivenessOptions {
 interface HeartbeatsOptions {
   /** `null`: no silence means anything. */
   readonly assumeDeadAfterMs: number | null
-  readonly now: () => number
-  /** Milliseconds of a clock that nobody sets. */
-  readonly steadyNow: () => number
-  readonly timers: Timers
+  readonly clock: Clock
 }
 
 /** The same moment by both clocks. */
@@ -95,8 +92,8 @@ export class Heartbeats {
 
   heard(hostRef: string, sign: SignOfLife): void {
     const { kind: _, nowMs: __, pollKey, sinceAnswerMs, ...told } = sign
-    const atMs = this.#options.now()
-    const steadyMs = this.#options.steadyNow()
+    const atMs = this.#options.clock.now()
+    const steadyMs = this.#options.clock.steadyNow()
     const ageMs = this.#ageMs(hostRef, steadyMs, sinceAnswerMs)
     this.#answeredMs.set(hostRef, steadyMs)
     // It has been on its way for so long that its host may have died since.
@@ -158,7 +155,7 @@ export class Heartbeats {
   /** It said that it goes, and is still here. Its order may have been cleared before it said so: nothing else would end that. */
   #hasStayed(hostRef: string): boolean {
     const leftMs = this.#leftMs.get(hostRef)
-    return leftMs !== undefined && this.#options.steadyNow() - leftMs >= STILL_HERE_AFTER_MS
+    return leftMs !== undefined && this.#options.clock.steadyNow() - leftMs >= STILL_HERE_AFTER_MS
   }
 
   /**
@@ -189,13 +186,13 @@ export class Heartbeats {
 
   /** What the clock of a host says: that of the pool where the host has not said. */
   hostNow(hostRef: string): number {
-    return this.#options.now() + (this.#clockAheadMs.get(hostRef) ?? 0)
+    return this.#options.clock.now() + (this.#clockAheadMs.get(hostRef) ?? 0)
   }
 
   /** It says itself that it goes: a heartbeat with `shutting-down` (stock: mark_host_as_dead). */
   goes(hostRef: string): void {
     this.#lastHeard.delete(hostRef)
-    this.#leftMs.set(hostRef, this.#options.steadyNow())
+    this.#leftMs.set(hostRef, this.#options.clock.steadyNow())
     this.#presence.left(hostRef)
   }
 
@@ -214,16 +211,16 @@ export class Heartbeats {
   }
 
   #silentForMs({ atMs, steadyMs }: Moment): number {
-    return Math.max(this.#options.now() - atMs, this.#options.steadyNow() - steadyMs)
+    return Math.max(this.#options.clock.now() - atMs, this.#options.clock.steadyNow() - steadyMs)
   }
 
   /** At the moment at which the first of them would be taken for dead. */
   #armLook(): void {
-    const { assumeDeadAfterMs, timers } = this.#options
+    const { assumeDeadAfterMs, clock } = this.#options
     if (assumeDeadAfterMs === null || this.#cancelLook !== null || this.#lastHeard.size === 0) return
     const longestMs = Math.max(...Array.from(this.#lastHeard.values(), heard => this.#silentForMs(heard)))
     const delayMs = Math.max(assumeDeadAfterMs - longestMs, 1)
-    this.#cancelLook = timers.after(delayMs, () => {
+    this.#cancelLook = clock.after(delayMs, () => {
       this.#cancelLook = null
       this.#look()
     })

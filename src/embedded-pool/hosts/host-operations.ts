@@ -107,11 +107,11 @@ export class HostOperations {
   }
 
   async #untilLive(hostRef: string, signal: AbortSignal, aborted: ApiFailure): Promise<void> {
-    const { presence, timers, powerOnTimeoutMs } = this.#options
+    const { presence, clock, powerOnTimeoutMs } = this.#options
     const live = Promise.withResolvers<void>()
     const look = () => presence.isLive(hostRef) && live.resolve()
     const stop = this.#db.subscribe(({ cls }) => cls === 'host_metrics' && look())
-    const cancelTimeout = timers.after(powerOnTimeoutMs, () => live.reject(new ApiFailure('HOST_OFFLINE', hostRef)))
+    const cancelTimeout = clock.after(powerOnTimeoutMs, () => live.reject(new ApiFailure('HOST_OFFLINE', hostRef)))
     const abort = () => live.reject(aborted)
     signal.addEventListener('abort', abort)
     if (signal.aborted) abort()

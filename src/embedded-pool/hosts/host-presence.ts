@@ -1,4 +1,4 @@
-import type { Timers } from '../../platform/time/timers.ts'
+import type { Clock } from '../../platform/time/clock.ts'
 import { ApiFailure } from '../calls/api-failure.ts'
 import type { Database } from '../database/database.ts'
 import type { StringMap } from '../database/records.ts'
@@ -7,10 +7,7 @@ import { epochMsOfSeconds, xapiDateTime, xapiEpochSeconds } from '../database/xa
 import { type HostMemory, type LastingHostMemory, lastingOf, NO_ORDER, UNKNOWN_HOST } from './host-memory.ts'
 
 export interface HostPresenceOptions {
-  readonly now: () => number
-  /** Milliseconds of a clock that nobody sets. */
-  readonly steadyNow: () => number
-  readonly timers: Timers
+  readonly clock: Clock
   /** From a host's return to its being enabled: what stock's consider_enabling_host waits for takes this long here. */
   readonly enableDelayMs: number
 }
@@ -54,7 +51,7 @@ export class HostPresence {
           this.#enableLater(ref)
         })
       }
-      if (this.isLive(ref)) this.#remember(ref, { liveSinceMs: this.#options.now() })
+      if (this.isLive(ref)) this.#remember(ref, { liveSinceMs: this.#options.clock.now() })
     })
   }
 
@@ -72,11 +69,12 @@ export class HostPresence {
 
   /** Takes up the hosts of an earlier run. What they said in it was before now: they count as live from now at the earliest. */
   restore(lasting: ReadonlyMap<string, LastingHostMemory>): void {
-    const nowMs = this.#options.now()
+    const nowMs = this.#options.clock.now()
     for (const [ref] of this.#db.list('host')) {
       const memory = lasting.get(ref)
       // whether the earlier run has handed the order out is not known: it counts as handed out
-      const handedOutSteadyMs = memory === undefined || memory.toldAtMs === null ? null : this.#options.steadyNow()
+      const handedOutSteadyMs =
+        memory === undefined || memory.toldAtMs === null ? null : this.#options.clock.steadyNow()
       this.#remember(ref, { ...memory, handedOutSteadyMs, liveSinceMs: this.isLive(ref) ? nowMs : null })
       this.#enableLater(ref)
     }
@@ -107,12 +105,12 @@ export class HostPresence {
 
   /** An order for the host stands from now on: it counts as going. The caller writes current_operations in the same step. */
   orderStands(hostRef: string, order: Pick<HostMemory, 'toldTo' | 'orderId' | 'orderAgent'>): void {
-    this.#remember(hostRef, { ...NO_ORDER, ...order, toldAtMs: this.#options.now() })
+    this.#remember(hostRef, { ...NO_ORDER, ...order, toldAtMs: this.#options.clock.now() })
   }
 
   /** The host gets its order with the answer that is on its way now. */
   orderHandedOut(hostRef: string, orderAgent: string | null): void {
-    this.#remember(hostRef, { orderAgent, handedOutSteadyMs: this.#options.steadyNow() })
+    this.#remember(hostRef, { orderAgent, handedOutSteadyMs: this.#options.clock.steadyNow() })
   }
 
   /** The host did not get its order, or does not carry it out: it does not go. Its liveness is what its heartbeats say. */
@@ -129,7 +127,7 @@ export class HostPresence {
   isOverdue(hostRef: string): boolean {
     const { toldAtMs, handedOutSteadyMs } = this.memory(hostRef)
     if (toldAtMs === null || handedOutSteadyMs === null) return false
-    return this.#options.steadyNow() - handedOutSteadyMs >= STILL_HERE_AFTER_MS
+    return this.#options.clock.steadyNow() - handedOutSteadyMs >= STILL_HERE_AFTER_MS
   }
 
   /** It was told to go, should be gone, and is heard in the same boot: it is live. That it was told stands. */
@@ -158,7 +156,7 @@ export class HostPresence {
   returned(hostRef: string, { bootId = null, bootTimeMs, agentStartMs, enable = true }: HostReturn): void {
     const host = this.#db.get('host', hostRef)
     if (host === undefined) return
-    const nowMs = this.#options.now()
+    const nowMs = this.#options.clock.now()
     // the new boot time first: a live host with the old one would make its report from before the reboot count
     this.#db.update('host', hostRef, {
       enabled: false,
@@ -192,7 +190,7 @@ export class HostPresence {
   /** It is heard again, of the same boot (stock: db_gc.ml:103-115). */
   heardAgain(hostRef: string): void {
     if (this.isLive(hostRef) || !this.#db.has('host', hostRef)) return
-    this.#remember(hostRef, { liveSinceMs: this.#options.now() })
+    this.#remember(hostRef, { liveSinceMs: this.#options.clock.now() })
     this.#setLive(hostRef, true)
     this.#enableLater(hostRef)
   }
@@ -235,7 +233,7 @@ export class HostPresence {
 
   #setLive(hostRef: string, live: boolean): void {
     const metrics = this.#db.get('host', hostRef)?.metrics ?? ''
-    this.#db.update('host_metrics', metrics, { live, last_updated: xapiDateTime(this.#options.now()) })
+    this.#db.update('host_metrics', metrics, { live, last_updated: xapiDateTime(this.#options.clock.now()) })
   }
 
   #remember(hostRef: string, change: Partial<HostMemory>): void {
@@ -248,7 +246,7 @@ export class HostPresence {
   /** If it is to be. What is not live waits until it is heard again, also in the next run of the pool. */
   #enableLater(hostRef: string): void {
     if (!this.memory(hostRef).enabling || !this.isLive(hostRef) || this.#enabling.has(hostRef)) return
-    const cancel = this.#options.timers.after(this.#options.enableDelayMs, () => {
+    const cancel = this.#options.clock.after(this.#options.enableDelayMs, () => {
       this.#enabling.delete(hostRef)
       this.#remember(hostRef, { enabling: false })
       this.#db.update('host', hostRef, { enabled: true })

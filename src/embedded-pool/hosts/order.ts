@@ -2,7 +2,7 @@ import type { PoolSnapshot } from '../../allowed-operations/pool/pool-snapshot.t
 import { ApiFailure } from '../calls/api-failure.ts'
 import type { GoingDown } from './host-memory.ts'
 
-export interface Order {
+export interface HostOrder {
   readonly id: string
   readonly host: string
   readonly how: GoingDown
@@ -32,7 +32,7 @@ export interface OrderStatement {
   readonly refusal: string | null
 }
 
-export function isLater(handedOut: Order['handedOut'], agent: string, beat: number): boolean {
+export function isLater(handedOut: HostOrder['handedOut'], agent: string, beat: number): boolean {
   return handedOut !== null && handedOut.agent === agent && beat > handedOut.beat
 }
 
@@ -44,7 +44,7 @@ export function expired(how: GoingDown, lifeMs: number): ApiFailure {
 }
 
 /** The pool as it is but for the order: whether the host may go is not a question of its being told to. */
-export function withoutOrder(pool: PoolSnapshot, { host }: Order): PoolSnapshot {
+export function withoutOrder(pool: PoolSnapshot, { host }: HostOrder): PoolSnapshot {
   const hosts = pool.hosts.map(each => {
     if (each.ref !== host) return each
     const others = each.currentOperations.filter(({ operation }) => operation !== 'reboot' && operation !== 'shutdown')

@@ -1,21 +1,20 @@
 import { randomUUID } from 'node:crypto'
 import type { PoolSnapshot } from '../../allowed-operations/pool/pool-snapshot.ts'
-import type { Timers } from '../../platform/time/timers.ts'
+import type { Clock } from '../../platform/time/clock.ts'
 import type { OrderEvent } from '../../updater/decision-events.ts'
 import { ApiFailure, GateRefusal } from '../calls/api-failure.ts'
 import type { Database } from '../database/database.ts'
 import type { GoingDown } from './host-memory.ts'
 import type { HostMachines, HostOperationGate } from './host-operation-gate.ts'
 import type { HostPresence } from './host-presence.ts'
-import { expired, isLater, type Order, type OrderStatement, withoutOrder } from './order.ts'
+import { expired, type HostOrder, isLater, type OrderStatement, withoutOrder } from './order.ts'
 
 export interface OrdersOptions {
   readonly gate: HostOperationGate
   readonly machines: HostMachines
   readonly presence: HostPresence
   readonly snapshot: () => PoolSnapshot
-  readonly timers: Timers
-  readonly steadyNow: () => number
+  readonly clock: Clock
   /** How long after the call an order may still be handed out. */
   readonly orderLifeMs: number
   /** Hosts fetch their orders with heartbeats. False: the driver of the machines gets them at once. */
@@ -38,7 +37,7 @@ export class Orders {
   readonly #db: Database
   readonly #options: OrdersOptions
   /** By ref of the host: the last order of this run, for as long as it stands. */
-  readonly #orders = new Map<string, Order>()
+  readonly #orders = new Map<string, HostOrder>()
   /** The agent process that each host was heard from last. */
   readonly #agents = new Map<string, string>()
   /** Hosts that have an order and are still here, of which that was told. */
@@ -116,16 +115,16 @@ export class Orders {
     }
   }
 
-  #give(host: string, how: GoingDown, task: string): Order {
-    const { presence, steadyNow, timers, orderLifeMs } = this.#options
+  #give(host: string, how: GoingDown, task: string): HostOrder {
+    const { presence, clock, orderLifeMs } = this.#options
     const expire = () => this.#withdraw(order, expired(how, orderLifeMs))
-    const order: Order = {
+    const order: HostOrder = {
       id: randomUUID(),
       host,
       how,
       task,
-      expiresAtMs: steadyNow() + orderLifeMs,
-      cancelExpiry: timers.after(orderLifeMs, expire),
+      expiresAtMs: clock.steadyNow() + orderLifeMs,
+      cancelExpiry: clock.after(orderLifeMs, expire),
       outcome: Promise.withResolvers(),
       isOnDisk: false,
       isSettled: false,
@@ -139,17 +138,17 @@ export class Orders {
     return order
   }
 
-  #isOnDisk(order: Order): void {
+  #isOnDisk(order: HostOrder): void {
     order.isOnDisk = true
     if (!this.#options.byHeartbeat && this.#standing(order.host) === order) this.#handOut(order, null)
   }
 
   /** Check and mark in one step. @returns whether the host may have it now */
-  #handOut(order: Order, statement: OrderStatement | null): boolean {
-    const { gate, machines, presence, snapshot, steadyNow, timers } = this.#options
+  #handOut(order: HostOrder, statement: OrderStatement | null): boolean {
+    const { gate, machines, presence, snapshot, clock } = this.#options
     const { host, how, task } = order
     const isFirst = order.handedOut === null
-    if (steadyNow() >= order.expiresAtMs) {
+    if (clock.steadyNow() >= order.expiresAtMs) {
       this.#withdraw(order, expired(how, this.#options.orderLifeMs))
       return false
     }
@@ -171,7 +170,7 @@ export class Orders {
       return true
     }
     if (statement === null) this.#settle(order, order.outcome.resolve)
-    else order.cancelStated = timers.after(STATED_WITHIN_MS, () => this.#settle(order, order.outcome.resolve))
+    else order.cancelStated = clock.after(STATED_WITHIN_MS, () => this.#settle(order, order.outcome.resolve))
     return true
   }
 
@@ -193,7 +192,7 @@ export class Orders {
       return
     }
     if (order === null ? agent !== orderAgent : !isLater(order.handedOut, agent, beat)) return
-    if (order !== null && !order.isSettled && this.#options.steadyNow() < order.expiresAtMs) {
+    if (order !== null && !order.isSettled && this.#options.clock.steadyNow() < order.expiresAtMs) {
       // the answer was lost on its way: it may have the order with the next one
       order.handedOut = null
       order.cancelStated()
@@ -213,7 +212,7 @@ export class Orders {
   }
 
   /** Not after it was handed out: then only the host or an operator can say that it does not go. */
-  #withdraw(order: Order, failure: unknown): void {
+  #withdraw(order: HostOrder, failure: unknown): void {
     if (order.handedOut !== null || this.#standing(order.host) !== order) return
     const { host, how } = order
     this.#lift(host, failure)
@@ -249,7 +248,7 @@ export class Orders {
    * Ends the call. Over is the call only: stock's host holds an entry of its own, always called shutdown, until it is back
    * (xapi_host.ml:930-932).
    */
-  #settle(order: Order, end: () => void): void {
+  #settle(order: HostOrder, end: () => void): void {
     if (order.isSettled) return
     order.isSettled = true
     const operations = this.#db.get('host', order.host)?.current_operations ?? {}
@@ -261,7 +260,7 @@ export class Orders {
     end()
   }
 
-  #standing(hostRef: string): Order | null {
+  #standing(hostRef: string): HostOrder | null {
     const order = this.#orders.get(hostRef)
     return order !== undefined && this.#options.presence.memory(hostRef).orderId === order.id ? order : null
   }

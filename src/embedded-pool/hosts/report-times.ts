@@ -1,3 +1,4 @@
+import type { Clock } from '../../platform/time/clock.ts'
 import { REPORT_KEY } from '../../sync-query/report/report.ts'
 import type { Database } from '../database/database.ts'
 import type { StringMap } from '../database/records.ts'
@@ -10,10 +11,10 @@ import type { StringMap } from '../database/records.ts'
  */
 export class ReportTimes {
   readonly #writtenAtMs = new Map<string, number>()
-  readonly #now: () => number
+  readonly #clock: Clock
 
-  constructor(db: Database, now: () => number) {
-    this.#now = now
+  constructor(db: Database, clock: Clock) {
+    this.#clock = clock
     db.subscribe(({ cls, ref, operation }) => {
       if (cls === 'PBD' && operation === 'del') this.#writtenAtMs.delete(ref)
     })
@@ -21,12 +22,12 @@ export class ReportTimes {
 
   /** Before the key is added to a PBD. */
   added(pbdRef: string, key: string): void {
-    if (key === REPORT_KEY) this.#writtenAtMs.set(pbdRef, this.#now())
+    if (key === REPORT_KEY) this.#writtenAtMs.set(pbdRef, this.#clock.now())
   }
 
   /** Before a PBD's whole map is replaced. */
   replaced(pbdRef: string, before: StringMap, after: StringMap): void {
-    if (after[REPORT_KEY] !== before[REPORT_KEY]) this.#writtenAtMs.set(pbdRef, this.#now())
+    if (after[REPORT_KEY] !== before[REPORT_KEY]) this.#writtenAtMs.set(pbdRef, this.#clock.now())
   }
 
   /** Milliseconds of the epoch; `null`: never in this run. */

@@ -1,4 +1,4 @@
-import type { Timers } from '../../platform/time/timers.ts'
+import type { Clock } from '../../platform/time/clock.ts'
 import { ApiFailure } from '../calls/api-failure.ts'
 
 /** Failed logins since the last time that they were reported. */
@@ -11,13 +11,13 @@ export interface FailedLogins {
 }
 
 export interface LoginBrakeOptions {
-  readonly timers: Timers
+  readonly clock: Clock
   /** From a wrong password to its answer. Stock lets its client wait as well (xapi_session.ml thread_delay_and_raise_error). */
   readonly delayMs: number
   /** Wrong passwords of one address whose answers are waited for at once. */
   readonly maxUnderWay: number
   /** The first failure is reported at once, later ones together. */
-  readonly tellEveryMs: number
+  readonly reportEveryMs: number
   readonly onFailed: (failed: FailedLogins) => void
 }
 
@@ -55,10 +55,10 @@ export class LoginBrake {
   /** The password was wrong. @returns when that may be answered */
   async failed(user: string, address: string): Promise<void> {
     this.#note(user, address)
-    const { timers, delayMs } = this.#options
+    const { clock, delayMs } = this.#options
     if (delayMs === 0) return
     this.#count(address, 1)
-    await new Promise<void>(resolve => timers.after(delayMs, resolve))
+    await new Promise<void>(resolve => clock.after(delayMs, resolve))
     this.#count(address, -1)
   }
 
@@ -84,7 +84,7 @@ export class LoginBrake {
   }
 
   #armTelling(): void {
-    this.#cancelTelling = this.#options.timers.after(this.#options.tellEveryMs, () => {
+    this.#cancelTelling = this.#options.clock.after(this.#options.reportEveryMs, () => {
       this.#cancelTelling = null
       if (this.#untold === 0) return
       this.#tell()

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { largestGroup } from '../../platform/http/largest-group.ts'
+import type { Clock } from '../../platform/time/clock.ts'
 import { ApiFailure } from '../calls/api-failure.ts'
 import type { Caller } from '../calls/call.ts'
 import type { Database } from '../database/database.ts'
@@ -33,6 +34,7 @@ export interface Session {
 }
 
 interface SessionsOptions {
+  readonly clock: Clock
   readonly authenticate: Authenticate
   readonly brake: LoginBrake
 }
@@ -48,7 +50,7 @@ export interface Login {
 /** Who is logged in. A session's ref is its credential: 122 random bits, shown to nobody else. */
 export class Sessions {
   readonly #db: Database
-  readonly #now: () => number
+  readonly #clock: Clock
   readonly #authenticate: Authenticate
   readonly #brake: LoginBrake
   /** By ref, the least recently used first. */
@@ -56,9 +58,9 @@ export class Sessions {
   /** By ref of the host: its sessions, the newest last. */
   readonly #ofHosts = new Map<string, readonly string[]>()
 
-  constructor(db: Database, now: () => number, { authenticate, brake }: SessionsOptions) {
+  constructor(db: Database, { clock, authenticate, brake }: SessionsOptions) {
     this.#db = db
-    this.#now = now
+    this.#clock = clock
     this.#authenticate = authenticate
     this.#brake = brake
     db.subscribe(({ cls, ref, operation }) => {
@@ -80,7 +82,7 @@ export class Sessions {
     this.#makeRoom(user)
     const session = this.#db.create('session', { uuid: randomUUID(), auth_user_name: user, originator })
     const caller = { session, user, role: answer === true ? 'pool-admin' : answer } as const
-    this.#sessions.set(session, { caller, address, usedAtMs: this.#now(), host: null })
+    this.#sessions.set(session, { caller, address, usedAtMs: this.#clock.now(), host: null })
     return session
   }
 
@@ -103,7 +105,7 @@ export class Sessions {
     }
     // taken out and put back: the order is that of use
     this.#sessions.delete(ref)
-    this.#sessions.set(ref, { ...session, usedAtMs: this.#now() })
+    this.#sessions.set(ref, { ...session, usedAtMs: this.#clock.now() })
     return session.caller
   }
 
@@ -132,7 +134,7 @@ export class Sessions {
 
   #endUnused(): void {
     for (const [ref, { usedAtMs }] of this.#sessions) {
-      if (this.#now() - usedAtMs <= INACTIVE_MS) return
+      if (this.#clock.now() - usedAtMs <= INACTIVE_MS) return
       this.logout(ref)
     }
   }

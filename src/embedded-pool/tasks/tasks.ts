@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { XapiError } from '../../allowed-operations/pool/host-operation.ts'
+import type { Clock } from '../../platform/time/clock.ts'
 import { ApiFailure } from '../calls/api-failure.ts'
 import type { Caller } from '../calls/call.ts'
 import type { Database } from '../database/database.ts'
@@ -20,16 +21,16 @@ const PENDING: readonly TaskStatus[] = ['pending', 'cancelling']
 /** The life of tasks: asynchronous calls, and what clients make for themselves. */
 export class Tasks {
   readonly #db: Database
-  readonly #now: () => number
+  readonly #clock: Clock
   readonly #budget = new TaskBudget()
   /** The progress of those that are pending for too long, as the last collection saw it. */
   readonly #onProbation = new Map<string, number>()
   /** How to cancel what runs in this process. */
   readonly #running = new Map<string, AbortController>()
 
-  constructor(db: Database, now: () => number) {
+  constructor(db: Database, clock: Clock) {
     this.#db = db
-    this.#now = now
+    this.#clock = clock
   }
 
   /** A task that a client makes for what it does itself. @throws ApiFailure TOO_MANY_PENDING_TASKS */
@@ -97,7 +98,7 @@ export class Tasks {
 
   /** One pass of stock's collection (db_gc_util.ml timeout_tasks, probation_pending_tasks), which it makes every 30 s. */
   collect(): void {
-    const nowMs = this.#now()
+    const nowMs = this.#clock.now()
     for (const [ref, task] of this.#db.list('task')) {
       if (!PENDING.includes(task.status)) {
         if (nowMs - (epochMsOf(task.finished) ?? 0) > COMPLETED_KEPT_MS) this.#remove(ref)
@@ -116,7 +117,7 @@ export class Tasks {
       newTask({
         uuid: randomUUID(),
         ...names,
-        created: xapiDateTime(this.#now()),
+        created: xapiDateTime(this.#clock.now()),
         resident_on: this.#db.list('pool')[0]?.[1].master ?? NULL_REF,
       }),
     )
@@ -126,7 +127,7 @@ export class Tasks {
 
   #end(ref: string, end: Partial<TaskRecord>): void {
     this.#running.delete(ref)
-    this.#db.update('task', ref, { ...end, progress: 1, finished: xapiDateTime(this.#now()) })
+    this.#db.update('task', ref, { ...end, progress: 1, finished: xapiDateTime(this.#clock.now()) })
     this.#noteStatus(ref)
   }
 

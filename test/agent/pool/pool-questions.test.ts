@@ -155,6 +155,7 @@ t.test('where the pool has no answer, a sentence says why', async t => {
   const answers: ({ result: string } | { error: [string, ...string[]] })[] = []
   const pool = new EmbeddedPool({
     ...POOL_OPTIONS,
+    clock: machineClock,
     gate: { claim: () => ({ ok: true }) },
     plugins: async () => answers.pop() ?? { error: ['XENAPI_MISSING_PLUGIN', 'resync-monitor'] },
   })

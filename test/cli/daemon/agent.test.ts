@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
 import t from 'tap'
 import { EmbeddedPool } from '../../../src/embedded-pool/embedded-pool.ts'
+import { machineClock } from '../../../src/platform/time/clock.ts'
 import { REPORT_KEY } from '../../../src/sync-query/report/report.ts'
 import { parseReport } from '../../../src/sync-query/report/report-parse.ts'
 import { rawCall } from '../../agent-api/raw-call.ts'
@@ -250,6 +251,7 @@ t.test('systemd is told: ready when it is, fed while it is well, stopping when i
 async function poolOf(t: TearsDown, folder: string) {
   const open = async (port: number) => {
     const pool = new EmbeddedPool({
+      clock: machineClock,
       gate: { claim: () => ({ ok: true }) },
       machines: { goDown: () => undefined },
       authenticate: (_user, password) => password === 'secret',

@@ -65,7 +65,7 @@ t.test('records are asked for by what is in them, in the expressions of stock', 
 
 t.test('a toolstack that is told to start anew has done so, whatever its agent goes on saying', async t => {
   const time = new VirtualClock()
-  const { pool, url } = await servedPool(t, { now: time.now, timers: time })
+  const { pool, url } = await servedPool(t, { clock: time })
   const host = firstOf(pool.seed(['a']).hosts).ref
   const session = await login(url)
   const agentStart = () => pool.get('host', host)?.other_config.agent_start_time

@@ -6,6 +6,7 @@ import { newMessage } from '../../../src/embedded-pool/database/new-record.ts'
 import { encodeState } from '../../../src/embedded-pool/database/state-codec.ts'
 import { EmbeddedPool } from '../../../src/embedded-pool/embedded-pool.ts'
 import { UNKNOWN_HOST } from '../../../src/embedded-pool/hosts/host-memory.ts'
+import { machineClock } from '../../../src/platform/time/clock.ts'
 import { askText, firstOf, login, oneAtATime, patientMachines, post, servedPool } from '../pool-under-test.ts'
 
 t.test('a number that JSON can say and no record can hold is refused, and the state can be read again', async t => {
@@ -38,7 +39,13 @@ t.test('a number that JSON can say and no record can hold is refused, and the st
   }
   await pool.close()
   t.match(readFileSync(stateFile, 'utf8'), /"priority":3/)
-  const again = new EmbeddedPool({ gate: oneAtATime, machines: patientMachines, authenticate: () => true, stateFile })
+  const again = new EmbeddedPool({
+    clock: machineClock,
+    gate: oneAtATime,
+    machines: patientMachines,
+    authenticate: () => true,
+    stateFile,
+  })
   t.equal(again.list('message').length, 1)
   await again.close()
   t.strictSame(bugs, [])

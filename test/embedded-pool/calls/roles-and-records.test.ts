@@ -2,6 +2,7 @@ import t from 'tap'
 import type { PoolOptions } from '../../../src/embedded-pool/pool-options.ts'
 import type { Role } from '../../../src/embedded-pool/sessions/roles.ts'
 import { HOST_AGENT, ROLES } from '../../../src/embedded-pool/sessions/roles.ts'
+import { machineClock } from '../../../src/platform/time/clock.ts'
 import { ask, askText, firstOf, servedPool, until } from '../pool-under-test.ts'
 
 /** A served pool of two hosts and one SR where a user's name is the role. */
@@ -317,7 +318,7 @@ t.test('PBDs, SRs and hosts come and go, and what is in use stays', async t => {
 
 t.test('messages since a moment, of one object or of all, the newest first', async t => {
   let nowMs = Date.UTC(2026, 10, 22)
-  const { as, pool, sr, hosts } = await poolWithRoles(t, { now: () => nowMs })
+  const { as, pool, sr, hosts } = await poolWithRoles(t, { clock: { ...machineClock, now: () => nowMs } })
   const uuidOf = (cls: 'host' | 'SR', ref: string) => pool.get(cls, ref)?.uuid
   const say = async (name: string, cls: string, uuid: string | undefined) => {
     nowMs += 1_000

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { machineClock } from '../../../src/platform/time/clock.ts'
 import { ask, askText, firstOf, login, PASSWORD, post, servedPool } from '../pool-under-test.ts'
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
@@ -6,7 +7,7 @@ const REF = /^OpaqueRef:[0-9a-f-]{36}$/
 
 t.test('records are read whole, by field and by uuid', async t => {
   const atMs = Date.UTC(2026, 10, 22, 16, 0, 0, 123)
-  const { pool, url } = await servedPool(t, { now: () => atMs })
+  const { pool, url } = await servedPool(t, { clock: { ...machineClock, now: () => atMs } })
   const { hosts, sr } = pool.seed(['a'], { type: 'linstor' })
   const { ref, pbd } = firstOf(hosts)
   const session = await login(url)
@@ -69,7 +70,7 @@ t.test('other_config is a map: added, removed, set, and any key is a key', async
 
 t.test('sessions end by logout, by being unused for a day, and when 100 newer ones of the same user came', async t => {
   let nowMs = 0
-  const { url } = await servedPool(t, { now: () => nowMs })
+  const { url } = await servedPool(t, { clock: { ...machineClock, now: () => nowMs } })
   const gone = await login(url)
   t.strictSame(await ask(url, 'session.logout', gone), '')
   t.strictSame(await ask(url, 'session.logout', gone), ['SESSION_INVALID', gone])
@@ -95,8 +96,9 @@ t.test('tasks live as stock tasks do', async t => {
   let nowMs = Date.UTC(2026, 10, 22)
   const collector: { collect?: () => void } = {}
   const { pool, url } = await servedPool(t, {
-    now: () => nowMs,
-    timers: {
+    clock: {
+      ...machineClock,
+      now: () => nowMs,
       after: (delayMs, callback) => {
         if (delayMs === 30_000) collector.collect = callback
         return () => undefined
@@ -229,7 +231,7 @@ t.test('an asynchronous call is a task that ends with its result or its error', 
 })
 
 t.test('messages are about an object of the pool, and the oldest of a thousand makes room', async t => {
-  const { pool, url } = await servedPool(t, { now: () => 0 })
+  const { pool, url } = await servedPool(t, { clock: { ...machineClock, now: () => 0 } })
   const { sr } = pool.seed(['a'])
   const session = await login(url)
   const uuid = pool.get('SR', sr)?.uuid

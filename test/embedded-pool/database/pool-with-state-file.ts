@@ -1,8 +1,11 @@
 /** A pool in a process of its own, to be killed: keeps its state in the file named, and says where it listens. */
+
 import { EmbeddedPool } from '../../../src/embedded-pool/embedded-pool.ts'
+import { machineClock } from '../../../src/platform/time/clock.ts'
 import { oneAtATime, PASSWORD, patientMachines } from '../pool-under-test.ts'
 
 const pool = new EmbeddedPool({
+  clock: machineClock,
   gate: oneAtATime,
   machines: patientMachines,
   authenticate: (_user, password) => password === PASSWORD,

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { StateFileError } from '../../../src/embedded-pool/database/state-file.ts'
 import { EmbeddedPool } from '../../../src/embedded-pool/embedded-pool.ts'
+import { machineClock } from '../../../src/platform/time/clock.ts'
 import { firstOf, oneAtATime, patientMachines } from '../pool-under-test.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'pool-state-text-'))
@@ -18,7 +19,13 @@ function newPath(): string {
 
 /** A pool that is not served. */
 function poolOf({ stateFile }: { readonly stateFile: string }) {
-  return new EmbeddedPool({ gate: oneAtATime, machines: patientMachines, authenticate: () => true, stateFile })
+  return new EmbeddedPool({
+    clock: machineClock,
+    gate: oneAtATime,
+    machines: patientMachines,
+    authenticate: () => true,
+    stateFile,
+  })
 }
 
 t.test(

@@ -10,7 +10,7 @@ import { DEFAULT_POLICY } from '../../../src/allowed-operations/pool/gate-policy
 import { StateFile, type StateFileError } from '../../../src/embedded-pool/database/state-file.ts'
 import { EmbeddedPool } from '../../../src/embedded-pool/embedded-pool.ts'
 import type { PoolOptions } from '../../../src/embedded-pool/pool-options.ts'
-import { machineTimers } from '../../../src/platform/time/timers.ts'
+import { machineClock } from '../../../src/platform/time/clock.ts'
 import { encodeReport } from '../../../src/sync-query/report/report-encode.ts'
 import { VirtualClock } from '../../platform/time/virtual-clock.ts'
 import { ask, askText, firstOf, login, oneAtATime, patientMachines, servedPool, until } from '../pool-under-test.ts'
@@ -26,7 +26,13 @@ function newPath(): string {
 
 /** A pool that is not served. */
 function poolOf(options: Partial<PoolOptions> & { readonly stateFile: string }) {
-  return new EmbeddedPool({ gate: oneAtATime, machines: patientMachines, authenticate: () => true, ...options })
+  return new EmbeddedPool({
+    clock: machineClock,
+    gate: oneAtATime,
+    machines: patientMachines,
+    authenticate: () => true,
+    ...options,
+  })
 }
 
 t.test('what a pool knows is there again after a restart, and its events go on', async t => {
@@ -40,7 +46,6 @@ t.test('what a pool knows is there again after a restart, and its events go on',
   const srUuid = pool.get('SR', sr)?.uuid
   const message = await askText(url, 'message.create', session, 'RESYNC_STARTED', 3, 'SR', srUuid, 'body "quoted"\n')
   await askText(url, 'task.create', session, 'a task', '')
-  pool.designateCoordinator(b.ref)
   await ask(url, 'host.disable', session, a.ref)
   await ask(url, 'host.reboot', session, a.ref)
   pool.hostLeft(c.ref)
@@ -89,7 +94,7 @@ t.test('after a restart nobody may go before each host has spoken again', async 
   const gate: PoolOptions['gate'] = {
     claim: (snapshot, wanted) => claim(snapshot, DEFAULT_POLICY, time.nowMs, wanted),
   }
-  const options = { stateFile, gate, now: time.now, timers: time }
+  const options = { stateFile, gate, clock: time }
   const first = await servedPool(t, options)
   const { hosts, sr } = first.pool.seed(['a', 'b'])
   const push = async (url: string, session: string, { ref, pbd }: (typeof hosts)[number]) => {
@@ -176,7 +181,7 @@ t.test('writes are put together, never overlap, are tried again, and the last on
     encoded += 1
     return text
   }
-  const file = new StateFile({ path, encode, timers: time, delayMs: 200, onProblem: problem => problems.push(problem) })
+  const file = new StateFile({ path, encode, clock: time, delayMs: 200, onProblem: problem => problems.push(problem) })
   await file.saved()
   t.equal(encoded, 0, 'nothing was changed')
   for (let change = 0; change < 10; change += 1) file.changed()
@@ -219,7 +224,7 @@ t.test('writes are put together, never overlap, are tried again, and the last on
   const lost = new StateFile({
     path: join(path, 'x'),
     encode,
-    timers: machineTimers,
+    clock: machineClock,
     delayMs: 5,
     onProblem: () => undefined,
   })

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { execa } from 'execa'
 import t from 'tap'
 import { EmbeddedPool } from '../../../src/embedded-pool/embedded-pool.ts'
+import { machineClock } from '../../../src/platform/time/clock.ts'
 import { ask, firstOf, login, oneAtATime, patientMachines, servedPool } from '../pool-under-test.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'pool-lock-'))
@@ -12,6 +13,7 @@ t.teardown(() => rmSync(folder, { recursive: true }))
 
 function poolAt(stateFile: string, options: { readonly procDirectory?: string } = {}) {
   return new EmbeddedPool({
+    clock: machineClock,
     gate: oneAtATime,
     machines: patientMachines,
     authenticate: () => true,

@@ -6,7 +6,7 @@ const lane = (key: string, isFirst = false): Lane => ({ key, isFirst })
 /** FairScheduler whose clock moves by what each piece of work says that it costs. */
 function turnsUnderTest(maxWaitingOfALane = 1_000) {
   let nowMs = 0
-  const turns = new FairScheduler({ steadyNow: () => nowMs, maxWaitingOfALane })
+  const turns = new FairScheduler({ clock: { steadyNow: () => nowMs }, maxWaitingOfALane })
   const done: string[] = []
   const work = async (of: Lane, costMs: number) => {
     await turns.take(of)

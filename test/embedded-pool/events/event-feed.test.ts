@@ -4,13 +4,15 @@ import { Database } from '../../../src/embedded-pool/database/database.ts'
 import { newHost, newMessage, newPool, newTask } from '../../../src/embedded-pool/database/new-record.ts'
 import { EventFeed } from '../../../src/embedded-pool/events/event-feed.ts'
 import type { Role } from '../../../src/embedded-pool/sessions/roles.ts'
+import { type Clock, machineClock } from '../../../src/platform/time/clock.ts'
 import { ask, askText, firstOf, login, PASSWORD, servedPool } from '../pool-under-test.ts'
 
 const BATCH_MS = 20
 const never = new AbortController().signal
 
-/** Unlike the machine's they keep the test alive. */
-const testTimers = {
+/** Its timers keep the test process alive, unlike those of `machineClock`. */
+const testClock: Clock = {
+  ...machineClock,
   after(delayMs: number, callback: () => void) {
     const timer = setTimeout(callback, delayMs)
     return () => clearTimeout(timer)
@@ -22,7 +24,7 @@ const callerOf = (session: string, user = 'root', role: Role = 'pool-admin') => 
 function feedUnderTest({ maxWaiting = 4, maxWaitingPerSession = 4, maxWaitingPerUser = 4 } = {}) {
   const db = new Database(1_000, bug => t.fail(String(bug)))
   const feed = new EventFeed(db, {
-    timers: testTimers,
+    clock: testClock,
     batchMs: BATCH_MS,
     maxWaiting,
     maxWaitingPerSession,

@@ -23,9 +23,7 @@ async function lastingPool(t: TearsDown, { byHeartbeat = true, stateFile = '', e
   const time = new VirtualClock()
   const file = stateFile === '' ? join(folder, `pool-${Math.random()}`) : stateFile
   const { pool, url } = await servedPool(t, {
-    now: time.now,
-    timers: time,
-    steadyNow: time.steadyNow,
+    clock: time,
     stateFile: file,
     enableDelayMs,
     ...(byHeartbeat ? { heartbeat: { assumeDeadAfterMs: 60_000 } } : {}),

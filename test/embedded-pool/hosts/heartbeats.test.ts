@@ -9,9 +9,7 @@ const BOOT_S = START_MS / 1000 - 3_600
 async function poolByHeartbeat(t: { teardown(end: () => Promise<void>): void }, byHeartbeat = true) {
   const time = new VirtualClock()
   const { pool, url } = await servedPool(t, {
-    now: time.now,
-    timers: time,
-    steadyNow: time.steadyNow,
+    clock: time,
     ...(byHeartbeat ? { heartbeat: { assumeDeadAfterMs: ASSUME_DEAD_MS } } : {}),
   })
   const ref = pool.addHost({ hostname: 'a', address: '10.0.0.1', bootTimeMs: BOOT_S * 1000 })

@@ -46,8 +46,7 @@ t.test('with the gate of the project: of two reboots in one instant exactly one 
   const told: string[] = []
   const { pool, url } = await servedPool(t, {
     gate: projectGate(time.now),
-    now: time.now,
-    timers: time,
+    clock: time,
     machines: { goDown: (host, how) => told.push(`${host} ${how}`) },
   })
   const { sr, hosts } = pool.seed(['a', 'b', 'c'])
@@ -88,8 +87,7 @@ t.test('a rebooting host goes through all of its states, and each is seen in one
     gate: oneAtATime,
     machines: patientMachines,
     authenticate: () => true,
-    now: time.now,
-    timers: time,
+    clock: time,
     enableDelayMs: 5_000,
   })
   t.teardown(() => pool.close())
@@ -134,7 +132,7 @@ t.test('a rebooting host goes through all of its states, and each is seen in one
 
 t.test('a host that is disabled, goes, or is forgotten before it was enabled again stays as it is', async t => {
   const time = new VirtualClock()
-  const { pool, url } = await servedPool(t, { now: time.now, timers: time })
+  const { pool, url } = await servedPool(t, { clock: time })
   const session = await login(url)
   const [a, b, c] = pool.seed(['a', 'b', 'c']).hosts
   if (a === undefined || b === undefined || c === undefined) throw new Error('three hosts were asked for')
@@ -190,8 +188,7 @@ t.test('host.power_on waits until the host is live, and no longer than anybody w
   const { pool, url } = await servedPool(t, {
     gate: projectGate(time.now),
     machines: { goDown: () => undefined, powerOn: host => on.push(host) },
-    now: time.now,
-    timers: time,
+    clock: time,
   })
   const session = await login(url)
   const host = pool.addHost({ hostname: 'a', power_on_mode: 'IPMI' })
@@ -230,15 +227,15 @@ t.test('host.power_on waits until the host is live, and no longer than anybody w
   t.strictSame(on, [host, host, host, host])
 })
 
-t.test('a toolstack that was started anew moves agent_start_time, and nothing else', async t => {
+t.test('host.restart_agent changes agent_start_time and nothing else', async t => {
   const time = new VirtualClock()
-  const { pool } = await servedPool(t, { now: time.now, timers: time })
+  const { pool, url } = await servedPool(t, { clock: time })
+  const session = await login(url)
   const host = firstOf(pool.seed(['a']).hosts).ref
   const before = pool.get('host', host)
   const snapshot = firstOf(pool.poolSnapshot().hosts)
   time.advance(90_000)
-  pool.toolstackRestarted(host)
-  pool.toolstackRestarted('OpaqueRef:gone')
+  t.equal(await ask(url, 'host.restart_agent', session, host), '')
   t.strictSame(pool.get('host', host), {
     ...before,
     other_config: { ...before?.other_config, agent_start_time: '1795363290.' },
@@ -260,7 +257,7 @@ t.test('allowed_operations is written when it differs, and only then', async t =
 
 t.test('the snapshot tells the gate what the database says, and when each host last said it itself', async t => {
   const time = new VirtualClock()
-  const { pool, url } = await servedPool(t, { now: time.now })
+  const { pool, url } = await servedPool(t, { clock: time })
   const { sr, hosts } = pool.seed(['a'], { type: 'linstor', other_config: { k: 'v' } })
   const { ref, pbd } = firstOf(hosts)
   const session = await login(url)

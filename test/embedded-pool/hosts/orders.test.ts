@@ -49,9 +49,7 @@ async function pairByHeartbeat(t: TearsDown, { stateFile = join(folder, `pool-${
   const time = new VirtualClock()
   const events: OrderEvent[] = []
   const { pool, url } = await servedPool(t, {
-    now: time.now,
-    steadyNow: time.steadyNow,
-    timers: time,
+    clock: time,
     gate: othersStay,
     stateFile,
     stateDelayMs: 1,
@@ -134,9 +132,7 @@ t.test('of two orders that stand at once at most one is handed out', async t => 
   const time = new VirtualClock()
   let isLenient = true
   const { pool, url } = await servedPool(t, {
-    timers: time,
-    steadyNow: time.steadyNow,
-    now: time.now,
+    clock: time,
     heartbeat: { assumeDeadAfterMs: 60_000 },
     gate: { claim: (snapshot, wanted) => (isLenient ? { ok: true } : othersStay.claim(snapshot, wanted)) },
   })

@@ -9,7 +9,7 @@ const login = (password: string, id = 1) => ({ method: LOGIN, params: ['root', p
 
 t.test('an address that sends wrong passwords keeps no other address out', async t => {
   const time = new VirtualClock()
-  const { port } = await servedPool(t, { timers: time, failedLoginDelayMs: 1_000 })
+  const { port } = await servedPool(t, { clock: time, failedLoginDelayMs: 1_000 })
   const attacker = new Peer(t, port, '127.0.0.2')
   let answered = 0
   const guesses = Array.from({ length: 4 }, () =>
@@ -48,7 +48,7 @@ t.test(
 
 t.test('a batch counts as many logins as it holds', async t => {
   const time = new VirtualClock()
-  const { port } = await servedPool(t, { timers: time, failedLoginDelayMs: 1_000, maxFailedLogins: 3 })
+  const { port } = await servedPool(t, { clock: time, failedLoginDelayMs: 1_000, maxFailedLogins: 3 })
   const attacker = new Peer(t, port, '127.0.0.2')
   let asked = false
   const batch = attacker.post([...Array(10).fill(login('guess')), login(PASSWORD)]).then(answer => {
@@ -66,7 +66,7 @@ t.test('a batch counts as many logins as it holds', async t => {
 
 t.test('no header makes an address another one', async t => {
   const time = new VirtualClock()
-  const { port } = await servedPool(t, { timers: time, failedLoginDelayMs: 1_000, maxFailedLogins: 2 })
+  const { port } = await servedPool(t, { clock: time, failedLoginDelayMs: 1_000, maxFailedLogins: 2 })
   const attacker = new Peer(t, port, '127.0.0.2')
   const headers = (index: number) => ({
     'x-forwarded-for': `192.0.2.${index}`,

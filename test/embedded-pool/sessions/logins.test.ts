@@ -7,10 +7,10 @@ t.test('a wrong password is answered late, few at a time, and told without filli
   const time = new VirtualClock()
   const told: FailedLogins[] = []
   const { pool, url } = await servedPool(t, {
-    timers: time,
+    clock: time,
     failedLoginDelayMs: 1_000,
     maxFailedLogins: 2,
-    tellFailedLoginsEveryMs: 60_000,
+    reportFailedLoginsEveryMs: 60_000,
     onFailedLogins: failed => told.push(failed),
   })
   const answers: unknown[] = []
