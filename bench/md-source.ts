@@ -9,8 +9,8 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { MdReader } from '../src/mdraid-adapter/follow/read.ts'
-import { ToldArrays } from '../src/mdraid-adapter/follow/told-arrays.ts'
+import { MdReader } from '../src/mdraid-adapter/follow/md-reader.ts'
+import { PublishedArrays } from '../src/mdraid-adapter/follow/published-arrays.ts'
 import { FileReader } from '../src/platform/file-reader/file-reader.ts'
 import { foregroundClock } from '../src/platform/time/clock.ts'
 
@@ -77,10 +77,10 @@ for (const arrays of SIZES) {
   const end = new AbortController()
   const files = new FileReader({ clock: foregroundClock, timeoutMs: 10_000, retryAfterMs: 10_000, signal: end.signal })
   const reader = new MdReader(paths, files)
-  const told = new ToldArrays()
+  const told = new PublishedArrays()
   const times = Math.max(2, Math.round(256 / arrays))
-  const glanceMicros = await measure(times, () => reader.glance())
-  const wholeMicros = await measure(times, async () => told.take(await reader.read(await reader.glance()), 0))
+  const glanceMicros = await measure(times, () => reader.list())
+  const wholeMicros = await measure(times, async () => told.publish(await reader.read(await reader.list()), 0))
   if (told.size !== arrays || told.isUnsettled) throw new Error('the arrays were not understood')
   const idlePercent = (glanceMicros / IDLE_EVERY_SECONDS + wholeMicros / WHOLE_EVERY_SECONDS) / 1e4
   tell('glance', arrays, Math.round(glanceMicros), 'CPU us')

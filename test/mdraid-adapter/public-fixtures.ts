@@ -1,10 +1,10 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** Other projects' fixtures: beside this project in its own workshop, and not part of it. */
+/** The fixtures of other projects are beside this project, not part of it. */
 const PUBLIC = join(import.meta.dirname, '..', '..', '..', 'shared', 'fixtures', 'public')
 
-/** For tap: why a test of the public fixtures is skipped, or `false`. */
+/** For tap: the reason to skip a test of the public fixtures, or `false`. */
 export const skipWithoutPublic = existsSync(PUBLIC) ? false : `the public fixtures are not here: ${PUBLIC}`
 
 export function publicText(path: string): string {
@@ -15,7 +15,7 @@ export function publicJson(path: string): unknown {
   return JSON.parse(publicText(path))
 }
 
-/** The files below a directory of the public fixtures, by their path in it. */
+/** The files below a directory of the public fixtures, by relative path. */
 export function publicTree(directory: string): Record<string, string> {
   const root = join(PUBLIC, directory)
   const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter(path =>
@@ -24,7 +24,7 @@ export function publicTree(directory: string): Record<string, string> {
   return Object.fromEntries(files.map(path => [path, readFileSync(join(root, path), 'utf8')]))
 }
 
-/** A member of parsed JSON, and of that, …; `undefined` where there is none. */
+/** The value at a path of keys in parsed JSON; `undefined`: there is none. */
 export function pluck(value: unknown, ...keys: readonly (string | number)[]): unknown {
   let found = value
   for (const key of keys) {

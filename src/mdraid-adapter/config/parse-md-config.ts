@@ -2,31 +2,31 @@ import type { Problem } from '../../sync-query/judge/problem.ts'
 import { excerpt, mdProblem } from '../parse/md-reading.ts'
 import { mdUuid, uuidOfOldMetadata } from '../parse/md-uuid.ts'
 
-/** An array that a configuration says should be there. */
+/** A configured array. */
 interface ConfiguredArray {
-  /** As it was written (`/dev/md/home`, `/dev/md0`); `null`: the line names none. */
+  /** As in the file (`/dev/md/home`, `/dev/md0`); `null`: the line names no device. */
   readonly device: string | null
-  /** In the kernel's form. */
+  /** In the kernel's notation. */
   readonly uuid: string | null
   /** The name in the metadata (`HOST:home`). The kernel does not show it. */
   readonly name: string | null
   /**
-   * By what the kernel may show it; any of them will do. Its UUIDs where it has one, for the kernel's name may then belong
-   * to another; otherwise that name.
+   * What identifies the array in the kernel, any of them: its UUIDs if it has one, because the kernel's name may belong to another
+   * array then; otherwise the kernel's name.
    */
   readonly shownAs: readonly [string, ...string[]]
   /**
-   * What else people may call it (`/dev/md/home`, `md/home`, `md0`), with the name in the metadata where the line names no
-   * device, as mdadm has it. A pattern such as `md*` must find it while the kernel does not show it as md-something.
+   * Other names that a pattern may match (`/dev/md/home`, `md/home`, `md0`). If the line names no device, the name in the metadata is
+   * used, as mdadm does. A pattern such as `md*` must match while the kernel does not show the array.
    */
   readonly calledAs: readonly [string, ...string[]]
 }
 
-/** An array that is configured so that nothing the kernel shows could be compared with it. */
+/** A configured array that nothing in the kernel can be compared with. */
 interface IncomparableArray {
-  /** What the line calls it, as a path where it has a name. */
+  /** How the line names it, as a path if it has a name. */
   readonly label: string
-  /** What people may call it, as `ConfiguredArray.calledAs`. */
+  /** As `ConfiguredArray.calledAs`. */
   readonly names: readonly [string, ...string[]]
 }
 
@@ -37,18 +37,18 @@ export interface ParsedArrays {
 }
 
 export interface ConfiguredArrays extends ParsedArrays {
-  /** `null`: all that is configured was read. Otherwise in a few words why there may be more. */
+  /** `null`: the whole configuration was read. Otherwise a short text why there may be more arrays. */
   readonly doubt: string | null
 }
 
-/** The kernel shows no UUID of an array whose metadata lies in a container, so nothing could tell that it is missing. */
+/** The kernel shows no UUID of an array in a container, so its absence cannot be detected. */
 const IN_CONTAINER = /^(?:container=|member=|metadata=(?:imsm|ddf|external)\b)/i
 
 /**
- * Reads the `ARRAY` lines of mdadm.conf(5) text. Everything else is passed over: this answers only "what should be up?",
- * so that an array which is not assembled after a boot cannot go unseen. Pure; any text gives an answer.
+ * Parses the `ARRAY` lines of the text of mdadm.conf(5): which arrays should exist, so that one that was not assembled after a boot is
+ * noticed. Ignores everything else. Pure; any text gives a result.
  *
- * @param file what to call it in problems
+ * @param file the name of the file in problems
  */
 export function parseMdConfig(text: string, file: string): ParsedArrays {
   const arrays: ConfiguredArray[] = []
@@ -73,15 +73,15 @@ export function parseMdConfig(text: string, file: string): ParsedArrays {
       const isNamed = device !== null || name !== null
       const label = device?.startsWith('/') === true ? device : isNamed ? called[0] : (uuid ?? excerpt(line))
       incomparable.push({ label, names: called })
-      // One in a container cannot be written better.
+      // The line of an array in a container cannot be improved.
       if (isInContainer) continue
-      problems.push(mdProblem(device, 'not-comparable', `${file}: without a UUID nothing tells whether it is up`, line))
+      problems.push(mdProblem(device, 'not-comparable', `${file}: without a UUID the array cannot be recognized`, line))
     }
   }
   return { arrays, incomparable, problems }
 }
 
-/** At least three letters, in any case (match_keyword of mdadm). */
+/** At least three letters, upper or lower case (match_keyword of mdadm). */
 function isArrayKeyword(word: string): boolean {
   return word.length >= 3 && 'array'.startsWith(word.toLowerCase())
 }
@@ -103,7 +103,7 @@ function calledAs(device: string | null, name: string | null): readonly [string,
   return [`/dev/${bare}`, bare]
 }
 
-/** The kernel's name for a device: `/dev/md0`, `/dev/md/0`, `md0` and `0` are one (devname_matches of mdadm). */
+/** The kernel's name of a device: `/dev/md0`, `/dev/md/0`, `md0` and `0` are the same (devname_matches of mdadm). */
 function kernelName(device: string): string | null {
   const bare = device.replace(/^\/dev\/(?:md\/)?/, '')
   const number = /^(?:md)?(\d{1,7})$/.exec(bare)?.[1]
@@ -112,8 +112,8 @@ function kernelName(device: string): string | null {
 }
 
 /**
- * The words of each line, with those of the lines that continue it by beginning with white space. A `#` that begins a word
- * hides the rest of its line; quotes keep words together, and end with the line.
+ * The words of each line. A line that begins with white space continues the line before. A `#` at the beginning of a word starts a
+ * comment; quotes join words, and end with the line.
  */
 function logicalLines(text: string): string[][] {
   const lines: string[][] = []

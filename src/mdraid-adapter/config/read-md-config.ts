@@ -1,27 +1,27 @@
 import { join } from 'node:path'
 import type { FileReader, ReadJob } from '../../platform/file-reader/file-reader.ts'
 import type { Problem } from '../../sync-query/judge/problem.ts'
-import { brought, wantedNames } from '../follow/read-texts.ts'
+import { resultsOf, wantedNames } from '../follow/job-results.ts'
 import { type ConfiguredArrays, type ParsedArrays, parseMdConfig } from './parse-md-config.ts'
 
-/** Where mdadm looks, by how it was compiled (config.c): distributions differ in which of the two comes first. */
+/** The files that mdadm reads (config.c). Distributions differ in which of the two comes first. */
 const CONFIG_FILES = ['etc/mdadm/mdadm.conf', 'etc/mdadm.conf'] as const
 const MAX_FILES = 1_000
 const MAX_FILE_BYTES = 2 ** 20
 
-/** Nothing is configured there. Whatever else keeps a file or folder from being read says nothing of what it names. */
+/** Errors that mean that nothing is configured there. After any other error the content is not known. */
 const NOTHING_THERE: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR'])
 
 /**
- * The arrays that this host's configuration says should be up. Never rejects; a file that is not there says nothing, one that
- * cannot be read leaves a doubt.
+ * Reads which arrays should exist by this host's configuration. Never rejects. A missing file configures nothing; a file that cannot be
+ * read leaves a doubt.
  *
- * @param root the directory that stands for `/`
+ * @param root the directory that is used as `/`
  */
 export async function readMdConfig(root: string, files: FileReader): Promise<ConfiguredArrays> {
   const problems: Problem[] = []
   const ask = async (job: ReadJob) => {
-    const answer = brought(job, await files.read(job), null, NOTHING_THERE)
+    const answer = resultsOf(job, await files.read(job), null, NOTHING_THERE)
     problems.push(...answer.problems)
     return answer
   }
@@ -49,7 +49,7 @@ export async function readMdConfig(root: string, files: FileReader): Promise<Con
   }
 }
 
-/** As conf_file_or_dir of mdadm has it. */
+/** As in conf_file_or_dir of mdadm. */
 function isConfigName(name: string): boolean {
   return name.endsWith('.conf') && !name.startsWith('.')
 }

@@ -6,12 +6,12 @@ import type { ConfiguredArrays } from './parse-md-config.ts'
 import { readMdConfig } from './read-md-config.ts'
 
 export interface MdConfigWatchOptions {
-  /** The directory that stands for `/`. */
+  /** The directory that is used as `/`. */
   readonly root: string
   readonly clock: Clock
   /** Ends the watch. */
   readonly signal: AbortSignal
-  /** The processes that read files; absent: one of its own. */
+  /** The processes that read files. Absent: the watch starts its own. */
   readonly pool?: ProcessPool
   readonly pace?: Partial<MdConfigPace>
 }
@@ -19,19 +19,19 @@ export interface MdConfigWatchOptions {
 /** Milliseconds. */
 interface MdConfigPace {
   readonly rereadEveryMs: number
-  /** A difference is told when it is still there after so long. */
+  /** A change is published if a second reading after this time shows it, too. */
   readonly settleMs: number
-  /** How long the files may take to be read. */
+  /** Timeout for reading the files. */
   readonly readTimeoutMs: number
 }
 
-/** So few files are cheaper to read than to have watched, and read they are right after any kind of change. */
+/** Polling a few files is cheap, and unlike a watch it notices every kind of change. */
 const DEFAULT_PACE: MdConfigPace = { rereadEveryMs: 8_000, settleMs: 1_000, readTimeoutMs: 4_000 }
 
 /**
- * Tells which arrays are configured: at once, and then whenever that is different. `mdadm --detail --scan >mdadm.conf` empties
- * the file before it writes it, so what was read is told when a second reading finds the same; and while a file cannot be
- * read, nothing is taken back, and that it cannot be is told at once. An array must not go unmissed for either.
+ * Publishes the configured arrays at once, and then whenever they change. No configured array may be lost on the way:
+ * `mdadm --detail --scan >mdadm.conf` empties the file before it writes it, so a change counts when a second reading shows it, too. While
+ * a file cannot be read, the arrays that were known stay, and the doubt is published at once.
  */
 export async function* watchMdConfig(options: MdConfigWatchOptions): AsyncGenerator<ConfiguredArrays, void> {
   const { root, clock, signal } = options
@@ -43,32 +43,32 @@ export async function* watchMdConfig(options: MdConfigWatchOptions): AsyncGenera
     signal,
     pool: options.pool,
   })
-  let told = await readMdConfig(root, files)
+  let published = await readMdConfig(root, files)
   if (signal.aborted) return
-  yield told
+  yield published
   for (;;) {
     await sleep(clock, pace.rereadEveryMs, signal)
-    const seen = keepUnread(told, await readMdConfig(root, files))
+    const seen = keepUnread(published, await readMdConfig(root, files))
     if (signal.aborted) return
-    if (isDeepStrictEqual(seen, told)) continue
+    if (isDeepStrictEqual(seen, published)) continue
     if (seen.doubt === null) {
       await sleep(clock, pace.settleMs, signal)
-      const again = keepUnread(told, await readMdConfig(root, files))
+      const again = keepUnread(published, await readMdConfig(root, files))
       if (signal.aborted) return
       if (!isDeepStrictEqual(again, seen)) continue
     }
-    told = seen
-    yield told
+    published = seen
+    yield published
   }
 }
 
-/** What was read, with the arrays that were told before if it may lack some. */
-function keepUnread(told: ConfiguredArrays, read: ConfiguredArrays): ConfiguredArrays {
+/** What was read. If it may be incomplete, the arrays that were published before are kept. */
+function keepUnread(published: ConfiguredArrays, read: ConfiguredArrays): ConfiguredArrays {
   if (read.doubt === null) return read
   return {
     ...read,
-    arrays: [...read.arrays, ...lackingIn(read.arrays, told.arrays)],
-    incomparable: [...read.incomparable, ...lackingIn(read.incomparable, told.incomparable)],
+    arrays: [...read.arrays, ...lackingIn(read.arrays, published.arrays)],
+    incomparable: [...read.incomparable, ...lackingIn(read.incomparable, published.incomparable)],
   }
 }
 

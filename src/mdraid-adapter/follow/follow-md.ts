@@ -3,44 +3,44 @@ import { FileReader } from '../../platform/file-reader/file-reader.ts'
 import type { ProcessPool } from '../../platform/file-reader/process-pool.ts'
 import type { Backoff } from '../../platform/time/backoff.ts'
 import { type Clock, sleep } from '../../platform/time/clock.ts'
+import type { Timers } from '../../platform/time/timers.ts'
 import type { MdReading } from '../parse/md-reading.ts'
-import { Bell } from './bell.ts'
+import { type MdListing, MdReader } from './md-reader.ts'
 import { MdadmMonitor } from './mdadm-monitor.ts'
-import { type MdGlance, MdReader } from './read.ts'
-import { type MdUpdate, ToldArrays } from './told-arrays.ts'
+import { type MdUpdate, PublishedArrays } from './published-arrays.ts'
 
-export type { MdUpdate } from './told-arrays.ts'
+export type { MdUpdate } from './published-arrays.ts'
 
 export interface MdSourceOptions {
   /** The directory that stands for `/`. */
   readonly root: string
   readonly clock: Clock
-  /** Ends the source, and its child with it, even while a read hangs. */
+  /** Ends the source and its child process, even while a read hangs. */
   readonly signal: AbortSignal
-  /** The command and its first arguments; `--monitor …` is added. Absent: changes are found by reading alone. */
+  /** The command and its first arguments; `--monitor …` is appended. Absent: the source only polls. */
   readonly mdadm?: readonly [command: string, ...args: string[]]
-  /** The processes that read files; absent: one of its own. */
+  /** The processes that read files. Absent: the source starts its own. */
   readonly pool?: ProcessPool
   readonly pace?: Partial<MdSourcePace>
 }
 
 /** Milliseconds. */
 interface MdSourcePace extends Backoff {
-  /** How often everything is read while something moves, is degraded or is doubted. */
+  /** Interval of complete reads while an array resyncs, is degraded or is in doubt. */
   readonly busyEveryMs: number
-  /** How often to look at /proc/mdstat otherwise. */
+  /** Interval of reads of /proc/mdstat otherwise. */
   readonly idleEveryMs: number
-  /** How often to look whether there is md at all. */
+  /** Interval of reads while the host has no md arrays. */
   readonly absentEveryMs: number
   /**
-   * How often everything is read though /proc/mdstat says nothing new: it shows neither a UUID nor `frozen` nor bad blocks. With
-   * `readTimeoutMs` well below the 15 s after which a state that was not confirmed is unknown.
+   * Interval of complete reads while /proc/mdstat does not change: it shows neither the UUID nor `frozen` nor bad blocks. Together with
+   * `readTimeoutMs` it must be well below the 15 s after which an unconfirmed state is unknown.
    */
   readonly wholeEveryMs: number
-  /** How long the files of one array may take to be read, and after how long one that hung is tried again. */
+  /** Timeout for the files of one array, and the time until a read that hung is tried again. */
   readonly readTimeoutMs: number
   readonly readRetryMs: number
-  /** The least time between two readings, whatever hints there are. */
+  /** Minimum time between two reads, whatever hints arrive. */
   readonly restMs: number
 }
 
@@ -57,16 +57,18 @@ export const DEFAULT_MD_PACE: MdSourcePace = {
 }
 
 /**
- * Follows the md arrays of this host by reading what the kernel says, for as long as `signal` lets it: /proc and sysfs give
- * no events that Node could wait for. The first update comes with the first reading, further ones when there is news.
+ * Follows the md arrays of this host until `signal` aborts. It polls, because /proc and sysfs have no events that Node can wait for.
+ * The first update comes with the first reading, later ones when something has changed.
  *
- * What /proc/mdstat does not show to have moved is read only now and then, so an idle host costs next to nothing.
- * `mdadm --monitor` shortens the wait and is never believed: only a reading decides what has ended, and how.
+ * While /proc/mdstat does not change, sysfs is read only every `wholeEveryMs`, so an idle host costs little CPU. `mdadm --monitor`
+ * shortens the wait; its output is not evidence, only a reading decides what ended and how.
+ *
+ *     for await (const { changed, removed, doubt } of followMd({ root: '/', clock: machineClock, signal })) …
  */
 export async function* followMd(options: MdSourceOptions): AsyncGenerator<MdUpdate, void> {
   const { root, clock, mdadm } = options
   const pace = { ...DEFAULT_MD_PACE, ...options.pace }
-  // Its own end, so that the child is gone as well when the consumer has had enough.
+  // A signal of its own also ends the child when the consumer stops iterating.
   const stop = new AbortController()
   const signal = AbortSignal.any([options.signal, stop.signal])
   const paths = { sysBlock: join(root, 'sys/block'), mdstat: join(root, 'proc/mdstat') }
@@ -80,43 +82,43 @@ export async function* followMd(options: MdSourceOptions): AsyncGenerator<MdUpda
       pool: options.pool,
     }),
   )
-  const told = new ToldArrays()
-  const bell = new Bell(clock)
+  const published = new PublishedArrays()
+  const hint = new Hint(clock)
   const monitor =
-    mdadm === undefined ? null : new MdadmMonitor({ ...pace, mdadm, clock, signal, onHint: () => bell.ring() })
-  /** The glance that the last whole reading began with. */
-  let basis: MdGlance | null = null
-  let untilWholeMs = 0
+    mdadm === undefined ? null : new MdadmMonitor({ ...pace, mdadm, clock, signal, onHint: () => hint.raise() })
+  /** The listing that the last complete reading began with. */
+  let lastListing: MdListing | null = null
+  let untilCompleteMs = 0
   let wasHinted = false
   try {
     for (;;) {
-      const isHinted = bell.wasRung()
-      monitor?.listen()
-      let glance = await reader.glance()
-      // A hint may come before what it hints at is to be seen everywhere, so one more reading follows.
-      const mustRead = isHinted || wasHinted || told.isUnsettled || untilWholeMs <= 0
-      if (mustRead || basis === null || !isSame(glance, basis)) {
-        let reading = await reader.read(glance)
-        if (told.isTorn(reading)) {
+      const isHinted = hint.take()
+      monitor?.resume()
+      let listing = await reader.list()
+      // A hint may come before the change is visible in every file, so one more reading follows.
+      const mustRead = isHinted || wasHinted || published.isUnsettled || untilCompleteMs <= 0
+      if (mustRead || lastListing === null || !isSame(listing, lastListing)) {
+        let reading = await reader.read(listing)
+        if (published.isTorn(reading)) {
           await sleep(clock, pace.restMs, signal)
-          glance = await reader.glance()
-          reading = await reader.read(glance)
+          listing = await reader.list()
+          reading = await reader.read(listing)
         }
-        // What was given up on the way says nothing.
+        // The reading is incomplete if it was aborted.
         if (signal.aborted) return
-        const update = told.take(withProblems(reading, monitor), clock.now())
+        const update = published.publish(withProblems(reading, monitor), clock.now())
         if (update !== null) yield update
-        basis = glance
-        untilWholeMs = pace.wholeEveryMs
+        lastListing = listing
+        untilCompleteMs = pace.wholeEveryMs
       }
-      monitor?.want(told.size > 0)
+      monitor?.setWanted(published.size > 0)
       const everyMs =
-        isHinted || told.isUnsettled ? pace.busyEveryMs : isAbsent(glance) ? pace.absentEveryMs : pace.idleEveryMs
+        isHinted || published.isUnsettled ? pace.busyEveryMs : isAbsent(listing) ? pace.absentEveryMs : pace.idleEveryMs
       await sleep(clock, Math.min(pace.restMs, everyMs), signal)
-      await bell.wait(Math.max(everyMs - pace.restMs, 0), signal)
+      await hint.wait(Math.max(everyMs - pace.restMs, 0), signal)
       if (signal.aborted) return
       wasHinted = isHinted
-      untilWholeMs -= everyMs
+      untilCompleteMs -= everyMs
     }
   } finally {
     stop.abort()
@@ -124,17 +126,55 @@ export async function* followMd(options: MdSourceOptions): AsyncGenerator<MdUpda
   }
 }
 
-/** The monitor's problems are told beside those of a reading, and say nothing about it. */
+/** Adds the monitor's problems to those of a reading. They do not affect `understood`. */
 function withProblems(reading: MdReading, monitor: MdadmMonitor | null): MdReading {
   return monitor === null ? reading : { ...reading, problems: [...reading.problems, ...monitor.takeProblems()] }
 }
 
-function isSame(glance: MdGlance, before: MdGlance): boolean {
-  const { mdstat, names, problems } = glance
+function isSame({ mdstat, names, problems }: MdListing, before: MdListing): boolean {
   return problems.length === 0 && mdstat === before.mdstat && names?.join() === before.names?.join()
 }
 
-/** No md module, or no arrays yet and nothing that speaks of them. */
-function isAbsent({ mdstat, names }: MdGlance): boolean {
+/** The md module is not loaded, and sysfs shows no arrays. */
+function isAbsent({ mdstat, names }: MdListing): boolean {
   return mdstat === undefined && (names === undefined || names.length === 0)
+}
+
+/** A flag that several events may raise and one reader waits for. Events before the reader takes it count once. */
+class Hint {
+  readonly #timers: Timers
+  #isRaised = false
+  #wake: (() => void) | null = null
+
+  constructor(timers: Timers) {
+    this.#timers = timers
+  }
+
+  raise(): void {
+    this.#isRaised = true
+    this.#wake?.()
+  }
+
+  /** Whether the flag was raised since the last call. */
+  take(): boolean {
+    const isRaised = this.#isRaised
+    this.#isRaised = false
+    return isRaised
+  }
+
+  /** Waits until the flag is raised, `ms` have passed, or `signal` aborts. */
+  wait(ms: number, signal: AbortSignal): Promise<void> {
+    if (this.#isRaised || signal.aborted) return Promise.resolve()
+    return new Promise(resolve => {
+      const wake = () => {
+        cancel()
+        signal.removeEventListener('abort', wake)
+        this.#wake = null
+        resolve()
+      }
+      const cancel = this.#timers.after(ms, wake)
+      signal.addEventListener('abort', wake, { once: true })
+      this.#wake = wake
+    })
+  }
 }

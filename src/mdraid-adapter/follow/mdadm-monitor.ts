@@ -1,43 +1,43 @@
 import { execa } from 'execa'
+import { systemText } from '../../platform/errors.ts'
 import { type Backoff, RestartBackoff } from '../../platform/time/backoff.ts'
 import { type Clock, sleep } from '../../platform/time/clock.ts'
 import type { Problem } from '../../sync-query/judge/problem.ts'
 
 export interface MdadmMonitorOptions extends Backoff {
-  /** The command and its first arguments; `--monitor …` is added. */
+  /** The command and its first arguments; `--monitor …` is appended. */
   readonly mdadm: readonly [command: string, ...args: string[]]
   readonly clock: Clock
-  /** Ends it, and the child with it. */
+  /** Ends the monitor and its child process. */
   readonly signal: AbortSignal
-  /** Told that something may have changed. */
+  /** Called when something may have changed. */
   readonly onHint: () => void
 }
 
 /**
- * Without `--scan` it would follow only the arrays of its start, and with it refuses to run for want of somebody to alert
- * (mdmonitor.c), so `echo` is alerted: what it prints is unbuffered, where mdadm's own lines to a pipe are not. `--config=none`
- * keeps it from mailing what the distribution's own monitor mails already; `--no-sharing` from moving spares between
- * arrays, and from taking that one's place.
+ * `--scan`: follow arrays that appear later, too. `--program`: with `--scan`, mdadm refuses to run without an alert target
+ * (mdmonitor.c); the output of `echo` is unbuffered, that of mdadm itself to a pipe is not. `--config=none`: do not send the mails that
+ * the distribution's own monitor sends. `--no-sharing`: do not move spares between arrays, and do not replace that monitor.
  */
 const ARGUMENTS = ['--monitor', '--scan', '--config=none', '--no-sharing', '--delay=60', '--program=/bin/echo']
 
-/** A child that lived this long was well: the next failure is a new one. */
+/** A child that ran this long was healthy; its end resets the back-off. */
 const HEALTHY_AFTER_MS = 30_000
 const KILL_AFTER_MS = 1_000
-/** A child that waits for the lock of an array cannot be killed (state D); it ends when the kernel lets it. */
+/** A child that waits for the lock of an array cannot be killed (state D). It ends when the kernel releases it. */
 const ABANDON_AFTER_MS = 5_000
 
 /**
- * `mdadm --monitor`, as a hint that something has changed: it waits on /proc/mdstat with poll(2), which Node cannot. What
- * it prints is never read: its events come late, come twice, and say `RebuildFinished` of what was stopped.
+ * Runs `mdadm --monitor` as a hint that something has changed: it waits on /proc/mdstat with poll(2), which Node cannot do. Its output
+ * is not parsed: events come late or twice, and `RebuildFinished` also comes for a recovery that was stopped.
  *
- * Invariants: one child at a time; its output is taken in one piece per `listen()`, so a storm of lines waits in the pipe.
+ * Invariants: one child at a time; one hint per `resume()`, so a storm of lines waits in the pipe.
  */
 export class MdadmMonitor {
   readonly #options: MdadmMonitorOptions
   #isWanted = false
   #running: Promise<void> | null = null
-  #listen: (() => void) | null = null
+  #resume: (() => void) | null = null
   #problems: Problem[] = []
   #lastEnd = ''
 
@@ -45,25 +45,25 @@ export class MdadmMonitor {
     this.#options = options
   }
 
-  /** @param isWanted there are arrays: without any it would end at once */
-  want(isWanted: boolean): void {
+  /** @param isWanted whether the host has arrays: without any, mdadm ends at once */
+  setWanted(isWanted: boolean): void {
     this.#isWanted = isWanted
     if (isWanted) this.#running ??= this.#run()
   }
 
-  /** Everything is about to be read: what was printed before that need not be heard. */
-  listen(): void {
-    this.#listen?.()
+  /** Allows the next hint. Call it before a reading, which covers everything that was printed before. */
+  resume(): void {
+    this.#resume?.()
   }
 
-  /** What went wrong since this was last asked. A child that cannot run costs time until a change is seen, and nothing else. */
+  /** The problems since the last call. Without the child, changes are noticed later; nothing else is lost. */
   takeProblems(): readonly Problem[] {
     const problems = this.#problems
     this.#problems = []
     return problems
   }
 
-  /** Waits until the child is gone; `signal` must have been aborted. */
+  /** Waits until the child has ended. `signal` must have been aborted. */
   async close(): Promise<void> {
     const waited = new AbortController()
     await Promise.race([this.#running, sleep(this.#options.clock, ABANDON_AFTER_MS, waited.signal)])
@@ -82,14 +82,14 @@ export class MdadmMonitor {
         this.#problems.push({ device: null, code: 'monitor-ended', text: end })
       }
       this.#lastEnd = end ?? ''
-      // Whatever it was about to say is lost.
+      // A hint that the child was about to give is lost.
       onHint()
       await sleep(clock, restarts.delayMs(ranMs), signal)
     }
     this.#running = null
   }
 
-  /** One child from start to end. Returns how it failed, in a few words; `null`: it found no array worth watching. */
+  /** Runs one child until it ends. Returns a short text how it failed; `null`: mdadm found no array to monitor. */
   async #runOnce(): Promise<string | null> {
     const { onHint, signal } = this.#options
     const [command, ...args] = this.#options.mdadm
@@ -105,13 +105,13 @@ export class MdadmMonitor {
       child.stdout.pause()
       onHint()
     })
-    this.#listen = () => child.stdout.resume()
-    // What it leaves unread, or a program of its own that lives on, must not hold up its end.
+    this.#resume = () => child.stdout.resume()
+    // Unread output, or a child of the child that lives on, must not delay the end.
     child.nodeChildProcess.once('exit', () => child.stdout.destroy())
     const { exitCode, signal: killedBy, code } = await child
-    this.#listen = null
+    this.#resume = null
     if (exitCode === 0) return null
     if (killedBy !== undefined) return `${command} --monitor was killed by ${killedBy}`
-    return exitCode === undefined ? `${command}: ${code}` : `${command} --monitor exited ${exitCode}`
+    return exitCode === undefined ? `${command} ${systemText(String(code))}` : `${command} --monitor exited ${exitCode}`
   }
 }

@@ -2,17 +2,17 @@
 const KIBIBYTE = 1024
 const SECTOR = 512
 
-/** Bytes of mdstat's blocks; `null` for what is no count that a number can hold. */
+/** Converts a count of mdstat's blocks to bytes; `null` if it is no count or too large for a number. */
 export function blocksToBytes(digits: string | undefined): number | null {
   return toBytes(digits, KIBIBYTE)
 }
 
-/** Bytes of sysfs's sectors; `null` for what is no count that a number can hold. */
+/** Converts a count of sysfs's sectors to bytes; `null` if it is no count or too large for a number. */
 export function sectorsToBytes(digits: string | undefined): number | null {
   return toBytes(digits, SECTOR)
 }
 
-/** How far an operation is, from the two counts of one line; `null` where either is not known or there is nothing to do. */
+/** The progress of an operation, 0 to 1, from the two counts of one line; `null` if either is not known or the total is 0. */
 export function progressOf(doneBytes: number | null, totalBytes: number | null): number | null {
   if (doneBytes === null || totalBytes === null || totalBytes === 0) return null
   return Math.min(doneBytes / totalBytes, 1)

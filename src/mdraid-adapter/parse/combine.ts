@@ -2,13 +2,13 @@ import type { MdArray, MdDoubt, MdMember, MdOperation } from '../../sync-query/j
 import { doubtProblems, type MdReading, mdProblem } from './md-reading.ts'
 
 /**
- * What /proc/mdstat and sysfs say together. With only one of them, that one's word stands. With both, an array that only
- * one shows is doubted, and what they say of it is compared. They are read one after the other, so they may differ by
- * what happened in between: the worse of the two is kept, and only what has no order is a contradiction. Pure.
+ * Combines the readings of /proc/mdstat and sysfs. If one of them is missing, the other one counts alone. An array that only one of
+ * them shows is in doubt. Otherwise both are compared. They are read one after the other, so they may differ by what happened in
+ * between: the worse value counts, and only values without an order are a contradiction. Pure.
  */
 export function combineMdReadings(mdstat: MdReading | null, sysfs: MdReading | null): MdReading {
   if (mdstat === null || sysfs === null) {
-    const silence = mdProblem(null, 'source-silent', 'Neither /proc/mdstat nor /sys/block is there')
+    const silence = mdProblem(null, 'source-silent', 'Neither /proc/mdstat nor /sys/block exists')
     return mdstat ?? sysfs ?? { arrays: [], problems: [silence], understood: false }
   }
   const inMdstat = byName(mdstat.arrays)
@@ -28,7 +28,7 @@ export function combineMdReadings(mdstat: MdReading | null, sysfs: MdReading | n
   }
 }
 
-/** An array of both sources, and the doubts that only their comparison raises. */
+/** An array of both sources, and the doubts that only the comparison causes. */
 interface Combined {
   readonly array: MdArray
   readonly newDoubts: readonly MdDoubt[]
@@ -40,14 +40,14 @@ function onlyInMdstat(array: MdArray): Combined {
 
 function combineArray(mdstat: MdArray | undefined, sysfs: MdArray): Combined {
   if (mdstat === undefined) {
-    // A stopped array keeps its directory for a while; mdstat leaves out what has neither members nor a level.
+    // A stopped array keeps its directory for a while; mdstat omits arrays that have neither members nor a level.
     const isGone = sysfs.arrayState === 'clear'
     return { array: sysfs, newDoubts: isGone ? [] : [{ code: 'contradiction', field: 'mdstat', word: 'absent' }] }
   }
   const array: MdArray = {
     ...sysfs,
     level: sysfs.level === null || sysfs.level === '' ? (mdstat.level ?? sysfs.level) : sysfs.level,
-    // sysfs says so only of an array without pending writes.
+    // sysfs shows `broken` only for an array without pending writes.
     arrayState: mdstat.arrayState === 'broken' ? 'broken' : (sysfs.arrayState ?? mdstat.arrayState),
     readOnly: sysfs.readOnly ?? mdstat.readOnly,
     slots: {
@@ -61,7 +61,7 @@ function combineArray(mdstat: MdArray | undefined, sysfs: MdArray): Combined {
   return { array, newDoubts: differences(mdstat, sysfs) }
 }
 
-/** A level or a life that differs has no worse side: the array was stopped, started or made anew between the reads. */
+/** Of two levels, or of active and stopped, neither is worse: the array was stopped, started or created again between the reads. */
 function differences(mdstat: MdArray, sysfs: MdArray): readonly MdDoubt[] {
   const doubts: MdDoubt[] = []
   if (mdstat.level !== null && sysfs.level !== null && sysfs.level !== '' && mdstat.level !== sysfs.level) {
@@ -81,14 +81,14 @@ function worseOf(worst: (a: number, b: number) => number, a: number | null, b: n
   return a === null || b === null ? (a ?? b) : worst(a, b)
 }
 
-/** A flag that either source gives a member counts: one that failed between the reads is failed. */
+/** A flag of a member counts if either source shows it: a member that failed between the reads is failed. */
 function combineMembers(mdstat: readonly MdMember[], sysfs: readonly MdMember[]): readonly MdMember[] {
   const inMdstat = byName(mdstat)
   const inSysfs = byName(sysfs)
   return [
     ...sysfs.map(({ name, slot, flags, ...rest }) => {
       const more = (inMdstat.get(name)?.flags ?? []).filter(flag => !flags.includes(flag))
-      // A spare that was given a slot between the reads is being recovered.
+      // A spare that got a slot between the reads is in recovery.
       return { ...rest, name, slot, flags: [...flags, ...more.filter(flag => flag !== 'spare' || slot === null)] }
     }),
     ...mdstat.filter(({ name }) => !inSysfs.has(name)),
@@ -96,9 +96,9 @@ function combineMembers(mdstat: readonly MdMember[], sysfs: readonly MdMember[])
 }
 
 /**
- * sysfs names the operation, mdstat says how far it is: mdstat calls a repair `resync`, a delayed check `resync=DELAYED`,
- * and nothing the gap before an operation begins; sysfs's sync_completed only moves in steps. What only one of them
- * shows began or ended between the reads, and counts. A check beside a copying operation never hides that.
+ * sysfs has the exact kind of the operation, mdstat the exact progress. mdstat shows a repair as `resync`, a delayed check as
+ * `resync=DELAYED`, and nothing just before an operation begins; sync_completed of sysfs is updated in steps. An operation that only one
+ * of them shows began or ended between the reads, and counts. A check never hides an operation that copies.
  */
 function combineOperations(mdstat: MdArray['operation'], sysfs: MdArray['operation']): MdArray['operation'] {
   if (mdstat === null || mdstat === 'none') return sysfs ?? mdstat

@@ -1,17 +1,17 @@
 import type { MdArray } from '../../sync-query/judge/md.ts'
 import type { Problem, ProblemCode } from '../../sync-query/judge/problem.ts'
 
-/** The arrays that a look at /proc/mdstat, at sysfs, or at both has shown. */
+/** The arrays that were read from /proc/mdstat, from sysfs, or from both. */
 export interface MdReading {
   readonly arrays: readonly MdArray[]
   readonly problems: readonly Problem[]
-  /** The list of arrays is whole: one that is not in it does not exist. What is doubted of one array stands in its `doubts`. */
+  /** True: the list is complete, so an array that is not in it does not exist. Doubts about one array are in its `doubts`. */
   readonly understood: boolean
 }
 
 /**
- * Whether metadata is that of a container (IMSM, DDF), by what `super` in mdstat and metadata_version in sysfs say. An array in a
- * container names that instead, with `-` while it must not be written to (is_subarray in mdadm.h).
+ * Whether the metadata is that of a container (IMSM, DDF): `super` in mdstat, metadata_version in sysfs. An array inside a container
+ * has the name of the container there, with `-` while it is read-only (is_subarray in mdadm.h).
  */
 export function isContainer(metadata: string): boolean {
   return /^external:[^/-]/.test(metadata)
@@ -19,17 +19,17 @@ export function isContainer(metadata: string): boolean {
 
 const EXCERPT_LENGTH = 80
 
-/** The beginning of what was read, in printable characters: it ends up in logs and in reports of limited size. */
+/** The beginning of what was read, in printable ASCII, for logs and for reports of limited size. */
 export function excerpt(text: string): string {
   return text.slice(0, EXCERPT_LENGTH).replace(/[^\x20-\x7e]/g, '?')
 }
 
-/** A problem, with what was read as far as it is of use. */
+/** A problem, with an excerpt of what was read. */
 export function mdProblem(device: string | null, code: ProblemCode, text: string, read?: string): Problem {
   return { device, code, text: read === undefined ? text : `${text}: "${excerpt(read)}"` }
 }
 
-/** An array's doubts as problems, so that what makes it `unknown` is counted and logged with its words. */
+/** The doubts of an array as problems, so that what makes it `unknown` is counted and logged. */
 export function doubtProblems(array: MdArray): readonly Problem[] {
   return array.doubts.map(({ code, field, word }) => mdProblem(array.name, code, `${field} of ${array.name}`, word))
 }

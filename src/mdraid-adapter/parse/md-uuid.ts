@@ -1,6 +1,6 @@
 /**
- * A UUID of md in the kernel's form (`%pU` in uuid_show, drivers/md/md.c), from that or from mdadm's
- * (`8349c26d:d2722bc4:…`: any of `:. -` may stand anywhere, parse_uuid of mdadm); `null` where it is not 32 hex digits.
+ * Converts a UUID of md to the kernel's notation (`%pU` in uuid_show, drivers/md/md.c). Accepts that notation and mdadm's
+ * (`8349c26d:d2722bc4:…` with any of `:. -` anywhere, parse_uuid of mdadm); `null` for anything but 32 hex digits.
  */
 export function mdUuid(text: string): string | null {
   const digits = text.replace(/[:. -]/g, '').toLowerCase()
@@ -8,8 +8,8 @@ export function mdUuid(text: string): string | null {
 }
 
 /**
- * The UUID that the kernel shows where mdadm says `uuid` of an array with 0.90 metadata: it is kept there as four numbers,
- * which mdadm prints as numbers and the kernel as the bytes of its memory (super_90_validate, least significant first).
+ * The kernel's UUID of an array with 0.90 metadata, from mdadm's. The metadata holds four numbers: mdadm prints them as numbers, the
+ * kernel as bytes in memory (super_90_validate, least significant first).
  */
 export function uuidOfOldMetadata(uuid: string): string {
   return withDashes(uuid.replaceAll('-', '').replace(/(..)(..)(..)(..)/g, '$4$3$2$1'))

@@ -2,23 +2,23 @@ import type { MdArray, MdDoubt, MdMember, MdMemberFlag, MdOperation } from '../.
 import { blocksToBytes, progressOf } from './block-count.ts'
 import { excerpt, isContainer } from './md-reading.ts'
 
-/** The lines of /proc/mdstat that tell of one array, trimmed. */
+/** The trimmed lines of /proc/mdstat that belong to one array. */
 export interface MdstatBlock {
   readonly name: string
-  /** What follows `md0 :`. */
+  /** The text after `md0 :`. */
   readonly header: string
   readonly lines: string[]
-  /** Lines after the blank one that ends the array, which belong to no other. */
+  /** Lines after the blank line that ends the array, if they belong to no other array. */
   readonly strayLines: string[]
-  /** The text ends here without having said that it is at its end. */
+  /** The text ends with this array, without the last line of /proc/mdstat. */
   isCut: boolean
 }
 
-/** `vdb[1](W)(F)`: the number is the descriptor's, not the slot. */
+/** `vdb[1](W)(F)`: the number is that of the descriptor, not the slot. */
 const MEMBER = /^([^\s[\]]+)\[\d+\]((?:\([A-Za-z]\))*)$/
 const STATUS = /^\d+ blocks\b/
 const SLOTS = /\[(\d{1,6})\/(\d{1,6})\]\s+\[([^\]]*)\]$/
-/** Without `=` and `%`, which would be an operation line glued to it. */
+/** `=` and `%` are excluded: they belong to an operation line that was joined to this one. */
 const BITMAP = /^bitmap:[^=%]*$/
 const OPERATION = /^(?:\[[=>.]*\]\s*)?([A-Za-z]+)\s*=\s*(\S.*)$/
 const RUNNING = /^[\d.]+%\s+\((\d+)\/(\d+)\)/
@@ -46,7 +46,7 @@ const MEMBER_FLAGS: ReadonlyMap<string, MdMemberFlag> = new Map([
   ['J', 'journal'],
 ])
 
-/** Flags of members that hold no slot of their own. */
+/** Flags of members that occupy no slot. */
 const NOT_HOLDING: ReadonlySet<MdMemberFlag> = new Set(['failed', 'spare', 'journal', 'replacement'])
 
 interface Header {
@@ -55,11 +55,11 @@ interface Header {
   readonly level: string | null
   readonly members: readonly MdMember[]
   readonly doubts: readonly MdDoubt[]
-  /** The status where the array has no members: the kernel begins no new line for it then. */
+  /** The status of an array without members: the kernel prints it in the same line. */
   readonly status: string | null
 }
 
-/** One array as mdstat describes it. mdstat says a thing in several ways; where they do not agree, that is a doubt. */
+/** Parses the lines of one array. mdstat states some facts several times; if they do not agree, that is a doubt. */
 export function parseMdstatBlock(block: MdstatBlock): MdArray {
   const header = parseHeader(block.header)
   const doubts: MdDoubt[] = [...header.doubts]
@@ -77,7 +77,7 @@ export function parseMdstatBlock(block: MdstatBlock): MdArray {
       doubts.push({ code: 'unknown-word', field: 'mdstat', word: excerpt(line) })
     }
   }
-  // The kernel prints each of these once: twice is two arrays run together, or a line repeated.
+  // The kernel prints each of these once. Twice means two joined arrays or a repeated line.
   if (statuses.length > 1) doubts.push({ code: 'contradiction', field: 'slots' })
   if (operations.length > 1) doubts.push({ code: 'contradiction', field: 'operation' })
   for (const line of block.strayLines) doubts.push({ code: 'unknown-word', field: 'mdstat', word: excerpt(line) })
@@ -134,7 +134,7 @@ function takeReadOnly(tokens: string[], arrayState: string): MdArray['readOnly']
   return word
 }
 
-/** An inactive array has no personality, and mdstat then no word for its level. */
+/** An inactive array has no personality; mdstat then shows no level. */
 function takeLevel(tokens: string[]): string | null {
   const [word] = tokens
   if (word === undefined || !/^[a-z]+\d*$/.test(word) || isStatusWord(word)) return null
@@ -168,7 +168,7 @@ function parseOperation(word: string, rest: string): MdOperation | null {
   }
 }
 
-/** The kernel divides by a speed of nearly nothing: years are no estimate. */
+/** The kernel divides by a speed that may be almost 0. Above this the value is no estimate. */
 const MAX_ETA_SECONDS = 10 * 365 * 24 * 3600
 
 function etaOf(minutes: string | undefined): number | null {
@@ -190,18 +190,18 @@ function parseSlots(status: string): Slots | null {
 }
 
 /**
- * `[2/1]`, `[U_]` and the members say one thing three times over. One digit read wrong would make a degraded array
- * whole, so they must agree. During a reshape the counts include members that the map does not yet show
- * (raid5_calc_degraded takes the worse of the old and the new geometry).
+ * Compares `[2/1]`, `[U_]` and the members, which state the same fact. One digit that is read wrong would make a degraded array look
+ * complete, so they must agree. During a reshape the counts include members that the map does not show yet (raid5_calc_degraded takes
+ * the worse of the old and the new geometry).
  */
 function slotDoubts(slots: Slots, members: readonly MdMember[], isReshaping: boolean): readonly MdDoubt[] {
   const { expected, current, map } = slots
-  const said = `[${expected}/${current}] [${map}]`
-  if (!/^[U_]*$/.test(map)) return [{ code: 'unknown-word', field: 'slots', word: said }]
-  // An active replacement is counted beside the member it replaces (`[2/3] [UU]`), and has no letter of its own.
+  const text = `[${expected}/${current}] [${map}]`
+  if (!/^[U_]*$/.test(map)) return [{ code: 'unknown-word', field: 'slots', word: text }]
+  // An active replacement is counted in addition to the member that it replaces (`[2/3] [UU]`) and has no letter.
   const whole = Math.min(current, expected)
   const up = [...map].filter(letter => letter === 'U').length
   const holders = members.filter(({ flags }) => !flags.some(flag => NOT_HOLDING.has(flag))).length
   const agrees = map.length === expected && (isReshaping || (up === whole && holders >= whole))
-  return agrees ? [] : [{ code: 'contradiction', field: 'slots', word: said }]
+  return agrees ? [] : [{ code: 'contradiction', field: 'slots', word: text }]
 }

@@ -3,12 +3,12 @@ import type { Problem } from '../../sync-query/judge/problem.ts'
 import { progressOf, sectorsToBytes } from './block-count.ts'
 import { doubtProblems, excerpt, isContainer, type MdReading, mdProblem } from './md-reading.ts'
 
-/** What was read, by path below /sys/block (`md0/md/level`, `md0/md/dev-sda/state`); `undefined`: it was gone when read. */
+/** Texts by path below /sys/block (`md0/md/level`, `md0/md/dev-sda/state`); `undefined`: the file no longer existed. */
 export type SysfsFiles = Readonly<Record<string, string | undefined>>
 
 /**
- * The files of `/sys/block/mdN/md` that are judged, in the order to read them in. sync_action before degraded: a recovery
- * that ends between the two reads is then still seen as running, and never as missing.
+ * The files of `/sys/block/mdN/md` that are read, in this order. sync_action comes before degraded: a recovery that ends between the two
+ * reads then still looks running, and never missing.
  */
 export const ARRAY_FILES = [
   'array_state',
@@ -25,18 +25,18 @@ export const ARRAY_FILES = [
   'uuid',
 ] as const
 
-/** The files of a member's `dev-NAME` that are judged. */
+/** The files of a member's `dev-NAME` that are read. */
 export const MEMBER_FILES = ['state', 'slot', 'bad_blocks', 'unacknowledged_bad_blocks'] as const
 
 type ArrayFile = (typeof ARRAY_FILES)[number]
 
-/** The words of state_show in drivers/md/md.c; an empty list of flags is a word that says nothing of the redundancy. */
+/** The words of state_show in drivers/md/md.c. A word without flags does not concern the redundancy. */
 const MEMBER_WORDS: ReadonlyMap<string, readonly MdMemberFlag[]> = new Map([
   ['faulty', ['failed']],
   ['in_sync', ['in-sync']],
   ['journal', ['journal']],
   ['write_mostly', ['write-mostly']],
-  // As md.rst spells it.
+  // The spelling of md.rst.
   ['writemostly', ['write-mostly']],
   ['blocked', ['blocked']],
   ['spare', ['spare']],
@@ -55,14 +55,14 @@ const OPERATION_KINDS: ReadonlyMap<string, MdOperation['kind']> = new Map([
   ['reshape', 'reshape'],
 ])
 
-/** A file of sysfs is cut off at a page. */
+/** Length from which a file of sysfs may be cut off at the end of its page. */
 const FULL_FILE = 4095
 
 const NIL_UUID = '00000000-0000-0000-0000-000000000000'
 
 /**
- * The arrays that a tree like /sys/block describes, from the contents of its files. Pure; any text gives an answer, any
- * file may be missing. `understood` is always true: whether the tree itself was read whole, only its reader knows.
+ * Parses the files of a tree like /sys/block. Pure; any text gives a result, any file may be missing. `understood` is always true: only
+ * the reader knows whether the tree was read completely.
  */
 export function parseMdSysfs(files: SysfsFiles): MdReading {
   const names = new Set<string>()
@@ -82,7 +82,7 @@ function parseArray(name: string, files: SysfsFiles): { array: MdArray; problems
   const doubts: MdDoubt[] = []
   const problems: Problem[] = []
   const read = (file: ArrayFile): string | null => files[`${name}/md/${file}`]?.trim() ?? null
-  /** What `pattern` captures of a file; a word of another form is a doubt. */
+  /** The match of `pattern` in a file. Any other text is a doubt. */
   const match = (file: ArrayFile, pattern: RegExp): RegExpExecArray | null => {
     const word = read(file)
     const found = word === null ? null : pattern.exec(word)
@@ -95,8 +95,8 @@ function parseArray(name: string, files: SysfsFiles): { array: MdArray; problems
   const arrayState = read('array_state') || null
   const readOnly = readOnlyOf(arrayState)
   const syncAction = read('sync_action') || null
-  const resyncStartBytes = owedFrom(match('resync_start', /^(?:none|\d{1,20})$/)?.[0])
-  // `4 (3)`: the new and, during a reshape, the old count. Empty where there is none, as in a container.
+  const resyncStartBytes = resyncStartOf(match('resync_start', /^(?:none|\d{1,20})$/)?.[0])
+  // `4 (3)`: the new and, during a reshape, the old count. Empty for a container.
   const raidDisks = match('raid_disks', /^(\d{1,6})(?: \((\d{1,6})\))?$/)
   const degraded = match('degraded', /^-?\d{1,6}$/)?.[0]
   const reshapePosition = match('reshape_position', /^(?:none|\d{1,20})$/)?.[0]
@@ -120,8 +120,8 @@ function parseArray(name: string, files: SysfsFiles): { array: MdArray; problems
     syncAction,
     operation: operationOf(syncAction, completed, {
       isReshaping,
-      // Only a writable, unfrozen array says by its idleness that nothing is owed: the kernel would have started it.
-      idleSaysAll: resyncStartBytes !== null || (readOnly === 'no' && syncAction !== 'frozen'),
+      // In a writable, unfrozen array, idle means that no resync is needed: the kernel would have started it.
+      idleMeansDone: resyncStartBytes !== null || (readOnly === 'no' && syncAction !== 'frozen'),
     }),
     resyncStartBytes,
     mismatchBytes: mismatchOf(read('mismatch_cnt'), read('last_sync_action')),
@@ -147,7 +147,7 @@ function parseMembers(name: string, files: SysfsFiles, doubts: MdDoubt[]): reado
     }
     const slot = /^\d{1,6}$/.test(slotWord) ? Number(slotWord) : null
     const flags = words.flatMap(word => MEMBER_WORDS.get(word) ?? [])
-    // The kernel calls a member `spare` until its recovery ends; with a slot it is no spare any more.
+    // The kernel shows a member as `spare` until its recovery ends. With a slot it is no longer a spare.
     const badBytes = badBytesOf(prefix, member, files, doubts)
     return {
       name: member,
@@ -159,8 +159,8 @@ function parseMembers(name: string, files: SysfsFiles, doubts: MdDoubt[]): reado
 }
 
 /**
- * How much the member's list of bad blocks covers: `START LENGTH` lines in sectors (badblocks_show in block/badblocks.c), with
- * those that are not recorded yet in both files. A file has room for some hundred lines; of more this is the beginning.
+ * Bytes in the member's list of bad blocks: `START LENGTH` lines in sectors (badblocks_show in block/badblocks.c). Blocks that are not
+ * recorded in the metadata yet are in both files. A file holds some hundred lines; a longer list is cut off.
  */
 function badBytesOf(prefix: string, member: string, files: SysfsFiles, doubts: MdDoubt[]): number {
   const amounts = (['bad_blocks', 'unacknowledged_bad_blocks'] as const).map(file => {
@@ -170,9 +170,9 @@ function badBytesOf(prefix: string, member: string, files: SysfsFiles, doubts: M
     let bytes = 0
     for (const line of lines) {
       const length = /^\d+ (\d+)$/.exec(line.trim())?.[1]
-      const said = sectorsToBytes(length)
-      if (said === null) doubts.push({ code: 'unknown-word', field: `${member} ${file}`, word: excerpt(line) })
-      else bytes += said
+      const lengthBytes = sectorsToBytes(length)
+      if (lengthBytes === null) doubts.push({ code: 'unknown-word', field: `${member} ${file}`, word: excerpt(line) })
+      else bytes += lengthBytes
     }
     return bytes
   })
@@ -180,8 +180,8 @@ function badBytesOf(prefix: string, member: string, files: SysfsFiles, doubts: M
 }
 
 /**
- * How many members are current: as `degraded` counts them, or fewer where the members' own states show that one failed
- * after it was read. (Not during a reshape, whose counts include members that are not in sync yet.)
+ * The number of current members: as counted by `degraded`, or fewer if the states of the members show that one failed after that was
+ * read. Not for a reshape, whose counts include members that are not in sync yet.
  */
 function currentMembers(counted: number | null, expected: number | null, members: readonly MdMember[]): number | null {
   if (counted === null || expected === null || members.length === 0) return counted
@@ -194,12 +194,12 @@ function currentMembers(counted: number | null, expected: number | null, members
 function operationOf(
   syncAction: string | null,
   completed: string | null,
-  { isReshaping, idleSaysAll }: { isReshaping: boolean; idleSaysAll: boolean },
+  { isReshaping, idleMeansDone }: { isReshaping: boolean; idleMeansDone: boolean },
 ): MdOperation | 'none' | null {
   if (syncAction === 'idle' || syncAction === 'frozen') {
-    // A reshape that was interrupted stands half-way until somebody lets it go on, and `idle` does not tell.
+    // An interrupted reshape stays incomplete until an operator continues it, and sync_action is `idle` meanwhile.
     if (isReshaping) return operation('reshape', 'pending')
-    return idleSaysAll ? 'none' : null
+    return idleMeansDone ? 'none' : null
   }
   const kind = OPERATION_KINDS.get(syncAction ?? '')
   if (kind === undefined) return null
@@ -232,16 +232,16 @@ function readOnlyOf(arrayState: string | null): MdArray['readOnly'] {
 }
 
 /**
- * An array that was never started may say its level as a number (level_show in drivers/md/md.c). A container has metadata that
- * the kernel does not read (`external:imsm`), and no level; an array in it names it (`external:/md127/0`).
+ * An array that was never started may show its level as a number (level_show in drivers/md/md.c). A container has metadata that the
+ * kernel does not interpret (`external:imsm`), and no level; an array inside it names it (`external:/md127/0`).
  */
 function levelOf(word: string | null, metadata: string | null): string | null {
   if ((word === null || word === '') && metadata !== null && isContainer(metadata)) return 'container'
   return word !== null && /^\d+$/.test(word) ? `raid${word}` : word
 }
 
-/** MaxSector, "nothing owed", is printed as a number by kernels before 2.6.30 (md.rst: "a very large number"). */
-function owedFrom(word: string | undefined): number | 'none' | null {
+/** Where the resync has to continue. Kernels before 2.6.30 print "none" (MaxSector) as a number (md.rst: "a very large number"). */
+function resyncStartOf(word: string | undefined): number | 'none' | null {
   if (word === undefined) return null
   return word === 'none' || BigInt(word) >= 2n ** 63n ? 'none' : (sectorsToBytes(word) ?? Number.MAX_SAFE_INTEGER)
 }
@@ -251,8 +251,8 @@ function uuidOf(word: string | null): string | null {
 }
 
 /**
- * After a repair or a resync mismatch_cnt counts what was rewritten (md.rst), which is in order again; only a check
- * leaves what it counted. A kernel without last_sync_action has its count taken for a check's.
+ * Bytes that a check found to differ. After a repair or a resync mismatch_cnt counts what was rewritten (md.rst), so only the count of a
+ * check is used. If the kernel has no last_sync_action, the count is taken for that of a check.
  */
 function mismatchOf(count: string | null, lastAction: string | null): number | null {
   return lastAction === null || lastAction === 'check' ? sectorsToBytes(count ?? undefined) : null

@@ -3,16 +3,16 @@ import type { Problem } from '../../sync-query/judge/problem.ts'
 import { doubtProblems, type MdReading, mdProblem } from './md-reading.ts'
 import { type MdstatBlock, parseMdstatBlock } from './mdstat-block.ts'
 
-/** `md127 : active …`. Without `=`, which would be Unraid's own format (`mdState=STARTED`). */
+/** `md127 : active …`. `=` is excluded: Unraid has a format of its own (`mdState=STARTED`). */
 const HEADER = /^(md[^\s:=]*)\s*:(.*)$/
 
 /** Kernel 2.4 prints these two below `Personalities`. */
 const KERNEL_2_4_LINE = /^(read_ahead|Event:) /
 
 /**
- * Reads the text of /proc/mdstat of any kernel since 2.4 (md_seq_show in drivers/md/md.c). Pure; any text gives an answer.
- * An array whose lines are not what the kernel prints is kept, with doubts. `understood` only if the first and the last
- * line that every kernel prints are there, and every line between belongs to an array.
+ * Parses the text of /proc/mdstat of any kernel since 2.4 (md_seq_show in drivers/md/md.c). Pure; any text gives a result. An array with
+ * lines that the kernel does not print is kept, with doubts. `understood` is true only if the first and the last line that every kernel
+ * prints are present, and every line between them belongs to an array.
  */
 export function parseMdstat(text: string): MdReading {
   const blocks: MdstatBlock[] = []
@@ -54,33 +54,33 @@ export function parseMdstat(text: string): MdReading {
   if (!sawLastLine) {
     problems.push(mdProblem(null, 'dump-incomplete', 'The line "unused devices:" that ends /proc/mdstat is missing'))
     const last = blocks.at(-1)
-    // Cut there, the text may have lost the last array's operation line: half an array must not read as an idle one.
+    // The operation line of the last array may be missing: an array that is cut off must not look idle.
     if (last !== undefined) last.isCut = true
   }
-  const arrays = mergeNamesakes(blocks.map(parseMdstatBlock))
+  const arrays = mergeSameNames(blocks.map(parseMdstatBlock))
   return {
     arrays,
     problems: [...problems, ...arrays.flatMap(doubtProblems)],
     understood: sawFirstLine && sawLastLine && strayLines === 0,
   }
 
-  /** A line outside every array may be of one whose first line was lost, or the operation line of the one above. */
+  /** A line outside every array may belong to an array whose first line is missing, or may be the operation line of the one above. */
   function stray(line: string): void {
     problems.push(mdProblem(null, 'bad-line', `Line ${number} of /proc/mdstat belongs to no array`, line))
     blocks.at(-1)?.strayLines.push(line)
   }
 }
 
-/** Two arrays under one name are not of the kernel's making: one of them is misread, and nobody knows which. */
-function mergeNamesakes(arrays: readonly MdArray[]): readonly MdArray[] {
+/** The kernel never prints two arrays with one name: one of them is misread, and it is not known which. */
+function mergeSameNames(arrays: readonly MdArray[]): readonly MdArray[] {
   const byName = new Map<string, MdArray>()
-  const doubted = new Set<string>()
+  const inDoubt = new Set<string>()
   for (const array of arrays) {
     const { name } = array
     const first = byName.get(name)
     if (first === undefined) byName.set(name, array)
-    else if (!doubted.has(name)) {
-      doubted.add(name)
+    else if (!inDoubt.has(name)) {
+      inDoubt.add(name)
       byName.set(name, { ...first, doubts: [...first.doubts, { code: 'contradiction', field: 'name', word: name }] })
     }
   }

@@ -10,12 +10,12 @@ import { FileReader } from '../../../src/platform/file-reader/file-reader.ts'
 import { foregroundClock } from '../../../src/platform/time/clock.ts'
 import { until } from '../follow/md-host.ts'
 
-/** One UUID as mdadm, as the kernel, and as the kernel shows it with metadata of version 0.90. */
+/** One UUID in the notation of mdadm, of the kernel, and of the kernel for metadata of version 0.90. */
 const MDADM = '8349c26d:d2722bc4:d0d740e3:ca9ddfb2'
 const KERNEL = '8349c26d-d272-2bc4-d0d7-40e3ca9ddfb2'
 const KERNEL_090 = '6dc24983-c42b-72d2-e340-d7d0b2df9dca'
 
-t.test('UUIDs are brought into the kernel’s form, whatever stands between their digits', async t => {
+t.test('UUIDs are converted to the notation of the kernel, whatever separates their digits', async t => {
   for (const text of [
     MDADM,
     KERNEL,
@@ -28,7 +28,7 @@ t.test('UUIDs are brought into the kernel’s form, whatever stands between thei
   for (const text of ['', '8349c26d', `${MDADM}0`, MDADM.replace('8', 'g'), 'no']) t.equal(mdUuid(text), null, text)
 })
 
-t.test('an ARRAY line says what the kernel should show', async t => {
+t.test('an ARRAY line names an array that the kernel should show', async t => {
   const both = [KERNEL, KERNEL_090]
   const table: readonly [line: string, ...arrays: { device: string | null; name?: string; shownAs: string[] }[]][] = [
     [`ARRAY /dev/md/home UUID=${MDADM}`, { device: '/dev/md/home', shownAs: both }],
@@ -70,7 +70,7 @@ t.test('an ARRAY line says what the kernel should show', async t => {
   }
 })
 
-t.test('a line that nothing can be compared with is a problem, and hides no other', async t => {
+t.test('a line that identifies no array is a problem, and does not hide the others', async t => {
   const text = `ARRAY /dev/md/home name=hostA:home\nARRAY /dev/md/cut UUID=8349c26d:d27\nARRAY /dev/md0 UUID=${MDADM}\n`
   const { arrays, incomparable, problems } = parseMdConfig(text, '/etc/mdadm.conf')
   t.match(arrays, [{ device: '/dev/md0' }])
@@ -89,7 +89,7 @@ t.test('a line that nothing can be compared with is a problem, and hides no othe
   })
 })
 
-t.test('any text is read without an exception', async t => {
+t.test('any text gives a result without an exception', async t => {
   const piece = fc.constantFrom('ARRAY', ' ', '\n', '"', "'", '#', 'UUID=', MDADM, '/dev/md', '0', '=', '<ignore>', 'x')
   fc.assert(
     fc.property(fc.array(piece, { maxLength: 30 }), pieces => {
@@ -119,11 +119,11 @@ function readConfig(t: Test, root: string): Promise<ConfiguredArrays> {
 
 const NOTHING: ConfiguredArrays = { arrays: [], incomparable: [], problems: [], doubt: null }
 
-t.test('configuration is read wherever mdadm may have it', async t => {
+t.test('the configuration is read from all places where mdadm may have it', async t => {
   const root = t.testdir({})
   t.strictSame(await readConfig(t, root), NOTHING, 'nothing is configured')
   write(root, 'etc/mdadm.conf.d', 'a file')
-  t.strictSame(await readConfig(t, root), NOTHING, 'a file where a folder might be names nothing')
+  t.strictSame(await readConfig(t, root), NOTHING, 'a file in place of a folder configures nothing')
   rmSync(join(root, 'etc/mdadm.conf.d'))
   write(root, 'etc/mdadm/mdadm.conf', array('/dev/md1'))
   write(root, 'etc/mdadm/mdadm.conf.d/b.conf', array('/dev/md3'))
@@ -135,7 +135,7 @@ t.test('configuration is read wherever mdadm may have it', async t => {
   t.strictSame(devicesOf(await readConfig(t, root)), ['/dev/md1', '/dev/md2', '/dev/md3', '/dev/md4', '/dev/md5'])
 })
 
-t.test('a file that cannot be read is a problem, and hides no other', async t => {
+t.test('a file that cannot be read is a problem, and does not hide the others', async t => {
   const root = t.testdir({})
   write(root, 'etc/mdadm/mdadm.conf', array('/dev/md1'))
   mkdirSync(join(root, 'etc/mdadm.conf'))
@@ -146,41 +146,43 @@ t.test('a file that cannot be read is a problem, and hides no other', async t =>
     configured.problems.map(({ code }) => code),
     ['unreadable', 'too-large'],
   )
-  t.match(configured.doubt, /^EISDIR while reading: /, 'nor does it pass for one that names nothing')
+  t.match(configured.doubt, /^Cannot be read \(is a directory\): /, 'it does not count as an empty file')
 })
 
 t.test('a watched configuration', async t => {
   const root = t.testdir({})
   write(root, 'etc/mdadm/mdadm.conf', array('/dev/md1'))
   const stop = new AbortController()
-  const told: ConfiguredArrays[] = []
+  const published: ConfiguredArrays[] = []
   const follow = async () => {
     const pace = { rereadEveryMs: 5, settleMs: 100 }
-    for await (const each of watchMdConfig({ root, clock: foregroundClock, signal: stop.signal, pace })) told.push(each)
+    for await (const each of watchMdConfig({ root, clock: foregroundClock, signal: stop.signal, pace }))
+      published.push(each)
   }
   const ended = follow()
-  const untilTold = (...devices: string[]) => until(() => told.map(devicesOf).at(-1)?.join() === devices.join())
+  const untilPublished = (...devices: string[]) =>
+    until(() => published.map(devicesOf).at(-1)?.join() === devices.join())
 
-  await untilTold('/dev/md1')
-  t.equal(told.length, 1, 'is told at once')
+  await untilPublished('/dev/md1')
+  t.equal(published.length, 1, 'is published at once')
 
   write(root, 'etc/mdadm/mdadm.conf', '')
   const two = `${array('/dev/md1')}${array('/dev/md2')}ARRAY /dev/md/home\n`
   setTimeout(() => write(root, 'etc/mdadm/mdadm.conf', two), 30)
-  await untilTold('/dev/md1', '/dev/md2')
-  t.equal(told.length, 2, 'and again when it is different; not while it is being written')
+  await untilPublished('/dev/md1', '/dev/md2')
+  t.equal(published.length, 2, 'and again when it has changed, not while it is being written')
 
   rmSync(join(root, 'etc/mdadm/mdadm.conf'))
   mkdirSync(join(root, 'etc/mdadm/mdadm.conf'))
-  await until(() => told.at(-1)?.problems[0]?.code === 'unreadable')
-  t.strictSame(told.map(devicesOf).at(-1), ['/dev/md1', '/dev/md2'], 'nothing is taken back while it cannot be read')
-  t.match(told.at(-1), { doubt: /EISDIR/, incomparable: [{ label: '/dev/md/home' }] })
-  t.equal(told.length, 3)
+  await until(() => published.at(-1)?.problems[0]?.code === 'unreadable')
+  t.strictSame(published.map(devicesOf).at(-1), ['/dev/md1', '/dev/md2'], 'known arrays stay while it cannot be read')
+  t.match(published.at(-1), { doubt: /is a directory/, incomparable: [{ label: '/dev/md/home' }] })
+  t.equal(published.length, 3)
 
   rmSync(join(root, 'etc/mdadm/mdadm.conf'), { recursive: true })
-  await untilTold()
-  t.equal(told.at(-1)?.doubt, null)
-  t.equal(told.length, 4, 'what is no longer configured is not told any more')
+  await untilPublished()
+  t.equal(published.at(-1)?.doubt, null)
+  t.equal(published.length, 4, 'arrays that are no longer configured are removed')
 
   stop.abort()
   await ended

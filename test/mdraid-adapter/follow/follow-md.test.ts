@@ -25,7 +25,7 @@ function withUuid(recorded: Recorded, uuid: string): Recorded {
   return { ...recorded, files: { ...recorded.files, 'md0/md/uuid': `${uuid}\n` } }
 }
 
-t.test('an idle host is told of once, however often it is read', async t => {
+t.test('an idle host causes one update, however often it is read', async t => {
   const host = new MdHost(t, THREE_ARRAYS)
   const followed = new Followed(t, { root: host.root })
   await followed.untilReadAgain(10)
@@ -33,7 +33,7 @@ t.test('an idle host is told of once, however often it is read', async t => {
   t.match(followed.updates, [{ removed: [], doubt: null, problems: [] }])
 })
 
-t.test('only the arrays that read differently are told again', async t => {
+t.test('only the arrays that differ are published again', async t => {
   const host = new MdHost(t, THREE_ARRAYS)
   const followed = new Followed(t, { root: host.root })
   await followed.until(({ updates }) => updates.length === 1)
@@ -43,28 +43,25 @@ t.test('only the arrays that read differently are told again', async t => {
   t.equal(followed.updates[1]?.changed.length, 1)
 })
 
-t.test(
-  'every recorded stage is told as it was: resync, check, repair, frozen, delayed, pending, failed, grown',
-  async t => {
-    const stages = fixtureNames('.sysfs.txt').flatMap(recordedMoments)
-    const host = new MdHost(t)
-    const followed = new Followed(t, { root: host.root })
-    for (const recorded of stages) {
-      const truth = judged(readingOf(recorded)).toSorted()
-      host.show(recorded)
-      await followed.until(({ judged }) => judged.join() === truth.join())
-    }
-    await followed.until(({ doubt }) => doubt === null)
-  },
-)
+t.test('every recorded stage is published: resync, check, repair, frozen, delayed, pending, failed, grown', async t => {
+  const stages = fixtureNames('.sysfs.txt').flatMap(recordedMoments)
+  const host = new MdHost(t)
+  const followed = new Followed(t, { root: host.root })
+  for (const recorded of stages) {
+    const truth = judged(readingOf(recorded)).toSorted()
+    host.show(recorded)
+    await followed.until(({ judged }) => judged.join() === truth.join())
+  }
+  await followed.until(({ doubt }) => doubt === null)
+})
 
-t.test('while /proc/mdstat says nothing new, the files of the arrays are left alone', async t => {
+t.test('while /proc/mdstat does not change, the files of the arrays are not read', async t => {
   const host = new MdHost(t, SYNCED)
   const followed = new Followed(t, { root: host.root, pace: { wholeEveryMs: 3_600_000 } })
   await followed.until(({ updates }) => updates.length === 1)
   const other = new Followed(t, { root: new MdHost(t, SYNCED).root })
   await other.untilReadAgain(10)
-  t.equal(followed.readings, 1, 'while one that reads everything each time has done so ten times')
+  t.equal(followed.readings, 1, 'a source that reads everything each time has done so ten times meanwhile')
   host.writeSys('md0/md/sync_action', 'frozen\n')
   host.write('proc/mdstat', SYNCED.mdstat?.replace('1/1 pages', '0/1 pages') ?? '')
   await followed.until(({ updates }) => updates.length === 2)
@@ -72,7 +69,7 @@ t.test('while /proc/mdstat says nothing new, the files of the arrays are left al
   t.equal(followed.readings, 2)
 })
 
-t.test('a host without md has no arrays, and one that comes is told', async t => {
+t.test('a host without md has no arrays; an array that appears is published', async t => {
   const host = new MdHost(t)
   const followed = new Followed(t, { root: host.root })
   await followed.untilReadAgain()
@@ -84,7 +81,7 @@ t.test('a host without md has no arrays, and one that comes is told', async t =>
   t.strictSame(followed.updates.at(-1)?.removed, ['md0'])
 })
 
-t.test('an array that is made anew under the same name is gone first, so that no history clings to it', async t => {
+t.test('an array that is created again under the same name is removed first, so that it has no history', async t => {
   const host = new MdHost(t, withUuid(SYNCED, UUID))
   const followed = new Followed(t, { root: host.root })
   await followed.until(({ updates }) => updates.length === 1)
@@ -94,7 +91,7 @@ t.test('an array that is made anew under the same name is gone first, so that no
   t.match(anew, { removed: ['md0'], changed: [{ name: 'md0', uuid: OTHER_UUID }] })
 })
 
-t.test('an array whose files fall silent for a while is the same one when they speak again', async t => {
+t.test('an array whose files hang for a while is the same array afterwards', async t => {
   const host = new MdHost(t, withUuid(SYNCED, UUID))
   const followed = new Followed(t, { root: host.root })
   await followed.until(({ updates }) => updates.length === 1)
@@ -105,7 +102,7 @@ t.test('an array whose files fall silent for a while is the same one when they s
   t.ok(followed.updates.every(({ removed }) => removed.length === 0))
 })
 
-t.test('what cannot be understood is a doubt, takes no array back, and is told as a problem once', async t => {
+t.test('an unknown text is a doubt and one problem, and removes no array', async t => {
   const host = new MdHost(t, THREE_ARRAYS)
   const followed = new Followed(t, { root: host.root })
   await followed.until(({ updates }) => updates.length === 1)
@@ -121,7 +118,7 @@ t.test('what cannot be understood is a doubt, takes no array back, and is told a
   t.strictSame(followed.judged, [])
 })
 
-t.test('neither /proc/mdstat nor /sys/block: nothing is known', async t => {
+t.test('without /proc/mdstat and /sys/block nothing is known', async t => {
   const host = new MdHost(t, SYNCED)
   host.remove('proc')
   host.remove('sys')
@@ -131,26 +128,26 @@ t.test('neither /proc/mdstat nor /sys/block: nothing is known', async t => {
   t.equal(followed.updates.length, 1)
 })
 
-t.test('an array that only one of the two shows is looked at again before it is told', async t => {
+t.test('an array that only one of the two sources shows is read again before it is published', async t => {
   const host = new MdHost(t, NO_ARRAYS)
   const followed = new Followed(t, { root: host.root, pace: { restMs: 150 } })
   await followed.until(({ updates }) => updates.length === 1)
-  // As though it were made between the two reads.
+  // As if it were created between the two reads.
   host.show({ ...SYNCED, mdstat: NO_ARRAYS.mdstat })
   setTimeout(() => host.show(SYNCED), 50)
   await followed.until(({ judged }) => judged.length === 1)
-  t.match(followed.updates.at(-1)?.changed, [{ name: 'md0', doubts: [] }], 'the first that is told of it is whole')
+  t.match(followed.updates.at(-1)?.changed, [{ name: 'md0', doubts: [] }], 'its first update is complete')
   t.equal(followed.updates.length, 2)
   host.write('proc/mdstat', NO_ARRAYS.mdstat ?? '')
   await followed.until(({ judged }) => judged[0]?.startsWith('md0 unknown contradiction') === true)
-  t.pass('one that lasts is told')
+  t.pass('a lasting difference is published')
 })
 
 t.test('reads that hang', async t => {
-  /** On a busy machine others may seem to hang as well, and then answer: so all of this is only to come about. */
+  /** On a busy machine other reads may hang for a moment, too, so these tests wait until the expected state is reached. */
   const pace = { readTimeoutMs: 100, readRetryMs: 20 }
 
-  t.test('make their array unknown, name what hangs, and hide no other', async t => {
+  t.test('make their array unknown, name the file, and do not hide the others', async t => {
     const host = new MdHost(t, THREE_ARRAYS)
     const release = host.hang('sys/block/md1/md/sync_action')
     const followed = new Followed(t, { root: host.root, pace })
@@ -161,12 +158,12 @@ t.test('reads that hang', async t => {
     t.match(problems(), [{ code: 'read-hung', device: 'md1' }])
     host.writeSys('md2/md/sync_action', 'frozen\n')
     await followed.until(({ updates }) => updates.at(-1)?.changed[0]?.syncAction === 'frozen')
-    t.equal(problems().length, 1, 'the problem is told once')
+    t.equal(problems().length, 1, 'the problem is published once')
     release('idle\n')
     await followed.until(({ judged }) => judged[1] === 'md1 synced')
   })
 
-  t.test('of several arrays at once hide none of the others, and take no thread of this process', async t => {
+  t.test('of several arrays at once do not hide the others, and occupy no thread of this process', async t => {
     const host = new MdHost(t)
     const many = ['md1', 'md2', 'md3', 'md4', 'md5', 'md6']
     const files = THREE_ARRAYS.files
@@ -186,22 +183,22 @@ t.test('reads that hang', async t => {
     )
     host.writeSys('md6/md/sync_action', 'frozen\n')
     await followed.until(({ updates }) => updates.at(-1)?.changed[0]?.syncAction === 'frozen')
-    t.ok(await readFile(import.meta.filename, 'utf8'), 'the rest of the process still reads')
+    t.ok(await readFile(import.meta.filename, 'utf8'), 'the rest of the process can still read files')
     for (const release of releases) release('clean\n')
     await followed.until(({ judged }) => !judged.some(isSilent))
   })
 
-  t.test('are noticed within 15 s by the pace of a host', async t => {
+  t.test('are detected within 15 s with the default pace', async t => {
     const { idleEveryMs, wholeEveryMs, readTimeoutMs, busyEveryMs } = DEFAULT_MD_PACE
     t.ok(wholeEveryMs + readTimeoutMs + busyEveryMs < 13_000)
     t.equal(wholeEveryMs % idleEveryMs, 0)
   })
 
-  t.test('of /proc/mdstat are a doubt, and sysfs is read all the same', async t => {
+  t.test('of /proc/mdstat are a doubt, and sysfs is still read', async t => {
     const host = new MdHost(t, SYNCED)
     const release = host.hang('proc/mdstat')
     const followed = new Followed(t, { root: host.root, pace })
-    await followed.until(({ doubt }) => /does not answer a read: ".*\/proc\/mdstat"/.test(doubt ?? ''))
+    await followed.until(({ doubt }) => /A read of a kernel file hangs: ".*\/proc\/mdstat"/.test(doubt ?? ''))
     await followed.untilReadAgain(5)
     host.writeSys('md0/md/sync_action', 'frozen\n')
     await followed.until(({ updates }) => updates.at(-1)?.changed[0]?.syncAction === 'frozen')
@@ -210,7 +207,7 @@ t.test('reads that hang', async t => {
     await followed.until(({ doubt }) => doubt === null)
   })
 
-  t.test('do not keep the source from ending', async t => {
+  t.test('do not prevent the source from ending', async t => {
     const host = new MdHost(t, SYNCED)
     host.hang('proc/mdstat')
     const followed = new Followed(t, { root: host.root, pace: { readTimeoutMs: 60_000 } })
@@ -220,9 +217,9 @@ t.test('reads that hang', async t => {
 })
 
 t.test('mdadm --monitor', async t => {
-  /** Long enough that only a hint can have caused a reading. */
+  /** So long that only a hint can cause a reading. */
   const slow = { idleEveryMs: 60_000, wholeEveryMs: 600_000, firstRetryMs: 5, lastRetryMs: 20 }
-  /** Prints what is written into the pipe `lines`. */
+  /** Prints the lines that are written into the pipe `lines`. */
   const printing = 'echo $$ >> $HERE/pids; echo "$@" > $HERE/arguments; mkfifo $HERE/lines; exec cat $HERE/lines'
 
   const pidsOf = (host: MdHost) => {
@@ -231,7 +228,7 @@ t.test('mdadm --monitor', async t => {
     return text.split('\n').slice(0, -1).map(Number)
   }
 
-  t.test('has whatever it prints taken as a hint to read, and nothing of it believed', async t => {
+  t.test('every output is a hint to read, and is not evidence', async t => {
     const host = new MdHost(t, SYNCED)
     const followed = new Followed(t, { root: host.root, mdadm: host.mdadm(printing), pace: slow })
     await until(() => existsSync(host.path('lines')))
@@ -241,11 +238,11 @@ t.test('mdadm --monitor', async t => {
     t.match(
       readFileSync(host.path('arguments'), 'utf8'),
       /^--monitor --scan --config=none --no-sharing --delay=\d+ --program=\/bin\/echo$/m,
-      'it mails nobody, moves no spares, and needs no configuration',
+      'it sends no mail, moves no spares, and needs no configuration',
     )
   })
 
-  t.test('is not started where there is nothing to watch', async t => {
+  t.test('is not started without arrays', async t => {
     const host = new MdHost(t, NO_ARRAYS)
     const followed = new Followed(t, { root: host.root, mdadm: host.mdadm(printing), pace: { firstRetryMs: 1 } })
     await followed.untilReadAgain(10)
@@ -255,7 +252,7 @@ t.test('mdadm --monitor', async t => {
     t.pass('it is when an array comes')
   })
 
-  t.test('is started again after any end, which is a hint as well', async t => {
+  t.test('is started again after any end, which is also a hint', async t => {
     for (const [end, problems] of [
       ['exit 0', []],
       ['exit 3', ['null monitor-ended']],
@@ -269,18 +266,18 @@ t.test('mdadm --monitor', async t => {
       })
       await until(() => pidsOf(host).length >= 4)
       await followed.untilReadAgain(2)
-      t.strictSame(followed.problems, problems, `${end}: told once`)
+      t.strictSame(followed.problems, problems, `${end}: published once`)
       t.equal(followed.doubt, null)
       await followed.stop()
     }
   })
 
-  t.test('is missed, said to be, and tried again where it is not installed', async t => {
+  t.test('is reported as a problem and tried again if it is not installed', async t => {
     const host = new MdHost(t, SYNCED)
     const mdadm = [host.path('nowhere/mdadm')] as const
     const followed = new Followed(t, { root: host.root, mdadm, pace: slow })
     await followed.until(({ problems }) => problems.length > 0)
-    t.match(followed.updates.at(-1)?.problems, [{ code: 'monitor-ended', text: /nowhere\/mdadm: ENOENT$/ }])
+    t.match(followed.updates.at(-1)?.problems, [{ code: 'monitor-ended', text: /nowhere\/mdadm does not exist$/ }])
     const file = host.mdadm(printing)[1]
     host.write('nowhere/mdadm', `#!/bin/sh\n${readFileSync(file, 'utf8')}`)
     chmodSync(host.path('nowhere/mdadm'), 0o755)
@@ -288,7 +285,7 @@ t.test('mdadm --monitor', async t => {
     t.equal(followed.doubt, null)
   })
 
-  t.test('costs no more readings than the pace allows, however much it prints', async t => {
+  t.test('causes no more readings than the pace allows, however much it prints', async t => {
     const host = new MdHost(t, SYNCED)
     const pace = { ...slow, restMs: 20, busyEveryMs: 20 }
     const followed = new Followed(t, { root: host.root, mdadm: host.mdadm('exec yes RebuildStarted'), pace })
@@ -299,7 +296,7 @@ t.test('mdadm --monitor', async t => {
     t.equal(followed.updates.length, 1)
   })
 
-  t.test('is gone when the source has ended, even one that ignores to be told', async t => {
+  t.test('has ended when the source has ended, even if it ignores SIGTERM', async t => {
     const deaf = "trap '' TERM; echo $$ >> $HERE/pids; while :; do sleep 0.05; done"
     const stopped = 'echo $$ >> $HERE/pids; kill -STOP $$'
     await Promise.all(
@@ -314,7 +311,7 @@ t.test('mdadm --monitor', async t => {
     )
   })
 
-  t.test('is gone when the consumer has had enough', async t => {
+  t.test('ends when the consumer stops iterating', async t => {
     const host = new MdHost(t, SYNCED)
     const pace = { busyEveryMs: 5, idleEveryMs: 5, wholeEveryMs: 5, restMs: 1 }
     const { signal } = new AbortController()

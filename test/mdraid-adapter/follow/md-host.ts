@@ -19,19 +19,19 @@ import { foregroundClock } from '../../../src/platform/time/clock.ts'
 import type { MdArray } from '../../../src/sync-query/judge/md.ts'
 import { judged, type Recorded } from '../parse/recorded.ts'
 
-/** A directory laid out like a host's `/`, that changes under whoever reads it. */
+/** A directory like the `/` of a host, whose files change while they are read. */
 export class MdHost {
   readonly root: string
   readonly #releases: (() => void)[] = []
 
-  /** @param moment what the kernel says at first; absent: its md module is not loaded */
+  /** @param moment the first state of the kernel; absent: the md module is not loaded */
   constructor(t: Test, moment?: Recorded) {
-    // Not tap's own directory, which is removed while reads in it may still hang and must be released.
+    // Not tap's testdir: that is removed while reads in it may still hang.
     this.root = mkdtempSync(join(tmpdir(), 'md-host-'))
     for (const folder of ['proc', 'sys/block/sda']) mkdirSync(this.path(folder), { recursive: true })
     t.teardown(() => {
       for (const release of this.#releases) release()
-      // Again where a child's own child, not yet gone, has just made another file.
+      // Retries, because a process that is still ending may create a file.
       rmSync(this.root, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 })
     })
     if (moment !== undefined) this.show(moment)
@@ -41,7 +41,7 @@ export class MdHost {
     return join(this.root, path)
   }
 
-  /** A file's new text, all at once, as the kernel would have it. */
+  /** Replaces the text of a file atomically, as the kernel does. */
   write(path: string, text: string): void {
     const file = this.path(path)
     mkdirSync(dirname(file), { recursive: true })
@@ -58,7 +58,7 @@ export class MdHost {
     rmSync(this.path(path), { recursive: true, force: true })
   }
 
-  /** Makes /proc/mdstat and sysfs say what was recorded, and nothing else. */
+  /** Replaces /proc/mdstat and sysfs by those of a recorded moment. */
   show({ mdstat, files }: Recorded): void {
     if (mdstat === undefined) this.remove('proc/mdstat')
     else this.write('proc/mdstat', mdstat)
@@ -74,7 +74,7 @@ export class MdHost {
     for (const [path, text = ''] of Object.entries(files)) this.writeSys(path, text)
   }
 
-  /** From now on reads of a file hang, until the returned function puts `text` in its place. */
+  /** Makes reads of a file hang until the returned function replaces it by `text`. */
   hang(path: string): (text: string) => void {
     const file = this.path(path)
     rmSync(file, { force: true })
@@ -83,7 +83,7 @@ export class MdHost {
     const release = (text: string) => {
       if (!hanging) return
       hanging = false
-      // Opened for both, a pipe never blocks; who waits to open it for reading then does, and sees its end when it is closed.
+      // Opening a pipe for both never blocks. A reader that waits to open it continues, and reads the end when it is closed.
       const pipe = openSync(file, constants.O_RDWR | constants.O_NONBLOCK)
       this.write(path, text)
       closeSync(pipe)
@@ -92,17 +92,17 @@ export class MdHost {
     return release
   }
 
-  /** A shell script in place of mdadm. It finds its own folder in `$HERE`. */
+  /** A shell script that replaces mdadm. `$HERE` is its folder. */
   mdadm(script: string): readonly [string, string] {
     this.write('mdadm.sh', `HERE=${this.root}\n${script}\n`)
     return ['/bin/sh', this.path('mdadm.sh')]
   }
 }
 
-/** A source that is followed, with what it has told so far. */
+/** A followed source with its updates. */
 export class Followed {
   readonly updates: MdUpdate[] = []
-  /** How often everything was read. */
+  /** Number of complete readings. */
   readings = 0
   readonly #arrays = new Map<string, MdArray>()
   readonly #stop = new AbortController()
@@ -120,7 +120,7 @@ export class Followed {
     t.teardown(() => this.stop())
   }
 
-  /** What was told last of each array that there is, in a few words. */
+  /** The last published judgement of each array, in a few words. */
   get judged(): readonly string[] {
     const arrays = [...this.#arrays.values()].sort((a, b) => a.name.localeCompare(b.name))
     return judged({ arrays, problems: [], understood: true })
@@ -141,7 +141,7 @@ export class Followed {
     )
   }
 
-  /** Waits until everything was read `times` more, so that whatever there was to tell was told. */
+  /** Waits for `times` more complete readings, so that every change is published. */
   async untilReadAgain(times = 3): Promise<void> {
     const enough = this.readings + times
     await this.until(({ readings }) => readings >= enough)
@@ -166,7 +166,7 @@ const DEADLINE_MS = 20_000
 export async function until(isSo: () => boolean, what: () => string = isSo.toString): Promise<void> {
   const deadline = performance.now() + DEADLINE_MS
   while (!isSo()) {
-    if (performance.now() > deadline) throw new Error(`it never came about: ${what()}`)
+    if (performance.now() > deadline) throw new Error(`timed out waiting for: ${what()}`)
     await sleep(2)
   }
 }

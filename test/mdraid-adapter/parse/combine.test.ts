@@ -32,7 +32,7 @@ function sysfsOf(change: Readonly<Record<string, string>>): SysfsFiles {
 
 const TWO = 'active raid1 sdb[1] sda[0]'
 
-t.test('what changed between the two reads counts with its worse side', t => {
+t.test('of a change between the two reads the worse side counts', t => {
   const rows: readonly (readonly [
     title: string,
     mdstat: string,
@@ -104,7 +104,7 @@ t.test('what changed between the two reads counts with its worse side', t => {
     ],
     ['a check that had ended', mdstatOf(TWO, STATUS, CHECK), {}, 'md0 synced check 0.129'],
     [
-      'mdstat says what sysfs leaves open',
+      'mdstat shows what sysfs does not',
       mdstatOf('active (read-only) raid1 sdb[1] sda[0]', STATUS),
       { array_state: 'readonly', resync_start: '' },
       'md0 synced',
@@ -169,7 +169,7 @@ t.test('what changed between the two reads counts with its worse side', t => {
   t.end()
 })
 
-t.test('an array that only one of the two shows is doubted, unless it is stopped', t => {
+t.test('an array that only one of the two shows is in doubt, unless it is stopped', t => {
   const mdstat = parseMdstat(mdstatOf(TWO, STATUS))
   const none = parseMdstat('Personalities : \nunused devices: <none>\n')
   const sysfs = parseMdSysfs(sysfsOf({}))
@@ -181,7 +181,7 @@ t.test('an array that only one of the two shows is doubted, unless it is stopped
   const stopped = combineMdReadings(none, parseMdSysfs(sysfsOf({ array_state: 'clear', level: '', raid_disks: '' })))
   t.same(judged(stopped), ['md0 degraded array-inactive(operator array_state)'])
   t.same(problems(stopped), [])
-  t.same(combineMdReadings(null, sysfs), sysfs, 'one that was not asked contradicts nothing')
+  t.same(combineMdReadings(null, sysfs), sysfs, 'a source that was not read contradicts nothing')
   t.same(combineMdReadings(mdstat, null), mdstat)
   t.match(combineMdReadings(null, null), {
     arrays: [],
@@ -191,7 +191,7 @@ t.test('an array that only one of the two shows is doubted, unless it is stopped
   t.end()
 })
 
-t.test('sysfs tells a delayed check from a delayed resync', { skip: skipWithoutPublic }, t => {
+t.test('sysfs distinguishes a delayed check from a delayed resync', { skip: skipWithoutPublic }, t => {
   const mdstat = parseMdstat(publicText('issue-reports/mdstat.procfs-770-check-and-delayed'))
   const words = pluck(publicJson('issue-reports/sysfs-cases.json'), 0, 'files')
   const files = (name: string, change: Readonly<Record<string, string>>) =>

@@ -7,7 +7,7 @@ import { parseMdstat } from '../../../src/mdraid-adapter/parse/parse-mdstat.ts'
 import { judgeMdArray } from '../../../src/sync-query/judge/judge-md.ts'
 import { fixtureNames, judged, recordedMoments } from './recorded.ts'
 
-/** What a damaged text is damaged with: what could pass for a count, a letter of the map, a flag, a blank or a new line. */
+/** The characters that damage a text: they could pass for a count, a letter of the map, a flag, a blank or a new line. */
 const REPLACEMENTS = ['0', '1', '2', 'U', '_', 'S', ' ', '\n', '=', 'x']
 const SYSFS_REPLACEMENTS = ['0', '1', '2', ' ', 'x']
 
@@ -31,7 +31,7 @@ const MADE: readonly string[] = [
   ['md0 : inactive sdb[1](S) sda[0](S)', '      93 blocks super 1.2', '       '],
 ].map(lines => ['Personalities : [raid1] [raid6] ', ...lines, '', 'unused devices: <none>', ''].join('\n'))
 
-/** One moment of each kind: those that differ in how far an operation is teach nothing new, and each costs thousands of looks. */
+/** One moment of each kind. Moments that differ only in progress add nothing, and each costs thousands of parses. */
 const MOMENTS = [
   ...new Map(
     fixtureNames('.sysfs.txt')
@@ -45,33 +45,37 @@ function syncedIn({ arrays }: MdReading): ReadonlySet<string> {
   return new Set(arrays.filter(array => judgeMdArray(array).state === 'synced').map(({ name }) => name))
 }
 
-/** The arrays that are synced in the damaged reading and were not in the whole one: there must be none. */
+/** The arrays that are synced in the damaged reading and were not in the undamaged one: there must be none. */
 function wronglySynced(damaged: MdReading, whole: ReadonlySet<string>): readonly string[] {
   return [...syncedIn(damaged)].filter(name => !whole.has(name))
 }
 
-/** Whether the array's name stands here: a name read wrong is another array's name, which only sysfs can tell. */
+/** Whether the name of the array is here: a name that is read wrong is that of another array, which only sysfs can detect. */
 function isInName(text: string, at: number): boolean {
   const start = text.lastIndexOf('\n', at - 1) + 1
   return /^md[^:]*$/.test(text.slice(start, at)) || (text.startsWith('md', start) && at - start < 2)
 }
 
-t.test('mdstat cut at any byte never shows an array in sync that was not, nor a list as whole that is not', t => {
-  for (const text of TEXTS) {
-    const whole = parseMdstat(text)
-    const synced = syncedIn(whole)
-    const wrong: unknown[] = []
-    for (let end = 0; end < text.length; end += 1) {
-      const cut = parseMdstat(text.slice(0, end))
-      const names = wronglySynced(cut, synced)
-      if (names.length > 0 || (cut.understood && cut.arrays.length !== whole.arrays.length)) wrong.push({ end, names })
+t.test(
+  'mdstat cut at any byte never shows an array in sync that was not, and never an incomplete list as complete',
+  t => {
+    for (const text of TEXTS) {
+      const whole = parseMdstat(text)
+      const synced = syncedIn(whole)
+      const wrong: unknown[] = []
+      for (let end = 0; end < text.length; end += 1) {
+        const cut = parseMdstat(text.slice(0, end))
+        const names = wronglySynced(cut, synced)
+        if (names.length > 0 || (cut.understood && cut.arrays.length !== whole.arrays.length))
+          wrong.push({ end, names })
+      }
+      t.same(wrong, [], text.slice(0, 80))
     }
-    t.same(wrong, [], text.slice(0, 80))
-  }
-  t.end()
-})
+    t.end()
+  },
+)
 
-t.test('mdstat with one line lost or doubled', t => {
+t.test('mdstat with one line missing or repeated', t => {
   const undetected: string[] = []
   for (const text of TEXTS) {
     const synced = syncedIn(parseMdstat(text))
@@ -83,8 +87,8 @@ t.test('mdstat with one line lost or doubled', t => {
       if (wronglySynced(dropped, synced).length > 0) undetected.push(line.trim())
     }
   }
-  // mdstat says nothing in place of an operation that is not there: an array whose members are all current looks idle without
-  // its line. sysfs tells (below). Where a member is missing the counts tell: no line of a recovery is in this list.
+  // mdstat prints nothing if there is no operation: an array whose members are all current looks idle without
+  // its line. sysfs detects it (below). If a member is missing, the counts detect it: no line of a recovery is in this list.
   t.not(undetected.length, 0)
   t.same(
     undetected.filter(line => !/^(\[[=>.]+\]\s+resync =|resync=)/.test(line)),
@@ -109,7 +113,7 @@ t.test('mdstat with one byte read wrong never shows an array in sync that was no
   t.end()
 })
 
-t.test('with sysfs beside it no damage to mdstat goes undetected: no line lost, no name read wrong', t => {
+t.test('together with sysfs every damage to mdstat is detected: missing lines and names that are read wrong', t => {
   for (const { mdstat: text, files } of MOMENTS) {
     if (text === undefined) continue
     const sysfs = parseMdSysfs(files)
@@ -128,38 +132,41 @@ t.test('with sysfs beside it no damage to mdstat goes undetected: no line lost, 
   t.end()
 })
 
-t.test('a sysfs file lost, cut or read wrong never shows an array in sync that was not, with mdstat or alone', t => {
-  for (const { mdstat, files } of MOMENTS) {
-    const beside = mdstat === undefined ? null : parseMdstat(mdstat)
-    const synced = syncedIn(combineMdReadings(beside, parseMdSysfs(files)))
-    const wrong: unknown[] = []
-    const look = (damaged: SysfsFiles, what: unknown) => {
-      const sysfs = parseMdSysfs(damaged)
-      for (const reading of [sysfs, combineMdReadings(beside, sysfs)]) {
-        const names = wronglySynced(reading, synced)
-        if (names.length > 0) wrong.push({ names, what })
+t.test(
+  'a sysfs file that is missing, cut or read wrong never shows an array in sync that was not, with mdstat or alone',
+  t => {
+    for (const { mdstat, files } of MOMENTS) {
+      const beside = mdstat === undefined ? null : parseMdstat(mdstat)
+      const synced = syncedIn(combineMdReadings(beside, parseMdSysfs(files)))
+      const wrong: unknown[] = []
+      const check = (damaged: SysfsFiles, what: unknown) => {
+        const sysfs = parseMdSysfs(damaged)
+        for (const reading of [sysfs, combineMdReadings(beside, sysfs)]) {
+          const names = wronglySynced(reading, synced)
+          if (names.length > 0) wrong.push({ names, what })
+        }
       }
-    }
-    for (const [path, text = ''] of Object.entries(files)) {
-      if (
-        !/(array_state|level|raid_disks|degraded|sync_action|sync_completed|resync_start|reshape_position|state|slot)$/.test(
-          path,
+      for (const [path, text = ''] of Object.entries(files)) {
+        if (
+          !/(array_state|level|raid_disks|degraded|sync_action|sync_completed|resync_start|reshape_position|state|slot)$/.test(
+            path,
+          )
         )
-      )
-        continue
-      look({ ...files, [path]: undefined }, { path })
-      for (let at = 0; at < text.length; at += 1) {
-        look({ ...files, [path]: text.slice(0, at) }, { path, at })
-        for (const each of SYSFS_REPLACEMENTS)
-          look({ ...files, [path]: text.slice(0, at) + each + text.slice(at + 1) }, { path, at, each })
+          continue
+        check({ ...files, [path]: undefined }, { path })
+        for (let at = 0; at < text.length; at += 1) {
+          check({ ...files, [path]: text.slice(0, at) }, { path, at })
+          for (const each of SYSFS_REPLACEMENTS)
+            check({ ...files, [path]: text.slice(0, at) + each + text.slice(at + 1) }, { path, at, each })
+        }
       }
+      t.same(wrong, [])
     }
-    t.same(wrong, [])
-  }
-  t.end()
-})
+    t.end()
+  },
+)
 
-t.test('a dropped operation line: found by the counts, or by sysfs', t => {
+t.test('a missing operation line is detected by the counts or by sysfs', t => {
   const without = (name: string) => {
     const [moment] = recordedMoments(name)
     if (moment === undefined) throw new Error(name)
@@ -180,7 +187,7 @@ t.test('a dropped operation line: found by the counts, or by sysfs', t => {
   t.end()
 })
 
-t.test('any text and any files give an answer', t => {
+t.test('any text and any files give a result', t => {
   const anyText = fc.oneof(
     fc.string({ unit: 'binary', maxLength: 300 }),
     fc

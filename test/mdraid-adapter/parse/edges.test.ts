@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import t from 'tap'
-import { readMdArrays } from '../../../src/mdraid-adapter/follow/read.ts'
+import { readMdArrays } from '../../../src/mdraid-adapter/follow/md-reader.ts'
 import { parseMdSysfs } from '../../../src/mdraid-adapter/parse/parse-md-sysfs.ts'
 import { parseMdstat } from '../../../src/mdraid-adapter/parse/parse-mdstat.ts'
 import { foregroundClock } from '../../../src/platform/time/clock.ts'
@@ -11,7 +11,7 @@ import { fixtureText, judged } from './recorded.ts'
 
 const EDGES = join(import.meta.dirname, '../../fixtures/md/edges')
 
-t.test('a leg with bad blocks is degraded, and named with how much of it is bad', async t => {
+t.test('a member with bad blocks is degraded, with the number of bad sectors', async t => {
   for (const mdstat of [{}, { mdstat: join(EDGES, 'md-bad-blocks/mdstat') }]) {
     const reading = await readMdArrays({ sysBlock: join(EDGES, 'md-bad-blocks/sys/block'), ...mdstat }, foregroundClock)
     t.ok(reading.understood)
@@ -30,7 +30,7 @@ t.test('a leg with bad blocks is degraded, and named with how much of it is bad'
   }
 })
 
-t.test('more bad blocks than a file of sysfs has room for are counted as far as they are listed', async t => {
+t.test('of a list of bad blocks that is cut off, the listed ones are counted', async t => {
   const listed = '1000000 80\n'.repeat(400).slice(0, 4095)
   const [member] =
     parseMdSysfs({ 'md0/md/level': 'raid1', 'md0/md/dev-sda/slot': '0', 'md0/md/dev-sda/bad_blocks': listed }).arrays[0]
@@ -38,7 +38,7 @@ t.test('more bad blocks than a file of sysfs has room for are counted as far as 
   t.equal(member?.badBytes, 372 * 80 * 512)
 })
 
-t.test('an array that was not started after a boot is inactive and needs an operator, by either source', async t => {
+t.test('an array that was not started after a boot is inactive and needs an operator, with either source', async t => {
   const root = join(EDGES, 'inactive-after-boot')
   const sysBlock = join(root, 'sys/block')
   const mdstat = join(root, 'proc/mdstat')
@@ -48,7 +48,7 @@ t.test('an array that was not started after a boot is inactive and needs an oper
   t.strictSame(judged(parseMdstat(fixtureText('edges/inactive-after-boot/proc/mdstat'))), inactive)
 })
 
-t.test('a broken array says so, with the member that failed', async t => {
+t.test('a broken array is shown as broken, with the member that failed', async t => {
   const reading = parseMdstat(fixtureText('edges/mdstat-broken-raid1.txt'))
   t.ok(reading.understood)
   t.strictSame(judged(reading), ['md0 degraded array-degraded(operator array_state) member-failed(operator dm-1)'])
@@ -56,7 +56,7 @@ t.test('a broken array says so, with the member that failed', async t => {
   t.match(found && describe(found), 'md0 is broken')
 })
 
-t.test('an estimate of thousands of years is not known', async t => {
+t.test('an estimate of thousands of years is unknown', async t => {
   const [array] = parseMdstat(fixtureText('edges/mdstat-eta-3918230862min.txt')).arrays
   t.match(array?.operation, { kind: 'recovery', status: 'running', etaSeconds: null })
 })

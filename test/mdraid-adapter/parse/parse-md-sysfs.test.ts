@@ -31,7 +31,7 @@ type Change = Partial<
   >
 >
 
-/** The files of a mirror that is well but for `change`, where `undefined` is a file that went before it was read. */
+/** The files of a synced mirror with `change` applied; `undefined` is a file that no longer existed. */
 function files(change: Change, name = 'md0'): SysfsFiles {
   return Object.fromEntries(
     Object.entries({ ...WELL, ...change }).map(([file, text]) => [
@@ -47,9 +47,9 @@ function only(change: Change): MdArray {
   return array
 }
 
-t.test('an array is told with the words of the kernel, in bytes', t => {
+t.test('an array has the values of the kernel, in bytes', t => {
   const uuid = '0fbf5f2c-add2-43c2-bd78-a4be3ab709ef'
-  const told = parseMdSysfs(
+  const parsed = parseMdSysfs(
     files({
       array_state: 'active',
       sync_action: 'recover',
@@ -62,7 +62,7 @@ t.test('an array is told with the words of the kernel, in bytes', t => {
       'dev-sdc/slot': '1',
     }),
   )
-  t.same(told, {
+  t.same(parsed, {
     arrays: [
       {
         name: 'md0',
@@ -97,7 +97,7 @@ t.test('an array is told with the words of the kernel, in bytes', t => {
   t.end()
 })
 
-t.test('every word of a kernel leads to its judgement', t => {
+t.test('every word of the kernel leads to its judgement', t => {
   const rows: readonly (readonly [title: string, change: Change, judged: string])[] = [
     ['in sync', {}, 'md0 synced'],
     [
@@ -137,7 +137,7 @@ t.test('every word of a kernel leads to its judgement', t => {
       { array_state: 'readonly', resync_start: '9000000000000000000' },
       'md0 resyncing resync resync-pending-write(operator array_state)',
     ],
-    ['nothing owed, as kernels before 2.6.30 say it', { resync_start: '18446744073709551615' }, 'md0 synced'],
+    ['no resync needed, as shown by kernels before 2.6.30', { resync_start: '18446744073709551615' }, 'md0 synced'],
     [
       'resync',
       { sync_action: 'resync', sync_completed: '41984 / 129024', resync_start: '37888' },
@@ -161,7 +161,7 @@ t.test('every word of a kernel leads to its judgement', t => {
       'md0 resyncing recovery resync-starting(time)',
     ],
     [
-      'how far it is was not said',
+      'without progress',
       { sync_action: 'resync', sync_completed: undefined },
       'md0 resyncing resync resync-running(time)',
     ],
@@ -286,7 +286,7 @@ t.test('every word of a kernel leads to its judgement', t => {
   t.end()
 })
 
-t.test('a word that is missing or not known makes that array unknown, and hides no other', t => {
+t.test('a missing or unknown word makes its array unknown, and does not hide the others', t => {
   const rows: readonly (readonly [title: string, change: Change])[] = [
     ['no array_state', { array_state: undefined }],
     ['no level', { level: undefined }],
@@ -315,7 +315,7 @@ t.test('a word that is missing or not known makes that array unknown, and hides 
     )
   }
   const odd = parseMdSysfs(files({ sync_action: 'resync', sync_completed: 'nearly' }))
-  t.same(judged(odd), ['md0 resyncing resync resync-running(time)'], 'how far it is decides nothing')
+  t.same(judged(odd), ['md0 resyncing resync resync-running(time)'], 'the progress does not matter')
   t.same(
     odd.problems.map(({ code }) => code),
     ['unknown-word'],
@@ -323,7 +323,7 @@ t.test('a word that is missing or not known makes that array unknown, and hides 
   t.end()
 })
 
-t.test('the nil uuid of an array without metadata is none', t => {
+t.test('the nil UUID of an array without metadata is no UUID', t => {
   t.equal(only({ uuid: '00000000-0000-0000-0000-000000000000' }).uuid, null)
   t.equal(only({ uuid: '' }).uuid, null)
   t.end()
@@ -335,7 +335,7 @@ t.test('the files of real reports and of procfs', { skip: skipWithoutPublic }, t
     return [String(pluck(each, 'case')), judged(parseMdSysfs(Object.fromEntries(words)))]
   })
   t.same(Object.fromEntries(cases), {
-    // "syncing" upstream, as mdadm counts a scrub; a delayed check is no resync.
+    // Upstream says "syncing", as mdadm does for a scrub. A delayed check is no resync.
     'sysfs.procfs-770-delayed': ['md0 synced check'],
     'sysfs.node_exporter-3528-reshape': ['md0 resyncing reshape 0.562 resync-running(time)'],
     'sysfs.node_exporter-3528-empty': ['md0 unknown word-missing(time level)'],

@@ -18,7 +18,7 @@ function only(text: string): MdArray {
   return array
 }
 
-t.test('an array is told with the words of the kernel, in bytes and seconds', t => {
+t.test('an array has the values of the kernel, in bytes and seconds', t => {
   t.same(parseMdstat(fixtureText('raid1-spare-full-recovery.alpha.2-recovering-to-spare.mdstat.txt')), {
     arrays: [
       {
@@ -53,7 +53,7 @@ t.test('an array is told with the words of the kernel, in bytes and seconds', t 
   t.end()
 })
 
-t.test('every form that a kernel prints is understood without a doubt', t => {
+t.test('every text that a kernel prints is understood without a doubt', t => {
   const mirror = ['md0 : active raid1 sdb[1] sda[0]', '      64512 blocks super 1.2 [2/2] [UU]']
   const degraded = ['md0 : active raid1 sdb[2] sda[0]', '      64512 blocks [2/1] [U_]']
   const rows: readonly (readonly [title: string, lines: readonly string[], judged: string])[] = [
@@ -177,7 +177,7 @@ t.test('every form that a kernel prints is understood without a doubt', t => {
   t.end()
 })
 
-t.test('what the kernel does not print makes the array unknown, and hides no other', t => {
+t.test('a text that the kernel does not print makes its array unknown, and does not hide the others', t => {
   const other = ['md7 : active raid1 sdz[1] sdy[0]', '      64512 blocks [2/2] [UU]']
   const header = 'md0 : active raid1 sdb[1] sda[0]'
   const status = '      64512 blocks [2/2] [UU]'
@@ -220,7 +220,7 @@ t.test('what the kernel does not print makes the array unknown, and hides no oth
   t.end()
 })
 
-t.test('the list of arrays is understood only if it is whole', t => {
+t.test('the list of arrays is understood only if it is complete', t => {
   const mirror = 'md0 : active raid1 sdb[1] sda[0]\n      64512 blocks [2/2] [UU]\n'
   const codes = (text: string) => {
     const { arrays, problems, understood } = parseMdstat(text)
@@ -291,7 +291,7 @@ t.test('the list of arrays is understood only if it is whole', t => {
   t.end()
 })
 
-t.test('a count beyond what a number holds is not known, and the operation still is', t => {
+t.test('a count that is too large for a number is unknown, the operation is known', t => {
   const { operation } = only(
     mdstatOf(
       'md0 : active raid1 sdb[1] sda[0]',
@@ -381,7 +381,7 @@ t.test('the files of real reports', { skip: skipWithoutPublic }, t => {
         'md0 degraded array-degraded(operator)',
       ],
     ],
-    // md1 waits to be checked: only sysfs tells (combine.test.ts).
+    // md1 waits for a check: only sysfs shows that (combine.test.ts).
     [
       'issue-reports/mdstat.procfs-770-check-and-delayed',
       true,
@@ -390,11 +390,11 @@ t.test('the files of real reports', { skip: skipWithoutPublic }, t => {
     ['issue-reports/mdstat.netdata-1478-check', true, ['md2 synced check 0.230']],
     ['nicolargo+pymdstat/mdstat.11', true, ['md127 degraded array-inactive(operator array_state)']],
     ['nicolargo+pymdstat/mdstat.12', true, ['md127 degraded not-redundant(operator level)']],
-    // [4/3] [UU__]: in a reshape the map says less than the counts.
+    // [4/3] [UU__]: during a reshape the map shows less than the counts.
     ['nicolargo+pymdstat/mdstat.13', true, ['md127 resyncing reshape 0.022 resync-running(time)']],
     ['nicolargo+pymdstat/mdstat.14', true, ['md127 degraded not-redundant(operator level)']],
     ['nicolargo+pymdstat/mdstat.15', true, ['md3 synced', 'md2 synced', 'md1 synced', 'md0 synced']],
-    // Without its last line it may have lost the operation of md1.
+    // Without the last line, the operation of md1 may be missing.
     [
       'nicolargo+pymdstat/mdstat.16',
       false,
@@ -408,7 +408,7 @@ t.test('the files of real reports', { skip: skipWithoutPublic }, t => {
   t.end()
 })
 
-t.test('what procfs expects of its mdstat', { skip: skipWithoutPublic }, t => {
+t.test('the expectations of procfs for its mdstat files', { skip: skipWithoutPublic }, t => {
   const expected = pluck(publicJson('prometheus+procfs/expected.json'), 'proc/mdstat', 'upstream_expected', 'by_array')
   const { arrays, problems } = parseMdstat(publicText('prometheus+procfs/proc/mdstat'))
   t.same(problems, [])
@@ -423,12 +423,12 @@ t.test('what procfs expects of its mdstat', { skip: skipWithoutPublic }, t => {
     const flagged = (flag: 'failed' | 'spare') => members.filter(({ flags }) => flags.includes(flag)).length
     return {
       Name: name,
-      // procfs does not know a container by its metadata.
+      // procfs does not detect a container by its metadata.
       Type: level === null || level === 'container' ? 'unknown' : level,
       ActivityState: runs === null ? arrayState : kinds[runs.kind],
       DisksFailed: flagged('failed'),
       DisksSpare: flagged('spare'),
-      // procfs counts the members of what has no counts, and none of what is inactive.
+      // procfs counts the members of an array without counts, and none of an inactive array.
       ...(slots.expected === null || arrayState === 'inactive'
         ? {}
         : { DisksTotal: slots.expected, DisksActive: slots.current }),
@@ -466,7 +466,7 @@ t.test('what procfs expects of its mdstat', { skip: skipWithoutPublic }, t => {
   t.end()
 })
 
-t.test('what pymdstat, telegraf and py-mdstat expect of theirs', { skip: skipWithoutPublic }, t => {
+t.test('the expectations of pymdstat, telegraf and py-mdstat for their files', { skip: skipWithoutPublic }, t => {
   for (const [file, { upstream_expected: expected }] of entriesOf(publicJson('nicolargo+pymdstat/expected.json')).map(
     ([file, value]) => [file, { upstream_expected: pluck(value, 'upstream_expected') }] as const,
   )) {
@@ -480,7 +480,7 @@ t.test('what pymdstat, telegraf and py-mdstat expect of theirs', { skip: skipWit
         used: array?.slots.current?.toString() ?? null,
       }
       t.same(our, Object.fromEntries(Object.keys(our).map(key => [key, pluck(their, key)])), `${file} ${name}`)
-      // pymdstat takes the first member for all of them where an array is inactive.
+      // pymdstat takes the first member of an inactive array for all of them.
       if (our.status === 'inactive') continue
       t.same(
         array?.members.map(member => member.name).sort(),

@@ -9,11 +9,11 @@ import type { Judgement } from '../../../src/sync-query/judge/judgement.ts'
 
 const FIXTURES = join(import.meta.dirname, '../..', 'fixtures', 'md')
 
-/** What one moment of a recording holds: both sources, read one after the other. */
+/** One moment of a recording: both sources, read one after the other. */
 export interface Recorded {
   /** The guest's clock, `16:21:07`. */
   readonly at: string
-  /** `undefined`: there was no /proc/mdstat yet. */
+  /** `undefined`: /proc/mdstat did not exist yet. */
   readonly mdstat: string | undefined
   readonly files: SysfsFiles
 }
@@ -22,7 +22,7 @@ export function fixtureText(name: string): string {
   return readFileSync(join(FIXTURES, name), 'utf8')
 }
 
-/** The fixtures whose names end so, sorted. */
+/** The fixtures whose names end with `suffix`, sorted. */
 export function fixtureNames(ending: string): readonly string[] {
   return readdirSync(FIXTURES)
     .filter(name => name.endsWith(ending))
@@ -52,7 +52,7 @@ export function recordedMoments(name: string): readonly Recorded[] {
     })
 }
 
-/** The recording's lines as the files they were read from, each with the newline that sysfs ends it with. */
+/** The files that the lines of a recording were read from, each with the final newline of sysfs. */
 function addFiles(files: Record<string, string | undefined>, directory: string, body: string): void {
   for (const line of body.split('\n').filter(Boolean)) {
     const [name = '', ...rest] = line.split(' ')
@@ -68,12 +68,12 @@ function addFiles(files: Record<string, string | undefined>, directory: string, 
   }
 }
 
-/** What both sources of a moment say together. */
+/** The combined reading of both sources at a moment. */
 export function readingOf({ mdstat, files }: Recorded): MdReading {
   return combineMdReadings(mdstat === undefined ? null : parseMdstat(mdstat), parseMdSysfs(files))
 }
 
-/** An array's judgement in a few words: `md0 resyncing recovery 0.129 resync-running(time)`. */
+/** The judgement of an array in a few words: `md0 resyncing recovery 0.129 resync-running(time)`. */
 function inShort(judgement: Judgement): string {
   const { mirror, state, activity, progress, reasons } = judgement
   return [

@@ -5,7 +5,7 @@ import { parseMdstat } from '../../../src/mdraid-adapter/parse/parse-mdstat.ts'
 import { judgeMdArray } from '../../../src/sync-query/judge/judge-md.ts'
 import { fixtureNames, judged, readingOf, recordedMoments } from './recorded.ts'
 
-/** What each recorded stage is, as its name and mdadm's own monitor say it. */
+/** The state of each recorded stage, by its name and by mdadm's own monitor. */
 const STAGES: Readonly<Record<string, readonly string[]>> = {
   'no-md-module.1-module-no-array': [],
   'raid1-check-and-repair.1-checking': ['md0 synced check 0.129'],
@@ -74,7 +74,7 @@ t.test('every recorded stage', t => {
   t.end()
 })
 
-t.test('mdstat alone, and sysfs alone, find the same state at every recorded stage', t => {
+t.test('mdstat alone and sysfs alone give the same state at every recorded stage', t => {
   for (const name of fixtureNames('.sysfs.txt')) {
     for (const moment of recordedMoments(name)) {
       const states = ({ arrays }: MdReading) => arrays.map(array => `${array.name} ${judgeMdArray(array).state}`).sort()
@@ -91,7 +91,7 @@ t.test('mdstat alone, and sysfs alone, find the same state at every recorded sta
   t.end()
 })
 
-t.test('a scenario, second by second: the changes that it goes through', t => {
+t.test('the changes of a scenario, second by second', t => {
   const changes = (scenario: string) => {
     const seen: string[] = []
     for (const moment of recordedMoments(`${scenario}.alpha.samples-1s.txt`)) {
@@ -130,7 +130,7 @@ t.test('a scenario, second by second: the changes that it goes through', t => {
     '16:38:48 md0 resyncing recovery resync-running(time)',
     '16:38:58 md0 synced',
   ])
-  // While the leg does not answer, md says that all is well: nothing but the time limit of the device brings it out.
+  // While the leg does not answer, md shows no problem until the timeout of the device.
   t.same(changes('raid1-nbd-leg-lost-and-readded'), [
     '01:06:12 md9 synced',
     '01:06:20 md9 degraded array-degraded(operator) member-failed(operator nbd0)',
@@ -153,7 +153,7 @@ t.test('a scenario, second by second: the changes that it goes through', t => {
     '16:25:10 md0 synced',
     '16:25:12 md0 synced, md1 resyncing resync resync-running(time), md2 resyncing resync resync-waiting(time)',
     '16:25:18 md0 synced, md1 degraded array-inactive(operator array_state), md2 resyncing resync resync-running(time)',
-    // Started between the reads: which of the two is true, the next look tells.
+    // Started between the reads: the next reading decides which of the two is true.
     '16:25:22 md0 synced, md1 unknown resync contradiction(time array_state) resync-pending-write(operator array_state), md2 resyncing resync resync-running(time)',
     '16:25:25 md0 synced, md1 resyncing resync resync-pending-write(operator array_state), md2 resyncing resync resync-running(time)',
     '16:25:28 md0 synced, md1 resyncing resync resync-waiting(time), md2 resyncing resync resync-running(time)',

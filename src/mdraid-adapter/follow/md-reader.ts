@@ -7,25 +7,25 @@ import { combineMdReadings } from '../parse/combine.ts'
 import type { MdReading } from '../parse/md-reading.ts'
 import { ARRAY_FILES, MEMBER_FILES, parseMdSysfs, type SysfsFiles } from '../parse/parse-md-sysfs.ts'
 import { parseMdstat } from '../parse/parse-mdstat.ts'
-import { brought, wantedNames } from './read-texts.ts'
+import { resultsOf, wantedNames } from './job-results.ts'
 
 export interface MdPaths {
   /** A directory like /sys/block. */
   readonly sysBlock: string
-  /** A file like /proc/mdstat; absent: sysfs alone is asked, which gives no ETA and moves in steps. */
+  /** A file like /proc/mdstat. Absent: only sysfs is read, which has no ETA and coarse progress. */
   readonly mdstat?: string
 }
 
-/** What two cheap reads show: /proc/mdstat, and which arrays have a directory in sysfs. */
-export interface MdGlance {
-  /** `undefined`: not there, or not readable. */
+/** The result of two cheap reads: /proc/mdstat, and the names of the arrays in sysfs. */
+export interface MdListing {
+  /** `undefined`: absent or unreadable. */
   readonly mdstat: string | undefined
-  /** `undefined`: there is no such directory as /sys/block, or it is not readable. */
+  /** `undefined`: /sys/block is absent or unreadable. */
   readonly names: readonly string[] | undefined
   readonly problems: readonly Problem[]
 }
 
-/** The files of one array as far as they were read. */
+/** The files of one array, as far as they were read. */
 interface ArrayFiles {
   readonly files: SysfsFiles
   readonly doubt: MdDoubt | null
@@ -33,30 +33,29 @@ interface ArrayFiles {
 }
 
 const MDSTAT_BYTES = 2 ** 20
-/** sysfs never says more than a page in one file (Documentation/filesystems/sysfs.rst). */
+/** A file of sysfs has at most one page (Documentation/filesystems/sysfs.rst). */
 const SYSFS_FILE_BYTES = 4096
 const MAX_ARRAYS = 1024
-/** Metadata 1.x knows up to 1920 members. */
+/** Metadata 1.x allows 1920 members. */
 const MAX_MEMBERS = 2048
 const READ_TIMEOUT_MS = 10_000
-/** Limit of a step that lists a directory. */
+/** The limit of a read step that lists a directory. */
 const LIST = -1
 
 /**
- * Reads what the kernel says of its md arrays. Never rejects: what could not be read stands in `problems`, and
- * `understood` is false where arrays may have been missed. A missing /proc/mdstat beside a readable sysfs without arrays
- * is a kernel whose md module is not loaded: no arrays, understood.
+ * Reads the md arrays of the kernel once. Never rejects: what cannot be read is in `problems`, and `understood` is false if arrays may
+ * have been missed. If /proc/mdstat is missing and sysfs shows no arrays, the md module is not loaded: no arrays, understood.
  */
 export async function readMdArrays(paths: MdPaths, clock: Clock): Promise<MdReading> {
   const end = new AbortController()
   const timing = { timeoutMs: READ_TIMEOUT_MS, retryAfterMs: READ_TIMEOUT_MS }
   const reader = new MdReader(paths, new FileReader({ ...timing, clock, signal: end.signal }))
-  const reading = await reader.read(await reader.glance())
+  const reading = await reader.read(await reader.list())
   end.abort()
   return reading
 }
 
-/** Reads the same paths again and again. An array whose files do not answer in time is doubted, and hides no other. */
+/** Reads the same paths repeatedly. An array whose files hang is in doubt; it does not delay or hide the others. */
 export class MdReader {
   readonly #paths: MdPaths
   readonly #files: FileReader
@@ -66,40 +65,40 @@ export class MdReader {
     this.#files = files
   }
 
-  /** The beginning of a reading, which may be enough to see that there is nothing new. */
-  async glance(): Promise<MdGlance> {
+  /** Reads the listing. If it equals the previous one, a complete reading is often unnecessary. */
+  async list(): Promise<MdListing> {
     const { sysBlock, mdstat } = this.#paths
     const problems: Problem[] = []
     const list: ReadJob = { key: sysBlock, steps: [[sysBlock, LIST]] }
     const text: ReadJob | null = mdstat === undefined ? null : { key: mdstat, steps: [[mdstat, MDSTAT_BYTES]] }
     const readings = await this.#files.readAll(text === null ? [list] : [text, list])
     const ofList = readings.at(-1)
-    const listed = ofList === undefined ? null : brought(list, ofList, null)
-    const said = text === null || readings[0] === undefined ? null : brought(text, readings[0], null)
-    problems.push(...(said?.problems ?? []), ...(listed?.problems ?? []))
+    const listed = ofList === undefined ? null : resultsOf(list, ofList, null)
+    const ofText = text === null || readings[0] === undefined ? null : resultsOf(text, readings[0], null)
+    problems.push(...(ofText?.problems ?? []), ...(listed?.problems ?? []))
     const names = wantedNames(listed?.names[0], name => name.startsWith('md'), MAX_ARRAYS, null, problems)
-    return { mdstat: said?.texts[0], names, problems }
+    return { mdstat: ofText?.texts[0], names, problems }
   }
 
-  /** The whole reading that a glance began: the files of every array beside it. */
-  async read(glance: MdGlance): Promise<MdReading> {
-    const names = glance.names ?? []
+  /** Completes a listing to a reading, with the files of every array. */
+  async read(listing: MdListing): Promise<MdReading> {
+    const names = listing.names ?? []
     const arrays = await this.#readArrays(names)
-    const problems = [...glance.problems, ...arrays.flatMap(each => each.problems)]
-    const said = combineMdReadings(
-      glance.mdstat === undefined ? null : parseMdstat(glance.mdstat),
-      glance.names === undefined ? null : parseMdSysfs(Object.assign({}, ...arrays.map(({ files }) => files))),
+    const problems = [...listing.problems, ...arrays.flatMap(each => each.problems)]
+    const combined = combineMdReadings(
+      listing.mdstat === undefined ? null : parseMdstat(listing.mdstat),
+      listing.names === undefined ? null : parseMdSysfs(Object.assign({}, ...arrays.map(({ files }) => files))),
     )
     const doubts = new Map(names.map((name, index) => [name, arrays[index]?.doubt ?? null]))
-    // What failed for one array is that array's own doubt; what failed for no array may have hidden one.
+    // A failure of one array is a doubt of that array. A failure without a device may have hidden arrays.
     const mayHaveMissed = problems.some(({ device }) => device === null)
     return {
-      arrays: said.arrays.map(array => {
+      arrays: combined.arrays.map(array => {
         const doubt = doubts.get(array.name) ?? null
         return doubt === null ? array : { ...array, doubts: [...array.doubts, doubt] }
       }),
-      problems: [...problems, ...said.problems],
-      understood: said.understood && !mayHaveMissed,
+      problems: [...problems, ...combined.problems],
+      understood: combined.understood && !mayHaveMissed,
     }
   }
 
@@ -115,7 +114,7 @@ export class MdReader {
       const reading = readings[index]
       if (isSilent !== null) return { files: unread(name), doubt: isSilent, problems: found }
       if (reading === undefined || paths.length === 0) return { files: {}, doubt: null, problems: found }
-      const { texts, hangsAt, problems } = brought(job, reading, name)
+      const { texts, hangsAt, problems } = resultsOf(job, reading, name)
       return {
         files: Object.fromEntries(paths.map((path, at) => [path, texts[at]])),
         doubt: hangsAt === null ? null : silence(hangsAt),
@@ -124,9 +123,9 @@ export class MdReader {
     })
   }
 
-  /** What to read of an array whose members were listed; nothing where it has no `md` directory, or not any more. */
-  #planOf(name: string, list: ReadJob | undefined, listing: Parameters<typeof brought>[1] | undefined) {
-    const listed = list === undefined || listing === undefined ? null : brought(list, listing, name)
+  /** The read job for an array whose members were listed; empty if it has no `md` directory (any more). */
+  #planOf(name: string, list: ReadJob | undefined, listing: Parameters<typeof resultsOf>[1] | undefined) {
+    const listed = list === undefined || listing === undefined ? null : resultsOf(list, listing, name)
     const found = [...(listed?.problems ?? [])]
     const isMember = (entry: string) => entry.startsWith('dev-')
     const members = wantedNames(listed?.names[0], isMember, MAX_MEMBERS, name, found)
@@ -146,12 +145,12 @@ export class MdReader {
   }
 }
 
-/** The kernel does not answer a read, so nothing is known of the array now. */
+/** A read hangs in the kernel, so the state of the array is not known. */
 function silence(at: string): MdDoubt {
   return { code: 'source-silent', field: basename(at), word: `reading ${basename(at)} hangs` }
 }
 
-/** An array's own files in the order to read them in, with nothing said yet. */
+/** The files of an array in the order in which they are read, without their texts. */
 function unread(name: string): Record<string, string | undefined> {
   return Object.fromEntries(ARRAY_FILES.map(file => [`${name}/md/${file}`, undefined]))
 }

@@ -1,39 +1,40 @@
+import { systemText } from '../../platform/errors.ts'
 import type { Reading, ReadJob } from '../../platform/file-reader/file-reader.ts'
 import type { Problem } from '../../sync-query/judge/problem.ts'
 import { mdProblem } from '../parse/md-reading.ts'
 
-/** A file or directory that goes between the listing and the read is "not said", and no problem (procfs#770). */
+/** A file or directory that disappears between the listing and the read counts as absent, not as a problem (procfs#770). */
 const VANISHED: ReadonlySet<string> = new Set(['ENOENT', 'EINVAL', 'ENODEV'])
 
-/** What came of a job, one entry for each of its steps: a file's text, or the names in a directory. */
-export interface Brought {
+/** The results of a read job, one entry for each step: the text of a file, or the names in a directory. */
+export interface JobResults {
   readonly texts: readonly (string | undefined)[]
   readonly names: readonly (readonly string[] | undefined)[]
-  /** The path of the read that the kernel does not answer; `null`: all were answered. */
+  /** The path of the read that hangs; `null`: none hangs. */
   readonly hangsAt: string | null
   readonly problems: readonly Problem[]
 }
 
 /**
- * Takes apart what came of a job.
+ * Splits the outcome of a job into texts, names and problems.
  *
- * @param device what its problems are about
- * @param absent errors that say that there is nothing, and are no problem
+ * @param device the device of the problems
+ * @param absent error codes that mean "does not exist" and are no problem
  */
-export function brought(
+export function resultsOf(
   { steps }: ReadJob,
   reading: Reading,
   device: string | null,
   absent: ReadonlySet<string> = VANISHED,
-): Brought {
+): JobResults {
   const nothing = steps.map(() => undefined)
   if (reading.kind === 'hangs') {
-    const hangs = mdProblem(device, 'read-hung', 'The kernel does not answer a read', endOf(reading.at))
+    const hangs = mdProblem(device, 'read-hung', 'A read of a kernel file hangs', endOf(reading.at))
     return { texts: nothing, names: nothing, hangsAt: reading.at, problems: [hangs] }
   }
   if (reading.kind === 'refused') {
-    // Of no device: while nothing more is read, nobody knows of any.
-    const refused = mdProblem(null, 'read-hung', 'Nothing more is read', reading.why)
+    // Without a device: while nothing is read, arrays may be missed.
+    const refused = mdProblem(null, 'read-hung', 'No file was read', reading.why)
     return { texts: nothing, names: nothing, hangsAt: steps[0]?.[0] ?? '', problems: [refused] }
   }
   const problems: Problem[] = []
@@ -41,7 +42,7 @@ export function brought(
     if (!('code' in result) || absent.has(result.code)) continue
     const [path = '', limit = 0] = steps[index] ?? []
     if (result.code === 'EFBIG') problems.push(mdProblem(device, 'too-large', `More than ${limit} bytes`, endOf(path)))
-    else problems.push(mdProblem(device, 'unreadable', `${result.code} while reading`, endOf(path)))
+    else problems.push(mdProblem(device, 'unreadable', `Cannot be read (${systemText(result.code)})`, endOf(path)))
   }
   return {
     texts: reading.results.map(result => ('text' in result ? result.text : undefined)),
@@ -51,7 +52,7 @@ export function brought(
   }
 }
 
-/** The wanted names, sorted, at most `limit` of them; that there are more is added to `problems`. */
+/** The wanted names, sorted, at most `limit` of them. If there are more, a problem is added to `problems`. */
 export function wantedNames(
   names: readonly string[] | undefined,
   isWanted: (name: string) => boolean,
@@ -66,7 +67,7 @@ export function wantedNames(
   return wanted?.slice(0, limit)
 }
 
-/** What tells one path from another stands at its end, and a problem holds no more. */
+/** The end of a path, which distinguishes it from others. The text of a problem is limited. */
 function endOf(path: string): string {
   return path.slice(-60)
 }

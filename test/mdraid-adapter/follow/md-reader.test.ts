@@ -1,13 +1,13 @@
 import { chmod, mkdir, symlink, unlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
-import { readMdArrays } from '../../../src/mdraid-adapter/follow/read.ts'
+import { readMdArrays } from '../../../src/mdraid-adapter/follow/md-reader.ts'
 import { foregroundClock } from '../../../src/platform/time/clock.ts'
 import { judged, type Recorded, recordedMoments } from '../parse/recorded.ts'
 
 const [RECOVERING] = recordedMoments('raid1-spare-full-recovery.alpha.2-recovering-to-spare.sysfs.txt')
 
-/** A host's /proc and /sys as they were recorded, with the links that sysfs has. */
+/** The recorded /proc and /sys of a host, with the links of sysfs. */
 async function hostOf(t: Test, { mdstat, files }: Recorded) {
   const root = t.testdir({ proc: {}, sys: { block: {}, devices: {} } })
   const paths = { sysBlock: join(root, 'sys', 'block'), mdstat: join(root, 'proc', 'mdstat') }
@@ -29,7 +29,7 @@ function recovering(): Recorded {
   return RECOVERING
 }
 
-t.test('a host is read as it was recorded', async t => {
+t.test('a recorded host is read completely', async t => {
   const { sysBlock, mdstat } = await hostOf(t, recovering())
   const reading = await readMdArrays({ sysBlock, mdstat }, foregroundClock)
   t.same(
@@ -48,7 +48,7 @@ t.test('a host is read as it was recorded', async t => {
   )
 })
 
-t.test('no arrays is understood only where somebody said so', async t => {
+t.test('an empty list of arrays is understood only if a source shows it', async t => {
   const { sysBlock, mdstat } = await hostOf(t, { at: '', mdstat: undefined, files: {} })
   t.same(
     await readMdArrays({ sysBlock, mdstat }, foregroundClock),
@@ -87,7 +87,7 @@ t.test('no arrays is understood only where somebody said so', async t => {
   )
 })
 
-t.test('what goes between the listing and the read is not said, and no problem', async t => {
+t.test('a file that disappears between the listing and the read is absent, and no problem', async t => {
   const { sysBlock, mdstat, array } = await hostOf(t, recovering())
   await symlink('nowhere', join(sysBlock, 'md5'))
   for (const file of ['degraded', 'sync_completed', 'mismatch_cnt', 'dev-vdb/state']) await unlink(array(file))
@@ -98,7 +98,7 @@ t.test('what goes between the listing and the read is not said, and no problem',
   )
 })
 
-t.test('what cannot be read is a problem of that array, and hides no other', async t => {
+t.test('a file that cannot be read is a problem of its array, and does not hide the others', async t => {
   const { sysBlock, array } = await hostOf(t, recovering())
   const other = recordedMoments('raid1-create-initial-resync.alpha.3-done.sysfs.txt')[0]?.files ?? {}
   for (const [path, text = ''] of Object.entries(other)) {
@@ -127,7 +127,7 @@ t.test('what cannot be read is a problem of that array, and hides no other', asy
       ...Array.from({ length: 13 }, () => 'mdX unreadable'),
     ],
   )
-  t.ok(reading.understood, 'the list of arrays is whole')
+  t.ok(reading.understood, 'the list of arrays is complete')
 })
 
 t.test(
@@ -141,7 +141,7 @@ t.test(
   },
 )
 
-t.test('a directory of more arrays than a kernel has is read in part, and said to be', async t => {
+t.test('a directory with too many arrays is read in part, with a problem', async t => {
   const { sysBlock } = await hostOf(t, { at: '', mdstat: undefined, files: {} })
   await Promise.all(Array.from({ length: 1025 }, (_, index) => mkdir(join(sysBlock, `md${index}`))))
   t.match(await readMdArrays({ sysBlock }, foregroundClock), {

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import t from 'tap'
 import type { MdUpdate } from '../../../src/mdraid-adapter/follow/follow-md.ts'
-import { ToldArrays } from '../../../src/mdraid-adapter/follow/told-arrays.ts'
+import { PublishedArrays } from '../../../src/mdraid-adapter/follow/published-arrays.ts'
 import type { MdReading } from '../../../src/mdraid-adapter/parse/md-reading.ts'
 import type { MdArray } from '../../../src/sync-query/judge/md.ts'
 
@@ -36,7 +36,7 @@ const reading: fc.Arbitrary<MdReading> = fc.record({
   understood: fc.boolean(),
 })
 
-/** What a consumer knows who has applied every update. */
+/** The arrays that a consumer knows after it has applied every update. */
 class Consumer {
   readonly arrays = new Map<string, MdArray>()
   doubt: string | null | undefined
@@ -48,18 +48,18 @@ class Consumer {
   }
 }
 
-t.test('whatever was read, who applies every update knows the arrays of the last whole reading', async t => {
+t.test('a consumer that applies every update knows the arrays of the last complete reading', async t => {
   fc.assert(
     fc.property(fc.array(reading, { maxLength: 12 }), readings => {
-      const told = new ToldArrays()
+      const published = new PublishedArrays()
       const consumer = new Consumer()
       for (const [at, each] of readings.entries()) {
-        const update = told.take(each, at)
+        const update = published.publish(each, at)
         if (update !== null) consumer.apply(update)
         const known = each.arrays.map(({ name }) => consumer.arrays.get(name))
-        const isTold = isDeepStrictEqual(known, each.arrays) && told.size === consumer.arrays.size
+        const isPublished = isDeepStrictEqual(known, each.arrays) && published.size === consumer.arrays.size
         const isWhole = !each.understood || consumer.arrays.size === each.arrays.length
-        if (!isTold || !isWhole || each.understood !== (consumer.doubt === null)) return false
+        if (!isPublished || !isWhole || each.understood !== (consumer.doubt === null)) return false
       }
       return true
     }),
@@ -67,14 +67,14 @@ t.test('whatever was read, who applies every update knows the arrays of the last
   t.pass()
 })
 
-t.test('one array never follows another of its name without being told as gone', async t => {
+t.test('an array with the name of another one is preceded by the removal of that one', async t => {
   fc.assert(
     fc.property(fc.array(reading, { maxLength: 12 }), readings => {
-      const told = new ToldArrays()
-      /** By name, the UUID of the array that history is kept of. */
+      const published = new PublishedArrays()
+      /** The UUID of the array whose history is kept, by name. */
       const uuids = new Map<string, string>()
       for (const [at, each] of readings.entries()) {
-        const update = told.take(each, at)
+        const update = published.publish(each, at)
         for (const name of update?.removed ?? []) uuids.delete(name)
         for (const { name, uuid } of update?.changed ?? []) {
           if (uuid === null) continue
@@ -88,26 +88,31 @@ t.test('one array never follows another of its name without being told as gone',
   t.pass()
 })
 
-t.test('when everything was last read is told with the news, and now and then without any', async t => {
-  const whole: MdReading = { arrays: [], problems: [], understood: true }
-  const torn: MdReading = { ...whole, understood: false }
-  const told = new ToldArrays()
-  const wholeAt = (each: MdReading, at: number) => told.take(each, at)?.wholeAt
-  t.equal(wholeAt(torn, 1_000), null)
-  t.equal(wholeAt(whole, 2_000), 2_000)
-  t.equal(wholeAt(whole, 5_999), undefined)
-  t.equal(wholeAt(torn, 7_000), 5_999, 'a doubt leaves the last one that was whole')
-  t.equal(wholeAt(torn, 99_000), undefined)
-  t.equal(wholeAt(whole, 100_000), 100_000)
-  t.equal(wholeAt(whole, 130_000), 130_000, 'nothing new for half a minute')
-  t.equal(wholeAt(whole, 50_000), 50_000, 'the clock was set back')
-})
+t.test(
+  'the time of the last complete reading comes with each update, and every few seconds without a change',
+  async t => {
+    const whole: MdReading = { arrays: [], problems: [], understood: true }
+    const torn: MdReading = { ...whole, understood: false }
+    const published = new PublishedArrays()
+    const wholeAt = (each: MdReading, at: number) => published.publish(each, at)?.wholeAt
+    t.equal(wholeAt(torn, 1_000), null)
+    t.equal(wholeAt(whole, 2_000), 2_000)
+    t.equal(wholeAt(whole, 5_999), undefined)
+    t.equal(wholeAt(torn, 7_000), 5_999, 'a doubt keeps the time of the last complete one')
+    t.equal(wholeAt(torn, 99_000), undefined)
+    t.equal(wholeAt(whole, 100_000), 100_000)
+    t.equal(wholeAt(whole, 130_000), 130_000, 'no change for half a minute')
+    t.equal(wholeAt(whole, 50_000), 50_000, 'the clock was set back')
+  },
+)
 
-t.test('the same reading twice is news once', async t => {
+t.test('the same reading twice causes one update', async t => {
   fc.assert(
     fc.property(reading, each => {
-      const told = new ToldArrays()
-      return told.take(structuredClone(each), 0) !== null && told.take(structuredClone(each), 1) === null
+      const published = new PublishedArrays()
+      return (
+        published.publish(structuredClone(each), 0) !== null && published.publish(structuredClone(each), 1) === null
+      )
     }),
   )
   t.pass()
