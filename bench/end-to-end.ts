@@ -8,6 +8,7 @@
  * told by itself, and the next ones, in which the code is still being compiled, are left out. Between two flips a line
  * goes through such a pipe alone, to nobody: as slow as that, the machine is busy with something else.
  */
+
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
@@ -123,7 +124,7 @@ async function measure(resources: number, flips: number): Promise<void> {
   const hosts = pool.list('host')
   const hostUuid = hosts[0]?.[1].uuid ?? ''
   const { port } = await pool.listen({ port: 0 })
-  const client = new XenApiClient({ url: `http://127.0.0.1:${port}`, user: 'root', password: '' })
+  const client = new XenApiClient({ clock: machineClock, url: `http://127.0.0.1:${port}`, user: 'root', password: '' })
   for (const [ref] of hosts) await client.call('host.disable', [ref])
 
   const srUuid = pool.get('SR', sr)?.uuid ?? ''

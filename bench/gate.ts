@@ -110,7 +110,7 @@ const subjects = hosts.flatMap(host =>
 )
 updater.start()
 const { host: address, port } = await pool.listen({ port: 0 })
-const client = new XenApiClient({ url: `http://${address}:${port}`, user: 'root', password: '' })
+const client = new XenApiClient({ clock: machineClock, url: `http://${address}:${port}`, user: 'root', password: '' })
 const sink = new PbdReports(client)
 
 async function push({ host, sr, pbd }: Subject, bad: boolean): Promise<void> {

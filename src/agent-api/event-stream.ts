@@ -1,9 +1,11 @@
 import type { HttpAnswer, HttpStream, StreamRequest } from '../platform/http/http-route.ts'
+import type { Clock } from '../platform/time/clock.ts'
 import type { Report } from '../sync-query/report/report.ts'
 import type { SrStateEvent } from './answers.ts'
 import { levelOf, type NumberedEvent, type SyncEvents } from './sync-events.ts'
 
 export interface EventStreamOptions {
+  readonly clock: Clock
   readonly events: SyncEvents
   /** UUIDs of the SRs that are watched. */
   readonly srs: () => readonly string[]
@@ -35,14 +37,21 @@ export class EventStream {
   }
 
   #begin(from: string | null, send: (text: string) => void, signal: AbortSignal): Iterable<string> {
-    const { events, srs, report, keepAliveEveryMs } = this.#options
+    const { clock, events, srs, report, keepAliveEveryMs } = this.#options
     this.#readers += 1
     // All in one step: no event can come between what was missed and what is to come.
     const unsubscribe = events.subscribe(event => send(blockOf(event)))
-    const keepAlive = setInterval(() => send(':\n\n'), keepAliveEveryMs).unref()
+    let cancelKeepAlive = () => undefined as unknown
+    const keepAlive = () => {
+      cancelKeepAlive = clock.after(keepAliveEveryMs, () => {
+        send(':\n\n')
+        keepAlive()
+      })
+    }
+    keepAlive()
     signal.addEventListener('abort', () => {
       this.#readers -= 1
-      clearInterval(keepAlive)
+      cancelKeepAlive()
       unsubscribe()
     })
     const missed = from === null || from === '' ? null : events.since(from)

@@ -1,14 +1,17 @@
+import type { Timers } from '../platform/time/timers.ts'
 import type { Report } from '../sync-query/report/report.ts'
 import type { SyncEvents } from './sync-events.ts'
 
 /** Who wants to know when an SR is synced. */
 export class SyncWaiters {
+  readonly #clock: Timers
   readonly #events: SyncEvents
   readonly #reportOf: (sr: string) => Report | null
   readonly #maxWaiters: number
   #waiting = 0
 
-  constructor(events: SyncEvents, reportOf: (sr: string) => Report | null, maxWaiters: number) {
+  constructor(clock: Timers, events: SyncEvents, reportOf: (sr: string) => Report | null, maxWaiters: number) {
+    this.#clock = clock
     this.#events = events
     this.#reportOf = reportOf
     this.#maxWaiters = maxWaiters
@@ -34,12 +37,12 @@ export class SyncWaiters {
   #wait(sr: string, timeoutMs: number, signal: AbortSignal): Promise<void> {
     return new Promise(resolve => {
       const end = () => {
-        clearTimeout(timer)
+        cancel()
         unsubscribe()
         signal.removeEventListener('abort', end)
         resolve()
       }
-      const timer = setTimeout(end, timeoutMs).unref()
+      const cancel = this.#clock.after(timeoutMs, end)
       const unsubscribe = this.#events.subscribe(({ event }) => {
         if (event.sr === sr && (event.kind === 'removed' || event.data.state === 'synced')) end()
       })

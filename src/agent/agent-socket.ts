@@ -44,7 +44,7 @@ export class AgentSocket {
   readonly #server: HttpServer
 
   constructor({ answers, events, onBug, onProblem, prove, own }: AgentSocketOptions) {
-    const waiters = new SyncWaiters(events, sr => answers.report(sr), MAX_WAITERS)
+    const waiters = new SyncWaiters(machineClock, events, sr => answers.report(sr), MAX_WAITERS)
     const handlers = { ...agentMethods(answers, waiters, prove), ...(own === undefined ? {} : poolMethods(own.pool)) }
     this.#server = new HttpServer({
       clock: machineClock,
@@ -99,6 +99,7 @@ function pluginRoute(plugin: VolumePlugin): HttpRoute {
 
 function eventsRoute(answers: SyncAnswers, events: SyncEvents): HttpRoute {
   const stream = new EventStream({
+    clock: machineClock,
     events,
     srs: () => answers.srs(),
     report: sr => answers.report(sr),

@@ -87,7 +87,7 @@ export async function createDemoPool(speed: number, port: number, witness: DemoW
   })
   const { host: address, port: taken } = await pool.listen({ port })
   const url = `http://${address}:${taken}`
-  const client = new XenApiClient({ url, ...CREDENTIALS })
+  const client = new XenApiClient({ clock: machineClock, url, ...CREDENTIALS })
   const disable = (ref: string) => client.call('host.disable', [ref])
   // XenAPI offers reboot and shutdown of disabled hosts only, so the demo keeps all of them in maintenance mode.
   const unsubscribe = pool.subscribe(({ cls, ref }) => {

@@ -1,9 +1,7 @@
 import { REPORT_KEY } from '../sync-query/report/report.ts'
 import type { XenApiClient } from '../xenapi-client/client.ts'
-import { XenApiError, XenApiUnreachable } from '../xenapi-client/errors.ts'
-
-/** How often another writer of the same key may come between before it is an error. */
-const MAX_TRIES = 3
+import { XenApiUnreachable } from '../xenapi-client/errors.ts'
+import { setOtherConfig } from '../xenapi-client/other-config.ts'
 
 /**
  * Writes reports into the pool's database: `PBD.other_config["resync-monitor"]`.
@@ -57,24 +55,12 @@ export class PbdReports {
     try {
       for (let text = this.#newest.get(pbdRef); text !== undefined; text = this.#newest.get(pbdRef)) {
         this.#newest.delete(pbdRef)
-        await this.#write(pbdRef, text)
+        await setOtherConfig(this.#client, 'PBD', pbdRef, REPORT_KEY, text)
       }
     } finally {
       // in the same step as the last look for a newer text: none can slip in between and be forgotten
       this.#newest.delete(pbdRef)
       this.#writing.delete(pbdRef)
-    }
-  }
-
-  async #write(pbdRef: string, text: string): Promise<void> {
-    for (let tries = 1; ; tries += 1) {
-      await this.#client.call('PBD.remove_from_other_config', [pbdRef, REPORT_KEY])
-      try {
-        await this.#client.call('PBD.add_to_other_config', [pbdRef, REPORT_KEY, text])
-        return
-      } catch (error) {
-        if (!(error instanceof XenApiError) || error.code !== 'MAP_DUPLICATE_KEY' || tries >= MAX_TRIES) throw error
-      }
     }
   }
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { type Backoff, backoffMs } from '../platform/time/backoff.ts'
-import { rest } from '../platform/time/pause.ts'
+import { type Clock, sleep } from '../platform/time/clock.ts'
 import type { SrStatus } from '../sync-query/sr-state/sr-fold.ts'
 import type { Transition } from '../sync-query/sr-state/transition.ts'
 import type { XenApiClient } from '../xenapi-client/client.ts'
@@ -25,6 +25,7 @@ export interface NotifierPace extends Backoff {
 
 export interface NotifierOptions {
   readonly client: XenApiClient
+  readonly clock: Clock
   readonly host: NotifyingHost
   /** The file that remembers what the pool has to be told. One notifier at a time may use it. */
   readonly journalPath: string
@@ -140,9 +141,10 @@ export class ResyncNotifier {
   async close(): Promise<void> {
     this.#stop.abort()
     this.#hurry.abort()
-    const cutting = setTimeout(() => this.#cut.abort(new Error('the notifier was closed')), this.#pace.closeWithinMs)
+    const { clock } = this.#options
+    const cancel = clock.after(this.#pace.closeWithinMs, () => this.#cut.abort(new Error('the notifier was closed')))
     await this.#busy
-    clearTimeout(cutting)
+    cancel()
     await this.#save()
   }
 
@@ -169,16 +171,16 @@ export class ResyncNotifier {
       const well = await this.#round()
       failures = well ? 0 : failures + 1
       const pauseMs = well
-        ? this.#retries.waitMs(performance.now(), this.#pace.progressEveryMs)
+        ? this.#retries.waitMs(this.#options.clock.steadyNow(), this.#pace.progressEveryMs)
         : backoffMs(this.#pace, failures)
-      await rest(pauseMs, this.#hurry.signal)
+      await sleep(this.#options.clock, pauseMs, this.#hurry.signal)
     }
     this.#busy = null
   }
 
   /** Tells all that can be told now. False: the pool does not answer, or the journal cannot be written. */
   async #round(): Promise<boolean> {
-    for (const sr of this.#retries.due(this.#journal.keys(), performance.now())) {
+    for (const sr of this.#retries.due(this.#journal.keys(), this.#options.clock.steadyNow())) {
       const entry = this.#journal.get(sr)
       if (entry === undefined) continue
       if (this.#stop.signal.aborted) return true
@@ -189,7 +191,7 @@ export class ResyncNotifier {
         this.#problems.delete(sr)
       } catch (error) {
         if (error instanceof JournalUnwritable) return false
-        this.#retries.failed(sr, performance.now())
+        this.#retries.failed(sr, this.#options.clock.steadyNow())
         if (error instanceof XenApiUnreachable) {
           for (const task of this.#tasks.values()) task.doubt()
           return false
@@ -237,7 +239,7 @@ export class ResyncNotifier {
 
   async #endTask(sr: string, { event, episode }: EpisodeEvent): Promise<void> {
     this.#tasks.delete(sr)
-    const task = new ResyncTask(this.#options.client, this.#options.host, sr, episode)
+    const task = new ResyncTask(this.#options, sr, episode)
     await task.end(event === 'finished' ? 'success' : 'cancelled', this.#callOptions)
   }
 
@@ -246,10 +248,10 @@ export class ResyncNotifier {
     if (open === null || outbox.length > 0 || progress === undefined) return
     let task = this.#tasks.get(sr)
     if (task?.episode !== open.id) {
-      task = new ResyncTask(this.#options.client, this.#options.host, sr, open.id)
+      task = new ResyncTask(this.#options, sr, open.id)
       this.#tasks.set(sr, task)
     }
-    const idleMs = performance.now() - task.shownAtMs
+    const idleMs = this.#options.clock.steadyNow() - task.shownAtMs
     const { progressEveryMs, lookAfterEveryMs } = this.#pace
     if (idleMs >= (progress > task.shown ? progressEveryMs : lookAfterEveryMs)) {
       await task.show(progress, this.#callOptions)

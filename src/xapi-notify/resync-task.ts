@@ -1,4 +1,5 @@
 import { firstName } from '../allowed-operations/pool/find-by-name.ts'
+import type { Clock } from '../platform/time/clock.ts'
 import type { XenApiClient } from '../xenapi-client/client.ts'
 import type { CallOptions } from '../xenapi-client/connection.ts'
 import { XenApiError, XenApiUnreachable } from '../xenapi-client/errors.ts'
@@ -7,6 +8,12 @@ import { type NotifyingHost, printableName } from './resync-message.ts'
 
 /** The key of `task.other_config` that holds the episode which a task stands for. */
 const EPISODE_KEY = 'resync-monitor:episode'
+
+export interface ResyncTaskOptions {
+  readonly client: XenApiClient
+  readonly clock: Clock
+  readonly host: NotifyingHost
+}
 
 /**
  * The XenAPI task that shows the progress of one episode.
@@ -21,6 +28,7 @@ const EPISODE_KEY = 'resync-monitor:episode'
 export class ResyncTask {
   readonly episode: string
   readonly #client: XenApiClient
+  readonly #clock: Clock
   readonly #host: NotifyingHost
   readonly #srUuid: string
   #ref: string | null = null
@@ -28,14 +36,15 @@ export class ResyncTask {
   #shown = 0
   #shownAtMs = Number.NEGATIVE_INFINITY
 
-  constructor(client: XenApiClient, host: NotifyingHost, srUuid: string, episode: string) {
+  constructor({ client, clock, host }: ResyncTaskOptions, srUuid: string, episode: string) {
     this.episode = episode
     this.#client = client
+    this.#clock = clock
     this.#host = host
     this.#srUuid = srUuid
   }
 
-  /** Since when the task has shown what it shows, by `performance.now()`. */
+  /** Since when the task has shown what it shows, by the steady clock. */
   get shownAtMs(): number {
     return this.#shownAtMs
   }
@@ -69,7 +78,7 @@ export class ResyncTask {
       await setTaskProgress(this.#client, this.#ref, shown, options)
     }
     this.#shown = shown
-    this.#shownAtMs = performance.now()
+    this.#shownAtMs = this.#clock.steadyNow()
   }
 
   /** Completes the task, if there is one. May be repeated. @throws XenApiError, XenApiUnreachable */

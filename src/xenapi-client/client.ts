@@ -1,8 +1,10 @@
+import type { Clock } from '../platform/time/clock.ts'
 import { type CallOptions, type ConnectionOptions, XenApiConnection } from './connection.ts'
 import { type CheckedEndpoint, checkEndpoint, endpointAt, type XenApiEndpoint } from './endpoint.ts'
 import { XenApiError, XenApiUnreachable } from './errors.ts'
 
 export interface XenApiClientOptions extends XenApiEndpoint {
+  readonly clock: Clock
   readonly user: string
   readonly password: string
   /** How long one call may take, in milliseconds, its login not counted. Default 30 000. */
@@ -43,6 +45,7 @@ export class XenApiClient {
   constructor(options: XenApiClientOptions) {
     this.#endpoint = checkEndpoint(options)
     this.#connectionOptions = {
+      clock: options.clock,
       user: options.user,
       password: options.password,
       callTimeoutMs: checkDuration('callTimeoutMs', options.callTimeoutMs ?? DEFAULT_CALL_TIMEOUT_MS),

@@ -1,5 +1,6 @@
 import { messageOf } from '../platform/errors.ts'
 import { JsonPoster } from '../platform/http/json-poster.ts'
+import type { Clock } from '../platform/time/clock.ts'
 import { deadline } from '../platform/time/deadline.ts'
 import { type CheckedEndpoint, connectionsTo } from './endpoint.ts'
 import { XenApiError, XenApiUnreachable } from './errors.ts'
@@ -12,6 +13,7 @@ export interface CallOptions {
 }
 
 export interface ConnectionOptions {
+  readonly clock: Clock
   readonly user: string
   readonly password: string
   readonly callTimeoutMs: number
@@ -81,7 +83,8 @@ export class XenApiConnection {
   }
 
   #login(): Promise<string> {
-    if (this.#refusal !== null && performance.now() < this.#refusal.untilMs) return Promise.reject(this.#refusal.error)
+    if (this.#refusal !== null && this.#options.clock.steadyNow() < this.#refusal.untilMs)
+      return Promise.reject(this.#refusal.error)
     this.#session ??= this.#openSession()
     return this.#session
   }
@@ -96,7 +99,8 @@ export class XenApiConnection {
       return ref
     } catch (error) {
       this.#session = null
-      if (isRefusal(error)) this.#refusal = { error, untilMs: performance.now() + this.#options.loginPauseMs }
+      if (isRefusal(error))
+        this.#refusal = { error, untilMs: this.#options.clock.steadyNow() + this.#options.loginPauseMs }
       throw error
     }
   }

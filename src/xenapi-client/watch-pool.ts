@@ -1,10 +1,12 @@
 import { type Backoff, backoffMs } from '../platform/time/backoff.ts'
-import { rest } from '../platform/time/pause.ts'
+import { type Clock, sleep } from '../platform/time/clock.ts'
 import type { XenApiClient } from './client.ts'
 import { XenApiError, XenApiUnreachable } from './errors.ts'
 import { type FollowOptions, followPool, type PoolChanges } from './events.ts'
 
-interface WatchOptions extends FollowOptions, Partial<Backoff> {}
+interface WatchOptions extends FollowOptions, Partial<Backoff> {
+  readonly clock: Clock
+}
 
 /** The toolstack is away: whatever was known of the pool may be wrong, until changes with `everything` come. */
 interface PoolLost {
@@ -21,7 +23,7 @@ const DEFAULT_BACKOFF: Backoff = { firstRetryMs: 500, lastRetryMs: 30_000 }
 export async function* watchPool(
   client: XenApiClient,
   classes: readonly string[],
-  options: WatchOptions = {},
+  options: WatchOptions,
 ): AsyncGenerator<PoolChanges | PoolLost, void> {
   const backoff = { ...DEFAULT_BACKOFF, ...options }
   const ended = () => options.signal?.aborted === true
@@ -37,7 +39,7 @@ export async function* watchPool(
       if (!(error instanceof XenApiError) && !(error instanceof XenApiUnreachable)) throw error
       failures += 1
       if (failures === 1) yield { lost: error.message }
-      await rest(backoffMs(backoff, failures), options.signal)
+      await sleep(options.clock, backoffMs(backoff, failures), options.signal)
     }
   }
 }

@@ -9,6 +9,7 @@ import { AgentClient } from '../../src/agent-api/agent-client.ts'
 import { PoolRefusal } from '../../src/agent-api/pool-methods.ts'
 import { SyncEvents } from '../../src/agent-api/sync-events.ts'
 import { SyncWaiters } from '../../src/agent-api/sync-waiters.ts'
+import { machineClock } from '../../src/platform/time/clock.ts'
 import { reason } from '../../src/sync-query/reason/reason.ts'
 import type { Report } from '../../src/sync-query/report/report.ts'
 import type { SrStatus } from '../../src/sync-query/sr-state/sr-fold.ts'
@@ -346,7 +347,7 @@ t.test('waiting for an SR to be synced', async t => {
 
 t.test('who stops waiting leaves nothing behind', async t => {
   const host = hostOf(SR)
-  const waiters = new SyncWaiters(host.events, sr => host.reports.get(sr) ?? null, 1)
+  const waiters = new SyncWaiters(machineClock, host.events, sr => host.reports.get(sr) ?? null, 1)
   host.become(SR, 'degraded')
   for (let round = 0; round < 3; round += 1) {
     const stop = new AbortController()

@@ -23,7 +23,7 @@ t.test('a task and its progress cause no computation, because no rule uses tasks
   t.teardown(() => gated.close())
   const { hosts } = gated.pool.seed(['hostA'])
   const { host, port } = await gated.pool.listen({ port: 0 })
-  const client = new XenApiClient({ url: `http://${host}:${port}`, user: 'root', password: '' })
+  const client = new XenApiClient({ clock: machineClock, url: `http://${host}:${port}`, user: 'root', password: '' })
   t.teardown(() => client.close())
   gated.start()
   const task = await client.call('task.create', ['resync', ''])

@@ -128,7 +128,10 @@ t.test('a pool of 64 hosts at its busiest: each waits for events and has four ca
     },
   })
   const hosts = pool.seed(Array.from({ length: 64 }, (_, index) => `host${index}`)).hosts
-  const clients = hosts.map(({ ref }) => ({ ref, client: new XenApiClient({ url, user: 'root', password: PASSWORD }) }))
+  const clients = hosts.map(({ ref }) => ({
+    ref,
+    client: new XenApiClient({ clock: machineClock, url, user: 'root', password: PASSWORD }),
+  }))
   t.teardown(() => Promise.all(clients.map(({ client }) => client.close())))
   await Promise.all(clients.map(({ client }) => client.call('pool.get_all')))
   const token = await clients[0]?.client.call('event.inject', ['pool', pool.ref])

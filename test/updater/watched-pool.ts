@@ -2,6 +2,7 @@ import { DEFAULT_POLICY, type GatePolicy } from '../../src/allowed-operations/po
 import { encodeOverride, OVERRIDE_KEY } from '../../src/allowed-operations/pool/override.ts'
 import { EmbeddedPool } from '../../src/embedded-pool/embedded-pool.ts'
 import { embeddedPoolPort } from '../../src/embedded-pool/updater-port.ts'
+import { machineClock } from '../../src/platform/time/clock.ts'
 import type { SyncState } from '../../src/sync-query/state.ts'
 import type { DecisionEvent, OperationsChange } from '../../src/updater/decision-events.ts'
 import type { PoolPort } from '../../src/updater/pool-port.ts'
@@ -96,7 +97,7 @@ export async function watchedPool(t: Tap, options: WatchedPoolOptions = {}) {
     for (const changed of listeners) changed()
   }
   const { host: address, port } = await embedded.listen({ port: 0 })
-  const client = new XenApiClient({ url: `http://${address}:${port}`, user: 'root', password: '' })
+  const client = new XenApiClient({ clock: machineClock, url: `http://${address}:${port}`, user: 'root', password: '' })
   const sink = new PbdReports(client)
   for (const ref of hosts) await client.call('host.disable', [ref])
   t.teardown(async () => {

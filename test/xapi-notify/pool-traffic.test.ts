@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { machineClock } from '../../src/platform/time/clock.ts'
 import { PbdReports } from '../../src/xapi-notify/pbd-reports.ts'
 import { XenApiClient } from '../../src/xenapi-client/client.ts'
 import { followPool } from '../../src/xenapi-client/events.ts'
@@ -64,7 +65,7 @@ t.test('a token that is worthless makes everything be read again, and is no reas
     response.end(JSON.stringify(worthless === '' ? { id, result } : { id, error: [worthless, 'x'] }))
     worthless = ''
   })
-  const client = new XenApiClient({ url, user: 'root', password: '' })
+  const client = new XenApiClient({ clock: machineClock, url, user: 'root', password: '' })
   t.teardown(() => client.close())
   const changes = followPool(client, ['host'])
   t.match((await changes.next()).value, { everything: true })
@@ -83,11 +84,11 @@ t.test('a token that is worthless makes everything be read again, and is no reas
 t.test('watching a pool goes on through outages: lost once, then everything anew', async t => {
   const { pool, hosts, url } = await connected(t)
   const toolstack = await behindWeather(t, url)
-  const client = new XenApiClient({ url: toolstack.url, user: 'root', password: 'right' })
+  const client = new XenApiClient({ clock: machineClock, url: toolstack.url, user: 'root', password: 'right' })
   t.teardown(() => client.close())
   const leaving = new AbortController()
   const pace = { waitSeconds: 0.02, graceMs: 500, firstRetryMs: 1, lastRetryMs: 4, signal: leaving.signal }
-  const watch = watchPool(client, ['host'], pace)
+  const watch = watchPool(client, ['host'], { clock: machineClock, ...pace })
   const next = async () => {
     const { value } = await watch.next()
     if (value === undefined) return 'ended'
@@ -116,7 +117,7 @@ t.test('watching a pool goes on through outages: lost once, then everything anew
   leaving.abort(new Error('enough'))
   t.equal(await ended, 'ended')
   t.equal(pool.list('host').length, hosts.length)
-  t.match(await watchPool(client, ['host'], { signal: leaving.signal }).next(), { done: true })
+  t.match(await watchPool(client, ['host'], { clock: machineClock, signal: leaving.signal }).next(), { done: true })
 })
 
 t.test('a deletion that the toolstack lost shows in the counts, and everything is read again', async t => {
@@ -137,7 +138,7 @@ t.test('a record that is not told: everything is read again, until there is noth
   const [a, b] = hosts.map(({ ref }) => ref)
   if (a === undefined || b === undefined) throw new Error('two hosts were asked for')
   const toolstack = await behindWeather(t, url)
-  const client = new XenApiClient({ url: toolstack.url, user: 'root', password: 'right' })
+  const client = new XenApiClient({ clock: machineClock, url: toolstack.url, user: 'root', password: 'right' })
   t.teardown(() => client.close())
   /** As of stock when it cannot read the record of host b; so many answers long. */
   let unreadable = 0
@@ -190,7 +191,7 @@ t.test('following ends with an error when the toolstack answers nonsense, goes a
       const { id, method } = await callIn(request)
       response.end(JSON.stringify({ id, result: method === 'event.from' ? result : 'OpaqueRef:session' }))
     })
-    const client = new XenApiClient({ url, user: 'root', password: '' })
+    const client = new XenApiClient({ clock: machineClock, url, user: 'root', password: '' })
     t.match(await endOf(followPool(client, ['host']).next()), { name: 'XenApiUnreachable', message: /^event.from/ })
     await client.close()
   }
@@ -219,7 +220,7 @@ t.test('counts that stay wrong do not make a loop: everything is read at most on
     const result = { events: [], valid_ref_counts: { host: 7, pool: 'x' }, token: 't' }
     response.end(JSON.stringify({ id, result: method === 'event.from' ? result : 'OpaqueRef:session' }))
   })
-  const client = new XenApiClient({ url, user: 'root', password: '' })
+  const client = new XenApiClient({ clock: machineClock, url, user: 'root', password: '' })
   t.teardown(() => client.close())
   const changes = followPool(client, ['host', 'pool'])
   for (let round = 0; round < 3; round += 1) t.match((await changes.next()).value, { everything: true, events: [] })
@@ -257,7 +258,13 @@ t.test(
   async t => {
     const { pool, hosts, url } = await connected(t)
     const toolstack = await behindWeather(t, url)
-    const client = new XenApiClient({ url: toolstack.url, user: 'root', password: 'right', callTimeoutMs: 500 })
+    const client = new XenApiClient({
+      clock: machineClock,
+      url: toolstack.url,
+      user: 'root',
+      password: 'right',
+      callTimeoutMs: 500,
+    })
     t.teardown(() => client.close())
     const sink = new PbdReports(client)
     const pbd = hosts[0]?.pbd ?? ''
@@ -294,7 +301,7 @@ t.test('a report that another writer gets in the way of is tried again, and not 
     const error = params[1] === 'gone' ? ['HANDLE_INVALID', 'PBD', 'gone'] : ['MAP_DUPLICATE_KEY']
     response.end(JSON.stringify(refused || params[1] === 'gone' ? { id, error } : { id, result: 'text' }))
   })
-  const client = new XenApiClient({ url, user: 'root', password: '' })
+  const client = new XenApiClient({ clock: machineClock, url, user: 'root', password: '' })
   t.teardown(() => client.close())
   const sink = new PbdReports(client)
   const tries = (text: string) => ['PBD.remove pbd resync-monitor', `PBD.add pbd resync-monitor ${text}`]

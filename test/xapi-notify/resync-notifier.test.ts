@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { machineClock } from '../../src/platform/time/clock.ts'
 import type { SyncState } from '../../src/sync-query/state.ts'
 import { decodeJournal } from '../../src/xapi-notify/resync-journal.ts'
 import { parseMessageBody } from '../../src/xapi-notify/resync-message.ts'
@@ -25,7 +26,13 @@ const SYNCED = statusOf('synced')
 async function pooled(t: TearsDown) {
   const { pool, hosts, sr, url } = await connected(t)
   const toolstack = await behindWeather(t, url)
-  const client = new XenApiClient({ url: toolstack.url, user: 'root', password: 'right', callTimeoutMs: 1_000 })
+  const client = new XenApiClient({
+    clock: machineClock,
+    url: toolstack.url,
+    user: 'root',
+    password: 'right',
+    callTimeoutMs: 1_000,
+  })
   const folder = t.testdir()
   const journalPath = join(folder, 'journal.json')
   const srUuid = pool.get('SR', sr)?.uuid ?? ''
@@ -47,6 +54,7 @@ async function pooled(t: TearsDown) {
     /** A notifier of the first host, unless something else is said. */
     start: async (options: Partial<NotifierOptions> = {}) => {
       const notifier = await ResyncNotifier.open({
+        clock: machineClock,
         client,
         host: { uuid: hostUuid, name: 'hostA' },
         journalPath,
@@ -197,7 +205,7 @@ t.test('a task that is gone is made anew while the resync goes on; at its end th
   const notifier = await world.start()
   const destroyTask = async () => {
     const [ref = ''] = world.pool.list('task').find(([, { status }]) => status === 'pending') ?? []
-    const client = new XenApiClient({ url: world.url, user: 'root', password: 'right' })
+    const client = new XenApiClient({ clock: machineClock, url: world.url, user: 'root', password: 'right' })
     await client.call('task.set_status', [ref, 'success'])
     await client.call('task.destroy', [ref])
     await client.close()
@@ -357,11 +365,12 @@ t.test('a toolstack that could not write the message is asked again', async t =>
   const world = await behindWeather(t, url)
   world.rewrite = (method, answer) =>
     method === 'message.create' && full ? answer.replace(/"result":"[^"]*"/, '"result":"OpaqueRef:NULL"') : answer
-  const client = new XenApiClient({ url: world.url, user: 'root', password: 'right' })
+  const client = new XenApiClient({ clock: machineClock, url: world.url, user: 'root', password: 'right' })
   t.teardown(() => client.close())
   const problems: string[] = []
   const srUuid = stock.get('SR', sr)?.uuid ?? ''
   const notifier = await ResyncNotifier.open({
+    clock: machineClock,
     client,
     host: { uuid: 'a', name: 'a' },
     journalPath: join(t.testdir(), 'journal.json'),

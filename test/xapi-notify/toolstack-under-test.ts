@@ -30,7 +30,7 @@ export async function connected(t: TearsDown, at: { readonly host: string; reado
   const { host, port } = await pool.listen(at)
   const url = `http://${host}:${port}`
   const clientOf = (password = 'right', callTimeoutMs = 5_000) => {
-    const client = new XenApiClient({ url, user: 'root', password, callTimeoutMs })
+    const client = new XenApiClient({ clock: machineClock, url, user: 'root', password, callTimeoutMs })
     t.teardown(() => client.close())
     return client
   }

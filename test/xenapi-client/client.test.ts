@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { machineClock } from '../../src/platform/time/clock.ts'
 import { XenApiClient } from '../../src/xenapi-client/client.ts'
 import { XenApiError, XenApiUnreachable } from '../../src/xenapi-client/errors.ts'
 import { connected, endOf, serving, until } from '../xapi-notify/toolstack-under-test.ts'
@@ -35,7 +36,7 @@ t.test('a session that the toolstack forgot is opened again, once, whoever needs
 
 t.test('a refused login is not tried again before a pause is over, whoever calls', async t => {
   const { logins, url } = await connected(t)
-  const wrong = new XenApiClient({ url, user: 'root', password: 'wrong', loginPauseMs: 100 })
+  const wrong = new XenApiClient({ clock: machineClock, url, user: 'root', password: 'wrong', loginPauseMs: 100 })
   t.teardown(() => wrong.close())
   const refused = { name: 'XenApiError', code: 'SESSION_AUTHENTICATION_FAILED' }
   for (let round = 0; round < 3; round += 1) {
@@ -75,7 +76,7 @@ t.test('a call ends at its deadline, at its signal, and when the client is close
 
 t.test('closing does not wait for a toolstack that hangs', async t => {
   const url = await serving(t, () => undefined)
-  const client = new XenApiClient({ url, user: 'root', password: '' })
+  const client = new XenApiClient({ clock: machineClock, url, user: 'root', password: '' })
   const call = endOf(client.call('pool.get_all'))
   await sleep(10)
   const beganMs = performance.now()
@@ -125,7 +126,7 @@ t.test('what answers and is no XenAPI is unreachable, and never taken for an ans
       }
       return more()
     })
-    const client = new XenApiClient({ url, user: 'root', password: '' })
+    const client = new XenApiClient({ clock: machineClock, url, user: 'root', password: '' })
     t.match(await endOf(client.call('pool.get_all')), error, title)
     await client.close()
   }
@@ -134,7 +135,7 @@ t.test('what answers and is no XenAPI is unreachable, and never taken for an ans
     response.write('{')
     response.socket?.destroySoon()
   })
-  const client = new XenApiClient({ url: cutOff, user: 'root', password: '' })
+  const client = new XenApiClient({ clock: machineClock, url: cutOff, user: 'root', password: '' })
   t.match(await endOf(client.call('pool.get_all')), { name: 'XenApiUnreachable' }, 'an answer cut off')
   await client.close()
 })

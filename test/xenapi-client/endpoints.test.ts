@@ -4,6 +4,7 @@ import { createServer as createTcpServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { machineClock } from '../../src/platform/time/clock.ts'
 import { XenApiClient, type XenApiClientOptions } from '../../src/xenapi-client/client.ts'
 import { checkEndpoint, endpointAt } from '../../src/xenapi-client/endpoint.ts'
 import {
@@ -23,13 +24,13 @@ const [ca, cert, key] = await Promise.all(
 /** As `openssl x509 -noout -fingerprint -sha256 -in server.cert.pem` prints it. */
 const PIN = '5E:0A:07:F7:81:F5:A2:62:CD:E7:4E:CF:7A:2A:7E:1F:93:F9:AE:C4:87:47:83:AC:D8:40:19:6F:8A:CF:52:17'
 const OTHER_PIN = PIN.replace('5E', '5F')
-const LOGIN = { user: 'root', password: 'right' }
+const LOGIN = { clock: machineClock, user: 'root', password: 'right' }
 
 interface TearsDown {
   teardown(end: () => unknown): void
 }
 
-function clientOf(t: TearsDown, options: Omit<XenApiClientOptions, 'user' | 'password'>): XenApiClient {
+function clientOf(t: TearsDown, options: Omit<XenApiClientOptions, 'clock' | 'user' | 'password'>): XenApiClient {
   const client = new XenApiClient({ ...LOGIN, callTimeoutMs: 5_000, ...options })
   t.teardown(() => client.close())
   return client
@@ -68,7 +69,10 @@ t.test('https: a CA vouches for the certificate and its name; nothing is accepte
   // what turns Node's own default off must not turn this off
   process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
   t.teardown(() => delete process.env.NODE_TLS_REJECT_UNAUTHORIZED)
-  const refused: readonly (readonly [title: string, options: Omit<XenApiClientOptions, 'user' | 'password'>])[] = [
+  const refused: readonly (readonly [
+    title: string,
+    options: Omit<XenApiClientOptions, 'clock' | 'user' | 'password'>,
+  ])[] = [
     ['another name', { url: `https://127.0.0.2:${port}`, ca: String(ca) }],
     ['a CA that Node does not know', { url: `https://127.0.0.1:${port}` }],
     ['a CA that signed nothing of it', { url: `https://127.0.0.1:${port}`, ca: String(cert) }],
@@ -110,7 +114,12 @@ t.test('https: a server that never shakes hands is given up, and let go when the
     })
   })
   for (const proof of [{ ca: String(ca) }, { fingerprint256: PIN }]) {
-    const client = new XenApiClient({ ...LOGIN, url: `https://127.0.0.1:${port}`, callTimeoutMs: 50, ...proof })
+    const client = new XenApiClient({
+      ...LOGIN,
+      url: `https://127.0.0.1:${port}`,
+      callTimeoutMs: 50,
+      ...proof,
+    })
     t.match(await endOf(client.call('pool.get_all')), { name: 'XenApiUnreachable', message: /timeout/ })
     await client.close()
     await until('the connection is cut', () => open.size === 0)

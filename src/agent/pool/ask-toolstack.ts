@@ -4,7 +4,7 @@ import type { XenApiClient } from '../../xenapi-client/client.ts'
 import { XenApiError, XenApiUnreachable } from '../../xenapi-client/errors.ts'
 
 /** One call to a toolstack may take so long: somebody waits for it. */
-const CALL_TIMEOUT_MS = 10_000
+export const CALL_TIMEOUT_MS = 10_000
 
 /** What the plugin of this project raises where there is no gate; the second one from before it knew the function. */
 const NO_GATE: ReadonlySet<string> = new Set<PluginErrorName>(['NoGate', 'UnknownFunction'])
@@ -19,8 +19,13 @@ export async function askToolstack(
   params: readonly unknown[],
   signal: AbortSignal,
 ): Promise<unknown> {
+  return refusalsOf(client.call(method, params, { signal, timeoutMs: CALL_TIMEOUT_MS }))
+}
+
+/** Turns what a toolstack raises into a refusal. @throws PoolRefusal */
+export async function refusalsOf<T>(answer: Promise<T>): Promise<T> {
   try {
-    return await client.call(method, params, { signal, timeoutMs: CALL_TIMEOUT_MS })
+    return await answer
   } catch (error) {
     if (error instanceof XenApiError) throw refusalOf(error)
     if (!(error instanceof XenApiUnreachable)) throw error

@@ -2,10 +2,8 @@ import { PoolRefusal } from '../../agent-api/pool-methods.ts'
 import { findByName, hostNotFound } from '../../allowed-operations/pool/find-by-name.ts'
 import { encodeOverride, OVERRIDE_KEY } from '../../allowed-operations/pool/override.ts'
 import type { XenApiClient } from '../../xenapi-client/client.ts'
-import { askToolstack } from './ask-toolstack.ts'
-
-/** How often another writer of the same override may come between before it is an error. */
-const MAX_TRIES = 3
+import { setOtherConfig } from '../../xenapi-client/other-config.ts'
+import { askToolstack, CALL_TIMEOUT_MS, refusalsOf } from './ask-toolstack.ts'
 
 /**
  * The one host that is called so, as `findByName` says.
@@ -29,8 +27,7 @@ export async function findHost(
 }
 
 /**
- * Writes the override of a host into the pool's database. XenAPI cannot replace a key of a map, so it is removed and added;
- * between the two there is no override: safe.
+ * Writes the override of a host into the pool's database. While it is being replaced there is no override, which blocks.
  * @param host ref
  * @throws PoolRefusal
  */
@@ -42,16 +39,8 @@ export async function writeOverride(
 ): Promise<void> {
   const encoded = encodeOverride(request)
   if ('problem' in encoded) throw new PoolRefusal('invalid', `that is no override: ${encoded.problem}`)
-  for (let tries = 1; ; tries += 1) {
-    await removeOverride(client, host, signal)
-    try {
-      await askToolstack(client, 'host.add_to_other_config', [host, OVERRIDE_KEY, encoded.text], signal)
-      return
-    } catch (error) {
-      const isTaken = error instanceof PoolRefusal && error.error?.[0] === 'MAP_DUPLICATE_KEY'
-      if (!isTaken || tries >= MAX_TRIES) throw error
-    }
-  }
+  const options = { signal, timeoutMs: CALL_TIMEOUT_MS }
+  await refusalsOf(setOtherConfig(client, 'host', host, OVERRIDE_KEY, encoded.text, options))
 }
 
 /** Does nothing if there is none. @param host ref; @throws PoolRefusal */

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Log } from '../../platform/systemd/log.ts'
+import { machineClock } from '../../platform/time/clock.ts'
 import type { Report } from '../../sync-query/report/report.ts'
 import type { SrStatus } from '../../sync-query/sr-state/sr-fold.ts'
 import type { Transition } from '../../sync-query/sr-state/transition.ts'
@@ -21,6 +22,7 @@ export type ToolstackConfig = NonNullable<AgentConfig['toolstack']>
 export async function clientOf(toolstack: ToolstackConfig): Promise<XenApiClient> {
   const { url, socket, user, passwordFile, caFile, fingerprints } = toolstack
   return new XenApiClient({
+    clock: machineClock,
     url,
     user,
     password: (await readFile(passwordFile, 'utf8')).replace(/\r?\n$/, ''),
@@ -66,6 +68,7 @@ export class PoolLink implements ReportSink {
 
   static async open(options: PoolLinkOptions): Promise<PoolLink> {
     const notifier = await ResyncNotifier.open({
+      clock: machineClock,
       client: options.client,
       host: { uuid: options.host, name: hostname() },
       journalPath: join(options.stateDirectory, 'notifications.json'),

@@ -1,4 +1,5 @@
 import { isJsonObject } from '../../platform/json/json-object.ts'
+import { machineClock } from '../../platform/time/clock.ts'
 import { rest } from '../../platform/time/pause.ts'
 import { REPORT_KEY } from '../../sync-query/report/report.ts'
 import type { PbdReportSink } from '../../xapi-notify/pbd-report-sink.ts'
@@ -66,7 +67,11 @@ export class StoredReports {
   async #followPbds(client: XenApiClient, pbds: readonly string[], signal: AbortSignal): Promise<void> {
     // The pool's own record is always there: without it, if none of the PBDs is, the first answer would be waited for.
     const classes = ['pool', ...pbds.map(pbd => `PBD/${pbd}`)]
-    for await (const changes of watchPool(client, classes, { signal, waitSeconds: this.#pace.waitMs / 1000 })) {
+    for await (const changes of watchPool(client, classes, {
+      clock: machineClock,
+      signal,
+      waitSeconds: this.#pace.waitMs / 1000,
+    })) {
       if ('lost' in changes) this.#stored.clear()
       else this.#take(changes, pbds)
       const written = this.#sink.written().map(({ pbd }) => pbd)

@@ -63,11 +63,14 @@ export class JsonPoster {
   }
 }
 
+const PROBLEMS = { 'too-large': 'too large', 'too-deep': 'nested too deep', 'not-json': 'not JSON' } as const
+
 async function readJson(response: IncomingMessage, maxBytes: number): Promise<unknown> {
   if (response.statusCode !== 200) throw new Error(`HTTP status ${response.statusCode}`)
   const body = await readBody(response, maxBytes)
-  if (typeof body === 'string') throw new Error(`the answer is ${body}`)
+  if (body === 'too large') throw new Error(`the answer has more than ${maxBytes} bytes`)
+  if (typeof body === 'string') throw new Error('the answer was cut off')
   const parsed = parseJson(body.toString(), maxBytes)
-  if ('problem' in parsed) throw new Error(`the answer is ${parsed.problem}`)
+  if ('problem' in parsed) throw new Error(`the answer is ${PROBLEMS[parsed.problem]}`)
   return parsed.value
 }

@@ -3,6 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { sendHeartbeats } from '../../../src/agent/pool/heartbeat.ts'
+import { machineClock } from '../../../src/platform/time/clock.ts'
 import { XenApiClient } from '../../../src/xenapi-client/client.ts'
 import { until } from '../../xapi-notify/toolstack-under-test.ts'
 
@@ -46,7 +47,7 @@ async function busyCoordinator(onEnd: (end: () => void) => void) {
 
 t.test('a coordinator that is busy for longer than the time between two heartbeats is not greeted anew', async t => {
   const { asked, said, url } = await busyCoordinator(end => t.teardown(end))
-  const client = new XenApiClient({ url, user: 'root', password: 'secret' })
+  const client = new XenApiClient({ clock: machineClock, url, user: 'root', password: 'secret' })
   const stop = new AbortController()
   const beating = sendHeartbeats({
     client,

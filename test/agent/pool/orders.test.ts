@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { sendHeartbeats } from '../../../src/agent/pool/heartbeat.ts'
 import { carryOut, type Order, type OrderOutcome, orderIn } from '../../../src/agent/pool/orders.ts'
+import { machineClock } from '../../../src/platform/time/clock.ts'
 import { XenApiClient } from '../../../src/xenapi-client/client.ts'
 import { until } from '../../xapi-notify/toolstack-under-test.ts'
 
@@ -76,7 +77,7 @@ for (const { title, order, outcome, carriedOut, words } of [
 ] as const satisfies readonly { readonly outcome: OrderOutcome; readonly [key: string]: unknown }[]) {
   t.test(title, async t => {
     const { beats, url } = await orderingCoordinator(end => t.teardown(end), order)
-    const client = new XenApiClient({ url, user: 'root', password: 'secret' })
+    const client = new XenApiClient({ clock: machineClock, url, user: 'root', password: 'secret' })
     const stop = new AbortController()
     const done: string[] = []
     const beating = sendHeartbeats({
@@ -102,7 +103,7 @@ for (const { title, order, outcome, carriedOut, words } of [
 
 t.test('an order that a host gets to see too late, for it was held up meanwhile, is not carried out', async t => {
   const { beats, url } = await orderingCoordinator(end => t.teardown(end), { order: 'reboot', order_id: 'one' })
-  const client = new XenApiClient({ url, user: 'root', password: 'secret' })
+  const client = new XenApiClient({ clock: machineClock, url, user: 'root', password: 'secret' })
   const stop = new AbortController()
   let looks = 0
   const beating = sendHeartbeats({
@@ -128,7 +129,7 @@ t.test('an order that a host gets to see too late, for it was held up meanwhile,
 
 t.test('a host that says that it goes says nothing more', async t => {
   const { beats, url } = await orderingCoordinator(end => t.teardown(end), { order: 'reboot', order_id: 'one' })
-  const client = new XenApiClient({ url, user: 'root', password: 'secret' })
+  const client = new XenApiClient({ clock: machineClock, url, user: 'root', password: 'secret' })
   const stop = new AbortController()
   const beating = sendHeartbeats({
     client,

@@ -45,7 +45,12 @@ async function poolOf(t: Tap, now = Date.now) {
 }
 
 function clientOf(t: Tap, port: number): XenApiClient {
-  const client = new XenApiClient({ url: `http://127.0.0.1:${port}`, user: 'agents', password: 'secret' })
+  const client = new XenApiClient({
+    clock: machineClock,
+    url: `http://127.0.0.1:${port}`,
+    user: 'agents',
+    password: 'secret',
+  })
   t.teardown(() => client.close())
   return client
 }

@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { machineClock } from '../../../src/platform/time/clock.ts'
 import { XenApiClient } from '../../../src/xenapi-client/client.ts'
 import { DaemonProcess, until } from './daemon-process.ts'
 import { IN_SYNC, ModelKernel } from './model-kernel.ts'
@@ -109,7 +110,12 @@ export function poolOf(t: TearsDown) {
     return daemon
   }
   const clientOf = () => {
-    const client = new XenApiClient({ url: `http://127.0.0.1:${port}`, user: 'root', password: 'secret' })
+    const client = new XenApiClient({
+      clock: machineClock,
+      url: `http://127.0.0.1:${port}`,
+      user: 'root',
+      password: 'secret',
+    })
     t.teardown(() => client.close())
     return client
   }

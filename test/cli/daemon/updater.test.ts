@@ -2,6 +2,7 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { machineClock } from '../../../src/platform/time/clock.ts'
 import { XenApiClient } from '../../../src/xenapi-client/client.ts'
 import { XenApiError } from '../../../src/xenapi-client/errors.ts'
 import { DaemonProcess, until } from './daemon-process.ts'
@@ -120,7 +121,12 @@ t.test('a wrong file is told, a broken state is never taken for a new pool, and 
   pool.configure({ hosts: [first], srs: [] })
   let daemon = new DaemonProcess(t, ['updater', '--config', pool.file, '--state', join(pool.folder, 'pool.json')])
   const [, port = ''] = await until('it listens', () => /XenAPI at \S+ port (\d+)/.exec(daemon.log))
-  const client = new XenApiClient({ url: `http://127.0.0.1:${port}`, user: 'root', password: 'secret' })
+  const client = new XenApiClient({
+    clock: machineClock,
+    url: `http://127.0.0.1:${port}`,
+    user: 'root',
+    password: 'secret',
+  })
   t.teardown(() => client.close())
   t.equal(Object.keys(await allowed(client)).length, 1)
   pool.configure({ hosts: [first, ...rest], poll: { everySeconds: 5 } })
