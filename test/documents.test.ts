@@ -5,13 +5,13 @@ import { z } from 'zod'
 import { AgentConfigSchema } from '../src/agent/agent-config.ts'
 import { decide } from '../src/allowed-operations/decide.ts'
 import { DEFAULT_POLICY } from '../src/allowed-operations/pool/gate-policy.ts'
-import { GATE_REASON_KINDS } from '../src/allowed-operations/reason/gate-reason.ts'
+import { GATE_REASONS } from '../src/allowed-operations/reason/gate-reason.ts'
 import { UpdaterConfigSchema } from '../src/coordinator/updater-config.ts'
 import { AgentMetrics } from '../src/metrics/agent-metrics.ts'
 import { GateMetrics } from '../src/metrics/gate-metrics.ts'
 import { ProcessMetrics } from '../src/metrics/process-metrics.ts'
 import { parseConfigFile } from '../src/platform/config-file/parse-config-file.ts'
-import { REASON_KINDS } from '../src/sync-query/reason/reason.ts'
+import { REASONS } from '../src/sync-query/reason/reason.ts'
 import { NOW, pool } from './allowed-operations/pool-of-three.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
@@ -27,8 +27,9 @@ t.test(
       ),
     )
     const codes = {
-      ...Object.fromEntries(Object.entries(REASON_KINDS).map(([code, { clearedBy }]) => [code, clearedBy])),
-      ...GATE_REASON_KINDS,
+      ...Object.fromEntries(
+        Object.entries({ ...REASONS, ...GATE_REASONS }).map(([code, { clearedBy }]) => [code, clearedBy]),
+      ),
     }
     for (const [code, clearedBy] of Object.entries(codes)) t.equal(entries.get(code), clearedBy, code)
     t.same(

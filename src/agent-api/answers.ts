@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { type Complaints, JsonNode } from '../platform/json/json-node.ts'
 import type { Reason } from '../sync-query/reason/reason.ts'
-import { isReasonCode } from '../sync-query/report/report.ts'
+import { isReasonCode } from '../sync-query/reason/reason.ts'
 import { parseReport, readCounts, readReason } from '../sync-query/report/report-parse.ts'
 import type { TransitionKind } from '../sync-query/sr-state/transition.ts'
 import { type Activity, SYNC_STATES } from '../sync-query/state.ts'
@@ -114,7 +114,7 @@ export const OverrideAnswer = object({
 export type OverrideAnswer = z.output<typeof OverrideAnswer>
 
 export const GateReasonAnswer = object({
-  /** One of `GATE_REASON_KINDS`; a newer coordinator may use others. */
+  /** One of `GATE_REASONS`; a newer coordinator may use others. */
   code: text,
   /** The host that causes the block; it need not be the host that is blocked. */
   host: Named,

@@ -2,7 +2,7 @@ import type { GateReasonAnswer, Named } from '../agent-api/answers.ts'
 import { firstName } from '../allowed-operations/pool/find-by-name.ts'
 import type { PoolSnapshot } from '../allowed-operations/pool/pool-snapshot.ts'
 import { describeGate, hostName } from '../allowed-operations/reason/describe-gate.ts'
-import type { GateReason } from '../allowed-operations/reason/gate-reason.ts'
+import { GATE_REASONS, type GateReason } from '../allowed-operations/reason/gate-reason.ts'
 import type { GateVerdicts } from '../updater/pool-port.ts'
 
 /** How many reasons an answer contains for each host, and how many mirror reasons for each of them. */
@@ -105,21 +105,15 @@ export class GateAnswerParts {
 
   /** Unix time in milliseconds; NaN or `null`: not known. */
   #sinceMs({ code, host, sr, peer = host }: GateReason): number | null {
-    switch (code) {
-      case 'not-synced':
+    const { since } = GATE_REASONS[code]
+    switch (since) {
+      case 'report':
         return Date.parse(this.#member(host, sr)?.report?.since ?? '')
-      case 'contradicted-by-peer':
+      case 'peer-report':
         return Date.parse(this.#member(peer, sr)?.report?.since ?? '')
-      // The last confirmation: when the host fell silent is not known.
-      case 'lease-expired':
-      case 'report-superseded':
-      case 'host-not-live':
+      case 'last-confirmation':
         return this.#member(host, sr)?.confirmedAtMs ?? null
-      // The host has been live since then and has not sent a valid report.
-      case 'no-report':
-      case 'report-other-boot':
-      case 'report-before-boot':
-      case 'report-before-live':
+      case 'live':
         return this.#pool.hosts.find(({ ref }) => ref === host)?.liveSinceMs ?? null
       default:
         return null

@@ -4,7 +4,7 @@ import { findByName, hostNotFound } from '../allowed-operations/pool/find-by-nam
 import type { PoolSnapshot } from '../allowed-operations/pool/pool-snapshot.ts'
 import { describeGate, hostName, srName } from '../allowed-operations/reason/describe-gate.ts'
 import type { GateReason } from '../allowed-operations/reason/gate-reason.ts'
-import { gateRemedy } from '../allowed-operations/reason/gate-remedy.ts'
+import { gateRemedy } from '../allowed-operations/reason/gate-reason.ts'
 import { type Command, EXIT, readOptions, type Terminal, UsageError } from '../cli/terminal.ts'
 import { messageOf } from '../platform/errors.ts'
 import { XenApiError } from '../xenapi-client/errors.ts'

@@ -1,5 +1,5 @@
 import { Gauge, type Registry } from 'prom-client'
-import { isBlocking, type ReasonCode } from '../sync-query/reason/reason.ts'
+import { isBlocking, REASONS, type ReasonCode } from '../sync-query/reason/reason.ts'
 import type { SrStatus } from '../sync-query/sr-state/sr-fold.ts'
 import { SYNC_STATES } from '../sync-query/state.ts'
 import { labelValue } from './label-value.ts'
@@ -102,8 +102,9 @@ export class SrSeries {
     let needsOperator = false
     for (const { code, clearedBy, mirror } of reasons) {
       counts.set(code, (counts.get(code) ?? 0) + 1)
-      if (code === 'resync-stalled') stalled.add(mirror)
-      if (code === 'io-suspended' || code === 'io-failures-forced') ioStopped.add(mirror)
+      const { gauge } = REASONS[code]
+      if (gauge === 'stalled') stalled.add(mirror)
+      if (gauge === 'io-stopped') ioStopped.add(mirror)
       needsOperator ||= clearedBy === 'operator' && isBlocking(code)
     }
     const codes = this.#codes.get(sr) ?? new Set()

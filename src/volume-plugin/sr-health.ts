@@ -1,5 +1,4 @@
-import { describe } from '../sync-query/reason/describe.ts'
-import { isBlocking } from '../sync-query/reason/reason.ts'
+import { describe, isBlocking } from '../sync-query/reason/reason.ts'
 import type { SrStatus } from '../sync-query/sr-state/sr-fold.ts'
 import { type StateCounts, SYNC_STATES, type SyncState } from '../sync-query/state.ts'
 import type { SrStat } from './smapi-results.ts'

@@ -2,10 +2,8 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import t from 'tap'
 import type { GateReasonCode } from '../../src/allowed-operations/reason/gate-reason.ts'
-import { GATE_REASON_KINDS } from '../../src/allowed-operations/reason/gate-reason.ts'
-import { gateRemedy } from '../../src/allowed-operations/reason/gate-remedy.ts'
-import { REASON_KINDS, type ReasonCode, reason } from '../../src/sync-query/reason/reason.ts'
-import { remedy } from '../../src/sync-query/reason/remedy.ts'
+import { GATE_REASONS, gateRemedy } from '../../src/allowed-operations/reason/gate-reason.ts'
+import { REASONS, type ReasonCode, reason, remedy } from '../../src/sync-query/reason/reason.ts'
 
 const TEXT = readFileSync(resolve(import.meta.dirname, '../../docs/TROUBLESHOOTING.md'), 'utf8')
 const HOST = { uuid: '0a0a0a0a-0000-4000-8000-000000000002', name: 'hostB' }
@@ -22,17 +20,19 @@ function verbOf(command: string): string | null {
 
 t.test('what explain tells to do for a code stands in its entry of TROUBLESHOOTING.md too', async t => {
   const commands = new Map<string, string[]>()
-  for (const code of Object.keys(REASON_KINDS) as ReasonCode[]) {
+  for (const code of Object.keys(REASONS) as ReasonCode[]) {
     const both = ['r0/0', 'md0'].flatMap(mirror => remedy(reason(code, mirror), SR, 'hostA').steps)
     commands.set(
       code,
       both.flatMap(step => step.commands),
     )
   }
-  for (const code of Object.keys(GATE_REASON_KINDS) as GateReasonCode[]) {
+  for (const code of Object.keys(GATE_REASONS) as GateReasonCode[]) {
     commands.set(
       code,
-      gateRemedy(code, { host: HOST, sr: SR, clearedBy: GATE_REASON_KINDS[code] }).steps.flatMap(step => step.commands),
+      gateRemedy(code, { host: HOST, sr: SR, clearedBy: GATE_REASONS[code].clearedBy }).steps.flatMap(
+        step => step.commands,
+      ),
     )
   }
   for (const [code, told] of commands) {

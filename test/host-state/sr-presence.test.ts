@@ -2,8 +2,8 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync }
 import { join } from 'node:path'
 import t from 'tap'
 import { MirrorMemory, memoryFileOf } from '../../src/agent/mirror-memory.ts'
-import { describe } from '../../src/sync-query/reason/describe.ts'
 import type { Reason } from '../../src/sync-query/reason/reason.ts'
+import { describe } from '../../src/sync-query/reason/reason.ts'
 import { agentOf, array, drbdSr, expected, maybeEmpty, SR, volume } from './agent-under-test.ts'
 
 const OTHER_SR = '5c5c5c5c-0000-4000-8000-000000000002'

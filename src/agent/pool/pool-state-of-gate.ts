@@ -1,4 +1,5 @@
 import type { GateAnswer, GateReasonAnswer } from '../../agent-api/answers.ts'
+import { gateKindOf, isGateBlocking } from '../../allowed-operations/reason/gate-reason.ts'
 import { SYNC_STATES, type SyncState } from '../../sync-query/state.ts'
 import type { PoolSrState } from '../../volume-plugin/sr-health.ts'
 
@@ -11,7 +12,7 @@ export function poolStatesOf(answer: GateAnswer, host: string): (sr: string) => 
   const own = answer.hosts.find(({ uuid }) => uuid === host)
   if (own === undefined) return () => ({ state: 'unknown', sentences: ['the gate does not know this host'] })
   return sr => {
-    const reasons = own.reasons.filter(reason => reason.sr.uuid === sr && reason.code !== 'override-expired')
+    const reasons = own.reasons.filter(reason => reason.sr.uuid === sr && isGateBlocking(reason.code))
     const untold = own.reasonsOmitted ?? 0
     if (reasons.length === 0 && untold > 0) {
       return { state: 'unknown', sentences: [`more speaks against this host than can be told (${untold} more)`] }
@@ -25,17 +26,5 @@ export function poolStatesOf(answer: GateAnswer, host: string): (sr: string) => 
 /** What is known of the mirrors that a reason is about; it blocks, so `synced` is none of the answers. */
 function stateOf({ code, state }: GateReasonAnswer): SyncState {
   if (state !== undefined && state !== 'synced') return state
-  return AWAY.has(code) ? 'degraded' : 'unknown'
+  return gateKindOf(code)?.isAway === true ? 'degraded' : 'unknown'
 }
-
-/** The replicas of a host are away or not current: that much is known. */
-const AWAY: ReadonlySet<string> = new Set([
-  'host-not-live',
-  'host-going-down',
-  'host-leaving',
-  'host-shut-down',
-  'told-to-go-and-still-here',
-  'contradicted-by-peer',
-  'last-replica',
-  'quorum-loss',
-])

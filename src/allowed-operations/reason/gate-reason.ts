@@ -1,79 +1,45 @@
-import type { ClearedBy } from '../../sync-query/reason/reason.ts'
-import type { ReportReason } from '../../sync-query/report/report.ts'
-import type { SyncState } from '../../sync-query/state.ts'
-import type { Override } from '../pool/pool-snapshot.ts'
+import type { GateReasonDetails, GateReasonKind, GateRemedy, GateRemedyContext } from './gate-reason-kind.ts'
+import { HOST_GATE_REASONS } from './host-gate-reasons.ts'
+import { PLACEMENT_GATE_REASONS } from './placement-gate-reasons.ts'
+import { REPORT_GATE_REASONS } from './report-gate-reasons.ts'
 
-/** Every cause for which the storage rule blocks, and what usually clears it. TROUBLESHOOTING.md has an entry for each. */
-export const GATE_REASON_KINDS = {
-  'host-not-live': 'operator',
-  'host-going-down': 'time',
-  'host-leaving': 'time',
-  'host-shut-down': 'operator',
-  'told-to-go-and-still-here': 'operator',
-  'no-report': 'time',
-  'report-unreadable': 'operator',
-  'report-unknown-schema': 'operator',
-  'report-misplaced': 'operator',
-  'report-other-boot': 'time',
-  'report-before-boot': 'time',
-  'report-before-live': 'time',
-  'report-from-future': 'operator',
-  'report-superseded': 'operator',
-  'report-overtaken': 'time',
-  'lease-expired': 'operator',
-  'contradicted-by-peer': 'time',
-  'not-synced': 'time',
-  'sr-missing': 'operator',
-  // placement policy only
-  'last-replica': 'time',
-  'quorum-loss': 'time',
-  'peer-unknown': 'operator',
-  'mirror-list-missing': 'time',
-  'replicas-unknown': 'operator',
-  'holder-without-report': 'operator',
-  // answers for several hosts at once only
-  'one-at-a-time': 'operator',
-  // told, never blocking by itself
-  'override-expired': 'operator',
-} as const satisfies Record<string, ClearedBy>
+const KINDS = { ...HOST_GATE_REASONS, ...REPORT_GATE_REASONS, ...PLACEMENT_GATE_REASONS } as const
 
-export type GateReasonCode = keyof typeof GATE_REASON_KINDS
+export type GateReasonCode = keyof typeof KINDS
 
-/** Why a host operation is blocked by storage: about which host and which SR, and what makes it go away. */
-export interface GateReason {
+/** Every reason for which the storage rule blocks. */
+export const GATE_REASONS: { readonly [Code in GateReasonCode]: GateReasonKind } = KINDS
+
+/** Why storage blocks a host operation. */
+export interface GateReason extends GateReasonDetails {
   readonly code: GateReasonCode
-  /** Ref of the host it is about, which need not be the host that is blocked. */
-  readonly host: string
-  /** Ref of the SR. */
-  readonly sr: string
-  readonly clearedBy: ClearedBy
-  /** What the host's report says, where it counts. */
-  readonly state?: SyncState
-  /** The causes that the report gives. */
-  readonly mirrorReasons?: readonly ReportReason[]
-  readonly mirrorReasonsOmitted?: number
-  /** The sentence of the problem that made a report unreadable. */
-  readonly problem?: string
-  /** Ref of the other host that plays a part: the one that contradicts. */
-  readonly peer?: string
-  /** The mirrors it is about, where they are known by name. */
-  readonly mirrors?: readonly string[]
-  /** How many mirrors it is about. */
-  readonly mirrorCount?: number
-  /** Peers that are neither hosts of the pool nor named in the policy. */
-  readonly unknownPeers?: readonly string[]
-  /** The override that lets the host go nevertheless, or that has expired. */
-  readonly override?: Override
 }
-
-type GateReasonDetails = Partial<Omit<GateReason, 'code' | 'host' | 'sr'>>
 
 /** A reason with its code's usual `clearedBy`, unless `details` says otherwise. */
 export function gateReason(
   code: GateReasonCode,
   host: string,
   sr: string,
-  details: GateReasonDetails = {},
+  details: Partial<Omit<GateReasonDetails, 'host' | 'sr'>> = {},
 ): GateReason {
-  return { code, host, sr, clearedBy: GATE_REASON_KINDS[code], ...details }
+  return { code, host, sr, clearedBy: GATE_REASONS[code].clearedBy, ...details }
+}
+
+/** The kind of a code of any version; `null`: this version does not know the code. */
+export function gateKindOf(code: string): GateReasonKind | null {
+  return isGateReasonCode(code) ? GATE_REASONS[code] : null
+}
+
+/** Narrows a code that came from another host, which may run another version of this program. */
+export function isGateReasonCode(code: string): code is GateReasonCode {
+  return Object.hasOwn(GATE_REASONS, code)
+}
+
+/** False only for warnings. A code that this version does not know blocks. */
+export function isGateBlocking(code: string): boolean {
+  return gateKindOf(code)?.isWarning !== true
+}
+
+export function gateRemedy(code: GateReasonCode, context: GateRemedyContext): GateRemedy {
+  return GATE_REASONS[code].remedy(context)
 }

@@ -1,6 +1,6 @@
 import type { ReportReason } from '../../sync-query/report/report.ts'
 import type { SrMember } from '../rules/sr-members.ts'
-import { factsOf, NOT_CONNECTED } from './report-facts.ts'
+import { factsOf, isDisconnected } from './report-facts.ts'
 
 /** Far above DRBD's timeouts (`ping-int` 10 s and `ping-timeout`), and above the duration of an eviction. */
 const SETTLING_MS = 60_000
@@ -18,7 +18,7 @@ export function isLeftOver(
   holder: SrMember,
   peer: SrMember | undefined,
 ): boolean {
-  if (!NOT_CONNECTED.has(complaint.code) || holder.report === null || holder.confirmedAtMs === null) return false
+  if (!isDisconnected(complaint.code) || holder.report === null || holder.confirmedAtMs === null) return false
   if (peer?.report?.state !== 'synced' || peer.confirmedAtMs === null) return false
   const { madeAtMs, isAtRest } = factsOf(holder.report)
   if (!isAtRest) return false
@@ -34,7 +34,7 @@ export function markLeftOvers(
   holder: SrMember,
   peersOf: (name: string) => readonly (SrMember | undefined)[],
 ): readonly ReportReason[] {
-  if (!reasons.some(({ code }) => NOT_CONNECTED.has(code))) return reasons
+  if (!reasons.some(({ code }) => isDisconnected(code))) return reasons
   let isChanged = false
   const changed = reasons.map((reason): ReportReason => {
     const { mirror, peer } = reason

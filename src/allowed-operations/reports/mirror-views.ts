@@ -1,5 +1,6 @@
-import type { ClearedBy } from '../../sync-query/reason/reason.ts'
-import { blocks, type MirrorListEntry, type ReportReason } from '../../sync-query/report/report.ts'
+import { isBlocking } from '../../sync-query/reason/reason.ts'
+import type { ClearedBy } from '../../sync-query/reason/reason-kind.ts'
+import type { MirrorListEntry, ReportReason } from '../../sync-query/report/report.ts'
 import { awaitsOperator } from './report-facts.ts'
 
 /** Some mirrors as one member reports them. */
@@ -56,5 +57,5 @@ export function lossClearedBy(
   if (isAnyAway('time')) return 'time'
   const ofMirrors = reasons.filter(({ mirror }) => entry.mirrors?.includes(mirror) !== false)
   if (awaitsOperator(ofMirrors)) return 'operator'
-  return entry.state === 'resyncing' || ofMirrors.some(blocks) ? 'time' : 'operator'
+  return entry.state === 'resyncing' || ofMirrors.some(({ code }) => isBlocking(code)) ? 'time' : 'operator'
 }

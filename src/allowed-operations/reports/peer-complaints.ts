@@ -1,4 +1,5 @@
-import { isHeldBackByPeer } from '../../sync-query/reason/reason.ts'
+import { kindOf } from '../../sync-query/reason/reason.ts'
+import { isHeldBackByPeer } from '../../sync-query/reason/resync-waiting.ts'
 import type { ReportReason } from '../../sync-query/report/report.ts'
 import type { HostSnapshot } from '../pool/pool-snapshot.ts'
 import type { Complaint } from './report-facts.ts'
@@ -22,7 +23,7 @@ export function correctFromPeers(
   aboutThis: readonly PeerComplaint[],
   resolve: ResolvePeer,
 ): readonly ReportReason[] {
-  const correcting = aboutThis.filter(({ complaint }) => CORRECTING.has(complaint.code))
+  const correcting = aboutThis.filter(({ complaint }) => kindOf(complaint.code)?.correctsPeer === true)
   if (correcting.length === 0) return reasons
   return reasons.map(reason => {
     const { mirror, peer } = reason
@@ -36,9 +37,6 @@ export function correctFromPeers(
     )
   })
 }
-
-/** Codes of the other side that change the meaning of this side's reason. */
-const CORRECTING: ReadonlySet<string> = new Set(['stand-alone', 'resync-paused', 'resync-waiting'])
 
 function corrected(reason: Complaint, others: readonly Complaint[]): ReportReason {
   const reports = (code: string) => others.some(each => each.code === code)

@@ -1,5 +1,6 @@
-import { isHeldBackByPeer } from '../../sync-query/reason/reason.ts'
-import { blocks, type Report, type ReportReason } from '../../sync-query/report/report.ts'
+import { isBlocking, kindOf } from '../../sync-query/reason/reason.ts'
+import { isHeldBackByPeer } from '../../sync-query/reason/resync-waiting.ts'
+import type { Report, ReportReason } from '../../sync-query/report/report.ts'
 
 /** Facts about a report that every decision needs. */
 interface ReportFacts {
@@ -19,8 +20,10 @@ interface ReportFacts {
   readonly isAtRest: boolean
 }
 
-/** Codes of a host that has no connection to its peer. */
-export const NOT_CONNECTED: ReadonlySet<string> = new Set(['peer-not-connected', 'stand-alone'])
+/** The code says that a host has no connection to its peer. */
+export function isDisconnected(code: string): boolean {
+  return kindOf(code)?.isDisconnected === true
+}
 
 /** A blocking reason that names a peer: a mirror is not in sync with that peer. */
 export interface Complaint extends ReportReason {
@@ -41,7 +44,7 @@ export function factsOf(report: Report): ReportFacts {
 
 function findFacts({ at, reasons }: Report): ReportFacts {
   const complaints = reasons.flatMap(reason =>
-    reason.peer !== undefined && blocks(reason) ? { ...reason, peer: reason.peer } : [],
+    reason.peer !== undefined && isBlocking(reason.code) ? { ...reason, peer: reason.peer } : [],
   )
   return {
     madeAtMs: Date.parse(at),
@@ -50,7 +53,9 @@ function findFacts({ at, reasons }: Report): ReportFacts {
     heldBack: complaints.filter(isHeldBackHere),
     awaitsPeer: complaints.some(isHeldBackByPeer),
     awaitsOperator: awaitsOperator(reasons),
-    isAtRest: reasons.every(each => !blocks(each) || each.clearedBy === 'operator' || NOT_CONNECTED.has(each.code)),
+    isAtRest: reasons.every(
+      each => !isBlocking(each.code) || each.clearedBy === 'operator' || isDisconnected(each.code),
+    ),
   }
 }
 
@@ -60,5 +65,5 @@ function isHeldBackHere(complaint: Complaint): boolean {
 }
 
 export function awaitsOperator(reasons: readonly ReportReason[]): boolean {
-  return reasons.some(reason => reason.clearedBy === 'operator' && blocks(reason))
+  return reasons.some(reason => reason.clearedBy === 'operator' && isBlocking(reason.code))
 }

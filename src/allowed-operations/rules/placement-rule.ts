@@ -1,4 +1,4 @@
-import type { ClearedBy } from '../../sync-query/reason/reason.ts'
+import type { ClearedBy } from '../../sync-query/reason/reason-kind.ts'
 import type { MirrorListEntry, Replica, ReportReason } from '../../sync-query/report/report.ts'
 import type { GatePolicy } from '../pool/gate-policy.ts'
 import { type GateReason, gateReason } from '../reason/gate-reason.ts'

@@ -1,11 +1,17 @@
 import type { GateAnswer, GateReasonAnswer, Named } from '../../agent-api/answers.ts'
 import { firstName } from '../../allowed-operations/pool/find-by-name.ts'
-import { gateRemedy, isGateReasonCode } from '../../allowed-operations/reason/gate-remedy.ts'
-import { describe } from '../../sync-query/reason/describe.ts'
-import { isBlocking, type Reason } from '../../sync-query/reason/reason.ts'
-import { remedy } from '../../sync-query/reason/remedy.ts'
-import type { Remedy } from '../../sync-query/reason/remedy-words.ts'
-import { isReasonCode, type ReportReason } from '../../sync-query/report/report.ts'
+import { gateRemedy, isGateBlocking, isGateReasonCode } from '../../allowed-operations/reason/gate-reason.ts'
+import {
+  describe,
+  isBlocking,
+  isReasonCode,
+  kindOf,
+  type Reason,
+  remedy,
+  urgencyOf,
+} from '../../sync-query/reason/reason.ts'
+import type { Remedy } from '../../sync-query/reason/reason-kind.ts'
+import type { ReportReason } from '../../sync-query/report/report.ts'
 import type { SrLook } from '../ask/look.ts'
 
 /** One reason, with all that an operator needs to act on it. These are the keys that `explain --json` prints. */
@@ -69,20 +75,15 @@ export function causesOfGate(
  * replica is current is the same fault on whichever host it was seen, and is told once.
  */
 export function byUrgency(causes: readonly Cause[]): Cause[] {
-  const rank = ({ code, blocking, clearedBy }: Cause) => {
-    if (code === NONE_CURRENT) return -1
-    return !blocking ? 2 : clearedBy === 'operator' ? 0 : 1
-  }
+  const rank = ({ code, blocking, clearedBy }: Cause) => urgencyOf(code, clearedBy, blocking)
   const told = new Set<string>()
   const once = causes.filter(({ code, sr, mirror }) => {
-    if (code !== NONE_CURRENT) return true
+    if (kindOf(code)?.makesUnusable !== true) return true
     const key = JSON.stringify([sr.uuid, mirror])
     return !told.has(key) && told.add(key)
   })
   return once.toSorted((a, b) => rank(a) - rank(b))
 }
-
-const NONE_CURRENT = 'no-current-replica'
 
 function causeKey({ code, host, sr, mirror, peer }: Cause): string {
   return JSON.stringify([code, host.uuid, sr.uuid, mirror, peer])
@@ -117,7 +118,7 @@ function gateCause(reason: GateReasonAnswer, coordinator: Named | null): Cause {
   return {
     code,
     scope: 'gate',
-    blocking: code !== 'override-expired',
+    blocking: isGateBlocking(code),
     host,
     sr,
     mirror: null,

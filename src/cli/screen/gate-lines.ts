@@ -1,4 +1,5 @@
 import type { GateAnswer, GateHostAnswer, GateReasonAnswer } from '../../agent-api/answers.ts'
+import { isGateBlocking } from '../../allowed-operations/reason/gate-reason.ts'
 import type { Told } from '../ask/agent-talk.ts'
 import { nameOf } from './cause.ts'
 import { sayMoment } from './moment-words.ts'
@@ -15,7 +16,7 @@ const MAX_REASONS = 8
 export type StorageVerdict = 'free' | 'overridden' | 'blocked'
 
 export function storageVerdict({ reasons, reasonsOmitted = 0, override }: GateHostAnswer): StorageVerdict {
-  if (reasonsOmitted === 0 && !reasons.some(({ code }) => code !== 'override-expired')) return 'free'
+  if (reasonsOmitted === 0 && !reasons.some(({ code }) => isGateBlocking(code))) return 'free'
   return override?.inForce === true ? 'overridden' : 'blocked'
 }
 
@@ -102,5 +103,5 @@ export function distinctReasons(hosts: readonly Pick<GateHostAnswer, 'reasons' |
 
 /** Those that block something: an override that has expired does not. */
 export function blockingReasons(hosts: readonly GateHostAnswer[]): GateReasonAnswer[] {
-  return distinctReasons(hosts).filter(({ code }) => code !== 'override-expired')
+  return distinctReasons(hosts).filter(({ code }) => isGateBlocking(code))
 }

@@ -1,5 +1,5 @@
 import type { GateAnswer } from '../../agent-api/answers.ts'
-import { isHeldBackByPeer } from '../../sync-query/reason/reason.ts'
+import { isHeldBackByPeer } from '../../sync-query/reason/resync-waiting.ts'
 import type { ReportReason } from '../../sync-query/report/report.ts'
 
 type Correctable = Pick<ReportReason, 'code' | 'mirror' | 'peer' | 'word' | 'clearedBy' | 'waitsFor'>

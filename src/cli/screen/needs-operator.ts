@@ -1,3 +1,6 @@
+import { gateKindOf } from '../../allowed-operations/reason/gate-reason.ts'
+import { kindOf } from '../../sync-query/reason/reason.ts'
+
 /** A reason that blocks, as far as it tells who has to act: one of a mirror, or one of the gate. */
 export interface Standing {
   readonly code: string
@@ -22,33 +25,12 @@ export interface Standing {
  * @param isCopying data is copied, also where no reason that is told says so
  */
 export function needsOperator(reasons: readonly Standing[], isCopying = false): boolean {
-  if (reasons.some(({ code, clearedBy }) => clearedBy === 'time' && HOSTS_UNDER_WAY.has(code))) return false
-  const copies = reasons.filter(({ code, clearedBy }) => clearedBy === 'time' && COPIES.has(code))
+  if (reasons.some(({ code, clearedBy }) => clearedBy === 'time' && gateKindOf(code)?.isPassing === true)) return false
+  const copies = reasons.filter(({ code, clearedBy }) => clearedBy === 'time' && kindOf(code)?.copies === true)
   const copied = new Set(copies.map(({ mirror }) => mirror))
   return reasons.some(({ code, clearedBy, mirror }) => {
     if (clearedBy !== 'operator') return false
-    if (OVER_WITH_A_COPY.has(code)) return !copied.has(mirror)
+    if (kindOf(code)?.endsWithCopy === true) return !copied.has(mirror)
     return code !== 'not-up' || !(isCopying || copies.length > 0)
   })
 }
-
-/** Of the gate. */
-const HOSTS_UNDER_WAY: ReadonlySet<string> = new Set([
-  'host-not-live',
-  'host-going-down',
-  'host-leaving',
-  'no-report',
-  'report-other-boot',
-  'report-before-boot',
-  'report-before-live',
-])
-
-const COPIES: ReadonlySet<string> = new Set(['resync-running', 'resync-starting', 'resync-outrun', 'peer-behind'])
-
-const OVER_WITH_A_COPY: ReadonlySet<string> = new Set([
-  'disk-not-up-to-date',
-  'peer-disk-not-up-to-date',
-  'replication-off',
-  'array-degraded',
-  'member-failed',
-])

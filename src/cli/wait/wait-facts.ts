@@ -1,5 +1,7 @@
 import type { CanRebootAnswer, GateAnswer, GateReasonAnswer } from '../../agent-api/answers.ts'
-import { blocks, type Report } from '../../sync-query/report/report.ts'
+import { isGateBlocking } from '../../allowed-operations/reason/gate-reason.ts'
+import { isBlocking } from '../../sync-query/reason/reason.ts'
+import type { Report } from '../../sync-query/report/report.ts'
 import { nameOf } from '../screen/cause.ts'
 import { GateView } from '../screen/gate-view.ts'
 import { needsOperator, type Standing } from '../screen/needs-operator.ts'
@@ -36,7 +38,7 @@ export function factsOfReports(reports: readonly Report[], gate: GateAnswer | nu
   const open = reports.filter(({ state }) => state !== 'synced')
   const reasons = open.flatMap(report => {
     const view = new GateView(gate, report.host, report.sr)
-    return report.reasons.filter(blocks).map(each => view.of(each))
+    return report.reasons.filter(({ code }) => isBlocking(code)).map(each => view.of(each))
   })
   const omitted = open.reduce((sum, { reasonsOmitted = 0 }) => sum + reasonsOmitted, 0)
   const resyncing = open.filter(({ state }) => state === 'resyncing')
@@ -63,7 +65,7 @@ export function factsOfReports(reports: readonly Report[], gate: GateAnswer | nu
 
 /** Whether the hosts may be down. */
 export function factsOfGate({ canReboot, hosts, error, reasons, reasonsOmitted = 0 }: CanRebootAnswer): WaitFacts {
-  const blocking = reasons.filter(({ code }) => code !== 'override-expired')
+  const blocking = reasons.filter(({ code }) => isGateBlocking(code))
   const progress = leastOf(blocking.flatMap(progressesOf))
   return {
     state: canReboot ? 'reached' : blocking.some(saysNothing) ? 'unknown' : 'waiting',
@@ -119,7 +121,7 @@ export function unknownFacts(code: string, text: string): WaitFacts {
 
 /** What a host says of its mirrors, where it has said it: each has its own way to be cleared. */
 function standingsOf(reason: GateReasonAnswer): readonly Standing[] {
-  const ofMirrors = (reason.mirrorReasons ?? []).filter(blocks)
+  const ofMirrors = (reason.mirrorReasons ?? []).filter(({ code }) => isBlocking(code))
   // Of a large pool not all is told; the gate itself has looked at all of it.
   const isTold = reason.clearedBy === 'time' || ofMirrors.some(({ clearedBy }) => clearedBy === 'operator')
   return ofMirrors.length > 0 && isTold ? ofMirrors : [reason, ...ofMirrors]

@@ -1,6 +1,6 @@
 import type { DrbdVolume } from '../judge/drbd.ts'
 import { type ReadPeer, readPeer, sideOf } from '../judge/drbd-figures.ts'
-import type { Candidate } from '../reason/reason.ts'
+import type { Candidate } from '../reason/reason-kind.ts'
 
 interface DiskWord {
   /** `self`, or the peer. */

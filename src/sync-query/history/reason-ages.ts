@@ -1,24 +1,5 @@
-import type { Reason } from '../reason/reason.ts'
+import { REASONS, type Reason } from '../reason/reason.ts'
 import type { ReasonOutline } from '../sr-state/reason-outline.ts'
-
-const MINUTE_MS = 60_000
-
-/**
- * How long what time should clear may last until somebody must act: a reboot with all its checks takes less than half an hour, a
- * handshake seconds, and a full reading settles doubts within minutes. Without an entry it lasts as long as it lasts.
- */
-const PATIENCE_MS: { readonly [Code in Reason['code']]?: number } = {
-  'disk-not-up-to-date': 30 * MINUTE_MS,
-  'peer-disk-not-up-to-date': 30 * MINUTE_MS,
-  'peer-not-connected': 30 * MINUTE_MS,
-  'replication-off': MINUTE_MS,
-  'word-missing': 5 * MINUTE_MS,
-  contradiction: 5 * MINUTE_MS,
-  'dump-incomplete': 5 * MINUTE_MS,
-  'events-lost': 5 * MINUTE_MS,
-  'source-silent': 5 * MINUTE_MS,
-  'io-suspended': 30 * MINUTE_MS,
-}
 
 /** How long a reason may last before it says more; `Infinity`: for ever. */
 export function patienceWith(reason: Reason, stuckAfterMs: number): number {
@@ -27,7 +8,7 @@ export function patienceWith(reason: Reason, stuckAfterMs: number): number {
   // Another host copies to that peer, which may take days and has its own reasons there.
   const isCopiedElsewhere = reason.code === 'peer-disk-not-up-to-date' && reason.word === 'Inconsistent'
   if (reason.clearedBy === 'operator' || isCopiedElsewhere) return Number.POSITIVE_INFINITY
-  return PATIENCE_MS[reason.code] ?? Number.POSITIVE_INFINITY
+  return REASONS[reason.code].patienceMs ?? Number.POSITIVE_INFINITY
 }
 
 /** What a reason says once it has lasted for longer than that. */
@@ -42,7 +23,7 @@ const LAST_MOMENT_MS = 8_640_000_000_000_000
 
 /** A reason with the moment since which it has been given, where that is of interest; a recording without a clock has none. */
 export function dated(reason: Reason, since: number): Reason {
-  const isDated = reason.code === 'io-suspended' || reason.code === 'io-failures-forced'
+  const { isDated = false } = REASONS[reason.code]
   return isDated && since > 0 && since <= LAST_MOMENT_MS ? { ...reason, since: new Date(since).toISOString() } : reason
 }
 

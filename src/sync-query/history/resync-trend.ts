@@ -1,4 +1,5 @@
 import type { Reason } from '../reason/reason.ts'
+import { isPausedWithoutCause } from '../reason/resync-waiting.ts'
 
 /** How a resync gets on, which only its history tells. */
 export type ResyncTrend =
@@ -30,12 +31,4 @@ export function inLightOf(trend: ResyncTrend, each: Reason): Reason {
 
 function isStallable(each: Reason): boolean {
   return each.code === 'resync-running' || each.code === 'resync-starting' || isPausedWithoutCause(each)
-}
-
-/**
- * The kernel says that the resync is paused and not by what (`resync-suspended:no`). Towards one source of several that is
- * ordinary; towards all of them it is a deadlock (DRBD 9.2.19 after a link was cut during a resync, recorded).
- */
-export function isPausedWithoutCause({ code, field }: Pick<Reason, 'code' | 'field'>): boolean {
-  return code === 'resync-waiting' && field === 'replication'
 }

@@ -1,11 +1,5 @@
-import {
-  type Candidate,
-  REASON_KINDS,
-  type Reason,
-  type ReasonDraft,
-  reason,
-  stateFromReasons,
-} from '../reason/reason.ts'
+import { REASONS, type Reason, type ReasonDraft, reason, stateFromReasons } from '../reason/reason.ts'
+import type { Candidate } from '../reason/reason-kind.ts'
 import { type ConfiguredPeer, type ConfiguredPeers, missingPeers, peerLabel } from './configured-peers.ts'
 import { CONNECTION_WORDS, DISK_WORDS, type DrbdPeer, type DrbdVolume, wordMeaning } from './drbd.ts'
 import { drbdFigures, isClientDisk, type ReadPeer, readPeer, sideOf } from './drbd-figures.ts'
@@ -165,7 +159,7 @@ function replicationReason(mirror: string, { said, replication }: ReadPeer): Rea
 function copyReason(mirror: string, said: DrbdPeer, word: string, { kind, side }: Copying): Reason {
   const suspended = said.resyncSuspended ?? []
   const code = copyCode(kind, suspended)
-  const found: ReasonDraft = { code, mirror, clearedBy: REASON_KINDS[code].clearedBy, peer: said.peer, side }
+  const found: ReasonDraft = { code, mirror, clearedBy: REASONS[code].clearedBy, peer: said.peer, side }
   addFigures(found, said)
   found.field = suspended.length === 0 ? 'replication' : 'resync-suspended'
   found.word = suspended.length === 0 ? word : suspended.join(',')

@@ -1,4 +1,4 @@
-import type { Candidate } from '../reason/reason.ts'
+import type { Candidate } from '../reason/reason-kind.ts'
 import type { MirrorListEntry, Report, ReportReason } from './report.ts'
 import { REPORT_BOUNDS } from './report-bounds.ts'
 

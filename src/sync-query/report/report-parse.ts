@@ -1,8 +1,9 @@
 import { type Complaints, JsonNode } from '../../platform/json/json-node.ts'
 import { parseJson } from '../../platform/json/parse-json.ts'
-import { type Candidate, isBlocking } from '../reason/reason.ts'
+import { isBlocking, isReasonCode } from '../reason/reason.ts'
+import type { Candidate } from '../reason/reason-kind.ts'
 import { type StateCounts, SYNC_STATES, type SyncState, worstState } from '../state.ts'
-import { isReasonCode, type MirrorListEntry, type Replica, type Report, type ReportReason } from './report.ts'
+import type { MirrorListEntry, Replica, Report, ReportReason } from './report.ts'
 import { REPORT_BOUNDS } from './report-bounds.ts'
 
 /**

@@ -1,4 +1,4 @@
-import { isBlocking, REASON_KINDS, type Reason, type ReasonCode } from '../reason/reason.ts'
+import type { Reason } from '../reason/reason.ts'
 import type { StateCounts, SyncState } from '../state.ts'
 
 /** The key of `PBD.other_config` under which a host keeps its report of an SR. */
@@ -43,16 +43,6 @@ export interface Report {
 /** A `Reason` as it arrives: its code may be one that this program does not know yet. */
 export interface ReportReason extends Omit<Reason, 'code'> {
   readonly code: string
-}
-
-/** Narrows the code of a reason that came from another host, which may run another version of this program. */
-export function isReasonCode(code: string): code is ReasonCode {
-  return Object.hasOwn(REASON_KINDS, code)
-}
-
-/** False of a mere warning. A code from a newer program is taken for a blocking one. */
-export function blocks({ code }: Pick<ReportReason, 'code'>): boolean {
-  return !isReasonCode(code) || isBlocking(code)
 }
 
 /**

@@ -1,7 +1,7 @@
 import { patienceWith } from '../history/reason-ages.ts'
 import type { ResyncPhase } from '../history/resync-motion.ts'
-import { isPausedWithoutCause } from '../history/resync-trend.ts'
-import type { Reason } from '../reason/reason.ts'
+import { REASONS, type Reason } from '../reason/reason.ts'
+import { isPausedWithoutCause } from '../reason/resync-waiting.ts'
 
 /** What a mirror's reasons say, without the mirror's name and their figures. */
 export interface ReasonOutline {
@@ -99,7 +99,7 @@ function outlineOf(reasons: readonly Reason[]): ReasonOutline {
     phase: phaseOf(reasons),
     ages: reasons.some(each => patienceWith(each, 0) !== Number.POSITIVE_INFINITY),
     paused: says('resync-paused'),
-    pause: examples.find(({ code }) => code === 'resync-paused' || code === 'pause-left-set') ?? null,
+    pause: examples.find(({ code }) => REASONS[code].isPause) ?? null,
   }
 }
 

@@ -1,5 +1,5 @@
 import { outOfPatience, patienceWith } from '../history/reason-ages.ts'
-import { isBlocking, type Reason, reason } from '../reason/reason.ts'
+import { type Reason, reason, urgencyOf } from '../reason/reason.ts'
 import { type StateCounts, type SyncState, worstState } from '../state.ts'
 import type { MirrorChange, MirrorWithReasons } from './host-mirrors.ts'
 import type { MirrorShare } from './mirror-share.ts'
@@ -110,7 +110,7 @@ export class SrFold {
       outOfSyncBytes: this.#doubt !== null || this.#sums.withoutOut > 0 ? null : this.#sums.out,
       progress: resyncing ? this.#progress.show() : null,
       etaSeconds: resyncing ? etaSeconds : null,
-      reasons: reasons.sort((a, b) => urgency(a) - urgency(b)),
+      reasons: reasons.sort((a, b) => urgencyOf(a.code, a.clearedBy) - urgencyOf(b.code, b.clearedBy)),
     }
   }
 
@@ -170,10 +170,4 @@ export class SrFold {
 /** The last word of a source that is silent says nothing of now: `synced` least of all. */
 function allUnknown({ unknown, degraded, resyncing, synced }: StateCounts): StateCounts {
   return { unknown: unknown + degraded + resyncing + synced, degraded: 0, resyncing: 0, synced: 0 }
-}
-
-function urgency({ code, clearedBy }: Reason): number {
-  if (code === 'no-current-replica') return -1
-  if (!isBlocking(code)) return 2
-  return clearedBy === 'operator' ? 0 : 1
 }

@@ -1,11 +1,11 @@
 import t from 'tap'
 import { describeGate } from '../../../src/allowed-operations/reason/describe-gate.ts'
-import { GATE_REASON_KINDS } from '../../../src/allowed-operations/reason/gate-reason.ts'
+import { GATE_REASONS } from '../../../src/allowed-operations/reason/gate-reason.ts'
 import { host, NOW, pool } from '../pool-of-three.ts'
 
 t.test('every reason has a sentence that names the host and says what clears it', async t => {
   const about = { host: 'OpaqueRef:b', sr: 'OpaqueRef:sr', clearedBy: 'time' } as const
-  for (const code of Object.keys(GATE_REASON_KINDS) as (keyof typeof GATE_REASON_KINDS)[]) {
+  for (const code of Object.keys(GATE_REASONS) as (keyof typeof GATE_REASONS)[]) {
     t.match(
       describeGate({ ...about, code }, { hosts: [], srs: [] }),
       /^SR OpaqueRef:sr: .*OpaqueRef:b.* \(clears by itself\)$/,
@@ -42,19 +42,19 @@ t.test('sentences', async t => {
   )
   t.equal(
     describeGate({ ...about, code: 'contradicted-by-peer', peer: 'a', mirrors: ['v1', 'v2', 'v3', 'v4'] }, named),
-    'SR uuid-sr: beta says it is in sync, and Alpha says that it is not: v1, v2, v3 and 1 more (clears by itself)',
+    'SR uuid-sr: beta reports in sync, and Alpha reports that it is not: v1, v2, v3 and 1 more (clears by itself)',
   )
   t.equal(
     describeGate({ ...about, code: 'last-replica', mirrorCount: 12 }),
-    'SR sr: no current replica would be left, as b sees it: 12 mirror(s) (clears by itself)',
+    'SR sr: no current replica would remain by the report of b: 12 mirror(s) (clears by itself)',
   )
   t.equal(
     describeGate({ ...about, code: 'quorum-loss', mirrorCount: 1, mirrors: [] }),
-    'SR sr: the majority would be lost, as b sees it: 1 mirror(s) (clears by itself)',
+    'SR sr: the majority would be lost by the report of b: 1 mirror(s) (clears by itself)',
   )
   t.equal(
     describeGate({ ...about, code: 'peer-unknown', clearedBy: 'operator', unknownPeers: ['x', 'y'], mirrors: ['v'] }),
-    'SR sr: x, y is no host of the pool and not named as an outside peer, as b sees it: v (needs an operator)',
+    'SR sr: x, y is neither a host of the pool nor named as an outside peer, by the report of b: v (needs an operator)',
   )
   t.equal(
     describeGate({ ...about, code: 'host-not-live' }, named),
@@ -75,7 +75,7 @@ t.test('sentences', async t => {
   const override = { host: 'b', reason: 'burnt disk', expiresMs: NOW }
   t.equal(
     describeGate({ ...about, code: 'no-report', override }, named),
-    'SR uuid-sr: beta has not said whether its mirrors are in sync; look at its agent if it stays silent (clears by itself); allowed by override of somebody until 2026-11-22T16:00:00.000Z: burnt disk',
+    'SR uuid-sr: the pool has no report from beta; check its agent if this lasts (clears by itself); allowed by override of somebody until 2026-11-22T16:00:00.000Z: burnt disk',
   )
   t.match(
     describeGate({ ...about, code: 'no-report', override: { ...override, by: 'root' } }, named),
@@ -88,7 +88,7 @@ t.test('sentences', async t => {
       clearedBy: 'operator',
       override: { ...override, expiresMs: 9e15 },
     }),
-    'SR sr: the override for b (burnt disk) is over since an unknown time (needs an operator)',
+    'SR sr: the override for b (burnt disk) has expired at an unknown time (needs an operator)',
   )
 })
 

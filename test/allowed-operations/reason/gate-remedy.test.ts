@@ -1,13 +1,12 @@
 import { execFileSync } from 'node:child_process'
 import t from 'tap'
 import type { GateReasonCode } from '../../../src/allowed-operations/reason/gate-reason.ts'
-import { GATE_REASON_KINDS } from '../../../src/allowed-operations/reason/gate-reason.ts'
-import { gateRemedy, isGateReasonCode } from '../../../src/allowed-operations/reason/gate-remedy.ts'
-import type { ClearedBy } from '../../../src/sync-query/reason/reason.ts'
+import { GATE_REASONS, gateRemedy, isGateReasonCode } from '../../../src/allowed-operations/reason/gate-reason.ts'
+import type { ClearedBy } from '../../../src/sync-query/reason/reason-kind.ts'
 
 const SR = '5c5c5c5c-0000-4000-8000-000000000001'
 const HOST = { uuid: '0a0a0a0a-0000-4000-8000-000000000002', name: "b'; reboot" }
-const CODES = Object.keys(GATE_REASON_KINDS) as GateReasonCode[]
+const CODES = Object.keys(GATE_REASONS) as GateReasonCode[]
 
 t.test(
   'every reason of the gate has a remedy with commands that bash can read, whatever the host is called',
@@ -31,7 +30,7 @@ t.test(
 
 t.test('commands', async t => {
   const about = { host: { ...HOST, name: 'hostB' }, sr: SR }
-  const commandsOf = (code: GateReasonCode, clearedBy: ClearedBy = GATE_REASON_KINDS[code]) =>
+  const commandsOf = (code: GateReasonCode, clearedBy: ClearedBy = GATE_REASONS[code].clearedBy) =>
     gateRemedy(code, { ...about, clearedBy }).steps.flatMap(({ on, commands }) =>
       commands.map(command => `${on}: ${command}`),
     )

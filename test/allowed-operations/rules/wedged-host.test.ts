@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { gateRemedy } from '../../../src/allowed-operations/reason/gate-remedy.ts'
+import { gateRemedy } from '../../../src/allowed-operations/reason/gate-reason.ts'
 import { whatIf } from '../../../src/allowed-operations/what-if.ts'
 import type { MirrorListEntry, ReportReason } from '../../../src/sync-query/report/report.ts'
 import {

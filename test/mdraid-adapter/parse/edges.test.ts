@@ -5,8 +5,7 @@ import { parseMdSysfs } from '../../../src/mdraid-adapter/parse/parse-md-sysfs.t
 import { parseMdstat } from '../../../src/mdraid-adapter/parse/parse-mdstat.ts'
 import { foregroundClock } from '../../../src/platform/time/clock.ts'
 import { judgeMdArray } from '../../../src/sync-query/judge/judge-md.ts'
-import { describe } from '../../../src/sync-query/reason/describe.ts'
-import { remedy } from '../../../src/sync-query/reason/remedy.ts'
+import { describe, remedy } from '../../../src/sync-query/reason/reason.ts'
 import { fixtureText, judged } from './recorded.ts'
 
 const EDGES = join(import.meta.dirname, '../../fixtures/md/edges')

@@ -1,9 +1,14 @@
 import t from 'tap'
 import { patienceWith, ReasonAges } from '../../../src/sync-query/history/reason-ages.ts'
 import { judgeDrbdVolume } from '../../../src/sync-query/judge/judge-drbd.ts'
-import { describe } from '../../../src/sync-query/reason/describe.ts'
-import { REASON_KINDS, type Reason, type ReasonCode, reason } from '../../../src/sync-query/reason/reason.ts'
-import { remedy } from '../../../src/sync-query/reason/remedy.ts'
+import {
+  describe,
+  REASONS,
+  type Reason,
+  type ReasonCode,
+  reason,
+  remedy,
+} from '../../../src/sync-query/reason/reason.ts'
 import { HostMirrors } from '../../../src/sync-query/sr-state/host-mirrors.ts'
 import { SrFold } from '../../../src/sync-query/sr-state/sr-fold.ts'
 import { peer, volume } from '../drbd-volume.ts'
@@ -86,7 +91,7 @@ t.test('what time should clear and does not becomes an operator’s, whichever w
   ])
   const overdue = { ...away('Connecting'), clearedBy: 'operator' } as const
   t.match(remedy(overdue, SR, 'hostA').text, /has been away for half an hour/)
-  t.match(remedy({ ...overdue, word: 'Disconnecting' }, SR, 'hostA').text, /leaving the connection/)
+  t.match(remedy({ ...overdue, word: 'Disconnecting' }, SR, 'hostA').text, /closing the connection/)
 })
 
 t.test('every reason that time clears either has an end or says itself what ends it', async t => {
@@ -102,7 +107,7 @@ t.test('every reason that time clears either has an end or says itself what ends
     // A warning that blocks nothing: the next resync between the two takes it back.
     'marks-left',
   ]
-  for (const [code, { clearedBy }] of Object.entries(REASON_KINDS) as [ReasonCode, { clearedBy: string }][]) {
+  for (const [code, { clearedBy }] of Object.entries(REASONS) as [ReasonCode, { clearedBy: string }][]) {
     if (clearedBy !== 'time' || followed.includes(code)) continue
     t.ok(Number.isFinite(patienceWith(reason(code, 'a/0'), MINUTE)), code)
   }

@@ -10,7 +10,8 @@ import {
 } from '../../../src/sync-query/judge/drbd.ts'
 import { judgeDrbdVolume } from '../../../src/sync-query/judge/judge-drbd.ts'
 import type { Judgement } from '../../../src/sync-query/judge/judgement.ts'
-import type { Candidate, Reason } from '../../../src/sync-query/reason/reason.ts'
+import type { Reason } from '../../../src/sync-query/reason/reason.ts'
+import type { Candidate } from '../../../src/sync-query/reason/reason-kind.ts'
 import { volume, peer as wellPeer } from '../drbd-volume.ts'
 
 const MIB = 1024 * 1024

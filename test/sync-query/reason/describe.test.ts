@@ -1,8 +1,7 @@
 import t from 'tap'
-import { describe } from '../../../src/sync-query/reason/describe.ts'
-import { REASON_KINDS, type Reason, type ReasonCode, reason } from '../../../src/sync-query/reason/reason.ts'
+import { describe, REASONS, type Reason, type ReasonCode, reason } from '../../../src/sync-query/reason/reason.ts'
 
-const CODES = Object.keys(REASON_KINDS) as ReasonCode[]
+const CODES = Object.keys(REASONS) as ReasonCode[]
 
 t.test('every reason has a sentence that names its mirror and what clears it, with and without parameters', async t => {
   const full: Partial<Reason> = {
@@ -18,7 +17,7 @@ t.test('every reason has a sentence that names its mirror and what clears it, wi
     for (const details of [{}, full, { ...full, progress: 0.4216 }]) {
       const sentence = describe(reason(code, 'vol-7/0', details))
       t.match(sentence, /vol-7\/0/, `${code}: names the mirror`)
-      t.match(sentence, REASON_KINDS[code].clearedBy === 'time' ? /clears by itself/ : /needs an operator/)
+      t.match(sentence, REASONS[code].clearedBy === 'time' ? /clears by itself/ : /needs an operator/)
       t.notMatch(sentence, /undefined|NaN|null/)
     }
   }
@@ -59,11 +58,11 @@ t.test('sentences', async t => {
   )
   t.equal(
     describe(reason('source-silent', '*', { word: 'drbdsetup hung' })),
-    'the storage could not be asked (drbdsetup hung) (clears by itself)',
+    'the storage cannot be read (drbdsetup hung) (clears by itself)',
   )
   t.equal(
     describe(reason('memory-unreadable', '*', { word: 'EIO' })),
-    'the storage: the file that remembers what peers were owed cannot be read (EIO), so a peer that lacks data may look in sync (needs an operator)',
+    'the storage: the file with the data that peers missed cannot be read (EIO), so a peer that lacks data may look in sync (needs an operator)',
   )
   t.equal(
     describe(reason('array-degraded', 'md0', { word: 'broken', missing: 2 })),

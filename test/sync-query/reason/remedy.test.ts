@@ -1,11 +1,10 @@
 import { execFileSync } from 'node:child_process'
 import t from 'tap'
 import { shellWord } from '../../../src/platform/text/shell-word.ts'
-import { REASON_KINDS, type Reason, type ReasonCode, reason } from '../../../src/sync-query/reason/reason.ts'
-import { remedy } from '../../../src/sync-query/reason/remedy.ts'
+import { REASONS, type Reason, type ReasonCode, reason, remedy } from '../../../src/sync-query/reason/reason.ts'
 
 const SR = '5c5c5c5c-0000-4000-8000-000000000001'
-const CODES = Object.keys(REASON_KINDS) as ReasonCode[]
+const CODES = Object.keys(REASONS) as ReasonCode[]
 const commandsOf = (about: Reason) => remedy(about, SR, 'hostA').steps.flatMap(({ commands }) => commands)
 
 t.test('every reason has a remedy that bash can read, on DRBD and on md, with and without details', async t => {
@@ -32,7 +31,7 @@ t.test('every reason has a remedy that bash can read, on DRBD and on md, with an
 t.test('what time clears is waited for, and nothing that only an operator clears is', async t => {
   for (const code of CODES) {
     const byOperator = commandsOf(reason(code, 'vol-7/0', { clearedBy: 'operator' }))
-    if (REASON_KINDS[code].clearedBy === 'operator') {
+    if (REASONS[code].clearedBy === 'operator') {
       t.notOk(
         byOperator.some(command => command.startsWith('resync-monitor wait')),
         code,
