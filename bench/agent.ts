@@ -13,6 +13,7 @@ import { parseArgs } from 'node:util'
 import { MirrorMemory } from '../src/agent/mirror-memory.ts'
 import { followDrbd } from '../src/drbd-adapter/follow/follow-drbd.ts'
 import { HostAgent } from '../src/host-state/host-agent.ts'
+import { machineClock } from '../src/platform/time/clock.ts'
 import type { DrbdVolume } from '../src/sync-query/judge/drbd.ts'
 import { measureInProcesses } from './measuring-process.ts'
 
@@ -78,7 +79,7 @@ async function measure(resources: number, changes: number): Promise<void> {
     state.begun = { at: performance.now(), cpu: cpuSeconds() }
     writeFileSync(go, '')
   }
-  for await (const update of followDrbd({ drbdsetup, root, now: Date.now, signal: stop.signal })) {
+  for await (const update of followDrbd({ drbdsetup, root, clock: machineClock, signal: stop.signal })) {
     agent.applyDrbd(update)
     if (!state.isWhole && agent.report(SR)?.state === 'synced') {
       state.isWhole = true

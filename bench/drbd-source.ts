@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { followDrbd } from '../src/drbd-adapter/follow/follow-drbd.ts'
+import { machineClock } from '../src/platform/time/clock.ts'
 import { measureInProcesses } from './measuring-process.ts'
 
 const STAND_IN = join(import.meta.dirname, 'stand-in-drbdsetup.ts')
@@ -44,7 +45,7 @@ async function measure(resources: number, active: number, changes: number): Prom
   const mirrors = new Set<string>()
   let begun: { at: number; cpu: number } | null = null
   let updates = 0
-  for await (const { changed, doubt } of followDrbd({ drbdsetup, root, now: Date.now, signal: stop.signal })) {
+  for await (const { changed, doubt } of followDrbd({ drbdsetup, root, clock: machineClock, signal: stop.signal })) {
     if (doubt !== null) continue
     updates += 1
     for (const { mirror } of changed) mirrors.add(mirror)

@@ -143,7 +143,7 @@ async function measure(resources: number, flips: number): Promise<void> {
   const stop = new AbortController()
   const drbdsetup = [process.execPath, STAND_IN, String(resources), socketPath] as const
   const following = (async () => {
-    for await (const update of followDrbd({ drbdsetup, root, now: Date.now, signal: stop.signal })) {
+    for await (const update of followDrbd({ drbdsetup, root, clock: machineClock, signal: stop.signal })) {
       agent.applyDrbd(update)
     }
   })()

@@ -74,16 +74,17 @@ export class HostSources {
 
   #followDrbd(): void {
     const { agent, config, now, onVolumes } = this.#options
+    const clock = { ...machineClock, now }
     const {
       root,
       drbd: { drbdsetup },
     } = config()
     this.#followSource(
       'drbd',
-      signal => followDrbd({ drbdsetup, root, now, signal, pool: this.#pool, view: this.drbd }),
+      signal => followDrbd({ drbdsetup, root, clock, signal, pool: this.#pool, view: this.drbd }),
       update => agent.applyDrbd(update),
     )
-    this.#followConfiguration('drbd', signal => watchDrbdConfig({ root, signal }), onVolumes)
+    this.#followConfiguration('drbd', signal => watchDrbdConfig({ root, clock, signal }), onVolumes)
   }
 
   #followMd(): void {

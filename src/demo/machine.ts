@@ -9,6 +9,7 @@ import { DrbdView } from '../drbd-adapter/follow/drbd-view.ts'
 import { followDrbd } from '../drbd-adapter/follow/follow-drbd.ts'
 import { expectedVolumes } from '../host-state/expected-mirrors.ts'
 import { HostAgent, type HostAgentOptions } from '../host-state/host-agent.ts'
+import { machineClock } from '../platform/time/clock.ts'
 import { type Stage, writeStage } from './stand-in/stage.ts'
 
 const STAND_IN = fileURLToPath(new URL('./stand-in/drbdsetup.ts', import.meta.url))
@@ -67,7 +68,7 @@ export class Machine {
       memory: new MirrorMemory(null, () => undefined),
       now: Date.now,
     })
-    agent.expect('drbd', expectedVolumes((await readDrbdConfig(root)).volumes, srs))
+    agent.expect('drbd', expectedVolumes((await readDrbdConfig(root, machineClock)).volumes, srs))
     const stop = new AbortController()
     const known = Promise.withResolvers<void>()
     const following = this.#follow(agent, view, stop.signal, known.resolve).finally(known.resolve)
@@ -79,7 +80,7 @@ export class Machine {
   async #follow(agent: HostAgent, view: DrbdView, signal: AbortSignal, isWhole: () => void): Promise<void> {
     const drbdsetup = [process.execPath, STAND_IN, '--stage', this.#stage] as const
     const { root } = this.#options
-    for await (const update of followDrbd({ drbdsetup: [...drbdsetup], root, now: Date.now, signal, view })) {
+    for await (const update of followDrbd({ drbdsetup: [...drbdsetup], root, clock: machineClock, signal, view })) {
       agent.applyDrbd(update)
       if (update.doubt === null) isWhole()
     }

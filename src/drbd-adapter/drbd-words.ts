@@ -30,7 +30,7 @@ export function findStateWord(text: string, start: number, end: number): string 
 const SLICED_FROM_LENGTH = 13
 
 /** A copy of `word` that does not keep the chunk of input alive which it was cut from. */
-export function keptWord(word: string): string {
+export function detachedWord(word: string): string {
   return word.length < SLICED_FROM_LENGTH ? word : Buffer.from(word).toString()
 }
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import t from 'tap'
 import { AgentMetrics } from '../../src/metrics/agent-metrics.ts'
-import { dumpOf, follow, recording, ScriptedHost } from '../drbd-adapter/follow/scripted.ts'
+import { dumpOf, follow, recording, ScriptedHost } from '../drbd-adapter/follow/scripted-host.ts'
 import { figures } from './parse-exposition.ts'
 
 type SourceNews = Parameters<AgentMetrics['source']>[1]

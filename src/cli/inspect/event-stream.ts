@@ -49,7 +49,7 @@ export async function playEventStream(
 
   const settle = (isLast = false) => {
     const at = (groupMicros ?? 0) / 1000
-    for (const name of state.takeDirty()) {
+    for (const name of state.takeChanged()) {
       const volume = state.takeVolume(name)
       const change = volume === null ? mirrors.remove(name, at) : mirrors.observe({ ...lookAt(volume, at), followsGap })
       if (change !== null) tell(change)

@@ -1,8 +1,8 @@
 import { addressOf, type HostSection, isSameHostName, numberOf } from './config-hosts.ts'
 import type { Statement } from './config-statements.ts'
 
-export interface Connection {
-  /** Indexes of its two host sections; one alone where the other is only a node id. */
+export interface ConfiguredConnection {
+  /** Indexes of its two host sections. Empty if only the node id of the peer is given. */
   readonly ends: readonly (readonly number[])[]
   readonly peerNodeId: string | null
   readonly names: readonly string[]
@@ -10,45 +10,52 @@ export interface Connection {
 
 const MAX_WORD = 60
 
-/** The connections that one statement makes. */
+/** The connections that one statement defines. */
 export function connectionsOf(
   statement: Statement,
   hosts: readonly HostSection[],
   doubts: string[],
-): readonly Connection[] {
+): readonly ConfiguredConnection[] {
   const [keyword, given] = statement.words
   const section = statement.section ?? []
   if (keyword === 'connection-mesh') return meshOf(section, hosts, doubts)
   if (keyword !== 'connection') return []
   const name = netNameIn(section)
-  // drbdadm before 9 called the connection so; later ones ignore it.
+  // drbdadm before 9 used this name for the connection; later versions ignore it.
   const names = name !== null ? [name] : given === undefined ? [] : [given, ...hostNames(section, hosts)]
   const peerNodeId = numberOf(section.find(({ words }) => words[0] === '_peer_node_id')?.words[1])
   if (peerNodeId !== null) return [{ ends: [], peerNodeId, names }]
   const paths = section.filter(({ words }) => words[0] === 'path')
   const direct = section.filter(({ words }) => isEnd(words[0]))
   for (const { words } of section) {
-    if (!isKnownInConnection(words[0])) doubts.push(`the statement ${shorten(words[0])} of a connection is not known`)
+    if (!isKnownInConnection(words[0])) doubts.push(`a connection has the unknown statement ${shorten(words[0])}`)
   }
-  const ways = [...(direct.length > 0 || paths.length === 0 ? [direct] : []), ...paths.map(path => path.section ?? [])]
-  return ways.map(way => {
-    const ends = way.filter(({ words }) => isEnd(words[0])).map(({ words }) => endOf(words, hosts))
+  const endLists = [
+    ...(direct.length > 0 || paths.length === 0 ? [direct] : []),
+    ...paths.map(path => path.section ?? []),
+  ]
+  return endLists.map(list => {
+    const ends = list.filter(({ words }) => isEnd(words[0])).map(({ words }) => endOf(words, hosts))
     if (ends.length !== 2 || ends.some(end => end.length !== 1) || ends[0]?.[0] === ends[1]?.[0]) {
-      doubts.push('the two hosts of a connection cannot be told')
+      doubts.push('the two hosts of a connection are not clear')
     }
     return { ends, peerNodeId: null, names }
   })
 }
 
-function meshOf(section: readonly Statement[], hosts: readonly HostSection[], doubts: string[]): readonly Connection[] {
+function meshOf(
+  section: readonly Statement[],
+  hosts: readonly HostSection[],
+  doubts: string[],
+): readonly ConfiguredConnection[] {
   const name = netNameIn(section)
   const names = name === null ? [] : [name]
-  const connections: Connection[] = []
+  const connections: ConfiguredConnection[] = []
   for (const { words } of section) {
     const [keyword, ...named] = words
     if (keyword === 'net') continue
     if (keyword !== 'hosts') {
-      doubts.push(`the statement ${shorten(keyword)} of a connection-mesh is not known`)
+      doubts.push(`a connection-mesh has the unknown statement ${shorten(keyword)}`)
       continue
     }
     const ends = named.map(each => endNamed(each, hosts))
@@ -62,7 +69,7 @@ function meshOf(section: readonly Statement[], hosts: readonly HostSection[], do
   return connections
 }
 
-/** `host NAME [address …] [port …] [via proxy …]` or `address ADDRESS`. @returns indexes of the host sections that it may mean */
+/** Parses `host NAME [address …] [port …] [via proxy …]` or `address ADDRESS`. @returns indexes of the matching host sections */
 function endOf([keyword, name, ...more]: readonly string[], hosts: readonly HostSection[]): readonly number[] {
   if (keyword === 'address') {
     const address = addressOf([name ?? '', ...more])
@@ -93,7 +100,7 @@ function isKnownInConnection(keyword = ''): boolean {
   return IN_CONNECTION.has(keyword)
 }
 
-/** The name that `net { _name NAME; }` gives a connection. */
+/** The connection name in `net { _name NAME; }`. */
 function netNameIn(section: readonly Statement[]): string | null {
   for (const { words, section: net } of section) {
     if (words[0] !== 'net') continue

@@ -1,10 +1,10 @@
 import type { Statement } from './config-statements.ts'
 
-/** By what a configuration recognises this host. */
+/** How a configuration recognises this host. */
 export interface HostIdentity {
-  /** What `uname -n` says; `null`: not known. */
+  /** The output of `uname -n`; `null`: not known. */
   readonly name: string | null
-  /** Addresses of its network interfaces, as `canonicalAddress` writes them; `null`: not known. */
+  /** Addresses of the network interfaces in the form of `canonicalAddress`; `null`: not known. */
   readonly addresses: ReadonlySet<string> | null
 }
 
@@ -14,15 +14,15 @@ export interface HostSection {
   readonly names: readonly string[]
   readonly address: string | null
   readonly nodeId: string | null
-  /** By the volume's number. */
+  /** By volume number. */
   readonly volumes: ReadonlyMap<string, VolumeSection>
 }
 
-/** What a section says of one volume. */
+/** The settings of one volume in a section. */
 export interface VolumeSection {
-  /** `null`: it does not say. */
+  /** `null`: not given. */
   readonly hasDisk: boolean | null
-  /** `tiebreaker no`: diskless as it is, it has no vote (DRBD 9.3.1). */
+  /** False with `tiebreaker no`: a diskless volume without a vote (DRBD 9.3.1). */
   readonly votes: boolean
 }
 
@@ -47,7 +47,7 @@ export function hostSection({ words, section }: Statement): HostSection | null {
   }
 }
 
-/** Volumes that a section names, and the implicit volume 0 of a `device`, `disk` or `meta-disk` statement. */
+/** The volumes that a section names, and the implicit volume 0 of a `device`, `disk` or `meta-disk` statement. */
 export function volumesIn(section: readonly Statement[]): ReadonlyMap<string, VolumeSection> {
   const volumes = new Map<string, VolumeSection>()
   const add = (volume: string, statements: readonly Statement[]) => {
@@ -66,10 +66,10 @@ export function volumesIn(section: readonly Statement[]): ReadonlyMap<string, Vo
   return volumes
 }
 
-/** A section with one of these means volume 0, without saying so. */
+/** A section with one of these keywords implies volume 0. */
 const IMPLICIT_KEYWORDS: ReadonlySet<string> = new Set(['device', 'meta-disk', 'flexible-meta-disk', 'tiebreaker'])
 
-/** Of `disk PATH;` true, of `disk none;` false; `null`: it is another statement, or one about options. */
+/** True for `disk PATH;`, false for `disk none;`, `null` for other statements and for disk options. */
 function diskOf({ words: [keyword, disk], section }: Pick<Statement, 'words' | 'section'>): boolean | null {
   return keyword !== 'disk' || disk === undefined || section !== null ? null : disk !== 'none'
 }
@@ -89,12 +89,12 @@ export function isThisHost({ kind, names, address }: HostSection, { name, addres
   }
 }
 
-/** A resource below may be this host's, and so may an address that is not up yet: after a boot the network comes late. */
+/** True if the section can be for this host: a stacked resource can, and so can an address that is not up yet after a boot. */
 export function mayBeThisHost({ kind }: HostSection, { name }: HostIdentity): boolean {
   return kind !== 'on' || name === null
 }
 
-/** As hostnames_equal of drbdadm: one without a domain is equal to one with any; letters of either case. */
+/** Compares host names as hostnames_equal of drbdadm does: a name without a domain equals one with any domain; case is ignored. */
 export function isSameHostName(a: string, b: string): boolean {
   const one = a.toLowerCase()
   const other = b.toLowerCase()
@@ -102,17 +102,17 @@ export function isSameHostName(a: string, b: string): boolean {
   return one.split('.', 1)[0] === other.split('.', 1)[0]
 }
 
-/** `[FAMILY] ADDRESS:PORT` in one form. */
+/** Normalises `[FAMILY] ADDRESS:PORT`. */
 export function addressOf(words: readonly string[]): string {
   const [family = '', ...rest] = words
   const hasFamily = /^(ipv4|ipv6|sdp|ssocks|sci)$/.test(family)
-  // `host NAME address ADDRESS:PORT via proxy on …` goes on behind the address.
+  // In `host NAME address ADDRESS:PORT via proxy on …` more words follow the address.
   const end = rest.indexOf('via')
   const text = (hasFamily ? rest : words).slice(0, end === -1 ? undefined : end + (hasFamily ? 0 : 1)).join('')
   return `${hasFamily ? family : 'ipv4'} ${text}`
 }
 
-/** What drbdadm calls a host that it knows by address (parse_host_section). */
+/** The name that drbdadm gives a host with only an address (parse_host_section). */
 function floatingName(words: readonly string[]): string {
   const address = addressOf(words)
   return address.startsWith('ipv6 ') ? address : address.slice(address.indexOf(' ') + 1)
@@ -124,7 +124,7 @@ function ipOf(address: string): string | null {
   return six === undefined ? (four ?? null) : canonicalAddress(six)
 }
 
-/** One way of writing an IP address; the zone of a link-local one is left out. */
+/** Normalises an IP address. Removes the zone of a link-local address. */
 export function canonicalAddress(address: string): string {
   const [bare = ''] = address.split('%', 1)
   if (!bare.includes(':')) return bare

@@ -1,7 +1,7 @@
 /** One statement of a DRBD configuration: `WORD…;` or `WORD… { STATEMENT… }`. */
 export interface Statement {
   readonly words: readonly string[]
-  /** `null`: it has no section. */
+  /** `null`: the statement has no section. */
   readonly section: readonly Statement[] | null
   /** The text ends inside its section. */
   readonly isCut: boolean
@@ -11,14 +11,14 @@ export interface ParsedStatements {
   readonly statements: readonly Statement[]
   /** The text ends inside a section or a statement. */
   readonly isCut: boolean
-  /** Why drbdadm refuses to read the text, in a few words; `null`: its braces and quotes match. */
+  /** Why drbdadm rejects the text, in a few words; `null`: its braces and quotes match. */
   readonly fault: string | null
 }
 
 interface OpenStatement {
   readonly words: readonly string[]
   readonly section: Statement[]
-  /** It begins with `skip`: all that stands in it is passed over. */
+  /** It begins with `skip`: its content is ignored. */
   readonly isSkipped: boolean
 }
 
@@ -26,9 +26,9 @@ interface OpenStatement {
 const TOKEN = /#[^\n]*|"(?:[^"\\\n]|\\[^\n])*"|[{};]|[^\s{};#"]+|"/g
 
 /**
- * Splits the text of a DRBD configuration (drbd.conf(5)) into statements. `skip` passes over everything up to the end of the
- * next section, semicolons included, as drbdadm does (parse_skip in drbdadm_parser.c). Takes time in proportion to the text,
- * however deep sections are nested.
+ * Splits the text of a DRBD configuration (drbd.conf(5)) into statements. `skip` ignores everything up to the end of the next
+ * section, including semicolons, as in drbdadm (parse_skip in drbdadm_parser.c). The time is linear in the text, however deep the
+ * sections are nested.
  */
 export function parseStatements(text: string): ParsedStatements {
   const statements: Statement[] = []
@@ -60,13 +60,13 @@ export function parseStatements(text: string): ParsedStatements {
     } else if (token === '}') {
       if (words.length > 0) end(null, words, false)
       words = []
-      if (open.length === 0) fault ??= 'it closes a section that it does not open'
+      if (open.length === 0) fault ??= 'a closing brace has no opening brace'
       close(false)
     } else if (token === '"') fault ??= 'a quoted string does not end in its line'
     else words.push(first === '"' ? token.slice(1, -1).replace(/\\(.)/g, '$1') : token)
   }
   const isCut = open.length > 0 || words.length > 0
-  // What was begun counts as far as it was written.
+  // A truncated statement counts as far as it is written.
   if (words.length > 0 && open.length > 0) end(null, words, true)
   while (open.length > 0) close(true)
   return { statements, isCut, fault }

@@ -12,7 +12,7 @@ import {
 } from './config-hosts.ts'
 import type { Statement } from './config-statements.ts'
 
-/** A DRBD volume that this host should have, by its configuration. */
+/** A DRBD volume that the configuration defines for this host. */
 export interface ConfiguredVolume {
   /** `resource/volume` */
   readonly mirror: string
@@ -20,21 +20,22 @@ export interface ConfiguredVolume {
   readonly peers: ConfiguredPeers
 }
 
-/** So that a report has room for it, whatever a file says. */
+/** Limits the text that a file can put into a report. */
 export const MAX_DOUBT = 240
 
-/** The statements that drbdadm reads in a resource. */
+/** The statements that drbdadm accepts in a resource. */
 const KEYWORDS: ReadonlySet<string> = new Set([
   ...HOST_KEYWORDS,
   ...'connection connection-mesh volume device disk meta-disk flexible-meta-disk'.split(' '),
   ...'net options startup syncer handlers proxy protocol template-file ignore-on'.split(' '),
 ])
+
 /**
- * The volumes of a resource that this host should have, each with its peers, by the rules of drbdadm (drbdadm_postparse.c):
- * connections that are written out, those of a `connection-mesh`, and between two hosts the implicit one. What is not
- * understood leaves a doubt at its volumes, never fewer peers.
+ * Returns the volumes of a resource on this host with their peers, by the rules of drbdadm (drbdadm_postparse.c): explicit
+ * connections, those of a `connection-mesh`, and the implicit connection between two hosts. Input that is not understood adds a doubt
+ * to the volumes and never removes peers.
  *
- * A resource whose host sections are all for other hosts is none of this host's: files are copied to all hosts alike.
+ * Returns nothing for a resource whose host sections are all for other hosts: all hosts have the same files.
  */
 export function volumesOfResource(name: string, { section, isCut }: Statement, host: HostIdentity): ConfiguredVolume[] {
   const statements = section ?? []
@@ -42,31 +43,31 @@ export function volumesOfResource(name: string, { section, isCut }: Statement, h
   const hosts = statements.flatMap(each => hostSection(each) ?? [])
   const own = hosts.filter(each => isThisHost(each, host))
   const possible = own.length > 0 ? own : hosts.filter(each => mayBeThisHost(each, host))
-  // Its section for this host may stand in what is cut off.
+  // The missing rest may contain the section for this host.
   if (hosts.length > 0 && possible.length === 0 && !isCut) return []
   const ofResource = volumesIn(statements)
   const volumes = new Set([...ofResource.keys(), ...possible.flatMap(each => [...each.volumes.keys()])])
   if (volumes.size === 0) {
-    // LINSTOR writes resources that have no volumes yet.
+    // LINSTOR writes resources without volumes.
     if (!isCut && possible.some(({ nodeId }) => nodeId !== null)) return []
     volumes.add('0')
   }
-  if (isCut) doubts.push('its file is not written to its end')
+  if (isCut) doubts.push('its file is incomplete')
   for (const { words } of statements) {
     const [keyword = ''] = words
-    if (!KEYWORDS.has(keyword)) doubts.push(`the statement ${shorten(keyword)} is not known`)
+    if (!KEYWORDS.has(keyword)) doubts.push(`the statement ${shorten(keyword)} is unknown`)
   }
   const peers = peersOf(hosts, possible, own, statements, doubts)
   const doubt = doubts[0] === undefined ? null : `resource ${name}: ${doubts[0]}`.slice(0, MAX_DOUBT)
   const shared = new Map<string, ConfiguredPeers>()
   return [...volumes].map(volume => {
     const of = (section: HostSection | null): VolumeSection => {
-      // The disk of a stacked resource is the one below.
+      // The disk of a stacked resource is the lower resource.
       if (section === null || section.kind === 'stacked') return { hasDisk: true, votes: true }
-      const its = section.volumes.get(volume)
+      const written = section.volumes.get(volume)
       const inherited = ofResource.get(volume)
-      const hasDisk = its?.hasDisk ?? inherited?.hasDisk ?? false
-      return { hasDisk, votes: hasDisk || (its?.votes !== false && inherited?.votes !== false) }
+      const hasDisk = written?.hasDisk ?? inherited?.hasDisk ?? false
+      return { hasDisk, votes: hasDisk || (written?.votes !== false && inherited?.votes !== false) }
     }
     const ofVolume = peers.map(({ section, nodeId, names }): ConfiguredPeer => {
       const { hasDisk, votes } = of(section)
@@ -86,7 +87,7 @@ interface FoundPeer {
   readonly names: readonly string[]
 }
 
-const SOMEBODY: FoundPeer = { section: null, nodeId: null, names: [] }
+const UNNAMED_PEER: FoundPeer = { section: null, nodeId: null, names: [] }
 
 function peersOf(
   hosts: readonly HostSection[],
@@ -96,8 +97,8 @@ function peersOf(
   doubts: string[],
 ): readonly FoundPeer[] {
   const connections = statements.flatMap(each => connectionsOf(each, hosts, doubts))
-  // drbdadm refuses a resource that names no host. All that it can mean is that somebody has the other copy.
-  if (hosts.length === 0 && connections.length === 0) return [SOMEBODY]
+  // drbdadm rejects a resource that names no host. The only possible meaning is that some host has the other replica.
+  if (hosts.length === 0 && connections.length === 0) return [UNNAMED_PEER]
   if (own.length > 1) doubts.push('it has more than one section for this host')
   const self = own.length > 1 ? undefined : (own[0] ?? (possible.length === 1 ? possible[0] : undefined))
   if (connections.length === 0) {
@@ -107,11 +108,13 @@ function peersOf(
     }
     const [other] = hosts.filter(each => each !== self)
     if (hosts.length === 1 || other === undefined) return []
-    // One of two, whichever this host is.
-    return self === undefined ? [SOMEBODY] : [found(other, [])]
+    // Two hosts: whichever this host is, the other one is the peer.
+    return self === undefined ? [UNNAMED_PEER] : [found(other, [])]
   }
   if (self === undefined) {
-    doubts.push(possible.length === 0 ? 'it has no section for this host' : 'no section is for this host beyond doubt')
+    doubts.push(
+      possible.length === 0 ? 'it has no section for this host' : 'it is not clear which section is for this host',
+    )
     return []
   }
   const me = hosts.indexOf(self)
@@ -129,7 +132,7 @@ function peersOf(
   return [...peers.values()]
 }
 
-/** @param names the connection's own, which the kernel would show in place of the host's */
+/** @param names the connection's own names, which the kernel shows in place of the host's */
 function found(section: HostSection, names: readonly string[]): FoundPeer {
   const ofHost = section.kind === 'stacked' ? [] : [section.names.join('_')]
   return { section, nodeId: section.nodeId, names: names.length > 0 ? names : ofHost }

@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { dirname, join, posix } from 'node:path'
 import { codeOf } from '../../platform/errors.ts'
 
-/** There is no such file or folder, and so nothing is configured there. Any other error leaves open what is there. */
+/** Error codes of a missing file or folder: nothing is configured there. After other errors the content is unknown. */
 export const NOTHING_THERE: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR'])
 
 export function hasWildcards(path: string): boolean {
@@ -10,10 +10,10 @@ export function hasWildcards(path: string): boolean {
 }
 
 /**
- * The paths that a path with wildcards stands for, in any of its parts, as glob(3) finds them for drbdadm.
+ * Expands a path with wildcards in any of its parts, as drbdadm does with glob(3).
  *
  * @param root the directory that stands for `/`
- * @param known paths that were found before: those that match stay while a folder cannot be listed
+ * @param known paths found before: those that match are returned while a folder cannot be listed
  * @param cannotRead called for each folder that cannot be listed
  */
 export async function expandPath(
@@ -51,14 +51,14 @@ export async function expandPath(
   return found
 }
 
-/** The path without its last parts; `null`: it has fewer. */
+/** The path without its last `parts` parts; `null`: it has fewer. */
 function ancestor(path: string, parts: number): string | null {
   let above = path
   for (let part = 0; part < parts; part += 1) above = dirname(above)
   return above === '/' ? null : above
 }
 
-/** `*`, `?` and `[…]` as glob(3) reads them. A leading dot is matched only by a dot. */
+/** Converts `*`, `?` and `[…]` of glob(3) to a regular expression. Only a dot matches a leading dot. */
 function wildcards(pattern: string): RegExp {
   const source = pattern.replace(
     /\[(!?)(\]?[^\]]*)\]|[.+^${}()|[\]\\*?]/g,

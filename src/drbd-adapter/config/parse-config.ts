@@ -3,29 +3,28 @@ import type { HostIdentity } from './config-hosts.ts'
 import { parseStatements } from './config-statements.ts'
 import { type ConfiguredVolume, volumesOfResource } from './configured-resource.ts'
 
-export interface ParsedConfig {
-  /** The volumes that should be there. */
+export interface ParsedDrbdConfig {
+  /** The volumes that the text defines for this host. */
   readonly volumes: readonly ConfiguredVolume[]
   readonly problems: readonly Problem[]
-  /** What its `include` lines name: paths, possibly with `*`, `?` and `[…]`. */
+  /** The paths of its `include` lines, possibly with `*`, `?` and `[…]`. */
   readonly includes: readonly string[]
-  /** False: the text ends inside a section, so it names less than it will when it is written. */
+  /** False: the text ends inside a section; more may follow when the file is written. */
   readonly isWhole: boolean
-  /** It knows hosts by address: it may say another thing when this host's addresses change. */
+  /** The text refers to hosts by address: its meaning depends on this host's addresses. */
   readonly byAddress: boolean
-  /** Why it may name more than was understood, although it is whole; `null`: it was understood. */
+  /** Why the complete text may define more volumes than were understood; `null`: it was understood. */
   readonly doubt: string | null
 }
 
-/** A host that recognises itself by nothing: every resource may be its own. */
+/** A host without name and addresses: every resource may be its own. */
 const ANY_HOST: HostIdentity = { name: null, addresses: null }
 
 /**
- * Reads `resource NAME { … }` sections out of DRBD configuration text (drbd.conf(5)): the volumes that should be up on this
- * host, and the peers of each. Anything within `skip … { }` is passed over, and so are the options. A resource in which the
- * text ends counts as far as it was read.
+ * Parses the `resource NAME { … }` sections of DRBD configuration text (drbd.conf(5)) into the volumes of this host with their
+ * peers. Ignores options and everything within `skip … { }`. A resource in which the text ends counts as far as it is written.
  */
-export function parseDrbdConfig(text: string, file: string, host: HostIdentity = ANY_HOST): ParsedConfig {
+export function parseDrbdConfig(text: string, file: string, host: HostIdentity = ANY_HOST): ParsedDrbdConfig {
   const { statements, isCut, fault } = parseStatements(text)
   const volumes: ConfiguredVolume[] = []
   const includes: string[] = []
@@ -33,7 +32,7 @@ export function parseDrbdConfig(text: string, file: string, host: HostIdentity =
   const problem = (device: string | null, code: ProblemCode, what: string) => {
     problems.push({ device, code, text: `${file} ${what}` })
   }
-  if (fault !== null) problem(null, 'config-malformed', `cannot be read by drbdadm: ${fault}`)
+  if (fault !== null) problem(null, 'config-malformed', `is rejected by drbdadm: ${fault}`)
   for (const statement of statements) {
     const [keyword, name] = statement.words
     if (keyword === 'include' && name !== undefined) includes.push(name)
@@ -42,7 +41,7 @@ export function parseDrbdConfig(text: string, file: string, host: HostIdentity =
       if (statement.isCut) problem(name, 'config-incomplete', 'ends inside a section')
     } else if (keyword !== 'global' && keyword !== 'common') {
       const what = statement.words.slice(0, 2).join(' ').slice(0, 60)
-      problem(null, 'config-malformed', `cannot be read by drbdadm: it has the statement ${what || '{ … }'}`)
+      problem(null, 'config-malformed', `is rejected by drbdadm: it has the statement ${what || '{ … }'}`)
     }
   }
   if (isCut && !problems.some(({ code }) => code === 'config-incomplete')) {

@@ -1,5 +1,5 @@
 import type { DrbdDoubt } from '../../sync-query/judge/drbd.ts'
-import { keptWord } from '../drbd-words.ts'
+import { detachedWord } from '../drbd-words.ts'
 import type { Events2Change } from './events2-line.ts'
 import { announceDevice, announcePeer, mergeConnection, mergeDevice, mergePeerDevice } from './events2-merge.ts'
 import {
@@ -12,29 +12,33 @@ import {
   type ResourceState,
 } from './events2-tree.ts'
 
-/** DRBD allows 31; beyond this a stream is broken. */
+/** DRBD allows 31; a stream with more than this is broken. */
 const MAX_PEERS = 64
 
 /**
- * Whether a line could be applied. `destroy-unknown`: what was not known is gone. The others mean that a line before it
- * was lost, or that this one is garbled.
+ * Whether a line was applied. `destroy-unknown`: an unknown object was destroyed. The others mean that an earlier line was lost, or that
+ * this one is damaged.
  */
-export type Outcome = 'applied' | 'destroy-unknown' | 'unannounced' | 'contradiction' | 'too-many'
+export type ApplyResult = 'applied' | 'destroy-unknown' | 'unannounced' | 'contradiction' | 'too-many'
 
 /**
- * What a line says of the I/O of the resource, which is that of all its volumes.
+ * Applies the I/O state of a resource line, which is that of all its volumes.
  *
- * @returns whether it is news
+ * @returns true if anything changed
  */
 export function applyIo(resource: ResourceState, { suspended, forceIoFailures }: Events2Change): boolean {
   const before = `${resource.suspended} ${resource.forceIoFailures}`
-  if (suspended !== undefined) resource.suspended = keptWord(suspended)
-  if (forceIoFailures !== undefined) resource.forceIoFailures = keptWord(forceIoFailures)
+  if (suspended !== undefined) resource.suspended = detachedWord(suspended)
+  if (forceIoFailures !== undefined) resource.forceIoFailures = detachedWord(forceIoFailures)
   return before !== `${resource.suspended} ${resource.forceIoFailures}`
 }
 
-/** A line about a connection. */
-export function applyConnection(resource: ResourceState, line: Events2Change, doubts: readonly DrbdDoubt[]): Outcome {
+/** Applies a line about a connection. */
+export function applyConnection(
+  resource: ResourceState,
+  line: Events2Change,
+  doubts: readonly DrbdDoubt[],
+): ApplyResult {
   const { verb, peerNodeId: nodeId = '' } = line
   const known = ofPeer(resource.peers, nodeId)
   if (verb === 'destroy') return known === undefined ? 'destroy-unknown' : removePeer(resource, known)
@@ -48,27 +52,27 @@ export function applyConnection(resource: ResourceState, line: Events2Change, do
     }
   }
   mergeConnection(peer, line, doubts)
-  if (line.connection === 'Connected') splitBrainSettled(resource, nodeId)
-  // Newer drbdsetup says it itself of a connection that is StandAlone (print_connection_changes).
+  if (line.connection === 'Connected') forgetSplitBrain(resource, nodeId)
+  // Newer drbdsetup prints it for a StandAlone connection (print_connection_changes).
   if (line.syncState === 'SplitBrain') rememberSplitBrain(resource, nodeId, line.connName)
   return 'applied'
 }
 
-/** A line about a path: it only proves that its connection must be there. */
-export function applyPath(resource: ResourceState, line: Events2Change): Outcome {
+/** Applies a line about a path, which only proves that its connection exists. */
+export function applyPath(resource: ResourceState, line: Events2Change): ApplyResult {
   const { verb, peerNodeId: nodeId = '' } = line
   if (verb === 'destroy') return 'applied'
   const peer = namedPeer(resource, ofPeer(resource.peers, nodeId), nodeId, line.connName)
   return typeof peer === 'string' ? peer : 'applied'
 }
 
-/** A line about a device; `known` is the one it names, if there is one. */
+/** Applies a line about a device. @param known the device that the line names, if it exists */
 export function applyDevice(
   resource: ResourceState,
   known: DeviceState | undefined,
   line: Events2Change,
   doubts: readonly DrbdDoubt[],
-): Outcome {
+): ApplyResult {
   const { verb, volume = '', minor } = line
   if (verb === 'destroy') return resource.devices.delete(volume) ? 'applied' : 'destroy-unknown'
   if (verb === 'change') {
@@ -77,40 +81,40 @@ export function applyDevice(
     mergeDevice(known, line, doubts)
     return 'applied'
   }
-  const device = known ?? newDevice(resource, keptWord(volume))
+  const device = known ?? newDevice(resource, detachedWord(volume))
   announceDevice(device)
   mergeDevice(device, line, doubts)
   resource.devices.set(device.volume, device)
   return 'applied'
 }
 
-/** A line about a peer-device; `known` is the device it belongs to, if there is one. */
+/** Applies a line about a peer-device. @param known the device that it belongs to, if it exists */
 export function applyPeerDevice(
   resource: ResourceState,
   known: DeviceState | undefined,
   line: Events2Change,
   doubts: readonly DrbdDoubt[],
-): Outcome {
+): ApplyResult {
   const { verb, peerNodeId: nodeId = '', volume = '', replication } = line
   const seen = known === undefined ? undefined : ofPeer(known.peerDevices, nodeId)
   if (verb === 'destroy') {
     if (known === undefined || seen === undefined) return 'destroy-unknown'
     known.peerDevices = known.peerDevices.filter(each => each !== seen)
-    const its = ofPeer(resource.peers, nodeId)
-    if (its !== undefined) its.wasClient = its.wasClient !== false && seen.client === 'yes'
+    const owner = ofPeer(resource.peers, nodeId)
+    if (owner !== undefined) owner.wasClient = owner.wasClient !== false && seen.client === 'yes'
     return 'applied'
   }
   if (verb === 'change' && seen === undefined) return 'unannounced'
   const peer = namedPeer(resource, ofPeer(resource.peers, nodeId), nodeId, line.connName)
   if (typeof peer === 'string') return peer
-  // The handshake got through: whatever the split-brain helper was called for is settled.
-  if (replication !== undefined && replication !== 'Off') splitBrainSettled(resource, nodeId)
+  // The handshake succeeded: the split brain that the helper was called for is resolved.
+  if (replication !== undefined && replication !== 'Off') forgetSplitBrain(resource, nodeId)
   if (verb === 'change' && seen !== undefined) {
     mergePeerDevice(seen, line, known?.disk ?? null, doubts)
     return 'applied'
   }
-  // A peer-device whose device was lost still shows that there is such a mirror.
-  const device = known ?? newDevice(resource, keptWord(volume))
+  // A peer-device without its device proves that the mirror exists.
+  const device = known ?? newDevice(resource, detachedWord(volume))
   const peerDevice = newPeerDevice(peer.nodeId)
   mergePeerDevice(peerDevice, line, device.disk, doubts)
   device.peerDevices = [...device.peerDevices.filter(each => each !== seen), peerDevice]
@@ -118,7 +122,7 @@ export function applyPeerDevice(
   return 'applied'
 }
 
-/** `call helper`: the kernel's only word of a split brain before drbd-utils said `sync-state:`. */
+/** Applies `call helper`: the only sign of a split brain before drbd-utils printed `sync-state:`. */
 export function applyHelper(resource: ResourceState, { verb, peerNodeId, connName, helper }: Events2Change): void {
   if (verb !== 'call' || peerNodeId === undefined) return
   if (helper === 'split-brain' || helper === 'initial-split-brain') rememberSplitBrain(resource, peerNodeId, connName)
@@ -127,19 +131,19 @@ export function applyHelper(resource: ResourceState, { verb, peerNodeId, connNam
 function rememberSplitBrain(resource: ResourceState, nodeId: string, connName: string | undefined): void {
   if (ofPeer(resource.splitBrain, nodeId) !== undefined || resource.splitBrain.length >= MAX_PEERS) return
   const name = ofPeer(resource.peers, nodeId)?.name ?? connName ?? nodeId
-  resource.splitBrain = [...resource.splitBrain, { nodeId: keptWord(nodeId), name: keptWord(name) }]
+  resource.splitBrain = [...resource.splitBrain, { nodeId: detachedWord(nodeId), name: detachedWord(name) }]
 }
 
-function splitBrainSettled(resource: ResourceState, nodeId: string): void {
+function forgetSplitBrain(resource: ResourceState, nodeId: string): void {
   if (ofPeer(resource.splitBrain, nodeId) === undefined) return
   resource.splitBrain = resource.splitBrain.filter(each => each.nodeId !== nodeId)
 }
 
 /**
- * DRBD 9 destroys a connection's peer-devices without a word. That a diskless client is gone is no loss: one comes and goes
- * with each virtual disk that is attached on another host.
+ * Removes a peer and its peer-devices, which DRBD 9 destroys without a line. A removed diskless client is not recorded: it comes and goes
+ * with each virtual disk that another host attaches.
  */
-function removePeer(resource: ResourceState, peer: PeerState): Outcome {
+function removePeer(resource: ResourceState, peer: PeerState): ApplyResult {
   const { nodeId, name, wasClient } = peer
   const isOther = (each: { readonly nodeId: string }) => each.nodeId !== nodeId
   const clients = wasClient === null ? [] : [wasClient]
@@ -157,7 +161,7 @@ function removePeer(resource: ResourceState, peer: PeerState): Outcome {
   return 'applied'
 }
 
-/** The peer that a line names, made if it was not known; or why the line cannot belong to it. */
+/** Finds or creates the peer that a line names; or returns why the line cannot belong to it. */
 function namedPeer(
   resource: ResourceState,
   known: PeerState | undefined,
@@ -165,10 +169,10 @@ function namedPeer(
   connName: string | undefined,
 ): PeerState | 'contradiction' | 'too-many' {
   if (known === undefined && resource.peers.length >= MAX_PEERS) return 'too-many'
-  const peer = known ?? newPeer(keptWord(nodeId))
+  const peer = known ?? newPeer(detachedWord(nodeId))
   if (connName !== undefined && connName !== peer.name) {
     if (peer.name !== null) return 'contradiction'
-    peer.name = keptWord(connName)
+    peer.name = detachedWord(connName)
   }
   if (known === undefined) resource.peers = [...resource.peers, peer]
   return peer

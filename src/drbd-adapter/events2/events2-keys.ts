@@ -1,6 +1,6 @@
 import { WordTable } from '../word-table.ts'
 
-/** Keys that say nothing of sync state: recognised, never parsed (`ap-in-flight:18446744073709551608` was seen). */
+/** Keys without sync state: recognised, never parsed (`ap-in-flight:18446744073709551608` has been recorded). */
 const SKIPPED = [
   ...['role', 'write-ordering', 'congested', 'read', 'written', 'al-writes', 'bm-writes', 'upper-pending'],
   ...['lower-pending', 'al-suspended', 'blocked', 'open', 'pending', 'unacked', 'status', 'tls'],
@@ -9,13 +9,13 @@ const SKIPPED = [
   ...['ov-left', 'ov-skipped'],
 ]
 
-/** Keys that only DRBD 9 prints, of which nothing else is read. */
+/** Keys that only DRBD 9 prints. Their values are not parsed. */
 const NINE_ONLY = ['backing_dev', 'may_promote', 'promotion_score', 'ap-in-flight', 'rs-in-flight']
 
-/** Of a path or a helper's path. Elsewhere a cut `peer-disk` looks like it. */
+/** Keys of a path or a helper's path. In other lines a truncated `peer-disk` looks like one. */
 const ADDRESSES = ['local', 'peer']
 
-/** Keys of which the value is read. */
+/** Keys whose values are parsed. */
 const READ = [
   ...(['peer-node-id', 'conn-name', 'volume', 'minor', 'helper', 'new_name', 'sync-state'] as const),
   ...([
@@ -34,7 +34,7 @@ const READ = [
 
 export type Events2Key = (typeof READ)[number] | 'skipped' | 'nine-only' | 'address'
 
-/** Every key that a line of events2 may have. */
+/** Every known key of an events2 line. */
 export const EVENTS2_KEYS = new WordTable<Events2Key>([
   ...SKIPPED.map((key): [string, Events2Key] => [key, 'skipped']),
   ...NINE_ONLY.map((key): [string, Events2Key] => [key, 'nine-only']),

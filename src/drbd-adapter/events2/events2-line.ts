@@ -2,23 +2,23 @@ export type Events2Verb = 'exists' | 'create' | 'change' | 'destroy' | 'call' | 
 
 export type Events2Object = 'resource' | 'connection' | 'device' | 'peer-device' | 'path' | 'helper'
 
-/** A `key:word` of which one part is not known. */
+/** A `key:word` whose key or word is unknown. */
 export interface OddKey {
   readonly key: string
   readonly word: string
   /**
-   * What is odd: the `word` of a known key, or the key; a `state-key` says one of DRBD's state words, and may be one
-   * that decides.
+   * The unknown part: the `word` of a known key, or the `key`. A `state-key` is an unknown key with one of DRBD's state words; it
+   * may decide the state.
    */
   readonly place: 'word' | 'key' | 'state-key'
 }
 
-/** What one line says. `undefined` is "not in this line"; `null` is "said to be not known" (`eta:nan`). */
+/** The content of one line. `undefined`: not in this line. `null`: the line has it as not known (`eta:nan`). */
 export class Events2Change {
   readonly kind = 'change'
   readonly atMicros: number | null
   readonly verb: Events2Verb
-  /** A future DRBD may name objects that are not known. */
+  /** `unknown`: an object type of a later DRBD. */
   readonly object: Events2Object | 'unknown'
   readonly resource: string
   newName: string | undefined = undefined
@@ -36,11 +36,11 @@ export class Events2Change {
   peerDisk: string | undefined = undefined
   peerClient: string | undefined = undefined
   resyncSuspended: string | undefined = undefined
-  /** Of the resource: `no`, or what its I/O is suspended by. */
+  /** Of the resource: `no`, or what suspends its I/O. */
   suspended: string | undefined = undefined
   forceIoFailures: string | undefined = undefined
   outOfSyncBytes: number | null | undefined = undefined
-  /** Of the peer-device since its connection was made: resync and replicated writes together. */
+  /** Of the peer-device since it connected: resync and replicated writes together. */
   receivedBytes: number | null | undefined = undefined
   sentBytes: number | null | undefined = undefined
   done: number | null | undefined = undefined
@@ -48,7 +48,7 @@ export class Events2Change {
   totalBytes: number | null | undefined = undefined
   helper: string | undefined = undefined
   /** The line has a key that only DRBD 9 prints. */
-  speaksNine = false
+  isDrbd9 = false
   oddKeys: OddKey[] | undefined = undefined
 
   constructor(atMicros: number | null, verb: Events2Verb, object: Events2Object | 'unknown', resource: string) {
@@ -58,14 +58,14 @@ export class Events2Change {
     this.resource = resource
   }
 
-  /** The line carries something that decides what state a mirror is in. */
-  saysState(): boolean {
-    const figures = [this.outOfSyncBytes, this.done, this.sizeBytes]
-    return this.saysWord() || figures.some(said => said !== undefined)
+  /** The line has a word or an amount that decides the state of a mirror. */
+  hasState(): boolean {
+    const amounts = [this.outOfSyncBytes, this.done, this.sizeBytes]
+    return this.hasStateWord() || amounts.some(each => each !== undefined)
   }
 
-  /** The line carries a word of a known key that decides, not only figures. */
-  saysWord(): boolean {
+  /** The line has a word that decides the state, not only statistics. */
+  hasStateWord(): boolean {
     return (
       this.connection !== undefined ||
       this.replication !== undefined ||
@@ -80,19 +80,19 @@ export class Events2Change {
 }
 
 /**
- * One line of `drbdsetup events2`. `atMicros` is when it was printed, in microseconds since 1970 (`null` without
- * `--timestamps`): lines of the same time belong to one event of the kernel, and between them its state is half told.
+ * One line of `drbdsetup events2`. `atMicros` is when it was printed, in microseconds of Unix time (`null` without `--timestamps`).
+ * Lines of equal time belong to one kernel event; between them the state is incomplete.
  */
 export type Events2Line =
   | Events2Change
-  /** `exists -`: the dump that began with the first `exists` is whole. */
+  /** `exists -`: the dump that began with the first `exists` is complete. */
   | { readonly kind: 'dump-end'; readonly atMicros: number | null }
   /**
-   * `- skipped N` of drbdsetup before 9.28: the number of the next notification is N above the expected one. N is negative
-   * for one that arrives late; the numbers of a group that only arrived out of order have the sum 0.
+   * `- skipped N` of drbdsetup before 9.28: the number of the next notification is N above the expected one. N is negative for a
+   * late notification. The sum of N is 0 for a group that only arrived out of order.
    */
   | { readonly kind: 'skipped'; readonly atMicros: number | null; readonly count: number }
-  /** The line is lost. `resource` is the one that it names, `null` if it names none for certain. */
+  /** The line cannot be read. `resource` is the resource that it names; `null`: the name is not certain. */
   | {
       readonly kind: 'garbled'
       readonly atMicros: null

@@ -1,10 +1,10 @@
 import { type DrbdDoubt, REPLICATION_WORDS, wordMeaning } from '../../sync-query/judge/drbd.ts'
-import { keptWord, totalFromDone } from '../drbd-words.ts'
+import { detachedWord, totalFromDone } from '../drbd-words.ts'
 import type { Events2Change } from './events2-line.ts'
 import { settleOvertaken } from './events2-overtaken.ts'
 import type { DeviceState, PeerDeviceState, PeerState } from './events2-tree.ts'
 
-/** What was said before an object is announced (anew) is worth nothing. */
+/** `exists` or `create` of a peer: clears what earlier lines reported. */
 export function announcePeer(peer: PeerState): void {
   peer.announced = true
   peer.connection = null
@@ -12,7 +12,7 @@ export function announcePeer(peer: PeerState): void {
   peer.doubts = []
 }
 
-/** As `announcePeer`; the peer-devices are announced for themselves. */
+/** `exists` or `create` of a device: as `announcePeer`. Peer-devices have lines of their own. */
 export function announceDevice(device: DeviceState): void {
   device.announced = true
   device.minor = null
@@ -30,15 +30,15 @@ export function mergeConnection(peer: PeerState, line: Events2Change, doubts: re
 
 export function mergeDevice(device: DeviceState, line: Events2Change, doubts: readonly DrbdDoubt[]): void {
   device.doubts = doubts.length > 0 ? doubts : settleOvertaken(device.doubts, line)
-  if (line.minor !== undefined && device.minor === null) device.minor = keptWord(line.minor)
+  if (line.minor !== undefined && device.minor === null) device.minor = detachedWord(line.minor)
   if (line.disk !== undefined) device.disk = line.disk
-  if (line.client !== undefined) device.client = keptWord(line.client)
-  if (line.quorum !== undefined) device.quorum = keptWord(line.quorum)
+  if (line.client !== undefined) device.client = detachedWord(line.client)
+  if (line.quorum !== undefined) device.quorum = detachedWord(line.quorum)
   if (line.sizeBytes !== undefined) device.sizeBytes = line.sizeBytes
-  if (line.disk !== undefined) for (const pair of device.peerDevices) pair.passage.see(pair, device.disk, false)
+  if (line.disk !== undefined) for (const each of device.peerDevices) each.activity.observe(each, device.disk, false)
 }
 
-/** @param disk the word of this host's own disk, as far as it is known */
+/** @param disk the state word of this host's disk; `null`: not known */
 export function mergePeerDevice(
   seen: PeerDeviceState,
   line: Events2Change,
@@ -48,30 +48,30 @@ export function mergePeerDevice(
   seen.doubts = doubts.length > 0 ? doubts : settleOvertaken(seen.doubts, line)
   if (line.replication !== undefined) {
     seen.replication = line.replication
-    // Figures are of the activity that the word before named.
+    // Statistics belong to the activity that the previous word named.
     seen.done = null
     seen.totalBytes = null
     seen.etaSeconds = null
     seen.contradicted = false
   }
   if (line.peerDisk !== undefined) seen.peerDisk = line.peerDisk
-  if (line.peerClient !== undefined) seen.client = keptWord(line.peerClient)
-  if (line.resyncSuspended !== undefined) seen.resyncSuspended = keptWord(line.resyncSuspended)
+  if (line.peerClient !== undefined) seen.client = detachedWord(line.peerClient)
+  if (line.resyncSuspended !== undefined) seen.resyncSuspended = detachedWord(line.resyncSuspended)
   if (line.outOfSyncBytes !== undefined) seen.outOfSyncBytes = line.outOfSyncBytes
   if (line.receivedBytes !== undefined) seen.receivedBytes = line.receivedBytes
   if (line.sentBytes !== undefined) seen.sentBytes = line.sentBytes
   if (line.etaSeconds !== undefined) seen.etaSeconds = line.etaSeconds
   if (line.totalBytes !== undefined) seen.totalBytes = line.totalBytes
   if (line.done !== undefined) mergeDone(seen, line.done, line.totalBytes !== undefined)
-  seen.passage.see(seen, disk, line.replication !== undefined)
+  seen.activity.observe(seen, disk, line.replication !== undefined)
 }
 
-/** DRBD says `done:` only in a resync and in a verify (print_peer_device_statistics; all the captures). */
-function mergeDone(seen: PeerDeviceState, done: number | null, isTotalSaid: boolean): void {
+/** DRBD prints `done:` only during a resync or a verify (print_peer_device_statistics; all captures). */
+function mergeDone(seen: PeerDeviceState, done: number | null, hasTotal: boolean): void {
   seen.done = done
   const meaning = seen.replication === null ? null : wordMeaning(REPLICATION_WORDS, seen.replication)
   if (meaning?.kind === 'off' || meaning?.kind === 'steady') seen.contradicted = true
-  if (isTotalSaid || meaning?.kind === 'verify' || done === null) return
-  // Of two decimals the whole is told well only at the beginning.
+  if (hasTotal || meaning?.kind === 'verify' || done === null) return
+  // `done` has two decimals, so the total is accurate only at the beginning.
   if (seen.totalBytes === null || done < 0.5) seen.totalBytes = totalFromDone(seen.outOfSyncBytes, done)
 }

@@ -2,7 +2,7 @@ import type { DrbdDoubt } from '../../sync-query/judge/drbd.ts'
 import type { Events2Change } from './events2-line.ts'
 import { ofPeer, type ResourceState } from './events2-tree.ts'
 
-/** The words that decide, by the key that says them. */
+/** The words that decide the state, with the keys that drbdsetup prints them under. */
 const FIELDS = {
   connection: 'connection',
   disk: 'disk',
@@ -14,36 +14,39 @@ const FIELDS = {
   resyncSuspended: 'resync-suspended',
 } as const
 
-/** An object that a dump has announced, with the words that it told of it. */
+export type DecidingWords = { readonly [Key in keyof typeof FIELDS]?: string | null | undefined }
+
+/** An object that has been announced, with its words. */
 interface Announced {
-  readonly of: { doubts: readonly DrbdDoubt[] }
-  readonly told: Words
+  readonly object: { doubts: readonly DrbdDoubt[] }
+  readonly words: DecidingWords
 }
 
-/** The object that a line is about, as far as it was announced; `null`: it was not. */
+/** The object that a line is about; `null`: it has not been announced. */
 function announced(resource: ResourceState, { object, peerNodeId = '', volume = '' }: Events2Change): Announced | null {
   if (object === 'connection') {
     const peer = ofPeer(resource.peers, peerNodeId)
-    return peer?.announced === true ? { of: peer, told: { connection: peer.connection } } : null
+    return peer?.announced === true ? { object: peer, words: { connection: peer.connection } } : null
   }
   const device = resource.devices.get(volume)
   if (object === 'device') {
     if (device?.announced !== true) return null
     const { disk, client, quorum } = device
-    return { of: device, told: { disk, client, quorum } }
+    return { object: device, words: { disk, client, quorum } }
   }
   const seen = device === undefined ? undefined : ofPeer(device.peerDevices, peerNodeId)
   if (seen === undefined) return null
   const { replication, peerDisk, client: peerClient, resyncSuspended } = seen
-  return { of: seen, told: { replication, peerDisk, peerClient, resyncSuspended } }
+  return { object: seen, words: { replication, peerDisk, peerClient, resyncSuspended } }
 }
 
 /**
- * An event may overtake the dump that announces its object, which then tells an older state (8.4.11, recorded). Which of
- * the two is true cannot be known, so each word on which they differ is doubted until a later line says it again.
+ * Compares an event with the dump that came after it. An event can overtake the dump that announces its object; the dump then has an
+ * older state (8.4.11, recorded). Which of the two is current is unknown, so each word on which they differ is doubted until a later
+ * line has it again.
  *
- * @returns `agrees`: the dump tells the same; `differs`: it tells other words; `gone`: it announces what the line says is gone;
- *   `unannounced`: it did not announce the object
+ * @returns `agrees`: the dump has the same words; `differs`: it has others; `gone`: it announces an object that the event destroyed;
+ *   `unannounced`: it does not announce the object
  */
 export function doubtOvertaken(
   resource: ResourceState,
@@ -59,18 +62,22 @@ export function doubtOvertaken(
   return doubt(found, line)
 }
 
-/** What was told of the object of an `exists` before that came: `create` and changes after it have overtaken it. */
-export function toldBefore(resource: ResourceState, line: Events2Change): Words | null {
-  return announced(resource, line)?.told ?? null
+/** The words of an object before its `exists` line: a `create` and changes after it have overtaken that line. `null`: it has none. */
+export function wordsBefore(resource: ResourceState, line: Events2Change): DecidingWords | null {
+  return announced(resource, line)?.words ?? null
 }
 
-/** Doubts the words in which an `exists` differs from what was told before. */
-export function doubtOlder(resource: ResourceState, line: Events2Change, before: Words): 'agrees' | 'differs' {
+/** Doubts the words in which an `exists` line differs from the words before it. */
+export function doubtDifferences(
+  resource: ResourceState,
+  line: Events2Change,
+  before: DecidingWords,
+): 'agrees' | 'differs' {
   const found = announced(resource, line)
   return found === null ? 'agrees' : doubt(found, before)
 }
 
-/** Some word is still doubted because a change overtook the dump. */
+/** A word is still doubted because a change overtook the dump. */
 export function isOvertaken({ peers, devices }: ResourceState): boolean {
   const isDoubted = ({ doubts }: { doubts: readonly DrbdDoubt[] }) =>
     doubts.some(({ code }) => code === 'contradiction')
@@ -79,29 +86,27 @@ export function isOvertaken({ peers, devices }: ResourceState): boolean {
   return false
 }
 
-function doubt({ of, told }: Announced, early: Words): 'agrees' | 'differs' {
-  const found = keysOf(told).flatMap((key): DrbdDoubt[] => {
+function doubt({ object, words }: Announced, early: DecidingWords): 'agrees' | 'differs' {
+  const found = keysOf(words).flatMap((key): DrbdDoubt[] => {
     const word = early[key] ?? null
-    if (word === null || word === told[key]) return []
+    if (word === null || word === words[key]) return []
     return [{ code: 'contradiction', field: FIELDS[key], word }]
   })
-  of.doubts = [...of.doubts, ...found]
+  object.doubts = [...object.doubts, ...found]
   return found.length === 0 ? 'agrees' : 'differs'
 }
 
-export type Words = { readonly [Key in keyof typeof FIELDS]?: string | null | undefined }
-
-/** What remains of the doubts of an object when a later line says some of its words anew. */
-export function settleOvertaken(doubts: readonly DrbdDoubt[], line: Words): readonly DrbdDoubt[] {
+/** The remaining doubts of an object after a later line has some of its words. */
+export function settleOvertaken(doubts: readonly DrbdDoubt[], line: DecidingWords): readonly DrbdDoubt[] {
   if (doubts.length === 0) return doubts
-  const said = new Set<string | undefined>(
+  const settled = new Set<string | undefined>(
     keysOf(FIELDS)
       .filter(key => line[key] !== undefined)
       .map(key => FIELDS[key]),
   )
-  return doubts.filter(({ code, field }) => code !== 'contradiction' || !said.has(field))
+  return doubts.filter(({ code, field }) => code !== 'contradiction' || !settled.has(field))
 }
 
-function keysOf(words: Words): (keyof typeof FIELDS)[] {
+function keysOf(words: DecidingWords): (keyof typeof FIELDS)[] {
   return Object.keys(words).filter((key): key is keyof typeof FIELDS => key in FIELDS)
 }

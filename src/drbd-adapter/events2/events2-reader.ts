@@ -2,21 +2,27 @@ import { StringDecoder } from 'node:string_decoder'
 import type { Events2Line } from './events2-line.ts'
 import { garbled, parseEvents2 } from './parse-events2.ts'
 
-/** A line of events2 has some hundred characters; without a limit a broken stream would fill the memory. */
+/** Maximum line length. Lines have some hundred characters; without a limit a broken stream would fill the memory. */
 const MAX_LINE = 64 * 1024
 
 const CARRIAGE_RETURN = 13
 
 /**
- * Cuts the output of `drbdsetup events2` into lines, whatever the chunks it comes in, and hands each one to `onLine`
- * as it is read. Any cut of the same input gives the same lines.
+ * Splits the output of `drbdsetup events2` into lines and passes each parsed line to `onLine`. Every division of the same input into
+ * chunks gives the same lines:
+ *
+ *     const state = new Events2State()
+ *     const reader = new Events2Reader(line => state.apply(line))
+ *     reader.push('exists resource name:r0 role:Secondary suspended:no\n')
+ *     reader.push('exists device name:r0 volume:0 minor:0 disk:UpToDate\nexists -\n')
+ *     state.volumes() // one volume: r0/0
  */
 export class Events2Reader {
   readonly #onLine: (line: Events2Line) => void
   readonly #decoder = new StringDecoder('utf8')
-  /** The beginning of a line whose end has not come yet. */
+  /** The beginning of a line whose end is not read yet. */
   #rest = ''
-  /** The present line was found too long and told: nothing more of it is read. */
+  /** The current line is too long and has been reported: the rest of it is skipped. */
   #skipping = false
   #lines = 0
 
@@ -24,7 +30,7 @@ export class Events2Reader {
     this.#onLine = onLine
   }
 
-  /** The number of the line that is being read, from 1. */
+  /** The number of the current line, from 1. */
   get line(): number {
     return this.#lines + 1
   }
@@ -35,7 +41,7 @@ export class Events2Reader {
     let start = 0
     let newline = text.indexOf('\n')
     if (newline !== -1 && this.#rest !== '') {
-      // Only this line is joined: characters of a joined string are slow to read one by one.
+      // Only this line is joined: single characters of a joined string are slow to read.
       const line = this.#rest + text.slice(0, newline)
       this.#rest = ''
       this.#line(line, 0, line.length)
@@ -52,7 +58,7 @@ export class Events2Reader {
     this.#keep(start === 0 ? this.#rest + text : text.slice(start))
   }
 
-  /** The stream ended. What stands there without a newline is told as `line-cut`: it may be half of anything. */
+  /** The stream ended. A last line without a newline is reported as `line-cut`, because it may be truncated. */
   end(): void {
     this.push(this.#decoder.end())
     const rest = this.#rest

@@ -1,99 +1,87 @@
 import type { DrbdDoubt, DrbdVolume, PassedThrough } from '../../sync-query/judge/drbd.ts'
-import { keptWord } from '../drbd-words.ts'
-import { SaidWords } from '../said-words.ts'
-import { DirtyMirrors } from './dirty-mirrors.ts'
+import { type ChangedMirrors, WordChanges } from './change-tracking.ts'
 import {
+  type ApplyResult,
   applyConnection,
   applyDevice,
   applyHelper,
   applyIo,
   applyPath,
   applyPeerDevice,
-  type Outcome,
 } from './events2-apply.ts'
 import type { Events2Change, Events2Line } from './events2-line.ts'
 import { Events2Losses } from './events2-losses.ts'
-import { doubtOlder, doubtOvertaken, isOvertaken, toldBefore } from './events2-overtaken.ts'
+import { Events2Objects } from './events2-objects.ts'
+import { doubtDifferences, doubtOvertaken, isOvertaken, wordsBefore } from './events2-overtaken.ts'
 import { Events2Problems } from './events2-problems.ts'
-import {
-  type DeviceState,
-  mirrorName,
-  newResource,
-  type PeerDeviceState,
-  type ResourceState,
-  volumeOf,
-} from './events2-tree.ts'
+import { type DeviceState, type PeerDeviceState, type ResourceState, volumeOf } from './events2-tree.ts'
 
-/** Far above what one host can hold; beyond it a stream is broken, and its state unknown. */
-const MAX_RESOURCES = 65_536
-const MAX_MIRRORS = 65_536
-/** A dump takes moments. */
+/** Maximum number of lines that can overtake a dump; a dump takes moments. */
 const MAX_OVERTAKING = 1024
 
 const NO_DOUBTS: readonly DrbdDoubt[] = []
 
 const NOTHING_PASSED = () => null
-const TAKE_PASSED = ({ passage, outOfSyncBytes }: PeerDeviceState) => passage.take(outOfSyncBytes)
+const TAKE_PASSED = ({ activity, outOfSyncBytes }: PeerDeviceState) => activity.take(outOfSyncBytes)
 
 /**
- * Everything that a stream of events2 has said, merged: `apply` each line, then ask for the mirrors that it touched.
+ * Merges a stream of events2 lines into the state of every volume: `apply` each line, then `takeChanged`.
  *
- * Trust is one-sided. A `change` carries only what changed, so one lost line can hide the start of a resync for ever:
- * - until `exists -` ends a dump every mirror is doubted; an object announced by `exists` after that starts a new dump;
- * - a line that cannot be applied doubts the mirrors of the resource that it names, one that names no known resource every
- *   mirror, until the next whole dump;
- * - what was not said stays `null`: the judge never takes it for "fine".
- * Where somebody reads everything again as soon as lines are lost (`isReread`), a line that names no known resource doubts
- * nothing by itself: what is read then decides. Within a dump it does, for what is read then may lack the same line.
+ * A `change` line has only what changed, so one lost line could hide the start of a resync for ever. Therefore:
+ * - every mirror is doubted until `exists -` ends the dump; an `exists` line after that starts a new dump;
+ * - a line that cannot be applied doubts the mirrors of its resource, or every mirror if it names no known resource, until the next
+ *   complete dump;
+ * - a missing word stays `null`, which the judge never treats as good.
  *
- * A change costs the volumes of its resource at most, however many mirrors there are. Memory is bounded.
+ * With `isReread` the caller reads everything again as soon as lines are lost. Then a line that names no known resource doubts nothing by
+ * itself, because the reread decides. Within a dump it does, because the reread may lack the same line.
+ *
+ * The cost of a change is at most proportional to the volumes of its resource. Memory is bounded.
  */
 export class Events2State {
-  /** What was not understood. */
   readonly problems = new Events2Problems()
-  /** What was lost. */
   readonly losses = new Events2Losses()
-  readonly said = new SaidWords()
-  readonly dirty = new DirtyMirrors()
-  readonly #resources = new Map<string, ResourceState>()
-  readonly #mirrors = new Map<string, DeviceState>()
-  /** Mirrors of the dump before, while a new one is read. */
-  readonly #previous = new Map<string, DeviceState>()
-  /** Lines that came before the present dump announced their objects, or that say that it should not. */
+  readonly wordChanges = new WordChanges()
+  readonly #objects = new Events2Objects()
+  /** Lines that came before the current dump announced their objects, or that contradict it. */
   #overtaking: Events2Change[] = []
-  /** Resources of which an event told another state than the dump. */
+  /** Resources for which an event had another state than the dump. */
   readonly #overtaken = new Set<ResourceState>()
   readonly #isReread: boolean
-  #dumping = true
+  #isDumping = true
   #family: DrbdVolume['family'] = null
 
   constructor({ isReread = false }: { readonly isReread?: boolean } = {}) {
     this.#isReread = isReread
   }
 
-  /** True once a whole dump was read and no line is missing that could have been of any mirror. */
+  /** True once a complete dump was read and no missing line could belong to any mirror. */
   get complete(): boolean {
-    return !this.#dumping && !this.losses.all
+    return !this.#isDumping && !this.losses.all
   }
 
-  /** A line was lost, and what it named is doubted. */
+  /** A line was lost, and the objects that it may belong to are doubted. */
   get hasLost(): boolean {
     return this.losses.any
   }
 
-  /** A change that overtook its dump put words in doubt. A later line may lift that, another whole dump is sure to. */
+  /** A change that overtook its dump put words in doubt. A later line can end that doubt, another complete dump certainly does. */
   get hasOvertaken(): boolean {
     return this.#overtaken.values().some(isOvertaken)
   }
 
-  /** A resource that had lost lines was read again, and is as it is known. */
-  restore(name: string): void {
-    this.losses.settle(name)
-    const resource = this.#resources.get(name)
-    if (resource !== undefined) this.dirty.touchAll(resource)
+  get changed(): ChangedMirrors {
+    return this.#objects.changed
   }
 
-  /** A recording is over, and nobody reads anything again: what was skipped or came out of order is lost. */
+  /** A reread confirmed the state of a resource that had lost lines. */
+  restore(name: string): void {
+    this.losses.settle(name)
+    const resource = this.#objects.resource(name)
+    if (resource !== undefined) this.changed.addAll(resource)
+  }
+
+  /** A recording ends, and nothing is read again: skipped lines and lines out of order are lost. */
   endRecording(): void {
     const { hasLost, disordered } = this.losses.order
     for (const name of disordered) this.#lose(name)
@@ -101,43 +89,42 @@ export class Events2State {
     this.#doubtSharedMinors()
   }
 
-  /** The mirrors that may have changed, appeared or gone since the last call. */
-  takeDirty(): ReadonlySet<string> {
-    return this.dirty.take()
+  /** Returns the mirrors that may have changed, appeared or disappeared since the last call. */
+  takeChanged(): ReadonlySet<string> {
+    return this.changed.take()
   }
 
-  /** The volume as it is now. `null`: the kernel has no such volume (any more). */
+  /** The current volume. `null`: the kernel has no such volume (any more). */
   volume(mirror: string): DrbdVolume | null {
     return this.#volume(mirror, NOTHING_PASSED)
   }
 
-  /** As `volume`, with what its pairs passed through since it was last taken. */
+  /** As `volume`, with what its peer-devices passed through since the last `takeVolume`. */
   takeVolume(mirror: string): DrbdVolume | null {
     return this.#volume(mirror, TAKE_PASSED)
   }
 
   #volume(mirror: string, passedOf: (seen: PeerDeviceState) => PassedThrough | null): DrbdVolume | null {
-    const device = this.#mirrors.get(mirror) ?? this.#previous.get(mirror)
+    const device = this.#objects.latest(mirror)
     return device === undefined ? null : volumeOf(device, this.#family, this.#doubts(device), passedOf)
   }
 
-  /** Every volume that the present dump and the events since have named, as it is kept. */
+  /** Every volume of the current dump and the events since. */
   devices(): IteratorObject<DeviceState> {
-    return this.#mirrors.values()
+    return this.#objects.devices()
   }
 
-  /** How many volumes `devices` goes through. */
+  /** The number of `devices`. */
   get size(): number {
-    return this.#mirrors.size
+    return this.#objects.size
   }
 
   device(mirror: string): DeviceState | undefined {
-    return this.#mirrors.get(mirror)
+    return this.#objects.device(mirror)
   }
 
   volumes(): DrbdVolume[] {
-    const unread = [...this.#previous.values()].filter(({ mirror }) => !this.#mirrors.has(mirror))
-    const devices = [...this.#mirrors.values(), ...unread]
+    const devices = this.#objects.allLatest()
     return devices.map(device => volumeOf(device, this.#family, this.#doubts(device), NOTHING_PASSED))
   }
 
@@ -151,7 +138,7 @@ export class Events2State {
         return
       case 'skipped':
         this.problems.add(null, 'events-skipped', 'Events came out of order or were lost', `- skipped ${line.count}`)
-        if (this.#isReread) this.losses.suspect()
+        if (this.#isReread) this.losses.requestReread()
         else this.losses.order.skip(line.count)
         return
       case 'garbled':
@@ -160,10 +147,10 @@ export class Events2State {
     }
   }
 
-  /** The kernel gives each minor to one volume: which of two is right cannot be known. */
+  /** Doubts volumes that share a minor. The kernel gives each minor to one volume, and which of two is right is unknown. */
   #doubtSharedMinors(): void {
     const byMinor = new Map<string, DeviceState>()
-    for (const device of this.#mirrors.values()) {
+    for (const device of this.devices()) {
       const { minor, mirror, resource } = device
       if (minor === null) continue
       const other = byMinor.get(minor)
@@ -176,191 +163,163 @@ export class Events2State {
   }
 
   #doubts({ resource }: DeviceState): readonly DrbdDoubt[] {
-    if (!this.#dumping && !this.hasLost) return NO_DOUBTS
+    if (!this.#isDumping && !this.hasLost) return NO_DOUBTS
     const doubts: DrbdDoubt[] = []
-    if (this.#dumping) doubts.push({ code: 'dump-incomplete' })
+    if (this.#isDumping) doubts.push({ code: 'dump-incomplete' })
     if (this.losses.has(resource.name)) doubts.push({ code: 'events-lost' })
     return doubts
   }
 
   #beginDump(): void {
-    for (const [mirror, device] of this.#mirrors) this.#previous.set(mirror, device)
-    this.#markAll()
-    this.#mirrors.clear()
-    this.#resources.clear()
+    this.#objects.beginDump()
     this.losses.clear()
     this.#overtaking = []
     this.#overtaken.clear()
-    this.#dumping = true
+    this.#isDumping = true
     this.#family = null
   }
 
   #endDump(): void {
-    // A second `exists -` in a row is a dump of nothing: the module was loaded anew (`--poll`).
-    if (!this.#dumping) this.#beginDump()
-    this.#dumping = false
-    for (const line of this.#overtaking) {
-      const resource = this.#resources.get(line.resource)
-      if (resource === undefined) {
-        const isTold = line.verb === 'destroy' || (line.newName !== undefined && this.#resources.has(line.newName))
-        if (!isTold) this.#loseAll()
-        continue
-      }
-      const outcome = doubtOvertaken(resource, line)
-      if (outcome === 'unannounced' || outcome === 'gone') this.#lose(resource.name)
-      if (outcome === 'differs') this.#overtaken.add(resource)
-    }
+    // A second `exists -` in a row is an empty dump: the module was loaded again (`--poll`).
+    if (!this.#isDumping) this.#beginDump()
+    this.#isDumping = false
+    for (const line of this.#overtaking) this.#doubtOvertaking(line)
     this.#overtaking = []
-    // A volume of which every line was lost would be missing without a word.
-    for (const name of this.losses.resources) if (this.#resources.get(name)?.devices.size === 0) this.#loseAll()
-    this.#markAll()
-    this.#previous.clear()
+    // If all lines of a volume were lost, nothing else shows that it exists.
+    for (const name of this.losses.resources) if (this.#objects.resource(name)?.devices.size === 0) this.#loseAll()
+    this.#objects.endDump()
   }
 
-  #markAll(): void {
-    for (const device of this.#previous.values()) this.dirty.touch(device)
-    for (const device of this.#mirrors.values()) this.dirty.touch(device)
+  #doubtOvertaking(line: Events2Change): void {
+    const resource = this.#objects.resource(line.resource)
+    if (resource === undefined) {
+      const isRenamed = line.newName !== undefined && this.#objects.resource(line.newName) !== undefined
+      if (line.verb !== 'destroy' && !isRenamed) this.#loseAll()
+      return
+    }
+    const outcome = doubtOvertaken(resource, line)
+    if (outcome === 'unannounced' || outcome === 'gone') this.#lose(resource.name)
+    if (outcome === 'differs') this.#overtaken.add(resource)
   }
 
-  /** A line of this resource was lost; of any resource if it is `null` or unknown. */
+  /** A line of this resource was lost; of any resource if the name is `null` or unknown. */
   #lose(name: string | null): void {
-    const resource = name === null ? undefined : this.#resources.get(name)
+    const resource = name === null ? undefined : this.#objects.resource(name)
     if (resource !== undefined) {
-      if (this.losses.lose(resource.name)) this.dirty.touchAll(resource)
-    } else if (this.#isReread && !this.#dumping) this.losses.suspect()
+      if (this.losses.add(resource.name)) this.changed.addAll(resource)
+    } else if (this.#isReread && !this.#isDumping) this.losses.requestReread()
     else this.#loseAll()
   }
 
   #loseAll(): void {
-    if (this.losses.loseAll()) this.#markAll()
+    if (this.losses.addAll()) this.#objects.markAllChanged()
   }
 
   /** As `#lose`. Within a dump the lost line may be the one that announces the resource. */
   #loseGarbled(name: string | null): void {
-    if (name !== null && this.#dumping && this.#resources.size < MAX_RESOURCES && !this.#resources.has(name)) {
-      const kept = keptWord(name)
-      this.#resources.set(kept, newResource(kept))
+    const objects = this.#objects
+    if (name !== null && this.#isDumping && objects.hasRoomForResource && objects.resource(name) === undefined) {
+      objects.addResource(name)
     }
     this.#lose(name)
   }
 
   #applyChange(line: Events2Change): void {
-    if (line.verb === 'exists' && !this.#dumping) this.#beginDump()
-    // Only DRBD 9 has some keys; 8.4 names every peer so, and has none of them.
-    if (line.speaksNine) this.#family = '9'
+    if (line.verb === 'exists' && !this.#isDumping) this.#beginDump()
+    // Some keys exist only in DRBD 9. 8.4 names every peer like this and has none of those keys.
+    if (line.isDrbd9) this.#family = '9'
     else if (this.#family === null && line.connName === 'peer' && line.peerNodeId === '0') this.#family = '8.4'
     const doubts = this.problems.addOdd(line)
     if (this.losses.order.hasGap) this.losses.order.note(line)
-    this.said.note(line)
-    const resource = this.#resources.get(line.resource)
-    if (this.#dumping && line.verb === 'destroy') this.#keepOvertaking(line)
+    this.wordChanges.add(line)
+    const resource = this.#objects.resource(line.resource)
+    if (this.#isDumping && line.verb === 'destroy') this.#keepOvertaking(line)
     if (line.object === 'unknown') {
-      if (doubts.length > 0 || line.saysState()) this.#lose(line.resource)
-    } else if (line.object === 'resource') this.#settle(line, this.#applyResource(resource, line))
+      if (doubts.length > 0 || line.hasState()) this.#lose(line.resource)
+    } else if (line.object === 'resource') this.#handleResult(line, this.#applyResource(resource, line))
     else if (line.object === 'helper') {
       if (resource === undefined) return
       applyHelper(resource, line)
-      this.dirty.touchAll(resource)
-    } else if (resource === undefined) this.#settle(line, line.verb === 'destroy' ? 'destroy-unknown' : 'unannounced')
-    else this.#settle(line, this.#applyTo(resource, line, doubts))
+      this.changed.addAll(resource)
+    } else if (resource === undefined) {
+      this.#handleResult(line, line.verb === 'destroy' ? 'destroy-unknown' : 'unannounced')
+    } else this.#handleResult(line, this.#applyTo(resource, line, doubts))
   }
 
-  /** A connection, path, device or peer-device of a known resource. */
-  #applyTo(resource: ResourceState, line: Events2Change, doubts: readonly DrbdDoubt[]): Outcome {
+  /** Applies a line about a connection, path, device or peer-device of a known resource. */
+  #applyTo(resource: ResourceState, line: Events2Change, doubts: readonly DrbdDoubt[]): ApplyResult {
     const { object, volume } = line
     if (volume === undefined || object === 'connection' || object === 'path') {
       const apply = () => (object === 'path' ? applyPath(resource, line) : applyConnection(resource, line, doubts))
-      const outcome = this.#announcing(resource, line, apply)
-      this.dirty.touchAll(resource)
-      return outcome
+      const result = this.#applyAnnouncement(resource, line, apply)
+      this.changed.addAll(resource)
+      return result
     }
     const device = resource.devices.get(volume)
     const { peers, splitBrain } = resource
-    if (device === undefined && this.#mirrors.size >= MAX_MIRRORS) return 'too-many'
+    if (device === undefined && !this.#objects.hasRoomForVolume) return 'too-many'
     const apply = object === 'device' ? applyDevice : applyPeerDevice
-    const outcome = this.#announcing(resource, line, () => apply(resource, device, line, doubts))
-    if (line.verb !== 'change') this.#index(device, resource.devices.get(volume))
-    if (peers !== resource.peers || splitBrain !== resource.splitBrain) this.dirty.touchAll(resource)
-    else if (device !== undefined) this.dirty.touch(device)
-    return outcome
+    const result = this.#applyAnnouncement(resource, line, () => apply(resource, device, line, doubts))
+    if (line.verb !== 'change') this.#objects.replaceDevice(device, resource.devices.get(volume))
+    if (peers !== resource.peers || splitBrain !== resource.splitBrain) this.changed.addAll(resource)
+    else if (device !== undefined) this.changed.add(device)
+    return result
   }
 
-  /** Takes account of a volume that came or went. */
-  #index(before: DeviceState | undefined, now: DeviceState | undefined): void {
-    if (before === now) return
-    if (before !== undefined) this.#forget(before)
-    if (now === undefined) return
-    this.#mirrors.set(now.mirror, now)
-    this.dirty.touch(now)
-  }
-
-  #forget({ mirror }: DeviceState): void {
-    this.#mirrors.delete(mirror)
-    this.dirty.forget(mirror)
-  }
-
-  #applyResource(known: ResourceState | undefined, line: Events2Change): Outcome {
+  #applyResource(known: ResourceState | undefined, line: Events2Change): ApplyResult {
     if (line.verb === 'exists' || line.verb === 'create') {
-      if (known === undefined && this.#resources.size >= MAX_RESOURCES) return 'too-many'
-      const name = keptWord(line.resource)
-      const resource = known ?? newResource(name)
-      if (known === undefined) this.#resources.set(name, resource)
-      if (applyIo(resource, line)) this.dirty.touchAll(resource)
+      if (known === undefined && !this.#objects.hasRoomForResource) return 'too-many'
+      const resource = known ?? this.#objects.addResource(line.resource)
+      if (applyIo(resource, line)) this.changed.addAll(resource)
       return 'applied'
     }
     if (known === undefined) return line.verb === 'destroy' ? 'destroy-unknown' : 'unannounced'
     if (line.verb === 'destroy') this.#remove(known)
-    else if (line.verb === 'rename' && line.newName !== undefined) return this.#rename(known, keptWord(line.newName))
-    else if (applyIo(known, line)) this.dirty.touchAll(known)
+    else if (line.verb === 'rename' && line.newName !== undefined) return this.#rename(known, line.newName)
+    else if (applyIo(known, line)) this.changed.addAll(known)
     return 'applied'
   }
 
   #remove(resource: ResourceState): void {
-    for (const device of resource.devices.values()) this.#forget(device)
-    this.#resources.delete(resource.name)
+    this.#objects.removeResource(resource)
     this.losses.settle(resource.name)
     this.#overtaken.delete(resource)
   }
 
-  #rename(resource: ResourceState, name: string): Outcome {
-    if (this.#resources.has(name)) return 'contradiction'
+  #rename(resource: ResourceState, name: string): ApplyResult {
+    if (this.#objects.resource(name) !== undefined) return 'contradiction'
     const isLost = this.losses.resources.has(resource.name)
-    this.#remove(resource)
-    resource.name = name
-    this.#resources.set(name, resource)
-    if (isLost) this.losses.lose(name)
-    for (const device of resource.devices.values()) {
-      device.mirror = mirrorName(resource, device.volume)
-      this.#mirrors.set(device.mirror, device)
-    }
-    this.dirty.touchAll(resource)
+    this.losses.settle(resource.name)
+    this.#overtaken.delete(resource)
+    this.#objects.renameResource(resource, name)
+    if (isLost) this.losses.add(resource.name)
     return 'applied'
   }
 
-  #settle(line: Events2Change, outcome: Outcome): void {
-    if (outcome === 'applied') return
+  #handleResult(line: Events2Change, result: ApplyResult): void {
+    if (result === 'applied') return
     const { verb, object, resource, peerNodeId = '', volume = '' } = line
-    this.problems.add(resource, outcome, 'Cannot be applied', `${verb} ${object} ${resource} ${peerNodeId} ${volume}`)
-    if (outcome === 'destroy-unknown') return
-    if (outcome === 'unannounced' && this.#dumping) this.#keepOvertaking(line)
-    else if (outcome === 'too-many') this.#loseAll()
+    this.problems.add(resource, result, 'Cannot be applied', `${verb} ${object} ${resource} ${peerNodeId} ${volume}`)
+    if (result === 'destroy-unknown') return
+    if (result === 'unannounced' && this.#isDumping) this.#keepOvertaking(line)
+    else if (result === 'too-many') this.#loseAll()
     else {
       this.#lose(resource)
       if (line.newName !== undefined) this.#lose(line.newName)
     }
   }
 
-  /** Keeps a line that may have come before what the dump has to tell of its object. */
+  /** Keeps a line that may be newer than the dump of its object. */
   #keepOvertaking(line: Events2Change): void {
     if (this.#overtaking.length < MAX_OVERTAKING) this.#overtaking.push(line)
     else this.#loseAll()
   }
 
-  /** Applies a line; an `exists` of what was told already is older than that. */
-  #announcing(resource: ResourceState, line: Events2Change, apply: () => Outcome): Outcome {
-    const before = line.verb === 'exists' ? toldBefore(resource, line) : null
-    const outcome = apply()
-    if (before !== null && doubtOlder(resource, line, before) === 'differs') this.#overtaken.add(resource)
-    return outcome
+  /** Applies a line. An `exists` line of an object that earlier lines announced is older than those lines. */
+  #applyAnnouncement(resource: ResourceState, line: Events2Change, apply: () => ApplyResult): ApplyResult {
+    const before = line.verb === 'exists' ? wordsBefore(resource, line) : null
+    const result = apply()
+    if (before !== null && doubtDifferences(resource, line, before) === 'differs') this.#overtaken.add(resource)
+    return result
   }
 }

@@ -2,7 +2,7 @@ const PLUS = 43
 const MINUS = 45
 const ZERO = 48
 
-/** Reads `2026-11-22T16:08:35.840293+00:00` (format_timestamp in drbdsetup_events2.c); NaN if it is none. */
+/** Parses `2026-11-22T16:08:35.840293+00:00` (format_timestamp in drbdsetup_events2.c) to microseconds of Unix time; NaN if it is no timestamp. */
 export function microsOf(text: string, start: number, end: number): number {
   const sign = text.charCodeAt(start + 26)
   if (end - start !== 32 || (sign !== PLUS && sign !== MINUS)) return Number.NaN
@@ -13,15 +13,15 @@ export function microsOf(text: string, start: number, end: number): number {
   return seconds * 1_000_000 + digits(text, start + 20, 6)
 }
 
-/** The earlier of two moments, of which each may be unknown. */
+/** The earlier of two moments; a moment that is `null` is ignored. */
 export function older(one: number | null, other: number | null): number | null {
   if (one === null || other === null) return one ?? other
   return Math.min(one, other)
 }
 
-/** By the proleptic Gregorian calendar. `Date.UTC` would be a third of the cost of reading a line. */
+/** By the proleptic Gregorian calendar. `Date.UTC` would take a third of the time of parsing a line. */
 function daysSince1970(year: number, month: number, day: number): number {
-  // Years that begin in March have their odd day at the end.
+  // In years that begin in March the leap day is the last day.
   const marchYear = month > 2 ? year : year - 1
   const marchMonth = (month + 9) % 12
   const leapDays = Math.floor(marchYear / 4) - Math.floor(marchYear / 100) + Math.floor(marchYear / 400)

@@ -1,31 +1,31 @@
 import type { DrbdDoubt, DrbdPeer, DrbdVolume, PassedThrough } from '../../sync-query/judge/drbd.ts'
 import { sumOfKnown, suspendedParts, yesNo } from '../drbd-words.ts'
-import { PairPassage } from './pair-passage.ts'
+import { PeerActivity } from './peer-activity.ts'
 
 /**
- * What the kernel said of each object, merged. `announced`: by `exists` or `create`, not only named by another object.
- * Peers are few (DRBD allows 31) and looked for one by one; volumes may be many.
+ * The merged state of each kernel object. `announced`: by `exists` or `create`, not only named by another object. Peers are few (DRBD
+ * allows 31) and searched linearly; volumes can be many.
  */
 export interface ResourceState {
   name: string
-  /** `no`, or what its I/O is suspended by. */
+  /** `no`, or what suspends the I/O. */
   suspended: string | null
   forceIoFailures: string | null
   readonly devices: Map<string, DeviceState>
   peers: readonly PeerState[]
-  /** Peers for which the kernel called its split-brain helper; it outlives the connection, which 8.4 destroys. */
+  /** Peers for which the kernel called its split-brain helper. It outlives the connection, which 8.4 destroys. */
   splitBrain: readonly { readonly nodeId: string; readonly name: string }[]
-  /** Peers with data whose connection was destroyed and did not come back, until a later look finds it so. */
+  /** Peers with data whose connection was destroyed and not created again, until a later dump confirms that. */
   removedPeers: readonly { readonly nodeId: string; readonly name: string }[]
 }
 
 export interface PeerState {
-  /** The identity: `conn-name` is missing in some lines of 8.4. */
+  /** Identifies the peer: `conn-name` is missing in some lines of 8.4. */
   readonly nodeId: string
   name: string | null
   announced: boolean
   connection: string | null
-  /** All of its peer-devices that were destroyed were those of a diskless client; `null`: none was destroyed. */
+  /** All destroyed peer-devices belonged to a diskless client; `null`: none was destroyed. */
   wasClient: boolean | null
   doubts: readonly DrbdDoubt[]
 }
@@ -35,8 +35,8 @@ export interface DeviceState {
   readonly resource: ResourceState
   readonly volume: string
   announced: boolean
-  /** Something was said of it that was not taken yet. */
-  isDirty: boolean
+  /** It is in the list of `ChangedMirrors`. */
+  isChanged: boolean
   minor: string | null
   disk: string | null
   client: string | null
@@ -59,10 +59,10 @@ export interface PeerDeviceState {
   done: number | null
   totalBytes: number | null
   etaSeconds: number | null
-  /** `done:` was said although neither a resync nor a verify runs by what is known: a line was lost or garbled. */
+  /** A line has `done:` although the known state is neither resync nor verify: a line was lost or damaged. */
   contradicted: boolean
   doubts: readonly DrbdDoubt[]
-  readonly passage: PairPassage
+  readonly activity: PeerActivity
 }
 
 const NO_DOUBTS: readonly DrbdDoubt[] = []
@@ -90,7 +90,7 @@ export function newDevice(resource: ResourceState, volume: string): DeviceState 
     resource,
     volume,
     announced: false,
-    isDirty: false,
+    isChanged: false,
     minor: null,
     disk: null,
     client: null,
@@ -117,7 +117,7 @@ export function newPeerDevice(nodeId: string): PeerDeviceState {
     etaSeconds: null,
     contradicted: false,
     doubts: NO_DOUBTS,
-    passage: new PairPassage(),
+    activity: new PeerActivity(),
   }
 }
 
@@ -125,7 +125,7 @@ export function mirrorName(resource: ResourceState, volume: string): string {
   return `${resource.name}/${volume}`
 }
 
-/** The peer's record in a list of peers or of peer-devices. */
+/** Finds a peer's record in a list of peers or of peer-devices. */
 export function ofPeer<Record extends { readonly nodeId: string }>(
   records: readonly Record[],
   nodeId: string,
@@ -135,10 +135,11 @@ export function ofPeer<Record extends { readonly nodeId: string }>(
 }
 
 /**
- * The volume as it is known. Whatever is missing (a device named only by its peer-device, a connection without a
- * peer-device for this volume or the other way round) shows as words not said. `moreDoubts` are the stream's.
+ * Builds the volume. Missing objects (a device that only its peer-device names, a connection without a peer-device or the reverse)
+ * become `null` words.
  *
- * @param passedOf gives what a pair passed through since the volume was last read
+ * @param moreDoubts the doubts of the stream
+ * @param passedOf returns what a peer-device passed through since the volume was last read
  */
 export function volumeOf(
   device: DeviceState,

@@ -1,9 +1,9 @@
 import {
   countAt,
+  detachedWord,
   estimateSeconds,
   findStateWord,
   isStateWord,
-  keptWord,
   percentToFraction,
   scaleKib,
   scaleSectors,
@@ -17,14 +17,14 @@ const VERBS = new WordTable<Events2Verb>(
   (['exists', 'create', 'change', 'destroy', 'call', 'response', 'rename'] as const).map(verb => [verb, verb]),
 )
 
-/** `exichange`: the beginning of one line and the whole of another. */
+/** Matches `exichange`: the beginning of one line joined to another line. */
 const VERB_AT_END = /(?:exists|create|change|destroy|call|response|rename)$/
 
 const OBJECTS = new WordTable<Events2Object>(
   (['resource', 'connection', 'device', 'peer-device', 'path', 'helper'] as const).map(object => [object, object]),
 )
 
-/** What each object must be named by; a line without it cannot be applied to anything. */
+/** The identifiers that each object needs. A line without them cannot be applied. */
 const NAMED_BY: Readonly<
   Record<Exclude<Events2Object, 'helper'>, { readonly peer: boolean; readonly volume: boolean }>
 > = {
@@ -35,14 +35,14 @@ const NAMED_BY: Readonly<
   path: { peer: true, volume: false },
 }
 
-/** Far above what DRBD allows: what is kept of a broken stream must stay small. */
+/** Far above DRBD's limits; bounds the memory that a broken stream can use. */
 const MAX_NAME = 255
 const MAX_WORD = 64
 
-/** Characters of a line in which its resource is looked for: a timestamp, a verb, an object and a name. */
+/** Number of characters that can hold a timestamp, a verb, an object and a name. */
 const MAX_HEAD = 512
 
-/** What stands before the name of a line, as far as it is in order. A damaged verb leaves the name readable. */
+/** The beginning of a line up to its name. The verb may be damaged. */
 const HEAD = /^(?:\S{1,40} )?(\S{1,40}) (?:resource|connection|device|peer-device|path|helper) name:(\S+) /
 
 const SKIPPED = '- skipped '
@@ -53,8 +53,8 @@ const ZERO = 48
 const COLON = 58
 
 /**
- * Reads the line `text[start, end)` (without its newline) of `drbdsetup events2` of 8.4 or 9, with any of its options;
- * of `--diff` values (`old->new`) the new one is taken. KiB and sectors become bytes. Never throws.
+ * Parses the line `text[start, end)` (without its newline) of `drbdsetup events2` of 8.4 or 9, with any of its options. Takes the
+ * new one of `--diff` values (`old->new`). Converts KiB and sectors to bytes. Never throws.
  */
 export function parseEvents2(text: string, start: number, end: number): Events2Line {
   let position = start
@@ -85,22 +85,22 @@ export function parseEvents2(text: string, start: number, end: number): Events2L
   return change
 }
 
-/** A line that cannot be applied, with the resource that it names if that can be relied upon. */
+/** A line that cannot be read, with the resource that it names if the name is certain. */
 export function garbled(
   text: string,
   start: number,
   end: number,
   why: 'bad-line' | 'line-too-long' | 'line-cut',
 ): Events2Line {
-  // Cut out first: a search in `text` would go through all the lines behind it.
+  // Slice first: a search in `text` would go through all the lines behind this one.
   const line = text.slice(start, Math.min(end, start + MAX_NAME))
   const resource = why === 'line-too-long' ? null : namedResource(text.slice(start, end), why)
   return { kind: 'garbled', atMicros: null, why, resource, text: line }
 }
 
 /**
- * The resource that a damaged line names. `null` if the line may be two lines that were run together: the other one may
- * be of any resource. Without the blank behind it the name itself may be cut.
+ * The resource that a damaged line names. `null` if the line may be two joined lines, because the other one may belong to any
+ * resource. Without the following blank the name itself may be truncated.
  */
 function namedResource(line: string, why: 'bad-line' | 'line-cut'): string | null {
   const first = line.indexOf(' name:')
@@ -116,7 +116,7 @@ function skippedLine(text: string, start: number, end: number, atMicros: number 
   return /^-?\d{1,10}$/.test(count) ? { kind: 'skipped', atMicros, count: Number(count) } : null
 }
 
-/** The verb goes with the object, and everything is said that tells which object it is. */
+/** The verb is valid for the object, and all identifiers of the object are present. */
 function isNamed({ object, peerNodeId, volume, verb, newName, helper }: Events2Change): boolean {
   if (object === 'unknown') return true
   if (verb === 'rename') return object === 'resource' && newName !== undefined
@@ -131,7 +131,7 @@ function isNumber(word: string | undefined): boolean {
   return word !== undefined && countAt(word, 0, word.length) !== null
 }
 
-/** Reads `key:value` tokens up to `end`; false if one is no such token. */
+/** Parses `key:value` tokens up to `end`. Returns false if a token is malformed. */
 function readKeys(change: Events2Change, text: string, start: number, end: number): boolean {
   let position = start
   while (position < end) {
@@ -159,7 +159,7 @@ function readValue(
 ): void {
   switch (key) {
     case 'nine-only':
-      change.speaksNine = true
+      change.isDrbd9 = true
       return
     case 'address':
       if (change.object !== 'path' && change.object !== 'helper') oddKey(change, key, text.slice(start, end))
@@ -205,7 +205,7 @@ function readValue(
       return
     case 'force-io-failures':
       change.forceIoFailures = newValue(text, start, end)
-      change.speaksNine = true
+      change.isDrbd9 = true
       return
     case 'out-of-sync':
       change.outOfSyncBytes = scaleKib(countAt(text, start, end))
@@ -230,15 +230,15 @@ function readValue(
       return
     case 'client':
       change.client = newValue(text, start, end)
-      change.speaksNine = true
+      change.isDrbd9 = true
       return
     case 'peer-client':
       change.peerClient = newValue(text, start, end)
-      change.speaksNine = true
+      change.isDrbd9 = true
       return
     case 'quorum':
       change.quorum = newValue(text, start, end)
-      change.speaksNine = true
+      change.isDrbd9 = true
   }
 }
 
@@ -248,11 +248,11 @@ function odd(change: Events2Change, key: string, word: string, place: OddKey['pl
 }
 
 function oddKey(change: Events2Change, key: string, word: string): void {
-  // A damaged key may have got a colon of its own (`replica:ion:SyncSource`).
+  // A damaged key can contain a colon (`replica:ion:SyncSource`).
   odd(change, key, word, isStateWord(word.slice(word.lastIndexOf(':') + 1)) ? 'state-key' : 'key')
 }
 
-/** A state word; one that is not known is kept as it was said: the judge makes it `unknown`. */
+/** A state word. An unknown one is kept as it is: the judge makes its mirror `unknown`. */
 function stateWord(change: Events2Change, key: string, text: string, start: number, end: number): string {
   const known = findStateWord(text, start, end)
   if (known !== undefined) return known
@@ -260,24 +260,24 @@ function stateWord(change: Events2Change, key: string, text: string, start: numb
   const knownNew = findStateWord(word, 0, word.length)
   if (knownNew !== undefined) return knownNew
   odd(change, key, word, 'word')
-  return keptWord(word.slice(0, MAX_WORD))
+  return detachedWord(word.slice(0, MAX_WORD))
 }
 
-/** The value `text[start, end)`; of `old->new` the new one. */
+/** The value `text[start, end)`; for `old->new` the new one. */
 function newValue(text: string, start: number, end: number): string {
   const value = text.slice(start, end)
   const arrow = value.indexOf('->')
   return arrow === -1 ? value : value.slice(arrow + 2)
 }
 
-/** Where the first blank of `text[from, end)` is; `end` if nowhere. Looks no further, however long `text` is. */
+/** The index of the first blank in `text[from, end)`; `end` if there is none. Never searches beyond `end`. */
 function blankBefore(text: string, from: number, end: number): number {
   let index = from
   while (index < end && text.charCodeAt(index) !== SPACE) index += 1
   return Math.min(index, end)
 }
 
-/** Where `character` comes first in `text[from, end)`; `end` if nowhere. */
+/** The index of the first `character` in `text[from, end)`; `end` if there is none. */
 function indexBefore(text: string, character: string, from: number, end: number): number {
   const index = text.indexOf(character, from)
   return index === -1 || index > end ? end : index

@@ -3,15 +3,15 @@ import { join } from 'node:path'
 import type { FileReader } from '../../platform/file-reader/file-reader.ts'
 import type { DrbdVolume } from '../../sync-query/judge/drbd.ts'
 
-/** The kernel's part of DRBD. */
+/** The DRBD kernel module. */
 export interface DrbdModule {
-  /** Which DRBD it is; `null` when it does not say so. */
+  /** `null`: the version is not known. */
   readonly family: DrbdVolume['family']
 }
 
 /**
- * Looks for the module without asking drbdsetup, which would load it; `null` when it is not loaded. Its version is `null` too
- * while the kernel does not answer.
+ * Finds the loaded module without drbdsetup, because drbdsetup would load it. Returns `null` if the module is not loaded. The
+ * family is `null` while the kernel does not answer.
  *
  * @param root the directory that stands for `/`
  */
@@ -20,13 +20,13 @@ export async function findDrbdModule(root: string, files: FileReader): Promise<D
   const read = (path: string) => readVersion(join(root, path), files)
   const version = (await read('sys/module/drbd/version')) ?? (await read('proc/drbd')) ?? ''
   const major = /^(?:version: )?(\d+)\./.exec(version)?.[1]
-  // drbdsetup takes whatever is not 8.4 for a 9 (its dispatch to drbdsetup-84), and so will later ones be.
+  // drbdsetup treats every version but 8.4 as version 9 (its dispatch to drbdsetup-84); so does this program with later versions.
   return { family: major === undefined ? null : Number(major) >= 9 ? '9' : '8.4' }
 }
 
 /**
- * Whether the module is loaded. In doubt it is: a host without the module has no volumes, which is good news. Sysfs is
- * memory, so a look once a second is cheapest without a thread of its own.
+ * Returns true if the module is loaded, or if that cannot be determined: "not loaded" means "no volumes", which is good news. Sysfs
+ * is memory, so one synchronous stat per second is cheaper than a thread.
  */
 export function isDrbdModuleLoaded(root: string): boolean {
   try {

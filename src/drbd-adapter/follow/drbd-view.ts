@@ -1,15 +1,15 @@
 import type { DrbdVolume } from '../../sync-query/judge/drbd.ts'
 
-/** What the source of DRBD's volumes knows at this moment, for a caller that must not wait for its next update. */
+/** Reads the current state of a volume from the running source, for a caller that cannot wait for the next update. */
 export class DrbdView {
   #source: (mirror: string) => DrbdVolume | null = () => null
 
-  /** `null`: there is no such volume, or the source is in doubt; it reports all volumes again when the doubt is over. */
+  /** `null`: there is no such volume, or the source has a doubt. It reports all volumes again when the doubt ends. */
   volume(mirror: string): DrbdVolume | null {
     return this.#source(mirror)
   }
 
-  /** @returns takes the source away again */
+  /** @returns a function that detaches the source */
   attach(source: (mirror: string) => DrbdVolume | null): () => void {
     this.#source = source
     return () => {

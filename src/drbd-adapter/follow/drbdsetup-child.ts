@@ -1,62 +1,65 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
-import type { Strays } from '../events2/strays.ts'
+import { type Clock, sleep } from '../../platform/time/clock.ts'
+import type { AbandonedProcesses } from './abandoned-processes.ts'
 
-/** The command and its first arguments, before what is asked of it. Usually `['drbdsetup']`. */
+/** The command and its first arguments. Usually `['drbdsetup']`. */
 export type DrbdsetupCommand = readonly [command: string, ...args: string[]]
 
-export interface DrbdsetupQuestion {
+export interface DrbdsetupChildOptions {
   readonly drbdsetup: DrbdsetupCommand
   /** `events2` and its options. */
-  readonly question: readonly string[]
+  readonly args: readonly string[]
+  readonly clock: Clock
   /** Ends the child. */
   readonly signal: AbortSignal
-  /** How long it may take to end when it is asked to; then it is killed: one that was stopped takes no other signal. */
+  /** Milliseconds from SIGTERM to SIGKILL: a stopped process handles no other signal. */
   readonly killAfterMs: number
-  /** How long it may take to be gone when it is reaped; then it is given up, and counts among the strays. */
+  /** Milliseconds that `reap` waits for the end of the process; then the process is abandoned. */
   readonly abandonAfterMs: number
-  readonly strays: Strays
+  readonly abandoned: AbandonedProcesses
   /** Must not throw. */
   readonly onChunk: (chunk: Uint8Array) => void
 }
 
-/** How long a process whose pipe is closed may take to end by itself. */
+/** Milliseconds that a process whose pipe is closed has to end by itself. */
 const GRACE_MS = 100
 
-/** How long what an ended process has printed may be under way; a child of its own may hold the pipe for ever. */
-const LAST_WORDS_MS = 1_000
+/** Milliseconds to wait for the output of an ended process. A child of its own can hold the pipe open for ever. */
+const DRAIN_MS = 1_000
 
 const MAX_STDERR = 2048
-const MAX_COMPLAINT = 160
+const MAX_ERROR_LINE = 160
 
 /**
- * One run of drbdsetup. What it prints is read as fast as it comes, whoever is slow: the kernel drops a drbdsetup that
- * does not keep up, and all that it had to tell (exit 20).
+ * One run of drbdsetup. Its output is read as fast as it comes, however slow the consumer is: the kernel drops a drbdsetup that
+ * falls behind, together with all its pending events (exit code 20).
  */
 export class DrbdsetupChild {
-  /** Settles when all that it printed was read; the process itself may still be there. */
+  /** Settles when all output has been read. The process can still exist. */
   readonly drained: Promise<void>
-  /** Settles when the process has ended; what it printed may still be under way. */
+  /** Settles when the process has ended. Output can still be under way. */
   readonly exited: Promise<void>
-  /** Settles when the process is gone and reaped. Never rejects. */
+  /** Settles when the process has ended and is reaped. Never rejects. */
   readonly gone: Promise<void>
   readonly #command: string
-  readonly #question: readonly string[]
+  readonly #args: readonly string[]
+  readonly #clock: Clock
   readonly #abandonAfterMs: number
-  readonly #strays: Strays
+  readonly #abandoned: AbandonedProcesses
   readonly #child
   #stderr = ''
   #end: string
 
-  constructor(asked: DrbdsetupQuestion) {
-    const { question, signal, killAfterMs, onChunk } = asked
-    const [command, ...args] = asked.drbdsetup
-    this.#command = `${command} ${question[0] ?? ''}`
-    this.#question = question
-    this.#abandonAfterMs = asked.abandonAfterMs
-    this.#strays = asked.strays
+  constructor(options: DrbdsetupChildOptions) {
+    const { args, clock, signal, killAfterMs, onChunk } = options
+    const [command, ...firstArgs] = options.drbdsetup
+    this.#command = `${command} ${args[0] ?? ''}`
+    this.#args = args
+    this.#clock = clock
+    this.#abandonAfterMs = options.abandonAfterMs
+    this.#abandoned = options.abandoned
     this.#end = `${this.#command} ended`
-    this.#child = execa(command, [...args, ...question], {
+    this.#child = execa(command, [...firstArgs, ...args], {
       buffer: false,
       encoding: 'buffer',
       forceKillAfterDelay: killAfterMs,
@@ -73,24 +76,24 @@ export class DrbdsetupChild {
     this.gone = this.#wait()
     this.drained = Promise.race([closed, this.gone])
     this.exited = Promise.race([ended, this.gone])
-    void ended.then(() => setTimeout(() => this.#closePipes(), LAST_WORDS_MS).unref())
+    void ended.then(() => clock.after(DRAIN_MS, () => this.#closePipes()))
     const kill = () => this.kill()
     if (signal.aborted) kill()
     signal.addEventListener('abort', kill)
     void this.gone.then(() => signal.removeEventListener('abort', kill))
   }
 
-  /** How it ended, in a few words, and what it complained of last; for certain only when it is gone. */
-  get epitaph(): string {
+  /** How the process ended, in a few words, with the last line of its stderr. Final once `gone` has settled. */
+  get exitText(): string {
     const lines = this.#stderr.split('\n').map(line => line.trim())
-    const complaint = lines.findLast(line => line !== '')?.replace(/[^\x20-\x7e]/g, '') ?? ''
-    return complaint === '' ? this.#end : `${this.#end}: ${complaint.slice(0, MAX_COMPLAINT)}`
+    const error = lines.findLast(line => line !== '')?.replace(/[^\x20-\x7e]/g, '') ?? ''
+    return error === '' ? this.#end : `${this.#end}: ${error.slice(0, MAX_ERROR_LINE)}`
   }
 
-  /** The option that it does not know, by its own words. */
+  /** The option that this drbdsetup rejects as unknown; `null`: none. */
   get refusedOption(): string | null {
     if (!/unrecogni[sz]ed option|unknown option|invalid option/i.test(this.#stderr)) return null
-    return this.#question.find(word => word.startsWith('--') && this.#stderr.includes(word)) ?? null
+    return this.#args.find(word => word.startsWith('--') && this.#stderr.includes(word)) ?? null
   }
 
   kill(): void {
@@ -99,25 +102,30 @@ export class DrbdsetupChild {
   }
 
   /**
-   * Makes sure that it is gone and reaped, or given up: a stop and a look must end though the kernel holds it. One that is
-   * ending by itself may do so, for the sake of its epitaph.
+   * Waits until the process is reaped or abandoned: shutdown and cross-checks must not wait for a process that hangs in the kernel.
+   * A process that is ending by itself gets a moment to do so, so that `exitText` is known.
    */
   async reap(): Promise<void> {
-    await Promise.race([this.gone, sleep(GRACE_MS, undefined, { ref: false })])
+    await this.#waitGone(GRACE_MS)
     this.kill()
+    if (!(await this.#waitGone(this.#abandonAfterMs))) this.#abandon()
+  }
+
+  /** @returns true if the process is gone within `ms` */
+  async #waitGone(ms: number): Promise<boolean> {
     const waited = new AbortController()
-    const tooLong = sleep(this.#abandonAfterMs, 'too long', { ref: false, signal: waited.signal }).catch(
-      () => undefined,
-    )
-    const end = await Promise.race([this.gone, tooLong])
+    const isGone = await Promise.race([
+      this.gone.then(() => true),
+      sleep(this.#clock, ms, waited.signal).then(() => false),
+    ])
     waited.abort()
-    if (end === 'too long') this.#abandon()
+    return isGone
   }
 
   #abandon(): void {
     this.#end = `${this.#command} cannot be killed`
-    this.#strays.add(this.gone)
-    // It must not keep this process from ending either.
+    this.#abandoned.add(this.gone)
+    // Otherwise the child would keep this process alive.
     this.#child.nodeChildProcess.unref()
   }
 

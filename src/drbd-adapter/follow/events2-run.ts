@@ -1,18 +1,18 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { FileReader } from '../../platform/file-reader/file-reader.ts'
+import { type Clock, repeatEvery } from '../../platform/time/clock.ts'
 import type { Events2Line } from '../events2/events2-line.ts'
 import type { FreshProblems } from '../events2/events2-problems.ts'
 import { Events2Reader } from '../events2/events2-reader.ts'
 import { Events2State } from '../events2/events2-state.ts'
-import { HalfTold } from '../events2/half-told.ts'
-import type { Strays } from '../events2/strays.ts'
-import { every } from '../every.ts'
+import type { AbandonedProcesses } from './abandoned-processes.ts'
+import { CrossCheck } from './cross-check.ts'
 import { type DrbdModule, isDrbdModuleLoaded } from './drbd-module.ts'
 import { DrbdsetupChild, type DrbdsetupCommand } from './drbdsetup-child.ts'
-import { Lookout } from './lookout.ts'
+import { IncompleteEvents } from './incomplete-events.ts'
 import type { DrbdSourcePace } from './pace.ts'
+import type { PendingUpdate } from './pending-update.ts'
 import { ProcDrbd } from './proc-drbd.ts'
-import type { Untold } from './untold.ts'
 
 export interface Events2RunOptions {
   readonly drbdsetup: DrbdsetupCommand
@@ -20,71 +20,73 @@ export interface Events2RunOptions {
   /** The directory that stands for `/`. */
   readonly root: string
   readonly files: FileReader
+  readonly clock: Clock
   readonly signal: AbortSignal
   readonly pace: DrbdSourcePace
-  readonly untold: Untold
-  readonly strays: Strays
-  /** Options that this drbdsetup was found not to know. */
+  readonly pending: PendingUpdate
+  readonly abandoned: AbandonedProcesses
+  /** Options that this drbdsetup does not know. */
   readonly refused: Set<string>
 }
 
 const OPTIONS = ['--timestamps', '--statistics']
 
-/** In a flood a twentieth of the time goes into telling of it, however slow the machine is. */
+/** In a flood of events at most a twentieth of the time is spent on updates, however slow the machine is. */
 const FLOOD_COST_FACTOR = 19
-const MOST_FLOOD_GATHER_MS = 250
+const MAX_FLOOD_GATHER_MS = 250
 
 const MAX_CAUSE = 200
 
 /**
- * One child that tells events, from its start to its end; what it tells goes into `untold`.
+ * One run of `drbdsetup events2`, from its start to its end. Its changes go into `pending`.
  *
- * Invariant: a doubt is told before anything else is done about an end, and lifted only by a whole dump.
+ * Invariant: when the run ends, `pending` has a doubt before anything else happens, and only a complete dump ends the doubt.
  */
 export class Events2Run {
-  /** Settles when the child is gone or given up, and all that was started beside it. */
+  /** Settles when the child is gone or abandoned and the cross-check has ended. */
   readonly ended: Promise<void>
   readonly #options: Events2RunOptions
   readonly #state = new Events2State({ isReread: true })
   readonly #child: DrbdsetupChild
-  readonly #lookout: Lookout
+  readonly #crossCheck: CrossCheck
   readonly #stop = new AbortController()
-  /** Why it was ended from this side. */
+  /** Why this program ended the run; `null`: it did not. */
   #cause: string | null = null
-  /** All that `#state` holds was told. */
-  #isWhole = false
-  #dumpTimer: NodeJS.Timeout | undefined
-  #settleTimer: NodeJS.Timeout | undefined
-  #gatherTimer: NodeJS.Timeout | undefined
-  #readAt = 0
-  /** Lines still came when the last were gathered: until this moment more are reckoned with. */
-  #floodedUntil = 0
-  /** When the first line since the last gathering was printed, microseconds since 1970; `null`: it was not said. */
+  /** The whole of `#state` is in `pending`. */
+  #isComplete = false
+  #cancelDumpTimeout: (() => void) | null = null
+  #cancelSettling: (() => void) | null = null
+  #cancelGathering: (() => void) | null = null
+  #readAtMs = 0
+  /** Lines still came at the last gathering: until this moment more are expected. */
+  #floodedUntilMs = 0
+  /** When the first line since the last gathering was printed, in microseconds of Unix time; `null`: not known. */
   #firstMicros: number | null = null
-  /** What the last line was about: more lines of the same kernel event may be under way. */
+  /** The resource of the last line: more lines of the same kernel event can be under way. */
   #lastResource: string | null = null
-  readonly #halfTold = new HalfTold()
+  readonly #incomplete = new IncompleteEvents()
 
   constructor(options: Events2RunOptions) {
-    const { drbdsetup, module, signal, pace, untold, strays, refused } = options
+    const { drbdsetup, module, clock, signal, pace, pending, abandoned, refused } = options
     this.#options = options
     const ending = AbortSignal.any([signal, this.#stop.signal])
     const reader = new Events2Reader(line => this.#apply(line))
     this.#awaitDump()
     this.#child = new DrbdsetupChild({
       drbdsetup,
-      question: ['events2', ...OPTIONS.filter(option => !refused.has(option))],
+      args: ['events2', ...OPTIONS.filter(option => !refused.has(option))],
+      clock,
       signal: ending,
       killAfterMs: pace.killAfterMs,
       abandonAfterMs: pace.abandonAfterMs,
-      strays,
+      abandoned,
       onChunk: chunk => {
-        this.#readAt = performance.now()
+        this.#readAtMs = clock.steadyNow()
         reader.push(chunk)
         this.#gatherSoon()
       },
     })
-    this.#lookout = new Lookout({
+    this.#crossCheck = new CrossCheck({
       ...options,
       state: this.#state,
       procDrbd:
@@ -92,45 +94,48 @@ export class Events2Run {
           ? new ProcDrbd({
               ...options,
               ...pace,
-              onProblem: each => untold.misunderstood({ problems: [each], counts: new Map([[each.code, 1]]) }),
+              onProblem: each => pending.addProblems({ problems: [each], counts: new Map([[each.code, 1]]) }),
             })
           : null,
-      gather: () => this.#gather(),
+      flush: () => this.#gather(),
       confirm: () => {
-        if (this.#isWhole) untold.confirm()
+        if (this.#isComplete) pending.confirm()
       },
       doubt: cause => {
-        if (!this.#stop.signal.aborted) untold.doubt(cause)
+        if (!this.#stop.signal.aborted) pending.doubt(cause)
       },
-      distrust: cause => this.#end(cause),
+      onEventsLost: cause => this.#end(cause),
     })
     this.ended = this.#run(ending)
   }
 
   async #run(ending: AbortSignal): Promise<void> {
-    const { pace, untold, refused, signal } = this.#options
-    const watches = [every(pace.unloadedEveryMs, ending, () => this.#checkModule()), this.#lookout.keep(ending)]
+    const { clock, pace, pending, refused, signal } = this.#options
+    const loops = [
+      repeatEvery(clock, pace.unloadedEveryMs, ending, () => this.#checkModule()),
+      this.#crossCheck.run(ending),
+    ]
     await Promise.race([this.#child.drained, this.#child.exited])
-    // Its exit status, where there is one, is most often known within the same turn.
+    // The exit status usually arrives within the same turn.
     await nextTurn()
     const isOwnEnd = this.#cause === null && !signal.aborted
-    if (isOwnEnd) untold.doubt(this.#child.epitaph, false)
+    if (isOwnEnd) pending.doubt(this.#child.exitText, false)
     this.#halt()
-    await Promise.all([this.#child.reap(), ...watches])
-    untold.misunderstood(this.#state.problems.takeFresh())
-    if (isOwnEnd) untold.doubt(this.#child.epitaph)
+    await Promise.all([this.#child.reap(), ...loops])
+    pending.addProblems(this.#state.problems.takeFresh())
+    if (isOwnEnd) pending.doubt(this.#child.exitText)
     if (this.#child.refusedOption !== null) refused.add(this.#child.refusedOption)
   }
 
-  /** Ends it for a cause, after which nothing of what was told can be relied upon. */
+  /** Ends the run because its state is not reliable any more. */
   #end(cause: string): void {
     this.#cause ??= cause
-    this.#options.untold.doubt(this.#cause)
+    this.#options.pending.doubt(this.#cause)
     this.#halt()
   }
 
   #halt(): void {
-    for (const timer of [this.#dumpTimer, this.#settleTimer, this.#gatherTimer]) clearTimeout(timer)
+    for (const cancel of [this.#cancelDumpTimeout, this.#cancelSettling, this.#cancelGathering]) cancel?.()
     this.#stop.abort()
   }
 
@@ -139,69 +144,73 @@ export class Events2Run {
   }
 
   #awaitDump(): void {
-    this.#isWhole = false
-    this.#options.untold.unread()
-    this.#dumpTimer = setTimeout(
-      () => this.#end('events2 hangs, it told no whole dump'),
-      this.#options.pace.dumpTimeoutMs,
+    const { clock, pace, pending } = this.#options
+    this.#isComplete = false
+    pending.startReading()
+    this.#cancelDumpTimeout = clock.after(pace.dumpTimeoutMs, () =>
+      this.#end('events2 hangs: its initial dump is not complete'),
     )
   }
 
   #apply(line: Events2Line): void {
     this.#state.apply(line)
-    this.#lookout.heard(line)
+    this.#crossCheck.onLine(line)
     this.#firstMicros ??= line.atMicros
     this.#lastResource = line.kind === 'change' ? line.resource : null
   }
 
   #gatherSoon(): void {
-    if (this.#gatherTimer !== undefined) return
-    const { pace, untold } = this.#options
-    const floodMs = Math.min(Math.max(pace.floodGatherMs, untold.costMs * FLOOD_COST_FACTOR), MOST_FLOOD_GATHER_MS)
-    const isFlooded = performance.now() < this.#floodedUntil
-    this.#gatherTimer = setTimeout(() => this.#gather(), isFlooded ? floodMs : pace.gatherMs)
+    if (this.#cancelGathering !== null) return
+    const { clock, pace, pending } = this.#options
+    const floodMs = Math.min(Math.max(pace.floodGatherMs, pending.costMs * FLOOD_COST_FACTOR), MAX_FLOOD_GATHER_MS)
+    const isFlooded = clock.steadyNow() < this.#floodedUntilMs
+    this.#cancelGathering = clock.after(isFlooded ? floodMs : pace.gatherMs, () => this.#gather())
   }
 
+  /** Moves the changes of `#state` into `pending`. */
   #gather(): void {
-    clearTimeout(this.#gatherTimer)
-    this.#gatherTimer = undefined
+    this.#cancelGathering?.()
+    this.#cancelGathering = null
     if (this.#stop.signal.aborted) return
-    const { untold, pace } = this.#options
+    const { clock, pending, pace } = this.#options
     const { problems, losses, complete } = this.#state
     const fresh = problems.takeFresh()
-    untold.misunderstood(fresh)
-    const dirty = this.#state.takeDirty()
+    pending.addProblems(fresh)
+    const changed = this.#state.takeChanged()
     const eventAt = this.#firstMicros === null ? null : this.#firstMicros / 1000
     this.#firstMicros = null
-    if (losses.all) this.#end(lossOf(fresh))
-    else if (complete && this.#isWhole) this.#tell(dirty, eventAt)
+    if (losses.all) this.#end(lossCause(fresh))
+    else if (complete && this.#isComplete) this.#publish(changed, eventAt)
     else if (complete) {
-      clearTimeout(this.#dumpTimer)
-      this.#isWhole = true
-      untold.whole(this.#state)
-      if (this.#state.hasOvertaken) this.#settleTimer = setTimeout(() => this.#checkSettled(), pace.confirmAfterMs)
-    } else if (this.#isWhole) this.#awaitDump()
-    if (this.#isWhole && losses.takeWish()) this.#lookout.reread()
+      this.#cancelDumpTimeout?.()
+      this.#isComplete = true
+      pending.readComplete(this.#state)
+      if (this.#state.hasOvertaken) {
+        this.#cancelSettling = clock.after(pace.confirmAfterMs, () => this.#checkSettled())
+      }
+    } else if (this.#isComplete) this.#awaitDump()
+    if (this.#isComplete && losses.takeRereadRequest()) this.#crossCheck.requestReread()
   }
 
-  /** What a change that overtook the dump brought in doubt, most often the next lines say again. */
+  /** Usually the next lines settle the doubt about a change that overtook the dump. If not, everything is read again. */
   #checkSettled(): void {
     if (this.#state.hasOvertaken) this.#end('events overtook the dump, everything is read again')
   }
 
-  #tell(mirrors: ReadonlySet<string>, eventAt: number | null): void {
-    this.#lookout.touched(mirrors)
-    const now = performance.now()
-    const isQuiet = now - this.#readAt >= this.#options.pace.gatherMs / 2
-    this.#floodedUntil = isQuiet ? 0 : now + MOST_FLOOD_GATHER_MS
-    const told = this.#halfTold.settle({ mirrors, eventAt }, isQuiet ? null : this.#lastResource, now)
-    this.#options.untold.changed(told.mirrors, told.eventAt)
-    if (!this.#halfTold.isEmpty) this.#gatherSoon()
+  #publish(mirrors: ReadonlySet<string>, eventAt: number | null): void {
+    const { clock, pace, pending } = this.#options
+    this.#crossCheck.onChanged(mirrors)
+    const now = clock.steadyNow()
+    const isQuiet = now - this.#readAtMs >= pace.gatherMs / 2
+    this.#floodedUntilMs = isQuiet ? 0 : now + MAX_FLOOD_GATHER_MS
+    const released = this.#incomplete.release({ mirrors, eventAt }, isQuiet ? null : this.#lastResource, now)
+    pending.addChanges(released.mirrors, released.eventAt)
+    if (!this.#incomplete.isEmpty) this.#gatherSoon()
   }
 }
 
-/** Why everything is read again, with what could not be understood last. */
-function lossOf({ problems }: FreshProblems): string {
+/** Why everything is read again, with the last problem. */
+function lossCause({ problems }: FreshProblems): string {
   const last = problems.at(-1)?.text
   return `events were lost, everything is read again${last === undefined ? '' : ` (${last})`}`.slice(0, MAX_CAUSE)
 }

@@ -1,55 +1,62 @@
 import { FileReader } from '../../platform/file-reader/file-reader.ts'
 import type { ProcessPool } from '../../platform/file-reader/process-pool.ts'
 import { RestartBackoff } from '../../platform/time/backoff.ts'
-import { machineClock } from '../../platform/time/clock.ts'
-import { pause } from '../../platform/time/pause.ts'
-import { Strays } from '../events2/strays.ts'
+import { type Clock, sleep } from '../../platform/time/clock.ts'
+import { AbandonedProcesses } from './abandoned-processes.ts'
 import { findDrbdModule } from './drbd-module.ts'
 import type { DrbdView } from './drbd-view.ts'
 import type { DrbdsetupCommand } from './drbdsetup-child.ts'
 import { Events2Run } from './events2-run.ts'
-import { DEFAULT_PACE, type DrbdSourcePace } from './pace.ts'
-import { type DrbdUpdate, Untold } from './untold.ts'
-
-export type { DrbdUpdate } from './untold.ts'
+import { DEFAULT_DRBD_PACE, type DrbdSourcePace } from './pace.ts'
+import { type DrbdUpdate, PendingUpdate } from './pending-update.ts'
 
 export interface DrbdSourceOptions {
   readonly drbdsetup: DrbdsetupCommand
   /** The directory that stands for `/`. */
   readonly root: string
-  readonly now: () => number
-  /** Ends the source, and its children with it. */
+  readonly clock: Clock
+  /** Ends the source and its children. */
   readonly signal: AbortSignal
-  /** The processes that read files; absent: one of its own. */
+  /** The processes that read files; absent: the source has its own. */
   readonly pool?: ProcessPool
   readonly pace?: Partial<DrbdSourcePace>
-  /** Shows what this source knows, for as long as it lives. */
+  /** Shows the current state of this source while it runs. */
   readonly view?: DrbdView
 }
 
-/** A child that lived this long was well: the next failure is a new one. */
+/** A child that lived this long was healthy: the next failure starts the back-off anew. */
 const HEALTHY_AFTER_MS = 30_000
 
 /**
- * Follows DRBD on this host through `drbdsetup events2`, for as long as `signal` lets it.
+ * Follows DRBD on this host with `drbdsetup events2` until `signal` aborts:
  *
- * Any end of the stream, however polite (a slow reader: exit 20; a module unloaded: exit 0 or 121), means that nothing
- * is known: a doubt is told at once, and lifted only when a whole dump was read again. Without the module the kernel has
- * no volumes, and nothing is asked: asking would load it.
+ *     for await (const { changed, removed, doubt } of followDrbd({
+ *       drbdsetup: ['drbdsetup'],
+ *       root: '/',
+ *       clock: machineClock,
+ *       signal: new AbortController().signal,
+ *     })) {
+ *       for (const volume of changed) console.log(volume.mirror, judgeDrbdVolume(volume).state)
+ *       if (doubt !== null) console.log('all states are unknown:', doubt)
+ *     }
  *
- * The stream is read whether the consumer keeps up or not: what it does not take in time is told as one update. When the
- * generator has ended, no child is left but one that the kernel does not let go. While a call of `next` waits only `signal` ends it.
+ * Every end of the stream, whatever its exit code (20: the reader was too slow; 0 or 121: the module was unloaded), makes the state
+ * unknown: an update with a doubt follows at once, and only a complete dump ends the doubt. Without the module the kernel has no
+ * volumes, and drbdsetup is not started because it would load the module.
+ *
+ * The stream is read however slow the consumer is; changes that the consumer has not taken merge into one update. When the generator
+ * has ended no child is left, except one that hangs in the kernel. While a call of `next` waits only `signal` ends it.
  */
 export async function* followDrbd(options: DrbdSourceOptions): AsyncGenerator<DrbdUpdate, void> {
-  const untold = new Untold(options.now)
+  const pending = new PendingUpdate(options.clock)
   const left = new AbortController()
   const signal = AbortSignal.any([options.signal, left.signal])
-  const detach = options.view?.attach(mirror => untold.volume(mirror))
-  const following = keepFollowing({ ...options, signal }, untold).finally(() => untold.end())
-  // Awaited below; until then nobody listens.
+  const detach = options.view?.attach(mirror => pending.volume(mirror))
+  const following = keepFollowing({ ...options, signal }, pending).finally(() => pending.end())
+  // The promise is awaited below. Without a handler an early rejection would end the process.
   following.catch(() => undefined)
   try {
-    for (let update = await untold.next(); update !== null; update = await untold.next()) yield update
+    for (let update = await pending.next(); update !== null; update = await pending.next()) yield update
   } finally {
     detach?.()
     left.abort()
@@ -57,13 +64,13 @@ export async function* followDrbd(options: DrbdSourceOptions): AsyncGenerator<Dr
   }
 }
 
-async function keepFollowing(options: DrbdSourceOptions, untold: Untold): Promise<void> {
-  const { drbdsetup, root, signal } = options
-  const pace = { ...DEFAULT_PACE, ...options.pace }
+async function keepFollowing(options: DrbdSourceOptions, pending: PendingUpdate): Promise<void> {
+  const { drbdsetup, root, clock, signal } = options
+  const pace = { ...DEFAULT_DRBD_PACE, ...options.pace }
   const refused = new Set<string>()
-  const strays = new Strays()
+  const abandoned = new AbandonedProcesses()
   const files = new FileReader({
-    clock: machineClock,
+    clock,
     timeoutMs: pace.readTimeoutMs,
     retryAfterMs: pace.readRetryMs,
     signal,
@@ -73,15 +80,15 @@ async function keepFollowing(options: DrbdSourceOptions, untold: Untold): Promis
   while (!signal.aborted) {
     const module = await findDrbdModule(root, files)
     if (module === null) {
-      untold.whole(null)
-      await pause(pace.moduleEveryMs, signal)
+      pending.readComplete(null)
+      await sleep(clock, pace.moduleEveryMs, signal)
       continue
     }
-    await strays.room(signal)
+    await abandoned.waitForSlot(signal)
     if (signal.aborted) return
-    const startedAt = performance.now()
-    const run = new Events2Run({ drbdsetup, module, root, files, signal, pace, untold, strays, refused })
+    const startedAtMs = clock.steadyNow()
+    const run = new Events2Run({ drbdsetup, module, root, files, clock, signal, pace, pending, abandoned, refused })
     await run.ended
-    await pause(restarts.delayMs(performance.now() - startedAt), signal)
+    await sleep(clock, restarts.delayMs(clock.steadyNow() - startedAtMs), signal)
   }
 }

@@ -1,44 +1,44 @@
 import type { Backoff } from '../../platform/time/backoff.ts'
 
-/** How long things may take and how often they are done. Milliseconds. */
+/** Intervals and timeouts of the DRBD source. Milliseconds. */
 export interface DrbdSourcePace extends Backoff {
-  /** How long the lines of one kernel event may take to arrive; between them its state is half told. */
+  /** How long the lines of one kernel event take to arrive. Between them its state is incomplete. */
   readonly gatherMs: number
-  /** The same while lines keep coming: a volume is then told once for all that was said of it in between. */
+  /** The same while lines keep coming: a volume is then reported once for all lines in between. */
   readonly floodGatherMs: number
-  /** How often to look whether the module has been loaded. */
+  /** Interval of checks whether the module has been loaded. */
   readonly moduleEveryMs: number
-  /** How often to look whether it still is: most tools say so by ending, at once. */
+  /** Interval of checks whether the module has been unloaded. Most versions of drbdsetup end at once when it is. */
   readonly unloadedEveryMs: number
-  /** How long a whole dump may take; a tool that hangs is killed then. */
+  /** Timeout of a complete dump; a drbdsetup that hangs is killed then. */
   readonly dumpTimeoutMs: number
-  /** How long a tool may take to end when it is asked to; then it is killed. */
+  /** Time from SIGTERM to SIGKILL. */
   readonly killAfterMs: number
-  /** How long it may take until it is gone, killed or not; then it is given up. */
+  /** Time until a process that does not end, killed or not, is abandoned. */
   readonly abandonAfterMs: number
-  /** How often figures are read that DRBD 8.4 does not tell by itself, while data moves. */
+  /** Interval of reads of /proc/drbd while data moves: DRBD 8.4 has no events for its statistics. */
   readonly progressEveryMs: number
-  /** How long a file of the kernel may take to be read, and after how long one that hung is tried again. */
+  /** Timeout of a read of a kernel file, and delay before a read that hung is retried. */
   readonly readTimeoutMs: number
   readonly readRetryMs: number
-  /** How often to read what changed on this host alone while a peer is away: what is out of sync grows without a word. */
+  /** Interval of reads of the out-of-sync amounts while a peer is not connected: they grow without an event. */
   readonly awayEveryMs: number
-  /** How often the state of every mirror is confirmed: with `lookTimeoutMs` well below the 15 s after which it is unknown. */
+  /** Interval of cross-checks of every mirror. With `checkTimeoutMs` it stays well below the 15 s after which a mirror is unknown. */
   readonly confirmEveryMs: number
-  /** How long drbdsetup may take to confirm it; after that nothing is known until it answers. */
-  readonly lookTimeoutMs: number
-  /** How often everything is asked again with its figures, which events omit: this, and a little per mirror. */
+  /** Timeout of drbdsetup in a cross-check. After that the state is unknown until drbdsetup answers. */
+  readonly checkTimeoutMs: number
+  /** Interval of cross-checks with statistics, which events omit: a base and an amount per mirror. */
   readonly verifyEveryMs: number
   readonly verifyEveryMsPerMirror: number
-  /** How soon everything is read again after a line was lost, and how often at most: this, and a little per mirror. */
+  /** Delay of a reread after a lost line, and the minimum interval of rereads: a base and an amount per mirror. */
   readonly rereadAfterMs: number
   readonly rereadGapMs: number
   readonly rereadGapMsPerMirror: number
-  /** After how long a difference is looked at again before it is believed. */
+  /** Delay before a difference is checked a second time. */
   readonly confirmAfterMs: number
 }
 
-export const DEFAULT_PACE: DrbdSourcePace = {
+export const DEFAULT_DRBD_PACE: DrbdSourcePace = {
   gatherMs: 4,
   floodGatherMs: 25,
   moduleEveryMs: 1_000,
@@ -53,7 +53,7 @@ export const DEFAULT_PACE: DrbdSourcePace = {
   readRetryMs: 10_000,
   awayEveryMs: 30_000,
   confirmEveryMs: 5_000,
-  lookTimeoutMs: 8_000,
+  checkTimeoutMs: 8_000,
   verifyEveryMs: 30_000,
   verifyEveryMsPerMirror: 50,
   rereadAfterMs: 100,

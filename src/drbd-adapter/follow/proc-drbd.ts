@@ -1,33 +1,35 @@
 import { join } from 'node:path'
 import type { FileReader } from '../../platform/file-reader/file-reader.ts'
+import type { Clock } from '../../platform/time/clock.ts'
 import type { Problem } from '../../sync-query/judge/problem.ts'
 import type { Events2State } from '../events2/events2-state.ts'
-import { problem } from '../problem.ts'
+import { drbdProblem } from '../problem-list.ts'
 import { parseProcDrbd } from '../status/parse-proc-drbd.ts'
-import { hasNoPeer, isAlone, isMoving, takeProcFigures } from './figures.ts'
+import { copyProcStatistics, hasDisconnectedPeer, hasNoPeer, isMoving } from './statistics.ts'
 
 export interface ProcDrbdOptions {
   /** The directory that stands for `/`. */
   readonly root: string
   readonly files: FileReader
-  /** How often to read it though no data moves, while a peer is away. Milliseconds. */
+  readonly clock: Clock
+  /** Interval of reads while no data moves and a peer is not connected. Milliseconds. */
   readonly awayEveryMs: number
-  /** Called when it begins to hang or to be unreadable. */
+  /** Called when the file begins to hang or to be unreadable. */
   readonly onProblem: (problem: Problem) => void
 }
 
-/** Some thousand devices are a MiB. */
+/** A thousand devices need about 1 MiB. */
 const MAX_BYTES = 2 ** 24
 
 /**
- * /proc/drbd of DRBD 8.4: the progress of resyncs, and what is out of sync while a peer is away, which the events omit. States
- * are known without it: while it hangs only its figures are missing.
+ * Reads the statistics that the events of DRBD 8.4 omit from /proc/drbd: the progress of resyncs, and the out-of-sync amount while a
+ * peer is not connected. States do not depend on this file: while it hangs only the statistics are missing.
  */
 export class ProcDrbd {
   readonly #options: ProcDrbdOptions
-  /** Minors whose word in it was another one than the events' the last time. */
-  #doubtful = new Set<string>()
-  #readAt = Number.NEGATIVE_INFINITY
+  /** Minors whose state word differed from the one of the events in the previous read. */
+  #differing = new Set<string>()
+  #readAtMs = Number.NEGATIVE_INFINITY
   #hasFailed = false
 
   constructor(options: ProcDrbdOptions) {
@@ -35,30 +37,31 @@ export class ProcDrbd {
   }
 
   /**
-   * Puts its figures into `state` where they are wanted.
+   * Copies the statistics into `state` if any volume needs them.
    *
-   * @returns `disagrees`: twice in a row it had another word than the events for some device
+   * @returns `disagrees`: a device had another state word than the events in two reads in a row
    */
-  async takeFigures(state: Events2State): Promise<'nothing' | 'taken' | 'disagrees'> {
-    const isAway = performance.now() - this.#readAt >= this.#options.awayEveryMs
-    const isDue = isAway && state.devices().some(each => isAlone(each) || hasNoPeer(each))
+  async update(state: Events2State): Promise<'nothing' | 'updated' | 'disagrees'> {
+    const { clock, awayEveryMs } = this.#options
+    const isAwayDue = clock.steadyNow() - this.#readAtMs >= awayEveryMs
+    const isDue = isAwayDue && state.devices().some(each => hasDisconnectedPeer(each) || hasNoPeer(each))
     if (!isDue && !state.devices().some(isMoving)) return 'nothing'
-    this.#readAt = performance.now()
+    this.#readAtMs = clock.steadyNow()
     const text = await this.#read()
     if (text === null) return 'nothing'
     const byMinor = new Map(state.devices().map(device => [`drbd${device.minor}`, device]))
-    const doubtful = new Set<string>()
+    const differing = new Set<string>()
     for (const volume of parseProcDrbd(text).volumes) {
       const live = byMinor.get(volume.mirror)
       if (live === undefined) continue
-      const outcome = takeProcFigures(live, volume)
-      if (outcome === 'disagrees') doubtful.add(volume.mirror)
-      // The same figure again is news where data moves: only that proves a stall.
-      else if (outcome === 'taken' || isMoving(live)) state.dirty.touch(live)
+      const outcome = copyProcStatistics(live, volume)
+      if (outcome === 'disagrees') differing.add(volume.mirror)
+      // Equal statistics are reported too while data moves: only they prove a stall.
+      else if (outcome === 'changed' || isMoving(live)) state.changed.add(live)
     }
-    const isLasting = !doubtful.isDisjointFrom(this.#doubtful)
-    this.#doubtful = doubtful
-    return isLasting ? 'disagrees' : 'taken'
+    const isLasting = !differing.isDisjointFrom(this.#differing)
+    this.#differing = differing
+    return isLasting ? 'disagrees' : 'updated'
   }
 
   async #read(): Promise<string | null> {
@@ -70,9 +73,9 @@ export class ProcDrbd {
       this.#hasFailed = false
       return result.text
     }
-    const why = result !== undefined && 'code' in result ? result.code : 'it hangs'
-    if (!this.#hasFailed && why !== 'ENOENT') {
-      onProblem(problem(null, 'unreadable', 'Progress is not known, /proc/drbd cannot be read', why))
+    const cause = result !== undefined && 'code' in result ? result.code : 'the read hangs'
+    if (!this.#hasFailed && cause !== 'ENOENT') {
+      onProblem(drbdProblem(null, 'unreadable', 'Resync progress is not known, /proc/drbd cannot be read', cause))
     }
     this.#hasFailed = true
     return null

@@ -1,49 +1,48 @@
-import { pause } from '../../platform/time/pause.ts'
+import { type Clock, sleep } from '../../platform/time/clock.ts'
 
-/** `settled`: nothing more is to be found now; `open`: it must be tried again. */
+/** `settled`: nothing more can be found now. `open`: read again. */
 export type RereadOutcome = 'settled' | 'open'
 
 export interface RereadsOptions {
   readonly read: (signal: AbortSignal) => Promise<RereadOutcome>
-  /** The pause before the first one: notifications out of order come in groups. */
+  /** Milliseconds before the first read: notifications that are out of order come in groups. */
   readonly afterMs: number
-  /** The least time from the beginning of one to the beginning of the next: lost lines may come in a storm. */
+  /** Minimum milliseconds from the start of one read to the start of the next: lost lines can come in a storm. */
   readonly gapMs: () => number
-  /** Milliseconds, by any clock that only rises. */
-  readonly clock: () => number
+  readonly clock: Clock
 }
 
-/** Reads everything again after lines were lost: soon, never two at a time, and in a storm of such lines only so often. */
+/** Schedules complete rereads after lost lines: soon, one at a time, and rate-limited. */
 export class Rereads {
   readonly #options: RereadsOptions
-  #isWanted = false
-  #begunAt = Number.NEGATIVE_INFINITY
+  #isRequested = false
+  #startedAtMs = Number.NEGATIVE_INFINITY
   #wake: () => void = () => undefined
 
   constructor(options: RereadsOptions) {
     this.#options = options
   }
 
-  want(): void {
-    this.#isWanted = true
+  request(): void {
+    this.#isRequested = true
     this.#wake()
   }
 
-  /** Does what is wanted until `signal` is aborted. */
-  async keep(signal: AbortSignal): Promise<void> {
+  /** Serves requests until `signal` aborts. */
+  async run(signal: AbortSignal): Promise<void> {
     const { read, afterMs, gapMs, clock } = this.#options
     signal.addEventListener('abort', () => this.#wake(), { once: true })
     for (;;) {
-      while (!this.#isWanted && !signal.aborted) await this.#waitUntilWanted()
-      await pause(Math.max(afterMs, this.#begunAt + gapMs() - clock()), signal)
+      while (!this.#isRequested && !signal.aborted) await this.#waitForRequest()
+      await sleep(clock, Math.max(afterMs, this.#startedAtMs + gapMs() - clock.steadyNow()), signal)
       if (signal.aborted) return
-      this.#begunAt = clock()
-      this.#isWanted = false
-      if ((await read(signal)) === 'open') this.#isWanted = true
+      this.#startedAtMs = clock.steadyNow()
+      this.#isRequested = false
+      if ((await read(signal)) === 'open') this.#isRequested = true
     }
   }
 
-  #waitUntilWanted(): Promise<void> {
+  #waitForRequest(): Promise<void> {
     return new Promise(resolve => {
       this.#wake = resolve
     })

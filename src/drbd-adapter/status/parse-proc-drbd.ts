@@ -1,8 +1,8 @@
 import { REPLICATION_WORDS, wordMeaning } from '../../sync-query/judge/drbd.ts'
 import { count, scaleKib, sumOfKnown } from '../drbd-words.ts'
-import { doubtOnce, Namesakes } from '../namesakes.ts'
-import { ProblemList } from '../problem.ts'
-import { type DrbdSnapshot, type PeerDraft, unsaidPeer, unsaidVolume, type VolumeDraft } from './snapshot.ts'
+import { ProblemList } from '../problem-list.ts'
+import { type DrbdSnapshot, emptyPeer, emptyVolume, type PeerDraft, type VolumeDraft } from './snapshot.ts'
+import { doubtOnce, UniqueVolumes } from './unique-volumes.ts'
 
 /** What drbdsetup calls the peer of DRBD before 9, which /proc/drbd does not name. */
 const PEER = 'peer'
@@ -38,7 +38,7 @@ export function parseProcDrbd(text: string): DrbdSnapshot {
   const version = /^version: (\d+)\./m.exec(text)?.[1]
   const isNine = version !== undefined && Number(version) >= 9
   const problems = new ProblemList()
-  const namesakes = new Namesakes(problems)
+  const uniqueVolumes = new UniqueVolumes(problems)
   let isStray = false
   let open: VolumeDraft | undefined
   for (const [index, line] of lines.entries()) {
@@ -46,7 +46,7 @@ export function parseProcDrbd(text: string): DrbdSnapshot {
     const [, minor, cs, words] = /^\s*(\d+): cs:(\S+)(.*)$/.exec(line) ?? []
     if (minor !== undefined && cs !== undefined && words !== undefined) {
       open = readDevice(minorOf(minor), cs, words)
-      namesakes.add(open, place)
+      uniqueVolumes.add(open, place)
       if (isDevice(words)) {
         problems.add(open.mirror, 'bad-line', place, 'Two devices in one line', line)
         isStray = true
@@ -54,8 +54,8 @@ export function parseProcDrbd(text: string): DrbdSnapshot {
       readDetails(open, words)
     } else if (/^\s*\d+:/.test(line)) {
       problems.add(null, 'bad-line', place, 'Not a line of a device', line)
-      open = unsaidVolume(`drbd${minorOf(line)}`, '8.4')
-      namesakes.add(open, place)
+      open = emptyVolume(`drbd${minorOf(line)}`, '8.4')
+      uniqueVolumes.add(open, place)
     } else if (isDevice(line)) {
       // A device whose minor cannot be read: what follows belongs to it, and to no other.
       readDetails(open, line)
@@ -66,8 +66,8 @@ export function parseProcDrbd(text: string): DrbdSnapshot {
   }
   const place = `line ${lines.length + 1}`
   if (rest !== '') problems.add(null, 'line-cut', place, 'The text ends in a line', rest)
-  if (/^\s*\d+:/.test(rest)) namesakes.add(unsaidVolume(`drbd${minorOf(rest)}`, '8.4'), place)
-  const { volumes } = namesakes
+  if (/^\s*\d+:/.test(rest)) uniqueVolumes.add(emptyVolume(`drbd${minorOf(rest)}`, '8.4'), place)
+  const { volumes } = uniqueVolumes
   if (isNine) {
     const what = volumes.length === 0 ? 'DRBD 9 lists no devices' : 'DRBD 9 lists only devices in the mode of 8.4'
     problems.add(null, 'ask-elsewhere', 'line 1', `${what} in /proc/drbd; ask drbdsetup status`, text.trim())
@@ -87,13 +87,13 @@ function minorOf(line: string): string {
 }
 
 function readDevice(minor: string, cs: string, words: string): VolumeDraft {
-  const volume = unsaidVolume(`drbd${minor}`, '8.4')
+  const volume = emptyVolume(`drbd${minor}`, '8.4')
   if (cs === 'Unconfigured') {
     volume.configured = false
     return volume
   }
   const [, disk, peerDisk] = / ds:([^\s/]+)\/(\S+)/.exec(words) ?? []
-  const peer = unsaidPeer(PEER)
+  const peer = emptyPeer(PEER)
   volume.disk = disk ?? null
   peer.peerDisk = peerDisk ?? null
   readConnection(peer, cs)

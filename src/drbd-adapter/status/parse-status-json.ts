@@ -11,10 +11,10 @@ import {
   suspendedParts,
   yesNo,
 } from '../drbd-words.ts'
-import { doubtOnce, Namesakes } from '../namesakes.ts'
-import { ProblemList } from '../problem.ts'
+import { ProblemList } from '../problem-list.ts'
 import { jsonFlaws } from './json-flaws.ts'
-import { type DrbdSnapshot, type PeerDraft, unsaidPeer, unsaidVolume, type VolumeDraft } from './snapshot.ts'
+import { type DrbdSnapshot, emptyPeer, emptyVolume, type PeerDraft, type VolumeDraft } from './snapshot.ts'
+import { doubtOnce, UniqueVolumes } from './unique-volumes.ts'
 
 /** An object's members by their keys, `_` read as `-`: releases of drbd-utils differ in it (`peer_devices`). */
 type Members = ReadonlyMap<string, unknown>
@@ -62,7 +62,7 @@ export function parseStatusJson(text: string): DrbdSnapshot {
     )
     return { understood: false, volumes: [], problems: problems.all() }
   }
-  const namesakes = new Namesakes(problems)
+  const uniqueVolumes = new UniqueVolumes(problems)
   const flaws = new Map(jsonFlaws(parsed.json).map(flaw => [flaw.index, flaw]))
   let understood = true
   for (const [index, each] of parsed.document.entries()) {
@@ -78,11 +78,11 @@ export function parseStatusJson(text: string): DrbdSnapshot {
         const what = flaw.code === 'too-deep' ? 'Nested too deep' : 'A key that was there before'
         problems.add(name, flaw.code, `${flaw.path} (line ${flaw.line})`, what, name)
       }
-      const reader = new ResourceReader(name, place, problems, namesakes)
+      const reader = new ResourceReader(name, place, problems, uniqueVolumes)
       if (!reader.read(resource, flaw !== undefined)) understood = false
     }
   }
-  return { understood, volumes: namesakes.volumes, problems: problems.all() }
+  return { understood, volumes: uniqueVolumes.volumes, problems: problems.all() }
 }
 
 /**
@@ -128,18 +128,18 @@ class ResourceReader {
   readonly #name: string
   readonly #place: string
   readonly #problems: ProblemList
-  readonly #namesakes: Namesakes
+  readonly #uniqueVolumes: UniqueVolumes
   readonly #volumes = new Map<number, VolumeDraft>()
   /** Something of it could not be read. */
   #isDoubted = false
   /** There is a volume that has no number, and so is not among these. */
   #hidesVolume = false
 
-  constructor(name: string, place: string, problems: ProblemList, namesakes: Namesakes) {
+  constructor(name: string, place: string, problems: ProblemList, uniqueVolumes: UniqueVolumes) {
     this.#name = name
     this.#place = place
     this.#problems = problems
-    this.#namesakes = namesakes
+    this.#uniqueVolumes = uniqueVolumes
   }
 
   /** @returns false: there may be more volumes than were found */
@@ -154,7 +154,7 @@ class ResourceReader {
       seen.add(volume)
       readDevice(volume, members)
       const minor = count(members.get('minor'))
-      if (minor !== null) this.#namesakes.addMinor(String(minor), volume, place)
+      if (minor !== null) this.#uniqueVolumes.addMinor(String(minor), volume, place)
     }
     const peers = this.#list(resource, 'connections')
     if (peers.length > MAX_PEERS) this.#doubt('too-many', this.#place, 'More peers than DRBD allows')
@@ -166,7 +166,7 @@ class ResourceReader {
     for (const volume of this.#volumes.values()) {
       volume.ioSuspended = ioSuspended
       volume.forcesIoFailures = forcesIoFailures
-      this.#namesakes.add(volume, this.#place)
+      this.#uniqueVolumes.add(volume, this.#place)
       if (this.#isDoubted) doubtOnce(volume, { code: 'word-missing', field: 'volume' })
       if (isFlawed) doubtOnce(volume, { code: 'contradiction', field: 'json' })
       for (const doubt of strangers) doubtOnce(volume, doubt)
@@ -199,7 +199,7 @@ class ResourceReader {
       this.#hidesVolume = true
       return null
     }
-    const volume = this.#volumes.get(number) ?? unsaidVolume(`${this.#name}/${number}`, '9')
+    const volume = this.#volumes.get(number) ?? emptyVolume(`${this.#name}/${number}`, '9')
     this.#volumes.set(number, volume)
     return volume
   }
@@ -264,7 +264,7 @@ function peerName(connection: Members): string {
 
 function readPeer(volume: VolumeDraft, { members: connection, strangers, devices }: Connection): void {
   const members: Members = devices.get(volume) ?? new Map()
-  const peer = unsaidPeer(peerName(connection))
+  const peer = emptyPeer(peerName(connection))
   peer.connection = wordOf(connection.get('connection-state'))
   peer.replication = wordOf(members.get('replication-state'))
   peer.peerDisk = wordOf(members.get('peer-disk-state'))

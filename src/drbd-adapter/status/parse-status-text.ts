@@ -10,11 +10,11 @@ import {
   totalFromDone,
   yesNo,
 } from '../drbd-words.ts'
-import { doubtOnce, Namesakes } from '../namesakes.ts'
-import { ProblemList } from '../problem.ts'
-import { type DrbdSnapshot, type PeerDraft, unsaidPeer, unsaidVolume, type VolumeDraft } from './snapshot.ts'
+import { ProblemList } from '../problem-list.ts'
+import { type DrbdSnapshot, emptyPeer, emptyVolume, type PeerDraft, type VolumeDraft } from './snapshot.ts'
 import { type KeyWord, type ResourceSection, statusSections } from './status-text-sections.ts'
-import { OWN_KEYS, PEER_KEYS, type Section, SectionReader, type Words } from './status-text-words.ts'
+import { OWN_KEYS, PEER_KEYS, type Section, SectionReader, type SectionWords } from './status-text-words.ts'
+import { doubtOnce, UniqueVolumes } from './unique-volumes.ts'
 
 /** Keys that only DRBD 9 prints, and the one that only the verbose form of either prints with `no`. */
 const NINE_KEYS = new Set([
@@ -31,17 +31,17 @@ const NINE_KEYS = new Set([
 const MAX_PEERS = 64
 
 /**
- * Reads `drbdsetup status [--verbose] [--statistics]` and `drbdadm status` of 8.4 and 9, brief or verbose. Words that
+ * Reads `drbdsetup status [--verbose] [--statistics]` and `drbdadm status` of 8.4 and 9, brief or verbose. SectionWords that
  * the brief form leaves out are filled in by drbdsetup's own rules; those not said are `null`. Never throws.
  */
 export function parseStatusText(text: string): DrbdSnapshot {
   const problems = new ProblemList()
   const { resources, isWhole } = statusSections(text.replaceAll('\r', ''), problems)
-  const namesakes = new Namesakes(problems)
-  for (const resource of resources) readResource(resource, namesakes, problems)
+  const uniqueVolumes = new UniqueVolumes(problems)
+  for (const resource of resources) readResource(resource, uniqueVolumes, problems)
   // `drbdsetup status` of 8.4 says nothing at all when nothing is configured.
   if (text.trim() === '') problems.add(null, 'nothing-configured', 'line 1', 'Nothing was said', '')
-  return { understood: isWhole, volumes: namesakes.volumes, problems: problems.all() }
+  return { understood: isWhole, volumes: uniqueVolumes.volumes, problems: problems.all() }
 }
 
 /**
@@ -55,7 +55,7 @@ function familyOf({ words: own, peers }: ResourceSection): DrbdVolume['family'] 
   return isVerbose || peers.length > 0 ? '8.4' : null
 }
 
-function readResource(resource: ResourceSection, namesakes: Namesakes, problems: ProblemList): void {
+function readResource(resource: ResourceSection, uniqueVolumes: UniqueVolumes, problems: ProblemList): void {
   const family = familyOf(resource)
   const read = new SectionReader(resource.name, problems)
   const own = read.section(resource.words, OWN_KEYS, PEER_KEYS)
@@ -74,19 +74,19 @@ function readResource(resource: ResourceSection, namesakes: Namesakes, problems:
   const volumes = new Map<string, VolumeDraft>()
   for (const { volumes: each } of [own, ...peers.map(({ section }) => section)]) {
     for (const number of each.keys()) {
-      if (!volumes.has(number)) volumes.set(number, unsaidVolume(`${resource.name}/${number}`, family))
+      if (!volumes.has(number)) volumes.set(number, emptyVolume(`${resource.name}/${number}`, family))
     }
   }
   // What was said in the wrong place is of some volume, even if none is named.
-  if (volumes.size === 0 && read.doubts.length > 0) volumes.set('0', unsaidVolume(`${resource.name}/0`, family))
+  if (volumes.size === 0 && read.doubts.length > 0) volumes.set('0', emptyVolume(`${resource.name}/0`, family))
   const shared = (key: string) => own.shared.words.get(key)?.word
   for (const [number, volume] of volumes) {
     // The brief form says `suspended:` and `force-io-failures:` only where they are (resource_status).
     volume.ioSuspended = suspendedParts(shared('suspended') ?? 'no')
     volume.forcesIoFailures = shared('force-io-failures') === 'yes'
-    namesakes.add(volume, `line ${resource.line}`)
+    uniqueVolumes.add(volume, `line ${resource.line}`)
     const words = own.volumes.get(number)
-    if (words !== undefined) readDevice(volume, words, namesakes)
+    if (words !== undefined) readDevice(volume, words, uniqueVolumes)
     for (const doubt of read.doubts) doubtOnce(volume, doubt)
     for (const strangers of [own.shared.strangers, words?.strangers ?? []]) doubtStrangers(volume, strangers, null)
     for (const { name, section } of peers) readPeer(volume, name, section, section.volumes.get(number) ?? null)
@@ -96,17 +96,17 @@ function readResource(resource: ResourceSection, namesakes: Namesakes, problems:
   }
 }
 
-function readDevice(volume: VolumeDraft, { words }: Words, namesakes: Namesakes): void {
+function readDevice(volume: VolumeDraft, { words }: SectionWords, uniqueVolumes: UniqueVolumes): void {
   const { disk, client, quorum, size, minor } = Object.fromEntries(words)
   volume.disk = disk?.word ?? null
   volume.intentionalClient = client === undefined ? null : yesNo(client.word)
   volume.quorum = quorum === undefined ? null : yesNo(quorum.word)
   volume.sizeBytes = scaleKib(count(size?.word))
-  if (minor !== undefined) namesakes.addMinor(minor.word, volume, `line ${minor.line}`)
+  if (minor !== undefined) uniqueVolumes.addMinor(minor.word, volume, `line ${minor.line}`)
 }
 
-function readPeer(volume: VolumeDraft, name: string, { shared }: Section, own: Words | null): void {
-  const peer = unsaidPeer(name)
+function readPeer(volume: VolumeDraft, name: string, { shared }: Section, own: SectionWords | null): void {
+  const peer = emptyPeer(name)
   const said = (key: string) => (own?.words.get(key) ?? shared.words.get(key))?.word ?? null
   const suspended = said('resync-suspended')
   const client = said('peer-client')

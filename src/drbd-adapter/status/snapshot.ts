@@ -21,7 +21,7 @@ export interface VolumeDraft extends Writable<Omit<DrbdVolume, 'peers' | 'doubts
 }
 
 /** A volume of which nothing was said yet. */
-export function unsaidVolume(mirror: string, family: DrbdVolume['family']): VolumeDraft {
+export function emptyVolume(mirror: string, family: DrbdVolume['family']): VolumeDraft {
   return {
     mirror,
     family,
@@ -41,7 +41,7 @@ export function unsaidVolume(mirror: string, family: DrbdVolume['family']): Volu
 }
 
 /** A peer of which nothing was said yet. */
-export function unsaidPeer(peer: string): PeerDraft {
+export function emptyPeer(peer: string): PeerDraft {
   return {
     peer,
     connection: null,

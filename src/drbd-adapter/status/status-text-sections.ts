@@ -1,4 +1,4 @@
-import type { ProblemList } from '../problem.ts'
+import type { ProblemList } from '../problem-list.ts'
 
 export interface KeyWord {
   readonly key: string

@@ -1,7 +1,7 @@
 import type { DrbdDoubt } from '../../sync-query/judge/drbd.ts'
 import type { ProblemCode } from '../../sync-query/judge/problem.ts'
 import { count, isStateWord } from '../drbd-words.ts'
-import type { ProblemList } from '../problem.ts'
+import type { ProblemList } from '../problem-list.ts'
 import type { KeyWord } from './status-text-sections.ts'
 
 /** Keys whose values may be DRBD's state words, or the name of a path. */
@@ -20,7 +20,7 @@ export const PEER_KEYS: ReadonlySet<string> = new Set([
 const SHARED_KEYS: ReadonlySet<string> = new Set(['suspended', 'force-io-failures', 'connection'])
 
 /** What one part of a section says: of one volume, or of all of them. */
-export interface Words {
+export interface SectionWords {
   /** The keys that decide. */
   readonly words: Map<string, KeyWord>
   /** Other keys that say a word of state. */
@@ -30,8 +30,8 @@ export interface Words {
 
 export interface Section {
   /** Said before any volume: of the resource or of the connection. */
-  readonly shared: Words
-  readonly volumes: ReadonlyMap<string, Words>
+  readonly shared: SectionWords
+  readonly volumes: ReadonlyMap<string, SectionWords>
 }
 
 /** So many unknown keys of one part are told. */
@@ -59,8 +59,8 @@ export class SectionReader {
   /** @param foreign keys that belong into other sections */
   section(words: readonly KeyWord[], keys: ReadonlySet<string>, foreign: ReadonlySet<string>): Section {
     const shared = noWords()
-    const volumes = new Map<string, Words>()
-    let current: Words | null = null
+    const volumes = new Map<string, SectionWords>()
+    let current: SectionWords | null = null
     for (const each of words) {
       const { key, word, line } = each
       if (foreign.has(key)) this.doubt(line, 'misplaced-word', 'A word in the wrong place', key, word)
@@ -76,14 +76,14 @@ export class SectionReader {
           current = noWords()
           volumes.set('0', current)
         }
-        const part: Words = SHARED_KEYS.has(key) ? shared : (current ?? shared)
+        const part: SectionWords = SHARED_KEYS.has(key) ? shared : (current ?? shared)
         this.#add(part, each, keys)
       }
     }
     return { shared, volumes }
   }
 
-  #add(part: Words, each: KeyWord, keys: ReadonlySet<string>): void {
+  #add(part: SectionWords, each: KeyWord, keys: ReadonlySet<string>): void {
     const { key, word, line } = each
     if (key === 'role') part.hasRole = true
     if (keys.has(key)) {
@@ -94,6 +94,6 @@ export class SectionReader {
   }
 }
 
-function noWords(): Words {
+function noWords(): SectionWords {
   return { words: new Map(), strangers: [], hasRole: false }
 }

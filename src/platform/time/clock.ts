@@ -43,3 +43,17 @@ export function sleep(timers: Timers, ms: number, signal?: AbortSignal): Promise
     signal?.addEventListener('abort', end, { once: true })
   })
 }
+
+/** Runs `work` every `ms` milliseconds, counted from the end of the previous run, until `signal` aborts. The first run is after `ms`. */
+export async function repeatEvery(
+  timers: Timers,
+  ms: number,
+  signal: AbortSignal,
+  work: () => Promise<void> | void,
+): Promise<void> {
+  for (;;) {
+    await sleep(timers, ms, signal)
+    if (signal.aborted) return
+    await work()
+  }
+}

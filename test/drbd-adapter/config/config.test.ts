@@ -20,6 +20,7 @@ import {
   readDrbdConfig,
 } from '../../../src/drbd-adapter/config/read-config.ts'
 import { type DrbdConfigPace, watchDrbdConfig } from '../../../src/drbd-adapter/config/watch-config.ts'
+import { machineClock } from '../../../src/platform/time/clock.ts'
 
 /** What stands for a host by that name alone. */
 const hostNamed = (name: string) => ({ name, addresses: null })
@@ -69,7 +70,7 @@ t.test('a resource whose host sections are all for other hosts is none of this o
     'etc/drbd.d/r.res': 'resource r { on bravo { volume 0 { } } }',
     'proc/sys/kernel/hostname': 'alpha\n',
   })
-  const reader = new DrbdConfigReader(root, 0)
+  const reader = new DrbdConfigReader(root, machineClock, 0)
   t.strictSame(mirrorsIn(await reader.read()), [])
   writeFileSync(join(root, 'proc/sys/kernel/hostname'), 'bravo\n')
   t.strictSame(mirrorsIn(await reader.read()), ['r/0'], 'a host that was renamed')
@@ -128,7 +129,11 @@ function place(root: string, files: Record<string, string>): void {
 
 t.test('both folders of a host are read; what is not there or too large hides nothing else', async t => {
   const root = t.testdir({})
-  t.strictSame(await readDrbdConfig(root), { volumes: [], problems: [], doubt: null }, 'no DRBD on this host')
+  t.strictSame(
+    await readDrbdConfig(root, machineClock),
+    { volumes: [], problems: [], doubt: null },
+    'no DRBD on this host',
+  )
   mkdirSync(join(root, 'etc/drbd.d/folder.res'), { recursive: true })
   place(root, {
     'etc/drbd.d/mesh.res': MESH,
@@ -141,7 +146,7 @@ t.test('both folders of a host are read; what is not there or too large hides no
     'var/lib/linstor.d/xcp-volume-1.res': 'resource xcp-volume-1 { on a { volume 0 { } } }',
   })
   truncateSync(join(root, 'etc/drbd.d/huge.res'), 16 * 2 ** 20 + 1)
-  const configured = await readDrbdConfig(root)
+  const configured = await readDrbdConfig(root, machineClock)
   const { problems, doubt } = configured
   const mirrors = mirrorsIn(configured)
   t.strictSame(mirrors.filter(mirror => !mirror.startsWith('many-')).toSorted(), [
@@ -172,10 +177,10 @@ t.test("drbd.conf's own resources and what it includes, by paths within the root
     'srv/drbd/r10.conf': 'resource r10 { }',
     'srv/drbd/deeper/r2.res': 'resource r2 { }',
   })
-  const configured = await readDrbdConfig(root)
+  const configured = await readDrbdConfig(root, machineClock)
   t.strictSame(mirrorsIn(configured).toSorted(), ['own/0', 'r0/0', 'r1/0', 'r2/0', 'r3/0', 'r4/0'])
   t.match(configured.problems, [{ code: 'include-missing' }])
-  t.equal(configured.doubt, '/etc/drbd.conf includes /etc/missing.res, which is not there')
+  t.equal(configured.doubt, '/etc/drbd.conf includes /etc/missing.res, which does not exist')
 })
 
 t.test(
@@ -218,7 +223,7 @@ t.test(
       for (const isKnown of [false, true]) {
         const root = join(t.testdir({}), `${index} ${isKnown}`)
         place(root, { 'etc/drbd.d/r.res': whole })
-        const reader = new DrbdConfigReader(root, 0)
+        const reader = new DrbdConfigReader(root, machineClock, 0)
         if (isKnown) t.strictSame(mirrorsIn(await reader.read()), ['r0/0'])
         spoil(root)
         const spoilt = await reader.read()
@@ -233,7 +238,7 @@ t.test(
     }
     const root = join(t.testdir({}), 'fresh')
     place(root, { 'etc/drbd.d/r.res': whole.slice(0, -2) })
-    const justWritten = await new DrbdConfigReader(root, 60_000).read()
+    const justWritten = await new DrbdConfigReader(root, machineClock, 60_000).read()
     t.match(
       justWritten,
       { volumes: [{ mirror: 'r0/0' }], doubt: null },
@@ -241,7 +246,11 @@ t.test(
     )
     const noFolders = join(t.testdir({}), 'files')
     place(noFolders, { etc: '' })
-    t.strictSame(await readDrbdConfig(noFolders), { volumes: [], problems: [], doubt: null }, 'ENOTDIR: nothing there')
+    t.strictSame(
+      await readDrbdConfig(noFolders, machineClock),
+      { volumes: [], problems: [], doubt: null },
+      'ENOTDIR: nothing there',
+    )
   },
 )
 
@@ -259,7 +268,7 @@ t.test('while something is in doubt it is read again soon', async t => {
       }
       return so.length === 2
     },
-    { restMs: 1, rereadEveryMs: 60_000, doubtedEveryMs: 20 },
+    { settleMs: 1, rereadEveryMs: 60_000, doubtedEveryMs: 20 },
   )
   t.match(told, [{ doubt: '/srv cannot be listed: ELOOP' }, { volumes: [{ mirror: 'r0/0' }], doubt: null }])
 })
@@ -268,12 +277,12 @@ t.test('while something is in doubt it is read again soon', async t => {
 async function watch(
   root: string,
   enough: (told: readonly ConfiguredVolumes[]) => boolean,
-  pace: Partial<DrbdConfigPace> = { restMs: 30, rereadEveryMs: 5_000 },
+  pace: Partial<DrbdConfigPace> = { settleMs: 30, rereadEveryMs: 5_000 },
 ): Promise<ConfiguredVolumes[]> {
   const stop = new AbortController()
   const deadline = setTimeout(() => stop.abort(), 20_000)
   const told: ConfiguredVolumes[] = []
-  for await (const configured of watchDrbdConfig({ root, signal: stop.signal, pace })) {
+  for await (const configured of watchDrbdConfig({ root, clock: machineClock, signal: stop.signal, pace })) {
     told.push(configured)
     if (enough(told)) stop.abort()
   }
@@ -318,7 +327,7 @@ t.test('without any file event the files are read again from time to time', asyn
       if (so.length === 1) place(root, { 'srv/r1.res': 'resource r1 { }' })
       return mirrorsOf(so) === 'r0/0 r1/0'
     },
-    { restMs: 1, rereadEveryMs: 20 },
+    { settleMs: 1, rereadEveryMs: 20 },
   )
   t.equal(told.length, 2)
 })
@@ -348,7 +357,7 @@ t.test('a file that hangs leaves a doubt until it is read, and what was named be
   const root = t.testdir({})
   place(root, { 'etc/drbd.d/r0.res': 'resource r0 { }' })
   const pipe = join(root, 'etc/drbd.d/r1.res')
-  const isHanging = ({ doubt }: ConfiguredVolumes) => doubt === 'reading the files of its configuration hangs'
+  const isHanging = ({ doubt }: ConfiguredVolumes) => doubt === 'reading the DRBD configuration files hangs'
   let made = 0
   const told = await watch(
     root,
@@ -366,7 +375,7 @@ t.test('a file that hangs leaves a doubt until it is read, and what was named be
       }
       return made > 0 && so.length > made + 1 && !isHanging(last)
     },
-    { restMs: 1, rereadEveryMs: 20, readTimeoutMs: 300 },
+    { settleMs: 1, rereadEveryMs: 20, readTimeoutMs: 300 },
   )
   t.match(told.slice(made).find(isHanging), { volumes: [{ mirror: 'r0/0' }] })
   t.match(told.at(-1), { volumes: [{ mirror: 'r0/0' }], doubt: null })

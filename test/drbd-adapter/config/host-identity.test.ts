@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { readHostIdentity } from '../../../src/drbd-adapter/config/host-identity.ts'
 import { DrbdConfigReader } from '../../../src/drbd-adapter/config/read-config.ts'
+import { machineClock } from '../../../src/platform/time/clock.ts'
 
 /** Of a Linux 6.1 with one card, as it is but for its addresses. */
 const FIB_TRIE = `Main:
@@ -68,8 +69,8 @@ t.test('floating hosts are found by address, also when an address comes up late'
     'etc/drbd.conf': `resource r { ${three} ${links} }`,
     'etc/drbd.d/six.res': `resource six { ${floating(0, 'ipv6 [fd00:0::1]:7788')} ${floating(1, 'ipv6 [fd00::2]:7788')} }`,
   })
-  const reader = new DrbdConfigReader(root, 0)
-  const undecided = 'r/0: resource r: no section is for this host beyond doubt'
+  const reader = new DrbdConfigReader(root, machineClock, 0)
+  const undecided = 'r/0: resource r: it is not clear which section is for this host'
   t.strictSame(await said(reader), [undecided, 'six/0: ?(null)'], 'of two hosts one is the peer, whichever this one is')
   place(root, { 'proc/net/fib_trie': FIB_TRIE.replace('10.9.9.1\n', '10.9.9.77\n'), 'proc/net/if_inet6': '' })
   t.strictSame((await said(reader))[0], undecided, 'the network is not up yet')
@@ -88,13 +89,16 @@ t.test('stacked resources, and what drbdsetup show writes', async t => {
     'etc/drbd.d/shown.res':
       'resource shown { _this_host { node-id 0; volume 0 { device minor 4; disk "/dev/z"; } } connection { _peer_node_id 1; path { _this_host ipv4 10.9.9.1:3; _remote_host ipv4 10.9.9.2:3; } net { _name "bravo"; } } }',
   })
-  t.strictSame((await said(new DrbdConfigReader(root, 0))).toSorted(), [
+  t.strictSame((await said(new DrbdConfigReader(root, machineClock, 0))).toSorted(), [
     'lower/0: bravo(null)',
     'shown/0: bravo(1)',
     'upper/0: charlie(null)',
   ])
   writeFileSync(join(root, 'proc/sys/kernel/hostname'), 'charlie\n')
-  t.strictSame((await said(new DrbdConfigReader(root, 0))).toSorted(), ['shown/0: bravo(1)', 'upper/0: ?(null)'])
+  t.strictSame((await said(new DrbdConfigReader(root, machineClock, 0))).toSorted(), [
+    'shown/0: bravo(1)',
+    'upper/0: ?(null)',
+  ])
 })
 
 t.test('two files that name other peers for one resource are a doubt; two equal ones are not', async t => {
@@ -106,11 +110,11 @@ t.test('two files that name other peers for one resource are a doubt; two equal 
     'etc/drbd.d/r.res': pair('bravo'),
     'var/lib/linstor.d/r.res': pair('bravo'),
   })
-  const reader = new DrbdConfigReader(root, 0)
+  const reader = new DrbdConfigReader(root, machineClock, 0)
   t.strictSame(await said(reader), ['r/0: bravo(1)'])
   place(root, { 'var/lib/linstor.d/r.res': pair('charlie') })
   t.strictSame(await said(reader), [
-    'r/0: resource r: it is configured in /etc/drbd.d/r.res and in /var/lib/linstor.d/r.res',
+    'r/0: resource r: /etc/drbd.d/r.res and /var/lib/linstor.d/r.res both configure it',
   ])
   rmSync(join(root, 'etc/drbd.d/r.res'))
   t.strictSame(await said(reader), ['r/0: charlie(1)'])
@@ -126,8 +130,8 @@ t.test('what drbdadm cannot read is a doubt about everything', async t => {
   ]) {
     place(root, { 'etc/drbd.conf': text })
     t.match(
-      (await new DrbdConfigReader(root, 0).read()).doubt,
-      /^\/etc\/drbd.conf (cannot be read by drbdadm|ends)/,
+      (await new DrbdConfigReader(root, machineClock, 0).read()).doubt,
+      /^\/etc\/drbd.conf (is rejected by drbdadm|ends)/,
       text,
     )
   }

@@ -21,7 +21,7 @@ function statesThrough(stream: string): Map<string, { atMicros: number; state: s
   const tree = new Events2State()
   let atMicros = 0
   const flush = () => {
-    for (const mirror of tree.takeDirty()) {
+    for (const mirror of tree.takeChanged()) {
       const volume = tree.volume(mirror)
       const judged = volume === null ? null : judgeDrbdVolume(volume)
       const state = judged === null ? 'gone' : judged.activity === 'verify' ? `${judged.state}*` : judged.state
@@ -138,7 +138,7 @@ t.test('progress of a resync on 9: bytes, share and estimate, gone with its end'
   const state = new Events2State()
   readStream([capture('drbd9', 'peer-crash-and-resync.bravo.events2.txt')], line => {
     state.apply(line)
-    const volume = state.takeDirty().has('mesh0/0') ? state.volume('mesh0/0') : null
+    const volume = state.takeChanged().has('mesh0/0') ? state.volume('mesh0/0') : null
     const judged = volume === null ? null : judgeDrbdVolume(volume)
     if (judged?.moving) seen.push([judged.progress, judged.doneBytes, judged.totalBytes, judged.etaSeconds])
   })
@@ -265,7 +265,7 @@ function syncedAfter(stream: string, encoding: BufferEncoding = 'utf8'): Set<str
   const after = [new Set<string>()]
   readStream([Buffer.from(stream, encoding)], line => {
     state.apply(line)
-    for (const mirror of state.takeDirty()) {
+    for (const mirror of state.takeChanged()) {
       if (isSynced(state, mirror)) now.add(mirror)
       else now.delete(mirror)
     }

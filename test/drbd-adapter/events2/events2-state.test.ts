@@ -403,7 +403,11 @@ t.test('a line that cannot be applied doubts the resource that it names, and no 
         line.slice(0, 80),
       )
       t.strictSame([state.complete, state.hasLost, state.problems.kept.length], [true, true, 1])
-      t.strictSame([state.losses.takeWish(), state.losses.takeWish()], [true, false], 'it is read again once')
+      t.strictSame(
+        [state.losses.takeRereadRequest(), state.losses.takeRereadRequest()],
+        [true, false],
+        'it is read again once',
+      )
     }
   }
   t.end()
@@ -446,7 +450,7 @@ t.test('a line that names no known resource for certain doubts all mirrors, unle
     const live = new Events2State({ isReread: true })
     readStream([`${DUMP}${line}\n`], each => live.apply(each))
     t.strictSame(verdicts({ volumes: live.volumes() }), { 'r0/0': 'synced', 'r1/0': 'synced' })
-    t.strictSame([live.complete, live.losses.takeWish()], [true, true])
+    t.strictSame([live.complete, live.losses.takeRereadRequest()], [true, true])
   }
   t.strictSame(
     verdictsAfter(DUMP, 'rename resource name:r0 new_name:r1\n'),
@@ -506,12 +510,12 @@ t.test(
 t.test('the tree tells which mirrors a line touched, and which are gone', t => {
   const state = after(DUMP)
   const touchedBy = (line: string) => {
-    state.takeDirty()
+    state.takeChanged()
     readStream([`${line}\n`], each => state.apply(each))
-    return [...state.takeDirty()].sort()
+    return [...state.takeChanged()].sort()
   }
-  state.takeDirty()
-  t.strictSame([...state.takeDirty()], [], 'nothing since')
+  state.takeChanged()
+  t.strictSame([...state.takeChanged()], [], 'nothing since')
   t.strictSame(touchedBy('change device name:r0 volume:0 minor:0 disk:Failed'), ['r0/0'])
   t.strictSame(touchedBy('change connection name:r1 peer-node-id:1 connection:Connecting'), ['r1/0'])
   t.strictSame(touchedBy('create device name:r1 volume:1 minor:5'), ['r1/1'])

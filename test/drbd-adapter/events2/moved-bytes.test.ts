@@ -1,5 +1,5 @@
 import t from 'tap'
-import { takeOutOfSync } from '../../../src/drbd-adapter/follow/figures.ts'
+import { copyOutOfSync } from '../../../src/drbd-adapter/follow/statistics.ts'
 import { parseProcDrbd } from '../../../src/drbd-adapter/status/parse-proc-drbd.ts'
 import { parseStatusJson } from '../../../src/drbd-adapter/status/parse-status-json.ts'
 import { parseStatusText } from '../../../src/drbd-adapter/status/parse-status-text.ts'
@@ -78,7 +78,7 @@ t.test('a later look brings the counters of what moves, and leaves those at rest
     ['Established', false],
   ] as const) {
     const live = device(replication, 1)
-    t.equal(takeOutOfSync(live, device(replication, 2)), isNews, replication)
+    t.equal(copyOutOfSync(live, device(replication, 2)), isNews, replication)
     t.equal(live.peerDevices[0]?.sentBytes, (isNews ? 2 : 1) * KIB, replication)
   }
 })

@@ -3,9 +3,10 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { followDrbd } from '../../../src/drbd-adapter/follow/follow-drbd.ts'
-import type { DrbdUpdate } from '../../../src/drbd-adapter/follow/untold.ts'
+import type { DrbdUpdate } from '../../../src/drbd-adapter/follow/pending-update.ts'
+import { machineClock } from '../../../src/platform/time/clock.ts'
 import { stateOf } from '../captures.ts'
-import { dumpOf, follow, PACE, recording, type Script, ScriptedHost, type Step } from './scripted.ts'
+import { dumpOf, follow, PACE, recording, type Script, ScriptedHost, type Step } from './scripted-host.ts'
 
 const STREAM = recording('drbd9/peer-crash-and-resync.alpha.events2.txt')
 const { dump: DUMP } = dumpOf(STREAM)
@@ -231,7 +232,7 @@ t.test('what is read again differs: the events are no longer believed, and all i
       )
       t.match(
         told.findLast(({ doubt }) => doubt !== null)?.doubt,
-        'events were lost: mesh0/0 is told as peer 1 replication Established, is SyncSource',
+        'events were lost: mesh0/0 peer 1 replication is SyncSource, events reported Established',
       )
       const [mesh0] = told.at(-1)?.changed.filter(({ mirror }) => mirror === 'mesh0/0') ?? []
       t.equal(mesh0 === undefined ? null : stateOf(mesh0), 'resyncing')
@@ -387,7 +388,7 @@ t.test('a flood that the consumer does not look at is read all the same, and tol
   ]
   const host = new ScriptedHost(t.testdir({}), script(DUMP, ...steps))
   const stop = new AbortController()
-  const source = followDrbd({ ...host, now: Date.now, signal: stop.signal, pace: PACE })
+  const source = followDrbd({ ...host, clock: machineClock, signal: stop.signal, pace: PACE })
   const told: DrbdUpdate[] = []
   for await (const update of source) {
     told.push(update)
@@ -453,13 +454,18 @@ t.test(
     const root = t.testdir({})
     const pace = { ...PACE, killAfterMs: 20 }
     const deaf = new ScriptedHost(join(root, 'deaf'), script('', { hang: 'deaf', after: DUMP }))
-    for await (const { doubt } of followDrbd({ ...deaf, now: Date.now, signal: new AbortController().signal, pace })) {
+    for await (const { doubt } of followDrbd({
+      ...deaf,
+      clock: machineClock,
+      signal: new AbortController().signal,
+      pace,
+    })) {
       if (doubt === null) break
     }
     t.strictSame(deaf.living, [], 'return()')
 
     const stop = new AbortController()
-    const source = followDrbd({ ...deaf, now: Date.now, signal: stop.signal, pace })
+    const source = followDrbd({ ...deaf, clock: machineClock, signal: stop.signal, pace })
     const first = await source.next()
     const waiting = source.next()
     stop.abort()

@@ -10,7 +10,7 @@ import { once } from 'node:events'
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Script, Step } from './scripted.ts'
+import type { Script, Step } from './scripted-host.ts'
 
 const [folder = '', ...question] = process.argv.slice(2)
 appendFileSync(join(folder, 'starts.txt'), `${process.pid} ${question.join(' ')}\n`)

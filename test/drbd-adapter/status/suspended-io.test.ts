@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { Events2State } from '../../../src/drbd-adapter/events2/events2-state.ts'
-import { takeIo } from '../../../src/drbd-adapter/follow/figures.ts'
+import { copyIo } from '../../../src/drbd-adapter/follow/statistics.ts'
 import { parseProcDrbd } from '../../../src/drbd-adapter/status/parse-proc-drbd.ts'
 import { parseStatusJson } from '../../../src/drbd-adapter/status/parse-status-json.ts'
 import { parseStatusText } from '../../../src/drbd-adapter/status/parse-status-text.ts'
@@ -101,10 +101,10 @@ const DUMP = [
 t.test('an event of the resource concerns all of its volumes, and a role that changes none', async t => {
   const state = new Events2State()
   readStream([DUMP], line => state.apply(line))
-  state.takeDirty()
+  state.takeChanged()
   const say = (line: string) => {
     readStream([`${line}\n`], each => state.apply(each))
-    return [[...state.takeDirty()].sort().join(' '), told(state.volumes())]
+    return [[...state.takeChanged()].sort().join(' '), told(state.volumes())]
   }
   t.strictSame(say('change resource name:v role:Secondary'), ['', 'synced'])
   t.strictSame(say('change resource name:v suspended:user'), ['v/0 v/1', 'synced io-suspended:user/operator'])
@@ -139,7 +139,7 @@ t.test('a later look is believed where no event told of the resource', async t =
     return found
   }
   const live = device(DUMP)
-  t.equal(takeIo(live, device(DUMP)), false)
-  t.equal(takeIo(live, device(DUMP.replace('suspended:no', 'suspended:quorum'))), true)
+  t.equal(copyIo(live, device(DUMP)), false)
+  t.equal(copyIo(live, device(DUMP.replace('suspended:no', 'suspended:quorum'))), true)
   t.equal(live.resource.suspended, 'quorum')
 })

@@ -1,83 +1,82 @@
 import { type PassedThrough, REPLICATION_WORDS, wordMeaning } from '../../sync-query/judge/drbd.ts'
 
-/** The words and the figure of one pair that decide. */
-interface PairWords {
+/** The words and the amount that determine the activity of a peer-device. */
+interface PeerWords {
   readonly replication: string | null
   readonly peerDisk: string | null
   readonly outOfSyncBytes: number | null
 }
 
 /**
- * What one pair passes through between two readings of its volume, collected line by line.
+ * Collects, line by line, the states that a peer-device passes through between two reads of its volume.
  *
- * It allocates nothing but what `take` returns, and that only when there is something to hand over: neither a pair at rest nor
- * the progress of a resync makes an object.
+ * Only `take` allocates, and only if there is something to return: a peer at rest and the progress of a resync allocate nothing.
  */
-export class PairPassage {
+export class PeerActivity {
   #isVerifying = false
   #hasNews = false
   #resync = false
-  /** It outlives a reading: a repair that one reading saw begin may end, and marks may come anew, before the next. */
+  /** Survives a read: a repair that began before one read can end, and new marks can appear, before the next. */
   #repair: PassedThrough['repair'] = 'none'
-  #mostOutOfSyncBytes = 0
+  #maxOutOfSyncBytes = 0
   #repairedBytes = Number.NaN
   #verifiedBytes = Number.NaN
 
   /**
-   * Adds what a line left behind.
-   * @param disk the word of this host's own disk
-   * @param hasNewWord the line named the replication state
+   * Adds the state after a line.
+   * @param disk the state word of this host's disk
+   * @param hasNewWord the line has a replication state
    */
-  see({ replication, peerDisk, outOfSyncBytes }: PairWords, disk: string | null, hasNewWord: boolean): void {
+  observe({ replication, peerDisk, outOfSyncBytes }: PeerWords, disk: string | null, hasNewWord: boolean): void {
     const meaning = replication === null ? null : wordMeaning(REPLICATION_WORDS, replication)
     const kind = meaning?.kind
-    if (hasNewWord) this.#seeWord(kind, meaning !== null && 'side' in meaning, outOfSyncBytes)
+    if (hasNewWord) this.#observeWord(kind, meaning !== null && 'side' in meaning, outOfSyncBytes)
     const side =
       (kind === 'copying' || kind === 'halted') && meaning !== null && 'side' in meaning ? meaning.side : null
     if (side === 'source' || peerDisk === 'Inconsistent') this.#beginRepair('there')
     else if (side === 'target' || disk === 'Inconsistent') this.#beginRepair('here')
-    // This host's disk is good again, and what is still marked is owed to the peer.
-    else if (this.#repair === 'here' && disk === 'UpToDate' && kind !== 'steady') this.#forgetRepair()
-    // Where a pair replicates, marks come and go while DRBD settles what a lost primary had under way (9.2.18).
+    // This host's disk is good again; the remaining marks are data that the peer lacks.
+    else if (this.#repair === 'here' && disk === 'UpToDate' && kind !== 'steady') this.#endRepair()
+    // While a peer replicates, marks come and go as DRBD settles the writes that a lost primary had under way (9.2.18).
     const counts = this.#repair !== 'none' || (kind !== 'steady' && kind !== 'verify')
     if (counts && outOfSyncBytes !== null) {
-      this.#mostOutOfSyncBytes = Math.max(this.#mostOutOfSyncBytes, outOfSyncBytes)
+      this.#maxOutOfSyncBytes = Math.max(this.#maxOutOfSyncBytes, outOfSyncBytes)
     }
-    const isWell = kind === 'steady' && disk === 'UpToDate' && peerDisk === 'UpToDate'
-    if (this.#repair !== 'none' && isWell) {
+    const isInSync = kind === 'steady' && disk === 'UpToDate' && peerDisk === 'UpToDate'
+    if (this.#repair !== 'none' && isInSync) {
       this.#repairedBytes = Number.isNaN(this.#repairedBytes)
-        ? this.#mostOutOfSyncBytes
-        : Math.max(this.#repairedBytes, this.#mostOutOfSyncBytes)
-      this.#forgetRepair()
+        ? this.#maxOutOfSyncBytes
+        : Math.max(this.#repairedBytes, this.#maxOutOfSyncBytes)
+      this.#endRepair()
       this.#hasNews = true
     }
   }
 
-  /** Hands over what was collected since the last call; `null`: nothing that the present words do not show. */
+  /** Returns what was collected since the last call; `null`: nothing beyond what the current words show. */
   take(outOfSyncBytes: number | null): PassedThrough | null {
-    const most = this.#mostOutOfSyncBytes
+    const max = this.#maxOutOfSyncBytes
     const now = outOfSyncBytes ?? 0
-    // The figure of a repair falls all the time; its largest is kept for its end.
-    const isMore = most > now && this.#repair === 'none'
+    // During a repair the amount falls all the time; the maximum is kept until the repair ends.
+    const isMore = max > now && this.#repair === 'none'
     if (!this.#hasNews && !isMore) return null
     const passed = {
       resync: this.#resync,
       repair: this.#repair,
       repairedBytes: Number.isNaN(this.#repairedBytes) ? null : this.#repairedBytes,
       verifiedBytes: Number.isNaN(this.#verifiedBytes) ? null : this.#verifiedBytes,
-      outOfSyncBytes: most,
+      outOfSyncBytes: max,
     }
     this.#hasNews = false
     this.#resync = false
     this.#repairedBytes = Number.NaN
     this.#verifiedBytes = Number.NaN
-    if (this.#repair === 'none') this.#mostOutOfSyncBytes = 0
+    if (this.#repair === 'none') this.#maxOutOfSyncBytes = 0
     return passed
   }
 
-  #forgetRepair(): void {
+  #endRepair(): void {
     this.#repair = 'none'
-    this.#mostOutOfSyncBytes = 0
+    this.#maxOutOfSyncBytes = 0
   }
 
   #beginRepair(side: 'here' | 'there'): void {
@@ -86,7 +85,7 @@ export class PairPassage {
     this.#hasNews = true
   }
 
-  #seeWord(kind: string | undefined, isResync: boolean, outOfSyncBytes: number | null): void {
+  #observeWord(kind: string | undefined, isResync: boolean, outOfSyncBytes: number | null): void {
     if (this.#isVerifying && kind === 'steady' && outOfSyncBytes !== null) {
       this.#verifiedBytes = outOfSyncBytes
       this.#hasNews = true

@@ -3,10 +3,10 @@ import type { ConfiguredPeer } from '../../sync-query/judge/configured-peers.ts'
 import { type ConfiguredVolume, MAX_DOUBT } from './configured-resource.ts'
 
 /**
- * The volumes that several texts name. One that is named twice has the peers of both; of two files that name other peers
- * nothing tells which one drbdadm would take, which is a doubt.
+ * Merges the volumes of several files. A volume that occurs twice has the peers of both. If two files give it different peers there is a
+ * doubt, because it is unknown which of them drbdadm uses.
  */
-export class VolumesOfFiles {
+export class MergedVolumes {
   readonly #volumes = new Map<string, ConfiguredVolume & { readonly file: string }>()
 
   add(file: string, volumes: readonly ConfiguredVolume[]): void {
@@ -15,9 +15,9 @@ export class VolumesOfFiles {
       const before = this.#volumes.get(mirror)
       if (before === undefined) this.#volumes.set(mirror, { ...volume, file })
       else if (before.peers !== peers && !isDeepStrictEqual(before.peers, peers)) {
-        const twice = `resource ${mirror.slice(0, mirror.lastIndexOf('/'))}: it is configured in ${before.file} and in ${file}`
-        const conflict = before.file === file ? null : twice
-        const united = uniteBy(before.peers.peers, peers.peers)
+        const text = `resource ${mirror.slice(0, mirror.lastIndexOf('/'))}: ${before.file} and ${file} both configure it`
+        const conflict = before.file === file ? null : text
+        const united = union(before.peers.peers, peers.peers)
         this.#volumes.set(mirror, {
           mirror,
           file,
@@ -36,6 +36,6 @@ export class VolumesOfFiles {
   }
 }
 
-function uniteBy(some: readonly ConfiguredPeer[], more: readonly ConfiguredPeer[]): readonly ConfiguredPeer[] {
+function union(some: readonly ConfiguredPeer[], more: readonly ConfiguredPeer[]): readonly ConfiguredPeer[] {
   return [...some, ...more.filter(each => !some.some(peer => isDeepStrictEqual(peer, each)))]
 }

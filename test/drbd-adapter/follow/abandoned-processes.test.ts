@@ -1,23 +1,23 @@
 import t from 'tap'
-import { Strays } from '../../../src/drbd-adapter/events2/strays.ts'
+import { AbandonedProcesses } from '../../../src/drbd-adapter/follow/abandoned-processes.ts'
 
 t.test('two may hang; there is room again when one of them ends after all, or when nobody wants any', async t => {
-  const strays = new Strays()
+  const abandoned = new AbandonedProcesses()
   const { signal } = new AbortController()
   const first = Promise.withResolvers<void>()
-  strays.add(first.promise)
-  await strays.room(signal)
-  strays.add(new Promise(() => undefined))
-  t.ok(strays.isFull)
-  const room = strays.room(signal).then(() => 'room')
+  abandoned.add(first.promise)
+  await abandoned.waitForSlot(signal)
+  abandoned.add(new Promise(() => undefined))
+  t.ok(abandoned.isFull)
+  const room = abandoned.waitForSlot(signal).then(() => 'room')
   const stop = new AbortController()
-  const stopped = strays.room(stop.signal)
+  const stopped = abandoned.waitForSlot(stop.signal)
   stop.abort()
   await stopped
-  await strays.room(AbortSignal.abort())
+  await abandoned.waitForSlot(AbortSignal.abort())
   const waiting = new Promise(resolve => setImmediate(resolve, 'waiting'))
   t.equal(await Promise.race([room, waiting]), 'waiting')
   first.resolve()
   t.equal(await room, 'room')
-  t.notOk(strays.isFull)
+  t.notOk(abandoned.isFull)
 })

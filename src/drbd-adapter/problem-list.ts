@@ -5,7 +5,7 @@ const MAX_EXCERPT = 120
 const MAX_LISTED = 1000
 
 /** A problem whose sentence ends with an excerpt of what was read. */
-export function problem(device: string | null, code: ProblemCode, sentence: string, read: string): Problem {
+export function drbdProblem(device: string | null, code: ProblemCode, sentence: string, read: string): Problem {
   const excerpt = read.length > MAX_EXCERPT ? `${read.slice(0, MAX_EXCERPT)}…` : read
   return { device, code, text: `${sentence}: ${excerpt}`.slice(0, MAX_TEXT) }
 }
@@ -17,7 +17,7 @@ export class ProblemList {
 
   /** @param place where it is: a line or a path */
   add(device: string | null, code: ProblemCode, place: string, sentence: string, read: string): void {
-    if (this.#listed.length < MAX_LISTED) this.#listed.push(problem(device, code, `${place}: ${sentence}`, read))
+    if (this.#listed.length < MAX_LISTED) this.#listed.push(drbdProblem(device, code, `${place}: ${sentence}`, read))
     else this.#more += 1
   }
 

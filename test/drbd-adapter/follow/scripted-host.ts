@@ -2,7 +2,8 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from '
 import { join } from 'node:path'
 import { followDrbd } from '../../../src/drbd-adapter/follow/follow-drbd.ts'
 import type { DrbdSourcePace } from '../../../src/drbd-adapter/follow/pace.ts'
-import type { DrbdUpdate } from '../../../src/drbd-adapter/follow/untold.ts'
+import type { DrbdUpdate } from '../../../src/drbd-adapter/follow/pending-update.ts'
+import { machineClock } from '../../../src/platform/time/clock.ts'
 
 /** What scripted-drbdsetup.ts does, one after the other. At the end of its steps it exits 0. */
 export type Step =
@@ -115,7 +116,7 @@ export const PACE = {
   progressEveryMs: 3_600_000,
   awayEveryMs: 3_600_000,
   confirmEveryMs: 3_600_000,
-  lookTimeoutMs: 20_000,
+  checkTimeoutMs: 20_000,
   verifyEveryMs: 3_600_000,
   verifyEveryMsPerMirror: 0,
   confirmAfterMs: 20,
@@ -136,7 +137,7 @@ export async function follow(
   }
   const asking = setInterval(ask, 20)
   const deadline = setTimeout(() => stop.abort(), 30_000)
-  const options = { drbdsetup, root, now: Date.now, signal: stop.signal, pace: { ...PACE, ...pace } }
+  const options = { drbdsetup, root, clock: machineClock, signal: stop.signal, pace: { ...PACE, ...pace } }
   for await (const update of followDrbd(options)) {
     told.push(update)
     ask()

@@ -3,13 +3,14 @@ import { mkdirSync, rmSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import t from 'tap'
-import { Strays } from '../../../src/drbd-adapter/events2/strays.ts'
-import { disagreement } from '../../../src/drbd-adapter/follow/disagreement.ts'
-import { lookAround } from '../../../src/drbd-adapter/follow/look.ts'
-import { DEFAULT_PACE } from '../../../src/drbd-adapter/follow/pace.ts'
-import type { DrbdUpdate } from '../../../src/drbd-adapter/follow/untold.ts'
+import { AbandonedProcesses } from '../../../src/drbd-adapter/follow/abandoned-processes.ts'
+import { DEFAULT_DRBD_PACE } from '../../../src/drbd-adapter/follow/pace.ts'
+import type { DrbdUpdate } from '../../../src/drbd-adapter/follow/pending-update.ts'
+import { readDump } from '../../../src/drbd-adapter/follow/read-dump.ts'
+import { stateDifference } from '../../../src/drbd-adapter/follow/state-difference.ts'
+import { machineClock } from '../../../src/platform/time/clock.ts'
 import { capture, fold, namesOf, SETS } from '../captures.ts'
-import { dumpOf, follow, recording, type Script, ScriptedHost, type Step } from './scripted.ts'
+import { dumpOf, follow, recording, type Script, ScriptedHost, type Step } from './scripted-host.ts'
 
 const KIB = 1024
 
@@ -126,7 +127,7 @@ const RESYNCING = DUMP.replace(
   /( name:pair peer-node-id:1 conn-name:bravo volume:0) replication:Established peer-disk:UpToDate/,
   '$1 replication:SyncSource peer-disk:Inconsistent',
 )
-const LOST = /^events were lost: pair\/0 is told as peer 1 replication Established, is SyncSource$/
+const LOST = /^events were lost: pair\/0 peer 1 replication is SyncSource, events reported Established$/
 
 t.test(
   'a tool that was stopped says nothing and does not end: that the truth moved on is seen, and it is killed',
@@ -236,7 +237,7 @@ t.test('a lost event is found although what is out of sync with another peer gro
     },
     { awayEveryMs: 20, confirmAfterMs: 50 },
   )
-  t.match(told.at(-1)?.doubt, 'events were lost: mesh0/0 is told as peer 1 replication Established, is SyncSource')
+  t.match(told.at(-1)?.doubt, 'events were lost: mesh0/0 peer 1 replication is SyncSource, events reported Established')
 })
 
 t.test(
@@ -285,13 +286,13 @@ t.test('on 8.4 a word of /proc/drbd that lastingly differs makes everything be c
   const host = new ScriptedHost(t.testdir({}), { events: [{ print: before }, { hang: true }], now }, '8.4.11')
   host.write('proc/drbd', stage84('6-resync-done.proc-drbd'))
   const told = await follow(host, so => so.length > 2 && so.at(-1)?.doubt !== null, { progressEveryMs: 20 })
-  t.match(told.at(-1)?.doubt, /^events were lost: r\d\/\d is told as .*, is Established$/)
+  t.match(told.at(-1)?.doubt, /^events were lost: r\d\/\d .* is Established, events reported \w+$/)
 })
 
 t.test('a tool that hangs or fails whenever it is asked leaves nothing to rely on', async t => {
   const root = t.testdir({ hangs: {}, fails: {} })
   const events: Step[] = [{ print: DUMP }, { hang: true }]
-  const pace = { confirmEveryMs: 20, lookTimeoutMs: 5_000, killAfterMs: 20 }
+  const pace = { confirmEveryMs: 20, checkTimeoutMs: 5_000, killAfterMs: 20 }
   const table: [string, Step[]][] = [
     ['hangs', [{ print: DUMP.slice(0, 500) }, { hang: true }]],
     ['fails', [{ complain: 'netlink is busy' }, { exit: 20 }]],
@@ -312,7 +313,7 @@ t.test(
     const now: Step[] = [{ print: DUMP.slice(0, 500) }, { hang: 'deaf' }]
     const host = new ScriptedHost(t.testdir({}), { events: [{ print: DUMP }, { hang: true }], now })
     // As one in the kernel is: whatever it is sent, it is not gone in time.
-    const pace = { confirmEveryMs: 20, lookTimeoutMs: 1_000, killAfterMs: 3_600_000, abandonAfterMs: 20 }
+    const pace = { confirmEveryMs: 20, checkTimeoutMs: 1_000, killAfterMs: 3_600_000, abandonAfterMs: 20 }
     const looks = () => host.questions.filter(question => question.includes('--now')).length
     t.teardown(() => {
       for (const pid of host.processes) if (host.isLiving(pid)) process.kill(pid, 'SIGKILL')
@@ -341,22 +342,23 @@ t.test('a look is whole, or it is none: half of it and a missing tool are told a
   const root = t.testdir({})
   const { signal } = new AbortController()
   const options = {
-    pace: { lookTimeoutMs: 20_000, killAfterMs: 20, abandonAfterMs: 10_000 },
-    strays: new Strays(),
+    clock: machineClock,
+    pace: { checkTimeoutMs: 20_000, killAfterMs: 20, abandonAfterMs: 10_000 },
+    abandoned: new AbandonedProcesses(),
     refused: new Set<string>(),
   }
   const look = (now: Step[], known: string | null = null) => {
     const { drbdsetup } = new ScriptedHost(root, { events: [], now })
-    return lookAround({ ...options, drbdsetup }, signal, { figures: false, known })
+    return readDump({ ...options, drbdsetup }, signal, { statistics: false, known })
   }
   const whole = await look([{ print: DUMP }])
-  t.equal(whole.kind === 'whole' && whole.state.size, 5)
-  const digest = whole.kind === 'whole' ? whole.digest : null
-  t.match(await look([{ print: DUMP }], digest), { kind: 'same' }, 'the same text is not parsed again')
-  t.match(await look([{ print: RESYNCING }], digest), { kind: 'whole' }, 'another text is')
-  t.match(await look([{ print: DUMP.slice(0, -12) }]), { kind: 'failed', why: /exited 0$/ })
-  const missing = lookAround({ ...options, drbdsetup: ['/nonexistent/drbdsetup'] }, signal, { figures: false })
-  t.match(await missing, { kind: 'failed', why: '/nonexistent/drbdsetup events2: ENOENT' })
+  t.equal(whole.kind === 'complete' && whole.state.size, 5)
+  const digest = whole.kind === 'complete' ? whole.digest : null
+  t.match(await look([{ print: DUMP }], digest), { kind: 'unchanged' }, 'the same text is not parsed again')
+  t.match(await look([{ print: RESYNCING }], digest), { kind: 'complete' }, 'another text is')
+  t.match(await look([{ print: DUMP.slice(0, -12) }]), { kind: 'failed', cause: /exited 0$/ })
+  const missing = readDump({ ...options, drbdsetup: ['/nonexistent/drbdsetup'] }, signal, { statistics: false })
+  t.match(await missing, { kind: 'failed', cause: '/nonexistent/drbdsetup events2: ENOENT' })
 })
 
 t.test('a drbdsetup that knows no --now is asked for its events, and ended after the dump', async t => {
@@ -413,12 +415,12 @@ t.test('a text that once agreed proves nothing after an event that changed a wor
     },
     { confirmEveryMs: 20 },
   )
-  t.match(told.at(-1)?.doubt, 'events were lost: pair/0 is told as peer 1 replication SyncSource, is Established')
+  t.match(told.at(-1)?.doubt, 'events were lost: pair/0 peer 1 replication is Established, events reported SyncSource')
 })
 
 t.test('5 000 mirrors are unknown as soon as one is when drbdsetup falls silent', async t => {
-  const { confirmEveryMs, lookTimeoutMs, confirmAfterMs } = DEFAULT_PACE
-  t.ok(confirmEveryMs + lookTimeoutMs + confirmAfterMs < 14_000, 'within 15 s')
+  const { confirmEveryMs, checkTimeoutMs, confirmAfterMs } = DEFAULT_DRBD_PACE
+  t.ok(confirmEveryMs + checkTimeoutMs + confirmAfterMs < 14_000, 'within 15 s')
   const template = DUMP.replaceAll(/^.* name:(?!pair ).*\n|^.* exists -\n/gm, '')
   const resources = Array.from({ length: 5000 }, (_, index) => template.replaceAll('name:pair ', `name:r${index} `))
   const root = t.testdir({ dump: `${resources.join('')}exists -\n` })
@@ -426,7 +428,7 @@ t.test('5 000 mirrors are unknown as soon as one is when drbdsetup falls silent'
   const host = new ScriptedHost(root, { events, now: [{ mark: 'looked' }, { hang: true }] })
   const told = await follow(host, so => so.length > 2 && so.at(-1)?.doubt !== null, {
     confirmEveryMs: 20,
-    lookTimeoutMs: 5_000,
+    checkTimeoutMs: 5_000,
     killAfterMs: 20,
   })
   t.ok((told[1]?.changed.length ?? 0) >= 5000)
@@ -454,7 +456,7 @@ t.test('a /proc/drbd of 8.4 that hangs costs its figures only: states are confir
     so => problems(so).length > 0 && host.looks > 3 && so.at(-1)?.wholeAt !== so[1]?.wholeAt,
     pace,
   )
-  t.strictSame(problems(told), ['Progress is not known, /proc/drbd cannot be read: it hangs'])
+  t.strictSame(problems(told), ['Resync progress is not known, /proc/drbd cannot be read: the read hangs'])
   t.ok(told.slice(1).every(({ doubt }) => doubt === null))
   t.ok(await readFile(import.meta.filename), 'no thread of this process hangs')
 })
@@ -463,16 +465,19 @@ t.test('a volume or a peer that only one of the two knows is a difference', asyn
   const all = fold(DUMP)
   const without = (pattern: RegExp) => fold(DUMP.replaceAll(pattern, ''))
   const noVolume = without(/^.* exists (?:peer-)?device name:pair .*\n/gm)
-  t.equal(disagreement(all.device('pair/0'), noVolume.device('pair/0')), 'there, is not there')
-  t.equal(disagreement(noVolume.device('pair/0'), all.device('pair/0')), 'not there, is there')
+  t.equal(stateDifference(all.device('pair/0'), noVolume.device('pair/0')), 'does not exist, events reported it')
+  t.equal(stateDifference(noVolume.device('pair/0'), all.device('pair/0')), 'exists, events did not report it')
   const noPeer = without(/^.* name:mesh0 peer-node-id:2 .*\n/gm)
-  t.equal(disagreement(all.device('mesh0/0'), noPeer.device('mesh0/0')), 'peer 2 there, is not there')
-  t.match(disagreement(noPeer.device('mesh0/0'), all.device('mesh0/0')), 'peer 2 connection not said, is Connected')
+  t.equal(stateDifference(all.device('mesh0/0'), noPeer.device('mesh0/0')), 'peer 2 does not exist, events reported it')
+  t.match(
+    stateDifference(noPeer.device('mesh0/0'), all.device('mesh0/0')),
+    'peer 2 connection is Connected, events reported none',
+  )
 })
 
 t.test('at every stage of every recording a look agrees with what the events had told', async t => {
   /** The events told of the verify 10 ms after the look was made. */
-  const known = ['online-verify.alpha.1-verifying pair/0 peer 1 replication VerifyS, is Established']
+  const known = ['online-verify.alpha.1-verifying pair/0 peer 1 replication is Established, events reported VerifyS']
   const found: string[] = []
   for (const set of SETS) {
     for (const name of namesOf(set, '.events2-now.txt')) {
@@ -484,7 +489,7 @@ t.test('at every stage of every recording a look agrees with what the events had
       const now = fold(look)
       const mirrors = new Set([...live.devices(), ...now.devices()].map(({ mirror }) => mirror))
       for (const mirror of mirrors) {
-        const what = disagreement(live.device(mirror), now.device(mirror))
+        const what = stateDifference(live.device(mirror), now.device(mirror))
         if (what !== null) found.push(`${scenario}.${node}.${stage} ${mirror} ${what}`)
       }
     }

@@ -1,7 +1,8 @@
 import t from 'tap'
 import type { Events2State } from '../../../src/drbd-adapter/events2/events2-state.ts'
-import { HalfTold } from '../../../src/drbd-adapter/events2/half-told.ts'
-import { Untold } from '../../../src/drbd-adapter/follow/untold.ts'
+import { IncompleteEvents } from '../../../src/drbd-adapter/follow/incomplete-events.ts'
+import { PendingUpdate } from '../../../src/drbd-adapter/follow/pending-update.ts'
+import { VirtualClock } from '../../platform/time/virtual-clock.ts'
 import { fold, readStream } from '../captures.ts'
 
 /** Resources of one volume each, in sync with one peer. */
@@ -21,26 +22,26 @@ function announce(name: string, verb = 'exists'): string {
 }
 
 function apply(state: Events2State, lines: string): ReadonlySet<string> {
-  state.takeDirty()
+  state.takeChanged()
   readStream([lines], line => state.apply(line))
-  return state.takeDirty()
+  return state.takeChanged()
 }
 
 const names = (volumes: readonly { mirror: string }[] | undefined) => volumes?.map(({ mirror }) => mirror)
 
 t.test('what nobody takes is told as what came of it, and does not grow', async t => {
   const state = fold(dumpOf('r0', 'r1'))
-  const untold = new Untold(() => 7)
-  untold.whole(state)
-  t.match(names((await untold.next())?.changed), ['r0/0', 'r1/0'])
+  const pending = new PendingUpdate(new VirtualClock(7))
+  pending.readComplete(state)
+  t.match(names((await pending.next())?.changed), ['r0/0', 'r1/0'])
 
-  untold.changed(apply(state, `change device name:r0 volume:0 disk:Failed\n`), 5)
-  untold.changed(apply(state, `change device name:r0 volume:0 disk:Diskless\ndestroy resource name:r1\n`), 6)
+  pending.addChanges(apply(state, `change device name:r0 volume:0 disk:Failed\n`), 5)
+  pending.addChanges(apply(state, `change device name:r0 volume:0 disk:Diskless\ndestroy resource name:r1\n`), 6)
   for (let index = 0; index < 100; index += 1) {
-    untold.changed(apply(state, announce(`gone${index}`, 'create')), 4)
-    untold.changed(apply(state, `destroy resource name:gone${index}\n`), 4)
+    pending.addChanges(apply(state, announce(`gone${index}`, 'create')), 4)
+    pending.addChanges(apply(state, `destroy resource name:gone${index}\n`), 4)
   }
-  const update = await untold.next()
+  const update = await pending.next()
   t.match(update, { at: 7, doubt: null, dumps: 1, wholeAt: 7, changed: [{ mirror: 'r0/0', disk: 'Diskless' }] })
   t.strictSame(update?.removed, ['r1/0'], 'what came and went unseen is not told')
 })
@@ -49,64 +50,64 @@ t.test(
   'while there is a doubt no volume is told; lifted, all are told, and what is missing is told as gone',
   async t => {
     const first = fold(dumpOf('r0', 'r1'))
-    const untold = new Untold(() => 7)
-    untold.whole(first)
-    await untold.next()
-    untold.changed(apply(first, 'change device name:r0 volume:0 disk:Failed\n'), 5)
-    untold.doubt('events2 exited 20')
-    untold.unread()
-    t.match(await untold.next(), { changed: [], removed: [], doubt: 'events2 exited 20' }, 'the cause stays')
-    untold.whole(fold(dumpOf('r1', 'r2')))
-    const lifted = await untold.next()
+    const pending = new PendingUpdate(new VirtualClock(7))
+    pending.readComplete(first)
+    await pending.next()
+    pending.addChanges(apply(first, 'change device name:r0 volume:0 disk:Failed\n'), 5)
+    pending.doubt('events2 exited 20')
+    pending.startReading()
+    t.match(await pending.next(), { changed: [], removed: [], doubt: 'events2 exited 20' }, 'the cause stays')
+    pending.readComplete(fold(dumpOf('r1', 'r2')))
+    const lifted = await pending.next()
     t.match(lifted, { removed: ['r0/0'], doubt: null, dumps: 2 })
     t.strictSame(names(lifted?.changed)?.toSorted(), ['r1/0', 'r2/0'])
-    untold.whole(null)
-    t.strictSame((await untold.next())?.removed.toSorted(), ['r1/0', 'r2/0'], 'the module is gone')
-    untold.end()
-    t.equal(await untold.next(), null)
+    pending.readComplete(null)
+    t.strictSame((await pending.next())?.removed.toSorted(), ['r1/0', 'r2/0'], 'the module is gone')
+    pending.end()
+    t.equal(await pending.next(), null)
   },
 )
 
 t.test('of very many problems the first hundred are told', async t => {
-  const untold = new Untold(() => 7)
+  const pending = new PendingUpdate(new VirtualClock(7))
   const problem = { device: null, code: 'bad-line', text: 'x' }
   const misunderstood = (count: number) =>
-    untold.misunderstood({ problems: Array(count).fill(problem), counts: new Map([['bad-line', count * 10]]) })
+    pending.addProblems({ problems: Array(count).fill(problem), counts: new Map([['bad-line', count * 10]]) })
   for (let index = 0; index < 30; index += 1) misunderstood(7)
-  const update = await untold.next()
+  const update = await pending.next()
   t.strictSame([update?.problems.length, update?.problemCounts.get('bad-line')], [100, 2100], 'and all are counted')
   misunderstood(1)
-  const next = await untold.next()
+  const next = await pending.next()
   t.strictSame([next?.problems.length, next?.problemCounts.get('bad-line')], [1, 10])
 })
 
 t.test('an update says when its oldest line was printed', async t => {
   const state = fold(dumpOf('r0', 'r1'))
-  const untold = new Untold(() => 100)
-  const eventAt = async () => (await untold.next())?.eventAt
+  const pending = new PendingUpdate(new VirtualClock(100))
+  const eventAt = async () => (await pending.next())?.eventAt
   const failed = (name: string) => apply(state, `change device name:${name} volume:0 disk:Failed\n`)
-  untold.whole(state)
+  pending.readComplete(state)
   t.equal(await eventAt(), null, 'a dump tells what has been for long')
-  untold.changed(failed('r0'), 20)
-  untold.changed(failed('r1'), 10)
-  untold.changed(failed('r0'), null)
+  pending.addChanges(failed('r0'), 20)
+  pending.addChanges(failed('r1'), 10)
+  pending.addChanges(failed('r0'), null)
   t.equal(await eventAt(), 10)
-  untold.changed(failed('r0'), null)
+  pending.addChanges(failed('r0'), null)
   t.equal(await eventAt(), null, 'no line of this one did')
-  untold.changed(apply(state, 'change resource name:r0 may_promote:yes promotion_score:10101\n'), 30)
-  untold.changed(apply(state, announce('gone', 'create')), 31)
-  untold.changed(apply(state, 'destroy resource name:gone\n'), 32)
-  untold.changed(failed('r0'), 40)
+  pending.addChanges(apply(state, 'change resource name:r0 may_promote:yes promotion_score:10101\n'), 30)
+  pending.addChanges(apply(state, announce('gone', 'create')), 31)
+  pending.addChanges(apply(state, 'destroy resource name:gone\n'), 32)
+  pending.addChanges(failed('r0'), 40)
   t.equal(await eventAt(), 40, 'lines that no mirror was changed by are forgotten')
-  untold.changed(failed('r0'), 50)
-  untold.doubt('events2 exited 20')
+  pending.addChanges(failed('r0'), 50)
+  pending.doubt('events2 exited 20')
   t.equal(await eventAt(), null)
-  untold.whole(state)
+  pending.readComplete(state)
   t.equal(await eventAt(), null)
 })
 
 t.test('mirrors of the resource that the last line was about wait for more lines, but not for ever', async t => {
-  const half = new HalfTold()
+  const half = new IncompleteEvents()
   const steps: readonly (readonly [
     changed: readonly string[],
     resource: string | null,
@@ -125,7 +126,7 @@ t.test('mirrors of the resource that the last line was about wait for more lines
     [['r1/0'], null, 140, ['r1/0'], 140, 'and nothing of it is left'],
   ]
   for (const [changed, resource, nowMs, told, eventAt, title] of steps) {
-    const settled = half.settle(
+    const settled = half.release(
       { mirrors: new Set(changed), eventAt: changed.length > 0 ? nowMs : null },
       resource,
       nowMs,

@@ -1,12 +1,12 @@
-import type { DrbdDoubt } from '../sync-query/judge/drbd.ts'
-import type { ProblemList } from './problem.ts'
-import type { VolumeDraft } from './status/snapshot.ts'
+import type { DrbdDoubt } from '../../sync-query/judge/drbd.ts'
+import type { ProblemList } from '../problem-list.ts'
+import type { VolumeDraft } from './snapshot.ts'
 
 /**
  * The volumes of one text, each name once. A kernel gives each name and each minor to one volume: where one is there twice
  * it cannot be known which of the two is right, so both are doubted.
  */
-export class Namesakes {
+export class UniqueVolumes {
   readonly #problems: ProblemList
   readonly #volumes = new Map<string, VolumeDraft>()
   readonly #byMinor = new Map<string, VolumeDraft>()
