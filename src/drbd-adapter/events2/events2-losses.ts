@@ -82,7 +82,7 @@ const NO_LINES: readonly Events2Change[] = []
  * Tracks the order of notifications by the `- skipped N` lines of drbdsetup before 9.28. If two notifications about one object arrive
  * in the wrong order, the older words overwrite the newer ones.
  */
-export class Events2Order {
+class Events2Order {
   /** Resources with a line that came after a newer line about the same object. */
   readonly disordered = new Set<string>()
   #skipped = 0
