@@ -36,8 +36,9 @@ const HEALTHY_AFTER_MS = 30_000
  *       clock: machineClock,
  *       signal: new AbortController().signal,
  *     })) {
- *       for (const volume of changed) console.log(volume.mirror, judgeDrbdVolume(volume).state)
- *       if (doubt !== null) console.log('all states are unknown:', doubt)
+ *       for (const volume of changed) show(volume.mirror, judgeDrbdVolume(volume).state)
+ *       for (const mirror of removed) show(mirror, 'removed')
+ *       if (doubt !== null) show('all mirrors are unknown', doubt)
  *     }
  *
  * Every end of the stream, whatever its exit code (20: the reader was too slow; 0 or 121: the module was unloaded), makes the state
