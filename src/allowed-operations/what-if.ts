@@ -13,10 +13,10 @@ import type { GateReason } from './reason/gate-reason.ts'
 import { stockErrors } from './rules/stock-rules.ts'
 
 export interface WhatIfOptions {
-  /** `stock`: what an unmodified xapi computes. `project`: the gate. */
+  /** `stock`: the rules of an unmodified xapi. `project`: the gate. */
   readonly rules: 'project' | 'stock'
   readonly policy: GatePolicy['kind']
-  /** Milliseconds of the epoch. */
+  /** Unix time in milliseconds. */
   readonly now: number
 }
 
@@ -27,9 +27,9 @@ type WhatIfAnswer = ({ readonly id: unknown } & Findings) | { readonly id: unkno
 interface Findings {
   readonly errors: Readonly<Record<string, OperationErrors>>
   readonly allowed_operations: Readonly<Record<string, readonly HostOperation[]>>
-  /** Why storage blocks, for the operations it has something to say of; the stock rules give no reasons. */
+  /** Why the storage rule blocks, for operations with reasons. The stock rules give no reasons. */
   readonly reasons: Readonly<Record<string, Readonly<Partial<Record<HostOperation, readonly GateReason[]>>>>>
-  /** Of the stock rules: what xapi raises instead of an answer; `allowed_operations` then stay as they were. */
+  /** Stock rules only: the exception that xapi raises instead; `allowed_operations` then keep their stored values. */
   readonly exceptions?: Readonly<Record<string, string>>
 }
 
@@ -41,7 +41,7 @@ const BAD_LINES = {
   'not-json': 'the line is not JSON',
 } as const
 
-/** Answers one line of the what-if question: a pool as JSON (see `decodePoolState`), with an `id` that is given back. */
+/** Answers one line of a what-if question: a pool as JSON (see `decodePoolState`), with an `id` that is returned. */
 export function whatIf(line: string, options: WhatIfOptions): WhatIfAnswer {
   const parsed = parseJson(line, MAX_LINE_LENGTH)
   if ('problem' in parsed) return { id: null, bad_input: BAD_LINES[parsed.problem] }

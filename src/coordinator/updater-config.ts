@@ -14,23 +14,23 @@ const ROLES = [
   'host-agent',
   'read-only',
 ] as const
-/** As many as xapi supports in one pool. */
+/** The largest pool that xapi supports. */
 const MAX_HOSTS = 64
 const MAX_SRS = 256
 
 const UserSchema = z.strictObject({
   name,
-  /** A file that holds the password and nothing else. */
+  /** A file that contains only the password. */
   passwordFile: absolutePath,
   role: z.enum(ROLES).default('pool-admin'),
 })
 
 const HostSchema = z.strictObject({
   uuid,
-  /** As DRBD names it on its peers. */
+  /** Its name in DRBD's connection names. */
   hostname: name,
   address: z.string().max(256).default(''),
-  /** Where its agent answers: `http://HOST:PORT`, or the path of a unix socket on this machine. */
+  /** The address of its agent: `http://HOST:PORT`, or the path of a unix socket on this machine. */
   agent: z.string().regex(/^(http:\/\/|\/)/, 'must be an http: URL or the path of a unix socket'),
 })
 
@@ -42,7 +42,7 @@ const SrSchema = z.strictObject({
   hosts: z.array(uuid).max(MAX_HOSTS),
 })
 
-/** What the coordinator's daemon is told: `updater --config FILE`. */
+/** The configuration of the coordinator's daemon: `updater --config FILE`. docs/CONFIGURATION.md explains each key. */
 export const UpdaterConfigSchema = z
   .strictObject({
     /** Where the embedded pool serves XenAPI. */
@@ -54,12 +54,12 @@ export const UpdaterConfigSchema = z
         tls: z.strictObject({ keyFile: absolutePath, certFile: absolutePath }).optional(),
       })
       .prefault({}),
-    /** Where the pool's database is kept. Absent: nowhere, it begins anew with every start. */
+    /** The file that keeps the pool's database. Absent: the pool is empty at each start. */
     stateFile: absolutePath.optional(),
     users: z.array(UserSchema).min(1).max(64),
     hosts: z.array(HostSchema).max(MAX_HOSTS).default([]),
     srs: z.array(SrSchema).max(MAX_SRS).default([]),
-    /** A host is taken for dead when its agent was silent for so long. */
+    /** A host whose agent was silent for this time counts as dead. */
     assumeDeadAfterSeconds: z.number().min(1).max(3600).default(60),
     policy: z
       .strictObject({
@@ -87,16 +87,16 @@ export const UpdaterConfigSchema = z
         timeoutSeconds: z.number().min(0.1).max(60).default(10),
       })
       .prefault({}),
-    /** Where Prometheus may ask. */
+    /** The address for Prometheus. */
     metrics: z
       .strictObject({
         enabled: z.boolean().default(true),
         host: name.default('127.0.0.1'),
-        /** Not the agent's: both may run on the coordinator. */
+        /** Differs from the agent's port, because both may run on the coordinator. */
         port: z.number().int().min(0).max(65_535).default(9_945),
       })
       .prefault({}),
-    /** One JSON line for each change of `host.allowed_operations`, with what caused it. Absent: none. */
+    /** The decision log. Absent: there is none. */
     decisionLog: z
       .strictObject({ file: absolutePath, maxBytes: z.number().int().min(10_000).default(10_485_760) })
       .optional(),
@@ -111,7 +111,11 @@ export const UpdaterConfigSchema = z
     for (const [index, sr] of srs.entries()) {
       const at = sr.hosts.findIndex(host => !known.has(host))
       if (at === -1) continue
-      context.addIssue({ code: 'custom', path: ['srs', index, 'hosts', at], message: 'is not one of the hosts above' })
+      context.addIssue({
+        code: 'custom',
+        path: ['srs', index, 'hosts', at],
+        message: 'is not one of the configured hosts',
+      })
     }
   })
 

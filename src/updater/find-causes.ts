@@ -8,7 +8,7 @@ import type {
 } from '../allowed-operations/pool/pool-snapshot.ts'
 import type { ObservedSr, SrMember } from '../allowed-operations/rules/sr-members.ts'
 import type { ChangeCause, OverrideCause, ReportVerdict } from './change-cause.ts'
-import type { Observation } from './pool-observer.ts'
+import type { PoolObservation } from './pool-observer.ts'
 
 /** The changes between two observations, and those that concern a host, by ref. */
 interface FoundCauses {
@@ -24,7 +24,7 @@ interface FoundCauses {
  *
  * @param before `null`: the updater has just started
  */
-export function findCauses(before: Observation | null, after: Observation, policy: GatePolicy): FoundCauses {
+export function findCauses(before: PoolObservation | null, after: PoolObservation, policy: GatePolicy): FoundCauses {
   if (before === null) {
     const started: readonly ChangeCause[] = [{ code: 'updater-started' }]
     return { all: started, of: () => started }
@@ -40,7 +40,7 @@ export function findCauses(before: Observation | null, after: Observation, polic
   return { all, of: host => all.filter(cause => concerns(cause, host, srsOfHost)) }
 }
 
-function* poolCauses(before: Observation, after: Observation): Generator<ChangeCause> {
+function* poolCauses(before: PoolObservation, after: PoolObservation): Generator<ChangeCause> {
   if (before.coordinator !== after.coordinator) yield { code: 'coordinator-changed', host: after.coordinator }
   if (before.pool.rollingUpgrade !== after.pool.rollingUpgrade) {
     yield { code: after.pool.rollingUpgrade ? 'rolling-upgrade-began' : 'rolling-upgrade-ended' }
@@ -82,7 +82,11 @@ function newOperations(before: HostSnapshot, after: HostSnapshot): readonly Curr
   )
 }
 
-export function* overrideCauses(before: Observation, after: Observation, policy: GatePolicy): Generator<OverrideCause> {
+export function* overrideCauses(
+  before: PoolObservation,
+  after: PoolObservation,
+  policy: GatePolicy,
+): Generator<OverrideCause> {
   const hosts = new Set([...before.pool.overrides, ...after.pool.overrides].map(({ host }) => host))
   for (const host of hosts) {
     const earlier = overrideInForce(before.pool, host, policy, before.atMs)
@@ -114,7 +118,7 @@ function isOtherKind(before: SrSnapshot | null, after: SrSnapshot | null): boole
 }
 
 /** Changes of the members of SRs that are guarded in both observations. */
-function* memberCauses(before: Observation, after: Observation, policy: GatePolicy): Generator<ChangeCause> {
+function* memberCauses(before: PoolObservation, after: PoolObservation, policy: GatePolicy): Generator<ChangeCause> {
   const known = byRef(before.srs)
   const hostsBefore = byRef(before.pool.hosts)
   const hostsAfter = byRef(after.pool.hosts)
@@ -173,7 +177,7 @@ type Memberships = ReadonlyMap<string, ReadonlySet<string>>
  * Refs of the guarded SRs that concern each host: those that it is a member of. Under the placement policy every SR may, because
  * lists of mirrors also name hosts without a PBD.
  */
-function memberships(observations: readonly Observation[], { kind }: GatePolicy): Memberships {
+function memberships(observations: readonly PoolObservation[], { kind }: GatePolicy): Memberships {
   const found = new Map<string, Set<string>>()
   for (const { pool, srs } of observations) {
     for (const { ref, members } of srs) {

@@ -16,7 +16,7 @@ import type { PoolReading } from './pool-port.ts'
 import { ReportMemory } from './report-memory.ts'
 
 /** The pool as one computation uses it. */
-export interface Observation {
+export interface PoolObservation {
   readonly pool: PoolSnapshot
   readonly atMs: number
   /** Ref of the coordinator; `''`: not known. */
@@ -43,7 +43,7 @@ export class PoolObserver {
   }
 
   /** Takes in a reading. @param atMs Unix time in milliseconds */
-  observe({ pool: stored, freshUntilMs }: PoolReading, coordinator: string, atMs: number): Observation {
+  observe({ pool: stored, freshUntilMs }: PoolReading, coordinator: string, atMs: number): PoolObservation {
     if (coordinator !== this.#coordinator) {
       this.#coordinator = coordinator
       this.#reports.begin(stored)

@@ -12,7 +12,7 @@ import { parseReport } from '../sync-query/report/report-parse.ts'
 import type { DecisionEvent, OperationsChange } from './decision-events.ts'
 import { findCauses, overrideCauses } from './find-causes.ts'
 import { Poller } from './poller.ts'
-import { type Observation, oldestConfirmation, PoolObserver } from './pool-observer.ts'
+import { oldestConfirmation, type PoolObservation, PoolObserver } from './pool-observer.ts'
 import type { GateVerdicts, PoolPort, PoolReading } from './pool-port.ts'
 
 type ClaimAnswer =
@@ -60,7 +60,7 @@ export class Updater {
   readonly #keeping = new Map<string, readonly string[]>()
   readonly #failing = new Set<Effect>()
   #coordinator: string | null = null
-  #last: Observation | null = null
+  #last: PoolObservation | null = null
   #state: 'new' | 'started' | 'closed' = 'new'
   #scheduled: NodeJS.Immediate | null = null
   #unsubscribe: () => void = () => undefined
@@ -164,7 +164,7 @@ export class Updater {
     }).unref()
   }
 
-  #observe(reading: PoolReading): Observation {
+  #observe(reading: PoolReading): PoolObservation {
     const coordinator = this.#options.pool.coordinator()
     if (coordinator !== this.#coordinator) {
       this.#coordinator = coordinator
@@ -173,7 +173,7 @@ export class Updater {
     return this.#observer.observe(reading, coordinator, this.#options.clock.now())
   }
 
-  #publish(observation: Observation, verdicts: ReadonlyMap<string, HostVerdicts>): FieldChange[] {
+  #publish(observation: PoolObservation, verdicts: ReadonlyMap<string, HostVerdicts>): FieldChange[] {
     for (const host of this.#allowed.keys()) if (!verdicts.has(host)) this.#allowed.delete(host)
     const changes: FieldChange[] = []
     for (const { ref: host, allowedOperations: stored } of observation.pool.hosts) {
@@ -195,7 +195,11 @@ export class Updater {
     return changes
   }
 
-  #reportAccepted(observation: Observation, { host, operation, task }: Claim, reasons: readonly GateReason[]): void {
+  #reportAccepted(
+    observation: PoolObservation,
+    { host, operation, task }: Claim,
+    reasons: readonly GateReason[],
+  ): void {
     const { decided } = this.#options
     const occasion = occasionOf(observation)
     if (STORAGE_OPERATIONS.includes(operation)) {
@@ -208,7 +212,7 @@ export class Updater {
   }
 
   /** Stores the peers of each member: they must be known while the member is down, and after a restart. */
-  #keepPeers({ srs }: Observation): void {
+  #keepPeers({ srs }: PoolObservation): void {
     for (const { pbd, report, storedPeers } of srs.flatMap(({ members }) => members)) {
       const list = usableMirrorList(report)
       if (list === undefined) continue
@@ -236,7 +240,7 @@ export class Updater {
   }
 
   /** Arms a timer for the moment at which the next lease, override or reading expires, or an override comes into force. */
-  #armExpiry({ pool, srs, atMs }: Observation, { freshUntilMs }: PoolReading): void {
+  #armExpiry({ pool, srs, atMs }: PoolObservation, { freshUntilMs }: PoolReading): void {
     this.#cancelExpiry()
     let nextMs = freshUntilMs > atMs ? freshUntilMs + 1 : Number.POSITIVE_INFINITY
     for (const { members } of srs) {
@@ -257,7 +261,7 @@ type Effect = 'publish' | 'keep-peers'
 /** A change before its causes are known. */
 type FieldChange = Omit<OperationsChange, 'causes'>
 
-function occasionOf({ atMs, pool }: Observation) {
+function occasionOf({ atMs, pool }: PoolObservation) {
   return { at: atMs, pool }
 }
 

@@ -4,7 +4,7 @@ import type { PoolSnapshot } from '../../src/allowed-operations/pool/pool-snapsh
 import { observeSrs } from '../../src/allowed-operations/rules/sr-members.ts'
 import { type ChangeCause, describeCause } from '../../src/updater/change-cause.ts'
 import { findCauses } from '../../src/updater/find-causes.ts'
-import type { Observation } from '../../src/updater/pool-observer.ts'
+import type { PoolObservation } from '../../src/updater/pool-observer.ts'
 import {
   DEGRADED,
   host,
@@ -20,7 +20,7 @@ import {
   withReports,
 } from '../allowed-operations/pool-of-three.ts'
 
-function observe(of: PoolSnapshot, atMs = NOW, coordinator = 'a'): Observation {
+function observe(of: PoolSnapshot, atMs = NOW, coordinator = 'a'): PoolObservation {
   return { pool: of, atMs, coordinator, srs: observeSrs(of, DEFAULT_POLICY, atMs) }
 }
 

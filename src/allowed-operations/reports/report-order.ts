@@ -3,40 +3,40 @@ import { SYNC_STATES } from '../../sync-query/state.ts'
 import type { ReceivedReport } from '../pool/pool-snapshot.ts'
 import { factsOf } from './report-facts.ts'
 
-/** What is remembered of one host, one SR and one boot. */
+/** The remembered reports of one host, one SR and one boot. */
 interface BootReports {
-  /** The newest, or something unreadable that arrived after it. */
+  /** The newest report, or an unreadable one that arrived later. */
   readonly received: ReceivedReport
-  /** The newest that could be read, which later ones are measured by. */
+  /** The newest readable report, with which later ones are compared. */
   readonly readable: ReadableReport
-  /** The last one that was discarded, until a newer one comes. */
+  /** The last discarded report, until a newer one arrives. */
   readonly discarded: ReadableReport | null
 }
 
 /**
- * What is remembered of one host and one SR, so that an old report that comes late is not taken for a new one: the reports of
- * each boot, and those of the boot that leads. Which boot is the present one, the heartbeats of the host say (`ofPresentBoot`);
- * where there are none, the boot that leads is taken for it.
+ * The remembered reports of one host and one SR, by boot, so that an old report that arrives late does not count as a new one. The
+ * fields are those of the leading boot. The heartbeats of a host state its present boot (`ofPresentBoot`); without heartbeats the
+ * leading boot counts as the present one.
  */
 export interface KnownReport extends Omit<BootReports, 'readable'> {
   readonly readable: ReadableReport | null
-  /** The one that was heard last at the end; the boot that leads is among them. */
+  /** In the order of their last reports, the last one at the end. Contains the leading boot. */
   readonly boots: readonly BootReports[]
 }
 
 type ReadableReport = Extract<ReceivedReport, { report: Report }>
 
-/** A host that reboots this often in vain has other troubles than a report from so far back. */
+/** More boots than this are not kept. A report from so many boots ago is not to be expected. */
 const MAX_BOOTS = 16
 
 /**
- * Takes in what has just arrived from one host about one SR. Of one boot a lower `seq` is discarded: a poll may answer after a
- * newer push, and a database may be restored. The same `seq` again is a confirmation. Something unreadable replaces what was
- * known: it is what stands there now.
+ * Takes in a report that has just arrived from one host about one SR. Within one boot a lower `seq` is discarded: a poll may answer
+ * after a newer push, and a database may be restored. The same `seq` again is a confirmation. An unreadable report replaces the known
+ * one, because it is the present content.
  *
- * Without heartbeats, boots are put in order by the dates of their reports, which clocks may have got wrong: see `follows`.
+ * Without heartbeats, boots are ordered by the dates of their reports, which may be wrong because of clocks: see `follows`.
  *
- * @param leaseMs for how long a known report shuts out those with lower numbers, or of other boots, that are made later
+ * @param leaseMs how long a known report excludes later reports with lower numbers, or of other boots
  */
 export function acceptReport(known: KnownReport | undefined, incoming: ReceivedReport, leaseMs: number): KnownReport {
   if (incoming.report === undefined) {
@@ -73,8 +73,8 @@ function bounded(boots: readonly BootReports[], leading: BootReports | undefined
 }
 
 /**
- * What counts of a host that says with its heartbeats which boot it is in: the reports of that boot alone, whatever the dates
- * of others. Of a host that has sent none of that boot, or says nothing of boots, all that is known.
+ * The reports that are relevant for a host whose heartbeats state its boot: only those of that boot, whatever the dates of others.
+ * If the host has sent none in that boot, or does not state its boot: everything that is known.
  */
 export function ofPresentBoot(known: KnownReport | undefined, bootId: string | undefined): KnownReport | undefined {
   if (known === undefined || bootId === undefined || known.readable?.report.bootId === bootId) return known
@@ -82,17 +82,17 @@ export function ofPresentBoot(known: KnownReport | undefined, bootId: string | u
   return present === undefined ? known : { ...present, boots: known.boots }
 }
 
-/** What is known of each host and each SR: by ref of the SR, then by ref of the host. */
+/** The remembered reports of each host and SR: by ref of the SR, then by ref of the host. */
 export type KnownReports = ReadonlyMap<string, ReadonlyMap<string, KnownReport>>
 
-/** What follows from these reports alone, in whatever order they stand. */
+/** The result of taking in these reports alone, in any order. */
 export function knownReports(reports: readonly ReceivedReport[], leaseMs: number): KnownReports {
   const known = new Map<string, Map<string, KnownReport>>()
   for (const [sr, arrived] of Map.groupBy(reports, each => each.sr)) {
     const ofSr = new Map<string, KnownReport>()
     known.set(sr, ofSr)
     for (const [host, ofHost] of Map.groupBy(arrived, each => each.host)) {
-      // Each host by itself: a moment that cannot be compared (NaN) must not put the reports of others out of order.
+      // Each host separately: a moment that cannot be compared (NaN) must not disorder the reports of other hosts.
       for (const received of ofHost.length > 1 ? ofHost.toSorted(byConfirmation) : ofHost) {
         ofSr.set(host, acceptReport(ofSr.get(host), received, leaseMs))
       }
@@ -106,8 +106,8 @@ function byConfirmation(a: ReceivedReport, b: ReceivedReport): number {
 }
 
 /**
- * The same boot and the same number. Should the two differ in their state, one was edited or its writer is wrong, and
- * the worse one stays: what blocks may not be confirmed away without a higher number.
+ * Combines two reports of the same boot and number. If their states differ, one was edited or its writer is wrong, and the worse one
+ * stays: a report that blocks must not be replaced without a higher number.
  */
 function confirm(before: ReadableReport, incoming: ReadableReport): ReadableReport {
   const worsening = SYNC_STATES.indexOf(before.report.state) - SYNC_STATES.indexOf(incoming.report.state)
@@ -117,8 +117,8 @@ function confirm(before: ReadableReport, incoming: ReadableReport): ReadableRepo
 }
 
 /**
- * A stored report has no mirror list. One that a poll brought still holds while the host says that it has not changed: each push
- * would else take it away until the next poll, and hosts that may go by it would be blocked and freed again all the time.
+ * Keeps the known mirror list if the host states that it has not changed. A stored report has no mirror list: each push would
+ * otherwise remove the list until the next poll, and hosts that are allowed because of it would be blocked and allowed again and again.
  */
 function withKnownList(incoming: ReadableReport, { report: known }: ReadableReport): ReadableReport {
   const { listSeq } = incoming.report
@@ -131,11 +131,11 @@ function withList(received: ReadableReport, mirrorList: Report['mirrorList']): R
 }
 
 /**
- * Whether a report of another boot leads from now on. It does if its boot is new and the report was made no earlier than the
- * leading one. Clocks that were wrong must not shut out a boot for ever, so it also leads if it arrives more than a lease after
- * the leading boot was last confirmed: a host that is in that boot would have confirmed it.
+ * Whether a report makes its boot the leading one. It does if the boot is new and the report was made no earlier than the leading
+ * one. Wrong clocks must not exclude a boot for ever, so it also does if it arrives more than a lease after the leading boot was last
+ * confirmed: a host in that boot would have confirmed it.
  *
- * A leading report from the future (a clock that the reboot set right) is dated by its arrival.
+ * A leading report from the future (the reboot corrected the clock) is dated by its arrival.
  */
 function follows(leading: ReadableReport, incoming: ReadableReport, isKnownBoot: boolean, leaseMs: number): boolean {
   if (incoming.confirmedAtMs > leading.confirmedAtMs + leaseMs) return true
@@ -144,8 +144,8 @@ function follows(leading: ReadableReport, incoming: ReadableReport, isKnownBoot:
 }
 
 /**
- * A report with a lower number that was made later, when nobody has confirmed the known one for the length of a lease: the
- * known number was not its host's (edited by hand), and would shut out everything the host says until its next boot.
+ * Whether a report with a lower number replaces the known one: it was made later, and the known one was not confirmed for the length
+ * of a lease. The known number is then not from its host (edited by hand), and would exclude every report until the next boot.
  */
 function outlives(incoming: ReadableReport, known: ReadableReport, leaseMs: number): boolean {
   return (

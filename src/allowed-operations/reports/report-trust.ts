@@ -5,23 +5,23 @@ import { type GateReason, type GateReasonCode, gateReason } from '../reason/gate
 import { factsOf } from './report-facts.ts'
 import type { KnownReport } from './report-order.ts'
 
-/** A report that counts, or why there is none. */
+/** A valid report, or the reason why there is none. */
 export type ReportAssessment =
   | { readonly report: Report; readonly countsUntilMs: number; readonly distrust?: never }
   | { readonly distrust: GateReason; readonly report?: never; readonly countsUntilMs?: never }
 
-/** What a report is about, by the records of the pool. */
+/** The host and SR of a report, by the records of the pool. */
 interface Subject {
   readonly host: HostSnapshot
   readonly sr: { readonly ref: string; readonly uuid?: string }
-  /** By the host's last heartbeat, the `seq` from which on reports of its present boot tell of the SR's present state. */
+  /** From the host's last heartbeat: the lowest `seq` in its present boot that describes the present state of the SR. */
   readonly changedSeq?: number | undefined
 }
 
 /**
- * Whether what is known from a host about an SR counts (DESIGN section 6): it must be of the host's present boot, from
- * after the host last became live, and confirmed within the lease. Everything is asked positively, so that a moment
- * that cannot be compared (NaN) does not count either.
+ * Decides whether the known report of a host about an SR is valid (DESIGN section 6): it must be from the host's present boot, made
+ * after the host last became live, and confirmed within the lease. Each condition is positive, so that a moment that cannot be
+ * compared (NaN) makes a report invalid.
  */
 export function assessReport(
   subject: Subject,
@@ -30,24 +30,24 @@ export function assessReport(
   now: number,
 ): ReportAssessment {
   const { host, sr } = subject
-  if (known === undefined) return { distrust: unspoken('no-report', subject, now) }
+  if (known === undefined) return { distrust: missingReason('no-report', subject, now) }
   const { report, problem, confirmedAtMs } = known.received
   if (report === undefined) {
     const code = problem.code === 'unknown-schema' ? 'report-unknown-schema' : 'report-unreadable'
     return { distrust: gateReason(code, host.ref, sr.ref, { problem: problem.text }) }
   }
   const code = distrustCode(subject, report, known, policy, now, confirmedAtMs)
-  if (code !== null) return { distrust: unspoken(code, subject, now) }
+  if (code !== null) return { distrust: missingReason(code, subject, now) }
   return { report, countsUntilMs: endOfLease(report, confirmedAtMs, policy) }
 }
 
-/** A report arrives within seconds after a host became live; one that has not come after this long needs somebody who looks. */
-const SILENT_FOR_LONG_MS = 5 * 60_000
+/** A report arrives within seconds after a host became live. If none is valid after this time, an operator must look. */
+const OPERATOR_AFTER_MS = 5 * 60_000
 
-/** A report that does not count. What time should bring is an operator's once the host has been live for long without it. */
-function unspoken(code: GateReasonCode, { host, sr }: Subject, now: number): GateReason {
+/** The reason for an invalid report. It needs an operator once the host has been live for long without a valid report. */
+function missingReason(code: GateReasonCode, { host, sr }: Subject, now: number): GateReason {
   const found = gateReason(code, host.ref, sr.ref)
-  const isLate = host.live === true && host.liveSinceMs !== null && now - host.liveSinceMs >= SILENT_FOR_LONG_MS
+  const isLate = host.live === true && host.liveSinceMs !== null && now - host.liveSinceMs >= OPERATOR_AFTER_MS
   return isLate ? { ...found, clearedBy: 'operator' } : found
 }
 
@@ -59,49 +59,49 @@ function distrustCode(
   now: number,
   confirmedAtMs: number,
 ): GateReasonCode | null {
-  // Copied from another PBD by hand or by a script: true, and about something else.
+  // Copied from another PBD by hand or by a script: it describes another host or SR.
   if (!isAbout(report, { host, sr })) return 'report-misplaced'
   const at = factsOf(report).madeAtMs
-  // A clock ahead would keep a report young for as long as it is ahead.
+  // A clock that is ahead would keep a report valid for as long as it is ahead.
   const horizon = now + policy.clockSkewMs
   if (!(at <= horizon && confirmedAtMs <= horizon)) return 'report-from-future'
   if (host.bootId !== undefined && host.bootId !== report.bootId) return 'report-other-boot'
   if (host.bootId === undefined && isOlderThanBoot(at, host, horizon)) return 'report-before-boot'
-  // A host that goes down leaves a `synced` behind that stays young for minutes (vatesfr/xen-orchestra#10248). Its
-  // `at` must be newer as well: a restarted toolstack may take the reading of its database for a confirmation.
+  // A host that goes down leaves a `synced` report that looks recent for minutes (vatesfr/xen-orchestra#10248). `at` must be newer
+  // too: a restarted toolstack may count the reading of its database as a confirmation.
   if (host.liveSinceMs !== null && !(at >= host.liveSinceMs && confirmedAtMs >= host.liveSinceMs)) {
     return 'report-before-live'
   }
-  // A lower number that was made later: its writer has lost count, and which one is true cannot be told.
+  // A report with a lower number was made later: its writer lost count, and which report is true is not known.
   const { discarded } = known
   if (discarded !== null && discarded.report.bootId === report.bootId && factsOf(discarded.report).madeAtMs > at) {
     return 'report-superseded'
   }
-  // A push may be held up, or fail, while the heartbeats of its host arrive.
+  // A push may be delayed or fail while the heartbeats of its host arrive.
   if (changedSeq !== undefined && report.seq < changedSeq) return 'report-overtaken'
   if (now <= endOfLease(report, confirmedAtMs, policy)) return null
   return discarded !== null && discarded.confirmedAtMs > confirmedAtMs ? 'report-superseded' : 'lease-expired'
 }
 
 /**
- * A lease runs from the last confirmation, and no longer than from the report itself, by a clock that may be behind: whoever
- * writes an old text into the database again, as a script that restores it does, must not keep the report of a dead agent alive.
+ * The end of the lease. It begins with the last confirmation, but no later than the report itself, whose clock may be behind. Writing
+ * an old text into the database again, for example by a script that restores it, must not extend the report of a dead agent.
  */
 function endOfLease(report: Report, confirmedAtMs: number, { leaseMs, clockSkewMs }: GatePolicy): number {
   return Math.min(confirmedAtMs, factsOf(report).madeAtMs + clockSkewMs) + leaseMs
 }
 
 /**
- * Asked only of a host whose boot the toolstack does not know by its id: a clock that was set makes dates lie.
- * Both moments by the host's own clock: no skew to allow for. A boot that is yet to come was told by a clock that was ahead
- * and has been set right since. It proves nothing; that the host has spoken since it became live must do, if that is known.
+ * Whether a report is older than the boot of its host. Used only if the toolstack does not know the boot id, because dates are wrong
+ * after a clock was set. Both moments are on the host's own clock, so there is no skew. A boot in the future comes from a clock that
+ * was ahead and was corrected since: it proves nothing, and a report made after the host became live is accepted, if that is known.
  */
 function isOlderThanBoot(at: number, { bootTimeMs, liveSinceMs }: HostSnapshot, horizon: number): boolean {
   if (bootTimeMs === null || at >= bootTimeMs) return false
   return !(bootTimeMs > horizon && liveSinceMs !== null)
 }
 
-/** Whether a report names the host and the SR that it was found for. */
+/** Whether a report names the host and the SR for which it was delivered. */
 export function isAbout(report: Report, { host, sr }: Subject): boolean {
   return names(host, report.host) && names(sr, report.sr)
 }

@@ -1,7 +1,7 @@
 import { type HostOperation, STORAGE_OPERATIONS, tableOfOperations, type XapiError } from '../pool/host-operation.ts'
 import type { HostSnapshot, PoolSnapshot } from '../pool/pool-snapshot.ts'
 
-/** The names that stock's errors use: `Record_util.host_operation_to_string`. */
+/** The names of operations in stock's errors: `Record_util.host_operation_to_string`. */
 const NAMES_IN_ERRORS: Readonly<Record<HostOperation, string>> = {
   provision: 'provision',
   evacuate: 'evacuate',
@@ -15,20 +15,20 @@ const NAMES_IN_ERRORS: Readonly<Record<HostOperation, string>> = {
   enable: 'enable',
 }
 
-// vm_start and power_on stand in neither group (xapi_host_helpers.ml:49-66).
-const BRINGING_VMS = ['provision', 'vm_resume', 'vm_migrate'] as const satisfies readonly HostOperation[]
+// vm_start and power_on are in neither group (xapi_host_helpers.ml:49-66).
+const ADDING_VMS = ['provision', 'vm_resume', 'vm_migrate'] as const satisfies readonly HostOperation[]
 const REMOVING_VMS = ['evacuate', 'reboot', 'shutdown'] as const satisfies readonly HostOperation[]
 
-/** While one of these runs on a host, those named may not begin on it (xapi_host_helpers.ml:68-98). */
+/** While one of these runs on a host, the excluded operations may not begin there (xapi_host_helpers.ml:68-98). */
 const EXCLUSIONS = [
   { running: 'reboot', excludes: ['shutdown', 'apply_updates'] },
   { running: 'shutdown', excludes: ['reboot', 'apply_updates'] },
   { running: 'apply_updates', excludes: ['reboot', 'shutdown', 'enable'] },
-  // Two provisions at once would drown dom0.
+  // Two provisions at once would overload dom0.
   { running: 'provision', excludes: ['provision'] },
 ] as const satisfies readonly { running: HostOperation; excludes: readonly HostOperation[] }[]
 
-/** A table in which the first error of an operation stays: a later rule never replaces it (`set_errors`, :37-45). */
+/** A table in which the first error of an operation stays. A later rule never replaces it (`set_errors`, :37-45). */
 export type ErrorTable = Record<HostOperation, XapiError | null>
 
 export function setErrors(table: ErrorTable, operations: readonly HostOperation[], error: XapiError): void {
@@ -36,13 +36,13 @@ export function setErrors(table: ErrorTable, operations: readonly HostOperation[
 }
 
 /**
- * The rules that have nothing to do with storage, as stock xapi has them: R1 to R10 of `valid_operations`
- * (xapi_host_helpers.ml:49-126), in its order. They look at one host only.
+ * The rules of stock xapi that do not concern storage: R1 to R10 of `valid_operations` (xapi_host_helpers.ml:49-126), in its order.
+ * Each uses the data of one host only.
  */
 export function ordinaryErrors(host: HostSnapshot, pool: Pick<PoolSnapshot, 'powerOnPlugin'>): ErrorTable {
   const table = tableOfOperations<XapiError | null>(() => null)
-  setInProgress(table, host, BRINGING_VMS, REMOVING_VMS)
-  setInProgress(table, host, REMOVING_VMS, BRINGING_VMS)
+  setInProgress(table, host, ADDING_VMS, REMOVING_VMS)
+  setInProgress(table, host, REMOVING_VMS, ADDING_VMS)
   for (const { running, excludes } of EXCLUSIONS) setInProgress(table, host, [running], excludes)
   if (host.enabled) setErrors(table, STORAGE_OPERATIONS, ['HOST_NOT_DISABLED'])
   if (host.live === true) setErrors(table, ['power_on'], ['HOST_IS_LIVE', host.ref])

@@ -9,18 +9,18 @@ import { type ObservedSr, type SrMember, usableMirrorList } from './sr-members.t
 import type { SrRule } from './sr-rule.ts'
 
 /**
- * The placement-aware rule, for sets of hosts as `ceph osd ok-to-stop` answers for sets of OSDs: a mirror must keep a
- * current replica, and its majority where it needs one, on the hosts that stay.
+ * The placement rule, for sets of hosts as `ceph osd ok-to-stop` decides for sets of OSDs: each mirror must keep a current replica,
+ * and its majority if it needs one, on the hosts that stay.
  *
- * Every member's list is asked on its own, and each must agree: where two hosts see the same mirror differently, the
- * worse view holds. A member that is up and whose report does not count makes every answer no. Without a list of each
- * member that can be believed the conservative rule answers, for one host; for several nothing can be said.
+ * The list of each member is evaluated separately, and all must agree: if two hosts see the same mirror differently, the worse view
+ * decides. A live member without a valid report blocks every departure. If a member has no usable list, the conservative rule decides
+ * for one host, and a set of several hosts is blocked.
  *
- * It concerns hosts without a PBD as well, if they may have replicas. What such a host holds is known from the lists of others
- * only: two of them may share a mirror that no member lists. So a host that is known to hold replicas, or may do so because a
- * member has no list that counts, must report itself before it may go.
+ * The rule also concerns hosts without a PBD, if they may have replicas. What such a host holds is known only from the lists of
+ * others: two such hosts may share a mirror that no member lists. A host that is known to hold replicas, or may hold some because a
+ * member has no usable list, must therefore report itself before it may go down.
  *
- * @param away refs of all hosts of the pool that are down or about to go
+ * @param away refs of all hosts of the pool that are down or going down
  */
 export function placementRule(
   { ref: sr, members, connected }: ObservedSr,
@@ -40,23 +40,23 @@ export function placementRule(
   const sites = views.flatMap(view => view.sites)
   const holders = new Set(sites.flatMap(({ hosts }) => hosts ?? []))
   const isAnyPeerUnknown = sites.some(({ hosts }) => hosts === null)
-  const unheard = members
+  const withoutList = members
     .filter(({ absence, report }) => absence !== null || usableMirrorList(report) === undefined)
     .map(member => ({ member, hosts: possibleHosts(member, names, refs, policy) }))
-  const whoseReplicasItMayHave = (host: string) =>
-    unheard.flatMap(({ member, hosts }) => (hosts === null || hosts.has(host) ? member : []))
+  const membersThatMayShareWith = (host: string) =>
+    withoutList.flatMap(({ member, hosts }) => (hosts === null || hosts.has(host) ? member : []))
   const concerns = (host: string) =>
-    connected.has(host) || holders.has(host) || isAnyPeerUnknown || whoseReplicasItMayHave(host).length > 0
+    connected.has(host) || holders.has(host) || isAnyPeerUnknown || membersThatMayShareWith(host).length > 0
   const absences = new Map<string, ClearedBy>()
   for (const { host, absence } of members) if (absence !== null) absences.set(host.ref, absence.clearedBy)
-  const distrusted = present.flatMap(({ distrust }) => distrust ?? [])
-  if (distrusted.length > 0) return { concerns, departure: () => distrusted }
-  // A member that is here has a list that counts, which names every mirror that it takes away. Others have none.
+  const invalid = present.flatMap(({ distrust }) => distrust ?? [])
+  if (invalid.length > 0) return { concerns, departure: () => invalid }
+  // Each present member has a usable list, which contains every mirror that it takes away. Hosts without a PBD have none.
   const unreported = (leaving: ReadonlySet<string>): GateReason[] => {
-    const silent = [...leaving].filter(host => !connected.has(host) && !away.has(host))
+    const withoutPbd = [...leaving].filter(host => !connected.has(host) && !away.has(host))
     return [
-      ...Array.from(new Set(silent.flatMap(whoseReplicasItMayHave)), member => replicasUnknown(sr, member)),
-      ...silent.filter(host => holders.has(host)).map(host => gateReason('holder-without-report', host, sr)),
+      ...Array.from(new Set(withoutPbd.flatMap(membersThatMayShareWith)), member => replicasUnknown(sr, member)),
+      ...withoutPbd.filter(host => holders.has(host)).map(host => gateReason('holder-without-report', host, sr)),
     ]
   }
   if (unlisted.length > 0) {
@@ -76,7 +76,7 @@ export function placementRule(
         ...views.flatMap(view => {
           if (!isTouched(view, leaving)) return []
           const isHarmless = seesNoneCurrent(view) && (!leaving.has(view.host) || isCurrentElsewhere(view, views, gone))
-          const found = isHarmless ? null : loss(sr, view, gone)
+          const found = isHarmless ? null : lossReason(sr, view, gone)
           if (found === null) return []
           return found.code === 'peer-unknown' ? found : { ...found, clearedBy: lossClearedBy(view, absences) }
         }),
@@ -90,7 +90,7 @@ function replicasUnknown(sr: string, { host, absence }: SrMember): GateReason {
   return gateReason('replicas-unknown', host.ref, sr, { clearedBy: absence.clearedBy })
 }
 
-/** Refs of the hosts that may share mirrors with a member, by its last list; `null`: any host may. */
+/** Refs of the hosts that may share mirrors with a member, from its last list; `null`: any host may. */
 function possibleHosts(
   { host, knownPeers }: SrMember,
   names: PeerNames,
@@ -107,14 +107,14 @@ function possibleHosts(
   return hosts
 }
 
-/** Some mirrors as one member sees them, with the names of peers resolved. */
+/** Some mirrors as one member reports them, with the names of peers resolved. */
 interface View extends MirrorView {
   readonly sites: readonly Site[]
 }
 
 interface Site {
   readonly replica: Replica
-  /** Refs of the hosts it may be on; none for a machine outside the pool, `null` where nobody knows. */
+  /** Refs of the hosts that it may be on; empty for a machine outside the pool; `null`: not known. */
   readonly hosts: readonly string[] | null
 }
 
@@ -135,14 +135,14 @@ function viewOf(
   return { host, entry, reasons, sites }
 }
 
-/** A replica that nobody knows may be on any of those that leave. */
+/** Whether a departure may take a replica away. A replica on an unknown host may be on any of those that leave. */
 function isTouched({ entry, sites }: View, leaving: ReadonlySet<string>): boolean {
   return entry.count > 0 && sites.some(({ hosts }) => hosts === null || hosts.some(host => leaving.has(host)))
 }
 
-function loss(sr: string, { host, entry, sites }: View, gone: ReadonlySet<string>): GateReason | null {
+function lossReason(sr: string, { host, entry, sites }: View, gone: ReadonlySet<string>): GateReason | null {
   const staying = sites.filter(({ hosts }) => hosts?.every(each => !gone.has(each)))
-  // Of a mirror in an unknown state nothing is known to be current.
+  // In an unknown state no replica is known to be current.
   const current = entry.state !== 'unknown' && staying.some(({ replica }) => replica.current && !replica.diskless)
   if (current && (!entry.quorum || hasQuorum(sites, staying))) return null
   const details = {
@@ -156,10 +156,10 @@ function loss(sr: string, { host, entry, sites }: View, gone: ReadonlySet<string
 }
 
 /**
- * DRBD's majority: more than half of the replicas with a disk; at exactly half the diskless ones decide, by more than
- * half of theirs (drbd_state.c, calc_quorum). A replica votes for those that are connected to it: of a chain of three whose
- * ends have lost each other the middle cannot go, though it sees both. That absent replicas known to be Outdated lose their
- * vote there is not counted on here: it depends on how they leave.
+ * DRBD's majority: more than half of the replicas with a disk; at exactly half, more than half of the diskless ones decide
+ * (drbd_state.c, calc_quorum). Only connected replicas count: in a chain of three whose ends have lost each other, the middle one
+ * cannot go down although it sees both. In DRBD absent replicas known to be Outdated lose their vote; this function does not rely on
+ * that, because it depends on how they leave.
  */
 function hasQuorum(sites: readonly Site[], staying: readonly Site[]): boolean {
   const all = sites.filter(hasVote)
@@ -169,7 +169,7 @@ function hasQuorum(sites: readonly Site[], staying: readonly Site[]): boolean {
   return disks > 0 || (disks === 0 && diskless > 0)
 }
 
-/** A diskless client with `tiebreaker no` is passed over there, both present and missing (DRBD 9.3.1). */
+/** DRBD 9.3.1 ignores a diskless client with `tiebreaker no`, both present and missing. */
 function hasVote({ replica }: Site): boolean {
   return replica.diskless !== true || replica.votes !== false
 }

@@ -2,7 +2,7 @@ import { type OperationErrors, STORAGE_OPERATIONS } from '../pool/host-operation
 import type { PoolSnapshot } from '../pool/pool-snapshot.ts'
 import { ordinaryErrors, setErrors } from './ordinary-rules.ts'
 
-/** The table of errors of each host, by its ref; or the exception that is raised for every host instead. */
+/** The table of errors of each host, by ref; or the exception that xapi raises for every host instead. */
 export type StockAnswer =
   | { readonly errors: ReadonlyMap<string, OperationErrors>; readonly exception?: never }
   | { readonly exception: string; readonly errors?: never }
@@ -11,9 +11,9 @@ export type StockAnswer =
 const HEALTH_CHECK_LABEL = 'SR Recovering'
 
 /**
- * `valid_operations` of an unmodified xapi (xen-api e2ee48d688) for each host, by its ref: the ordinary rules, then R12.
- * R11, the host-down rule, is not here: as shipped it compares refs of host_metrics rows with refs of hosts and so
- * never finds a host that is down (xapi_host_helpers.ml:136-145, xapi_clustering.ml:163-182).
+ * `valid_operations` of an unmodified xapi (xen-api e2ee48d688) for each host, by ref: the ordinary rules, then R12. R11, the
+ * host-down rule, is omitted: as released it compares refs of host_metrics rows with refs of hosts, so it never finds a host that is
+ * down (xapi_host_helpers.ml:136-145, xapi_clustering.ml:163-182).
  */
 export function stockErrors(pool: PoolSnapshot): StockAnswer {
   const clustered = new Map(pool.srs.map(sr => [sr.ref, sr.clustered]))
@@ -35,8 +35,8 @@ export function stockErrors(pool: PoolSnapshot): StockAnswer {
 }
 
 /**
- * The SRs of attached PBDs in the order in which stock names them: PBDs by descending ref (helpers.ml:1532-1538), of an
- * SR with several PBDs the last place counts (`setify`, listext.ml:19-26).
+ * The SRs of attached PBDs in the order in which stock names them: PBDs by descending ref (helpers.ml:1532-1538); for an SR with
+ * several PBDs the last position counts (`setify`, listext.ml:19-26).
  */
 function pluggedSrsInStockOrder({ pbds }: PoolSnapshot): string[] {
   const srs = pbds

@@ -111,7 +111,7 @@ t.test('a wrong file is told, a broken state is never taken for a new pool, and 
   pool.configure({ srs: [{ uuid: SR, hosts: [hostUuid(7)] }] })
   const refused = new DaemonProcess(t, ['updater', '--config', pool.file])
   t.equal(await refused.ended(), 65)
-  t.match(refused.log, /srs\[0\].hosts\[0\]: is not one of the hosts above/)
+  t.match(refused.log, /srs\[0\].hosts\[0\]: is not one of the configured hosts/)
 
   const [first, ...rest] = pool.hosts.map(({ uuid, socket }, index) => ({
     uuid,
