@@ -3,16 +3,12 @@ import { join, resolve } from 'node:path'
 import t from 'tap'
 import { z } from 'zod'
 import { AgentConfigSchema } from '../src/agent/agent-config.ts'
-import { decide } from '../src/allowed-operations/decide.ts'
-import { DEFAULT_POLICY } from '../src/allowed-operations/pool/gate-policy.ts'
 import { GATE_REASONS } from '../src/allowed-operations/reason/gate-reason.ts'
 import { UpdaterConfigSchema } from '../src/coordinator/updater-config.ts'
-import { AgentMetrics } from '../src/metrics/agent-metrics.ts'
-import { GateMetrics } from '../src/metrics/gate-metrics.ts'
-import { ProcessMetrics } from '../src/metrics/process-metrics.ts'
 import { parseConfigFile } from '../src/platform/config-file/parse-config-file.ts'
 import { REASONS } from '../src/sync-query/reason/reason.ts'
-import { NOW, pool } from './allowed-operations/pool-of-three.ts'
+import { everything } from './metrics/every-metric.ts'
+import { parseExposition } from './metrics/parse-exposition.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8')
@@ -107,22 +103,36 @@ t.test('CONFIGURATION.md has every key with its default, and no other', async t 
   }
 })
 
-t.test('METRICS.md has every metric of both daemons with its type, and no other', async t => {
+t.test('METRICS.md has every metric of both daemons as it is exported: type, labels and help', async t => {
   const [, agent = '', updater = ''] = read('docs/METRICS.md').split(/^## The /m)
-  const ofProcess = new ProcessMetrics({ version: '0' })
-  const ofAgent = new AgentMetrics({ look: () => ({ srs: new Map(), notSynced: [] }) })
-  const look = { atMs: NOW, pool: pool(), verdicts: decide(pool(), DEFAULT_POLICY, NOW), policy: DEFAULT_POLICY }
-  const ofGate = new GateMetrics({ look: () => look })
-  for (const [name, text, metrics] of [
+  const [ofProcess, ofAgent, ofGate] = everything()
+  for (const [name, text, part] of [
     ['agent', agent, ofAgent],
     ['updater', updater, ofGate],
   ] as const) {
-    const documented = Array.from(text.matchAll(/^\| `(\w+)` \| (\w+) \|/gm), ([, metric, type]) => `${metric} ${type}`)
-    const rendered = `${await metrics.render()}\n${await ofProcess.render()}`
-    const known = Array.from(rendered.matchAll(/^# TYPE (\w+) (\w+)$/gm), ([, metric, type]) => `${metric} ${type}`)
-    t.strictSame(documented.toSorted(), known.toSorted(), name)
+    const documented = Array.from(
+      text.matchAll(/^\| `(\w+)` \| (\w+) \|([^|]*)\| (.*) \|$/gm),
+      ([, metric, type, labels = '', meaning = '']) =>
+        [metric, type, labels.replaceAll(/[` ]/g, ''), meaning.replaceAll('`', '')].join(' | '),
+    )
+    const rendered = `${await part.render()}\n${await ofProcess.render()}`
+    const labels = new Map<string, string>()
+    for (const sample of parseExposition(rendered)) {
+      labels.set(sample.name.replace(/_(?:bucket|sum|count)$/, ''), namesOf(sample.labels))
+    }
+    const exported = Array.from(
+      rendered.matchAll(/^# HELP (\w+) (.*)\n# TYPE \w+ (\w+)$/gm),
+      ([, metric = '', help, type]) => [metric, type, labels.get(metric), help].join(' | '),
+    )
+    t.strictSame(documented.toSorted(), exported.toSorted(), name)
   }
 })
+
+function namesOf(labels: Readonly<Record<string, string>>): string {
+  return Object.keys(labels)
+    .filter(each => each !== 'le')
+    .join(',')
+}
 
 t.test('TROUBLESHOOTING.md has every code that the daemons log', async t => {
   const [, logged = ''] = read('docs/TROUBLESHOOTING.md').split('## What the daemons log')

@@ -9,30 +9,30 @@ import { type SourceName, type SourceNews, SourceSeries } from './source-series.
 import { SrSeries } from './sr-series.ts'
 import { UnwatchedSeries } from './unwatched-series.ts'
 
-/** A host as it is at one moment. */
+/** The state of a host at one moment. */
 export interface AgentLook {
-  /** Every SR that is watched, by UUID. */
+  /** Every watched SR, by UUID. */
   readonly srs: ReadonlyMap<string, SrStatus>
-  /** Every mirror that is not synced, in each of its SRs. Walked through once, at once. */
+  /** Every mirror that is not synced, in each of its SRs. It is iterated once, synchronously. */
   readonly notSynced: Iterable<MirrorOfSr>
-  /** What the host has and no SR watches, by name. */
+  /** DRBD resources and md arrays that no SR watches, by name. */
   readonly unwatched?: Readonly<Record<SourceName, readonly string[]>>
-  /** How many mirrors that are not synced have series of their own. Default 200. */
+  /** Maximum number of mirrors with series of their own. Default 200. */
   readonly maxMirrors?: number
 }
 
 export interface AgentMetricsOptions {
-  /** How things stand. Asked at every scrape, so that between two scrapes a change costs nothing. */
+  /** Returns the present state. It is called at every scrape, so that a change between two scrapes costs nothing. */
   readonly look: () => AgentLook
 }
 
 const DEFAULT_MAX_MIRRORS = 200
 
 /**
- * What Prometheus is told of one host. Levels (states, figures) are looked at when they are asked for; edges (transitions,
- * problems, pushes) are counted as they come.
+ * The metrics of one host. Levels (states, figures) are read at each scrape; edges (transitions, problems, pushes) are counted when they
+ * happen.
  *
- * Invariant: after a rendering there are series of exactly the SRs of that look.
+ * Invariant: after a rendering, series exist for exactly the SRs of that rendering.
  */
 export class AgentMetrics implements Exposition {
   readonly #registry = new Registry()
@@ -49,28 +49,28 @@ export class AgentMetrics implements Exposition {
     this.#look = look
   }
 
-  /** An SR has changed its state, stalled or been paused. @param reasons those that it gives now */
+  /** Counts a transition of an SR. @param reasons the present reasons of the SR */
   transition(sr: string, transition: Transition, { reasons }: Pick<SrStatus, 'reasons'>): void {
     this.#begin(sr)
     this.#resyncs.note(sr, transition, reasons)
   }
 
-  /** A source has told something. */
+  /** Takes an update of a source. */
   source(backend: SourceName, news: SourceNews): void {
     this.#sources.note(backend, news)
   }
 
-  /** What a backend's configuration has that was not understood or could not be read, and was not so before. */
+  /** Counts new problems of the configuration of a backend. */
   misread(backend: SourceName, problems: readonly { readonly code: string }[]): void {
     this.#sources.count(backend, problems)
   }
 
-  /** A source is gone, and another one will begin. */
+  /** A source has ended; another one will start. */
   sourceLost(backend: SourceName): void {
     this.#sources.lose(backend)
   }
 
-  /** A report has arrived in the pool. @param at milliseconds since 1970 */
+  /** Counts a report that arrived in the pool. @param at Unix time in milliseconds */
   pushArrived(sr: string, at: number): void {
     this.#begin(sr)
     this.#pushes.arrived(sr, at)

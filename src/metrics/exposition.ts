@@ -1,6 +1,6 @@
-/** A part of what a scrape is answered. Its metrics are in no other part. */
+/** A part of the answer to a scrape. No other part has the same metrics. */
 export interface Exposition {
-  /** Prometheus' text format, version 0.0.4. */
+  /** Renders Prometheus' text format, version 0.0.4. */
   render(): Promise<string>
 }
 

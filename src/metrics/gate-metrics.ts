@@ -9,11 +9,11 @@ import type { GateReason, GateReasonCode } from '../allowed-operations/reason/ga
 import type { Exposition } from './exposition.ts'
 import { labelValue } from './label-value.ts'
 
-/** A pool as the gate sees it at one moment. */
+/** The gate's view of the pool at one moment. */
 export interface GateLook {
-  /** Milliseconds since 1970. */
+  /** Unix time in milliseconds. */
   readonly atMs: number
-  /** What the verdicts were computed from, remembered reports included. */
+  /** The input of the verdicts, including remembered reports. */
   readonly pool: Pick<PoolSnapshot, 'hosts' | 'srs' | 'reports' | 'overrides'>
   /** By ref of the host. */
   readonly verdicts: ReadonlyMap<string, HostVerdicts>
@@ -26,15 +26,15 @@ type Counts = ReadonlyMap<GateReasonCode, number>
 type CodesByHost = Map<string, Set<GateReasonCode>>
 
 /**
- * What Prometheus is told of a pool's gate. Hosts and SRs are named by UUID. Levels are looked at when they are asked for, from
- * nothing, so that of a host or SR that is gone no series is left.
+ * The metrics of a pool's gate. Hosts and SRs are named by UUID. Levels are rebuilt at each scrape, so no series of a removed host or
+ * SR remains.
  */
 export class GateMetrics implements Exposition {
   readonly #registry = new Registry()
   readonly #look: () => GateLook
-  /** The codes that have blocked each host, by ref. Their series do not vanish while the host is there. */
+  /** The codes that have ever blocked each host, by ref. Their series stay as long as the host is in the pool. */
   readonly #codes: CodesByHost = new Map()
-  /** The codes that each host has held others back by, by ref, in the same way. */
+  /** The codes of reasons that named each host, by ref, likewise. */
   readonly #codesAbout: CodesByHost = new Map()
   readonly #blocked: Gauge<'host' | 'operation'>
   readonly #reasons: Gauge<'host' | 'operation' | 'code'>
@@ -47,7 +47,7 @@ export class GateMetrics implements Exposition {
   readonly #recomputations: Histogram
   readonly #polls: Counter<'outcome'>
   readonly #refused: Counter<'method' | 'error'>
-  /** The pairs of labels that there are. */
+  /** The existing pairs of labels. */
   readonly #refusedKinds = new Set<string>()
 
   constructor({ look }: { readonly look: () => GateLook }) {
@@ -55,37 +55,37 @@ export class GateMetrics implements Exposition {
     const registers = [this.#registry]
     this.#blocked = new Gauge({
       name: 'resync_monitor_gate_blocked',
-      help: '1 while storage keeps the host from the operation, 0 while it does not or an override lets the host go.',
+      help: '1 while storage blocks the operation of the host. 0 otherwise, or while an override allows it.',
       labelNames: ['host', 'operation'],
       registers,
     })
     this.#reasons = new Gauge({
       name: 'resync_monitor_gate_reasons',
-      help: 'Reasons that storage has against the operation of the host, by code, once there was one. An override takes none away, and one that has expired is counted, too: gate_blocked tells whether they block.',
+      help: 'Storage reasons against the operation of the host, by code. An override removes none, and the reason of an expired override counts, too; gate_blocked shows whether the operation is blocked.',
       labelNames: ['host', 'operation', 'code'],
       registers,
     })
     this.#reasonsAbout = new Gauge({
       name: 'resync_monitor_gate_reasons_about',
-      help: 'SRs for which a reason names this host, whichever hosts are blocked by it, by code, once there was one. Of last-replica, quorum-loss and peer-unknown it is the host that says so, and override-expired blocks nothing.',
+      help: 'SRs with a reason that names this host, whichever hosts it blocks.',
       labelNames: ['host', 'code'],
       registers,
     })
     this.#hostInfo = new Gauge({
       name: 'resync_monitor_host_info',
-      help: '1, with the name that people know the host by: to be joined on the host.',
+      help: '1, with the name of the host, to join on host.',
       labelNames: ['host', 'name'],
       registers,
     })
     this.#srInfo = new Gauge({
       name: 'resync_monitor_sr_info',
-      help: '1, with the name that people know the SR by: to be joined on the SR. Absent where it has none.',
+      help: '1, with the name of the SR, to join on sr. Absent where it has none.',
       labelNames: ['sr', 'name'],
       registers,
     })
     this.#override = new Gauge({
       name: 'resync_monitor_gate_override_active',
-      help: '1 while an override lets the host go whatever storage says.',
+      help: '1 while an override allows the operations of the host.',
       labelNames: ['host'],
       registers,
     })
@@ -96,43 +96,43 @@ export class GateMetrics implements Exposition {
     })
     this.#reportAge = new Gauge({
       name: 'resync_monitor_gate_report_age_seconds',
-      help: 'Since the host last confirmed what it says of the SR. Absent while it has said nothing.',
+      help: 'Seconds since the host last confirmed its report of the SR. Absent while there is none.',
       labelNames: ['host', 'sr'],
       registers,
     })
     this.#recomputations = new Histogram({
       name: 'resync_monitor_gate_recompute_duration_seconds',
-      help: 'Duration of the computations of host.allowed_operations of all hosts.',
+      help: 'Duration of a computation of host.allowed_operations of all hosts.',
       buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1],
       registers,
     })
     this.#polls = new Counter({
       name: 'resync_monitor_gate_polls_total',
-      help: 'Questions to hosts for their reports, by outcome.',
+      help: 'Polls of hosts for their reports, by outcome.',
       labelNames: ['outcome'],
       registers,
     })
     for (const outcome of ['answered', 'failed']) this.#polls.inc({ outcome }, 0)
     this.#refused = new Counter({
       name: 'resync_monitor_gate_calls_refused_total',
-      help: 'Calls of XenAPI that were answered with an error, by method and error code. Kinds beyond 200 count as other.',
+      help: 'XenAPI calls that were answered with an error. Beyond 200 pairs of labels, further calls count as other.',
       labelNames: ['method', 'error'],
       registers,
     })
     for (const method of ['host.reboot', 'host.shutdown']) this.refused(method, 'CLUSTERED_SR_DEGRADED', 0)
   }
 
-  /** `host.allowed_operations` of all hosts was computed. */
+  /** Observes one computation of `host.allowed_operations` of all hosts. */
   recomputed(durationMs: number): void {
     this.#recomputations.observe(durationMs / 1000)
   }
 
-  /** A host was asked for a report, and has answered or not. */
+  /** Counts one poll of a host for a report. */
   polled(outcome: 'answered' | 'failed'): void {
     this.#polls.inc({ outcome })
   }
 
-  /** A call was answered with an error. @param method `''`: there is no such method */
+  /** Counts calls that were answered with an error. @param method `''`: the method does not exist */
   refused(method: string, error: string, count = 1): void {
     const kind = `${method} ${error}`
     if (!this.#refusedKinds.has(kind) && (method === '' || this.#refusedKinds.size >= MAX_REFUSED_KINDS)) {
@@ -154,7 +154,7 @@ export class GateMetrics implements Exposition {
     return this.#registry.metrics()
   }
 
-  /** Everything else names hosts and SRs by UUID, for names change: alerts find the names here. */
+  /** Sets the names of hosts and SRs. All other series use UUIDs because names change; alerts join the names from here. */
   #setNames({ pool }: GateLook): void {
     for (const { ref, uuid = ref } of pool.hosts) {
       this.#hostInfo.set({ host: labelValue(uuid), name: labelValue(hostName(ref, pool)) }, 1)
@@ -175,7 +175,7 @@ export class GateMetrics implements Exposition {
       this.#override.set({ host }, Number(isOverridden))
       const ofHost = verdicts.get(ref)
       for (const operation of STORAGE_OPERATIONS) {
-        // A host without a verdict has not been judged yet: nothing says that it may go.
+        // A host without a verdict has not been judged yet: it counts as blocked.
         const blocks = ofHost?.[operation].reasons.some(({ override }) => override === undefined) ?? true
         this.#blocked.set({ host, operation }, Number(blocks))
       }
@@ -184,7 +184,7 @@ export class GateMetrics implements Exposition {
     this.#overrides.set(overrides)
   }
 
-  /** @param counted of lists that were looked through already: hosts with the same SRs share one */
+  /** @param counted the counts of lists that were counted already: hosts with the same SRs share one list */
   #setReasons(
     ref: string,
     host: string,
@@ -194,7 +194,7 @@ export class GateMetrics implements Exposition {
     const counts = counted.get(reasons) ?? countsOf(reasons)
     counted.set(reasons, counts)
     for (const code of everGiven(this.#codes, ref, counts)) {
-      // Storage has the same against each of them.
+      // The storage reasons are the same for each operation.
       for (const operation of STORAGE_OPERATIONS) this.#reasons.set({ host, operation, code }, counts.get(code) ?? 0)
     }
   }
@@ -220,7 +220,7 @@ export class GateMetrics implements Exposition {
       const sr = srs.get(srRef)
       if (host === undefined || sr === undefined || !Number.isFinite(confirmedAtMs)) continue
       const key = `${hostRef} ${srRef}`
-      // There may be older ones of the same host and SR, in any order.
+      // There may be several reports of a host and SR, in any order.
       if (confirmedAtMs < (newest.get(key) ?? confirmedAtMs)) continue
       newest.set(key, confirmedAtMs)
       this.#reportAge.set({ host, sr }, Math.max(0, atMs - confirmedAtMs) / 1000)
@@ -233,7 +233,7 @@ function forgetAllBut(hosts: GateLook['pool']['hosts'], codes: CodesByHost): voi
   for (const ref of codes.keys()) if (!refs.has(ref)) codes.delete(ref)
 }
 
-/** The codes that there are, and those that there were: of those the series go on with 0. */
+/** The present codes and the earlier ones, whose series continue with 0. */
 function everGiven(all: CodesByHost, ref: string, counts: Counts): ReadonlySet<GateReasonCode> {
   const codes = all.get(ref) ?? new Set()
   all.set(ref, codes)
@@ -241,7 +241,7 @@ function everGiven(all: CodesByHost, ref: string, counts: Counts): ReadonlySet<G
   return codes
 }
 
-/** One host that holds back many is one reason for each SR, as it is one thing to see to. */
+/** Counts by the host that a reason names. A reason that blocks several hosts counts once per SR. */
 function countsByHostTheyAreAbout(verdicts: Iterable<HostVerdicts>): ReadonlyMap<string, Counts> {
   const counted = new Set<readonly GateReason[]>()
   const seen = new Set<string>()

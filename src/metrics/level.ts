@@ -1,6 +1,6 @@
 import type { Gauge, LabelValues } from 'prom-client'
 
-/** Shows a figure, or nothing where it is not known: a `NaN`, -1 or 0 instead would be drawn and summed as if it were one. */
+/** Sets a gauge, or removes the series if the value is unknown: `NaN`, -1 or 0 would be drawn and summed like a value. */
 export function show<Label extends string>(
   gauge: Gauge<Label>,
   labels: LabelValues<Label>,

@@ -6,19 +6,19 @@ import { CONTENT_TYPE, type Exposition } from './exposition.ts'
 export interface MetricsServerOptions {
   readonly parts: readonly Exposition[]
   readonly clock: Clock
-  /** Told of what must not happen: an error of this program. */
+  /** Called with errors of this program. */
   readonly onBug: (bug: unknown) => void
-  /** For how long a rendering answers further scrapes. Default 250 ms. */
+  /** How long a rendering is reused for further scrapes. Default 250 ms. */
   readonly reuseForMs?: number
 }
 
 const DEFAULT_ADDRESS: ListenAddress = { host: '127.0.0.1', port: 9944 }
 const DEFAULT_REUSE_FOR_MS = 250
 
-/** A few Prometheus servers, and somebody with curl. */
+/** For a few Prometheus servers and an operator with curl. */
 const LIMITS: Partial<HttpLimits> = { maxConnections: 16, headersTimeoutMs: 5_000 }
 
-/** Answers scrapes: `GET /metrics`. However many come at once, there is one rendering at a time and four a second. */
+/** Answers `GET /metrics`. Concurrent scrapes share one rendering; at most four renderings run per second. */
 export class MetricsServer {
   readonly #options: MetricsServerOptions
   readonly #http: HttpServer
@@ -40,12 +40,12 @@ export class MetricsServer {
     })
   }
 
-  /** @throws the system's error, such as EADDRINUSE: another process listens there */
+  /** @throws the system's error, such as EADDRINUSE */
   listen(address: ListenAddress = DEFAULT_ADDRESS): Promise<ListeningAt> {
     return this.#http.listen(address)
   }
 
-  /** Stops listening and cuts every connection. */
+  /** Stops listening and closes every connection. */
   close(): Promise<void> {
     return this.#http.close()
   }

@@ -14,7 +14,7 @@ export interface MirrorOfSr {
 const FIGURES = ['outOfSyncBytes', 'progress', 'etaSeconds', 'stalled'] as const
 type Figure = (typeof FIGURES)[number]
 
-/** What the series of one mirror say; `null` is a series that is not there. */
+/** The values of the series of one mirror; `null`: the series does not exist. */
 type Figures = Readonly<Record<Figure, number | null>> & { readonly state: SyncState | null }
 
 const NO_FIGURES: Figures = { state: null, outOfSyncBytes: null, progress: null, etaSeconds: null, stalled: null }
@@ -24,16 +24,16 @@ interface Shown {
   readonly figures: Figures
 }
 
-/** By SR, then by name: a key made of both would be made anew for thousands of mirrors at each scrape. */
+/** By SR, then by name. A combined key would be built for thousands of mirrors at each scrape. */
 type ShownMirrors = ReadonlyMap<string, ReadonlyMap<string, Shown>>
 
-/** Which mirrors are shown when there is no room for all: those whose trouble will not pass first. */
+/** The order in which mirrors get series if there are too many: those that need an operator come first. */
 const RANKS = ['unknown', 'degraded', 'stalled', 'resyncing'] as const
 type Rank = (typeof RANKS)[number]
 
 /**
- * Series of single mirrors, only while they are not synced and of `maxMirrors` at most: rendering blocks the event loop
- * for 4 ms per 1 000 series, and a pool that loses a host has thousands of mirrors to resync.
+ * Series of single mirrors, only for mirrors that are not synced, at most `maxMirrors`: rendering blocks the event loop for 4 ms per
+ * 1 000 series, and a pool that loses a host has thousands of mirrors that are not synced.
  */
 export class MirrorSeries {
   #shown: ShownMirrors = new Map()
@@ -47,19 +47,19 @@ export class MirrorSeries {
       new Gauge({ name: `resync_monitor_mirror_${name}`, help, labelNames: ['sr', 'mirror'], registers })
     this.#notSynced = new Gauge({
       name: 'resync_monitor_mirror_not_synced',
-      help: '1 while the mirror is in a state other than synced. The other series of a mirror go when this one goes.',
+      help: '1 while the mirror is not synced. The series of a mirror exist only while it is not synced, for at most metrics.maxMirrors mirrors.',
       labelNames: ['sr', 'mirror', 'state'],
       registers,
     })
     this.#gauges = {
-      outOfSyncBytes: ofMirror('out_of_sync_bytes', 'Known to differ between the replicas. Absent while not known.'),
-      progress: ofMirror('resync_progress_ratio', 'Part of the resync that is done. Absent while not known.'),
-      etaSeconds: ofMirror('resync_eta_seconds', 'Until the resync ends. Absent while not known.'),
+      outOfSyncBytes: ofMirror('out_of_sync_bytes', 'Bytes that differ between the replicas. Absent while not known.'),
+      progress: ofMirror('resync_progress_ratio', 'Progress of the resync, 0 to 1. Absent while not known.'),
+      etaSeconds: ofMirror('resync_eta_seconds', 'Estimated seconds until the resync ends. Absent while not known.'),
       stalled: ofMirror('resync_stalled', '1 while the resync makes no progress. Absent otherwise.'),
     }
     this.#omitted = new Gauge({
       name: 'resync_monitor_mirrors_omitted',
-      help: 'Mirrors that are not synced and left out of the series of single mirrors, to keep a scrape small.',
+      help: 'Mirrors that are not synced and have no series of their own.',
       registers,
     })
   }
@@ -82,7 +82,7 @@ export class MirrorSeries {
     this.#omitted.set(omitted)
   }
 
-  /** Of mirrors in equal trouble those that are shown already stay: series that come and go make no line in a graph. */
+  /** Among mirrors of equal rank, those that already have series keep them: series that come and go give no line in a graph. */
   #choose(
     all: Iterable<MirrorOfSr>,
     maxMirrors: number,
@@ -134,9 +134,9 @@ function shownAfter(before: ShownMirrors, chosen: readonly MirrorOfSr[]): ShownM
 
 function figuresOf({ state, stalled, judgement }: MirrorOfSr['mirror']): Figures {
   const { outOfSyncBytes, progress, etaSeconds } = judgement
-  // The last figures of a mirror that is `unknown` are from before nothing was known any more.
+  // The figures of an unknown mirror are old.
   if (state === 'unknown') return { ...NO_FIGURES, state }
-  // A degraded array may show the progress of a check.
+  // The progress of a degraded array may be that of a check.
   if (state !== 'resyncing') return { ...NO_FIGURES, state, outOfSyncBytes }
   return { state, outOfSyncBytes, progress, etaSeconds, stalled: stalled ? 1 : null }
 }

@@ -2,8 +2,8 @@ import { Counter, Gauge, Registry } from 'prom-client'
 import type { Exposition } from './exposition.ts'
 
 /**
- * What the process costs, under the names that every Prometheus client uses. prom-client's own set comes with a timer, an
- * observer of the garbage collector and several files of /proc for each scrape.
+ * CPU time and memory of the process, under the names that every Prometheus client uses. prom-client's own set would need a timer, an
+ * observer of the garbage collector, and reads of several files of /proc at each scrape.
  */
 export class ProcessMetrics implements Exposition {
   readonly #registry = new Registry()
@@ -15,22 +15,22 @@ export class ProcessMetrics implements Exposition {
     const registers = [this.#registry]
     this.#cpu = new Counter({
       name: 'process_cpu_seconds_total',
-      help: 'Total user and system CPU time spent in seconds.',
+      help: 'User and system CPU time.',
       registers,
     })
     this.#memory = new Gauge({
       name: 'process_resident_memory_bytes',
-      help: 'Resident memory size in bytes.',
+      help: 'Resident memory.',
       registers,
     })
     new Gauge({
       name: 'process_start_time_seconds',
-      help: 'Start time of the process since unix epoch in seconds.',
+      help: 'When the process started, in seconds since 1970.',
       registers,
     }).set(performance.timeOrigin / 1000)
     new Gauge({
       name: 'resync_monitor_build_info',
-      help: '1, labelled with the version of this program and of Node.',
+      help: '1, with the versions of this program and of Node.',
       labelNames: ['version', 'node'],
       registers,
     }).set({ version, node: process.versions.node }, 1)

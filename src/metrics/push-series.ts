@@ -1,7 +1,7 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
 import { labelValue } from './label-value.ts'
 
-/** Whether the pool is told what this host knows. */
+/** Pushes of reports to the pool. */
 export class PushSeries {
   readonly #pushes: Counter<'sr' | 'outcome'>
   readonly #lastPushed: Gauge<'sr'>

@@ -4,7 +4,7 @@ import type { Clock } from '../platform/time/clock.ts'
 import type { Exposition } from './exposition.ts'
 import { MetricsServer } from './metrics-server.ts'
 
-/** Where a daemon's configuration says that Prometheus may ask. */
+/** The address of a daemon's metrics, from its configuration. */
 export interface MetricsAddress {
   readonly enabled: boolean
   readonly host: string
@@ -13,8 +13,8 @@ export interface MetricsAddress {
 }
 
 /**
- * Begins to serve a daemon's metrics; `null`: it does not. A port that is taken is told: it must not keep a host from being
- * watched, or a pool from being gated.
+ * Starts the metrics server of a daemon; `null`: it is disabled or cannot listen. A port in use is only logged: it must not stop the
+ * daemon from its other work.
  */
 export async function serveMetrics(
   { enabled, host, port }: MetricsAddress,

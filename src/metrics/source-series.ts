@@ -5,7 +5,7 @@ import { labelValue } from './label-value.ts'
 const SOURCE_NAMES = ['drbd', 'md'] as const
 export type SourceName = (typeof SOURCE_NAMES)[number]
 
-/** Codes are this program's own and few; more than these are no help to anybody. */
+/** Limit of codes with a series of their own; further codes count as `other`. */
 const MAX_CODES = 40
 
 /** What a source has learnt, as far as it tells of the source itself. */
@@ -29,10 +29,10 @@ export interface SourceNews {
   readonly eventAt?: number | null
 }
 
-/** A quiet host takes an event in within milliseconds; seconds mean that it cannot follow. */
+/** A quiet host processes an event within milliseconds; seconds mean overload. */
 const LAG_BUCKETS_SECONDS = [0.005, 0.02, 0.1, 0.5, 2, 10]
 
-/** How well each backend's source can be heard and understood. Until a source has told of everything it is not up. */
+/** Availability and problems of each backend's source. A source is down until it has reported all mirrors. */
 export class SourceSeries {
   readonly #codes: Record<SourceName, Set<string>> = { drbd: new Set(), md: new Set() }
   readonly #dumps: Record<SourceName, number> = { drbd: 0, md: 0 }
@@ -51,49 +51,49 @@ export class SourceSeries {
     const labelNames = ['backend'] as const
     this.#up = new Gauge({
       name: 'resync_monitor_source_up',
-      help: '1 while the source speaks and has told of all mirrors there are. While 0 the SRs with such mirrors are unknown.',
+      help: '1 while the source of the backend (drbd, md) answers and has reported all mirrors. While 0, the SRs with such mirrors are unknown.',
       labelNames,
       registers,
     })
     this.#lastEvent = new Gauge({
       name: 'resync_monitor_source_last_event_timestamp_seconds',
-      help: 'When the source last told of a change. Absent before the first; it may be long ago while nothing changes.',
+      help: 'When the source last reported a change. Absent before the first.',
       labelNames,
       registers,
     })
     this.#lastFullRead = new Gauge({
       name: 'resync_monitor_source_last_full_read_timestamp_seconds',
-      help: 'When everything was last known to have been read.',
+      help: 'When everything was last read.',
       labelNames,
       registers,
     })
     this.#fullReads = new Counter({
       name: 'resync_monitor_source_full_reads_total',
-      help: 'Whole dumps that were read, where the source counts them.',
+      help: 'Complete dumps that were read, where the source counts them.',
       labelNames,
       registers,
     })
     this.#losses = new Counter({
       name: 'resync_monitor_source_losses_total',
-      help: 'Times that a source which was up was no longer.',
+      help: 'Times that a source that was up went down.',
       labelNames,
       registers,
     })
     this.#problems = new Counter({
       name: 'resync_monitor_parse_problems_total',
-      help: 'What was read of the kernel or of its configuration and not understood, or could not be read, by code.',
+      help: 'Texts of the kernel or of its configuration that were not understood or could not be read, by code.',
       labelNames: ['backend', 'code'],
       registers,
     })
     this.#unknownWords = new Counter({
       name: 'resync_monitor_unknown_words_total',
-      help: 'Words of the kernel that this version does not know. They make a mirror unknown.',
+      help: 'Kernel words that this version does not know. They make a mirror unknown.',
       labelNames,
       registers,
     })
     this.#lag = new Histogram({
       name: 'resync_monitor_source_event_lag_seconds',
-      help: 'From an event to its being taken in, for the oldest event of those taken in together, where the source tells.',
+      help: 'Time from an event until the agent has processed it, for the oldest event of each batch.',
       labelNames,
       buckets: LAG_BUCKETS_SECONDS,
       registers,
@@ -102,7 +102,7 @@ export class SourceSeries {
       const label = { backend }
       this.#up.set(label, 0)
       for (const counter of [this.#losses, this.#unknownWords]) counter.inc(label, 0)
-      // The first increase of a counter that was not there is not seen (`increase()`).
+      // `increase()` does not see the first increase of a new series.
       for (const [code, { backends }] of Object.entries(PROBLEM_CODES)) {
         if (backends.some(each => each === backend)) {
           this.#problems.inc({ backend, code: this.#boundedCode(backend, code) }, 0)
@@ -120,7 +120,7 @@ export class SourceSeries {
     if (isChange) this.#lastEvent.set(label, at / 1000)
     this.#setUp(backend, isUp)
     if (wholeAt !== null) this.#lastFullRead.set(label, wholeAt / 1000)
-    // A clock that was set back makes no lag.
+    // After the clock was set back the lag is unknown.
     if (eventAt !== null && at >= eventAt) this.#lag.observe(label, (at - eventAt) / 1000)
     if (dumps !== undefined) {
       this.#fullReads.inc(label, dumps >= this.#dumps[backend] ? dumps - this.#dumps[backend] : dumps)
@@ -139,7 +139,7 @@ export class SourceSeries {
     if (code === 'unknown-word') this.#unknownWords.inc({ backend }, count)
   }
 
-  /** The source is gone, and another one will begin. */
+  /** The source has ended; another one will start. */
   lose(backend: SourceName): void {
     this.#setUp(backend, false)
     this.#dumps[backend] = 0

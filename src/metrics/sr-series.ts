@@ -6,13 +6,13 @@ import { labelValue } from './label-value.ts'
 import { show } from './level.ts'
 
 /**
- * The level of each SR.
+ * The state and figures of each SR.
  *
- * Invariant: an SR has all its series of states, mirrors and reasons once given, and they do not vanish while it is watched: an
- * alert on a series that vanishes is taken for resolved.
+ * Invariant: the series of states and mirrors exist for every watched SR, and a series of a reason stays once it exists. An alert on a
+ * series that disappears would be resolved.
  */
 export class SrSeries {
-  /** The codes of reasons that each SR has ever given. */
+  /** The codes of the reasons that each SR has ever had. */
   readonly #codes = new Map<string, Set<ReasonCode>>()
   readonly #state: Gauge<'sr' | 'state'>
   readonly #mirrors: Gauge<'sr' | 'state'>
@@ -31,32 +31,35 @@ export class SrSeries {
       new Gauge({ name: `resync_monitor_sr_${name}`, help, labelNames: ['sr'], registers })
     this.#state = new Gauge({
       name: 'resync_monitor_sr_state',
-      help: '1 for the state that the SR is in as this host sees it, 0 for the others. All but synced block.',
+      help: '1 for the state of the SR as this host sees it, 0 for the others.',
       labelNames: ['sr', 'state'],
       registers,
     })
-    this.#since = ofSr('state_entered_timestamp_seconds', 'When the present state was entered.')
+    this.#since = ofSr('state_entered_timestamp_seconds', 'When the SR entered this state.')
     this.#mirrors = new Gauge({
       name: 'resync_monitor_sr_mirrors',
-      help: 'Mirrors of the SR by state; all of them unknown while the source is silent. Those never told of are not counted.',
+      help: 'Mirrors of the SR by state. All are unknown while their source is silent.',
       labelNames: ['sr', 'state'],
       registers,
     })
     this.#reasons = new Gauge({
       name: 'resync_monitor_sr_reasons',
-      help: 'Reasons that the SR gives at present, by code, once it has given such a one. TROUBLESHOOTING explains the codes.',
+      help: 'Reasons of the SR by code, including warnings. A series exists from the first time that the SR has the reason.',
       labelNames: ['sr', 'code'],
       registers,
     })
     this.#outOfSync = ofSr(
       'out_of_sync_bytes',
-      'Known to differ in the mirrors that are not in sync. Absent unless known of each of them.',
+      'Bytes that differ in the mirrors that are not in sync. Absent unless known for each of them.',
     )
-    this.#progress = ofSr('resync_progress_ratio', 'Part of the running resyncs that is done. Absent while none runs.')
-    this.#eta = ofSr('resync_eta_seconds', 'Until the last of the running resyncs ends. Absent while not known.')
+    this.#progress = ofSr('resync_progress_ratio', 'Progress of the running resyncs, 0 to 1. Absent while none runs.')
+    this.#eta = ofSr(
+      'resync_eta_seconds',
+      'Estimated seconds until the last of the running resyncs ends. Absent while not known.',
+    )
     this.#stalled = ofSr('stalled_mirrors', 'Mirrors whose resync makes no progress.')
-    this.#ioStopped = ofSr('io_suspended_mirrors', 'Mirrors of which DRBD suspends all I/O, or answers it with errors.')
-    this.#needsOperator = ofSr('needs_operator', '1 while something blocks that time alone will not clear.')
+    this.#ioStopped = ofSr('io_suspended_mirrors', 'Mirrors whose I/O DRBD suspends or answers with errors.')
+    this.#needsOperator = ofSr('needs_operator', '1 while the SR has a blocking reason that an operator must clear.')
   }
 
   set(sr: string, status: SrStatus): void {
@@ -67,7 +70,7 @@ export class SrSeries {
       this.#mirrors.set({ ...label, state }, status.mirrors[state])
     }
     show(this.#since, label, status.since / 1000)
-    // What is not known to be whole is no sum: before the first whole reading it would be 0.
+    // A sum over incomplete data is unknown: before the first complete reading it would be 0.
     show(this.#outOfSync, label, isKnown ? status.outOfSyncBytes : null)
     show(this.#progress, label, isKnown ? status.progress : null)
     show(this.#eta, label, isKnown ? status.etaSeconds : null)

@@ -3,10 +3,10 @@ import { labelValue } from './label-value.ts'
 import type { SourceName } from './source-series.ts'
 
 const SOURCE_NAMES = ['drbd', 'md'] as const satisfies readonly SourceName[]
-/** So that a host whose SRs match nothing does not make thousands of series. */
+/** Limits the number of series of a host whose SRs match nothing. */
 const MAX_NAMED = 50
 
-/** What the host has and no SR watches: a mistyped pattern, or storage that is meant to be left alone. */
+/** DRBD resources and md arrays that no SR watches: the pattern of an SR is wrong, or they are excluded on purpose. */
 export class UnwatchedSeries {
   readonly #count: Gauge<'backend'>
   readonly #names: Gauge<'backend' | 'name'>
@@ -21,7 +21,7 @@ export class UnwatchedSeries {
     })
     this.#names = new Gauge({
       name: 'resync_monitor_unwatched_info',
-      help: `1 for each DRBD resource and md array that no SR watches, by name; the first ${MAX_NAMED} of each.`,
+      help: '1 for each DRBD resource and md array that no SR watches, for the first 50 of each backend.',
       labelNames: ['backend', 'name'],
       registers,
     })

@@ -44,7 +44,7 @@ function judgement(mirror: string, state: SyncState, more: Partial<Judgement> = 
   }
 }
 
-/** A host whose only SR has the mirrors that it is shown. */
+/** A host with one SR that has the mirrors passed to `show`. */
 class Host {
   readonly mirrors = new HostMirrors()
   readonly #shown = new Set<string>()
@@ -69,7 +69,7 @@ function metricsOf(host: Host, maxMirrors?: () => number): AgentMetrics {
   })
 }
 
-t.test('before anything was read the state is unknown, and figures are absent instead of 0', async t => {
+t.test('before the first reading the state is unknown, and figures are absent instead of 0', async t => {
   const host = new Host()
   host.statuses.set(SR, new SrFold(1_000).status([]))
   const text = await metricsOf(host).render()
@@ -86,7 +86,7 @@ t.test('before anything was read the state is unknown, and figures are absent in
   t.strictSame(figures(text, 'resync_monitor_sr_reasons'), { [`${SR} source-silent`]: 1 })
 })
 
-t.test('each status of an SR as series', async t => {
+t.test('every state of an SR has its series', async t => {
   const running = [reason('resync-running', 'a/0')]
   const stalled = [reason('resync-stalled', 'a/0', { peer: 'x' }), reason('resync-stalled', 'a/0', { peer: 'y' })]
   const table: readonly (readonly [string, SrStatus, Readonly<Record<string, number | undefined>>])[] = [
@@ -139,10 +139,10 @@ t.test('each status of an SR as series', async t => {
     }
   }
   const reasons = figures(await metrics.render(), 'resync_monitor_sr_reasons')
-  t.match(reasons, { [`${SR} split-brain`]: 0, [`${SR} resync-stalled`]: 0 }, 'codes once given do not vanish')
+  t.match(reasons, { [`${SR} split-brain`]: 0, [`${SR} resync-stalled`]: 0 }, 'series of codes stay')
 })
 
-t.test('an SR that is not watched any more leaves nothing behind', async t => {
+t.test('an SR that is no longer watched has no series', async t => {
   const host = new Host()
   host.statuses.set(SR, status('resyncing', { progress: 0.5, reasons: [reason('resync-running', 'a/0')] }))
   host.show(judgement('a/0', 'resyncing'))
@@ -156,14 +156,14 @@ t.test('an SR that is not watched any more leaves nothing behind', async t => {
   t.notOk((await metrics.render()).includes(SR))
 })
 
-t.test('what becomes of resyncs', async t => {
+t.test('resyncs are counted by their outcome', async t => {
   type Edge = readonly [kind: TransitionKind, from: SyncState, to: SyncState]
   const started: Edge = ['resync-started', 'synced', 'resyncing']
   const finished: Edge = ['resync-finished', 'resyncing', 'synced']
   const lost: Edge = ['unknown', 'resyncing', 'unknown']
   const cut: Edge = ['degraded', 'resyncing', 'degraded']
   const again: Edge = ['resync-started', 'degraded', 'resyncing']
-  // Edges are 100 s apart.
+  // Transitions are 100 s apart.
   const table: readonly (readonly [string, readonly Edge[], readonly number[]])[] = [
     ['one that ends well', [started, finished], [1, 1, 0, 0, 1, 100]],
     ['two', [started, finished, started, finished], [2, 2, 0, 0, 2, 200]],
@@ -216,7 +216,7 @@ t.test('what becomes of resyncs', async t => {
   }
 })
 
-t.test('a copy that goes on between two other nodes is no resync that was aborted', async t => {
+t.test('a resync that continues between two other nodes is not aborted', async t => {
   const elsewhere = reason('peer-disk-not-up-to-date', 'a/0', { peer: 'c', clearedBy: 'time' })
   const table: readonly (readonly [string, readonly Reason[], number])[] = [
     ['two others still copy', [elsewhere, reason('drift', 'b/0')], 0],
@@ -231,7 +231,7 @@ t.test('a copy that goes on between two other nodes is no resync that was aborte
   }
 })
 
-t.test('a clock that was set back makes no negative duration', async t => {
+t.test('after the clock was set back there is no negative duration', async t => {
   const metrics = metricsOf(new Host())
   metrics.transition(SR, { at: 5_000, kind: 'resync-started', from: 'synced', to: 'resyncing' }, NO_REASONS)
   metrics.transition(SR, { at: 1_000, kind: 'resync-finished', from: 'resyncing', to: 'synced' }, NO_REASONS)
@@ -295,21 +295,25 @@ t.test(
     t.same(await shown(), ['b resyncing', 'c resyncing', 'd resyncing'])
     t.equal(await omitted(), 0)
     host.show(...['a', 'e', 'f'].map(name => judgement(name, 'resyncing')))
-    t.same(await shown(), ['b resyncing', 'c resyncing', 'd resyncing'], 'others that come do not push them out')
+    t.same(await shown(), ['b resyncing', 'c resyncing', 'd resyncing'], 'later mirrors do not displace them')
     t.equal(await omitted(), 3)
     host.show(judgement('e', 'degraded'), judgement('f', 'unknown'))
     t.same((await shown()).toSorted(), ['b resyncing', 'e degraded', 'f unknown'])
     t.equal(await omitted(), 3)
     host.show(judgement('e', 'synced'), judgement('f', 'synced'), judgement('b', 'synced'))
-    t.same((await shown()).toSorted(), ['a resyncing', 'c resyncing', 'd resyncing'], 'what was left out comes in')
+    t.same(
+      (await shown()).toSorted(),
+      ['a resyncing', 'c resyncing', 'd resyncing'],
+      'an omitted mirror gets the free place',
+    )
     t.equal(await omitted(), 0)
     most = 1
-    t.same(await shown(), ['c resyncing'], 'another configuration holds at the next scrape')
+    t.same(await shown(), ['c resyncing'], 'a new limit is valid at the next scrape')
     t.equal(await omitted(), 2)
   },
 )
 
-t.test('a mirror of two SRs is shown in both', async t => {
+t.test('a mirror of two SRs has series in both', async t => {
   const mirrors = new HostMirrors()
   mirrors.observe({ judgement: judgement('a/0', 'resyncing'), at: 1_000, silenceMeansStall: true })
   const srs = new Map(['one', 'two'].map(sr => [sr, status('resyncing')]))
@@ -324,7 +328,7 @@ t.test('a mirror of two SRs is shown in both', async t => {
   t.strictSame(await progress(), { 'two a/0': 0.25 })
 })
 
-t.test('odd names come back as they were', async t => {
+t.test('unusual names are exported unchanged', async t => {
   const host = new Host()
   const odd = ['back\\slash', 'quo"te', 'new\nline', 'ünï/0', 'a="b",c', 'back\\nslash', '__proto__', '{}', '\r\t ']
   host.show(...odd.map(name => judgement(name, 'resyncing')))
@@ -338,20 +342,24 @@ t.test('odd names come back as they were', async t => {
   t.strictSame(await names(), [])
   const long = 'x'.repeat(10_000)
   host.show(judgement('nul\0', 'resyncing'), judgement('half \ud83d', 'resyncing'), judgement(long, 'resyncing'))
-  t.strictSame(await names(), ['nul\ufffd', 'half \ufffd', `${'x'.repeat(255)}…`], 'what cannot be said is replaced')
+  t.strictSame(
+    await names(),
+    ['nul\ufffd', 'half \ufffd', `${'x'.repeat(255)}…`],
+    'characters that cannot be exported are replaced',
+  )
 })
 
 t.test('pushes', async t => {
   const metrics = metricsOf(new Host())
   const figure = async (name: string) => figures(await metrics.render(), `resync_monitor_report_${name}`)
-  t.strictSame(await figure('pushes_total'), { [`${SR} arrived`]: 0, [`${SR} failed`]: 0 }, '0 from the beginning')
+  t.strictSame(await figure('pushes_total'), { [`${SR} arrived`]: 0, [`${SR} failed`]: 0 }, '0 from the start')
   metrics.pushFailed(SR)
   metrics.pushArrived(SR, 2_000)
   t.strictSame(await figure('pushes_total'), { [`${SR} arrived`]: 1, [`${SR} failed`]: 1 })
   t.strictSame(await figure('last_pushed_timestamp_seconds'), { [SR]: 2 })
 })
 
-t.test('what no SR watches has a count, and a series for each of the first fifty names', async t => {
+t.test('unwatched storage has a count, and a series for each of the first fifty names', async t => {
   const host = new Host()
   let unwatched: NonNullable<AgentLook['unwatched']> = { drbd: ['scratch', 'vol-1'], md: [] }
   const metrics = new AgentMetrics({ look: () => ({ ...host.look(), unwatched }) })

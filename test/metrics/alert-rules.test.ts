@@ -21,7 +21,7 @@ interface Alert {
 
 const alerts: readonly Alert[] = parse(read(RULES)).groups.flatMap(({ rules }: { rules: Alert[] }) => rules)
 
-/** The label names of each series that is exported, and of what Prometheus itself says of a target. */
+/** The label names of each exported series, and of `up`, which Prometheus makes itself. */
 async function exported(): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
   const texts = await Promise.all(everything().map(part => part.render()))
   const labels = new Map([['up', new Set(['job', 'instance'])]])
@@ -31,12 +31,12 @@ async function exported(): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
   return labels
 }
 
-t.test('the rules ask for nothing but what is exported, with the labels that it has', async t => {
+t.test('the rules use only exported series and their labels', async t => {
   const series = await exported()
   for (const { alert, expr, annotations } of alerts) {
     const asked = [...expr.matchAll(/\b(resync_monitor_\w+|up)\b(?:\{([^}]*)\})?/g)]
     t.ok(asked.length > 0, alert)
-    // What comes after `unless` takes alerts away and gives none its labels.
+    // The part after `unless` removes alerts and gives no labels.
     const giving = expr.split(/\bunless\b/)[0] ?? ''
     for (const [, name = '', selector = ''] of asked) {
       const has = series.get(name)
@@ -46,7 +46,7 @@ t.test('the rules ask for nothing but what is exported, with the labels that it 
       const made = Array.from(expr.matchAll(/label_replace\([^"]*, "(\w+)"/g), ([, label = '']) => label)
       const told = Object.values(annotations).flatMap(text =>
         Array.from(text.matchAll(/\$labels\.(\w+)/g), ([, label = '']) => label)
-          // It says itself what to tell where the label is not there.
+          // The text handles an absent label itself.
           .filter(label => !text.includes(`{{ if $labels.${label} }}`)),
       )
       const needed = giving.includes(name) ? [...used, ...grouped, ...told] : [...used, ...grouped]
@@ -77,17 +77,21 @@ t.test(
 )
 
 const promtool = findProgram('promtool')
-t.test('the rules fire when they should', { skip: promtool === null && 'promtool is not installed' }, async t => {
-  for (const args of [
-    ['check', 'rules', RULES],
-    ['test', 'rules', TESTS],
-  ]) {
-    const { exitCode, all } = await execa(promtool ?? '', args, {
-      cwd: ROOT,
-      all: true,
-      reject: false,
-      timeout: 60_000,
-    })
-    t.equal(exitCode, 0, all)
-  }
-})
+t.test(
+  'promtool accepts the rules and their tests',
+  { skip: promtool === null && 'promtool is not installed' },
+  async t => {
+    for (const args of [
+      ['check', 'rules', RULES],
+      ['test', 'rules', TESTS],
+    ]) {
+      const { exitCode, all } = await execa(promtool ?? '', args, {
+        cwd: ROOT,
+        all: true,
+        reject: false,
+        timeout: 60_000,
+      })
+      t.equal(exitCode, 0, all)
+    }
+  },
+)

@@ -17,7 +17,7 @@ const STATUS: SrStatus = {
   reasons: [{ code: 'resync-running', mirror: 'a "quoted" \\ name/0', clearedBy: 'time' }],
 }
 
-/** Every metric there is, with figures. */
+/** Every metric of both daemons, with values. */
 export function everything() {
   const mirror = 'a "quoted" \\ name/0'
   const judgement = {
@@ -34,7 +34,7 @@ export function everything() {
     replicas: { expected: 2, current: 1 },
     reasons: STATUS.reasons,
   } as const
-  const shown = { mirror, state: 'resyncing', stalled: false, judgement } as const
+  const shown = { mirror, state: 'resyncing', stalled: true, judgement } as const
   const agent = new AgentMetrics({
     look: () => ({
       srs: new Map([[SR, STATUS]]),
@@ -52,5 +52,5 @@ export function everything() {
   const gate = new GateMetrics({
     look: () => ({ pool: snapshot, verdicts, policy: DEFAULT_POLICY, atMs: NOW }),
   })
-  return [new ProcessMetrics({ version: '1.2.3' }), agent, gate]
+  return [new ProcessMetrics({ version: '1.2.3' }), agent, gate] as const
 }

@@ -1,7 +1,7 @@
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
-/** Where a program is on the PATH; `null`: it is not installed. */
+/** The path of a program on PATH; `null`: it is not installed. */
 export function findProgram(program: string): string | null {
   const candidates = (process.env.PATH ?? '').split(delimiter).map(folder => join(folder, program))
   return candidates.find(isExecutable) ?? null

@@ -15,7 +15,7 @@ import {
 } from '../allowed-operations/pool-of-three.ts'
 import { figures } from './parse-exposition.ts'
 
-/** Metrics of a pool that can be exchanged for another. */
+/** The metrics of a pool that the test replaces. */
 function watched(pool: PoolSnapshot) {
   const shown = { pool, atMs: NOW }
   const metrics = new GateMetrics({
@@ -33,13 +33,13 @@ function blocked(hosts: Readonly<Record<string, 0 | 1>>): Readonly<Record<string
   )
 }
 
-/** `not-synced`, so often, against each operation of each of these hosts. */
+/** Expected counts of `not-synced` for each operation of each of these hosts. */
 function reasonsOf(hosts: string, figure: number): Readonly<Record<string, number>> {
   const keys = Array.from(hosts, host => OPERATIONS.map(each => `uuid-${host} ${each} not-synced`))
   return Object.fromEntries(keys.flat().map(key => [key, figure]))
 }
 
-t.test('the names of hosts and SRs stand beside their UUIDs, and go with them', async t => {
+t.test('the names of hosts and SRs have series beside their UUIDs, which disappear with them', async t => {
   const hosts = [host('a', { nameLabel: 'Alpha' }), host('b')]
   const shown = { pool: poolOfThree({ hosts, srs: [{ ...SR, nameLabel: 'mirrored' }] }) }
   const metrics = new GateMetrics({
@@ -58,52 +58,52 @@ t.test('the names of hosts and SRs stand beside their UUIDs, and go with them', 
   t.strictSame(await info('sr'), {})
 })
 
-t.test('which host is kept from which operation, and by what', async t => {
+t.test('the blocked operations of each host, and their reasons', async t => {
   const { shown, figure } = watched(poolOfThree())
   t.strictSame(await figure('blocked'), blocked({ a: 0, b: 0, c: 0, d: 0 }))
   t.strictSame(await figure('reasons'), {})
   shown.pool = withReports(poolOfThree(), received('b', RESYNCING))
-  t.strictSame(await figure('blocked'), blocked({ a: 1, b: 1, c: 1, d: 0 }), 'the others of its SR, too')
+  t.strictSame(await figure('blocked'), blocked({ a: 1, b: 1, c: 1, d: 0 }), 'the other hosts of its SR, too')
   t.strictSame(await figure('reasons'), reasonsOf('abc', 1))
   shown.pool = poolOfThree()
   t.strictSame(await figure('blocked'), blocked({ a: 0, b: 0, c: 0, d: 0 }))
-  t.strictSame(await figure('reasons'), reasonsOf('abc', 0), 'a code that was given does not vanish')
+  t.strictSame(await figure('reasons'), reasonsOf('abc', 0), 'the series of a code stays')
   shown.pool = poolOfThree({ hosts: poolOfThree().hosts.filter(({ ref }) => ref === 'd') })
-  t.strictSame(await figure('blocked'), blocked({ d: 0 }), 'a host that left the pool does')
+  t.strictSame(await figure('blocked'), blocked({ d: 0 }), 'the series of a host that left the pool do not')
   t.strictSame(await figure('reasons'), {})
   shown.pool = poolOfThree()
-  t.strictSame(await figure('reasons'), {}, 'and comes back without a past')
+  t.strictSame(await figure('reasons'), {}, 'a host that returns starts without series of codes')
 })
 
-t.test('which host holds others back, and by what', async t => {
+t.test('the hosts that reasons name, and the reasons', async t => {
   const { shown, figure } = watched(withReports(poolOfThree(), received('b', RESYNCING)))
-  t.strictSame(await figure('reasons_about'), { 'uuid-b not-synced': 1 }, 'once, however many it holds back')
+  t.strictSame(await figure('reasons_about'), { 'uuid-b not-synced': 1 }, 'once, however many hosts it blocks')
   shown.pool = poolOfThree({ reports: poolOfThree().reports.filter(({ host }) => host !== 'c') })
   t.strictSame(await figure('reasons_about'), { 'uuid-b not-synced': 0, 'uuid-c no-report': 1 })
   shown.pool = poolOfThree({ hosts: poolOfThree().hosts.filter(({ ref }) => ref !== 'b') })
   t.strictSame(await figure('reasons_about'), { 'uuid-c no-report': 0 })
 })
 
-t.test('a host that was not judged is blocked', async t => {
+t.test('a host without a verdict is blocked', async t => {
   const pool = poolOfThree()
   const metrics = new GateMetrics({ look: () => ({ pool, atMs: NOW, verdicts: new Map(), policy: DEFAULT_POLICY }) })
   t.strictSame(figures(await metrics.render(), 'resync_monitor_gate_blocked'), blocked({ a: 1, b: 1, c: 1, d: 1 }))
 })
 
-t.test('an override lets its host go, is seen, and ends', async t => {
+t.test('an override unblocks its host, has a series, and ends', async t => {
   const override = { host: 'a', reason: 'r', by: 'me', createdMs: NOW - MINUTE_MS, expiresMs: NOW + MINUTE_MS }
   const pool = withReports(poolOfThree({ overrides: [override, override] }), received('b', RESYNCING))
   const { shown, figure } = watched(pool)
   t.strictSame(await figure('blocked'), blocked({ a: 0, b: 1, c: 1, d: 0 }))
-  t.strictSame(await figure('overrides_active'), { '': 1 }, 'two of one host count once')
+  t.strictSame(await figure('overrides_active'), { '': 1 }, 'two overrides of one host count once')
   t.match(await figure('override_active'), { 'uuid-a': 1, 'uuid-b': 0, 'uuid-c': 0, 'uuid-d': 0 })
-  t.match(await figure('reasons'), { 'uuid-a reboot not-synced': 1 }, 'what it lifts is still told')
+  t.match(await figure('reasons'), { 'uuid-a reboot not-synced': 1 }, 'the reason is still counted')
   shown.atMs = NOW + MINUTE_MS
   t.strictSame(await figure('blocked'), blocked({ a: 1, b: 1, c: 1, d: 0 }))
   t.strictSame(await figure('overrides_active'), { '': 0 })
 })
 
-t.test('how old the newest word of each host about each SR is', async t => {
+t.test('the age of the newest report of each host and SR', async t => {
   const reports = [
     received('a', {}, NOW - 20_000),
     received('a', {}, NOW - 5_000),

@@ -30,7 +30,7 @@ async function serving(t: Tap, options: Partial<ConstructorParameters<typeof Met
   return { bugs, address: `${host}:${port}`, url: `http://${host}:${port}/metrics` }
 }
 
-t.test('a scrape', async t => {
+t.test('a scrape returns every part', async t => {
   const { url, bugs } = await serving(t)
   const response = await fetch(url)
   const text = await response.text()
@@ -49,7 +49,7 @@ t.test('a scrape', async t => {
   t.strictSame(bugs, [])
 })
 
-t.test('CPU time is counted, never twice', async t => {
+t.test('CPU time is counted once', async t => {
   const part = new ProcessMetrics({ version: '1' })
   const cpu = async () => figures(await part.render(), 'process_cpu_seconds_total')[''] ?? 0
   const first = await cpu()
@@ -58,7 +58,7 @@ t.test('CPU time is counted, never twice', async t => {
   t.ok(second >= first && second <= (user + system) / 1e6 + 1e-6)
 })
 
-t.test('scrapes that come together cost one rendering', async t => {
+t.test('concurrent scrapes share one rendering', async t => {
   let rendered = 0
   const part = {
     render: async () => {
@@ -71,10 +71,10 @@ t.test('scrapes that come together cost one rendering', async t => {
   t.strictSame(new Set(texts), new Set(['1\n']))
   const fresh = await serving(t, { parts: [part], reuseForMs: 0 })
   t.equal(await (await fetch(fresh.url)).text(), '2\n')
-  t.equal(await (await fetch(fresh.url)).text(), '3\n', 'and later ones are of their own time')
+  t.equal(await (await fetch(fresh.url)).text(), '3\n', 'later scrapes are rendered again')
 })
 
-t.test('a bug cuts the scrape, is told, and the next scrape is answered', async t => {
+t.test('a bug aborts the scrape and is reported, and the next scrape is answered', async t => {
   let fails = true
   const part = {
     render: async () => {
@@ -89,7 +89,7 @@ t.test('a bug cuts the scrape, is told, and the next scrape is answered', async 
   t.equal(await (await fetch(url)).text(), 'well\n')
 })
 
-t.test('a port that is taken is said so', async t => {
+t.test('a port in use is an error', async t => {
   const { address } = await serving(t)
   const port = Number(address.split(':')[1])
   const other = new MetricsServer({ clock: machineClock, parts: [], onBug: () => undefined })
@@ -98,7 +98,7 @@ t.test('a port that is taken is said so', async t => {
 })
 
 const promtool = findProgram('promtool')
-t.test('promtool has nothing to say', { skip: promtool === null && 'promtool is not installed' }, async t => {
+t.test('promtool finds no problem', { skip: promtool === null && 'promtool is not installed' }, async t => {
   const texts = await Promise.all(everything().map(part => part.render()))
   const { exitCode, all } = await execa(promtool ?? '', ['check', 'metrics'], {
     input: texts.join('\n'),
@@ -110,7 +110,7 @@ t.test('promtool has nothing to say', { skip: promtool === null && 'promtool is 
 })
 
 const prometheus = findProgram('prometheus')
-t.test('Prometheus scrapes it', { skip: prometheus === null && 'prometheus is not installed' }, async t => {
+t.test('Prometheus scrapes the server', { skip: prometheus === null && 'prometheus is not installed' }, async t => {
   const { address } = await serving(t)
   const folder = mkdtempSync(join(tmpdir(), 'prometheus-'))
   t.teardown(() => rmSync(folder, { recursive: true }))

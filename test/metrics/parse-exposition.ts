@@ -1,4 +1,4 @@
-/** One series: its labels are in `key` as they stand in the exposition, unescaped in `labels`. */
+/** One series with its unescaped labels. */
 export interface Sample {
   readonly name: string
   readonly labels: Readonly<Record<string, string>>
@@ -10,9 +10,9 @@ const SAMPLE = /^([a-z_]+)(?:\{(.*)\})? (\S+)$/s
 const LABEL = /^([a-z_]+)="((?:\\["\\n]|[^"\\\n\0])*)"(?:,|$)/
 
 /**
- * Reads Prometheus' text format strictly: every family once with a HELP and a TYPE before its samples, no series twice, no
- * timestamps, only finite figures.
- * @throws Error that says what is wrong
+ * Parses Prometheus' text format strictly: every family once with HELP and TYPE before its samples, no series twice, no timestamps, only
+ * finite values.
+ * @throws Error with the reason
  */
 export function parseExposition(text: string): readonly Sample[] {
   if (!text.endsWith('\n')) throw new Error('the last line has no end')
@@ -59,7 +59,7 @@ function sampleOf(line: string): Sample {
   return { name, labels, value: Number(figure) }
 }
 
-/** The figures of a metric, by its labels' values in the order they stand. */
+/** The values of a metric, by its label values in their order. */
 export function figures(text: string, name: string): Readonly<Record<string, number>> {
   const ofName = parseExposition(text).filter(sample => sample.name === name)
   return Object.fromEntries(ofName.map(({ labels, value }) => [Object.values(labels).join(' '), value]))

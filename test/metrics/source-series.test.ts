@@ -10,10 +10,10 @@ function metricsOfNoSr(): AgentMetrics {
   return new AgentMetrics({ look: () => ({ srs: new Map(), notSynced: [] }) })
 }
 
-/** What a source tells that has found everything as it was. */
+/** An update of a source without changes. */
 const CONFIRMED: SourceNews = { at: 1_000, changed: [], removed: [], doubt: null, problems: [], wholeAt: 1_000 }
 
-t.test('sources: up, last words, whole readings, what was not understood', async t => {
+t.test('a source has series for its state, last event, complete readings and problems', async t => {
   const metrics = metricsOfNoSr()
   const figure = async (name: string) => figures(await metrics.render(), `resync_monitor_${name}`)
   const problem = (code: string) => ({ device: null, code, text: code })
@@ -25,7 +25,7 @@ t.test('sources: up, last words, whole readings, what was not understood', async
   metrics.source('drbd', { ...CONFIRMED, at: 3_000, changed: ['a/0'], dumps: 2, wholeAt: 2_500 })
   metrics.source('md', { ...CONFIRMED, at: 4_000, wholeAt: 4_000 })
   t.strictSame(await figure('source_up'), { drbd: 1, md: 1 })
-  t.strictSame(await lastEvent(), { drbd: 3, md: 4 }, 'a host without arrays has told so')
+  t.strictSame(await lastEvent(), { drbd: 3, md: 4 }, 'a host without arrays is up, too')
   t.strictSame(await lastFullRead(), { drbd: 2.5, md: 4 })
   t.strictSame(await figure('source_full_reads_total'), { drbd: 2 })
   metrics.source('md', { ...CONFIRMED, at: 4_500, wholeAt: 4_500 })
@@ -48,9 +48,9 @@ t.test('sources: up, last words, whole readings, what was not understood', async
   )
   metrics.sourceLost('drbd')
   metrics.sourceLost('drbd')
-  t.strictSame(await figure('source_losses_total'), { drbd: 1, md: 1 }, 'what was lost already is not lost again')
+  t.strictSame(await figure('source_losses_total'), { drbd: 1, md: 1 }, 'a source that is down is not lost again')
   metrics.source('drbd', { ...CONFIRMED, at: 6_000, dumps: 1 })
-  t.strictSame(await figure('source_full_reads_total'), { drbd: 3 }, 'another source begins at 0')
+  t.strictSame(await figure('source_full_reads_total'), { drbd: 3 }, 'another source starts at 0')
   t.strictSame(await figure('unknown_words_total'), { drbd: 0, md: 1 })
   const many = Array.from({ length: 90 }, (_, i) => problem(`code-${i}`))
   metrics.source('md', { ...CONFIRMED, at: 7_000, removed: ['md0'], problems: many })
@@ -58,13 +58,13 @@ t.test('sources: up, last words, whole readings, what was not understood', async
   const counts = await figure('parse_problems_total')
   t.match(counts, { 'md unknown-word': 1, 'md bad-line': 1, 'md code-0': 1, 'md other': 61 }, 'codes are bounded')
   t.equal(Object.keys(counts).filter(key => key.startsWith('md ')).length, 41)
-  t.equal(counts['drbd bad-line'], 0, 'a first increase is seen')
+  t.equal(counts['drbd bad-line'], 0, 'the series exists before its first increase')
   metrics.misread('drbd', [problem('file-unreadable')])
-  t.match(await figure('parse_problems_total'), { 'drbd file-unreadable': 1 }, 'problems of a configuration count too')
-  t.strictSame(await figure('source_up'), { drbd: 1, md: 1 }, 'and say nothing of the source')
+  t.match(await figure('parse_problems_total'), { 'drbd file-unreadable': 1 }, 'problems of a configuration count, too')
+  t.strictSame(await figure('source_up'), { drbd: 1, md: 1 }, 'and do not affect the state of the source')
 })
 
-t.test('how long events wait, where their source tells when they happened', async t => {
+t.test('the lag of events, if their source has their times', async t => {
   const metrics = metricsOfNoSr()
   const figure = async (name: string) =>
     figures(await metrics.render(), `resync_monitor_source_event_lag_seconds${name}`)
@@ -73,11 +73,11 @@ t.test('how long events wait, where their source tells when they happened', asyn
   metrics.source('drbd', { ...CONFIRMED, at: 3_000, eventAt: 9_000 })
   metrics.source('drbd', { ...CONFIRMED, at: 3_000, eventAt: null })
   metrics.source('md', CONFIRMED)
-  t.strictSame(await figure('_count'), { drbd: 1 }, 'one from the future is none: the clock was set back')
+  t.strictSame(await figure('_count'), { drbd: 1 }, 'an event from the future does not count: the clock was set back')
   t.strictSame(await figure('_sum'), { drbd: 0.04 })
 })
 
-t.test('a line of drbdsetup, from its being printed to its being taken in', async t => {
+t.test('the lag of a line of drbdsetup', async t => {
   const root = t.testdir({})
   const { dump } = dumpOf(recording('drbd9/peer-crash-and-resync.alpha.events2.txt'))
   const host = new ScriptedHost(root, {
@@ -94,7 +94,7 @@ t.test('a line of drbdsetup, from its being printed to its being taken in', asyn
   const metrics = metricsOfNoSr()
   for (const update of told) metrics.source('drbd', update)
   const text = await metrics.render()
-  t.strictSame(figures(text, 'resync_monitor_source_event_lag_seconds_count'), { drbd: 1 }, 'a dump is no event')
+  t.strictSame(figures(text, 'resync_monitor_source_event_lag_seconds_count'), { drbd: 1 }, 'a dump is not an event')
   const { drbd: seconds = Number.NaN } = figures(text, 'resync_monitor_source_event_lag_seconds_sum')
   t.ok(seconds >= 0 && seconds < 60, `${seconds} s`)
 })
