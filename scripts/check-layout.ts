@@ -63,7 +63,6 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'embedded-pool',
     'agent',
     'coordinator',
-    'cli',
   ],
   cli: [
     ...CORE,

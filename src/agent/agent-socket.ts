@@ -31,7 +31,8 @@ export interface AgentSocketOptions {
   readonly prove?: ProveReport
   /** Only for a socket that is root's alone: who may ask these creates and destroys SRs, and overrides the gate. */
   readonly own?: {
-    readonly plugin: VolumePlugin
+    /** Absent: this host creates and attaches no SRs. */
+    readonly plugin?: VolumePlugin
     readonly pool: PoolAnswers
   }
 }
@@ -61,7 +62,8 @@ export class AgentSocket {
           answer: (body, signal) => answerXapiPlugin(body, answers, own?.pool, signal),
           notUtf8: CALL_NOT_UTF8,
         },
-        ...(own === undefined ? [] : [pluginRoute(own.plugin), eventsRoute(answers, events)]),
+        ...(own?.plugin === undefined ? [] : [pluginRoute(own.plugin)]),
+        ...(own === undefined ? [] : [eventsRoute(answers, events)]),
         { method: 'GET', path: '/healthz', answer: () => ({ status: 200, contentType: 'text/plain', body: 'ok\n' }) },
       ],
       onBug,

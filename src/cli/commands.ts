@@ -56,7 +56,7 @@ export const COMMANDS: readonly ListedCommand[] = [
   {
     name: 'demo',
     summary: 'an embedded pool of three hosts, to reboot and to watch',
-    load: async () => (await import('../demo/demo.ts')).demo,
+    load: async () => (await import('./commands/demo.ts')).demo,
   },
   {
     name: 'inspect',

@@ -1,11 +1,12 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { PoolQuestions } from '../agent/pool/pool-questions.ts'
 import { DEFAULT_POLICY } from '../allowed-operations/pool/gate-policy.ts'
 import type { HostOperation } from '../allowed-operations/pool/host-operation.ts'
 import type { PoolSnapshot } from '../allowed-operations/pool/pool-snapshot.ts'
 import { GatedPool } from '../coordinator/gated-pool.ts'
-import type { PluginCall } from '../embedded-pool/calls/host-calls.ts'
+import { answerPlugin } from '../coordinator/pool-plugins.ts'
 import { machineClock } from '../platform/time/clock.ts'
 import { encodePollAnswer } from '../sync-query/report/report-encode.ts'
 import type { SrStatus } from '../sync-query/sr-state/sr-fold.ts'
@@ -15,73 +16,78 @@ import { PbdReportSink } from '../xapi-notify/pbd-report-sink.ts'
 import { PbdReports } from '../xapi-notify/pbd-reports.ts'
 import { XenApiClient } from '../xenapi-client/client.ts'
 import { XenApiError } from '../xenapi-client/errors.ts'
-import { castConfiguration } from './casting.ts'
-import { type Actor, CONFIGURATION, Director } from './director.ts'
+import { renameInConfiguration } from './host-roles.ts'
 import { Machine } from './machine.ts'
+import { CONFIGURATION, type DemoHost, RecordedMachines } from './recorded-machines.ts'
 
 /** Allowed, or why not. */
 type Verdict = OperationsChange['verdicts'][HostOperation]
 
 const HOSTNAMES = ['hostA', 'hostB', 'hostC'] as const
+const SR_NAME = 'mirrored'
 const POLL_EVERY_MS = 30_000
 const POLL_TIMEOUT_MS = 10_000
 const CREDENTIALS = { user: 'root', password: 'demo' } as const
 
-/** What the demo pool tells of itself. */
-export interface DemoWitness {
+/** Receives what happens in the demo pool. */
+export interface PoolListener {
   transition(hostname: string, transition: Transition, status: SrStatus): void
   operations(hostname: string, change: OperationsChange): void
-  bug(bug: unknown): void
 }
 
-/** A pool of three hosts in this process, served over XenAPI; each host with the real agent on recorded kernels. */
+/** A pool of three hosts in this process, served over XenAPI; each host runs the real agent on recorded DRBD events. */
 export interface DemoPool {
-  /** Switches the machines on. Until then the pool is served and its hosts have said nothing. */
+  /** Switches the machines on. Until then the pool is served and no host has reported. */
   begin(): Promise<void>
   readonly url: string
   readonly credentials: typeof CREDENTIALS
-  /** Where the hosts' directories are. */
+  /** The folder with one directory for each host. */
   readonly folder: string
-  readonly hosts: readonly { readonly hostname: string; readonly ref: string }[]
+  readonly hosts: readonly { readonly hostname: string; readonly ref: string; readonly socket: string }[]
+  /** Adds a listener. Call it before `begin`. */
+  subscribe(listener: PoolListener): void
   snapshot(): PoolSnapshot
-  /** What the gate says of an operation at this moment, and the pool that it sees. */
+  /** The gate's present decision about an operation, and the pool that it is made from. */
   verdict(host: string, operation: HostOperation): { readonly verdict: Verdict | null; readonly pool: PoolSnapshot }
-  /** A client of the pool's own XenAPI, logged in as anybody could. */
+  /** A client of the pool's own XenAPI, logged in as any other client. */
   readonly client: XenApiClient
-  /** What a host says of the SR right now, `null` while it is off. */
+  /** A host's present report of the SR; `null` while the host is down. */
   status(hostname: string): ReturnType<Machine['report']>
   close(): Promise<void>
 }
 
-/** @param port of the XenAPI endpoint on 127.0.0.1; 0 takes any free one */
-export async function createDemoPool(speed: number, port: number, witness: DemoWitness): Promise<DemoPool> {
+/**
+ * Starts to serve the pool.
+ * @param port of the XenAPI endpoint on 127.0.0.1; 0 takes any free port
+ */
+export async function createDemoPool(speed: number, port: number, onBug: (bug: unknown) => void): Promise<DemoPool> {
   const folder = mkdtempSync(join(tmpdir(), 'resync-monitor-'))
-  const machines = new Map<string, Machine>()
-  const onBug = (bug: unknown) => witness.bug(bug)
+  const listeners: PoolListener[] = []
+  const machines = new RecordedMachines({ speed, onBug })
   const gated = new GatedPool({
     clock: machineClock,
     settings: { policy: DEFAULT_POLICY, pollEveryMs: POLL_EVERY_MS, pollTimeoutMs: POLL_TIMEOUT_MS },
-    machines: {
-      goDown: (ref, how) => director.goDown(ref, how),
-      powerOn: ref => director.powerOn(ref),
-    },
-    plugins: async (call, gate) => answerPlugin(call, gate.snapshot(), machines),
+    machines,
+    plugins: (call, gate) =>
+      answerPlugin(call, gate, uuid => machines.hosts.find(host => host.uuid === uuid)?.machine.socket),
     // The machines are in this process, so no other program can answer.
     pollReport: async ({ host, sr }) => {
-      const text = reportText(machines.get(host), sr)
-      if (text === null) throw new Error('the host is down, or does not watch this SR')
-      return text
+      const report = machines.hosts.find(({ ref }) => ref === host)?.machine.report(sr) ?? null
+      if (report === null) throw new Error('the host is down')
+      return encodePollAnswer(report)
     },
     authenticate: (user, password) => user === CREDENTIALS.user && password === CREDENTIALS.password,
     enableDelayMs: 1000 / speed,
     onBug,
   })
   const { pool } = gated
-  const { sr: srRef, hosts: seeded } = pool.seed(HOSTNAMES, { name_label: 'mirrored', type: 'linstor' })
+  const { sr: srRef, hosts: seeded } = pool.seed(HOSTNAMES, { name_label: SR_NAME, type: 'linstor' })
+  const srUuid = pool.get('SR', srRef)?.uuid ?? ''
   const hostnameOf = (ref: string) => pool.get('host', ref)?.hostname ?? ref
   gated.subscribe({
     decided: event => {
-      if (event.code === 'operations-changed') witness.operations(hostnameOf(event.host), event)
+      if (event.code !== 'operations-changed') return
+      for (const each of listeners) each.operations(hostnameOf(event.host), event)
     },
     effectFailed: onBug,
   })
@@ -93,54 +99,55 @@ export async function createDemoPool(speed: number, port: number, witness: DemoW
   const unsubscribe = pool.subscribe(({ cls, ref }) => {
     if (cls === 'host' && pool.get('host', ref)?.enabled === true) disable(ref).catch(unlessOffline(onBug))
   })
-  const srUuid = pool.get('SR', srRef)?.uuid ?? ''
-  const hostnames = seeded.map(({ ref }) => hostnameOf(ref))
-  const configuration = castConfiguration(readFileSync(CONFIGURATION, 'utf8'), hostnames)
-  const actors = seeded.map(({ ref }): Actor => {
+  const configuration = renameInConfiguration(
+    readFileSync(CONFIGURATION, 'utf8'),
+    seeded.map(({ ref }) => hostnameOf(ref)),
+  )
+  const hosts = seeded.map(({ ref }): DemoHost => {
     const hostname = hostnameOf(ref)
+    const uuid = pool.get('host', ref)?.uuid ?? ''
     const root = join(folder, hostname)
     mkdirSync(root)
     const machine = new Machine({
       root,
       hostname,
       configuration,
-      host: pool.get('host', ref)?.uuid ?? '',
+      host: uuid,
       srs: [{ uuid: srUuid, drbd: ['mesh*'], md: [], ignorePeers: [] }],
       sink: new PbdReportSink(new PbdReports(client)),
-      witness: (_sr, transition, status) => witness.transition(hostname, transition, status),
+      witness: (_sr, transition, status) => {
+        for (const each of listeners) each.transition(hostname, transition, status)
+      },
+      pool: new PoolQuestions(uuid, machineClock.now, () => client),
+      onBug,
     })
-    machines.set(ref, machine)
-    return { hostname, ref, machine }
-  })
-  const director: Director = new Director({
-    actors,
-    speed,
-    hostLeft: ref => pool.hostLeft(ref),
-    hostReturned: (ref, boot) => pool.hostReturned(ref, boot),
-    onBug,
+    return { hostname, ref, uuid, machine }
   })
   return {
     begin: async () => {
       await Promise.all(seeded.map(({ ref }) => disable(ref)))
-      // Without a mode XenAPI offers no power_on, and a host that was shut down would stay so.
+      // Without a mode XenAPI offers no power_on, and a host that was shut down would stay down.
       await Promise.all(seeded.map(({ ref }) => client.call('host.set_power_on_mode', [ref, 'demo', {}])))
       gated.start()
-      await director.begin()
+      await machines.begin(hosts, pool)
     },
     url,
     credentials: CREDENTIALS,
     folder,
-    hosts: actors.map(({ hostname, ref }) => ({ hostname, ref })),
+    hosts: hosts.map(({ hostname, ref, machine }) => ({ hostname, ref, socket: machine.socket })),
+    subscribe: listener => {
+      listeners.push(listener)
+    },
     snapshot: () => pool.poolSnapshot(),
     verdict: (host, operation) => {
-      const { hosts, pool: seen } = gated.verdicts()
-      return { verdict: hosts.get(host)?.[operation] ?? null, pool: seen }
+      const { hosts: verdicts, pool: snapshot } = gated.verdicts()
+      return { verdict: verdicts.get(host)?.[operation] ?? null, pool: snapshot }
     },
     client,
-    status: hostname => actors.find(actor => actor.hostname === hostname)?.machine.report(srUuid) ?? null,
+    status: hostname => hosts.find(host => host.hostname === hostname)?.machine.report(srUuid) ?? null,
     close: async () => {
       unsubscribe()
-      await director.close()
+      await machines.close()
       await client.close()
       await gated.close()
       rmSync(folder, { recursive: true, force: true })
@@ -148,30 +155,9 @@ export async function createDemoPool(speed: number, port: number, witness: DemoW
   }
 }
 
-/** At high speed a host may have gone again before it is asked; then it is disabled already. */
+/** At high speed a host may be down again before the call; it is disabled then. */
 function unlessOffline(onBug: (bug: unknown) => void): (error: unknown) => void {
   return error => {
     if (!(error instanceof XenApiError && error.code === 'HOST_OFFLINE')) onBug(error)
   }
-}
-
-/** The XenAPI plugin of this project, as far as the demo's hosts have it: function `report`. */
-async function answerPlugin(
-  { host, plugin, fn, args }: PluginCall,
-  pool: PoolSnapshot,
-  machines: ReadonlyMap<string, Machine>,
-): Promise<{ readonly result: string } | { readonly error: readonly [string, ...string[]] }> {
-  if (plugin !== 'resync-monitor') return { error: ['XENAPI_MISSING_PLUGIN', plugin] }
-  if (fn !== 'report') return { error: ['XENAPI_PLUGIN_FAILURE', fn, 'UnknownFunction', 'there is only report'] }
-  const result = reportText(machines.get(host), args.sr ?? '')
-  if (result !== null) return { result }
-  const what = pool.hosts.every(({ ref }) => ref !== host)
-    ? 'no such host'
-    : 'the host is down, or does not watch this SR'
-  return { error: ['XENAPI_PLUGIN_FAILURE', fn, 'NoReport', what] }
-}
-
-function reportText(machine: Machine | undefined, sr: string): string | null {
-  const report = machine?.report(sr) ?? null
-  return report === null ? null : encodePollAnswer(report)
 }

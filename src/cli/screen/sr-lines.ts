@@ -1,10 +1,10 @@
 import { formatBytes } from '../../platform/text/bytes.ts'
+import { progressBar } from '../../platform/text/progress-bar.ts'
 import { describe, isBlocking, isReasonCode } from '../../sync-query/reason/reason.ts'
 import type { Report, ReportReason } from '../../sync-query/report/report.ts'
 import { SYNC_STATES } from '../../sync-query/state.ts'
 import { saySince } from './moment-words.ts'
 import { type Paint, TONE_OF_STATE } from './paint.ts'
-import { progressBar } from './progress-bar.ts'
 import { folded, shown } from './screen-text.ts'
 
 export interface Page {

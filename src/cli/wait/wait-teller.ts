@@ -1,7 +1,7 @@
 import type { Named } from '../../agent-api/answers.ts'
+import { progressBar } from '../../platform/text/progress-bar.ts'
 import { columnsOrDefault, pageOf, print, printJson } from '../ask/shell-command.ts'
 import { nameOf } from '../screen/cause.ts'
-import { progressBar } from '../screen/progress-bar.ts'
 import { cutEnd, folded, shown } from '../screen/screen-text.ts'
 import { SteadyProgress } from '../screen/steady-progress.ts'
 import type { Options, Terminal } from '../terminal.ts'

@@ -1,11 +1,11 @@
 import type { GateHostAnswer } from '../../agent-api/answers.ts'
 import { formatDuration } from '../../platform/text/duration.ts'
+import { percentOf } from '../../platform/text/progress-bar.ts'
 import type { AskProblem, Told } from '../ask/agent-talk.ts'
 import type { Look, SrLook } from '../ask/look.ts'
 import { srDocument } from '../ask/sr-document.ts'
 import { nameOf } from '../screen/cause.ts'
 import { blockedOperations, blockingReasons, type StorageVerdict, storageVerdict } from '../screen/gate-lines.ts'
-import { percentOf } from '../screen/progress-bar.ts'
 import { shown } from '../screen/screen-text.ts'
 import { mirrorCounts, sentence } from '../screen/sr-lines.ts'
 

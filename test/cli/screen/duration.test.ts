@@ -1,9 +1,9 @@
 import t from 'tap'
 import { nearestWord } from '../../../src/cli/nearest-word.ts'
 import { durationOf } from '../../../src/cli/screen/duration.ts'
-import { progressBar } from '../../../src/cli/screen/progress-bar.ts'
 import { readOptions, UsageError } from '../../../src/cli/terminal.ts'
 import { formatDuration, parseDuration } from '../../../src/platform/text/duration.ts'
+import { progressBar } from '../../../src/platform/text/progress-bar.ts'
 
 t.test('durations are read with their units only', async t => {
   const table: [string, number | null][] = [

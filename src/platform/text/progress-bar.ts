@@ -1,4 +1,4 @@
-import { formatDuration } from '../../platform/text/duration.ts'
+import { formatDuration } from './duration.ts'
 
 const WIDTH = 30
 

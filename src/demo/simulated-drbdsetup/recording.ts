@@ -6,17 +6,17 @@ interface RecordedLine {
   readonly text: string
 }
 
-/** A recorded stream: the account of all objects that it opens with, and what happened after that. */
+/** A recorded stream: its initial dump of all objects, and the events after that. */
 export interface Recording {
   readonly dump: readonly RecordedLine[]
   readonly events: readonly RecordedLine[]
 }
 
 /**
- * Splits a recorded stream into its opening dump (up to and with `exists -`) and the events that followed.
+ * Splits a recorded stream into its initial dump (up to and with `exists -`) and the events after that.
  *
  * @param resources keep only the lines of these resources; all of them when `null`
- * @throws Error naming the line when the text is no recording: a recording is part of the program, so this is a bug
+ * @throws Error with the line if the text is no recording: recordings are part of the program, so this is a bug
  */
 export function parseRecording(text: string, resources: readonly string[] | null): Recording {
   const lines = text
@@ -25,17 +25,17 @@ export function parseRecording(text: string, resources: readonly string[] | null
     .map(parseLine)
     .filter(({ text: line }) => resources === null || line === 'exists -' || resources.includes(resourceOf(line)))
   const end = lines.findIndex(line => line.text === 'exists -')
-  if (end === -1) throw new Error('the recording has no `exists -`: its opening dump never ends')
+  if (end === -1) throw new Error('the recording has no `exists -`: its initial dump never ends')
   return { dump: lines.slice(0, end + 1), events: lines.slice(end + 1) }
 }
 
-/** Which pool host plays which recorded host. Node ids belong to hosts, so they are changed along with the names. */
-export type Casting = Readonly<Record<string, { readonly hostname: string; readonly nodeId: number }>>
+/** For each recorded host the pool host that replaces it. Node ids belong to hosts, so they are replaced with the names. */
+export type HostMapping = Readonly<Record<string, { readonly hostname: string; readonly nodeId: number }>>
 
-/** Puts the names of the pool's hosts in place of the recorded ones. */
-export function cast(line: string, casting: Casting): string {
+/** Replaces the recorded host and node id in a line by those of the pool. */
+export function replaceHost(line: string, mapping: HostMapping): string {
   return line.replace(/ peer-node-id:\d+ conn-name:(\S+)/, (whole, recorded: string) => {
-    const host = casting[recorded]
+    const host = mapping[recorded]
     return host === undefined ? whole : ` peer-node-id:${host.nodeId} conn-name:${host.hostname}`
   })
 }

@@ -2,27 +2,31 @@ import type { HostOperation } from '../allowed-operations/pool/host-operation.ts
 import type { PoolSnapshot } from '../allowed-operations/pool/pool-snapshot.ts'
 import { describeGate } from '../allowed-operations/reason/describe-gate.ts'
 import type { GateReason } from '../allowed-operations/reason/gate-reason.ts'
-import { progressBar } from '../cli/screen/progress-bar.ts'
-import type { Terminal } from '../cli/terminal.ts'
+import { progressBar } from '../platform/text/progress-bar.ts'
 import { describe } from '../sync-query/reason/reason.ts'
 import type { SrStatus } from '../sync-query/sr-state/sr-fold.ts'
 import type { Transition } from '../sync-query/sr-state/transition.ts'
 import type { OperationsChange } from '../updater/decision-events.ts'
+import type { DemoTerminal } from './demo-terminal.ts'
 
-/** Everything that the demo has to tell, for people or for programs. */
-export interface Account {
+/** Prints what happens in the demo, for people or for programs. */
+export interface DemoOutput {
   transition(hostname: string, transition: Transition, status: SrStatus): void
   operations(hostname: string, change: OperationsChange): void
-  /** Something was done or answered through XenAPI. @param why lines for people; `details` say the same for programs */
-  note(text: string, details: Readonly<Record<string, unknown>>, why?: readonly string[]): void
-  /** How far the resync of each host is. */
+  /**
+   * Prints one fact, such as an answer of XenAPI.
+   * @param details the fact as JSON keys, for programs
+   * @param lines more about the fact, for people
+   */
+  note(text: string, details: Readonly<Record<string, unknown>>, lines?: readonly string[]): void
+  /** Prints how far the resync of each host is. */
   progress(hosts: readonly { readonly hostname: string; readonly status: Progress | null }[]): void
 }
 
 type Progress = Pick<SrStatus, 'state' | 'progress' | 'etaSeconds'>
 
-/** One JSON object per line; its keys are documented in the README. */
-export function jsonAccount({ stdout }: Terminal): Account {
+/** Prints one JSON object per line; README lists its keys. */
+export function jsonOutput({ stdout }: DemoTerminal): DemoOutput {
   const print = (line: Readonly<Record<string, unknown>>) => stdout.write(`${JSON.stringify({ schema: 1, ...line })}\n`)
   return {
     transition: (host, { at, kind, from, to }, { mirrors, reasons }) =>
@@ -37,8 +41,8 @@ export function jsonAccount({ stdout }: Terminal): Account {
         allowed_operations: allowed,
         reasons: Object.fromEntries(
           left
-            .map(operation => [operation, why(verdicts[operation])] as const)
-            .filter(([, reasons]) => reasons !== null),
+            .map(operation => [operation, refusalOf(verdicts[operation])] as const)
+            .filter(([, refusal]) => refusal !== null),
         ),
       }),
     note: (text, details) => print({ event: 'note', at: iso(Date.now()), text, ...details }),
@@ -46,37 +50,37 @@ export function jsonAccount({ stdout }: Terminal): Account {
   }
 }
 
-/** Sentences, and on a terminal a bar that moves in place. */
-export function plainAccount({ stdout }: Terminal, pool: () => PoolSnapshot): Account {
+/** Prints sentences, and on a terminal a progress bar that is redrawn in place. */
+export function textOutput({ stdout }: DemoTerminal, pool: () => PoolSnapshot): DemoOutput {
   const onTerminal = stdout.isTTY === true
-  let barsShown = 0
+  let barsOnScreen = 0
   const lastTenth = new Map<string, number>()
   const eraseBars = () => {
-    if (barsShown > 0) stdout.write(`\x1b[${barsShown}A\x1b[J`)
-    barsShown = 0
+    if (barsOnScreen > 0) stdout.write(`\x1b[${barsOnScreen}A\x1b[J`)
+    barsOnScreen = 0
   }
-  const say = (line: string) => {
+  const print = (line: string) => {
     eraseBars()
     stdout.write(`${line}\n`)
   }
   return {
     transition: (hostname, { at, kind }, { reasons }) => {
-      say(`${clock(at)}  ${hostname}  ${TRANSITION_WORDS[kind]}`)
-      for (const reason of reasons.slice(0, 3)) say(`            ${describe(reason)}`)
-      if (reasons.length > 3) say(`            and ${reasons.length - 3} more`)
+      print(`${timeOfDay(at)}  ${hostname}  ${TRANSITION_TITLES[kind]}`)
+      for (const reason of reasons.slice(0, 3)) print(`            ${describe(reason)}`)
+      if (reasons.length > 3) print(`            and ${reasons.length - 3} more`)
     },
     operations: (hostname, { at, left, returned, verdicts }) => {
-      const storage = (operations: readonly HostOperation[]) => operations.filter(each => TOLD.has(each)).join(', ')
-      if (storage(returned) !== '') say(`${clock(at)}  ${hostname}  allowed again: ${storage(returned)}`)
-      if (storage(left) === '') return
-      say(`${clock(at)}  ${hostname}  no longer allowed: ${storage(left)}`)
-      const [first] = left.filter(each => TOLD.has(each))
+      const shown = (operations: readonly HostOperation[]) => operations.filter(each => SHOWN.has(each)).join(', ')
+      if (shown(returned) !== '') print(`${timeOfDay(at)}  ${hostname}  allowed again: ${shown(returned)}`)
+      if (shown(left) === '') return
+      print(`${timeOfDay(at)}  ${hostname}  no longer allowed: ${shown(left)}`)
+      const [first] = left.filter(each => SHOWN.has(each))
       if (first === undefined) return
-      for (const sentence of sentences(verdicts[first], pool())) say(`            because ${sentence}`)
+      for (const sentence of sentences(verdicts[first], pool())) print(`            because ${sentence}`)
     },
-    note: (text, _details, why = []) => {
-      say(`${clock(Date.now())}  ${text}`)
-      for (const line of why) say(`            ${line}`)
+    note: (text, _details, lines = []) => {
+      print(`${timeOfDay(Date.now())}  ${text}`)
+      for (const line of lines) print(`            ${line}`)
     },
     progress: hosts => {
       if (onTerminal) eraseBars()
@@ -87,7 +91,7 @@ export function plainAccount({ stdout }: Terminal, pool: () => PoolSnapshot): Ac
         }
         const line = `            ${hostname}  ${progressBar(status.progress, status.etaSeconds)}`
         const tenth = Math.floor((status.progress ?? 0) * 10)
-        if (onTerminal) barsShown += 1
+        if (onTerminal) barsOnScreen += 1
         else if (lastTenth.get(hostname) === tenth) continue
         lastTenth.set(hostname, tenth)
         stdout.write(`${line}\n`)
@@ -96,7 +100,7 @@ export function plainAccount({ stdout }: Terminal, pool: () => PoolSnapshot): Ac
   }
 }
 
-const TRANSITION_WORDS: { readonly [Kind in Transition['kind']]: string } = {
+const TRANSITION_TITLES: { readonly [Kind in Transition['kind']]: string } = {
   'resync-started': 'resync started',
   'resync-finished': 'resync finished, in sync',
   degraded: 'degraded',
@@ -106,12 +110,14 @@ const TRANSITION_WORDS: { readonly [Kind in Transition['kind']]: string } = {
   paused: 'resync paused',
 }
 
-/** What an operator who wants to take a host down looks for. */
-const TOLD: ReadonlySet<HostOperation> = new Set(['reboot', 'shutdown'])
+/** The operations that text output shows: those that take a host down. */
+const SHOWN: ReadonlySet<HostOperation> = new Set(['reboot', 'shutdown'])
 
 type Verdict = OperationsChange['verdicts'][HostOperation]
 
-function why(verdict: Verdict): { readonly error: readonly string[]; readonly storage: readonly GateReason[] } | null {
+function refusalOf(
+  verdict: Verdict,
+): { readonly error: readonly string[]; readonly storage: readonly GateReason[] } | null {
   return verdict.allowed ? null : { error: verdict.error, storage: verdict.reasons }
 }
 
@@ -121,7 +127,7 @@ function sentences(verdict: Verdict, pool: PoolSnapshot): string[] {
   return verdict.reasons.map(reason => describeGate(reason, pool))
 }
 
-function clock(at: number): string {
+function timeOfDay(at: number): string {
   return new Date(at).toISOString().slice(11, 22)
 }
 
