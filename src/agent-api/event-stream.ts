@@ -11,14 +11,14 @@ export interface EventStreamOptions {
   readonly srs: () => readonly string[]
   readonly report: (sr: string) => Report | null
   readonly maxReaders: number
-  /** So often a comment line says that the connection lives, in milliseconds. */
+  /** Milliseconds between the comment lines that keep the connection alive. */
   readonly keepAliveEveryMs: number
 }
 
-/** Milliseconds that a browser waits before it comes back. */
+/** Milliseconds that a browser waits before it reconnects. */
 const RETRY = 'retry: 2000\n\n'
 
-/** Server-sent events (WHATWG HTML, 9.2) of what happens to the SRs; answers.ts has their data. */
+/** The stream of server-sent events (WHATWG HTML, 9.2) of this host's SRs. answers.ts defines their data. */
 export class EventStream {
   readonly #options: EventStreamOptions
   #readers = 0
@@ -29,9 +29,9 @@ export class EventStream {
 
   open({ query, header }: StreamRequest): HttpStream | HttpAnswer {
     if (this.#readers >= this.#options.maxReaders) {
-      return { status: 503, contentType: 'text/plain', body: 'as many read the events already as may\n' }
+      return { status: 503, contentType: 'text/plain', body: 'the limit of readers of events is reached\n' }
     }
-    // Of the two the header is newer: a browser that comes back sends it along with the address it was given.
+    // The header is the newer one: a browser that reconnects sends it with the address of its first request.
     const from = header('last-event-id') ?? query.get('from')
     return { contentType: 'text/event-stream', begin: (send, signal) => this.#begin(from, send, signal) }
   }
@@ -39,7 +39,7 @@ export class EventStream {
   #begin(from: string | null, send: (text: string) => void, signal: AbortSignal): Iterable<string> {
     const { clock, events, srs, report, keepAliveEveryMs } = this.#options
     this.#readers += 1
-    // All in one step: no event can come between what was missed and what is to come.
+    // Synchronously: no event can fall between what was missed and what will come.
     const unsubscribe = events.subscribe(event => send(blockOf(event)))
     let cancelKeepAlive = () => undefined as unknown
     const keepAlive = () => {
@@ -62,7 +62,7 @@ export class EventStream {
   }
 }
 
-/** A block is made when it is its turn to be sent: all of them at once would be in memory once more for each reader. */
+/** Each block is made when it is sent: otherwise every reader would hold a copy of all of them in memory. */
 function* replayOf(missed: readonly NumberedEvent[]): Generator<string> {
   yield RETRY
   for (const event of missed) yield blockOf(event)

@@ -4,7 +4,7 @@ import type { SrStatus } from '../sync-query/sr-state/sr-fold.ts'
 import type { Transition } from '../sync-query/sr-state/transition.ts'
 import type { SrStateEvent, TransitionEvent } from './answers.ts'
 
-/** One thing that is told to whoever listens. */
+/** One event of `GET /events`. */
 export type SyncEvent =
   | { readonly kind: 'state'; readonly sr: string; readonly data: SrStateEvent }
   | { readonly kind: 'transition'; readonly sr: string; readonly data: TransitionEvent }
@@ -14,13 +14,13 @@ export interface NumberedEvent {
   /** `RUN-NUMBER`; the number rises by one with each event of a run. */
   readonly id: string
   readonly event: SyncEvent
-  /** Its data, written once however many read it. */
+  /** The data as JSON, written once for all readers. */
   readonly json: string
 }
 
-/** What is kept for those who come back: so many events, and of their texts no more than so many bytes. */
+/** How many events are kept for readers that resume, and how many bytes of their JSON. */
 const KEPT: KeptEvents = { events: 512, bytes: 4_194_304 }
-/** A host may have 5 000 reasons, and an event is kept. */
+/** A host may have 5 000 reasons, and events are kept in memory. */
 const MAX_REASONS = 10
 
 export interface KeptEvents {
@@ -29,13 +29,13 @@ export interface KeptEvents {
 }
 
 /**
- * What has happened to the SRs of this host, in order and numbered, for those who listen and for those who come back.
+ * The numbered events of this host's SRs, for readers that listen and for readers that resume.
  *
- * Invariant: `#kept` holds the last events without a gap, the last of them with the number `#last`; `#keptBytes` is the length
- * of their texts.
+ * Invariant: `#kept` holds the last events without a gap, and the last of them has the number `#last`. `#keptBytes` is the length of
+ * their JSON.
  */
 export class SyncEvents {
-  /** Numbers are of one run of this program: after a restart nobody knows what was missed. */
+  /** Numbers are valid for one run of this program: after a restart it is not known what a reader missed. */
   readonly #run = randomBytes(6).toString('hex')
   readonly #atMost: KeptEvents
   readonly #kept: NumberedEvent[] = []
@@ -48,12 +48,12 @@ export class SyncEvents {
     this.#atMost = atMost
   }
 
-  /** The id of the last event, which need not have been told to anybody. */
+  /** The ID of the last event. */
   get lastId(): string {
     return `${this.#run}-${this.#last}`
   }
 
-  /** An SR has changed. @param status after it */
+  /** Adds a transition of an SR. @param status after the transition */
   transition(sr: string, { at, kind, from, to }: Transition, status: SrStatus): void {
     const moment = new Date(at).toISOString()
     const data = {
@@ -66,7 +66,7 @@ export class SyncEvents {
     this.#add({ kind: 'transition', sr, data })
   }
 
-  /** These SRs are watched from now on. @param reportOf what is said of each of them */
+  /** Sets which SRs are watched from now on. @param reportOf returns the report of an SR */
   watch(srs: readonly string[], reportOf: (sr: string) => Report | null): void {
     const before = this.#watched
     this.#watched = new Set(srs)
@@ -77,7 +77,7 @@ export class SyncEvents {
     }
   }
 
-  /** Everything after the event of that id; `null`: that cannot be told, it is of another run or too long ago. */
+  /** Every event after the one with that ID; `null` if the ID is of another run or no longer kept. */
   since(id: string): readonly NumberedEvent[] | null {
     const [run, digits = ''] = id.split('-')
     if (run !== this.#run || !/^\d{1,15}$/.test(digits)) return null
@@ -86,9 +86,9 @@ export class SyncEvents {
     return this.#kept.slice(this.#kept.length - missed)
   }
 
-  /** Told of each event in the same step, until the function that is returned is called. A listener must not throw. */
+  /** Calls the listener with each event, synchronously, until the returned function is called. A listener must not throw. */
   subscribe(listener: (event: NumberedEvent) => void): () => void {
-    // Its own, so that the same function may listen twice.
+    // A new function, so that the same listener can subscribe twice.
     const own = (event: NumberedEvent) => listener(event)
     this.#listeners.add(own)
     return () => this.#listeners.delete(own)
@@ -106,7 +106,7 @@ export class SyncEvents {
   }
 }
 
-/** How an SR is, as an event. */
+/** The data of a `state` event. */
 export function levelOf(report: Report): SrStateEvent {
   return stateEvent(report.sr, report.since, report)
 }
@@ -123,7 +123,7 @@ function stateEvent(
     reasons,
   }: Pick<Report, 'state' | 'mirrors' | 'outOfSyncBytes' | 'progress' | 'etaSeconds' | 'reasons'>,
 ): SrStateEvent {
-  const told = reasons.slice(0, MAX_REASONS)
-  const reasonsOmitted = reasons.length - told.length
-  return { sr, state, since, mirrors, outOfSyncBytes, progress, etaSeconds, reasons: told, reasonsOmitted }
+  const shown = reasons.slice(0, MAX_REASONS)
+  const reasonsOmitted = reasons.length - shown.length
+  return { sr, state, since, mirrors, outOfSyncBytes, progress, etaSeconds, reasons: shown, reasonsOmitted }
 }

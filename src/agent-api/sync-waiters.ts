@@ -2,7 +2,7 @@ import type { Timers } from '../platform/time/timers.ts'
 import type { Report } from '../sync-query/report/report.ts'
 import type { SyncEvents } from './sync-events.ts'
 
-/** Who wants to know when an SR is synced. */
+/** The requests that wait until an SR is synced. */
 export class SyncWaiters {
   readonly #clock: Timers
   readonly #events: SyncEvents
@@ -18,8 +18,8 @@ export class SyncWaiters {
   }
 
   /**
-   * Resolves with the report as soon as the SR is synced, when the time is over, or when `signal` says that nobody waits any
-   * longer; with `null` as soon as the SR is not watched (any longer). `too many` at once if it would have to wait.
+   * Resolves with the report when the SR is synced, when the time is over, or when `signal` aborts; with `null` if the SR is not
+   * watched, or is no longer; with `too many` at once if it would have to wait and the limit is reached.
    */
   async wait(sr: string, timeoutMs: number, signal: AbortSignal): Promise<Report | null | 'too many'> {
     const present = this.#reportOf(sr)

@@ -3,21 +3,21 @@ import { messageOf } from '../platform/errors.ts'
 import { parseSrConfiguration, type SrWatch } from './sr-configuration.ts'
 import type { SrStore, StoredSr } from './sr-store.ts'
 
-/** The SRs that are attached here, which the agent has to watch; kept in step with the store by whoever writes there. */
+/** The SRs that are attached on this host, which the agent watches. Every writer of the store updates it. */
 export class Attachments {
   readonly #watches = new Map<string, SrWatch>()
   readonly #watch: (srs: readonly SrWatch[]) => void
 
-  /** @param watch told of all attached SRs whenever one comes or goes */
+  /** @param watch receives all attached SRs whenever the list changes */
   constructor(watch: (srs: readonly SrWatch[]) => void) {
     this.#watch = watch
   }
 
-  /** Takes up what was attached before a restart. @param onProblem told of each SR that cannot be */
+  /** Restores what was attached before a restart. @param onProblem receives a sentence for each SR that cannot be restored */
   async restore(store: SrStore, onProblem: (text: string) => void): Promise<void> {
-    const tell = (error: unknown) => onProblem(messageOf(error))
+    const report = (error: unknown) => onProblem(messageOf(error))
     const uuids = await store.uuids().catch((error: unknown) => {
-      tell(error)
+      report(error)
       return []
     })
     for (const uuid of uuids) {
@@ -25,29 +25,29 @@ export class Attachments {
         const record = await store.read(uuid)
         if (record?.attached) this.#watches.set(uuid, parseSrConfiguration(uuid, record.configuration))
       } catch (error) {
-        tell(error)
+        report(error)
       }
     }
-    this.#tell()
+    this.#publish()
   }
 
-  /** An SR is attached with what its record says: also when that is another configuration than before. */
+  /** Adds an attached SR, or replaces its configuration. */
   keep({ uuid, configuration }: StoredSr): void {
     const watch = parseSrConfiguration(uuid, configuration)
     if (isDeepStrictEqual(this.#watches.get(uuid), watch)) return
     this.#watches.set(uuid, watch)
-    this.#tell()
+    this.#publish()
   }
 
   remove(uuid: string): void {
-    if (this.#watches.delete(uuid)) this.#tell()
+    if (this.#watches.delete(uuid)) this.#publish()
   }
 
   uuids(): readonly string[] {
     return [...this.#watches.keys()]
   }
 
-  #tell(): void {
+  #publish(): void {
     this.#watch([...this.#watches.values()])
   }
 }

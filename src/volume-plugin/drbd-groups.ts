@@ -1,25 +1,25 @@
 import { UUID_PATTERN } from '../platform/text/uuid.ts'
-/** DRBD resources that belong together by their names. */
+/** DRBD resources whose names belong together. */
 export interface DrbdGroup {
-  /** Names, in which `*` stands for any run of characters. */
+  /** Names; `*` matches any characters. */
   readonly patterns: readonly string[]
-  /** For people. */
+  /** A description for people. */
   readonly what: string
 }
 
-/** How those who make many resources begin their names. */
+/** The prefixes of programs that create many resources. */
 const MAKERS: readonly { readonly what: string; readonly prefixes: readonly string[] }[] = [
-  // LINSTOR in XCP-ng: virtual disks, and its own databases
+  // LINSTOR in XCP-ng: virtual disks and its own databases
   { what: 'DRBD resources of XOSTOR', prefixes: ['xcp-volume-', 'xcp-persistent-'] },
   { what: 'DRBD resources of Kubernetes', prefixes: ['pvc-'] },
   { what: 'DRBD resources of Proxmox VE', prefixes: ['pm-', 'vm-'] },
 ]
-/** What makers that count, or draw a number, put at the end: a UUID, hex digits by themselves, or decimal digits. */
+/** The variable end of generated names: a UUID, hex digits by themselves, or decimal digits. */
 const SERIAL = new RegExp(`(?:${UUID_PATTERN}|(?<![0-9a-z])(?=[a-f]*[0-9])[0-9a-f]{8,}|[0-9]+)$`, 'i')
-/** Names without a stem are listed one by one; of more than so many the list would be longer than an SR may have. */
+/** Names without a common stem are listed one by one. A longer list would exceed what an SR's configuration may contain. */
 const MAX_LISTED = 100
 
-/** Groups resources by what made them, the largest first. Every resource is in one of them. */
+/** Groups resources by the program that created them, the largest group first. Every resource is in one group. */
 export function drbdGroups(names: readonly string[]): readonly DrbdGroup[] {
   const groups = Map.groupBy(names, name => makerOf(name)?.what ?? name.replace(SERIAL, '*'))
   return [...groups]
@@ -39,7 +39,7 @@ function groupOf(key: string, members: readonly string[]): DrbdGroup {
   }
   const [only = key, ...more] = members
   if (more.length === 0) return { patterns: [only], what: `DRBD resource ${only}` }
-  // Nothing but a number: `*` would stand for every resource.
+  // The name is only a number: `*` would match every resource.
   if (key === '*' && members.length <= MAX_LISTED) {
     return { patterns: members, what: `DRBD resources ${members.join(' ')}` }
   }

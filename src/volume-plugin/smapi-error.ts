@@ -1,9 +1,9 @@
-/** Why a SMAPIv3 call failed, as the toolstack will show it: `code` becomes the XenAPI error's code. */
+/** The error of a SMAPIv3 call, as the toolstack shows it: `code` becomes the code of the XenAPI error. */
 export class SmapiError extends Error {
   readonly code: string
   readonly params: readonly string[]
 
-  /** @param text what it is in plain words, for logs and backtraces */
+  /** @param text a sentence for logs and backtraces */
   constructor(code: string, params: readonly string[], text: string = [code, ...params].join(': ')) {
     super(text)
     this.name = 'SmapiError'
@@ -12,13 +12,13 @@ export class SmapiError extends Error {
   }
 }
 
-/** A failure that only its text explains. The toolstack's SR_BACKEND_FAILURE has three parameters, the second is shown. */
+/** An error with a sentence only. SR_BACKEND_FAILURE has three parameters, of which the toolstack shows the second. */
 export function backendFailure(text: string): SmapiError {
   return new SmapiError('SR_BACKEND_FAILURE', ['', text, ''], text)
 }
 
 /**
- * What a script prints before it fails. With any key missing, xapi-storage-script throws the rest away and says "bad json
+ * The text that a script prints when its call failed. If a key is missing, xapi-storage-script drops the rest and reports "bad json
  * on stdout" (lib.ml:16-28).
  */
 export function errorBody({ code, params, message }: SmapiError): string {

@@ -5,37 +5,36 @@ import type { SrStatus } from '../sync-query/sr-state/sr-fold.ts'
 import type { Attachments } from './attachments.ts'
 import { type PresentMirrors, proposeConfigurations } from './probe.ts'
 import { backendFailure, SmapiError } from './smapi-error.ts'
-import type { SmapiParams } from './smapi-params.ts'
-import type { ProbeResult, SrStat } from './smapi-results.ts'
-import { type FirstWords, parseSrConfiguration, parseUuid, UUID_KEY } from './sr-configuration.ts'
+import type { ProbeResult, SmapiParams, SrStat } from './smapi-methods.ts'
+import { type CreatedNames, parseSrConfiguration, parseUuid, UUID_KEY } from './sr-configuration.ts'
 import { healthOf, type PoolSrState } from './sr-health.ts'
 import type { SrStore, StoredSr } from './sr-store.ts'
 
-/** What the calls must know of the host. */
+/** What the calls need to know about the host. */
 export interface HostKnowledge {
-  /** What the host says of an SR right now; `null`: it does not watch that SR. */
+  /** The status of an SR on this host; `null`: the host does not watch that SR. */
   status(sr: string): SrStatus | null
   presentMirrors(): PresentMirrors
-  /** What the coordinator knows of an SR; `null` on every other host. */
+  /** The state of an SR in the whole pool; `null` on a host that is not the coordinator. */
   poolState(sr: string): PoolSrState | null
 }
 
 const URI_PREFIX = 'resync-monitor://'
-/** In place of the UUID of an SR that only might be. */
+/** The UUID of an SR that does not exist yet. */
 const NOT_CREATED = ''
 
 /**
- * The SR.* methods: an SR here holds no volumes, it stands for mirrors of the host.
+ * The SR.* methods. An SR of this type holds no volumes: it stands for mirrors of the host.
  *
- * Invariants: calls about one SR take turns, for xapi-storage-script makes them concurrently; an answer is given only
- * when what it says is on disk; what is attached on disk is watched. The toolstack repeats what it got no answer to, so
- * doing anything twice is doing it once.
+ * Invariants: calls about one SR run one after the other, because xapi-storage-script makes them concurrently. A call returns when its
+ * effect is on disk. Every SR that is attached on disk is watched. Every call can be repeated: the toolstack repeats calls that got
+ * no answer.
  */
 export class SrCalls {
   readonly #store: SrStore
   readonly #attachments: Attachments
   readonly #host: HostKnowledge
-  /** What an SR is called on a host that was told no name: whoever plugged it has left that out. */
+  /** The name of an SR whose configuration has none: a client may create a PBD without it. */
   readonly #defaultName: string
   readonly #queues = new KeyedSerialQueue()
 
@@ -46,10 +45,9 @@ export class SrCalls {
     this.#defaultName = defaultName
   }
 
-  async probe(params: SmapiParams): Promise<readonly ProbeResult[]> {
-    const asked = params.map('configuration')
+  async probe({ configuration: asked }: SmapiParams<'SR.probe'>): Promise<readonly ProbeResult[]> {
     if (Object.keys(asked).length === 0) {
-      // A damaged SR must not hide what else could be found: it is told when it is asked for by name.
+      // A damaged SR must not hide the others. A probe for that SR raises its error.
       const uuids = await this.#store.uuids()
       const known = await Promise.all(uuids.map(uuid => this.#probeKnown(uuid).catch(() => null)))
       return [...known.filter(result => result !== null), ...proposeConfigurations(this.#host.presentMirrors())]
@@ -63,17 +61,15 @@ export class SrCalls {
     return [{ configuration: asked, complete: true, extra_info: {} }]
   }
 
-  create(params: SmapiParams): Promise<Readonly<Record<string, string>>> {
-    const uuid = parseUuid('uuid', params.text('uuid'))
-    const name = params.text('name')
-    const description = params.text('description')
-    const given = params.map('configuration')
+  create(params: SmapiParams<'SR.create'>): Promise<Readonly<Record<string, string>>> {
+    const { name, description, configuration: given } = params
+    const uuid = parseUuid('uuid', params.uuid)
     const watch = parseSrConfiguration(uuid, given)
     const configuration = { ...given, name, description, [UUID_KEY]: uuid }
     return this.#queues.run(uuid, async () => {
       const before = await this.#store.read(uuid)
       if (before !== null && !isDeepStrictEqual(parseSrConfiguration(uuid, before.configuration), watch))
-        throw backendFailure(`the SR ${uuid} exists already, with another configuration`)
+        throw backendFailure(`the SR ${uuid} already exists with another configuration`)
       await this.#store.write({
         schema: 1,
         uuid,
@@ -86,17 +82,16 @@ export class SrCalls {
     })
   }
 
-  attach(params: SmapiParams): Promise<string> {
-    const given = params.map('configuration')
+  attach({ configuration: given }: SmapiParams<'SR.attach'>): Promise<string> {
     const { [UUID_KEY]: named } = given
-    if (named === undefined) throw backendFailure(`configuration: ${UUID_KEY} is missing, which SR.create returned`)
+    if (named === undefined) throw backendFailure(`configuration: ${UUID_KEY} is missing; SR.create returns it`)
     const uuid = parseUuid(UUID_KEY, named)
     const configuration = { ...given, [UUID_KEY]: uuid }
     parseSrConfiguration(uuid, configuration)
     return this.#queues.run(uuid, async () => {
       const known = await this.#store.read(uuid)
-      const firstWords: FirstWords = given
-      const { name = this.#defaultName, description = '' } = known ?? firstWords
+      const created: CreatedNames = given
+      const { name = this.#defaultName, description = '' } = known ?? created
       const record: StoredSr = { schema: 1, uuid, name, description, configuration, attached: true }
       await this.#store.write(record)
       this.#attachments.keep(record)
@@ -105,11 +100,11 @@ export class SrCalls {
   }
 
   /**
-   * After SR.destroy comes SR.detach still, so an SR that is not there is detached. So is a damaged one, for one that can be
-   * neither used nor unplugged would be there until somebody removes its file.
+   * The toolstack calls SR.detach after SR.destroy as well, so detaching an SR that does not exist succeeds. Detaching a damaged SR
+   * succeeds too: an SR that can neither be used nor unplugged would stay until an operator removes its file.
    */
-  detach(params: SmapiParams): Promise<null> {
-    const uuid = uuidOf(params)
+  detach({ sr }: SmapiParams<'SR.detach'>): Promise<null> {
+    const uuid = uuidOf(sr)
     return this.#queues.run(uuid, async () => {
       const record = await this.#store.read(uuid).catch(() => 'damaged' as const)
       if (record === 'damaged') await this.#store.putAside(uuid)
@@ -120,8 +115,8 @@ export class SrCalls {
   }
 
   /** A damaged SR can be destroyed too. */
-  destroy(params: SmapiParams): Promise<null> {
-    const uuid = uuidOf(params)
+  destroy({ sr }: SmapiParams<'SR.destroy'>): Promise<null> {
+    const uuid = uuidOf(sr)
     return this.#queues.run(uuid, async () => {
       await this.#store.remove(uuid)
       this.#attachments.remove(uuid)
@@ -129,35 +124,33 @@ export class SrCalls {
     })
   }
 
-  stat(params: SmapiParams): Promise<SrStat> {
-    const uuid = uuidOf(params)
+  stat({ sr }: SmapiParams<'SR.stat'>): Promise<SrStat> {
+    const uuid = uuidOf(sr)
     return this.#queues.run(uuid, async () => this.#statOf(await this.#attached(uuid)))
   }
 
-  ls(params: SmapiParams): Promise<readonly []> {
-    const uuid = uuidOf(params)
+  ls({ sr }: SmapiParams<'SR.ls'>): Promise<readonly []> {
+    const uuid = uuidOf(sr)
     return this.#queues.run(uuid, async () => {
       await this.#attached(uuid)
       return []
     })
   }
 
-  setName(params: SmapiParams): Promise<null> {
-    const name = params.text('new_name')
-    return this.#change(uuidOf(params), record => ({ ...record, name }))
+  setName({ sr, new_name: name }: SmapiParams<'SR.set_name'>): Promise<null> {
+    return this.#change(uuidOf(sr), record => ({ ...record, name }))
   }
 
-  setDescription(params: SmapiParams): Promise<null> {
-    const description = params.text('new_description')
-    return this.#change(uuidOf(params), record => ({ ...record, description }))
+  setDescription({ sr, new_description: description }: SmapiParams<'SR.set_description'>): Promise<null> {
+    return this.#change(uuidOf(sr), record => ({ ...record, description }))
   }
 
-  /** The attached SRs, as the toolstack calls them. */
+  /** The URIs of the attached SRs. */
   uris(): readonly string[] {
     return this.#attachments.uuids().map(uuid => `${URI_PREFIX}${uuid}`)
   }
 
-  /** One line for each attached SR, how it is, and one for each that cannot be read. */
+  /** One line with the state of each attached SR, and one for each SR whose file cannot be read. */
   async diagnostics(): Promise<string> {
     const unreadable = await Promise.all((await this.#store.uuids()).map(uuid => this.#whyUnreadable(uuid)))
     const attached = this.#attachments.uuids().map(uuid => {
@@ -189,7 +182,7 @@ export class SrCalls {
     const record = await this.#store.read(uuid)
     if (record === null) throw doesNotExist(uuid)
     if (!record.attached) throw new SmapiError('Sr_not_attached', [uuid])
-    // Somebody may have corrected it by hand: what is told is to be told of that.
+    // An operator may have edited the file: the agent watches what it says now.
     this.#attachments.keep(record)
     return record
   }
@@ -220,9 +213,8 @@ export class SrCalls {
   }
 }
 
-/** @throws SmapiError when `sr` is nothing that SR.attach has returned */
-function uuidOf(params: SmapiParams): string {
-  const uri = params.text('sr')
+/** The UUID in a URI that SR.attach returned. @throws SmapiError for any other text */
+function uuidOf(uri: string): string {
   if (!uri.startsWith(URI_PREFIX)) throw doesNotExist(uri)
   return parseUuid('sr', uri.slice(URI_PREFIX.length))
 }

@@ -1,27 +1,27 @@
 import { isUuid } from '../platform/text/uuid.ts'
 import { backendFailure } from './smapi-error.ts'
 
-/** Which mirrors an SR of this type stands for, as the agent has to watch them. */
+/** The mirrors that an SR of this type stands for, which the agent watches. */
 export interface SrWatch {
   /** UUID of the SR itself. */
   readonly uuid: string
-  /** UUID of another SR, one of the agent's own configuration, whose mirrors it has. `null`: those below. */
+  /** UUID of another SR, from the agent's configuration, whose mirrors this SR stands for. `null`: the mirrors below. */
   readonly sameAs: string | null
-  /** DRBD resources by name; `*` stands for any run of characters. One without `*` must be there. */
+  /** Names of DRBD resources; `*` matches any characters. A resource that is named without `*` must exist. */
   readonly drbd: readonly string[]
-  /** md arrays by UUID, kernel name or device, with `*` as above. One without `*` must be there. */
+  /** md arrays by UUID, kernel name or device, with `*` as above. An array that is named without `*` must exist. */
   readonly md: readonly string[]
-  /** Peers that are no part of the SR's redundancy. */
+  /** Peers that do not count for the SR's redundancy. */
   readonly ignorePeers: readonly string[]
-  /** The host may have no mirror of the SR. */
+  /** The host may have no mirror of the SR without the SR being `unknown`. */
   readonly allowEmpty: boolean
 }
 
-/** The key that carries an SR's UUID to the hosts that attach it: they are given nothing but the configuration. */
+/** The key that carries the UUID of an SR to the hosts that attach it: they get only the configuration. */
 export const UUID_KEY = 'sr_uuid'
 
-/** What the SR was called when it was created: no host but that one is told by anything else. */
-export interface FirstWords {
+/** The name and description from SR.create. Only through the configuration do other hosts learn them. */
+export interface CreatedNames {
   readonly name?: string
   readonly description?: string
 }
@@ -42,14 +42,14 @@ const MAX_PATTERN_LENGTH = 256
 
 /**
  * Reads the configuration of the SR `uuid`.
- * @throws SmapiError naming the key: an unknown key may be a misspelt one, and then mirrors would go unwatched
+ * @throws SmapiError naming the key. An unknown key is an error, because it may be a misspelt one: its mirrors would not be watched.
  */
 export function parseSrConfiguration(uuid: string, configuration: Readonly<Record<string, string>>): SrWatch {
   const unknown = Object.keys(configuration).find(key => !KEYS.has(key))
   if (unknown !== undefined) throw backendFailure(`configuration: the key ${unknown} is not known`)
   const { [UUID_KEY]: named, sr, drbd = '', md = '', ignorePeers = '', allowEmpty = 'false' } = configuration
   if (named !== undefined && parseUuid(UUID_KEY, named) !== uuid)
-    throw backendFailure(`configuration: ${UUID_KEY} is that of another SR`)
+    throw backendFailure(`configuration: ${UUID_KEY} is the UUID of another SR`)
   const watch = {
     uuid,
     sameAs: sr === undefined ? null : parseUuid('sr', sr),
@@ -59,8 +59,8 @@ export function parseSrConfiguration(uuid: string, configuration: Readonly<Recor
     allowEmpty: parseFlag('allowEmpty', allowEmpty),
   }
   const own = watch.drbd.length + watch.md.length
-  // An SR without mirrors would be in sync for ever.
-  if (watch.sameAs === null && own === 0) throw backendFailure('configuration: one of sr, drbd and md must be there')
+  // An SR without mirrors would always be in sync.
+  if (watch.sameAs === null && own === 0) throw backendFailure('configuration: one of sr, drbd and md is required')
   if (watch.sameAs !== null && own + watch.ignorePeers.length > 0)
     throw backendFailure('configuration: sr excludes drbd, md and ignorePeers')
   if (watch.sameAs === uuid) throw backendFailure('configuration: sr is the SR itself')
@@ -78,7 +78,7 @@ function parseFlag(key: string, text: string): boolean {
   throw backendFailure(`configuration: ${key} must be true or false`)
 }
 
-/** Names separated by commas or blanks: a toolstack's configuration has only strings. */
+/** Names separated by commas or blanks: values in a toolstack's configuration are strings. */
 function parseList(key: string, text: string): readonly string[] {
   const names = text.split(/[\s,]+/).filter(name => name !== '')
   if (names.length > MAX_PATTERNS) throw backendFailure(`configuration: ${key} has more than ${MAX_PATTERNS} names`)

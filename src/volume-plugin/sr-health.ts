@@ -1,20 +1,20 @@
 import { describe, isBlocking } from '../sync-query/reason/reason.ts'
 import type { SrStatus } from '../sync-query/sr-state/sr-fold.ts'
 import { type StateCounts, SYNC_STATES, type SyncState } from '../sync-query/state.ts'
-import type { SrStat } from './smapi-results.ts'
+import type { SrStat } from './smapi-methods.ts'
 
-/** What the coordinator knows of an SR over all its hosts. */
+/** The state of an SR over all its hosts, as the coordinator knows it. */
 export interface PoolSrState {
   readonly state: SyncState
-  /** What keeps it from being synced, a sentence each. */
+  /** A sentence for each reason why it is not synced. */
   readonly sentences: readonly string[]
 }
 
-/** The rest is counted: the text is for a line on a screen. */
+/** The text is one line on a screen, so further sentences are counted. */
 const MAX_SENTENCES = 5
 
 /**
- * Healthy only if everything that was said is good: by this host, and by the pool where it is known.
+ * The health of an SR for the toolstack: Healthy only if it is synced on this host and, if known, in the whole pool.
  * @param own `null`: this host does not watch the SR (yet)
  * @param pool `null`: this host is not the coordinator
  */
@@ -23,10 +23,10 @@ export function healthOf(own: SrStatus | null, pool: PoolSrState | null): SrStat
   if (state === 'synced') return ['Healthy', '']
   const reasons = (own?.reasons ?? []).filter(({ code }) => isBlocking(code))
   const others = [...(own === null ? ['this host does not watch the SR'] : []), ...(pool?.sentences ?? [])]
-  const said = [...reasons.slice(0, MAX_SENTENCES).map(each => describe(each)), ...others].slice(0, MAX_SENTENCES)
-  const left = reasons.length + others.length - said.length
+  const shown = [...reasons.slice(0, MAX_SENTENCES).map(each => describe(each)), ...others].slice(0, MAX_SENTENCES)
+  const left = reasons.length + others.length - shown.length
   const more = left > 0 ? [`and ${left} more`] : []
-  const what = [...said, ...more].join('; ')
+  const what = [...shown, ...more].join('; ')
   return ['Recovering', `${state}${own === null ? '' : amounts(own)}${what === '' ? '' : `: ${what}`}`]
 }
 

@@ -1,5 +1,6 @@
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { z } from 'zod'
 import { readWhole } from '../platform/durable-file/read-whole.ts'
 import { replaceFile } from '../platform/durable-file/replace-file.ts'
 import { codeOf, messageOf } from '../platform/errors.ts'
@@ -8,33 +9,36 @@ import { UUID_PATTERN } from '../platform/text/uuid.ts'
 import { backendFailure } from './smapi-error.ts'
 import { parseSrConfiguration } from './sr-configuration.ts'
 
+const StoredSr = z
+  .object({
+    schema: z.literal(1),
+    uuid: z.string(),
+    name: z.string(),
+    description: z.string(),
+    configuration: z.record(z.string(), z.string()).readonly(),
+    attached: z.boolean(),
+  })
+  .readonly()
+
 /** What a host remembers of one SR. */
-export interface StoredSr {
-  readonly schema: 1
-  readonly uuid: string
-  readonly name: string
-  readonly description: string
-  readonly configuration: Readonly<Record<string, string>>
-  readonly attached: boolean
-}
+export type StoredSr = z.output<typeof StoredSr>
 
 const MAX_RECORD_BYTES = 262_144
 const MAX_RECORDS = 1_024
 const FILE_NAME = new RegExp(`^(${UUID_PATTERN})\\.json$`)
 
 /**
- * The SRs that a host knows, one file each, so that a damaged one hurts no other. Files are read at every call: what is on
- * disk is the truth. The caller serialises writes and removals of the same record: see KeyedSerialQueue.
+ * The SRs of a host, one file each, so that a damaged file affects one SR only. Every call reads the file: what is on disk counts. The caller serialises writes and removals of the same record: see KeyedSerialQueue.
  */
 export class SrStore {
   readonly #folder: string
 
-  /** @param folder made when the first SR is */
+  /** @param folder created with the first SR */
   constructor(folder: string) {
     this.#folder = folder
   }
 
-  /** UUIDs of all SRs, those with a damaged file too. */
+  /** UUIDs of all SRs, including those with a damaged file. */
   async uuids(): Promise<readonly string[]> {
     const names = await readdir(this.#folder).catch((error: unknown) => {
       if (codeOf(error) === 'ENOENT') return []
@@ -46,7 +50,7 @@ export class SrStore {
       .slice(0, MAX_RECORDS)
   }
 
-  /** `null`: there is no such SR. @throws SmapiError naming the file when it is damaged */
+  /** Returns `null` if there is no such SR. @throws SmapiError naming the file when it is damaged */
   async read(uuid: string): Promise<StoredSr | null> {
     const path = this.#pathOf(uuid)
     const content = await readWhole(path, MAX_RECORD_BYTES).catch((error: unknown) => {
@@ -63,11 +67,11 @@ export class SrStore {
     return record
   }
 
-  /** @throws SmapiError when it cannot be kept: the record before is still there */
+  /** @throws SmapiError when the file cannot be written; the previous record is still there */
   async write(record: StoredSr): Promise<void> {
     const path = this.#pathOf(record.uuid)
     const content = `${JSON.stringify(record, null, 2)}\n`
-    if (Buffer.byteLength(content) > MAX_RECORD_BYTES) throw backendFailure('the SR has too long a description')
+    if (Buffer.byteLength(content) > MAX_RECORD_BYTES) throw backendFailure('the description of the SR is too long')
     try {
       await mkdir(this.#folder, { recursive: true, mode: 0o700 })
       await replaceFile(path, content)
@@ -76,7 +80,7 @@ export class SrStore {
     }
   }
 
-  /** Does nothing if there is none. @throws SmapiError */
+  /** Does nothing if there is no file. @throws SmapiError */
   async remove(uuid: string): Promise<void> {
     const path = this.#pathOf(uuid)
     try {
@@ -88,7 +92,7 @@ export class SrStore {
     }
   }
 
-  /** Puts a damaged file aside, for whoever wants to know what was in it: the SR is one that nobody knows. @throws SmapiError */
+  /** Renames a damaged file, so that an operator can inspect it. The SR no longer exists. @throws SmapiError */
   async putAside(uuid: string): Promise<void> {
     const path = this.#pathOf(uuid)
     try {
@@ -99,7 +103,7 @@ export class SrStore {
     }
   }
 
-  /** Without this what was removed may be back after a power cut. */
+  /** Without this a removed file may come back after a power failure. */
   async #sync(): Promise<void> {
     const folder = await open(this.#folder)
     await folder.sync().finally(() => folder.close())
@@ -114,25 +118,13 @@ export class SrStore {
 const MAX_CONTENT_LENGTH = 16_777_216
 const WAY_OUT = 'Correct it, or unplug the SR and plug it again'
 const BROKEN = '.broken'
-/** What a crash leaves of replaceFile. */
+/** What an interrupted replaceFile leaves behind. */
 const DRAFT = '.new'
 
 function decode(content: string): StoredSr | null {
   const parsed = parseJson(content, MAX_CONTENT_LENGTH)
-  return 'value' in parsed && isRecord(parsed.value) ? parsed.value : null
-}
-
-function isRecord(value: unknown): value is StoredSr {
-  if (typeof value !== 'object' || value === null) return false
-  const { schema, uuid, name, description, configuration, attached } = Object.fromEntries(Object.entries(value))
-  return (
-    schema === 1 &&
-    [uuid, name, description].every(each => typeof each === 'string') &&
-    typeof attached === 'boolean' &&
-    typeof configuration === 'object' &&
-    configuration !== null &&
-    Object.values(configuration).every(each => typeof each === 'string')
-  )
+  const stored = StoredSr.safeParse('value' in parsed ? parsed.value : null)
+  return stored.success ? stored.data : null
 }
 
 function failed(what: string, error: unknown): Error {

@@ -15,8 +15,8 @@ import { encodePollAnswer } from '../sync-query/report/report-encode.ts'
 import { readXmlRpcCall } from './xml-rpc-call.ts'
 
 /**
- * The XenAPI plugin takes nothing else for an answer of the agent: whatever answers at its socket instead will not say this.
- * plugin/xapi-plugins/resync-monitor has it too.
+ * The plugin's script accepts only this type, because another program may answer at the socket. plugin/xapi-plugins/resync-monitor
+ * has it too.
  */
 const CONTENT_TYPE = 'application/vnd.resync-monitor.xapi+xml'
 
@@ -33,7 +33,7 @@ type Outcome = { readonly result: string } | { readonly exception: PluginErrorNa
  * Answers a call of the XenAPI plugin (agent-api/plugin-functions.ts), as the agent of the host that it is about.
  *
  * @param call the XML-RPC text that xapi hands to a plugin
- * @param pool absent where the pool may not be asked from
+ * @param pool absent at a socket that may not ask the pool
  */
 export async function answerXapiPlugin(
   call: string,
@@ -62,7 +62,7 @@ async function outcomeOf(
     case 'gate':
     case 'can-reboot':
       if (args.has(ASKED_BY_AGENT)) {
-        return { exception: 'NoGate', text: 'the coordinator runs no updater of resync-monitor that could be asked' }
+        return { exception: 'NoGate', text: 'no updater of resync-monitor runs on the coordinator' }
       }
       return pool === undefined ? UNKNOWN_FUNCTION : askPool(name, args.get('hosts') ?? '', pool, signal)
   }
@@ -101,7 +101,7 @@ function success(text: string): HttpAnswer {
   return answer(member('Status', 'Success') + member('Value', escaped(text)))
 }
 
-/** In the shape that the plugins of XenServer use. */
+/** A failure in the shape that the plugins of XenServer use. */
 function failure(name: string, kind: string, text: string): HttpAnswer {
   const description = ['XENAPI_PLUGIN_FAILURE', name, kind, text]
     .map(each => `<value>${escaped(each)}</value>`)
@@ -119,7 +119,7 @@ function member(name: string, value: string): string {
   return `<member><name>${name}</name><value>${value}</value></member>`
 }
 
-/** XML 1.0 cannot hold control characters, escaped or not: one in a name would cost the whole answer. */
+/** XML 1.0 cannot contain control characters, escaped or not: one in a name would make the whole answer unreadable. */
 function escaped(text: string): string {
   return text
     .replaceAll(CONTROL_CHARACTERS, '\u{fffd}')

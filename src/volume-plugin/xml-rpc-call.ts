@@ -6,8 +6,8 @@ export interface XmlRpcCall {
 
 const FUNCTION = /<methodName>\s*([\w.-]+)\s*<\/methodName>/
 /**
- * As OCaml's Xmlrpc writes a string, and as Python's does. No two parts that follow each other may match the same text: on
- * 64 KiB of blanks that would take hours.
+ * A string as OCaml's Xmlrpc and Python's write it. No two adjacent parts may match the same text: on 64 KiB of blanks the match would
+ * take hours.
  */
 const MEMBER =
   /<member>\s*<name>([^<]*)<\/name>\s*<value>(?:\s*<string>([^<]*)<\/string>\s*|\s*<string\s*\/>\s*|([^<]*))<\/value>\s*<\/member>/g
@@ -20,8 +20,8 @@ const ENTITIES: ReadonlyMap<string, string> = new Map([
 ])
 
 /**
- * Reads the XML-RPC text that xapi hands to a plugin: a session and a struct of strings. XML is not parsed as a whole: strings
- * cannot hold a `<`, so members are found where they stand; what is no such member is passed over.
+ * Reads the XML-RPC text that xapi passes to a plugin: a session and a struct of strings. The XML is not parsed as a whole: strings
+ * cannot contain a `<`, so a pattern finds the members. Anything else is ignored.
  */
 export function readXmlRpcCall(text: string): XmlRpcCall {
   const args = new Map<string, string>()

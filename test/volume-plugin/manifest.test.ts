@@ -1,4 +1,4 @@
-import { cpSync } from 'node:fs'
+import { cpSync, symlinkSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { execa } from 'execa'
@@ -10,6 +10,7 @@ t.test('plugin.json is found wherever the program lies', async t => {
   for (const path of ['plugin.json', 'package.json', 'src']) {
     cpSync(resolve(import.meta.dirname, '../..', path), join(folder, path), { recursive: true })
   }
+  symlinkSync(resolve(import.meta.dirname, '../../node_modules'), join(folder, 'node_modules'))
   const module = pathToFileURL(join(folder, 'src/volume-plugin/manifest.ts')).href
   const program = `import { readManifest } from ${JSON.stringify(module)}; console.log(JSON.stringify(await readManifest()))`
   const { stdout } = await execa(process.execPath, ['--input-type=module', '-e', program])

@@ -72,6 +72,6 @@ t.test('while a source has not told everything, that is what is told', async t =
   const doubtful = { ...HOST, drbd: ['r0'], doubts: ['drbd: not everything has been read yet'] }
   t.throws(() => proposeConfigurations(doubtful), {
     code: 'SR_BACKEND_FAILURE',
-    params: ['', 'not known yet what mirrors there are: drbd: not everything has been read yet', ''],
+    params: ['', 'the mirrors of this host are not known yet: drbd: not everything has been read yet', ''],
   })
 })

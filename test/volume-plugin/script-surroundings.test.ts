@@ -96,7 +96,10 @@ t.test('nothing in the environment leads the scripts astray, nor blanks in a pat
 t.test('stdin that is closed, empty, or without an end', async t => {
   const { env, host } = await answeringScripts(t)
   const node = { ...env, PATH: pathWith(t, {}), RESYNC_MONITOR_NODE: process.execPath }
-  const noArguments = { code: 'SR_BACKEND_FAILURE', params: ['', /the arguments of a call are one JSON object/, ''] }
+  const noArguments = {
+    code: 'SR_BACKEND_FAILURE',
+    params: ['', /the arguments of a call must be one JSON object/, ''],
+  }
   for (const client of [env, node]) {
     t.match(failure(t, await start([SCRIPT, '--json'], '', client)), noArguments)
     t.match(failure(t, await start(['/bin/sh', '-c', '"$0" --json <&-', SCRIPT], '', client)), noArguments, 'closed')

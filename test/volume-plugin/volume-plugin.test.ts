@@ -159,14 +159,14 @@ t.test('wrong arguments are refused by name', async t => {
   const refused = async (method: string, params: unknown, why: RegExp) =>
     t.match(await call(method, params), { status: 400, answer: { code: 'SR_BACKEND_FAILURE', params: ['', why, ''] } })
   const creating = (configuration: unknown) => ({ ...CREATE, configuration })
-  await refused('SR.create', creating({}), /one of sr, drbd and md must be there/)
-  await refused('SR.create', creating({ drbd: ' , ' }), /one of sr, drbd and md must be there/)
+  await refused('SR.create', creating({}), /one of sr, drbd and md is required/)
+  await refused('SR.create', creating({ drbd: ' , ' }), /one of sr, drbd and md is required/)
   await refused('SR.create', creating({ drbd: 'x*', allowEmpty: 'yes' }), /allowEmpty must be true or false/)
   await refused('SR.create', creating({ drdb: 'a' }), /the key drdb is not known/)
   await refused('SR.create', creating({ sr: OTHER_SR, md: 'md0' }), /sr excludes/)
   await refused('SR.create', creating({ sr: SR }), /sr is the SR itself/)
   await refused('SR.create', creating({ sr: '../../etc' }), /sr must be a UUID/)
-  await refused('SR.create', creating({ ...CONFIGURATION, sr_uuid: OTHER_SR }), /sr_uuid is that of another SR/)
+  await refused('SR.create', creating({ ...CONFIGURATION, sr_uuid: OTHER_SR }), /sr_uuid is the UUID of another SR/)
   await refused('SR.create', creating({ drbd: 7 }), /configuration.drbd must be a string/)
   await refused('SR.create', creating({ drbd: 'a '.repeat(1001) }), /drbd has more than 1000 names/)
   await refused('SR.create', creating({ drbd: 'a'.repeat(257) }), /more than 256 characters/)
@@ -178,7 +178,7 @@ t.test('wrong arguments are refused by name', async t => {
   t.match(await call('SR.stat', { sr: SR }), { answer: { code: 'SR_does_not_exist', params: [SR] } })
   t.match(await call('SR.set_name', { sr: URI, new_name: '' }), { answer: { code: 'SR_does_not_exist' } })
   await call('SR.create', CREATE)
-  await refused('SR.create', creating({ drbd: 'other' }), /exists already, with another configuration/)
+  await refused('SR.create', creating({ drbd: 'other' }), /already exists with another configuration/)
   const sameMirrors = { ...CREATE, name: 'Renamed', configuration: { drbd: 'xcp-volume-*  xcp-persistent-database' } }
   t.match(await call('SR.create', sameMirrors), { status: 200, answer: { name: 'Renamed' } })
   for (const body of ['', '[]', 'null', '{']) {
@@ -282,7 +282,7 @@ t.test('where nothing can be written, the call fails and says so', async t => {
   const { call, files, host } = await plugged(t)
   const fails = async (method: string, params: unknown, why: RegExp) =>
     t.match(await call(method, params), { status: 400, answer: { params: ['', why, ''] } })
-  await fails('SR.create', { ...CREATE, description: ' '.repeat(270_000) }, /the arguments of a call are too long/)
+  await fails('SR.create', { ...CREATE, description: ' '.repeat(270_000) }, /the arguments of the call are too long/)
   mkdirSync(join(files, `${SR}.json.new`), { recursive: true })
   await fails('SR.create', CREATE, /cannot write .*directory/)
   mkdirSync(join(files, `${SR}.json`))
@@ -295,7 +295,7 @@ t.test('where nothing can be written, the call fails and says so', async t => {
   t.strictSame(host.bugs, [])
 })
 
-t.test('a plugin.json that Plugin.Query may not answer is found at the start', async t => {
+t.test('a plugin.json that is not a valid result of Plugin.Query is an error at the start', async t => {
   const folder = folderOf(t)
   const opening = (manifestFile: string) => {
     const ignore = () => undefined
@@ -313,10 +313,10 @@ t.test('a plugin.json that Plugin.Query may not answer is found at the start', a
   for (const [key, wrong] of [...Object.keys(MANIFEST).map(key => [key, undefined]), ['features', ['a', 7]]]) {
     const file = join(folder, 'plugin.json')
     writeFileSync(file, JSON.stringify({ ...MANIFEST, [String(key)]: wrong }))
-    await t.rejects(opening(file), /plugin\.json is not what/, `${key}`)
+    await t.rejects(opening(file), /plugin\.json is not a valid result/, `${key}`)
   }
   writeFileSync(join(folder, 'plugin.json'), '{')
-  await t.rejects(opening(join(folder, 'plugin.json')), /plugin\.json is not what/)
+  await t.rejects(opening(join(folder, 'plugin.json')), /plugin\.json is not a valid result/)
 })
 
 t.test('kill -9 at any moment leaves the old truth or the new one', async t => {
