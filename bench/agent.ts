@@ -10,10 +10,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { HostMonitor } from '../src/agent/host-monitor.ts'
 import { MirrorMemory } from '../src/agent/mirror-memory.ts'
+import { BackendReadings } from '../src/agent/sources/backend-readings.ts'
+import { drbdBackend } from '../src/drbd-adapter/drbd-backend.ts'
 import { followDrbd } from '../src/drbd-adapter/follow/follow-drbd.ts'
-import { HostAgent } from '../src/host-state/host-agent.ts'
+import { HostState } from '../src/host-state/host-state.ts'
 import { machineClock } from '../src/platform/time/clock.ts'
+import { MarksMemory } from '../src/sync-query/history/marks-memory.ts'
 import type { DrbdVolume } from '../src/sync-query/judge/drbd.ts'
 import { measureInProcesses } from './measuring-process.ts'
 
@@ -48,21 +52,27 @@ async function measure(resources: number, changes: number): Promise<void> {
   const go = join(root, 'go')
   const stop = new AbortController()
   const selection = { drbd: ['xcp-volume-*'], md: [], ignorePeers: [] }
-  const agent = new HostAgent({
-    drbdVolume: () => null,
-    hostname: 'hostA',
+  const readings = new BackendReadings(drbdBackend)
+  readings.configured = { volumes: [], problems: [], doubt: null }
+  const agent = new HostMonitor({
+    state: new HostState({
+      host: HOST,
+      hostname: 'hostA',
+      boot: BOOT,
+      marks: new MarksMemory([]),
+      memoryDoubts: {},
+      silentAfterMs: null,
+    }),
+    clock: machineClock,
+    readings: [readings],
     memory: new MirrorMemory(null, () => undefined),
-    host: HOST,
-    boot: BOOT,
-    srs: [
-      { uuid: SR, ...selection },
-      { uuid: SENTINEL, ...selection },
-    ],
-    now: Date.now,
     sink: { push: async () => undefined },
-    witness: () => undefined,
+    onTransition: () => undefined,
   })
-  agent.expect('drbd', [])
+  agent.select([
+    { uuid: SR, ...selection },
+    { uuid: SENTINEL, ...selection },
+  ])
   const ticking = setInterval(() => agent.tick(), 1000)
   const drbdsetup = [process.execPath, STAND_IN, String(resources), String(changes), go] as const
   const state: { begun: { readonly at: number; readonly cpu: number } | null; isWhole: boolean } = {
@@ -80,7 +90,7 @@ async function measure(resources: number, changes: number): Promise<void> {
     writeFileSync(go, '')
   }
   for await (const update of followDrbd({ drbdsetup, root, clock: machineClock, signal: stop.signal })) {
-    agent.applyDrbd(update)
+    agent.apply(drbdBackend, update)
     if (!state.isWhole && agent.report(SR)?.state === 'synced') {
       state.isWhole = true
       tell('start to whole truth', Number(cpuSeconds().toFixed(3)), 'CPU s')

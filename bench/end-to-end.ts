@@ -17,12 +17,16 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { execa } from 'execa'
+import { HostMonitor } from '../src/agent/host-monitor.ts'
 import { MirrorMemory } from '../src/agent/mirror-memory.ts'
+import { BackendReadings } from '../src/agent/sources/backend-readings.ts'
 import { DEFAULT_POLICY } from '../src/allowed-operations/pool/gate-policy.ts'
 import { GatedPool } from '../src/coordinator/gated-pool.ts'
+import { drbdBackend } from '../src/drbd-adapter/drbd-backend.ts'
 import { followDrbd } from '../src/drbd-adapter/follow/follow-drbd.ts'
-import { HostAgent } from '../src/host-state/host-agent.ts'
+import { HostState } from '../src/host-state/host-state.ts'
 import { machineClock } from '../src/platform/time/clock.ts'
+import { MarksMemory } from '../src/sync-query/history/marks-memory.ts'
 import type { Report } from '../src/sync-query/report/report.ts'
 import { encodePollAnswer } from '../src/sync-query/report/report-encode.ts'
 import { PbdReportSink } from '../src/xapi-notify/pbd-report-sink.ts'
@@ -128,23 +132,29 @@ async function measure(resources: number, flips: number): Promise<void> {
   for (const [ref] of hosts) await client.call('host.disable', [ref])
 
   const srUuid = pool.get('SR', sr)?.uuid ?? ''
-  const agent: HostAgent = new HostAgent({
-    drbdVolume: () => null,
-    hostname: 'hostA',
+  const readings = new BackendReadings(drbdBackend)
+  readings.configured = { volumes: [], problems: [], doubt: null }
+  const agent: HostMonitor = new HostMonitor({
+    state: new HostState({
+      host: hostUuid,
+      hostname: 'hostA',
+      boot: BOOT,
+      marks: new MarksMemory([]),
+      memoryDoubts: {},
+      silentAfterMs: null,
+    }),
+    clock: machineClock,
+    readings: [readings],
     memory: new MirrorMemory(null, () => undefined),
-    host: hostUuid,
-    boot: BOOT,
-    srs: [{ uuid: srUuid, drbd: ['xcp-volume-*'], md: [], ignorePeers: [] }],
-    now: Date.now,
     sink: new PbdReportSink(new PbdReports(client)),
-    witness: () => undefined,
+    onTransition: () => undefined,
   })
-  agent.expect('drbd', [])
+  agent.select([{ uuid: srUuid, drbd: ['xcp-volume-*'], md: [], ignorePeers: [] }])
   const stop = new AbortController()
   const drbdsetup = [process.execPath, STAND_IN, String(resources), socketPath] as const
   const following = (async () => {
     for await (const update of followDrbd({ drbdsetup, root, clock: machineClock, signal: stop.signal })) {
-      agent.applyDrbd(update)
+      agent.apply(drbdBackend, update)
     }
   })()
   gated.start()

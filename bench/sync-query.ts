@@ -8,8 +8,13 @@
  * each is applied on its own.
  */
 
+import { HostMonitor } from '../src/agent/host-monitor.ts'
 import { MirrorMemory } from '../src/agent/mirror-memory.ts'
-import { HostAgent } from '../src/host-state/host-agent.ts'
+import { BackendReadings } from '../src/agent/sources/backend-readings.ts'
+import { drbdBackend } from '../src/drbd-adapter/drbd-backend.ts'
+import { HostState } from '../src/host-state/host-state.ts'
+import { machineClock } from '../src/platform/time/clock.ts'
+import { MarksMemory } from '../src/sync-query/history/marks-memory.ts'
 import type { DrbdPeer, DrbdVolume } from '../src/sync-query/judge/drbd.ts'
 import { judgeDrbdVolume } from '../src/sync-query/judge/judge-drbd.ts'
 import { mirrorList } from '../src/sync-query/report/mirror-list.ts'
@@ -118,27 +123,33 @@ interface Listener {
 
 /** An agent with one SR: what users run. */
 class Agent implements Listener {
-  readonly #agent: HostAgent
+  readonly #agent: HostMonitor
   #now = 0
 
   constructor() {
-    this.#agent = new HostAgent({
-      drbdVolume: () => null,
-      hostname: 'hostA',
+    const readings = new BackendReadings(drbdBackend)
+    readings.configured = { volumes: [], problems: [], doubt: null }
+    this.#agent = new HostMonitor({
+      state: new HostState({
+        host: 'host',
+        hostname: 'hostA',
+        boot: { id: 'boot', firstSeq: 0 },
+        marks: new MarksMemory([]),
+        memoryDoubts: {},
+        silentAfterMs: null,
+      }),
+      clock: { ...machineClock, now: () => this.#now },
+      readings: [readings],
       memory: new MirrorMemory(null, () => undefined),
-      host: 'host',
-      boot: { id: 'boot', firstSeq: 0 },
-      srs: [{ uuid: 'sr', drbd: ['xcp-*'], md: [], ignorePeers: [] }],
-      now: () => this.#now,
       sink: { push: async () => undefined },
-      witness: () => undefined,
+      onTransition: () => undefined,
     })
-    this.#agent.expect('drbd', [])
+    this.#agent.select([{ uuid: 'sr', drbd: ['xcp-*'], md: [], ignorePeers: [] }])
   }
 
   see(volume: DrbdVolume): void {
     this.#now += 1
-    this.#agent.applyDrbd({ at: this.#now, changed: [volume], removed: [], doubt: null })
+    this.#agent.apply(drbdBackend, { at: this.#now, changed: [volume], removed: [], doubt: null, wholeAt: null })
   }
 }
 

@@ -1,347 +1,168 @@
-import { join } from 'node:path'
 import type { SyncAnswers } from '../agent-api/agent-methods.ts'
-import type { MirrorsAnswer, UnwatchedAnswer } from '../agent-api/answers.ts'
-import { newPollSecret, pollProof } from '../agent-api/poll-proof.ts'
-import { SyncEvents } from '../agent-api/sync-events.ts'
-import { readHostIdentity } from '../drbd-adapter/config/host-identity.ts'
-import type { ConfiguredVolumes } from '../drbd-adapter/config/read-config.ts'
-import { expectedArrays, expectedVolumes, resolveArrays } from '../host-state/expected-mirrors.ts'
-import { HostAgent } from '../host-state/host-agent.ts'
-import { ignoring, selectionsOf } from '../host-state/selections.ts'
-import type { SrSelection } from '../host-state/sr-selection.ts'
-import type { ConfiguredArrays } from '../mdraid-adapter/config/parse-md-config.ts'
-import { AgentMetrics } from '../metrics/agent-metrics.ts'
-import type { MetricsServer } from '../metrics/metrics-server.ts'
-import { ProcessMetrics } from '../metrics/process-metrics.ts'
-import { serveMetrics } from '../metrics/serve-metrics.ts'
-import { messageOf, stackOf } from '../platform/errors.ts'
-import type { Log } from '../platform/systemd/log.ts'
-import { machineClock } from '../platform/time/clock.ts'
-import { type Reason, reason } from '../sync-query/reason/reason.ts'
-import type { Report } from '../sync-query/report/report.ts'
-import type { SrStatus } from '../sync-query/sr-state/sr-fold.ts'
-import type { SrWatch } from '../volume-plugin/sr-configuration.ts'
+import { pollProof } from '../agent-api/poll-proof.ts'
 import { VolumePlugin } from '../volume-plugin/volume-plugin.ts'
 import type { AgentConfig } from './agent-config.ts'
+import { type AgentParts, type AgentServiceOptions, openAgentParts } from './agent-parts.ts'
 import { AgentSockets } from './agent-sockets.ts'
-import { type HostBoot, readHostBoot } from './host-boot.ts'
-import { HostSources } from './host-sources.ts'
-import { MarksFile } from './marks-file.ts'
-import { MirrorMemory } from './mirror-memory.ts'
-import { mirrorsAnswer, unwatchedAnswer } from './mirrors-answer.ts'
-import { PoolQuestions } from './pool/pool-questions.ts'
-import { PoolStates } from './pool/pool-states.ts'
-import { ToolstackLink } from './pool/toolstack-link.ts'
-
-export interface AgentServiceOptions {
-  readonly config: AgentConfig
-  /** Milliseconds since 1970. */
-  readonly now: () => number
-  readonly log: Log
-  /** Of this program. */
-  readonly version: string
-}
+import { applyConfig, type ConfigStep } from './apply-config.ts'
+import { presentMirrors } from './backends.ts'
+import { hostAnswers } from './host-answers.ts'
 
 const TICK_EVERY_MS = 1_000
 
-/** A state that was not confirmed for 15 s counts no longer; the tick that finds it out may be a second late. */
-const SILENT_AFTER_MS = 14_000
+/** What is in use under these keys stays until a restart. */
+const FIXED_KEYS = ['host', 'root', 'stateDirectory'] as const
 
 /**
- * The per-host daemon: sources → agent → reports and notifications, and a socket that answers.
+ * The daemon of one host: kernel and configuration in, reports and notifications out, and sockets that answer.
  *
- * Invariants: it goes on whatever fails: a source (its SRs are `unknown` meanwhile), the toolstack (what it must be told is
- * kept), a wrong configuration (the one before stays). It does not start without what nothing can be done without: a
- * boot id, and the socket, for two agents of one host would contradict each other.
- * `#config` is what is carried out: what could not be is tried again with the next reload.
+ * Invariants: it keeps running whatever fails: a source (its SRs are `unknown` meanwhile), the toolstack (what it must receive is
+ * kept), a wrong configuration (the previous one stays in effect). It does not start without a boot id, nor if another agent answers
+ * at the socket: two agents of one host would contradict each other.
  */
-export class AgentService implements SyncAnswers {
-  readonly #log: Log
-  readonly #version: string
-  readonly #agent: HostAgent
-  readonly #events = new SyncEvents()
-  readonly #metrics: AgentMetrics
-  readonly #toolstack: ToolstackLink
-  readonly #questions: PoolQuestions
-  readonly #sources: HostSources
-  /** Of this start of the daemon: the pool believes no other answer to its polls. */
-  readonly #pollKey = newPollSecret()
-  readonly #marks: MarksFile
-  readonly #memory: MirrorMemory
+export class AgentService {
+  readonly answers: SyncAnswers
+  readonly #options: AgentServiceOptions
+  readonly #parts: AgentParts
+  readonly #sockets: AgentSockets
+  readonly #steps: readonly ConfigStep<AgentConfig>[]
+  /** The configuration in effect. */
   #config: AgentConfig
-  /** SRs that the toolstack has attached through the volume plugin. */
-  #attached: readonly SrWatch[] = []
-  /** `null`: not read yet, so no volume can be missed. */
-  #volumes: ConfiguredVolumes | null = null
-  /** `null`: not read yet, so no array can be missed. */
-  #arrays: ConfiguredArrays | null = null
-  #sockets: AgentSockets | null = null
-  #poolStates: PoolStates | null = null
-  #metricsServer: MetricsServer | null = null
-  #ticking: NodeJS.Timeout | undefined
+  #stopTicking: () => void = () => undefined
 
   /** @throws Error when the boot id cannot be read, another agent answers at the socket, or the toolstack's files are wrong */
   static async start(options: AgentServiceOptions): Promise<AgentService> {
-    const { root, host } = options.config
-    const { name } = await readHostIdentity(root)
-    const marks = await openMarks(options)
-    const service = new AgentService(options, await readHostBoot(root), name ?? host, marks)
+    const parts = await openAgentParts(options)
     try {
+      const plugin = await openVolumePlugin(options, parts)
+      const service = new AgentService(options, parts, plugin)
       await service.#begin()
       return service
     } catch (error) {
-      await service.close()
+      await closeParts(parts)
       throw error
     }
   }
 
-  private constructor(
-    { config, now, log, version }: AgentServiceOptions,
-    boot: HostBoot,
-    hostname: string,
-    marks: MarksFile,
-  ) {
-    this.#marks = marks
+  private constructor(options: AgentServiceOptions, parts: AgentParts, plugin: VolumePlugin) {
+    const { config, log } = options
+    const { state, monitor, backends, endpoint, events, questions, srs, pollKey, onBug } = parts
+    this.#options = options
+    this.#parts = parts
     this.#config = config
-    this.#memory = new MirrorMemory(join(config.stateDirectory, 'had-mirrors'), text =>
-      log({ level: 'warning', code: 'mirror-memory', text }),
-    )
-    this.#version = version
-    this.#log = log
-    this.#metrics = new AgentMetrics({
-      look: () => ({
-        srs: this.#statuses(),
-        notSynced: this.#agent.notSynced(),
-        unwatched: this.#agent.unwatched(),
-        maxMirrors: this.#config.metrics.maxMirrors,
-      }),
-    })
-    this.#toolstack = new ToolstackLink({
-      boot,
-      startedAtMs: now(),
-      pollKey: this.#pollKey,
-      now,
-      log,
-      metrics: this.#metrics,
-      agent: () => this.#agent,
-    })
-    this.#questions = new PoolQuestions(config.host, now, () => this.#toolstack.client)
-    this.#agent = new HostAgent({
-      host: config.host,
-      boot,
-      srs: config.srs,
-      now,
-      sink: this.#toolstack,
-      silence: { steadyNow: () => performance.now(), afterMs: SILENT_AFTER_MS },
-      hostname,
-      memory: this.#memory,
-      drbdVolume: mirror => this.#sources.drbd.volume(mirror),
-      marks: marks.memory,
-      marksDoubt: marksDoubtOf(config, marks),
-      witness: (sr, transition, status) => {
-        const text = `SR ${sr}: ${transition.from ?? 'nothing known'} → ${transition.to}`
-        log({ level: 'info', code: transition.kind, text })
-        this.#metrics.transition(sr, transition, status)
-        this.#events.transition(sr, transition, status)
-        this.#toolstack.note(sr, transition, status)
-        this.#poolStates?.hurry()
-      },
-    })
-    this.#sources = new HostSources({
-      agent: this.#agent,
-      metrics: this.#metrics,
-      config: () => this.#config,
-      onVolumes: volumes => {
-        this.#volumes = volumes
-        this.#select()
-      },
-      onArrays: arrays => {
-        this.#arrays = arrays
-        this.#select()
-      },
-      now,
-      log,
-    })
-  }
-
-  async #begin(): Promise<void> {
-    const { host, socket, listen, toolstack, stateDirectory } = this.#config
-    const onBug = (bug: unknown) => this.#tellBug(bug)
-    this.#poolStates = new PoolStates({ questions: this.#questions, host, clock: machineClock, onBug })
-    const plugin = await VolumePlugin.open({
-      host: {
-        status: sr => this.#agent.status(sr),
-        presentMirrors: () => this.#agent.present(),
-        poolState: sr => this.#poolStates?.of(sr) ?? null,
-      },
-      watch: srs => this.#watchAttached(srs),
-      stateDirectory,
-      onProblem: text => this.#log({ level: 'warning', code: 'volume-plugin', text }),
-      onBug,
-    })
-    this.#tellSelected()
+    this.answers = hostAnswers(state, monitor)
     this.#sockets = new AgentSockets({
-      answers: this,
-      events: this.#events,
-      prove: (sr, nonce, report) => pollProof(this.#pollKey, { host, sr, nonce }, report),
-      own: { plugin, pool: this.#questions },
-      onProblem: text => this.#log({ level: 'warning', code: 'socket', text }),
+      answers: this.answers,
+      events,
+      prove: (sr, nonce, report) => pollProof(pollKey, { host: config.host, sr, nonce }, report),
+      own: { plugin, pool: questions },
+      clock: options.clock,
+      onProblem: text => log({ level: 'warning', code: 'socket', text }),
       onBug,
     })
-    await this.#sockets.listenAt(socket)
-    if (listen !== undefined) await this.#sockets.listenOn(listen)
-    await this.#serveMetrics(this.#config)
-    if (toolstack !== undefined) await this.#openLink()
-    this.#sources.follow()
-    this.#ticking = setInterval(() => this.#tick(), TICK_EVERY_MS)
-  }
-
-  /** UUIDs of the SRs that are watched. */
-  srs(): readonly string[] {
-    return this.#agent.srs()
-  }
-
-  report(sr: string): Report | null {
-    return this.#agent.report(sr)
-  }
-
-  unwatched(): UnwatchedAnswer {
-    return unwatchedAnswer(this.#agent.unwatched())
-  }
-
-  mirrors(sr: string): MirrorsAnswer | null {
-    const counts = this.#agent.status(sr)?.mirrors
-    const mirrors = this.#agent.mirrors(sr)
-    return counts === undefined || mirrors === null ? null : mirrorsAnswer(counts, mirrors)
+    this.#steps = [
+      { keys: ['socket'], apply: ({ socket }) => this.#sockets.listenAt(socket) },
+      { keys: ['listen'], apply: ({ listen }) => this.#sockets.listenOn(listen) },
+      { keys: ['metrics'], apply: ({ metrics }) => endpoint.serve(metrics) },
+      { keys: ['toolstack', 'machine'], apply: wanted => this.#openLink(wanted) },
+      { keys: ['srs'], apply: wanted => srs.configure(wanted.srs) },
+      ...backends.map(backend => ({
+        keys: [backend.name],
+        apply: (wanted: AgentConfig) => backend.follow(wanted, monitor),
+      })),
+    ]
   }
 
   /**
-   * Does as a changed configuration says, and goes on with everything that it says as before. One call at a time.
-   * @throws Error telling what could not be done; the rest is done
+   * Applies a changed configuration. What has not changed goes on undisturbed. One call at a time.
+   * @throws Error with what could not be applied; the rest is applied
    */
-  async reload(config: AgentConfig): Promise<void> {
+  async reload(wanted: AgentConfig): Promise<void> {
     const before = this.#config
-    const problems: string[] = []
-    const change = async (keys: readonly (keyof AgentConfig)[], carryOut: () => Promise<void> | void) => {
-      if (keys.every(key => JSON.stringify(this.#config[key]) === JSON.stringify(config[key]))) return
-      const reverted = this.#config
-      this.#config = { ...this.#config, ...Object.fromEntries(keys.map(key => [key, config[key]])) }
-      try {
-        await carryOut()
-      } catch (error) {
-        this.#config = reverted
-        problems.push(`${keys.join(', ')}: ${messageOf(error)}`)
-      }
+    for (const key of FIXED_KEYS) {
+      if (wanted[key] === before[key]) continue
+      const move =
+        key === 'stateDirectory' ? `; before that, move the content of ${before[key]} to the new directory` : ''
+      const text = `a change of ${key} takes effect only after a restart${move}`
+      this.#options.log({ level: 'warning', code: 'needs-restart', text })
     }
-    // stateDirectory: what is kept there is in use, and moved by hand.
-    for (const key of ['host', 'root', 'stateDirectory'] as const) {
-      if (config[key] === before[key]) continue
-      const moving = key === 'stateDirectory' ? `; move what is in ${before[key]} there before` : ''
-      this.#log({
-        level: 'warning',
-        code: 'needs-restart',
-        text: `${key} is another one only after a restart${moving}`,
-      })
-    }
-    await change(['socket'], () => this.#sockets?.listenAt(config.socket))
-    await change(['listen'], () => this.#sockets?.listenOn(config.listen))
-    await change(['metrics'], () => this.#serveMetrics(config))
-    await change(['toolstack', 'machine'], () => this.#openLink())
-    const selected = this.#selections()
-    await change(['srs'], () => this.#select())
-    // Taken out of the configuration by hand: what it had here is forgotten.
-    const watched = new Set(this.#agent.srs())
-    for (const { uuid } of before.srs) if (!watched.has(uuid)) this.#memory.forget(uuid)
-    if (ignoring(selected) !== ignoring(this.#selections())) this.#sources.beginAnew('drbd')
-    await change(['drbd'], () => this.#sources.beginAnew('drbd'))
-    await change(['md'], () => this.#sources.beginAnew('md'))
+    const { config, problems } = await applyConfig(before, wanted, this.#steps)
+    this.#config = config
+    // The operator has removed these SRs from the configuration, so their mirrors are no longer remembered.
+    const { monitor, memory } = this.#parts
+    const watched = new Set(monitor.srs())
+    for (const { uuid } of before.srs) if (!watched.has(uuid)) memory.forget(uuid)
     if (problems.length > 0) throw new Error(problems.join('; '))
   }
 
-  /** Children, sockets, timers and connections end; what the pool has not been told yet is kept for the next start. */
+  /** Ends children, sockets, timers and connections. Notifications that the pool has not received are kept for the next start. */
   async close(): Promise<void> {
-    clearInterval(this.#ticking)
-    await this.#sources.close()
-    const others = [this.#sockets, this.#metricsServer, this.#poolStates, this.#agent, this.#toolstack, this.#marks]
-    await Promise.all(others.map(each => each?.close()))
-    await this.#memory.close()
+    this.#stopTicking()
+    await closeParts(this.#parts, this.#sockets)
   }
 
-  #tellBug(bug: unknown): void {
-    this.#log({ level: 'error', code: 'bug', text: stackOf(bug) })
+  async #begin(): Promise<void> {
+    const { socket, listen, metrics, toolstack } = this.#config
+    const { monitor, backends, endpoint } = this.#parts
+    try {
+      await this.#sockets.listenAt(socket)
+      if (listen !== undefined) await this.#sockets.listenOn(listen)
+      await endpoint.serve(metrics)
+      if (toolstack !== undefined) await this.#openLink(this.#config)
+    } catch (error) {
+      await this.#sockets.close()
+      throw error
+    }
+    for (const backend of backends) backend.follow(this.#config, monitor)
+    this.#tickLater()
   }
 
-  #watchAttached(attached: readonly SrWatch[]): void {
-    const before = this.#selections()
-    this.#attached = attached
-    this.#select()
-    if (ignoring(before) !== ignoring(this.#selections())) this.#sources.beginAnew('drbd')
+  async #openLink(config: AgentConfig): Promise<void> {
+    const { toolstack, monitor, poolStates } = this.#parts
+    await toolstack.open(config)
+    monitor.pushAgain(monitor.srs())
+    poolStates.forget()
   }
 
-  #selections(): readonly SrSelection[] {
-    return selectionsOf(this.#config.srs, this.#attached)
-  }
-
-  #select(): void {
-    const srs = this.#selections()
-    const volumes = this.#volumes
-    const arrays = this.#arrays
-    this.#agent.select(arrays === null ? srs : resolveArrays(srs, arrays), {
-      drbd: volumes && { mirrors: expectedVolumes(volumes.volumes, srs), doubt: volumes.doubt },
-      md: arrays && { mirrors: expectedArrays(arrays, srs), doubt: arrays.doubt },
+  #tickLater(): void {
+    this.#stopTicking = this.#options.clock.after(TICK_EVERY_MS, () => {
+      this.#tickLater()
+      this.#tick()
     })
-    this.#toolstack.retain(srs.map(({ uuid }) => uuid))
-    this.#tellSelected()
-  }
-
-  #tellSelected(): void {
-    this.#events.watch(this.#agent.srs(), sr => this.#agent.report(sr))
-  }
-
-  /** @throws as ToolstackLink.open; then the link before, if any, goes on */
-  async #openLink(): Promise<void> {
-    await this.#toolstack.open(this.#config)
-    this.#poolStates?.forget()
-  }
-
-  async #serveMetrics({ metrics }: AgentConfig): Promise<void> {
-    await this.#metricsServer?.close()
-    const parts = [this.#metrics, new ProcessMetrics({ version: this.#version })]
-    this.#metricsServer = await serveMetrics(metrics, parts, machineClock, this.#log)
-  }
-
-  #statuses(): Map<string, SrStatus> {
-    return new Map(
-      this.#agent.srs().flatMap(sr => {
-        const status = this.#agent.status(sr)
-        return status === null ? [] : [[sr, status] as const]
-      }),
-    )
   }
 
   #tick(): void {
-    this.#agent.tick()
-    this.#sources.tick()
-    this.#memory.retry()
-    this.#toolstack.tick()
-    this.#marks.tick()
-    this.#sockets?.tick()
+    const { monitor, backends, memory, toolstack, marks } = this.#parts
+    monitor.tick()
+    for (const backend of backends) backend.tick()
+    memory.retry()
+    monitor.pushAgain(toolstack.tick())
+    marks.tick()
+    this.#sockets.tick()
   }
 }
 
-/** What an earlier run remembered of DRBD's marks. A file that cannot be read is told of, and leaves its SRs unknown. */
-async function openMarks({ config, log }: AgentServiceOptions): Promise<MarksFile> {
-  const path = marksPathOf(config)
-  const onProblem = (text: string) => log({ level: 'error', code: 'marks-file', text })
-  const marks = await MarksFile.open({ path, steadyNow: () => performance.now(), onProblem })
-  if (marks.doubt !== null) onProblem(`${path} cannot be read: ${marks.doubt}`)
-  return marks
+/** Opens the volume plugin, and selects the configured SRs and those that it has attached. */
+async function openVolumePlugin({ config, log }: AgentServiceOptions, parts: AgentParts): Promise<VolumePlugin> {
+  const { state, monitor, poolStates, srs, onBug } = parts
+  srs.configure(config.srs)
+  return VolumePlugin.open({
+    host: {
+      status: sr => monitor.status(sr),
+      presentMirrors: () => presentMirrors(state),
+      poolState: sr => poolStates.of(sr),
+    },
+    watch: attached => srs.attach(attached),
+    stateDirectory: config.stateDirectory,
+    onProblem: text => log({ level: 'warning', code: 'volume-plugin', text }),
+    onBug,
+  })
 }
 
-function marksDoubtOf(config: AgentConfig, { doubt }: MarksFile): Reason | null {
-  return doubt === null ? null : reason('memory-unreadable', '*', { word: doubt, waitsFor: marksPathOf(config) })
-}
-
-function marksPathOf({ stateDirectory }: AgentConfig): string {
-  return join(stateDirectory, 'owed-marks.json')
+async function closeParts(parts: AgentParts, sockets?: AgentSockets): Promise<void> {
+  const { backends, pool, endpoint, poolStates, monitor, toolstack, marks, memory } = parts
+  await Promise.all(backends.map(backend => backend.close()))
+  pool.end()
+  await Promise.all([sockets, endpoint, poolStates, monitor, toolstack, marks].map(each => each?.close()))
+  await memory.close()
 }

@@ -7,7 +7,7 @@ import { SyncWaiters } from '../agent-api/sync-waiters.ts'
 import type { HttpRoute } from '../platform/http/http-route.ts'
 import { HttpServer } from '../platform/http/http-server.ts'
 import type { ListenAddress, ListeningAt } from '../platform/http/listen.ts'
-import { machineClock } from '../platform/time/clock.ts'
+import type { Clock } from '../platform/time/clock.ts'
 import { ARGUMENTS_NOT_UTF8, type VolumePlugin } from '../volume-plugin/volume-plugin.ts'
 import { answerXapiPlugin, CALL_NOT_UTF8 } from '../volume-plugin/xapi-plugin.ts'
 
@@ -23,6 +23,7 @@ const KEEP_ALIVE_EVERY_MS = 15_000
 export interface AgentSocketOptions {
   readonly answers: SyncAnswers
   readonly events: SyncEvents
+  readonly clock: Clock
   /** Told of what must not happen: an error of this program. */
   readonly onBug: (bug: unknown) => void
   /** Told of what an operator has to look at: somebody has laid hands on the socket's file. */
@@ -44,11 +45,11 @@ export interface AgentSocketOptions {
 export class AgentSocket {
   readonly #server: HttpServer
 
-  constructor({ answers, events, onBug, onProblem, prove, own }: AgentSocketOptions) {
-    const waiters = new SyncWaiters(machineClock, events, sr => answers.report(sr), MAX_WAITERS)
+  constructor({ answers, events, clock, onBug, onProblem, prove, own }: AgentSocketOptions) {
+    const waiters = new SyncWaiters(clock, events, sr => answers.report(sr), MAX_WAITERS)
     const handlers = { ...agentMethods(answers, waiters, prove), ...(own === undefined ? {} : poolMethods(own.pool)) }
     this.#server = new HttpServer({
-      clock: machineClock,
+      clock,
       routes: [
         {
           method: 'POST',
@@ -63,7 +64,7 @@ export class AgentSocket {
           notUtf8: CALL_NOT_UTF8,
         },
         ...(own?.plugin === undefined ? [] : [pluginRoute(own.plugin)]),
-        ...(own === undefined ? [] : [eventsRoute(answers, events)]),
+        ...(own === undefined ? [] : [eventsRoute(answers, events, clock)]),
         { method: 'GET', path: '/healthz', answer: () => ({ status: 200, contentType: 'text/plain', body: 'ok\n' }) },
       ],
       onBug,
@@ -99,9 +100,9 @@ function pluginRoute(plugin: VolumePlugin): HttpRoute {
   }
 }
 
-function eventsRoute(answers: SyncAnswers, events: SyncEvents): HttpRoute {
+function eventsRoute(answers: SyncAnswers, events: SyncEvents, clock: Clock): HttpRoute {
   const stream = new EventStream({
-    clock: machineClock,
+    clock,
     events,
     srs: () => answers.srs(),
     report: sr => answers.report(sr),

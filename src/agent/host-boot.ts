@@ -1,20 +1,12 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-
-/** Which boot of which kernel a report speaks of. */
-export interface HostBoot {
-  /** /proc/sys/kernel/random/boot_id */
-  readonly id: string
-  /**
-   * Where the sequence numbers of a daemon that starts now begin: the milliseconds since the boot. So they rise over
-   * restarts of the daemon within one boot without anything being stored, and a step of the wall clock does no harm.
-   */
-  readonly firstSeq: number
-}
+import type { HostBoot } from '../host-state/watched-srs.ts'
 
 /**
+ * Reads the present boot of this host's kernel.
+ *
  * @param root the directory that stands for `/`
- * @throws Error when /proc is not readable: without a boot id no report of this host could ever count
+ * @throws Error when /proc cannot be read: without a boot id no report of this host would be valid
  */
 export async function readHostBoot(root: string): Promise<HostBoot> {
   const id = (await readFile(join(root, 'proc/sys/kernel/random/boot_id'), 'utf8')).trim()
@@ -23,4 +15,13 @@ export async function readHostBoot(root: string): Promise<HostBoot> {
   const firstSeq = Math.floor(Number(uptimeSeconds) * 1000)
   if (!Number.isSafeInteger(firstSeq)) throw new Error('/proc/uptime does not begin with a number of seconds')
   return { id, firstSeq }
+}
+
+/** The name of this host; `null`: it cannot be read. @param root the directory that stands for `/` */
+export async function readHostname(root: string): Promise<string | null> {
+  try {
+    return (await readFile(join(root, 'proc/sys/kernel/hostname'), 'utf8')).trim() || null
+  } catch {
+    return null
+  }
 }

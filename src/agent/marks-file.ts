@@ -5,6 +5,7 @@ import { readWhole } from '../platform/durable-file/read-whole.ts'
 import { replaceFile } from '../platform/durable-file/replace-file.ts'
 import { messageOf } from '../platform/errors.ts'
 import { parseJson } from '../platform/json/parse-json.ts'
+import type { Clock } from '../platform/time/clock.ts'
 import { MarksMemory, type MirrorMarks } from '../sync-query/history/marks-memory.ts'
 import { newPairMarks, type PairMarks, REPAIR_SIDES, REST_ORIGINS, VERDICTS } from '../sync-query/history/pair-marks.ts'
 
@@ -42,8 +43,7 @@ const MirrorSchema = z.strictObject({ mirror: name, pairs: z.array(PairSchema) }
 
 export interface MarksFileOptions {
   readonly path: string
-  /** By a clock that only rises, in milliseconds. */
-  readonly steadyNow: () => number
+  readonly clock: Clock
   /** Told once of each spell in which the file cannot be written. */
   readonly onProblem: (text: string) => void
 }
@@ -99,7 +99,7 @@ export class MarksFile {
 
   #isDue(): boolean {
     const { facts, amounts } = this.memory.version
-    const forMs = this.#options.steadyNow() - this.#savedAt
+    const forMs = this.#options.clock.steadyNow() - this.#savedAt
     return facts !== this.#saved.facts
       ? forMs >= FACTS_AFTER_MS
       : amounts !== this.#saved.amounts && forMs >= AMOUNTS_AFTER_MS
@@ -108,9 +108,9 @@ export class MarksFile {
   async #save(): Promise<void> {
     // What could not be read is evidence. It stays until somebody has looked at it.
     if (this.doubt !== null) return
-    const { path, steadyNow, onProblem } = this.#options
+    const { path, clock, onProblem } = this.#options
     const { version } = this.memory
-    this.#savedAt = steadyNow()
+    this.#savedAt = clock.steadyNow()
     try {
       await mkdir(dirname(path), { recursive: true })
       await replaceFile(path, encodeMarks(this.memory.all()))

@@ -2,65 +2,40 @@ import { statSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
-import type { Backend } from '../host-state/backend-view.ts'
+import type { HeldByBackend, Remembered } from '../host-state/host-changes.ts'
 import { readWholeSync } from '../platform/durable-file/read-whole.ts'
 import { replaceFile } from '../platform/durable-file/replace-file.ts'
 import { bareMessageOf } from '../platform/errors.ts'
 import { parseJson } from '../platform/json/parse-json.ts'
 import { SerialQueue } from '../platform/time/serial-queue.ts'
-
-/** Mirrors of one backend that an SR had on this host. */
-export interface HeldMirrors {
-  readonly count: number
-  /** Some of their names. */
-  readonly names: readonly string[]
-}
-
-export type Held = Readonly<Record<Backend, HeldMirrors>>
-
-/** What is remembered of an SR. `unreadable`: it may have had mirrors. */
-export type Remembered =
-  | { readonly kind: 'nothing' }
-  | { readonly kind: 'held'; readonly held: Held }
-  | { readonly kind: 'unreadable'; readonly why: string }
-
-/** Which SRs had mirrors on this host, across restarts of the daemon and of the machine. */
-export interface SrMemory {
-  of(sr: string): Remembered
-  keep(sr: string, held: Held): void
-  /** The configuration does not name the SR any more, or an operator says so. */
-  forget(sr: string): void
-  /** Forgets the SR if an operator has removed its file. */
-  reread(sr: string): void
-}
+import { forEachBackend } from '../sync-query/backend-name.ts'
 
 const NOTHING: Remembered = { kind: 'nothing' }
 const MAX_FILE_BYTES = 65_536
-export const MAX_HELD_NAMES = 8
 
 const HeldSchema = z.object({ count: z.number().int().min(0), names: z.array(z.string()).max(64) })
-const FileSchema = z.object({ schema: z.literal(1), drbd: HeldSchema, md: HeldSchema })
+const FileSchema = z.object({ schema: z.literal(1), ...forEachBackend(() => HeldSchema) })
 
 /**
- * Keeps one file per SR, so that a damaged one concerns no other SR. After a boot without DRBD's module and configuration
- * files nothing else would tell that the SR has data here.
+ * Remembers which SRs had mirrors on this host, across restarts of the daemon and of the machine. After a boot without DRBD's
+ * module and configuration files nothing else tells that an SR has data here. Each SR has its own file, so a damaged file
+ * concerns no other SR.
  *
- * Invariant: what `of` answers is what was kept last, also while it is not on the disk yet; a failed write is made again with
- * the next call of `retry`.
+ * Invariant: `of` returns what was kept last, even if it is not on the disk yet. `retry` repeats failed writes.
  */
-export class MirrorMemory implements SrMemory {
+export class MirrorMemory {
   readonly #folder: string | null
   readonly #onProblem: (text: string) => void
   readonly #known = new Map<string, Remembered>()
-  /** SRs that have a file: only then does its absence mean that somebody has removed it. */
+  /** SRs that have a file. If such a file is absent, an operator has removed it. */
   readonly #onDisk = new Set<string>()
   readonly #unwritten = new Set<string>()
   readonly #writes = new SerialQueue()
   #lastProblem: string | null = null
 
   /**
-   * @param folder `null`: nothing is kept on a disk
-   * @param onProblem called with each file that cannot be read or written, once until another problem comes
+   * @param folder `null`: keep nothing on the disk
+   * @param onProblem receives each file that cannot be read or written, once until the problem changes
    */
   constructor(folder: string | null, onProblem: (text: string) => void) {
     this.#folder = folder
@@ -75,32 +50,36 @@ export class MirrorMemory implements SrMemory {
     return read
   }
 
-  keep(sr: string, held: Held): void {
+  keep(sr: string, held: HeldByBackend): void {
     this.#known.set(sr, { kind: 'held', held })
     this.#write(sr)
   }
 
+  /** Forgets an SR that the configuration no longer names, or that an operator wants forgotten. */
   forget(sr: string): void {
     this.#known.set(sr, NOTHING)
     this.#write(sr)
   }
 
-  reread(sr: string): void {
+  /** Forgets the SR if an operator has removed its file. @returns whether that is so */
+  forgetIfRemoved(sr: string): boolean {
     const path = this.#pathOf(sr)
-    if (path === null || !this.#onDisk.has(sr) || this.#unwritten.has(sr)) return
+    if (path === null || !this.#onDisk.has(sr) || this.#unwritten.has(sr)) return false
     try {
-      if (statSync(path, { throwIfNoEntry: false }) === undefined) this.#known.set(sr, NOTHING)
+      if (statSync(path, { throwIfNoEntry: false }) !== undefined) return false
     } catch {
-      // It cannot be looked at: what is known stays.
+      return false
     }
+    this.#known.set(sr, NOTHING)
+    return true
   }
 
-  /** Writes again what could not be written. To be called from time to time. */
+  /** Repeats writes that have failed. Call it about once a second. */
   retry(): void {
     for (const sr of this.#unwritten) this.#write(sr)
   }
 
-  /** Resolves when everything was written, or has failed. */
+  /** Resolves when every write has succeeded or failed. */
   async close(): Promise<void> {
     await this.#writes.ended()
   }
@@ -115,12 +94,12 @@ export class MirrorMemory implements SrMemory {
       const parsed = FileSchema.safeParse('value' in json ? json.value : null)
       if (!parsed.success) throw new Error('it is damaged')
       this.#onDisk.add(sr)
-      const { drbd, md } = parsed.data
-      return { kind: 'held', held: { drbd, md } }
+      const { schema: _, ...held } = parsed.data
+      return { kind: 'held', held }
     } catch (error) {
       this.#onDisk.add(sr)
       const why = `${path} cannot be read: ${bareMessageOf(error)}`
-      this.#complain(why)
+      this.#report(why)
       return { kind: 'unreadable', why }
     }
   }
@@ -143,12 +122,12 @@ export class MirrorMemory implements SrMemory {
         this.#onDisk.add(sr)
       } catch (error) {
         this.#unwritten.add(sr)
-        this.#complain(`${path} cannot be written: ${bareMessageOf(error)}`)
+        this.#report(`${path} cannot be written: ${bareMessageOf(error)}`)
       }
     })
   }
 
-  #complain(text: string): void {
+  #report(text: string): void {
     if (text !== this.#lastProblem) this.#onProblem(text)
     this.#lastProblem = text
   }
@@ -158,7 +137,7 @@ export class MirrorMemory implements SrMemory {
   }
 }
 
-/** The file to remove when the mirrors of an SR are gone for good. */
+/** The file that an operator removes when the mirrors of an SR are gone for good. */
 export function memoryFileOf(folder: string, sr: string): string {
   return join(folder, `${sr}.json`)
 }

@@ -3,24 +3,30 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { AgentSocket } from '../agent/agent-socket.ts'
+import { hostAnswers } from '../agent/host-answers.ts'
 import { readHostBoot } from '../agent/host-boot.ts'
+import { HostMonitor, type HostMonitorOptions } from '../agent/host-monitor.ts'
 import { MirrorMemory } from '../agent/mirror-memory.ts'
-import { mirrorsAnswer, unwatchedAnswer } from '../agent/mirrors-answer.ts'
-import type { SyncAnswers } from '../agent-api/agent-methods.ts'
+import { BackendReadings } from '../agent/sources/backend-readings.ts'
 import type { PoolAnswers } from '../agent-api/pool-methods.ts'
 import { SyncEvents } from '../agent-api/sync-events.ts'
-import { readDrbdConfig } from '../drbd-adapter/config/read-config.ts'
-import { DrbdView } from '../drbd-adapter/follow/drbd-view.ts'
-import { followDrbd } from '../drbd-adapter/follow/follow-drbd.ts'
-import { expectedVolumes } from '../host-state/expected-mirrors.ts'
-import { HostAgent, type HostAgentOptions } from '../host-state/host-agent.ts'
+import { type ConfiguredVolumes, readDrbdConfig } from '../drbd-adapter/config/read-config.ts'
+import { drbdBackend } from '../drbd-adapter/drbd-backend.ts'
+import { HostState } from '../host-state/host-state.ts'
+import type { SrSelection } from '../host-state/sr-selection.ts'
+import { ProcessPool } from '../platform/file-reader/process-pool.ts'
 import { machineClock } from '../platform/time/clock.ts'
+import { MarksMemory } from '../sync-query/history/marks-memory.ts'
+import type { DrbdVolume } from '../sync-query/judge/drbd.ts'
 import { type Playback, writePlayback } from './simulated-drbdsetup/playback.ts'
 
 const DRBDSETUP = fileURLToPath(new URL('./simulated-drbdsetup/drbdsetup.ts', import.meta.url))
 const TICK_EVERY_MS = 1000
 
-export interface MachineOptions extends Pick<HostAgentOptions, 'host' | 'srs' | 'sink' | 'witness'> {
+export interface MachineOptions extends Pick<HostMonitorOptions, 'sink' | 'onTransition'> {
+  /** Its UUID in the pool's database. */
+  readonly host: string
+  readonly srs: readonly SrSelection[]
   /** Answers the agent's questions to the pool. */
   readonly pool: PoolAnswers
   readonly onBug: (bug: unknown) => void
@@ -33,7 +39,7 @@ export interface MachineOptions extends Pick<HostAgentOptions, 'host' | 'srs' | 
 }
 
 interface Running {
-  readonly agent: HostAgent
+  readonly monitor: HostMonitor
   readonly stop: AbortController
   readonly following: Promise<void>
   readonly ticking: NodeJS.Timeout
@@ -69,47 +75,56 @@ export class Machine {
 
   /** Switches it on: a new boot and a new agent. Resolves when the agent has read the whole initial dump of its DRBD. */
   async boot(): Promise<void> {
-    const { root, host, srs, sink, witness, pool, onBug } = this.#options
+    const { root, host, hostname, srs, sink, onTransition, pool, onBug } = this.#options
     writeFileSync(join(root, 'proc/sys/kernel/random/boot_id'), `${randomUUID()}\n`)
     writeFileSync(join(root, 'proc/uptime'), '1.00 1.00\n')
     const boot = await readHostBoot(root)
-    const view = new DrbdView()
+    const clock = machineClock
     const events = new SyncEvents()
-    const drbdVolume = (mirror: string) => view.volume(mirror)
-    const agent = new HostAgent({
-      host,
-      hostname: this.#options.hostname,
-      srs,
-      sink,
-      witness: (sr, transition, status) => {
-        events.transition(sr, transition, status)
-        witness(sr, transition, status)
-      },
-      boot,
-      drbdVolume,
+    const marks = new MarksMemory([])
+    const state = new HostState({ host, hostname, boot, marks, memoryDoubts: {}, silentAfterMs: null })
+    const readings = new BackendReadings(drbdBackend)
+    const monitor = new HostMonitor({
+      state,
+      clock,
+      readings: [readings],
       // Its disks survive a reboot, and its configuration always exists.
       memory: new MirrorMemory(null, () => undefined),
-      now: Date.now,
+      sink,
+      onTransition: changed => {
+        events.transition(changed.sr, changed.transition, changed.status)
+        onTransition(changed)
+      },
     })
-    agent.expect('drbd', expectedVolumes((await readDrbdConfig(root, machineClock)).volumes, srs))
+    readings.configured = await readDrbdConfig(root, clock)
+    monitor.select(srs)
     const stop = new AbortController()
     const known = Promise.withResolvers<void>()
-    const following = this.#follow(agent, view, stop.signal, known.resolve).finally(known.resolve)
-    const ticking = setInterval(() => agent.tick(), TICK_EVERY_MS)
-    const socket = new AgentSocket({ answers: answersOf(agent), events, onBug, own: { pool } })
-    this.#running = { agent, stop, following, ticking, socket }
-    events.watch(agent.srs(), sr => agent.report(sr))
+    const following = this.#follow(monitor, readings, stop.signal, known.resolve).finally(known.resolve)
+    const ticking = setInterval(() => monitor.tick(), TICK_EVERY_MS)
+    const socket = new AgentSocket({ answers: hostAnswers(state, monitor), events, clock, onBug, own: { pool } })
+    this.#running = { monitor, stop, following, ticking, socket }
+    events.watch(monitor.srs(), sr => monitor.report(sr))
     await socket.listen({ path: this.socket })
     await known.promise
   }
 
-  async #follow(agent: HostAgent, view: DrbdView, signal: AbortSignal, isWhole: () => void): Promise<void> {
-    const drbdsetup = [process.execPath, DRBDSETUP, '--playback', this.#playback] as const
+  async #follow(
+    monitor: HostMonitor,
+    readings: BackendReadings<DrbdVolume, ConfiguredVolumes>,
+    signal: AbortSignal,
+    isWhole: () => void,
+  ): Promise<void> {
+    const command = [process.execPath, DRBDSETUP, '--playback', this.#playback]
     const { root } = this.#options
-    for await (const update of followDrbd({ drbdsetup: [...drbdsetup], root, clock: machineClock, signal, view })) {
-      agent.applyDrbd(update)
+    const files = new ProcessPool(machineClock)
+    const source = drbdBackend.follow({ root, command, clock: machineClock, signal, pool: files })
+    readings.source = source
+    for await (const update of source) {
+      monitor.apply(drbdBackend, update)
       if (update.doubt === null) isWhole()
     }
+    files.end()
   }
 
   /** Cuts its power. */
@@ -119,24 +134,11 @@ export class Machine {
     if (running === null) return
     clearInterval(running.ticking)
     running.stop.abort()
-    await Promise.all([running.socket.close(), running.agent.close(), running.following])
+    await Promise.all([running.socket.close(), running.monitor.close(), running.following])
   }
 
   /** The agent's present report; `null` while the machine is off. */
   report(sr: string) {
-    return this.#running?.agent.report(sr) ?? null
-  }
-}
-
-function answersOf(agent: HostAgent): SyncAnswers {
-  return {
-    srs: () => agent.srs(),
-    report: sr => agent.report(sr),
-    unwatched: () => unwatchedAnswer(agent.unwatched()),
-    mirrors: sr => {
-      const counts = agent.status(sr)?.mirrors
-      const mirrors = agent.mirrors(sr)
-      return counts === undefined || mirrors === null ? null : mirrorsAnswer(counts, mirrors)
-    },
+    return this.#running?.monitor.report(sr) ?? null
   }
 }

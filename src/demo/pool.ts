@@ -115,10 +115,10 @@ export async function createDemoPool(speed: number, port: number, onBug: (bug: u
       host: uuid,
       srs: [{ uuid: srUuid, drbd: ['mesh*'], md: [], ignorePeers: [] }],
       sink: new PbdReportSink(new PbdReports(client)),
-      witness: (_sr, transition, status) => {
+      onTransition: ({ transition, status }) => {
         for (const each of listeners) each.transition(hostname, transition, status)
       },
-      pool: new PoolQuestions(uuid, machineClock.now, () => client),
+      pool: new PoolQuestions(uuid, machineClock, { client }),
       onBug,
     })
     return { hostname, ref, uuid, machine }

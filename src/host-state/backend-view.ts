@@ -1,66 +1,64 @@
 import { type Reason, reason } from '../sync-query/reason/reason.ts'
 
-export const BACKENDS = ['drbd', 'md'] as const
-export type Backend = (typeof BACKENDS)[number]
-
 /**
- * How far one backend of this host can be trusted to have told of everything: its source must have read all there is, and
- * its configuration must have been read, or what is missing could not be missed.
+ * Whether everything about one backend of this host is known: its source has reported every mirror, and its configuration was
+ * read. Without the configuration a missing mirror could not be detected.
  */
 export class BackendView {
   #doubt: string | null = 'not everything has been read yet'
-  /** When the source last confirmed the state of everything, by a steady clock. */
+  /** When the source last confirmed all states, by the steady clock. */
   #confirmedAt = Number.NEGATIVE_INFINITY
+  /** As of the last update; `undefined`: there was none. */
   #wholeAt: number | null | undefined
-  /** Why what it has told counts no longer, since it is not confirmed. */
+  /** Why the reported states no longer count: nothing has confirmed them. */
   #silence: string | null = null
   #configurationDoubt: string | null = 'its configuration has not been read yet'
   readonly #memoryDoubt: Reason | null
 
-  /** @param memoryDoubt why what was remembered of its mirrors is not known; nothing but a new start lifts it */
+  /** @param memoryDoubt why the memory of its mirrors could not be read; only a restart ends this doubt */
   constructor(memoryDoubt: Reason | null = null) {
     this.#memoryDoubt = memoryDoubt
   }
 
-  /** @param doubt what the source doubts; `null`: it has told of all there is */
+  /** @param doubt why the source may not have reported everything; `null`: it has */
   doubtSource(doubt: string | null): void {
     this.#doubt = doubt
   }
 
   /**
-   * The source has said something, at a moment of a steady clock.
+   * An update has arrived. It confirms the states only if the source has read everything since the previous one.
    *
-   * @param wholeAt when it last read everything, by a clock of its own; `undefined`: it does not say
+   * @param wholeAt when the source last read everything, by its own clock
    */
-  hear(wholeAt: number | null | undefined, steadyMs: number): void {
-    if (wholeAt !== undefined && wholeAt === this.#wholeAt) return
+  update(wholeAt: number | null, steadyMs: number): void {
+    if (wholeAt === this.#wholeAt) return
     this.#wholeAt = wholeAt
     this.#confirmedAt = steadyMs
     this.#silence = null
   }
 
-  /** Doubts what the source has not confirmed for `afterMs`, whatever keeps it from doing so. */
+  /** Doubts states that the source has not confirmed for `afterMs`, for whatever reason. */
   expire(steadyMs: number, afterMs: number): void {
     if (steadyMs - this.#confirmedAt < afterMs) return
     this.#silence = `nothing has confirmed it for ${Math.round(afterMs / 1000)} s`
   }
 
-  /** @param doubt `null`: all that is configured was read. Otherwise why there may be more, which could not be missed */
+  /** @param doubt why the configuration may contain more mirrors; `null`: all of it was read */
   doubtConfiguration(doubt: string | null): void {
     this.#configurationDoubt = doubt
   }
 
-  /** All that is configured was read the last time. */
+  /** The last reading of the configuration was complete. */
   get isConfigured(): boolean {
     return this.#configurationDoubt === null
   }
 
-  /** The source has told of all there is. */
+  /** The source has reported every mirror that exists. */
   get isWhole(): boolean {
     return this.sourceDoubt === null
   }
 
-  /** Why there may be more mirrors than were told of; `null`: there are none. */
+  /** Why there may be more mirrors than reported; `null`: there are not. */
   get sourceDoubt(): string | null {
     return this.#doubt ?? this.#silence
   }

@@ -1,46 +1,46 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { ExpectationPace } from '../agent/expectations.ts'
+import type { ExpectedMirror } from '../sync-query/backend.ts'
 import type { ConfiguredPeer, ConfiguredPeers } from '../sync-query/judge/configured-peers.ts'
-import type { ExpectedMirror } from './expected-mirrors.ts'
+import type { ExpectationPace } from './expectations.ts'
 
 interface Entry {
   readonly configured: ConfiguredPeers
-  /** Those that count by now: `configured` without the peers that are so new that they may be about to come up. */
+  /** The peers that count now: `configured` without those that are so new that they may come up in a moment. */
   due: ConfiguredPeers
-  /** When each of the new peers began to be named. */
+  /** The new peers, and when each entered the configuration. */
   early: readonly { readonly peer: ConfiguredPeer; readonly since: number }[]
-  /** The configuration names the volume. */
+  /** The present configuration names the mirror. */
   isNamed: boolean
 }
 
 /**
- * Which peers each DRBD volume should have, by what the configuration says now and has said.
+ * The peers that each mirror of one backend should have, by the present configuration and by former ones.
  *
- * A peer that the configuration begins to name counts a moment later: `drbdadm adjust` follows. What it names from the
- * beginning counts at once. A volume that the kernel shows keeps its peers when the configuration names it no more (LINSTOR's
- * satellite removes all files when it starts), until it is named again or is gone.
+ * A peer that enters the configuration counts a moment later, because `drbdadm adjust` follows. The peers of the first
+ * configuration count at once. A mirror that the kernel shows keeps its peers when the configuration no longer names it (LINSTOR's
+ * satellite removes all files when it starts), until it is named again or the kernel has removed it.
  */
 export class PeerExpectations {
   readonly #graceMs: number
   readonly #entries = new Map<string, Entry>()
-  /** Volumes with peers that do not count yet. */
+  /** Mirrors with peers that do not count yet. */
   readonly #waiting = new Set<string>()
 
   constructor({ missAfterMs }: Pick<ExpectationPace, 'missAfterMs'>) {
     this.#graceMs = missAfterMs
   }
 
-  /** The peers that count by now; `null`: no configuration names the volume. */
+  /** The peers that count now; `null`: no configuration names the mirror. */
   get(mirror: string): ConfiguredPeers | null {
     return this.#entries.get(mirror)?.due ?? null
   }
 
   /**
-   * Replaces what the configuration names.
+   * Replaces the peers by those of the present configuration.
    *
-   * @param knewAll everything was named before, so that what is new now began to be just now
-   * @param isShown whether the kernel shows a volume
-   * @returns the volumes whose peers are others than before
+   * @param knewAll the previous configuration was complete, so a new peer has just entered it
+   * @param isShown whether the kernel shows a mirror
+   * @returns the mirrors whose peers have changed
    */
   replace(
     expected: readonly ExpectedMirror[],
@@ -58,28 +58,28 @@ export class PeerExpectations {
         continue
       }
       this.#entries.set(mirror, entryOf(peers, before, knewAll ? now : null))
-      this.#wait(mirror, now)
+      this.#updateDue(mirror, now)
       changed.push(mirror)
     }
     for (const [mirror, { isNamed }] of this.#entries) if (!isNamed && !isShown(mirror)) this.#forget(mirror)
     return changed
   }
 
-  /** Lets time pass. @returns the volumes of which more peers count than before */
-  pass(now: number): string[] {
-    return [...this.#waiting].filter(mirror => this.#wait(mirror, now))
+  /** @returns the mirrors of which more peers count than before */
+  findDue(now: number): string[] {
+    return [...this.#waiting].filter(mirror => this.#updateDue(mirror, now))
   }
 
-  /** The kernel shows a volume no more. */
-  lose(mirror: string): void {
+  /** The kernel no longer shows a mirror. */
+  remove(mirror: string): void {
     if (this.#entries.get(mirror)?.isNamed === false) this.#forget(mirror)
   }
 
-  /** @returns whether a peer counts that did not */
-  #wait(mirror: string, now: number): boolean {
+  /** @returns whether a peer counts now that did not count before */
+  #updateDue(mirror: string, now: number): boolean {
     const entry = this.#entries.get(mirror)
     if (entry === undefined) return false
-    // By a clock that may be set: one that was set back must not make anything wait for ever.
+    // If the clock was set back, a peer must not stay early for ever.
     const early = entry.early.filter(({ since }) => now >= since && now - since < this.#graceMs)
     const isNews = early.length < entry.early.length
     entry.early = early
@@ -97,7 +97,7 @@ export class PeerExpectations {
   }
 }
 
-/** @param since when what is new began to be named; `null`: it may have been named all along */
+/** @param since when new peers entered the configuration; `null`: they may have been in it all along */
 function entryOf(configured: ConfiguredPeers, before: Entry | undefined, since: number | null): Entry {
   const early = configured.peers.flatMap(peer => {
     const waiting = before?.early.find(each => isSamePeer(each.peer, peer))

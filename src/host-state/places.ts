@@ -1,103 +1,103 @@
-import { DEFAULT_EXPECTATION_PACE, type ExpectationPace } from '../agent/expectations.ts'
-import type { Step } from '../agent/step.ts'
+import type { ExpectedMirror } from '../sync-query/backend.ts'
+import { type BackendName, forEachBackend } from '../sync-query/backend-name.ts'
 import type { TrackedMirror } from '../sync-query/history/tracked-mirror.ts'
 import type { ConfiguredPeers } from '../sync-query/judge/configured-peers.ts'
-import type { Observation } from '../sync-query/judge/judgement.ts'
+import type { Judgement, Observation } from '../sync-query/judge/judgement.ts'
+import { reason, stateFromReasons } from '../sync-query/reason/reason.ts'
 import type { HostMirrors } from '../sync-query/sr-state/host-mirrors.ts'
-import type { Backend } from './backend-view.ts'
-import type { ExpectedMirror } from './expected-mirrors.ts'
-import { judgeMissed } from './judge-missed.ts'
+import { DEFAULT_EXPECTATION_PACE, type ExpectationPace } from './expectations.ts'
 import { PeerExpectations } from './peer-expectations.ts'
 import { Roster } from './roster.ts'
 import { type SrSelection, SrSelector } from './sr-selection.ts'
+import type { Step } from './step.ts'
 import type { WatchedSr } from './watched-sr.ts'
 
-/** One mirror, and where it belongs. What each event needs stands first: of 10 000 mirrors none is in the processor's cache. */
+/** One mirror and its SRs. The fields that each event needs come first, because with 10 000 mirrors none is in the CPU cache. */
 export interface Place {
   readonly mirror: TrackedMirror
-  /** The present source has told of it; one before it may have. */
-  isTold: boolean
+  /** The present source has reported it. Otherwise only an earlier source has. */
+  isReported: boolean
   srs: readonly WatchedSr[]
-  /** Peers that no SR of this mirror counts. */
+  /** Peers that all SRs of this mirror ignore. */
   ignored: ReadonlySet<string>
-  /** The peers that it should have and that are not ignored; `null`: no configuration names it. */
+  /** The peers that it should have, without the ignored ones; `null`: no configuration names it. */
   configured: ConfiguredPeers | null
-  /** The kernel shows it. Otherwise it is missed. */
+  /** The kernel shows it. Otherwise it is missing. */
   readonly isShown: boolean
-  readonly backend: Backend
-  /** What patterns may call it. */
+  readonly backend: BackendName
+  /** Every name that a pattern may match. */
   readonly names: readonly string[]
 }
 
-export type Unwatched = Readonly<Record<Backend, readonly string[]>>
+export type Unwatched = Readonly<Record<BackendName, readonly string[]>>
 
 const NO_PEERS: ReadonlySet<string> = new Set()
 
 /**
- * Which mirrors this host has, shown by the kernel or missed, and to which SRs each belongs. All changes go into a step, for
- * they are true only together.
+ * The mirrors of this host, in the kernel or missing, and the SRs of each. All changes go into a step, because they are true only
+ * together.
  *
- * Invariants: there is a place for exactly the mirrors of `#mirrors`, so no event costs a match of patterns, and one look-up by
- * name is all that it costs; one is shown exactly if its roster says so; a mirror that is missed shares its place with none that
- * is shown, whose names may be others.
+ * Invariants: there is a place for exactly the mirrors in `#mirrors`, so an event costs one look-up by name and no pattern match; a
+ * place is shown exactly if the roster says so; a missing mirror and a shown one never share a place, because their names may
+ * differ.
  */
 export class Places {
-  readonly rosters: Readonly<Record<Backend, Roster>>
+  readonly rosters: Readonly<Record<BackendName, Roster>>
   readonly #mirrors: HostMirrors
-  readonly #peers: PeerExpectations
+  readonly #peers: Readonly<Record<BackendName, PeerExpectations>>
   readonly #places = new Map<string, Place>()
-  /** An earlier source may have told of mirrors that the present one has not (yet). */
-  readonly #hasUntold: Record<Backend, boolean> = { drbd: false, md: false }
+  /** An earlier source may have reported mirrors that the present one has not reported (yet). */
+  readonly #hasUnreported: Record<BackendName, boolean> = forEachBackend(() => false)
   #selector = new SrSelector([])
   #srs: ReadonlyMap<string, WatchedSr> = new Map()
-  /** `null`: mirrors have come, gone or moved since it was found out. */
+  /** `null`: mirrors have appeared, disappeared or moved since it was computed. */
   #unwatched: Unwatched | null = null
 
   constructor(mirrors: HostMirrors, pace: ExpectationPace = DEFAULT_EXPECTATION_PACE) {
     this.#mirrors = mirrors
-    this.#peers = new PeerExpectations(pace)
-    this.rosters = { drbd: new Roster(pace), md: new Roster(pace) }
+    this.#peers = forEachBackend(() => new PeerExpectations(pace))
+    this.rosters = forEachBackend(() => new Roster(pace))
   }
 
   get(mirror: string): Place | undefined {
     return this.#places.get(mirror)
   }
 
-  /** @param backend only mirrors that the kernel shows, and of this backend */
-  *of(sr: WatchedSr, backend?: Backend): Generator<TrackedMirror> {
+  /** The mirrors of an SR. @param backend only those of this backend that the kernel shows */
+  *of(sr: WatchedSr, backend?: BackendName): Generator<TrackedMirror> {
     for (const place of this.#places.values()) {
       if (!place.srs.includes(sr)) continue
       if (backend === undefined || (place.backend === backend && place.isShown)) yield place.mirror
     }
   }
 
-  /** DRBD resources and md arrays that are here or should be, and that no SR has, by name. */
+  /** The mirrors that exist or should exist and that belong to no SR, by the name that operators use. */
   unwatched(): Unwatched {
     this.#unwatched ??= this.#findUnwatched()
     return this.#unwatched
   }
 
   #findUnwatched(): Unwatched {
-    const found = { drbd: new Set<string>(), md: new Set<string>() }
+    const found = forEachBackend(() => new Set<string>())
     for (const { backend, srs, names, mirror } of this.#places.values()) {
       if (srs.length === 0) found[backend].add(names[0] ?? mirror.mirror)
     }
-    return { drbd: [...found.drbd].sort(), md: [...found.md].sort() }
+    return forEachBackend(backend => [...found[backend]].sort())
   }
 
-  /** The source of a backend tells of a mirror. @param namesOf what patterns may call it */
-  see(backend: Backend, mirror: string, namesOf: () => readonly string[], at: number, step: Step): Place {
+  /** The source of a backend reports a mirror. @param namesOf every name that a pattern may match */
+  report(backend: BackendName, mirror: string, namesOf: () => readonly string[], at: number, step: Step): Place {
     const known = this.#places.get(mirror)
-    if (known?.isTold === true) return known
+    if (known?.isReported === true) return known
     const names = namesOf()
     if (known?.isShown === true) {
-      known.isTold = true
+      known.isReported = true
       if (names.join('\n') === known.names.join('\n')) return known
-      // Another array was made under that name while no source looked.
-      this.rosters[backend].lose(mirror)
+      // While no source ran, another array was made under this name.
+      this.rosters[backend].remove(mirror)
     }
     if (known !== undefined) this.#forget(known, at, step)
-    this.rosters[backend].see(mirror, names)
+    this.rosters[backend].add(mirror, names)
     return this.#add(backend, mirror, names, true)
   }
 
@@ -105,34 +105,35 @@ export class Places {
     step.add(place.srs, this.#mirrors.observe(seen, place.mirror))
   }
 
-  /** The kernel shows mirrors no more. */
-  lose(backend: Backend, mirrors: readonly string[], at: number, step: Step): void {
+  /** The kernel no longer has these mirrors. */
+  remove(backend: BackendName, mirrors: readonly string[], at: number, step: Step): void {
     for (const mirror of mirrors) {
       const place = this.#places.get(mirror)
       if (place?.isShown !== true) continue
-      this.rosters[backend].lose(mirror)
-      this.#peers.lose(mirror)
+      this.rosters[backend].remove(mirror)
+      this.#peers[backend].remove(mirror)
       this.#forget(place, at, step)
     }
   }
 
-  /** Another source will begin, which knows nothing of what was told. */
-  loseSource(backend: Backend): void {
-    this.#hasUntold[backend] = true
-    for (const place of this.#places.values()) if (place.backend === backend) place.isTold = false
+  /** The source has ended. The next one starts without its knowledge. */
+  loseSource(backend: BackendName): void {
+    this.#hasUnreported[backend] = true
+    for (const place of this.#places.values()) if (place.backend === backend) place.isReported = false
   }
 
-  /** The source of a backend has told of all there is: what an earlier one told and it did not is gone. */
-  loseUntold(backend: Backend, at: number, step: Step): void {
-    if (!this.#hasUntold[backend]) return
-    this.#hasUntold[backend] = false
-    const untold = [...this.#places.values()].filter(each => each.backend === backend && each.isShown && !each.isTold)
-    const gone = untold.map(({ mirror }) => mirror.mirror)
-    this.lose(backend, gone, at, step)
+  /** The source has reported every mirror: what only an earlier one has reported no longer exists. */
+  removeUnreported(backend: BackendName, at: number, step: Step): void {
+    if (!this.#hasUnreported[backend]) return
+    this.#hasUnreported[backend] = false
+    const places = [...this.#places.values()]
+    const unreported = places.filter(each => each.backend === backend && each.isShown && !each.isReported)
+    const removed = unreported.map(({ mirror }) => mirror.mirror)
+    this.remove(backend, removed, at, step)
   }
 
-  /** Misses what a backend should have and does not show. @param whole as of Roster.settle */
-  miss(backend: Backend, whole: boolean, at: number, step: Step): void {
+  /** Adds the mirrors that a backend should show and does not, and removes those that it shows now. @param whole as in `Roster.settle` */
+  miss(backend: BackendName, whole: boolean, at: number, step: Step): void {
     const { missed, notMissed } = this.rosters[backend].settle(whole, at)
     for (const mirror of notMissed) {
       const place = this.#places.get(mirror)
@@ -142,57 +143,57 @@ export class Places {
   }
 
   /**
-   * Takes in which peers DRBD volumes should have.
+   * Replaces the peers that mirrors should have.
    *
-   * @param knewAll as of PeerExpectations.replace
-   * @returns the volumes that the kernel shows and that have to be judged anew
+   * @param knewAll as in `PeerExpectations.replace`
+   * @returns the mirrors to judge again: the kernel shows them, and their peers have changed
    */
-  expectPeers(expected: readonly ExpectedMirror[], at: number, knewAll: boolean): Place[] {
+  expectPeers(backend: BackendName, expected: readonly ExpectedMirror[], at: number, knewAll: boolean): string[] {
     const isShown = (mirror: string) => this.#places.get(mirror)?.isShown === true
-    return this.#takePeers(this.#peers.replace(expected, at, knewAll, isShown))
+    return this.#updatePeers(backend, this.#peers[backend].replace(expected, at, knewAll, isShown))
   }
 
-  /** Lets time pass. @returns as of `expectPeers` */
-  passPeers(at: number): Place[] {
-    return this.#takePeers(this.#peers.pass(at))
+  /** Peers whose grace period is over count from now on. @returns as `expectPeers` */
+  findDuePeers(backend: BackendName, at: number): string[] {
+    return this.#updatePeers(backend, this.#peers[backend].findDue(at))
   }
 
-  #takePeers(mirrors: readonly string[]): Place[] {
-    return mirrors.flatMap(mirror => {
+  #updatePeers(backend: BackendName, mirrors: readonly string[]): string[] {
+    return mirrors.filter(mirror => {
       const place = this.#places.get(mirror)
-      if (place?.isShown !== true) return []
-      place.configured = this.#configuredOf(mirror, place.ignored)
-      return [place]
+      if (place?.isShown !== true) return false
+      place.configured = this.#configuredOf(backend, mirror, place.ignored)
+      return true
     })
   }
 
-  #configuredOf(mirror: string, ignored: ReadonlySet<string>): ConfiguredPeers | null {
-    const configured = this.#peers.get(mirror)
+  #configuredOf(backend: BackendName, mirror: string, ignored: ReadonlySet<string>): ConfiguredPeers | null {
+    const configured = this.#peers[backend].get(mirror)
     if (configured === null || ignored.size === 0) return configured
     const peers = configured.peers.filter(({ names }) => !names.some(name => ignored.has(name)))
     return { ...configured, peers }
   }
 
-  /** Takes each mirror out of the SRs it has left and into those it has joined. @param srs those that are watched, by UUID */
+  /** Moves each mirror to the SRs that select it now. @param srs the watched SRs, by UUID */
   select(selections: readonly SrSelection[], srs: ReadonlyMap<string, WatchedSr>, step: Step): void {
     this.#selector = new SrSelector(selections)
     this.#srs = srs
     for (const place of this.#places.values()) this.#move(place, step)
   }
 
-  #add(backend: Backend, name: string, names: readonly string[], isShown: boolean): Place {
+  #add(backend: BackendName, name: string, names: readonly string[], isShown: boolean): Place {
     const srs = this.#srsOf(backend, names)
     const mirror = this.#mirrors.begin(name)
     const ignored = ignoredBy(srs)
-    const configured = backend === 'drbd' && isShown ? this.#configuredOf(name, ignored) : null
-    const place = { mirror, isTold: isShown, srs, ignored, configured, isShown, backend, names }
+    const configured = isShown ? this.#configuredOf(backend, name, ignored) : null
+    const place = { mirror, isReported: isShown, srs, ignored, configured, isShown, backend, names }
     this.#places.set(name, place)
     this.#unwatched = null
     for (const sr of srs) sr.hold(backend, isShown)
     return place
   }
 
-  #addMissed(backend: Backend, expected: ExpectedMirror, at: number, step: Step): void {
+  #addMissed(backend: BackendName, expected: ExpectedMirror, at: number, step: Step): void {
     const place = this.#add(backend, expected.mirror, expected.names, false)
     this.observe(place, { judgement: judgeMissed(backend, expected), at, silenceMeansStall: false }, step)
   }
@@ -219,10 +220,10 @@ export class Places {
     this.#unwatched = null
     place.srs = srs
     place.ignored = ignoredBy(srs)
-    if (place.backend === 'drbd' && place.isShown) place.configured = this.#configuredOf(mirror, place.ignored)
+    if (place.isShown) place.configured = this.#configuredOf(place.backend, mirror, place.ignored)
   }
 
-  #srsOf(backend: Backend, names: readonly string[]): WatchedSr[] {
+  #srsOf(backend: BackendName, names: readonly string[]): WatchedSr[] {
     return this.#selector.srsOf(backend, names).flatMap(uuid => this.#srs.get(uuid) ?? [])
   }
 }
@@ -231,4 +232,23 @@ function ignoredBy(srs: readonly WatchedSr[]): ReadonlySet<string> {
   const [first, ...others] = srs
   if (first === undefined || first.ignorePeers.size === 0) return NO_PEERS
   return new Set([...first.ignorePeers].filter(peer => others.every(({ ignorePeers }) => ignorePeers.has(peer))))
+}
+
+/** The judgement of a mirror that should exist and that the kernel does not show. After a boot most of them are not up yet. */
+function judgeMissed(backend: BackendName, { mirror, shownAs }: ExpectedMirror): Judgement {
+  const reasons = [reason(shownAs.length === 0 ? 'not-comparable' : 'not-up', mirror)]
+  return {
+    mirror,
+    backend,
+    state: stateFromReasons(reasons),
+    activity: 'none',
+    moving: false,
+    progress: null,
+    doneBytes: null,
+    totalBytes: null,
+    outOfSyncBytes: null,
+    etaSeconds: null,
+    replicas: { expected: 2, current: 0 },
+    reasons,
+  }
 }

@@ -1,30 +1,31 @@
 import { isDeepStrictEqual } from 'node:util'
-import { DEFAULT_EXPECTATION_PACE, type ExpectationPace, Expectations } from '../agent/expectations.ts'
-import type { ExpectedMirror } from './expected-mirrors.ts'
+import type { ExpectedMirror } from '../sync-query/backend.ts'
+import { DEFAULT_EXPECTATION_PACE, type ExpectationPace, Expectations } from './expectations.ts'
 
-/** What is different after a step: mirrors to be told as missed, and those that are not missed any more. */
+/** What `settle` finds: mirrors that are newly missed, and mirrors that are no longer missed. */
 export interface RosterChange {
   readonly missed: readonly ExpectedMirror[]
   readonly notMissed: readonly string[]
 }
 
 /**
- * Which mirrors one backend shows, beside those that its configuration says it should show: after a boot, with the module
- * not loaded or the resource not brought up, the kernel says nothing at all, and that must not read as nothing to sync.
+ * The mirrors of one backend that the kernel shows, and those that it should show. After a boot, with the module not loaded or
+ * the resources not brought up, the kernel shows nothing at all, and that must not mean that there is nothing to sync.
  *
- * Invariants: no two expected mirrors are called the same; `#absent` holds exactly those of which no name is shown; `#missed`
- * those of them that were told, as they were told. So a mirror that comes or goes costs the same however many there are.
+ * Invariants: no two expected mirrors have the same name; `#absent` holds exactly the expected mirrors of which no name is shown;
+ * `#missed` holds those of them that `settle` has returned, in that form. So the cost of a mirror that appears or disappears does
+ * not depend on how many there are.
  */
 export class Roster {
   readonly #namesOf = new Map<string, readonly string[]>()
-  /** How many shown mirrors go by a name. */
+  /** How many shown mirrors have a name. */
   readonly #shown = new Map<string, number>()
   readonly #expectedBy = new Map<string, ExpectedMirror[]>()
   readonly #absent = new Set<ExpectedMirror>()
   readonly #missed = new Map<string, ExpectedMirror>()
   #notMissed: string[] = []
   readonly #expectations: Expectations
-  /** Expected mirrors that were shown since they are expected. */
+  /** Expected mirrors that the kernel has shown since they are expected. */
   readonly #everShown = new Set<string>()
   readonly #wasShown = (mirror: string) => this.#everShown.has(mirror)
 
@@ -32,32 +33,32 @@ export class Roster {
     this.#expectations = new Expectations(pace)
   }
 
-  /** Replaces what is expected. @param knewAll as of Expectations.replace */
+  /** Replaces the expected mirrors. @param knewAll as in `Expectations.replace` */
   expect(expected: readonly ExpectedMirror[], now: number, knewAll: boolean): void {
     this.#expectations.replace(expected, now, knewAll, this.#wasShown)
     this.#compare()
   }
 
-  /** Lets time pass. */
+  /** Forgets expected mirrors whose grace period is over. */
   forgetOld(now: number): void {
     if (this.#expectations.forgetOld(now, this.#wasShown)) this.#compare()
   }
 
-  /** The mirrors that the kernel shows. */
+  /** The names of the mirrors that the kernel shows. */
   shown(): IterableIterator<string> {
     return this.#namesOf.keys()
   }
 
   /** The kernel shows a mirror. */
-  see(mirror: string, names: readonly string[]): void {
+  add(mirror: string, names: readonly string[]): void {
     if (this.#namesOf.has(mirror)) return
     this.#namesOf.set(mirror, names)
     for (const name of names) this.#shown.set(name, (this.#shown.get(name) ?? 0) + 1)
-    this.#placeAll(names)
+    this.#updateByNames(names)
   }
 
-  /** The kernel shows a mirror no more. */
-  lose(mirror: string): void {
+  /** The kernel no longer shows a mirror. */
+  remove(mirror: string): void {
     const names = this.#namesOf.get(mirror) ?? []
     this.#namesOf.delete(mirror)
     for (const name of names) {
@@ -65,10 +66,10 @@ export class Roster {
       if (left === 0) this.#shown.delete(name)
       else this.#shown.set(name, left)
     }
-    this.#placeAll(names)
+    this.#updateByNames(names)
   }
 
-  /** @param whole the kernel has shown all that it has: only then can something be missed */
+  /** Finds what is missed. @param whole the source has reported every mirror: only then can one be missing */
   settle(whole: boolean, now: number): RosterChange {
     const missed: ExpectedMirror[] = []
     if (whole && this.#absent.size !== this.#missed.size) {
@@ -93,30 +94,30 @@ export class Roster {
         if (sharing === undefined) this.#expectedBy.set(name, [each])
         else sharing.push(each)
       }
-      this.#place(each)
+      this.#update(each)
     }
     const absent = new Map(Array.from(this.#absent, each => [each.mirror, each]))
     for (const [mirror, missed] of this.#missed) {
       const now = absent.get(mirror)
-      // By other names it may be of other SRs, and of another nature: it is missed anew.
-      if (now === undefined || !isDeepStrictEqual(now, missed)) this.#unmiss(mirror)
+      // With other names it may belong to other SRs, so it is missed anew.
+      if (now === undefined || !isDeepStrictEqual(now, missed)) this.#found(mirror)
     }
   }
 
-  #placeAll(names: readonly string[]): void {
-    for (const name of names) for (const expected of this.#expectedBy.get(name) ?? []) this.#place(expected)
+  #updateByNames(names: readonly string[]): void {
+    for (const name of names) for (const expected of this.#expectedBy.get(name) ?? []) this.#update(expected)
   }
 
-  #place(expected: ExpectedMirror): void {
+  #update(expected: ExpectedMirror): void {
     if (expected.shownAs.some(name => this.#shown.has(name))) {
       this.#absent.delete(expected)
       this.#everShown.add(expected.mirror)
-      this.#unmiss(expected.mirror)
+      this.#found(expected.mirror)
     } else this.#absent.add(expected)
   }
 
-  #unmiss(mirror: string): void {
-    // One that the kernel shows under the very name it was missed under is simply seen.
+  #found(mirror: string): void {
+    // A mirror that the kernel shows under the name under which it was missed takes over its place.
     if (this.#missed.delete(mirror) && !this.#namesOf.has(mirror)) this.#notMissed.push(mirror)
   }
 }

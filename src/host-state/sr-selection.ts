@@ -1,38 +1,33 @@
 import { namePattern } from '../platform/text/name-pattern.ts'
-import type { Backend } from './backend-view.ts'
+import { BACKEND_NAMES, type BackendName } from '../sync-query/backend-name.ts'
 
-/** Which mirrors make up one SR on this host. */
-export interface SrSelection {
+/**
+ * The mirrors of one SR on this host: for each backend the patterns that select them. `*` matches any characters. A mirror whose
+ * name contains no `*` must exist.
+ */
+export interface SrSelection extends Readonly<Record<BackendName, readonly string[]>> {
   readonly uuid: string
-  /** DRBD resources by name; `*` stands for any run of characters. One without `*` must be there. */
-  readonly drbd: readonly string[]
-  /** md arrays by UUID, kernel name or device, with `*` as above. One without `*` must be there. */
-  readonly md: readonly string[]
-  /** Peers that are no part of the SR's redundancy (an asynchronous disaster-recovery copy): not counted. */
+  /** Peers that are not part of the SR's redundancy, such as an asynchronous disaster-recovery copy. They are not counted. */
   readonly ignorePeers: readonly string[]
-  /** It may have no mirrors on this host. Absent: it may not. */
+  /** The SR may have no mirrors on this host. Default: it may not. */
   readonly allowEmpty?: boolean
 }
 
-/** Tells to which SRs a mirror belongs. It may be in several: a sentinel SR watches the mirrors of others. */
+/** Finds the SRs of a mirror. It may belong to several: a sentinel SR watches the mirrors of others. */
 export class SrSelector {
-  readonly #rules: readonly { uuid: string; backend: Backend; matches: (name: string) => boolean }[]
+  readonly #rules: readonly { uuid: string; backend: BackendName; matches: (name: string) => boolean }[]
 
   constructor(selections: readonly SrSelection[]) {
-    this.#rules = selections.flatMap(({ uuid, drbd, md }) => [
-      ...drbd.map(pattern => ({ uuid, backend: 'drbd' as const, matches: namePattern(pattern) })),
-      ...md.map(pattern => ({ uuid, backend: 'md' as const, matches: namePattern(pattern) })),
-    ])
+    this.#rules = selections.flatMap(selection =>
+      BACKEND_NAMES.flatMap(backend =>
+        selection[backend].map(pattern => ({ uuid: selection.uuid, backend, matches: namePattern(pattern) })),
+      ),
+    )
   }
 
-  /** @param names what patterns may call the mirror */
-  srsOf(backend: Backend, names: readonly string[]): string[] {
+  /** @param names every name that a pattern may match */
+  srsOf(backend: BackendName, names: readonly string[]): string[] {
     const matching = this.#rules.filter(rule => rule.backend === backend && names.some(rule.matches))
     return [...new Set(matching.map(({ uuid }) => uuid))]
   }
-}
-
-/** The name of the resource of `resource/volume`. */
-export function resourceOf(mirror: string): string {
-  return mirror.slice(0, mirror.lastIndexOf('/'))
 }

@@ -1,36 +1,36 @@
+import { BACKEND_NAMES, type BackendName, forEachBackend } from '../sync-query/backend-name.ts'
 import type { Reason } from '../sync-query/reason/reason.ts'
 import type { MirrorChange } from '../sync-query/sr-state/host-mirrors.ts'
-import { SrFold } from '../sync-query/sr-state/sr-fold.ts'
+import { SrFold, type SrStatus } from '../sync-query/sr-state/sr-fold.ts'
 import type { Transition } from '../sync-query/sr-state/transition.ts'
-import type { ReportPusher } from '../xapi-notify/report-pusher.ts'
-import { BACKENDS, type Backend, type BackendView } from './backend-view.ts'
+import { SYNC_STATES } from '../sync-query/state.ts'
+import type { BackendView } from './backend-view.ts'
 import type { SrSelection } from './sr-selection.ts'
 
 const HURRY_EVERY_MS = 1_000
 
 /** How many mirrors of one backend an SR has on this host. */
 interface Holding {
-  /** Shown by the kernel or missed. */
+  /** In the kernel or missing. */
   all: number
+  /** In the kernel. */
   shown: number
-  /** The kernel has shown some, and has removed the last of them. */
+  /** The kernel had some, and has removed the last of them. */
   emptiedByKernel: boolean
 }
 
-/** One SR as this host watches it. */
+/** One SR that this host watches. */
 export class WatchedSr {
   readonly fold: SrFold
-  /** Kept by Places. */
-  readonly holdings: Readonly<Record<Backend, Holding>> = { drbd: emptyHolding(), md: emptyHolding() }
-  readonly pusher: ReportPusher
+  /** `Places` keeps these counts. */
+  readonly holdings: Readonly<Record<BackendName, Holding>> = forEachBackend(emptyHolding)
   #selection: SrSelection
   #ignorePeers: ReadonlySet<string>
   #listSeq: number | null = null
   #hurriedAtMs = Number.NEGATIVE_INFINITY
 
-  constructor(selection: SrSelection, now: number, pusher: ReportPusher) {
+  constructor(selection: SrSelection, now: number) {
     this.fold = new SrFold(now)
-    this.pusher = pusher
     this.#selection = selection
     this.#ignorePeers = new Set(selection.ignorePeers)
   }
@@ -47,16 +47,16 @@ export class WatchedSr {
     return this.#ignorePeers
   }
 
-  /** The same SR, with its mirrors chosen otherwise. */
+  /** Selects other mirrors for the same SR. */
   reselect(selection: SrSelection): void {
     this.#selection = selection
     this.#ignorePeers = new Set(selection.ignorePeers)
   }
 
-  /** Takes in what was told together, and what cannot be claimed after it. */
+  /** Applies the changes of one input, and judges the SR once. @param absence why the SR lacks mirrors; `null`: it does not */
   apply(
     changes: readonly MirrorChange[],
-    views: Readonly<Record<Backend, BackendView>>,
+    views: Readonly<Record<BackendName, BackendView>>,
     absence: (sr: WatchedSr) => Reason | null,
     now: number,
   ): readonly Transition[] {
@@ -64,8 +64,8 @@ export class WatchedSr {
     return this.fold.apply(changes, now, this.#doubt(views) ?? absence(this))
   }
 
-  /** A mirror has become one of its own. */
-  hold(backend: Backend, isShown: boolean): void {
+  /** A mirror joins the SR. */
+  hold(backend: BackendName, isShown: boolean): void {
     const holding = this.holdings[backend]
     holding.all += 1
     if (!isShown) return
@@ -73,8 +73,8 @@ export class WatchedSr {
     holding.emptiedByKernel = false
   }
 
-  /** A mirror is its own no more. @param byKernel the kernel shows it no more; otherwise a configuration moved it */
-  release(backend: Backend, isShown: boolean, byKernel: boolean): void {
+  /** A mirror leaves the SR. @param byKernel the kernel no longer has it; otherwise a configuration moved it */
+  release(backend: BackendName, isShown: boolean, byKernel: boolean): void {
     const holding = this.holdings[backend]
     holding.all -= 1
     if (!isShown) return
@@ -82,23 +82,23 @@ export class WatchedSr {
     if (holding.shown === 0) holding.emptiedByKernel = byKernel
   }
 
-  /** Whether a report that is no transition may be pushed at once: a mirror that flaps must not make a push each time. */
+  /** Whether a report without a transition may be pushed at once. A flapping mirror must not cause a push each time. */
   mayHurry(now: number): boolean {
     if (Math.abs(now - this.#hurriedAtMs) < HURRY_EVERY_MS) return false
     this.#hurriedAtMs = now
     return true
   }
 
-  /** `Report.listSeq` of a report with this number that is made now, of an SR whose mirrors are known. */
+  /** `Report.listSeq` of a report with this number. Only for an SR whose mirrors are known. */
   listSeq(seq: number): number {
     this.#listSeq ??= seq
     return this.#listSeq
   }
 
-  /** Only a backend that has mirrors of this SR can leave it in doubt; without any pattern each may have some. */
-  #doubt(views: Readonly<Record<Backend, BackendView>>): Reason | null {
-    const hasPatterns = this.#selection.drbd.length > 0 || this.#selection.md.length > 0
-    for (const backend of BACKENDS) {
+  /** The doubt of the first backend that the SR selects mirrors of. An SR without patterns depends on all backends. */
+  #doubt(views: Readonly<Record<BackendName, BackendView>>): Reason | null {
+    const hasPatterns = BACKEND_NAMES.some(backend => this.#selection[backend].length > 0)
+    for (const backend of BACKEND_NAMES) {
       if (hasPatterns && this.#selection[backend].length === 0) continue
       const { doubt } = views[backend]
       if (doubt !== null) return doubt
@@ -109,4 +109,22 @@ export class WatchedSr {
 
 function emptyHolding(): Holding {
   return { all: 0, shown: 0, emptiedByKernel: false }
+}
+
+/** The status of an SR during a transition that is already over: a resync that began and ended within one input. */
+export function statusDuring(status: SrStatus, { at, to }: Transition, changes: readonly MirrorChange[]): SrStatus {
+  if (to !== 'resyncing' || status.state === 'resyncing') return status
+  const mirrors = { ...status.mirrors }
+  for (const { passed, after } of changes) {
+    if (passed === null || after === null) continue
+    mirrors[after.state] -= 1
+    mirrors.resyncing += 1
+  }
+  return { ...status, state: to, since: at, mirrors, outOfSyncBytes: null }
+}
+
+/** The mirror is in a worse state than before, or is new and not in sync. */
+export function isWorse({ before, after }: MirrorChange): boolean {
+  if (after === null) return false
+  return SYNC_STATES.indexOf(after.state) < SYNC_STATES.indexOf(before?.state ?? 'synced')
 }

@@ -1,11 +1,12 @@
 import { Registry } from 'prom-client'
+import type { BackendName } from '../sync-query/backend-name.ts'
 import type { SrStatus } from '../sync-query/sr-state/sr-fold.ts'
 import type { Transition } from '../sync-query/sr-state/transition.ts'
 import type { Exposition } from './exposition.ts'
 import { type MirrorOfSr, MirrorSeries } from './mirror-series.ts'
 import { PushSeries } from './push-series.ts'
 import { ResyncSeries } from './resync-series.ts'
-import { type SourceName, type SourceNews, SourceSeries } from './source-series.ts'
+import { type SourceNews, SourceSeries } from './source-series.ts'
 import { SrSeries } from './sr-series.ts'
 import { UnwatchedSeries } from './unwatched-series.ts'
 
@@ -16,7 +17,7 @@ export interface AgentLook {
   /** Every mirror that is not synced, in each of its SRs. It is iterated once, synchronously. */
   readonly notSynced: Iterable<MirrorOfSr>
   /** DRBD resources and md arrays that no SR watches, by name. */
-  readonly unwatched?: Readonly<Record<SourceName, readonly string[]>>
+  readonly unwatched?: Readonly<Record<BackendName, readonly string[]>>
   /** Maximum number of mirrors with series of their own. Default 200. */
   readonly maxMirrors?: number
 }
@@ -56,17 +57,17 @@ export class AgentMetrics implements Exposition {
   }
 
   /** Takes an update of a source. */
-  source(backend: SourceName, news: SourceNews): void {
+  source(backend: BackendName, news: SourceNews): void {
     this.#sources.note(backend, news)
   }
 
   /** Counts new problems of the configuration of a backend. */
-  misread(backend: SourceName, problems: readonly { readonly code: string }[]): void {
+  misread(backend: BackendName, problems: readonly { readonly code: string }[]): void {
     this.#sources.count(backend, problems)
   }
 
   /** A source has ended; another one will start. */
-  sourceLost(backend: SourceName): void {
+  sourceLost(backend: BackendName): void {
     this.#sources.lose(backend)
   }
 

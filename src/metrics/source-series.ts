@@ -1,32 +1,15 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import type { SourceUpdate } from '../sync-query/backend.ts'
+import { BACKEND_NAMES, type BackendName, forEachBackend } from '../sync-query/backend-name.ts'
 import { PROBLEM_CODES } from '../sync-query/judge/problem.ts'
 import { labelValue } from './label-value.ts'
-
-const SOURCE_NAMES = ['drbd', 'md'] as const
-export type SourceName = (typeof SOURCE_NAMES)[number]
 
 /** Limit of codes with a series of their own; further codes count as `other`. */
 const MAX_CODES = 40
 
-/** What a source has learnt, as far as it tells of the source itself. */
-export interface SourceNews {
-  /** Milliseconds since 1970. */
-  readonly at: number
-  /** Mirrors that are new or other than before, and those that are gone. Both empty: all was found as it was told. */
-  readonly changed: readonly unknown[]
-  readonly removed: readonly unknown[]
-  /** `null`: all mirrors there are have been told. */
-  readonly doubt: string | null
-  /** What was not understood since the last time; of very many some. */
+/** An update, with the codes of problems as plain text. */
+export type SourceNews = Omit<SourceUpdate<unknown>, 'problems'> & {
   readonly problems: readonly { readonly code: string; readonly text: string }[]
-  /** How many problems there were of each code. Absent: those listed are all. */
-  readonly problemCounts?: ReadonlyMap<string, number>
-  /** How many whole readings there have been, where the source counts them. A source that begins anew begins at 0. */
-  readonly dumps?: number
-  /** When everything was last read or found unchanged, milliseconds since 1970; `null`: never. */
-  readonly wholeAt: number | null
-  /** When the oldest event of it was told by the kernel's tool, milliseconds since 1970; `null` or absent: not known. */
-  readonly eventAt?: number | null
 }
 
 /** A quiet host processes an event within milliseconds; seconds mean overload. */
@@ -34,9 +17,9 @@ const LAG_BUCKETS_SECONDS = [0.005, 0.02, 0.1, 0.5, 2, 10]
 
 /** Availability and problems of each backend's source. A source is down until it has reported all mirrors. */
 export class SourceSeries {
-  readonly #codes: Record<SourceName, Set<string>> = { drbd: new Set(), md: new Set() }
-  readonly #dumps: Record<SourceName, number> = { drbd: 0, md: 0 }
-  readonly #isUp: Record<SourceName, boolean> = { drbd: false, md: false }
+  readonly #codes: Record<BackendName, Set<string>> = forEachBackend(() => new Set())
+  readonly #dumps: Record<BackendName, number> = forEachBackend(() => 0)
+  readonly #isUp: Record<BackendName, boolean> = forEachBackend(() => false)
   readonly #up: Gauge<'backend'>
   readonly #lastEvent: Gauge<'backend'>
   readonly #lastFullRead: Gauge<'backend'>
@@ -98,7 +81,7 @@ export class SourceSeries {
       buckets: LAG_BUCKETS_SECONDS,
       registers,
     })
-    for (const backend of SOURCE_NAMES) {
+    for (const backend of BACKEND_NAMES) {
       const label = { backend }
       this.#up.set(label, 0)
       for (const counter of [this.#losses, this.#unknownWords]) counter.inc(label, 0)
@@ -112,7 +95,7 @@ export class SourceSeries {
     this.#fullReads.inc({ backend: 'drbd' }, 0)
   }
 
-  note(backend: SourceName, news: SourceNews): void {
+  note(backend: BackendName, news: SourceNews): void {
     const { at, changed, removed, doubt, problems, problemCounts, dumps, wholeAt, eventAt = null } = news
     const label = { backend }
     const isUp = doubt === null
@@ -130,28 +113,28 @@ export class SourceSeries {
     else for (const [code, count] of problemCounts) this.#count(backend, code, count)
   }
 
-  count(backend: SourceName, problems: readonly { readonly code: string }[]): void {
+  count(backend: BackendName, problems: readonly { readonly code: string }[]): void {
     for (const { code } of problems) this.#count(backend, code, 1)
   }
 
-  #count(backend: SourceName, code: string, count: number): void {
+  #count(backend: BackendName, code: string, count: number): void {
     this.#problems.inc({ backend, code: this.#boundedCode(backend, code) }, count)
     if (code === 'unknown-word') this.#unknownWords.inc({ backend }, count)
   }
 
   /** The source has ended; another one will start. */
-  lose(backend: SourceName): void {
+  lose(backend: BackendName): void {
     this.#setUp(backend, false)
     this.#dumps[backend] = 0
   }
 
-  #setUp(backend: SourceName, isUp: boolean): void {
+  #setUp(backend: BackendName, isUp: boolean): void {
     if (this.#isUp[backend] && !isUp) this.#losses.inc({ backend })
     this.#isUp[backend] = isUp
     this.#up.set({ backend }, Number(isUp))
   }
 
-  #boundedCode(backend: SourceName, code: string): string {
+  #boundedCode(backend: BackendName, code: string): string {
     const codes = this.#codes[backend]
     if (!codes.has(code) && codes.size >= MAX_CODES) return 'other'
     codes.add(code)

@@ -1,8 +1,7 @@
 import { Gauge, type Registry } from 'prom-client'
+import { BACKEND_NAMES, type BackendName } from '../sync-query/backend-name.ts'
 import { labelValue } from './label-value.ts'
-import type { SourceName } from './source-series.ts'
 
-const SOURCE_NAMES = ['drbd', 'md'] as const satisfies readonly SourceName[]
 /** Limits the number of series of a host whose SRs match nothing. */
 const MAX_NAMED = 50
 
@@ -27,9 +26,9 @@ export class UnwatchedSeries {
     })
   }
 
-  set(unwatched: Readonly<Record<SourceName, readonly string[]>>): void {
+  set(unwatched: Readonly<Record<BackendName, readonly string[]>>): void {
     this.#names.reset()
-    for (const backend of SOURCE_NAMES) {
+    for (const backend of BACKEND_NAMES) {
       const names = unwatched[backend]
       this.#count.set({ backend }, names.length)
       for (const name of names.slice(0, MAX_NAMED)) this.#names.set({ backend, name: labelValue(name) }, 1)

@@ -71,7 +71,7 @@ async function listening(t: Tap, { answers, events }: Host) {
   const pool = { gate: refuse, canReboot: refuse, setOverride: refuse, clearOverride: refuse, clearOrder: refuse }
   const bugs: unknown[] = []
   const onBug = (bug: unknown) => bugs.push(bug)
-  const socket = new AgentSocket({ answers, events, onBug, own: { plugin, pool } })
+  const socket = new AgentSocket({ clock: machineClock, answers, events, onBug, own: { plugin, pool } })
   await socket.listen({ path })
   t.teardown(() => socket.close())
   return { path, bugs }
@@ -289,7 +289,7 @@ t.test('one reader more than there may be is turned away, until another has gone
 
 t.test('over the network nobody reads events, asks the pool, or overrides it', async t => {
   const host = hostOf(SR)
-  const socket = new AgentSocket({ ...host, onBug: bug => t.fail(String(bug)) })
+  const socket = new AgentSocket({ clock: machineClock, ...host, onBug: bug => t.fail(String(bug)) })
   const { port } = await socket.listen({ port: 0 })
   t.teardown(() => socket.close())
   const url = `http://127.0.0.1:${port}`

@@ -5,6 +5,7 @@ import t from 'tap'
 import { AgentConfigSchema } from '../../src/agent/agent-config.ts'
 import { AgentService } from '../../src/agent/agent-service.ts'
 import type { Log } from '../../src/platform/systemd/log.ts'
+import { machineClock } from '../../src/platform/time/clock.ts'
 import { until } from '../xapi-notify/toolstack-under-test.ts'
 
 const SR = '5c5c5c5c-0000-4000-8000-000000000001'
@@ -28,7 +29,12 @@ async function agentOn(root: string, srs: unknown, onEnd: (end: () => Promise<vo
     stateDirectory: join(root, 'state'),
     root,
   })
-  const service = await AgentService.start({ config, now: Date.now, log: entry => logged.push(entry), version: '0' })
+  const service = await AgentService.start({
+    config,
+    clock: machineClock,
+    log: entry => logged.push(entry),
+    version: '0',
+  })
   onEnd(async () => {
     await service.close()
     rmSync(run, { recursive: true })
@@ -48,7 +54,7 @@ t.test(
     ]
     const { service, logged } = await agentOn(root, srs, end => t.teardown(end))
     const words = (sr: string) =>
-      service.report(sr)?.reasons.map(({ code, word, mirror }) => word ?? `${code} ${mirror}`)
+      service.answers.report(sr)?.reasons.map(({ code, word, mirror }) => word ?? `${code} ${mirror}`)
     await until('DRBD is in doubt', () => words(SR)?.join() === '/etc/drbd.d/r0.res cannot be read: ELOOP')
     await until('md is in doubt', () => words(MD_SR)?.some(word => /^ELOOP while reading/.test(word)) === true)
     const misread = logged.filter(({ code }) => code === 'configuration-misread').map(({ text }) => text)
@@ -62,8 +68,8 @@ t.test(
 
 t.test('a resource that an SR names is missed when no configuration names it', async t => {
   const { service } = await agentOn(t.testdir({}), [{ uuid: SR, drbd: ['database'] }], end => t.teardown(end))
-  await until('it is missed', () => service.report(SR)?.reasons[0]?.mirror === 'database/*')
-  t.match(service.report(SR), { state: 'degraded', reasons: [{ code: 'not-up' }] })
+  await until('it is missed', () => service.answers.report(SR)?.reasons[0]?.mirror === 'database/*')
+  t.match(service.answers.report(SR), { state: 'degraded', reasons: [{ code: 'not-up' }] })
 })
 
 t.test('why a source is silent is logged once, in the words of the system', async t => {
@@ -75,5 +81,5 @@ t.test('why a source is silent is logged once, in the words of the system', asyn
     level: 'warning',
     text: /^drbd: the state of its mirrors is unknown: drbdsetup events2(: ENOENT| exited \d+)/,
   })
-  t.equal(service.report(SR)?.state, 'unknown')
+  t.equal(service.answers.report(SR)?.state, 'unknown')
 })

@@ -11,6 +11,7 @@ import { AgentClient, AgentUnreachable } from '../../src/agent-api/agent-client.
 import type { SyncAnswers } from '../../src/agent-api/agent-methods.ts'
 import type { AgentMethod } from '../../src/agent-api/methods.ts'
 import { SyncEvents } from '../../src/agent-api/sync-events.ts'
+import { machineClock } from '../../src/platform/time/clock.ts'
 import type { Report } from '../../src/sync-query/report/report.ts'
 import { answersOf } from '../volume-plugin/plugin-under-test.ts'
 
@@ -32,7 +33,7 @@ const REPORT: Report = {
 }
 
 const ANSWERS = answersOf(new Map([[SR, REPORT]]))
-const IGNORED = { answers: ANSWERS, events: new SyncEvents(), onBug: () => undefined }
+const IGNORED = { clock: machineClock, answers: ANSWERS, events: new SyncEvents(), onBug: () => undefined }
 
 async function listening(t: Tap, answers: SyncAnswers = ANSWERS) {
   // A socket's path has at most 107 bytes.
@@ -40,7 +41,12 @@ async function listening(t: Tap, answers: SyncAnswers = ANSWERS) {
   t.teardown(() => rmSync(folder, { recursive: true }))
   const path = join(folder, 'run', 'agent.sock')
   const bugs: unknown[] = []
-  const socket = new AgentSocket({ answers, events: new SyncEvents(), onBug: bug => bugs.push(bug) })
+  const socket = new AgentSocket({
+    clock: machineClock,
+    answers,
+    events: new SyncEvents(),
+    onBug: bug => bugs.push(bug),
+  })
   await socket.listen({ path })
   t.teardown(() => socket.close())
   return { path, bugs, socket }

@@ -9,6 +9,7 @@ import { AgentSockets } from '../../src/agent/agent-sockets.ts'
 import { AgentClient } from '../../src/agent-api/agent-client.ts'
 import { PoolRefusal } from '../../src/agent-api/pool-methods.ts'
 import { SyncEvents } from '../../src/agent-api/sync-events.ts'
+import { machineClock } from '../../src/platform/time/clock.ts'
 import { answersOf, plugged, type Tap } from '../volume-plugin/plugin-under-test.ts'
 
 const DEADLINE_MS = 30_000
@@ -32,6 +33,7 @@ async function socketsOf(t: Tap) {
   const problems: string[] = []
   const bugs: unknown[] = []
   const sockets = new AgentSockets({
+    clock: machineClock,
     answers: answersOf(new Map()),
     events: new SyncEvents(),
     own: {

@@ -3,9 +3,10 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
 import { decodeMarks, encodeMarks, MarksFile } from '../../src/agent/marks-file.ts'
+import { machineClock } from '../../src/platform/time/clock.ts'
 import { MarksMemory } from '../../src/sync-query/history/marks-memory.ts'
 import { reason } from '../../src/sync-query/reason/reason.ts'
-import { agentOf, SR, volume } from '../host-state/agent-under-test.ts'
+import { hostOf, SR, volume } from '../host-state/host-under-test.ts'
 import { peer } from '../sync-query/drbd-volume.ts'
 
 const AWAY = volume('mesh0/0', [
@@ -20,10 +21,14 @@ const WELL = volume('mesh0/0')
 async function processOf(path: string) {
   const clock = { now: 0 }
   const problems: string[] = []
-  const file = await MarksFile.open({ path, steadyNow: () => clock.now, onProblem: text => problems.push(text) })
-  const { see, agent } = agentOf({ marks: file.memory })
-  const codes = () => agent.status(SR)?.reasons.map(({ code }) => code)
-  return { see, codes, file, clock, problems, state: () => agent.status(SR)?.state }
+  const file = await MarksFile.open({
+    path,
+    clock: { ...machineClock, steadyNow: () => clock.now },
+    onProblem: text => problems.push(text),
+  })
+  const { see, host } = hostOf({ marks: file.memory })
+  const codes = () => host.monitor.status(SR)?.reasons.map(({ code }) => code)
+  return { see, codes, file, clock, problems, state: () => host.monitor.status(SR)?.state }
 }
 
 t.test('what a peer was owed survives a restart of the agent', async t => {
@@ -77,9 +82,12 @@ t.test('a file that cannot be read leaves the SR unknown until somebody has look
     t.equal(await readFile(path, 'utf8'), content)
   }
   const marksDoubt = reason('memory-unreadable', '*', { word: 'it is not JSON', waitsFor: '/x' })
-  const { see, agent } = agentOf({ marksDoubt })
+  const { see, host } = hostOf({ memoryDoubts: { drbd: marksDoubt } })
   see(1, [WELL])
-  t.match(agent.status(SR), { state: 'unknown', reasons: [{ code: 'memory-unreadable', clearedBy: 'operator' }] })
+  t.match(host.monitor.status(SR), {
+    state: 'unknown',
+    reasons: [{ code: 'memory-unreadable', clearedBy: 'operator' }],
+  })
 })
 
 t.test('a file that cannot be written is told of once', async t => {
@@ -104,7 +112,7 @@ t.test('what is good in a file is taken beside what is not', async t => {
 t.test('the reader is total, and takes all that the writer writes', async t => {
   fc.assert(fc.property(fc.oneof(fc.string(), fc.json()), text => Array.isArray(decodeMarks(text).mirrors)))
   const memory = new MarksMemory()
-  const { see } = agentOf({ marks: memory })
+  const { see } = hostOf({ marks: memory })
   see(1, [volume('mesh0/0', [peer('h'.repeat(200), { replication: 'Off', outOfSyncBytes: Number.MAX_SAFE_INTEGER })])])
   const { mirrors, doubt } = decodeMarks(encodeMarks(memory.all()))
   t.equal(doubt, null)

@@ -14,6 +14,7 @@ import type {
 import { type OverrideRequest, type PoolAnswers, PoolRefusal } from '../../src/agent-api/pool-methods.ts'
 import { SyncEvents } from '../../src/agent-api/sync-events.ts'
 import { shellWord } from '../../src/platform/text/shell-word.ts'
+import { machineClock } from '../../src/platform/time/clock.ts'
 import type { Reason } from '../../src/sync-query/reason/reason.ts'
 import type { Report } from '../../src/sync-query/report/report.ts'
 import type { StateCounts } from '../../src/sync-query/state.ts'
@@ -64,6 +65,7 @@ export class ScriptedAgent implements SyncAnswers, PoolAnswers {
 
   async listen(): Promise<this> {
     const listening = new AgentSocket({
+      clock: machineClock,
       answers: this,
       events: new SyncEvents(),
       onBug: bug => {

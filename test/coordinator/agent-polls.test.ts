@@ -8,6 +8,7 @@ import { newPollSecret, pollProof } from '../../src/agent-api/poll-proof.ts'
 import { SyncEvents } from '../../src/agent-api/sync-events.ts'
 import { AgentPolls } from '../../src/coordinator/agent-polls.ts'
 import type { PollTarget } from '../../src/coordinator/gated-pool.ts'
+import { machineClock } from '../../src/platform/time/clock.ts'
 import type { Report } from '../../src/sync-query/report/report.ts'
 import { rawCall } from '../agent-api/raw-call.ts'
 import { answersOf } from '../volume-plugin/plugin-under-test.ts'
@@ -47,6 +48,7 @@ function folderOf(t: TearsDown): string {
 async function agentWith(t: TearsDown, key: string | null, host = HOST): Promise<string> {
   const path = join(folderOf(t), 'agent.sock')
   const socket = new AgentSocket({
+    clock: machineClock,
     answers: answersOf(new Map([[SR, REPORT]])),
     events: new SyncEvents(),
     onBug: bug => t.teardown(() => Promise.reject(bug)),

@@ -4,11 +4,12 @@ import { join } from 'node:path'
 import t from 'tap'
 import { AgentConfigSchema } from '../../src/agent/agent-config.ts'
 import { AgentService } from '../../src/agent/agent-service.ts'
-import { expectedVolumes } from '../../src/host-state/expected-mirrors.ts'
+import { expectedVolumes } from '../../src/drbd-adapter/expected-volumes.ts'
+import { machineClock } from '../../src/platform/time/clock.ts'
 import type { ConfiguredPeer } from '../../src/sync-query/judge/configured-peers.ts'
 import { peer } from '../sync-query/drbd-volume.ts'
 import { until } from '../xapi-notify/toolstack-under-test.ts'
-import { agentOf, configured, configuredPeer, drbdSr, SR, volume } from './agent-under-test.ts'
+import { configured, configuredPeer, drbdSr, hostOf, SR, volume } from './host-under-test.ts'
 
 const HOST_C = configuredPeer('hostC')
 const BOTH = [configuredPeer('hostB'), HOST_C]
@@ -16,55 +17,55 @@ const BOTH = [configuredPeer('hostB'), HOST_C]
 const named = (...peers: readonly ConfiguredPeer[]) => expectedVolumes(configured(['mesh/0'], peers), [])
 
 /** `state code@peer …` of the SR. */
-const verdictOf = ({ agent }: Pick<ReturnType<typeof agentOf>, 'agent'>) => {
-  const { state, reasons } = agent.report(SR) ?? { state: 'none', reasons: [] }
+const verdictOf = ({ host }: Pick<ReturnType<typeof hostOf>, 'host'>) => {
+  const { state, reasons } = host.report(SR) ?? { state: 'none', reasons: [] }
   return [state, ...reasons.map(each => (each.peer === undefined ? each.code : `${each.code}@${each.peer}`))].join(' ')
 }
 
 t.test('a configured peer that the kernel lacks is missed at once after a start, whichever is read first', async t => {
-  const before = agentOf()
-  before.agent.expect('drbd', named(...BOTH))
+  const before = hostOf()
+  before.host.expect('drbd', named(...BOTH))
   before.see(0, [volume('mesh/0')])
   t.equal(verdictOf(before), 'degraded peer-missing@hostC', 'the configuration first')
-  const after = agentOf({ expectationPace: { forgetAfterMs: 600_000, missAfterMs: 3_000 } })
-  after.agent.expect('drbd', [], 'not read yet')
+  const after = hostOf({ expectationPace: { forgetAfterMs: 600_000, missAfterMs: 3_000 } })
+  after.host.expect('drbd', [], 'not read yet')
   after.see(0, [volume('mesh/0')])
-  after.agent.expect('drbd', named(...BOTH))
+  after.host.expect('drbd', named(...BOTH))
   t.equal(verdictOf(after), 'degraded peer-missing@hostC', 'the kernel first: no grace at a start')
   t.notOk(after.kinds.includes('recovered'), 'it was never called in sync in between')
 })
 
 t.test('a peer that the configuration begins to name has a moment to come up', async t => {
-  const a = agentOf({ expectationPace: { forgetAfterMs: 600_000, missAfterMs: 3_000 } })
-  a.agent.expect('drbd', named(configuredPeer('hostB')))
+  const a = hostOf({ expectationPace: { forgetAfterMs: 600_000, missAfterMs: 3_000 } })
+  a.host.expect('drbd', named(configuredPeer('hostB')))
   a.see(0, [volume('mesh/0')])
   t.equal(verdictOf(a), 'synced')
-  a.agent.expect('drbd', named(...BOTH))
+  a.host.expect('drbd', named(...BOTH))
   t.equal(verdictOf(a), 'synced')
-  a.clock.now = 2_999
-  a.agent.tick()
+  a.time.now = 2_999
+  a.host.tick()
   t.equal(verdictOf(a), 'synced')
-  a.clock.now = 3_000
-  a.agent.tick()
+  a.time.now = 3_000
+  a.host.tick()
   t.equal(verdictOf(a), 'degraded peer-missing@hostC', 'without any event of the kernel')
   a.see(4_000, [volume('mesh/0', [peer('hostB'), peer('hostC')])])
   t.equal(verdictOf(a), 'synced')
   a.see(5_000, [volume('mesh/0', [peer('hostB')])])
   t.equal(verdictOf(a), 'degraded peer-missing@hostC', 'one that was there is missed at once')
-  a.agent.expect('drbd', named(configuredPeer('hostB')))
+  a.host.expect('drbd', named(configuredPeer('hostB')))
   t.equal(verdictOf(a), 'synced', 'taken out of the configuration and the kernel')
-  a.agent.expect('drbd', named(...BOTH))
-  a.clock.now = 0
-  a.agent.tick()
+  a.host.expect('drbd', named(...BOTH))
+  a.time.now = 0
+  a.host.tick()
   t.equal(verdictOf(a), 'degraded peer-missing@hostC', 'a clock that was set back does not make it wait for ever')
 })
 
 t.test('peers that are ignored are not missed', async t => {
-  const a = agentOf({ srs: [drbdSr(['mesh*'], ['hostC'])] })
-  a.agent.expect('drbd', named(...BOTH))
+  const a = hostOf({ srs: [drbdSr(['mesh*'], ['hostC'])] })
+  a.host.expect('drbd', named(...BOTH))
   a.see(0, [volume('mesh/0')])
   t.equal(verdictOf(a), 'synced')
-  a.agent.select([drbdSr(['mesh*'])])
+  a.host.select([drbdSr(['mesh*'])])
   a.see(1, [volume('mesh/0')])
   t.equal(verdictOf(a), 'degraded peer-missing@hostC')
 })
@@ -72,25 +73,25 @@ t.test('peers that are ignored are not missed', async t => {
 t.test(
   'a volume keeps its peers while the configuration does not name it, until the kernel has it no more',
   async t => {
-    const a = agentOf()
-    a.agent.expect('drbd', named(...BOTH))
+    const a = hostOf()
+    a.host.expect('drbd', named(...BOTH))
     a.see(0, [volume('mesh/0')])
-    a.agent.expect('drbd', [])
+    a.host.expect('drbd', [])
     a.see(1, [volume('mesh/0')])
     t.equal(verdictOf(a), 'degraded peer-missing@hostC', "LINSTOR's satellite removes all files when it starts")
     a.see(2, [], null, ['mesh/0'])
     a.see(3, [volume('mesh/0')])
     t.equal(verdictOf(a), 'synced', 'made anew without a configuration')
-    a.agent.expect('drbd', named())
+    a.host.expect('drbd', named())
     a.see(4, [volume('mesh/0', [])])
-    t.match(a.agent.report(SR), { state: 'synced', reasons: [{ code: 'single-copy', field: 'configuration' }] })
+    t.match(a.host.report(SR), { state: 'synced', reasons: [{ code: 'single-copy', field: 'configuration' }] })
   },
 )
 
 t.test('a volume without a configuration is a single copy by what the kernel shows', async t => {
-  const a = agentOf()
+  const a = hostOf()
   a.see(0, [volume('mesh/0', [])])
-  const [reason, ...others] = a.agent.report(SR)?.reasons ?? []
+  const [reason, ...others] = a.host.report(SR)?.reasons ?? []
   t.strictSame([reason?.code, reason?.field, others], ['single-copy', undefined, []])
 })
 
@@ -125,13 +126,13 @@ t.test('the daemon over a recorded kernel: attached without connections, and a c
     stateDirectory: join(run, 'state'),
     root,
   })
-  const service = await AgentService.start({ config, now: Date.now, log: () => undefined, version: '0' })
+  const service = await AgentService.start({ config, clock: machineClock, log: () => undefined, version: '0' })
   t.teardown(async () => {
     await service.close()
     rmSync(run, { recursive: true })
   })
   const verdict = () => {
-    const { state = '', reasons = [] } = service.report(SR) ?? {}
+    const { state = '', reasons = [] } = service.answers.report(SR) ?? {}
     return [state, ...reasons.map(({ code, peer: of, field }) => `${code} ${of ?? field}`)].join(', ')
   }
   await until('the peer is missed', () => verdict() === 'degraded, peer-missing bravo')

@@ -1,10 +1,11 @@
 import t from 'tap'
-import { expectedArrays, expectedVolumes, mdNames, resolveArrays } from '../../src/host-state/expected-mirrors.ts'
+import { expectedVolumes } from '../../src/drbd-adapter/expected-volumes.ts'
 import { Roster } from '../../src/host-state/roster.ts'
 import { SrSelector } from '../../src/host-state/sr-selection.ts'
 import type { ParsedArrays } from '../../src/mdraid-adapter/config/parse-md-config.ts'
 import { parseMdConfig } from '../../src/mdraid-adapter/config/parse-md-config.ts'
-import { configured } from './agent-under-test.ts'
+import { expectedArrays, namesOfArray, resolveArrays } from '../../src/mdraid-adapter/expected-arrays.ts'
+import { configured } from './host-under-test.ts'
 
 const UUID = '8349c26d-d272-2bc4-1122-334455667788'
 const MDADM_UUID = '8349c26d:d2722bc4:11223344:55667788'
@@ -18,9 +19,6 @@ const CONFIGURED: ParsedArrays = {
   problems: [],
 }
 
-const choosingDrbd = (...drbd: readonly string[]) => [{ uuid: 'sr', drbd, md: [], ignorePeers: [] }]
-const choosing = (...md: readonly string[]) => [{ uuid: 'sr', drbd: [], md, ignorePeers: [] }]
-
 t.test('arrays are chosen by what people call them, and found by what the kernel calls them', async t => {
   const table: [pattern: string, kernelName: string][] = [
     ['/dev/md/home', UUID],
@@ -31,19 +29,19 @@ t.test('arrays are chosen by what people call them, and found by what the kernel
     ['md7', 'md7'],
   ]
   for (const [pattern, kernelName] of table) {
-    const [selection] = resolveArrays(choosing(pattern), CONFIGURED)
-    t.ok(selection?.md.includes(kernelName), `${pattern}: ${selection?.md.join(' ')}`)
+    const names = resolveArrays([pattern], CONFIGURED)
+    t.ok(names.includes(kernelName), `${pattern}: ${names.join(' ')}`)
   }
-  t.strictSame(resolveArrays(choosing('md*'), CONFIGURED), choosing('md*', UUID, 'md7'))
-  t.strictSame(resolveArrays(choosing('md7'), CONFIGURED), choosing('md7'))
+  t.strictSame(resolveArrays(['md*'], CONFIGURED), ['md*', UUID, 'md7'])
+  t.strictSame(resolveArrays(['md7'], CONFIGURED), ['md7'])
 })
 
 t.test('what is configured is expected once, by whoever it is named; a pattern expects nothing', async t => {
-  const mirrors = (...md: readonly string[]) => expectedArrays(CONFIGURED, choosing(...md)).map(({ mirror }) => mirror)
+  const mirrors = (...md: readonly string[]) => expectedArrays(CONFIGURED, md).map(({ mirror }) => mirror)
   t.strictSame(mirrors(), ['/dev/md/home', '/dev/md7'])
   t.strictSame(mirrors('md*', '/dev/md/home', MDADM_UUID, 'md7'), ['/dev/md/home', '/dev/md7'])
   t.strictSame(mirrors('/dev/md9', '/dev/md9'), ['/dev/md/home', '/dev/md7', '/dev/md9'])
-  t.match(expectedArrays(CONFIGURED, choosing('/dev/md9')).at(-1), { shownAs: ['md9'] })
+  t.match(expectedArrays(CONFIGURED, ['/dev/md9']).at(-1), { shownAs: ['md9'] })
 })
 
 t.test(
@@ -62,11 +60,12 @@ t.test(
     for (const [line, patterns] of table) {
       const configured = parseMdConfig(`${line} UUID=${MDADM_UUID}\n`, 'mdadm.conf')
       for (const pattern of patterns) {
-        const chosen = choosing(pattern)
-        const [missed, ...others] = expectedArrays(configured, chosen)
-        const srs = new SrSelector(resolveArrays(chosen, configured)).srsOf('md', missed?.names ?? [])
+        const [missed, ...others] = expectedArrays(configured, [pattern])
+        const md = resolveArrays([pattern], configured)
+        const selector = new SrSelector([{ uuid: 'sr', drbd: [], md, ignorePeers: [] }])
+        const srs = selector.srsOf('md', missed?.names ?? [])
         t.strictSame([srs, others], [['sr'], []], `${line}: ${pattern}`)
-        const shown = new SrSelector(resolveArrays(chosen, configured)).srsOf('md', mdNames('md127', UUID))
+        const shown = selector.srsOf('md', namesOfArray('md127', UUID))
         t.strictSame(shown, ['sr'], `${line}: ${pattern}, shown as md127`)
       }
     }
@@ -96,16 +95,16 @@ t.test('what is missed is called by a path or a UUID, so that it passes for noth
       lines.join('; '),
     )
   }
-  t.match(expectedArrays(CONFIGURED, choosing('md/data')).at(-1), { mirror: '/dev/md/data', names: ['md/data'] })
+  t.match(expectedArrays(CONFIGURED, ['md/data']).at(-1), { mirror: '/dev/md/data', names: ['md/data'] })
 })
 
 t.test('a resource that an SR names must be there, by any of its volumes', async t => {
   const mirrors = (...drbd: readonly string[]) =>
-    expectedVolumes(configured(['r0/0', 'r0/1']), choosingDrbd(...drbd)).map(({ mirror }) => mirror)
+    expectedVolumes(configured(['r0/0', 'r0/1']), drbd).map(({ mirror }) => mirror)
   t.strictSame(mirrors('r*', 'r0', 'r0/1'), ['r0/0', 'r0/1'], 'what the configuration names is expected once')
   t.strictSame(mirrors('db', 'db', 'r0/2'), ['r0/0', 'r0/1', 'db/*', 'r0/2'])
-  t.match(expectedVolumes([], choosingDrbd('db')), [{ shownAs: ['db'], names: ['db'] }])
-  t.match(expectedVolumes([], choosingDrbd('db/3')), [{ shownAs: ['db/3'], names: ['db', 'db/3'] }])
+  t.match(expectedVolumes([], ['db']), [{ shownAs: ['db'], names: ['db'] }])
+  t.match(expectedVolumes([], ['db/3']), [{ shownAs: ['db/3'], names: ['db', 'db/3'] }])
 })
 
 t.test('a roster tells each mirror that is missed once, and once that it is not missed any more', async t => {
@@ -119,15 +118,15 @@ t.test('a roster tells each mirror that is missed once, and once that it is not 
   t.strictSame(missed(false), { missed: [], notMissed: [] }, 'not before all was told')
   t.strictSame(missed(), { missed: ['a', 'home'], notMissed: [] })
   t.strictSame(missed(), { missed: [], notMissed: [] })
-  roster.see('a', ['a'])
-  roster.see('md0', ['md0', 'uuid'])
-  roster.see('md0', ['md0', 'uuid'])
+  roster.add('a', ['a'])
+  roster.add('md0', ['md0', 'uuid'])
+  roster.add('md0', ['md0', 'uuid'])
   t.strictSame(missed(), { missed: [], notMissed: ['home'] }, 'one that is shown by its own name is simply seen')
-  roster.see('md1', ['md1', 'uuid'])
-  roster.lose('md0')
+  roster.add('md1', ['md1', 'uuid'])
+  roster.remove('md0')
   t.strictSame(missed(), { missed: [], notMissed: [] }, 'another goes by the same name')
-  roster.lose('md1')
-  roster.lose('never-seen')
+  roster.remove('md1')
+  roster.remove('never-seen')
   t.strictSame(missed(), { missed: ['home'], notMissed: [] })
   t.strictSame([...roster.shown()], ['a'])
   roster.expect([expected('home', 'uuid', 'other'), expected('b', 'a')], 0, false)

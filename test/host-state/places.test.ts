@@ -1,8 +1,8 @@
 import t from 'tap'
-import { expectedArrays, resolveArrays } from '../../src/host-state/expected-mirrors.ts'
 import type { SrSelection } from '../../src/host-state/sr-selection.ts'
 import { parseMdConfig } from '../../src/mdraid-adapter/config/parse-md-config.ts'
-import { agentOf, array, maybeEmpty, SR } from './agent-under-test.ts'
+import { expectedArrays, resolveArrays } from '../../src/mdraid-adapter/expected-arrays.ts'
+import { array, hostOf, maybeEmpty, SR } from './host-under-test.ts'
 
 const UUID = '8349c26d-d272-2bc4-1122-334455667788'
 const MDADM_UUID = '8349c26d:d2722bc4:11223344:55667788'
@@ -12,71 +12,72 @@ const mdSr = (uuid: string, ...md: readonly string[]): SrSelection => ({ uuid, d
 
 /** An agent of these SRs, on a host with that mdadm.conf; `configure` writes another one. */
 function agentWith(srs: readonly SrSelection[], text = '') {
-  const under = agentOf({ srs })
+  const under = hostOf({ srs })
   const configure = (conf: string) => {
     const configured = parseMdConfig(conf, 'mdadm.conf')
-    const expected = { mirrors: expectedArrays(configured, srs), doubt: null }
-    under.agent.select(resolveArrays(srs, configured), { drbd: null, md: expected })
+    const patterns = srs.flatMap(({ md }) => md)
+    const resolved = srs.map(sr => ({ ...sr, md: resolveArrays(sr.md, configured) }))
+    under.host.select(resolved, { md: { mirrors: expectedArrays(configured, patterns), doubt: null } })
   }
   configure(text)
-  const missed = (sr = SR) => under.agent.report(sr)?.reasons.map(({ code, mirror }) => `${code} ${mirror}`)
+  const missed = (sr = SR) => under.host.report(sr)?.reasons.map(({ code, mirror }) => `${code} ${mirror}`)
   return { ...under, configure, missed }
 }
 
 t.test(
   'an array that was missed by its kernel name comes up with a UUID, and is of the SRs that name that',
   async t => {
-    const { agent, seeMd, state } = agentWith([mdSr(SR, 'md9'), mdSr('by-uuid', UUID)])
+    const { host, seeMd, state } = agentWith([mdSr(SR, 'md9'), mdSr('by-uuid', UUID)])
     seeMd(1, [])
     t.strictSame([state(), state('by-uuid')], ['degraded', 'degraded'])
     seeMd(2, [array('md9', { uuid: UUID })])
     t.strictSame([state(), state('by-uuid')], ['synced', 'synced'])
-    t.strictSame(agent.present().md, [{ name: 'md9', uuid: UUID }])
-    await agent.close()
+    t.strictSame(host.present().md, [{ name: 'md9', uuid: UUID }])
+    await host.close()
   },
 )
 
 t.test('another array under the kernel name of one that is missed does not stand for it', async t => {
-  const { agent, seeMd, missed } = agentWith([mdSr(SR, UUID)], `ARRAY md9 UUID=${MDADM_UUID}\n`)
+  const { host, seeMd, missed } = agentWith([mdSr(SR, UUID)], `ARRAY md9 UUID=${MDADM_UUID}\n`)
   seeMd(1, [])
   t.strictSame(missed(), ['not-up /dev/md9'])
   seeMd(2, [array('md9', { uuid: FOREIGN })])
   t.strictSame(missed(), ['not-up /dev/md9'])
   seeMd(3, [array('md127', { uuid: UUID })])
   t.strictSame(missed(), [])
-  await agent.close()
+  await host.close()
 })
 
 t.test('a missed array whose line gets a name is missed by the SRs that choose it by that', async t => {
   const line = `ARRAY UUID=${MDADM_UUID}`
-  const { agent, seeMd, missed, configure } = agentWith([maybeEmpty(mdSr(SR, '/dev/md/h*'))], `${line}\n`)
+  const { host, seeMd, missed, configure } = agentWith([maybeEmpty(mdSr(SR, '/dev/md/h*'))], `${line}\n`)
   seeMd(1, [])
   t.strictSame(missed(), [])
   configure(`${line} name=host:home\n`)
   t.strictSame(missed(), [`not-up ${UUID}`])
   configure(`${line}\n`)
   t.strictSame(missed(), [])
-  await agent.close()
+  await host.close()
 })
 
 t.test(
   'while no source looked another array was made under the same name: it has no history, and its own SRs',
   async t => {
-    const { agent, seeMd, state } = agentWith([mdSr(SR, UUID), mdSr('foreign', FOREIGN)])
+    const { host, seeMd, state } = agentWith([mdSr(SR, UUID), mdSr('foreign', FOREIGN)])
     const oneLeg = { slots: { expected: 2, current: 1 } }
     seeMd(1, [array('md9', { uuid: UUID })])
-    agent.loseSource('md', 'it ended')
+    host.loseSource('md', 'it ended')
     seeMd(2, [array('md9', { uuid: FOREIGN, ...oneLeg })])
     t.strictSame([state(), state('foreign')], ['degraded', 'degraded'])
-    t.match(agent.report(SR)?.reasons, [{ code: 'not-up' }])
-    await agent.close()
+    t.match(host.report(SR)?.reasons, [{ code: 'not-up' }])
+    await host.close()
   },
 )
 
 t.test('a source that says gone of what is only missed takes nothing away', async t => {
-  const { agent, seeMd, missed } = agentWith([mdSr(SR, 'md9')])
+  const { host, seeMd, missed } = agentWith([mdSr(SR, 'md9')])
   seeMd(1, [])
   seeMd(2, [], null, ['md9'])
   t.strictSame(missed(), ['not-up md9'])
-  await agent.close()
+  await host.close()
 })

@@ -4,26 +4,26 @@ import t from 'tap'
 import { MirrorMemory, memoryFileOf } from '../../src/agent/mirror-memory.ts'
 import type { Reason } from '../../src/sync-query/reason/reason.ts'
 import { describe } from '../../src/sync-query/reason/reason.ts'
-import { agentOf, array, drbdSr, expected, maybeEmpty, SR, volume } from './agent-under-test.ts'
+import { array, drbdSr, expected, hostOf, maybeEmpty, SR, volume } from './host-under-test.ts'
 
 const OTHER_SR = '5c5c5c5c-0000-4000-8000-000000000002'
 
-const reasonsOf = ({ agent }: Pick<ReturnType<typeof agentOf>, 'agent'>, sr = SR) =>
-  agent.report(sr)?.reasons.map(({ code }) => code)
+const reasonsOf = ({ host }: Pick<ReturnType<typeof hostOf>, 'host'>, sr = SR) =>
+  host.report(sr)?.reasons.map(({ code }) => code)
 
-const sentenceOf = ({ agent }: Pick<ReturnType<typeof agentOf>, 'agent'>, sr = SR) =>
-  agent
+const sentenceOf = ({ host }: Pick<ReturnType<typeof hostOf>, 'host'>, sr = SR) =>
+  host.monitor
     .status(sr)
     ?.reasons.map((reason: Reason) => describe(reason))
     .join()
 
 t.test('an SR whose patterns match nothing is unknown, and says what it looked for and what no SR watches', async t => {
-  const a = agentOf({ srs: [drbdSr(['xcp-volum-*'])] })
+  const a = hostOf({ srs: [drbdSr(['xcp-volum-*'])] })
   a.see(1, [], 'not everything has been read yet')
   t.strictSame(reasonsOf(a), ['source-silent'], 'not before the source is whole')
   a.see(2, [volume('xcp-volume-1/0'), volume('xcp-volume-1/1'), volume('xcp-volume-2/0')])
   a.seeMd(2, [array('md7')])
-  t.match(a.agent.report(SR), {
+  t.match(a.host.report(SR), {
     state: 'unknown',
     reasons: [{ code: 'no-mirrors', mirror: '*', clearedBy: 'operator' }],
   })
@@ -31,15 +31,15 @@ t.test('an SR whose patterns match nothing is unknown, and says what it looked f
     sentenceOf(a),
     'no mirror on this host matches the patterns of the SR (hostA: drbd xcp-volum-*); no SR watches DRBD xcp-volume-1 xcp-volume-2, md md7 (needs an operator)',
   )
-  a.agent.select([drbdSr(['xcp-volume-*'])])
+  a.host.select([drbdSr(['xcp-volume-*'])])
   t.equal(a.state(), 'synced', 'the corrected pattern')
-  t.strictSame(a.agent.unwatched(), { drbd: [], md: ['md7'], doubts: [] })
-  a.agent.select([drbdSr(['xcp-volum-*'])])
+  t.strictSame(a.host.unwatched(), { drbd: [], md: ['md7'], doubts: [] })
+  a.host.select([drbdSr(['xcp-volum-*'])])
   t.equal(a.state(), 'unknown', 'mistyped while it runs')
 })
 
 t.test('an SR that may be empty is synced without mirrors; one without patterns is not', async t => {
-  const a = agentOf({ srs: [maybeEmpty(drbdSr(['xcp-*'])), drbdSr([], [], OTHER_SR)] })
+  const a = hostOf({ srs: [maybeEmpty(drbdSr(['xcp-*'])), drbdSr([], [], OTHER_SR)] })
   a.see(1, [volume('scratch/0')])
   t.strictSame([a.state(), a.state(OTHER_SR)], ['synced', 'unknown'])
   a.seeMd(2, [])
@@ -49,7 +49,7 @@ t.test('an SR that may be empty is synced without mirrors; one without patterns 
 
 t.test('what the sentence lists is bounded', async t => {
   const patterns = Array.from({ length: 1_000 }, (_, index) => `${'x'.repeat(200)}${index}-*`)
-  const a = agentOf({ srs: [drbdSr(patterns)] })
+  const a = hostOf({ srs: [drbdSr(patterns)] })
   a.see(
     1,
     Array.from({ length: 2_000 }, (_, index) => volume(`other-${index}/0`)),
@@ -63,11 +63,11 @@ t.test('what the sentence lists is bounded', async t => {
 function startWith(folder: string, srs = [maybeEmpty(drbdSr(['xcp-*']))]) {
   const problems: string[] = []
   const memory = new MirrorMemory(folder, text => problems.push(text))
-  const under = agentOf({ srs, memory })
+  const under = hostOf({ srs, memory })
   const stop = async () => {
-    under.agent.tick()
+    under.host.tick()
     await memory.close()
-    await under.agent.close()
+    await under.host.close()
   }
   return { ...under, memory, problems, stop }
 }
@@ -83,7 +83,7 @@ t.test('after a boot without module and configuration an SR that had mirrors is 
   after.see(2, [], 'not everything has been read yet')
   t.strictSame(reasonsOf(after), ['source-silent'])
   after.see(3, [])
-  t.match(after.agent.report(SR), { state: 'unknown', reasons: [{ code: 'mirrors-gone', clearedBy: 'operator' }] })
+  t.match(after.host.report(SR), { state: 'unknown', reasons: [{ code: 'mirrors-gone', clearedBy: 'operator' }] })
   t.match(sentenceOf(after), /hostA had DRBD xcp-1\/0 xcp-2\/0/)
   after.see(4, [volume('xcp-1/0')])
   t.equal(after.state(), 'synced', 'a mirror is back')
@@ -91,10 +91,10 @@ t.test('after a boot without module and configuration an SR that had mirrors is 
 
   const again = startWith(folder)
   again.see(5, [])
-  again.agent.tick()
+  again.host.tick()
   t.equal(again.state(), 'unknown')
   rmSync(memoryFileOf(folder, SR))
-  again.agent.tick()
+  again.host.tick()
   t.equal(again.state(), 'synced', 'an operator has removed the file')
   await again.stop()
   t.notOk(existsSync(memoryFileOf(folder, SR)), 'and it stays removed')
@@ -106,12 +106,12 @@ t.test('a mirror that was configured and never shown does not make the SR in syn
   before.see(1, [volume('xcp-1/0')])
   await before.stop()
   const after = startWith(folder)
-  after.agent.expect('drbd', expected('xcp-1/0'))
+  after.host.expect('drbd', expected('xcp-1/0'))
   after.see(2, [])
   t.strictSame(reasonsOf(after), ['not-up'])
-  after.agent.expect('drbd', [])
-  after.clock.now = 700_000
-  after.agent.tick()
+  after.host.expect('drbd', [])
+  after.time.now = 700_000
+  after.host.tick()
   t.strictSame(reasonsOf(after), ['mirrors-gone'], "LINSTOR's satellite has removed its files, and writes none")
   await after.stop()
 })
@@ -120,7 +120,7 @@ t.test('the last mirror removed from kernel and configuration while the daemon w
   const folder = join(t.testdir({}), 'had-mirrors')
   const before = startWith(folder)
   before.see(1, [volume('xcp-1/0')])
-  before.agent.tick()
+  before.host.tick()
   before.kinds.length = 0
   before.see(2, [], null, ['xcp-1/0'])
   t.equal(before.state(), 'synced')
@@ -136,9 +136,9 @@ t.test('a pattern that is changed so that it matches nothing does not make the S
   const folder = join(t.testdir({}), 'had-mirrors')
   const a = startWith(folder)
   a.see(1, [volume('xcp-1/0')])
-  a.agent.tick()
-  a.agent.select([maybeEmpty(drbdSr(['xpc-*']))])
-  a.agent.tick()
+  a.host.tick()
+  a.host.select([maybeEmpty(drbdSr(['xpc-*']))])
+  a.host.tick()
   t.strictSame(reasonsOf(a), ['mirrors-gone'])
   await a.stop()
 })
@@ -154,9 +154,9 @@ t.test('an SR of both backends that has lost all mirrors of one is not in sync',
   after.see(2, [])
   after.seeMd(2, [array('md7')])
   t.strictSame(reasonsOf(after), ['mirrors-gone'])
-  after.agent.tick()
+  after.host.tick()
   t.strictSame(reasonsOf(after), ['mirrors-gone'], 'and what is there does not replace what is remembered')
-  after.agent.select([maybeEmpty({ ...drbdSr([]), md: ['md*'] })])
+  after.host.select([maybeEmpty({ ...drbdSr([]), md: ['md*'] })])
   t.equal(after.state(), 'synced', 'the configuration no longer chooses DRBD volumes')
   await after.stop()
 })
@@ -171,7 +171,7 @@ t.test('a memory that cannot be read is reported, and taken for one of mirrors',
     t.strictSame(reasonsOf(a), ['mirrors-gone'])
     t.match(sentenceOf(a), /cannot be read/)
     t.equal(a.problems.length, 1)
-    a.agent.tick()
+    a.host.tick()
     t.equal(readFileSync(memoryFileOf(folder, SR), 'utf8'), content, 'it is left as it is')
     a.see(2, [volume('xcp-1/0')])
     t.equal(a.state(), 'synced', 'what is there is there')
@@ -186,13 +186,13 @@ t.test('a memory that cannot be written is reported once, and written later', as
   const folder = join(root, 'file', 'had-mirrors')
   const a = startWith(folder)
   a.see(1, [volume('xcp-1/0')])
-  a.agent.tick()
+  a.host.tick()
   await a.memory.close()
   a.memory.retry()
   await a.memory.close()
   t.match(a.problems, [/cannot be read: a part of the path is not/, /cannot be written: a part of the path is not/])
   t.equal(a.problems.length, 2)
-  a.agent.tick()
+  a.host.tick()
   t.equal(a.state(), 'synced')
   rmSync(join(root, 'file'))
   a.memory.retry()

@@ -5,6 +5,7 @@ import type { Test } from 'tap'
 import { AgentSocket } from '../../src/agent/agent-socket.ts'
 import { type PoolAnswers, PoolRefusal } from '../../src/agent-api/pool-methods.ts'
 import { SyncEvents } from '../../src/agent-api/sync-events.ts'
+import { machineClock } from '../../src/platform/time/clock.ts'
 import { answersOf, folderOf, plugged, type Tap } from './plugin-under-test.ts'
 
 export const XAPI_PLUGIN = resolve(import.meta.dirname, '../../plugin/xapi-plugins/resync-monitor')
@@ -33,6 +34,7 @@ export async function answeringScripts(t: Tap) {
   const path = join(folder, 'agent.sock')
   const { host, plugin } = await plugged(t)
   const socket = new AgentSocket({
+    clock: machineClock,
     answers: answersOf(new Map()),
     events: new SyncEvents(),
     onBug: bug => host.bugs.push(bug),

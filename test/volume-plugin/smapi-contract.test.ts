@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import { AgentSocket } from '../../src/agent/agent-socket.ts'
 import { type PoolAnswers, PoolRefusal } from '../../src/agent-api/pool-methods.ts'
 import { SyncEvents } from '../../src/agent-api/sync-events.ts'
+import { machineClock } from '../../src/platform/time/clock.ts'
 import { KEYS } from '../../src/volume-plugin/sr-configuration.ts'
 import { ATTACH, answersOf, CONFIGURATION, CREATE, folderOf, MANIFEST, plugged, SR, URI } from './plugin-under-test.ts'
 import { keysOf, StorageScript } from './storage-script.ts'
@@ -49,6 +50,7 @@ async function toolstack(t: Test) {
   }
   const onBug = (bug: unknown) => host.bugs.push(bug)
   const socket = new AgentSocket({
+    clock: machineClock,
     answers: answersOf(new Map()),
     events: new SyncEvents(),
     onBug,

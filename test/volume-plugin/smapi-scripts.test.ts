@@ -7,6 +7,7 @@ import t from 'tap'
 import { AgentSocket } from '../../src/agent/agent-socket.ts'
 import { type PoolAnswers, PoolRefusal } from '../../src/agent-api/pool-methods.ts'
 import { SyncEvents } from '../../src/agent-api/sync-events.ts'
+import { machineClock } from '../../src/platform/time/clock.ts'
 import type { Report } from '../../src/sync-query/report/report.ts'
 import { ATTACH, answersOf, CREATE, folderOf, MANIFEST, plugged, SR, SYNCED, URI } from './plugin-under-test.ts'
 import { answeringScripts, failure, NO_POOL, pathWith, run, SCRIPTS, start, XAPI_PLUGIN } from './run-script.ts'
@@ -135,7 +136,13 @@ t.test('the XenAPI plugin, run as xapi runs it', async t => {
     },
   }
   const onBug = (bug: unknown) => t.fail(String(bug))
-  const socket = new AgentSocket({ answers, events: new SyncEvents(), onBug, own: { plugin, pool } })
+  const socket = new AgentSocket({
+    clock: machineClock,
+    answers,
+    events: new SyncEvents(),
+    onBug,
+    own: { plugin, pool },
+  })
   await socket.listen({ path })
   t.teardown(() => socket.close())
   const env = { RESYNC_MONITOR_SOCKET: path, RESYNC_MONITOR_CLIENT: join(SCRIPTS, 'client.mjs') }

@@ -1,55 +1,52 @@
 import { randomUUID } from 'node:crypto'
-import { rest } from '../../platform/time/pause.ts'
+import { type Clock, sleep } from '../../platform/time/clock.ts'
 import type { XenApiClient } from '../../xenapi-client/client.ts'
 import { type Order, type OrderOutcome, orderIn } from './orders.ts'
 
-export interface HeartbeatOptions {
+export interface HostHeartbeatOptions {
   readonly client: XenApiClient
   /** The host's UUID in the pool's database. */
   readonly host: string
-  /** Which boot of its kernel this is, and when it started by the host's clock. */
+  /** The present boot of the host's kernel, and when it started by the host's clock. */
   readonly bootId: string
   readonly bootTimeMs: number
   /** When this daemon started. */
   readonly agentStartMs: number
-  /** With which this daemon proves its answers to polls (poll-proof/index.ts). */
+  /** This daemon proves its answers to polls with this key. */
   readonly pollKey: string
-  /** By UUID of the SR: the `seq` from which on its reports tell of its present state. */
+  /** By UUID of the SR: the lowest `seq` of a report of its present state. */
   readonly changedSeqs: () => ReadonlyMap<string, number>
-  /** The host's clock, by which both of them are. Milliseconds since 1970. */
-  readonly now: () => number
+  readonly clock: Clock
   readonly everyMs: number
-  /** Milliseconds of a clock that nobody sets. Default performance.now. */
-  readonly steadyNow?: () => number
   /** Carries out an order of the pool. Must not reject. */
   readonly carryOut: (order: Order) => Promise<OrderOutcome>
   readonly signal: AbortSignal
 }
 
 /**
- * How long an answer may take. A coordinator that is busy for seconds has heard the host all the same; to give up on it and to
- * begin anew would make it busier, and hosts that live look dead.
+ * How long an answer may take. A coordinator that is busy for seconds has received the heartbeat all the same. Giving up and starting
+ * again would make it busier, and live hosts would look dead.
  */
 const ANSWER_TIMEOUT_MS = 10_000
-/** A machine may take so long to go. One that is still there then is heard again. */
+/** A machine may take this long to go down. After that it sends heartbeats again. */
 const GOES_WITHIN_MS = 60_000
 /**
- * An order is as old as the heartbeat that it answers. The pool has allowed it by what it knew then, so a host that was held up
- * since (a frozen process, a suspended machine) does not carry it out.
+ * An order is as old as the heartbeat that it answers. The pool has allowed it by what it knew then, so a host that was delayed since
+ * (a frozen process, a suspended machine) does not carry it out.
  */
 const MAX_ORDER_AGE_MS = 10_000
 
 /**
- * Keeps this host live in an embedded pool: a hello first and after each silence, then a heartbeat every so often (Pool.hello
- * and Host.tickle_heartbeat, which a stock toolstack sends for itself). The answer to a heartbeat may be an order, which is
- * carried out; then the pool hears that this host goes. Each heartbeat names the last order that was received, and says why it
- * is not carried out. It goes on until `signal` is aborted.
+ * Keeps this host live in an embedded pool, until `signal` is aborted: a hello at the start and after each failure, then a heartbeat
+ * every `everyMs` (Pool.hello and Host.tickle_heartbeat; an unmodified toolstack sends its own). The answer to a heartbeat may be an
+ * order. The host carries it out, and then reports that it goes down. Each heartbeat names the last order that was received, and says
+ * why it is not carried out.
  */
-export async function sendHeartbeats(options: HeartbeatOptions): Promise<void> {
-  const { client, host, everyMs, signal, steadyNow = () => performance.now() } = options
-  const orders = new ReceivedOrders(steadyNow)
+export async function sendHeartbeats(options: HostHeartbeatOptions): Promise<void> {
+  const { client, host, everyMs, signal, clock } = options
+  const orders = new ReceivedOrders(clock)
   const stuff = () => ({
-    now: new Date(options.now()).toISOString(),
+    now: new Date(clock.now()).toISOString(),
     // A clock that was set moves both times, and the pool would take that for a reboot.
     boot_id: options.bootId,
     boot_time: seconds(options.bootTimeMs),
@@ -59,11 +56,12 @@ export async function sendHeartbeats(options: HeartbeatOptions): Promise<void> {
     sr_seq: Array.from(options.changedSeqs(), ([sr, seq]) => `${sr}=${seq}`).join(','),
   })
   let answeredAt: number | null = null
-  /** The pool dates a sign of life by when it was sent, which it cannot know otherwise: it may have been on its way for seconds. */
+  /** Lets the pool date the heartbeat by when it was sent: it may be under way for seconds. */
   const sinceAnswer = () =>
-    answeredAt === null ? {} : { since_answer_ms: String(Math.floor(steadyNow() - answeredAt)) }
+    answeredAt === null ? {} : { since_answer_ms: String(Math.floor(clock.steadyNow() - answeredAt)) }
   const timeoutMs = Math.max(everyMs, ANSWER_TIMEOUT_MS)
-  const beat = (ref: string, words: object) => client.call('host.tickle_heartbeat', [ref, words], { timeoutMs, signal })
+  const beat = (ref: string, fields: object) =>
+    client.call('host.tickle_heartbeat', [ref, fields], { timeoutMs, signal })
   let ref: unknown = null
   while (!signal.aborted) {
     try {
@@ -72,17 +70,17 @@ export async function sendHeartbeats(options: HeartbeatOptions): Promise<void> {
         const address = await client.call('host.get_address', [found], { timeoutMs, signal })
         await client.call('pool.hello', [host, address, stuff()], { timeoutMs, signal })
         ref = found
-        answeredAt = steadyNow()
+        answeredAt = clock.steadyNow()
       } else {
-        const sentAtMs = steadyNow()
+        const sentAtMs = clock.steadyNow()
         const order = orderIn(await beat(ref, { ...stuff(), ...sinceAnswer() }))
-        answeredAt = steadyNow()
+        answeredAt = clock.steadyNow()
         if (order !== null && orders.receive(order)) {
-          const ageMs = steadyNow() - sentAtMs
+          const ageMs = clock.steadyNow() - sentAtMs
           const outcome = ageMs > MAX_ORDER_AGE_MS ? tooLate(ageMs) : await options.carryOut(order)
           if (outcome.kind === 'goes') {
             await beat(ref, { 'shutting-down': 'true' })
-            await rest(GOES_WITHIN_MS, signal)
+            await sleep(clock, GOES_WITHIN_MS, signal)
           } else if (outcome.kind === 'refused') {
             orders.refuse(outcome.why)
             await beat(ref, stuff())
@@ -90,11 +88,11 @@ export async function sendHeartbeats(options: HeartbeatOptions): Promise<void> {
         }
       }
     } catch {
-      // Whoever it was that did not hear it may be another one next time.
+      // The coordinator may be another host next time.
       ref = null
       answeredAt = null
     }
-    await rest(everyMs, signal)
+    await sleep(clock, everyMs, signal)
   }
 }
 
@@ -103,8 +101,8 @@ function tooLate(ageMs: number): OrderOutcome {
 }
 
 /**
- * The orders that these heartbeats have received, in the words of `stuff`. The id is another one for each run of them: what one
- * of them has not received, another one before it may have.
+ * The orders that these heartbeats have received, as fields of a heartbeat. Each run has an id of its own, because an earlier run may
+ * have received an order that this one has not.
  */
 class ReceivedOrders {
   readonly #agent = randomUUID()
@@ -112,10 +110,10 @@ class ReceivedOrders {
   #last = ''
   #refusal: string | null = null
   #obeyAgainAtMs = Number.NEGATIVE_INFINITY
-  readonly #steadyNow: () => number
+  readonly #clock: Clock
 
-  constructor(steadyNow: () => number) {
-    this.#steadyNow = steadyNow
+  constructor(clock: Clock) {
+    this.#clock = clock
   }
 
   statement(): Readonly<Record<string, string>> {
@@ -124,9 +122,9 @@ class ReceivedOrders {
     return { agent_id: this.#agent, beat: String(this.#beat), last_order: this.#last, ...refused }
   }
 
-  /** False: it was received before, and nothing more is to be done. */
+  /** False: the order was received before, and must not be carried out again. */
   receive({ id }: Order): boolean {
-    const nowMs = this.#steadyNow()
+    const nowMs = this.#clock.steadyNow()
     const isNew = id === '' ? nowMs >= this.#obeyAgainAtMs : id !== this.#last
     if (!isNew) return false
     this.#obeyAgainAtMs = nowMs + GOES_WITHIN_MS

@@ -3,26 +3,26 @@ import { messageOf } from '../../platform/errors.ts'
 import type { Log } from '../../platform/systemd/log.ts'
 import type { AgentConfig } from '../agent-config.ts'
 
-/** The commands that take this machine down. Absent: this host carries out no such order. */
+/** The commands that take this machine down. Without a command the host refuses the order. */
 export type MachineCommands = AgentConfig['machine']
 
-/** What a pool orders one of its hosts to do. */
+/** An order of the pool to this host. */
 export interface Order {
   readonly how: 'reboot' | 'shutdown'
-  /** `''`: a pool of an earlier version, which repeats an order until the host has gone. */
+  /** `''`: a pool of an earlier version, which repeats the order until the host is down. */
   readonly id: string
 }
 
-/** What becomes of an order. `unknown`: the machine may go, or not. */
+/** The outcome of an order. `unknown`: the machine may go down or not. */
 export type OrderOutcome =
   | { readonly kind: 'goes' }
   | { readonly kind: 'unknown' }
   | { readonly kind: 'refused'; readonly why: string }
 
-/** `systemctl reboot` only hands the request to systemd, and returns. */
+/** `systemctl reboot` only passes the request to systemd, and returns. */
 const COMMAND_TIMEOUT_MS = 60_000
 
-/** The order in the answer to a heartbeat; `null`: there is none, or none that is known. */
+/** The order in the answer to a heartbeat; `null`: none, or an unknown one. */
 export function orderIn(answer: unknown): Order | null {
   if (typeof answer !== 'object' || answer === null || !('order' in answer)) return null
   const { order: how } = answer
@@ -30,7 +30,7 @@ export function orderIn(answer: unknown): Order | null {
   return { how, id: 'order_id' in answer && typeof answer.order_id === 'string' ? answer.order_id : '' }
 }
 
-/** Carries out an order of the pool: runs the command that takes the machine down. The log has what went wrong. */
+/** Carries out an order: runs the command that takes the machine down. Failures are logged. */
 export async function carryOut({ how }: Order, machine: MachineCommands, log: Log): Promise<OrderOutcome> {
   const command = machine[how]
   if (command === undefined) {
@@ -39,7 +39,7 @@ export async function carryOut({ how }: Order, machine: MachineCommands, log: Lo
   }
   log({ level: 'info', code: 'order', text: `the pool ordered a ${how}: ${command.join(' ')}` })
   const [program, ...args] = command
-  // Not ended with this daemon: the machine that goes down ends the daemon first.
+  // The command outlives this daemon, because the machine that goes down stops the daemon first.
   const { failed, timedOut, isTerminated, shortMessage, cause } = await execa(program, args, {
     cleanup: false,
     reject: false,
@@ -50,7 +50,7 @@ export async function carryOut({ how }: Order, machine: MachineCommands, log: Lo
   })
   if (!failed) return { kind: 'goes' }
   const why = cause === undefined ? (shortMessage ?? 'no reason given') : messageOf(cause)
-  log({ level: 'error', code: 'order', text: `the ${how} has failed: ${why}` })
-  // A command that was ended from outside may have begun what it was to do.
+  log({ level: 'error', code: 'order', text: `the ${how} failed: ${why}` })
+  // A command that was killed may already have started the reboot or shutdown.
   return timedOut || isTerminated ? { kind: 'unknown' } : { kind: 'refused', why }
 }

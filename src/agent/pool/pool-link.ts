@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Log } from '../../platform/systemd/log.ts'
-import { machineClock } from '../../platform/time/clock.ts'
+import type { Clock } from '../../platform/time/clock.ts'
 import type { Report } from '../../sync-query/report/report.ts'
 import type { SrStatus } from '../../sync-query/sr-state/sr-fold.ts'
 import type { Transition } from '../../sync-query/sr-state/transition.ts'
@@ -19,10 +19,10 @@ import { StoredReports } from './stored-reports.ts'
 export type ToolstackConfig = NonNullable<AgentConfig['toolstack']>
 
 /** @throws Error naming the file that cannot be read, TypeError naming the option that cannot be used */
-export async function clientOf(toolstack: ToolstackConfig): Promise<XenApiClient> {
+export async function clientOf(toolstack: ToolstackConfig, clock: Clock): Promise<XenApiClient> {
   const { url, socket, user, passwordFile, caFile, fingerprints } = toolstack
   return new XenApiClient({
-    clock: machineClock,
+    clock,
     url,
     user,
     password: (await readFile(passwordFile, 'utf8')).replace(/\r?\n$/, ''),
@@ -40,24 +40,21 @@ export interface PoolLinkOptions {
   /** 0: this host sends none. */
   readonly heartbeatEveryMs: number
   readonly stateDirectory: string
-  /** Which boot of the host's kernel this is. */
+  /** The present boot of the host's kernel. */
   readonly bootId: string
   /** When the host's kernel and this daemon started, milliseconds since 1970 by the host's clock. */
   readonly bootTimeMs: number
   readonly agentStartMs: number
-  /** With which this daemon proves its answers to polls. */
+  /** This daemon proves its answers to polls with this key. */
   readonly pollKey: string
-  readonly now: () => number
-  /** What takes this machine down when the pool has told it to. */
+  readonly clock: Clock
   readonly machine: MachineCommands
   readonly log: Log
-  /** What the pool has of an SR is not what was written last. */
-  readonly pushAgain: (sr: string) => void
-  /** As of HostAgent. */
+  /** As in `HostState`. */
   readonly changedSeqs: () => ReadonlyMap<string, number>
 }
 
-/** Everything that one host tells its toolstack, over one client: reports, notifications, and that it lives. */
+/** Everything that one host sends to its toolstack, over one client: reports, notifications and heartbeats. */
 export class PoolLink implements ReportSink {
   readonly #client: XenApiClient
   readonly #sink: PbdReportSink
@@ -68,7 +65,7 @@ export class PoolLink implements ReportSink {
 
   static async open(options: PoolLinkOptions): Promise<PoolLink> {
     const notifier = await ResyncNotifier.open({
-      clock: machineClock,
+      clock: options.clock,
       client: options.client,
       host: { uuid: options.host, name: hostname() },
       journalPath: join(options.stateDirectory, 'notifications.json'),
@@ -78,13 +75,13 @@ export class PoolLink implements ReportSink {
   }
 
   private constructor(options: PoolLinkOptions, notifier: ResyncNotifier) {
-    const { client, host, heartbeatEveryMs: everyMs, machine, log, pushAgain } = options
+    const { client, host, heartbeatEveryMs: everyMs, machine, log, clock } = options
     const { signal } = this.#stop
     this.#client = client
     this.#notifier = notifier
     this.#sink = new PbdReportSink(new PbdReports(client))
-    this.#stored = new StoredReports(this.#sink, pushAgain)
-    const { bootId, bootTimeMs, agentStartMs, pollKey, changedSeqs, now } = options
+    this.#stored = new StoredReports(this.#sink, clock)
+    const { bootId, bootTimeMs, agentStartMs, pollKey, changedSeqs } = options
     const obey = (order: Order) => carryOut(order, machine, log)
     const beating =
       everyMs === 0
@@ -97,7 +94,7 @@ export class PoolLink implements ReportSink {
             agentStartMs,
             pollKey,
             changedSeqs,
-            now,
+            clock,
             everyMs,
             carryOut: obey,
             signal,
@@ -109,19 +106,19 @@ export class PoolLink implements ReportSink {
     return this.#sink.push(report)
   }
 
-  /** Takes in what happened to an SR, or only how it stands. @param status after all of the transitions */
+  /** Publishes transitions of an SR, or only its status. @param status after all of the transitions */
   note(sr: string, transitions: readonly Transition[], status: SrStatus): void {
     this.#notifier.note(sr, transitions, status)
   }
 
-  /** Says which SRs are watched from now on. */
+  /** Ends the notifications of other SRs than these. */
   retain(srs: readonly string[]): void {
     this.#notifier.retain(srs)
   }
 
-  /** To be called about once a second. */
-  tick(now: number): void {
-    this.#stored.check(now)
+  /** Call it about once a second. @returns the SRs whose reports must be pushed again */
+  tick(): string[] {
+    return this.#stored.check()
   }
 
   async close(): Promise<void> {

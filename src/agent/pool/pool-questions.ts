@@ -8,6 +8,7 @@ import {
   readPoolAnswer,
 } from '../../agent-api/plugin-functions.ts'
 import { type OverrideRequest, type PoolAnswers, PoolRefusal } from '../../agent-api/pool-methods.ts'
+import type { Clock } from '../../platform/time/clock.ts'
 import type { XenApiClient } from '../../xenapi-client/client.ts'
 import { askToolstack } from './ask-toolstack.ts'
 import { findHost, removeOverride, writeOverride } from './override-calls.ts'
@@ -15,24 +16,28 @@ import { findHost, removeOverride, writeOverride } from './override-calls.ts'
 /** XenAPI's name for "no such object": a pool without hosts has no coordinator. */
 const NULL_REF = 'OpaqueRef:NULL'
 
+/** The present session with the toolstack. */
+interface ToolstackSession {
+  /** `null`: no toolstack is configured. */
+  readonly client: XenApiClient | null
+}
+
 /**
  * What this host's agent asks of its pool, in its own session with the toolstack: the gate through the coordinator's
  * plugin, which the embedded pool answers itself; overrides in the pool's database.
  */
 export class PoolQuestions implements PoolAnswers {
   readonly #host: string
-  readonly #now: () => number
-  readonly #clientOf: () => XenApiClient | null
+  readonly #clock: Clock
+  readonly #toolstack: ToolstackSession
 
   /**
    * @param host UUID of this host
-   * @param now milliseconds since 1970
-   * @param clientOf the session with the toolstack; `null`: none is configured
    */
-  constructor(host: string, now: () => number, clientOf: () => XenApiClient | null) {
+  constructor(host: string, clock: Clock, toolstack: ToolstackSession) {
     this.#host = host
-    this.#now = now
-    this.#clientOf = clientOf
+    this.#clock = clock
+    this.#toolstack = toolstack
   }
 
   async gate(signal: AbortSignal): Promise<GateAnswer> {
@@ -59,7 +64,7 @@ export class PoolQuestions implements PoolAnswers {
     const client = this.#client()
     const host = await findHost(client, request.host, signal)
     const { reason, by } = request
-    const createdMs = this.#now()
+    const createdMs = this.#clock.now()
     const expiresMs = createdMs + request.expiresInSeconds * 1000
     await writeOverride(client, host.ref, { reason, by, createdMs, expiresMs }, signal)
     // Only the gate knows: by its clock it may not have begun yet, and without a gate it is in force nowhere.
@@ -113,7 +118,7 @@ export class PoolQuestions implements PoolAnswers {
   }
 
   #client(): XenApiClient {
-    const client = this.#clientOf()
+    const { client } = this.#toolstack
     if (client === null)
       throw new PoolRefusal('noToolstack', 'no toolstack is configured for this agent (toolstack.url)')
     return client

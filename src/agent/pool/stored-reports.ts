@@ -1,6 +1,5 @@
 import { isJsonObject } from '../../platform/json/json-object.ts'
-import { machineClock } from '../../platform/time/clock.ts'
-import { rest } from '../../platform/time/pause.ts'
+import { type Clock, sleep } from '../../platform/time/clock.ts'
 import { REPORT_KEY } from '../../sync-query/report/report.ts'
 import type { PbdReportSink } from '../../xapi-notify/pbd-report-sink.ts'
 import type { XenApiClient } from '../../xenapi-client/client.ts'
@@ -9,31 +8,31 @@ import { watchPool } from '../../xenapi-client/watch-pool.ts'
 
 /** Milliseconds. */
 export interface StoredReportsPace {
-  /** How long what is stored may differ from what was written: a key is removed and added, and the two come apart. */
+  /** A stored report may differ from the written one for this long: a key is removed and added in two calls. */
   readonly differsForMs: number
-  /** How long one question for changes waits: PBDs that were made meanwhile are followed after it. */
+  /** How long one call for events waits. PBDs that are created meanwhile are followed after it. */
   readonly waitMs: number
 }
 
 const DEFAULT_PACE: StoredReportsPace = { differsForMs: 2_000, waitMs: 30_000 }
 
 /**
- * Keeps an eye on this host's reports as the pool has them, and has those pushed again that are not what was last written:
- * after a toolstack that came back with an older database, a PBD that was made anew, or a hand in it. A host whose
- * mirrors are at rest pushes nothing by itself, so nothing else would mend it.
+ * Watches this host's reports in the pool's database, and finds those that differ from what was last written: after the toolstack
+ * came back with an older database, after a PBD was created anew, or after somebody edited it. A host whose mirrors do not change
+ * pushes nothing by itself, so nothing else would repair the report.
  */
 export class StoredReports {
   readonly #sink: PbdReportSink
-  readonly #pushAgain: (sr: string) => void
+  readonly #clock: Clock
   readonly #pace: StoredReportsPace
-  /** What the pool says to hold, by the PBD's ref; `null`: no report, or no such PBD. Not there: not known. */
+  /** The stored report by the PBD's ref; `null`: no report, or no such PBD. Absent: not known. */
   readonly #stored = new Map<string, string | null>()
-  /** Since when what is stored is not what was written, by the SR. */
+  /** By SR: since when the stored report differs from the written one. */
   readonly #differsSinceMs = new Map<string, number>()
 
-  constructor(sink: PbdReportSink, pushAgain: (sr: string) => void, pace: StoredReportsPace = DEFAULT_PACE) {
+  constructor(sink: PbdReportSink, clock: Clock, pace: StoredReportsPace = DEFAULT_PACE) {
     this.#sink = sink
-    this.#pushAgain = pushAgain
+    this.#clock = clock
     this.#pace = pace
   }
 
@@ -42,44 +41,47 @@ export class StoredReports {
     while (!signal.aborted) {
       const pbds = this.#sink.written().map(({ pbd }) => pbd)
       if (pbds.length > 0) await this.#followPbds(client, pbds, signal)
-      else await rest(this.#pace.differsForMs, signal)
+      else await sleep(this.#clock, this.#pace.differsForMs, signal)
     }
   }
 
-  /** Looks whether anything has to be pushed again. To be called about once a second. */
-  check(now: number): void {
+  /** Compares what is stored with what was written. Call it about once a second. @returns the SRs to push again */
+  check(): string[] {
+    const steadyMs = this.#clock.steadyNow()
+    const stale: string[] = []
     for (const { sr, pbd, text } of this.#sink.written()) {
       const stored = this.#stored.get(pbd)
       if (text === null || stored === undefined || stored === text) {
         this.#differsSinceMs.delete(sr)
         continue
       }
-      const since = this.#differsSinceMs.get(sr) ?? now
+      const since = this.#differsSinceMs.get(sr) ?? steadyMs
       this.#differsSinceMs.set(sr, since)
-      if (now - since < this.#pace.differsForMs) continue
+      if (steadyMs - since < this.#pace.differsForMs) continue
       this.#differsSinceMs.delete(sr)
       this.#sink.forget(sr)
-      this.#pushAgain(sr)
+      stale.push(sr)
     }
+    return stale
   }
 
-  /** Ends when there are other PBDs to follow. */
+  /** Ends when the set of PBDs changes. */
   async #followPbds(client: XenApiClient, pbds: readonly string[], signal: AbortSignal): Promise<void> {
-    // The pool's own record is always there: without it, if none of the PBDs is, the first answer would be waited for.
+    // The pool's own record always exists. Without it the first answer would not come if none of the PBDs exists.
     const classes = ['pool', ...pbds.map(pbd => `PBD/${pbd}`)]
     for await (const changes of watchPool(client, classes, {
-      clock: machineClock,
+      clock: this.#clock,
       signal,
       waitSeconds: this.#pace.waitMs / 1000,
     })) {
       if ('lost' in changes) this.#stored.clear()
-      else this.#take(changes, pbds)
+      else this.#update(changes, pbds)
       const written = this.#sink.written().map(({ pbd }) => pbd)
       if (written.some(pbd => !pbds.includes(pbd)) || pbds.some(pbd => !written.includes(pbd))) return
     }
   }
 
-  #take({ everything, events }: PoolChanges, pbds: readonly string[]): void {
+  #update({ everything, events }: PoolChanges, pbds: readonly string[]): void {
     if (everything) {
       this.#stored.clear()
       for (const pbd of pbds) this.#stored.set(pbd, null)

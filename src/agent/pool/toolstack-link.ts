@@ -1,38 +1,38 @@
-import type { HostAgent } from '../../host-state/host-agent.ts'
+import type { SrTransition } from '../../host-state/host-changes.ts'
+import type { HostState } from '../../host-state/host-state.ts'
+import type { HostBoot } from '../../host-state/watched-srs.ts'
 import type { AgentMetrics } from '../../metrics/agent-metrics.ts'
 import { messageOf } from '../../platform/errors.ts'
 import type { Log } from '../../platform/systemd/log.ts'
+import type { Clock } from '../../platform/time/clock.ts'
 import type { Report } from '../../sync-query/report/report.ts'
-import type { SrStatus } from '../../sync-query/sr-state/sr-fold.ts'
-import type { Transition } from '../../sync-query/sr-state/transition.ts'
 import type { ReportSink } from '../../xapi-notify/report-pusher.ts'
 import type { XenApiClient } from '../../xenapi-client/client.ts'
 import type { AgentConfig } from '../agent-config.ts'
-import type { HostBoot } from '../host-boot.ts'
 import { clientOf, PoolLink } from './pool-link.ts'
 
 export interface ToolstackLinkOptions {
   readonly boot: HostBoot
-  /** When this daemon started. Milliseconds since 1970, as `now`. */
-  readonly startedAtMs: number
-  /** With which this daemon proves its answers to polls. */
+  /** This daemon proves its answers to polls with this key. */
   readonly pollKey: string
-  readonly now: () => number
+  readonly clock: Clock
   readonly log: Log
   readonly metrics: Pick<AgentMetrics, 'pushArrived' | 'pushFailed'>
-  readonly agent: () => Pick<HostAgent, 'changedSeqs' | 'srs' | 'status' | 'isResyncing' | 'pushAgain'>
+  readonly state: Pick<HostState, 'changedSeqs' | 'srs' | 'status' | 'isResyncing'>
 }
 
-/** The link of this host to the toolstack that is configured, if any: another one whenever the configuration changes. */
+/** The link of this host to its toolstack. It is replaced whenever the configuration changes, and absent without a toolstack. */
 export class ToolstackLink implements ReportSink {
   readonly #options: ToolstackLinkOptions
+  readonly #startedAtMs: number
   #link: PoolLink | null = null
   #client: XenApiClient | null = null
-  /** The last report that was pushed did not arrive. */
-  #undelivered = false
+  /** The last push failed. */
+  #isFailing = false
 
   constructor(options: ToolstackLinkOptions) {
     this.#options = options
+    this.#startedAtMs = options.clock.now()
   }
 
   /** The session with the toolstack; `null`: none is configured. */
@@ -40,14 +40,13 @@ export class ToolstackLink implements ReportSink {
     return this.#client
   }
 
-  /** @throws as clientOf; then the link before, if any, goes on */
+  /** Replaces the link. Push all reports afterwards. @throws as `clientOf`; then the previous link, if any, stays */
   async open({ host, toolstack, stateDirectory, machine }: AgentConfig): Promise<void> {
-    const client = toolstack === undefined ? null : await clientOf(toolstack)
-    // Two links at once would both write the same journal.
+    const client = toolstack === undefined ? null : await clientOf(toolstack, this.#options.clock)
+    // Two links at once would write the same journal.
     await this.close()
     if (client === null || toolstack === undefined) return
-    const { boot, startedAtMs, pollKey, now, log } = this.#options
-    const agent = this.#options.agent()
+    const { boot, pollKey, clock, log, state } = this.#options
     const link = await PoolLink.open({
       client,
       host,
@@ -55,57 +54,53 @@ export class ToolstackLink implements ReportSink {
       machine,
       stateDirectory,
       bootId: boot.id,
-      bootTimeMs: startedAtMs - boot.firstSeq,
-      agentStartMs: startedAtMs,
+      bootTimeMs: this.#startedAtMs - boot.firstSeq,
+      agentStartMs: this.#startedAtMs,
       pollKey,
-      now,
+      clock,
       log,
-      pushAgain: sr => agent.pushAgain(sr),
-      changedSeqs: () => agent.changedSeqs(),
+      changedSeqs: () => state.changedSeqs(),
     })
-    link.retain(agent.srs())
+    link.retain(state.srs())
     this.#link = link
     this.#client = client
-    for (const sr of agent.srs()) {
-      this.#noteLevel(sr)
-      agent.pushAgain(sr)
-    }
+    for (const sr of state.srs()) this.#noteStatus(sr)
   }
 
-  /** Told once when reports do not arrive, and once when they do again. */
+  /** Logs once that reports do not arrive, and once that they arrive again. Without a toolstack the push succeeds. */
   async push(report: Report): Promise<void> {
     if (this.#link === null) return
-    const { metrics, log, now } = this.#options
+    const { metrics, log, clock } = this.#options
     try {
       await this.#link.push(report)
-      metrics.pushArrived(report.sr, now())
-      if (this.#undelivered) log({ level: 'info', code: 'reports-arrive', text: 'the toolstack takes reports again' })
-      this.#undelivered = false
+      metrics.pushArrived(report.sr, clock.now())
+      if (this.#isFailing) log({ level: 'info', code: 'reports-arrive', text: 'reports reach the toolstack again' })
+      this.#isFailing = false
     } catch (error) {
       metrics.pushFailed(report.sr)
       const text = messageOf(error)
-      if (!this.#undelivered) log({ level: 'warning', code: 'reports-do-not-arrive', text })
-      this.#undelivered = true
+      if (!this.#isFailing) log({ level: 'warning', code: 'reports-do-not-arrive', text })
+      this.#isFailing = true
       throw error
     }
   }
 
-  /** An SR has changed. @param status after it */
-  note(sr: string, transition: Transition, status: SrStatus): void {
+  /** Publishes a transition. */
+  note({ sr, transition, status }: SrTransition): void {
     this.#link?.note(sr, [transition], status)
   }
 
-  /** Says which SRs are watched from now on. */
+  /** Ends the notifications of other SRs than these. */
   retain(srs: readonly string[]): void {
     this.#link?.retain(srs)
   }
 
-  /** To be called about once a second. */
-  tick(): void {
-    if (this.#link === null) return
-    this.#link.tick(performance.now())
-    const agent = this.#options.agent()
-    for (const sr of agent.srs()) if (agent.isResyncing(sr)) this.#noteLevel(sr)
+  /** Publishes the progress of resyncs. Call it about once a second. @returns the SRs whose reports must be pushed again */
+  tick(): readonly string[] {
+    if (this.#link === null) return []
+    const { state } = this.#options
+    for (const sr of state.srs()) if (state.isResyncing(sr)) this.#noteStatus(sr)
+    return this.#link.tick()
   }
 
   async close(): Promise<void> {
@@ -115,8 +110,9 @@ export class ToolstackLink implements ReportSink {
     await link?.close()
   }
 
-  #noteLevel(sr: string): void {
-    const status = this.#options.agent().status(sr)
+  #noteStatus(sr: string): void {
+    const { state, clock } = this.#options
+    const status = state.status(sr, clock.now())
     if (status !== null) this.#link?.note(sr, [], status)
   }
 }

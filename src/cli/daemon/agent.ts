@@ -1,6 +1,7 @@
 import program from '../../../package.json' with { type: 'json' }
 import { AgentConfigSchema } from '../../agent/agent-config.ts'
 import { AgentService } from '../../agent/agent-service.ts'
+import { machineClock } from '../../platform/time/clock.ts'
 import { type Command, readOptions } from '../terminal.ts'
 import { configFile } from './config-option.ts'
 import { runDaemon } from './run-daemon.ts'
@@ -21,7 +22,7 @@ export const agent: Command = {
     runDaemon(
       configFile(readOptions(args, { config: { type: 'string' } }), '/etc/resync-monitor/config.yaml'),
       AgentConfigSchema,
-      (config, log) => AgentService.start({ config, now: Date.now, log, version: program.version }),
+      (config, log) => AgentService.start({ config, clock: machineClock, log, version: program.version }),
       terminal,
     ),
 }

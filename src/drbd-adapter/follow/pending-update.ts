@@ -1,36 +1,13 @@
 import type { Clock } from '../../platform/time/clock.ts'
+import type { SourceUpdate } from '../../sync-query/backend.ts'
 import type { DrbdVolume } from '../../sync-query/judge/drbd.ts'
 import type { Problem, ProblemCode } from '../../sync-query/judge/problem.ts'
 import type { FreshProblems } from '../events2/events2-problems.ts'
 import type { Events2State } from '../events2/events2-state.ts'
 import { older } from '../events2/events2-time.ts'
 
-/** What changed since the previous update. Apply it atomically: a part of it is not a consistent state. */
-export interface DrbdUpdate {
-  /** Unix time in milliseconds, by this host's clock. */
-  readonly at: number
-  /** Volumes that are new or that events changed. */
-  readonly changed: readonly DrbdVolume[]
-  /** Mirrors that the kernel no longer has. */
-  readonly removed: readonly string[]
-  /** `null`: all existing volumes have been reported. Otherwise the reason why that is not certain, in a few words. */
-  readonly doubt: string | null
-  /** Input that was not understood since the previous update; the first of many. */
-  readonly problems: readonly Problem[]
-  /** Number of problems by code since the previous update, including those that `problems` omits. */
-  readonly problemCounts: ReadonlyMap<ProblemCode, number>
-  /** False if nothing is wrong, or if the final cause of `doubt` is not known yet. */
-  readonly isFault: boolean
-  /** Number of complete dumps so far. */
-  readonly dumps: number
-  /** When everything was last read or confirmed, Unix time in milliseconds; `null`: never. */
-  readonly wholeAt: number | null
-  /**
-   * When drbdsetup printed the oldest line of this update, Unix time in milliseconds by this host's clock. `null`: the update
-   * comes from a complete dump or from polled statistics, or this drbdsetup does not support `--timestamps`.
-   */
-  readonly eventAt: number | null
-}
+/** An update with every optional part. `eventAt` is `null` after a dump, and with a drbdsetup that has no `--timestamps`. */
+export type DrbdUpdate = Required<SourceUpdate<DrbdVolume>>
 
 const MAX_PROBLEMS = 100
 

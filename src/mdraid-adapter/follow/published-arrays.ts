@@ -1,28 +1,12 @@
 import { isDeepStrictEqual } from 'node:util'
+import type { SourceUpdate } from '../../sync-query/backend.ts'
 import { judgeMdArray } from '../../sync-query/judge/judge-md.ts'
 import type { MdArray } from '../../sync-query/judge/md.ts'
 import type { Problem } from '../../sync-query/judge/problem.ts'
 import { isBlocking } from '../../sync-query/reason/reason.ts'
 import type { MdReading } from '../parse/md-reading.ts'
 
-/** What has changed since the last update of a source. */
-export interface MdUpdate {
-  /** Unix time in milliseconds, by this host's clock. */
-  readonly at: number
-  /** Arrays that are new or differ from the last update. */
-  readonly changed: readonly MdArray[]
-  /**
-   * Kernel names of arrays that no longer exist. Apply it before `changed`: an array that was created again under the same name is in
-   * both, so that it does not inherit the history of the old one.
-   */
-  readonly removed: readonly string[]
-  /** `null`: the updates so far hold every array of the host. Otherwise a short text why that is not certain. */
-  readonly doubt: string | null
-  /** Problems that the reading before did not have. */
-  readonly problems: readonly Problem[]
-  /** When everything was last read and understood, Unix time in milliseconds; `null`: never. */
-  readonly wholeAt: number | null
-}
+export type MdUpdate = SourceUpdate<MdArray>
 
 /** Interval of updates without a change. A state that is not confirmed within 15 s is unknown. */
 const CONFIRM_EVERY_MS = 4_000

@@ -1,9 +1,8 @@
+import type { BackendName } from '../backend-name.ts'
 import type { Reason } from '../reason/reason.ts'
 import type { Activity, SyncState } from '../state.ts'
 import type { DrbdVolume } from './drbd.ts'
 import type { Placement } from './placement.ts'
-
-type Backend = 'drbd' | 'md'
 
 /**
  * What can be said of one mirror from one look at it, without memory. `null` is "not said"; it never means 0 or "fine".
@@ -14,7 +13,7 @@ export interface Judgement {
    * minor is known, the kernel name (`md0`) for md.
    */
   readonly mirror: string
-  readonly backend: Backend
+  readonly backend: BackendName
   readonly state: SyncState
   readonly activity: Activity
   /** True while data is really being copied: neither paused nor waiting nor only announced. */

@@ -57,7 +57,7 @@ t.test('a coordinator that is busy for longer than the time between two heartbea
     agentStartMs: 9_000,
     pollKey: POLL_KEY,
     changedSeqs: () => new Map([['5c5c5c5c-0000-4000-8000-000000000001', 7]]),
-    now: () => 11_000,
+    clock: { ...machineClock, now: () => 11_000 },
     everyMs: 50,
     carryOut: async () => ({ kind: 'unknown' as const }),
     signal: stop.signal,

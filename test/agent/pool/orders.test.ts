@@ -18,7 +18,7 @@ const HOST = {
   agentStartMs: 9_000,
   pollKey: 'a'.repeat(64),
   changedSeqs: () => new Map(),
-  now: () => 11_000,
+  clock: { ...machineClock, now: () => 11_000 },
   everyMs: 5,
 }
 
@@ -105,14 +105,17 @@ t.test('an order that a host gets to see too late, for it was held up meanwhile,
   const { beats, url } = await orderingCoordinator(end => t.teardown(end), { order: 'reboot', order_id: 'one' })
   const client = new XenApiClient({ clock: machineClock, url, user: 'root', password: 'secret' })
   const stop = new AbortController()
-  let looks = 0
+  let readings = 0
   const beating = sendHeartbeats({
     client,
     ...HOST,
-    // 20 s between any two looks at the clock
-    steadyNow: () => {
-      looks += 1
-      return looks * 20_000
+    clock: {
+      ...machineClock,
+      // 20 s pass between any two readings.
+      steadyNow: () => {
+        readings += 1
+        return readings * 20_000
+      },
     },
     carryOut: async () => {
       t.fail('it was carried out')

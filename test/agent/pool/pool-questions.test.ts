@@ -40,7 +40,7 @@ async function poolOf(t: Tap, now = Date.now) {
   const uuids = hosts.map(({ ref }) => gated.pool.get('host', ref)?.uuid ?? '')
   const { port } = await gated.pool.listen({ port: 0 })
   const client = clientOf(t, port)
-  const questionsOf = (index: number) => new PoolQuestions(uuids[index] ?? '', now, () => client)
+  const questionsOf = (index: number) => new PoolQuestions(uuids[index] ?? '', { ...machineClock, now }, { client })
   return { pool: gated.pool, gated, hosts, sr, uuids, client, questions: questionsOf(0), questionsOf }
 }
 
@@ -148,13 +148,13 @@ t.test('by a clock that is ahead an override has not begun, and that is told', a
 })
 
 t.test('where the pool has no answer, a sentence says why', async t => {
-  const without = new PoolQuestions('h', Date.now, () => null)
+  const without = new PoolQuestions('h', machineClock, { client: null })
   const noToolstack = refused('noToolstack', /no toolstack is configured/)
   await t.rejects(without.gate(soon()), noToolstack)
   await t.rejects(without.canReboot(['a'], soon()), noToolstack)
   await t.rejects(without.clearOverride('a', soon()), noToolstack)
 
-  const away = new PoolQuestions('h', Date.now, () => clientOf(t, 1))
+  const away = new PoolQuestions('h', machineClock, { client: clientOf(t, 1) })
   await t.rejects(away.gate(soon()), refused('toolstackUnreachable', /the toolstack cannot be reached: .*/))
 
   const answers: ({ result: string } | { error: [string, ...string[]] })[] = []
@@ -167,7 +167,7 @@ t.test('where the pool has no answer, a sentence says why', async t => {
   t.teardown(() => pool.close())
   const { port } = await pool.listen({ port: 0 })
   const client = clientOf(t, port)
-  const questions = new PoolQuestions('h', Date.now, () => client)
+  const questions = new PoolQuestions('h', machineClock, { client })
   await t.rejects(questions.gate(soon()), refused('noGate', /the pool has no coordinator/))
   pool.addHost({ hostname: 'hostA' })
   await t.rejects(questions.gate(soon()), refused('noGate', /the coordinator has no plugin/))
@@ -204,6 +204,6 @@ t.test('a pool of an earlier version knows no host.clear_order, which is said', 
   t.teardown(() => server.close())
   const at = server.address()
   const client = clientOf(t, typeof at === 'object' && at !== null ? at.port : 0)
-  const questions = new PoolQuestions('h', Date.now, () => client)
+  const questions = new PoolQuestions('h', machineClock, { client })
   await t.rejects(questions.clearOrder('hostB', 'it stays', soon()), refused('refused', /of an earlier version/))
 })

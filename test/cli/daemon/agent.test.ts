@@ -179,8 +179,8 @@ t.test('another stateDirectory is taken up by a restart, so what is attached mea
   const daemon = start()
   await becomes('synced')
   configure({ stateDirectory: join(folder, 'elsewhere') })
-  await until('it is told what to do', () =>
-    /needs-restart: stateDirectory is another one only after a restart; move what is in .*\/state there before/.test(
+  await until('the log says what to do', () =>
+    /needs-restart: a change of stateDirectory takes effect only after a restart; before that, move the content of .*\/state to/.test(
       daemon.log,
     ),
   )

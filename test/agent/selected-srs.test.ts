@@ -1,5 +1,6 @@
 import t from 'tap'
-import { ignoring } from '../../src/host-state/selections.ts'
+import { ignoredPeers } from '../../src/agent/selected-srs.ts'
+import type { SrSelection } from '../../src/host-state/sr-selection.ts'
 
 const sr = (uuid: string, drbd: readonly string[], ignorePeers: readonly string[] = []) => ({
   uuid,
@@ -7,6 +8,8 @@ const sr = (uuid: string, drbd: readonly string[], ignorePeers: readonly string[
   md: [],
   ignorePeers,
 })
+
+const ignoring = (srs: readonly SrSelection[]) => ignoredPeers(srs, 'drbd')
 
 t.test('volumes are read again when a peer that was ignored may count now, by whichever SR', async t => {
   const before = ignoring([sr('a', ['r*'], ['dr']), sr('b', ['x*'])])

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { mirrorsAnswer } from '../../src/agent/mirrors-answer.ts'
+import { mirrorsAnswer } from '../../src/agent-api/mirrors-answer.ts'
 import { TrackedMirror } from '../../src/sync-query/history/tracked-mirror.ts'
 import type { Judgement } from '../../src/sync-query/judge/judgement.ts'
 import { SharedByMirrors } from '../../src/sync-query/sr-state/shared-by-mirrors.ts'

@@ -1,30 +1,30 @@
 import t from 'tap'
 import type { SrSelection } from '../../src/host-state/sr-selection.ts'
-import { agentOf, drbdSr, expected, maybeEmpty, SR, volume } from '../host-state/agent-under-test.ts'
+import { drbdSr, expected, hostOf, maybeEmpty, SR, volume } from './host-under-test.ts'
 
 const PACE = { forgetAfterMs: 600_000, missAfterMs: 3_000 }
 
 /** An agent that has heard all of its kernel, which shows nothing. */
 function agentAt(configured: readonly string[], srs: readonly SrSelection[] = [maybeEmpty(drbdSr(['xcp-*']))]) {
-  const under = agentOf({ srs, expectationPace: PACE }, configured)
-  const { agent, clock } = under
+  const under = hostOf({ srs, expectationPace: PACE }, configured)
+  const { host, time } = under
   under.see(1, [])
   const tick = (at: number) => {
-    clock.now = at
-    agent.tick()
+    time.now = at
+    host.tick()
   }
   const configure = (at: number, mirrors: readonly string[], doubt: string | null = null) => {
-    clock.now = at
-    agent.expect('drbd', expected(...mirrors), doubt)
+    time.now = at
+    host.expect('drbd', expected(...mirrors), doubt)
   }
-  const missed = () => agent.report(SR)?.reasons.map(({ code, mirror }) => `${code} ${mirror}`)
+  const missed = () => host.report(SR)?.reasons.map(({ code, mirror }) => `${code} ${mirror}`)
   return { ...under, tick, configure, missed }
 }
 
 t.test(
   'LINSTOR deletes its files when it starts: what the kernel has never shown stays expected for a while',
   async t => {
-    const { agent, configure, missed, tick } = agentAt(['xcp-0/0', 'xcp-1/0'])
+    const { host, configure, missed, tick } = agentAt(['xcp-0/0', 'xcp-1/0'])
     t.strictSame(missed(), ['not-up xcp-0/0', 'not-up xcp-1/0'])
     configure(1_000, [])
     t.strictSame(missed(), ['not-up xcp-0/0', 'not-up xcp-1/0'])
@@ -34,26 +34,26 @@ t.test(
     t.strictSame(missed(), ['not-up xcp-0/0', 'not-up xcp-1/0'])
     tick(601_000)
     t.strictSame(missed(), ['not-up xcp-1/0'], 'one that does not come back was removed')
-    await agent.close()
+    await host.close()
   },
 )
 
 t.test('what the kernel has shown is forgotten with its configuration', async t => {
-  const { agent, configure, missed, see } = agentAt(['xcp-0/0', 'xcp-1/0'])
+  const { host, configure, missed, see } = agentAt(['xcp-0/0', 'xcp-1/0'])
   see(2, [volume('xcp-0/0')])
   see(3, [], null, ['xcp-0/0'])
   t.strictSame(missed(), ['not-up xcp-1/0', 'not-up xcp-0/0'])
   configure(4, [])
   t.strictSame(missed(), ['not-up xcp-1/0'])
   see(5, [volume('xcp-1/0')])
-  agent.tick()
+  host.tick()
   see(6, [], null, ['xcp-1/0'])
   t.strictSame(missed(), [], 'so is what was shown after it had gone from the configuration')
-  await agent.close()
+  await host.close()
 })
 
 t.test('a resource that is being made has time to come up; at the first reading there is none', async t => {
-  const { agent, configure, missed, see, tick, kinds } = agentAt(['xcp-0/0'])
+  const { host, configure, missed, see, tick, kinds } = agentAt(['xcp-0/0'])
   see(2, [volume('xcp-0/0')])
   kinds.length = 0
   configure(1_000, ['xcp-0/0', 'xcp-1/0', 'xcp-2/0'])
@@ -62,7 +62,7 @@ t.test('a resource that is being made has time to come up; at the first reading 
   t.strictSame(kinds, [], 'nothing was said of either')
   tick(4_000)
   t.strictSame(missed(), ['not-up xcp-2/0'])
-  await agent.close()
+  await host.close()
 })
 
 t.test('nor is there any after a doubt, for an SR that names a resource, or when the clock is set back', async t => {
@@ -73,11 +73,11 @@ t.test('nor is there any after a doubt, for an SR that names a resource, or when
   first.configure(3_000, ['xcp-0/0', 'xcp-1/0', 'xcp-2/0'])
   first.tick(2_500)
   t.strictSame(first.missed()?.at(-1), 'not-up xcp-2/0')
-  await first.agent.close()
+  await first.host.close()
   const second = agentAt([])
-  second.agent.expect('drbd', [{ mirror: 'xcp-db/*', shownAs: ['xcp-db'], names: ['xcp-db'], isChoice: true }])
+  second.host.expect('drbd', [{ mirror: 'xcp-db/*', shownAs: ['xcp-db'], names: ['xcp-db'], isChoice: true }])
   t.strictSame(second.missed(), ['not-up xcp-db/*'])
-  second.agent.expect('drbd', [])
+  second.host.expect('drbd', [])
   t.strictSame(second.missed(), [], 'and it is forgotten when no SR names it')
-  await second.agent.close()
+  await second.host.close()
 })

@@ -1,10 +1,10 @@
-import type { ExpectedMirror } from '../host-state/expected-mirrors.ts'
+import type { ExpectedMirror } from '../sync-query/backend.ts'
 
-/** How patient one is with configurations that are just being written. Milliseconds. */
+/** Grace periods for configurations that are being written. Milliseconds. */
 export interface ExpectationPace {
-  /** A mirror that the configuration names no more, and that the kernel has never shown, is expected for so long. */
+  /** A mirror that leaves the configuration, and that the kernel has never shown, stays expected for this long. */
   readonly forgetAfterMs: number
-  /** A mirror that the configuration begins to name is missed only after so long. */
+  /** A mirror that enters the configuration counts as missing only after this long. */
   readonly missAfterMs: number
 }
 
@@ -12,30 +12,29 @@ export const DEFAULT_EXPECTATION_PACE: ExpectationPace = { forgetAfterMs: 10 * 6
 
 interface Expectation {
   readonly expected: ExpectedMirror
-  /** When it began to be named; `null`: it was from the beginning. */
+  /** When it entered the configuration; `null`: it was there from the beginning. */
   readonly since: number | null
-  /** Since when it is named no more; `null`: it is. */
+  /** When it left the configuration; `null`: it is in it. */
   readonly vanishedAt: number | null
 }
 
 /**
- * What should be there, by what a configuration says now and has said.
+ * The mirrors that should exist, by the present configuration and by former ones.
  *
- * LINSTOR's satellite deletes all of its files when it starts and writes them again when its controller has told it what they
- * are, so after a boot, with nothing up, there is a time in which nothing is configured. And it writes a file before it brings
- * the resource up, so one that is new is most often up a moment later. Neither holds of what an SR chooses by name.
+ * LINSTOR's satellite deletes all of its files when it starts, and writes them again when its controller has sent them. So after
+ * a boot, with no resource up, there is a time in which nothing is configured. It also writes a file before it brings the
+ * resource up, so a new resource is usually up a moment later. Neither applies to what an SR selects by name.
  */
 export class Expectations {
   readonly #pace: ExpectationPace
   #all: ReadonlyMap<string, Expectation> = new Map()
-  /** Something is named no more. While nothing is, a second costs no walk over thousands. */
+  /** Some expected mirror has left the configuration. While none has, a tick walks over nothing. */
   #hasVanished = false
 
   constructor(pace: ExpectationPace) {
     this.#pace = pace
   }
 
-  /** All that is expected. */
   *all(): Generator<ExpectedMirror> {
     for (const { expected } of this.#all.values()) yield expected
   }
@@ -45,10 +44,10 @@ export class Expectations {
   }
 
   /**
-   * Replaces what the configuration names.
+   * Replaces the expected mirrors by those of the present configuration.
    *
-   * @param knewAll everything was named before, so that what is new now began to be just now
-   * @param wasShown whether the kernel has ever shown it
+   * @param knewAll the previous configuration was complete, so a new mirror has just entered it
+   * @param wasShown whether the kernel has ever shown a mirror
    */
   replace(
     expected: readonly ExpectedMirror[],
@@ -66,10 +65,10 @@ export class Expectations {
       if (all.has(mirror) || before.expected.isChoice === true || wasShown(mirror)) continue
       all.set(mirror, { ...before, vanishedAt: before.vanishedAt ?? now })
     }
-    this.#take(all)
+    this.#replaceAll(all)
   }
 
-  /** Forgets what has been named no more for long enough. @returns whether there was any */
+  /** Forgets mirrors that left the configuration long enough ago. @returns whether there was one */
   forgetOld(now: number, wasShown: (mirror: string) => boolean): boolean {
     if (!this.#hasVanished) return false
     const kept = new Map<string, Expectation>()
@@ -80,23 +79,23 @@ export class Expectations {
       }
     }
     const isNews = kept.size < this.#all.size
-    if (isNews) this.#take(kept)
+    if (isNews) this.#replaceAll(kept)
     return isNews
   }
 
-  /** It is so new that it may be about to come up. */
+  /** The mirror is so new in the configuration that it may come up in a moment. */
   isEarly(mirror: string, now: number): boolean {
     const since = this.#all.get(mirror)?.since ?? null
     return since !== null && !isOver(since, this.#pace.missAfterMs, now)
   }
 
-  #take(all: ReadonlyMap<string, Expectation>): void {
+  #replaceAll(all: ReadonlyMap<string, Expectation>): void {
     this.#all = all
     this.#hasVanished = all.values().some(({ vanishedAt }) => vanishedAt !== null)
   }
 }
 
-/** By a clock that may be set: one that was set back must not make anything last for ever. */
+/** True also when the clock was set back: a period must not last for ever. */
 function isOver(since: number, ms: number, now: number): boolean {
   return now < since || now - since >= ms
 }

@@ -2,50 +2,63 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { readHostBoot } from '../../src/agent/host-boot.ts'
-import { MirrorMemory } from '../../src/agent/mirror-memory.ts'
-import { expectedArrays, expectedVolumes } from '../../src/host-state/expected-mirrors.ts'
-import { HostAgent } from '../../src/host-state/host-agent.ts'
-import { SrSelector } from '../../src/host-state/sr-selection.ts'
+import { drbdBackend } from '../../src/drbd-adapter/drbd-backend.ts'
+import { expectedVolumes } from '../../src/drbd-adapter/expected-volumes.ts'
+import type { SrTransition } from '../../src/host-state/host-changes.ts'
+import { HostState, type HostStateOptions } from '../../src/host-state/host-state.ts'
+import { type SrSelection, SrSelector } from '../../src/host-state/sr-selection.ts'
 import { parseMdConfig } from '../../src/mdraid-adapter/config/parse-md-config.ts'
+import { expectedArrays } from '../../src/mdraid-adapter/expected-arrays.ts'
+import { MarksMemory } from '../../src/sync-query/history/marks-memory.ts'
+import type { DrbdVolume } from '../../src/sync-query/judge/drbd.ts'
 import type { Report } from '../../src/sync-query/report/report.ts'
 import { parseReport } from '../../src/sync-query/report/report-parse.ts'
-import type { SrStatus } from '../../src/sync-query/sr-state/sr-fold.ts'
-import type { Transition } from '../../src/sync-query/sr-state/transition.ts'
 import { ReportPusher } from '../../src/xapi-notify/report-pusher.ts'
 import { peer } from '../sync-query/drbd-volume.ts'
-import { agentOf, array, BOOT, drbdSr, expected, HOST, maybeEmpty, SR, volume } from './agent-under-test.ts'
+import { array, BOOT, drbdSr, expected, HOST, hostOf, maybeEmpty, SR, volume } from './host-under-test.ts'
 
 const KIB = 1024
+
+const OPTIONS: HostStateOptions = {
+  host: HOST,
+  hostname: 'hostA',
+  boot: BOOT,
+  marks: new MarksMemory([]),
+  memoryDoubts: {},
+  silentAfterMs: null,
+}
+
+const update = (at: number, changed: readonly DrbdVolume[]) => ({ at, changed, removed: [], doubt: null, wholeAt: at })
+
+/** The DRBD patterns of SRs. */
+const namesIn = (srs: readonly SrSelection[]) => srs.flatMap(({ drbd }) => drbd)
 
 const resyncing = (mirror: string, outOfSyncBytes: number) =>
   volume(mirror, [peer('hostB', { replication: 'SyncSource', peerDisk: 'Inconsistent', outOfSyncBytes })])
 
 t.test('an SR is unknown until its source has told of every volume', async t => {
-  const { agent, kinds, see, state } = agentOf()
+  const { host, kinds, see, state } = hostOf()
   t.equal(state(), 'unknown')
   see(1, [volume('mesh0/0')], 'not everything has been read yet')
   t.equal(state(), 'unknown')
-  t.match(agent.report(SR)?.reasons, [{ code: 'source-silent', word: 'not everything has been read yet' }])
+  t.match(host.report(SR)?.reasons, [{ code: 'source-silent', word: 'not everything has been read yet' }])
   see(2, [volume('mesh1/0')])
   t.equal(state(), 'synced')
   see(3, [], 'drbdsetup events2 exited 20')
   t.equal(state(), 'unknown', 'however polite the end of the stream was')
   t.strictSame(kinds, ['recovered', 'unknown'])
-  await agent.close()
+  await host.close()
 })
 
 t.test(
   'what its source has not confirmed within 15 s is unknown until it is, whatever events come meanwhile',
   async t => {
-    const steady = { ms: 0 }
-    const silence = { steadyNow: () => steady.ms, afterMs: 14_000 }
-    const { agent, state, kinds } = agentOf({ silence }, ['mesh0/0'])
-    const tell = (wholeAt: number) =>
-      agent.applyDrbd({ at: steady.ms, changed: [volume('mesh0/0')], removed: [], doubt: null, wholeAt })
+    const { host, state, kinds, time } = hostOf({ silentAfterMs: 14_000 }, ['mesh0/0'])
+    const tell = (wholeAt: number) => host.seeDrbd(time.steady, [volume('mesh0/0')], null, [], wholeAt)
     const pass = (ms: number) => {
       for (let second = 0; second < ms / 1000; second += 1) {
-        steady.ms += 1000
-        agent.tick()
+        time.steady += 1000
+        host.tick()
       }
     }
     tell(1)
@@ -57,7 +70,7 @@ t.test(
     tell(2)
     pass(1_000)
     t.equal(state(), 'unknown', 'an event alone confirms nothing')
-    t.match(agent.report(SR)?.reasons, [{ code: 'source-silent', word: 'nothing has confirmed it for 14 s' }])
+    t.match(host.report(SR)?.reasons, [{ code: 'source-silent', word: 'nothing has confirmed it for 14 s' }])
     tell(2)
     t.equal(state(), 'unknown')
     tell(3)
@@ -67,22 +80,22 @@ t.test(
 )
 
 t.test('what is present, and whether that is all', async t => {
-  const { agent, see, seeMd } = agentOf()
+  const { host, see, seeMd } = hostOf()
   const unread = 'not everything has been read yet'
-  t.strictSame(agent.present(), { drbd: [], md: [], doubts: [`drbd: ${unread}`, `md: ${unread}`] })
+  t.strictSame(host.present(), { drbd: [], md: [], doubts: [`drbd: ${unread}`, `md: ${unread}`] })
   see(1, [volume('mesh0/0'), volume('mesh0/1')])
-  t.strictSame(agent.present(), { drbd: ['mesh0'], md: [], doubts: [`md: ${unread}`] })
+  t.strictSame(host.present(), { drbd: ['mesh0'], md: [], doubts: [`md: ${unread}`] })
   seeMd(2, [array('md0')])
-  t.strictSame(agent.present(), { drbd: ['mesh0'], md: [{ name: 'md0', uuid: 'md0-uuid' }], doubts: [] })
-  await agent.close()
+  t.strictSame(host.present(), { drbd: ['mesh0'], md: [{ name: 'md0', uuid: 'md0-uuid' }], doubts: [] })
+  await host.close()
 })
 
 t.test('a resync: its reports are whole and readable, and rise in number', async t => {
-  const { agent, kinds, see } = agentOf()
+  const { host, kinds, see } = hostOf()
   see(1000, [volume('mesh0/0'), volume('mesh1/0')])
   see(2000, [resyncing('mesh0/0', 100 * KIB)])
   see(3000, [resyncing('mesh0/0', 40 * KIB)])
-  const report = agent.report(SR)
+  const report = host.report(SR)
   t.match(report, {
     schema: 1,
     host: HOST,
@@ -97,33 +110,33 @@ t.test('a resync: its reports are whole and readable, and rise in number', async
     reasons: [{ code: 'resync-running', mirror: 'mesh0/0', peer: 'hostB', side: 'source' }],
   })
   t.match(parseReport(JSON.stringify(report)), { report: { state: 'resyncing' } }, 'the gate can read it')
-  const later = agent.report(SR)
+  const later = host.report(SR)
   t.ok(Number(later?.seq) > Number(report?.seq) && Number(report?.seq) > BOOT.firstSeq)
   see(4000, [volume('mesh0/0')])
   t.strictSame(kinds, ['recovered', 'resync-started', 'resync-finished'])
-  t.equal(agent.report('no-such-sr'), null)
-  await agent.close()
+  t.equal(host.report('no-such-sr'), null)
+  await host.close()
 })
 
 t.test(
   'what is configured and not up is degraded, never nothing to sync: after a boot, and after drbdadm down',
   async t => {
-    const { agent, see, state } = agentOf({}, ['mesh0/0', 'other/0'])
+    const { host, see, state } = hostOf({}, ['mesh0/0', 'other/0'])
     see(1, [])
     t.equal(state(), 'degraded')
-    t.match(agent.report(SR)?.reasons, [{ code: 'not-up', mirror: 'mesh0/0' }])
+    t.match(host.report(SR)?.reasons, [{ code: 'not-up', mirror: 'mesh0/0' }])
     see(2, [volume('mesh0/0')])
     t.equal(state(), 'synced')
     see(3, [], null, ['mesh0/0'])
     t.equal(state(), 'degraded')
     see(4, [], null, ['never-seen/0'])
-    t.equal(agent.report(SR)?.mirrors.degraded, 1)
-    await agent.close()
+    t.equal(host.report(SR)?.mirrors.degraded, 1)
+    await host.close()
   },
 )
 
 t.test('what is told together is judged together: no instant of a drbdadm down reads as in sync', async t => {
-  const { agent, kinds, pushed, see } = agentOf({}, ['mesh0/0', 'mesh1/0'])
+  const { host, kinds, pushed, see } = hostOf({}, ['mesh0/0', 'mesh1/0'])
   const gone = (mirror: string) => ({ ...volume(mirror, []), disk: 'Diskless' })
   see(1, [volume('mesh0/0'), volume('mesh1/0')])
   see(2, [gone('mesh0/0'), gone('mesh1/0')])
@@ -135,25 +148,25 @@ t.test('what is told together is judged together: no instant of a drbdadm down r
     pushed.filter(({ state }) => state === 'synced'),
     [],
   )
-  t.match(agent.report(SR)?.reasons, [{ code: 'not-up' }, { code: 'not-up' }])
-  await agent.close()
+  t.match(host.report(SR)?.reasons, [{ code: 'not-up' }, { code: 'not-up' }])
+  await host.close()
 })
 
 t.test('several mirrors that are paused at once are one pause of the SR', async t => {
-  const { agent, kinds, see } = agentOf()
+  const { host, kinds, see } = hostOf()
   const paused = (mirror: string) =>
     volume(mirror, [peer('hostB', { replication: 'PausedSyncS', peerDisk: 'Inconsistent', resyncSuspended: ['user'] })])
   see(1, [paused('mesh0/0'), paused('mesh1/0')])
   t.strictSame(kinds, ['resync-started', 'paused'])
-  await agent.close()
+  await host.close()
 })
 
 t.test(
   'a report says since when the list of mirrors is as it is, so that one without it need not take it away',
   async t => {
-    const { agent, see } = agentOf({ srs: [drbdSr(['mesh*']), drbdSr(['other*'], [], 'other')] })
+    const { host, see } = hostOf({ srs: [drbdSr(['mesh*']), drbdSr(['other*'], [], 'other')] })
     const listSeq = () => {
-      const { seq, listSeq } = agent.report(SR) ?? {}
+      const { seq, listSeq } = host.report(SR) ?? {}
       return listSeq === undefined ? 'none' : listSeq === seq ? 'new' : listSeq
     }
     t.equal(listSeq(), 'none', 'nothing has been seen yet')
@@ -168,7 +181,7 @@ t.test(
     t.equal(listSeq(), 'new', 'a state')
     const whileItResyncs = listSeq()
     for (const at of [5, 6, 7]) see(at, [resyncing('mesh0/0', (100 - at) * KIB)])
-    agent.tick()
+    host.tick()
     t.equal(listSeq(), whileItResyncs, 'progress')
     see(8, [volume('mesh1/0', [peer('hostB'), peer('hostC')])])
     t.equal(listSeq(), 'new', 'another replica of a mirror that is well before and after')
@@ -180,16 +193,16 @@ t.test(
     see(11, [], null, ['mesh1/0'])
     t.equal(listSeq(), 'new', 'one that is gone')
     see(12, [volume('mesh1/0')])
-    agent.select([drbdSr(['mesh0'])])
+    host.select([drbdSr(['mesh0'])])
     t.equal(listSeq(), 'new', 'one that was taken out')
-    agent.select([drbdSr(['mesh*'])])
+    host.select([drbdSr(['mesh*'])])
     t.equal(listSeq(), 'new', 'and put in again')
-    await agent.close()
+    await host.close()
   },
 )
 
 t.test('only the mirrors of an SR count for it, and a peer outside its redundancy does not', async t => {
-  const { agent, see, state } = agentOf({ srs: [maybeEmpty(drbdSr(['mesh*'], ['recovery-site']))] })
+  const { host, see, state } = hostOf({ srs: [maybeEmpty(drbdSr(['mesh*'], ['recovery-site']))] })
   see(1, [volume('scratch/0', [peer('hostB', { connection: 'StandAlone', replication: 'Off' })])])
   t.equal(state(), 'synced')
   see(2, [volume('mesh0/0', [peer('hostB'), peer('recovery-site', { connection: 'Connecting', replication: 'Off' })])])
@@ -198,13 +211,13 @@ t.test('only the mirrors of an SR count for it, and a peer outside its redundanc
   t.equal(state(), 'synced')
   see(4, [volume('mesh0/0', [peer('hostB', { connection: 'Connecting', replication: 'Off' })])])
   t.equal(state(), 'degraded')
-  await agent.close()
+  await host.close()
 })
 
 t.test('a poll is answered with where the replicas are, as far as that was said', async t => {
-  const { agent, see } = agentOf()
+  const { host, see } = hostOf()
   see(1, [volume('mesh0/0'), volume('mesh1/0'), volume('other/0'), resyncing('mesh2/0', KIB)])
-  const list = agent.report(SR)?.mirrorList ?? []
+  const list = host.report(SR)?.mirrorList ?? []
   t.equal(
     list.reduce((sum, { count }) => sum + count, 0),
     3,
@@ -219,19 +232,19 @@ t.test('a poll is answered with where the replicas are, as far as that was said'
       ],
     },
   )
-  agent.loseSource('drbd', 'it ended')
-  t.match(agent.report(SR), { state: 'unknown', mirrorList: undefined }, 'what was seen last is not told as what is so')
-  await agent.close()
+  host.loseSource('drbd', 'it ended')
+  t.match(host.report(SR), { state: 'unknown', mirrorList: undefined }, 'what was seen last is not told as what is so')
+  await host.close()
 })
 
 t.test('a stall is told as time passes', async t => {
-  const { agent, kinds, see, clock } = agentOf()
+  const { host, kinds, see, time } = hostOf()
   see(0, [resyncing('mesh0/0', 100 * KIB)])
-  clock.now = 5 * 60_000
-  agent.tick()
+  time.now = 5 * 60_000
+  host.tick()
   t.strictSame(kinds, ['resync-started', 'stalled'])
-  t.match(agent.report(SR)?.reasons, [{ code: 'resync-stalled' }])
-  await agent.close()
+  t.match(host.report(SR)?.reasons, [{ code: 'resync-stalled' }])
+  await host.close()
 })
 
 t.test('md arrays: by kernel name, device or UUID; the doubts of one backend are not those of the other', async t => {
@@ -241,7 +254,7 @@ t.test('md arrays: by kernel name, device or UUID; the doubts of one backend are
     drbd,
     ignorePeers: [],
   })
-  const { agent, see, seeMd, state } = agentOf({
+  const { host, see, seeMd, state } = hostOf({
     srs: [sr('name', ['md0']), sr('device', ['/dev/md0']), sr('uuid', ['md0-uuid']), sr('both', ['md*'], ['mesh*'])],
   })
   seeMd(1, [array('md0'), array('md1', { slots: { expected: 2, current: 1 } })])
@@ -249,15 +262,15 @@ t.test('md arrays: by kernel name, device or UUID; the doubts of one backend are
   t.equal(state('both'), 'unknown', 'nothing was heard of DRBD')
   see(2, [])
   t.equal(state('both'), 'degraded')
-  t.match(agent.report('both')?.mirrors, { synced: 1, degraded: 1 })
+  t.match(host.report('both')?.mirrors, { synced: 1, degraded: 1 })
   seeMd(3, [], 'reading /proc/mdstat took too long')
   t.strictSame(['name', 'both'].map(state), ['unknown', 'unknown'])
-  t.match(agent.report('name')?.reasons, [{ code: 'source-silent', word: 'reading /proc/mdstat took too long' }])
-  await agent.close()
+  t.match(host.report('name')?.reasons, [{ code: 'source-silent', word: 'reading /proc/mdstat took too long' }])
+  await host.close()
 })
 
 t.test('an array made anew under the same name has no history, and may be of another SR', async t => {
-  const { agent, seeMd, state } = agentOf({
+  const { host, seeMd, state } = hostOf({
     srs: [
       { uuid: 'old', md: ['u1'], drbd: [], ignorePeers: [], allowEmpty: true },
       { uuid: 'new', md: ['u2'], drbd: [], ignorePeers: [], allowEmpty: true },
@@ -267,86 +280,111 @@ t.test('an array made anew under the same name has no history, and may be of ano
   t.strictSame([state('old'), state('new')], ['degraded', 'synced'])
   seeMd(2, [array('md0', { uuid: 'u2', slots: { expected: 2, current: 1 } })], null, ['md0'])
   t.strictSame([state('old'), state('new')], ['synced', 'degraded'])
-  await agent.close()
+  await host.close()
 })
 
 t.test('an array that should be there is missed by any of its names, and found under another', async t => {
-  const { agent, seeMd, state } = agentOf({ srs: [{ uuid: SR, md: ['u1', 'md7'], drbd: [], ignorePeers: [] }] })
-  agent.expect('md', [
+  const { host, seeMd, state } = hostOf({ srs: [{ uuid: SR, md: ['u1', 'md7'], drbd: [], ignorePeers: [] }] })
+  host.expect('md', [
     { mirror: '/dev/md/data', shownAs: ['u1'], names: ['/dev/md/data', 'u1'] },
     { mirror: 'md7', shownAs: ['md7'], names: ['md7'] },
   ])
   t.equal(state(), 'unknown', 'what is there was not told yet, so nothing can be missed')
   seeMd(1, [])
-  t.match(agent.report(SR)?.reasons, [
+  t.match(host.report(SR)?.reasons, [
     { code: 'not-up', mirror: '/dev/md/data' },
     { code: 'not-up', mirror: 'md7' },
   ])
   seeMd(2, [array('md127', { uuid: 'u1' }), array('md7')])
   t.equal(state(), 'synced')
-  t.match(agent.report(SR)?.mirrors, { synced: 2, degraded: 0 })
+  t.match(host.report(SR)?.mirrors, { synced: 2, degraded: 0 })
   seeMd(3, [], null, ['md127'])
-  t.match(agent.report(SR)?.reasons, [{ code: 'not-up', mirror: '/dev/md/data' }])
-  agent.expect('md', [])
+  t.match(host.report(SR)?.reasons, [{ code: 'not-up', mirror: '/dev/md/data' }])
+  host.expect('md', [])
   t.equal(state(), 'synced', 'nobody expects it any more')
-  await agent.close()
+  await host.close()
 })
 
 t.test('a DRBD resource that an SR names is missed until any of its volumes is shown', async t => {
   const srs = [drbdSr(['database', 'mesh*'])]
-  const { agent, kinds, see, state } = agentOf({ srs })
-  agent.select(srs, { drbd: { mirrors: expectedVolumes([], srs), doubt: null }, md: null })
+  const { host, kinds, see, state } = hostOf({ srs })
+  host.select(srs, { drbd: { mirrors: expectedVolumes([], namesIn(srs)), doubt: null } })
   see(1, [])
-  t.match(agent.report(SR)?.reasons, [{ code: 'not-up', mirror: 'database/*' }])
+  t.match(host.report(SR)?.reasons, [{ code: 'not-up', mirror: 'database/*' }])
   see(2, [volume('database/3')])
   t.equal(state(), 'synced')
-  t.match(agent.report(SR)?.mirrors, { synced: 1, degraded: 0 })
+  t.match(host.report(SR)?.mirrors, { synced: 1, degraded: 0 })
   kinds.length = 0
   const others = [drbdSr(['other']), drbdSr(['third'], [], 'new')]
-  agent.select(others, { drbd: { mirrors: expectedVolumes([], others), doubt: null }, md: null })
+  host.select(others, { drbd: { mirrors: expectedVolumes([], namesIn(others)), doubt: null } })
   t.strictSame([state(), state('new')], ['degraded', 'degraded'])
   t.strictSame(kinds, ['degraded', 'degraded'], 'no SR reads as in sync between its choice and what is missed of it')
-  await agent.close()
+  await host.close()
 })
 
 t.test('until its configuration was read nothing can be missed, so nothing is in sync', async t => {
-  const agent = new HostAgent({
-    drbdVolume: () => null,
-    hostname: 'hostA',
-    memory: new MirrorMemory(null, () => undefined),
-    host: HOST,
-    boot: BOOT,
-    srs: [drbdSr(['mesh*'])],
-    now: () => 0,
-    sink: { push: async () => undefined },
-    witness: () => undefined,
-  })
-  agent.applyDrbd({ at: 1, changed: [volume('mesh0/0')], removed: [], doubt: null })
-  t.match(agent.report(SR), {
+  const state = new HostState(OPTIONS)
+  state.select({ srs: [drbdSr(['mesh*'])] }, 0)
+  state.apply(drbdBackend, update(1, [volume('mesh0/0')]), 0)
+  t.match(state.report(SR, 1), {
     state: 'unknown',
     reasons: [{ code: 'source-silent', word: 'its configuration has not been read yet' }],
   })
-  agent.expect('drbd', expected('mesh0/0', 'mesh1/0'))
-  t.equal(agent.report(SR)?.state, 'degraded')
-  await agent.close()
+  const drbd = { mirrors: expected('mesh0/0', 'mesh1/0'), doubt: null }
+  const { rejudge } = state.select({ srs: [drbdSr(['mesh*'])], expected: { drbd } }, 2)
+  t.strictSame(rejudge, [{ backend: 'drbd', mirrors: ['mesh0/0'] }])
+  t.equal(state.report(SR, 2)?.state, 'unknown', 'no SR is judged before its mirrors are')
+  const { transitions } = state.rejudge(drbdBackend, [volume('mesh0/0')], 2)
+  t.match(transitions, [{ sr: SR, transition: { kind: 'degraded' }, status: { state: 'degraded' } }])
+  t.equal(state.report(SR, 2)?.state, 'degraded')
+})
+
+t.test('what an input has changed is returned as data', async t => {
+  const state = new HostState(OPTIONS)
+  const first = state.select({ srs: [drbdSr(['mesh*'])], expected: { drbd: { mirrors: [], doubt: null } } }, 0)
+  t.strictSame(first, {
+    transitions: [],
+    staleReports: [{ sr: SR, isUrgent: true }],
+    memoryChanges: [],
+    rejudge: [],
+  })
+  const seen = state.apply(drbdBackend, update(1, [volume('mesh0/0')]), 0)
+  t.match(seen.transitions, [{ sr: SR, transition: { at: 1, kind: 'recovered', to: 'synced' } }])
+  t.strictSame(seen.staleReports, [{ sr: SR, isUrgent: true }])
+  t.strictSame(state.apply(drbdBackend, update(2, []), 0).staleReports, [], 'nothing has changed')
+  const held = { drbd: { count: 1, names: ['mesh0/0'] }, md: { count: 0, names: [] } }
+  t.strictSame(state.tick(3, 0).memoryChanges, [{ sr: SR, held }])
+  t.strictSame(state.tick(4, 0).memoryChanges, [], 'that is remembered')
+  t.match(state.loseSource('drbd', 'it ended', 5).transitions, [{ transition: { kind: 'unknown' } }])
+})
+
+t.test('an input after a request to judge again that nobody answered includes the earlier changes', async t => {
+  const state = new HostState(OPTIONS)
+  const configured = (doubt: string | null) => ({ drbd: { mirrors: expected('mesh0/0', 'mesh1/0'), doubt } })
+  state.select({ srs: [drbdSr(['mesh*'])], expected: { drbd: { mirrors: [], doubt: null } } }, 0)
+  state.apply(drbdBackend, update(1, [volume('mesh0/0')]), 0)
+  const asked = state.select({ srs: [drbdSr(['mesh*'])], expected: configured(null) }, 10_000)
+  t.equal(asked.rejudge.length, 1)
+  const { transitions } = state.apply(drbdBackend, update(20_000, []), 0)
+  t.match(transitions, [{ sr: SR, transition: { kind: 'degraded' } }], 'mesh1/0 is missing')
 })
 
 t.test('a configuration that was not read whole leaves in doubt the SRs of its backend, until it is', async t => {
-  const { agent, see, seeMd, state } = agentOf({
+  const { host, see, seeMd, state } = hostOf({
     srs: [drbdSr(['mesh*']), { uuid: 'md', md: ['md*'], drbd: [], ignorePeers: [] }],
   })
   see(1, [volume('mesh0/0')])
   seeMd(1, [array('md0')])
-  agent.expect('drbd', expected('mesh0/0'), '/etc/drbd.d cannot be listed: EACCES')
-  t.match(agent.report(SR), {
+  host.expect('drbd', expected('mesh0/0'), '/etc/drbd.d cannot be listed: EACCES')
+  t.match(host.report(SR), {
     state: 'unknown',
     mirrors: { unknown: 1 },
     reasons: [{ code: 'source-silent', word: '/etc/drbd.d cannot be listed: EACCES' }],
   })
   t.equal(state('md'), 'synced')
-  agent.expect('drbd', expected('mesh0/0'))
+  host.expect('drbd', expected('mesh0/0'))
   t.equal(state(), 'synced')
-  await agent.close()
+  await host.close()
 })
 
 t.test(
@@ -364,53 +402,53 @@ t.test(
       ['md127', []],
     ] as const) {
       const srs = [{ uuid: SR, md: [pattern], drbd: [], ignorePeers: [] }]
-      const { agent, seeMd } = agentOf({ srs })
-      agent.select(srs, { drbd: null, md: { mirrors: expectedArrays(configured, srs), doubt: null } })
+      const { host, seeMd } = hostOf({ srs })
+      host.select(srs, { md: { mirrors: expectedArrays(configured, [pattern]), doubt: null } })
       seeMd(1, [array('md127')])
-      const { state, reasons = [] } = agent.report(SR) ?? {}
+      const { state, reasons = [] } = host.report(SR) ?? {}
       t.equal(state, missed.length > 0 ? 'unknown' : 'synced', pattern)
       t.strictSame(
         reasons.map(({ code, mirror, clearedBy }) => `${code} ${mirror} ${clearedBy}`),
         missed.map(mirror => `not-comparable ${mirror} operator`),
       )
-      await agent.close()
+      await host.close()
     }
   },
 )
 
 t.test('a source that is begun anew: unknown at once, and what it does not tell again is gone', async t => {
-  const { agent, see, state } = agentOf()
+  const { host, see, state } = hostOf()
   see(1, [volume('mesh0/0'), volume('mesh1/0', [peer('hostB', { connection: 'StandAlone', replication: 'Off' })])])
   t.equal(state(), 'degraded')
-  agent.loseSource('drbd', 'it ended')
+  host.loseSource('drbd', 'it ended')
   t.equal(state(), 'unknown')
-  t.match(agent.report(SR)?.reasons.at(-1), { code: 'source-silent', word: 'it ended' })
+  t.match(host.report(SR)?.reasons.at(-1), { code: 'source-silent', word: 'it ended' })
   see(2, [volume('mesh0/0')], 'not everything has been read yet')
-  t.match(agent.report(SR)?.mirrors, { synced: 0, degraded: 0, unknown: 2 }, 'nobody knows how they are now')
+  t.match(host.report(SR)?.mirrors, { synced: 0, degraded: 0, unknown: 2 }, 'nobody knows how they are now')
   see(3, [])
-  t.match(agent.report(SR), { state: 'synced', mirrors: { synced: 1, degraded: 0 } })
-  await agent.close()
+  t.match(host.report(SR), { state: 'synced', mirrors: { synced: 1, degraded: 0 } })
+  await host.close()
 })
 
 t.test('SRs chosen anew: what is known of mirrors and of the other SRs stays', async t => {
-  const { agent, kinds, clock, see, state } = agentOf({ srs: [drbdSr(['mesh*']), drbdSr(['other'], [], 'b')] })
+  const { host, kinds, time, see, state } = hostOf({ srs: [drbdSr(['mesh*']), drbdSr(['other'], [], 'b')] })
   see(1000, [volume('mesh0/0'), resyncing('mesh1/0', 100 * KIB), volume('other/0')])
   see(2000, [resyncing('mesh1/0', 40 * KIB)])
   kinds.length = 0
-  clock.now = 3000
-  agent.select([drbdSr(['mesh0']), drbdSr(['mesh1', 'other'], [], 'c')])
-  t.strictSame(agent.srs(), [SR, 'c'])
+  time.now = 3000
+  host.select([drbdSr(['mesh0']), drbdSr(['mesh1', 'other'], [], 'c')])
+  t.strictSame(host.monitor.srs(), [SR, 'c'])
   t.equal(state(), 'synced')
-  t.equal(agent.report('b'), null)
-  t.match(agent.report('c'), { state: 'resyncing', mirrors: { synced: 1, resyncing: 1 }, outOfSyncBytes: 40 * KIB })
-  t.equal(agent.report('c')?.progress, 0.6, 'of the resync as it was seen from its beginning')
+  t.equal(host.report('b'), null)
+  t.match(host.report('c'), { state: 'resyncing', mirrors: { synced: 1, resyncing: 1 }, outOfSyncBytes: 40 * KIB })
+  t.equal(host.report('c')?.progress, 0.6, 'of the resync as it was seen from its beginning')
   see(4000, [volume('mesh1/0')])
   t.equal(state('c'), 'synced')
-  await agent.close()
+  await host.close()
 })
 
 t.test('what is pushed again when the pool may have lost it', async t => {
-  const { agent, pushed, see } = agentOf()
+  const { host, pushed, see } = hostOf()
   see(1, [volume('mesh0/0')])
   const deadline = Date.now() + 5000
   const settled = async (isSo: () => boolean) => {
@@ -418,11 +456,10 @@ t.test('what is pushed again when the pool may have lost it', async t => {
   }
   await settled(() => pushed.at(-1)?.state === 'synced')
   const before = pushed.length
-  agent.pushAgain(SR)
-  agent.pushAgain('no-such-sr')
+  host.monitor.pushAgain([SR, 'no-such-sr'])
   await settled(() => pushed.length > before)
   t.equal(pushed.at(-1)?.state, 'synced')
-  await agent.close()
+  await host.close()
 })
 
 t.test('which mirrors are of which SR: wildcards, several SRs, nothing taken for a pattern by accident', async t => {
@@ -483,8 +520,8 @@ t.test('the pusher: transitions at once, news at its pace, retries until it arri
   let value = 0
   let refusals = 2
   const made: () => Report = () => ({ ...(agentReport as Report), seq: value })
-  const helper = agentOf()
-  const agentReport = helper.agent.report(SR)
+  const helper = hostOf()
+  const agentReport = helper.host.report(SR)
   const pusher = new ReportPusher(
     made,
     {
@@ -519,24 +556,24 @@ t.test('the pusher: transitions at once, news at its pace, retries until it arri
   await pusher.close()
   pusher.want('transition')
   t.equal(arrived.length, 3, 'nothing after it was closed')
-  await helper.agent.close()
+  await helper.host.close()
 })
 
 t.test('the first report of an SR is pushed at once, whenever the SR was chosen', async t => {
   const pushPace = { progressEveryMs: 3_600_000, firstRetryMs: 3_600_000, lastRetryMs: 3_600_000 }
-  const { agent, pushed } = agentOf({ pushPace })
+  const { host, pushed } = hostOf({ pushPace })
   t.match(pushed, [{ sr: SR, state: 'unknown' }])
   const other = '5c5c5c5c-0000-4000-8000-000000000002'
-  agent.select([drbdSr(['mesh*']), drbdSr(['other*'], [], other)])
+  host.select([drbdSr(['mesh*']), drbdSr(['other*'], [], other)])
   t.match(pushed, [{ sr: SR }, { sr: other, state: 'unknown' }])
-  await agent.close()
+  await host.close()
 })
 
 t.test('a resync that began and ended between two updates is one of the SR as well', async t => {
   const edges: [string, string, number][] = []
-  const witness = (_sr: string, { kind }: Transition, { state, mirrors }: SrStatus) =>
+  const onTransition = ({ transition: { kind }, status: { state, mirrors } }: SrTransition) =>
     edges.push([kind, state, mirrors.resyncing])
-  const { agent, see } = agentOf({ witness })
+  const { host, see } = hostOf({ onTransition })
   const passed = {
     resync: true,
     repair: 'none',
@@ -552,7 +589,7 @@ t.test('a resync that began and ended between two updates is one of the SR as we
     ['resync-started', 'resyncing', 1],
     ['resync-finished', 'synced', 0],
   ])
-  t.match(agent.report(SR), { state: 'synced', since: new Date(2).toISOString() })
+  t.match(host.report(SR), { state: 'synced', since: new Date(2).toISOString() })
   see(3, [volume('mesh1/0', [peer('hostB', { replication: 'SyncSource', peerDisk: 'Inconsistent' })])])
   edges.length = 0
   see(4, [volume('mesh0/0', [peer('hostB', { passed })])])
@@ -566,20 +603,20 @@ t.test('a resync that began and ended between two updates is one of the SR as we
 
 t.test('heartbeats name the reports that tell of the present state of each SR', async t => {
   const pushPace = { progressEveryMs: 3_600_000, firstRetryMs: 1, lastRetryMs: 1 }
-  const { agent, see, clock, pushed } = agentOf({ pushPace })
-  t.teardown(() => agent.close())
+  const { host, see, time, pushed } = hostOf({ pushPace })
+  t.teardown(() => host.close())
   const isCurrent = (report: { readonly seq: number } | undefined) =>
-    report !== undefined && report.seq >= (agent.changedSeqs().get(SR) ?? Number.POSITIVE_INFINITY)
+    report !== undefined && report.seq >= (host.state.changedSeqs().get(SR) ?? Number.POSITIVE_INFINITY)
   see(1_000, [volume('mesh0/0'), volume('mesh1/0')])
-  const synced = agent.report(SR) ?? undefined
+  const synced = host.report(SR) ?? undefined
   t.equal(isCurrent(synced), true)
-  clock.now = 2_000
-  agent.tick()
+  time.now = 2_000
+  host.tick()
   t.equal(isCurrent(synced), true, 'time alone changes nothing')
   const away = [{ ...peer('hostB'), connection: 'Connecting', replication: null, peerDisk: 'DUnknown' }]
   see(3_000, [volume('mesh0/0', away)])
   t.equal(isCurrent(synced), false, 'the SR is degraded now')
-  const degraded = agent.report(SR) ?? undefined
+  const degraded = host.report(SR) ?? undefined
   t.equal(isCurrent(degraded), true)
   const turns = async (isEnough: () => boolean) => {
     for (let turn = 0; turn < 1_000 && !isEnough(); turn += 1) await new Promise(resolve => setTimeout(resolve, 1))
@@ -590,7 +627,7 @@ t.test('heartbeats name the reports that tell of the present state of each SR', 
   t.equal(isCurrent(degraded), false, 'another mirror is worse, and the state of the SR is as it was')
   await turns(() => pushed.length > before)
   t.equal(pushed.length, before + 1, 'which is pushed at once')
-  const worse = agent.report(SR) ?? undefined
+  const worse = host.report(SR) ?? undefined
   see(6_500, [volume('mesh1/0')])
   t.equal(isCurrent(worse), true, 'what gets better waits for its turn')
 })

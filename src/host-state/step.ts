@@ -1,11 +1,12 @@
-import type { WatchedSr } from '../host-state/watched-sr.ts'
 import type { MirrorChange } from '../sync-query/sr-state/host-mirrors.ts'
+import type { WatchedSr } from './watched-sr.ts'
 
 const NO_CHANGES: readonly MirrorChange[] = []
 
-/** Changes that are told together, by the SR they concern. */
+/** The changes of one input, by SR. They are true only together: an SR is judged once, after all of them. */
 export class Step {
   readonly #changes = new Map<WatchedSr, MirrorChange[]>()
+  readonly #stale = new Set<string>()
 
   add(srs: readonly WatchedSr[], change: MirrorChange): void {
     for (const sr of srs) {
@@ -17,5 +18,14 @@ export class Step {
 
   of(sr: WatchedSr): readonly MirrorChange[] {
     return this.#changes.get(sr) ?? NO_CHANGES
+  }
+
+  /** The report of an SR must be pushed whatever has changed: the pool has none. */
+  addStale(sr: string): void {
+    this.#stale.add(sr)
+  }
+
+  isStale(sr: string): boolean {
+    return this.#stale.has(sr)
   }
 }

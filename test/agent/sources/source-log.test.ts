@@ -1,8 +1,8 @@
 import t from 'tap'
-import { SourceLog } from '../../src/agent/source-log.ts'
-import { AgentMetrics } from '../../src/metrics/agent-metrics.ts'
-import { dumpOf, follow, recording, ScriptedHost } from '../drbd-adapter/follow/scripted-host.ts'
-import { figures } from '../metrics/parse-exposition.ts'
+import { SourceLog } from '../../../src/agent/sources/source-log.ts'
+import { AgentMetrics } from '../../../src/metrics/agent-metrics.ts'
+import { dumpOf, follow, recording, ScriptedHost } from '../../drbd-adapter/follow/scripted-host.ts'
+import { figures } from '../../metrics/parse-exposition.ts'
 
 function logOf(backend: 'drbd' | 'md' = 'drbd') {
   const lines: string[] = []
