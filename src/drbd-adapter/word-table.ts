@@ -4,12 +4,12 @@ interface Entry<Value> {
   readonly next: Entry<Value> | undefined
 }
 
-/** A power of two; some sixty words then hardly ever share a slot. */
+/** A power of two; large enough that about sixty words rarely share a slot. */
 const SLOTS = 512
 
 /**
- * Finds a known word in place, without cutting it out of the text: a storm of events has a dozen words a line, and most
- * of them only have to be recognised.
+ * Finds a known word in a text without allocating a substring: in a flood of events each line has a dozen words, and most of them
+ * only have to be recognised.
  */
 export class WordTable<Value> {
   readonly #slots: (Entry<Value> | undefined)[]
@@ -22,7 +22,7 @@ export class WordTable<Value> {
     }
   }
 
-  /** The value of the word that is `text[start, end)`; `undefined` if it is none of the table. */
+  /** The value of the word `text[start, end)`; `undefined` if the table does not have it. */
   find(text: string, start: number, end: number): Value | undefined {
     let entry = this.#slots[slotOf(text, start, end)]
     while (entry !== undefined && (entry.word.length !== end - start || !text.startsWith(entry.word, start)))

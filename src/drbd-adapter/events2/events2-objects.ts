@@ -51,6 +51,17 @@ export class Events2Objects {
     return [...this.#mirrors.values(), ...unread]
   }
 
+  /** Pairs of volumes with one minor. The kernel gives each minor to one volume, and which of the two is right is unknown. */
+  *withSharedMinor(): Generator<readonly [DeviceState, DeviceState]> {
+    const byMinor = new Map<string, DeviceState>()
+    for (const device of this.#mirrors.values()) {
+      if (device.minor === null) continue
+      const other = byMinor.get(device.minor)
+      byMinor.set(device.minor, device)
+      if (other !== undefined) yield [other, device]
+    }
+  }
+
   beginDump(): void {
     for (const [mirror, device] of this.#mirrors) this.#previous.set(mirror, device)
     this.markAllChanged()

@@ -86,7 +86,11 @@ export class Events2State {
     const { hasLost, disordered } = this.losses.order
     for (const name of disordered) this.#lose(name)
     if (hasLost) this.#loseAll()
-    this.#doubtSharedMinors()
+    for (const [first, second] of this.#objects.withSharedMinor()) {
+      this.problems.add(second.mirror, 'contradiction', `The minor belongs to ${first.mirror}`, second.minor ?? '')
+      this.#lose(second.resource.name)
+      this.#lose(first.resource.name)
+    }
   }
 
   /** Returns the mirrors that may have changed, appeared or disappeared since the last call. */
@@ -144,21 +148,6 @@ export class Events2State {
       case 'garbled':
         this.problems.add(line.resource, line.why, 'Cannot be applied', line.text)
         this.#loseGarbled(line.resource)
-    }
-  }
-
-  /** Doubts volumes that share a minor. The kernel gives each minor to one volume, and which of two is right is unknown. */
-  #doubtSharedMinors(): void {
-    const byMinor = new Map<string, DeviceState>()
-    for (const device of this.devices()) {
-      const { minor, mirror, resource } = device
-      if (minor === null) continue
-      const other = byMinor.get(minor)
-      byMinor.set(minor, device)
-      if (other === undefined) continue
-      this.problems.add(mirror, 'contradiction', `The minor of ${other.mirror}`, minor)
-      this.#lose(resource.name)
-      this.#lose(other.resource.name)
     }
   }
 

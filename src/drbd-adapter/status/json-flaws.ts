@@ -1,20 +1,20 @@
-/** Something in a JSON document that JSON.parse accepts and that cannot be relied upon. */
+/** A flaw that JSON.parse accepts and that makes a document unreliable. */
 export interface JsonFlaw {
   readonly code: 'too-deep' | 'contradiction'
-  /** Of the outermost list: the element that it is in. */
+  /** Index of the affected element in the outermost list. */
   readonly index: number
   readonly line: number
   /** `[0].devices[1].volume` */
   readonly path: string
 }
 
-/** drbdsetup nests six deep. What goes much deeper is no status, and recursion over it would overflow the stack. */
+/** Maximum nesting. drbdsetup nests six deep; a deeper document is no status, and recursion over it could overflow the stack. */
 const MAX_DEPTH = 32
 
 const MAX_PATH = 80
 
 interface Frame {
-  /** The keys so far; `null`: a list. */
+  /** The keys so far; `null` for a list. */
   readonly keys: Set<string> | null
   key: string
   index: number
@@ -22,11 +22,10 @@ interface Frame {
 }
 
 /**
- * Of each element of the outermost list the first flaw: nesting that is too deep, or a key that is there twice, of which
- * JSON.parse silently takes the last one. Keys that differ in `-` and `_` are the same. Goes through `json` once, without
- * recursion.
+ * Finds the first flaw in each element of the outermost list: nesting that is too deep, or a duplicate key, for which JSON.parse silently
+ * takes the last value. Keys that differ only in `-` and `_` are equal. Reads `json` once, without recursion.
  *
- * @param json what JSON.parse has accepted
+ * @param json a text that JSON.parse accepts
  */
 export function jsonFlaws(json: string): JsonFlaw[] {
   const flaws = new Map<number, JsonFlaw>()
@@ -75,7 +74,7 @@ export function jsonFlaws(json: string): JsonFlaw[] {
   return [...flaws.values()]
 }
 
-/** Behind the quote that ends the string which begins at `start`. */
+/** The index after the closing quote of the string that begins at `start`. */
 function stringEnd(json: string, start: number): number {
   let quote = json.indexOf('"', start + 1)
   while (quote !== -1 && isEscaped(json, quote)) quote = json.indexOf('"', quote + 1)

@@ -4,13 +4,12 @@ import { ProblemList } from '../problem-list.ts'
 import { type DrbdSnapshot, emptyPeer, emptyVolume, type PeerDraft, type VolumeDraft } from './snapshot.ts'
 import { doubtOnce, UniqueVolumes } from './unique-volumes.ts'
 
-/** What drbdsetup calls the peer of DRBD before 9, which /proc/drbd does not name. */
+/** drbdsetup's name for the peer of DRBD before 9, which /proc/drbd does not name. */
 const PEER = 'peer'
 
 /**
- * `cs:` is the connection's word as long as it is not up. Two of them DRBD 9 and drbdsetup call otherwise
- * (drbd_conn_str9 and drbd_repl_str9 in drbdsetup.c of 8.4): WFConnection is Connecting, and WFReportParams is Connected
- * with replication Off.
+ * Maps `cs:` to the connection state while the connection is not up. DRBD 9 and drbdsetup have other words for two of them (drbd_conn_str9
+ * and drbd_repl_str9 in drbdsetup.c of 8.4): WFConnection is Connecting, and WFReportParams is Connected with replication Off.
  */
 const CONNECTION_OF_CS: ReadonlyMap<string, string> = new Map([
   ...['StandAlone', 'Disconnecting', 'Unconnected', 'Timeout', 'BrokenPipe', 'NetworkFailure', 'ProtocolError'].map(
@@ -21,25 +20,25 @@ const CONNECTION_OF_CS: ReadonlyMap<string, string> = new Map([
   ['WFReportParams', 'Connected'],
 ])
 
-/** The letters of the flags: I/O `r`uns or is `s`uspended; the resync waits `a`fter another resync, `p`eer, `u`ser (drbd_seq_show in drbd_proc.c of 8.0 to 8.4). */
+/** The flags: I/O `r`uns or is `s`uspended; the resync waits `a`fter another resync, for the `p`eer or the `u`ser (drbd_seq_show in drbd_proc.c of 8.0 to 8.4). */
 const FLAGS = /\s([rs])([-a])([-p])([-u])\S*\s*$/
 
 const UNITS = { K: 1, M: 1024 }
 
 /**
- * Reads /proc/drbd of DRBD 8.0 to 8.4; mirrors are named by their minor (`drbd0`). DRBD 9 lists there, in the same words,
- * only devices in its compatibility mode with 8.4 (drbd_show_legacy_device in drbd_legacy_84.c of 9.3), most often none: of
- * the others it is told as the problem `ask-elsewhere`. Never throws.
+ * Parses /proc/drbd of DRBD 8.0 to 8.4. Mirrors are named by their minor (`drbd0`). DRBD 9 lists only devices in its compatibility mode
+ * with 8.4 there, in the same format (drbd_show_legacy_device in drbd_legacy_84.c of 9.3), usually none; the problem `ask-elsewhere`
+ * reports that others are missing. Never throws.
  */
 export function parseProcDrbd(text: string): DrbdSnapshot {
-  // Kernel 2.6.39 and DRBD 8.3.1 left NUL bytes in it.
+  // Kernel 2.6.39 and DRBD 8.3.1 leave NUL bytes in it.
   const lines = text.replace(/[\r\0]/g, '').split('\n')
   const rest = lines.pop() ?? ''
   const version = /^version: (\d+)\./m.exec(text)?.[1]
   const isNine = version !== undefined && Number(version) >= 9
   const problems = new ProblemList()
   const uniqueVolumes = new UniqueVolumes(problems)
-  let isStray = false
+  let hasOrphan = false
   let open: VolumeDraft | undefined
   for (const [index, line] of lines.entries()) {
     const place = `line ${index + 1}`
@@ -49,7 +48,7 @@ export function parseProcDrbd(text: string): DrbdSnapshot {
       uniqueVolumes.add(open, place)
       if (isDevice(words)) {
         problems.add(open.mirror, 'bad-line', place, 'Two devices in one line', line)
-        isStray = true
+        hasOrphan = true
       }
       readDetails(open, words)
     } else if (/^\s*\d+:/.test(line)) {
@@ -57,11 +56,11 @@ export function parseProcDrbd(text: string): DrbdSnapshot {
       open = emptyVolume(`drbd${minorOf(line)}`, '8.4')
       uniqueVolumes.add(open, place)
     } else if (isDevice(line)) {
-      // A device whose minor cannot be read: what follows belongs to it, and to no other.
+      // The minor of this device cannot be read. The following lines belong to it, and to no other device.
       readDetails(open, line)
       problems.add(null, 'bad-line', place, 'A device without its minor', line)
       open = undefined
-      isStray = true
+      hasOrphan = true
     } else readDetails(open, line)
   }
   const place = `line ${lines.length + 1}`
@@ -69,19 +68,19 @@ export function parseProcDrbd(text: string): DrbdSnapshot {
   if (/^\s*\d+:/.test(rest)) uniqueVolumes.add(emptyVolume(`drbd${minorOf(rest)}`, '8.4'), place)
   const { volumes } = uniqueVolumes
   if (isNine) {
-    const what = volumes.length === 0 ? 'DRBD 9 lists no devices' : 'DRBD 9 lists only devices in the mode of 8.4'
-    problems.add(null, 'ask-elsewhere', 'line 1', `${what} in /proc/drbd; ask drbdsetup status`, text.trim())
+    const what = volumes.length === 0 ? 'DRBD 9 lists no devices' : 'DRBD 9 lists only devices in 8.4 mode'
+    problems.add(null, 'ask-elsewhere', 'line 1', `${what} in /proc/drbd; use drbdsetup status`, text.trim())
   }
   const isThis = (version !== undefined && !isNine) || volumes.length > 0
   if (!isThis && !isNine) problems.add(null, 'not-this-format', 'line 1', 'Neither version nor device', text.trim())
-  return { understood: isThis && !isStray, volumes, problems: problems.all() }
+  return { understood: isThis && !hasOrphan, volumes, problems: problems.all() }
 }
 
 function isDevice(words: string): boolean {
   return /\bcs:\S/.test(words)
 }
 
-/** The digits that a line begins with, as the kernel would print that number. */
+/** The number at the beginning of a line, without leading zeros. */
 function minorOf(line: string): string {
   return /\d+/.exec(line)?.[0].replace(/^0+(?=\d)/, '') ?? ''
 }
@@ -100,7 +99,7 @@ function readDevice(minor: string, cs: string, words: string): VolumeDraft {
   const flags = FLAGS.exec(words)
   if (flags !== null) {
     const [, io, after, peerIsp, user] = flags
-    // It does not say by what.
+    // The flag does not name the cause.
     volume.ioSuspended = io === 's' ? ['s'] : []
     peer.resyncSuspended = [
       ...(user === 'u' ? ['user'] : []),
@@ -124,7 +123,7 @@ function readConnection(peer: PeerDraft, cs: string): void {
   } else peer.connection = cs
 }
 
-/** The counters, and below them the progress of a resync or verify (drbd_syncer_progress in drbd_proc.c). */
+/** Parses the counters, and below them the progress of a resync or verify (drbd_syncer_progress in drbd_proc.c). */
 function readDetails(volume: VolumeDraft | undefined, line: string): void {
   const peer = volume?.peers[0]
   if (volume === undefined || peer === undefined) return
@@ -143,7 +142,7 @@ function readDetails(volume: VolumeDraft | undefined, line: string): void {
     peer.totalBytes = scaleKib(totalKib * UNITS[unit === 'M' ? 'M' : 'K'])
     peer.progress = Math.max(0, 1 - leftKib / totalKib)
   }
-  // On one line with the progress in kernel 2.6.39 (`)Mfinish:`). A rate of nothing gives 0:00:00, which is no estimate.
+  // Kernel 2.6.39 prints it on the same line as the progress (`)Mfinish:`). A rate of 0 gives 0:00:00, which is no estimate.
   const [, hours, minutes, seconds] = /finish: (\d+):(\d\d):(\d\d)/.exec(line) ?? []
   const eta = Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds)
   if (eta > 0 && !line.includes('(stalled)')) peer.etaSeconds = eta

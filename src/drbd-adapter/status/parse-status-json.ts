@@ -9,17 +9,14 @@ import {
   scaleSectors,
   sumOfKnown,
   suspendedParts,
-  yesNo,
 } from '../drbd-words.ts'
 import { ProblemList } from '../problem-list.ts'
 import { jsonFlaws } from './json-flaws.ts'
+import { flagOf, listOf, type Members, membersOf, parseLoosely, placeOf, shallow, wordOf } from './json-members.ts'
 import { type DrbdSnapshot, emptyPeer, emptyVolume, type PeerDraft, type VolumeDraft } from './snapshot.ts'
 import { doubtOnce, UniqueVolumes } from './unique-volumes.ts'
 
-/** An object's members by their keys, `_` read as `-`: releases of drbd-utils differ in it (`peer_devices`). */
-type Members = ReadonlyMap<string, unknown>
-
-/** Keys whose values may be DRBD's state words; under any other key such a word may decide, and is not understood. */
+/** Keys whose values can be DRBD's state words. Under any other key such a word may decide the state and is not understood. */
 const WORD_KEYS: ReadonlySet<string> = new Set([
   'name',
   'role',
@@ -34,19 +31,19 @@ const WORD_KEYS: ReadonlySet<string> = new Set([
 /** DRBD allows 31. */
 const MAX_PEERS = 64
 
-/** So many unknown keys of one object are told. */
-const MAX_STRANGERS = 4
+/** Maximum number of doubts about unknown keys of one object. */
+const MAX_UNKNOWN = 4
 
 /**
- * Reads `drbdsetup status --json [--verbose --statistics]` of drbd-utils 9 (8.4 has no JSON). Keys may be missing or
- * new; what was not said is `null`. Anything that is no whole document is not understood. Never throws.
+ * Parses `drbdsetup status --json [--verbose --statistics]` of drbd-utils 9 (8.4 has no JSON). Keys may be missing or new; a missing
+ * value is `null`. A document that is not complete is not understood. Never throws.
  */
 export function parseStatusJson(text: string): DrbdSnapshot {
-  // The lines stay where they are.
+  // The comment lines become empty, so that line numbers stay.
   const json = text.replace(/^#.*$/gm, '')
   const problems = new ProblemList()
   if (json.trim() === '') {
-    // Old releases print this banner where JSON was asked for (drbd-utils d0e274a1); without it a tool was cut short.
+    // Old releases print this banner in place of JSON (drbd-utils d0e274a1). Without it the output is truncated.
     const isBanner = /^# No currently configured DRBD found/m.test(text)
     problems.add(null, isBanner ? 'nothing-configured' : 'empty-output', 'line 1', 'No document', text.trim())
     return { understood: isBanner, volumes: [], problems: problems.all() }
@@ -75,7 +72,7 @@ export function parseStatusJson(text: string): DrbdSnapshot {
       understood = false
     } else {
       if (flaw !== undefined) {
-        const what = flaw.code === 'too-deep' ? 'Nested too deep' : 'A key that was there before'
+        const what = flaw.code === 'too-deep' ? 'Nested too deep' : 'The key occurs twice'
         problems.add(name, flaw.code, `${flaw.path} (line ${flaw.line})`, what, name)
       }
       const reader = new ResourceReader(name, place, problems, uniqueVolumes)
@@ -85,54 +82,22 @@ export function parseStatusJson(text: string): DrbdSnapshot {
   return { understood, volumes: uniqueVolumes.volumes, problems: problems.all() }
 }
 
-/**
- * `null` if it is no JSON. Releases before drbd-utils 10429303 printed figures that C calls nan and inf.
- */
-function parseLoosely(json: string): { readonly json: string; readonly document: unknown } | null {
-  for (const candidate of [json, json.replace(/(":\s*)[-+]?(?:nan|inf|infinity)(?=\s*[,}\]])/gi, '$1null')]) {
-    try {
-      return { json: candidate, document: JSON.parse(candidate) }
-    } catch {
-      // The next candidate, or none.
-    }
-  }
-  return null
-}
-
-/** Where the text ceases to be JSON, as far as the parser says it. */
-function placeOf(json: string): string {
-  try {
-    JSON.parse(json)
-  } catch (error) {
-    const [, line] = /\(line (\d+) column \d+\)/.exec(String(error)) ?? []
-    if (line !== undefined) return `line ${line}`
-  }
-  return `line ${json.split('\n').length}`
-}
-
-/** A value of any depth in a few words. */
-function shallow(value: unknown): string {
-  if (typeof value !== 'object' || value === null) return String(JSON.stringify(value)).slice(0, 64)
-  if (Array.isArray(value)) return `a list of ${value.length}`
-  return `an object with ${Object.keys(value).slice(0, 4).join(', ') || 'no key'}`
-}
-
-interface Connection {
+interface ParsedConnection {
   readonly members: Members
-  readonly strangers: readonly DrbdDoubt[]
+  readonly doubts: readonly DrbdDoubt[]
   readonly devices: ReadonlyMap<VolumeDraft, Members>
 }
 
-/** Reads one resource. */
+/** Parses one resource. */
 class ResourceReader {
   readonly #name: string
   readonly #place: string
   readonly #problems: ProblemList
   readonly #uniqueVolumes: UniqueVolumes
   readonly #volumes = new Map<number, VolumeDraft>()
-  /** Something of it could not be read. */
+  /** A part of it could not be parsed. */
   #isDoubted = false
-  /** There is a volume that has no number, and so is not among these. */
+  /** A volume has no number, so it is not among `#volumes`. */
   #hidesVolume = false
 
   constructor(name: string, place: string, problems: ProblemList, uniqueVolumes: UniqueVolumes) {
@@ -150,7 +115,7 @@ class ResourceReader {
       const place = `${this.#place}.devices[${index}]`
       const volume = this.#volumeOf(members, place)
       if (members === null || volume === null) continue
-      if (seen.has(volume)) this.#contradiction(volume, place, 'volume', 'A volume that was there before')
+      if (seen.has(volume)) this.#contradiction(volume, place, 'volume', 'The volume occurs twice')
       seen.add(volume)
       readDevice(volume, members)
       const minor = count(members.get('minor'))
@@ -159,8 +124,8 @@ class ResourceReader {
     const peers = this.#list(resource, 'connections')
     if (peers.length > MAX_PEERS) this.#doubt('too-many', this.#place, 'More peers than DRBD allows')
     const connections = peers.slice(0, MAX_PEERS).map((members, index) => this.#connection(members, index))
-    this.#doubtNamesakes(connections)
-    const strangers = strangersOf(resource, null)
+    this.#doubtDuplicatePeers(connections)
+    const doubts = doubtsOfUnknown(resource, null)
     const ioSuspended = ioSuspendedBy(resource)
     const forcesIoFailures = flagOf(resource.get('force-io-failures'))
     for (const volume of this.#volumes.values()) {
@@ -169,13 +134,13 @@ class ResourceReader {
       this.#uniqueVolumes.add(volume, this.#place)
       if (this.#isDoubted) doubtOnce(volume, { code: 'word-missing', field: 'volume' })
       if (isFlawed) doubtOnce(volume, { code: 'contradiction', field: 'json' })
-      for (const doubt of strangers) doubtOnce(volume, doubt)
+      for (const doubt of doubts) doubtOnce(volume, doubt)
       for (const connection of connections) readPeer(volume, connection)
     }
     return !this.#hidesVolume
   }
 
-  #connection(members: Members | null, index: number): Connection {
+  #connection(members: Members | null, index: number): ParsedConnection {
     const place = `${this.#place}.connections[${index}]`
     const devices = new Map<VolumeDraft, Members>()
     if (members === null) this.#doubt('word-missing', place, 'No object')
@@ -185,11 +150,11 @@ class ResourceReader {
       const at = `${place}.peer_devices[${nth}]`
       const volume = this.#volumeOf(each, at)
       if (each === null || volume === null) continue
-      if (devices.has(volume)) this.#contradiction(volume, at, 'volume', 'A volume that was there before')
+      if (devices.has(volume)) this.#contradiction(volume, at, 'volume', 'The volume occurs twice')
       devices.set(volume, each)
     }
     const known = members ?? new Map<string, unknown>()
-    return { members: known, strangers: strangersOf(known, peerName(known)), devices }
+    return { members: known, doubts: doubtsOfUnknown(known, peerName(known)), devices }
   }
 
   #volumeOf(members: Members | null, place: string): VolumeDraft | null {
@@ -204,7 +169,7 @@ class ResourceReader {
     return volume
   }
 
-  /** Without the list no peer would be bad, which must not read as all peers are good. */
+  /** A missing list must not look like a list without bad peers. */
   #list(resource: Members, key: 'devices' | 'connections'): (Members | null)[] {
     if (!Array.isArray(resource.get(key))) {
       this.#doubt('word-missing', `${this.#place}.${key}`, 'No list')
@@ -213,7 +178,7 @@ class ResourceReader {
     return listOf(resource.get(key))
   }
 
-  #doubtNamesakes(connections: readonly Connection[]): void {
+  #doubtDuplicatePeers(connections: readonly ParsedConnection[]): void {
     const names = new Set<string>()
     for (const [index, { members }] of connections.entries()) {
       const name = peerName(members)
@@ -221,7 +186,7 @@ class ResourceReader {
         for (const volume of this.#volumes.values())
           doubtOnce(volume, { code: 'contradiction', field: 'peer', word: name })
         const place = `${this.#place}.connections[${index}]`
-        this.#problems.add(this.#name, 'contradiction', place, 'A peer that was there before', name)
+        this.#problems.add(this.#name, 'contradiction', place, 'The peer occurs twice', name)
       }
       names.add(name)
     }
@@ -238,7 +203,7 @@ class ResourceReader {
   }
 }
 
-/** `suspended-WORD: true` for each word; releases that know only `suspended` do not say by what. */
+/** Parses `suspended-WORD: true` for each word. Releases that have only `suspended` do not name the cause. */
 function ioSuspendedBy(resource: Members): readonly string[] | null {
   const suspended = resource.get('suspended')
   if (typeof suspended === 'string') return suspendedParts(suspended)
@@ -255,14 +220,14 @@ function readDevice(volume: VolumeDraft, members: Members): void {
   volume.intentionalClient = flagOf(members.get('client'))
   volume.quorum = flagOf(members.get('quorum'))
   volume.sizeBytes = scaleKib(count(members.get('size')))
-  for (const doubt of strangersOf(members, null)) doubtOnce(volume, doubt)
+  for (const doubt of doubtsOfUnknown(members, null)) doubtOnce(volume, doubt)
 }
 
 function peerName(connection: Members): string {
   return wordOf(connection.get('name')) ?? String(count(connection.get('peer-node-id')) ?? '?')
 }
 
-function readPeer(volume: VolumeDraft, { members: connection, strangers, devices }: Connection): void {
+function readPeer(volume: VolumeDraft, { members: connection, doubts, devices }: ParsedConnection): void {
   const members: Members = devices.get(volume) ?? new Map()
   const peer = emptyPeer(peerName(connection))
   peer.connection = wordOf(connection.get('connection-state'))
@@ -273,14 +238,14 @@ function readPeer(volume: VolumeDraft, { members: connection, strangers, devices
   peer.resyncSuspended = suspended === null ? null : suspendedParts(suspended)
   peer.outOfSyncBytes = scaleKib(count(members.get('out-of-sync')))
   peer.movedBytes = sumOfKnown(scaleKib(count(members.get('received'))), scaleKib(count(members.get('sent'))))
-  readFigures(peer, members)
-  for (const doubt of strangers) doubtOnce(volume, doubt)
-  for (const doubt of strangersOf(members, peer.peer)) doubtOnce(volume, doubt)
+  setProgress(peer, members)
+  for (const doubt of doubts) doubtOnce(volume, doubt)
+  for (const doubt of doubtsOfUnknown(members, peer.peer)) doubtOnce(volume, doubt)
   volume.peers.push(peer)
 }
 
-/** Of `percent-in-sync` nothing is read: it is of the device, not of the resync. */
-function readFigures(peer: PeerDraft, members: Members): void {
+/** Sets progress, total and estimate. Ignores `percent-in-sync`, which is of the device, not of the resync. */
+function setProgress(peer: PeerDraft, members: Members): void {
   const meaning = peer.replication === null ? null : wordMeaning(REPLICATION_WORDS, peer.replication)
   if (meaning === null || meaning.kind === 'off' || meaning.kind === 'steady') return
   const total = count(members.get('rs-total'))
@@ -291,30 +256,13 @@ function readFigures(peer: PeerDraft, members: Members): void {
   peer.etaSeconds = estimateSeconds(count(members.get('estimated-seconds-to-finish')))
 }
 
-/** The doubts that keys give which are not known and say a word of state. */
-function strangersOf(members: Members, peer: string | null): readonly DrbdDoubt[] {
+/** The doubts about unknown keys with a state word. */
+function doubtsOfUnknown(members: Members, peer: string | null): readonly DrbdDoubt[] {
   const doubts: DrbdDoubt[] = []
   for (const [field, word] of members) {
-    if (doubts.length >= MAX_STRANGERS) break
+    if (doubts.length >= MAX_UNKNOWN) break
     if (typeof word !== 'string' || WORD_KEYS.has(field) || !isStateWord(word)) continue
     doubts.push({ code: 'unknown-word', field, word, ...(peer === null ? {} : { peer }) })
   }
   return doubts
-}
-
-function listOf(value: unknown): (Members | null)[] {
-  return Array.isArray(value) ? value.map(membersOf) : []
-}
-
-function membersOf(value: unknown): Members | null {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return null
-  return new Map(Object.entries(value).map(([key, member]): [string, unknown] => [key.replaceAll('_', '-'), member]))
-}
-
-function wordOf(value: unknown): string | null {
-  return typeof value === 'string' && value !== '' ? value : null
-}
-
-function flagOf(value: unknown): boolean | null {
-  return typeof value === 'boolean' ? value : typeof value === 'string' ? yesNo(value) : null
 }

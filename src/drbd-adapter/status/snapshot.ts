@@ -1,9 +1,9 @@
 import type { DrbdDoubt, DrbdPeer, DrbdVolume } from '../../sync-query/judge/drbd.ts'
 import type { Problem } from '../../sync-query/judge/problem.ts'
 
-/** What one output of a tool or one reading of a file says of all volumes. */
+/** All volumes in one output of a tool or one read of a file. */
 export interface DrbdSnapshot {
-  /** False: this is not what it was taken for. Then having no volumes never means "nothing to sync". */
+  /** False: the text is not of the expected format. Then an empty list of volumes does not mean "nothing to sync". */
   readonly understood: boolean
   readonly volumes: readonly DrbdVolume[]
   readonly problems: readonly Problem[]
@@ -11,16 +11,16 @@ export interface DrbdSnapshot {
 
 type Writable<Type> = { -readonly [Key in keyof Type]: Type[Key] }
 
-/** A peer while it is being read. */
+/** A peer that is being parsed. */
 export type PeerDraft = Writable<DrbdPeer>
 
-/** A volume while it is being read. */
+/** A volume that is being parsed. */
 export interface VolumeDraft extends Writable<Omit<DrbdVolume, 'peers' | 'doubts'>> {
   peers: PeerDraft[]
   doubts: DrbdDoubt[]
 }
 
-/** A volume of which nothing was said yet. */
+/** A volume without any value. */
 export function emptyVolume(mirror: string, family: DrbdVolume['family']): VolumeDraft {
   return {
     mirror,
@@ -40,7 +40,7 @@ export function emptyVolume(mirror: string, family: DrbdVolume['family']): Volum
   }
 }
 
-/** A peer of which nothing was said yet. */
+/** A peer without any value. */
 export function emptyPeer(peer: string): PeerDraft {
   return {
     peer,

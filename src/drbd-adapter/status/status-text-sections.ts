@@ -18,22 +18,22 @@ export interface ResourceSection {
   readonly line: number
   readonly words: KeyWord[]
   readonly peers: PeerSection[]
-  /** A line of it was no line of this format. */
+  /** It contains a line that is not of this format. */
   isGarbled: boolean
-  /** The text ends before the blank line that closes every resource. */
+  /** The text ends before the blank line that ends every resource. */
   isCut: boolean
 }
 
 export interface StatusSections {
   readonly resources: readonly ResourceSection[]
-  /** False: some line belongs to no resource, and may be of one that is not among these. */
+  /** False: a line belongs to none of these resources, so there may be others. */
   readonly isWhole: boolean
 }
 
 /**
- * Cuts the text of `drbdsetup status` or `drbdadm status` into resources and peers. drbdsetup wraps lines at the width
- * of the terminal, and people paste them without their indentation; what holds is that a resource or a peer begins
- * with a bare name, that all else is `key:word`, and that a blank line closes a resource (resource_status in drbdsetup.c).
+ * Splits the text of `drbdsetup status` or `drbdadm status` into resources and peers. drbdsetup wraps lines at the width of the terminal,
+ * and pasted text can lack indentation. Three rules always hold: a resource or a peer begins with a bare name, everything else is
+ * `key:word`, and a blank line ends a resource (resource_status in drbdsetup.c).
  */
 export function statusSections(text: string, problems: ProblemList): StatusSections {
   const resources: ResourceSection[] = []
@@ -41,7 +41,7 @@ export function statusSections(text: string, problems: ProblemList): StatusSecti
   const lines = text.split('\n')
   const rest = lines.pop() ?? ''
   let resource: ResourceSection | null = null
-  /** The resource above a blank line. */
+  /** The resource before a blank line. */
   let closed = null as ResourceSection | null
   let indent = { resource: 0, isPeerDeeper: false }
   for (const [index, line] of lines.entries()) {
@@ -57,7 +57,7 @@ export function statusSections(text: string, problems: ProblemList): StatusSecti
     if (addNotice(problems, place, line)) continue
     const depth = line.length - line.trimStart().length
     if (resource === null && closed !== null && depth > indent.resource) {
-      // What is deeper than the resource above belongs to it: as one of its own, a peer would pass for a resource.
+      // A deeper line belongs to the resource before it. Otherwise a peer would look like a resource.
       problems.add(closed.name, 'bad-line', place, 'A blank line within a resource', line.trim())
       closed.isGarbled = true
       resource = closed
@@ -84,23 +84,23 @@ export function statusSections(text: string, problems: ProblemList): StatusSecti
       else for (const each of words) (peer ?? resource).words.push(each)
     }
   }
-  // The tools never begin a resource with a blank. Text that does, all at one depth, was pasted by somebody, and lost the
-  // closing blank line along with its indentation (LINBIT/drbd#30): there the last newline closes it.
+  // The tools never indent a resource. Text with all lines at one depth was pasted and lost its final blank line together with its
+  // indentation (LINBIT/drbd#30): there the last newline ends the resource.
   const isPasted = indent.resource > 0 && !indent.isPeerDeeper && rest === ''
   if (resource !== null) resource.isCut = !isPasted
   if (rest.trim() !== '')
     problems.add(resource?.name ?? null, 'line-cut', `line ${lines.length + 1}`, 'The text ends in a line', rest)
-  // Half a line of no resource may be the beginning of one.
+  // A truncated line outside a resource may be the beginning of one.
   return { resources, isWhole: isWhole && (resource !== null || rest.trim() === '') }
 }
 
-/** Adds what the tools say in place of a state or after it. */
+/** Adds a problem for a message that the tools print in place of a state or after it. */
 function addNotice(problems: ProblemList, place: string, line: string): boolean {
   const [, name = null] = /^(\S+): No such resource\s*$/.exec(line) ?? []
-  if (line.startsWith('#')) problems.add(null, 'nothing-configured', place, 'Said', line)
-  // `drbdadm status` of 8.4 for a resource that is configured and not up.
-  else if (name !== null) problems.add(name, 'not-up', place, 'Said', line)
-  else if (line.startsWith("Command '")) problems.add(null, 'command-failed', place, 'Said', line)
+  if (line.startsWith('#')) problems.add(null, 'nothing-configured', place, 'The tool printed', line)
+  // `drbdadm status` of 8.4 prints this for a resource that is configured and not up.
+  else if (name !== null) problems.add(name, 'not-up', place, 'The tool printed', line)
+  else if (line.startsWith("Command '")) problems.add(null, 'command-failed', place, 'The tool printed', line)
   else return false
   return true
 }

@@ -4,10 +4,10 @@ import { count, isStateWord } from '../drbd-words.ts'
 import type { ProblemList } from '../problem-list.ts'
 import type { KeyWord } from './status-text-sections.ts'
 
-/** Keys whose values may be DRBD's state words, or the name of a path. */
+/** Keys whose values can be DRBD's state words, or the name of a path. */
 const WORD_KEYS = new Set(['role', 'disk', 'connection', 'replication', 'peer-disk', 'backing_dev', 'write-ordering'])
 
-/** Keys that decide, of this host's own volumes and of its peers'; in the lines of the other they say of nothing. */
+/** Keys that decide the state: of this host's volumes, and of the peers'. Each has no meaning in the lines of the other. */
 export const OWN_KEYS: ReadonlySet<string> = new Set([
   ...['disk', 'client', 'quorum', 'size', 'minor', 'suspended', 'force-io-failures'],
 ])
@@ -16,31 +16,31 @@ export const PEER_KEYS: ReadonlySet<string> = new Set([
   ...['received', 'sent'],
 ])
 
-/** Keys of the whole resource or connection; the others are of one volume. */
+/** Keys of the whole resource or connection; all others are of one volume. */
 const SHARED_KEYS: ReadonlySet<string> = new Set(['suspended', 'force-io-failures', 'connection'])
 
-/** What one part of a section says: of one volume, or of all of them. */
+/** The words of one part of a section: of one volume, or of all volumes. */
 export interface SectionWords {
-  /** The keys that decide. */
+  /** The keys that decide the state. */
   readonly words: Map<string, KeyWord>
-  /** Other keys that say a word of state. */
-  readonly strangers: KeyWord[]
+  /** Unknown keys with a state word. */
+  readonly unknown: KeyWord[]
   hasRole: boolean
 }
 
 export interface Section {
-  /** Said before any volume: of the resource or of the connection. */
+  /** The words before any volume: of the resource or of the connection. */
   readonly shared: SectionWords
   readonly volumes: ReadonlyMap<string, SectionWords>
 }
 
-/** So many unknown keys of one part are told. */
-const MAX_STRANGERS = 4
+/** Maximum number of unknown keys of one part. */
+const MAX_UNKNOWN = 4
 
-/** Keys that begin a volume where `volume:0` was left out, as it is for a single one (device_status in drbdsetup.c). */
+/** Keys that begin volume 0 where `volume:0` is omitted, as it is for a single volume (device_status in drbdsetup.c). */
 const VOLUME_KEYS = new Set([...OWN_KEYS, ...PEER_KEYS].filter(key => !SHARED_KEYS.has(key)))
 
-/** Reads the sections of one resource. What cannot be true of any of them doubts the whole resource. */
+/** Parses the sections of one resource. A contradiction in a section doubts the whole resource. */
 export class SectionReader {
   readonly doubts: DrbdDoubt[] = []
   readonly #resource: string
@@ -53,22 +53,21 @@ export class SectionReader {
 
   doubt(line: number, code: ProblemCode, sentence: string, field: string, word: string): void {
     this.#problems.add(this.#resource, code, `line ${line}`, sentence, `${field}:${word}`)
-    if (this.doubts.length < MAX_STRANGERS) this.doubts.push({ code: 'contradiction', field, word })
+    if (this.doubts.length < MAX_UNKNOWN) this.doubts.push({ code: 'contradiction', field, word })
   }
 
-  /** @param foreign keys that belong into other sections */
+  /** @param foreign keys that belong to other sections */
   section(words: readonly KeyWord[], keys: ReadonlySet<string>, foreign: ReadonlySet<string>): Section {
     const shared = noWords()
     const volumes = new Map<string, SectionWords>()
     let current: SectionWords | null = null
     for (const each of words) {
       const { key, word, line } = each
-      if (foreign.has(key)) this.doubt(line, 'misplaced-word', 'A word in the wrong place', key, word)
+      if (foreign.has(key)) this.doubt(line, 'misplaced-word', 'A key in the wrong section', key, word)
       else if (key === 'volume') {
         const number = count(word) === null ? null : String(count(word))
-        if (number === null) this.doubt(line, 'bad-line', 'Not the number of a volume', 'volume', word)
-        else if (volumes.has(number))
-          this.doubt(line, 'contradiction', 'A volume that was there before', 'volume', word)
+        if (number === null) this.doubt(line, 'bad-line', 'Not a volume number', 'volume', word)
+        else if (volumes.has(number)) this.doubt(line, 'contradiction', 'The volume occurs twice', 'volume', word)
         current = noWords()
         volumes.set(number ?? '0', current)
       } else {
@@ -87,13 +86,12 @@ export class SectionReader {
     const { key, word, line } = each
     if (key === 'role') part.hasRole = true
     if (keys.has(key)) {
-      if (part.words.has(key)) this.doubt(line, 'contradiction', 'A word that was there before', key, word)
+      if (part.words.has(key)) this.doubt(line, 'contradiction', 'The key occurs twice', key, word)
       part.words.set(key, each)
-    } else if (!WORD_KEYS.has(key) && isStateWord(word) && part.strangers.length < MAX_STRANGERS)
-      part.strangers.push(each)
+    } else if (!WORD_KEYS.has(key) && isStateWord(word) && part.unknown.length < MAX_UNKNOWN) part.unknown.push(each)
   }
 }
 
 function noWords(): SectionWords {
-  return { words: new Map(), strangers: [], hasRole: false }
+  return { words: new Map(), unknown: [], hasRole: false }
 }

@@ -3,8 +3,8 @@ import type { ProblemList } from '../problem-list.ts'
 import type { VolumeDraft } from './snapshot.ts'
 
 /**
- * The volumes of one text, each name once. A kernel gives each name and each minor to one volume: where one is there twice
- * it cannot be known which of the two is right, so both are doubted.
+ * Collects the volumes of one text and doubts duplicates. The kernel gives each name and each minor to one volume, so if a text has
+ * one of them twice it is unknown which volume is right.
  */
 export class UniqueVolumes {
   readonly #problems: ProblemList
@@ -19,7 +19,7 @@ export class UniqueVolumes {
     return [...this.#volumes.values()]
   }
 
-  /** @param place where it is: a line or a path */
+  /** @param place a line or a path in the text */
   add(volume: VolumeDraft, place: string): void {
     const { mirror } = volume
     const known = this.#volumes.get(mirror)
@@ -27,7 +27,7 @@ export class UniqueVolumes {
       this.#volumes.set(mirror, volume)
       return
     }
-    this.#problems.add(mirror, 'contradiction', place, 'A volume that was there before', mirror)
+    this.#problems.add(mirror, 'contradiction', place, 'The volume occurs twice', mirror)
     doubtOnce(known, { code: 'contradiction', field: 'volume', word: mirror })
   }
 
@@ -37,12 +37,12 @@ export class UniqueVolumes {
       this.#byMinor.set(minor, volume)
       return
     }
-    this.#problems.add(volume.mirror, 'contradiction', place, `The minor of ${known.mirror}`, minor)
+    this.#problems.add(volume.mirror, 'contradiction', place, `The minor belongs to ${known.mirror}`, minor)
     for (const each of [known, volume]) doubtOnce(each, { code: 'contradiction', field: 'minor', word: minor })
   }
 }
 
-/** So many doubts of one volume are told; one is enough to make it unknown. */
+/** Maximum number of doubts of one volume; one is enough to make it unknown. */
 const MAX_DOUBTS = 16
 
 export function doubtOnce(volume: VolumeDraft, doubt: DrbdDoubt): void {

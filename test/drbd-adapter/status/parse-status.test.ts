@@ -176,7 +176,7 @@ t.test('text', t => {
       { understood: true, problems: [], volumes: { 'r0/0': 'synced', 'r0/1': 'unknown word-missing' } },
     ],
     [
-      'unknown keys: one harmless, two that say a word of state',
+      'unknown keys: one harmless, two with a state word',
       'r0 role:Primary\n  disk:UpToDate encrypted:yes disk2:Failed\n  bravo role:Secondary\n    peer-disk:UpToDate replay:SyncSource\n\n',
       {
         understood: true,
@@ -204,9 +204,9 @@ t.test('text that no drbdsetup prints: what it is about is unknown, and the prob
         'words of a peer in the lines of the resource',
         edge('text-misplaced-words.txt'),
         [
-          'line 8: A word in the wrong place: connection:StandAlone',
-          'line 12: A word in the wrong place: replication:PausedSyncS',
-          'line 12: A word in the wrong place: peer-disk:Inconsistent',
+          'line 8: A key in the wrong section: connection:StandAlone',
+          'line 12: A key in the wrong section: replication:PausedSyncS',
+          'line 12: A key in the wrong section: peer-disk:Inconsistent',
         ],
         {
           'a/0': 'synced',
@@ -217,31 +217,31 @@ t.test('text that no drbdsetup prints: what it is about is unknown, and the prob
       [
         'a word of the resource in the lines of a peer',
         'r role:Primary\n  disk:UpToDate\n  b role:Secondary\n    peer-disk:UpToDate disk:Failed\n\n',
-        ['line 4: A word in the wrong place: disk:Failed'],
+        ['line 4: A key in the wrong section: disk:Failed'],
         { 'r/0': 'unknown contradiction=Failed' },
       ],
       [
         'one volume of a peer twice',
         edge('text-volume-twice.txt'),
-        ['line 5: A volume that was there before: volume:0'],
+        ['line 5: The volume occurs twice: volume:0'],
         { 'r/0': 'unknown contradiction=0' },
       ],
       [
         'one word twice',
         'r role:Primary\n  disk:Failed disk:UpToDate\n  b role:Secondary\n    peer-disk:UpToDate\n\n',
-        ['line 2: A word that was there before: disk:UpToDate'],
+        ['line 2: The key occurs twice: disk:UpToDate'],
         { 'r/0': 'unknown contradiction=UpToDate' },
       ],
       [
         'one peer twice',
         'r role:Primary\n  disk:UpToDate\n  b connection:Connecting\n  b role:Secondary\n    peer-disk:UpToDate\n\n',
-        ['line 4: A peer that was there before: peer:b'],
+        ['line 4: The peer occurs twice: peer:b'],
         { 'r/0': 'unknown contradiction=b peer-not-connected@b=Connecting' },
       ],
       [
         'one resource twice',
         'r role:Primary\n  disk:UpToDate\n  b connection:Connecting\n\nr role:Primary\n  disk:UpToDate\n  b role:Secondary\n    peer-disk:UpToDate\n\n',
-        ['line 5: A volume that was there before: r/0'],
+        ['line 5: The volume occurs twice: r/0'],
         { 'r/0': 'unknown contradiction=r/0 peer-not-connected@b=Connecting' },
       ],
       [
@@ -252,13 +252,13 @@ t.test('text that no drbdsetup prints: what it is about is unknown, and the prob
               `${name} node-id:0 role:Primary\n  volume:0 minor:7 disk:UpToDate\n  b role:Secondary\n    volume:0 peer-disk:UpToDate\n\n`,
           )
           .join(''),
-        ['line 7: The minor of r/0: 7'],
+        ['line 7: The minor belongs to r/0: 7'],
         { 'r/0': 'unknown contradiction=7', 's/0': 'unknown contradiction=7' },
       ],
       [
         'no number of a volume',
         'r role:Primary\n  volume:x disk:UpToDate\n  b role:Secondary\n    volume:0 peer-disk:UpToDate\n\n',
-        ['line 2: Not the number of a volume: volume:x'],
+        ['line 2: Not a volume number: volume:x'],
         { 'r/0': 'unknown contradiction=x' },
       ],
       [
@@ -342,35 +342,35 @@ t.test('json that no drbdsetup prints: what it is about is unknown, and the prob
     [
       'one volume twice',
       document({ resource: { devices: [{ ...device, 'disk-state': 'Failed' }, device] } }),
-      ['[0].devices[1]: A volume that was there before: r0/0', '[0].devices[1]: The minor of r0/0: 0'],
+      ['[0].devices[1]: The volume occurs twice: r0/0', '[0].devices[1]: The minor belongs to r0/0: 0'],
       { 'r0/0': 'unknown contradiction contradiction=0' },
       true,
     ],
     [
       'one volume of a peer twice',
       document({ connection: { peer_devices: [{ ...peerDevice, 'peer-disk-state': 'Outdated' }, peerDevice] } }),
-      ['[0].connections[0].peer_devices[1]: A volume that was there before: r0/0'],
+      ['[0].connections[0].peer_devices[1]: The volume occurs twice: r0/0'],
       { 'r0/0': 'unknown contradiction' },
       true,
     ],
     [
       'one key twice',
       well.replace('"disk-state"', '"disk-state":"Failed","disk_st\\u0061te"'),
-      ['[0].devices[0].disk-state (line 1): A key that was there before: r0'],
+      ['[0].devices[0].disk-state (line 1): The key occurs twice: r0'],
       { 'r0/0': 'unknown contradiction' },
       true,
     ],
     [
       'one minor twice',
       well.slice(0, -1).concat(',', well.slice(1).replace('"r0"', '"r1"')),
-      ['[1].devices[0]: The minor of r0/0: 0'],
+      ['[1].devices[0]: The minor belongs to r0/0: 0'],
       { 'r0/0': 'unknown contradiction=0', 'r1/0': 'unknown contradiction=0' },
       true,
     ],
     [
       'one resource twice',
       well.slice(0, -1).concat(',', well.slice(1).replace('"minor":0', '"minor":1')),
-      ['[1]: A volume that was there before: r0/0'],
+      ['[1]: The volume occurs twice: r0/0'],
       { 'r0/0': 'unknown contradiction=r0/0' },
       true,
     ],
@@ -499,7 +499,7 @@ t.test('json', t => {
       },
     ],
     [
-      'unknown keys that say a word of state',
+      'unknown keys with a state word',
       document({
         device: { 'disk2-state': 'Failed' },
         connection: { tunnel: 'Connected' },
