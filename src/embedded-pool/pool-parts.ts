@@ -17,7 +17,7 @@ import { taskCalls } from './calls/task-calls.ts'
 import { Database } from './database/database.ts'
 import { PoolKeeper } from './database/pool-keeper.ts'
 import { ChangeAllowance } from './dispatch/change-allowance.ts'
-import { Dispatcher, type DispatcherOptions, strangersKey } from './dispatch/dispatcher.ts'
+import { Dispatcher, type DispatcherOptions, keyWithoutSession } from './dispatch/dispatcher.ts'
 import { FairScheduler } from './dispatch/fair-scheduler.ts'
 import { EventFeed } from './events/event-feed.ts'
 import { ChangedSeqs } from './hosts/changed-seqs.ts'
@@ -145,7 +145,7 @@ function answererOf(given: AnswererOptions, parts: DispatcherParts): AnswerBody 
   const dispatcher = new Dispatcher({ ...parts, scheduler, allowance, maxUnderWay, onBug, onRefused })
   const jsonRpc = xenApiJsonRpc((...call) => dispatcher.dispatch(...call), onBug)
   return async (body, signal, client) => {
-    await scheduler.takeAgain({ key: client.owner ?? strangersKey(client), isFirst: client.isReserved })
+    await scheduler.takeAgain({ key: client.owner ?? keyWithoutSession(client), isFirst: client.isReserved })
     return signal.aborted ? '' : ((await jsonRpc.answer(body, { signal, client })) ?? '')
   }
 }

@@ -4,21 +4,21 @@ import type { ListeningAt } from '../platform/http/listen.ts'
 import { machineClock } from '../platform/time/clock.ts'
 
 export interface ListenOptions {
-  /** 0 takes any free port. */
+  /** 0 selects a free port. */
   readonly port: number
   /** Default 127.0.0.1. */
   readonly host?: string
-  /** With it it is HTTPS, and plain HTTP is not answered. */
+  /** If set, the server speaks HTTPS and does not answer plain HTTP. */
   readonly tls?: TlsIdentity
 }
 
-/** Answers the body of a request with the body of a response. It never rejects, and always has an answer. */
+/** Maps the body of a request to the body of the response. It never rejects. */
 export type AnswerBody = (body: string, signal: AbortSignal, client: RequestClient) => Promise<string>
 
 /**
- * Each of 64 hosts, as many as xapi supports, has a call that waits for events and a few at once beside it: heartbeat, reports,
- * notifications. One that is cut off has lost its heartbeat, and is taken for dead sooner or later. A request of 1 MiB has arrived
- * within ten seconds on any network that a pool can use.
+ * xapi supports 64 hosts. Each host has one call that waits for events and a few concurrent ones: heartbeat, reports, notifications.
+ * A host without a connection has no heartbeat, and the pool assumes that it is dead. Any network that a pool can use transfers a
+ * request of 1 MiB within ten seconds.
  */
 const LIMITS: Partial<HttpLimits> = {
   maxConnections: 1_024,
@@ -43,12 +43,12 @@ export class XenApiServer {
     this.#server = new HttpServer({ clock: machineClock, routes: [route], onBug, limits: { ...LIMITS, ...limits } })
   }
 
-  /** Begins to listen, at one place. @returns where; @throws the system's error, such as EADDRINUSE, or OpenSSL's of a bad key */
+  /** Listens at one address. @returns the address; @throws the error of the system, such as EADDRINUSE, or of OpenSSL for a bad key */
   listen({ tls, ...address }: ListenOptions): Promise<ListeningAt> {
     return this.#server.listen(address, tls)
   }
 
-  /** Stops listening and cuts every connection, busy or idle. */
+  /** Stops listening and closes every connection, busy or idle. */
   close(): Promise<void> {
     return this.#server.close()
   }

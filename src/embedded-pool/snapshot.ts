@@ -28,11 +28,10 @@ export interface SnapshotSources {
 }
 
 /**
- * The pool as the gate wants it: plain data, nothing shared with the database that could change. What was learned by
- * polling is the asker's to add.
+ * Builds the input of the gate: immutable data. The caller adds the reports that were polled.
  *
- * A record never changes, so what it reads as is kept with it: a snapshot costs what is new since the last one, and what is
- * not new is the same object in both.
+ * A record never changes, so each part is cached with its record: a snapshot costs only what is new since the last one, and
+ * unchanged parts are the same objects in both.
  */
 export function takeSnapshot(sources: SnapshotSources): PoolSnapshot {
   const { db, reportTimes, changedSeqs, powerOnPlugin } = sources
@@ -120,7 +119,7 @@ function overrideOf(ref: string, host: HostRecord): Override | null {
   return text === undefined ? null : decodeOverride(ref, text)
 }
 
-/** A report that was there before this run, and so was never seen written, was confirmed at no known time: it is left out. */
+/** `null` for a report that was not written in this run: the time of its confirmation is unknown. */
 function reportOf(pbd: PbdRecord, confirmedAtMs: number | null): ReceivedReport | null {
   const text = pbd.other_config[REPORT_KEY]
   if (text === undefined || confirmedAtMs === null) return null

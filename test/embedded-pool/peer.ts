@@ -5,7 +5,7 @@ interface Tap {
   teardown(end: () => unknown): void
 }
 
-/** A machine that calls a pool: its address is another one of the loopback network, such as 127.0.0.2. */
+/** A client of a pool with its own address in the loopback network, such as 127.0.0.2. */
 export class Peer {
   readonly #port: number
   readonly #address: string
@@ -21,7 +21,7 @@ export class Peer {
     })
   }
 
-  /** Posts a body to /jsonrpc; `null`: the connection was cut. */
+  /** Posts a body to /jsonrpc; `null` if the connection was closed. */
   post(body: unknown, headers: Readonly<Record<string, string>> = {}): Promise<unknown> {
     return new Promise(resolve => {
       const options = { host: '127.0.0.1', port: this.#port, localAddress: this.#address, agent: this.#agent }
@@ -39,7 +39,7 @@ export class Peer {
     })
   }
 
-  /** One call: its result, or its error's description. */
+  /** Makes one call and returns its result or its error description. */
   async ask(method: string, ...params: readonly unknown[]): Promise<unknown> {
     const answer = await this.post({ method, params, id: 1 })
     if (typeof answer !== 'object' || answer === null || !('error' in answer) || !('result' in answer)) return answer
@@ -50,7 +50,7 @@ export class Peer {
     return String(await this.ask('session.login_with_password', user, password))
   }
 
-  /** Opens a connection and sends some bytes, whatever becomes of it. */
+  /** Opens a connection and sends bytes. Errors are ignored. */
   open(bytes: string): Promise<Socket> {
     return new Promise(resolve => {
       const socket = connect({ host: '127.0.0.1', port: this.#port, localAddress: this.#address })

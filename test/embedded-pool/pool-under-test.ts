@@ -5,7 +5,7 @@ import { machineClock } from '../../src/platform/time/clock.ts'
 
 export const PASSWORD = 'correct horse'
 
-/** Stock's rule R7, and: one host at a time. The project's own gate is tried in host-operations.test.ts. */
+/** Rule R7 of stock xapi, and one host at a time. host-operations.test.ts uses the gate of the project. */
 export const oneAtATime: HostOperationGate = {
   claim: (pool, { host, operation }) => {
     if (operation !== 'reboot' && operation !== 'shutdown') return { ok: true }
@@ -16,10 +16,10 @@ export const oneAtATime: HostOperationGate = {
   },
 }
 
-/** Machines that go nowhere until the test says so. */
+/** Machines that stay up until the test takes them down. */
 export const patientMachines: HostMachines = { goDown: () => undefined }
 
-/** A pool with its XenAPI on loopback, closed when the test ends. */
+/** A pool that serves XenAPI on loopback. It closes when the test ends. */
 export async function servedPool(t: { teardown(end: () => Promise<void>): void }, options: Partial<PoolOptions> = {}) {
   const bugs: unknown[] = []
   const pool = new EmbeddedPool({
@@ -47,14 +47,14 @@ export async function post(url: string, body: unknown): Promise<unknown> {
   return response.json()
 }
 
-/** One XenAPI call over JSON-RPC 1, whose answers are the shortest: the result, or the error's description. */
+/** Makes one XenAPI call over JSON-RPC 1 and returns the result or the error description. */
 export async function ask(url: string, method: string, ...params: readonly unknown[]): Promise<unknown> {
   const answer = await post(url, { method, params, id: 1 })
   if (typeof answer !== 'object' || answer === null || !('error' in answer) || !('result' in answer)) return answer
   return answer.error ?? answer.result
 }
 
-/** As `ask`, where the result is a string: a session, a ref, a token. */
+/** As `ask`, for a string result: a session, a ref, a token. */
 export async function askText(url: string, method: string, ...params: readonly unknown[]): Promise<string> {
   const answer = await ask(url, method, ...params)
   if (typeof answer !== 'string') throw new Error(`${method}: ${JSON.stringify(answer)}`)
@@ -75,7 +75,7 @@ export function firstOf<T>(list: readonly T[]): T {
 export async function until(isSo: () => boolean): Promise<void> {
   const deadline = Date.now() + 10_000
   while (!isSo()) {
-    if (Date.now() > deadline) throw new Error('it never came about')
+    if (Date.now() > deadline) throw new Error('timed out waiting for the condition')
     await new Promise(resolve => setTimeout(resolve, 2))
   }
 }

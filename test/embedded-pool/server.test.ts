@@ -9,7 +9,7 @@ import { XenApiClient } from '../../src/xenapi-client/client.ts'
 import { ask, login, oneAtATime, PASSWORD, patientMachines, post, servedPool } from './pool-under-test.ts'
 import { createSlaveEndpoint } from './slave-endpoint.ts'
 
-/** Sends raw bytes and reads until the server closes, or answers. */
+/** Sends raw bytes and reads until the server answers or closes the connection. */
 function exchange(port: number, bytes: string | Uint8Array): Promise<string> {
   return new Promise(resolve => {
     let heard = ''
@@ -26,7 +26,7 @@ function statusLine(answer: string): string {
   return answer.slice(0, answer.indexOf('\r\n'))
 }
 
-t.test('what is no POST to /jsonrpc of at most 1 MiB is refused', async t => {
+t.test('requests other than a POST of at most 1 MiB to /jsonrpc are refused', async t => {
   const { url, port } = await servedPool(t)
   const status = async (path: string, init: RequestInit) => (await fetch(url + path, init)).status
   t.equal(await status('/', { method: 'POST', body: '{}' }), 404)
@@ -39,17 +39,17 @@ t.test('what is no POST to /jsonrpc of at most 1 MiB is refused', async t => {
   t.equal(statusLine(await exchange(port, 'no HTTP at all\r\n\r\n')), 'HTTP/1.1 400 Bad Request')
   const halfABody = 'POST /jsonrpc HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nhalf'
   t.equal(statusLine(await exchange(port, halfABody)), 'HTTP/1.1 400 Bad Request')
-  t.match(await login(url), /^OpaqueRef:/, 'and all of that did no harm')
+  t.match(await login(url), /^OpaqueRef:/, 'the server still works')
 })
 
-t.test('the answer says exactly application/json: xen-api takes anything else for a host without JSON-RPC', async t => {
+t.test('the content type is exactly application/json: xen-api assumes a host without JSON-RPC otherwise', async t => {
   const { url } = await servedPool(t)
   const response = await fetch(`${url}/jsonrpc`, { method: 'POST', body: '{}' })
   t.equal(response.headers.get('content-type'), 'application/json')
   t.equal(response.status, 200)
 })
 
-t.test('a port that is taken is an error of listen, and another can be tried; a pool listens at one place', async t => {
+t.test('listen fails for a port in use and can be called again; a pool listens at one address', async t => {
   const { port } = await servedPool(t)
   const second = new EmbeddedPool({
     clock: machineClock,
@@ -63,7 +63,7 @@ t.test('a port that is taken is an error of listen, and another can be tried; a 
   await t.rejects(second.listen({ port: 0 }), { message: 'it listens already' })
 })
 
-t.test('closing is quick with idle and busy connections, and works on a pool that never listened', async t => {
+t.test('close is fast with idle and busy connections, and works on a pool that never listened', async t => {
   const { pool, url, port } = await servedPool(t)
   const idle = connect(port, '127.0.0.1')
   idle.on('error', () => undefined)
@@ -78,7 +78,7 @@ t.test('closing is quick with idle and busy connections, and works on a pool tha
   idle.destroy()
 })
 
-t.test('clients that send slowly, do not read, or are too many are dropped', async t => {
+t.test('slow senders, clients that do not read, and excess connections are dropped', async t => {
   const answer = 'x'.repeat(64 * 1_048_576)
   const dropped = Promise.withResolvers<void>()
   const server = new XenApiServer(
@@ -115,7 +115,7 @@ t.test('clients that send slowly, do not read, or are too many are dropped', asy
   for (const socket of sockets) socket.destroy()
 })
 
-t.test('a pool of 64 hosts at its busiest: each waits for events and has four calls under way', async t => {
+t.test('64 hosts can each wait for events and make four concurrent calls', async t => {
   const underWay = Promise.withResolvers<void>()
   const WAITING = 64 * 4
   let calls = 0
@@ -140,7 +140,7 @@ t.test('a pool of 64 hosts at its busiest: each waits for events and has four ca
   const answers = clients.flatMap(({ client, ref }) =>
     Array.from({ length: 4 }, () => client.call('host.call_plugin', [ref, 'p', 'f', {}])),
   )
-  t.strictSame(new Set(await Promise.all(answers)), new Set(['done']), 'all 256 were under way at once')
+  t.strictSame(new Set(await Promise.all(answers)), new Set(['done']), 'all 256 calls were concurrent')
   await clients[0]?.client.call('pool.set_name_label', [pool.ref, 'changed'])
   t.match(
     await Promise.all(events),
@@ -148,33 +148,36 @@ t.test('a pool of 64 hosts at its busiest: each waits for events and has four ca
   )
 })
 
-t.test('a member that is not the coordinator answers every call with HOST_IS_SLAVE, in the forms of stock', async t => {
-  const coordinator = '10.0.0.1'
-  const [inDispatch, before] = [
-    createSlaveEndpoint({ coordinator }),
-    createSlaveEndpoint({ coordinator, beforeDispatch: true }),
-  ]
-  t.teardown(async () => {
-    await inDispatch.close()
-    await before.close()
-  })
-  const url = async (slave: typeof before) => `http://127.0.0.1:${(await slave.listen({ port: 0 })).port}`
-  const [usual, raised] = [await url(inDispatch), await url(before)]
-  const login = { method: 'session.login_with_password', params: ['root', 'x'], id: 'a' }
-  t.strictSame(await post(usual, login), { result: null, error: ['HOST_IS_SLAVE', coordinator], id: 'a' })
-  t.strictSame(await post(usual, { jsonrpc: '2.0', ...login }), {
-    jsonrpc: '2.0',
-    id: 'a',
-    error: { code: 1, message: 'HOST_IS_SLAVE', data: [coordinator] },
-  })
-  t.strictSame(await post(raised, { jsonrpc: '2.0', ...login }), {
-    jsonrpc: '2.0',
-    error: ['HOST_IS_SLAVE', coordinator],
-    id: 0,
-  })
-})
+t.test(
+  'a member that is not the coordinator answers every call with HOST_IS_SLAVE, in the formats of stock xapi',
+  async t => {
+    const coordinator = '10.0.0.1'
+    const [inDispatch, before] = [
+      createSlaveEndpoint({ coordinator }),
+      createSlaveEndpoint({ coordinator, beforeDispatch: true }),
+    ]
+    t.teardown(async () => {
+      await inDispatch.close()
+      await before.close()
+    })
+    const url = async (slave: typeof before) => `http://127.0.0.1:${(await slave.listen({ port: 0 })).port}`
+    const [usual, raised] = [await url(inDispatch), await url(before)]
+    const login = { method: 'session.login_with_password', params: ['root', 'x'], id: 'a' }
+    t.strictSame(await post(usual, login), { result: null, error: ['HOST_IS_SLAVE', coordinator], id: 'a' })
+    t.strictSame(await post(usual, { jsonrpc: '2.0', ...login }), {
+      jsonrpc: '2.0',
+      id: 'a',
+      error: { code: 1, message: 'HOST_IS_SLAVE', data: [coordinator] },
+    })
+    t.strictSame(await post(raised, { jsonrpc: '2.0', ...login }), {
+      jsonrpc: '2.0',
+      error: ['HOST_IS_SLAVE', coordinator],
+      id: 0,
+    })
+  },
+)
 
-t.test('an answer that takes long is waited for, also on a connection that has had one', async t => {
+t.test('a long call is not cut off, also on a reused connection', async t => {
   const server = new XenApiServer(
     async body => {
       if (body === 'slow') await new Promise(resolve => setTimeout(resolve, 200))
@@ -195,7 +198,7 @@ t.test('an answer that takes long is waited for, also on a connection that has h
   socket.destroy()
 })
 
-t.test('a request that is nested deeper than a stack goes is answered with an error', async t => {
+t.test('a request that is nested deeper than the stack allows is answered with an error', async t => {
   const { url } = await servedPool(t)
   const deep = '['.repeat(200_000) + ']'.repeat(200_000)
   const tooDeep = { id: null, error: { code: -32700, message: 'Parse error: the request is nested too deep' } }
@@ -203,7 +206,7 @@ t.test('a request that is nested deeper than a stack goes is answered with an er
   t.match(await post(url, `{"jsonrpc":"2.0","method":"host.get_all","params":[${deep}],"id":1}`), tooDeep)
 })
 
-t.test('whatever is sent, the server answers in its shapes, and lives', async t => {
+t.test('for any input the server answers in its formats and keeps running', async t => {
   const { pool, url, port, bugs } = await servedPool(t, {
     clock: {
       ...machineClock,
@@ -254,7 +257,7 @@ t.test('whatever is sent, the server answers in its shapes, and lives', async t 
       ),
       { numRuns: 400 },
     ),
-    'any JSON, and any text',
+    'any JSON and any text',
   )
   await t.resolves(
     fc.assert(
@@ -267,7 +270,7 @@ t.test('whatever is sent, the server answers in its shapes, and lives', async t 
     ),
     'any bytes',
   )
-  t.strictSame(bugs, [], 'and no call met a bug')
+  t.strictSame(bugs, [], 'no call hit a bug')
   t.match(
     await ask(url, 'host.get_all', session),
     hosts.map(({ ref }) => ref),

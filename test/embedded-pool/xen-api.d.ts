@@ -1,4 +1,4 @@
-/** The part of Xen Orchestra's client that the tests use; the package has no types of its own. */
+/** Types of the part of the client of Xen Orchestra that the tests use. The package has no types. */
 declare module 'xen-api' {
   import type { EventEmitter } from 'node:events'
 
@@ -29,7 +29,7 @@ declare module 'xen-api' {
     readonly watchEvents?: boolean | readonly string[]
     /** Milliseconds between event.from calls. */
     readonly debounce?: number
-    /** Milliseconds from an event.from that failed to the next one. */
+    /** Milliseconds from a failed event.from call to the next one. */
     readonly eventPollDelay?: number
   }): Xapi
 }

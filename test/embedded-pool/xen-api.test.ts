@@ -1,4 +1,4 @@
-/** The real client of Xen Orchestra on the embedded pool, with the project's own gate in it. */
+/** The real client of Xen Orchestra against the embedded pool with the gate of this project. */
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -19,7 +19,7 @@ import { createSlaveEndpoint } from './slave-endpoint.ts'
 const USERS: Readonly<Record<string, Role>> = { admin: 'pool-admin', operator: 'pool-operator', reader: 'read-only' }
 const TLS = join(import.meta.dirname, '../fixtures/tls')
 
-/** Runs twenty times as fast: agent_start_time has whole seconds, and the rolling reboot waits for the next one. */
+/** A clock that runs twenty times as fast: agent_start_time has whole seconds, and the rolling reboot waits for the next one. */
 const beganMs = Date.now()
 const now = () => beganMs + 20 * (Date.now() - beganMs)
 
@@ -27,7 +27,7 @@ interface Tap {
   teardown(end: () => Promise<void>): void
 }
 
-/** A pool of three hosts whose gate is the updater's. A host that is told to go leaves at once and returns a little later. */
+/** A pool of three hosts with the gate of the updater. A host with an order goes down immediately and returns shortly after. */
 async function poolWithGate(t: Tap, options: Partial<PoolOptions> = {}) {
   let seq = 0
   let boots = 0
@@ -65,7 +65,7 @@ async function poolWithGate(t: Tap, options: Partial<PoolOptions> = {}) {
   pool.subscribe(({ cls, operation }) => {
     if (cls === 'session') sessions += operation === 'add' ? 1 : -1
   })
-  /** A host says what it sees of the SR, from its present boot. */
+  /** Writes a report of a host about the SR, in its present boot. */
   const say = (ref: string, state: SyncState) => {
     seq += 1
     const at = new Date(now()).toISOString()
@@ -79,7 +79,7 @@ async function poolWithGate(t: Tap, options: Partial<PoolOptions> = {}) {
   const mayReboot = (ref: string) => updater.verdicts().hosts.get(ref)?.reboot.reasons.length === 0
   const { port } = await pool.listen({ port: 0 })
   const clients: Xapi[] = []
-  /** Connected, with everything in its cache. */
+  /** Returns a connected client with a complete cache. */
   const connect = async (user: string) => {
     const client = createClient({ url: `http://${user}:secret@127.0.0.1:${port}`, debounce: 5, eventPollDelay: 1 })
     clients.push(client)
@@ -89,7 +89,7 @@ async function poolWithGate(t: Tap, options: Partial<PoolOptions> = {}) {
   }
   t.teardown(async () => {
     await Promise.all(clients.map(client => client.disconnect()))
-    // a client whose event loop meets a closed pool warns of it: let all of them hear first that their sessions are over
+    // the event loop of a client warns about a closed pool: end all sessions first
     await until(() => sessions === 0)
     await ask(`http://127.0.0.1:${port}`, 'system.listMethods')
     await updater.close()
@@ -116,7 +116,7 @@ function codeOf(call: Promise<unknown>): Promise<unknown> {
   )
 }
 
-t.test('it connects, and its cache follows what comes, changes and goes', async t => {
+t.test('the client connects, and its cache follows added, changed and removed objects', async t => {
   const { pool, sr, hosts, connect } = await poolWithGate(t)
   const client = await connect('admin')
   t.equal(client.status, 'connected')
@@ -150,29 +150,32 @@ t.test('it connects, and its cache follows what comes, changes and goes', async 
   ])
 })
 
-t.test('it is refused with CLUSTERED_SR_DEGRADED while another host resyncs, and let go when that is over', async t => {
-  const { hosts, sr, say, mayReboot, connect } = await poolWithGate(t)
-  const [a = '', b = '', c = ''] = hosts
-  const client = await connect('operator')
-  for (const host of [a, b, c]) {
-    await client.call('host.disable', host)
-    say(host, 'synced')
-  }
-  say(b, 'resyncing')
-  await until(() => !mayReboot(a))
-  const refused = ['CLUSTERED_SR_DEGRADED', sr]
-  t.strictSame(await codeOf(client.call('host.reboot', a)), refused)
-  t.strictSame(await codeOf(client.callAsync('host.reboot', a)), refused, 'as a task as well')
-  say(b, 'synced')
-  await until(() => mayReboot(a))
-  t.strictSame(
-    (await Promise.all([a, b, c].map(host => codeOf(client.callAsync('host.reboot', host))))).map(String).sort(),
-    [String(refused), String(refused), 'done'],
-    'of three in the same instant one',
-  )
-})
+t.test(
+  'a reboot is refused with CLUSTERED_SR_DEGRADED while another host resyncs, and allowed after the resync',
+  async t => {
+    const { hosts, sr, say, mayReboot, connect } = await poolWithGate(t)
+    const [a = '', b = '', c = ''] = hosts
+    const client = await connect('operator')
+    for (const host of [a, b, c]) {
+      await client.call('host.disable', host)
+      say(host, 'synced')
+    }
+    say(b, 'resyncing')
+    await until(() => !mayReboot(a))
+    const refused = ['CLUSTERED_SR_DEGRADED', sr]
+    t.strictSame(await codeOf(client.call('host.reboot', a)), refused)
+    t.strictSame(await codeOf(client.callAsync('host.reboot', a)), refused, 'also as a task')
+    say(b, 'synced')
+    await until(() => mayReboot(a))
+    t.strictSame(
+      (await Promise.all([a, b, c].map(host => codeOf(client.callAsync('host.reboot', host))))).map(String).sort(),
+      [String(refused), String(refused), 'done'],
+      'exactly one of three concurrent reboots succeeds',
+    )
+  },
+)
 
-t.test('a read-only user sees everything, and reboots nothing', async t => {
+t.test('a read-only user can read everything and reboot nothing', async t => {
   const { hosts, say, mayReboot, connect } = await poolWithGate(t)
   const [a = ''] = hosts
   const operator = await connect('operator')
@@ -192,10 +195,10 @@ t.test('a read-only user sees everything, and reboots nothing', async t => {
     await codeOf(reader.setFieldEntry('host', a, 'other_config', 'x', 'y')),
     denied('host.remove_from_other_config'),
   )
-  t.ok(mayReboot(a), 'and nothing is different')
+  t.ok(mayReboot(a), 'nothing has changed')
 })
 
-t.test('the rolling reboot of Xen Orchestra goes through the pool, host by host', { timeout: 20_000 }, async t => {
+t.test('the rolling reboot of Xen Orchestra completes, host by host', { timeout: 20_000 }, async t => {
   const { hosts, say, mayReboot, connect, reports, newBoot, sr } = await poolWithGate(t)
   const client = await connect('operator')
   for (const host of hosts) say(host, 'synced')
@@ -213,7 +216,7 @@ t.test('the rolling reboot of Xen Orchestra goes through the pool, host by host'
     const rebootedAtS = Date.parse(`${year}-${month}-${day}${servertime.slice(8)}`) / 1000
     reports.delete(ref)
     newBoot()
-    // its clock shows whole seconds: agent_start_time is newer only in the next one
+    // the client compares whole seconds: agent_start_time is newer only in the next second
     await until(() => now() / 1000 >= rebootedAtS + 1)
     await client.callAsync('host.reboot', ref)
     await until(() => hostOf(ref)?.enabled === true && secondsOf(hostOf(ref)?.other_config) > rebootedAtS)
@@ -232,7 +235,7 @@ t.test('the rolling reboot of Xen Orchestra goes through the pool, host by host'
   }
 })
 
-t.test('every field that Xen Orchestra converts is there, for pools, hosts and SRs', async t => {
+t.test('pools, hosts and SRs have every field that Xen Orchestra converts', async t => {
   const { pool, hosts, sr, connect } = await poolWithGate(t)
   const client = await connect('reader')
   const [a = ''] = hosts
@@ -279,10 +282,10 @@ t.test('every field that Xen Orchestra converts is there, for pools, hosts and S
   t.strictSame(await client.call('pool.get_restrictions', pool.ref), {})
   pool.setAllowedOperations(a, ['reboot'])
   await until(() => JSON.stringify(of(a)?.allowed_operations) === '["reboot"]')
-  t.match(of(a), { capabilities: [], software_version: { xapi: String } }, 'events carry them as well')
+  t.match(of(a), { capabilities: [], software_version: { xapi: String } }, 'events contain the fields too')
 })
 
-t.test('what clients fetch at login is there: empty tables, and roles', async t => {
+t.test('the classes that clients fetch at login exist: empty tables, and roles', async t => {
   const { connect } = await poolWithGate(t)
   const client = await connect('reader')
   const fetched = ['VM', 'VDI', 'VBD', 'VIF', 'VTPM', 'network', 'PIF', 'PCI', 'PGPU', 'GPU_group', 'pool_patch']
@@ -315,14 +318,14 @@ t.test('what clients fetch at login is there: empty tables, and roles', async t 
     ['pool-admin', 'pool-operator', 'vm-power-admin', 'vm-admin', 'vm-operator', 'read-only', 'host-agent'],
   )
   const admin = 'OpaqueRef:0165f154-ba3e-034e-6b27-5d271af109ba'
-  t.equal(await client.call('role.get_name_label', admin), 'pool-admin', 'clients know this one by heart')
+  t.equal(await client.call('role.get_name_label', admin), 'pool-admin', 'clients know this role by its UUID')
   t.strictSame(await client.call('role.get_by_name_label', 'pool-admin'), [admin])
   const agent = Object(await client.call('role.get_by_name_label', 'host-agent'))[0]
   const may = Object(await client.call('role.get_permissions_name_label', agent))
   t.ok(may.includes('pool.hello') && may.includes('host.get_all') && !may.includes('host.reboot'))
 })
 
-t.test('a client whose events were lost fetches everything again, and has it right', async t => {
+t.test('after EVENTS_LOST the client fetches everything again and has the right state', async t => {
   const { pool, connect } = await poolWithGate(t)
   const client = await connect('admin')
   const session = await client.call('task.create', 'one that stays', '')
@@ -338,7 +341,7 @@ t.test('a client whose events were lost fetches everything again, and has it rig
   t.ok(client.getObjectByRef(String(session), undefined))
 })
 
-t.test('over HTTPS, and by way of a member that is not the coordinator', async t => {
+t.test('the client connects over HTTPS, and through a member that is not the coordinator', async t => {
   const options = { gate: { claim: () => ({ ok: true }) as const }, machines: { goDown: () => undefined } }
   const pool = new EmbeddedPool({ ...options, clock: machineClock, authenticate: user => USERS[user] ?? false })
   const { ref } = pool.seed(['hostA']).hosts[0] ?? { ref: '' }
@@ -347,7 +350,7 @@ t.test('over HTTPS, and by way of a member that is not the coordinator', async t
     cert: readFileSync(join(TLS, 'server.cert.pem'), 'utf8'),
   }
   const { port } = await pool.listen({ port: 0, tls })
-  // the client keeps the port and takes another address
+  // the client keeps the port and changes the address
   const slave = createSlaveEndpoint({ coordinator: '127.0.0.1' })
   await slave.listen({ port, host: '127.0.0.2', tls })
   const client = createClient({

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { ask, firstOf, login, PASSWORD, post, servedPool } from './pool-under-test.ts'
 
-t.test('answers have the shapes of stock xapi', async t => {
+t.test('answers have the formats of stock xapi', async t => {
   const { pool, url } = await servedPool(t)
   pool.seed(['a', 'b'])
   const session = await login(url)
@@ -52,7 +52,7 @@ t.test('answers have the shapes of stock xapi', async t => {
       ],
     ],
     [
-      'no JSON',
+      'invalid JSON',
       '{"method":',
       { jsonrpc: '2.0', id: null, error: { code: -32700, message: 'Parse error: the request is not JSON' } },
     ],
@@ -62,12 +62,12 @@ t.test('answers have the shapes of stock xapi', async t => {
       { jsonrpc: '2.0', id: null, error: { code: -32600, message: 'Invalid Request: an empty batch' } },
     ],
     [
-      'a batch of more than 100 is refused whole',
+      'a batch of more than 100 is refused completely',
       Array.from({ length: 101 }, () => ({ method: 'pool.get_all', params: [session], id: 1 })),
       { jsonrpc: '2.0', id: null, error: { code: -32600, message: 'Invalid Request: a batch of more than 100' } },
     ],
     [
-      'a notification: stock has none, and a reboot must not fail in silence',
+      'a notification is refused as in stock xapi: a reboot must not fail silently',
       { jsonrpc: '2.0', method: 'host.reboot', params: [session, wrong] },
       { jsonrpc: '2.0', id: null, error: { code: -32600, message: 'Invalid Request: there is no id' } },
     ],
@@ -82,7 +82,7 @@ t.test('answers have the shapes of stock xapi', async t => {
       { jsonrpc: '2.0', id: 3, error: { code: -32600, message: 'Invalid Request: this is not JSON-RPC 2.0' } },
     ],
     [
-      'a method that is no string',
+      'a method that is not a string',
       { jsonrpc: '2.0', method: 1, params: [], id: 3 },
       { jsonrpc: '2.0', id: 3, error: { code: -32600, message: 'Invalid Request: there is no method' } },
     ],
@@ -95,7 +95,7 @@ t.test('answers have the shapes of stock xapi', async t => {
   for (const [title, request, answer] of cases) t.strictSame(await post(url, request), answer, title)
 })
 
-t.test('a call that cannot be carried out says which rule it broke', async t => {
+t.test('a call that fails has the error code of the broken rule', async t => {
   const { pool, url, bugs } = await servedPool(t)
   const { hosts, sr } = pool.seed(['a'])
   const host = firstOf(hosts).ref
@@ -244,10 +244,10 @@ t.test('a call that cannot be carried out says which rule it broke', async t => 
   for (const [[method, ...params], error] of cases) {
     t.strictSame(await ask(url, method, ...params), error, `${method} -> ${error.join(' ')}`)
   }
-  t.strictSame(bugs, [], 'none of these is a bug')
+  t.strictSame(bugs, [], 'no error is reported as a bug')
 })
 
-t.test('class_method is class.method, also as a task', async t => {
+t.test('class_method is an alias of class.method, also for asynchronous calls', async t => {
   const { pool, url } = await servedPool(t)
   const { ref } = firstOf(pool.seed(['a']).hosts)
   const session = await ask(url, 'session_login_with_password', 'root', PASSWORD)

@@ -2,8 +2,8 @@ import type { XapiError } from '../../allowed-operations/pool/host-operation.ts'
 import type { GateReason } from '../../allowed-operations/reason/gate-reason.ts'
 
 /**
- * The coded failure of one XenAPI call. It is thrown inside a call only; Dispatcher turns it into a value, and no
- * other error's text ever reaches a client.
+ * The coded failure of one XenAPI call. Only calls throw it; `Dispatcher` turns it into a value. The text of any other error never
+ * reaches a client.
  */
 export class ApiFailure extends Error {
   readonly description: XapiError
@@ -14,7 +14,7 @@ export class ApiFailure extends Error {
   }
 }
 
-/** The gate does not allow an operation. XenAPI's error names one SR; the reasons say which host of it blocks, and why. */
+/** The gate does not allow an operation. The error of XenAPI names one SR; the reasons name the blocking hosts and causes. */
 export class GateRefusal extends ApiFailure {
   readonly reasons: readonly GateReason[]
 

@@ -6,52 +6,51 @@ import { ApiFailure, handleInvalid } from './api-failure.ts'
 
 /** One XenAPI method. */
 export interface Call {
-  /** How many parameters it takes, the session not counted; a pair where stock accepts older clients' shorter lists. */
+  /** The number of parameters without the session; a pair if stock xapi also accepts the shorter lists of older clients. */
   readonly parameters: number | readonly [fewest: number, most: number]
-  /** The least role that may call it, as in stock; `null`: it needs no session. */
+  /** The lowest role that may call it, as in stock xapi; `null` if it needs no session. */
   readonly role: (typeof ROLES)[number] | null
-  /** True: users below pool-operator may make so many changes in a while only (`ChangeAllowance`). */
+  /** The calls of users below pool-operator count against their `ChangeAllowance`. */
   readonly isChange?: true
-  /** True: `Async.<method>` exists too. */
+  /** `Async.<method>` exists too. */
   readonly async?: true
-  /** True: with a state file, what it has written is on disk before it is answered; if it cannot be, it is taken back. */
+  /** With a state file, the writes of the call are on disk before the answer. If they cannot be, they are undone. */
   readonly durable?: true
   /**
-   * Does it. Everything up to the first `await` happens in one step, which nothing else can come between. What it has written in
-   * that step is taken back if it throws.
-   * `undefined` is XenAPI's void.
+   * Runs the call. Everything up to the first `await` is one atomic step; its writes are undone if it throws.
+   * `undefined` is the void of XenAPI.
    */
   readonly run: (args: Arguments, context: CallContext) => unknown
 }
 
 export type CallTable = Readonly<Record<string, Call>>
 
-/** On whose behalf a call runs. */
+/** The session and user of a call. */
 export interface Caller {
-  /** Ref of the session; `''` where the method needs none. */
+  /** Ref of the session; `''` if the method needs none. */
   readonly session: string
   readonly user: string
   readonly role: Role
 }
 
 export interface CallContext extends Caller {
-  /** Ref of the task this call runs as. Only an asynchronous call's is in the database, as in stock. */
+  /** Ref of the task of the call. As in stock xapi, only tasks of asynchronous calls are in the database. */
   readonly task: string
-  /** Aborted when the client has gone, the task is cancelled, or the pool closes. */
+  /** Aborted when the client disconnects, the task is cancelled, or the pool closes. */
   readonly signal: AbortSignal
-  /** The machine that calls. */
+  /** Address of the client. */
   readonly address: string
-  /** Resolves when it is the caller's turn again: for work that comes after a wait. */
+  /** Resolves when the caller has its next turn: for work after a wait. */
   readonly turn: () => Promise<void>
 }
 
-/** Longest string that a client may hand in, in UTF-16 units. The stock database has no such limit; this one is memory. */
+/** Longest string of a client, in UTF-16 units. The stock database has no such limit; this database is in memory. */
 const MAX_STRING_LENGTH = 65_536
 const MAX_LIST_LENGTH = 1_000
-/** Longest map, all keys and values together. */
+/** Longest map: the sum of all keys and values. */
 const MAX_MAP_LENGTH = 262_144
 
-/** Decodes the parameters of a call, one after the other. */
+/** Decodes the parameters of a call in order. */
 export class Arguments {
   readonly #values: readonly unknown[]
   readonly #db: Database
@@ -62,7 +61,7 @@ export class Arguments {
     this.#db = db
   }
 
-  /** Whether there is a next one: the last ones of some methods, and members of a record, may be left out. */
+  /** Whether there is a next parameter: the last ones of some methods, and members of a record, are optional. */
   get more(): boolean {
     return this.#values[this.#next] !== undefined
   }
@@ -72,21 +71,21 @@ export class Arguments {
     return text(this.#take(), name)
   }
 
-  /** The ref of an object that exists. @throws ApiFailure HANDLE_INVALID */
+  /** The ref of an existing object. @throws ApiFailure HANDLE_INVALID */
   ref(cls: ClassName): string {
     const ref = this.string(cls)
     if (!this.#db.has(cls, ref)) throw handleInvalid(cls, ref)
     return ref
   }
 
-  /** JSON can say 1e999, which is read as infinity and written as null: kept, it would make a state file that nobody reads. */
+  /** A finite number. JSON.parse reads 1e999 as infinity, and JSON.stringify writes infinity as null: the state file would be unreadable. */
   number(name: string): number {
     const value = this.#take()
     if (typeof value !== 'number' || !Number.isFinite(value)) throw new ApiFailure('FIELD_TYPE_ERROR', name)
     return value
   }
 
-  /** A whole number that is exact. */
+  /** An integer in the exact range. */
   integer(name: string): number {
     const value = this.number(name)
     if (!Number.isSafeInteger(value)) throw new ApiFailure('FIELD_TYPE_ERROR', name)
@@ -110,28 +109,28 @@ export class Arguments {
     const entries = Object.entries(this.#struct(name)).map(
       ([key, item]) => [text(key, name), text(item, name)] as const,
     )
-    // fromEntries defines a key called __proto__ like any other
+    // Object.fromEntries defines a key named __proto__ like any other key
     const map = Object.fromEntries(entries)
     assertMapSize(name, map)
     return map
   }
 
-  /** One of the words. @throws ApiFailure FIELD_TYPE_ERROR, as stock says of a word outside an enum */
-  word<W extends string>(name: string, words: readonly W[]): W {
+  /** A member of an enum. @throws ApiFailure FIELD_TYPE_ERROR, as stock xapi for a word outside the enum */
+  enumWord<W extends string>(name: string, words: readonly W[]): W {
     const value = this.string(name)
     const word = words.find(one => one === value)
     if (word === undefined) throw new ApiFailure('FIELD_TYPE_ERROR', name)
     return word
   }
 
-  /** A moment in XenAPI's form, as milliseconds of the epoch. */
-  moment(name: string): number {
+  /** A datetime of XenAPI, as Unix time in milliseconds. */
+  datetime(name: string): number {
     const atMs = epochMsOf(this.string(name))
     if (atMs === null) throw new ApiFailure('FIELD_TYPE_ERROR', name)
     return atMs
   }
 
-  /** The members of a record, to be decoded in the order in which they are named here. */
+  /** The members of a record, for decoding in the order of `members`. */
   record(name: string, members: readonly string[]): Arguments {
     const struct = this.#struct(name)
     return new Arguments(

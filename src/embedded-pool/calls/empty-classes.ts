@@ -1,19 +1,19 @@
 import { ApiFailure, handleInvalid } from './api-failure.ts'
 import type { CallTable } from './call.ts'
 
-/** Classes of stock of which this pool has no object. Clients fetch them when they log in; * stands behind those with names. */
+/** Classes of stock xapi without objects in this pool. Clients fetch them at login. A `*` marks the classes with a name_label. */
 const EMPTY_CLASSES =
   'VM* VM_metrics VM_guest_metrics VM_appliance* VM_group* VMPP* VMSS* VDI* VBD VBD_metrics VIF VIF_metrics VGPU VGPU_type VTPM VUSB ' +
   'network* network_sriov PIF PIF_metrics Bond VLAN tunnel PCI PGPU GPU_group* PUSB USB_group* ' +
   'PVS_site* PVS_server PVS_proxy PVS_cache_storage pool_patch* pool_update* host_patch* host_crashdump host_cpu crashdump console ' +
   'blob* secret subject SM* DR_task Feature* SDN_controller Cluster Cluster_host Certificate Repository* Observer*'
 
-/** As events name them. */
+/** The class names in the form that events use. */
 export function emptyClassNames(): readonly string[] {
   return EMPTY_CLASSES.toLowerCase().replaceAll('*', '').split(' ')
 }
 
-/** What can be asked of a class without objects: lists are empty, and there is no object to any ref or UUID. */
+/** The read methods of the empty classes: lists are empty, and no ref or UUID is valid. */
 export function emptyClassCalls(): CallTable {
   return Object.fromEntries(
     EMPTY_CLASSES.split(' ').flatMap(name => {

@@ -1,7 +1,7 @@
 import type { EventFeed } from '../events/event-feed.ts'
 import type { CallTable } from './call.ts'
 
-/** event.from and event.inject. The deprecated event.register and event.next are not there. */
+/** event.from, event.get_current_id and event.inject. The deprecated event.register and event.next do not exist. */
 export function eventCalls(events: EventFeed): CallTable {
   return {
     'event.from': {

@@ -3,14 +3,14 @@ import type { Database } from '../database/database.ts'
 import type { StringMap } from '../database/records.ts'
 import { epochMsOf, epochMsOfSeconds } from '../database/xapi-datetime.ts'
 import type { ChangedSeqs } from '../hosts/changed-seqs.ts'
-import type { Heartbeats, SignOfLife } from '../hosts/heartbeats.ts'
+import type { HeartbeatContent, Heartbeats } from '../hosts/heartbeats.ts'
 import type { OrderStatement } from '../hosts/order.ts'
 import type { Orders } from '../hosts/orders.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import { ApiFailure } from './api-failure.ts'
 import type { CallTable } from './call.ts'
 
-/** Stock's word in `stuff` of a host that goes (db_gc.ml _shutting_down). */
+/** The key in `stuff` of a host that shuts down (stock: db_gc.ml _shutting_down). */
 const SHUTTING_DOWN = 'shutting-down'
 
 interface HeartbeatCallsOptions {
@@ -18,19 +18,22 @@ interface HeartbeatCallsOptions {
   readonly heartbeats: Heartbeats
   readonly orders: Pick<Orders, 'answer' | 'take'>
   readonly changedSeqs: ChangedSeqs
-  readonly sessions: Pick<Sessions, 'carriesLifeOf'>
+  readonly sessions: Pick<Sessions, 'carriesHeartbeatsOf'>
 }
 
 /**
- * What a host's toolstack tells its coordinator, and what it is told. Stock keeps these calls for itself; here they are a
- * pool-operator's. In `stuff`, and in a third parameter of hello that stock does not have, may stand `boot_id`, the kernel's;
- * `now`, the host's clock, in ISO 8601; `boot_time` and `agent_start_time` by that clock, in seconds of the epoch, as in
- * host.other_config; `poll_key`, with which the agent proves its answers to polls; `sr_seq` (`ChangedSeqs`); and
- * `since_answer_ms`, how long ago it had received the answer before.
+ * pool.hello and host.tickle_heartbeat: heartbeats of hosts. Stock xapi reserves these calls for itself; here the role pool-operator
+ * may make them. Keys of `stuff` (of hello too, as a third parameter that stock does not have), all optional:
+ * - `boot_id`: id of the kernel boot
+ * - `now`: the clock of the host, ISO 8601
+ * - `boot_time`, `agent_start_time`: by that clock, in seconds since 1970, as in host.other_config
+ * - `poll_key`: the key with which the agent proves its answers to polls
+ * - `sr_seq`: see `ChangedSeqs`
+ * - `since_answer_ms`: time since the agent received the previous answer
+ * - `agent_id`, `beat`, `last_order`, `order_refused`: see `OrderStatement`
  *
- * Stock hands an order on to the host's own xapi. Here the answer to one heartbeat says `order` = `reboot` or `shutdown`, and
- * `order_id`. With `agent_id`, `beat` and `last_order` in `stuff`, and `order_refused` where it does not carry the order out, the
- * agent says what it has received (`OrderStatement`).
+ * Stock xapi forwards an order to the xapi of the host. Here the answer to a heartbeat carries it: `order` (`reboot` or `shutdown`)
+ * and `order_id`.
  */
 export function heartbeatCalls({ db, heartbeats, orders, changedSeqs, sessions }: HeartbeatCallsOptions): CallTable {
   return {
@@ -43,12 +46,12 @@ export function heartbeatCalls({ db, heartbeats, orders, changedSeqs, sessions }
         const stuff = args.more ? args.stringMap('stuff') : {}
         const [ref, host] = db.list('host').find(([, { uuid: its }]) => its === uuid) ?? []
         if (ref === undefined) return 'unknown_host'
-        const told = toldIn(stuff)
+        const content = contentIn(stuff)
         const statement = statementIn(stuff)
         changedSeqs.take(ref, stuff)
         if (host?.address !== address) db.update('host', ref, { address })
-        heartbeats.heard(ref, { kind: 'hello', ...told })
-        sessions.carriesLifeOf(ref, session)
+        heartbeats.received(ref, { kind: 'hello', ...content })
+        sessions.carriesHeartbeatsOf(ref, session)
         if (statement !== null) orders.take(ref, statement)
         return 'ok'
       },
@@ -59,16 +62,16 @@ export function heartbeatCalls({ db, heartbeats, orders, changedSeqs, sessions }
       run: (args, { session }) => {
         const ref = args.ref('host')
         const stuff = args.stringMap('stuff')
-        // all is read before anything is taken in: a call that fails changes nothing
-        const told = toldIn(stuff)
+        // parse everything before anything is applied: a call that fails changes nothing
+        const content = contentIn(stuff)
         const statement = statementIn(stuff)
         changedSeqs.take(ref, stuff)
-        sessions.carriesLifeOf(ref, session)
+        sessions.carriesHeartbeatsOf(ref, session)
         if (Object.hasOwn(stuff, SHUTTING_DOWN)) {
-          heartbeats.goes(ref)
+          heartbeats.shutsDown(ref)
           return {}
         }
-        heartbeats.heard(ref, { kind: 'heartbeat', ...told })
+        heartbeats.received(ref, { kind: 'heartbeat', ...content })
         const order = orders.answer(ref, statement)
         return order === null ? {} : { order: order.how, order_id: order.id }
       },
@@ -76,7 +79,7 @@ export function heartbeatCalls({ db, heartbeats, orders, changedSeqs, sessions }
   }
 }
 
-function toldIn(stuff: StringMap): Omit<SignOfLife, 'kind'> {
+function contentIn(stuff: StringMap): Omit<HeartbeatContent, 'kind'> {
   const bootId = bootIdIn(stuff)
   const bootTimeMs = timeIn(stuff, 'boot_time')
   const agentStartMs = timeIn(stuff, 'agent_start_time')
@@ -102,7 +105,7 @@ function sinceAnswerIn(stuff: StringMap): number | null {
   return Number(text)
 }
 
-/** The error does not repeat it: errors are logged, and kept in tasks. */
+/** The error does not contain the key: errors are logged and kept in tasks. */
 function pollKeyIn(stuff: StringMap): string | null {
   const key = Object.hasOwn(stuff, 'poll_key') ? stuff.poll_key : undefined
   if (key === undefined) return null
@@ -111,10 +114,10 @@ function pollKeyIn(stuff: StringMap): string | null {
 }
 
 const MAX_ID_LENGTH = 64
-/** What is kept of a host's own words. */
+/** Longest kept text of a host. */
 const MAX_REFUSAL_LENGTH = 512
 
-/** `null`: an agent of an earlier version, or another client, which does not say what it has received. */
+/** `null` for an agent of an earlier version or another client: it does not report which order it has received. */
 function statementIn(stuff: StringMap): OrderStatement | null {
   const { agent_id: agent, beat: count, last_order: lastOrder, order_refused: refusal } = stuff
   if (agent === undefined || count === undefined || lastOrder === undefined) return null
@@ -142,7 +145,7 @@ function nowIn(stuff: StringMap): number | null {
   return atMs
 }
 
-/** A time that cannot be read must not pass for none: without a boot time a heartbeat shows no reboot. */
+/** An invalid time is an error and not an absent one: without a boot time a heartbeat shows no reboot. */
 function timeIn(stuff: StringMap, key: string): number | null {
   if (!Object.hasOwn(stuff, key)) return null
   const atMs = epochMsOfSeconds(stuff[key])

@@ -7,33 +7,33 @@ import { ApiFailure } from './api-failure.ts'
 import type { CallTable } from './call.ts'
 
 export interface PluginCall {
-  /** Ref of the host that is to run it. */
+  /** Ref of the host that runs the plugin. */
   readonly host: string
   readonly plugin: string
   readonly fn: string
   readonly args: StringMap
-  /** Aborted when nobody waits for the answer any more. */
+  /** Aborted when no client waits for the answer any more. */
   readonly signal: AbortSignal
 }
 
-/** Runs a XenAPI plugin on a host: its output, or XENAPI_MISSING_PLUGIN [plugin], XENAPI_PLUGIN_FAILURE [fn, exception, message]. */
+/** Runs a XenAPI plugin on a host. Returns its output, or XENAPI_MISSING_PLUGIN [plugin], XENAPI_PLUGIN_FAILURE [fn, exception, message]. */
 export type HostPlugins = (call: PluginCall) => Promise<{ readonly result: string } | { readonly error: XapiError }>
 
 interface HostCallsOptions {
   readonly operations: HostOperations
   readonly presence: HostPresence
   readonly plugins: HostPlugins
-  /** What a host's own clock says. */
+  /** The time by the clock of the host. */
   readonly hostNow: (hostRef: string) => number
 }
 
-/** Longest reason of an operator, in UTF-16 units. */
+/** Longest reason that an operator may give, in UTF-16 units. */
 const MAX_REASON_LENGTH = 1_024
 
-/** The methods of class host beyond its fields. */
+/** The methods of class host except field access. */
 export function hostCalls({ operations, presence, plugins, hostNow }: HostCallsOptions): CallTable {
   return {
-    // newer stock takes `auto_enable` as well (xapi 25.31); false: no restart enables it, only host.enable does
+    // xapi from 25.31 has `auto_enable`; false: no restart enables the host, only host.enable does
     'host.disable': {
       parameters: [1, 2],
       role: 'pool-operator',
@@ -48,7 +48,7 @@ export function hostCalls({ operations, presence, plugins, hostNow }: HostCallsO
       durable: true,
       run: (args, { task }) => operations.enable(args.ref('host'), task),
     },
-    // newer stock takes a network and a batch size as well
+    // newer xapi has a network and a batch size too
     'host.evacuate': {
       parameters: [1, 3],
       role: 'pool-operator',
@@ -81,8 +81,8 @@ export function hostCalls({ operations, presence, plugins, hostNow }: HostCallsO
       async: true,
       run: (args, context) => operations.takeDown(args.ref('host'), 'shutdown', context),
     },
-    // Not stock's: an operator states that a host does not carry out the order that it has. It need not wait for the disk: after
-    // a crash the host counts as going again.
+    // Not in stock xapi: an operator states that a host does not carry out its order. The call does not wait for the disk: after a
+    // crash the host counts as going down again, which is the safe side.
     'host.clear_order': {
       parameters: 2,
       role: 'pool-operator',
@@ -117,7 +117,7 @@ export function hostCalls({ operations, presence, plugins, hostNow }: HostCallsO
       async: true,
       run: (args, context) => operations.powerOn(args.ref('host'), context),
     },
-    // clients compare it with agent_start_time, which the host says by its own clock as well
+    // clients compare it with agent_start_time, which is by the clock of the host too
     'host.get_servertime': {
       parameters: 1,
       role: 'read-only',

@@ -6,10 +6,10 @@ import { ApiFailure } from './api-failure.ts'
 import { assertMapSize, type Call, type CallContext, type CallTable } from './call.ts'
 import { assertMayChangeTask, assertSmall } from './task-calls.ts'
 
-/** The classes whose other_config clients may write. */
+/** Classes with an other_config that clients may write. */
 const WITH_OTHER_CONFIG = ['pool', 'host', 'host_metrics', 'SR', 'PBD', 'task'] as const
 
-/** One map of strings that clients may write. */
+/** One string map that clients may write. */
 interface MapField {
   readonly cls: (typeof WITH_OTHER_CONFIG)[number]
   readonly field: 'other_config' | 'sm_config'
@@ -25,7 +25,7 @@ interface MapField {
 /** `add_to_`, `remove_from_` and `set_` of every other_config, and of SR.sm_config. */
 export function mapFieldCalls(db: Database, reportTimes: ReportTimes, tasks: Tasks): CallTable {
   const otherConfigs = WITH_OTHER_CONFIG.map((cls): MapField => {
-    // reports are written all the time, and after a restart no stored one counts; tasks are not kept at all
+    // Reports are written often, and after a restart no stored report counts. Tasks are not kept.
     const durable = cls === 'PBD' || cls === 'task' ? {} : ({ durable: true } as const)
     return {
       cls,
@@ -65,7 +65,7 @@ function callsOf({ cls, field, access, read, write, ...assert }: MapField, repor
         const value = args.string('value')
         assert.assertMayWrite(ref, context)
         const current = read(ref)
-        // db_cache_types.ml add_to_map: an empty key is no key, and on the coordinator adding is never idempotent
+        // db_cache_types.ml add_to_map: an empty key is invalid, and on the coordinator an add is never idempotent
         if (key === '') throw new ApiFailure('VALUE_NOT_SUPPORTED', 'key', key, 'empty')
         if (Object.hasOwn(current, key)) throw new ApiFailure('MAP_DUPLICATE_KEY', cls, field, ref, key)
         const map = Object.fromEntries([...Object.entries(current), [key, value]])
@@ -81,7 +81,7 @@ function callsOf({ cls, field, access, read, write, ...assert }: MapField, repor
         const ref = args.ref(cls)
         const key = args.string('key')
         assert.assertMayWrite(ref, context)
-        // a key that is not there is no error in stock
+        // in stock xapi an absent key is no error
         write(ref, Object.fromEntries(Object.entries(read(ref)).filter(([name]) => name !== key)))
       },
     },

@@ -5,16 +5,16 @@ import { addPbd, addSr, removeHost, removePbd, removeSr } from '../hosts/members
 import { ApiFailure } from './api-failure.ts'
 import type { Arguments, CallTable } from './call.ts'
 
-/** An SR is made by a client with two strings; a pool has a handful. */
+/** Limits what a client can create with SR.introduce. A pool has a handful of SRs. */
 const MAX_SRS = 1_000
 
 /**
- * How SRs, PBDs and hosts come and go through the API. There is no pool.eject: it takes a live host's replicas away and its
- * record with them, and with the record what would block the others until their mirrors have noticed.
+ * The methods that add and remove SRs, PBDs and hosts. There is no pool.eject: it would remove a live host with its replicas and,
+ * with its record, the reason that blocks the other hosts until their mirrors notice.
  */
 export function membershipCalls(db: Database, presence: HostPresence, forgotten: ForgottenMembers): CallTable {
   const uuidOf = (cls: 'host' | 'SR', ref: string) => db.get(cls, ref)?.uuid ?? ''
-  /** The host does it: it must be there, also if there is nothing to do (message_forwarding.ml PBD.plug). */
+  /** The host does the work, so it must be live even if there is nothing to do (message_forwarding.ml PBD.plug). */
   const attach = (args: Arguments, attached: boolean) => {
     const ref = args.ref('PBD')
     const pbd = db.get('PBD', ref)
@@ -28,8 +28,8 @@ export function membershipCalls(db: Database, presence: HostPresence, forgotten:
       const sr = record.ref('SR')
       const device_config = record.stringMap('device_config')
       const other_config = record.more ? record.stringMap('other_config') : {}
-      const there = db.list('PBD').find(([, pbd]) => pbd.host === host && pbd.SR === sr)
-      if (there !== undefined) throw new ApiFailure('PBD_EXISTS', sr, host, there[0])
+      const existing = db.list('PBD').find(([, pbd]) => pbd.host === host && pbd.SR === sr)
+      if (existing !== undefined) throw new ApiFailure('PBD_EXISTS', sr, host, existing[0])
       forgotten.remove({ host: uuidOf('host', host), sr: uuidOf('SR', sr) })
       return addPbd(db, { host, sr, attached: false, device_config, other_config })
     }),
@@ -65,7 +65,7 @@ export function membershipCalls(db: Database, presence: HostPresence, forgotten:
       forgotten.add({ sr: uuidOf('SR', ref) }, 'SR.forget')
       removeSr(db, ref)
     }),
-    // there is nothing to look for: these SRs have no volumes, and their size is nobody's to say
+    // nothing to scan: these SRs have no volumes and no known size
     'SR.scan': { ...member(args => void args.ref('SR')), role: 'vm-power-admin' },
     'SR.update': member(args => void args.ref('SR')),
     'pool.designate_new_master': member(args => {

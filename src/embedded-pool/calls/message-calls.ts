@@ -7,10 +7,10 @@ import { epochMsOf, xapiDateTime } from '../database/xapi-datetime.ts'
 import { ApiFailure } from './api-failure.ts'
 import type { CallTable } from './call.ts'
 
-/** The oldest message makes room beyond this (stock: xapi_message.ml message_limit, 10 000 on disk). */
+/** Beyond this the oldest message is deleted (stock: xapi_message.ml message_limit, 10 000 on disk). */
 const MAX_MESSAGES = 1_000
 
-/** What a message can be about here, in the words of XenAPI's enum. */
+/** The classes that a message can be about: the words of the XenAPI enum and the class names. */
 const CLASSES: Readonly<Record<'Pool' | 'Host' | 'SR', ClassName>> = { Pool: 'pool', Host: 'host', SR: 'SR' }
 const MESSAGE_CLASSES = ['Pool', 'Host', 'SR'] as const satisfies readonly (keyof typeof CLASSES)[]
 
@@ -18,7 +18,7 @@ interface NewMessage {
   readonly name: string
   readonly priority: number
   readonly cls: keyof typeof CLASSES
-  /** UUID of the object it is about. */
+  /** UUID of the object that the message is about. */
   readonly objUuid: string
   readonly body: string
 }
@@ -35,14 +35,14 @@ function createMessage(db: Database, nowMs: number, { name, priority, cls, objUu
   )
 }
 
-/** message.create and message.destroy, and what is newer than a moment: of one object, or of all. */
+/** message.create, message.destroy, message.get (of one object) and message.get_since (of all objects). */
 export function messageCalls(db: Database, clock: Clock): CallTable {
-  // the newest first, as stock (xapi_message.ml get_real_inner)
-  const since = (atMs: number, isAsked: (record: MessageRecord) => boolean) =>
+  // newest first, as stock xapi (xapi_message.ml get_real_inner)
+  const since = (atMs: number, matches: (record: MessageRecord) => boolean) =>
     Object.fromEntries(
       db
         .list('message')
-        .filter(([, record]) => isAsked(record) && (epochMsOf(record.timestamp) ?? 0) > atMs)
+        .filter(([, record]) => matches(record) && (epochMsOf(record.timestamp) ?? 0) > atMs)
         .toReversed(),
     )
   return {
@@ -54,7 +54,7 @@ export function messageCalls(db: Database, clock: Clock): CallTable {
         createMessage(db, clock.now(), {
           name: args.string('name'),
           priority: args.integer('priority'),
-          cls: args.word('cls', MESSAGE_CLASSES),
+          cls: args.enumWord('cls', MESSAGE_CLASSES),
           objUuid: args.string('obj_uuid'),
           body: args.string('body'),
         }),
@@ -69,13 +69,13 @@ export function messageCalls(db: Database, clock: Clock): CallTable {
       parameters: 3,
       role: 'read-only',
       run: args => {
-        const cls = args.word('cls', MESSAGE_CLASSES)
+        const cls = args.enumWord('cls', MESSAGE_CLASSES)
         const objUuid = args.string('obj_uuid')
         assertUuid(db, cls, objUuid)
-        return since(args.moment('since'), record => record.cls === cls && record.obj_uuid === objUuid)
+        return since(args.datetime('since'), record => record.cls === cls && record.obj_uuid === objUuid)
       },
     },
-    'message.get_since': { parameters: 1, role: 'read-only', run: args => since(args.moment('since'), () => true) },
+    'message.get_since': { parameters: 1, role: 'read-only', run: args => since(args.datetime('since'), () => true) },
   }
 }
 

@@ -4,8 +4,8 @@ import { EPOCH } from '../database/xapi-datetime.ts'
 type Fields = Readonly<Record<string, unknown>>
 
 /**
- * The version of XenAPI whose calls this pool has (`xapi`: the release that they are modelled on), in the words by which clients
- * choose what they call. A brand that is not a hypervisor's keeps them from looking for its updates.
+ * The XenAPI version that this pool implements (`xapi`: the release that its calls are modelled on). Clients select the methods that
+ * they call by these fields. A product_brand that is not a hypervisor keeps clients from searching for updates.
  */
 const SOFTWARE_VERSION = {
   product_brand: 'resync-monitor',
@@ -18,9 +18,9 @@ const SOFTWARE_VERSION = {
 }
 
 /**
- * Fields that a stock record has and that never change here: no VM, network, HA, workload balancing or update is kept. Clients read
- * them without asking whether they are there, above all Xen Orchestra (xapi-object-to-xo.mjs) and the C# SDK of XenCenter. They are
- * added where records are shown, and are not in the database.
+ * Fields of stock records that never change here: this pool has no VMs, networks, HA, workload balancing or updates. Clients read
+ * them without a check for presence, above all Xen Orchestra (xapi-object-to-xo.mjs) and the C# SDK of XenCenter. The fields are
+ * not in the database; `publicRecord` adds them.
  */
 const FIXED_FIELDS: Readonly<Partial<Record<ClassName, Fields>>> = {
   pool: {
@@ -140,7 +140,7 @@ const FIXED_FIELDS: Readonly<Partial<Record<ClassName, Fields>>> = {
   task: { backtrace: '()' },
 }
 
-/** A record as clients see it: with the fields that never change. What the record itself says goes before them. */
+/** A record as clients see it: with the fields that never change. Fields of the record itself take precedence. */
 export function publicRecord<R extends object>(cls: ClassName, record: R): R {
   const fixed = FIXED_FIELDS[cls]
   if (fixed === undefined) return record

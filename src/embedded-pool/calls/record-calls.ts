@@ -6,10 +6,10 @@ import { ApiFailure } from './api-failure.ts'
 import type { Arguments, CallTable } from './call.ts'
 import { fixedFieldsOf, publicRecord } from './public-record.ts'
 
-/** What is echoed of a wrong name. */
+/** Longest part of a wrong field name that an error repeats. */
 const MAX_ECHO_LENGTH = 64
 
-/** What every class can be asked: get_all, get_all_records, both with `_where`, get_record, get_by_uuid, get_by_name_label, and one get_ for each field. */
+/** The read methods of every class: get_all, get_all_records, both with `_where`, get_record, get_by_uuid, get_by_name_label, and a getter for each field. */
 export function recordCalls(db: Database): CallTable {
   return Object.fromEntries(PUBLIC_CLASSES.flatMap(cls => Object.entries(callsOf(cls, db))))
 }
@@ -33,8 +33,8 @@ function callsOf(cls: PublicClass, db: Database): CallTable {
       ] satisfies [string, CallTable[string]],
   )
   const where = (args: Arguments) => {
-    const isMeant = parseFilter(args.string('expr'))
-    return list().filter(([ref, record]) => isMeant(field => columnOf(ref, record, field)))
+    const matches = parseFilter(args.string('expr'))
+    return list().filter(([ref, record]) => matches(field => columnOf(ref, record, field)))
   }
   return {
     [`${cls}.get_all`]: { parameters: 0, role: 'read-only', run: () => db.list(cls).map(([ref]) => ref) },
@@ -62,8 +62,8 @@ function callsOf(cls: PublicClass, db: Database): CallTable {
 }
 
 /**
- * A field as stock's database holds it, as text: there `name_label` is called `name__label`, which is understood here too.
- * @throws ApiFailure INTERNAL_ERROR, as stock says of a field that is none; lists and maps are not compared here
+ * The text of a field for a filter. The database of stock xapi writes `name_label` as `name__label`; both are accepted here.
+ * @throws ApiFailure INTERNAL_ERROR, as stock xapi for an unknown field; also for lists and maps, which cannot be compared here
  */
 function columnOf(ref: string, record: object, field: string): string {
   if (field === '_ref') return ref
@@ -77,7 +77,7 @@ function columnOf(ref: string, record: object, field: string): string {
   return String(value)
 }
 
-/** Stock has it for what people name; a pool has a name_label and no such call. */
+/** get_by_name_label. Stock xapi has no such method for class pool. */
 function byNameLabel(cls: PublicClass, db: Database): CallTable {
   return {
     [`${cls}.get_by_name_label`]: {

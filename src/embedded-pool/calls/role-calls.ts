@@ -2,7 +2,7 @@ import { HOST_AGENT, isAgentCall, mayAct, permissionOf, type Role } from '../ses
 import { ApiFailure, handleInvalid } from './api-failure.ts'
 import type { Arguments, CallTable } from './call.ts'
 
-/** Clients know pool-admin by its UUID, which is the same in every stock pool (constants.ml rbac_pool_admin_uuid). */
+/** Clients recognise pool-admin by its UUID, which is the same in every stock pool (constants.ml rbac_pool_admin_uuid). */
 const ROLE_RECORDS: readonly (readonly [role: Role, uuid: string, description: string])[] = [
   ['pool-admin', '0165f154-ba3e-034e-6b27-5d271af109ba', 'May do everything'],
   ['pool-operator', 'b9ce9791-0604-50cd-0649-09b3284c7dfd', 'May manage hosts and storage'],
@@ -10,7 +10,7 @@ const ROLE_RECORDS: readonly (readonly [role: Role, uuid: string, description: s
   ['vm-admin', 'aaa00ab5-7340-bfbc-0d1b-7cf342639a6e', 'May manage VMs and templates'],
   ['vm-operator', 'fb8d4ff9-310c-a959-0613-54101535d3d5', 'May use VMs'],
   ['read-only', '7233b8e3-eacb-d7da-2c95-f2e581cdbf4e', 'May read'],
-  [HOST_AGENT, '6f5a2a52-9f0e-4a3e-8d55-0d5f6f2c7b11', 'May do what the agents of hosts do'],
+  [HOST_AGENT, '6f5a2a52-9f0e-4a3e-8d55-0d5f6f2c7b11', 'May make the calls of the host agents'],
 ]
 
 const RECORDS: ReadonlyMap<
@@ -23,7 +23,7 @@ const RECORDS: ReadonlyMap<
   ]),
 )
 
-/** Class role, to read. A role's permissions are names; stock has records of them too. */
+/** The read methods of class role. Permissions are names only; stock xapi has records of them too. */
 export function roleCalls(allCalls: () => CallTable): CallTable {
   const recordOf = (args: Arguments) => {
     const ref = args.string('role')
@@ -55,7 +55,7 @@ export function roleCalls(allCalls: () => CallTable): CallTable {
   }
 }
 
-/** What a role may call, in the names of permissions. */
+/** The names of the permissions of a role. */
 export function permissionsOf(role: Role, calls: CallTable): readonly string[] {
   return Object.entries(calls).flatMap(([method, call]) =>
     call.role === null || mayAct(role, call.role) || (role === HOST_AGENT && isAgentCall(method))

@@ -8,8 +8,8 @@ import type { Arguments, CallContext, CallTable } from './call.ts'
 import { permissionsOf } from './role-calls.ts'
 
 /**
- * session.login_with_password, session.logout, and what clients ask of their own session. A session can be asked for by
- * itself only, and there is no get_all: its ref is a credential.
+ * session.login_with_password, session.logout, and the getters of class session. A session can read its own record only, and there is
+ * no get_all: the ref of a session is a credential.
  */
 export function sessionCalls(
   db: Database,
@@ -28,19 +28,19 @@ export function sessionCalls(
   const fields: Readonly<Record<string, (context: CallContext) => unknown>> = {
     uuid: ({ session }) => db.get('session', session)?.uuid,
     this_host: () => db.list('pool')[0]?.[1].master ?? NULL_REF,
-    // there are no user and subject records here
+    // this pool has no user and subject records
     this_user: () => NULL_REF,
     subject: () => NULL_REF,
     auth_user_sid: () => '',
     auth_user_name: ({ user }) => user,
     is_local_superuser: ({ role }) => role === 'pool-admin',
-    // this very call
+    // this call is the last activity
     last_active: () => xapiDateTime(clock.now()),
     originator: ({ session }) => db.get('session', session)?.originator,
     rbac_permissions: ({ role }) => permissionsOf(role, allCalls()),
   }
   return {
-    // user, password, and from newer clients: API version, originator
+    // parameters: user, password, and from newer clients the API version and the originator
     'session.login_with_password': {
       parameters: [2, 4],
       role: null,

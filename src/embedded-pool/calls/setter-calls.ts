@@ -6,7 +6,7 @@ import type { Arguments, CallTable } from './call.ts'
 const MAX_HOSTNAME_LENGTH = 64
 const MAX_TAGS = 100
 
-/** What clients may write beside the maps, as in stock: names and tags, and a few fields of one class each. */
+/** The setters of fields that are not maps, as in stock xapi: names and tags, and single fields of some classes. */
 export function setterCalls(db: Database): CallTable {
   return {
     ...namesAndTags('pool', db),
@@ -22,7 +22,7 @@ export function setterCalls(db: Database): CallTable {
       ...setter(args => {
         const ref = args.ref('host')
         const power_on_mode = args.string('power_on_mode')
-        // what it would be switched on with is kept by nobody here
+        // power_on_config is checked and not kept: no code here uses it
         args.stringMap('power_on_config')
         db.update('host', ref, { power_on_mode })
       }),

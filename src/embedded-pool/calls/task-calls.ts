@@ -6,11 +6,11 @@ import { type Arguments, type CallContext, type CallTable, tooLarge } from './ca
 
 const STATUSES = ['pending', 'success', 'failure', 'cancelling', 'cancelled'] as const satisfies readonly TaskStatus[]
 
-/** What a client may write into one field of a task, in bytes: any role may, and everybody who follows tasks is sent it. */
+/** Longest text of one field of a task, in bytes. Every role may write tasks, and every client that follows tasks receives them. */
 const MAX_TEXT_BYTES = 4_096
 const MAX_ERROR_ITEMS = 16
 
-/** What clients do with tasks beyond reading them: anybody with the own ones, a pool-operator with any. */
+/** The methods of class task except field access. A user may change its own tasks, a pool-operator any task. */
 export function taskCalls(db: Database, tasks: Tasks): CallTable {
   const change = (method: string, further: number, run: (ref: string, args: Arguments, task: string) => void) => ({
     [`task.${method}`]: {
@@ -34,7 +34,7 @@ export function taskCalls(db: Database, tasks: Tasks): CallTable {
     ...change('set_progress', 1, (ref, args) => {
       db.update('task', ref, { progress: Math.min(Math.max(args.number('progress'), 0), 1) })
     }),
-    ...change('set_status', 1, (ref, args) => tasks.setStatus(ref, args.word('status', STATUSES))),
+    ...change('set_status', 1, (ref, args) => tasks.setStatus(ref, args.enumWord('status', STATUSES))),
     ...change('set_result', 1, (ref, args) => void db.update('task', ref, { result: smallText(args, 'result') })),
     ...change('set_error_info', 1, (ref, args) => {
       const error_info = args.strings('error_info')
@@ -47,7 +47,7 @@ export function taskCalls(db: Database, tasks: Tasks): CallTable {
   }
 }
 
-/** Stock's rule for every operation on a task (taskHelper.ml assert_op_valid). @throws ApiFailure RBAC_PERMISSION_DENIED */
+/** The rule of stock xapi for every operation on a task (taskHelper.ml assert_op_valid). @throws ApiFailure RBAC_PERMISSION_DENIED */
 export function assertMayChangeTask(tasks: Tasks, ref: string, { user, role }: CallContext): void {
   if (!tasks.isOwner(ref, user)) assertRole(role, 'pool-operator', 'task.destroy/any')
 }

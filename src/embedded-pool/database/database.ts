@@ -3,12 +3,11 @@ import type { ClassName, RecordTypes } from './records.ts'
 import { withoutChange } from './without-change.ts'
 
 /**
- * The pool's database: one table per class, in memory.
+ * The database of the pool: one table per class, in memory.
  *
- * Invariants: every write raises `generation` by one, also a write of the same value (as stock does:
- * db_cache_impl.ml write_field_locked), and stamps its row with it. Subscribers are told synchronously, after the write,
- * before it returns: what they decide in that call is decided before anybody else can write. A subscriber that throws
- * is reported and never breaks the write or the other subscribers.
+ * Invariants: every write increments `generation`, also a write of the same value (stock: db_cache_impl.ml write_field_locked), and
+ * stamps its row with it. Subscribers are called synchronously after the write and before it returns, so they decide before any
+ * other write. An error of a subscriber is reported and breaks neither the write nor the other subscribers.
  */
 export class Database {
   readonly #tables: { readonly [C in ClassName]: Table<RecordTypes[C]> } = {
@@ -24,12 +23,12 @@ export class Database {
   readonly #subscribers = new Set<(change: RecordChange) => void>()
   readonly #onBug: (bug: unknown) => void
   #generation: number
-  /** How to take back what is written at present, the first step last; `null`: nobody asks. */
+  /** The steps that undo the recorded writes, the first write first; `null` while nothing is recorded. */
   #undo: (() => void)[] | null = null
 
   /**
-   * @param firstGeneration of this run. It must be above every generation of earlier runs: a client's old token would
-   *   otherwise hide all changes until the counter passed it (stock persists its generation for the same reason).
+   * @param firstGeneration of this run. It must be above every generation of earlier runs: otherwise the old token of a client would
+   *   hide all changes until the counter passed it (stock xapi persists its generation for the same reason).
    */
   constructor(firstGeneration: number, onBug: (bug: unknown) => void) {
     this.#generation = firstGeneration
@@ -51,8 +50,8 @@ export class Database {
   }
 
   /**
-   * Runs something, and notes what it writes before it gives way for the first time. If it throws, that is taken back.
-   * @returns its result, and the way to take back what it has written: what others have written since stays
+   * Runs a function and records its writes up to its first `await`. If it throws, the writes are undone.
+   * @returns its result, and a function that undoes the writes; later writes of others stay
    */
   recorded<T>(run: () => T): { readonly result: T; readonly undo: () => void } {
     const steps: (() => void)[] = []
@@ -71,21 +70,21 @@ export class Database {
     }
   }
 
-  /** Adds a step to what is recorded, if anything is: for what is kept beside the records. */
+  /** Records an undo step for data outside the records, if a call is being recorded. */
   undoable(step: () => void): void {
     this.#undo?.push(step)
   }
 
   /**
-   * Puts a row of an earlier run back; nobody is told. It counts as changed now, whatever a client's old token says: what
-   * that client saw last may have been lost with the earlier run.
+   * Restores a row of an earlier run without a notification. It counts as changed now: what a client with an old token saw last may
+   * have been lost with the earlier run.
    */
   restore<C extends ClassName>(cls: C, ref: string, record: RecordTypes[C]): void {
     this.#generation += 1
     this.#tables[cls].put(ref, { record, created: 1, modified: this.#generation })
   }
 
-  /** Writes some fields. False: there is no such row. */
+  /** Writes some fields. Returns false if there is no such row. */
   update<C extends ClassName>(cls: C, ref: string, fields: Partial<RecordTypes[C]>): boolean {
     const table = this.#tables[cls]
     const row = table.rows.get(ref)
@@ -101,7 +100,7 @@ export class Database {
     return true
   }
 
-  /** Counts a row as written, for those who follow it; nothing is different. False: there is no such row. */
+  /** Counts an unchanged row as written, which makes an event. Returns false if there is no such row. */
   touch(cls: ClassName, ref: string): boolean {
     if (!this.#tables[cls].touch(ref, this.#generation + 1)) return false
     this.#generation += 1
@@ -109,7 +108,7 @@ export class Database {
     return true
   }
 
-  /** False: there is no such row. */
+  /** Returns false if there is no such row. */
   delete<C extends ClassName>(cls: C, ref: string): boolean {
     const table: Table<RecordTypes[C]> = this.#tables[cls]
     const row = table.rows.get(ref)
@@ -117,7 +116,7 @@ export class Database {
     this.#generation += 1
     table.remove(ref, this.#generation)
     this.#notify({ cls, ref, operation: 'del' })
-    // after what subscribers have noted: the row is back before theirs is
+    // recorded after the steps of the subscribers, so that undo restores the row before theirs
     this.undoable(() => {
       this.#generation += 1
       table.putBack(ref, { ...row, modified: this.#generation })
@@ -134,7 +133,7 @@ export class Database {
     return this.#tables[cls].rows.has(ref)
   }
 
-  /** The rows as they are now, oldest first. */
+  /** The present rows, oldest first. */
   list<C extends ClassName>(cls: C): readonly (readonly [ref: string, record: RecordTypes[C]])[] {
     return Array.from(this.#tables[cls].rows, ([ref, row]) => [ref, row.record] as const)
   }
@@ -155,8 +154,8 @@ export class Database {
   }
 
   /**
-   * What happened to a table after a generation: one entry per row however often it changed, none for a row created and
-   * deleted since. Deletions that have left the bounded queue are missing (`hasLostDeletions`).
+   * The changes of a table after a generation: one entry per changed row, none for a row created and deleted since. Deletions that
+   * have left the bounded queue are missing (`hasLostDeletions`).
    */
   changesSince(cls: ClassName, generation: number): readonly RecordChange[] {
     const table = this.#tables[cls]
@@ -172,13 +171,13 @@ export class Database {
     return changes
   }
 
-  /** Whether rows of a table that a reader may know were deleted after a generation, and it can no longer be said which. */
+  /** Whether deletions after a generation are missing that the reader may need. */
   hasLostDeletions(cls: ClassName, generation: number): boolean {
-    // who begins knows no row
+    // a reader that starts knows no row
     return generation > 0 && this.#tables[cls].forgottenUpTo > generation
   }
 
-  /** Calls back on every change, in the same call as the write. Returns the way to stop it. */
+  /** Calls the subscriber for every change, within the write. Returns the function that ends the subscription. */
   subscribe(subscriber: (change: RecordChange) => void): () => void {
     this.#subscribers.add(subscriber)
     return () => this.#subscribers.delete(subscriber)
@@ -199,11 +198,11 @@ export interface RecordChange {
   readonly cls: ClassName
   readonly ref: string
   readonly operation: 'add' | 'mod' | 'del'
-  /** The row is as it was before: a client asked for the event. */
+  /** The row is unchanged: a client requested the event. */
   readonly isTouch?: true
 }
 
-/** Stock keeps the last 256 to 512 deletions of a table (db_cache_types.ml Table.remove). */
+/** Stock xapi keeps the last 256 to 512 deletions of a table (db_cache_types.ml Table.remove). */
 const MAX_DELETED = 512
 const MIN_DELETED = 256
 /** The log of writes is cleaned when it holds this many entries more than twice what it needs. */
@@ -215,14 +214,14 @@ interface Row<T> {
   readonly modified: number
 }
 
-/** Invariant: every row has exactly one entry in the log with its own `modified`; the other entries are overtaken. */
+/** One table. Invariant: the log has exactly one entry per row with its `modified`; its other entries are obsolete. */
 class Table<T> {
   readonly rows = new Map<string, Row<T>>()
   readonly deleted: { readonly ref: string; readonly created: number; readonly deleted: number }[] = []
   lastWrite = 0
-  /** The generation of the last deletion that has left the queue. */
+  /** The generation of the last deletion that was dropped from the queue. */
   forgottenUpTo = 0
-  /** Every write, the oldest first: who asks what is new looks at the end only, not at all rows. */
+  /** Every write, oldest first: a question for recent changes reads the end only, not all rows. */
   #log: { readonly ref: string; readonly generation: number }[] = []
 
   put(ref: string, row: Row<T>): void {
@@ -234,7 +233,7 @@ class Table<T> {
     }
   }
 
-  /** A row that was removed a moment ago. Whoever reads changes must not hear of its removal after its return. */
+  /** Restores a deleted row and drops its deletion, so that readers of changes do not get the deletion after the restore. */
   putBack(ref: string, row: Row<T>): void {
     const at = this.deleted.findIndex(gone => gone.ref === ref)
     if (at >= 0) this.deleted.splice(at, 1)

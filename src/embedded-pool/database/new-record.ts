@@ -13,7 +13,7 @@ import { EPOCH } from './xapi-datetime.ts'
 
 type With<T, K extends keyof T> = Partial<T> & Pick<T, K>
 
-/** Each makes a record of what is given, and of a stock xapi's defaults for the rest. */
+/** Each function completes the given fields with the defaults of stock xapi. */
 export function newPool(given: With<PoolRecord, 'uuid'>): PoolRecord {
   return {
     name_label: '',
@@ -102,7 +102,7 @@ export function newMessage(given: With<MessageRecord, 'uuid'>): MessageRecord {
   return { name: '', priority: 0, cls: 'Pool', obj_uuid: '', timestamp: EPOCH, body: '', ...given }
 }
 
-/** The fields that each class has, in the order of its record. */
+/** The fields of each class, in the order of its record. */
 export const FIELDS: Readonly<Record<PublicClass, readonly string[]>> = {
   pool: Object.keys(newPool({ uuid: '' })),
   host: Object.keys(newHost({ uuid: '' })),

@@ -6,7 +6,7 @@ import { decodeState, encodeState, LASTING_CLASSES, type LastingClass, type Stor
 import { holdStateFile, readStateFile, StateFile, StateFileError } from './state-file.ts'
 
 export interface PoolKeeperOptions {
-  /** `undefined`: nothing is kept. */
+  /** `undefined`: the pool is not kept. */
   readonly path: string | undefined
   readonly opened: OpenedState
   readonly clock: Clock
@@ -14,28 +14,28 @@ export interface PoolKeeperOptions {
   readonly onProblem: (problem: StateFileError) => void
 }
 
-/** A state file that is this process's alone. */
+/** A state file that this process has locked. */
 interface OpenedState {
-  /** What it holds; `null`: there is none yet. */
+  /** Its content; `null` if the file does not exist yet. */
   readonly stored: StoredPool | null
   readonly release: () => void
 }
 
-/** What one call has written. */
+/** The writes of one call that may not be on disk yet. */
 interface Unsaved {
   readonly undo: () => void
-  isTakenBack: boolean
+  isUndone: boolean
 }
 
-/** Puts the pool of an earlier run back, and keeps the present one in its file. */
+/** Restores the pool of an earlier run, and keeps the present pool in the state file. */
 export class PoolKeeper {
   readonly #file: StateFile | null
   readonly #release: () => void
   readonly #path: string
-  /** What calls have written that may not be on disk yet, the oldest first. */
+  /** Oldest first. */
   #unsaved: Unsaved[] = []
 
-  /** Held before it is read: what was read beside a pool that still writes would be old at once. @throws StateFileError */
+  /** Locks the file before it reads it, because another pool could still write it. @throws StateFileError */
   static open(path: string | undefined, procDirectory: string): OpenedState {
     if (path === undefined) return { stored: null, release: () => undefined }
     const release = holdStateFile(path, procDirectory)
@@ -47,7 +47,7 @@ export class PoolKeeper {
     }
   }
 
-  /** Invariant: the earlier pool is there before anybody is told of a change. */
+  /** Restores the earlier pool before the first notification of a change. */
   constructor(db: Database, presence: HostPresence, { path, opened, clock, delayMs, onProblem }: PoolKeeperOptions) {
     this.#release = opened.release
     this.#path = path ?? ''
@@ -57,7 +57,7 @@ export class PoolKeeper {
       return
     }
     const encode = () => encodeState(stateOf(db, presence))
-    const onFailed = () => this.#takeBack()
+    const onFailed = () => this.#undoUnsaved()
     const file = new StateFile({ path, encode, clock, delayMs, onFailed, onProblem })
     db.subscribe(({ cls, isTouch }) => {
       if (isLasting(cls) && isTouch !== true) file.changed()
@@ -71,17 +71,17 @@ export class PoolKeeper {
   }
 
   /**
-   * Keeps what a call has written: resolves when it is on disk.
-   * @param undo takes it back
-   * @throws StateFileError it cannot be written, and was taken back
+   * Keeps the writes of a call: resolves when they are on disk.
+   * @param undo undoes the writes
+   * @throws StateFileError: they cannot be written, and are undone
    */
   async keep(undo: () => void): Promise<void> {
     if (this.#file === null) return
-    const own: Unsaved = { undo, isTakenBack: false }
+    const own: Unsaved = { undo, isUndone: false }
     this.#unsaved.push(own)
     await this.#file.saved()
     this.#unsaved = this.#unsaved.filter(one => one !== own)
-    if (own.isTakenBack) throw new StateFileError(this.#path, 'what was written was taken back')
+    if (own.isUndone) throw new StateFileError(this.#path, 'the writes of the call were undone')
   }
 
   async close(): Promise<void> {
@@ -90,12 +90,12 @@ export class PoolKeeper {
   }
 
   /**
-   * A write has failed, so every call that waits for one fails: those whose changes were in it, and later ones. The latest
-   * change is taken back first, so that each finds what it has written.
+   * A write of the file has failed, so every waiting call fails: those whose changes were in it, and later ones. The latest change is
+   * undone first, so that each undo finds the state that its call has written.
    */
-  #takeBack(): void {
+  #undoUnsaved(): void {
     for (const one of this.#unsaved.splice(0).reverse()) {
-      one.isTakenBack = true
+      one.isUndone = true
       one.undo()
     }
   }
@@ -111,8 +111,8 @@ function storedIn(path: string): StoredPool | null {
 
 function restore(db: Database, presence: HostPresence, { tables, hosts }: StoredPool): void {
   for (const [ref, pool] of tables.pool) db.restore('pool', ref, pool)
-  // Operations of tasks that are gone with the process (stock: helpers.ml:1181-1203). And what the earlier run has allowed, by
-  // what it knew, is not allowed now: whoever asks before the gate has computed would be told that hosts may go.
+  // The tasks of current_operations ended with the earlier process (stock: helpers.ml:1181-1203). The allowed_operations of the
+  // earlier run do not hold now: a client that reads them before the gate has computed would see that hosts may reboot.
   const anew = { current_operations: {}, allowed_operations: [] }
   for (const [ref, host] of tables.host) db.restore('host', ref, { ...host, ...anew })
   for (const [ref, metrics] of tables.host_metrics) db.restore('host_metrics', ref, metrics)

@@ -1,16 +1,16 @@
 import { ApiFailure } from '../calls/api-failure.ts'
 
-/** Whether a row is meant. */
+/** Whether a row matches. */
 type RowTest = (row: FilteredRow) => boolean
 
-/** What an expression can ask of a row: the text of a field. */
+/** Returns the text of a field of a row. */
 type FilteredRow = (field: string) => string
 
-/** Deeper than anybody writes, and far from what a stack holds. */
+/** Deeper than real expressions, and far below the limit of the stack. */
 const MAX_DEPTH = 50
-/** Longer than anybody writes: it is compared with every row. */
+/** Longer than real expressions. The expression is evaluated for every row. */
 const MAX_LENGTH = 4_096
-/** What is echoed of a wrong expression. */
+/** Longest part of a wrong expression that an error repeats. */
 const MAX_ECHO_LENGTH = 200
 
 const TOKEN = /\s*(?:([=()]|true|false|field|and|or|not)|"([^"]*)")/y
@@ -18,10 +18,10 @@ const TOKEN = /\s*(?:([=()]|true|false|field|and|or|not)|"([^"]*)")/y
 type Token = { readonly word: string } | { readonly text: string }
 
 /**
- * The expressions of get_all_records_where (db_filter_lex.mll, db_filter_parse.mly): `true`, `false`, and `=` between literals
- * and `field "name"`, joined by `and`, `or` and `not`. As there, `and` and `or` bind alike, from the left, and `not` is said of
- * all that follows it.
- * @throws ApiFailure INTERNAL_ERROR, as stock says of what it cannot parse
+ * Parses an expression of get_all_records_where (db_filter_lex.mll, db_filter_parse.mly): `true`, `false`, and `=` between literals
+ * and `field "name"`, joined by `and`, `or` and `not`. As in stock xapi, `and` and `or` have the same precedence and are
+ * left-associative, and `not` applies to everything that follows it.
+ * @throws ApiFailure INTERNAL_ERROR, as stock xapi for an expression that it cannot parse
  */
 export function parseFilter(expression: string): RowTest {
   if (expression.length > MAX_LENGTH) throw unparsable(expression)
@@ -33,7 +33,7 @@ export function parseFilter(expression: string): RowTest {
   return test
 }
 
-/** Each reads what it is named for; `null`: it is not there. */
+/** Recursive-descent parser. Each method parses the construct of its name; `null` if it is absent. */
 class Parser {
   readonly #tokens: readonly Token[]
   #next = 0

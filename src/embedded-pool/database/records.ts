@@ -1,6 +1,6 @@
 /**
- * The XenAPI records of the embedded pool, field for field as a stock xapi names and types them (a subset of its
- * fields). Records are never changed in place: a write makes a new one, so a snapshot is the record itself.
+ * The XenAPI records of the embedded pool: a subset of the fields of stock xapi, with their names and types. Records are immutable: a
+ * write creates a new record, so a record is its own snapshot.
  */
 export type StringMap = Readonly<Record<string, string>>
 
@@ -27,13 +27,13 @@ export type HostRecord = {
   readonly metrics: string
   readonly power_on_mode: string
   readonly allowed_operations: readonly string[]
-  /** Task ref -> operation. Keys keep the order they were added in: the newest is the last. */
+  /** Task ref -> operation. Keys are in the order of insertion: the newest is last. */
   readonly current_operations: StringMap
   readonly resident_VMs: readonly string[]
   readonly PBDs: readonly string[]
   readonly software_version: StringMap
   readonly tags: readonly string[]
-  /** `boot_time` and `agent_start_time` are here, in the form "1795363200." (seconds, as OCaml prints a float). */
+  /** Contains `boot_time` and `agent_start_time`, in the form "1795363200." (seconds, as OCaml prints a float). */
   readonly other_config: StringMap
 }
 
@@ -89,7 +89,7 @@ export type TaskRecord = {
   readonly resident_on: string
   readonly progress: number
   readonly type: string
-  /** XML-RPC, whatever the transport: `<value>…</value>`, or `''` for void. */
+  /** XML-RPC on every transport: `<value>…</value>`, or `''` for void. */
   readonly result: string
   readonly error_info: readonly string[]
   readonly subtask_of: string
@@ -107,15 +107,15 @@ export type MessageRecord = {
   readonly body: string
 }
 
-/** Never shown to clients: a session's ref is its credential. */
+/** Not public: the ref of a session is its credential. */
 type SessionRecord = {
   readonly uuid: string
   readonly auth_user_name: string
-  /** What the client calls itself. */
+  /** The name that the client gave itself. */
   readonly originator: string
 }
 
-/** Class name as in method names -> its record. */
+/** Class name, as in method names -> type of its records. */
 export interface RecordTypes {
   readonly pool: PoolRecord
   readonly host: HostRecord

@@ -5,16 +5,16 @@ import { decodeHostMemory, type LastingHostMemory } from '../hosts/host-memory.t
 import { newHost, newHostMetrics, newMessage, newPbd, newPool, newSr } from './new-record.ts'
 import { NULL_REF, type RecordTypes } from './records.ts'
 
-/** The classes that outlive the process. As in stock, sessions and tasks do not. */
+/** The classes that the state file keeps. As in stock xapi, sessions and tasks do not outlive the process. */
 export const LASTING_CLASSES = ['pool', 'host', 'host_metrics', 'SR', 'PBD', 'message'] as const
 
 export type LastingClass = (typeof LASTING_CLASSES)[number]
 
 type LastingTables = { readonly [C in LastingClass]: ReadonlyMap<string, RecordTypes[C]> }
 
-/** What a pool knows and must know again after a restart. */
+/** The content of a state file. */
 export interface StoredPool {
-  /** Of the database when this was taken. */
+  /** Generation of the database. */
   readonly generation: number
   readonly tables: LastingTables
   /** By ref of the host. */
@@ -23,15 +23,15 @@ export interface StoredPool {
 
 const FORMAT = 'resync-monitor pool state'
 const SCHEMA = 1
-/** No string is longer (V8); StateFile reads less. */
+/** The longest string of V8. `readStateFile` reads less. */
 const MAX_STATE_LENGTH = 2 ** 29
 
-/** Records never change, so each is turned to text once; a pool's thousands of reports would cost that at every write. */
+/** Records are immutable, so each is encoded once. Encoding the thousands of reports of a pool at every write would cost too much. */
 const TEXTS = new WeakMap<object, string>()
 
 /**
- * Two lines: what the file is and the SHA-256 of the second line; the state as JSON.
- * @throws Error when a number is not finite: JSON would say null, and the file would never be read again
+ * Encodes a pool as two lines: a header with the SHA-256 of the second line, and the state as JSON.
+ * @throws Error if a number is not finite: JSON would contain null, and the file would be unreadable
  */
 export function encodeState({ generation, tables, hosts }: StoredPool): string {
   const table = (rows: ReadonlyMap<string, object>) =>
@@ -42,23 +42,23 @@ export function encodeState({ generation, tables, hosts }: StoredPool): string {
   return `${JSON.stringify({ format: FORMAT, schema: SCHEMA, sha256: sha256(body) })}\n${body}`
 }
 
-/** Reads back what `encodeState` wrote; anything else is a problem, in words. */
+/** Decodes what `encodeState` wrote. Anything else is a problem: a text that follows "state file PATH: ". */
 export function decodeState(text: string): { readonly state: StoredPool } | { readonly problem: string } {
   const end = text.indexOf('\n') + 1
   const body = text.slice(end)
   const header = parsed(text.slice(0, end))
-  if (!isJsonObject(header) || header.format !== FORMAT) return { problem: 'it is no pool state of resync-monitor' }
+  if (!isJsonObject(header) || header.format !== FORMAT) return { problem: 'it is not a pool state of resync-monitor' }
   if (header.schema !== SCHEMA) {
-    return { problem: `its schema is ${JSON.stringify(header.schema)}, and this program knows schema ${SCHEMA}` }
+    return { problem: `its schema is ${JSON.stringify(header.schema)}; this version reads schema ${SCHEMA}` }
   }
-  if (header.sha256 !== sha256(body)) return { problem: 'it is torn or was edited: its checksum does not fit' }
+  if (header.sha256 !== sha256(body)) return { problem: 'it is incomplete or was edited: its checksum does not match' }
   const root = parsed(body)
-  if (!isJsonObject(root)) return { problem: 'it is no JSON object' }
+  if (!isJsonObject(root)) return { problem: 'it is not a JSON object' }
   const { generation, tables, hosts } = root
   if (typeof generation !== 'number' || !Number.isSafeInteger(generation) || generation < 0) {
-    return { problem: 'generation is no whole number' }
+    return { problem: 'generation is not a whole number' }
   }
-  if (!isJsonObject(tables)) return { problem: 'tables is no object' }
+  if (!isJsonObject(tables)) return { problem: 'tables is not an object' }
   try {
     const state: StoredPool = {
       generation,
@@ -92,7 +92,8 @@ function recordText(record: object): string {
 }
 
 function finite(key: string, value: unknown): unknown {
-  if (typeof value === 'number' && !Number.isFinite(value)) throw new Error(`${key} is ${value}, which JSON cannot say`)
+  if (typeof value === 'number' && !Number.isFinite(value))
+    throw new Error(`${key} is ${value}, which JSON cannot represent`)
   return value
 }
 
@@ -102,24 +103,24 @@ function rows<T extends { readonly uuid: string }>(
   exemplar: T,
 ): ReadonlyMap<string, T> {
   const table = tables[cls]
-  if (!isJsonObject(table)) throw new StateProblem(`tables.${cls} is no object`)
+  if (!isJsonObject(table)) throw new StateProblem(`tables.${cls} is not an object`)
   return new Map(
     Object.entries(table).map(([ref, record]) => {
-      if (!ref.startsWith('OpaqueRef:')) throw new StateProblem(`tables.${cls}: ${JSON.stringify(ref)} is no ref`)
+      if (!ref.startsWith('OpaqueRef:')) throw new StateProblem(`tables.${cls}: ${JSON.stringify(ref)} is not a ref`)
       return [ref, completed(record, exemplar, `tables.${cls}[${ref}]`)]
     }),
   )
 }
 
 /**
- * A record as this version knows it: what a version that had fewer fields did not write is as in a new record. Its uuid is its
- * own, and no field is let go of: a later version's file is for that version.
+ * Completes a record that an earlier version wrote with fewer fields: missing fields get the values of a new record. The uuid must be
+ * present. An unknown field is an error: a file of a later version is for that version.
  * @throws StateProblem
  */
 function completed<T extends { readonly uuid: string }>(value: unknown, exemplar: T, path: string): T {
-  if (!isJsonObject(value)) throw new StateProblem(`${path} is no object`)
+  if (!isJsonObject(value)) throw new StateProblem(`${path} is not an object`)
   for (const key of Object.keys(value)) {
-    if (!Object.hasOwn(exemplar, key)) throw new StateProblem(`${path}.${key} is no field of this class`)
+    if (!Object.hasOwn(exemplar, key)) throw new StateProblem(`${path}.${key} is not a field of this class`)
   }
   const missing = Object.entries(exemplar).filter(([key]) => key !== 'uuid' && !Object.hasOwn(value, key))
   const record = missing.length === 0 ? value : { ...value, ...Object.fromEntries(missing) }
@@ -127,17 +128,17 @@ function completed<T extends { readonly uuid: string }>(value: unknown, exemplar
   throw new StateProblem(path)
 }
 
-/** Whether a value has the fields of the exemplar, each of the same kind. @throws StateProblem otherwise */
+/** Asserts that a value has the fields of the exemplar, each of the same kind. @throws StateProblem */
 function isLike<T extends object>(value: Struct, exemplar: T, path: string): value is Struct & T {
   for (const [key, example] of Object.entries(exemplar)) {
     if (!Object.hasOwn(value, key) || kindOf(value[key]) !== kindOf(example)) {
-      throw new StateProblem(`${path}.${key} is missing or no ${kindOf(example)}`)
+      throw new StateProblem(`${path}.${key} is missing or not a ${kindOf(example)}`)
     }
   }
   return true
 }
 
-/** The kinds of fields that records have. */
+/** The kind of a field of a record. */
 function kindOf(
   value: unknown,
 ): 'string' | 'number' | 'flag' | 'list of strings' | 'map of strings' | 'something else' {
@@ -150,20 +151,20 @@ function kindOf(
 }
 
 function hostMemories(hosts: unknown): StoredPool['hosts'] {
-  if (!isJsonObject(hosts)) throw new StateProblem('hosts is no object')
+  if (!isJsonObject(hosts)) throw new StateProblem('hosts is not an object')
   return new Map(
     Object.entries(hosts).map(([ref, memory]) => {
       const read = isJsonObject(memory) ? decodeHostMemory(memory) : null
-      if (read === null) throw new StateProblem(`hosts[${ref}] is not what is remembered of a host`)
+      if (read === null) throw new StateProblem(`hosts[${ref}] is not a valid memory of a host`)
       return [ref, read]
     }),
   )
 }
 
-/** A ref that leads nowhere would make a host or an SR vanish from the gate's view. @throws StateProblem */
+/** Asserts that every ref exists: a dangling ref would hide a host or an SR from the gate. @throws StateProblem */
 function assertConsistent({ tables, hosts }: StoredPool): void {
   const [pool, ...more] = [...tables.pool.values()]
-  if (pool === undefined || more.length > 0) throw new StateProblem('tables.pool does not hold exactly one pool')
+  if (pool === undefined || more.length > 0) throw new StateProblem('tables.pool does not contain exactly one pool')
   if (pool.master !== NULL_REF) assertThere(tables, 'host', pool.master, 'the coordinator')
   for (const [ref, host] of tables.host) {
     assertThere(tables, 'host_metrics', host.metrics, `the metrics of host ${ref}`)
@@ -174,7 +175,7 @@ function assertConsistent({ tables, hosts }: StoredPool): void {
     assertThere(tables, 'host', pbd.host, `the host of PBD ${ref}`)
     assertThere(tables, 'SR', pbd.SR, `the SR of PBD ${ref}`)
   }
-  for (const ref of hosts.keys()) assertThere(tables, 'host', ref, 'a remembered host')
+  for (const ref of hosts.keys()) assertThere(tables, 'host', ref, 'a host in hosts')
 }
 
 function pbdsWith(tables: LastingTables, field: 'host' | 'SR', ref: string): readonly string[] {
@@ -182,12 +183,12 @@ function pbdsWith(tables: LastingTables, field: 'host' | 'SR', ref: string): rea
 }
 
 function assertThere(tables: LastingTables, cls: LastingClass, ref: string, what: string): void {
-  if (!tables[cls].has(ref)) throw new StateProblem(`${what} is ${ref}, and there is no such ${cls}`)
+  if (!tables[cls].has(ref)) throw new StateProblem(`${what} is ${ref}, but there is no such ${cls}`)
 }
 
-function assertSame(listed: readonly string[], there: readonly string[], whose: string): void {
-  if ([...listed].sort().join() !== [...there].sort().join()) {
-    throw new StateProblem(`the PBDs of ${whose} are not those that name it`)
+function assertSame(listed: readonly string[], actual: readonly string[], owner: string): void {
+  if ([...listed].sort().join() !== [...actual].sort().join()) {
+    throw new StateProblem(`the PBDs field of ${owner} does not list the PBDs that refer to it`)
   }
 }
 

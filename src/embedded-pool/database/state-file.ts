@@ -4,11 +4,11 @@ import { replaceFile } from '../../platform/durable-file/replace-file.ts'
 import { codeOf, messageOf } from '../../platform/errors.ts'
 import type { Clock } from '../../platform/time/clock.ts'
 
-/** Beyond this something has gone wrong: a pool of 64 hosts has a few MiB. */
+/** Far above the size of a real file: a pool of 64 hosts has a few MiB. */
 const MAX_STATE_BYTES = 268_435_456
-const RETRY_MS = { first: 1_000, most: 30_000 } as const
+const RETRY_MS = { first: 1_000, max: 30_000 } as const
 
-/** A state file that is there and cannot be used. Never a reason to begin with a new pool: that one would block nobody. */
+/** A state file that exists and cannot be used. Do not start with a new pool instead: it would block no host. */
 export class StateFileError extends Error {
   readonly path: string
 
@@ -20,21 +20,21 @@ export class StateFileError extends Error {
 }
 
 /**
- * Keeps every other process from the file until it is released: a second pool on it, even one that only fails to start,
- * would put back what it read before, and so undo what the first has acknowledged since.
- * @returns releases it; @throws StateFileError: another process keeps its pool there
+ * Locks the state file against other processes. A second pool on it, even one whose start fails, would write back what it read before
+ * and so undo what the first pool has acknowledged since.
+ * @returns the function that releases the lock; @throws StateFileError: another process uses the file
  */
 export function holdStateFile(path: string, procDirectory: string): () => void {
   const lock = `${path}.lock`
   try {
     return takeLock(lock, procDirectory)
   } catch (error) {
-    const problem = error instanceof LockHeld ? `${error.holder} keeps its pool there (${lock})` : messageOf(error)
+    const problem = error instanceof LockHeld ? `${error.holder} uses it (${lock})` : messageOf(error)
     throw new StateFileError(path, problem)
   }
 }
 
-/** The text of a state file; `null` if there is none. @throws StateFileError */
+/** The text of a state file; `null` if it does not exist. @throws StateFileError */
 export function readStateFile(path: string): string | null {
   let file: number
   try {
@@ -56,29 +56,28 @@ export function readStateFile(path: string): string | null {
 
 export interface StateFileOptions {
   readonly path: string
-  /** The whole state as it is now. */
+  /** Returns the whole present state. */
   readonly encode: () => string
   readonly clock: Clock
-  /** From a change to the write that takes it along, unless somebody waits for it. */
+  /** Time from a change to the write that includes it, unless a caller waits for it. */
   readonly delayMs: number
-  /** Called in the step in which a write fails, before anybody who waits for it goes on. */
+  /** Called when a write fails, before the callers that wait for it continue. */
   readonly onFailed?: () => void
-  /** Told of every write that failed. It is tried again. */
+  /** Called for every failed write. The write is tried again. */
   readonly onProblem: (problem: StateFileError) => void
 }
 
 /**
- * Keeps a file at what the pool knows.
+ * Keeps the state file equal to the state of the pool.
  *
- * Invariants: the file is the whole old state or the whole new one, whenever the process or the machine dies (a new file,
- * synced, takes the old one's name); one write at a time; who waits for `saved` waits for a write that began after the
- * change, shared with all who wait.
+ * Invariants: the file is the whole old state or the whole new one, whenever the process or the machine dies (a new file is synced and
+ * renamed over the old one); writes do not overlap; callers of `saved` share a write that began after their change.
  */
 export class StateFile {
   readonly #options: StateFileOptions
-  /** Counts changes. */
+  /** Number of changes. */
   #version = 0
-  /** Up to which change the file is. */
+  /** Number of changes that the file includes. */
   #onDisk = 0
   #writing: Promise<void> | null = null
   #cancelTimer: (() => void) | null = null
@@ -89,7 +88,7 @@ export class StateFile {
     this.#options = options
   }
 
-  /** Something is different: it will be in the file within the delay. */
+  /** Records a change: the file includes it within the delay. */
   changed(): void {
     this.#version += 1
     this.#arm(this.#options.delayMs)
@@ -101,12 +100,12 @@ export class StateFile {
     while (this.#onDisk < version) await (this.#writing ?? this.#write())
   }
 
-  /** The last write, at once. A problem is told, not thrown. */
+  /** Makes the last write immediately. A problem is reported, not thrown. */
   async close(): Promise<void> {
     this.#closed = true
     this.#cancelTimer?.()
     this.#cancelTimer = null
-    // the problem was told where it arose
+    // the problem was reported when it occurred
     await this.saved().catch(() => undefined)
   }
 
@@ -120,7 +119,7 @@ export class StateFile {
 
   #retry(): void {
     this.#arm(this.#retryMs)
-    this.#retryMs = Math.min(2 * this.#retryMs, RETRY_MS.most)
+    this.#retryMs = Math.min(2 * this.#retryMs, RETRY_MS.max)
   }
 
   #write(): Promise<void> {
@@ -148,7 +147,7 @@ export class StateFile {
     const bytes = Buffer.from(encode())
     if (bytes.length > MAX_STATE_BYTES)
       throw new StateFileError(path, `it would be larger than ${MAX_STATE_BYTES} bytes`)
-    // other_config may hold secrets: nobody else may read it.
+    // other_config may contain secrets: only the owner may read the file
     await replaceFile(path, bytes)
   }
 }

@@ -1,7 +1,7 @@
 import { isJsonObject } from '../../platform/json/json-object.ts'
 /**
- * A record, or another object of values, as it would be if one change to it had not been made. What others have changed since
- * stays: of maps key by key, of everything else field by field.
+ * Undoes one change of a record or another object of values. Later changes of others stay: key by key in maps, field by field in
+ * everything else.
  */
 export function withoutChange<T extends object>(now: T, before: T, after: T): T {
   const result = { ...now }

@@ -9,8 +9,8 @@ import { assertRole, HOST_AGENT, isUnbounded, mayAgentCall, permissionOf } from 
 import type { Sessions } from '../sessions/sessions.ts'
 import type { Tasks } from '../tasks/tasks.ts'
 import type { ChangeAllowance } from './change-allowance.ts'
-import { failedCall } from './failed-call.ts'
 import type { FairScheduler, Lane } from './fair-scheduler.ts'
+import { refusedCall } from './refused-call.ts'
 
 /** How a call ended: XenAPI's result or XenAPI's error. */
 export type CallOutcome = { readonly result: unknown } | { readonly error: XapiError }
@@ -22,20 +22,20 @@ export interface DispatcherOptions {
   readonly calls: CallTable
   readonly scheduler: FairScheduler
   readonly allowance: ChangeAllowance
-  /** Aborted when the pool closes: what asynchronous calls still do ends then, not when their client goes. */
+  /** Aborted when the pool closes: this ends asynchronous calls. The departure of their client does not end them. */
   readonly closing: AbortSignal
-  /** Calls under way at once of those that may take long, which have an asynchronous form; one more gets TOO_BUSY. */
+  /** Concurrent calls of the methods that may take long (those with an asynchronous form); a further one gets TOO_BUSY. */
   readonly maxUnderWay: number
-  /** Resolves when what a call has written is on disk, if it has to be. @throws ApiFailure it cannot be, and was taken back */
+  /** Resolves when the writes of a call are on disk, if the pool has a state file. @throws ApiFailure: they cannot be, and are undone */
   readonly keep: (undo: () => void) => Promise<void>
   readonly onBug: (bug: unknown) => void
-  /** Told of every call that is answered with an error. Must not throw. */
+  /** Called for every call that is answered with an error. Must not throw. */
   readonly onRefused: (refused: RefusedCall) => void
 }
 
 const ASYNC = 'Async.'
 
-/** Finds the method, checks the number of parameters, the session and its role, runs it, and answers in XenAPI's terms always. */
+/** Runs XenAPI calls: finds the method, checks the number of parameters, the session and the role, and returns a result or an error. */
 export class Dispatcher {
   readonly #options: DispatcherOptions
   readonly #calls: ReadonlyMap<string, Call>
@@ -49,9 +49,9 @@ export class Dispatcher {
   }
 
   /**
-   * Runs one call when it is the caller's turn. It never rejects: a failure is an error of XenAPI, and a bug is INTERNAL_ERROR
-   * without its text.
-   * @param params positional; the session's ref comes first where the method needs one.
+   * Runs one call when the caller has its turn. It never rejects: a failure becomes an error of XenAPI, and a bug becomes
+   * INTERNAL_ERROR without its text.
+   * @param params positional; the first one is the ref of the session if the method needs one.
    */
   async dispatch(
     method: string,
@@ -68,12 +68,12 @@ export class Dispatcher {
     try {
       const lane = this.#laneOf(params, client)
       await this.#options.scheduler.take(lane)
-      // whose client has gone meanwhile begins nothing
+      // the client disconnected while the call waited: do not start it
       if (signal.aborted) throw new ApiFailure('TOO_BUSY')
       if (call === undefined || (isAsync && call.async === undefined)) {
         throw new ApiFailure('MESSAGE_METHOD_UNKNOWN', method)
       }
-      // stock counts first (gen_server.ml), so a wrong count is told whatever the session
+      // stock xapi counts the parameters before it checks the session (gen_server.ml)
       assertCount(method, call, params.length)
       const caller = this.#caller(call, params)
       user = caller.user
@@ -84,7 +84,7 @@ export class Dispatcher {
       if (isAsync) return { result: this.#start(name, call, args, { ...caller, ...where }, refused) }
       const task = `DummyRef:|${randomUUID()}|task=${name}`
       const result = await this.#run(call, args, { ...caller, ...where, task, signal })
-      // what this call has shown, such as a sign of life, counts for its connection
+      // the call may have changed the rank of the session, for example with a heartbeat: apply it to the connection
       if (call.role !== null) this.#laneOf(params, client)
       return { result: result ?? '' }
     } catch (failure) {
@@ -92,35 +92,35 @@ export class Dispatcher {
     }
   }
 
-  /** Whose turn a call takes, and whose connection it came on: a host's, a user's at one address, or a stranger's. */
+  /** The lane of a call, and the owner of its connection: a session of a host, a user at one address, or an address without a session. */
   #laneOf([ref]: readonly unknown[], client: RequestClient): Lane {
     const session = this.#options.sessions.find(ref)
-    if (session === undefined) return { key: strangersKey(client), isFirst: false }
+    if (session === undefined) return { key: keyWithoutSession(client), isFirst: false }
     const isFirst = session.host !== null
     const key = isFirst ? `session ${session.caller.session}` : `user ${session.caller.user} at ${client.address}`
     client.own(key, isFirst)
     return { key, isFirst }
   }
 
-  /** Stock takes `class_method` for `class.method` (gen_server.ml). */
+  /** Stock xapi accepts `class_method` for `class.method` (gen_server.ml). */
   #nameOf(method: string): string {
     return this.#underscored.get(method) ?? method
   }
 
   /** @throws ApiFailure SESSION_INVALID */
   #caller({ role }: Call, params: readonly unknown[]): Caller {
-    return role === null ? NOBODY : this.#options.sessions.check(params[0])
+    return role === null ? ANONYMOUS : this.#options.sessions.check(params[0])
   }
 
   /** @throws ApiFailure RBAC_PERMISSION_DENIED, TOO_BUSY */
   #admit(name: string, { role, isChange }: Call, caller: Caller, params: readonly unknown[]): void {
     if (role === null) return
-    const isAgents = caller.role === HOST_AGENT && mayAgentCall(name, params.slice(1))
-    if (!isAgents) assertRole(caller.role, role, permissionOf(name))
+    const isAgentCall = caller.role === HOST_AGENT && mayAgentCall(name, params.slice(1))
+    if (!isAgentCall) assertRole(caller.role, role, permissionOf(name))
     if (isChange && !isUnbounded(caller.role)) this.#options.allowance.spend(caller.user)
   }
 
-  /** Runs the call behind a task's back: the task's ref is the answer, its record tells the rest. */
+  /** Starts an asynchronous call and returns the ref of its task. The record of the task gets the result or the error. */
   #start(
     name: string,
     call: Call,
@@ -141,7 +141,7 @@ export class Dispatcher {
     const weight = call.async ? 1 : 0
     this.#underWay += weight
     try {
-      // A call that fails changes nothing: what it has written by then, or what cannot be kept, is taken back.
+      // A call that fails changes nothing: its writes are undone if it throws or if they cannot be kept.
       const { result, undo } = this.#options.db.recorded(() => call.run(args, context))
       if (call.durable) await this.#options.keep(undo)
       return await result
@@ -150,15 +150,15 @@ export class Dispatcher {
     }
   }
 
-  /** Whatever ends in an error is told of, once. */
+  /** Reports a failed call once and returns its error. */
   #refused(
-    called: Parameters<typeof failedCall>[0],
+    called: Parameters<typeof refusedCall>[0],
     params: readonly unknown[],
     user: string,
     failure: unknown,
   ): XapiError {
     const error = this.#describe(failure)
-    this.#options.onRefused(failedCall(called, params, user, failure, error, this.#options.db))
+    this.#options.onRefused(refusedCall(called, params, user, failure, error, this.#options.db))
     return error
   }
 
@@ -182,13 +182,13 @@ export class Dispatcher {
   }
 }
 
-/** The key of the lane of all at one address of whom no session is known. */
-export function strangersKey({ address }: RequestClient): string {
+/** The key of the lane that all clients without a session at one address share. */
+export function keyWithoutSession({ address }: RequestClient): string {
   return `address ${address}`
 }
 
-/** Who calls what needs no session. */
-const NOBODY: Caller = { session: '', user: '', role: 'read-only' }
+/** The caller of a method that needs no session. */
+const ANONYMOUS: Caller = { session: '', user: '', role: 'read-only' }
 
 function assertCount(method: string, call: Call, given: number): void {
   const [fewest, most] = typeof call.parameters === 'number' ? [call.parameters, call.parameters] : call.parameters

@@ -1,59 +1,59 @@
 import type { Clock } from '../../platform/time/clock.ts'
 import { ApiFailure } from '../calls/api-failure.ts'
 
-/** Whose work it is. Lanes take turns; each has its own queue. */
+/** One caller of the scheduler. Lanes take turns; each has its own queue. */
 export interface Lane {
   readonly key: string
-  /** Its work is done before that of all other lanes, which have at least every ninth turn. */
+  /** Its work precedes that of all other lanes, which get at least every ninth turn. */
   readonly isFirst: boolean
 }
 
 export interface FairSchedulerOptions {
   /** Its steady time has fractions of a millisecond: the cost of work is measured. */
   readonly clock: Pick<Clock, 'steadyNow'>
-  /** Pieces of work that one lane may have waiting; one more gets TOO_BUSY. */
+  /** Pieces of work of one lane that may wait; a further one gets TOO_BUSY. */
   readonly maxWaitingOfALane: number
 }
 
-/** How long work goes on before the sockets are read again. */
+/** How long work runs before the sockets are read again. */
 const SLICE_MS = 10
 
-/** After so many pieces of work of first lanes in a row another lane has its turn, if one waits. */
+/** After so many consecutive pieces of work of first lanes, a waiting lane of the others gets a turn. */
 const MAX_FIRST_IN_A_ROW = 8
 
 interface Queue {
   readonly lane: Lane
   readonly waiting: (() => void)[]
-  /** When the lane's last piece of work ends, in the time that it would have if all lanes ran at once. */
+  /** Virtual finish time of the last piece of work of the lane. */
   finishMs: number
 }
 
 /**
- * Shares this process's one thread among those who call it: start-time fair queuing by measured time (Goyal, Vin, Cheng 1996). A
- * lane that asks for much waits for its own work only; another lane waits for one piece of that at most.
+ * Shares the one thread of this process among its callers: start-time fair queuing by measured time (Goyal, Vin, Cheng 1996). A
+ * lane with many calls waits for its own work only; another lane waits for at most one piece of that work.
  *
- * While nothing waits, work is done at once. What is more than a slice waits until the sockets have been read.
+ * While nothing waits, work runs immediately. Work beyond one slice waits until the sockets have been read.
  *
- * A piece of work is what follows `await take(...)` up to the next wait for something outside this process.
+ * A piece of work is the code after `await take(...)` up to the next wait for something outside this process.
  */
 export class FairScheduler {
   readonly #options: FairSchedulerOptions
-  /** Lanes that have work, or have had more than their share of late. */
+  /** Lanes that have work, or that recently had more than their share. */
   readonly #queues = new Map<string, Queue>()
-  /** Where fair sharing stands: among the first lanes, and among the others. */
+  /** The virtual time: of the first lanes, and of the others. */
   readonly #virtualMs = { first: 0, other: 0 }
   #waiting = 0
   #firstInARow = 0
   #isRunning = false
   #isArmed = false
-  /** Until when work goes on in this turn of the event loop; `null`: none was done. */
+  /** End of the slice in this turn of the event loop; `null` if no work has run in it. */
   #untilMs: number | null = null
 
   constructor(options: FairSchedulerOptions) {
     this.#options = options
   }
 
-  /** Resolves when it is the lane's turn. @throws ApiFailure TOO_BUSY */
+  /** Resolves when the lane has its turn. @throws ApiFailure TOO_BUSY */
   async take(lane: Lane): Promise<void> {
     if ((this.#queues.get(lane.key)?.waiting.length ?? 0) >= this.#options.maxWaitingOfALane) {
       throw new ApiFailure('TOO_BUSY')
@@ -61,7 +61,7 @@ export class FairScheduler {
     await this.takeAgain(lane)
   }
 
-  /** The same for work that was accepted before: it is never refused. */
+  /** As `take`, for work that was accepted before: it is never refused. */
   takeAgain(lane: Lane): Promise<void> {
     let queue = this.#queues.get(lane.key)
     if (queue === undefined) {
@@ -96,7 +96,7 @@ export class FairScheduler {
     const startMs = Math.max(this.#virtualMs[rank], queue.finishMs)
     this.#virtualMs[rank] = startMs
     grant()
-    // called when all that follows from the grant without waiting is done: Node drains its microtasks between the two
+    // Runs after everything that follows from the grant without a wait: Node drains its microtasks before the next tick.
     queueMicrotask(() =>
       process.nextTick(() => {
         const nowMs = this.#options.clock.steadyNow()
@@ -104,7 +104,7 @@ export class FairScheduler {
         if (this.#waiting > 0 && nowMs < untilMs) return this.#work(untilMs, afterSockets)
         this.#isRunning = false
         this.#forgetIdle()
-        // what is read next waits: the gate computes first what the work has changed, as setImmediate keeps its order
+        // Work that is read next waits, so that the gate first computes what this work has changed: setImmediate keeps its order.
         if (afterSockets) this.#untilMs = Number.NEGATIVE_INFINITY
         this.#arm()
         this.#run()
@@ -112,7 +112,7 @@ export class FairScheduler {
     )
   }
 
-  /** After the sockets have been read, there is time for another slice. */
+  /** Starts another slice after the sockets have been read. */
   #arm(): void {
     if (this.#isArmed) return
     this.#isArmed = true
@@ -123,7 +123,7 @@ export class FairScheduler {
     })
   }
 
-  /** Of the first lanes the one that has had least, else of the others. */
+  /** The lane with the least service: among the first lanes, else among the others. */
   #next(): Queue | undefined {
     const best: { first?: Queue; other?: Queue } = {}
     for (const queue of this.#queues.values()) {
@@ -136,7 +136,7 @@ export class FairScheduler {
     return this.#firstInARow < MAX_FIRST_IN_A_ROW ? (first ?? other) : (other ?? first)
   }
 
-  /** An idle lane whose share is paid off is like one that was never there. */
+  /** Removes idle lanes whose share is paid off: they equal lanes that never had work. */
   #forgetIdle(): void {
     for (const [key, { lane, waiting, finishMs }] of this.#queues) {
       const isPaidOff = this.#waiting === 0 || finishMs <= this.#virtualMs[rankOf(lane)]

@@ -7,18 +7,18 @@ import { isUnbounded } from '../sessions/roles.ts'
 import { type EventPosition, formatToken, keysOf, parseToken, Subscriptions } from './event-request.ts'
 
 interface EventFromRequest {
-  /** Whose call it is: when the session ends, so does the call. */
+  /** The caller. The call ends when its session ends. */
   readonly caller: Caller
   readonly classes: readonly string[]
   readonly token: string
   readonly timeoutSeconds: number
-  /** Aborted when the client has gone. */
+  /** Aborted when the client disconnects. */
   readonly signal: AbortSignal
-  /** Resolves when it is the caller's turn again: for work that comes after a wait. Default: at once. */
+  /** Resolves when the caller has its next turn: for work after a wait. Default: no wait. */
   readonly turn?: () => Promise<void>
 }
 
-/** The result of event.from, as it goes over the wire. */
+/** The result of event.from, in the wire format. */
 interface EventBatch {
   readonly events: readonly PoolEvent[]
   readonly valid_ref_counts: Readonly<Record<string, number>>
@@ -31,56 +31,57 @@ interface PoolEvent {
   readonly class: string
   readonly operation: RecordChange['operation']
   readonly ref: string
-  /** The record as it is now, not as it was at the event; none for `del`. */
+  /** The present record, not the one at the time of the event; absent for `del`. */
   readonly snapshot?: unknown
 }
 
 export interface EventFeedOptions {
   readonly clock: Clock
-  /** How long changes are gathered before they are told; stock: 50 ms (xapi_globs.ml:1186), none for tasks (:1191). */
+  /** How long changes are collected before the answer. Stock xapi: 50 ms (xapi_globs.ml:1186), none for tasks (:1191). */
   readonly batchMs: number
-  /** event.from calls of sessions that are no host's, under way at once; one more gets TOO_BUSY. */
+  /** Concurrent event.from calls of sessions that belong to no host; a further one gets TOO_BUSY. */
   readonly maxWaiting: number
-  /** The same for one session, of a host or not. */
+  /** Concurrent calls of one session, of a host or not. */
   readonly maxWaitingPerSession: number
-  /** The same for one user, and how much they follow together. Hosts follow the pool as one user, whose role has no such bound. */
+  /** Concurrent calls of one user. All hosts are one user, whose role has no such limit. */
+
   readonly maxWaitingPerUser: number
+  /** Subscriptions of all concurrent calls of one user together. Default 5 000. */
   readonly maxSubscriptionsPerUser?: number
-  /** Classes without objects, as in events: readers compare counts. Default: none. */
+  /** Classes without objects, in lower case: `valid_ref_counts` contains them, because readers compare counts. Default: none. */
   readonly emptyClasses?: readonly string[]
-  /** A record as clients see it. Default: as it is in the database. */
+  /** Returns a record as clients see it. Default: as in the database. */
   readonly show?: (cls: ClassName, record: object) => unknown
-  /** Whether signs of life of a host come with a session. Default: with none. */
+  /** Whether a session carries the heartbeats of a host. Default: no session does. */
   readonly isOfHost?: (session: string) => boolean
 }
 
-/** One event.from call under way. */
+/** One pending event.from call. */
 interface Waiter {
   readonly session: string
   readonly user: string
   readonly isOfHost: boolean
   readonly subscriptions: Subscriptions
-  /** Wakes it up, if it sleeps: something it follows has changed. */
+  /** Wakes a waiting call: an object that it follows has changed. */
   wake(): void
-  /** Ends its waiting. */
+  /** Ends the wait of the call. */
   end(): void
 }
 
 const DEFAULT_MAX_SUBSCRIPTIONS_PER_USER = 5_000
 const DAY_MS = 86_400_000
-/** Stock takes a timeout that is negative, no number or above this for a day (xapi_event.ml:736-777). */
+/** Stock xapi replaces a timeout that is negative, not a number or above this by one day (xapi_event.ml:736-777). */
 const MAX_TIMEOUT_MS = 104 * DAY_MS
 
 /**
- * event.from and event.inject as stock has them (xapi_event.ml:591-779): level, not edge. A batch says what is different
- * since the token, each object once with its present record, and how many rows there are, so that a reader who lost
- * something notices.
+ * event.from and event.inject as in stock xapi (xapi_event.ml:591-779). Level-triggered: a batch contains the changes since the token,
+ * each object once with its present record, and the number of rows, so that a reader that lost an event notices.
  */
 export class EventFeed {
   readonly #db: Database
   readonly #options: EventFeedOptions
   readonly #underWay = new Set<Waiter>()
-  /** Calls under way by the keys of what they follow: a change costs as much as there are calls that follow it. */
+  /** Pending calls by the keys of their subscriptions: the cost of a change is the number of calls that follow it. */
   readonly #followers = new Map<string, Set<Waiter>>()
   readonly #noRefs: Readonly<Record<string, 0>>
   #closed = false
@@ -99,8 +100,8 @@ export class EventFeed {
   }
 
   /**
-   * Waits until something that the caller follows is different, or the time is over.
-   * @throws ApiFailure SESSION_INVALID, TOO_BUSY, EVENTS_LOST (deletions since the token are no longer known: the reader fetches
+   * Waits until an object that the caller follows changes, or the timeout expires.
+   * @throws ApiFailure SESSION_INVALID, TOO_BUSY, EVENTS_LOST (deletions since the token are no longer known: the reader must fetch
    *   everything again), EVENT_FROM_TOKEN_PARSE_FAILURE, EVENT_SUBSCRIPTION_PARSE_FAILURE
    */
   async from({ caller, classes, token, timeoutSeconds, signal, turn }: EventFromRequest): Promise<EventBatch> {
@@ -153,7 +154,7 @@ export class EventFeed {
   }
 
   /**
-   * Touches an object and returns the token just below that: a reader whose token has passed it has seen everything before.
+   * Touches an object and returns the token before that: a reader whose token is above it has seen all earlier changes.
    * @throws ApiFailure HANDLE_INVALID
    */
   inject(className: string, ref: string): string {
@@ -163,12 +164,12 @@ export class EventFeed {
     return formatToken({ database: before, messages: before })
   }
 
-  /** Of the last event there was. */
+  /** Id of the last event. */
   get currentId(): number {
     return this.#db.generation
   }
 
-  /** Ends every waiting call at once with what there is, and keeps new ones from waiting. */
+  /** Ends every waiting call immediately with the changes so far. New calls do not wait. */
   close(): void {
     this.#closed = true
     for (const waiter of this.#underWay) waiter.end()
@@ -228,13 +229,13 @@ export class EventFeed {
     const of = (operation: RecordChange['operation']) =>
       changes.filter(change => change.cls !== 'message' && change.operation === operation)
     return {
-      // stock's order
+      // the order of stock xapi
       events: [...messages, ...of('add'), ...of('mod'), ...of('del')].map(change => this.#event(change)),
       valid_ref_counts: {
         ...this.#noRefs,
         ...Object.fromEntries(PUBLIC_CLASSES.map(cls => [cls.toLowerCase(), this.#db.count(cls)])),
       },
-      // a token above this database's stays: its reader hears nothing until that was passed, as in stock
+      // a token above the present generation stays: as in stock xapi, its reader gets no events until the generation passes it
       token: formatToken({
         database: Math.max(since.database, generation),
         messages: Math.max(since.messages, generation),

@@ -1,23 +1,23 @@
 import { ApiFailure } from '../calls/api-failure.ts'
 
-/** Everything, a class, or one object: how what is followed is looked up. */
+/** The subscription to every class. */
 const EVERYTHING = '*'
 
-/** The keys under which who follows an object is found. Class names are in lower case, as in events. */
+/** The keys of the subscriptions that include an object: everything, its class, the object. Class names are in lower case, as in events. */
 export function keysOf(cls: string, ref: string): readonly [string, string, string] {
   const name = cls.toLowerCase()
   return [EVERYTHING, name, `${name}/${ref}`]
 }
 
-/** What a client follows. Each question about it costs the same, however long its list is. */
+/** The subscriptions of one event.from call. The cost of a check does not depend on their number. */
 export class Subscriptions {
   /** As in `keysOf`. */
   readonly keys: ReadonlySet<string>
   readonly #classes: ReadonlySet<string>
 
   /**
-   * `*`, `host`, `host/OpaqueRef:…`; the class in any case (xapi_event.ml Subscription). A class that the pool does not have is no
-   * error, as in stock: it has no events.
+   * Each text is `*`, `host` or `host/OpaqueRef:…`; the class is case-insensitive (xapi_event.ml Subscription). As in stock xapi, an
+   * unknown class is no error and has no events.
    * @throws ApiFailure EVENT_SUBSCRIPTION_PARSE_FAILURE
    */
   constructor(texts: readonly string[]) {
@@ -30,7 +30,7 @@ export class Subscriptions {
     return this.keys.size
   }
 
-  /** Whether it follows the class or an object of it. */
+  /** Whether the client follows the class or an object of it. */
   followsClass(cls: string): boolean {
     return this.#classes.has(EVERYTHING) || this.#classes.has(cls.toLowerCase())
   }
@@ -39,7 +39,7 @@ export class Subscriptions {
     return keysOf(cls, ref).some(key => this.keys.has(key))
   }
 
-  /** Whether it follows nothing but this class. */
+  /** Whether the client follows only this class. */
   isOnly(cls: string): boolean {
     return [...this.#classes].every(each => each === cls)
   }
@@ -53,7 +53,7 @@ function parse(text: string): { readonly key: string; readonly cls: string } {
   return { key: ref === undefined ? cls : `${cls}/${ref}`, cls }
 }
 
-/** Up to which generation a client has seen the database and, apart from it, the messages. */
+/** The generations up to which a client has seen the database and, separately, the messages. */
 export interface EventPosition {
   readonly database: number
   readonly messages: number
@@ -61,7 +61,7 @@ export interface EventPosition {
 
 const START: EventPosition = { database: 0, messages: 0 }
 
-/** Stock's form, `%020Ld,%020Ld` (xapi_event.ml:46-49). Opaque to clients. */
+/** The format of stock xapi, `%020Ld,%020Ld` (xapi_event.ml:46-49). Opaque to clients. */
 export function formatToken(position: EventPosition): string {
   return `${digits(position.database)},${digits(position.messages)}`
 }
@@ -78,7 +78,7 @@ function digits(value: number): string {
   return String(value).padStart(20, '0')
 }
 
-/** A token of another pool may be larger than a number can hold exactly; it is above everything here all the same. */
+/** A token of another pool may exceed the exact range of numbers; it is above every generation of this pool in any case. */
 function generation(text: string): number {
   return Math.min(Number(text), Number.MAX_SAFE_INTEGER)
 }

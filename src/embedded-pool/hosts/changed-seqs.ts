@@ -4,7 +4,7 @@ import type { Database } from '../database/database.ts'
 import type { StringMap } from '../database/records.ts'
 import { xapiDateTime } from '../database/xapi-datetime.ts'
 
-/** `seq` from which on reports tell of the present state of an SR, by its UUID; of one boot of one host. */
+/** For one boot of one host: by UUID of the SR, the lowest `seq` of a report that describes the present state. */
 export interface ChangedSeqsOfHost {
   readonly bootId: string
   readonly bySr: ReadonlyMap<string, number>
@@ -14,8 +14,8 @@ const MAX_SRS = 1024
 const ENTRY = /^([0-9a-f-]{36})=(\d{1,16})$/
 
 /**
- * What heartbeats say of reports (`sr_seq` = `UUID=SEQ,…`): a report of that boot with a lower `seq` is of a state that is over.
- * A push may be held up, or fail, while heartbeats arrive. Kept in memory: each heartbeat says it anew.
+ * Keeps the `sr_seq` of heartbeats (`UUID=SEQ,…`): a report of that boot with a lower `seq` describes a state that is over. A push of
+ * a report may be delayed or fail while heartbeats arrive. Kept in memory only, because each heartbeat repeats it.
  */
 export class ChangedSeqs {
   readonly #db: Database
@@ -30,13 +30,13 @@ export class ChangedSeqs {
     })
   }
 
-  /** @throws ApiFailure VALUE_NOT_SUPPORTED: what cannot be read must not pass for nothing */
+  /** @throws ApiFailure VALUE_NOT_SUPPORTED: an invalid value is not an absent one */
   take(hostRef: string, { boot_id: bootId, sr_seq: text }: StringMap): void {
     if (text === undefined || bootId === undefined) return
     const known = this.#ofHosts.get(hostRef)
     if (known?.text === text && known.bootId === bootId) return
     this.#ofHosts.set(hostRef, { bootId, text, bySr: read(text) })
-    // Whoever follows the pool has to know: a report may count no more.
+    // Subscribers must recompute: a report may no longer count.
     const metrics = this.#db.get('host', hostRef)?.metrics ?? ''
     this.#db.update('host_metrics', metrics, { last_updated: xapiDateTime(this.#clock.now()) })
   }

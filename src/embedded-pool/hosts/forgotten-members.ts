@@ -1,6 +1,6 @@
 import type { Database } from '../database/database.ts'
 
-/** A host, an SR, or the connection of both, by UUIDs: one that returns has another ref. */
+/** A host, an SR, or the connection of both, by UUIDs: a member that is added again has another ref. */
 export type PoolMember =
   | { readonly host: string; readonly sr?: never }
   | { readonly sr: string; readonly host?: never }
@@ -15,14 +15,15 @@ export function forgottenKey({ host, sr }: PoolMember): string {
 }
 
 /**
- * What a call of XenAPI has taken out of the pool although a configuration names it. Without this mark the next start or reload
- * would put it back. The marks are in `pool.other_config`: in the state file, and for clients to read and to remove.
+ * Marks members that a XenAPI call has removed from the pool although a configuration names them. Without the mark the next start or
+ * reload would add the member again. The marks are in `pool.other_config`, so the state file keeps them and clients can read and
+ * remove them.
  */
 export class ForgottenMembers {
   readonly #db: Database
   readonly #isConfigured: (member: PoolMember) => boolean
 
-  /** @param isConfigured whether a configuration names the member; there is a mark for no other */
+  /** @param isConfigured whether a configuration names the member; only such members are marked */
   constructor(db: Database, isConfigured: (member: PoolMember) => boolean) {
     this.#db = db
     this.#isConfigured = isConfigured
@@ -32,7 +33,7 @@ export class ForgottenMembers {
     return Object.hasOwn(this.#marks(), forgottenKey(member))
   }
 
-  /** @param by the method that has taken it out */
+  /** @param by the method that removed the member */
   add(member: PoolMember, by: string): void {
     if (!this.#isConfigured(member)) return
     this.#write({ ...this.#marks(), [forgottenKey(member)]: by })
@@ -44,7 +45,7 @@ export class ForgottenMembers {
     this.#write(others)
   }
 
-  /** Removes the marks of what the configuration no longer names: named again, it is added again. */
+  /** Removes the marks of members that the configuration no longer names, so that a member that is named again is added again. */
   keepOnly(members: readonly PoolMember[]): void {
     const named = new Set(members.map(forgottenKey))
     const entries = Object.entries(this.#marks())

@@ -2,14 +2,14 @@ import type { Clock } from '../../platform/time/clock.ts'
 import type { Database } from '../database/database.ts'
 import { type HostPresence, isSameTime, STILL_HERE_AFTER_MS } from './host-presence.ts'
 
-/** Liveness by heartbeat, for hosts that are real machines. */
+/** Options of liveness by heartbeat, for hosts that are real machines. */
 export interface LivenessOptions {
-  /** A host that has not been heard for so long is taken for dead. Stock: 10 min, with a heartbeat each 30 s. */
+  /** After this time without a heartbeat the pool assumes that the host is dead. Stock xapi: 10 min, with a heartbeat every 30 s. */
   readonly assumeDeadAfterMs: number
 }
 
 interface HeartbeatsOptions {
-  /** `null`: no silence means anything. */
+  /** `null`: silence has no effect. */
   readonly assumeDeadAfterMs: number | null
   readonly clock: Clock
 }
@@ -20,53 +20,53 @@ interface Moment {
   readonly steadyMs: number
 }
 
-/** What a host says of itself with a heartbeat or a hello. */
-export interface SignOfLife {
+/** The content of a heartbeat or a hello. */
+export interface HeartbeatContent {
   readonly kind: 'hello' | 'heartbeat'
-  /** Which boot of its kernel it is (/proc/sys/kernel/random/boot_id): no clock is in it. */
+  /** Id of the kernel boot (/proc/sys/kernel/random/boot_id). It does not depend on a clock. */
   readonly bootId?: string
-  /** When its kernel started, by its own clock. */
+  /** Start of the kernel, by the clock of the host. */
   readonly bootTimeMs?: number
-  /** When its toolstack started. */
+  /** Start of the toolstack, by the clock of the host. */
   readonly agentStartMs?: number
-  /** What its clock says now. */
+  /** The clock of the host now. */
   readonly nowMs?: number
-  /** With which its agent proves its answers to polls (poll-proof/index.ts). */
+  /** The key with which the agent proves its answers to polls (agent-api/poll-proof.ts). */
   readonly pollKey?: string
-  /** How long ago, by a steady clock, it had received the answer to its sign of life before this one. */
+  /** Time, by a steady clock, since the host received the answer to its previous heartbeat or hello. */
   readonly sinceAnswerMs?: number
 }
 
-/** What a sign of life means for what the pool knows of the host. */
-type Meaning = 'return' | 'toolstack start' | 'life' | 'life after an order' | 'still here' | 'nothing'
+/** The effect of a heartbeat or a hello. */
+type HeartbeatEffect = 'return' | 'toolstack restart' | 'alive' | 'alive with an order' | 'still here' | 'none'
 
 /**
- * Pool.hello and host.tickle_heartbeat: which hosts are live, by what is heard of them.
+ * Decides which hosts are live by their heartbeats (pool.hello and host.tickle_heartbeat).
  *
- * Level, not edge: each look compares the last sign of life of every host with the clock. Without `assumeDeadAfterMs` no
- * silence means anything. With it, a host that was not heard in this run is not live.
+ * Level-triggered: each check compares the last heartbeat of every host with the clock. Without `assumeDeadAfterMs` silence has no
+ * effect. With it, a host without a heartbeat in this run is not live.
  *
- * Silence is as long as the longer of two clocks says: one that is set back would keep a dead host live, and the steady one may
- * stand while the machine is suspended.
+ * The duration of silence is the longer one by two clocks: the wall clock may be set back, which would keep a dead host live, and the
+ * steady clock may stop while the machine is suspended.
  */
 export class Heartbeats {
   readonly #db: Database
   readonly #presence: HostPresence
   readonly #options: HeartbeatsOptions
-  readonly #lastHeard = new Map<string, Moment>()
-  /** As each host told it last; compared with the next one, so that a clock that drifts never adds up to another boot. */
+  readonly #lastReceived = new Map<string, Moment>()
+  /** The last boot time of each host. The next one is compared with it, so a drifting clock never looks like another boot. */
   readonly #bootTimeMs = new Map<string, number>()
-  /** As each host told it last: what it goes on saying takes back nothing that host.restart_agent has written since. */
+  /** The last toolstack start of each host. A repeated value does not overwrite what host.restart_agent has written since. */
   readonly #agentStartMs = new Map<string, number>()
-  /** How far the clock of each host was ahead of the pool's when it was heard last. */
+  /** How far the clock of each host was ahead of the clock of the pool at its last heartbeat. */
   readonly #clockAheadMs = new Map<string, number>()
-  /** When the last sign of life of each host was answered, by the steady clock. */
+  /** Time of the answer to the last heartbeat of each host, by the steady clock. */
   readonly #answeredMs = new Map<string, number>()
-  /** When each host said that it goes, by the steady clock. */
+  /** Time at which each host reported its shutdown, by the steady clock. */
   readonly #leftMs = new Map<string, number>()
-  /** By which an answer to a poll is known to be of a host's agent. Never in a record: clients read those. */
+  /** The keys with which agents prove their answers to polls. They are in no record, because clients read records. */
   readonly #pollKeys = new Map<string, string>()
-  #cancelLook: (() => void) | null = null
+  #cancelCheck: (() => void) | null = null
 
   constructor(db: Database, presence: HostPresence, options: HeartbeatsOptions) {
     this.#db = db
@@ -74,7 +74,7 @@ export class Heartbeats {
     this.#options = options
     db.subscribe(({ cls, ref, operation }) => {
       if (cls !== 'host' || operation !== 'del') return
-      this.#lastHeard.delete(ref)
+      this.#lastReceived.delete(ref)
       this.#bootTimeMs.delete(ref)
       this.#agentStartMs.delete(ref)
       this.#clockAheadMs.delete(ref)
@@ -84,85 +84,86 @@ export class Heartbeats {
     })
   }
 
-  /** Nobody has been heard yet: with liveness by heartbeat nobody is live. */
+  /** With liveness by heartbeat no host is live before its first heartbeat. */
   start(): void {
     if (this.#options.assumeDeadAfterMs === null) return
     for (const [ref] of this.#db.list('host')) this.#presence.fellSilent(ref)
   }
 
-  heard(hostRef: string, sign: SignOfLife): void {
-    const { kind: _, nowMs: __, pollKey, sinceAnswerMs, ...told } = sign
+  /** Applies a heartbeat or a hello. */
+  received(hostRef: string, content: HeartbeatContent): void {
+    const { kind: _, nowMs: __, pollKey, sinceAnswerMs, ...boot } = content
     const atMs = this.#options.clock.now()
     const steadyMs = this.#options.clock.steadyNow()
     const ageMs = this.#ageMs(hostRef, steadyMs, sinceAnswerMs)
     this.#answeredMs.set(hostRef, steadyMs)
-    // It has been on its way for so long that its host may have died since.
+    // It was in transit for so long that the host may be dead by now.
     if (ageMs >= (this.#options.assumeDeadAfterMs ?? Number.POSITIVE_INFINITY)) return
     const presence = this.#presence
     const memory = presence.memory(hostRef)
     const agentStartBefore = this.#agentStartMs.get(hostRef)
-    const meaning = this.#meaningOf(hostRef, sign)
+    const effect = this.#effectOf(hostRef, content)
     if (pollKey !== undefined) this.#pollKeys.set(hostRef, pollKey)
-    // An agent that greets without a key is another one than the agent that has handed one over.
-    else if (sign.kind === 'hello') this.#pollKeys.delete(hostRef)
-    this.#lastHeard.set(hostRef, { atMs: atMs - ageMs, steadyMs: steadyMs - ageMs })
-    if (sign.nowMs !== undefined) this.#clockAheadMs.set(hostRef, sign.nowMs - atMs)
-    if (sign.agentStartMs !== undefined) this.#agentStartMs.set(hostRef, sign.agentStartMs)
-    if (sign.bootTimeMs !== undefined) this.#bootTimeMs.set(hostRef, sign.bootTimeMs)
-    this.#armLook()
-    switch (meaning) {
+    // A hello without a key is from another agent process than the one that sent the key.
+    else if (content.kind === 'hello') this.#pollKeys.delete(hostRef)
+    this.#lastReceived.set(hostRef, { atMs: atMs - ageMs, steadyMs: steadyMs - ageMs })
+    if (content.nowMs !== undefined) this.#clockAheadMs.set(hostRef, content.nowMs - atMs)
+    if (content.agentStartMs !== undefined) this.#agentStartMs.set(hostRef, content.agentStartMs)
+    if (content.bootTimeMs !== undefined) this.#bootTimeMs.set(hostRef, content.bootTimeMs)
+    this.#armCheck()
+    switch (effect) {
       case 'return':
-        presence.returned(hostRef, told)
+        presence.returned(hostRef, boot)
         break
-      case 'toolstack start':
-        // whoever disabled the host before still means it
-        presence.returned(hostRef, { bootId: memory.bootId, ...told, enable: memory.enabledBefore })
+      case 'toolstack restart':
+        // a host that was disabled before stays disabled
+        presence.returned(hostRef, { bootId: memory.bootId, ...boot, enable: memory.enabledBefore })
         break
-      case 'life':
-        presence.heardAgain(hostRef)
-        if (sign.bootId !== undefined) presence.sameBoot(hostRef, sign.bootId, sign.bootTimeMs)
-        if (sign.agentStartMs !== undefined && sign.agentStartMs !== agentStartBefore) {
-          presence.toolstackRestarted(hostRef, sign.agentStartMs)
+      case 'alive':
+        presence.heartbeatsResumed(hostRef)
+        if (content.bootId !== undefined) presence.sameBoot(hostRef, content.bootId, content.bootTimeMs)
+        if (content.agentStartMs !== undefined && content.agentStartMs !== agentStartBefore) {
+          presence.toolstackRestarted(hostRef, content.agentStartMs)
         }
         break
-      case 'life after an order':
-        presence.heardAgain(hostRef)
+      case 'alive with an order':
+        presence.heartbeatsResumed(hostRef)
         break
       case 'still here':
         presence.stillHere(hostRef)
         break
-      case 'nothing':
+      case 'none':
         break
       default:
-        meaning satisfies never
+        effect satisfies never
     }
   }
 
-  #meaningOf(hostRef: string, sign: SignOfLife): Meaning {
+  #effectOf(hostRef: string, content: HeartbeatContent): HeartbeatEffect {
     const { toldAtMs, left } = this.#presence.memory(hostRef)
-    const isSame = this.#isSameBoot(hostRef, sign)
-    // stock's hello says nothing of the boot, and means a return
-    if (isSame === null ? sign.kind === 'hello' : !isSame) return 'return'
+    const isSame = this.#isSameBoot(hostRef, content)
+    // the hello of stock xapi has no boot, and means a return
+    if (isSame === null ? content.kind === 'hello' : !isSame) return 'return'
     if (toldAtMs !== null && isSame === true && this.#presence.isOverdue(hostRef)) return 'still here'
-    // the last seconds of a boot are no return; the order stands until the host is back from another one
-    if (toldAtMs !== null) return isSame === true && !left ? 'life after an order' : 'nothing'
+    // a heartbeat in the last seconds of a boot is no return; the order stands until the host is back from another boot
+    if (toldAtMs !== null) return isSame === true && !left ? 'alive with an order' : 'none'
     if (left)
-      return sign.kind === 'hello' || (isSame === true && this.#hasStayed(hostRef)) ? 'toolstack start' : 'nothing'
-    // whether it rebooted while nobody heard it, only a boot can tell
-    return isSame === true || this.#lastHeard.has(hostRef) ? 'life' : 'nothing'
+      return content.kind === 'hello' || (isSame === true && this.#hasStayed(hostRef)) ? 'toolstack restart' : 'none'
+    // only a boot id or boot time shows whether the host rebooted during the silence
+    return isSame === true || this.#lastReceived.has(hostRef) ? 'alive' : 'none'
   }
 
-  /** It said that it goes, and is still here. Its order may have been cleared before it said so: nothing else would end that. */
+  /** Whether the host reported its shutdown and still runs a minute later. Its order may have been cleared before that report. */
   #hasStayed(hostRef: string): boolean {
     const leftMs = this.#leftMs.get(hostRef)
     return leftMs !== undefined && this.#options.clock.steadyNow() - leftMs >= STILL_HERE_AFTER_MS
   }
 
   /**
-   * `null`: it does not say. By the id of the boot where both are known, for a clock that was set passes for a reboot, which
-   * would end the claim of a host that was told to go; else by when it began.
+   * Whether a heartbeat is of the known boot; `null` if it does not identify its boot. Compares boot ids if both are known: a clock
+   * that was set looks like a reboot, which would end the claim of a host with an order. Otherwise compares boot times.
    */
-  #isSameBoot(hostRef: string, { bootId, bootTimeMs }: SignOfLife): boolean | null {
+  #isSameBoot(hostRef: string, { bootId, bootTimeMs }: HeartbeatContent): boolean | null {
     const before = this.#presence.memory(hostRef).bootId
     if (bootId !== undefined && before !== null) return bootId === before
     if (bootTimeMs === undefined) return null
@@ -170,8 +171,8 @@ export class Heartbeats {
   }
 
   /**
-   * How long a sign of life was on its way, as far as that can be told: it was sent no sooner than the answer before it was given,
-   * and as long after that as its host says. A host that died meanwhile would otherwise be live for as much longer.
+   * The least time that a heartbeat was in transit: the host sent it `sinceAnswerMs` after it received the previous answer, and not
+   * before the pool gave that answer. Otherwise a host that died meanwhile would count as live for that much longer.
    */
   #ageMs(hostRef: string, steadyMs: number, sinceAnswerMs: number | undefined): number {
     const answeredMs = this.#answeredMs.get(hostRef)
@@ -179,50 +180,50 @@ export class Heartbeats {
     return Math.max(steadyMs - answeredMs - sinceAnswerMs, 0)
   }
 
-  /** The key that a host's agent handed over last; `null`: none. */
+  /** The last poll key of the agent of a host; `null` if there is none. */
   pollKey(hostRef: string): string | null {
     return this.#pollKeys.get(hostRef) ?? null
   }
 
-  /** What the clock of a host says: that of the pool where the host has not said. */
+  /** The time by the clock of a host; by the clock of the pool if the host has not sent its own. */
   hostNow(hostRef: string): number {
     return this.#options.clock.now() + (this.#clockAheadMs.get(hostRef) ?? 0)
   }
 
-  /** It says itself that it goes: a heartbeat with `shutting-down` (stock: mark_host_as_dead). */
-  goes(hostRef: string): void {
-    this.#lastHeard.delete(hostRef)
+  /** The host reports its shutdown: a heartbeat with `shutting-down` (stock: mark_host_as_dead). */
+  shutsDown(hostRef: string): void {
+    this.#lastReceived.delete(hostRef)
     this.#leftMs.set(hostRef, this.#options.clock.steadyNow())
     this.#presence.left(hostRef)
   }
 
   close(): void {
-    this.#cancelLook?.()
-    this.#cancelLook = null
+    this.#cancelCheck?.()
+    this.#cancelCheck = null
   }
 
-  #look(): void {
-    for (const [ref, heard] of this.#lastHeard) {
+  #check(): void {
+    for (const [ref, heard] of this.#lastReceived) {
       if (this.#silentForMs(heard) < (this.#options.assumeDeadAfterMs ?? Number.POSITIVE_INFINITY)) continue
-      this.#lastHeard.delete(ref)
+      this.#lastReceived.delete(ref)
       this.#presence.fellSilent(ref)
     }
-    this.#armLook()
+    this.#armCheck()
   }
 
   #silentForMs({ atMs, steadyMs }: Moment): number {
     return Math.max(this.#options.clock.now() - atMs, this.#options.clock.steadyNow() - steadyMs)
   }
 
-  /** At the moment at which the first of them would be taken for dead. */
-  #armLook(): void {
+  /** Arms the next check for the moment at which the first host would be assumed dead. */
+  #armCheck(): void {
     const { assumeDeadAfterMs, clock } = this.#options
-    if (assumeDeadAfterMs === null || this.#cancelLook !== null || this.#lastHeard.size === 0) return
-    const longestMs = Math.max(...Array.from(this.#lastHeard.values(), heard => this.#silentForMs(heard)))
+    if (assumeDeadAfterMs === null || this.#cancelCheck !== null || this.#lastReceived.size === 0) return
+    const longestMs = Math.max(...Array.from(this.#lastReceived.values(), heard => this.#silentForMs(heard)))
     const delayMs = Math.max(assumeDeadAfterMs - longestMs, 1)
-    this.#cancelLook = clock.after(delayMs, () => {
-      this.#cancelLook = null
-      this.#look()
+    this.#cancelCheck = clock.after(delayMs, () => {
+      this.#cancelCheck = null
+      this.#check()
     })
   }
 }

@@ -1,33 +1,33 @@
 export type GoingDown = 'reboot' | 'shutdown'
 
-/** What the pool remembers of a host beside its records. */
+/** What the pool knows of a host besides its records. */
 export interface HostMemory {
-  /** When it was told to go down; it has not come back since. */
+  /** When the host got the order to go down; `null` if it has no order, or has returned since. */
   readonly toldAtMs: number | null
-  /** How. `null` also where a state file of an earlier version does not say. */
+  /** The kind of the order. Also `null` if a state file of an earlier version does not contain it. */
   readonly toldTo: GoingDown | null
-  /** Id of the order. `null` also where a state file of an earlier version does not say. */
+  /** Id of the order. Also `null` if a state file of an earlier version does not contain it. */
   readonly orderId: string | null
-  /** Id of the agent process that the pool last heard before the order was made, or that the order was handed out to. */
+  /** Id of the agent process that sent the last heartbeat before the order was made, or that received the order. */
   readonly orderAgent: string | null
-  /** When the order was handed out, by the steady clock; a pool that was restarted takes its own start. `null`: it was not. */
+  /** When the order was handed out, by the steady clock; after a restart of the pool, the time of that restart. `null`: it was not. */
   readonly handedOutSteadyMs: number | null
-  /** The order was handed out, and a minute later the host still runs in the same boot. */
+  /** The host still runs in the same boot a minute after it got the order. */
   readonly stillHere: boolean
   readonly liveSinceMs: number | null
-  /** It has said itself that it goes, or its driver has: only a return ends that, no sign of life. */
+  /** The host or its driver has reported its shutdown. Only a return ends this, a heartbeat does not. */
   readonly left: boolean
-  /** Whether it was enabled, or about to be, when it left. */
+  /** Whether the host was enabled, or about to be, when it left. */
   readonly enabledBefore: boolean
-  /** It is back, and will be enabled once it was live for the delay. */
+  /** The host is back, and is enabled when it has been live for the enable delay. */
   readonly enabling: boolean
-  /** An operator has disabled it until host.enable, over reboots too. */
+  /** An operator has disabled the host until host.enable, across reboots too. */
   readonly staysDisabled: boolean
-  /** Which boot of its kernel it has spoken of last; `null`: it has not said, since it returned. */
+  /** Id of the kernel boot of its last heartbeat; `null` if it has sent none since it returned. */
   readonly bootId: string | null
 }
 
-/** A host that was not told to go, or has returned since. */
+/** The values of a host without an order, or that has returned since. */
 export const NO_ORDER = {
   toldAtMs: null,
   toldTo: null,
@@ -47,17 +47,17 @@ export const UNKNOWN_HOST: HostMemory = {
   bootId: null,
 }
 
-/** What outlives this process. The rest is measured by clocks of a run that is over. */
+/** The part that the state file keeps. The rest is measured by clocks of this run. */
 export type LastingHostMemory = Omit<HostMemory, 'liveSinceMs' | 'handedOutSteadyMs' | 'stillHere'>
 
-/** `null`: there is nothing that a pool that begins anew would not know. */
+/** The part to keep; `null` if a new pool would know the same. */
 export function lastingOf(whole: HostMemory): LastingHostMemory | null {
   const { liveSinceMs: _, handedOutSteadyMs: __, stillHere: ___, ...memory } = whole
   const { toldAtMs, left, enabling, staysDisabled, bootId } = memory
   return toldAtMs !== null || left || enabling || staysDisabled || bootId !== null ? memory : null
 }
 
-/** Reads back what `lastingOf` gave, by this version or an earlier one, which did not say some of it. `null`: it is not that. */
+/** Decodes a kept memory of this version or an earlier one, which lacks some fields. `null` if it is invalid. */
 export function decodeHostMemory(memory: Readonly<Record<string, unknown>>): LastingHostMemory | null {
   const { liveSinceMs: _, toldAtMs: __, left: ___, ...defaults } = UNKNOWN_HOST
   const whole: Readonly<Record<string, unknown>> = { ...defaults, ...memory }

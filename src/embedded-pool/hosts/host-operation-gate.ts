@@ -4,27 +4,27 @@ import type { PoolSnapshot } from '../../allowed-operations/pool/pool-snapshot.t
 import type { GateReason } from '../../allowed-operations/reason/gate-reason.ts'
 import type { GoingDown } from './host-memory.ts'
 
-/** Decides whether a host operation may begin. */
+/** Decides whether a host operation may start. */
 export interface HostOperationGate {
   /**
-   * Must answer at once, from the pool as it is handed in. The pool writes an accepted reboot or shutdown into
-   * `current_operations` before anything else can run: the next claim finds it there.
+   * Must answer synchronously, from the given snapshot. The pool writes an accepted reboot or shutdown into `current_operations`
+   * before anything else can run, so the next claim finds it there.
    */
   claim(pool: PoolSnapshot, claim: Claim): ClaimAnswer
 }
 
-/** An operation that may begin need not: `begun` is called when it does. */
+/** An allowed operation may still not start; the pool calls `begun` when it does. */
 type ClaimAnswer =
   | { readonly ok: true; readonly begun?: () => void }
   | { readonly ok: false; readonly error: XapiError; readonly reasons?: readonly GateReason[] }
 
-/** The machines behind the pool's hosts, which somebody else drives. */
+/** The driver of the machines of the hosts. */
 export interface HostMachines {
   /**
-   * A host has its order: with the answer to its heartbeat where hosts are live by heartbeat, else from this driver, which
-   * begins to take the host down. The driver calls hostLeft when it is down, and hostReturned when it is back.
+   * Called when a host gets its order. With liveness by heartbeat the host gets it in the answer to its heartbeat. Otherwise this
+   * driver takes the host down; it calls `hostLeft` when the host is down and `hostReturned` when it is back.
    */
   goDown(hostRef: string, how: GoingDown): void
-  /** Switches a host on. A driver without it: host.power_on fails as on a pool without the power-on plugin. */
+  /** Switches a host on. Without it host.power_on fails as on a pool without the power-on plugin. */
   powerOn?(hostRef: string): void
 }

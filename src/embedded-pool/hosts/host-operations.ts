@@ -8,21 +8,21 @@ import type { GoingDown } from './host-memory.ts'
 import { Orders, type OrdersOptions } from './orders.ts'
 
 export interface HostOperationsOptions extends OrdersOptions {
-  /** How long host.power_on waits for the host to be live. */
+  /** How long host.power_on waits until the host is live. */
   readonly powerOnTimeoutMs: number
-  /** Resolves when everything written so far is on disk, if it has to be. @throws ApiFailure */
+  /** Resolves when everything written so far is on disk, if the pool has a state file. @throws ApiFailure */
   readonly saved: () => Promise<void>
 }
 
 /**
  * The host operations of XenAPI.
  *
- * Invariant: check and claim are one step. `takeDown` asks the gate and writes current_operations without giving way, so of
- * two calls in one instant the second sees the first. Stock asks each host alone and lets both pass. The gate is asked once
- * more when the host gets its order (`Orders`).
+ * Invariant: check and claim are one step. `takeDown` asks the gate and writes current_operations without a wait in between, so the
+ * second of two concurrent calls sees the first. Stock xapi checks each host alone and lets both pass. The gate is asked again when
+ * the host gets its order (`Orders`).
  *
- * Another difference from stock: OTHER_OPERATION_IN_PROGRESS is answered at once; stock tries again for up to two hours
- * (helpers.ml:1771-1777, 1823-1851), with the caller waiting.
+ * Another difference from stock xapi: OTHER_OPERATION_IN_PROGRESS is answered immediately. Stock retries for up to two hours while the
+ * caller waits (helpers.ml:1771-1777, 1823-1851).
  */
 export class HostOperations {
   readonly #db: Database
@@ -36,13 +36,13 @@ export class HostOperations {
   }
 
   /**
-   * host.reboot, host.shutdown. Success means that the host has its order and has not refused it; it is down when hostLeft says
-   * so. It gets the order only when that is on disk: a pool that dies in between must come back knowing that the host goes.
-   * If the driver throws, the order stands: it may have reached the machine, so the host blocks until it returns.
+   * host.reboot, host.shutdown. Success means that the host has its order and has not refused it; `hostLeft` reports that it is down.
+   * The host gets the order only when the order is on disk: a pool that dies in between must know after its restart that the host goes
+   * down. If the driver throws, the order stands: it may have reached the machine, so the host blocks until it returns.
    *
-   * One order per host at a time. Stock lets a second reboot of the same host pass.
-   * @throws ApiFailure what the gate says, at the call or when the host fetches its order; OPERATION_NOT_ALLOWED: the host did
-   *   not fetch it in time, or does not carry it out; HOST_OFFLINE, also when the host returned from another boot since the call
+   * A host has at most one order. Stock xapi lets a second reboot of the same host pass.
+   * @throws ApiFailure the error of the gate, at the call or when the host fetches its order; OPERATION_NOT_ALLOWED: the host did not
+   *   fetch the order in time, or does not carry it out; HOST_OFFLINE, also if the host returned from another boot since the call
    */
   async takeDown(hostRef: string, how: GoingDown, context: Pick<CallContext, 'task' | 'signal'>): Promise<void> {
     const { presence, saved } = this.#options
@@ -57,28 +57,28 @@ export class HostOperations {
     await this.orders.carryOut(hostRef, how, context, saved)
   }
 
-  /** host.disable. No rule forbids it: what stock checks here is the plan of HA. The host does it. @throws ApiFailure HOST_OFFLINE */
+  /** host.disable. No rule forbids it: stock xapi only checks the HA plan here. The host must be live. @throws ApiFailure HOST_OFFLINE */
   disable(hostRef: string, comesBack: boolean): void {
     this.#options.presence.assertLive(hostRef)
     this.#options.presence.disable(hostRef, comesBack)
   }
 
-  /** host.enable. @throws ApiFailure what the gate says, or HOST_OFFLINE */
+  /** host.enable. @throws ApiFailure the error of the gate, or HOST_OFFLINE */
   enable(hostRef: string, task: string): void {
     this.#assertAllowed({ host: hostRef, operation: 'enable', task })
     this.#options.presence.assertLive(hostRef)
     this.#options.presence.enable(hostRef)
   }
 
-  /** host.evacuate: there are no VMs, so it is over when it begins. @throws ApiFailure what the gate says, or HOST_OFFLINE */
+  /** host.evacuate: it ends immediately, because there are no VMs. @throws ApiFailure the error of the gate, or HOST_OFFLINE */
   evacuate(hostRef: string, task: string): void {
     this.#assertAllowed({ host: hostRef, operation: 'evacuate', task })
     this.#options.presence.assertLive(hostRef)
   }
 
   /**
-   * host.power_on: switches the host on and waits until it is live, as stock's power-on plugin does.
-   * @throws ApiFailure what the gate says; HOST_OFFLINE: it did not come up in time; TASK_CANCELLED: nobody waits any more
+   * host.power_on: switches the host on and waits until it is live, as the power-on plugin of stock xapi does.
+   * @throws ApiFailure the error of the gate; HOST_OFFLINE: the host is not live in time; TASK_CANCELLED: the client no longer waits
    */
   async powerOn(hostRef: string, { task, signal }: Pick<CallContext, 'task' | 'signal'>): Promise<void> {
     const { machines } = this.#options
@@ -93,7 +93,7 @@ export class HostOperations {
     }
   }
 
-  /** Writes host.allowed_operations; nothing if it says so already. */
+  /** Writes host.allowed_operations if it differs. */
   setAllowedOperations(hostRef: string, operations: readonly HostOperation[]): void {
     const stored = this.#db.get('host', hostRef)?.allowed_operations
     if (stored?.join() !== operations.join()) {
@@ -109,13 +109,13 @@ export class HostOperations {
   async #untilLive(hostRef: string, signal: AbortSignal, aborted: ApiFailure): Promise<void> {
     const { presence, clock, powerOnTimeoutMs } = this.#options
     const live = Promise.withResolvers<void>()
-    const look = () => presence.isLive(hostRef) && live.resolve()
-    const stop = this.#db.subscribe(({ cls }) => cls === 'host_metrics' && look())
+    const check = () => presence.isLive(hostRef) && live.resolve()
+    const stop = this.#db.subscribe(({ cls }) => cls === 'host_metrics' && check())
     const cancelTimeout = clock.after(powerOnTimeoutMs, () => live.reject(new ApiFailure('HOST_OFFLINE', hostRef)))
     const abort = () => live.reject(aborted)
     signal.addEventListener('abort', abort)
     if (signal.aborted) abort()
-    look()
+    check()
     try {
       await live.promise
     } finally {

@@ -8,28 +8,28 @@ import { type HostMemory, type LastingHostMemory, lastingOf, NO_ORDER, UNKNOWN_H
 
 export interface HostPresenceOptions {
   readonly clock: Clock
-  /** From a host's return to its being enabled: what stock's consider_enabling_host waits for takes this long here. */
+  /** Time from the return of a host until it is enabled. It stands for the wait of stock's consider_enabling_host. */
   readonly enableDelayMs: number
 }
 
 export interface HostReturn {
-  /** Which boot it is, where it says so. Left out: it does not. */
+  /** Id of the kernel boot, if known. */
   readonly bootId?: string | null
-  /** When its kernel started, by its own clock. Left out: as it was. */
+  /** Start of the kernel, by the clock of the host. Default: unchanged. */
   readonly bootTimeMs?: number
-  /** When its toolstack started. Left out: now. */
+  /** Start of the toolstack. Default: now. */
   readonly agentStartMs?: number
-  /** Whether it becomes enabled. Default true. */
+  /** Whether the host becomes enabled. Default true. */
   readonly enable?: boolean
 }
 
-/** A machine that was told to go takes seconds; one that still runs after this does not go by itself. */
+/** A machine takes seconds to go down. One that still runs this long after its order does not go down by itself. */
 export const STILL_HERE_AFTER_MS = 60_000
 
 /**
- * The coming and going of hosts: host_metrics.live, host.enabled as the pool itself sets it, and who was told to go.
+ * Tracks which hosts are live and which have an order: host_metrics.live, host.enabled as far as the pool sets it, and `HostMemory`.
  *
- * Invariant: what is remembered of a host is written before its record, so that who is told of the record sees both.
+ * Invariant: the memory of a host is written before its record, so that a subscriber to the record sees both.
  */
 export class HostPresence {
   readonly #db: Database
@@ -59,7 +59,7 @@ export class HostPresence {
     return this.#memory.get(hostRef) ?? UNKNOWN_HOST
   }
 
-  /** What must not be forgotten, by host. */
+  /** The memory of each host that the state file must keep. */
   lasting(): readonly (readonly [hostRef: string, LastingHostMemory])[] {
     return Array.from(this.#memory).flatMap(([ref, memory]) => {
       const lasting = lastingOf(memory)
@@ -67,12 +67,12 @@ export class HostPresence {
     })
   }
 
-  /** Takes up the hosts of an earlier run. What they said in it was before now: they count as live from now at the earliest. */
+  /** Restores the hosts of an earlier run. They count as live from now at the earliest, because their heartbeats were earlier. */
   restore(lasting: ReadonlyMap<string, LastingHostMemory>): void {
     const nowMs = this.#options.clock.now()
     for (const [ref] of this.#db.list('host')) {
       const memory = lasting.get(ref)
-      // whether the earlier run has handed the order out is not known: it counts as handed out
+      // it is not known whether the earlier run handed the order out: it counts as handed out
       const handedOutSteadyMs =
         memory === undefined || memory.toldAtMs === null ? null : this.#options.clock.steadyNow()
       this.#remember(ref, { ...memory, handedOutSteadyMs, liveSinceMs: this.isLive(ref) ? nowMs : null })
@@ -84,7 +84,7 @@ export class HostPresence {
     return this.#db.get('host_metrics', this.#db.get('host', hostRef)?.metrics ?? '')?.live === true
   }
 
-  /** As stock before it hands a call on to a host (message_forwarding.ml:129-136). @throws ApiFailure HOST_OFFLINE */
+  /** As stock xapi before it forwards a call to a host (message_forwarding.ml:129-136). @throws ApiFailure HOST_OFFLINE */
   assertLive(hostRef: string): void {
     if (!this.isLive(hostRef)) throw new ApiFailure('HOST_OFFLINE', hostRef)
   }
@@ -96,51 +96,51 @@ export class HostPresence {
 
   /**
    * host.disable.
-   * @param comesBack whether its next return enables it again. One that is to stay disabled does so until it is enabled: as in
-   *   stock, disabling it once more changes nothing (xapi_host.ml:825-826)
+   * @param comesBack whether the next return of the host enables it. A host that is to stay disabled does so until host.enable: as in
+   *   stock xapi, another host.disable changes nothing (xapi_host.ml:825-826)
    */
   disable(hostRef: string, comesBack: boolean): void {
     this.#setEnabled(hostRef, false, this.memory(hostRef).staysDisabled || !comesBack)
   }
 
-  /** An order for the host stands from now on: it counts as going. The caller writes current_operations in the same step. */
+  /** Records an order: the host counts as going down from now on. The caller writes current_operations in the same step. */
   orderStands(hostRef: string, order: Pick<HostMemory, 'toldTo' | 'orderId' | 'orderAgent'>): void {
     this.#remember(hostRef, { ...NO_ORDER, ...order, toldAtMs: this.#options.clock.now() })
   }
 
-  /** The host gets its order with the answer that is on its way now. */
+  /** Records that the current answer hands the order to the host. */
   orderHandedOut(hostRef: string, orderAgent: string | null): void {
     this.#remember(hostRef, { orderAgent, handedOutSteadyMs: this.#options.clock.steadyNow() })
   }
 
-  /** The host did not get its order, or does not carry it out: it does not go. Its liveness is what its heartbeats say. */
+  /** Removes the order: the host did not get it, or does not carry it out. Its heartbeats decide whether it is live. */
   orderLifted(hostRef: string): void {
     const host = this.#db.get('host', hostRef)
     if (host === undefined) return
     const { handedOutSteadyMs, left } = this.memory(hostRef)
-    // what it has said of its leaving was about the order, if it had it
+    // if the host had the order, its report of a shutdown was about that order
     this.#remember(hostRef, { ...NO_ORDER, left: left && handedOutSteadyMs === null })
     this.#db.update('host', hostRef, { current_operations: withoutGoingDown(host.current_operations) })
   }
 
-  /** Whether the host has had its order for so long that it should be gone. */
+  /** Whether the host got its order so long ago that it should be down. */
   isOverdue(hostRef: string): boolean {
     const { toldAtMs, handedOutSteadyMs } = this.memory(hostRef)
     if (toldAtMs === null || handedOutSteadyMs === null) return false
     return this.#options.clock.steadyNow() - handedOutSteadyMs >= STILL_HERE_AFTER_MS
   }
 
-  /** It was told to go, should be gone, and is heard in the same boot: it is live. That it was told stands. */
+  /** The host should be down and sends heartbeats of the same boot: it is live. Its order stands. */
   stillHere(hostRef: string): void {
     if (!this.memory(hostRef).stillHere) {
       this.#remember(hostRef, { stillHere: true, left: false })
-      // whoever follows the pool's hosts learns of it
+      // an empty write notifies the subscribers of the host
       this.#db.update('host', hostRef, {})
     }
-    this.heardAgain(hostRef)
+    this.heartbeatsResumed(hostRef)
   }
 
-  /** A host is down: as told, or by itself. Its call is over; that it was told is remembered until it returns. */
+  /** A host is down, with or without an order. Its call ends; the memory keeps the order until the host returns. */
   left(hostRef: string): void {
     const host = this.#db.get('host', hostRef)
     if (host === undefined) return
@@ -152,12 +152,12 @@ export class HostPresence {
     this.#db.update('host', hostRef, { enabled: false, current_operations: withoutGoingDown(host.current_operations) })
   }
 
-  /** A host is back and has said hello (stock: Pool.hello, xapi_pool.ml:2772-2792). It becomes enabled after the delay. */
+  /** A host is back and has called pool.hello (stock: xapi_pool.ml:2772-2792). It becomes enabled after the delay. */
   returned(hostRef: string, { bootId = null, bootTimeMs, agentStartMs, enable = true }: HostReturn): void {
     const host = this.#db.get('host', hostRef)
     if (host === undefined) return
     const nowMs = this.#options.clock.now()
-    // the new boot time first: a live host with the old one would make its report from before the reboot count
+    // write the new boot time first: with the old one the report from before the reboot would count while the host is live
     this.#db.update('host', hostRef, {
       enabled: false,
       current_operations: withoutGoingDown(host.current_operations),
@@ -179,7 +179,7 @@ export class HostPresence {
     this.#enableLater(hostRef)
   }
 
-  /** Nothing is heard of a host any more. Nothing but its liveness is known to be different (stock: db_gc.ml:117-128). */
+  /** A host no longer sends heartbeats. Only its liveness changes (stock: db_gc.ml:117-128). */
   fellSilent(hostRef: string): void {
     if (!this.isLive(hostRef)) return
     this.#stopEnabling(hostRef)
@@ -187,15 +187,15 @@ export class HostPresence {
     this.#setLive(hostRef, false)
   }
 
-  /** It is heard again, of the same boot (stock: db_gc.ml:103-115). */
-  heardAgain(hostRef: string): void {
+  /** A host sends heartbeats again, of the same boot (stock: db_gc.ml:103-115). */
+  heartbeatsResumed(hostRef: string): void {
     if (this.isLive(hostRef) || !this.#db.has('host', hostRef)) return
     this.#remember(hostRef, { liveSinceMs: this.#options.clock.now() })
     this.#setLive(hostRef, true)
     this.#enableLater(hostRef)
   }
 
-  /** A host's toolstack was started anew, and nothing else was. */
+  /** The toolstack of a host was restarted, and the host was not. */
   toolstackRestarted(hostRef: string, agentStartMs: number): void {
     const host = this.#db.get('host', hostRef)
     const agent_start_time = xapiEpochSeconds(agentStartMs)
@@ -204,8 +204,8 @@ export class HostPresence {
   }
 
   /**
-   * A host says which boot it is still in, and when that began by a clock that has been set since. Its reports go by that
-   * clock: with the old time they would be older than the boot, and count for nothing.
+   * A host reports its unchanged boot, and a boot time by a clock that may have been set since. The times of its reports are by that
+   * clock: compared with the old boot time they would be older than the boot and would not count.
    */
   sameBoot(hostRef: string, bootId: string, bootTimeMs: number | undefined): void {
     const host = this.#db.get('host', hostRef)
@@ -243,7 +243,7 @@ export class HostPresence {
     this.#db.undoable(() => this.#memory.set(hostRef, withoutChange(this.memory(hostRef), before, after)))
   }
 
-  /** If it is to be. What is not live waits until it is heard again, also in the next run of the pool. */
+  /** Enables the host after the delay if its memory says so. A host that is not live waits until it is, also in the next run of the pool. */
   #enableLater(hostRef: string): void {
     if (!this.memory(hostRef).enabling || !this.isLive(hostRef) || this.#enabling.has(hostRef)) return
     const cancel = this.#options.clock.after(this.#options.enableDelayMs, () => {
@@ -261,8 +261,8 @@ export class HostPresence {
 }
 
 /**
- * A host computes its boot time from its clock (btime of /proc/stat, whole seconds), so the same boot may be told a little
- * differently each time; two boots are further apart than this.
+ * A host computes its boot time from its clock (btime of /proc/stat, whole seconds), so the value of one boot varies slightly. Two
+ * boots are further apart than this.
  */
 const SAME_BOOT_WITHIN_MS = 2_000
 

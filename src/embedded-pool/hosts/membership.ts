@@ -4,16 +4,16 @@ import { newHost, newHostMetrics, newPbd, newSr } from '../database/new-record.t
 import type { HostRecord, SrRecord, StringMap } from '../database/records.ts'
 import { xapiDateTime, xapiEpochSeconds } from '../database/xapi-datetime.ts'
 
-/** A host to add: the fields of its record that matter, and what it is like at that moment. */
+/** A host to add: fields of its record, and its state at that moment. */
 export type NewHost = Partial<Omit<HostRecord, 'metrics' | 'PBDs'>> & {
   readonly hostname: string
   /** Default true. */
   readonly live?: boolean
-  /** When its kernel started, by its own clock. Default: now. */
+  /** Start of its kernel, by the clock of the host. Default: now. */
   readonly bootTimeMs?: number
 }
 
-/** Adds a host with its host_metrics, enabled unless said otherwise, and returns its ref. */
+/** Adds a host with its host_metrics, enabled by default if it is live, and returns its ref. */
 export function addHost(db: Database, nowMs: number, { live = true, bootTimeMs = nowMs, ...given }: NewHost): string {
   const last_updated = xapiDateTime(nowMs)
   const metrics = db.create('host_metrics', newHostMetrics({ uuid: randomUUID(), live, last_updated }))
@@ -42,7 +42,7 @@ export interface NewPbd {
   readonly other_config?: StringMap
 }
 
-/** Connects a host to an SR and returns the PBD's ref. */
+/** Connects a host to an SR and returns the ref of the PBD. */
 export function addPbd(db: Database, { host, sr, attached, ...given }: NewPbd): string {
   const record = newPbd({ uuid: randomUUID(), host, SR: sr, currently_attached: attached, ...given })
   const pbd = db.create('PBD', record)
@@ -51,7 +51,7 @@ export function addPbd(db: Database, { host, sr, attached, ...given }: NewPbd): 
   return pbd
 }
 
-/** Takes a PBD away from its host and its SR. */
+/** Removes a PBD, also from the lists of its host and its SR. */
 export function removePbd(db: Database, ref: string): void {
   const pbd = db.get('PBD', ref)
   if (pbd === undefined) return
@@ -60,13 +60,13 @@ export function removePbd(db: Database, ref: string): void {
   db.update('SR', pbd.SR, { PBDs: (db.get('SR', pbd.SR)?.PBDs ?? []).filter(one => one !== ref) })
 }
 
-/** Forgets an SR and its PBDs. */
+/** Removes an SR and its PBDs. */
 export function removeSr(db: Database, ref: string): void {
   for (const [pbd, { SR }] of db.list('PBD')) if (SR === ref) removePbd(db, pbd)
   db.delete('SR', ref)
 }
 
-/** Forgets a host: its PBDs, its metrics and itself. */
+/** Removes a host, its PBDs and its metrics. */
 export function removeHost(db: Database, ref: string): void {
   const host = db.get('host', ref)
   if (host === undefined) return

@@ -2,36 +2,38 @@ import type { PoolSnapshot } from '../../allowed-operations/pool/pool-snapshot.t
 import { ApiFailure } from '../calls/api-failure.ts'
 import type { GoingDown } from './host-memory.ts'
 
+/** An order to a host to reboot or shut down. */
 export interface HostOrder {
   readonly id: string
   readonly host: string
   readonly how: GoingDown
   readonly task: string
-  /** By the steady clock. Nobody gets it from then on. */
+  /** By the steady clock. From then on it is not handed out. */
   readonly expiresAtMs: number
   readonly cancelExpiry: () => void
-  /** Resolved when the host goes, or must be taken to go; rejected with the ApiFailure that ends the call. */
+  /** Resolves when the host goes down, or must be assumed to; rejects with the ApiFailure that ends the call. */
   readonly outcome: PromiseWithResolvers<void>
   isOnDisk: boolean
   isSettled: boolean
-  /** To whom, with the answer to which heartbeat; `null`: nobody has it. */
+  /** The agent process and the heartbeat whose answer carried the order; `null`: the host does not have it. */
   handedOut: { readonly agent: string | null; readonly beat: number } | null
-  /** Ends the wait for the host's own word. */
+  /** Ends the wait for the statement of the host. */
   cancelStated: () => void
 }
 
-/** What an agent says of orders with each heartbeat. An agent of an earlier version says nothing. */
+/** What a heartbeat states about orders. Agents of earlier versions state nothing. */
 export interface OrderStatement {
-  /** Id of the process, another one after each start. */
+  /** Id of the agent process. It changes at each start. */
   readonly agent: string
-  /** Rises with each heartbeat of that process. */
+  /** Increases with each heartbeat of that process. */
   readonly beat: number
-  /** Id of the last order that the process has received; `''`: none. */
+  /** Id of the last order that the process has received; `''` if none. */
   readonly lastOrder: string
-  /** Why the host does not carry that order out; `null`: it does, or may. */
+  /** Why the host does not carry that order out; `null` if it does, or may. */
   readonly refusal: string | null
 }
 
+/** Whether a heartbeat is later than the one whose answer carried the order, and of the same agent process. */
 export function isLater(handedOut: HostOrder['handedOut'], agent: string, beat: number): boolean {
   return handedOut !== null && handedOut.agent === agent && beat > handedOut.beat
 }
@@ -43,7 +45,7 @@ export function expired(how: GoingDown, lifeMs: number): ApiFailure {
   )
 }
 
-/** The pool as it is but for the order: whether the host may go is not a question of its being told to. */
+/** The snapshot without the order, so that the order itself does not block its host. */
 export function withoutOrder(pool: PoolSnapshot, { host }: HostOrder): PoolSnapshot {
   const hosts = pool.hosts.map(each => {
     if (each.ref !== host) return each

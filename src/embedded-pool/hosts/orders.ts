@@ -15,32 +15,32 @@ export interface OrdersOptions {
   readonly presence: HostPresence
   readonly snapshot: () => PoolSnapshot
   readonly clock: Clock
-  /** How long after the call an order may still be handed out. */
+  /** How long after the call an order may be handed out. */
   readonly orderLifeMs: number
-  /** Hosts fetch their orders with heartbeats. False: the driver of the machines gets them at once. */
+  /** Hosts fetch their orders with heartbeats. False: the driver of the machines gets them immediately. */
   readonly byHeartbeat: boolean
   readonly onOrder: (event: OrderEvent) => void
 }
 
-/** An agent that has its order says within this time that it goes or does not; then the call that waits for it ends. */
+/** Within this time the agent states whether the host carries out its order; then the waiting call ends. */
 const STATED_WITHIN_MS = 15_000
 
 /**
- * The orders to hosts to reboot or shut down, each from its call until the host is back, or is known not to go.
+ * The orders to hosts to reboot or shut down, each from its call until the host is back or is known not to go down.
  *
- * Invariants. An order is on disk before it is handed out: after a crash the host counts as going. The gate is asked at the
- * moment of handing out, with the order itself left out of the question, and the mark that the host has it is set in the same
- * step: what was true when the call was made may be over. From then on the host counts as going until it is back from another
- * boot, or it states that it did not get the order or does not carry it out, or an operator states that. No clock lifts it.
+ * Invariants. An order is on disk before it is handed out: after a crash the host counts as going down. The gate is asked again at the
+ * moment of the hand-out, without the order itself in the snapshot, because the state at the time of the call may be over. The mark
+ * that the host has the order is set in the same step. From then on the host counts as going down until it is back from another boot,
+ * or it states that it did not get the order or does not carry it out, or an operator states that. No timeout lifts the order.
  */
 export class Orders {
   readonly #db: Database
   readonly #options: OrdersOptions
-  /** By ref of the host: the last order of this run, for as long as it stands. */
+  /** By ref of the host: the last order of this run, as long as it stands. */
   readonly #orders = new Map<string, HostOrder>()
-  /** The agent process that each host was heard from last. */
+  /** The agent process of the last heartbeat of each host. */
   readonly #agents = new Map<string, string>()
-  /** Hosts that have an order and are still here, of which that was told. */
+  /** Hosts for which `told-to-go-and-still-here` was reported. */
   readonly #stillHere = new Set<string>()
 
   constructor(db: Database, options: OrdersOptions) {
@@ -53,16 +53,16 @@ export class Orders {
     })
   }
 
-  /** The order that a host will get, or whose call still waits. */
+  /** The order that a host will get, or whose call still waits; `null` if there is none. */
   pending(hostRef: string): { readonly how: GoingDown; readonly task: string } | null {
     const order = this.#orders.get(hostRef)
     return order === undefined || order.isSettled ? null : order
   }
 
   /**
-   * Makes an order, which stands at once and is handed out when it is on disk.
-   * @param onDisk resolves when what was written so far is on disk
-   * @returns when the host goes, or must be taken to go; @throws ApiFailure why it does not go: then nothing is left of the order
+   * Creates an order. It stands immediately and is handed out when it is on disk.
+   * @param onDisk resolves when everything written so far is on disk
+   * @returns when the host goes down, or must be assumed to; @throws ApiFailure why it does not: then the order is removed
    */
   async carryOut(
     hostRef: string,
@@ -70,11 +70,11 @@ export class Orders {
     { task, signal }: { readonly task: string; readonly signal: AbortSignal },
     onDisk: () => Promise<void>,
   ): Promise<void> {
-    const order = this.#give(hostRef, how, task)
+    const order = this.#create(hostRef, how, task)
     const abort = () => this.#withdraw(order, new ApiFailure('TASK_CANCELLED', task))
     signal.addEventListener('abort', abort)
     if (signal.aborted) abort()
-    // a failure is the disk's, or a bug of the gate: either way the host does not have the order
+    // a failure of the disk, or a bug in the gate: in both cases the host does not have the order
     onDisk()
       .then(() => this.#isOnDisk(order))
       .catch(failure => this.#withdraw(order, failure))
@@ -87,27 +87,27 @@ export class Orders {
     }
   }
 
-  /** Takes in what a host says of its orders, and answers with the order that it is to carry out now. */
+  /** Applies the statement of a heartbeat and returns the order for its answer; `null` if there is none. */
   answer(hostRef: string, statement: OrderStatement | null): { readonly id: string; readonly how: GoingDown } | null {
     if (statement !== null) this.take(hostRef, statement)
     const order = this.#standing(hostRef)
-    // an agent that says what it has received needs no order twice
+    // an agent that states what it has received gets an order only once
     if (order === null || !order.isOnDisk || (order.handedOut !== null && statement !== null)) return null
     return this.#handOut(order, statement) ? order : null
   }
 
   /**
-   * An operator states that a host does not go.
-   * @throws ApiFailure OPERATION_NOT_ALLOWED: it has no order
+   * An operator states that a host does not go down.
+   * @throws ApiFailure OPERATION_NOT_ALLOWED: the host has no order
    */
   clear(hostRef: string, by: string, statement: string): void {
     const { toldAtMs, toldTo } = this.#options.presence.memory(hostRef)
     if (toldAtMs === null) throw new ApiFailure('OPERATION_NOT_ALLOWED', 'the host has no order to reboot or shut down')
     this.#lift(hostRef, new ApiFailure('OPERATION_NOT_ALLOWED', `the order was cleared: ${statement}`))
-    this.#tell({ code: 'order-cleared', host: hostRef, how: toldTo ?? 'reboot', by, statement })
+    this.#report({ code: 'order-cleared', host: hostRef, how: toldTo ?? 'reboot', by, statement })
   }
 
-  /** Whoever waits for an order that nobody has got hears that it will not be handed out. */
+  /** Withdraws the orders that were not handed out: their calls end with TASK_CANCELLED. */
   close(): void {
     for (const order of [...this.#orders.values()]) {
       this.#withdraw(order, new ApiFailure('TASK_CANCELLED', order.task))
@@ -115,7 +115,7 @@ export class Orders {
     }
   }
 
-  #give(host: string, how: GoingDown, task: string): HostOrder {
+  #create(host: string, how: GoingDown, task: string): HostOrder {
     const { presence, clock, orderLifeMs } = this.#options
     const expire = () => this.#withdraw(order, expired(how, orderLifeMs))
     const order: HostOrder = {
@@ -143,7 +143,7 @@ export class Orders {
     if (!this.#options.byHeartbeat && this.#standing(order.host) === order) this.#handOut(order, null)
   }
 
-  /** Check and mark in one step. @returns whether the host may have it now */
+  /** Asks the gate and marks the order as handed out, in one step. @returns whether the host may have it now */
   #handOut(order: HostOrder, statement: OrderStatement | null): boolean {
     const { gate, machines, presence, snapshot, clock } = this.#options
     const { host, how, task } = order
@@ -161,11 +161,11 @@ export class Orders {
     presence.orderHandedOut(host, order.handedOut.agent)
     if (!isFirst) return true
     verdict.begun?.()
-    this.#tell({ code: 'order-handed-out', host, how })
+    this.#report({ code: 'order-handed-out', host, how })
     try {
       machines.goDown(host, how)
     } catch (bug) {
-      // it may have reached the machine, so it stands
+      // the order may have reached the machine, so it stands
       this.#settle(order, () => order.outcome.reject(bug))
       return true
     }
@@ -175,9 +175,9 @@ export class Orders {
   }
 
   /**
-   * Whether a host has its order, by its own word. A heartbeat that was sent before the order was handed out does not know of
-   * it: only a later one of the same process can deny it. So does any of the process that was there before the order was made,
-   * where this pool has been restarted since.
+   * Applies what a host states about its order. A heartbeat that was sent before the hand-out does not know the order: only a later one
+   * of the same process can deny it. If this pool was restarted since, any heartbeat of the process that ran before the order was made
+   * can deny it.
    */
   take(hostRef: string, { agent, beat, lastOrder, refusal }: OrderStatement): void {
     this.#agents.set(hostRef, agent)
@@ -188,18 +188,18 @@ export class Orders {
     if (lastOrder === orderId) {
       if (refusal === null) return
       this.#lift(hostRef, new ApiFailure('OPERATION_NOT_ALLOWED', `the host does not ${how}: ${refusal}`))
-      this.#tell({ code: 'order-refused', host: hostRef, how, statement: refusal })
+      this.#report({ code: 'order-refused', host: hostRef, how, statement: refusal })
       return
     }
     if (order === null ? agent !== orderAgent : !isLater(order.handedOut, agent, beat)) return
     if (order !== null && !order.isSettled && this.#options.clock.steadyNow() < order.expiresAtMs) {
-      // the answer was lost on its way: it may have the order with the next one
+      // the answer was lost: the next one may carry the order again
       order.handedOut = null
       order.cancelStated()
       return
     }
     this.#lift(hostRef, new ApiFailure('OPERATION_NOT_ALLOWED', 'the host has not received the order'))
-    this.#tell({ code: 'order-refused', host: hostRef, how, statement: 'it has not received the order' })
+    this.#report({ code: 'order-refused', host: hostRef, how, statement: 'it has not received the order' })
   }
 
   #noteStillHere(host: string): void {
@@ -207,21 +207,21 @@ export class Orders {
     if (!stillHere) this.#stillHere.delete(host)
     else if (!this.#stillHere.has(host)) {
       this.#stillHere.add(host)
-      this.#tell({ code: 'told-to-go-and-still-here', host, how: toldTo ?? 'reboot' })
+      this.#report({ code: 'told-to-go-and-still-here', host, how: toldTo ?? 'reboot' })
     }
   }
 
-  /** Not after it was handed out: then only the host or an operator can say that it does not go. */
+  /** Withdraws an order that was not handed out. After that only the host or an operator can state that the host does not go down. */
   #withdraw(order: HostOrder, failure: unknown): void {
     if (order.handedOut !== null || this.#standing(order.host) !== order) return
     const { host, how } = order
     this.#lift(host, failure)
     if (!(failure instanceof ApiFailure)) return
     const reasons = failure instanceof GateRefusal ? failure.reasons : []
-    this.#tell({ code: 'order-withdrawn', host, how, error: failure.description, reasons })
+    this.#report({ code: 'order-withdrawn', host, how, error: failure.description, reasons })
   }
 
-  /** The host does not go. @param failure what the call hears, if it still waits */
+  /** Ends an order: the host does not go down. @param failure the error of the call, if it still waits */
   #lift(hostRef: string, failure: unknown): void {
     const order = this.#orders.get(hostRef)
     this.#orders.delete(hostRef)
@@ -232,7 +232,7 @@ export class Orders {
     this.#options.presence.orderLifted(hostRef)
   }
 
-  /** A host that has left or is back, or is forgotten, ends the wait of its call. */
+  /** Ends the wait of the call when its host has left, is back, or is removed. */
   #follow(): void {
     for (const [host, order] of this.#orders) {
       const { orderId, left } = this.#options.presence.memory(host)
@@ -245,8 +245,8 @@ export class Orders {
   }
 
   /**
-   * Ends the call. Over is the call only: stock's host holds an entry of its own, always called shutdown, until it is back
-   * (xapi_host.ml:930-932).
+   * Ends the call, not the order. As in stock xapi, the host keeps an entry of its own in current_operations until it is back, always
+   * named shutdown (xapi_host.ml:930-932).
    */
   #settle(order: HostOrder, end: () => void): void {
     if (order.isSettled) return
@@ -265,7 +265,7 @@ export class Orders {
     return order !== undefined && this.#options.presence.memory(hostRef).orderId === order.id ? order : null
   }
 
-  #tell(event: OrderEvent): void {
+  #report(event: OrderEvent): void {
     this.#options.onOrder(event)
   }
 }

@@ -4,10 +4,10 @@ import type { Database } from '../database/database.ts'
 import type { StringMap } from '../database/records.ts'
 
 /**
- * When each PBD's report was last written by its host, which confirms it even if the text is the same.
+ * Records when the host of each PBD last wrote its report. A write confirms the report even if the text is the same.
  *
- * Only adding the key, or replacing its text, is the host's own word. A client that reads other_config, changes another
- * key and sets the whole map would otherwise keep the report of a dead daemon alive.
+ * Only adding the key or changing its text counts as a write by the host. Otherwise a client that reads other_config, changes another
+ * key and sets the whole map would confirm the report of a dead agent.
  */
 export class ReportTimes {
   readonly #writtenAtMs = new Map<string, number>()
@@ -20,17 +20,17 @@ export class ReportTimes {
     })
   }
 
-  /** Before the key is added to a PBD. */
+  /** Call it before a key is added to a PBD. */
   added(pbdRef: string, key: string): void {
     if (key === REPORT_KEY) this.#writtenAtMs.set(pbdRef, this.#clock.now())
   }
 
-  /** Before a PBD's whole map is replaced. */
+  /** Call it before the whole map of a PBD is replaced. */
   replaced(pbdRef: string, before: StringMap, after: StringMap): void {
     if (after[REPORT_KEY] !== before[REPORT_KEY]) this.#writtenAtMs.set(pbdRef, this.#clock.now())
   }
 
-  /** Milliseconds of the epoch; `null`: never in this run. */
+  /** Unix time in milliseconds; `null` if the report was not written in this run. */
   writtenAtMs(pbdRef: string): number | null {
     return this.#writtenAtMs.get(pbdRef) ?? null
   }

@@ -1,43 +1,43 @@
 import type { Clock } from '../../platform/time/clock.ts'
 import { ApiFailure } from '../calls/api-failure.ts'
 
-/** Failed logins since the last time that they were reported. */
+/** Failed logins since the last report. */
 export interface FailedLogins {
   readonly count: number
-  /** The user name of the last of them, as it was sent: it may be any text. */
+  /** The user name of the last one, as the client sent it: it may be any text. */
   readonly user: string
-  /** The machine that sent the last of them. */
+  /** The address of the last one. */
   readonly address: string
 }
 
 export interface LoginBrakeOptions {
   readonly clock: Clock
-  /** From a wrong password to its answer. Stock lets its client wait as well (xapi_session.ml thread_delay_and_raise_error). */
+  /** Delay of the answer to a wrong password. Stock xapi delays it too (xapi_session.ml thread_delay_and_raise_error). */
   readonly delayMs: number
-  /** Wrong passwords of one address whose answers are waited for at once. */
+  /** Wrong passwords of one address whose answers are pending. */
   readonly maxUnderWay: number
   /** The first failure is reported at once, later ones together. */
   readonly reportEveryMs: number
   readonly onFailed: (failed: FailedLogins) => void
 }
 
-/** Wrong passwords of all addresses that wait: each is a timer. Beyond it an address may have one. */
+/** Pending wrong passwords of all addresses: each has a timer. Beyond this limit an address may have one. */
 const MAX_UNDER_WAY = 10_000
 
 /**
  * Slows down an address that sends wrong passwords, and reports it. Other addresses are not affected.
  *
- * Invariant: while too many wrong passwords of an address wait for their answers, its passwords are not checked. To answer a wrong
- * one at once would reveal what the delay hides. A client that does not wait for its answer keeps its place until the delay is over.
+ * Invariant: while too many wrong passwords of an address wait for their answers, its passwords are not checked: an immediate answer
+ * would reveal a wrong password without the delay. A client that disconnects keeps its place until the delay is over.
  */
 export class LoginBrake {
   readonly #options: LoginBrakeOptions
   /** By address. */
   readonly #underWay = new Map<string, number>()
   #allUnderWay = 0
-  #untold = 0
+  #unreported = 0
   #last = { user: '', address: '' }
-  #cancelTelling: (() => void) | null = null
+  #cancelReport: (() => void) | null = null
 
   constructor(options: LoginBrakeOptions) {
     this.#options = options
@@ -52,7 +52,7 @@ export class LoginBrake {
     throw new ApiFailure('TOO_BUSY')
   }
 
-  /** The password was wrong. @returns when that may be answered */
+  /** Records a wrong password. Resolves when it may be answered. */
   async failed(user: string, address: string): Promise<void> {
     this.#note(user, address)
     const { clock, delayMs } = this.#options
@@ -63,9 +63,9 @@ export class LoginBrake {
   }
 
   close(): void {
-    this.#cancelTelling?.()
-    this.#cancelTelling = null
-    this.#tell()
+    this.#cancelReport?.()
+    this.#cancelReport = null
+    this.#report()
   }
 
   #count(address: string, change: 1 | -1): void {
@@ -76,26 +76,26 @@ export class LoginBrake {
   }
 
   #note(user: string, address: string): void {
-    this.#untold += 1
+    this.#unreported += 1
     this.#last = { user, address }
-    if (this.#cancelTelling !== null) return
-    this.#tell()
-    this.#armTelling()
+    if (this.#cancelReport !== null) return
+    this.#report()
+    this.#armReport()
   }
 
-  #armTelling(): void {
-    this.#cancelTelling = this.#options.clock.after(this.#options.reportEveryMs, () => {
-      this.#cancelTelling = null
-      if (this.#untold === 0) return
-      this.#tell()
-      this.#armTelling()
+  #armReport(): void {
+    this.#cancelReport = this.#options.clock.after(this.#options.reportEveryMs, () => {
+      this.#cancelReport = null
+      if (this.#unreported === 0) return
+      this.#report()
+      this.#armReport()
     })
   }
 
-  #tell(): void {
-    if (this.#untold === 0) return
-    const failed = { count: this.#untold, ...this.#last }
-    this.#untold = 0
+  #report(): void {
+    if (this.#unreported === 0) return
+    const failed = { count: this.#unreported, ...this.#last }
+    this.#unreported = 0
     this.#options.onFailed(failed)
   }
 }

@@ -3,10 +3,10 @@ import { OVERRIDE_KEY } from '../../allowed-operations/pool/override.ts'
 import { REPORT_KEY } from '../../sync-query/report/report.ts'
 import { ApiFailure } from '../calls/api-failure.ts'
 
-/** Stock's roles (datamodel_roles.ml), each with all rights of those before it. */
+/** The roles of stock xapi (datamodel_roles.ml), each with all rights of those before it. */
 export const ROLES = ['read-only', 'vm-operator', 'vm-admin', 'vm-power-admin', 'pool-operator', 'pool-admin'] as const
 
-/** What the agents of hosts need: to read, and the calls of `AGENT_CALLS`. Stock has no such role. */
+/** The role of the agents of hosts: to read, and the calls of `AGENT_CALLS`. Stock xapi has no such role. */
 export const HOST_AGENT = 'host-agent'
 
 export type Role = (typeof ROLES)[number] | typeof HOST_AGENT
@@ -15,12 +15,12 @@ export function mayAct(role: Role, least: (typeof ROLES)[number]): boolean {
   return ROLES.indexOf(role === HOST_AGENT ? 'read-only' : role) >= ROLES.indexOf(least)
 }
 
-/** Whether shares of one user do not bound it: all hosts of a pool act as one user. */
+/** Whether the limits per user do not apply to a role: all hosts of a pool act as one user. */
 export function isUnbounded(role: Role): boolean {
   return role === HOST_AGENT || mayAct(role, 'pool-operator')
 }
 
-/** The permission to call a method, in the small letters in which stock has it (rbac_static.ml): clients look names up. */
+/** The name of the permission to call a method, in lower case as in stock xapi (rbac_static.ml): clients search for names. */
 export function permissionOf(method: string): string {
   return method.toLowerCase()
 }
@@ -41,9 +41,10 @@ type Parameters = readonly unknown[]
 const always = () => true
 
 /**
- * What the role `host-agent` may call beyond reading, by the call's parameters without the session: signs of life, reports, messages,
- * the gate's answers, and what an operator states through the agent of a host: overrides, and that a host does not carry out its
- * order. It may neither write other keys nor reboot, disable or configure anything. Stock has the like for single keys of maps (datamodel.ml map_keys_roles).
+ * The calls that the role `host-agent` may make besides reading, by their parameters without the session: heartbeats, reports,
+ * messages, questions to the gate, and what an operator states on a host: overrides, and that a host does not carry out its order.
+ * The role may not write other keys, and may not reboot, disable or configure anything. Stock xapi has similar rules for single keys of
+ * maps (datamodel.ml map_keys_roles).
  */
 const AGENT_CALLS: Readonly<Record<string, (params: Parameters) => boolean>> = {
   'pool.hello': always,
@@ -57,12 +58,12 @@ const AGENT_CALLS: Readonly<Record<string, (params: Parameters) => boolean>> = {
   'message.create': always,
 }
 
-/** Whether the role `host-agent` may call a method, at least with some parameters. */
+/** Whether the role `host-agent` may call a method with at least some parameters. */
 export function isAgentCall(method: string): boolean {
   return Object.hasOwn(AGENT_CALLS, method)
 }
 
-/** Whether the role `host-agent` may call a method with these parameters, the session left out. */
+/** Whether the role `host-agent` may call a method with these parameters (without the session). */
 export function mayAgentCall(method: string, params: Parameters): boolean {
   return isAgentCall(method) && (AGENT_CALLS[method]?.(params) ?? false)
 }

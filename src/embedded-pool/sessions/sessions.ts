@@ -7,29 +7,29 @@ import type { Database } from '../database/database.ts'
 import type { LoginBrake } from './login-brake.ts'
 import type { Role } from './roles.ts'
 
-/** Who may log in, and as what; `true` is the role `pool-admin`. */
+/** Returns the role of a user, or false for a wrong user or password; `true` is the role `pool-admin`. */
 export type Authenticate = (user: string, password: string) => boolean | Role
 
-/** A session unused for so long is over; stock's default (xapi_globs.ml inactive_session_timeout: 24 h). */
+/** A session that is unused for this time ends; the default of stock xapi (xapi_globs.ml inactive_session_timeout: 24 h). */
 const INACTIVE_MS = 86_400_000
 /**
- * Beyond this a session makes room for a new one, as in stock (db_gc.ml): one of the same user, and if all users together have too
- * many, one of the user who has most; of that user's it is the least recently used one of the address that has most. Sessions of
- * hosts neither count nor make room.
+ * Beyond these limits a new session ends an old one, as in stock xapi (db_gc.ml): one of the same user, or, if all users together have
+ * too many, one of the user with the most sessions. Of that user it is the least recently used one of the address with the most
+ * sessions. Sessions of hosts do not count and never end by this.
  */
 const MAX_SESSIONS_OF_A_USER = 100
 const MAX_SESSIONS = 500
-/** The newest sessions of one host that count as its own: an agent that was restarted has left the one before behind. */
+/** The number of newest sessions of one host that count as its own: a restarted agent leaves its previous session open. */
 const MAX_SESSIONS_OF_A_HOST = 3
-/** What is echoed of a wrong ref. */
+/** Longest part of a wrong ref that an error repeats. */
 const MAX_REF_LENGTH = 64
 
 export interface Session {
   readonly caller: Caller
-  /** The machine that has logged in. */
+  /** Address of the client. */
   readonly address: string
   readonly usedAtMs: number
-  /** Ref of the host whose signs of life it carries; `null`: it carries none. */
+  /** Ref of the host whose heartbeats the session carries; `null` if it carries none. */
   readonly host: string | null
 }
 
@@ -43,11 +43,11 @@ export interface Login {
   readonly user: string
   readonly password: string
   readonly originator: string
-  /** The machine that it comes from. */
+  /** Address of the client. */
   readonly address: string
 }
 
-/** Who is logged in. A session's ref is its credential: 122 random bits, shown to nobody else. */
+/** The sessions of logged-in users. The ref of a session is its credential: 122 random bits that no other user can read. */
 export class Sessions {
   readonly #db: Database
   readonly #clock: Clock
@@ -70,7 +70,7 @@ export class Sessions {
     })
   }
 
-  /** @throws ApiFailure SESSION_AUTHENTICATION_FAILED, late; TOO_BUSY: many failures of this address are under way */
+  /** @throws ApiFailure SESSION_AUTHENTICATION_FAILED, delayed; TOO_BUSY: too many failed logins of this address are pending */
   async login({ user, password, originator, address }: Login): Promise<string> {
     this.#brake.assertRoom(user, address)
     const answer = this.#authenticate(user, password)
@@ -91,31 +91,31 @@ export class Sessions {
     this.#db.delete('session', ref)
   }
 
-  /** Ends the sessions of some users, and what they wait for. What they have begun goes on. */
-  endOf(isMeant: (user: string) => boolean): void {
-    for (const [ref, { caller }] of [...this.#sessions]) if (isMeant(caller.user)) this.logout(ref)
+  /** Ends the sessions of the matching users and their waiting calls. Running operations continue. */
+  endOf(matches: (user: string) => boolean): void {
+    for (const [ref, { caller }] of [...this.#sessions]) if (matches(caller.user)) this.logout(ref)
   }
 
-  /** Whose session a call's first parameter names; it counts as used now. @throws ApiFailure SESSION_INVALID */
+  /** The caller of the session that the first parameter of a call names. Marks it as used. @throws ApiFailure SESSION_INVALID */
   check(ref: unknown): Caller {
     this.#endUnused()
     const session = this.find(ref)
     if (session === undefined || typeof ref !== 'string') {
       throw new ApiFailure('SESSION_INVALID', typeof ref === 'string' ? ref.slice(0, MAX_REF_LENGTH) : '')
     }
-    // taken out and put back: the order is that of use
+    // delete and set again: the map is in the order of use
     this.#sessions.delete(ref)
     this.#sessions.set(ref, { ...session, usedAtMs: this.#clock.now() })
     return session.caller
   }
 
-  /** The session that a call's first parameter names, without using it. */
+  /** The session that the first parameter of a call names. Does not mark it as used. */
   find(ref: unknown): Session | undefined {
     return typeof ref === 'string' ? this.#sessions.get(ref) : undefined
   }
 
-  /** A sign of life of a host came with this session: nobody's logins end it from now on. */
-  carriesLifeOf(host: string, ref: string): void {
+  /** Records that a heartbeat of a host came with this session: from now on no login ends it. */
+  carriesHeartbeatsOf(host: string, ref: string): void {
     if (this.#sessions.get(ref)?.host === host) return
     this.#set(ref, { host })
     const known = (this.#ofHosts.get(host) ?? []).filter(
@@ -128,7 +128,7 @@ export class Sessions {
 
   #set(ref: string, change: Partial<Session>): void {
     const session = this.#sessions.get(ref)
-    // a key that is there keeps its place
+    // an existing key keeps its place in the order
     if (session !== undefined) this.#sessions.set(ref, { ...session, ...change })
   }
 

@@ -2,25 +2,25 @@ import { ApiFailure } from '../calls/api-failure.ts'
 import type { Caller } from '../calls/call.ts'
 import { isUnbounded } from '../sessions/roles.ts'
 
-/** Tasks that one user below pool-operator may have pending, and as many completed: any role may make tasks, as in stock. */
+/** Pending tasks of one user below pool-operator, and completed ones likewise: as in stock xapi, every role may create tasks. */
 const MAX_OF_A_USER = 100
-/** Tasks that clients may have pending, and asynchronous calls, and completed ones of both. Stock keeps 200 completed (db_gc.ml). */
+/** Pending tasks of clients, likewise of asynchronous calls, and completed ones of both. Stock xapi keeps 200 completed (db_gc.ml). */
 const MAX_OF_A_KIND = 1_000
 
-/** Made by a client for what it does itself, or for a call that runs in this process. */
-type TaskKind = 'made' | 'call'
+/** Created by a client for its own work, or for an asynchronous call of this process. */
+type TaskKind = 'client' | 'call'
 
 interface Entry {
   readonly user: string
   readonly kind: TaskKind
-  /** Whether its user's own share bounds it: hosts tell of their resyncs as one user, with a task for each SR and host. */
+  /** Whether the limit per user applies: all hosts are one user, with a task for each SR and host that resyncs. */
   readonly isBounded: boolean
   state: 'pending' | 'completed'
 }
 
 /**
- * Who has how many tasks. Nobody's tasks take the room of what others do: a user of any role may make them, and the pool's
- * own calls run as tasks.
+ * Counts and limits tasks per user and kind, because users of every role may create tasks and asynchronous calls run as tasks: the
+ * tasks of one user must not exhaust the limit for others.
  */
 export class TaskBudget {
   readonly #entries = new Map<string, Entry>()
@@ -40,7 +40,7 @@ export class TaskBudget {
     return this.#entries.get(ref)?.user === user
   }
 
-  /** One that was completed may be taken up again where there is room. @throws ApiFailure TOO_MANY_PENDING_TASKS */
+  /** Makes a completed task pending again if the limits allow it. @throws ApiFailure TOO_MANY_PENDING_TASKS */
   pend(ref: string): void {
     const entry = this.#entries.get(ref)
     if (entry === undefined || entry.state === 'pending') return
@@ -49,7 +49,7 @@ export class TaskBudget {
     this.#completed.delete(ref)
   }
 
-  /** @returns the completed ones that make room: the oldest of its user's if those are too many, else the oldest of all */
+  /** Marks a task as completed. @returns the completed tasks to delete: the oldest of its user if it has too many, else the oldest of all */
   complete(ref: string): readonly string[] {
     const entry = this.#entries.get(ref)
     if (entry === undefined) return []
@@ -84,5 +84,5 @@ export class TaskBudget {
 }
 
 function isBoundedBy(kind: TaskKind, role: Caller['role']): boolean {
-  return kind === 'made' && !isUnbounded(role)
+  return kind === 'client' && !isUnbounded(role)
 }

@@ -11,21 +11,21 @@ import { TaskBudget } from './task-budget.ts'
 
 /** Completed tasks are kept this long after their `finished` (xapi_globs.ml:734). */
 const COMPLETED_KEPT_MS = 65 * 60_000
-/** Pending ones this long after their `created` (xapi_globs.ml:732), and on while their progress grows. */
+/** Pending tasks are kept this long after their `created` (xapi_globs.ml:732), and longer while their progress grows. */
 const PENDING_KEPT_MS = 24 * 3_600_000
 
 type TaskOwner = Pick<Caller, 'user' | 'role'>
 
 const PENDING: readonly TaskStatus[] = ['pending', 'cancelling']
 
-/** The life of tasks: asynchronous calls, and what clients make for themselves. */
+/** Creates, ends and deletes tasks: those of asynchronous calls, and those that clients create for their own work. */
 export class Tasks {
   readonly #db: Database
   readonly #clock: Clock
   readonly #budget = new TaskBudget()
-  /** The progress of those that are pending for too long, as the last collection saw it. */
+  /** The progress of tasks that are pending for too long, at the last collection. */
   readonly #onProbation = new Map<string, number>()
-  /** How to cancel what runs in this process. */
+  /** Cancels the asynchronous calls of this process. */
   readonly #running = new Map<string, AbortController>()
 
   constructor(db: Database, clock: Clock) {
@@ -33,9 +33,9 @@ export class Tasks {
     this.#clock = clock
   }
 
-  /** A task that a client makes for what it does itself. @throws ApiFailure TOO_MANY_PENDING_TASKS */
+  /** Creates a task of a client for its own work. @throws ApiFailure TOO_MANY_PENDING_TASKS */
   create(label: string, description: string, owner: TaskOwner): string {
-    return this.#add('made', { name_label: label, name_description: description }, owner)
+    return this.#add('client', { name_label: label, name_description: description }, owner)
   }
 
   isOwner(ref: string, user: string): boolean {
@@ -43,8 +43,8 @@ export class Tasks {
   }
 
   /**
-   * A task for a call that runs in this process.
-   * @returns its ref, and what is aborted when the task is cancelled; @throws ApiFailure TOO_MANY_PENDING_TASKS
+   * Creates a task for an asynchronous call.
+   * @returns its ref, and a signal that aborts when the task is cancelled; @throws ApiFailure TOO_MANY_PENDING_TASKS
    */
   begin(label: string, owner: TaskOwner): { readonly ref: string; readonly cancelled: AbortSignal } {
     const ref = this.#add('call', { name_label: label }, owner)
@@ -63,20 +63,20 @@ export class Tasks {
   }
 
   /**
-   * Asks what runs to end; whether and when it does is its own (xapi_task.ml cancel). Whoever made a task for itself sees
-   * the request in its current_operations.
+   * Requests that a task ends. The running call decides whether and when it does (xapi_task.ml cancel). A client that created the task
+   * sees the request in current_operations.
    */
   cancel(ref: string, byTask: string): void {
     const task = this.#db.get('task', ref)
     if (task === undefined || !this.#isPending(ref)) return
-    // said once: whoever asks again and again must not make the record grow
+    // written once, so that repeated requests do not make the record grow
     if (!Object.values(task.current_operations).includes('cancel')) {
       this.#db.update('task', ref, { current_operations: { ...task.current_operations, [byTask]: 'cancel' } })
     }
     this.#running.get(ref)?.abort(new ApiFailure('TASK_CANCELLED', ref))
   }
 
-  /** A client's own word. As in stock it leaves `finished` as it was: the next collection takes it away. */
+  /** Sets the status of a task by request of a client. As in stock xapi `finished` stays, so the next collection deletes the task. */
   setStatus(ref: string, status: TaskStatus): void {
     if (PENDING.includes(status)) this.#budget.pend(ref)
     this.#db.update('task', ref, { status })
@@ -84,9 +84,9 @@ export class Tasks {
   }
 
   /**
-   * Removes a completed task. A pending one stays until it is completed, as in stock (xapi_task.ml:35-42): destroying it
-   * would lift a block that its task stands for while its cause goes on.
-   * @param byTask the task of the call that destroys
+   * Deletes a completed task. As in stock xapi a pending task stays until it is completed (xapi_task.ml:35-42): otherwise the block
+   * that the task represents would end while its cause continues.
+   * @param byTask the task of the destroying call
    */
   destroy(ref: string, byTask: string): void {
     const task = this.#db.get('task', ref)
@@ -96,7 +96,7 @@ export class Tasks {
     }
   }
 
-  /** One pass of stock's collection (db_gc_util.ml timeout_tasks, probation_pending_tasks), which it makes every 30 s. */
+  /** One pass of the collection of stock xapi (db_gc_util.ml timeout_tasks, probation_pending_tasks), which it runs every 30 s. */
   collect(): void {
     const nowMs = this.#clock.now()
     for (const [ref, task] of this.#db.list('task')) {
@@ -110,7 +110,7 @@ export class Tasks {
     }
   }
 
-  #add(kind: 'made' | 'call', names: Partial<TaskRecord>, owner: TaskOwner): string {
+  #add(kind: 'client' | 'call', names: Partial<TaskRecord>, owner: TaskOwner): string {
     this.#budget.assertRoom(kind, owner)
     const ref = this.#db.create(
       'task',

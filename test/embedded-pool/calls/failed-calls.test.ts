@@ -12,7 +12,7 @@ t.teardown(() => rmSync(folder, { recursive: true }))
 
 const REFUSED = ['INTERNAL_ERROR', 'the state of the pool cannot be written']
 
-/** A pool of two hosts, one of which is away, and with one of each thing that a call may be about. */
+/** A pool of two hosts, one of which is down, and one object of each class that a call may name. */
 async function brokenPool(t: { teardown(end: () => Promise<void>): void }) {
   const stateFile = join(folder, `pool-${Math.random()}`)
   const bugs: unknown[] = []
@@ -27,12 +27,12 @@ async function brokenPool(t: { teardown(end: () => Promise<void>): void }) {
   })
   const { hosts, sr } = pool.seed(['a', 'b'])
   const [a, b] = hosts
-  if (a === undefined || b === undefined) throw new Error('two hosts were asked for')
+  if (a === undefined || b === undefined) throw new Error('expected two hosts')
   const session = await login(url)
   const call = (method: string, ...params: readonly unknown[]) => ask(url, method, session, ...params)
   await call('host.disable', b.ref, false)
   pool.hostLeft(b.ref)
-  // back, and about to be enabled
+  // the host is back and about to be enabled
   pool.hostReturned(a.ref, { bootTimeMs: 0 })
   const empty = await askText(url, 'SR.introduce', session, 'e', 'empty', '', 'linstor', '', true)
   const spare = await askText(url, 'SR.introduce', session, 's', 'spare', '', 'linstor', '', true)
@@ -55,7 +55,7 @@ async function brokenPool(t: { teardown(end: () => Promise<void>): void }) {
   return { pool, url, call, a, b, sr, empty, spare, loose, message, stateFile, state, bugs, told }
 }
 
-t.test('whatever a call writes is taken back if the disk does not take it, method by method', async t => {
+t.test('the writes of every method are undone if the state file cannot be written', async t => {
   const broken = await brokenPool(t)
   const { pool, call, a, b, sr, empty, loose, message, stateFile, state } = broken
   const metrics = pool.get('host', a.ref)?.metrics
@@ -106,12 +106,12 @@ t.test('whatever a call writes is taken back if the disk does not take it, metho
     t.strictSame(state(), before, `${method} has changed nothing`)
   }
   const all = await Promise.all(calls.map(([method, ...params]) => call(String(method), ...params)))
-  t.notOk(all.includes(''), 'none of them succeeds')
-  t.strictSame(state(), before, 'nor have all of them at once')
-  t.strictSame(broken.told, [], 'and nobody was told to go')
+  t.notOk(all.includes(''), 'no call succeeds')
+  t.strictSame(state(), before, 'concurrent calls change nothing either')
+  t.strictSame(broken.told, [], 'no host got an order')
   rmSync(`${stateFile}.new`, { recursive: true })
   await pool.saved()
-  t.strictSame(state(), before, 'nor is anything of it on disk later')
+  t.strictSame(state(), before, 'the file does not contain any of it later')
   t.strictSame(broken.bugs, [])
 
   const tried = new Set(calls.map(([method]) => String(method)))
@@ -119,10 +119,10 @@ t.test('whatever a call writes is taken back if the disk does not take it, metho
   const left = changing.filter(
     name => !tried.has(name) && !/^Async\.|\.get(_|$)|^(event|session|system|task)\./.test(name),
   )
-  t.strictSame(left.toSorted(), NOT_KEPT, 'what else may change something waits for no disk')
+  t.strictSame(left.toSorted(), NOT_KEPT, 'the other methods that write do not wait for the disk')
 })
 
-/** Observations of hosts, tasks' own data, and what changes nothing that lasts. */
+/** Methods that do not wait for the disk: heartbeats, task data, and methods without a lasting change. */
 const NOT_KEPT = [
   'PBD.add_to_other_config',
   'PBD.remove_from_other_config',
@@ -139,41 +139,38 @@ const NOT_KEPT = [
   'pool.hello',
 ]
 
-t.test(
-  'a disk that hangs and then fails: nothing of what was written meanwhile stays, and no host goes by it',
-  async t => {
-    const { pool, call, a, stateFile, told, state } = await brokenPool(t)
-    const before = state()
-    const override = encodeOverride({
-      reason: 'swap',
-      by: 'ada',
-      createdMs: Date.now(),
-      expiresMs: Date.now() + 60_000,
-    })
-    if (!('text' in override)) throw new Error(override.problem)
-    // opening it to write hangs until somebody opens it to read; then it cannot be synced
-    await execa('mkfifo', [`${stateFile}.new`])
-    const first = call('host.add_to_other_config', a.ref, OVERRIDE_KEY, override.text)
-    await until(() => pool.poolSnapshot().overrides.length === 1)
-    const reboot = call('host.reboot', a.ref)
-    const second = call('pool.set_name_label', pool.ref, 'later')
-    await until(() => pool.get('pool', pool.ref)?.name_label === 'later')
-    // what a host says meanwhile is no call's to take back
-    await call('PBD.add_to_other_config', a.pbd, 'resync-monitor', '{}')
-    openSync(`${stateFile}.new`, 'r+')
-    t.strictSame(await Promise.all([first, reboot, second]), [REFUSED, REFUSED, REFUSED])
-    t.strictSame(told, [])
-    rmSync(`${stateFile}.new`)
-    t.equal(pool.get('PBD', a.pbd)?.other_config['resync-monitor'], '{}')
-    await call('PBD.remove_from_other_config', a.pbd, 'resync-monitor')
-    t.strictSame(state(), before)
-    await pool.saved()
-    t.notMatch(readFileSync(stateFile, 'utf8'), /swap|later/)
-    t.equal(await call('pool.set_name_label', pool.ref, 'now'), '', 'and later calls are kept again')
-  },
-)
+t.test('a disk that hangs and then fails: the writes in between are undone, and no host gets an order', async t => {
+  const { pool, call, a, stateFile, told, state } = await brokenPool(t)
+  const before = state()
+  const override = encodeOverride({
+    reason: 'swap',
+    by: 'ada',
+    createdMs: Date.now(),
+    expiresMs: Date.now() + 60_000,
+  })
+  if (!('text' in override)) throw new Error(override.problem)
+  // opening a FIFO for writing hangs until a reader opens it; then fsync fails
+  await execa('mkfifo', [`${stateFile}.new`])
+  const first = call('host.add_to_other_config', a.ref, OVERRIDE_KEY, override.text)
+  await until(() => pool.poolSnapshot().overrides.length === 1)
+  const reboot = call('host.reboot', a.ref)
+  const second = call('pool.set_name_label', pool.ref, 'later')
+  await until(() => pool.get('pool', pool.ref)?.name_label === 'later')
+  // writes of hosts in between must not be undone
+  await call('PBD.add_to_other_config', a.pbd, 'resync-monitor', '{}')
+  openSync(`${stateFile}.new`, 'r+')
+  t.strictSame(await Promise.all([first, reboot, second]), [REFUSED, REFUSED, REFUSED])
+  t.strictSame(told, [])
+  rmSync(`${stateFile}.new`)
+  t.equal(pool.get('PBD', a.pbd)?.other_config['resync-monitor'], '{}')
+  await call('PBD.remove_from_other_config', a.pbd, 'resync-monitor')
+  t.strictSame(state(), before)
+  await pool.saved()
+  t.notMatch(readFileSync(stateFile, 'utf8'), /swap|later/)
+  t.equal(await call('pool.set_name_label', pool.ref, 'now'), '', 'later calls are kept again')
+})
 
-t.test('of one change only what nobody has changed since is taken back', t => {
+t.test('undo of a change keeps later changes of others', t => {
   const before = { map: { a: '1', b: '2' }, list: ['x'], flag: true, same: 'same' }
   const after = { ...before, map: { a: '1', b: '3', c: '4' }, list: ['x', 'y'], flag: false }
   t.strictSame(withoutChange(after, before, after), before)

@@ -2,11 +2,11 @@ import t from 'tap'
 import { VirtualClock } from '../../platform/time/virtual-clock.ts'
 import { ask, askText, firstOf, login, servedPool } from '../pool-under-test.ts'
 
-t.test('records are asked for by what is in them, in the expressions of stock', async t => {
+t.test('get_all_records_where accepts the expressions of stock xapi', async t => {
   const { pool, url, bugs } = await servedPool(t)
   const { hosts, sr } = pool.seed(['a', 'b', 'c'])
   const [a, b, c] = hosts.map(({ ref }) => ref)
-  if (a === undefined || b === undefined || c === undefined) throw new Error('three hosts were asked for')
+  if (a === undefined || b === undefined || c === undefined) throw new Error('expected three hosts')
   const session = await login(url)
   await ask(url, 'host.disable', session, b)
   const where = (expression: string) => ask(url, 'host.get_all_where', session, expression)
@@ -63,7 +63,7 @@ t.test('records are asked for by what is in them, in the expressions of stock', 
   t.strictSame(bugs, [])
 })
 
-t.test('a toolstack that is told to start anew has done so, whatever its agent goes on saying', async t => {
+t.test('host.restart_agent moves agent_start_time, and repeated heartbeats do not move it back', async t => {
   const time = new VirtualClock()
   const { pool, url } = await servedPool(t, { clock: time })
   const host = firstOf(pool.seed(['a']).hosts).ref
@@ -79,12 +79,12 @@ t.test('a toolstack that is told to start anew has done so, whatever its agent g
   await tickle(1_795_363_201)
   t.equal(agentStart(), '1795363290.')
   await tickle(1_795_363_400)
-  t.equal(agentStart(), '1795363400.', 'another start is another start')
+  t.equal(agentStart(), '1795363400.', 'a new start time in a heartbeat counts')
   pool.hostLeft(host)
   t.strictSame(await ask(url, 'host.restart_agent', session, host), ['HOST_OFFLINE', host])
 })
 
-t.test('calls that find nothing to do check what they are asked about', async t => {
+t.test('calls that have nothing to do still check their parameters', async t => {
   const { pool, url } = await servedPool(t)
   const { hosts, sr } = pool.seed(['a', 'b'])
   const [a, b] = hosts.map(({ ref }) => ref)
@@ -95,7 +95,7 @@ t.test('calls that find nothing to do check what they are asked about', async t 
     const task = await askText(url, `Async.${method}`, session, sr)
     t.equal(pool.get('task', task)?.status, 'success')
   }
-  t.equal(await ask(url, 'pool.designate_new_master', session, a), '', 'it is that already')
+  t.equal(await ask(url, 'pool.designate_new_master', session, a), '', 'the host is the coordinator already')
   t.match(await ask(url, 'pool.designate_new_master', session, b), ['OPERATION_NOT_ALLOWED'])
   const id = Number(await ask(url, 'event.get_current_id', session))
   await ask(url, 'pool.set_name_label', session, pool.ref, 'changed')

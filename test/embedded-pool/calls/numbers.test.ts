@@ -9,7 +9,7 @@ import { UNKNOWN_HOST } from '../../../src/embedded-pool/hosts/host-memory.ts'
 import { machineClock } from '../../../src/platform/time/clock.ts'
 import { askText, firstOf, login, oneAtATime, patientMachines, post, servedPool } from '../pool-under-test.ts'
 
-t.test('a number that JSON can say and no record can hold is refused, and the state can be read again', async t => {
+t.test('a number that a record cannot contain is refused, and the state file stays readable', async t => {
   const folder = mkdtempSync(join(tmpdir(), 'pool-numbers-'))
   t.teardown(() => rmSync(folder, { recursive: true }))
   const stateFile = join(folder, 'pool')
@@ -17,7 +17,7 @@ t.test('a number that JSON can say and no record can hold is refused, and the st
   const host = pool.get('host', firstOf(pool.seed(['a']).hosts).ref)
   const session = await login(url)
   const task = await askText(url, 'task.create', session, 'label', '')
-  // as text: JSON.stringify would write null
+  // sent as text, because JSON.stringify would write null
   const said = (method: string, params: string) => post(url, `{"method":"${method}","params":["${session}",${params}]}`)
   const cases: readonly (readonly [method: string, params: string, error: readonly string[] | null])[] = [
     ['message.create', `"N",1e999,"Host","${host?.uuid}",""`, ['FIELD_TYPE_ERROR', 'priority']],
@@ -35,7 +35,7 @@ t.test('a number that JSON can say and no record can hold is refused, and the st
     ['-1e300', 0],
   ] as const) {
     t.match(await said('task.set_progress', `"${task}",${given}`), { error: null })
-    t.equal(pool.get('task', task)?.progress, kept, 'progress is a share of the whole')
+    t.equal(pool.get('task', task)?.progress, kept, 'progress is between 0 and 1')
   }
   await pool.close()
   t.match(readFileSync(stateFile, 'utf8'), /"priority":3/)
@@ -51,7 +51,7 @@ t.test('a number that JSON can say and no record can hold is refused, and the st
   t.strictSame(bugs, [])
 })
 
-t.test('a state with a number that is none is never written: it would not be read again', async t => {
+t.test('a state with a non-finite number is not written, because it would be unreadable', async t => {
   const tables = {
     pool: new Map(),
     host: new Map(),
@@ -63,10 +63,10 @@ t.test('a state with a number that is none is never written: it would not be rea
   const message = newMessage({ uuid: 'u', priority: Number.POSITIVE_INFINITY })
   t.throws(
     () => encodeState({ generation: 1, tables: { ...tables, message: new Map([['m', message]]) }, hosts: new Map() }),
-    { message: 'priority is Infinity, which JSON cannot say' },
+    { message: 'priority is Infinity, which JSON cannot represent' },
   )
   const memory = { ...UNKNOWN_HOST, toldAtMs: Number.NaN }
   t.throws(() => encodeState({ generation: 1, tables, hosts: new Map([['h', memory]]) }), {
-    message: 'toldAtMs is NaN, which JSON cannot say',
+    message: 'toldAtMs is NaN, which JSON cannot represent',
   })
 })

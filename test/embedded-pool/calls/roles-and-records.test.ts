@@ -5,7 +5,7 @@ import { HOST_AGENT, ROLES } from '../../../src/embedded-pool/sessions/roles.ts'
 import { machineClock } from '../../../src/platform/time/clock.ts'
 import { ask, askText, firstOf, servedPool, until } from '../pool-under-test.ts'
 
-/** A served pool of two hosts and one SR where a user's name is the role. */
+/** A served pool of two hosts and one SR. The name of a user is its role. */
 async function poolWithRoles(t: { teardown(end: () => Promise<void>): void }, options: Partial<PoolOptions> = {}) {
   const served = await servedPool(t, { authenticate: user => ROLES.find(role => role === user) ?? false, ...options })
   const seeded = served.pool.seed(['a', 'b'])
@@ -16,7 +16,7 @@ async function poolWithRoles(t: { teardown(end: () => Promise<void>): void }, op
   return { ...served, ...seeded, sessions, as }
 }
 
-t.test('each method has the least role that stock gives it', async t => {
+t.test('each method requires the same role as in stock xapi', async t => {
   const { as, pool, sr, hosts } = await poolWithRoles(t)
   const [{ ref: host, pbd }] = [firstOf(hosts)]
   const hostUuid = pool.get('host', host)?.uuid
@@ -54,7 +54,7 @@ t.test('each method has the least role that stock gives it', async t => {
   ])
 })
 
-t.test('the role of hosts may do what an agent does, and nothing else', async t => {
+t.test('the role host-agent may make the calls of an agent and nothing else', async t => {
   const plugins: string[] = []
   const { pool, url, sr, hosts } = await poolWithRoles(t, {
     authenticate: user => (user === HOST_AGENT ? HOST_AGENT : (ROLES.find(role => role === user) ?? false)),
@@ -108,7 +108,7 @@ t.test('the role of hosts may do what an agent does, and nothing else', async t 
   t.ok(Array.isArray(own) && own.includes('pool.hello') && !own.includes('host.reboot'))
 })
 
-t.test('permissions are named in small letters, as stock names them', async t => {
+t.test('names of permissions are in lower case, as in stock xapi', async t => {
   const { as, sr, sessions, hosts } = await poolWithRoles(t)
   t.match(await as('read-only', 'SR.set_tags', sr, []), ['RBAC_PERMISSION_DENIED', 'sr.set_tags'])
   t.match(await as('read-only', 'Async.PBD.plug', firstOf(hosts).pbd), ['RBAC_PERMISSION_DENIED', 'pbd.plug'])
@@ -121,7 +121,7 @@ t.test('permissions are named in small letters, as stock names them', async t =>
   )
 })
 
-t.test('a task is its user’s, and a pool-operator’s', async t => {
+t.test('a task may be changed by its user and by a pool-operator', async t => {
   const { as, pool, url } = await poolWithRoles(t)
   const task = String(await as('read-only', 'task.create', 'mine', ''))
   const changes: readonly (readonly [method: string, ...params: unknown[]])[] = [
@@ -140,15 +140,19 @@ t.test('a task is its user’s, and a pool-operator’s', async t => {
   t.strictSame(
     Object.values(pool.get('task', task)?.current_operations ?? {}),
     ['cancel'],
-    'whoever made it sees the request',
+    'the creator sees the request',
   )
   const again = await askText(url, 'session.login_with_password', 'read-only', 'x')
-  t.equal(await ask(url, 'task.cancel', again, task), '', 'a completed one: nothing to do, by any session of its user')
+  t.equal(
+    await ask(url, 'task.cancel', again, task),
+    '',
+    'nothing to do for a completed task, in any session of its user',
+  )
   t.equal(await as('pool-operator', 'task.destroy', task), '')
   t.equal(pool.get('task', task), undefined)
 })
 
-t.test('what runs in the pool can be cancelled, and too much at once is refused', async t => {
+t.test('asynchronous calls can be cancelled, and too many concurrent ones are refused', async t => {
   const { as, pool, hosts, bugs } = await poolWithRoles(t, {
     maxCallsUnderWay: 2,
     plugins: ({ signal }) =>
@@ -161,17 +165,17 @@ t.test('what runs in the pool can be cancelled, and too much at once is refused'
   ]
   t.strictSame(await as('pool-admin', 'host.call_plugin', ...plugin), ['TOO_BUSY'])
   t.strictSame(await as('pool-admin', 'Async.host.call_plugin', ...plugin), ['TOO_BUSY'])
-  t.match(await as('read-only', 'task.get_all'), tasks, 'what is done at once is done, and a refused call left no task')
+  t.match(await as('read-only', 'task.get_all'), tasks, 'a short call has completed, and a refused call left no task')
   for (const task of tasks) {
     t.equal(await as('pool-operator', 'task.cancel', task), '')
     await until(() => pool.get('task', task)?.status === 'cancelled')
     t.match(pool.get('task', task), { progress: 1, error_info: ['TASK_CANCELLED', task] })
   }
   t.equal(await as('pool-operator', 'host.disable', firstOf(hosts).ref), '')
-  t.strictSame(bugs, [], 'the end of what was cancelled is no bug')
+  t.strictSame(bugs, [], 'a cancelled call is not reported as a bug')
 })
 
-t.test('a session tells of itself only', async t => {
+t.test('a session can read its own record only', async t => {
   const { as, pool, sessions, hosts, url } = await poolWithRoles(t)
   const own = (method: string, role: Role) => as(role, `session.${method}`, sessions.get(role))
   t.equal(await own('get_this_host', 'read-only'), firstOf(hosts).ref)
@@ -205,7 +209,7 @@ t.test('a session tells of itself only', async t => {
     t.notOk(everything.includes(ref), `the credential of ${role} is nowhere to be read`)
 })
 
-t.test('names, tags and fields are set as stock sets them', async t => {
+t.test('names, tags and fields are set as in stock xapi', async t => {
   const { as, pool, sr, hosts } = await poolWithRoles(t)
   const { ref: host, pbd } = firstOf(hosts)
   const operator = (method: string, ...params: readonly unknown[]) => as('pool-operator', method, ...params)
@@ -257,15 +261,15 @@ t.test('names, tags and fields are set as stock sets them', async t => {
   t.strictSame(pool.get('SR', sr)?.sm_config, {})
 })
 
-t.test('PBDs, SRs and hosts come and go, and what is in use stays', async t => {
+t.test('PBDs, SRs and hosts can be added and removed unless they are in use', async t => {
   const { as, pool, sr, hosts } = await poolWithRoles(t)
   const [a, b] = hosts
-  if (a === undefined || b === undefined) throw new Error('two hosts were asked for')
+  if (a === undefined || b === undefined) throw new Error('expected two hosts')
   const operator = (method: string, ...params: readonly unknown[]) => as('pool-operator', method, ...params)
   const attached = (pbd: string) => pool.get('PBD', pbd)?.currently_attached
   const writes: string[] = []
   pool.subscribe(({ cls, ref, operation }) => writes.push(`${cls} ${operation} ${ref}`))
-  t.equal(await operator('PBD.plug', a.pbd), '', 'attached already: nothing to do')
+  t.equal(await operator('PBD.plug', a.pbd), '', 'already attached')
   t.strictSame(writes, [])
   t.strictSame(await operator('PBD.destroy', a.pbd), ['OPERATION_NOT_ALLOWED', 'PBD is currently attached'])
   await operator('PBD.unplug', a.pbd)
@@ -299,7 +303,7 @@ t.test('PBDs, SRs and hosts come and go, and what is in use stays', async t => {
   t.strictSame(await operator('SR.introduce', ...introduced), ['SR_UUID_EXISTS', introduced[0]])
   t.strictSame(await operator('SR.introduce', ...introduced.slice(0, 5), 'yes'), ['FIELD_TYPE_ERROR', 'shared'])
   await operator('PBD.create', { host: a.ref, SR: added, device_config: {}, other_config: { o: 'c' } })
-  t.equal(await operator('SR.forget', added), '', 'with PBDs that are not attached')
+  t.equal(await operator('SR.forget', added), '', 'its PBDs are not attached')
   t.strictSame(await operator('SR.forget', sr), ['SR_HAS_PBD', sr])
   t.strictSame(pool.get('host', a.ref)?.PBDs, [made])
 
@@ -316,7 +320,7 @@ t.test('PBDs, SRs and hosts come and go, and what is in use stays', async t => {
   t.strictSame(await operator('SR.introduce', ...introduced), ['OPERATION_NOT_ALLOWED', 'there are 1000 SRs'])
 })
 
-t.test('messages since a moment, of one object or of all, the newest first', async t => {
+t.test('messages since a time, of one object or of all, newest first', async t => {
   let nowMs = Date.UTC(2026, 10, 22)
   const { as, pool, sr, hosts } = await poolWithRoles(t, { clock: { ...machineClock, now: () => nowMs } })
   const uuidOf = (cls: 'host' | 'SR', ref: string) => pool.get(cls, ref)?.uuid
@@ -331,13 +335,17 @@ t.test('messages since a moment, of one object or of all, the newest first', asy
   const refs = async (method: string, ...params: readonly unknown[]) =>
     Object.keys(Object(await as('read-only', method, ...params)))
   t.strictSame(await refs('message.get', 'SR', srUuid, '19700101T00:00:00Z'), [last, first])
-  t.strictSame(await refs('message.get', 'SR', srUuid, '2026-11-22T00:00:01Z'), [last], 'newer than, in either form')
+  t.strictSame(
+    await refs('message.get', 'SR', srUuid, '2026-11-22T00:00:01Z'),
+    [last],
+    'strictly newer, in both datetime formats',
+  )
   t.strictSame(await refs('message.get_since', '20261122T00:00:01Z'), [last, other])
   t.strictSame(await as('read-only', 'message.get', 'SR', 'none', '19700101T00:00:00Z'), ['UUID_INVALID', 'SR', 'none'])
   t.strictSame(await as('read-only', 'message.get_since', 'yesterday'), ['FIELD_TYPE_ERROR', 'since'])
 })
 
-t.test('the override that a host’s other_config holds is in the snapshot, and what is none is not', async t => {
+t.test('the snapshot contains the override in other_config of a host, and no invalid one', async t => {
   const { as, pool, hosts } = await poolWithRoles(t)
   const host = firstOf(hosts).ref
   const key = 'resync-monitor:override'
@@ -355,7 +363,7 @@ t.test('the override that a host’s other_config holds is in the snapshot, and 
   ])
   pool.setAllowedOperations(firstOf(pool.list('host').slice(1))[0], ['enable'])
   const next = pool.poolSnapshot()
-  t.equal(next.overrides[0], seen.overrides[0], 'what is not new is the same object')
+  t.equal(next.overrides[0], seen.overrides[0], 'an unchanged override is the same object')
   t.equal(next.hosts[0], seen.hosts[0])
   t.not(next.hosts[1], seen.hosts[1])
   t.equal(next.srs[0], seen.srs[0])

@@ -5,7 +5,7 @@ import { ask, askText, firstOf, login, PASSWORD, post, servedPool } from '../poo
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 const REF = /^OpaqueRef:[0-9a-f-]{36}$/
 
-t.test('records are read whole, by field and by uuid', async t => {
+t.test('records can be read whole, by field and by UUID', async t => {
   const atMs = Date.UTC(2026, 10, 22, 16, 0, 0, 123)
   const { pool, url } = await servedPool(t, { clock: { ...machineClock, now: () => atMs } })
   const { hosts, sr } = pool.seed(['a'], { type: 'linstor' })
@@ -42,11 +42,11 @@ t.test('records are read whole, by field and by uuid', async t => {
   }
   t.notOk(
     [...listed].some(method => String(method).startsWith('session.get_all')),
-    'sessions, which are credentials, are not to be listed',
+    'sessions cannot be listed, because their refs are credentials',
   )
 })
 
-t.test('other_config is a map: added, removed, set, and any key is a key', async t => {
+t.test('other_config supports add, remove and set with any key', async t => {
   const { pool, url } = await servedPool(t)
   const session = await login(url)
   const map = () => ask(url, 'pool.get_other_config', session, pool.ref)
@@ -68,7 +68,7 @@ t.test('other_config is a map: added, removed, set, and any key is a key', async
   t.strictSame(await map(), { other: 'w' })
 })
 
-t.test('sessions end by logout, by being unused for a day, and when 100 newer ones of the same user came', async t => {
+t.test('a session ends by logout, after a day without use, and after 100 newer sessions of its user', async t => {
   let nowMs = 0
   const { url } = await servedPool(t, { clock: { ...machineClock, now: () => nowMs } })
   const gone = await login(url)
@@ -86,13 +86,13 @@ t.test('sessions end by logout, by being unused for a day, and when 100 newer on
   const request = { method: 'session.login_with_password', params: ['root', PASSWORD, '2.21', 'me'], id: 1 }
   for (let round = 0; round < 5; round += 1) {
     await post(url, Array(99).fill(request))
-    t.strictSame(await ask(url, 'host.get_all', used), [], 'a session in use stays')
+    t.strictSame(await ask(url, 'host.get_all', used), [], 'a used session stays')
   }
   await post(url, Array(100).fill(request))
   t.strictSame(await ask(url, 'host.get_all', used), ['SESSION_INVALID', used])
 })
 
-t.test('tasks live as stock tasks do', async t => {
+t.test('tasks behave as in stock xapi', async t => {
   let nowMs = Date.UTC(2026, 10, 22)
   const collector: { collect?: () => void } = {}
   const { pool, url } = await servedPool(t, {
@@ -121,16 +121,24 @@ t.test('tasks live as stock tasks do', async t => {
   await ask(url, 'task.set_status', session, task, 'cancelling')
   await ask(url, 'task.destroy', session, task)
   t.match(await ask(url, 'task.get_current_operations', session, task), { 'DummyRef:': undefined })
-  t.strictSame(await ask(url, 'task.get_status', session, task), 'cancelling', 'destroying a pending task leaves it')
+  t.strictSame(await ask(url, 'task.get_status', session, task), 'cancelling', 'destroy does not delete a pending task')
   await ask(url, 'task.set_status', session, task, 'success')
-  t.strictSame(await ask(url, 'task.get_status', session, task), ['HANDLE_INVALID', 'task', task], 'its end removes it')
+  t.strictSame(
+    await ask(url, 'task.get_status', session, task),
+    ['HANDLE_INVALID', 'task', task],
+    'its completion deletes it',
+  )
 
   const resumed = await askText(url, 'task.create', session, 'resumed', '')
   await ask(url, 'task.set_status', session, resumed, 'success')
   await ask(url, 'task.set_status', session, resumed, 'pending')
   nowMs += 66 * 60_000
   collector.collect?.()
-  t.strictSame(await ask(url, 'task.get_status', session, resumed), 'pending', 'taken up again: not a completed one')
+  t.strictSame(
+    await ask(url, 'task.get_status', session, resumed),
+    'pending',
+    'a task that is pending again is not deleted as completed',
+  )
   await ask(url, 'task.destroy', session, resumed)
   await ask(url, 'task.destroy', session, resumed)
   t.strictSame(Object.values(pool.get('task', resumed)?.current_operations ?? {}), ['destroy'])
@@ -139,7 +147,7 @@ t.test('tasks live as stock tasks do', async t => {
   const second = await askText(url, 'task.create', session, 'second', '')
   await ask(url, 'task.set_status', session, second, 'failure')
   t.strictSame(await ask(url, 'task.destroy', session, second), '')
-  t.strictSame(await ask(url, 'task.get_all', session), [], 'a completed task is destroyed at once')
+  t.strictSame(await ask(url, 'task.get_all', session), [], 'destroy deletes a completed task immediately')
 
   const host = pool.addHost({ hostname: 'a' })
   const finished = await askText(url, 'Async.host.disable', session, host)
@@ -147,10 +155,14 @@ t.test('tasks live as stock tasks do', async t => {
   await ask(url, 'task.set_status', session, declared, 'success')
   nowMs += 65 * 60_000
   collector.collect?.()
-  t.strictSame(await ask(url, 'task.get_all', session), [finished], 'a client sets no finished, which then is 1970')
+  t.strictSame(
+    await ask(url, 'task.get_all', session),
+    [finished],
+    'a client does not set finished, which then is 1970',
+  )
   nowMs += 1_000
   collector.collect?.()
-  t.strictSame(await ask(url, 'task.get_all', session), [], 'a completed task is forgotten after 65 minutes')
+  t.strictSame(await ask(url, 'task.get_all', session), [], 'a completed task is deleted after 65 minutes')
 
   const [stale, alive] = [
     await askText(url, 'task.create', session, 'stale', ''),
@@ -163,21 +175,25 @@ t.test('tasks live as stock tasks do', async t => {
   nowMs += 24 * 3_600_000
   t.strictSame(await kept(), [stale, alive])
   nowMs += 1_000
-  t.strictSame(await kept(), [stale, alive], 'pending for more than a day: on probation')
-  // the session has been unused for a day and is over
+  t.strictSame(await kept(), [stale, alive], 'on probation after more than a day')
+  // the session has expired after a day without use
   const again = await login(url)
   await ask(url, 'task.set_progress', again, alive, 0.1)
   collector.collect?.()
-  t.strictSame(await ask(url, 'task.get_all', again), [alive], 'what goes on is kept, what stands still is not')
+  t.strictSame(await ask(url, 'task.get_all', again), [alive], 'a task with progress is kept, one without is deleted')
   collector.collect?.()
   t.strictSame(await ask(url, 'task.get_all', again), [])
 
   const creation = { method: 'task.create', params: [again, '', ''], id: 1 }
   for (let round = 0; round < 10; round += 1) await post(url, Array(100).fill(creation))
-  t.strictSame(await ask(url, 'task.create', again, '', ''), ['TOO_MANY_PENDING_TASKS'], 'pending tasks are bounded')
+  t.strictSame(
+    await ask(url, 'task.create', again, '', ''),
+    ['TOO_MANY_PENDING_TASKS'],
+    'the number of pending tasks is limited',
+  )
 })
 
-t.test('an asynchronous call is a task that ends with its result or its error', async t => {
+t.test('the task of an asynchronous call ends with its result or its error', async t => {
   const { pool, url, bugs } = await servedPool(t, {
     plugins: async ({ plugin, fn, args }) => {
       if (plugin === 'broken') throw new Error('the secret text of a bug')
@@ -223,14 +239,14 @@ t.test('an asynchronous call is a task that ends with its result or its error', 
   t.match(
     bugs,
     [{ message: 'the secret text of a bug' }, { message: 'the secret text of a bug' }],
-    'the owner learns of the bug',
+    'onBug gets the error',
   )
   t.strictSame(await ask(url, 'host.call_plugin', session, host, 'fine', 'f', {}), '{"fn":"f","args":{}}')
   pool.hostLeft(host)
   t.strictSame(await ask(url, 'host.call_plugin', session, host, 'fine', 'f', {}), ['HOST_OFFLINE', host])
 })
 
-t.test('messages are about an object of the pool, and the oldest of a thousand makes room', async t => {
+t.test('a message must name an object of the pool; beyond a thousand the oldest is deleted', async t => {
   const { pool, url } = await servedPool(t, { clock: { ...machineClock, now: () => 0 } })
   const { sr } = pool.seed(['a'])
   const session = await login(url)

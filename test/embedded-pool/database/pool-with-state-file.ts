@@ -1,4 +1,4 @@
-/** A pool in a process of its own, to be killed: keeps its state in the file named, and says where it listens. */
+/** A pool in its own process, so that a test can kill it. It keeps its state in the given file and prints its URL. */
 
 import { EmbeddedPool } from '../../../src/embedded-pool/embedded-pool.ts'
 import { machineClock } from '../../../src/platform/time/clock.ts'

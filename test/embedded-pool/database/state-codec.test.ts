@@ -17,7 +17,7 @@ function newPath(): string {
   return join(folder, `pool-${files}`)
 }
 
-/** A pool that is not served. */
+/** A pool without a server. */
 function poolOf({ stateFile }: { readonly stateFile: string }) {
   return new EmbeddedPool({
     clock: machineClock,
@@ -29,7 +29,7 @@ function poolOf({ stateFile }: { readonly stateFile: string }) {
 }
 
 t.test(
-  'a file that is not a whole, unchanged state of this schema is an error that says so, never a new pool',
+  'a file that is not a complete, unchanged state of this schema is an error and never starts a new pool',
   async t => {
     const stateFile = newPath()
     const pool = poolOf({ stateFile })
@@ -53,65 +53,77 @@ t.test(
     }
     const only = (table: Record<string, Record<string, unknown>> | undefined) => firstOf(Object.values(table ?? {}))
     const cases: readonly (readonly [title: string, text: string, problem: RegExp])[] = [
-      ['empty', '', /it is no pool state of resync-monitor/],
-      ['another file', '{"hosts":[]}\n', /it is no pool state/],
-      ['no JSON', 'hello\n', /it is no pool state/],
-      ['a newer schema', signed(body, { schema: 2 }), /its schema is 2, and this program knows schema 1/],
-      ['torn', good.slice(0, -10), /it is torn or was edited/],
-      ['edited by hand', good.replace('"live":true', '"live":false'), /it is torn or was edited/],
-      ['signed, no JSON', signed('{'), /it is no JSON object/],
-      ['no generation', changed(state => delete state.generation), /generation is no whole number/],
-      ['a negative generation', changed(state => (state.generation = -1)), /generation is no whole number/],
-      ['no tables', signed('{"generation":1}'), /tables is no object/],
-      ['a table that is none', changed(state => Reflect.set(state.tables, 'SR', [])), /tables.SR is no object/],
-      ['a table that is missing', changed(state => delete state.tables.message), /tables.message is no object/],
-      ['a ref that is none', changed(state => Reflect.set(state.tables, 'SR', { x: {} })), /tables.SR: "x" is no ref/],
-      ['a record that is none', changed(state => Reflect.set(state.tables.SR ?? {}, sr, 1)), /\] is no object/],
+      ['empty', '', /it is not a pool state of resync-monitor/],
+      ['another file', '{"hosts":[]}\n', /it is not a pool state/],
+      ['no JSON', 'hello\n', /it is not a pool state/],
+      ['a newer schema', signed(body, { schema: 2 }), /its schema is 2; this version reads schema 1/],
+      ['incomplete', good.slice(0, -10), /it is incomplete or was edited/],
+      ['edited by hand', good.replace('"live":true', '"live":false'), /it is incomplete or was edited/],
+      ['signed, no JSON', signed('{'), /it is not a JSON object/],
+      ['no generation', changed(state => delete state.generation), /generation is not a whole number/],
+      ['a negative generation', changed(state => (state.generation = -1)), /generation is not a whole number/],
+      ['no tables', signed('{"generation":1}'), /tables is not an object/],
       [
-        'a field too many',
-        changed(state => (only(state.tables.host).color = 'red')),
-        /\.color is no field of this class/,
+        'a table that is no object',
+        changed(state => Reflect.set(state.tables, 'SR', [])),
+        /tables.SR is not an object/,
       ],
-      ['a uuid too few', changed(state => delete only(state.tables.host).uuid), /\.uuid is missing or no string/],
+      ['a table that is missing', changed(state => delete state.tables.message), /tables.message is not an object/],
+      ['an invalid ref', changed(state => Reflect.set(state.tables, 'SR', { x: {} })), /tables.SR: "x" is not a ref/],
       [
-        'metrics too few',
+        'a record that is no object',
+        changed(state => Reflect.set(state.tables.SR ?? {}, sr, 1)),
+        /\] is not an object/,
+      ],
+      [
+        'an unknown field',
+        changed(state => (only(state.tables.host).color = 'red')),
+        /\.color is not a field of this class/,
+      ],
+      ['a missing uuid', changed(state => delete only(state.tables.host).uuid), /\.uuid is missing or not a string/],
+      [
+        'missing metrics',
         changed(state => delete only(state.tables.host).metrics),
         /the metrics of host .* is OpaqueRef:NULL/,
       ],
       [
-        'a flag that is a word',
+        'a flag that is a string',
         changed(state => (only(state.tables.host).enabled = 'yes')),
-        /\.enabled is missing or no flag/,
+        /\.enabled is missing or not a flag/,
       ],
-      ['a map of numbers', changed(state => (only(state.tables.host).other_config = { a: 1 })), /or no map of strings/],
-      ['a list of numbers', changed(state => (only(state.tables.host).tags = [1])), /or no list of strings/],
+      [
+        'a map of numbers',
+        changed(state => (only(state.tables.host).other_config = { a: 1 })),
+        /or not a map of strings/,
+      ],
+      ['a list of numbers', changed(state => (only(state.tables.host).tags = [1])), /or not a list of strings/],
       ['no pool', changed(state => (state.tables.pool = {})), /exactly one pool/],
       [
-        'a coordinator that is none',
+        'a coordinator that does not exist',
         changed(state => (only(state.tables.pool).master = sr)),
         /the coordinator is .* no such host/,
       ],
       [
-        'metrics that are none',
+        'metrics that do not exist',
         changed(state => (only(state.tables.host).metrics = sr)),
         /the metrics of host .* no such host_metrics/,
       ],
-      ['an SR that is none', changed(state => Object.assign(state.tables, { SR: {} })), /the SR of PBD .* no such SR/],
+      [
+        'an SR that does not exist',
+        changed(state => Object.assign(state.tables, { SR: {} })),
+        /the SR of PBD .* no such SR/,
+      ],
       [
         'PBDs that are none',
         changed(state => (only(state.tables.SR).PBDs = [])),
-        /the PBDs of SR .* are not those that name it/,
+        /the PBDs field of SR .* does not list the PBDs that refer to it/,
       ],
-      ['hosts that are none', changed(state => (state.hosts = null)), /hosts is no object/],
+      ['hosts that are no object', changed(state => (state.hosts = null)), /hosts is not an object/],
+      ['an invalid memory', changed(state => (state.hosts = { x: { left: 1 } })), /hosts\[x\] is not a valid memory/],
       [
-        'a memory that is none',
-        changed(state => (state.hosts = { x: { left: 1 } })),
-        /hosts\[x\] is not what is remembered/,
-      ],
-      [
-        'a memory of nobody',
+        'a memory of an unknown host',
         changed(state => (state.hosts = { x: { toldAtMs: null, left: true } })),
-        /a remembered host is x/,
+        /a host in hosts is x/,
       ],
     ]
     for (const [title, text, problem] of cases) {
@@ -120,21 +132,21 @@ t.test(
       const error = t.throws(() => poolOf({ stateFile: path }), StateFileError, title)
       t.match(error, { path, message: problem }, title)
       t.ok(String(Reflect.get(Object(error), 'message')).startsWith(`state file ${path}: `))
-      t.equal(readFileSync(path, 'utf8'), text, 'it is left as it is')
+      t.equal(readFileSync(path, 'utf8'), text, 'the file is unchanged')
     }
     t.throws(() => poolOf({ stateFile: folder }), { name: 'StateFileError', message: /is a directory/ })
     const sparse = newPath()
     writeFileSync(sparse, '')
     truncateSync(sparse, 300_000_000)
     t.throws(() => poolOf({ stateFile: sparse }), { name: 'StateFileError', message: /larger than 268435456 bytes/ })
-    t.throws(() => poolOf({ stateFile: join(stateFile, 'below a file') }), {
+    t.throws(() => poolOf({ stateFile: join(stateFile, 'file inside a file') }), {
       name: 'StateFileError',
       message: /is not a directory/,
     })
   },
 )
 
-t.test('a file of a version that had fewer fields reads as if they had been there', async t => {
+t.test('a file of an earlier version with fewer fields gets the default values', async t => {
   const stateFile = newPath()
   const first = poolOf({ stateFile })
   const { sr, hosts } = first.seed(['a'], { type: 'linstor' })

@@ -24,7 +24,7 @@ function newPath(): string {
   return join(folder, `pool-${files}`)
 }
 
-/** A pool that is not served. */
+/** A pool without a server. */
 function poolOf(options: Partial<PoolOptions> & { readonly stateFile: string }) {
   return new EmbeddedPool({
     clock: machineClock,
@@ -35,14 +35,14 @@ function poolOf(options: Partial<PoolOptions> & { readonly stateFile: string }) 
   })
 }
 
-t.test('what a pool knows is there again after a restart, and its events go on', async t => {
+t.test('a restart restores the pool, and event tokens stay valid', async t => {
   const stateFile = newPath()
   const { pool, url } = await servedPool(t, { stateFile })
   const { hosts, sr } = pool.seed(['a', 'b', 'c'], { type: 'linstor' })
   const [a, b, c] = hosts
-  if (a === undefined || b === undefined || c === undefined) throw new Error('three hosts were asked for')
+  if (a === undefined || b === undefined || c === undefined) throw new Error('expected three hosts')
   const session = await login(url)
-  await ask(url, 'pool.add_to_other_config', session, pool.ref, '__proto__', 'a key like any other')
+  await ask(url, 'pool.add_to_other_config', session, pool.ref, '__proto__', 'an ordinary key')
   const srUuid = pool.get('SR', sr)?.uuid
   const message = await askText(url, 'message.create', session, 'RESYNC_STARTED', 3, 'SR', srUuid, 'body "quoted"\n')
   await askText(url, 'task.create', session, 'a task', '')
@@ -52,7 +52,7 @@ t.test('what a pool knows is there again after a restart, and its events go on',
   pool.setAllowedOperations(b.ref, ['reboot', 'shutdown'])
   const token = await askText(url, 'event.inject', session, 'pool', pool.ref)
   await pool.close()
-  t.equal(statSync(stateFile).mode & 0o777, 0o600, 'nobody else may read it')
+  t.equal(statSync(stateFile).mode & 0o777, 0o600, 'only the owner may read the file')
 
   const again = await servedPool(t, { stateFile })
   t.equal(again.pool.ref, pool.ref)
@@ -62,7 +62,7 @@ t.test('what a pool knows is there again after a restart, and its events go on',
   t.strictSame(
     again.pool.list('host'),
     pool.list('host').map(([ref, host]) => [ref, { ...host, current_operations: {}, allowed_operations: [] }]),
-    'hosts, without the operations of tasks that are no more, and with none allowed by what was known then',
+    'hosts, without current_operations of ended tasks and with empty allowed_operations',
   )
   t.strictSame(again.pool.list('task'), [])
   t.match(again.pool.poolSnapshot().hosts, [
@@ -88,7 +88,7 @@ t.test('what a pool knows is there again after a restart, and its events go on',
   })
 })
 
-t.test('after a restart nobody may go before each host has spoken again', async t => {
+t.test('after a restart no host may reboot before every host has sent a report', async t => {
   const time = new VirtualClock()
   const stateFile = newPath()
   const gate: PoolOptions['gate'] = {
@@ -133,45 +133,48 @@ t.test('after a restart nobody may go before each host has spoken again', async 
   t.strictSame(mayReboot(second), [true, true])
 })
 
-t.test('a host is told to go only when the file says so; a file that cannot be written lets nobody go', async t => {
-  const home = newPath()
-  mkdirSync(home)
-  const stateFile = join(home, 'state')
-  const problems: string[] = []
-  const inFile: boolean[] = []
-  const { pool, url } = await servedPool(t, {
-    stateFile,
-    stateDelayMs: 86_400_000,
-    machines: {
-      goDown: host => inFile.push(new RegExp(`"${host}":{"toldAtMs":\\d`).test(readFileSync(stateFile, 'utf8'))),
-    },
-    onStateProblem: ({ message }) => problems.push(message),
-  })
-  const [a, b] = pool.seed(['a', 'b']).hosts
-  if (a === undefined || b === undefined) throw new Error('two hosts were asked for')
-  const session = await login(url)
-  await ask(url, 'host.disable', session, a.ref)
-  await ask(url, 'host.disable', session, b.ref)
-  t.equal(await ask(url, 'host.reboot', session, a.ref), '')
-  t.strictSame(inFile, [true])
-  pool.hostReturned(a.ref, { bootTimeMs: 0 })
+t.test(
+  'a host gets its order only when the state file contains it; if the file cannot be written no host gets one',
+  async t => {
+    const home = newPath()
+    mkdirSync(home)
+    const stateFile = join(home, 'state')
+    const problems: string[] = []
+    const inFile: boolean[] = []
+    const { pool, url } = await servedPool(t, {
+      stateFile,
+      stateDelayMs: 86_400_000,
+      machines: {
+        goDown: host => inFile.push(new RegExp(`"${host}":{"toldAtMs":\\d`).test(readFileSync(stateFile, 'utf8'))),
+      },
+      onStateProblem: ({ message }) => problems.push(message),
+    })
+    const [a, b] = pool.seed(['a', 'b']).hosts
+    if (a === undefined || b === undefined) throw new Error('expected two hosts')
+    const session = await login(url)
+    await ask(url, 'host.disable', session, a.ref)
+    await ask(url, 'host.disable', session, b.ref)
+    t.equal(await ask(url, 'host.reboot', session, a.ref), '')
+    t.strictSame(inFile, [true])
+    pool.hostReturned(a.ref, { bootTimeMs: 0 })
 
-  rmSync(home, { recursive: true })
-  const refused = ['INTERNAL_ERROR', 'the state of the pool cannot be written']
-  t.strictSame(await ask(url, 'host.reboot', session, b.ref), refused)
-  t.strictSame(inFile, [true], 'and it was not told')
-  t.match(pool.poolSnapshot().hosts[1], { leaving: false, currentOperations: [] })
-  t.strictSame(await ask(url, 'pool.set_other_config', session, pool.ref, {}), refused)
-  t.strictSame(await ask(url, 'PBD.set_other_config', session, b.pbd, {}), '', 'a report is not waited for')
-  t.match(problems, [/^state file .*pool-\d+\/state: .* does not exist/, /does not exist/])
+    rmSync(home, { recursive: true })
+    const refused = ['INTERNAL_ERROR', 'the state of the pool cannot be written']
+    t.strictSame(await ask(url, 'host.reboot', session, b.ref), refused)
+    t.strictSame(inFile, [true], 'the host got no order')
+    t.match(pool.poolSnapshot().hosts[1], { leaving: false, currentOperations: [] })
+    t.strictSame(await ask(url, 'pool.set_other_config', session, pool.ref, {}), refused)
+    t.strictSame(await ask(url, 'PBD.set_other_config', session, b.pbd, {}), '', 'a report does not wait for the disk')
+    t.match(problems, [/^state file .*pool-\d+\/state: .* does not exist/, /does not exist/])
 
-  mkdirSync(home)
-  t.strictSame(await ask(url, 'pool.set_other_config', session, pool.ref, {}), '')
-  t.strictSame(await ask(url, 'host.reboot', session, b.ref), '')
-  t.strictSame(inFile, [true, true])
-})
+    mkdirSync(home)
+    t.strictSame(await ask(url, 'pool.set_other_config', session, pool.ref, {}), '')
+    t.strictSame(await ask(url, 'host.reboot', session, b.ref), '')
+    t.strictSame(inFile, [true, true])
+  },
+)
 
-t.test('writes are put together, never overlap, are tried again, and the last one is made at the end', async t => {
+t.test('writes are batched, do not overlap and are retried, and close makes the last one', async t => {
   const time = new VirtualClock()
   const path = newPath()
   const problems: StateFileError[] = []
@@ -183,24 +186,24 @@ t.test('writes are put together, never overlap, are tried again, and the last on
   }
   const file = new StateFile({ path, encode, clock: time, delayMs: 200, onProblem: problem => problems.push(problem) })
   await file.saved()
-  t.equal(encoded, 0, 'nothing was changed')
+  t.equal(encoded, 0, 'nothing changed')
   for (let change = 0; change < 10; change += 1) file.changed()
   time.advance(199)
   t.equal(encoded, 0)
   time.advance(1)
   await file.saved()
-  t.equal(encoded, 1, 'ten changes are one write')
+  t.equal(encoded, 1, 'one write for ten changes')
 
   file.changed()
   const before = file.saved()
   text = 'second'
   file.changed()
   await Promise.all([before, file.saved(), file.saved(), file.saved()])
-  t.equal(encoded, 3, 'who came during a write shares the next one')
+  t.equal(encoded, 3, 'callers during a write share the next one')
   t.equal(readFileSync(path, 'utf8'), 'second')
 
   rmSync(path)
-  mkdirSync(join(path, 'in the way'), { recursive: true })
+  mkdirSync(join(path, 'obstacle'), { recursive: true })
   file.changed()
   time.advance(200)
   await until(() => problems.length === 1)
@@ -220,7 +223,7 @@ t.test('writes are put together, never overlap, are tried again, and the last on
   t.equal(readFileSync(path, 'utf8'), 'last')
   file.changed()
   time.advance(86_400_000)
-  t.equal(readFileSync(path, 'utf8'), 'last', 'closed, it writes no more')
+  t.equal(readFileSync(path, 'utf8'), 'last', 'no write after close')
   const lost = new StateFile({
     path: join(path, 'x'),
     encode,
@@ -229,10 +232,10 @@ t.test('writes are put together, never overlap, are tried again, and the last on
     onProblem: () => undefined,
   })
   lost.changed()
-  await t.resolves(lost.close(), 'a last write that fails was told, and ends nothing')
+  await t.resolves(lost.close(), 'close resolves although the last write failed')
 })
 
-t.test('a pool that cannot keep its state does not begin to serve', async t => {
+t.test('a pool that cannot write its state does not serve', async t => {
   const home = newPath()
   t.throws(() => poolOf({ stateFile: join(home, 'state') }), { name: 'StateFileError', message: /does not exist/ })
   mkdirSync(home)
@@ -242,7 +245,7 @@ t.test('a pool that cannot keep its state does not begin to serve', async t => {
   await t.rejects(pool.listen({ port: 0 }), { name: 'StateFileError' })
 })
 
-t.test('killed at any moment, a pool comes back with everything that it had acknowledged', async t => {
+t.test('a pool that is killed at any moment restarts with everything that it acknowledged', async t => {
   const stateFile = newPath()
   const acknowledged = new Set<string>()
   let attempts = 0
@@ -276,7 +279,7 @@ t.test('killed at any moment, a pool comes back with everything that it had ackn
         if ((await ask(url, 'pool.add_to_other_config', session, pool, key, 'v')) === '') acknowledged.add(key)
       }
     } catch {
-      // killed in the middle of a call
+      // the process was killed during the call
     }
     await child
   }

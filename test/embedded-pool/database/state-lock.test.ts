@@ -22,7 +22,7 @@ function poolAt(stateFile: string, options: { readonly procDirectory?: string } 
   })
 }
 
-t.test('a second pool on one state file is refused, and what the first acknowledges stays', async t => {
+t.test('a second pool on a state file is refused, and the writes of the first one stay', async t => {
   const stateFile = join(folder, 'one')
   const { pool, url } = await servedPool(t, { stateFile })
   const host = firstOf(pool.seed(['a']).hosts).ref
@@ -30,7 +30,7 @@ t.test('a second pool on one state file is refused, and what the first acknowled
   t.throws(() => poolAt(stateFile), {
     name: 'StateFileError',
     path: stateFile,
-    message: `state file ${stateFile}: process ${process.pid} keeps its pool there (${stateFile}.lock)`,
+    message: `state file ${stateFile}: process ${process.pid} uses it (${stateFile}.lock)`,
   })
   t.equal(await ask(url, 'host.set_name_label', await login(url), host, 'acknowledged'), '')
   t.match(readFileSync(stateFile, 'utf8'), /acknowledged/)
@@ -39,23 +39,30 @@ t.test('a second pool on one state file is refused, and what the first acknowled
   const next = poolAt(stateFile)
   t.equal(next.get('host', host)?.name_label, 'acknowledged')
   await pool.close()
-  t.throws(() => poolAt(stateFile), { name: 'StateFileError' }, 'closed twice, the first takes nothing from the next')
+  t.throws(
+    () => poolAt(stateFile),
+    { name: 'StateFileError' },
+    'a second close of the first pool does not release the lock of the next',
+  )
   await next.close()
 })
 
-t.test('a pool in another process is named, and killed it leaves its file at once', async t => {
-  const stateFile = join(folder, 'other')
-  const child = execa('node', [join(import.meta.dirname, 'pool-with-state-file.ts'), stateFile], { reject: false })
-  await once(child.stdout, 'data')
-  t.throws(() => poolAt(stateFile), { message: new RegExp(`process ${child.pid} keeps its pool there`) })
-  child.kill('SIGKILL')
-  await child
-  const pool = poolAt(stateFile)
-  t.equal(pool.list('host').length, 2)
-  await pool.close()
-})
+t.test(
+  'the error names the process that uses the file; when that process is killed the file is free immediately',
+  async t => {
+    const stateFile = join(folder, 'other')
+    const child = execa('node', [join(import.meta.dirname, 'pool-with-state-file.ts'), stateFile], { reject: false })
+    await once(child.stdout, 'data')
+    t.throws(() => poolAt(stateFile), { message: new RegExp(`process ${child.pid} uses it`) })
+    child.kill('SIGKILL')
+    await child
+    const pool = poolAt(stateFile)
+    t.equal(pool.list('host').length, 2)
+    await pool.close()
+  },
+)
 
-t.test('without a way to see who runs there is no lock, and so no pool', t => {
+t.test('without a list of running processes the file cannot be locked, and the pool does not start', t => {
   t.throws(() => poolAt(join(folder, 'blind'), { procDirectory: join(folder, 'no proc') }), {
     name: 'StateFileError',
     message: /does not exist/,
@@ -63,7 +70,7 @@ t.test('without a way to see who runs there is no lock, and so no pool', t => {
   t.end()
 })
 
-t.test('a pool that cannot listen has written nothing by then', async t => {
+t.test('a pool that cannot listen writes nothing', async t => {
   const { port } = await servedPool(t)
   const stateFile = join(folder, 'deaf')
   const pool = poolAt(stateFile)

@@ -3,7 +3,7 @@ import { FairScheduler, type Lane } from '../../../src/embedded-pool/dispatch/fa
 
 const lane = (key: string, isFirst = false): Lane => ({ key, isFirst })
 
-/** FairScheduler whose clock moves by what each piece of work says that it costs. */
+/** A FairScheduler whose clock advances by the cost of each piece of work. */
 function turnsUnderTest(maxWaitingOfALane = 1_000) {
   let nowMs = 0
   const turns = new FairScheduler({ clock: { steadyNow: () => nowMs }, maxWaitingOfALane })
@@ -17,7 +17,7 @@ function turnsUnderTest(maxWaitingOfALane = 1_000) {
   return { turns, done, work, many }
 }
 
-t.test('a lane that asks for much delays others by one piece of work', async t => {
+t.test('a busy lane delays others by at most one piece of work', async t => {
   const { done, work, many } = turnsUnderTest()
   const flood = many(200, lane('flood'), 5)
   await work(lane('flood'), 5).then(() => undefined)
@@ -37,13 +37,13 @@ t.test('lanes share the time, not the number of calls', async t => {
   t.ok(half.filter(key => key === 'dear').length <= 6)
 })
 
-t.test('what costs nothing by the clock is shared all the same', async t => {
+t.test('work without a measurable cost is shared too', async t => {
   const { done, many } = turnsUnderTest()
   await Promise.all([...many(50, lane('a'), 0), ...many(50, lane('b'), 0)])
   t.equal(done.length, 100)
 })
 
-t.test('first lanes come before all others, and share among themselves', async t => {
+t.test('first lanes precede all others and share among themselves', async t => {
   const { done, many } = turnsUnderTest()
   await Promise.all([
     ...many(20, lane('user'), 1),
@@ -52,21 +52,21 @@ t.test('first lanes come before all others, and share among themselves', async t
   ])
   t.ok(
     done.slice(0, 40).filter(key => key === 'user').length <= 40 / 9 + 1,
-    'others have every ninth turn, so that nobody starves',
+    'others get every ninth turn, so that no lane starves',
   )
   t.ok(Math.abs(done.slice(0, 20).filter(key => key === 'host 1').length - 10) <= 1)
 })
 
-t.test('a lane has so many pieces of work waiting; what was accepted before may go on', async t => {
+t.test('the waiting work of a lane is limited; accepted work may continue', async t => {
   const { turns, many, work } = turnsUnderTest(3)
-  // the first of them is at work
+  // the first one is running
   const waiting = many(4, lane('a'), 1)
   t.match(await work(lane('a'), 1).catch(failure => failure), { description: ['TOO_BUSY'] })
   await t.resolves(Promise.all([turns.takeAgain(lane('a')), work(lane('b'), 1), ...waiting]))
-  await t.resolves(work(lane('a'), 1), 'and there is room again')
+  await t.resolves(work(lane('a'), 1), 'the lane accepts work again')
 })
 
-t.test('a piece of work ends where it waits: what it waits for holds nobody up', async t => {
+t.test('a piece of work ends where it waits, and its wait delays no other lane', async t => {
   const { turns, work } = turnsUnderTest()
   const never = Promise.withResolvers<void>()
   const waits = turns.take(lane('a')).then(() => never.promise)

@@ -4,13 +4,13 @@ import type { Role } from '../../../src/embedded-pool/sessions/roles.ts'
 import { ROLES } from '../../../src/embedded-pool/sessions/roles.ts'
 import { ask, askText, firstOf, post, servedPool } from '../pool-under-test.ts'
 
-/** A served pool of one host. A user's name is the role, and what follows a dot tells users of one role apart. */
+/** A served pool of one host. The name of a user is its role, with an optional suffix after a dot. */
 async function poolOfMany(t: { teardown(end: () => Promise<void>): void }) {
   const authenticate = (user: string): Role | false => ROLES.find(role => role === user.split('.')[0]) ?? false
   const served = await servedPool(t, { authenticate, plugins: async () => ({ result: 'done' }) })
   const host = firstOf(served.pool.seed(['a']).hosts).ref
   const login = (user: string) => askText(served.url, 'session.login_with_password', user, 'x')
-  /** The same call many times over. */
+  /** Makes the same call many times. */
   const flood = async (times: number, method: string, ...params: readonly unknown[]) => {
     for (let left = times; left > 0; left -= 100) {
       await post(served.url, Array(Math.min(left, 100)).fill({ method, params, id: 1 }))
@@ -19,7 +19,7 @@ async function poolOfMany(t: { teardown(end: () => Promise<void>): void }) {
   return { ...served, host, login, flood }
 }
 
-t.test('a user who may only read can neither use up the tasks of others nor their calls', async t => {
+t.test('a read-only user cannot exhaust the tasks or calls of others', async t => {
   const { pool, url, host, login, flood } = await poolOfMany(t)
   const reader = await login('read-only')
   await flood(150, 'task.create', reader, 'label', 'description')
@@ -28,47 +28,44 @@ t.test('a user who may only read can neither use up the tasks of others nor thei
   t.match(
     await ask(url, 'task.create', await login('read-only.2'), 'label', ''),
     /^OpaqueRef:/,
-    'another has a share too',
+    'another user has its own share',
   )
   const admin = await login('pool-admin')
   await flood(200, 'task.create', admin, 'label', '')
-  t.equal(pool.list('task').length, 301, 'all hosts tell of their resyncs as one user, who may operate the pool')
+  t.equal(pool.list('task').length, 301, 'all hosts report resyncs as one user with the role pool-operator')
   await flood(1_000, 'task.create', admin, 'label', '')
   t.equal(pool.list('task').length, 1_000)
   t.strictSame(await ask(url, 'task.create', admin, 'label', ''), ['TOO_MANY_PENDING_TASKS'])
   const call = await askText(url, 'Async.host.disable', admin, host)
-  t.equal(pool.get('task', call)?.status, 'success', 'calls have room of their own')
+  t.equal(pool.get('task', call)?.status, 'success', 'asynchronous calls have their own limit')
 })
 
-t.test(
-  'completed tasks make room: those of the user who made too many, and not the outcome of what others did',
-  async t => {
-    const { pool, url, host, login, flood } = await poolOfMany(t)
-    const call = await askText(url, 'Async.host.disable', await login('pool-admin'), host)
-    const reader = await login('read-only')
-    const made: string[] = []
-    for (let round = 0; round < 120; round += 1) {
-      const task = await askText(url, 'task.create', reader, 'label', '')
-      made.push(task)
-      await ask(url, 'task.set_status', reader, task, 'success')
-    }
-    t.equal(pool.list('task').length, 101)
-    t.ok(pool.get('task', call))
-    t.notOk(pool.get('task', firstOf(made)), 'the oldest of its own')
-    await flood(100, 'task.create', reader, 'label', '')
-    t.strictSame(
-      await ask(url, 'task.set_status', reader, made.at(-1), 'pending'),
-      ['TOO_MANY_PENDING_TASKS'],
-      'taken up again, it would be one too many',
-    )
-    const admin = await login('pool-admin')
-    await flood(1_000, 'Async.host.disable', admin, host)
-    t.notOk(pool.get('task', call), 'the oldest of all, when there are a thousand')
-    t.equal(pool.list('task').length, 1_100)
-  },
-)
+t.test('completed tasks of the user with too many are deleted, not the results of others', async t => {
+  const { pool, url, host, login, flood } = await poolOfMany(t)
+  const call = await askText(url, 'Async.host.disable', await login('pool-admin'), host)
+  const reader = await login('read-only')
+  const made: string[] = []
+  for (let round = 0; round < 120; round += 1) {
+    const task = await askText(url, 'task.create', reader, 'label', '')
+    made.push(task)
+    await ask(url, 'task.set_status', reader, task, 'success')
+  }
+  t.equal(pool.list('task').length, 101)
+  t.ok(pool.get('task', call))
+  t.notOk(pool.get('task', firstOf(made)), 'the oldest of its own tasks')
+  await flood(100, 'task.create', reader, 'label', '')
+  t.strictSame(
+    await ask(url, 'task.set_status', reader, made.at(-1), 'pending'),
+    ['TOO_MANY_PENDING_TASKS'],
+    'pending again it would exceed the limit',
+  )
+  const admin = await login('pool-admin')
+  await flood(1_000, 'Async.host.disable', admin, host)
+  t.notOk(pool.get('task', call), 'beyond a thousand, the oldest of all')
+  t.equal(pool.list('task').length, 1_100)
+})
 
-t.test('what a task says is bounded, and so is how often it is cancelled', async t => {
+t.test('the texts of a task are limited, and a repeated cancel does not grow it', async t => {
   const { pool, url, login, flood } = await poolOfMany(t)
   const reader = await login('read-only')
   const [fits, tooLong] = ['x'.repeat(4_096), 'ä'.repeat(2_049)]
@@ -94,7 +91,7 @@ t.test('what a task says is bounded, and so is how often it is cancelled', async
   t.ok(JSON.stringify(pool.get('task', task)).length < 25_000)
 })
 
-t.test('who logs in again and again ends the own sessions, not those of others', async t => {
+t.test('repeated logins end the own sessions of the user, not those of others', async t => {
   const { url, login, flood } = await poolOfMany(t)
   const admin = await login('pool-admin')
   const idle = await login('read-only')
@@ -105,11 +102,15 @@ t.test('who logs in again and again ends the own sessions, not those of others',
   for (const user of ['read-only.1', 'read-only.2', 'read-only.3', 'read-only.4', 'read-only.5']) {
     await flood(100, 'session.login_with_password', user, 'x')
   }
-  t.match(await ask(url, 'host.get_all', admin), [/^OpaqueRef:/], 'of too many in all, one of the user with most goes')
+  t.match(
+    await ask(url, 'host.get_all', admin),
+    [/^OpaqueRef:/],
+    'beyond the total limit a session of the user with the most sessions ends',
+  )
   t.match(await ask(url, 'host.get_all', lone), [/^OpaqueRef:/])
 })
 
-t.test('an answer that cannot be written is an error of its call, in either version, and of no other', async t => {
+t.test('an answer that cannot be encoded is an error of its call only, in both versions', async t => {
   const bugs: unknown[] = []
   const broken = {
     toJSON: () => {

@@ -1,4 +1,4 @@
-/** Heartbeats of hosts and other people's calls get in, whatever one user or one address does. */
+/** One user or one address cannot delay the heartbeats of hosts and the calls of others. */
 import t from 'tap'
 import type { Role } from '../../../src/embedded-pool/sessions/roles.ts'
 import { Peer } from '../peer.ts'
@@ -10,7 +10,7 @@ interface Tap {
   teardown(end: () => unknown): void
 }
 
-/** A pool of 64 hosts; one of them sends heartbeats from an address of its own, or from that of the others. */
+/** A pool of 64 hosts. One of them sends heartbeats, from its own address or from the address of the others. */
 async function attackedPool(t: Tap, hostAddress = '127.0.0.1') {
   const served = await servedPool(t, { authenticate: user => ROLE_OF[user] ?? false, eventBatchMs: 50 })
   const { hosts, sr } = served.pool.seed(Array.from({ length: 64 }, (_, index) => `host${index}`))
@@ -18,7 +18,7 @@ async function attackedPool(t: Tap, hostAddress = '127.0.0.1') {
   const host = new Peer(t, served.port, hostAddress)
   const session = await host.login('agents')
   const beat = () => host.ask('host.tickle_heartbeat', session, ref, {})
-  /** A report into the PBD, as an agent writes it. */
+  /** Writes a report to the PBD, as an agent does. */
   const report = async (text: string) => {
     await host.ask('PBD.remove_from_other_config', session, pbd, 'resync-monitor')
     return host.ask('PBD.add_to_other_config', session, pbd, 'resync-monitor', text)
@@ -35,43 +35,46 @@ async function attackedPool(t: Tap, hostAddress = '127.0.0.1') {
   }
 }
 
-t.test('a reader with 50 event.from of 1 000 subscriptions and batches of event.inject stalls no host', async t => {
-  const { pool, hosts, pbd, beat, report, peer } = await attackedPool(t)
-  t.strictSame(await beat(), {})
-  const reader = peer('127.0.0.1')
-  const session = await reader.login('reader')
-  const token = String(await reader.ask('event.inject', session, 'pool', pool.ref))
-  const refs = hosts.flatMap(({ ref, pbd }) => [`host/${ref}`, `pbd/${pbd}`])
-  const classes = [...refs, ...Array.from({ length: 1_000 - refs.length }, (_, index) => `vdi/OpaqueRef:${index}`)]
-  let isOver = false
-  const follow = async () => {
-    while (!isOver) await reader.ask('event.from', session, classes, token, 30)
-  }
-  const following = Array.from({ length: 50 }, follow)
-  let answeredBatches = 0
-  const batch = Array(100).fill({ method: 'event.inject', params: [session, 'PBD', pbd], id: 1 })
-  const inject = async () => {
-    for (let left = 15; left > 0; left -= 1) {
-      await reader.post(batch)
-      answeredBatches += 1
-    }
-  }
-  const injecting = Promise.all(Array.from({ length: 8 }, inject))
-  let mostInBetween = 0
-  for (let round = 0; round < 10; round += 1) {
-    const before = answeredBatches
+t.test(
+  'a reader with 50 event.from calls of 1 000 subscriptions and batches of event.inject delays no host',
+  async t => {
+    const { pool, hosts, pbd, beat, report, peer } = await attackedPool(t)
     t.strictSame(await beat(), {})
-    t.equal(await report(`report ${round}`), '')
-    mostInBetween = Math.max(mostInBetween, answeredBatches - before)
-  }
-  await injecting
-  isOver = true
-  await pool.close()
-  await Promise.all(following)
-  t.ok(mostInBetween <= 3 * 16, `three calls of a host waited for ${mostInBetween} batches of 100`)
-})
+    const reader = peer('127.0.0.1')
+    const session = await reader.login('reader')
+    const token = String(await reader.ask('event.inject', session, 'pool', pool.ref))
+    const refs = hosts.flatMap(({ ref, pbd }) => [`host/${ref}`, `pbd/${pbd}`])
+    const classes = [...refs, ...Array.from({ length: 1_000 - refs.length }, (_, index) => `vdi/OpaqueRef:${index}`)]
+    let isOver = false
+    const follow = async () => {
+      while (!isOver) await reader.ask('event.from', session, classes, token, 30)
+    }
+    const following = Array.from({ length: 50 }, follow)
+    let answeredBatches = 0
+    const batch = Array(100).fill({ method: 'event.inject', params: [session, 'PBD', pbd], id: 1 })
+    const inject = async () => {
+      for (let left = 15; left > 0; left -= 1) {
+        await reader.post(batch)
+        answeredBatches += 1
+      }
+    }
+    const injecting = Promise.all(Array.from({ length: 8 }, inject))
+    let mostInBetween = 0
+    for (let round = 0; round < 10; round += 1) {
+      const before = answeredBatches
+      t.strictSame(await beat(), {})
+      t.equal(await report(`report ${round}`), '')
+      mostInBetween = Math.max(mostInBetween, answeredBatches - before)
+    }
+    await injecting
+    isOver = true
+    await pool.close()
+    await Promise.all(following)
+    t.ok(mostInBetween <= 3 * 16, `three calls of a host waited for ${mostInBetween} batches of 100`)
+  },
+)
 
-t.test('a stranger with 1 500 slow requests keeps neither a host nor a user out, from whatever address', async t => {
+t.test('1 500 slow requests without login lock out neither a host nor a user, from any address', async t => {
   for (const hostAddress of ['127.0.0.1', '127.0.0.2']) {
     const { beat, peer } = await attackedPool(t, hostAddress)
     t.strictSame(await beat(), {})
@@ -84,14 +87,14 @@ t.test('a stranger with 1 500 slow requests keeps neither a host nor a user out,
     for (let round = 0; round < 15; round += 1) {
       await Promise.all(Array.from({ length: 100 }, (_, index) => stranger.open(starts[index % 3] ?? '')))
     }
-    t.strictSame(await beat(), {}, 'on the connection that it has')
+    t.strictSame(await beat(), {}, 'on an open connection')
     const another = peer(hostAddress)
-    t.match(await another.login('agents'), /^OpaqueRef:/, 'on a new one')
+    t.match(await another.login('agents'), /^OpaqueRef:/, 'on a new connection')
     t.match(await peer('127.0.0.3').login('root'), /^OpaqueRef:/)
   }
 })
 
-t.test('a user with more connections than there may be closes the own ones', async t => {
+t.test('a user with too many connections closes its own ones', async t => {
   const { beat, peer, session } = await attackedPool(t)
   t.strictSame(await beat(), {})
   const user = peer('127.0.0.3')
@@ -109,7 +112,7 @@ t.test('a user with more connections than there may be closes the own ones', asy
   t.ok(session)
 })
 
-t.test('readers who wait for events leave hosts all the room that they need', async t => {
+t.test('readers that wait for events do not use the connections and calls of hosts', async t => {
   const { pool, hosts, peer } = await attackedPool(t)
   const admin = peer('127.0.0.2')
   const sessions = await Promise.all(Array.from({ length: 5 }, () => admin.login('root')))
@@ -136,7 +139,7 @@ t.test('readers who wait for events leave hosts all the room that they need', as
   await Promise.all(waiting)
 })
 
-t.test('what a user who may only read changes in a while is bounded', async t => {
+t.test('the changes of a read-only user are limited per time', async t => {
   const { pool, beat, peer } = await attackedPool(t)
   const reader = peer('127.0.0.2')
   const session = await reader.login('reader')
@@ -148,6 +151,6 @@ t.test('what a user who may only read changes in a while is bounded', async t =>
   }
   const refused = answers.filter(answer => JSON.stringify(answer).includes('TOO_BUSY')).length
   t.ok(refused > 0 && refused <= 500, `${refused} of 1 500`)
-  t.match(await reader.ask('pool.get_all', session), [pool.ref], 'it may go on reading')
+  t.match(await reader.ask('pool.get_all', session), [pool.ref], 'it can still read')
   t.strictSame(await beat(), {})
 })

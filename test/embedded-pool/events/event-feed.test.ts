@@ -41,7 +41,7 @@ function feedUnderTest({ maxWaiting = 4, maxWaitingPerSession = 4, maxWaitingPer
   return { db, feed, session, host, from, told, token }
 }
 
-t.test('the empty token tells everything there is, as stock writes it', async t => {
+t.test('the empty token returns all objects, in the format of stock xapi', async t => {
   const { db, from, host } = feedUnderTest()
   const pool = db.create('pool', newPool({ uuid: 'p', master: host }))
   t.strictSame(await from(['HOST', 'pool', 'vm'], '', 30), {
@@ -54,7 +54,7 @@ t.test('the empty token tells everything there is, as stock writes it', async t 
   })
 })
 
-t.test('each object is told once, by what it is since the token', async t => {
+t.test('a batch contains each object once, with its change since the token', async t => {
   const { db, told, host, token } = feedUnderTest()
   const before = await token()
   db.update('host', host, { enabled: true })
@@ -69,10 +69,10 @@ t.test('each object is told once, by what it is since the token', async t => {
   t.strictSame(await told(['host'], afterAll), [])
   db.delete('host', host)
   t.strictSame(await told(['*'], before), [`host del ${host}`], 'changed and deleted: one del')
-  t.strictSame(await told(['*'], ''), [], 'what is gone is no news to one who starts')
+  t.strictSame(await told(['*'], ''), [], 'the empty token returns no deletions')
 })
 
-t.test('events come as messages, adds, mods, dels; messages have a position of their own', async t => {
+t.test('the order of events is messages, add, mod, del; messages have their own position in the token', async t => {
   const { db, told, host, token } = feedUnderTest()
   const gone = db.create('task', newTask({ uuid: '' }))
   const before = await token()
@@ -87,7 +87,7 @@ t.test('events come as messages, adds, mods, dels; messages have a position of t
   t.strictSame(await told(['*'], `${database},${messages}`), [`task add ${task}`, ...dels])
 })
 
-t.test('one object can be followed; a token of the future hears nothing until it was passed', async t => {
+t.test('one object can be followed; a token of the future gets no events until the generation passes it', async t => {
   const { db, told, from, host, token } = feedUnderTest()
   const before = await token()
   const other = db.create('host', newHost({ uuid: 'v' }))
@@ -96,11 +96,11 @@ t.test('one object can be followed; a token of the future hears nothing until it
   for (const future of ['00000000000000009999,00000000000000009999', '99999999999999999999,99999999999999999999']) {
     const batch = await from(['host'], future, 0)
     t.strictSame(batch.events, [])
-    t.ok(batch.token >= '00000000000000009999', 'and it stays in the future')
+    t.ok(batch.token >= '00000000000000009999', 'the token stays in the future')
   }
 })
 
-t.test('a token older than the queue of deletions is answered EVENTS_LOST, one within it is not', async t => {
+t.test('a token older than the queue of deletions gets EVENTS_LOST, a newer one does not', async t => {
   const { db, from, token } = feedUnderTest()
   const refs = Array.from({ length: 600 }, () => db.create('task', newTask({ uuid: '' })))
   const before = await token()
@@ -108,9 +108,9 @@ t.test('a token older than the queue of deletions is answered EVENTS_LOST, one w
   const lost = { description: ['EVENTS_LOST'] }
   t.match(await from(['task'], before, 0).catch(failure => failure), lost)
   t.match(await from(['*'], before, 30).catch(failure => failure), lost)
-  t.match(await from(['host'], before, 0), { events: [] }, 'of another class everything is known')
+  t.match(await from(['host'], before, 0), { events: [] }, 'no deletion of another class is lost')
   const batch = await from(['task'], '', 0)
-  t.strictSame(batch.events, [], 'who begins anew loses nothing')
+  t.strictSame(batch.events, [], 'the empty token never gets EVENTS_LOST')
   t.equal(batch.valid_ref_counts.task, 0)
   const [next] = [db.create('task', newTask({ uuid: '' }))]
   const since = await token()
@@ -118,7 +118,7 @@ t.test('a token older than the queue of deletions is answered EVENTS_LOST, one w
   t.match(await from(['task'], since, 0), { events: [{ operation: 'del', ref: next }] })
 })
 
-t.test('a call waits for what it follows, gathers for the batch time, and tells all of that at once', async t => {
+t.test('a call waits for a change, collects for the batch time, and returns one batch', async t => {
   const { db, from, host, token } = feedUnderTest()
   const beganMs = performance.now()
   const waiting = from(['host'], await token(), 30)
@@ -128,17 +128,21 @@ t.test('a call waits for what it follows, gathers for the batch time, and tells 
   await sleep(5)
   db.update('host', host, { hostname: 'two' })
   const batch = await waiting
-  t.match(batch.events, [{ operation: 'mod', snapshot: { hostname: 'two' } }], 'one event, the record as it is now')
+  t.match(batch.events, [{ operation: 'mod', snapshot: { hostname: 'two' } }], 'one event with the present record')
   t.ok(performance.now() - beganMs >= BATCH_MS)
 
   const tasks = from(['task'], batch.token, 30)
   const task = db.create('task', newTask({ uuid: '' }))
   await sleep(0)
   db.update('task', task, { progress: 1 })
-  t.match((await tasks).events, [{ snapshot: { progress: 0 } }], 'followers of tasks only do not wait for a batch')
+  t.match(
+    (await tasks).events,
+    [{ snapshot: { progress: 0 } }],
+    'a call that follows only tasks does not wait for the batch time',
+  )
 })
 
-t.test('what came and went within a batch does not end the wait', async t => {
+t.test('an object that is created and deleted within the batch time does not end the wait', async t => {
   const { db, from, host, token } = feedUnderTest()
   const waiting = from(['host', 'task'], await token(), 30)
   await sleep(5)
@@ -148,7 +152,7 @@ t.test('what came and went within a batch does not end the wait', async t => {
   t.match((await waiting).events, [{ class: 'host' }])
 })
 
-t.test('a wait ends with no events when its time is over, its client has gone, or the pool closes', async t => {
+t.test('a wait ends without events at its timeout, when the client disconnects, and when the pool closes', async t => {
   const { feed, from, token } = feedUnderTest()
   const now = await token()
   const empty = { events: [], token: now }
@@ -158,14 +162,14 @@ t.test('a wait ends with no events when its time is over, its client has gone, o
   client.abort()
   t.match(await left, empty)
   t.match(await from(['host'], now, 30, AbortSignal.abort()), empty)
-  // no number of seconds at all: a day, as in stock
+  // not a number of seconds: one day, as in stock xapi
   const waiting = [-1, Number.NaN, Number.POSITIVE_INFINITY, 1e9].map(seconds => from(['host'], now, seconds))
   feed.close()
   t.match(await Promise.all(waiting), [empty, empty, empty, empty])
-  t.match(await from(['host'], now, 30), empty, 'after that nothing waits')
+  t.match(await from(['host'], now, 30), empty, 'no call waits after close')
 })
 
-t.test('a user who may not operate the pool leaves room for others to wait, by however many sessions', async t => {
+t.test('the waiting calls of a user below pool-operator are limited over all its sessions', async t => {
   const { db, feed, token } = feedUnderTest({ maxWaitingPerUser: 1 })
   const now = await token()
   const waiting = (user: string, role: Role) => {
@@ -179,16 +183,16 @@ t.test('a user who may not operate the pool leaves room for others to wait, by h
   await t.resolves(Promise.all(given))
 })
 
-t.test('waiting calls are bounded, for each session and in all, and end with their session', async t => {
+t.test('waiting calls are limited per session and in total, and end with their session', async t => {
   const { db, feed, from, session, token } = feedUnderTest({ maxWaiting: 3, maxWaitingPerSession: 2 })
   const now = await token()
   const waiting = Promise.allSettled([from(['host'], now, 30), from(['host'], now, 30)])
   const busy = { description: ['TOO_BUSY'] }
-  t.match(await from(['host'], now, 30).catch(failure => failure), busy, 'one session has enough')
+  t.match(await from(['host'], now, 30).catch(failure => failure), busy, 'limit of one session')
   const another = db.create('session', { uuid: '', auth_user_name: '', originator: '' })
   const request = { caller: callerOf(another), classes: ['host'], token: now, timeoutSeconds: 30, signal: never }
   const others = feed.from(request)
-  t.match(await feed.from(request).catch(failure => failure), busy, 'all have enough')
+  t.match(await feed.from(request).catch(failure => failure), busy, 'limit of all sessions')
   t.teardown(() => {
     feed.close()
     return others
@@ -200,7 +204,7 @@ t.test('waiting calls are bounded, for each session and in all, and end with the
   ])
 })
 
-t.test('a subscriber that throws breaks neither the write nor the others', async t => {
+t.test('an error of a subscriber breaks neither the write nor other subscribers', async t => {
   const bugs: unknown[] = []
   const seen: string[] = []
   const db = new Database(0, bug => bugs.push(bug))
@@ -218,24 +222,27 @@ t.test('a subscriber that throws breaks neither the write nor the others', async
   t.equal(bugs.length, 2)
 })
 
-t.test('over HTTP: event.inject marks the present, logout ends a wait, and a closing pool lets go at once', async t => {
-  const { pool, url } = await servedPool(t)
-  const { hosts } = pool.seed(['a'])
-  const session = await login(url)
-  const token = await askText(url, 'event.inject', session, 'Pool', pool.ref)
-  t.match(await ask(url, 'event.from', session, ['pool', 'host'], token, 30.1), {
-    events: [{ class: 'pool', operation: 'mod', ref: pool.ref }],
-  })
-  const now = String(Reflect.get(Object(await ask(url, 'event.from', session, ['*'], '', 0)), 'token'))
-  const ended = ask(url, 'event.from', session, ['host'], now, 30)
-  await sleep(20)
-  await ask(url, 'session.logout', session)
-  t.strictSame(await ended, ['SESSION_INVALID', session])
+t.test(
+  'over HTTP: event.inject returns the present token, logout ends a wait, and a closing pool answers immediately',
+  async t => {
+    const { pool, url } = await servedPool(t)
+    const { hosts } = pool.seed(['a'])
+    const session = await login(url)
+    const token = await askText(url, 'event.inject', session, 'Pool', pool.ref)
+    t.match(await ask(url, 'event.from', session, ['pool', 'host'], token, 30.1), {
+      events: [{ class: 'pool', operation: 'mod', ref: pool.ref }],
+    })
+    const now = String(Reflect.get(Object(await ask(url, 'event.from', session, ['*'], '', 0)), 'token'))
+    const ended = ask(url, 'event.from', session, ['host'], now, 30)
+    await sleep(20)
+    await ask(url, 'session.logout', session)
+    t.strictSame(await ended, ['SESSION_INVALID', session])
 
-  const again = await askText(url, 'session.login_with_password', 'root', PASSWORD)
-  const cut = ask(url, 'event.from', again, [`host/${firstOf(hosts).ref}`], now, 30)
-  await sleep(20)
-  const beganMs = performance.now()
-  await Promise.all([t.rejects(cut), pool.close()])
-  t.ok(performance.now() - beganMs < 500)
-})
+    const again = await askText(url, 'session.login_with_password', 'root', PASSWORD)
+    const cut = ask(url, 'event.from', again, [`host/${firstOf(hosts).ref}`], now, 30)
+    await sleep(20)
+    const beganMs = performance.now()
+    await Promise.all([t.rejects(cut), pool.close()])
+    t.ok(performance.now() - beganMs < 500)
+  },
+)

@@ -8,7 +8,7 @@ import { ask, firstOf, login, servedPool } from '../pool-under-test.ts'
 const folder = mkdtempSync(join(tmpdir(), 'pool-claims-'))
 t.teardown(() => rmSync(folder, { recursive: true }))
 
-/** Nobody goes while another one is away: of two hosts one at a time. */
+/** Allows one of two hosts to reboot at a time. */
 const othersStay: HostOperationGate = {
   claim: (pool, { host, operation }) => {
     const away = pool.hosts.find(one => one.ref !== host && (one.leaving || !one.live))
@@ -17,7 +17,7 @@ const othersStay: HostOperationGate = {
   },
 }
 
-t.test('a host that returns while its claim goes to disk is not taken down by what is over', async t => {
+t.test('a host that returns while its claim is written is not taken down by that claim', async t => {
   const told: string[] = []
   const { pool, url, bugs } = await servedPool(t, {
     gate: othersStay,
@@ -27,7 +27,7 @@ t.test('a host that returns while its claim goes to disk is not taken down by wh
   const [a, b] = pool.seed(['a', 'b']).hosts.map(({ ref }) => ref)
   await pool.saved()
   const session = await login(url)
-  // it had crashed by itself, and says hello while the claim is being synced
+  // the host has crashed and sends its hello while the claim is synced
   const stop = pool.subscribe(({ cls, ref }) => {
     if (cls !== 'host' || ref !== a) return
     stop()
@@ -37,11 +37,11 @@ t.test('a host that returns while its claim goes to disk is not taken down by wh
   t.strictSame(told, [])
   t.match(firstOf(pool.poolSnapshot().hosts), { ref: a, live: true, leaving: false, currentOperations: [] })
   t.equal(await ask(url, 'host.reboot', session, b), '')
-  t.strictSame(told, [b], 'never both')
+  t.strictSame(told, [b], 'only one host got an order')
   t.strictSame(bugs, [])
 })
 
-t.test('two reboots of one host in one instant that cannot be written leave nothing behind', async t => {
+t.test('two concurrent reboots of one host that cannot be written leave nothing behind', async t => {
   const stateFile = join(folder, 'unwritable')
   const { pool, url } = await servedPool(t, { gate: othersStay, stateFile, stateDelayMs: 86_400_000 })
   const host = firstOf(pool.seed(['a']).hosts).ref
@@ -53,7 +53,7 @@ t.test('two reboots of one host in one instant that cannot be written leave noth
     [/^(INTERNAL_ERROR|OTHER_OPERATION_IN_PROGRESS)$/],
   ])
   t.match(firstOf(pool.poolSnapshot().hosts), { leaving: false, currentOperations: [] })
-  t.strictSame(await ask(url, 'host.tickle_heartbeat', session, host, {}), {}, 'and no order')
+  t.strictSame(await ask(url, 'host.tickle_heartbeat', session, host, {}), {}, 'no order is left')
   rmSync(`${stateFile}.new`, { recursive: true })
   t.equal(await ask(url, 'host.reboot', session, host), '')
 })

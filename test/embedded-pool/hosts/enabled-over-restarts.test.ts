@@ -18,7 +18,7 @@ interface TearsDown {
   teardown(end: () => Promise<void>): void
 }
 
-/** A pool of one host that is live by its heartbeats, and that can be killed at any moment: the next goes by its file. */
+/** A pool of one host with liveness by heartbeat. It can be killed at any moment; the next pool reads its state file. */
 async function lastingPool(t: TearsDown, { byHeartbeat = true, stateFile = '', enableDelayMs = ENABLE_DELAY_MS } = {}) {
   const time = new VirtualClock()
   const file = stateFile === '' ? join(folder, `pool-${Math.random()}`) : stateFile
@@ -52,7 +52,7 @@ async function lastingPool(t: TearsDown, { byHeartbeat = true, stateFile = '', e
   }
 }
 
-t.test('a host that was back and not enabled yet when the pool was killed is enabled by the next one', async t => {
+t.test('a host that was back but not enabled when the pool was killed is enabled by the next pool', async t => {
   const first = await lastingPool(t)
   await first.hello(boot())
   t.equal(first.settled(), true)
@@ -66,14 +66,14 @@ t.test('a host that was back and not enabled yet when the pool was killed is ena
   t.equal(first.enabled(), false)
 
   const second = await first.killed()
-  t.equal(second.settled(), false, 'nobody has heard it')
+  t.equal(second.settled(), false, 'no heartbeat yet')
   await second.tickle(boot(900))
   t.equal(second.enabled(), false)
   t.equal(second.settled(), true, 'enabled after the delay, as without the restart')
   t.equal((await (await second.killed()).killed()).enabled(), true)
 })
 
-t.test('it is the same for hosts whose driver says that they are back', async t => {
+t.test('the same holds for hosts whose driver reports their return', async t => {
   const first = await lastingPool(t, { byHeartbeat: false })
   first.pool.hostLeft(first.ref)
   first.pool.hostReturned(first.ref, { bootTimeMs: START_MS })
@@ -82,7 +82,7 @@ t.test('it is the same for hosts whose driver says that they are back', async t 
   t.equal(second.settled(), true)
 })
 
-t.test('a host that an operator has disabled stays so when its toolstack and the pool are started anew', async t => {
+t.test('a host that an operator disabled stays disabled when its toolstack and the pool restart', async t => {
   const first = await lastingPool(t)
   await first.hello(boot())
   first.settled()
@@ -96,10 +96,10 @@ t.test('a host that an operator has disabled stays so when its toolstack and the
   t.equal(second.enabled(), false)
   const third = await second.killed()
   await third.hello(boot())
-  t.equal(third.settled(), true, 'and one that was enabled is so again')
+  t.equal(third.settled(), true, 'an enabled host is enabled again')
 })
 
-t.test('a host that was disabled before it was enabled again stays disabled', async t => {
+t.test('a host that is disabled before the enable delay is over stays disabled', async t => {
   const first = await lastingPool(t)
   await first.hello(boot(900))
   await first.call('host.disable')
@@ -108,7 +108,7 @@ t.test('a host that was disabled before it was enabled again stays disabled', as
   t.equal(second.settled(), false)
 })
 
-t.test('a toolstack that starts anew before its host was enabled does not keep it from that', async t => {
+t.test('a toolstack restart during the enable delay does not prevent that the host is enabled', async t => {
   const { hello, tickle, enabled, settled } = await lastingPool(t)
   await hello(boot(900))
   await tickle(going)
@@ -117,12 +117,12 @@ t.test('a toolstack that starts anew before its host was enabled does not keep i
   t.equal(settled(), true)
 })
 
-t.test('a host that falls silent before it was enabled is enabled when it is heard again', async t => {
+t.test('a host that is silent during the enable delay is enabled after its next heartbeat', async t => {
   const { hello, tickle, time, enabled } = await lastingPool(t, { enableDelayMs: 100_000 })
   await hello(boot(900))
   time.advance(60_000)
   time.advance(40_000)
-  t.equal(enabled(), false, 'a host that nobody hears is not called back to work')
+  t.equal(enabled(), false, 'a silent host is not enabled')
   await tickle(boot(900))
   time.advance(50_000)
   await tickle(boot(900))
@@ -131,7 +131,7 @@ t.test('a host that falls silent before it was enabled is enabled when it is hea
   t.equal(enabled(), true)
 })
 
-t.test('a host that is to stay disabled does so over restarts of the pool as well', async t => {
+t.test('a host that is to stay disabled does so across restarts of the pool', async t => {
   const first = await lastingPool(t)
   await first.hello(boot())
   first.settled()
@@ -145,7 +145,7 @@ t.test('a host that is to stay disabled does so over restarts of the pool as wel
   t.equal(third.settled(), true)
 })
 
-t.test('which boot a host is in outlives the pool: its clock may be set while nobody hears it', async t => {
+t.test('the state file keeps the boot id of a host, so a clock change during silence is no reboot', async t => {
   const id = { boot_id: '1f5c0c1e-0000-4000-8000-000000000001' }
   const first = await lastingPool(t)
   await first.hello({ ...id, ...boot() })
@@ -156,7 +156,7 @@ t.test('which boot a host is in outlives the pool: its clock may be set while no
   t.equal(second.settled(), false, 'no return')
 })
 
-t.test('what an earlier version did not write of a host reads as that version took it; what is wrong is refused', t => {
+t.test('fields of a host that an earlier version did not write get its defaults; invalid fields are refused', t => {
   const told = { toldAtMs: START_MS, left: true }
   t.strictSame(decodeHostMemory(told), {
     ...told,

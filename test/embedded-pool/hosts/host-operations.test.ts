@@ -41,7 +41,7 @@ function syncedReport(host: string, sr: string, atMs: number): string {
   })
 }
 
-t.test('with the gate of the project: of two reboots in one instant exactly one wins', async t => {
+t.test('with the gate of the project exactly one of two concurrent reboots succeeds', async t => {
   const time = new VirtualClock()
   const told: string[] = []
   const { pool, url } = await servedPool(t, {
@@ -59,7 +59,7 @@ t.test('with the gate of the project: of two reboots in one instant exactly one 
   t.match(
     await post(url, reboots),
     hosts.map((_, id) => refused(id)),
-    'no host has spoken yet: none may go',
+    'no host may reboot before every host has reported',
   )
   time.advance(1_000)
   for (const { ref, pbd } of hosts) {
@@ -77,11 +77,11 @@ t.test('with the gate of the project: of two reboots in one instant exactly one 
   t.match(
     await post(url, reboots.slice(1)),
     [refused(1), refused(2)],
-    'back, and its report is from before: nobody goes',
+    'the host is back with a report of the old boot: no host may reboot',
   )
 })
 
-t.test('a rebooting host goes through all of its states, and each is seen in one step', async t => {
+t.test('a rebooting host passes through all of its states, each visible in one step', async t => {
   const time = new VirtualClock()
   const pool = new EmbeddedPool({
     gate: oneAtATime,
@@ -130,12 +130,12 @@ t.test('a rebooting host goes through all of its states, and each is seen in one
   ])
 })
 
-t.test('a host that is disabled, goes, or is forgotten before it was enabled again stays as it is', async t => {
+t.test('a host that is disabled, goes down or is removed during the enable delay is not enabled', async t => {
   const time = new VirtualClock()
   const { pool, url } = await servedPool(t, { clock: time })
   const session = await login(url)
   const [a, b, c] = pool.seed(['a', 'b', 'c']).hosts
-  if (a === undefined || b === undefined || c === undefined) throw new Error('three hosts were asked for')
+  if (a === undefined || b === undefined || c === undefined) throw new Error('expected three hosts')
   for (const { ref } of [a, b, c]) {
     pool.hostLeft(ref)
     pool.hostReturned(ref, { bootTimeMs: time.nowMs })
@@ -155,10 +155,10 @@ t.test('a host that is disabled, goes, or is forgotten before it was enabled aga
   t.equal(pool.get('host', a.ref)?.enabled, true)
   pool.hostReturned(c.ref, { bootTimeMs: 0 })
   pool.hostLeft(c.ref)
-  t.equal(pool.list('host').length, 2, 'a forgotten host does not come back by itself')
+  t.equal(pool.list('host').length, 2, 'a removed host does not reappear')
 })
 
-t.test('a quick reboot that was never seen to leave ends with the return', async t => {
+t.test('a fast reboot without a reported shutdown ends with the return', async t => {
   const { pool, url } = await servedPool(t)
   const host = firstOf(pool.seed(['a']).hosts).ref
   const session = await login(url)
@@ -169,7 +169,7 @@ t.test('a quick reboot that was never seen to leave ends with the return', async
   t.match(firstOf(pool.poolSnapshot().hosts), { leaving: false, currentOperations: [] })
 })
 
-t.test('a driver that throws leaves the host claimed: the order may have arrived', async t => {
+t.test('if the driver throws the order stands, because the machine may have received it', async t => {
   const goDown = () => {
     throw new Error('the machine did not answer')
   }
@@ -182,7 +182,7 @@ t.test('a driver that throws leaves the host claimed: the order may have arrived
   t.match(firstOf(pool.poolSnapshot().hosts), { leaving: true, live: true })
 })
 
-t.test('host.power_on waits until the host is live, and no longer than anybody waits for it', async t => {
+t.test('host.power_on waits until the host is live, at most as long as its client waits', async t => {
   const time = new VirtualClock()
   const on: string[] = []
   const { pool, url } = await servedPool(t, {
@@ -243,7 +243,7 @@ t.test('host.restart_agent changes agent_start_time and nothing else', async t =
   t.strictSame(firstOf(pool.poolSnapshot().hosts), snapshot)
 })
 
-t.test('allowed_operations is written when it differs, and only then', async t => {
+t.test('allowed_operations is written only when it differs', async t => {
   const { pool } = await servedPool(t)
   const host = firstOf(pool.seed(['a']).hosts).ref
   const writes: string[] = []
@@ -255,7 +255,7 @@ t.test('allowed_operations is written when it differs, and only then', async t =
   t.strictSame(firstOf(pool.poolSnapshot().hosts).allowedOperations, ['reboot', 'shutdown'])
 })
 
-t.test('the snapshot tells the gate what the database says, and when each host last said it itself', async t => {
+t.test('the snapshot contains the database, and when each host last confirmed its report', async t => {
   const time = new VirtualClock()
   const { pool, url } = await servedPool(t, { clock: time })
   const { sr, hosts } = pool.seed(['a'], { type: 'linstor', other_config: { k: 'v' } })
@@ -263,7 +263,7 @@ t.test('the snapshot tells the gate what the database says, and when each host l
   const session = await login(url)
   const host = pool.get('host', ref)
   const { changedSeqs, ...snapshot } = pool.poolSnapshot()
-  t.equal(changedSeqs?.get(ref), undefined, 'no heartbeat has named any')
+  t.equal(changedSeqs?.get(ref), undefined, 'no heartbeat has sent any')
   t.strictSame(snapshot, {
     hosts: [
       {
@@ -308,13 +308,13 @@ t.test('the snapshot tells the gate what the database says, and when each host l
 
   time.advance(1_000)
   await ask(url, 'PBD.remove_from_other_config', session, pbd, key)
-  t.strictSame(reports(), [], 'between removing and adding there is no report')
+  t.strictSame(reports(), [], 'no report between remove and add')
   await ask(url, 'PBD.add_to_other_config', session, pbd, key, report)
-  t.match(reports(), [{ confirmedAtMs: START_MS + 1_000 }], 'the same text again confirms it')
+  t.match(reports(), [{ confirmedAtMs: START_MS + 1_000 }], 'adding the same text confirms the report')
 
   time.advance(1_000)
   await ask(url, 'PBD.set_other_config', session, pbd, { [key]: report, note: 'by an operator' })
-  t.match(reports(), [{ confirmedAtMs: START_MS + 1_000 }], 'a map set back with the report in it does not')
+  t.match(reports(), [{ confirmedAtMs: START_MS + 1_000 }], 'setting a map with the same report does not confirm it')
   await ask(url, 'PBD.set_other_config', session, pbd, { [key]: 'not a report' })
   t.match(reports(), [{ confirmedAtMs: START_MS + 2_000, problem: { code: 'not-json' } }])
 

@@ -17,7 +17,7 @@ const NEXT_BOOT = { boot_id: '1f5c0c1e-0000-4000-8000-000000000002', boot_time: 
 const DEGRADED = ['CLUSTERED_SR_DEGRADED', 'OpaqueRef:sr'] as const
 const REASON: GateReason = { code: 'host-not-live', host: 'b', sr: 'OpaqueRef:sr', clearedBy: 'operator' }
 
-/** No host may go while another one is away or about to go. */
+/** Allows no reboot while another host is down or about to go down. */
 const othersStay: HostOperationGate = {
   claim: (pool, { host, operation }) => {
     const isAway = pool.hosts.some(one => one.ref !== host && (one.leaving || !one.live))
@@ -26,7 +26,7 @@ const othersStay: HostOperationGate = {
   },
 }
 
-/** What an agent says of orders, heartbeat by heartbeat. */
+/** The statements of an agent about orders, heartbeat by heartbeat. */
 function agentOf(name: string) {
   let beat = 0
   const words = { last: '', refusal: '' }
@@ -44,7 +44,7 @@ interface TearsDown {
   teardown(end: () => Promise<void>): void
 }
 
-/** A pool of two hosts that are live by their heartbeats; the second one is only there to be missed. */
+/** A pool of two hosts with liveness by heartbeat. Tests take the second one down. */
 async function pairByHeartbeat(t: TearsDown, { stateFile = join(folder, `pool-${Math.random()}`) } = {}) {
   const time = new VirtualClock()
   const events: OrderEvent[] = []
@@ -60,7 +60,7 @@ async function pairByHeartbeat(t: TearsDown, { stateFile = join(folder, `pool-${
     for (const hostname of ['a', 'b']) pool.addHost({ hostname, bootTimeMs: BOOT_S * 1000 })
   }
   const [a, b] = pool.list('host').map(([ref]) => ref)
-  if (a === undefined || b === undefined) throw new Error('two hosts were asked for')
+  if (a === undefined || b === undefined) throw new Error('expected two hosts')
   const session = await login(url)
   const tickle = (ref: string, stuff: object) => ask(url, 'host.tickle_heartbeat', session, ref, stuff)
   const host = (ref: string) => pool.poolSnapshot().hosts.find(each => each.ref === ref)
@@ -85,7 +85,7 @@ async function pairByHeartbeat(t: TearsDown, { stateFile = join(folder, `pool-${
       await pool.saved()
       return { call }
     },
-    /** What the next run of the pool would find if this one was killed now. */
+    /** The state file that the next pool would read if this one was killed now. */
     killed: async () => {
       await pool.saved()
       const left = `${stateFile}-${Math.random()}`
@@ -101,19 +101,19 @@ function orderIdOf(answer: unknown): string {
   return id
 }
 
-t.test('an order whose host may not go any more when it is fetched is withdrawn, and its call fails', async t => {
+t.test('an order is withdrawn and its call fails if the gate refuses when the host fetches it', async t => {
   const { a, b, host, reboot, tickle, time, events } = await pairByHeartbeat(t)
   const { call } = await reboot(a)
-  // the agent of a hangs for 20 s, and b is switched off meanwhile
+  // the agent of a hangs for 20 s; meanwhile b is switched off
   await tickle(b, { 'shutting-down': '1' })
   time.advance(20_000)
   t.strictSame(await tickle(a, BOOT), {})
   t.strictSame(await call, [...DEGRADED])
-  t.match(host(a), { leaving: false, live: true, currentOperations: [] }, 'nothing is left of it')
+  t.match(host(a), { leaving: false, live: true, currentOperations: [] }, 'the order is removed')
   t.strictSame(events, [{ code: 'order-withdrawn', host: a, how: 'reboot', error: DEGRADED, reasons: [REASON] }])
 })
 
-t.test('an order that fails as a task says why', async t => {
+t.test('the task of a failed order has its error', async t => {
   const { a, b, call, reboot, tickle, pool, session, url } = await pairByHeartbeat(t)
   const task = String(await ask(url, 'Async.host.reboot', session, a))
   await until(() => pool.poolSnapshot().hosts.some(({ leaving }) => leaving))
@@ -128,7 +128,7 @@ t.test('an order that fails as a task says why', async t => {
   t.equal(await second.call, '')
 })
 
-t.test('of two orders that stand at once at most one is handed out', async t => {
+t.test('at most one of two concurrent orders is handed out', async t => {
   const time = new VirtualClock()
   let isLenient = true
   const { pool, url } = await servedPool(t, {
@@ -144,18 +144,18 @@ t.test('of two orders that stand at once at most one is handed out', async t => 
   const calls = [a, b].map(ref => ask(url, 'host.reboot', session, ref))
   await until(() => pool.poolSnapshot().hosts.every(({ leaving }) => leaving))
   isLenient = false
-  t.strictSame(await tickle(a), {}, 'b is about to go')
-  t.match(await tickle(b), { order: 'reboot' }, 'and a is no more')
+  t.strictSame(await tickle(a), {}, 'b is about to go down')
+  t.match(await tickle(b), { order: 'reboot' }, 'the order of a is gone')
   t.strictSame(await Promise.all(calls), [[...DEGRADED], ''])
 })
 
-t.test('an order lives for a minute of a clock that nobody sets', async t => {
+t.test('an order expires after a minute of the steady clock', async t => {
   const { a, host, reboot, tickle, time, codes } = await pairByHeartbeat(t)
   const first = await reboot(a)
   time.nowMs += 86_400_000
-  t.ok(host(a)?.leaving, 'a clock that is set forward ends nothing')
+  t.ok(host(a)?.leaving, 'a clock that is set forward does not expire it')
   time.nowMs -= 2 * 86_400_000
-  t.match(await tickle(a, BOOT), { order: 'reboot' }, 'nor does one that is set back')
+  t.match(await tickle(a, BOOT), { order: 'reboot' }, 'neither does a clock that is set back')
   t.equal(await first.call, '')
   await tickle(a, NEXT_BOOT)
   t.notOk(host(a)?.leaving)
@@ -171,7 +171,7 @@ t.test('an order lives for a minute of a clock that nobody sets', async t => {
   t.strictSame(codes(), ['order-handed-out', 'order-withdrawn'])
 })
 
-t.test('a call that is cancelled takes its order back, and so does a client that goes', async t => {
+t.test('an order is withdrawn when its call is cancelled or its client disconnects', async t => {
   const { a, call, host, tickle, pool, session, url, codes } = await pairByHeartbeat(t)
   const task = String(await ask(url, 'Async.host.reboot', session, a))
   await until(() => host(a)?.leaving === true)
@@ -190,24 +190,24 @@ t.test('a call that is cancelled takes its order back, and so does a client that
   t.equal(pool.get('host', a)?.enabled, true)
 })
 
-t.test('an answer that was lost: the agent says that it has nothing, and gets the order once more', async t => {
+t.test('after a lost answer the agent states that it has no order and gets it again', async t => {
   const { a, host, reboot, tickle } = await pairByHeartbeat(t)
   const agent = agentOf('one')
   await tickle(a, agent.statement())
   const early = agent.statement()
   const { call } = await reboot(a)
   const id = orderIdOf(await tickle(a, agent.statement()))
-  t.strictSame(await tickle(a, early), {}, 'a heartbeat from before, late on its way, denies nothing')
+  t.strictSame(await tickle(a, early), {}, 'a delayed heartbeat from before the hand-out does not deny the order')
   t.ok(host(a)?.leaving)
   t.strictSame(orderIdOf(await tickle(a, agent.statement())), id)
   agent.words.last = id
-  t.strictSame(await tickle(a, agent.statement()), {}, 'it has it now')
+  t.strictSame(await tickle(a, agent.statement()), {}, 'the host has the order now')
   await tickle(a, { 'shutting-down': '1' })
   t.equal(await call, '')
   t.match(host(a), { live: false, leaving: true, toldTo: 'reboot' })
 })
 
-t.test('an answer that was lost while another host went away: the order is withdrawn', async t => {
+t.test('after a lost answer the order is withdrawn if another host went down meanwhile', async t => {
   const { a, b, host, reboot, tickle } = await pairByHeartbeat(t)
   const agent = agentOf('one')
   await tickle(a, agent.statement())
@@ -219,7 +219,7 @@ t.test('an answer that was lost while another host went away: the order is withd
   t.notOk(host(a)?.leaving)
 })
 
-t.test('another process of the agent denies nothing: the one before it may have the order', async t => {
+t.test('another agent process does not deny the order, because the previous process may have it', async t => {
   const { a, host, reboot, tickle } = await pairByHeartbeat(t)
   const agent = agentOf('one')
   await tickle(a, agent.statement())
@@ -232,33 +232,30 @@ t.test('another process of the agent denies nothing: the one before it may have 
   t.equal(await call, '')
 })
 
-t.test(
-  'a host that does not carry its order out says so: the call fails, and nothing is left of the order',
-  async t => {
-    const { a, host, reboot, tickle, events } = await pairByHeartbeat(t)
-    const agent = agentOf('one')
-    await tickle(a, agent.statement())
-    const { call } = await reboot(a)
-    agent.words.last = orderIdOf(await tickle(a, agent.statement()))
-    agent.words.refusal = 'machine.reboot is not configured'
-    t.strictSame(await tickle(a, agent.statement()), {})
-    t.strictSame(await call, ['OPERATION_NOT_ALLOWED', 'the host does not reboot: machine.reboot is not configured'])
-    t.match(host(a), { live: true, leaving: false, currentOperations: [] })
-    t.strictSame(await tickle(a, agent.statement()), {}, 'said once more it says nothing new')
-    t.strictSame(events, [
-      { code: 'order-handed-out', host: a, how: 'reboot' },
-      { code: 'order-refused', host: a, how: 'reboot', statement: 'machine.reboot is not configured' },
-    ])
-  },
-)
+t.test('if a host refuses its order the call fails and the order is removed', async t => {
+  const { a, host, reboot, tickle, events } = await pairByHeartbeat(t)
+  const agent = agentOf('one')
+  await tickle(a, agent.statement())
+  const { call } = await reboot(a)
+  agent.words.last = orderIdOf(await tickle(a, agent.statement()))
+  agent.words.refusal = 'machine.reboot is not configured'
+  t.strictSame(await tickle(a, agent.statement()), {})
+  t.strictSame(await call, ['OPERATION_NOT_ALLOWED', 'the host does not reboot: machine.reboot is not configured'])
+  t.match(host(a), { live: true, leaving: false, currentOperations: [] })
+  t.strictSame(await tickle(a, agent.statement()), {}, 'a repeated statement has no effect')
+  t.strictSame(events, [
+    { code: 'order-handed-out', host: a, how: 'reboot' },
+    { code: 'order-refused', host: a, how: 'reboot', statement: 'machine.reboot is not configured' },
+  ])
+})
 
-t.test('a host that has its order and stays is still here, for as long as nobody says that it does not go', async t => {
+t.test('a host that keeps running with its order is reported once and blocks until the order is cleared', async t => {
   const { a, b, call, host, reboot, tickle, time, codes, pool } = await pairByHeartbeat(t)
   const first = await reboot(a)
   t.match(await tickle(a, BOOT), { order: 'reboot' })
-  t.equal(await first.call, '', 'an agent that says nothing of orders has it')
+  t.equal(await first.call, '', 'without a statement the call ends at the hand-out')
   time.advance(30_000)
-  t.match(await tickle(a, BOOT), { order: 'reboot' }, 'it may not have got the answer')
+  t.match(await tickle(a, BOOT), { order: 'reboot' }, 'it may not have received the answer')
   t.match(host(a), { live: true, leaving: true, stillHere: undefined })
   for (const seconds of [60, 660, 86_400]) {
     time.advance(seconds * 1000)
@@ -266,7 +263,7 @@ t.test('a host that has its order and stays is still here, for as long as nobody
     await tickle(b, BOOT)
     t.match(host(a), { live: true, leaving: true, stillHere: true, toldTo: 'reboot' }, `${seconds} s later`)
   }
-  t.strictSame(codes(), ['order-handed-out', 'told-to-go-and-still-here'], 'told once')
+  t.strictSame(codes(), ['order-handed-out', 'told-to-go-and-still-here'], 'reported once')
   t.strictSame(await call('host.reboot', b), [...DEGRADED])
 
   t.strictSame(await call('host.clear_order', b, 'x'), [
@@ -283,32 +280,35 @@ t.test('a host that has its order and stays is still here, for as long as nobody
   t.equal(pool.get('host', a)?.enabled, true)
 })
 
-t.test('a host that said that it goes, and is heard a minute later in the same boot, is still here', async t => {
-  const { a, host, reboot, tickle, time, codes } = await pairByHeartbeat(t)
-  const { call } = await reboot(a)
-  await tickle(a, BOOT)
-  await call
-  await tickle(a, { 'shutting-down': '1' })
-  await tickle(a, BOOT)
-  t.match(host(a), { live: false, leaving: true }, 'its last seconds')
-  time.advance(300_000)
-  t.match(host(a), { live: false, leaving: true }, 'a long boot')
-  await tickle(a, BOOT)
-  t.match(host(a), { live: true, leaving: true, stillHere: true })
-  await tickle(a, NEXT_BOOT)
-  t.match(host(a), { live: true, leaving: false, stillHere: undefined })
-  t.strictSame(codes(), ['order-handed-out', 'told-to-go-and-still-here'])
-})
+t.test(
+  'a host that reported its shutdown and sends heartbeats a minute later in the same boot is still running',
+  async t => {
+    const { a, host, reboot, tickle, time, codes } = await pairByHeartbeat(t)
+    const { call } = await reboot(a)
+    await tickle(a, BOOT)
+    await call
+    await tickle(a, { 'shutting-down': '1' })
+    await tickle(a, BOOT)
+    t.match(host(a), { live: false, leaving: true }, 'the last seconds of its boot')
+    time.advance(300_000)
+    t.match(host(a), { live: false, leaving: true }, 'a long shutdown')
+    await tickle(a, BOOT)
+    t.match(host(a), { live: true, leaving: true, stillHere: true })
+    await tickle(a, NEXT_BOOT)
+    t.match(host(a), { live: true, leaving: false, stillHere: undefined })
+    t.strictSame(codes(), ['order-handed-out', 'told-to-go-and-still-here'])
+  },
+)
 
-t.test('after a restart of the pool nobody gets an order of the run before; who has none says so', async t => {
+t.test('after a restart of the pool old orders are not handed out; an agent without the order can deny it', async t => {
   const first = await pairByHeartbeat(t)
   const agent = agentOf('one')
   await first.tickle(first.a, agent.statement())
   const { call } = await first.reboot(first.a)
   const second = await first.killed()
-  t.match(second.host(first.a), { leaving: true }, 'whether it has it is not known')
-  t.strictSame(await second.tickle(second.a, BOOT), {}, 'a client that says nothing of orders')
-  t.strictSame(await second.tickle(second.a, agentOf('two').statement()), {}, 'another process')
+  t.match(second.host(first.a), { leaving: true }, 'it is not known whether the host has the order')
+  t.strictSame(await second.tickle(second.a, BOOT), {}, 'a client without statements')
+  t.strictSame(await second.tickle(second.a, agentOf('two').statement()), {}, 'another agent process')
   t.match(second.host(second.a), { leaving: true })
   t.strictSame(await second.tickle(second.a, agent.statement()), {})
   t.match(second.host(second.a), { leaving: false })
@@ -317,7 +317,7 @@ t.test('after a restart of the pool nobody gets an order of the run before; who 
   agent.words.last = orderIdOf(await first.tickle(first.a, agent.statement()))
   const third = await first.killed()
   await third.tickle(third.a, agent.statement())
-  t.match(third.host(third.a), { leaving: true }, 'it has it')
+  t.match(third.host(third.a), { leaving: true }, 'it has the order')
   third.time.advance(60_000)
   await third.tickle(third.a, agent.statement())
   t.match(third.host(third.a), { leaving: true, stillHere: true })
@@ -327,22 +327,19 @@ t.test('after a restart of the pool nobody gets an order of the run before; who 
   t.equal(await call, '')
 })
 
-t.test(
-  'a toolstack that restarts while its host has an order that it never got is enabled again as before',
-  async t => {
-    const { a, pool, reboot, tickle, time, call } = await pairByHeartbeat(t)
-    const first = await reboot(a)
-    await tickle(a, { 'shutting-down': '1' })
-    t.notOk(pool.get('host', a)?.enabled)
-    time.advance(60_000)
-    t.match(await first.call, ['OPERATION_NOT_ALLOWED'])
-    await call('pool.hello', pool.get('host', a)?.uuid, '', BOOT)
-    time.advance(1_000)
-    t.ok(pool.get('host', a)?.enabled)
-  },
-)
+t.test('a host whose toolstack restarts before it fetched its order is enabled again as before', async t => {
+  const { a, pool, reboot, tickle, time, call } = await pairByHeartbeat(t)
+  const first = await reboot(a)
+  await tickle(a, { 'shutting-down': '1' })
+  t.notOk(pool.get('host', a)?.enabled)
+  time.advance(60_000)
+  t.match(await first.call, ['OPERATION_NOT_ALLOWED'])
+  await call('pool.hello', pool.get('host', a)?.uuid, '', BOOT)
+  time.advance(1_000)
+  t.ok(pool.get('host', a)?.enabled)
+})
 
-t.test('a gate that fails when the order is to be handed out hands out none', async t => {
+t.test('an order is not handed out if the gate throws', async t => {
   let claims = 0
   const told: string[] = []
   const { pool, url, bugs } = await servedPool(t, {
@@ -363,7 +360,7 @@ t.test('a gate that fails when the order is to be handed out hands out none', as
   t.match(bugs, [{ message: 'a bug' }])
 })
 
-t.test('statements that are none are refused, and change nothing', async t => {
+t.test('invalid statements are refused and change nothing', async t => {
   const { a, tickle, pool } = await pairByHeartbeat(t)
   const said = { ...BOOT, agent_id: 'one', beat: '1', last_order: '' }
   t.strictSame(await tickle(a, { ...said, beat: 'x' }), ['VALUE_NOT_SUPPORTED', 'beat', 'x', 'no count'])
@@ -373,12 +370,12 @@ t.test('statements that are none are refused, and change nothing', async t => {
   t.match(firstOf(pool.poolSnapshot().hosts), { live: true, leaving: false })
 })
 
-t.test('a host that says that it goes after its order was cleared, and stays, is live again', async t => {
+t.test('a host that reports its shutdown after its order was cleared and keeps running becomes live again', async t => {
   const { a, host, reboot, tickle, call, time } = await pairByHeartbeat(t)
   const agent = agentOf('one')
   await reboot(a)
   agent.words.last = orderIdOf(await tickle(a, agent.statement()))
-  t.equal(await call('host.clear_order', a, 'it must stay'), '')
+  t.equal(await call('host.clear_order', a, 'the host must keep running'), '')
   await tickle(a, { 'shutting-down': '1' })
   time.advance(59_000)
   await tickle(a, agent.statement())

@@ -1,4 +1,4 @@
-/** Public reports of servers that one address locks everybody out of: here only that address waits. */
+/** Public reports describe servers that one address locks all users out of. Here only that address has to wait. */
 import t from 'tap'
 import { VirtualClock } from '../../platform/time/virtual-clock.ts'
 import { Peer } from '../peer.ts'
@@ -7,7 +7,7 @@ import { PASSWORD, servedPool, until } from '../pool-under-test.ts'
 const LOGIN = 'session.login_with_password'
 const login = (password: string, id = 1) => ({ method: LOGIN, params: ['root', password], id })
 
-t.test('an address that sends wrong passwords keeps no other address out', async t => {
+t.test('an address that sends wrong passwords does not lock out other addresses', async t => {
   const time = new VirtualClock()
   const { port } = await servedPool(t, { clock: time, failedLoginDelayMs: 1_000 })
   const attacker = new Peer(t, port, '127.0.0.2')
@@ -18,18 +18,18 @@ t.test('an address that sends wrong passwords keeps no other address out', async
       return answer
     }),
   )
-  // time stands still: what was refused is refused for as long as this test likes
+  // the clock stands still, so refusals last for the whole test
   await until(() => answered === 3)
-  t.strictSame(await attacker.ask(LOGIN, 'root', PASSWORD), ['TOO_BUSY'], 'this one has to wait')
+  t.strictSame(await attacker.ask(LOGIN, 'root', PASSWORD), ['TOO_BUSY'], 'this address has to wait')
   t.match(await new Peer(t, port, '127.0.0.3').ask(LOGIN, 'root', PASSWORD), /^OpaqueRef:/)
-  t.strictSame(await new Peer(t, port, '127.0.0.2').ask(LOGIN, 'root', PASSWORD), ['TOO_BUSY'], 'by any connection')
+  t.strictSame(await new Peer(t, port, '127.0.0.2').ask(LOGIN, 'root', PASSWORD), ['TOO_BUSY'], 'on any connection')
   time.advance(1_000)
   await Promise.all(guesses)
   t.match(await attacker.ask(LOGIN, 'root', PASSWORD), /^OpaqueRef:/)
 })
 
 t.test(
-  'four hundred wrong passwords from one address are checked and answered, and a right one from another is too',
+  '400 wrong passwords of one address and a correct one of another address are all checked and answered',
   async t => {
     const { port } = await servedPool(t, { failedLoginDelayMs: 200 })
     const attacker = new Peer(t, port, '127.0.0.2')
@@ -46,7 +46,7 @@ t.test(
   },
 )
 
-t.test('a batch counts as many logins as it holds', async t => {
+t.test('every login in a batch counts', async t => {
   const time = new VirtualClock()
   const { port } = await servedPool(t, { clock: time, failedLoginDelayMs: 1_000, maxFailedLogins: 3 })
   const attacker = new Peer(t, port, '127.0.0.2')
@@ -61,10 +61,10 @@ t.test('a batch counts as many logins as it holds', async t => {
   })
   const answers = JSON.stringify(await batch)
   t.equal(answers.split('SESSION_AUTHENTICATION_FAILED').length - 1, 3)
-  t.equal(answers.split('TOO_BUSY').length - 1, 8, 'the right one among them too')
+  t.equal(answers.split('TOO_BUSY').length - 1, 8, 'the correct password is refused too')
 })
 
-t.test('no header makes an address another one', async t => {
+t.test('headers do not change the address of a client', async t => {
   const time = new VirtualClock()
   const { port } = await servedPool(t, { clock: time, failedLoginDelayMs: 1_000, maxFailedLogins: 2 })
   const attacker = new Peer(t, port, '127.0.0.2')

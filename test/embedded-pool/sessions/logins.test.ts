@@ -3,7 +3,7 @@ import type { FailedLogins } from '../../../src/embedded-pool/sessions/login-bra
 import { VirtualClock } from '../../platform/time/virtual-clock.ts'
 import { ask, login, PASSWORD, servedPool, until } from '../pool-under-test.ts'
 
-t.test('a wrong password is answered late, few at a time, and told without filling the log', async t => {
+t.test('answers to wrong passwords are delayed and limited, and failed logins are reported in summary', async t => {
   const time = new VirtualClock()
   const told: FailedLogins[] = []
   const { pool, url } = await servedPool(t, {
@@ -18,14 +18,14 @@ t.test('a wrong password is answered late, few at a time, and told without filli
     ask(url, 'session.login_with_password', user, 'guess').then(answer => answers.push(answer))
   const first = guess('ann')
   await until(() => told.length === 1)
-  t.match(await login(url), /^OpaqueRef:/, 'a right one is answered at once')
+  t.match(await login(url), /^OpaqueRef:/, 'a correct password is answered immediately')
   const second = guess('root')
   const right = () => ask(url, 'session.login_with_password', 'root', PASSWORD)
   const deadline = Date.now() + 10_000
   let answer = await right()
   while (typeof answer === 'string' && Date.now() < deadline) answer = await right()
-  t.strictSame(answer, ['TOO_BUSY'], 'two wrong ones wait: what comes now is not looked at, right or wrong')
-  t.strictSame(answers, [], 'nobody learns that the guess was wrong before the delay is over')
+  t.strictSame(answer, ['TOO_BUSY'], 'while two wrong ones wait, no further password is checked')
+  t.strictSame(answers, [], 'no answer before the delay is over')
   time.advance(999)
   t.strictSame(answers, [])
   time.advance(1)
@@ -34,12 +34,12 @@ t.test('a wrong password is answered late, few at a time, and told without filli
     ['SESSION_AUTHENTICATION_FAILED', 'ann', 'Authentication failure'],
     ['SESSION_AUTHENTICATION_FAILED', 'root', 'Authentication failure'],
   ])
-  t.match(await login(url), /^OpaqueRef:/, 'and there is room again')
+  t.match(await login(url), /^OpaqueRef:/, 'logins work again')
 
   t.strictSame(told, [{ count: 1, user: 'ann', address: '127.0.0.1' }])
   time.advance(59_000)
   t.match(told, [{}, { user: 'root' }])
-  t.ok((told[1]?.count ?? 0) >= 2, 'the guess, and what was not looked at')
+  t.ok((told[1]?.count ?? 0) >= 2, 'the wrong password and the unchecked ones')
   time.advance(60_000)
   time.advance(60_000)
   t.equal(told.length, 2)
@@ -58,7 +58,7 @@ t.test('a wrong password is answered late, few at a time, and told without filli
   ])
 })
 
-t.test('sessions of users who may no longer log in end, with what they wait for', async t => {
+t.test('endSessionsOf ends the sessions of users and their waiting calls', async t => {
   const { pool, url } = await servedPool(t, { authenticate: () => true })
   const of = async (user: string) => String(await ask(url, 'session.login_with_password', user, ''))
   const [ann, ann2, bob] = [await of('ann'), await of('ann'), await of('bob')]

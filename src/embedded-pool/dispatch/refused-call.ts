@@ -4,15 +4,16 @@ import { ApiFailure, GateRefusal } from '../calls/api-failure.ts'
 import type { Call } from '../calls/call.ts'
 import type { Database } from '../database/database.ts'
 
-/** What is kept of an error: its parameters may be a client's words. */
+/** Limits of a kept error: its parameters may contain text of the client. */
 const MAX_ERROR_ITEMS = 8
 const MAX_ITEM_LENGTH = 256
 
 /**
- * @param called the method and its call; `undefined`: there is none
- * @param params with the session's ref first
+ * Describes a call that was answered with an error.
+ * @param called the method and its call; `undefined`: there is no such method
+ * @param params with the ref of the session first
  */
-export function failedCall(
+export function refusedCall(
   called: { readonly name: string; readonly call: Call } | undefined,
   params: readonly unknown[],
   user: string,
