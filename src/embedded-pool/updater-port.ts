@@ -28,15 +28,19 @@ export function embeddedPoolPort(pool: EmbeddedPool, pollReport: PoolPort['pollR
       pool.subscribe(({ cls, isTouch }) => {
         if (!isWriting && WATCHED_CLASSES.has(cls) && isTouch !== true) changed()
       }),
-    publish: async ({ allowed }) => {
+    publish: ({ allowed }) => {
       for (const host of published.keys()) if (!allowed.has(host)) published.delete(host)
       for (const [host, operations] of allowed) {
         if (published.get(host) === operations) continue
         write(() => pool.setAllowedOperations(host, operations))
         published.set(host, operations)
       }
+      return undefined
     },
-    keepPeers: async (pbd, peers) => write(() => pool.keepPeers(pbd, peers)),
+    keepPeers: (pbd, peers) => {
+      write(() => pool.keepPeers(pbd, peers))
+      return undefined
+    },
     pollReport,
   }
 }

@@ -40,8 +40,8 @@ interface GateDecision extends Omit<GateVerdicts, 'policy'> {
  * The interface between the updater and a toolstack. The embedded pool implements it in embedded-pool/updater-port.ts; an unmodified
  * xapi can be another implementation.
  *
- * Effects are asynchronous and independent: the updater never waits for one before it computes again. If one rejects, the updater
- * reports it and tries again with the next computation, a few seconds later at the latest.
+ * Effects may be asynchronous and are independent: the updater never waits for one before it computes again. If one throws or rejects,
+ * the updater reports it and tries again with the next computation, a few seconds later at the latest.
  */
 export interface PoolPort {
   /** Answers at once. A port over a remote toolstack answers from the copy of the pool that it follows. */
@@ -56,10 +56,11 @@ export interface PoolPort {
   /**
    * Brings a decision into effect: writes `host.allowed_operations`, or does what has the same effect. The updater calls it with every
    * decision, also before an earlier call has resolved; then the newer decision replaces the older one.
+   * @returns `undefined`: done within the call
    */
-  publish(decision: GateDecision): Promise<void>
+  publish(decision: GateDecision): Promise<void> | undefined
   /** Stores the peers in the last mirror list of the host of a PBD, by ref. They come back in `read`. */
-  keepPeers(pbd: string, peers: readonly string[]): Promise<void>
+  keepPeers(pbd: string, peers: readonly string[]): Promise<void> | undefined
   /**
    * Asks a host for its report of an SR: host.call_plugin(host, "resync-monitor", "report", {sr}).
    * @returns the report as text. Rejects without an answer, or when `signal` aborts. It must reject if another program than the agent

@@ -191,7 +191,7 @@ export class Updater {
       changes.push({ ...change, ...occasionOf(observation) })
     }
     const decision = { ...observation, hosts: verdicts, allowed: new Map(this.#allowed) }
-    void this.#apply('publish', () => this.#options.pool.publish(decision))
+    this.#apply('publish', () => this.#options.pool.publish(decision))
     return changes
   }
 
@@ -220,23 +220,36 @@ export class Updater {
       const known = this.#keeping.get(pbd) ?? storedPeers
       if (known !== null && isSame(known, peers)) continue
       this.#keeping.set(pbd, peers)
-      const kept = this.#apply('keep-peers', () => this.#options.pool.keepPeers(pbd, peers))
-      void kept.then(() => this.#keeping.get(pbd) === peers && this.#keeping.delete(pbd))
+      const act = () => this.#options.pool.keepPeers(pbd, peers)
+      this.#apply('keep-peers', act, () => this.#keeping.get(pbd) === peers && this.#keeping.delete(pbd))
     }
   }
 
-  /** Starts an effect on the pool at once and reports its failure. Never rejects. */
-  async #apply(effect: Effect, act: () => Promise<void>): Promise<void> {
-    try {
-      await act()
+  /** Starts an effect on the pool at once and reports its failure. @param ended called when it is over, in either way */
+  #apply(effect: Effect, act: () => Promise<void> | undefined, ended: () => void = () => undefined): void {
+    const succeeded = () => {
       this.#failing.delete(effect)
-    } catch (error) {
-      if (this.#state === 'closed') return
-      if (!this.#failing.has(effect)) this.#options.effectFailed(error)
-      this.#failing.add(effect)
-      this.#cancelRetry()
-      this.#cancelRetry = this.#options.clock.after(RETRY_AFTER_MS, () => this.recompute())
+      ended()
     }
+    const failed = (error: unknown) => {
+      ended()
+      this.#reportFailure(effect, error)
+    }
+    try {
+      const underWay = act()
+      if (underWay === undefined) succeeded()
+      else underWay.then(succeeded, failed)
+    } catch (error) {
+      failed(error)
+    }
+  }
+
+  #reportFailure(effect: Effect, error: unknown): void {
+    if (this.#state === 'closed') return
+    if (!this.#failing.has(effect)) this.#options.effectFailed(error)
+    this.#failing.add(effect)
+    this.#cancelRetry()
+    this.#cancelRetry = this.#options.clock.after(RETRY_AFTER_MS, () => this.recompute())
   }
 
   /** Arms a timer for the moment at which the next lease, override or reading expires, or an override comes into force. */

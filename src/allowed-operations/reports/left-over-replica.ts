@@ -28,13 +28,16 @@ export function isLeftOver(
   return lastedMs >= SETTLING_MS && peer.confirmedAtMs >= sinceMs + SETTLING_MS / 2
 }
 
-/** The reasons of a holder, in which those about a left-over replica have the code `left-over-replica`. */
+/**
+ * The reasons of a holder, in which those about a left-over replica have the code `left-over-replica`.
+ * @param reasons those of the holder's report, possibly corrected from its peers
+ */
 export function markLeftOvers(
   reasons: readonly ReportReason[],
   holder: SrMember,
   peersOf: (name: string) => readonly (SrMember | undefined)[],
 ): readonly ReportReason[] {
-  if (!reasons.some(({ code }) => isDisconnected(code))) return reasons
+  if (holder.report === null || !factsOf(holder.report).isAnyDisconnected) return reasons
   let isChanged = false
   const changed = reasons.map((reason): ReportReason => {
     const { mirror, peer } = reason

@@ -12,6 +12,8 @@ interface ReportFacts {
   readonly standAlone: readonly Complaint[]
   /** The complaints about what holds a resync back on this host. */
   readonly heldBack: readonly Complaint[]
+  /** A reason has a code of a host without a connection to its peer. */
+  readonly isAnyDisconnected: boolean
   /** A resync is held back by its peer. Only the report of the peer contains the cause. */
   readonly awaitsPeer: boolean
   /** A blocking reason needs an operator. */
@@ -51,6 +53,7 @@ function findFacts({ at, reasons }: Report): ReportFacts {
     complaints,
     standAlone: complaints.filter(({ code }) => code === 'stand-alone'),
     heldBack: complaints.filter(isHeldBackHere),
+    isAnyDisconnected: reasons.some(({ code }) => isDisconnected(code)),
     awaitsPeer: complaints.some(isHeldBackByPeer),
     awaitsOperator: awaitsOperator(reasons),
     isAtRest: reasons.every(
