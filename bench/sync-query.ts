@@ -160,7 +160,7 @@ class Host implements Listener {
   #now = 0
 
   constructor() {
-    this.#fold.setDoubt(null, 0)
+    this.#fold.apply([], 0, null)
   }
 
   see(volume: DrbdVolume): void {

@@ -9,7 +9,7 @@ const COUNTS = { synced: 3, resyncing: 1, degraded: 0, unknown: 0 }
 
 function seen(judgement: Judgement) {
   const mirror = new TrackedMirror(judgement.mirror, new SharedByMirrors())
-  mirror.look({ judgement, at: 0, silenceMeansStall: false })
+  mirror.observe({ judgement, at: 0, silenceMeansStall: false })
   return { mirror, reasons: mirror.reasons }
 }
 

@@ -2,30 +2,30 @@ import type { DrbdVolume } from '../judge/drbd.ts'
 import { type ReadPeer, readPeer, sideOf } from '../judge/drbd-figures.ts'
 import type { Candidate } from '../reason/reason-kind.ts'
 
-interface DiskWord {
+interface DiskState {
   /** `self`, or the peer. */
   readonly peer: string
   word: string | null
-  /** Milliseconds since 1970; `NaN`: the change was not observed. */
+  /** Unix time in milliseconds; `NaN`: the change was not observed. */
   since: number
 }
 
-/** What has been seen of the disks of one mirror's replicas: since when each is as it is, and which was a source last. */
+/** The observed disk states of one mirror's replicas: since when each has its state, and which one was a source last. */
 export class DiskHistory {
-  readonly #disks: DiskWord[] = []
+  readonly #disks: DiskState[] = []
   #source: string | null = null
 
-  /** Adds a look. @param isFirst nothing was known before it */
+  /** Adds a reading. @param isFirst it is the first one */
   see(volume: DrbdVolume, at: number, isFirst: boolean): void {
     const since = isFirst ? Number.NaN : at
     this.#seeDisk('self', volume.disk, since)
-    for (const said of volume.peers) {
-      this.#seeDisk(said.peer, said.peerDisk, since)
-      this.#seeSource(readPeer(said))
+    for (const peer of volume.peers) {
+      this.#seeDisk(peer.peer, peer.peerDisk, since)
+      this.#seeSource(readPeer(peer))
     }
   }
 
-  /** A candidate with what has been seen of it. */
+  /** A candidate with its observed history. */
   known(candidate: Candidate): Candidate {
     const disk = this.#disks.find(({ peer }) => peer === candidate.peer)
     const since = disk === undefined || Number.isNaN(disk.since) ? null : new Date(disk.since).toISOString()
@@ -50,6 +50,6 @@ export class DiskHistory {
 
   #seeSource(peer: ReadPeer): void {
     if (peer.replication?.kind !== 'copying') return
-    this.#source = sideOf(peer) === 'source' ? 'self' : peer.said.peer
+    this.#source = sideOf(peer) === 'source' ? 'self' : peer.shown.peer
   }
 }

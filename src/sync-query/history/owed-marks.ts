@@ -1,58 +1,33 @@
-import { DISK_WORDS, type DrbdPeer, type DrbdVolume, wordMeaning } from '../judge/drbd.ts'
-import { isClientDisk, type ReadPeer, readPeer, sideOf } from '../judge/drbd-figures.ts'
+import type { DrbdPeer, DrbdVolume } from '../judge/drbd.ts'
+import { isClientDisk, readPeer } from '../judge/drbd-figures.ts'
 import type { Judgement } from '../judge/judgement.ts'
 import { type Reason, reason } from '../reason/reason.ts'
 import type { SyncState } from '../state.ts'
-import {
-  endRepair,
-  endVerify,
-  isBlank,
-  loseMarks,
-  newPairMarks,
-  type PairMarks,
-  REPAIR_SIDES,
-  REST_ORIGINS,
-  type RepairSide,
-  setRest,
-  VERDICTS,
-} from './pair-marks.ts'
-import { forgetUnseen, hasBitmap, hasCopiedUnseen } from './unseen-marks.ts'
+import { isBlank, newPairMarks, type PairMarks, REPAIR_SIDES, REST_ORIGINS, VERDICTS } from './pair-marks.ts'
+import { type Continuity, hasBitmap, observePair } from './pair-observation.ts'
 
 /** DRBD allows 31; a kernel that keeps naming others must not fill the memory. */
 const MAX_PEERS = 64
 
-/** What a look changed in what is worth remembering. */
+/** What a reading changed in the stored marks. */
 export type MarksChange = 'nothing' | 'amounts' | 'facts'
 
-/** Marks that a pair shows while it replicates count after this long: DRBD sets some for moments when a primary is lost (9.2.18). */
-const LASTING_AFTER_MS = 10_000
-
-/** How far the look at a volume can be compared with the one before. */
-export interface Continuity {
-  /** Milliseconds since 1970. */
-  readonly at: number
-  /** Whatever happened since the look before was seen. */
-  readonly isWatched: boolean
-  /** The look before was of the same appearance of the volume in the kernel. */
-  readonly isSameAppearance: boolean
-}
-
 /**
- * The marks (blocks that DRBD has noted as out of sync) of one mirror towards each of its peers, remembered because the kernel
- * may forget them: a peer that was owed data can return as UpToDate with 0 out of sync although nothing was copied
- * (LINBIT/drbd#145; what a verify found vanishes the same way, 9.2.18 and 9.3.3). So marks that vanish count as repaired only
- * if this host saw a repair: data copied between the two, or the disk of one of them Inconsistent, which only a resync (from
- * anybody) or force can end. Without one the pair is accused until a resync or a whole verify clears it.
+ * The marks (blocks that DRBD has marked out of sync) of one mirror towards each of its peers. They are remembered because the kernel
+ * may forget them: a peer that missed data can return as UpToDate with 0 out of sync although nothing was copied
+ * (LINBIT/drbd#145; the findings of a verify vanish in the same way, 9.2.18 and 9.3.3). So marks that vanish count as repaired only
+ * if this host observed a repair: data copied between the two, or the disk of one of them Inconsistent, which only a resync (from
+ * any host) or force can end. Otherwise the pair is suspect until a resync or a complete verify clears it.
  *
  * A resync that is known to be smaller than what has vanished does not clear it: DRBD copies only what is marked.
  *
- * Most mirrors have none of this, and no object of this class.
+ * Most mirrors have no marks, and no object of this class.
  */
 export class OwedMarks {
   readonly #pairs: PairMarks[]
-  /** Pairs that the last look showed, with what it showed as out of sync. */
+  /** Pairs of the last reading, with their amounts out of sync. */
   readonly #shown = new Map<PairMarks, number>()
-  /** Pairs that no look has shown with their marks since something may have happened unseen. */
+  /** Pairs whose marks no reading has shown since a gap in the observation. */
   readonly #unseen = new Set<PairMarks>()
 
   constructor(pairs: readonly PairMarks[] = []) {
@@ -60,7 +35,7 @@ export class OwedMarks {
     for (const pair of this.#pairs) this.#unseen.add(pair)
   }
 
-  /** True if a look tells of marks, or of what decides about marks, so that they must be remembered. */
+  /** True if a reading shows marks, or facts that decide about marks. */
   static concerns({ peers, aloneOutOfSyncBytes }: DrbdVolume): boolean {
     if (aloneOutOfSyncBytes !== null && aloneOutOfSyncBytes > 0) return true
     for (const { passed, outOfSyncBytes } of peers) {
@@ -69,24 +44,24 @@ export class OwedMarks {
     return false
   }
 
-  /** There is nothing to remember. */
+  /** There are no marks. */
   get isEmpty(): boolean {
     return this.#pairs.length === 0
   }
 
-  /** What is to be written down. */
+  /** The marks to store. */
   pairs(): readonly Readonly<PairMarks>[] {
     return this.#pairs
   }
 
-  /** Adds one look. */
+  /** Adds a reading. */
   see(volume: DrbdVolume, continuity: Continuity): MarksChange {
     let change: MarksChange = 'nothing'
     this.#shown.clear()
     if (!continuity.isWatched) for (const pair of this.#pairs) this.#unseen.add(pair)
     // A diskless client has no marks.
     if (isClientDisk(volume.disk, volume.intentionalClient)) return change
-    for (const said of volume.peers) change = greater(change, this.#seePeer(volume, said, continuity))
+    for (const shown of volume.peers) change = greater(change, this.#seePeer(volume, shown, continuity))
     // DRBD 8.4 shows no peer while it is StandAlone, and calls its only one `peer`.
     const alone = volume.aloneOutOfSyncBytes ?? 0
     if (volume.peers.length === 0 && alone > 0) change = greater(change, this.#owe('peer', alone))
@@ -94,22 +69,22 @@ export class OwedMarks {
     return change
   }
 
-  /** The reasons that only memory gives. */
+  /** The reasons that follow from remembered marks. */
   reasons(mirror: string): Reason[] {
     return this.#pairs.flatMap(pair => reasonOf(pair, mirror, this.#shown.get(pair)))
   }
 
-  /** The state that the mirror is in with these marks, where a look alone says `state`. */
+  /** The state of the mirror with these marks. @param state by the reading alone */
   worsen(state: SyncState): SyncState {
     return state === 'synced' && this.accuses ? 'degraded' : state
   }
 
-  /** A peer that the last look showed came back as up to date without what it was owed. */
+  /** A peer of the last reading came back as up to date without the data that it missed. */
   get accuses(): boolean {
     return this.#accused.length > 0
   }
 
-  /** Where the replicas are: one that came back without what it was owed is not current, whatever the kernel says. */
+  /** The replicas, where one that came back without the data that it missed is not current, whatever the kernel shows. */
   withoutAccused(judgement: Pick<Judgement, 'replicas' | 'placement'>): Pick<Judgement, 'replicas' | 'placement'> {
     const { placement, replicas } = judgement
     if (placement === undefined || !this.accuses) return judgement
@@ -123,24 +98,24 @@ export class OwedMarks {
     return this.#pairs.filter(pair => pair.verdict === 'unrepaired' && pair.repair === 'none' && this.#shown.has(pair))
   }
 
-  /** Whether marks at rest towards a peer are known to come from something else than a resync of a third replica. */
+  /** Whether marks at rest towards a peer are known not to come from a resync of a third replica. */
   isDrift(peer: string | undefined): boolean {
     const pair = this.#pairs.find(each => each.peer === peer)
     return pair?.rest === 'drift' || pair?.rest === 'found'
   }
 
-  #seePeer(volume: DrbdVolume, said: DrbdPeer, continuity: Continuity): MarksChange {
-    const known = this.#pairs.find(({ peer }) => peer === said.peer)
-    if (known === undefined && said.passed === null && (said.outOfSyncBytes ?? 0) === 0) return 'nothing'
+  #seePeer(volume: DrbdVolume, shown: DrbdPeer, continuity: Continuity): MarksChange {
+    const known = this.#pairs.find(({ peer }) => peer === shown.peer)
+    if (known === undefined && shown.passed === null && (shown.outOfSyncBytes ?? 0) === 0) return 'nothing'
     if (known === undefined && this.#pairs.length >= MAX_PEERS) return 'nothing'
-    const pair = known ?? newPairMarks(said.peer)
+    const pair = known ?? newPairMarks(shown.peer)
     if (known === undefined) this.#pairs.push(pair)
     const factsBefore = factsOf(pair)
     const amountsBefore = amountsOf(pair)
     const isWatched = continuity.isWatched && !this.#unseen.has(pair)
-    seePair(pair, volume, readPeer(said), { ...continuity, isWatched })
-    if (said.outOfSyncBytes !== null && volume.doubts.length === 0 && hasBitmap(volume.disk)) this.#unseen.delete(pair)
-    this.#shown.set(pair, said.outOfSyncBytes ?? 0)
+    observePair(pair, volume, readPeer(shown), { ...continuity, isWatched })
+    if (shown.outOfSyncBytes !== null && volume.doubts.length === 0 && hasBitmap(volume.disk)) this.#unseen.delete(pair)
+    this.#shown.set(pair, shown.outOfSyncBytes ?? 0)
     if (factsOf(pair) !== factsBefore) return 'facts'
     return amountsOf(pair) === amountsBefore ? 'nothing' : 'amounts'
   }
@@ -170,122 +145,10 @@ export class OwedMarks {
   }
 }
 
-function seePair(pair: PairMarks, volume: DrbdVolume, peer: ReadPeer, continuity: Continuity): void {
-  const { said, replication } = peer
-  const { passed } = said
-  const out = said.outOfSyncBytes
-  if (passed !== null) takePassage(pair, passed)
-  const kind = replication?.kind
-  const most = Math.max(out ?? 0, (passed?.repair ?? 'none') !== 'none' ? 0 : (passed?.outOfSyncBytes ?? 0))
-  if (isClientDisk(said.peerDisk, said.intentionalClient)) {
-    // Its data is gone on purpose, and comes back only by a whole resync.
-    if (said.connection === 'Connected') Object.assign(pair, newPairMarks(pair.peer))
-    return
-  }
-  const side = repairedSide(volume.disk, peer)
-  if (side !== 'none') {
-    pair.repair = side
-    pair.verifying = false
-    pair.repairBytes = Math.max(pair.repairBytes, out ?? 0)
-    return
-  }
-  if (kind === 'verify') {
-    pair.verifying = true
-    pair.foundBytes = Math.max(pair.foundBytes, out ?? 0)
-    return
-  }
-  if (pair.verifying) {
-    // It did not end as a whole one does (`verifiedBytes`): it was cut off, and only what it found counts.
-    pair.verifying = false
-    if (pair.foundBytes > 0) setRest(pair, pair.foundBytes, 'found')
-  }
-  const isAtRest = said.connection === 'Connected' && kind === 'steady' && isGood(volume.disk) && isGood(said.peerDisk)
-  const hasThird = hasThirdReplica(volume, said)
-  const isWatched = continuity.isWatched && (continuity.isSameAppearance || !hasThird)
-  if (!isAtRest) {
-    if (!isWatched && volume.doubts.length === 0 && hasBitmap(volume.disk)) forgetUnseen(pair, out, said.movedBytes)
-    // This host's disk is good again, and what is still marked is owed to the peer.
-    if (pair.repair === 'here' && isGood(volume.disk)) pair.repair = 'none'
-    const replicates = said.connection === 'Connected' && kind === 'steady'
-    const isLasting = replicates && lasts(pair, out, continuity.at)
-    if (!replicates) pair.restWasAway ||= pair.rest !== 'none'
-    if (most > pair.restBytes && (!replicates || isLasting)) pair.owedBytes = Math.max(pair.owedBytes, most)
-    return
-  }
-  // What is in doubt decides nothing.
-  if (volume.doubts.length > 0 || out === null) return
-  if (most > Math.max(pair.restBytes, out)) pair.owedBytes = Math.max(pair.owedBytes, most)
-  const isLasting = lasts(pair, out, continuity.at)
-  if (!isWatched && hasCopiedUnseen(pair, out, said.movedBytes)) {
-    pair.owedBytes = 0
-    if (out === 0) setRest(pair, 0, 'none')
-    else setRest(pair, out, hasThird ? 'left' : 'drift')
-    return
-  }
-  if (out === 0) {
-    if (pair.repair !== 'none') endRepair(pair)
-    else loseMarks(pair, isWatched)
-  } else if (isLasting || pair.repair !== 'none' || pair.owedBytes > 0 || !continuity.isWatched) {
-    rest(pair, out, hasThird, isWatched)
-  }
-}
-
-/** Which disk of the pair is being repaired by what the look says. */
-function repairedSide(disk: string | null, peer: ReadPeer): RepairSide {
-  const kind = peer.replication?.kind
-  const side = kind === 'copying' || kind === 'halted' ? sideOf(peer) : null
-  if (side === 'source' || peer.said.peerDisk === 'Inconsistent') return 'there'
-  return side === 'target' || disk === 'Inconsistent' ? 'here' : 'none'
-}
-
-function takePassage(pair: PairMarks, passed: NonNullable<DrbdPeer['passed']>): void {
-  if (passed.repairedBytes !== null) {
-    pair.repairBytes = Math.max(pair.repairBytes, passed.repairedBytes)
-    endRepair(pair)
-  }
-  if (passed.verifiedBytes !== null) endVerify(pair, passed.verifiedBytes)
-  if (passed.repair !== 'none') {
-    pair.repair = passed.repair
-    pair.repairBytes = Math.max(pair.repairBytes, passed.outOfSyncBytes)
-  }
-}
-
-/** Both disks are up to date, nothing runs, and yet `out` bytes are marked. */
-function rest(pair: PairMarks, out: number, hasThird: boolean, isWatched: boolean): void {
-  if (pair.repair !== 'none') {
-    endRepair(pair)
-    setRest(pair, out, hasThird ? 'left' : 'drift')
-  } else {
-    const origin = hasThird || !isWatched ? 'unwatched' : 'drift'
-    if (pair.owedBytes > out) {
-      loseMarks(pair, isWatched)
-      setRest(pair, out, origin)
-    } else if (pair.rest === 'none' || out > pair.restBytes) setRest(pair, out, origin)
-  }
-  pair.owedBytes = 0
-}
-
-/** Whether marks stand for long on a pair that replicates. */
-function lasts(pair: PairMarks, out: number | null, at: number): boolean {
-  if (out === null) return false
-  if (out === 0) pair.markedSince = Number.NaN
-  // A clock that was set back begins the time anew.
-  else if (!(pair.markedSince <= at)) pair.markedSince = at
-  return at - pair.markedSince >= LASTING_AFTER_MS
-}
-
-function hasThirdReplica({ peers }: DrbdVolume, said: DrbdPeer): boolean {
-  return peers.some(each => each !== said && each.connection === 'Connected' && isGood(each.peerDisk))
-}
-
-function isGood(disk: string | null): boolean {
-  return disk !== null && wordMeaning(DISK_WORDS, disk) === 'good'
-}
-
-/** @param out what the last look showed as out of sync; `undefined`: it did not show the peer */
+/** @param out amount out of sync by the last reading; `undefined`: the reading has no such peer */
 function reasonOf(pair: PairMarks, mirror: string, out: number | undefined): Reason[] {
   const { peer, verdict, verdictBytes, foundBytes } = pair
-  // The peer of a reason is one that the kernel has; a resync that runs is told of as such.
+  // The peer of a reason must exist in the kernel; a running resync has its own reason.
   if (out === undefined || pair.repair !== 'none') return []
   const about = { peer, outOfSyncBytes: verdictBytes }
   if (verdict === 'unrepaired') return [reason('rejoined-unrepaired', mirror, about)]
@@ -294,7 +157,7 @@ function reasonOf(pair: PairMarks, mirror: string, out: number | undefined): Rea
   return [reason('verify-unrepaired', mirror, { peer, outOfSyncBytes: foundBytes })]
 }
 
-/** What a restart must not forget, as one number; amounts are of less weight. */
+/** What must survive a restart, as one number; amounts are less important. */
 function factsOf({ owedBytes, rest: origin, foundBytes, verdict, repair, verifying }: PairMarks): number {
   const words = VERDICTS.indexOf(verdict) + 4 * REPAIR_SIDES.indexOf(repair) + 16 * REST_ORIGINS.indexOf(origin)
   return Number(owedBytes > 0) + 2 * Number(foundBytes > 0) + 4 * Number(verifying) + 8 * words

@@ -1,21 +1,21 @@
 /**
- * What is remembered of one pair (this host and one peer of a mirror): how much DRBD has marked as out of sync between them,
- * and how those marks went away. Bytes.
+ * The remembered marks of one pair (this host and one peer of a mirror): how much DRBD has marked out of sync between them, and how those
+ * marks vanished. Bytes.
  */
 export interface PairMarks {
-  /** The peer as reasons name it. */
+  /** Name of the peer, as in reasons. */
   readonly peer: string
   /** Marked while the peer was away or its disk was not good, and not repaired since. */
   owedBytes: number
   /** Marked while both disks were up to date and nothing ran. */
   restBytes: number
-  /** Where `restBytes` come from. */
+  /** The origin of `restBytes`. */
   rest: RestOrigin
-  /** The peer was away since `rest` was seen. */
+  /** The peer was away since `rest` was observed. */
   restWasAway: boolean
-  /** What the last whole verify found, and no resync has repaired since. */
+  /** Findings of the last complete verify that no resync has repaired since. */
   foundBytes: number
-  /** Marks vanished without a repair that this host saw. */
+  /** Marks vanished without an observed repair. */
   verdict: Verdict
   verdictBytes: number
   /** Data is copied between the two, or a disk of the pair is Inconsistent. Marks that vanish meanwhile are repaired. */
@@ -24,24 +24,24 @@ export interface PairMarks {
   repairBytes: number
   /** A verify of the pair runs. */
   verifying: boolean
-  /** Since when marks stand on a pair that replicates, milliseconds since 1970; `NaN`: none do. Of no use after a restart. */
+  /** Since when a replicating pair has marks, Unix time in milliseconds; `NaN`: none. Not valid after a restart. */
   markedSince: number
 }
 
 /**
  * `left`: a resync with a third replica ended and left them, so the disks are equal as far as DRBD knows; `found`: a verify
- * set them; `drift`: they appeared, or outlived a rejoin, and there is no third replica; `unwatched`: how they came is not known.
+ * set them; `drift`: they appeared, or survived a rejoin, and there is no third replica; `unwatched`: the origin is not known.
  */
 export const REST_ORIGINS = ['none', 'left', 'found', 'drift', 'unwatched'] as const
 export type RestOrigin = (typeof REST_ORIGINS)[number]
 
-/** `unwatched`: a resync may have run while nobody could see it; `unrepaired`: none ran. */
+/** `unwatched`: a resync may have run in a gap of the observation; `unrepaired`: none ran. */
 export const VERDICTS = ['none', 'unwatched', 'unrepaired'] as const
 type Verdict = (typeof VERDICTS)[number]
 
 /**
- * Which disk is being repaired, by anybody. That of a peer (`there`) stays so while the peer is away: an Inconsistent disk
- * becomes UpToDate only by a resync. That of this host (`here`) is seen to end.
+ * Which disk is being repaired, from any source. A peer's (`there`) stays so while the peer is away: an Inconsistent disk becomes UpToDate
+ * only by a resync. The end of this host's (`here`) is observed.
  */
 export const REPAIR_SIDES = ['none', 'here', 'there'] as const
 export type RepairSide = (typeof REPAIR_SIDES)[number]
@@ -63,7 +63,7 @@ export function newPairMarks(peer: string): PairMarks {
   }
 }
 
-/** There is nothing to remember. */
+/** There are no marks. */
 export function isBlank(marks: PairMarks): boolean {
   return (
     marks.owedBytes === 0 &&
@@ -81,14 +81,14 @@ export function endRepair(marks: PairMarks): void {
   const { repairBytes } = marks
   marks.owedBytes = 0
   clearRest(marks)
-  // A resync copies what is marked. One that is known to be smaller than what has vanished cannot have copied all of that.
+  // A resync copies what is marked. One that is known to be smaller than the vanished marks cannot have copied them all.
   if (repairBytes === 0 || repairBytes >= marks.verdictBytes) clearVerdict(marks)
   if (repairBytes === 0 || repairBytes >= marks.foundBytes) marks.foundBytes = 0
   marks.repair = 'none'
   marks.repairBytes = 0
 }
 
-/** A verify has compared the whole of both disks: what differs is marked again, and nothing else does. */
+/** A verify has compared both disks completely: every difference is marked again. */
 export function endVerify(marks: PairMarks, foundBytes: number): void {
   marks.verifying = false
   marks.owedBytes = 0
@@ -98,7 +98,7 @@ export function endVerify(marks: PairMarks, foundBytes: number): void {
   else setRest(marks, foundBytes, 'found')
 }
 
-/** All marks have gone, and no repair is known. */
+/** All marks have vanished, and no repair is known. */
 export function loseMarks(marks: PairMarks, isWatched: boolean): void {
   const { owedBytes, restBytes, rest, restWasAway } = marks
   if (owedBytes > 0) accuse(marks, owedBytes, isWatched)

@@ -1,38 +1,37 @@
-/** What a resync does at one look, as far as its figures mean something. */
+/** What a resync does at one reading. */
 export type ResyncPhase =
-  /** Data is copied, or a handshake is under way. */
+  /** Data is copied, or a handshake runs. */
   | 'moving'
   /** Every source or target is paused and the kernel gives no cause. Bytes that still move are writes of the virtual disk. */
   | 'stuck'
-  /** It waits, is paused, or the peer falls behind under load: it stands still by design. */
+  /** It waits, is paused, or the peer falls behind under load: it does not move by design. */
   | 'held'
 
-/** How long a resync must lose ground to writes before that is said, and gain ground before it is taken back. Milliseconds. */
+/** Milliseconds for which writes must outrun a resync before it is outrun, and for which it must gain before it is no longer. */
 const LOSES_AFTER_MS = 60_000
 const GAINS_AFTER_MS = 30_000
 
 /**
- * Whether one resync moves, and whether it gains on the writes of its virtual disk. Written in place; figures are `NaN` where not
- * known.
+ * Whether one resync moves, and whether it gains on the writes of its virtual disk. Written in place; an unknown figure is `NaN`.
  *
- * Each reading is compared with the one before it, never with the best ever seen: writes can add more than a resync copies
- * (piraeus-operator#836), and then what was reached once says nothing of now.
+ * Each reading is compared with the one before it, never with the best one: writes can add more than a resync copies
+ * (piraeus-operator#836).
  */
 export class ResyncMotion {
   #outOfSync = Number.NaN
   #moved = Number.NaN
   #progress = Number.NaN
-  /** The last sign of life: less out of sync, more bytes moved, or more progress. */
+  /** The last reading with less out of sync, more bytes moved, or more progress. */
   #movedAt = Number.NaN
   /** The last reading with less out of sync or more progress. */
   #gainedAt = Number.NaN
-  /** More got out of sync since then. */
+  /** More got out of sync after that. */
   #lost = false
   #bytesMovedAt = Number.NEGATIVE_INFINITY
-  /** The turning point behind which the present trend would be another: the least, or while it loses ground the most. */
+  /** The amount out of sync at which the trend turns: the least, or the most while it is outrun. */
   #turn = Number.NaN
   #turnAt = Number.NaN
-  /** `NaN`: it does not lose ground. */
+  /** `NaN`: it is not outrun. */
   #outrunSince = Number.NaN
 
   begin(outOfSync: number, moved: number, progress: number, at: number): void {
@@ -54,7 +53,7 @@ export class ResyncMotion {
     if (fell || rose || bytesMoved) this.#movedAt = at
     if (fell || (rose && !grew)) this.#gainedAt = at
     this.#lost = grew || (this.#lost && this.#gainedAt !== at)
-    // The time for which it had to wait is no stall when it goes on.
+    // Waiting is not a stall when it continues.
     if (phase === 'held') {
       this.#movedAt = at
       this.#gainedAt = at
@@ -63,7 +62,7 @@ export class ResyncMotion {
     else this.#restart(at)
   }
 
-  /** The clock was set back by so much: what has lasted has lasted as long as before. */
+  /** The clock was set back: durations stay as they are. */
   shift(backMs: number): void {
     this.#movedAt -= backMs
     this.#gainedAt -= backMs
@@ -72,12 +71,12 @@ export class ResyncMotion {
     this.#outrunSince -= backMs
   }
 
-  /** Nothing has moved for this long, as of `now`. */
+  /** Nothing has moved for this long. */
   stoodStill(now: number, forMs: number): boolean {
     return now - this.#movedAt >= forMs
   }
 
-  /** It has got better within this time, and not worse since. */
+  /** It has gained within this time, and not lost since. */
   gained(now: number, withinMs: number): boolean {
     return !this.#lost && now - this.#gainedAt <= withinMs
   }
@@ -87,7 +86,7 @@ export class ResyncMotion {
     return !Number.isNaN(this.#outrunSince)
   }
 
-  /** It has gained nothing for this long, whether it moves or not. */
+  /** It has gained nothing for this long, whether or not data moves. */
   isInVain(now: number, forMs: number): boolean {
     return now - (this.isOutrun ? this.#outrunSince : this.#gainedAt) >= forMs
   }

@@ -1,19 +1,19 @@
 import type { Reason } from '../reason/reason.ts'
 import { isPausedWithoutCause } from '../reason/resync-waiting.ts'
 
-/** How a resync gets on, which only its history tells. */
+/** How a resync develops, by its history. */
 export type ResyncTrend =
   | 'moves'
-  /** Nothing moves: neither less is out of sync, nor is anything sent or received. */
+  /** Nothing moves: the amount out of sync does not fall, and no data is sent or received. */
   | 'stalled'
   /** Data moves, and writes add more than is copied. */
   | 'outrun'
-  /** Data moves, and nothing has been gained for so long that waiting will not do. */
+  /** Data moves, but nothing was gained for so long that waiting is not enough. */
   | 'in-vain'
-  /** The peer has fallen behind under load for so long that the link or its settings must be seen to. */
+  /** The peer has been behind under load for so long that somebody must check the link or its settings. */
   | 'behind-for-long'
 
-/** What a reason of one look says in the light of how its resync gets on. */
+/** A reading's reason, corrected by the trend of its resync. */
 export function inLightOf(trend: ResyncTrend, each: Reason): Reason {
   switch (trend) {
     case 'moves':

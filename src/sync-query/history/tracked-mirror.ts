@@ -2,43 +2,42 @@ import type { DrbdVolume } from '../judge/drbd.ts'
 import { figureOf, firstKnown, orNull } from '../judge/figure.ts'
 import type { Judgement, Observation } from '../judge/judgement.ts'
 import { isSamePlacement, type Placement } from '../judge/placement.ts'
-import type { Reason, ReasonDraft } from '../reason/reason.ts'
-import { type MirrorShare, SHARE_OF_A_WELL_MIRROR } from '../sr-state/mirror-share.ts'
-import { isOutlineOf, NO_REASONS } from '../sr-state/reason-outline.ts'
+import type { Reason } from '../reason/reason.ts'
+import { type MirrorShare, SYNCED_SHARE } from '../sr-state/mirror-share.ts'
 import { ResyncEpisode } from '../sr-state/resync-episode.ts'
 import type { SharedByMirrors } from '../sr-state/shared-by-mirrors.ts'
 import { type Transition, transitionKind } from '../sr-state/transition.ts'
 import type { Activity, SyncState } from '../state.ts'
 import { DiskHistory } from './disk-history.ts'
+import { MirrorReasons } from './mirror-reasons.ts'
 import { OwedMarks } from './owed-marks.ts'
-import { dated, outOfPatience, ReasonAges } from './reason-ages.ts'
-import { inLightOf, type ResyncTrend } from './resync-trend.ts'
+import type { ResyncTrend } from './resync-trend.ts'
 
 const NO_TRANSITIONS: readonly Transition[] = []
 
 /**
- * One mirror with its history: what one look cannot tell (stalled, unrepaired, since when, steady progress).
+ * One mirror with its history, for everything that needs several readings: stalled, unrepaired, since when, steady progress.
  *
- * It is written in place and keeps no object of a look: what an event allocates must be dead by the next one. Objects that
- * live until their mirror's next event outlive V8's young generation as soon as there are thousands of mirrors, and an event
+ * It is written in place and keeps no object of a reading: what an event allocates must be garbage at the next one. Objects that
+ * live until their mirror's next event survive V8's young generation when there are thousands of mirrors, and an event
  * then costs twice as much as with a hundred.
  *
- * Invariants: a number that is not known is `NaN` in here and `null` outside; what is handed out never changes; where
- * `#isWell`, another look that says that all is well changes nothing but the replicas.
+ * Invariants: an unknown number is `NaN` inside and `null` outside; returned objects never change; while `#isWell`, another reading
+ * without any reason changes nothing but the replicas.
  */
 export class TrackedMirror {
   readonly mirror: string
-  /** Kept by HostMirrors: it stands in its list of those that tell something. */
+  /** Owned by HostMirrors: it is in the list of mirrors with reasons. */
   isListed = false
-  #looked = false
-  /** The last look said that all is well, and nothing is remembered against it. */
+  #wasRead = false
+  /** The last reading was well, and no marks are remembered. */
   #isWell = false
   #expectedReplicas = 0
   #currentReplicas = 0
   #placement: Placement | null = null
   readonly #shared: SharedByMirrors
 
-  // The last look.
+  // The last reading.
   #state: SyncState = 'unknown'
   #activity: Activity = 'none'
   #moving = false
@@ -48,144 +47,139 @@ export class TrackedMirror {
   #seenTotalBytes = Number.NaN
   #seenEtaSeconds = Number.NaN
   #outOfSyncBytes = Number.NaN
-  #outline = NO_REASONS
-  /** Two for each of its reasons: `progress` and `outOfSyncBytes`. */
-  readonly #figures: number[] = []
-  readonly #ages = new ReasonAges()
-  /** How many of its reasons have lasted for so long that somebody must act. */
-  #overdue = 0
+  readonly #reasons: MirrorReasons
 
-  // What only memory knows.
+  // The history.
   readonly #resync = new ResyncEpisode()
   #trend: ResyncTrend = 'moves'
   #paused = false
-  /** A resync has begun since it was last in sync. */
+  /** A resync has begun since the mirror was last in sync. */
   #resynced = false
-  /** The estimate is young enough to be shown. */
+  /** The estimate is young enough to display. */
   #estimateHolds = false
-  /** What DRBD has marked as out of sync, and how that went away; `null`: nothing to remember. */
+  /** What DRBD has marked out of sync, and how that vanished; `null`: no marks. */
   #marks: OwedMarks | null
-  /** Of a mirror that was not well at some time. */
+  /** `null`: the mirror has always been well. */
   #disks: DiskHistory | null = null
   #since = Number.NaN
 
   constructor(mirror: string, shared: SharedByMirrors) {
     this.mirror = mirror
     this.#shared = shared
+    this.#reasons = new MirrorReasons(mirror, shared)
     this.#marks = shared.marks.of(mirror)
   }
 
-  /** `unknown` until the first look. */
+  /** `unknown` until the first reading. */
   get state(): SyncState {
     return this.#state
   }
 
-  /** When the present state was entered, milliseconds since 1970. */
+  /** Start of the present state, Unix time in milliseconds. */
   get since(): number {
     return this.#since
   }
 
-  /** It was told of at least once. */
-  get wasLookedAt(): boolean {
-    return this.#looked
+  /** It was read at least once. */
+  get wasRead(): boolean {
+    return this.#wasRead
   }
 
   get stalled(): boolean {
     return this.#trend === 'stalled'
   }
 
-  /** How its resync gets on; it changes by time alone. */
+  /** The trend of its resync; it may change by time alone. */
   get trend(): ResyncTrend {
     return this.#trend
   }
 
-  /** How many of its reasons have lasted for so long that somebody must act; it changes by time alone. */
+  /** Number of reasons that have lasted so long that they need an operator; it may change by time alone. */
   get overdue(): number {
-    return this.#overdue
+    return this.#reasons.overdue
   }
 
-  /** What the kernel does with it by the last look. */
+  /** What the kernel does with it, by the last reading. */
   get activity(): Activity {
     return this.#activity
   }
 
-  /** It has reasons to give. */
-  get tells(): boolean {
-    return this.#outline.examples.length > 0 || this.#marks !== null
+  /** It has reasons. */
+  get hasReasons(): boolean {
+    return this.#reasons.outline.examples.length > 0 || this.#marks !== null
   }
 
-  /** Where an operator's pause stands (`resource/volume peer name`); `null` where none does. */
+  /** The place of an operator's pause (`resource/volume peer name`); `null`: none. */
   get pauseAt(): string | null {
-    const { pause } = this.#outline
+    const { pause } = this.#reasons.outline
     if (pause === null) return null
     return pause.peer === undefined ? this.mirror : `${this.mirror} peer ${pause.peer}`
   }
 
-  /** Where the replicas are; equal placements of one host's mirrors are one object. `null` where it was not said. */
+  /** Where the replicas are; equal placements of one host's mirrors are one object. `null`: not known. */
   get placement(): Placement | null {
     return this.#placement
   }
 
-  /** The estimate that may be shown. */
+  /** The estimate to display. */
   get etaSeconds(): number | null {
     return this.#estimateHolds ? orNull(this.#seenEtaSeconds) : null
   }
 
-  /** Adds one look. */
-  look(seen: Observation): readonly Transition[] {
+  /** Adds a reading. */
+  observe(seen: Observation): readonly Transition[] {
     const { judgement, at } = seen
-    const isWell = saysThatAllIsWell(judgement)
+    const isWell = isWithoutReason(judgement)
     const hasPassed = seen.drbd !== undefined && OwedMarks.concerns(seen.drbd)
     if (isWell && this.#isWell && !hasPassed) {
       this.#seePlacement(judgement)
       return NO_TRANSITIONS
     }
-    const from = this.#looked ? this.#state : null
+    const from = this.#wasRead ? this.#state : null
     const accused = this.#marks?.accuses === true
     if (seen.drbd !== undefined) this.#seeMarks(seen.drbd, seen.followsGap === true, at)
     if (seen.drbd !== undefined) {
       this.#disks ??= new DiskHistory()
       this.#disks.see(seen.drbd, at, from === null)
     }
-    this.#looked = true
-    const outline = this.#outline
+    this.#wasRead = true
     this.#seePlacement(this.#marks === null ? judgement : this.#marks.withoutAccused(judgement))
     this.#see(judgement)
-    this.#ages.follow(outline, this.#outline, at)
-    if (this.#state === 'resyncing') this.#resync.see(seen, this.#outline)
-    // A source that fell silent says nothing of the resync: it goes on in the kernel, and so does what is known of it.
+    this.#reasons.see(judgement.reasons, at)
+    if (this.#state === 'resyncing') this.#resync.see(seen, this.#reasons.outline)
+    // If the source fell silent, the resync continues in the kernel, and its history is kept.
     else if (this.#state !== 'unknown') this.#resync.end()
     this.#isWell = isWell && this.#marks === null
     const edges = hasPassed && from !== null && hasResynced(seen.drbd) ? this.#passThrough(from, at) : NO_TRANSITIONS
     if (edges.length > 0) return [...edges, ...this.#settle('resyncing', at)]
     const settled = this.#settle(from, at)
-    // One fault ends and a worse one begins: without an edge of its own the second would pass for the first.
+    // One fault ends and a worse one begins: the second needs a transition of its own.
     const isNewlyAccused = !accused && this.#marks?.accuses === true && from === 'degraded' && this.#state === from
     return isNewlyAccused ? [...settled, { at, kind: 'degraded', from, to: from }] : settled
   }
 
-  /** Lets time pass without a look: estimates grow old, standing still becomes a stall. */
+  /** Lets time pass without a reading: estimates expire, resyncs become stalled. */
   age(now: number): readonly Transition[] {
     return this.#settle(this.#state, now)
   }
 
-  /** What it adds to sums as it is now. */
+  /** Its share of the sums of its host and SRs. */
   share(): MirrorShare {
-    if (this.#isWell) return SHARE_OF_A_WELL_MIRROR
+    if (this.#isWell) return SYNCED_SHARE
     return {
       state: this.#state,
       moving: this.#moving,
-      heldBack: this.#outline.pause !== null,
+      heldBack: this.#reasons.outline.pause !== null,
       stalled: this.stalled,
       paused: this.#paused,
       outOfSyncBytes: this.#outOfSyncBytes,
-      // One of which only the amount is known has begun.
+      // If only the amount is known, the resync has begun.
       progress: firstKnown(this.#shownProgress, firstKnown(this.#seenDoneBytes / this.#shownTotalBytes, 0)),
       weightBytes: this.#shownTotalBytes,
     }
   }
 
-  /** The last look, with what only memory knows worked into its reasons and figures. */
+  /** The last reading, with reasons and figures corrected by the history. */
   get judgement(): Judgement {
     return {
       mirror: this.mirror,
@@ -205,7 +199,7 @@ export class TrackedMirror {
   }
 
   get reasons(): Reason[] {
-    const reasons = this.#outline.examples.map((example, index) => this.#reasonLike(example, index))
+    const reasons = this.#reasons.list(this.#trend, this.#marks, this.#disks)
     return this.#marks === null ? reasons : reasons.concat(this.#marks.reasons(this.mirror))
   }
 
@@ -236,7 +230,6 @@ export class TrackedMirror {
     this.#seenTotalBytes = figureOf(judgement.totalBytes)
     this.#seenEtaSeconds = figureOf(judgement.etaSeconds)
     this.#outOfSyncBytes = figureOf(judgement.outOfSyncBytes)
-    this.#seeReasons(judgement.reasons)
   }
 
   #seePlacement({ replicas, placement: seen }: Pick<Judgement, 'replicas' | 'placement'>): void {
@@ -248,59 +241,31 @@ export class TrackedMirror {
     }
   }
 
-  #seeReasons(reasons: readonly Reason[]): void {
-    const isSame = isOutlineOf(this.#outline, reasons)
-    if (!isSame) this.#outline = this.#shared.outlines.intern(reasons)
-    let index = 0
-    for (const { progress = Number.NaN, outOfSyncBytes } of reasons) {
-      // Of one resync, as long as the same is said of it: what is on screen never jumps back.
-      const shown = this.#figures[index]
-      this.#figures[index] = isSame && shown !== undefined && shown > progress ? shown : progress
-      this.#figures[index + 1] = outOfSyncBytes ?? Number.NaN
-      index += 2
-    }
-  }
-
-  #reasonLike(example: Reason, index: number): Reason {
-    const progress = this.#figures[2 * index]
-    const outOfSyncBytes = this.#figures[2 * index + 1]
-    const reason: ReasonDraft = { ...example, mirror: this.mirror }
-    if (progress !== undefined && example.progress !== undefined) reason.progress = progress
-    if (outOfSyncBytes !== undefined && example.outOfSyncBytes !== undefined) reason.outOfSyncBytes = outOfSyncBytes
-    if (example.candidates !== undefined && this.#disks !== null) {
-      const disks = this.#disks
-      reason.candidates = example.candidates.map(each => disks.known(each))
-    }
-    if (example.code === 'marks-left' && this.#marks?.isDrift(example.peer) === true) return asDrift(reason)
-    const told = dated(inLightOf(this.#trend, reason), this.#ages.since(index))
-    return this.#ages.isOverdue(index, told, this.#shared.patience.stuckAfterMs) ? outOfPatience(told) : told
-  }
-
-  /** Adds what a look says of marks to what is remembered. */
+  /** Adds the marks of a reading. */
   #seeMarks(volume: DrbdVolume, followsGap: boolean, at: number): void {
     const { marks: memory } = this.#shared
     if (this.#marks === null && !OwedMarks.concerns(volume)) return
     this.#marks ??= memory.begin(this.mirror)
-    const change = this.#marks.see(volume, { at, isWatched: !followsGap, isSameAppearance: this.#looked })
+    const change = this.#marks.see(volume, { at, isWatched: !followsGap, isSameAppearance: this.#wasRead })
     this.#marks = memory.settle(this.mirror, this.#marks, change)
   }
 
-  /** A resync began and ended between two looks, neither of which found it. */
+  /** A resync began and ended between two readings. */
   #passThrough(from: SyncState, at: number): readonly Transition[] {
     if (from === 'resyncing' || this.#state === 'resyncing') return NO_TRANSITIONS
     this.#resynced = true
     return [{ at, kind: 'resync-started', from, to: 'resyncing' }]
   }
 
-  /** Draws the conclusions of a look, or of the time that has passed. @param from `null` at the first look */
+  /** Draws the conclusions of a reading or of passed time. @param from `null` at the first reading */
   #settle(from: SyncState | null, now: number): readonly Transition[] {
     const to = this.#state
     const { patience } = this.#shared
     this.#resync.passTo(now)
-    this.#ages.passTo(now)
-    this.#overdue = this.#outline.ages ? this.#ages.countOverdue(this.#outline, patience.stuckAfterMs) : 0
-    const { paused } = this.#outline
-    const trend = to === 'resyncing' ? this.#resync.trend(this.#outline, patience) : 'moves'
+    this.#reasons.passTo(now)
+    const { outline } = this.#reasons
+    const { paused } = outline
+    const trend = to === 'resyncing' ? this.#resync.trend(outline, patience) : 'moves'
     const becameStalled = trend === 'stalled' && !this.stalled
     const becamePaused = paused && !this.#paused
     const resynced = to === 'resyncing' || this.#resynced
@@ -320,8 +285,8 @@ export class TrackedMirror {
   }
 }
 
-/** True of a look that is like any other of which this is true, but for the replicas. */
-function saysThatAllIsWell(judgement: Judgement): boolean {
+/** A reading of a mirror that is well; all such readings are equal except for the replicas. */
+function isWithoutReason(judgement: Judgement): boolean {
   return (
     judgement.state === 'synced' &&
     judgement.reasons.length === 0 &&
@@ -335,11 +300,7 @@ function saysThatAllIsWell(judgement: Judgement): boolean {
   )
 }
 
-/** A word of a resync was shown since the look before, though this look need not show it. */
+/** A resync ran since the reading before, even if this reading does not show it. */
 function hasResynced(volume: DrbdVolume | undefined): boolean {
   return volume?.peers.some(({ passed }) => passed?.resync === true) === true
-}
-
-function asDrift(each: Reason): Reason {
-  return { ...each, code: 'drift', clearedBy: 'operator' }
 }

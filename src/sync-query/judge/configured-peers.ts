@@ -1,36 +1,36 @@
 import type { DrbdPeer } from './drbd.ts'
 
-/** A peer of a DRBD volume, as this host's configuration names it. */
+/** A peer of a DRBD volume in this host's configuration. */
 export interface ConfiguredPeer {
-  /** Its node id, in digits; `null` where the configuration gives none (DRBD 8.4, stacked resources). */
+  /** Node id in digits; `null`: the configuration has none (DRBD 8.4, stacked resources). */
   readonly nodeId: string | null
-  /** What the kernel may call the connection to it, the likeliest name first. None: the configuration does not say. */
+  /** Possible kernel names of the connection, the most likely first. Empty: the configuration has no name. */
   readonly names: readonly string[]
-  /** It has no disk for this volume on purpose (`disk none`): a client or a tiebreaker. */
+  /** It intentionally has no disk for this volume (`disk none`): a client or a tiebreaker. */
   readonly diskless: boolean
-  /** A diskless peer that is no tiebreaker (`tiebreaker no`, DRBD 9.3.1): it counts for no majority. */
+  /** A diskless peer that is not a tiebreaker (`tiebreaker no`, DRBD 9.3.1): it does not count for a majority. */
   readonly votes?: false
 }
 
-/** The peers of one volume, as this host's configuration names them. */
+/** The peers of one volume in this host's configuration. */
 export interface ConfiguredPeers {
   readonly peers: readonly ConfiguredPeer[]
-  /** `null`: these are all. Otherwise in a few words why there may be others. */
+  /** `null`: the list is complete. Otherwise why there may be others. */
   readonly doubt: string | null
-  /** The same of this host, where it is diskless. */
+  /** The same for this host, if it is diskless. */
   readonly ownVotes?: false
 }
 
 const NONE: readonly ConfiguredPeer[] = []
 
-/** How a configured peer is shown to people: as the kernel would call the connection to it. `null`: it has no name. */
+/** The displayed name of a configured peer: the kernel's name of its connection. `null`: it has no name. */
 export function peerLabel({ nodeId, names: [name] }: ConfiguredPeer): string | null {
   return name ?? nodeId
 }
 
 /**
- * The configured peers that the kernel does not have. A node id decides where both sides give one, otherwise the connection's
- * name; a peer of which the configuration gives neither is there if the kernel has one that is no other's.
+ * The configured peers that the kernel does not have. They are matched by node id if both sides have one, otherwise by the connection's
+ * name. A peer with neither counts as present if the kernel has a peer that matches no other.
  */
 export function missingPeers(
   configured: readonly ConfiguredPeer[],
@@ -51,7 +51,7 @@ export function missingPeers(
   return [...(missing ?? NONE), ...unseen]
 }
 
-/** Whether the configuration takes the vote from a peer that the kernel shows. */
+/** Whether the configuration removes the vote of a peer in the kernel. */
 export function isVoteless(present: DrbdPeer, configured: ConfiguredPeers | null): boolean {
   if (configured === null) return false
   for (const each of configured.peers) if (each.votes === false && isSame(each, present)) return true

@@ -3,22 +3,22 @@ import { type Judgement, progressBeforeEnd } from './judgement.ts'
 
 type Replication = (typeof REPLICATION_WORDS)[keyof typeof REPLICATION_WORDS]
 
-/** A peer with what its replication word means; `null` where the word was not said or is not known. */
+/** A peer with the meaning of its replication state; `null`: missing or unknown. */
 export interface ReadPeer {
-  readonly said: DrbdPeer
+  readonly shown: DrbdPeer
   readonly replication: Replication | null
 }
 
-export function readPeer(said: DrbdPeer): ReadPeer {
-  return { said, replication: said.replication === null ? null : wordMeaning(REPLICATION_WORDS, said.replication) }
+export function readPeer(shown: DrbdPeer): ReadPeer {
+  return { shown, replication: shown.replication === null ? null : wordMeaning(REPLICATION_WORDS, shown.replication) }
 }
 
-/** On which side of a resync with this peer this host is; `null` where there is none. */
+/** This host's side of a resync with this peer; `null`: there is none. */
 export function sideOf({ replication }: ReadPeer): 'source' | 'target' | null {
   return replication !== null && 'side' in replication ? replication.side : null
 }
 
-/** A disk that is missing on purpose. One that shows any other word is a disk after all. */
+/** An intentionally missing disk. Any other state means that there is a disk. */
 export function isClientDisk(word: string | null, intentionalClient: boolean | null): boolean {
   return intentionalClient === true && word === 'Diskless'
 }
@@ -28,7 +28,7 @@ type DrbdFigures = Pick<
   'activity' | 'moving' | 'progress' | 'doneBytes' | 'totalBytes' | 'etaSeconds' | 'outOfSyncBytes'
 > & { readonly movedBytes: number | null }
 
-/** What runs between this host and the peers of one volume, and how far it has got. */
+/** What runs between this host and the peers of one volume, with its progress. */
 export function drbdFigures(peers: readonly ReadPeer[]): DrbdFigures {
   const activity = activityOf(peers)
   if (activity === 'none') {
@@ -79,24 +79,24 @@ function isVerifying({ replication }: ReadPeer): boolean {
   return replication?.kind === 'verify'
 }
 
-function isMoving({ said, replication }: ReadPeer): boolean {
-  return replication?.kind === 'copying' && (said.resyncSuspended === null || said.resyncSuspended.length === 0)
+function isMoving({ shown, replication }: ReadPeer): boolean {
+  return replication?.kind === 'copying' && (shown.resyncSuspended === null || shown.resyncSuspended.length === 0)
 }
 
 function owedToPeers(peers: readonly ReadPeer[]): number | null {
   let owed: number | null = null
-  for (const { said } of peers) {
-    if (isClientDisk(said.peerDisk, said.intentionalClient)) continue
-    // A part is not the whole.
-    if (said.outOfSyncBytes === null) return null
-    owed = (owed ?? 0) + said.outOfSyncBytes
+  for (const { shown } of peers) {
+    if (isClientDisk(shown.peerDisk, shown.intentionalClient)) continue
+    // An incomplete sum is not known.
+    if (shown.outOfSyncBytes === null) return null
+    owed = (owed ?? 0) + shown.outOfSyncBytes
   }
   return owed
 }
 
 /**
- * A block that one source cleared is cleared for all of a target's sources, so a target owes the largest figure; a
- * source has to send to each of its targets, so it owes the sum.
+ * A block that one source cleared is cleared for all sources of a target, so a target lacks the largest figure; a source has to send to
+ * each of its targets, so it has to send the sum.
  */
 function owedInResync(resyncing: readonly ReadPeer[]): number | null {
   let largest: number | null = null
@@ -104,14 +104,14 @@ function owedInResync(resyncing: readonly ReadPeer[]): number | null {
   for (const peer of resyncing) {
     if (sideOf(peer) !== 'target') continue
     isTarget = true
-    largest = larger(largest, peer.said.outOfSyncBytes)
+    largest = larger(largest, peer.shown.outOfSyncBytes)
   }
   return isTarget ? largest : owedToPeers(resyncing)
 }
 
 function movedBy(resyncing: readonly ReadPeer[]): number | null {
   let moved: number | null = null
-  for (const { said } of resyncing) if (said.movedBytes !== null) moved = (moved ?? 0) + said.movedBytes
+  for (const { shown } of resyncing) if (shown.movedBytes !== null) moved = (moved ?? 0) + shown.movedBytes
   return moved
 }
 
@@ -121,9 +121,9 @@ interface ShareDone {
   readonly totalBytes: number | null
 }
 
-const NOTHING_SAID: ShareDone = { progress: null, doneBytes: null, totalBytes: null }
+const NOT_KNOWN: ShareDone = { progress: null, doneBytes: null, totalBytes: null }
 
-/** The least progressed peer's for a target; for a source of several the mean of their shares, and the sums of their bytes. */
+/** For a target the figures of the least progressed peer; for a source of several the mean of their shares and the sums of their bytes. */
 function resyncShare(resyncing: readonly ReadPeer[]): ShareDone {
   const shares = resyncing.map(resyncFigures)
   const least = leastDone(shares)
@@ -132,8 +132,8 @@ function resyncShare(resyncing: readonly ReadPeer[]): ShareDone {
   let doneBytes = 0
   let totalBytes = 0
   for (const share of shares) {
-    // Of one target among several only the share is meaningful: its bytes are not the whole.
-    if (share.doneBytes === null || share.totalBytes === null) return { ...NOTHING_SAID, progress: least.progress }
+    // The bytes of one target among several are not the whole; only the share has a meaning.
+    if (share.doneBytes === null || share.totalBytes === null) return { ...NOT_KNOWN, progress: least.progress }
     weighted += (share.progress ?? 0) * share.totalBytes
     doneBytes += share.doneBytes
     totalBytes += share.totalBytes
@@ -142,28 +142,28 @@ function resyncShare(resyncing: readonly ReadPeer[]): ShareDone {
 }
 
 function leastDone(shares: readonly ShareDone[]): ShareDone {
-  let least: ShareDone = NOTHING_SAID
+  let least: ShareDone = NOT_KNOWN
   for (const share of shares) {
     if (share.progress !== null && (least.progress === null || share.progress < least.progress)) least = share
   }
   return { progress: progressBeforeEnd(least.progress), doneBytes: least.doneBytes, totalBytes: least.totalBytes }
 }
 
-function resyncFigures({ said: { progress, totalBytes, outOfSyncBytes } }: ReadPeer): ShareDone {
+function resyncFigures({ shown: { progress, totalBytes, outOfSyncBytes } }: ReadPeer): ShareDone {
   if (totalBytes === null || outOfSyncBytes === null) return { progress, doneBytes: null, totalBytes }
   const doneBytes = Math.max(0, totalBytes - outOfSyncBytes)
   return { progress: progress ?? (totalBytes > 0 ? doneBytes / totalBytes : null), doneBytes, totalBytes }
 }
 
-/** A verify's out-of-sync bytes are what it found, not what it has still to read. */
-function verifyFigures({ said: { progress, totalBytes } }: ReadPeer): ShareDone {
+/** A verify's out-of-sync bytes are its findings, not what remains to be read. */
+function verifyFigures({ shown: { progress, totalBytes } }: ReadPeer): ShareDone {
   const doneBytes = totalBytes === null || progress === null ? null : Math.round(progress * totalBytes)
   return { progress, doneBytes, totalBytes }
 }
 
 function largestEta(peers: readonly ReadPeer[]): number | null {
   let largest: number | null = null
-  for (const { said } of peers) largest = larger(largest, said.etaSeconds)
+  for (const { shown } of peers) largest = larger(largest, shown.etaSeconds)
   return largest
 }
 

@@ -5,12 +5,12 @@ import { isClientDisk } from './drbd-figures.ts'
 import type { Judgement } from './judgement.ts'
 import type { Placement } from './placement.ts'
 
-/** A replica that may be on any host: no host has that name. */
+/** Name of a replica that may be on any host; no host has this name. */
 const UNNAMED = '?'
 
 /**
- * Where the data is: whoever is no client on purpose should have it. Of DRBD 9 only the configuration knows whether a
- * majority is needed; 8.4 has no such rule.
+ * Where the replicas are: everyone except intentional clients should have the data. Whether DRBD 9 needs a majority is only in the
+ * configuration; 8.4 has no such rule.
  */
 export function placementOf(
   { family, disk, intentionalClient, peers }: DrbdVolume,
@@ -20,7 +20,7 @@ export function placementOf(
   const isClient = isClientDisk(disk, intentionalClient)
   const client = configured?.ownVotes === false ? VOTELESS_CLIENT_HERE : CLIENT_HERE
   const own: Replica = isClient ? client : { peer: 'self', current: disk === 'UpToDate' }
-  // DRBD before 9 always has two nodes, also while it does not show the other one.
+  // DRBD before 9 always has two nodes, even while it does not show the other one.
   const others = peers.length === 0 && family !== '9' ? [NAMELESS_PEER] : peers.map(each => replicaOf(each, configured))
   const replicas = [own, ...others]
   for (const peer of missing) {
@@ -30,8 +30,8 @@ export function placementOf(
   return { quorum: family !== '8.4', replicas }
 }
 
-function replicaOf(said: DrbdPeer, configured: ConfiguredPeers | null): Replica {
-  const { peer, connection, peerDisk, intentionalClient } = said
+function replicaOf(present: DrbdPeer, configured: ConfiguredPeers | null): Replica {
+  const { peer, connection, peerDisk, intentionalClient } = present
   const isConnected = connection === 'Connected'
   if (intentionalClient !== true) {
     return isConnected ? { peer, current: peerDisk === 'UpToDate', connected: true } : { peer, current: false }
@@ -39,7 +39,7 @@ function replicaOf(said: DrbdPeer, configured: ConfiguredPeers | null): Replica 
   const client: Replica = isConnected
     ? { peer, current: false, connected: true, diskless: true }
     : { peer, current: false, diskless: true }
-  return isVoteless(said, configured) ? { ...client, ...VOTELESS } : client
+  return isVoteless(present, configured) ? { ...client, ...VOTELESS } : client
 }
 
 const VOTELESS = { votes: false } as const
@@ -47,7 +47,7 @@ const CLIENT_HERE: Replica = { peer: 'self', current: false, diskless: true }
 const VOTELESS_CLIENT_HERE: Replica = { ...CLIENT_HERE, ...VOTELESS }
 const NAMELESS_PEER: Replica = { peer: 'peer', current: false }
 
-/** How many replicas with data there should be, and how many are current. */
+/** Expected replicas with data, and how many of them are current. */
 export function countReplicas({ replicas }: Placement): Judgement['replicas'] {
   let expected = 0
   let current = 0

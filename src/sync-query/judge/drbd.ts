@@ -1,6 +1,6 @@
 /**
- * The words of `__conn_state_names` in drbd_strings.c (DRBD 9); what 8.4's /proc/drbd says otherwise is mapped by its
- * parser. `away` comes back by itself, `leaving` ends in StandAlone.
+ * The states of `__conn_state_names` in drbd_strings.c (DRBD 9); the parser maps other names of 8.4's /proc/drbd. `away` comes back by
+ * itself, `leaving` ends in StandAlone.
  */
 export const CONNECTION_WORDS = withoutPrototype({
   StandAlone: 'stand-alone',
@@ -15,7 +15,7 @@ export const CONNECTION_WORDS = withoutPrototype({
   Connected: 'connected',
 } as const)
 
-/** The words of `__repl_state_names` in drbd_strings.c. `side` is what this host is in the copy. */
+/** The states of `__repl_state_names` in drbd_strings.c. `side` is this host's side of the copy. */
 export const REPLICATION_WORDS = withoutPrototype({
   Off: { kind: 'off' },
   Established: { kind: 'steady' },
@@ -35,8 +35,8 @@ export const REPLICATION_WORDS = withoutPrototype({
 } as const)
 
 /**
- * The words of `__disk_state_names` in drbd_strings.c: `good` carries current data, `passing` is on its way to another
- * word by itself, `old` carries data that is or may be outdated, `gone` carries none.
+ * The states of `__disk_state_names` in drbd_strings.c: `good` has current data, `passing` changes to another state by itself, `old` has
+ * data that is or may be outdated, `gone` has none.
  */
 export const DISK_WORDS = withoutPrototype({
   Diskless: 'gone',
@@ -51,43 +51,43 @@ export const DISK_WORDS = withoutPrototype({
   UpToDate: 'good',
 } as const)
 
-/** What `word` means in one of the tables above; `null`: a word that no DRBD known to this program says. */
+/** The meaning of a state in one of the tables above; `null`: unknown to this program. */
 export function wordMeaning<Meaning>(table: Readonly<Record<string, Meaning>>, word: string): Meaning | null {
   return table[word] ?? null
 }
 
-/** Words that only JavaScript knows (`constructor`) are then found in no table, at the price of a single look. */
+/** Without a prototype names such as `constructor` are in no table, and a lookup costs one step. */
 function withoutPrototype<Table extends object>(table: Table): Table {
   return Object.assign(Object.create(null), table)
 }
 
 /**
- * One DRBD volume as this host sees it: the words of the kernel, merged from whatever was read, and nothing else.
- * Words are kept as they were said; judging them is judgeDrbdVolume's work. `null` is "not said".
+ * One DRBD volume as this host sees it: the kernel's own values, merged from everything that was read. judgeDrbdVolume judges them.
+ * `null`: not shown.
  */
 export interface DrbdVolume {
-  /** `resource/volume`; `drbdN` (the minor) where the source names no resource (/proc/drbd). */
+  /** `resource/volume`; `drbdN` (the minor) if the source has no resource names (/proc/drbd). */
   readonly mirror: string
-  /** Which DRBD speaks: they differ in what a missing peer means. `null` when it could not be told. */
+  /** DRBD's version family: they differ in the meaning of a missing peer. `null`: not known. */
   readonly family: '8.4' | '9' | null
-  /** The local disk's word (`UpToDate`, `Diskless`, …). */
+  /** State of the local disk (`UpToDate`, `Diskless`, …). */
   readonly disk: string | null
-  /** This host is a diskless client on purpose (9: `client:yes`). */
+  /** This host is an intentional diskless client (9: `client:yes`). */
   readonly intentionalClient: boolean | null
   readonly quorum: boolean | null
-  /** What the I/O of the resource is suspended by: nothing, or some of user, no-data, fencing, quorum; `null` when not said. */
+  /** What suspends the I/O of the resource: nothing, or some of user, no-data, fencing, quorum; `null`: not shown. */
   readonly ioSuspended: readonly string[] | null
-  /** An operator has told the kernel to answer all I/O of the resource with errors. */
+  /** An operator has made the kernel answer all I/O of the resource with errors. */
   readonly forcesIoFailures: boolean | null
   readonly sizeBytes: number | null
-  /** On 8.4, while it shows no peer (StandAlone): what has changed here since, as /proc/drbd tells it. */
+  /** On 8.4, while it shows no peer (StandAlone): what has changed here since then, by /proc/drbd. */
   readonly aloneOutOfSyncBytes: number | null
   readonly peers: readonly DrbdPeer[]
-  /** Why what is said here must not be trusted; any entry makes the mirror `unknown`. */
+  /** Why these values must not be trusted; any entry makes the mirror `unknown`. */
   readonly doubts: readonly DrbdDoubt[]
   /** The kernel called its split-brain helper for this peer since it was last connected. */
   readonly splitBrainPeers: readonly string[]
-  /** Peers with data that were there and are gone from the kernel, which no full look has confirmed since. */
+  /** Peers with data that vanished from the kernel; no full reading has confirmed that yet. */
   readonly removedPeers: readonly string[]
   /** False: the kernel has the minor and nothing configured on it (/proc/drbd's `cs:Unconfigured`). */
   readonly configured: boolean
@@ -100,17 +100,17 @@ export interface DrbdDoubt {
   readonly peer?: string
 }
 
-/** One peer of a volume: the connection's and the peer-device's words together. */
+/** One peer of a volume: the values of connection and peer device together. */
 export interface DrbdPeer {
-  /** The connection's name (on 9 the peer's host name, on 8.4 always `peer`); its node id in digits where it has none. */
+  /** Name of the connection (on 9 the peer's host name, on 8.4 always `peer`); its node id in digits if it has no name. */
   readonly peer: string
-  /** Its node id in digits; absent where the source does not show it. */
+  /** Node id in digits; absent: not shown. */
   readonly nodeId?: string
   readonly connection: string | null
   readonly replication: string | null
   readonly peerDisk: string | null
   readonly intentionalClient: boolean | null
-  /** The parts of `resync-suspended`: none, or of user, peer, dependency, max-parallel, …; `null` when not said. */
+  /** The parts of `resync-suspended`: none, or of user, peer, dependency, max-parallel, …; `null`: not shown. */
   readonly resyncSuspended: readonly string[] | null
   readonly outOfSyncBytes: number | null
   /**
@@ -118,21 +118,21 @@ export interface DrbdPeer {
    * keeps one pair of counters for both.
    */
   readonly movedBytes: number | null
-  /** 0..1 of the running resync or verify, where the tool's figure really means that. */
+  /** 0..1 of the running resync or verify, if the tool's figure really means that. */
   readonly progress: number | null
-  /** What the running resync or verify has to go through, where it was said. */
+  /** Size of the running resync or verify, if it was shown. */
   readonly totalBytes: number | null
   readonly etaSeconds: number | null
-  /** What the pair went through between two readings and its words need not show any more; `null`: nothing. */
+  /** What the pair passed through between two readings and may no longer show; `null`: nothing. */
   readonly passed: PassedThrough | null
 }
 
 /**
- * What happened between this host and one peer since the volume was last read. A resync of a few KiB begins and ends between
- * two readings; without this record it would never have been.
+ * What happened between this host and one peer since the volume was last read. A resync of a few KiB begins and ends between two readings;
+ * this record reports it.
  */
 export interface PassedThrough {
-  /** A word of a resync was shown: one ran, or was about to. */
+  /** A resync ran, or was about to. */
   readonly resync: boolean
   /** Data was copied to this disk of the pair, or it was Inconsistent, and the pair has not been well since. */
   readonly repair: 'none' | 'here' | 'there'

@@ -1,11 +1,10 @@
 /**
- * Figures as histories keep them: one that is not known is `NaN`, which no comparison takes for a figure and which makes
- * whatever is computed from it not known either. (V8 writes a field that is always a number in place; one that may also be
- * `null` gets a new object with each number.)
+ * Figures of histories: an unknown one is `NaN`, which makes every comparison false and every result unknown. (V8 writes a field that is
+ * always a number in place; a field that may also be `null` gets a new object with each number.)
  */
 
-export function figureOf(said: number | null): number {
-  return said ?? Number.NaN
+export function figureOf(value: number | null): number {
+  return value ?? Number.NaN
 }
 
 export function orNull(figure: number): number | null {

@@ -2,11 +2,11 @@ import { type Reason, reason, stateFromReasons } from '../reason/reason.ts'
 import { type Judgement, progressBeforeEnd } from './judgement.ts'
 import type { MdArray, MdMember, MdOperation } from './md.ts'
 
-/** The levels whose arrays keep a sync_action (kernel Documentation/admin-guide/md.rst): the others hold one copy. */
+/** The levels whose arrays have a sync_action (kernel Documentation/admin-guide/md.rst); the others have one copy. */
 const REDUNDANT_LEVELS: ReadonlySet<string> = new Set(['raid1', 'raid4', 'raid5', 'raid6', 'raid10'])
 const OTHER_LEVELS: ReadonlySet<string> = new Set(['raid0', 'linear', 'multipath', 'faulty', 'container'])
 
-/** The words of sync_action that copy data, and what they do. */
+/** The values of sync_action that copy data. */
 const COPYING_ACTIONS: ReadonlyMap<string, MdOperation['kind']> = new Map([
   ['resync', 'resync'],
   ['recover', 'recovery'],
@@ -21,9 +21,8 @@ const SECTOR = 512
 type ArrayPhase = 'serving' | 'inactive' | 'suspended' | 'clear' | 'broken' | 'unknown'
 
 /**
- * What can be said of one md array from one look at it. `synced` only if a redundant level, an active array, enough
- * current members and the absence of any operation were each said; a scrub (`check`) is no resync.
- * Pure; never throws. An unknown or missing word, or a doubt of the parser, makes it `unknown`.
+ * Judges one reading of an md array. `synced` only if the kernel shows a redundant level, an active array, enough current members and no
+ * operation; a scrub (`check`) is not a resync. Never throws. An unknown or missing value, or a doubt of the parser, makes it `unknown`.
  */
 export function judgeMdArray(array: MdArray): Judgement {
   const phase = arrayPhase(array.arrayState)
@@ -68,7 +67,7 @@ function phaseReasons(array: MdArray, phase: ArrayPhase, operation: MdOperation 
   }
 }
 
-/** Every word of `array_states` in the kernel's md.c, and mdstat's two, which are among them. */
+/** Every value of `array_states` in the kernel's md.c; mdstat's two are among them. */
 function arrayPhase(word: string | null): ArrayPhase {
   switch (word) {
     case 'clean':
@@ -88,7 +87,7 @@ function arrayPhase(word: string | null): ArrayPhase {
   }
 }
 
-/** More members have failed than the level can lack: it serves what is left, and refuses writes. */
+/** More members have failed than the level tolerates: the array serves what is left, and refuses writes. */
 function brokenReasons(array: MdArray): readonly Reason[] {
   const { expected, current } = array.slots
   const missing = expected === null || current === null ? 0 : expected - current
@@ -97,11 +96,11 @@ function brokenReasons(array: MdArray): readonly Reason[] {
 }
 
 function stoppedReasons(array: MdArray, word: string): readonly Reason[] {
-  // One that was never started has members and no level: after a boot, with too few of them to start it.
+  // An array that was never started has members and no level: after a boot with too few of them.
   const hasLevel = array.level !== null && array.level !== ''
   if (!hasLevel && array.members.length > 0) return [inactive(array, word)]
   const level = levelReasons(array)
-  // A container only holds the members of other arrays; being inactive is its normal state.
+  // A container only has the members of other arrays; inactive is its normal state.
   if (array.level === 'container' || level.some(({ code }) => code !== 'not-redundant')) return level
   return [inactive(array, word), ...level]
 }
@@ -111,7 +110,7 @@ function servingReasons(array: MdArray, operation: MdOperation | null): readonly
   if (level.length > 0) return level
   const { expected, current } = array.slots
   if (expected === null || current === null) return [wordReason(array, 'slots', null)]
-  // A raid1 grown down to one member is a single copy under a redundant level's name.
+  // A raid1 reduced to one member is a single copy with the name of a redundant level.
   if (expected < 2) return [notRedundant(array, 'slots', `${expected}`)]
   const missing = expected - current
   const working = operation !== null && operation.kind !== 'check' && operation.status !== 'pending'
@@ -133,8 +132,8 @@ function levelReasons(array: MdArray): readonly Reason[] {
 }
 
 /**
- * The words of action_show in the kernel's md.c, all kernels together. An array that stands still may owe a resync (see
- * currentOperation): that nobody said whether it does matters unless it is known to lack a member, which is worse.
+ * The values of action_show in the kernel's md.c, of all kernels. An array without an operation may still need a resync (see
+ * currentOperation): if that is not known, it is a reason, unless the array lacks a member, which is worse.
  */
 function syncActionReasons(array: MdArray, missing: number): readonly Reason[] {
   const isOpen = array.operation === null && typeof array.resyncStartBytes !== 'number'
@@ -156,9 +155,9 @@ function syncActionReasons(array: MdArray, missing: number): readonly Reason[] {
 }
 
 /**
- * What is at work in an active array, or owed to it. sync_action names a recovery before it begins, in a gap that mdstat
- * does not show (mdadm's `--wait` works around it). `resync_start` tells of a resync that neither shows: an array that is
- * read-only or frozen says `idle`, or starts a scrub, with half of it still unsynced.
+ * What runs in an active array, or is needed. sync_action names a recovery before it begins, in a gap that mdstat does not show (mdadm's
+ * `--wait` works around it). `resync_start` shows a resync that neither shows: an array that is read-only or frozen is `idle`, or starts
+ * a scrub, with half of it still out of sync.
  */
 function currentOperation({ operation, syncAction, resyncStartBytes }: MdArray): MdOperation | null {
   if (operation !== null && operation !== 'none' && operation.kind !== 'check') return operation
@@ -186,7 +185,7 @@ function operationReasons(array: MdArray, operation: MdOperation | null): readon
   }
 }
 
-/** Why an owed operation does not run decides who can make it: nobody but an operator unfreezes or writes to an array. */
+/** Why a needed operation does not run: only an operator unfreezes an array or writes to it. */
 function pendingReason(array: MdArray, { kind }: MdOperation): Reason {
   if (array.syncAction === 'frozen') {
     return reason('resync-paused', array.name, { field: 'sync_action', word: 'frozen' })
@@ -198,8 +197,8 @@ function pendingReason(array: MdArray, { kind }: MdOperation): Reason {
 }
 
 /**
- * Missing replicas that nothing is about to bring back. A recovery rebuilds every member it can at once, so whatever is
- * missing beyond the members at hand stays missing when it ends. A reshape counts the members it adds as missing.
+ * Missing replicas that nothing brings back. A recovery rebuilds all available members at once, so replicas beyond these are still missing
+ * at its end. A reshape counts the members that it adds as missing.
  */
 function missingReasons(
   array: MdArray,
@@ -215,7 +214,7 @@ function missingReasons(
   return left > 0 ? [reason('array-degraded', array.name, { missing: left })] : []
 }
 
-/** How many members are there to be rebuilt; all of the missing ones where the members were not said. */
+/** Number of members that can be rebuilt; all missing ones if the members are not known. */
 function recoverableMembers({ members }: MdArray, current: number, missing: number): number {
   if (members.length === 0) return missing
   const usable = members.filter(member => !isOneOf(member, 'failed', 'journal', 'replacement'))
@@ -223,8 +222,8 @@ function recoverableMembers({ members }: MdArray, current: number, missing: numb
 }
 
 /**
- * A failed member that has lost its slot in a complete array was replaced: it only waits to be removed, and blocks
- * nothing. One that still holds its slot, or was the journal, is a hole in the redundancy that no count shows.
+ * A failed member without a slot in a complete array was replaced: it waits for its removal, and blocks nothing. One that still has its
+ * slot, or was the journal, is a gap in the redundancy that no count shows.
  */
 function failedMembers(array: MdArray, incomplete: boolean): readonly Reason[] {
   return array.members
@@ -233,8 +232,8 @@ function failedMembers(array: MdArray, incomplete: boolean): readonly Reason[] {
 }
 
 /**
- * What is amiss with members that hold a slot: bad blocks are holes in the redundancy that no count shows. The kernel says
- * `blocked` of a failure or of bad blocks that are not recorded yet.
+ * Problems of members with a slot: bad blocks are gaps in the redundancy that no count shows. The kernel shows `blocked` for a failure or
+ * bad blocks that are not recorded yet.
  */
 function memberReasons({ name, members }: MdArray): readonly Reason[] {
   return members
@@ -263,17 +262,17 @@ function mismatchReasons({ name, mismatchBytes }: MdArray): readonly Reason[] {
 }
 
 /**
- * As the slots say, less the members with bad blocks, which hold no whole copy; of a stopped array no replica carries data, and
- * what is not known is not counted.
+ * By the slots, without the members with bad blocks, which have no complete copy. A stopped array has no current replica; unknown ones are
+ * not counted.
  */
 function replicasOf({ slots: { expected, current }, members }: MdArray, phase: ArrayPhase): Judgement['replicas'] {
   if (expected === null) return { expected: 0, current: 0 }
   if (current === null || phase === 'inactive' || phase === 'suspended' || phase === 'clear')
     return { expected, current: 0 }
-  const holed = members.filter(
+  const incomplete = members.filter(
     ({ slot, flags, badBytes = 0 }) => badBytes > 0 && slot !== null && flags.includes('in-sync'),
   )
-  return { expected, current: Math.max(Math.min(current, expected) - holed.length, 0) }
+  return { expected, current: Math.max(Math.min(current, expected) - incomplete.length, 0) }
 }
 
 function bytesLeft(doneBytes: number | null, totalBytes: number | null): number | null {
@@ -288,7 +287,7 @@ function notRedundant({ name }: MdArray, field: string, word: string): Reason {
   return reason('not-redundant', name, { field, word })
 }
 
-/** The reason for a word that was not said, or that this program does not know. */
+/** The reason for a missing or unknown value. */
 function wordReason({ name }: MdArray, field: string, word: string | null): Reason {
   return word === null || word === ''
     ? reason('word-missing', name, { field })

@@ -1,14 +1,14 @@
 /**
- * One md array as the kernel describes it in /proc/mdstat, in sysfs, or in both. Words are kept as they were said;
- * judging them is judgeMdArray's work. `null` is "not said". Sizes are bytes.
+ * One md array as the kernel shows it in /proc/mdstat, in sysfs, or in both: the kernel's own values. judgeMdArray judges them. `null`: not
+ * shown. Sizes are bytes.
  */
 export interface MdArray {
   /** The kernel's name (`md0`, `md127`, `md_d0`). */
   readonly name: string
   readonly uuid: string | null
-  /** `raid1`, `raid10`, `raid0`, `linear`, `container`, …; `''` when the kernel said an empty one. */
+  /** `raid1`, `raid10`, `raid0`, `linear`, `container`, …; `''`: the kernel shows an empty one. */
   readonly level: string | null
-  /** mdstat's `active`, `inactive` or `broken`, or the word of sysfs `array_state` (`clean`, `read-auto`, `broken`, …). */
+  /** mdstat's `active`, `inactive` or `broken`, or sysfs `array_state` (`clean`, `read-auto`, `broken`, …). */
   readonly arrayState: string | null
   readonly readOnly: 'no' | 'read-only' | 'auto-read-only' | null
   /**
@@ -17,15 +17,15 @@ export interface MdArray {
    */
   readonly slots: { readonly expected: number | null; readonly current: number | null }
   readonly members: readonly MdMember[]
-  /** sysfs `sync_action` as it was said; `null` where only mdstat was read. */
+  /** sysfs `sync_action`; `null`: only mdstat was read. */
   readonly syncAction: string | null
-  /** What runs or waits to run; `none` when the source said that nothing does. */
+  /** What runs or waits to run; `none`: the source shows that nothing does. */
   readonly operation: MdOperation | 'none' | null
   /** sysfs `resync_start`: `none` once the array is clean; bytes: a resync is still owed from there. */
   readonly resyncStartBytes: number | 'none' | null
-  /** sysfs `mismatch_cnt`, in bytes, of the last or running check: a repair counts what it has already mended. */
+  /** sysfs `mismatch_cnt`, in bytes, of the last or running check: a repair counts what it has repaired. */
   readonly mismatchBytes: number | null
-  /** Why what is said here must not be trusted; any entry makes the mirror `unknown`. */
+  /** Why these values must not be trusted; any entry makes the mirror `unknown`. */
   readonly doubts: readonly MdDoubt[]
 }
 
@@ -37,11 +37,11 @@ export interface MdDoubt {
 
 export interface MdMember {
   readonly name: string
-  /** The role in the array, which only sysfs says (mdstat's `[n]` is the descriptor's number); `null`: none, or not said. */
+  /** The role in the array, only from sysfs (mdstat's `[n]` is the descriptor's number); `null`: none, or not shown. */
   readonly slot: number | null
   /** A member with a slot and without `in-sync` is being recovered; `spare` is one without a slot. */
   readonly flags: readonly MdMemberFlag[]
-  /** How much of it is in its list of bad blocks, which only sysfs says; absent: nothing, or not said. */
+  /** Size of its bad blocks, only from sysfs; absent: nothing, or not shown. */
   readonly badBytes?: number
 }
 
@@ -56,15 +56,15 @@ export type MdMemberFlag =
   | 'blocked'
   /** A write to it has failed since the array was assembled. */
   | 'write-error'
-  /** A spare is to take its place. */
+  /** A spare is to replace it. */
   | 'want-replacement'
 
 export interface MdOperation {
-  /** mdstat alone calls a `repair` and a delayed check `resync` too: sysfs `sync_action` knows better. */
+  /** mdstat also calls a `repair` and a delayed check `resync`; sysfs `sync_action` is exact. */
   readonly kind: 'resync' | 'recovery' | 'reshape' | 'check' | 'repair'
   /**
-   * `starting`: sysfs names it, and it has not begun. `pending`: owed, and not even planned. `remote`: another node of
-   * a clustered array does it.
+   * `starting`: sysfs names it, and it has not begun. `pending`: it is needed and not planned. `remote`: another node of a clustered array
+   * runs it.
    */
   readonly status: 'running' | 'starting' | 'delayed' | 'pending' | 'remote'
   /** 0..1 */

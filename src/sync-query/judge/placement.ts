@@ -1,26 +1,26 @@
 import type { Replica } from '../report/report.ts'
 
-/** Where the replicas of one mirror are, as one look at it tells. */
+/** Where the replicas of one mirror are, by one reading. */
 export interface Placement {
-  /** The mirror refuses I/O without a majority of its replicas, or may do so: the kernel does not say. */
+  /** The mirror refuses I/O without a majority of its replicas, or may refuse it: the kernel does not show that. */
   readonly quorum: boolean
   readonly replicas: readonly Replica[]
 }
 
-/** So that peers whose names keep changing cannot fill the memory; 64 hosts make 1 953 pairs of peers. */
+/** Limits the memory if names of peers keep changing; 64 hosts make 1 953 pairs of peers. */
 const MAX_BRANCHES = 65_536
 
 /**
- * The placements of one host's mirrors, each kept once: thousands of volumes share few. So a mirror keeps a reference
- * and mirrors with the same placement are found by comparing references.
+ * The placements of one host's mirrors, each stored once, because thousands of volumes share few. A mirror keeps a reference, and mirrors
+ * with the same placement are found by comparing references.
  */
 export class Placements {
   #root = new Branch()
   #branches = 0
 
-  /** The one that says the same as `placement`. */
+  /** Returns the shared object that equals `placement`. */
   intern(placement: Placement): Placement {
-    // References to earlier ones stay right; they are only shared less.
+    // Existing references stay valid; they are only shared less.
     if (this.#branches > MAX_BRANCHES) {
       this.#root = new Branch()
       this.#branches = 0
@@ -50,7 +50,7 @@ export class Placements {
 
 /** All placements that begin with the same replicas. */
 class Branch {
-  /** By what the next replica is, then by the peer that has it. */
+  /** By role of the next replica, then by its peer. */
   readonly grown: { [R in Role]?: Map<string, Branch> } = {}
   withQuorum: Placement | null = null
   withoutQuorum: Placement | null = null
@@ -78,7 +78,7 @@ type Role =
   | 'connectedDiskless'
   | 'connectedVoteless'
 
-/** All that is said of a replica beside its peer. */
+/** Everything about a replica except its peer. */
 function roleOf({ current, connected, diskless, votes }: Replica): Role {
   if (diskless === true && votes === false) return connected === true ? 'connectedVoteless' : 'voteless'
   if (diskless === true) return connected === true ? 'connectedDiskless' : 'diskless'

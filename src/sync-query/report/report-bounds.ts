@@ -1,8 +1,7 @@
 import { MAX_TEXT_LENGTH } from '../../platform/json/json-node.ts'
 
 /**
- * What a report may hold at most. `report-encode.ts` writes nothing beyond these bounds, and `report-parse.ts` accepts all
- * within them.
+ * The limits of a report. `report-encode.ts` writes nothing beyond them, and `report-parse.ts` accepts everything within them.
  */
 export const REPORT_BOUNDS = {
   /** Bytes of UTF-8 in `PBD.other_config`: the pool's database is replicated as a whole. */
@@ -11,11 +10,11 @@ export const REPORT_BOUNDS = {
   answerBytes: 65_536,
   reasons: 1024,
   listEntries: 4096,
-  /** Of one mirror: an md array has up to 384 members, DRBD 32 peers. */
+  /** For each mirror: an md array has up to 384 members, DRBD 32 peers. */
   replicas: 1024,
-  /** UTF-16 units of a name, a word or another text. */
+  /** UTF-16 units of a name, a value or another text. */
   textLength: MAX_TEXT_LENGTH,
-  /** DRBD's own word for "no idea" of an ETA is 987654321 (drbdsetup.c): no estimate that is shown may reach it. */
+  /** DRBD's ETA for "not known" is 987654321 (drbdsetup.c): no estimate may reach it. */
   etaSeconds: 987_654_320,
   bytes: Number.MAX_VALUE,
 } as const

@@ -3,8 +3,8 @@ import type { MirrorListEntry, Report, ReportReason } from './report.ts'
 import { REPORT_BOUNDS } from './report-bounds.ts'
 
 /**
- * The report as it is stored: at most 4096 bytes of UTF-8. It goes without its mirror list, and its reasons are cut from
- * the end, with a count. The identifiers in a report are UUIDs; were they longer than the limit, the text would be too.
+ * The report as it is stored: at most 4096 bytes of UTF-8, without its mirror list. Surplus reasons are cut from the end, with a count. The
+ * size holds because the identifiers in a report are UUIDs.
  */
 export function encodeReport(report: Report): string {
   const { mirrorList: _, ...stored } = boundedReport(report)
@@ -12,8 +12,8 @@ export function encodeReport(report: Report): string {
 }
 
 /**
- * The report as a poll is answered: at most 64 KiB, with its mirror list. A list that does not fit is left out as a
- * whole, for half a list would look like a host with fewer mirrors.
+ * The report as the answer to a poll: at most 64 KiB, with its mirror list. A list that does not fit is omitted completely, because half a
+ * list would look like a host with fewer mirrors.
  */
 export function encodePollAnswer(report: Report): string {
   const text = JSON.stringify(boundedReport(report))
@@ -21,8 +21,8 @@ export function encodePollAnswer(report: Report): string {
 }
 
 /**
- * The report within `REPORT_BOUNDS`, so that every reader accepts it: a figure that no reader takes is not known (`null`), a text is
- * cut, reasons beyond the bound are counted.
+ * The report within `REPORT_BOUNDS`, so that every reader accepts it: a figure out of bounds becomes not known (`null`), a text is cut,
+ * surplus reasons are counted.
  */
 export function boundedReport(report: Report): Report {
   const { mirrorList, ...rest } = report
@@ -69,7 +69,7 @@ function boundedCandidate({ outOfSyncBytes, ...each }: Candidate): Candidate {
   }
 }
 
-/** `null`: it does not fit. A list with a part left out would look like a host with fewer mirrors. */
+/** `null`: it does not fit. An incomplete list would look like a host with fewer mirrors. */
 function boundedList(list: readonly MirrorListEntry[]): readonly MirrorListEntry[] | null {
   if (list.length > REPORT_BOUNDS.listEntries) return null
   if (list.some(({ replicas }) => replicas.length > REPORT_BOUNDS.replicas)) return null

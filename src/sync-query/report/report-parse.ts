@@ -7,8 +7,8 @@ import type { MirrorListEntry, Replica, Report, ReportReason } from './report.ts
 import { REPORT_BOUNDS } from './report-bounds.ts'
 
 /**
- * Reads a report: JSON text, or a value that was JSON. Total over any input: what is not a report of this schema, or
- * contradicts itself, is a problem and never half a report. Unknown keys and unknown reason codes are let through.
+ * Reads a report: JSON text, or a parsed value. Total over any input: what is not a report of this schema, or
+ * contradicts itself, is a problem and never half a report. Unknown keys and unknown reason codes are accepted.
  *
  * Problem codes: `too-large`, `too-deep`, `not-json`, `unknown-schema`, `bad-value`, `contradiction`.
  */
@@ -25,7 +25,7 @@ export function parseReport(input: unknown): { report: Report } | { problem: Rep
   const complaints: Complaints = { first: null }
   const root = new JsonNode(value, '', complaints).expectObject()
   if (complaints.first !== null) return problem('bad-value', complaints.first)
-  // Before all else: fields of another schema may mean something else.
+  // First, because fields of another schema may have other meanings.
   if (root.at('schema').value !== 1) return problem('unknown-schema', excerpt(root.at('schema').value))
   const report = readReport(root)
   if (complaints.first !== null) return problem('bad-value', complaints.first)
@@ -75,7 +75,7 @@ function readOrNull<T>(node: JsonNode, read: (node: JsonNode) => T): T | null {
   return node.absent ? null : read(node)
 }
 
-/** A reason as a report, or an answer about one, holds it; its code may be one that is not known here. */
+/** A reason of a report or of an answer; its code may be unknown here. */
 export function readReason(node: JsonNode): ReportReason {
   node.expectObject()
   return {
@@ -102,7 +102,7 @@ function readCandidate(node: JsonNode): Candidate {
     word: node.at('word').possiblyEmptyText(),
     ...optional('outOfSyncBytes', node, field => field.number(0, REPORT_BOUNDS.bytes)),
     ...optional('since', node, field => field.possiblyEmptyText()),
-    ...(isSaid(node.at('wasSource')) ? { wasSource: true } : {}),
+    ...(isTrue(node.at('wasSource')) ? { wasSource: true } : {}),
   }
 }
 
@@ -132,34 +132,34 @@ function readReplica(node: JsonNode): Replica {
   return {
     peer: node.at('peer').possiblyEmptyText(),
     current: node.at('current').flag(),
-    ...(isSaid(node.at('connected')) ? { connected: true } : {}),
-    ...(isSaid(node.at('diskless')) ? { diskless: true } : {}),
+    ...(isTrue(node.at('connected')) ? { connected: true } : {}),
+    ...(isTrue(node.at('diskless')) ? { diskless: true } : {}),
     ...(node.at('votes').absent || node.at('votes').flag() ? {} : { votes: false }),
   }
 }
 
-function isSaid(node: JsonNode): boolean {
+function isTrue(node: JsonNode): boolean {
   return !node.absent && node.flag()
 }
 
 /**
- * Two parts of one report that cannot both be true: it was cut, edited by hand, or its writer is wrong. `unknown` may
- * stand with any counts: a source that never spoke has no mirrors to count.
+ * Finds two parts of the report that cannot both be true: it was cut, edited by hand, or its writer is wrong. `unknown` allows any
+ * counts: a silent source has no mirrors to count.
  */
 function findContradiction({ state, mirrors, reasons, mirrorList }: Report): string | null {
   if (state !== 'unknown' && state !== worstState(mirrors)) {
-    return `state says ${state}, its counts say ${worstState(mirrors)}`
+    return `state is ${state}, its counts are ${worstState(mirrors)}`
   }
   if (state === 'synced') {
     const blocking = reasons.find(({ code }) => isReasonCode(code) && isBlocking(code))
-    if (blocking !== undefined) return `state says synced, its reasons say ${blocking.code}`
+    if (blocking !== undefined) return `state is synced, its reasons have ${blocking.code}`
   }
   if (mirrorList !== undefined) {
     const listed: Record<SyncState, number> = { unknown: 0, degraded: 0, resyncing: 0, synced: 0 }
     for (const entry of mirrorList) listed[entry.state] += entry.count
     const differing = SYNC_STATES.find(each => listed[each] !== mirrors[each])
     if (differing !== undefined) {
-      return `${mirrors[differing]} mirrors are said to be ${differing}, ${listed[differing]} are listed`
+      return `${mirrors[differing]} mirrors are counted as ${differing}, ${listed[differing]} are listed`
     }
   }
   return null
@@ -167,7 +167,7 @@ function findContradiction({ state, mirrors, reasons, mirrorList }: Report): str
 
 const MAX_EXCERPT_LENGTH = 100
 
-/** Total over any value: what is nested is not written out. */
+/** Total over any value; does not print nested values. */
 function excerpt(value: unknown): string {
   if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'an object'
   return String(value).slice(0, MAX_EXCERPT_LENGTH)
@@ -177,12 +177,12 @@ const PROBLEM_SENTENCES = {
   'too-large': 'The report is larger than 64 KiB',
   'too-deep': 'The report is nested too deep',
   'not-json': 'The report is not JSON',
-  'unknown-schema': 'The report is of a schema that this program does not know',
-  'bad-value': 'The report has a value that cannot be used',
+  'unknown-schema': 'The report has an unknown schema',
+  'bad-value': 'The report has an invalid value',
   contradiction: 'The report contradicts itself',
 } as const
 
-/** Why a text is no valid report. */
+/** Why a text is not a valid report. */
 export interface ReportProblem {
   readonly device: null
   /** A key of `PROBLEM_SENTENCES`. */

@@ -7,23 +7,23 @@ import type { MirrorShare } from './mirror-share.ts'
 import { type Patience, SharedByMirrors } from './shared-by-mirrors.ts'
 import type { Transition } from './transition.ts'
 
-/** A change of one mirror, for whoever keeps sums over mirrors. */
+/** A change of one mirror, for sums over mirrors. */
 export interface MirrorChange {
   readonly mirror: string
-  /** What it added to the sums until now; `null`: it was none of theirs. */
+  /** Its share of the sums before; `null`: it was not part of them. */
   readonly before: MirrorShare | null
-  /** What it adds from now on; `null`: it is gone. */
+  /** Its share from now on; `null`: it is gone. */
   readonly after: MirrorShare | null
-  /** Nothing happened to it: it was only put into an SR, or taken out, by configuration. */
+  /** The configuration moved it into or out of an SR; the mirror itself did not change. */
   readonly moved: boolean
-  /** The list of mirrors is another than before: this one's state is, or where its replicas are. */
+  /** The list of mirrors changed: this mirror's state, or where its replicas are. */
   readonly changesList: boolean
-  /** What it added for a moment between `before` and `after`: a resync that began and ended between two looks. */
+  /** Its share for a moment between `before` and `after`: a resync that began and ended between two readings. */
   readonly passed: MirrorShare | null
   readonly transitions: readonly Transition[]
 }
 
-/** A mirror, and why it is as it is at one moment. */
+/** A mirror with its reasons at one moment. */
 export interface MirrorWithReasons {
   readonly mirror: TrackedMirror
   readonly reasons: readonly Reason[]
@@ -32,10 +32,10 @@ export interface MirrorWithReasons {
 /**
  * All mirrors of one host with their histories.
  *
- * Invariants: `#telling` holds each mirror that has any reason to give (whatever is not synced has one) and, until somebody
- * asks, some that had or that are gone: a list that is only added to, with a mark on each mirror, costs no look-up among
- * 10 000; `#running` counts those whose data moves; `#pauses` holds those on which an operator's pause stands.
- * So an observation costs the same with 10 mirrors or 10 000.
+ * Invariants: `#telling` contains each mirror with reasons (every mirror that is not synced has one) and, until the next query, some that
+ * had reasons or are gone: a list that is only appended to, with a mark on each mirror, needs no search among 10 000; `#running` counts
+ * the mirrors whose data moves; `#pauses` contains those with an operator's pause. So an observation costs the same with 10 mirrors or
+ * 10 000.
  */
 export class HostMirrors {
   readonly #shared: SharedByMirrors
@@ -43,15 +43,15 @@ export class HostMirrors {
   #telling: TrackedMirror[] = []
   readonly #pauses = new Set<TrackedMirror>()
   #running = 0
-  /** Since when no resync runs on this host; `null` while one does. */
+  /** Since when no resync runs on this host; `null`: one runs. */
   #stillSince: number | null = null
 
-  /** @param marks what an earlier run has remembered of marks */
+  /** @param marks remembered by an earlier run */
   constructor(patience?: Patience, marks?: MarksMemory) {
     this.#shared = new SharedByMirrors(patience, marks)
   }
 
-  /** The mirror of that name: the one there is, or a new one. */
+  /** Returns the mirror of that name, which it creates if there is none. */
   begin(name: string): TrackedMirror {
     const known = this.#mirrors.get(name)
     if (known !== undefined) return known
@@ -60,13 +60,13 @@ export class HostMirrors {
     return mirror
   }
 
-  /** Adds one look at one mirror. @param mirror what `begin` gives; who keeps it saves a look-up by name at each event */
+  /** Adds a reading of one mirror. @param mirror the result of `begin`; keeping it saves a search by name at each event */
   observe(seen: Observation, mirror: TrackedMirror = this.begin(seen.judgement.mirror)): MirrorChange {
-    const before = mirror.wasLookedAt ? mirror.share() : null
+    const before = mirror.wasRead ? mirror.share() : null
     const placementBefore = mirror.placement
-    const transitions = mirror.look(seen)
+    const transitions = mirror.observe(seen)
     const after = mirror.share()
-    if (mirror.tells && !mirror.isListed) {
+    if (mirror.hasReasons && !mirror.isListed) {
       mirror.isListed = true
       this.#telling.push(mirror)
     }
@@ -76,7 +76,7 @@ export class HostMirrors {
     return { mirror: mirror.mirror, before, after, moved: false, changesList, passed, transitions }
   }
 
-  /** Forgets a mirror that is gone from the kernel. `null` if it was not known. */
+  /** Removes a mirror that is gone from the kernel. `null`: there was none. */
   remove(name: string, now: number): MirrorChange | null {
     const mirror = this.#mirrors.get(name)
     if (mirror === undefined) return null
@@ -87,24 +87,24 @@ export class HostMirrors {
     return { mirror: name, before, after: null, moved: false, changesList: true, passed: null, transitions: [] }
   }
 
-  /** What an SR is told of a mirror that by its configuration belongs to it from now on. `null` if it is not known. */
+  /** The change for an SR to which the configuration adds a mirror. `null`: there is no such mirror. */
   joining(name: string): MirrorChange | null {
     const after = this.#mirrors.get(name)?.share()
     if (after === undefined) return null
     return { mirror: name, before: null, after, moved: true, changesList: true, passed: null, transitions: [] }
   }
 
-  /** What an SR is told of a mirror that by its configuration belongs to it no longer. `null` if it is not known. */
+  /** The change for an SR from which the configuration removes a mirror. `null`: there is no such mirror. */
   leaving(name: string): MirrorChange | null {
     const before = this.#mirrors.get(name)?.share()
     if (before === undefined) return null
     return { mirror: name, before, after: null, moved: true, changesList: true, passed: null, transitions: [] }
   }
 
-  /** The mirrors that have reasons to give. Costs one step per such mirror. */
+  /** The mirrors with reasons. Costs one step per such mirror. */
   telling(): readonly TrackedMirror[] {
     this.#telling = this.#telling.filter(mirror => {
-      mirror.isListed &&= mirror.tells
+      mirror.isListed &&= mirror.hasReasons
       return mirror.isListed
     })
     return this.#telling
@@ -114,12 +114,12 @@ export class HostMirrors {
     for (const mirror of mirrors) yield { mirror, reasons: this.reasons(mirror, now) }
   }
 
-  /** Lets time pass: returns only the mirrors that it changed. Costs one step per mirror that is not at rest. */
+  /** Lets time pass and returns the changed mirrors. Costs one step per mirror that is not at rest. */
   tick(now: number): MirrorChange[] {
     const changes: MirrorChange[] = []
     for (const mirror of this.telling()) {
       const { etaSeconds, trend, overdue, state } = mirror
-      // What is at rest adds the same to sums at any age.
+      // The share of a mirror at rest does not depend on time.
       const before = state === 'resyncing' ? mirror.share() : null
       const transitions = mirror.age(now)
       const isSame = mirror.etaSeconds === etaSeconds && mirror.trend === trend && mirror.overdue === overdue
@@ -151,8 +151,8 @@ export class HostMirrors {
   }
 
   /**
-   * The reasons of a mirror as they stand at `now`. A resync that waits while none runs on this host will wait for ever (DRBD
-   * 9.2: a pause forgotten on another resource, or on the other side): it needs an operator, who is told where to look.
+   * The reasons of a mirror at `now`. A resync that waits while none runs on this host waits for ever (DRBD 9.2: a pause left on another
+   * resource, or on the other side): it needs an operator, and the reason names the place.
    */
   reasons(mirror: TrackedMirror, now: number): readonly Reason[] {
     const inVain = this.#stillSince !== null && now - this.#stillSince >= this.#shared.patience.waitingInVainAfterMs
@@ -160,7 +160,7 @@ export class HostMirrors {
     return mirror.reasons.map(each => {
       if (each.code !== 'resync-waiting') return each
       if (isHeldBackByPeer(each)) return { ...each, clearedBy: 'operator', waitsFor: each.peer }
-      // Of a limit of parallel resyncs (9.3) none would be left.
+      // A limit of parallel resyncs (9.3) cannot be the cause while none runs.
       if (each.word?.includes('parallel') === true) return { ...each, clearedBy: 'operator' }
       if (each.word?.includes('dependency') !== true) return each
       const waitsFor = this.#pauses.values().next().value?.pauseAt ?? null

@@ -1,24 +1,24 @@
 import type { SyncState } from '../state.ts'
 
-/** What one mirror adds to the sums of its host and its SRs at one moment. */
+/** A mirror's share of the sums of its host and its SRs at one moment. */
 export interface MirrorShare {
   readonly state: SyncState
-  /** Data is really being copied. */
+  /** Data is being copied. */
   readonly moving: boolean
-  /** An operator's pause stands on it, of a resync or of what may come. */
+  /** An operator's pause is set on it, for a present or a later resync. */
   readonly heldBack: boolean
   readonly stalled: boolean
   readonly paused: boolean
-  /** `NaN` where not known. */
+  /** `NaN`: not known. */
   readonly outOfSyncBytes: number
-  /** 0..1 of its resync, by the kernel's own share where that is said; it never falls within one resync. */
+  /** 0..1 of its resync, by the kernel's own share if that is known; it never falls within one resync. */
   readonly progress: number
-  /** What its resync has to copy: how much its progress counts among others. */
+  /** Bytes that its resync has to copy: the weight of its progress. */
   readonly weightBytes: number
 }
 
-/** Of a mirror that is well. Most are, most of the time: one object for all of them tells at once that nothing changed. */
-export const SHARE_OF_A_WELL_MIRROR: MirrorShare = {
+/** The share of every mirror that is well. One object for all of them, so that a comparison of references finds no change. */
+export const SYNCED_SHARE: MirrorShare = {
   state: 'synced',
   moving: false,
   heldBack: false,

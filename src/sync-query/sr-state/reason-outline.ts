@@ -1,46 +1,46 @@
-import { patienceWith } from '../history/reason-ages.ts'
 import type { ResyncPhase } from '../history/resync-motion.ts'
 import { REASONS, type Reason } from '../reason/reason.ts'
+import { patienceWith } from '../reason/reason-patience.ts'
 import { isPausedWithoutCause } from '../reason/resync-waiting.ts'
 
-/** What a mirror's reasons say, without the mirror's name and their figures. */
+/** A mirror's reasons without the mirror's name and their figures. */
 export interface ReasonOutline {
-  /** Reasons that say it, of whichever mirror did so first; its name and figures mean nothing here. */
+  /** The reasons of the first mirror with this outline; ignore their name and figures. */
   readonly examples: readonly Reason[]
   /** Data is copied. */
   readonly running: boolean
   /** A peer falls behind under load. */
   readonly behind: boolean
   readonly phase: ResyncPhase
-  /** Something of it may be overdue some day. */
+  /** A reason may become overdue. */
   readonly ages: boolean
   /** An operator has paused a resync. */
   readonly paused: boolean
-  /** The first reason that tells of an operator's pause, of a resync or of what may come. */
+  /** The first reason with an operator's pause, of a present or a later resync. */
   readonly pause: Reason | null
 }
 
 export const NO_REASONS: ReasonOutline = outlineOf([])
 
-/** So that peers and words that keep changing cannot fill the memory, nor make a search long. */
+/** Limits the memory and the search if peers and values keep changing. */
 const MAX_PEERS = 4096
 const MAX_OUTLINES_OF_A_PEER = 64
 
 /**
- * The outlines of one host's reasons, each kept once: thousands of mirrors say the same few things. So a mirror keeps a
- * reference and its figures, and an event is compared with what is in the processor's cache already.
+ * The outlines of one host's reasons, each stored once, because thousands of mirrors share few. A mirror keeps a reference and its figures,
+ * and an event is compared with what is already in the processor's cache.
  */
 export class ReasonOutlines {
   /** By the peer of the first reason. */
   readonly #outlines = new Map<string, ReasonOutline[]>()
 
-  /** The one of these reasons. */
+  /** Returns the shared outline of these reasons. */
   intern(reasons: readonly Reason[]): ReasonOutline {
     const [first] = reasons
     if (first === undefined) return NO_REASONS
     const candidates = this.#ofPeer(first.peer ?? '')
     for (const candidate of candidates) if (isOutlineOf(candidate, reasons)) return candidate
-    // References to earlier ones stay right; they are only shared less.
+    // Existing references stay valid; they are only shared less.
     if (candidates.length >= MAX_OUTLINES_OF_A_PEER) candidates.length = 0
     const outline = outlineOf(reasons)
     candidates.push(outline)
@@ -57,7 +57,7 @@ export class ReasonOutlines {
   }
 }
 
-/** True if the reasons say that, with whatever figures. */
+/** True if the reasons have this outline, with any figures. */
 export function isOutlineOf({ examples }: ReasonOutline, reasons: readonly Reason[]): boolean {
   return (
     examples.length === reasons.length && examples.every((example, index) => isSameButFigures(example, reasons[index]))
@@ -90,15 +90,15 @@ function isSameChoice(a: Reason['candidates'], b: Reason['candidates']): boolean
 }
 
 function outlineOf(reasons: readonly Reason[]): ReasonOutline {
-  const says = (...codes: readonly Reason['code'][]) => reasons.some(({ code }) => codes.includes(code))
+  const has = (...codes: readonly Reason['code'][]) => reasons.some(({ code }) => codes.includes(code))
   const examples = reasons.map(each => ({ ...each }))
   return {
     examples,
-    running: says('resync-running'),
-    behind: says('peer-behind'),
+    running: has('resync-running'),
+    behind: has('peer-behind'),
     phase: phaseOf(reasons),
     ages: reasons.some(each => patienceWith(each, 0) !== Number.POSITIVE_INFINITY),
-    paused: says('resync-paused'),
+    paused: has('resync-paused'),
     pause: examples.find(({ code }) => REASONS[code].isPause) ?? null,
   }
 }
@@ -106,7 +106,7 @@ function outlineOf(reasons: readonly Reason[]): ReasonOutline {
 function phaseOf(reasons: readonly Reason[]): ResyncPhase {
   let phase: ResyncPhase = 'held'
   for (const each of reasons) {
-    // What grows while a peer falls behind is no sign of how another resync gets on.
+    // The amount that grows while a peer falls behind shows nothing about another resync.
     if (each.code === 'peer-behind') return 'held'
     if (each.code === 'resync-running' || each.code === 'resync-starting') phase = 'moving'
     else if (phase === 'held' && isPausedWithoutCause(each)) phase = 'stuck'

@@ -6,13 +6,13 @@ import { MAX_PROGRESS_BEFORE_END, type Observation, progressBeforeEnd } from '..
 import type { ReasonOutline } from './reason-outline.ts'
 import type { Patience } from './shared-by-mirrors.ts'
 
-/** So long a resync must run without falling behind until what the link could not carry is forgotten. Milliseconds. */
+/** A spell of congestion ends after a resync has run for this long without falling behind. Milliseconds. */
 const SPELL_OVER_AFTER_MS = 5 * 60_000
 
 /**
- * One resync of one mirror, from its first sign to its end. Written in place, and again for the mirror's next one.
+ * One resync of one mirror, from its first sign to its end. Written in place, and reused for the next one.
  *
- * Invariant: while it is not `active` its figures mean nothing.
+ * Invariant: while it is not `active` its figures have no meaning.
  */
 export class ResyncEpisode {
   #active = false
@@ -20,11 +20,11 @@ export class ResyncEpisode {
   readonly #progress = new SteadyShare()
   #wasRunning = false
   readonly #motion = new ResyncMotion()
-  /** Since when the peer falls behind under load, again and again with a resync in between. */
+  /** Start of the spell in which the peer falls behind under load, with resyncs in between. */
   #behindSince = Number.NaN
   #behindAt = Number.NaN
-  #lookedAt = Number.NaN
-  /** The latest moment that was spoken of. */
+  #readAt = Number.NaN
+  /** The latest moment. */
   #now = Number.NaN
   #silenceMeansStall = false
 
@@ -32,33 +32,33 @@ export class ResyncEpisode {
     return this.#active
   }
 
-  /** The largest amount seen: activity-log extents are added when a crashed primary returns, so the first may be too small. */
+  /** The largest amount: activity-log extents are added when a crashed primary returns, so the first one may be too small. */
   get totalBytes(): number {
     return this.#totalBytes
   }
 
-  /** The largest progress shown; what is on screen never jumps back. */
+  /** The largest progress; the display never goes back. */
   get shownProgress(): number {
     return this.#progress.shown
   }
 
-  /** Adds a look that finds the mirror resyncing. @param outline what its reasons say */
+  /** Adds a reading of a resyncing mirror. @param outline of its reasons */
   see({ judgement, at, silenceMeansStall }: Observation, { phase, behind, running }: ReasonOutline): void {
     this.passTo(at)
     const outOfSyncBytes = figureOf(judgement.outOfSyncBytes)
-    const saidTotal = figureOf(judgement.totalBytes)
-    const saidProgress = figureOf(progressBeforeEnd(judgement.progress))
+    const total = figureOf(judgement.totalBytes)
+    const progress = figureOf(progressBeforeEnd(judgement.progress))
     const movedBytes = judgement.movedBytes ?? Number.NaN
     if (this.#active) {
-      this.#goOn(outOfSyncBytes, saidTotal, saidProgress, running)
-      this.#motion.see(outOfSyncBytes, movedBytes, saidProgress, phase, at)
+      this.#goOn(outOfSyncBytes, total, progress, running)
+      this.#motion.see(outOfSyncBytes, movedBytes, progress, phase, at)
     } else {
-      this.#begin(outOfSyncBytes, saidTotal, saidProgress)
-      this.#motion.begin(outOfSyncBytes, movedBytes, saidProgress, at)
+      this.#begin(outOfSyncBytes, total, progress)
+      this.#motion.begin(outOfSyncBytes, movedBytes, progress, at)
     }
     this.#followSpell(behind, at)
     this.#wasRunning = running
-    this.#lookedAt = at
+    this.#readAt = at
     this.#silenceMeansStall = silenceMeansStall
   }
 
@@ -67,8 +67,7 @@ export class ResyncEpisode {
   }
 
   /**
-   * It is that moment now. By a clock that was set back what has lasted has lasted as long as before: a stall would otherwise end,
-   * or begin hours late.
+   * Sets the present moment. If the clock was set back, durations stay as they are: otherwise a stall would end, or begin hours late.
    */
   passTo(now: number): void {
     const back = this.#now - now
@@ -76,20 +75,20 @@ export class ResyncEpisode {
       this.#motion.shift(back)
       this.#behindSince -= back
       this.#behindAt -= back
-      this.#lookedAt -= back
+      this.#readAt -= back
     }
     this.#now = now
   }
 
-  /** What has been copied, as far as that follows from what is left. */
+  /** What has been copied, by what is left. */
   doneBytes(outOfSyncBytes: number): number {
     return Math.max(0, this.#totalBytes - outOfSyncBytes)
   }
 
-  /** How it gets on while it is active. @param outline what the reasons of the last look say */
+  /** The trend while it is active. @param outline of the last reading's reasons */
   trend({ phase, running, behind }: ReasonOutline, patience: Patience): ResyncTrend {
-    // Without a look the figures may have changed, where the source does not tell them by itself.
-    const lastSign = this.#silenceMeansStall ? this.#now : this.#lookedAt
+    // A source that does not report progress by itself proves a stall only with a new reading.
+    const lastSign = this.#silenceMeansStall ? this.#now : this.#readAt
     if (behind) return this.#now - this.#behindSince >= patience.behindAfterMs ? 'behind-for-long' : 'moves'
     if (phase === 'held') return 'moves'
     const isHandshake = phase === 'moving' && !running
@@ -101,23 +100,23 @@ export class ResyncEpisode {
     return this.#motion.isOutrun ? 'outrun' : 'moves'
   }
 
-  /** Something got better within this time, and nothing worse since. */
+  /** It has gained within this time, and not lost since. */
   gained(now: number, withinMs: number): boolean {
     return this.#motion.gained(now, withinMs)
   }
 
-  #begin(out: number, saidTotal: number, saidProgress: number): void {
+  #begin(out: number, total: number, progress: number): void {
     this.#active = true
-    this.#totalBytes = firstKnown(saidTotal, out)
-    this.#progress.begin(saidProgress)
+    this.#totalBytes = firstKnown(total, out)
+    this.#progress.begin(progress)
     this.#behindSince = Number.NaN
   }
 
-  #goOn(out: number, saidTotal: number, saidProgress: number, running: boolean): void {
-    this.#totalBytes = firstKnown(saidTotal, larger(this.#totalBytes, out))
-    // Bits set for the handshake are counted down only once data moves: before that a smaller figure is no progress.
-    const share = firstKnown(saidProgress, running ? this.#shareDone(out) : Number.NaN)
-    // The kernel may begin to count anew, as after each time that the peer fell behind.
+  #goOn(out: number, total: number, progress: number, running: boolean): void {
+    this.#totalBytes = firstKnown(total, larger(this.#totalBytes, out))
+    // Bits that the handshake sets are counted down only when data moves: before that a smaller figure is not progress.
+    const share = firstKnown(progress, running ? this.#shareDone(out) : Number.NaN)
+    // The kernel may start counting again, for example each time that the peer fell behind.
     if (running && !this.#wasRunning) this.#progress.rebase(share)
     else this.#progress.follow(share)
   }
@@ -129,7 +128,7 @@ export class ResyncEpisode {
     } else if (at - this.#behindAt >= SPELL_OVER_AFTER_MS) this.#behindSince = Number.NaN
   }
 
-  /** Of a resync with nothing to copy no share is known. */
+  /** `NaN` for a resync with nothing to copy. */
   #shareDone(out: number): number {
     return Math.min(this.doneBytes(out) / this.#totalBytes, MAX_PROGRESS_BEFORE_END)
   }

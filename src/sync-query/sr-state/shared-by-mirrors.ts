@@ -2,19 +2,19 @@ import { MarksMemory } from '../history/marks-memory.ts'
 import { Placements } from '../judge/placement.ts'
 import { ReasonOutlines } from './reason-outline.ts'
 
-/** How long things may stand still. Milliseconds. */
+/** Time limits in milliseconds. */
 export interface Patience {
-  /** A resync of which for this long neither less is out of sync nor any byte moves is `stalled`. */
+  /** A resync is `stalled` if for this long the amount out of sync does not fall and no byte moves. */
   readonly stalledAfterMs: number
-  /** A handshake (WFBitMap*, StartingSync*) that lasts this long is `stalled`; in health it takes seconds. */
+  /** A handshake (WFBitMap*, StartingSync*) that lasts this long is `stalled`; normally it takes seconds. */
   readonly startingAfterMs: number
   /** A resync that has gained nothing for this long, though bytes move, needs an operator. */
   readonly inVainAfterMs: number
-  /** A peer that falls behind under load for this long needs an operator, who sees to the link. */
+  /** A peer that is behind under load for this long needs an operator, who checks the link. */
   readonly behindAfterMs: number
-  /** A local disk that is Detaching or Failed for this long is stuck; a resync that should begin at once never will. */
+  /** A local disk that is Detaching or Failed for this long is stuck; a resync that has not begun after this long never will. */
   readonly stuckAfterMs: number
-  /** An estimate older than this is not shown: after a link is cut the kernel's last word stays for ever. */
+  /** An older estimate is omitted: after a link is cut the kernel's last estimate stays for ever. */
   readonly estimateValidMs: number
   /** A resync that waits for another while none runs on this host needs an operator after this long. */
   readonly waitingInVainAfterMs: number
@@ -30,7 +30,7 @@ export const DEFAULT_PATIENCE: Patience = {
   waitingInVainAfterMs: 30_000,
 }
 
-/** What all mirrors of a host have in common. */
+/** What all mirrors of a host share. */
 export class SharedByMirrors {
   readonly patience: Patience
   readonly placements = new Placements()

@@ -1,25 +1,25 @@
-import { outOfPatience, patienceWith } from '../history/reason-ages.ts'
 import { type Reason, reason, urgencyOf } from '../reason/reason.ts'
+import { outOfPatience, patienceWith } from '../reason/reason-patience.ts'
 import { type StateCounts, type SyncState, worstState } from '../state.ts'
 import type { MirrorChange, MirrorWithReasons } from './host-mirrors.ts'
 import type { MirrorShare } from './mirror-share.ts'
 import { SrProgress } from './sr-progress.ts'
 import { type Transition, transitionKind } from './transition.ts'
 
-/** What one host can say of one SR at one moment. */
+/** One host's view of one SR at one moment. */
 export interface SrStatus {
   readonly state: SyncState
-  /** When this state was entered, milliseconds since 1970. */
+  /** Start of the state, Unix time in milliseconds. */
   readonly since: number
-  /** While it is not known whether all was told, what was told of before is `unknown`, too. */
+  /** If the mirrors may be incomplete, all of them count as `unknown`. */
   readonly mirrors: Readonly<StateCounts>
-  /** Summed over the mirrors that are not in sync; `null` when one of them does not say, or may not have been told of. */
+  /** Sum over the mirrors that are not in sync; `null`: one of them is not known, or mirrors may be missing. */
   readonly outOfSyncBytes: number | null
-  /** 0..1 of the resyncs of this SR since it was last quiet; never falls, never 1 before the end. */
+  /** 0..1 of the resyncs of this SR since none ran; never falls, never 1 before the end. */
   readonly progress: number | null
-  /** Until the last of the running resyncs; `null` unless each of them has an estimate. */
+  /** Until the end of the last running resync; `null` unless each of them has an estimate. */
   readonly etaSeconds: number | null
-  /** Blocking reasons first, the least patient (operator) before those that time clears. */
+  /** Sorted by `urgencyOf`. */
   readonly reasons: readonly Reason[]
 }
 
@@ -31,8 +31,8 @@ interface Sums {
 /**
  * The fold of many mirrors into one SR, kept as sums: a change of one mirror costs the same with 10 mirrors or 10 000.
  *
- * Invariants: each mirror of the SR was told of by a change without `before`, and every change of it since then; so
- * `#counts` and `#sums` are what a walk over all mirrors would give.
+ * Invariants: each mirror of the SR came with a change without `before`, and every later change was applied; so `#counts` and `#sums`
+ * equal the sums over all mirrors.
  */
 export class SrFold {
   readonly #counts: StateCounts = { unknown: 0, degraded: 0, resyncing: 0, synced: 0 }
@@ -40,14 +40,14 @@ export class SrFold {
   readonly #progress = new SrProgress()
   #stalled = 0
   #paused = 0
-  /** Whether any mirror was so when the SR was last judged. */
+  /** Whether any mirror was stalled (paused) when the SR was last judged. */
   #wasStalled = false
   #wasPaused = false
   #state: SyncState = 'unknown'
   /** A resync has begun since the SR was last in sync. */
   #resynced = false
   #since: number
-  /** Why the mirrors counted here may not be all there are. Until all were looked at for the first time an SR is `unknown`. */
+  /** Why mirrors may be missing; `null`: they are complete. Until the first complete reading an SR is `unknown`. */
   #doubt: Reason | null = reason('source-silent', '*')
   #doubtedSince: number
   #doubtLasts = false
@@ -61,15 +61,16 @@ export class SrFold {
     return this.#doubt === null ? worstState(this.#counts) : 'unknown'
   }
 
-  /** The mirrors have not been known for so long that somebody must act. It changes by time alone. */
+  /** Mirrors may have been missing for so long that an operator must act. It changes by time alone. */
   get doubtLasts(): boolean {
     return this.#doubtLasts
   }
 
   /**
-   * Adds changes of mirrors that belong to this SR and were told together, and what is doubted after them. The SR is
-   * judged once, after all of them: between two it may look better than it ever was (a volume that is down is first
-   * removed, then missed).
+   * Applies changes of the SR's mirrors that were read together, and the doubt after them. The SR is judged once, after all of them:
+   * between two it may look better than it ever was (a volume that goes down is first removed, then reported as missing).
+   *
+   * @param doubt why mirrors may be missing; `null`: they are complete
    */
   apply(changes: readonly MirrorChange[], now: number, doubt: Reason | null = this.#doubt): Transition[] {
     const edges = this.#passThrough(changes, now)
@@ -78,7 +79,7 @@ export class SrFold {
       this.#change(change)
       left ||= change.moved && change.after === null
     }
-    // A clock that was set back begins the time anew.
+    // If the clock was set back, the time starts again.
     if (doubt === null || this.#doubt === null || now < this.#doubtedSince) this.#doubtedSince = now
     this.#doubt = doubt
     this.#doubtLasts = doubt !== null && now - this.#doubtedSince >= patienceWith(doubt, 0)
@@ -86,17 +87,12 @@ export class SrFold {
     return edges.length === 0 ? more : [...edges, ...more]
   }
 
-  /** `null`: all mirrors there are have been looked at. Otherwise: why that cannot be claimed. */
-  setDoubt(doubt: Reason | null, now: number): Transition[] {
-    return this.apply([], now, doubt)
-  }
-
-  /** @param telling each mirror of this SR that has reasons to give */
-  status(telling: Iterable<MirrorWithReasons>): SrStatus {
+  /** @param mirrors every mirror of this SR that has reasons */
+  status(mirrors: Iterable<MirrorWithReasons>): SrStatus {
     const reasons: Reason[] = []
     if (this.#doubt !== null) reasons.push(this.#doubtLasts ? outOfPatience(this.#doubt) : this.#doubt)
     let etaSeconds: number | null = 0
-    for (const { mirror, reasons: its } of telling) {
+    for (const { mirror, reasons: its } of mirrors) {
       reasons.push(...its)
       if (mirror.state !== 'resyncing') continue
       const { etaSeconds: itsEta } = mirror
@@ -114,7 +110,7 @@ export class SrFold {
     }
   }
 
-  /** Resyncs that began and ended between two looks: the SR is judged with them, and then as it was before. */
+  /** Resyncs that began and ended between two readings: judges the SR with them, and then as before. */
   #passThrough(changes: readonly MirrorChange[], now: number): Transition[] {
     if (changes.every(({ passed }) => passed === null)) return []
     for (const { before, passed } of changes) if (before !== null && passed !== null) this.#swap(before, passed)
@@ -140,12 +136,12 @@ export class SrFold {
     if (stalled) this.#stalled += sign
     if (paused) this.#paused += sign
     if (state === 'synced') return
-    // A degraded mirror owes what was written while its peer was away; the last figure of an unknown one is none.
+    // A degraded mirror lacks what was written while its peer was away. The last figure of an unknown mirror does not count.
     if (state === 'unknown' || Number.isNaN(outOfSyncBytes)) this.#sums.withoutOut += sign
     else this.#sums.out += sign * outOfSyncBytes
   }
 
-  /** @param left mirrors were taken out: an SR that is in sync without them has seen no resync end */
+  /** @param left mirrors were removed from the SR: being in sync without them is not the end of a resync */
   #settle(now: number, left: boolean): Transition[] {
     if (this.#counts.resyncing === 0) this.#progress.reset()
     const from = this.#state
@@ -167,7 +163,7 @@ export class SrFold {
   }
 }
 
-/** The last word of a source that is silent says nothing of now: `synced` least of all. */
+/** The last reading of a silent source is not valid now. */
 function allUnknown({ unknown, degraded, resyncing, synced }: StateCounts): StateCounts {
   return { unknown: unknown + degraded + resyncing + synced, degraded: 0, resyncing: 0, synced: 0 }
 }

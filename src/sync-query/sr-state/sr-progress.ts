@@ -3,31 +3,31 @@ import { MAX_PROGRESS_BEFORE_END } from '../judge/judgement.ts'
 import type { MirrorShare } from './mirror-share.ts'
 
 /**
- * How far the resyncs of one SR have got: the mean of the kernel's own shares, weighted by what each has to copy. Byte sums would
- * not do: under writes DRBD 9.3 has more to copy while its share rises.
+ * The progress of one SR's resyncs: the mean of the kernel's own shares, weighted by what each has to copy. Sums of bytes are not enough:
+ * under writes DRBD 9.3 has more to copy while its share rises.
  *
  * Kept as sums, so a change of one mirror costs the same with 10 mirrors or 10 000.
  *
- * What is shown never falls, and rises with every share that rises, also after the mirrors or their weights have become others
- * (see SteadyShare).
+ * The displayed progress never falls, and rises with every rising share, also after the mirrors or their weights have changed (see
+ * SteadyShare).
  *
- * Invariant: `#weight` and `#done` are what a walk over the resyncing mirrors with known shares would give.
+ * Invariant: `#weight` and `#done` equal the sums over the resyncing mirrors with known shares.
  */
 export class SrProgress {
   #weight = 0
   /** Sum of weight times share. */
   #done = 0
   #known = 0
-  /** Resyncs of which nothing is known yet: each is taken for one that has begun, with as much to copy as the others. */
+  /** Resyncs without known figures: each counts as just begun, with the mean amount to copy. */
   #unknown = 0
-  /** Those that have finished while others run on. */
+  /** Resyncs that have finished while others still run. */
   #finished = 0
   #finishedWeight = 0
   readonly #steady = new SteadyShare()
-  /** It was asked for: until then nothing is on any screen that could fall. */
+  /** The progress was displayed: before that it may still fall. */
   #wasShown = false
 
-  /** What is shown from now on, 0..1; `null` while nothing is known. */
+  /** The progress to display, 0..1; `null`: not known. */
   show(): number | null {
     this.#wasShown = true
     const { shown } = this.#steady
@@ -47,7 +47,7 @@ export class SrProgress {
     }
   }
 
-  /** No mirror resyncs any more, by all that was told together. */
+  /** No mirror resyncs any more. */
   reset(): void {
     this.#weight = 0
     this.#done = 0
@@ -90,7 +90,7 @@ export class SrProgress {
     return (mean * counted) / (counted + this.#unknown)
   }
 
-  /** The mean is made of others from now on. */
+  /** The mean has a new basis. */
   #rebase(): void {
     if (this.#wasShown) this.#steady.rebase(this.#mean())
     else this.#steady.begin(this.#mean())

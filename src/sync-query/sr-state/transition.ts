@@ -1,6 +1,6 @@
 import type { SyncState } from '../state.ts'
 
-/** What happened, as edges of the state of one mirror or of one SR. */
+/** A transition of the state of one mirror or SR. */
 export type TransitionKind =
   | 'resync-started'
   | 'resync-finished'
@@ -11,20 +11,20 @@ export type TransitionKind =
   | 'paused'
 
 export interface Transition {
-  /** Milliseconds since 1970. */
+  /** Unix time in milliseconds. */
   readonly at: number
   readonly kind: TransitionKind
-  /** `null`: first seen. */
+  /** `null`: the first reading. */
   readonly from: SyncState | null
   readonly to: SyncState
 }
 
 /**
- * The edge between two states. First seen well is no event. A resync that ends anywhere but in `synced` did not finish:
- * it shows as `degraded` or `unknown`.
+ * The transition between two states. A first reading in sync is none. A resync that does not end in `synced` has not finished: it shows as
+ * `degraded` or `unknown`.
  *
- * @param resynced a resync has begun since this was last in sync: then getting back in sync is its end, even if this host
- *   saw the last of it as `degraded` (the peer went on with another source) or not at all (`unknown`)
+ * @param resynced a resync has begun since this was last in sync: then the return to sync is its end, even if this host
+ *   saw its end as `degraded` (the peer continued with another source) or not at all (`unknown`)
  */
 export function transitionKind(from: SyncState | null, to: SyncState, resynced: boolean): TransitionKind | null {
   if (from === to) return null

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { patienceWith, ReasonAges } from '../../../src/sync-query/history/reason-ages.ts'
+import { ReasonAges } from '../../../src/sync-query/history/reason-ages.ts'
 import { judgeDrbdVolume } from '../../../src/sync-query/judge/judge-drbd.ts'
 import {
   describe,
@@ -9,6 +9,7 @@ import {
   reason,
   remedy,
 } from '../../../src/sync-query/reason/reason.ts'
+import { patienceWith } from '../../../src/sync-query/reason/reason-patience.ts'
 import { HostMirrors } from '../../../src/sync-query/sr-state/host-mirrors.ts'
 import { SrFold } from '../../../src/sync-query/sr-state/sr-fold.ts'
 import { peer, volume } from '../drbd-volume.ts'
@@ -138,15 +139,15 @@ t.test('a reason that is not given has no age, and is never overdue', async t =>
 t.test('a source that stays silent needs an operator after five minutes, also where it knows no mirror', async t => {
   const mirrors = new HostMirrors()
   const sr = new SrFold(0)
-  sr.setDoubt(reason('source-silent', '*', { word: 'drbdsetup is missing' }), SECOND)
+  sr.apply([], SECOND, reason('source-silent', '*', { word: 'drbdsetup is missing' }))
   const clearedBy = (now: number) => statusOf(sr, mirrors, now).reasons.map(each => each.clearedBy)
   sr.apply([], 5 * MINUTE - SECOND)
   t.strictSame(clearedBy(5 * MINUTE), ['time'])
-  sr.setDoubt(reason('source-silent', '*', { word: 'drbdsetup hangs' }), 5 * MINUTE + SECOND)
+  sr.apply([], 5 * MINUTE + SECOND, reason('source-silent', '*', { word: 'drbdsetup hangs' }))
   t.strictSame(clearedBy(5 * MINUTE), ['operator'], 'whatever it says of itself meanwhile')
   t.equal(sr.doubtLasts, true)
-  sr.setDoubt(null, 6 * MINUTE)
-  sr.setDoubt(reason('source-silent', '*'), 7 * MINUTE)
+  sr.apply([], 6 * MINUTE, null)
+  sr.apply([], 7 * MINUTE, reason('source-silent', '*'))
   t.strictSame(clearedBy(7 * MINUTE), ['time'])
 })
 

@@ -115,7 +115,7 @@ t.test(
   async t => {
     const { see, codes, kinds, mirrors } = host()
     const sr = new SrFold(0)
-    sr.setDoubt(null, 0)
+    sr.apply([], 0, null)
     const pushes: number[] = []
     let at = 0
     const sink = { push: async () => void pushes.push(at) }

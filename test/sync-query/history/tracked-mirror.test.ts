@@ -20,7 +20,7 @@ type Looks = readonly (readonly [number, Judgement])[]
 /** Feeds looks one after the other; the time of each is its key in milliseconds. */
 function story(looks: Looks, silenceMeansStall = true) {
   const mirror = new TrackedMirror('r0/0', new SharedByMirrors())
-  const see = (more: Looks) => more.flatMap(([at, judgement]) => mirror.look({ judgement, at, silenceMeansStall }))
+  const see = (more: Looks) => more.flatMap(([at, judgement]) => mirror.observe({ judgement, at, silenceMeansStall }))
   return { mirror, see, kinds: kindsOf(see(looks)) }
 }
 
@@ -359,12 +359,12 @@ t.test('equal placements are one object, whichever mirror has them; a look that 
   const mirrors = [1, 2].map(() => new TrackedMirror('r0/0', shared))
   for (const placement of [...different, ...different]) {
     for (const mirror of mirrors) {
-      mirror.look({ judgement: placed(structuredClone(placement)), at: 0, silenceMeansStall: true })
+      mirror.observe({ judgement: placed(structuredClone(placement)), at: 0, silenceMeansStall: true })
       t.strictSame(mirror.placement, placement)
     }
     t.equal(mirrors[0]?.placement, mirrors[1]?.placement)
   }
-  mirrors[0]?.look({ judgement: synced, at: 1, silenceMeansStall: true })
+  mirrors[0]?.observe({ judgement: synced, at: 1, silenceMeansStall: true })
   t.equal(mirrors[0]?.placement, null)
   t.strictSame(mirrors[1]?.judgement.placement, different.at(-1))
 })

@@ -45,18 +45,6 @@ t.test('mirrors are grouped by state and by where their replicas are; only those
   t.strictSame(mirrorList([]), [])
 })
 
-t.test('a majority is needed unless the configuration says that it is not', async t => {
-  const { all } = host([volume('v1/0', [peer('b')]), volume('v2/0', [peer('b')])])
-  const list = mirrorList(all(), mirror => mirror === 'v2/0')
-  t.strictSame(
-    list.map(({ quorum, count }) => [quorum, count]),
-    [
-      [true, 1],
-      [false, 1],
-    ],
-  )
-})
-
 t.test('the list follows what happens to a mirror', async t => {
   const { all, see } = host([volume('v1/0', [peer('b')])])
   const before = mirrorList(all())

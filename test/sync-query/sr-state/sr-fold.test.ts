@@ -36,9 +36,9 @@ t.test('unknown until everything was looked at, and again when that can no longe
   const { mirrors, sr, kinds, see } = host()
   see(1, look('a/0', []))
   t.match(statusOf(sr, mirrors, 1), { state: 'unknown', reasons: [{ code: 'source-silent', mirror: '*' }] })
-  sr.setDoubt(null, 2)
+  sr.apply([], 2, null)
   t.match(statusOf(sr, mirrors, 2), { state: 'synced', since: 2, reasons: [], mirrors: { synced: 1 } })
-  const edges = sr.setDoubt(reason('events-lost', '*', { word: 'exit 20' }), 3)
+  const edges = sr.apply([], 3, reason('events-lost', '*', { word: 'exit 20' }))
   t.same(edges, [{ at: 3, kind: 'unknown', from: 'synced', to: 'unknown' }])
   t.match(statusOf(sr, mirrors, 3), { state: 'unknown', since: 3, reasons: [{ code: 'events-lost', word: 'exit 20' }] })
   t.strictSame(kinds, [], 'that it is unknown at first is no news')
@@ -48,7 +48,7 @@ t.test('one SR, two resyncs: one start, one finish, and a progress that never fa
   const { mirrors, sr, kinds, see } = host()
   see(0, look('a/0', []))
   see(0, look('b/0', []))
-  kinds.push(...sr.setDoubt(null, 0).map(each => each.kind))
+  kinds.push(...sr.apply([], 0, null).map(each => each.kind))
   const running = (name: string, out: number, total: number, etaSeconds: number | null) =>
     look(name, ['resync-running'], { outOfSyncBytes: out, totalBytes: total, doneBytes: total - out, etaSeconds })
   see(1, running('a/0', 100, 100, 10))
@@ -79,7 +79,7 @@ t.test('one SR, two resyncs: one start, one finish, and a progress that never fa
 
 t.test('mirrors that are well, and again well, change nothing', async t => {
   const { mirrors, sr, kinds, see } = host()
-  sr.setDoubt(null, 0)
+  sr.apply([], 0, null)
   const well = look('a/0', [], { outOfSyncBytes: 0 })
   for (const at of [1, 2, 3]) see(at, well)
   see(4, { ...well, mirror: 'b/0' })
@@ -89,7 +89,7 @@ t.test('mirrors that are well, and again well, change nothing', async t => {
 
 t.test('a mirror that goes away takes its sums along', async t => {
   const { mirrors, sr, see } = host()
-  sr.setDoubt(null, 0)
+  sr.apply([], 0, null)
   see(1, look('a/0', ['resync-running'], { outOfSyncBytes: 7, totalBytes: 9, doneBytes: 2 }))
   const change = mirrors.remove('a/0', 2)
   if (change === null) throw new Error('it was there')
@@ -108,7 +108,7 @@ t.test('a mirror that goes away takes its sums along', async t => {
 
 t.test('stalled and paused are told once an SR, however many mirrors stand still', async t => {
   const { mirrors, sr, kinds, see, tick } = host()
-  sr.setDoubt(null, 0)
+  sr.apply([], 0, null)
   see(0, look('a/0', ['resync-running'], { outOfSyncBytes: 5 }))
   see(0, look('b/0', ['resync-running'], { outOfSyncBytes: 5 }))
   tick(1000)
@@ -123,7 +123,7 @@ t.test('stalled and paused are told once an SR, however many mirrors stand still
 
 t.test('an SR that stalls, while its clock is set back, and again later has stalled twice', async t => {
   const { sr, kinds, see, tick } = host()
-  sr.setDoubt(null, 0)
+  sr.apply([], 0, null)
   const running = (outOfSyncBytes: number) => look('a/0', ['resync-running'], { outOfSyncBytes })
   see(1_000_000, running(5))
   tick(1_300_000)
@@ -135,7 +135,7 @@ t.test('an SR that stalls, while its clock is set back, and again later has stal
 
 t.test('reasons: what needs an operator first, warnings last; vanished mirrors give none', async t => {
   const { mirrors, sr, see } = host()
-  sr.setDoubt(null, 0)
+  sr.apply([], 0, null)
   see(1, look('a/0', ['drift']))
   see(1, look('b/0', ['resync-running']))
   see(1, look('c/0', ['stand-alone']))
@@ -168,7 +168,7 @@ t.test(
       statusOf(h.sr, h.mirrors, at).reasons.map(each => [each.mirror, each.clearedBy, each.waitsFor])
 
     const h = host()
-    h.sr.setDoubt(null, 0)
+    h.sr.apply([], 0, null)
     h.see(0, look('mesh0/0', ['resync-running']))
     h.see(1, waiting)
     h.see(1, byPeer)
@@ -194,8 +194,8 @@ t.test(
 t.test('a mirror that configuration takes out of an SR has not ended its resync', async t => {
   const { mirrors, sr, kinds, see } = host()
   const other = new SrFold(0)
-  other.setDoubt(null, 0)
-  sr.setDoubt(null, 0)
+  other.apply([], 0, null)
+  sr.apply([], 0, null)
   const running = (name: string, done: number) =>
     look(name, ['resync-running'], { outOfSyncBytes: 100 - done, totalBytes: 100, doneBytes: done })
   see(1, running('a/0', 0))
@@ -232,7 +232,7 @@ t.test('a mirror that configuration takes out of an SR has not ended its resync'
 
 t.test('what a degraded mirror owes is counted, and what nobody knows of it is not taken for nothing', async t => {
   const { mirrors, sr, see } = host()
-  sr.setDoubt(null, 0)
+  sr.apply([], 0, null)
   see(1, look('a/0', ['peer-not-connected'], { outOfSyncBytes: 300 }))
   see(1, look('b/0', ['resync-running'], { outOfSyncBytes: 40 }))
   t.equal(statusOf(sr, mirrors, 1).outOfSyncBytes, 340)
@@ -242,13 +242,13 @@ t.test('what a degraded mirror owes is counted, and what nobody knows of it is n
 
 t.test('a source that is silent leaves no mirror in sync', async t => {
   const { mirrors, sr, see } = host()
-  sr.setDoubt(null, 0)
+  sr.apply([], 0, null)
   see(1, look('a/0', []))
   see(1, look('b/0', ['stand-alone'], { outOfSyncBytes: 0 }))
-  sr.setDoubt(reason('source-silent', '*'), 2)
+  sr.apply([], 2, reason('source-silent', '*'))
   const mirrorsThen = { unknown: 2, degraded: 0, resyncing: 0, synced: 0 }
   t.match(statusOf(sr, mirrors, 2), { state: 'unknown', mirrors: mirrorsThen, outOfSyncBytes: null })
-  sr.setDoubt(null, 3)
+  sr.apply([], 3, null)
   t.match(statusOf(sr, mirrors, 3), { mirrors: { unknown: 0, degraded: 1, synced: 1 }, outOfSyncBytes: 0 })
 })
 

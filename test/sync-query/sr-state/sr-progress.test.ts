@@ -3,7 +3,7 @@ import t from 'tap'
 import { judgeDrbdVolume } from '../../../src/sync-query/judge/judge-drbd.ts'
 import type { Judgement } from '../../../src/sync-query/judge/judgement.ts'
 import { HostMirrors } from '../../../src/sync-query/sr-state/host-mirrors.ts'
-import { type MirrorShare, SHARE_OF_A_WELL_MIRROR } from '../../../src/sync-query/sr-state/mirror-share.ts'
+import { type MirrorShare, SYNCED_SHARE } from '../../../src/sync-query/sr-state/mirror-share.ts'
 import { SrFold } from '../../../src/sync-query/sr-state/sr-fold.ts'
 import { SrProgress } from '../../../src/sync-query/sr-state/sr-progress.ts'
 import { peer, volume } from '../drbd-volume.ts'
@@ -15,7 +15,7 @@ const GIB = 1024 ** 3
 function host() {
   const mirrors = new HostMirrors()
   const sr = new SrFold(0)
-  sr.setDoubt(null, 0)
+  sr.apply([], 0, null)
   let at = 0
   const see = (judgement: Judgement) => {
     at += 1000
@@ -98,7 +98,7 @@ t.test(
       weight: fc.integer({ min: 1, max: 1_000_000 }),
     })
     const share = (changes: Partial<MirrorShare>): MirrorShare => ({
-      ...SHARE_OF_A_WELL_MIRROR,
+      ...SYNCED_SHARE,
       state: 'resyncing',
       ...changes,
     })
@@ -113,7 +113,7 @@ t.test(
           if (kind === 'begin' && before === null) after = share({ progress: by / 2, weightBytes: weight })
           else if (kind === 'unknown' && before === null) after = share({})
           else if (before === null) continue
-          else if (kind === 'end') after = SHARE_OF_A_WELL_MIRROR
+          else if (kind === 'end') after = SYNCED_SHARE
           else if (kind === 'leave') after = null
           else if (kind === 'grow') after = share({ ...before, weightBytes: before.weightBytes * (1 + by) })
           else if (kind === 'rise') {
