@@ -4,7 +4,7 @@ import { XenApiError } from '../xenapi-client/errors.ts'
 import type { PbdReports } from './pbd-reports.ts'
 import type { ReportSink } from './report-pusher.ts'
 
-/** What this host last wrote into one of its PBDs. */
+/** The report that this host last wrote into one of its PBDs. */
 export interface WrittenReport {
   readonly sr: string
   /** Ref of the PBD. */
@@ -13,7 +13,7 @@ export interface WrittenReport {
   readonly text: string | null
 }
 
-/** Pushes this host's reports into the PBDs that connect it with its SRs. PBDs are looked up once, and again in doubt. */
+/** Writes this host's reports into the PBDs that connect it with its SRs. Finds each PBD once, and again after an error. */
 export class PbdReportSink implements ReportSink {
   readonly #reports: PbdReports
   readonly #written = new Map<string, WrittenReport>()
@@ -32,18 +32,18 @@ export class PbdReportSink implements ReportSink {
       await this.#reports.pushReport(pbd, text)
       this.#written.set(sr, { sr, pbd, text })
     } catch (error) {
-      // The PBD may have been destroyed and made anew.
+      // The PBD may have been destroyed and created again.
       if (error instanceof XenApiError) this.#written.delete(sr)
       throw error
     }
   }
 
-  /** What the pool's database should hold of this host's reports. */
+  /** The reports of this host that the pool's database should contain. */
   written(): readonly WrittenReport[] {
     return [...this.#written.values()]
   }
 
-  /** The PBD of an SR is no longer the one it was. */
+  /** Forgets the PBD of an SR, so that the next push finds it again. */
   forget(sr: string): void {
     this.#written.delete(sr)
   }

@@ -6,11 +6,11 @@ import { setOtherConfig } from '../xenapi-client/other-config.ts'
 /**
  * Writes reports into the pool's database: `PBD.other_config["resync-monitor"]`.
  *
- * XenAPI cannot replace one key of a map, so it is removed and added. Between the two, or if the second fails, readers
- * find no report, which blocks: safe. Writing the same text again is a new confirmation, not nothing.
+ * While a report is replaced readers find no report, which blocks: this is safe (other-config.ts). Writing the same text again confirms
+ * the report.
  *
- * Invariant: one write per PBD at a time, and the newest text is the last one written. A text that was overtaken while
- * it waited is never written: a report is a level, and only the last one counts.
+ * Invariant: one write per PBD at a time, and the newest text is written last. A text that is replaced while it waits is never written:
+ * a report is a level, and only the last one counts.
  */
 export class PbdReports {
   readonly #client: XenApiClient
@@ -23,7 +23,7 @@ export class PbdReports {
 
   /**
    * Resolves when this text, or a newer one, is in the database.
-   * @throws XenApiError, XenApiUnreachable: it may or may not be there; push the then newest again
+   * @throws XenApiError, XenApiUnreachable: the text may or may not be in the database; push the newest one again
    */
   pushReport(pbdRef: string, text: string): Promise<void> {
     this.#newest.set(pbdRef, text)
@@ -35,8 +35,8 @@ export class PbdReports {
   }
 
   /**
-   * The ref of the PBD that connects a host with an SR; `null` if there is none.
-   * @throws XenApiError (UUID_INVALID: the toolstack knows no such host or SR), XenApiUnreachable
+   * Returns the ref of the PBD that connects a host with an SR; `null` if there is none.
+   * @throws XenApiError (UUID_INVALID: the toolstack has no such host or SR), XenApiUnreachable
    */
   async findPbd(hostUuid: string, srUuid: string): Promise<string | null> {
     const [host, sr] = await Promise.all([
@@ -58,7 +58,7 @@ export class PbdReports {
         await setOtherConfig(this.#client, 'PBD', pbdRef, REPORT_KEY, text)
       }
     } finally {
-      // in the same step as the last look for a newer text: none can slip in between and be forgotten
+      // In the same step as the last check for a newer text, so that none can be added and forgotten in between.
       this.#newest.delete(pbdRef)
       this.#writing.delete(pbdRef)
     }

@@ -2,24 +2,24 @@ import { type Backoff, backoffMs } from '../platform/time/backoff.ts'
 import { rest } from '../platform/time/pause.ts'
 import type { Report } from '../sync-query/report/report.ts'
 
-/** Where reports go. Rejects when the report did not arrive. */
+/** Receives reports. Rejects when a report did not arrive. */
 export interface ReportSink {
   push(report: Report): Promise<void>
 }
 
 /** Milliseconds. */
 export interface PushPace extends Backoff {
-  /** News that is no transition (progress, reasons) is pushed at most this often. */
+  /** Milliseconds between pushes of changes that are no transition (progress, reasons). */
   readonly progressEveryMs: number
 }
 
 const DEFAULT_PUSH_PACE: PushPace = { progressEveryMs: 10_000, firstRetryMs: 500, lastRetryMs: 30_000 }
 
 /**
- * Pushes the reports of one SR: transitions at once, other news at its pace.
+ * Pushes the reports of one SR: transitions at once, other changes at a limited rate.
  *
- * Invariants: one push at a time; what is pushed is made at that moment, never queued, so after an outage of any length
- * only the truth of now arrives (a report is a level: none is needed twice, none older than the last).
+ * Invariants: one push at a time. Each report is made when it is pushed and is never queued, so after an outage of any length only the
+ * present state is pushed: a report is a level.
  */
 export class ReportPusher {
   readonly #make: () => Report
@@ -28,7 +28,7 @@ export class ReportPusher {
   readonly #stop = new AbortController()
   #wanted: 'nothing' | 'news' | 'transition' = 'nothing'
   #busy: Promise<void> | null = null
-  /** Ends the pause between two pieces of mere news when a transition comes. */
+  /** Ends the pause between two pushes when a transition comes. */
   #hurry: AbortController | null = null
   #failures = 0
 
@@ -38,7 +38,7 @@ export class ReportPusher {
     this.#pace = pace
   }
 
-  /** Says that there is something to push. */
+  /** Requests a push. */
   want(what: 'news' | 'transition'): void {
     if (this.#stop.signal.aborted || this.#wanted === 'transition') return
     this.#wanted = what
@@ -64,21 +64,21 @@ export class ReportPusher {
         await this.#sink.push(this.#make())
         this.#failures = 0
       } catch {
-        // Whatever the cause, the answer is the same: the report still has to arrive.
+        // For every cause the report still has to be pushed.
         this.#failures += 1
         this.#wanted = 'transition'
         await rest(backoffMs(this.#pace, this.#failures), this.#stop.signal)
         continue
       }
       this.#hurry = new AbortController()
-      // Closed while the push was under way: nothing is left to wait for.
+      // It was closed during the push: do not wait.
       if (this.#isHurried() || this.#stop.signal.aborted) this.#hurry.abort()
       await rest(this.#pace.progressEveryMs, this.#hurry.signal)
     }
     this.#busy = null
   }
 
-  /** A transition came while the last push was under way. */
+  /** Whether a transition came during the last push. */
   #isHurried(): boolean {
     return this.#wanted === 'transition'
   }

@@ -3,14 +3,14 @@ import type { Transition } from '../sync-query/sr-state/transition.ts'
 import type { SyncState } from '../sync-query/state.ts'
 
 /**
- * A resync of one SR as one host sees it, from its first copied block to the SR being in sync again. `degraded` and
- * `unknown` in between are part of it. Times are milliseconds since 1970.
+ * A resync of one SR on one host, from the first copied block until the SR is in sync again. `degraded` and `unknown` in between belong
+ * to it. Times are milliseconds since 1970.
  */
 export interface Episode {
   /** Unique over all hosts, SRs and times. */
   readonly id: string
   readonly startedAt: number
-  /** To within a tenth; `null`: never said. */
+  /** Accurate to 10 %; `null`: never known. */
   readonly mostOutOfSyncBytes: number | null
 }
 
@@ -18,7 +18,7 @@ export interface ResyncStarted {
   readonly event: 'started'
   readonly episode: string
   readonly at: number
-  /** How many mirrors were resyncing, of how many. */
+  /** How many mirrors were resyncing, and how many mirrors there are. */
   readonly resyncing: number
   readonly mirrors: number
   readonly outOfSyncBytes: number | null
@@ -29,12 +29,12 @@ export interface ResyncFinished {
   readonly episode: string
   readonly at: number
   readonly startedAt: number
-  /** False: it ended while this host was not looking, at some time before `at`. */
+  /** False: the end was not observed; it was at some time before `at`. */
   readonly watched: boolean
   readonly mostOutOfSyncBytes: number | null
 }
 
-/** The SR is not watched any more, so nobody knows how its resync ends. No message tells of it; its task is ended. */
+/** The SR is no longer watched, so the end of its resync is not known. No message is sent; the task is cancelled. */
 interface ResyncAbandoned {
   readonly event: 'abandoned'
   readonly episode: string
@@ -42,13 +42,12 @@ interface ResyncAbandoned {
 
 export type EpisodeEvent = ResyncStarted | ResyncFinished | ResyncAbandoned
 
-/** Growth below this is not worth a write of the journal. */
+/** The journal is written only if the amount grows by this factor. */
 const NOTABLE_GROWTH = 1.1
 
 /**
- * What the edges and the level of an SR mean for its open episode (`null`: none). The level counts as well as the edges:
- * after a restart there are no edges of what happened meanwhile, only a state that differs from what was open before.
- * Pure but for `newId`.
+ * Advances the open episode of an SR (`null`: none) by its transitions and its state. The state counts as well as the transitions: after a
+ * restart there is no transition for what happened meanwhile, only a state that differs from the open episode. Pure except for `newId`.
  */
 export function advanceEpisode(
   open: Episode | null,

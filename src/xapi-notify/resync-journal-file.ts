@@ -8,8 +8,8 @@ import { decodeJournal, encodeJournal, type Journal } from './resync-journal.ts'
 const MAX_JOURNAL_BYTES = 4 * 1_048_576
 
 /**
- * Reads the journal of a host. One that cannot be used is set aside with the suffix `.broken`, and told of: going on
- * without it is better than not watching, and whoever looks into it should find it.
+ * Reads the journal of a host. A journal that cannot be used is renamed with the suffix `.broken`, so that an operator can inspect it,
+ * and reported: continuing without it is better than not watching.
  */
 export async function openJournal(path: string, host: string, onBroken: (text: string) => void): Promise<Journal> {
   let problem: string
@@ -23,12 +23,12 @@ export async function openJournal(path: string, host: string, onBroken: (text: s
     problem = messageOf(error)
   }
   onBroken(`${path}: ${problem}`)
-  // where not even that can be done, writing the new one fails as well, and says so
+  // If the rename fails, writing the new journal fails as well and reports it.
   await rename(path, `${path}.broken`).catch(() => undefined)
   return new Map()
 }
 
-/** @returns what went wrong; `null` if the journal is on the disk */
+/** @returns the problem; `null` if the journal is on the disk */
 export async function saveJournal(path: string, host: string, journal: Journal): Promise<string | null> {
   try {
     await mkdir(dirname(path), { recursive: true })

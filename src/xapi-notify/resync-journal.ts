@@ -2,12 +2,12 @@ import { type Complaints, JsonNode } from '../platform/json/json-node.ts'
 import { parseJson } from '../platform/json/parse-json.ts'
 import type { Episode, EpisodeEvent } from './resync-episode.ts'
 
-/** What must survive a restart, of one SR. */
+/** What is remembered of one SR across restarts. */
 export interface SrJournal {
   open: Episode | null
-  /** What the pool does not know yet, or may not know, oldest first: starts and ends by turns. */
+  /** Events that the pool does not have, or may not have, oldest first: starts and ends alternate. */
   readonly outbox: EpisodeEvent[]
-  /** Episodes that were dropped untold since the last message that said so. */
+  /** How many episodes were dropped unsent since the last message that mentions them. */
   omitted: number
 }
 
@@ -15,11 +15,11 @@ export interface SrJournal {
 export type Journal = Map<string, SrJournal>
 
 const SCHEMA = 1
-/** What is read of the file. */
+/** Longest text that is read, in UTF-16 units. */
 const MAX_TEXT_LENGTH = 4 * 1_048_576
-/** The last that a Date can be. */
+/** The largest time of a Date. */
 const LAST_MOMENT = 8.64e15
-/** Far above what configurations and `makeRoom` allow. */
+/** Far above what configurations and `dropOldEpisodes` allow. */
 const MAX_SRS = 4_096
 const MAX_EVENTS = 65_536
 
@@ -28,10 +28,10 @@ export function encodeJournal(host: string, journal: Journal): string {
   return `${JSON.stringify({ schema: SCHEMA, host, srs })}\n`
 }
 
-/** Reads what `encodeJournal` wrote for the same host. Total over any text; a problem is one sentence. */
+/** Reads what `encodeJournal` wrote for the same host. Accepts any text; a problem is one sentence. */
 export function decodeJournal(host: string, text: string): { journal: Journal } | { problem: string } {
   const parsed = parseJson(text, MAX_TEXT_LENGTH)
-  if ('problem' in parsed) return { problem: 'it is no JSON that this program writes, perhaps cut' }
+  if ('problem' in parsed) return { problem: 'it is not JSON; perhaps it was truncated' }
   const { value } = parsed
   const complaints: Complaints = { first: null }
   const root = new JsonNode(value, '', complaints).expectObject()
@@ -45,16 +45,16 @@ export function decodeJournal(host: string, text: string): { journal: Journal } 
       .map(node => [node.at('sr').text(), readSr(node)]),
   )
   if (complaints.first !== null) return { problem: complaints.first }
-  // a disk image that was copied to another host: its episodes are told by the host they belong to
+  // A disk image may have been copied to another host. Each host sends its own episodes.
   return owner === host ? { journal } : { problem: `it belongs to host ${owner}` }
 }
 
 /**
- * Drops episodes that began and finished untold, oldest first, of the SR that has the most to tell, until no more than
- * `max` events are left. The first event of an SR, and its own end, are never dropped: the pool may have been told of it.
- * So with very many SRs somewhat more than `max` can be left: three for each.
+ * Drops episodes of which neither the start nor the end was sent, oldest first, of the SR with the most events, until at most `max` events
+ * are left. The first event of an SR and its end are never dropped: the pool may already have the first one. With very many SRs somewhat
+ * more than `max` can be left: three for each.
  */
-export function makeRoom(journal: Journal, max: number): void {
+export function dropOldEpisodes(journal: Journal, max: number): void {
   for (let excess = pendingEvents(journal) - max; excess > 0; excess -= 2) {
     const fullest = Array.from(journal.values()).reduce((a, b) => (b.outbox.length > a.outbox.length ? b : a))
     const start = fullest.outbox.findIndex(({ event }, index) => index > 0 && event === 'started')

@@ -7,7 +7,7 @@ import type { XenApiClient } from '../xenapi-client/client.ts'
 import { XenApiError, XenApiUnreachable } from '../xenapi-client/errors.ts'
 import { createSrMessage, srMessageBodies } from '../xenapi-client/message-calls.ts'
 import { advanceEpisode, type EpisodeEvent, type ResyncFinished, type ResyncStarted } from './resync-episode.ts'
-import { type Journal, makeRoom, pendingEvents, type SrJournal } from './resync-journal.ts'
+import { dropOldEpisodes, type Journal, pendingEvents, type SrJournal } from './resync-journal.ts'
 import { openJournal, saveJournal } from './resync-journal-file.ts'
 import { type NotifyingHost, parseMessageBody, resyncMessage } from './resync-message.ts'
 import { ResyncTask } from './resync-task.ts'
@@ -15,11 +15,11 @@ import { RetrySchedule } from './retry-schedule.ts'
 
 /** Milliseconds. */
 export interface NotifierPace extends Backoff {
-  /** The progress of a task is written at most this often, and only if it grew. */
+  /** Time between updates of a task's progress. It is written only if it grew. */
   readonly progressEveryMs: number
-  /** A task whose progress stands still is looked after this often: it may be gone. */
-  readonly lookAfterEveryMs: number
-  /** How long closing waits for the answer to a call under way. */
+  /** Time between checks of a task whose progress does not grow: the task may be gone. */
+  readonly checkTaskEveryMs: number
+  /** How long `close` waits for the answer to a call under way. */
   readonly closeWithinMs: number
 }
 
@@ -27,19 +27,19 @@ export interface NotifierOptions {
   readonly client: XenApiClient
   readonly clock: Clock
   readonly host: NotifyingHost
-  /** The file that remembers what the pool has to be told. One notifier at a time may use it. */
+  /** The file with the events that the pool does not have yet. Only one notifier at a time may use it. */
   readonly journalPath: string
   readonly pace?: Partial<NotifierPace>
-  /** More events than this are not kept; see `makeRoom`. Default 1 000. */
+  /** Limit of kept events; see `dropOldEpisodes`. Default 1 000. */
   readonly maxPending?: number
-  /** Told once of each thing that is wrong and that the notifier goes on without. Must not throw. */
+  /** Receives each problem once; the notifier continues. Must not throw. */
   readonly onProblem?: (problem: NotifierProblem) => void
 }
 
 export interface NotifierProblem {
   /**
-   * `journal-broken`: it could not be used, and was set aside with the suffix `.broken`; `journal-unwritable`: nothing is
-   * told until it can be written; `refused`: the toolstack does not take what it is told of an SR.
+   * `journal-broken`: the journal could not be used, and was renamed with the suffix `.broken`; `journal-unwritable`: nothing is sent
+   * until it can be written; `refused`: the toolstack refuses a message or task of an SR.
    */
   readonly code: 'journal-broken' | 'journal-unwritable' | 'refused'
   readonly text: string
@@ -49,29 +49,29 @@ const DEFAULT_PACE: NotifierPace = {
   firstRetryMs: 500,
   lastRetryMs: 60_000,
   progressEveryMs: 5_000,
-  lookAfterEveryMs: 60_000,
+  checkTaskEveryMs: 60_000,
   closeWithinMs: 1_000,
 }
 const DEFAULT_MAX_PENDING = 1_000
 
 /**
- * Tells the pool when a resync of an SR starts and ends on this host: a message for each, and a task in between. Each
- * message arrives once, however often this program or the toolstack is killed or away.
+ * Notifies the pool when a resync of an SR starts and ends on this host: a message for each, and a task in between. Each message arrives
+ * exactly once, however often this program or the toolstack is killed or unreachable.
  *
  * Invariants:
- * - nothing is sent that is not in the journal on the disk; nothing leaves it before the pool has it;
- * - nothing is sent without having asked the pool whether it is there already: a call without an answer may have been
- *   carried out, and so may one of the process before this one;
- * - events of one SR are told in order. An SR whose events are refused, or get no answer, waits by itself: the others
- *   are told meanwhile. All wait only while the pool does not answer, and even then a new event is tried once at once.
+ * - Every event is in the journal on disk before it is sent, and stays there until the pool has it.
+ * - Before an event is sent, the pool is asked whether it already has it: a call without an answer may have been carried out, and so may
+ *   a call of the previous process.
+ * - Events of one SR are sent in order. An SR whose events are refused, or get no answer, waits by itself while events of other SRs are
+ *   sent. All SRs wait only while the pool does not answer, and even then a new event is tried once at once.
  *
- * What is left is a call that the toolstack carries out only after it has answered a later question. It would tell twice.
+ * One gap remains: a call that the toolstack carries out only after it has answered a later question. That message arrives twice.
  */
 export class ResyncNotifier {
   readonly #options: NotifierOptions
   readonly #pace: NotifierPace
   readonly #journal: Journal
-  /** The progress of the SRs that are resyncing as far as was last noted; absent: they are not. */
+  /** The last progress of each SR that is resyncing. */
   readonly #progress = new Map<string, number>()
   readonly #tasks = new Map<string, ResyncTask>()
   readonly #problems = new Map<string, string>()
@@ -92,20 +92,20 @@ export class ResyncNotifier {
     this.#wake()
   }
 
-  /** Takes up what an earlier notifier left in the journal. A journal that cannot be used is told of, and begun anew. */
+  /** Continues with what an earlier notifier left in the journal. A journal that cannot be used is reported, and a new one is started. */
   static async open(options: NotifierOptions): Promise<ResyncNotifier> {
     const { journalPath, host, onProblem } = options
     const onBroken = (text: string) => onProblem?.({ code: 'journal-broken', text })
     return new ResyncNotifier(options, await openJournal(journalPath, host.uuid, onBroken))
   }
 
-  /** How many events the pool has yet to be told. */
+  /** How many events the pool does not have yet. */
   get pending(): number {
     return pendingEvents(this.#journal)
   }
 
   /**
-   * Takes in what happened to an SR: to be called on every edge, on progress, and with the level after a start.
+   * Takes the transitions and the status of an SR. Call it on every transition, on progress, and once after a start.
    * @param status after all of the transitions
    */
   note(sr: string, transitions: readonly Transition[], status: SrStatus): void {
@@ -123,8 +123,8 @@ export class ResyncNotifier {
   }
 
   /**
-   * Says which SRs are watched from now on. What was open of another is given up: its task is ended, and no end is told,
-   * because nobody knows of one.
+   * Sets which SRs are watched from now on. The open episode of any other SR is abandoned: its task is cancelled and no end is sent,
+   * because the end is not known.
    */
   retain(srs: Iterable<string>): void {
     this.#watched = new Set(srs)
@@ -137,7 +137,7 @@ export class ResyncNotifier {
     this.#wake()
   }
 
-  /** Waits for what is under way, and leaves the rest in the journal. */
+  /** Waits for the calls under way, and leaves the rest in the journal. */
   async close(): Promise<void> {
     this.#stop.abort()
     this.#hurry.abort()
@@ -150,9 +150,9 @@ export class ResyncNotifier {
 
   #enqueue(sr: string, entry: SrJournal, events: readonly EpisodeEvent[]): void {
     entry.outbox.push(...events)
-    makeRoom(this.#journal, this.#options.maxPending ?? DEFAULT_MAX_PENDING)
+    dropOldEpisodes(this.#journal, this.#options.maxPending ?? DEFAULT_MAX_PENDING)
     this.#unsaved = true
-    // what has failed keeps its pause: otherwise each event of an SR that is refused would be a call for nothing
+    // An SR that failed keeps its delay: otherwise each event of an SR that is refused would cause a useless call.
     if (events.length > 0 && !this.#retries.hasFailed(sr)) this.#hurry.abort()
   }
 
@@ -178,7 +178,7 @@ export class ResyncNotifier {
     this.#busy = null
   }
 
-  /** Tells all that can be told now. False: the pool does not answer, or the journal cannot be written. */
+  /** Sends everything that can be sent now. False: the pool does not answer, or the journal cannot be written. */
   async #round(): Promise<boolean> {
     for (const sr of this.#retries.due(this.#journal.keys(), this.#options.clock.steadyNow())) {
       const entry = this.#journal.get(sr)
@@ -186,25 +186,25 @@ export class ResyncNotifier {
       if (this.#stop.signal.aborted) return true
       try {
         await this.#deliver(sr, entry)
-        await this.#lookAfterTask(sr, entry)
+        await this.#updateTask(sr, entry)
         this.#retries.succeeded(sr)
         this.#problems.delete(sr)
       } catch (error) {
         if (error instanceof JournalUnwritable) return false
         this.#retries.failed(sr, this.#options.clock.steadyNow())
         if (error instanceof XenApiUnreachable) {
-          for (const task of this.#tasks.values()) task.doubt()
+          for (const task of this.#tasks.values()) task.forgetRef()
           return false
         }
         if (!(error instanceof XenApiError)) throw error
         if (error.code === 'UUID_INVALID' && this.#watched?.has(sr) === false) this.#forget(sr)
-        else this.#tell(sr, { code: 'refused', text: `SR ${sr}: ${error.message}` })
+        else this.#report(sr, { code: 'refused', text: `SR ${sr}: ${error.message}` })
       }
     }
     return this.#save()
   }
 
-  /** Neither this host nor the pool has the SR any more: there is nobody to tell. */
+  /** Neither this host nor the pool has the SR any more: drops its events. */
   #forget(sr: string): void {
     this.#journal.delete(sr)
     this.#retries.succeeded(sr)
@@ -214,7 +214,7 @@ export class ResyncNotifier {
 
   async #deliver(sr: string, entry: SrJournal): Promise<void> {
     for (;;) {
-      // looked at before the journal is written: what comes meanwhile is not yet on the disk
+      // Taken before the journal is written: an event that comes meanwhile is not on disk yet.
       const first = entry.outbox[0]
       if (!(await this.#save())) throw new JournalUnwritable()
       if (first === undefined) return
@@ -227,11 +227,11 @@ export class ResyncNotifier {
     }
   }
 
-  /** @returns how many omitted episodes the message speaks of, whoever sent it */
+  /** @returns how many omitted episodes the message in the pool mentions */
   async #sendOnce(sr: string, omitted: number, event: ResyncStarted | ResyncFinished): Promise<number> {
     const { client, host } = this.#options
-    const told = (await srMessageBodies(client, sr, this.#callOptions)).map(parseMessageBody)
-    const there = told.find(each => each?.episode === event.episode && each.event === event.event)
+    const sent = (await srMessageBodies(client, sr, this.#callOptions)).map(parseMessageBody)
+    const there = sent.find(each => each?.episode === event.episode && each.event === event.event)
     if (there) return there.omitted
     await createSrMessage(client, sr, resyncMessage(host, event, omitted), this.#callOptions)
     return omitted
@@ -243,7 +243,7 @@ export class ResyncNotifier {
     await task.end(event === 'finished' ? 'success' : 'cancelled', this.#callOptions)
   }
 
-  async #lookAfterTask(sr: string, { open, outbox }: SrJournal): Promise<void> {
+  async #updateTask(sr: string, { open, outbox }: SrJournal): Promise<void> {
     const progress = this.#progress.get(sr)
     if (open === null || outbox.length > 0 || progress === undefined) return
     let task = this.#tasks.get(sr)
@@ -252,8 +252,8 @@ export class ResyncNotifier {
       this.#tasks.set(sr, task)
     }
     const idleMs = this.#options.clock.steadyNow() - task.shownAtMs
-    const { progressEveryMs, lookAfterEveryMs } = this.#pace
-    if (idleMs >= (progress > task.shown ? progressEveryMs : lookAfterEveryMs)) {
+    const { progressEveryMs, checkTaskEveryMs } = this.#pace
+    if (idleMs >= (progress > task.shown ? progressEveryMs : checkTaskEveryMs)) {
       await task.show(progress, this.#callOptions)
     }
   }
@@ -262,27 +262,27 @@ export class ResyncNotifier {
     return { signal: this.#cut.signal }
   }
 
-  /** False, and told: the journal on the disk is not what it should be. */
+  /** Returns false and reports the problem if the journal could not be written. */
   async #save(): Promise<boolean> {
     if (!this.#unsaved) return true
     this.#unsaved = false
     const { journalPath, host } = this.#options
-    const wrong = await saveJournal(journalPath, host.uuid, this.#journal)
-    if (wrong === null) this.#problems.delete('')
+    const problem = await saveJournal(journalPath, host.uuid, this.#journal)
+    if (problem === null) this.#problems.delete('')
     else {
       this.#unsaved = true
-      this.#tell('', { code: 'journal-unwritable', text: wrong })
+      this.#report('', { code: 'journal-unwritable', text: problem })
     }
-    return wrong === null
+    return problem === null
   }
 
-  /** @param about an SR, or `''` for the journal: what is wrong with it is told once until it was well again */
-  #tell(about: string, problem: NotifierProblem): void {
+  /** Reports a problem once until it is solved. @param about an SR, or `''` for the journal */
+  #report(about: string, problem: NotifierProblem): void {
     if (this.#problems.get(about) === problem.text) return
     this.#problems.set(about, problem.text)
     this.#options.onProblem?.(problem)
   }
 }
 
-/** What was sent is not yet known on the disk to have been sent. */
+/** The journal on disk does not have the latest state, so nothing more may be sent. */
 class JournalUnwritable extends Error {}

@@ -6,7 +6,7 @@ import { XenApiError, XenApiUnreachable } from '../xenapi-client/errors.ts'
 import { createTask, listTasks, setTaskProgress, setTaskStatus, type TaskSummary } from '../xenapi-client/task-calls.ts'
 import { type NotifyingHost, printableName } from './resync-message.ts'
 
-/** The key of `task.other_config` that holds the episode which a task stands for. */
+/** The key of `task.other_config` with the episode of a task. */
 const EPISODE_KEY = 'resync-monitor:episode'
 
 export interface ResyncTaskOptions {
@@ -18,12 +18,11 @@ export interface ResyncTaskOptions {
 /**
  * The XenAPI task that shows the progress of one episode.
  *
- * It is known by its description, which is written in the same step as the task: a key of other_config is added later, and
- * a crash in between would leave a task that nobody finds again. Tasks are not kept over a restart of the coordinator
- * (datamodel.ml: Task is PersistNothing), and pending ones are destroyed after 24 h without progress (db_gc_util.ml), so
- * one that is gone is made anew.
+ * It is identified by its description, which is written in the same call that creates it. A key of other_config is added later, and a crash
+ * in between would leave a task that cannot be found again. A restart of the coordinator drops tasks (datamodel.ml: Task is
+ * PersistNothing), and pending tasks are destroyed after 24 h without progress (db_gc_util.ml), so a task that is gone is created again.
  *
- * Its label must never be `SR Recovering`: that one blocks every reboot of a stock pool (xapi_host_helpers.ml).
+ * Its label must never be `SR Recovering`: a task with that label blocks every reboot of a stock pool (xapi_host_helpers.ml).
  */
 export class ResyncTask {
   readonly episode: string
@@ -44,7 +43,7 @@ export class ResyncTask {
     this.#srUuid = srUuid
   }
 
-  /** Since when the task has shown what it shows, by the steady clock. */
+  /** When the progress was last written, by the steady clock. */
   get shownAtMs(): number {
     return this.#shownAtMs
   }
@@ -53,14 +52,14 @@ export class ResyncTask {
     return this.#shown
   }
 
-  /** The toolstack was away: whether the task is still there has to be looked up. */
-  doubt(): void {
+  /** Call this after the toolstack did not answer: the task may be gone, so the next `show` looks for it. */
+  forgetRef(): void {
     this.#ref = null
     this.#shownAtMs = Number.NEGATIVE_INFINITY
   }
 
   /**
-   * Sees to it that there is one task, and that it shows the progress. What it shows never falls, over restarts as well.
+   * Makes sure that there is one task with this progress. The progress never falls, not even over restarts.
    * @throws XenApiError, XenApiUnreachable
    */
   async show(progress: number, options: CallOptions): Promise<void> {
@@ -81,7 +80,7 @@ export class ResyncTask {
     this.#shownAtMs = this.#clock.steadyNow()
   }
 
-  /** Completes the task, if there is one. May be repeated. @throws XenApiError, XenApiUnreachable */
+  /** Completes the task, if there is one. It can be repeated. @throws XenApiError, XenApiUnreachable */
   async end(status: 'success' | 'cancelled', options: CallOptions): Promise<void> {
     for (const { ref } of await this.#find(options)) {
       try {
@@ -106,7 +105,7 @@ export class ResyncTask {
     const host = printableName(firstName(this.#host.name, this.#host.uuid))
     const label = `Storage resync of SR ${printableName(firstName(name, this.#srUuid))} on ${host}`
     const ref = await createTask(this.#client, label, this.#description(), options)
-    // for clients that look for it; a task without it does its work as well
+    // For clients that look for it. The task works without it too.
     await this.#client.call('task.add_to_other_config', [ref, EPISODE_KEY, this.episode], options)
     return ref
   }

@@ -1,8 +1,8 @@
 import { type Backoff, backoffMs } from '../platform/time/backoff.ts'
 
 /**
- * Whose turn it is. One that failed is held back, longer with each failure in a row, and then comes after all that have
- * not failed and all whose time came before: so what fails for ever keeps no other from its turn.
+ * The order in which names are tried. A name that failed waits, longer after each failure in a row, and then comes after all names that
+ * have not failed and all that became due earlier. So a name that always fails delays no other.
  */
 export class RetrySchedule {
   readonly #backoff: Backoff
@@ -21,12 +21,12 @@ export class RetrySchedule {
     this.#held.delete(name)
   }
 
-  /** Whether it failed when it was last its turn. */
+  /** Whether its last attempt failed. */
   hasFailed(name: string): boolean {
     return this.#held.has(name)
   }
 
-  /** Those of the names whose time has come, in turn. */
+  /** The names that are due, in the order in which they are to be tried. */
   due(names: Iterable<string>, nowMs: number): readonly string[] {
     const untilMs = (name: string) => this.#held.get(name)?.untilMs ?? 0
     return Array.from(names)
@@ -34,7 +34,7 @@ export class RetrySchedule {
       .toSorted((a, b) => untilMs(a) - untilMs(b))
   }
 
-  /** How long until the first that is held back comes; not negative, and no more than `atMostMs`. */
+  /** Milliseconds until the first waiting name is due, from 0 to `atMostMs`. */
   waitMs(nowMs: number, atMostMs: number): number {
     let waitMs = atMostMs
     for (const { untilMs } of this.#held.values()) waitMs = Math.min(waitMs, untilMs - nowMs)

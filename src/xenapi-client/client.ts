@@ -7,27 +7,27 @@ export interface XenApiClientOptions extends XenApiEndpoint {
   readonly clock: Clock
   readonly user: string
   readonly password: string
-  /** How long one call may take, in milliseconds, its login not counted. Default 30 000. */
+  /** Timeout of one call in milliseconds, without its login. Default 30 000. */
   readonly callTimeoutMs?: number
-  /** After a refused login the next one is tried no sooner than this, in milliseconds. Default 10 000. */
+  /** Milliseconds between a refused login and the next attempt. Default 10 000. */
   readonly loginPauseMs?: number
 }
 
 const DEFAULT_CALL_TIMEOUT_MS = 30_000
 const DEFAULT_LOGIN_PAUSE_MS = 10_000
-/** More in one call are two hosts that take each other for the coordinator. */
+/** More redirections in one call mean that two hosts name each other as the coordinator. */
 const MAX_REDIRECTIONS = 3
-/** Beyond this Node's timers overflow, and fire at once. */
+/** A longer timer of Node fires at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1
 
 /**
- * XenAPI over JSON-RPC 2.0, of the pool that the configured endpoint belongs to.
+ * A XenAPI client (JSON-RPC 2.0) of the pool that the configured endpoint belongs to.
  *
- * HOST_IS_SLAVE names the coordinator, and is raised before a call does anything: the client goes on there, with the same
- * scheme, port and proofs, and asks again. It stays there until the coordinator cannot be reached; then the next call
- * begins at the configured endpoint, which knows who the coordinator is now. If that one cannot be reached either, the
- * next call begins at the coordinator that was last known, and so on by turns: the configured endpoint may be a host that
- * is down for hours while the pool is up. A call that got no answer may have been carried out, and is not repeated.
+ * HOST_IS_SLAVE names the coordinator, and is raised before a call does anything. The client then repeats the call at the coordinator,
+ * with the same scheme, port and certificates, and keeps using it until it cannot be reached. After that the next call goes to the
+ * configured endpoint, which knows the present coordinator. If that endpoint cannot be reached either, the next call goes to the last
+ * known coordinator, and so on alternately: the configured endpoint may be a host that is down for hours while the pool is up. A call
+ * that got no answer may have been carried out, and is not repeated.
  *
  * Invariant: `#route` is `#home` or the connection of `#coordinator`. Only calls change it.
  */
@@ -58,14 +58,14 @@ export class XenApiClient {
     this.#route = this.#home
   }
 
-  /** How many sessions were opened so far. If it has grown between two calls, the toolstack was restarted or is another. */
+  /** How many sessions were opened so far. If it grows between two calls, the toolstack was restarted or is another one. */
   get logins(): number {
     return this.#logins
   }
 
   /**
-   * Calls a method; the session is put before the parameters.
-   * @throws XenApiError what the toolstack says; XenApiUnreachable no answer in time, or not XenAPI's
+   * Calls a method. The session is added before the parameters.
+   * @throws XenApiError the toolstack's error; XenApiUnreachable no answer in time, or an answer that is not XenAPI
    */
   async call(method: string, params: readonly unknown[] = [], options: CallOptions = {}): Promise<unknown> {
     for (let redirections = 0; ; redirections += 1) {
@@ -79,33 +79,33 @@ export class XenApiClient {
           this.#follow(route, error.params[0] ?? '', redirections)
           continue
         }
-        // the caller's own leaving says nothing of the coordinator
+        // An abort by the caller does not mean that the coordinator is unreachable.
         if (error instanceof XenApiUnreachable && options.signal?.aborted !== true) this.#leave(route)
         throw error
       }
     }
   }
 
-  /** Ends what is under way, logs out if the toolstack is there, and cuts the connections. Calls after it fail. */
+  /** Aborts the calls under way, logs out if the toolstack answers, and closes the connections. Later calls fail. */
   async close(): Promise<void> {
     this.#closed = true
     const why = 'the client was closed'
     await Promise.all([this.#home.close(why), this.#coordinator?.connection.close(why), this.#leaving])
   }
 
-  /** @throws XenApiUnreachable if there is nowhere to go on */
+  /** Uses the coordinator that a slave names. @throws XenApiUnreachable if there is none */
   #follow(from: XenApiConnection, address: string, redirections: number): void {
     if (this.#closed) throw new XenApiUnreachable('the client was closed')
     if (redirections >= MAX_REDIRECTIONS) {
       this.#leave(from)
       throw new XenApiUnreachable(`no coordinator: after ${redirections} redirections a slave names ${address}`)
     }
-    // another call has gone on already
+    // Another call has already switched.
     if (this.#route !== from) return
     const endpoint = endpointAt(this.#endpoint, address)
     if (endpoint === null) {
       this.#leave(from)
-      throw new XenApiUnreachable(`no coordinator: a slave names ${JSON.stringify(address)}, which is no address`)
+      throw new XenApiUnreachable(`no coordinator: a slave names ${JSON.stringify(address)}, which is not an address`)
     }
     if (this.#coordinator?.address !== address) {
       this.#forgetCoordinator()
@@ -121,9 +121,9 @@ export class XenApiClient {
     this.#coordinator = null
   }
 
-  /** The connection is kept, with its session: it was perhaps only one call that took too long. */
+  /** Switches to the other endpoint. The connection is kept, with its session: perhaps only one call took too long. */
   #leave(route: XenApiConnection): void {
-    // another call has gone on already
+    // Another call has already switched.
     if (this.#route !== route) return
     this.#route = route === this.#home ? (this.#coordinator?.connection ?? this.#home) : this.#home
   }

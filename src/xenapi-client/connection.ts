@@ -6,9 +6,9 @@ import { type CheckedEndpoint, connectionsTo } from './endpoint.ts'
 import { XenApiError, XenApiUnreachable } from './errors.ts'
 
 export interface CallOptions {
-  /** Instead of the client's, for calls that wait on purpose. */
+  /** Replaces the client's timeout, for calls that wait on purpose. */
   readonly timeoutMs?: number
-  /** Ends the call; not a login that other calls wait for as well. */
+  /** Aborts the call, but not a login that other calls wait for as well. */
   readonly signal?: AbortSignal
 }
 
@@ -18,25 +18,24 @@ export interface ConnectionOptions {
   readonly password: string
   readonly callTimeoutMs: number
   readonly loginPauseMs: number
-  /** Told of each new session. */
+  /** Called after each new session. */
   readonly onLogin: () => void
 }
 
 /** The records of a large pool are a few MiB; more is not XenAPI. */
 const MAX_ANSWER_BYTES = 64 * 1_048_576
-/** Closing must not hang on a toolstack that is away. */
+/** Closing must not wait for a toolstack that does not answer. */
 const LOGOUT_TIMEOUT_MS = 1_000
 const API_VERSION = '2.21'
-/** Names this program in the toolstack's log and session list. */
+/** The name of this program in the toolstack's log and list of sessions. */
 const ORIGINATOR = 'resync-monitor'
 
 /**
- * One toolstack and a session with it. It logs in when first needed, once for all who wait, and again when the toolstack
- * no longer knows the session: SESSION_INVALID is raised before a call does anything, so asking once more is safe.
- * Nothing else is repeated here.
+ * A session with one toolstack. The first call logs in, once for all concurrent calls. If the toolstack no longer knows the session,
+ * the connection logs in again and repeats the call: SESSION_INVALID is raised before a call does anything. Nothing else is repeated.
  *
- * A refused login is not repeated before a pause is over, whoever calls: a wrong password in a daemon's hands would lock
- * the account and fill the toolstack's log.
+ * After a refused login no call logs in again before `loginPauseMs`: a daemon with a wrong password would lock the account and fill
+ * the toolstack's log.
  */
 export class XenApiConnection {
   readonly #options: ConnectionOptions
@@ -62,7 +61,7 @@ export class XenApiConnection {
       return await this.#send(method, [await session, ...params], options)
     } catch (error) {
       if (!(error instanceof XenApiError) || error.code !== 'SESSION_INVALID') throw error
-      // another call may have logged in again meanwhile
+      // Another call may have logged in again meanwhile.
       if (this.#session === session) this.#session = null
       return this.#send(method, [await this.#login(), ...params], options)
     }
@@ -76,7 +75,7 @@ export class XenApiConnection {
     try {
       if (session !== null) await this.#post('session.logout', [await session], AbortSignal.timeout(LOGOUT_TIMEOUT_MS))
     } catch {
-      // it was never logged in, or the toolstack is away: the session ends by itself, later
+      // There was no session, or the toolstack does not answer: the session expires later.
     } finally {
       this.#poster.close()
     }
@@ -93,7 +92,8 @@ export class XenApiConnection {
     try {
       const { user, password, onLogin } = this.#options
       const ref = await this.#send('session.login_with_password', [user, password, API_VERSION, ORIGINATOR], {})
-      if (typeof ref !== 'string') throw new XenApiUnreachable('the session is no string')
+      if (typeof ref !== 'string')
+        throw new XenApiUnreachable('session.login_with_password did not answer with a session')
       this.#refusal = null
       onLogin()
       return ref
@@ -128,22 +128,22 @@ function isRefusal(error: unknown): error is XenApiError {
 
 /** Reads a JSON-RPC 2.0 answer to the call `id`. Pure. @throws XenApiError, XenApiUnreachable */
 function resultOf(answer: unknown, id: number): unknown {
-  if (typeof answer !== 'object' || answer === null) throw new XenApiUnreachable('the answer is no JSON-RPC')
+  if (typeof answer !== 'object' || answer === null) throw new XenApiUnreachable('the answer is not JSON-RPC')
   if ('error' in answer && answer.error !== null) throw errorOf(answer.error)
   if (!('id' in answer) || answer.id !== id || !('result' in answer)) {
-    throw new XenApiUnreachable('the answer is to no question of ours')
+    throw new XenApiUnreachable('the answer belongs to another request')
   }
   return answer.result
 }
 
-/** A plain array is what stock raises before dispatch, such as HOST_IS_SLAVE, with id 0 (api_server.ml:188-195). */
+/** Stock raises a plain array before dispatch, such as HOST_IS_SLAVE, with id 0 (api_server.ml:188-195). */
 function errorOf(error: unknown): Error {
   if (Array.isArray(error)) return new XenApiError(String(error[0]), error.slice(1).map(String))
   if (typeof error === 'object' && error !== null && 'code' in error && 'message' in error) {
     const data: readonly unknown[] = 'data' in error && Array.isArray(error.data) ? error.data : []
-    // 1 is every XenAPI error; the others are JSON-RPC's own, which a right client on a right server never sees
+    // 1 is every XenAPI error. The others are errors of JSON-RPC itself.
     if (error.code === 1) return new XenApiError(String(error.message), data.map(String))
     return new XenApiUnreachable(`JSON-RPC error ${String(error.code)}: ${String(error.message)}`)
   }
-  return new XenApiUnreachable('the error is no JSON-RPC')
+  return new XenApiUnreachable('the error is not JSON-RPC')
 }

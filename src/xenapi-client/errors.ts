@@ -1,4 +1,4 @@
-/** The toolstack's own refusal: XenAPI's code and parameters. */
+/** An error that the toolstack raised: XenAPI's code and parameters. */
 export class XenApiError extends Error {
   readonly code: string
   readonly params: readonly string[]
@@ -12,8 +12,8 @@ export class XenApiError extends Error {
 }
 
 /**
- * No answer of the toolstack: it cannot be reached, was too slow, or what answered was no XenAPI. Whether the call was
- * carried out is not known.
+ * The toolstack did not answer: it cannot be reached, is too slow, or what answered is not XenAPI. It is not known whether the call was
+ * carried out.
  */
 export class XenApiUnreachable extends Error {
   constructor(why: string, options?: ErrorOptions) {

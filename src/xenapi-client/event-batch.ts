@@ -1,8 +1,9 @@
+import { z } from 'zod'
 import { isJsonObject } from '../platform/json/json-object.ts'
 import { XenApiUnreachable } from './errors.ts'
 
 export interface ToolstackEvent {
-  /** In lower case, as events have it (`pbd`, `host_metrics`). */
+  /** In lower case, as in events (`pbd`, `host_metrics`). */
   readonly cls: string
   readonly operation: 'add' | 'mod' | 'del'
   readonly ref: string
@@ -10,12 +11,12 @@ export interface ToolstackEvent {
   readonly record: Readonly<Record<string, unknown>> | null
 }
 
-/** What event.from answers. */
+/** The result of event.from. */
 export interface EventBatch {
   readonly events: readonly ToolstackEvent[]
   /**
-   * True: something was added or modified whose record is not told, so it stands in no event. Stock leaves out a record
-   * that it cannot read (event_types.ml: `snapshot` is an option).
+   * True: an object was added or modified and its event has no record, so it is missing in `events`. Stock leaves out a record that it
+   * cannot read (event_types.ml: `snapshot` is an option).
    */
   readonly incomplete: boolean
   readonly token: string
@@ -23,30 +24,36 @@ export interface EventBatch {
   readonly counts: ReadonlyMap<string, number>
 }
 
-/** Reads event.from's result. Pure. @throws XenApiUnreachable if it is not one */
+const Envelope = z.object({
+  token: z.string(),
+  events: z.array(z.unknown()),
+  valid_ref_counts: z.record(z.string(), z.unknown()).catch({}),
+})
+const record = z.custom<Readonly<Record<string, unknown>>>(isJsonObject)
+const Event = z.discriminatedUnion('operation', [
+  z.object({ operation: z.literal('del'), class: z.string(), ref: z.string() }),
+  z.object({ operation: z.enum(['add', 'mod']), class: z.string(), ref: z.string(), snapshot: record.nullish() }),
+])
+
+/** Reads the result of event.from. Pure. @throws XenApiUnreachable if it has another shape */
 export function parseEventBatch(result: unknown): EventBatch {
-  if (!isJsonObject(result) || typeof result.token !== 'string' || !Array.isArray(result.events)) {
-    throw new XenApiUnreachable('event.from did not answer with events and a token')
-  }
-  const counts = isJsonObject(result.valid_ref_counts) ? Object.entries(result.valid_ref_counts) : []
-  const events = result.events.map(parseEvent).filter(event => event !== null)
-  return {
-    events,
-    incomplete: events.length < result.events.length,
-    token: result.token,
-    counts: new Map(counts.flatMap(([cls, count]) => (typeof count === 'number' ? [[cls, count] as const] : []))),
-  }
+  const envelope = Envelope.safeParse(result)
+  if (!envelope.success) throw new XenApiUnreachable('event.from did not answer with events and a token')
+  const { token, events: given, valid_ref_counts } = envelope.data
+  const events = given.map(parseEvent).filter(event => event !== null)
+  const counts = Object.entries(valid_ref_counts).flatMap(([cls, count]) =>
+    typeof count === 'number' ? [[cls, count] as const] : [],
+  )
+  return { events, incomplete: events.length < given.length, token, counts: new Map(counts) }
 }
 
-/** `null`: its record is not told. */
-function parseEvent(event: unknown): ToolstackEvent | null {
-  if (isJsonObject(event) && typeof event.class === 'string' && typeof event.ref === 'string') {
-    const { class: cls, ref, operation, snapshot } = event
-    if (operation === 'del') return { cls: cls.toLowerCase(), operation, ref, record: null }
-    if (operation === 'add' || operation === 'mod') {
-      if (isJsonObject(snapshot)) return { cls: cls.toLowerCase(), operation, ref, record: snapshot }
-      if (snapshot === undefined || snapshot === null) return null
-    }
-  }
-  throw new XenApiUnreachable('event.from answered with something that is no event')
+/** `null`: the event has no record. */
+function parseEvent(given: unknown): ToolstackEvent | null {
+  const event = Event.safeParse(given)
+  if (!event.success) throw new XenApiUnreachable('event.from answered with something that is not an event')
+  const { operation, ref } = event.data
+  const cls = event.data.class.toLowerCase()
+  if (event.data.operation === 'del') return { cls, operation, ref, record: null }
+  const { snapshot } = event.data
+  return snapshot === undefined || snapshot === null ? null : { cls, operation, ref, record: snapshot }
 }

@@ -6,37 +6,37 @@ export interface FollowOptions {
   readonly signal?: AbortSignal
   /** How long one event.from waits when nothing happens. Default 30. */
   readonly waitSeconds?: number
-  /** Beyond its own wait, event.from may take this long before it counts as lost. Default 15 000. */
+  /** Milliseconds that event.from may take beyond its own wait before it times out. Default 15 000. */
   readonly graceMs?: number
 }
 
-/** What is different since the last one. */
+/** The changes since the previous `PoolChanges`. */
 export interface PoolChanges {
-  /** True: the events are everything that exists; whatever else the reader knew of these classes is gone. */
+  /** True: the events are all objects that exist. The reader forgets every other object of these classes. */
   readonly everything: boolean
   readonly events: readonly ToolstackEvent[]
 }
 
 const DEFAULT_WAIT_SECONDS = 30
 const DEFAULT_GRACE_MS = 15_000
-/** The toolstack can no longer say what happened since the token: events were dropped, or the token is not one of its own. */
-const TOKEN_IS_WORTHLESS = new Set(['EVENTS_LOST', 'EVENT_FROM_TOKEN_PARSE_FAILURE'])
+/** The toolstack cannot return what happened since the token: events were dropped, or the token is not its own. */
+const INVALID_TOKEN = new Set(['EVENTS_LOST', 'EVENT_FROM_TOKEN_PARSE_FAILURE'])
 
 /**
- * Follows the objects of some classes: first all there are, then what changes, for as long as the toolstack answers.
- * A quiet wait yields changes without events, so its reader knows that the connection lives.
+ * Follows the objects of some classes: first all objects, then the changes, as long as the toolstack answers. A wait without events
+ * yields changes without events, so the reader knows that the connection is alive.
  *
- * Everything is read again when the objects known so far may be others than those that are:
- * - the toolstack keeps few deletions and loses older ones silently (db_cache_types.ml Table.remove), so the reader's
- *   objects are counted against valid_ref_counts;
- * - a new session means a toolstack that was restarted, or another coordinator. A token above its database's generation
- *   would yield nothing until that is passed (xapi_event.ml from_inner), while counts may be equal by chance;
- * - the record of something added or modified is not told: what the reader knows of it may be old. As long as it is not
- *   told even when everything is read, it is left out, as if it were not there, and everything is read again after each
- *   wait: nothing else would tell that it can be read now, and single objects are not counted.
+ * Everything is read again when the known objects may differ from those that exist:
+ * - The toolstack keeps few deletions and drops older ones silently (db_cache_types.ml Table.remove), so the known objects are compared
+ *   with valid_ref_counts.
+ * - A new session means that the toolstack was restarted, or that another host is the coordinator. A token above the generation of its
+ *   database would yield nothing until that generation is reached (xapi_event.ml from_inner), while the counts may be equal by chance.
+ * - The event of an added or modified object has no record, so what the reader knows of it may be old. If the record is missing even
+ *   when everything is read, the object is left out as if it did not exist, and everything is read again after each wait: no event
+ *   tells when the record is available again, and single objects are not counted.
  *
  * @param classes names of whole classes, such as `host_metrics`; or single objects, `PBD/OpaqueRef:…`, which are not counted
- * @throws XenApiError, XenApiUnreachable: the reader knows nothing any more and has to begin again
+ * @throws XenApiError, XenApiUnreachable: the reader must start again
  */
 export async function* followPool(
   client: XenApiClient,
@@ -59,7 +59,7 @@ export async function* followPool(
     try {
       answer = await client.call('event.from', [classes, token, waitSeconds], callOptions)
     } catch (error) {
-      if (everything || !(error instanceof XenApiError) || !TOKEN_IS_WORTHLESS.has(error.code)) throw error
+      if (everything || !(error instanceof XenApiError) || !INVALID_TOKEN.has(error.code)) throw error
       token = ''
       continue
     }
@@ -71,7 +71,7 @@ export async function* followPool(
     const complete = Array.from(known).every(([cls, refs]) => (batch.counts.get(cls) ?? refs.size) === refs.size)
     const sameSession = client.logins === logins
     logins = client.logins
-    // what is wrong right after reading everything is accepted until the next answer: no loop without a wait
+    // Right after everything was read, a mismatch is accepted until the next answer. Otherwise this would loop without a wait.
     const usable: boolean = everything || (complete && sameSession && !leftOut && !batch.incomplete)
     token = usable ? batch.token : ''
     leftOut = usable && batch.incomplete

@@ -15,7 +15,7 @@ const BEGINNING_OF_TIME = '19700101T00:00:00Z'
 
 /**
  * message.create. @returns its ref
- * @throws XenApiError, such as UUID_INVALID: the toolstack knows no such SR; XenApiUnreachable: it may have been created
+ * @throws XenApiError, such as UUID_INVALID: the toolstack has no such SR; XenApiUnreachable: the message may have been created
  */
 export async function createSrMessage(
   client: XenApiClient,
@@ -25,12 +25,12 @@ export async function createSrMessage(
 ): Promise<string> {
   const ref = await client.call('message.create', [name, priority, 'SR', srUuid, body], options)
   if (typeof ref !== 'string') throw new XenApiUnreachable('message.create did not answer with a ref')
-  // what stock answers when it could not write the message to its disk (xapi_message.ml create)
+  // Stock returns the null ref when it could not write the message to its disk (xapi_message.ml create).
   if (ref === NULL_REF) throw new XenApiError('MESSAGE_NOT_WRITTEN', [name, srUuid])
   return ref
 }
 
-/** The bodies of all messages about an SR that the toolstack keeps. @throws XenApiError, XenApiUnreachable */
+/** Returns the bodies of all messages about an SR that the toolstack keeps. @throws XenApiError, XenApiUnreachable */
 export async function srMessageBodies(
   client: XenApiClient,
   srUuid: string,

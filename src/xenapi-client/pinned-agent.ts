@@ -2,13 +2,13 @@ import { Agent, type AgentOptions, type RequestOptions } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { connect, type TLSSocket } from 'node:tls'
 
-/** A handshake that nobody answers must not outlive the patience of calls by much. */
+/** A handshake without an answer must not last much longer than the timeout of a call. */
 const HANDSHAKE_TIMEOUT_MS = 10_000
 
 /**
- * Connections to servers that show one of the pinned certificates, whoever signed it and whatever names it bears.
+ * Connections to servers that present one of the pinned certificates. Its signature and its names are not checked.
  *
- * Invariant: HTTP gets a connection only after its certificate was compared, so no byte of a request goes to a stranger.
+ * Invariant: HTTP gets a connection only after its certificate was compared, so no other server receives a byte of a request.
  * (`checkServerIdentity` cannot do this: Node does not call it for a certificate that no CA signed.)
  */
 export class PinnedAgent extends Agent {
@@ -29,7 +29,7 @@ export class PinnedAgent extends Agent {
       host: host ?? 'localhost',
       port: Number(port),
       ...(servername === undefined ? {} : { servername }),
-      // in place of the CA's word stands the comparison below
+      // The comparison below replaces the check of the signature.
       rejectUnauthorized: false,
     })
     this.#shakingHands.add(socket)

@@ -2,13 +2,13 @@ import type { XenApiClient } from './client.ts'
 import type { CallOptions } from './connection.ts'
 import { XenApiUnreachable } from './errors.ts'
 
-/** What is read of a task. */
+/** The fields of a task that this program uses. */
 export interface TaskSummary {
   readonly ref: string
   readonly description: string
   /** 0..1 */
   readonly progress: number
-  /** Completed tasks are kept for a while. */
+  /** The toolstack keeps completed tasks for a while. */
   readonly completed: boolean
 }
 
@@ -26,7 +26,7 @@ export async function createTask(
   return ref
 }
 
-/** Every task that the toolstack has. @throws XenApiError, XenApiUnreachable */
+/** Returns every task of the toolstack. @throws XenApiError, XenApiUnreachable */
 export async function listTasks(client: XenApiClient, options?: CallOptions): Promise<readonly TaskSummary[]> {
   const records = await client.call('task.get_all_records', [], options)
   if (typeof records !== 'object' || records === null) {
@@ -45,7 +45,7 @@ function summaryOf(ref: string, record: unknown): TaskSummary {
   }
 }
 
-/** @param progress 0..1; @throws XenApiError (HANDLE_INVALID: there is no such task), XenApiUnreachable */
+/** Sets the progress (0..1). @throws XenApiError (HANDLE_INVALID: there is no such task), XenApiUnreachable */
 export async function setTaskProgress(
   client: XenApiClient,
   ref: string,

@@ -8,17 +8,17 @@ interface WatchOptions extends FollowOptions, Partial<Backoff> {
   readonly clock: Clock
 }
 
-/** The toolstack is away: whatever was known of the pool may be wrong, until changes with `everything` come. */
+/** The toolstack does not answer. What is known about the pool may be wrong until changes with `everything` arrive. */
 interface PoolLost {
-  /** Why, for people. */
+  /** Why, as a sentence for people. */
   readonly lost: string
 }
 
 const DEFAULT_BACKOFF: Backoff = { firstRetryMs: 500, lastRetryMs: 30_000 }
 
 /**
- * Follows the objects of some classes for as long as `signal` lets it, through every outage of the toolstack: one `lost`
- * when it goes away (or is away at first), everything anew when it is back. Ends when `signal` is aborted, and only then.
+ * Follows the objects of some classes through every outage of the toolstack, until `signal` aborts: yields one `lost` when the toolstack
+ * stops answering (or does not answer at first), and everything again when it is back.
  */
 export async function* watchPool(
   client: XenApiClient,

@@ -8,9 +8,9 @@ import type { SyncState } from '../../src/sync-query/state.ts'
 import { advanceEpisode, type Episode, type EpisodeEvent } from '../../src/xapi-notify/resync-episode.ts'
 import {
   decodeJournal,
+  dropOldEpisodes,
   encodeJournal,
   type Journal,
-  makeRoom,
   pendingEvents,
 } from '../../src/xapi-notify/resync-journal.ts'
 import { openJournal, saveJournal } from '../../src/xapi-notify/resync-journal-file.ts'
@@ -132,21 +132,18 @@ t.test('messages: a sentence for people, a line for programs, at most 1 KiB', as
     name: 'RESYNC_STARTED',
     priority: 3,
     body: [
-      'Host hostA resynchronises 3 of its 12 mirrors of this storage, 3.0 GiB out of sync. Until that is over no other host of it should go down.',
+      'Host hostA resynchronises 3 of its 12 mirrors of this SR, 3.0 GiB out of sync. Do not take another host of this SR down until this has finished.',
       'resync-monitor: {"schema":1,"event":"started","episode":"e1","host":"3cbde0bc-8f2e-4a38-8b47-0f2d0f1f7a11","at":"2026-11-22T16:00:00.000Z","outOfSyncBytes":3221225472,"omitted":0}',
     ].join('\n'),
   })
   t.match(resyncMessage(HOST, end, 0), { name: 'RESYNC_FINISHED', priority: 4 })
-  t.equal(
-    sentence(end),
-    'Host hostA has finished resynchronising this storage after 12 min. About 512 B were out of sync at most.',
-  )
-  t.match(sentence({ ...start, outOfSyncBytes: null }), /of this storage\. Until/)
+  t.equal(sentence(end), 'Host hostA has resynchronised this SR in 12 min. At most about 512 B were out of sync.')
+  t.match(sentence({ ...start, outOfSyncBytes: null }), /of this SR\. Do not/)
   t.equal(
     sentence({ ...end, at: BEGUN + 7_500_000, watched: false, mostOutOfSyncBytes: null }, 2),
-    'Host hostA is in sync again. The resync took at most 2 h 5 min; its end was not watched. 2 more began and finished while the toolstack could not be told, and are not listed.',
+    'Host hostA is in sync again. The resync took at most 2 h 5 min; its end was not observed. 2 more resyncs started and finished while the toolstack could not be reached; they have no messages.',
   )
-  t.match(sentence({ ...end, at: BEGUN - 5_000 }), /after 0 s/, 'a clock that was set back')
+  t.match(sentence({ ...end, at: BEGUN - 5_000 }), /in 0 s/, 'a clock that was set back')
 
   const nasty = { ...HOST, name: `\u0000\ud800\uffff\u2028${'宿'.repeat(500)}\n` }
   for (const told of [start, { ...end, watched: false, mostOutOfSyncBytes: 1e18 }]) {
@@ -233,14 +230,14 @@ t.test('a journal is bounded: whole untold episodes go, the oldest of the SR wit
     ['quiet', { open: null, outbox: [...episode('q')], omitted: 0 }],
     ['flapping', { open: null, outbox: ['0', '1', '2', '3'].flatMap(episode), omitted: 0 }],
   ])
-  makeRoom(journal, 10)
+  dropOldEpisodes(journal, 10)
   t.equal(pendingEvents(journal), 10, 'nothing goes without need')
-  makeRoom(journal, 6)
+  dropOldEpisodes(journal, 6)
   t.strictSame(told(journal.get('quiet')?.outbox ?? []), ['q started', 'q finished'])
   const kept = ['0 started', '0 finished', '3 started', '3 finished']
   t.strictSame(told(journal.get('flapping')?.outbox ?? []), kept, 'the first may be on its way')
   t.match(journal.get('flapping'), { omitted: 2 })
-  makeRoom(journal, 1)
+  dropOldEpisodes(journal, 1)
   t.equal(pendingEvents(journal), 4)
 
   // the start was told; a new one is open
@@ -250,14 +247,14 @@ t.test('a journal is bounded: whole untold episodes go, the oldest of the SR wit
       { open: OPEN, outbox: [...episode('0').slice(1), ...episode('1'), ...episode('2').slice(0, 1)], omitted: 0 },
     ],
   ])
-  makeRoom(running, 1)
+  dropOldEpisodes(running, 1)
   t.strictSame(told(running.get('sr')?.outbox ?? []), ['0 finished', '2 started'])
   t.match(running.get('sr'), { omitted: 1 })
 
   const many: Journal = new Map(
     Array.from({ length: 10 }, (_, index) => [`${index}`, { open: null, outbox: [...episode('e')], omitted: 0 }]),
   )
-  makeRoom(many, 1)
+  dropOldEpisodes(many, 1)
   t.equal(pendingEvents(many), 20, 'what may be on its way stays')
 })
 
@@ -275,8 +272,8 @@ t.test('the file: written whole, and set aside when it cannot be used', async t 
 
   const whole = await readFile(path, 'utf8')
   const broken: readonly (readonly [text: string, problem: string])[] = [
-    ['', 'it is no JSON that this program writes, perhaps cut'],
-    [whole.slice(0, 50), 'it is no JSON that this program writes, perhaps cut'],
+    ['', 'it is not JSON; perhaps it was truncated'],
+    [whole.slice(0, 50), 'it is not JSON; perhaps it was truncated'],
     ['[]', 'the whole: expected an object'],
     ['{"schema":2}', 'it is not of schema 1'],
     [whole.replace(HOST.uuid, 'another'), 'it belongs to host another'],

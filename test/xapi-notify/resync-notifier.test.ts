@@ -241,7 +241,10 @@ t.test('more than can be kept: whole resyncs are left out, and the next message 
   )
   const omitted = world.pool.list('message').map(([, { body }]) => parseMessageBody(body)?.omitted)
   t.strictSame(omitted, [17, 0, 0, 0, 0, 0])
-  t.match(world.pool.list('message')[0]?.[1].body, /17 more began and finished while the toolstack could not be told/)
+  t.match(
+    world.pool.list('message')[0]?.[1].body,
+    /17 more resyncs started and finished while the toolstack could not be reached/,
+  )
 })
 
 t.test('an SR that the toolstack refuses is told of, and holds up no other; given up, it is forgotten', async t => {
@@ -341,7 +344,7 @@ t.test('a journal that cannot be used is set aside; without one nothing is sent'
   await writeFile(world.journalPath, '{"schema":')
   const notifier = await world.start()
   t.match(world.problems, [
-    { code: 'journal-broken', text: `${world.journalPath}: it is no JSON that this program writes, perhaps cut` },
+    { code: 'journal-broken', text: `${world.journalPath}: it is not JSON; perhaps it was truncated` },
   ])
   await notifier.close()
   const journalPath = join(world.journalPath, 'below-a-file')

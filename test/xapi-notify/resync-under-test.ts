@@ -2,7 +2,7 @@ import type { SrStatus } from '../../src/sync-query/sr-state/sr-fold.ts'
 import type { SyncState } from '../../src/sync-query/state.ts'
 
 /** Quick enough for a test to see everything happen. */
-export const PACE = { firstRetryMs: 1, lastRetryMs: 10, progressEveryMs: 5, lookAfterEveryMs: 20, closeWithinMs: 200 }
+export const PACE = { firstRetryMs: 1, lastRetryMs: 10, progressEveryMs: 5, checkTaskEveryMs: 20, closeWithinMs: 200 }
 
 /** What an agent says of an SR of twelve mirrors. */
 export function statusOf(state: SyncState, figures: Partial<SrStatus> = {}): SrStatus {

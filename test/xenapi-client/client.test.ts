@@ -89,11 +89,16 @@ t.test('what answers and is no XenAPI is unreachable, and never taken for an ans
   const answers: readonly (readonly [title: string, status: number, body: string, error: object])[] = [
     ['another status', 500, '{}', { name: 'XenApiUnreachable', message: 'HTTP status 500' }],
     ['no JSON', 200, '<html>', { name: 'XenApiUnreachable' }],
-    ['no object', 200, 'null', { message: 'the answer is no JSON-RPC' }],
-    ['no result', 200, '{"id":1}', { message: 'the answer is to no question of ours' }],
-    ['the answer to another call', 200, '{"id":99,"result":""}', { message: 'the answer is to no question of ours' }],
-    ['a session that is no string', 200, '{"id":1,"result":5}', { message: 'the session is no string' }],
-    ['an error that is none', 200, '{"id":1,"error":"x"}', { message: 'the error is no JSON-RPC' }],
+    ['no object', 200, 'null', { message: 'the answer is not JSON-RPC' }],
+    ['no result', 200, '{"id":1}', { message: 'the answer belongs to another request' }],
+    ['the answer to another call', 200, '{"id":99,"result":""}', { message: 'the answer belongs to another request' }],
+    [
+      'a session that is no string',
+      200,
+      '{"id":1,"result":5}',
+      { message: 'session.login_with_password did not answer with a session' },
+    ],
+    ['an error that is none', 200, '{"id":1,"error":"x"}', { message: 'the error is not JSON-RPC' }],
     [
       'an error of JSON-RPC itself',
       200,

@@ -132,18 +132,15 @@ t.test('https: a server that never shakes hands is given up, and let go when the
 t.test('options that cannot be used, or would protect nothing, are refused by name', async t => {
   const https = 'https://pool.example'
   const bad: readonly (readonly [Partial<XenApiClientOptions>, message: string])[] = [
-    [{ url: 'pool.example' }, 'url: "pool.example" is no URL'],
+    [{ url: 'pool.example' }, 'url: "pool.example" is not a URL'],
     [{ url: 'ftp://pool.example' }, 'url: only http: and https: are supported, not ftp:'],
-    [{ url: 'https://root:x@pool.example' }, 'url: user and password are options of their own'],
+    [{ url: 'https://root:x@pool.example' }, 'url: use the options user and password'],
     [{ socketPath: '' }, 'socketPath: is empty'],
     [{ ca: String(ca) }, 'ca: an http: URL has no certificate to check'],
     [{ fingerprint256: PIN }, 'fingerprint256: an http: URL has no certificate to check'],
-    [
-      { url: https, ca: String(ca), fingerprint256: PIN },
-      'ca and fingerprint256: give one of them, a pin alone decides',
-    ],
-    [{ url: https, ca: 'not PEM' }, 'ca: is no certificate in PEM'],
-    [{ url: https, fingerprint256: [] }, 'fingerprint256: no certificate would do'],
+    [{ url: https, ca: String(ca), fingerprint256: PIN }, 'ca and fingerprint256: use one of them'],
+    [{ url: https, ca: 'not PEM' }, 'ca: must be a certificate in PEM'],
+    [{ url: https, fingerprint256: [] }, 'fingerprint256: the list is empty, so no certificate would be accepted'],
     [
       { url: https, fingerprint256: [PIN, 'AB:CD'] },
       'fingerprint256: "AB:CD" is not 32 pairs of hex digits with colons between them',
@@ -255,7 +252,7 @@ t.test('without a coordinator a call ends, with an error that says why', async t
   const nonsense = await slaveOf(t, () => 'no address')
   t.match(await endOf(clientOf(t, { url: nonsense.url }).call('pool.get_all')), {
     name: 'XenApiUnreachable',
-    message: 'no coordinator: a slave names "no address", which is no address',
+    message: 'no coordinator: a slave names "no address", which is not an address',
   })
 })
 

@@ -79,7 +79,7 @@ export class Sessions {
       throw new ApiFailure('SESSION_AUTHENTICATION_FAILED', user, 'Authentication failure')
     }
     this.#endUnused()
-    this.#makeRoom(user)
+    this.#dropOldEpisodes(user)
     const session = this.#db.create('session', { uuid: randomUUID(), auth_user_name: user, originator })
     const caller = { session, user, role: answer === true ? 'pool-admin' : answer } as const
     this.#sessions.set(session, { caller, address, usedAtMs: this.#clock.now(), host: null })
@@ -139,7 +139,7 @@ export class Sessions {
     }
   }
 
-  #makeRoom(user: string): void {
+  #dropOldEpisodes(user: string): void {
     const counted = [...this.#sessions.values()].filter(({ host }) => host === null)
     const byUser = Map.groupBy(counted, ({ caller }) => caller.user)
     const own = byUser.get(user) ?? []
