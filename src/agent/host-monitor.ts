@@ -137,7 +137,7 @@ export class HostMonitor {
     const known = this.#pushers.get(sr)
     if (known !== undefined) return known
     const { sink, pushPace } = this.#options
-    const pusher = new ReportPusher(() => this.#makeReport(sr), sink, pushPace)
+    const pusher = new ReportPusher(() => this.#makeReport(sr), sink, this.#clock, pushPace)
     this.#pushers.set(sr, pusher)
     return pusher
   }

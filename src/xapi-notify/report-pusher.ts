@@ -1,5 +1,5 @@
 import { type Backoff, backoffMs } from '../platform/time/backoff.ts'
-import { rest } from '../platform/time/pause.ts'
+import { type Clock, sleep } from '../platform/time/clock.ts'
 import type { Report } from '../sync-query/report/report.ts'
 
 /** Receives reports. Rejects when a report did not arrive. */
@@ -24,6 +24,7 @@ const DEFAULT_PUSH_PACE: PushPace = { progressEveryMs: 10_000, firstRetryMs: 500
 export class ReportPusher {
   readonly #make: () => Report
   readonly #sink: ReportSink
+  readonly #clock: Clock
   readonly #pace: PushPace
   readonly #stop = new AbortController()
   #wanted: 'nothing' | 'news' | 'transition' = 'nothing'
@@ -32,9 +33,10 @@ export class ReportPusher {
   #hurry: AbortController | null = null
   #failures = 0
 
-  constructor(make: () => Report, sink: ReportSink, pace: PushPace = DEFAULT_PUSH_PACE) {
+  constructor(make: () => Report, sink: ReportSink, clock: Clock, pace: PushPace = DEFAULT_PUSH_PACE) {
     this.#make = make
     this.#sink = sink
+    this.#clock = clock
     this.#pace = pace
   }
 
@@ -67,13 +69,13 @@ export class ReportPusher {
         // For every cause the report still has to be pushed.
         this.#failures += 1
         this.#wanted = 'transition'
-        await rest(backoffMs(this.#pace, this.#failures), this.#stop.signal)
+        await sleep(this.#clock, backoffMs(this.#pace, this.#failures), this.#stop.signal)
         continue
       }
       this.#hurry = new AbortController()
       // It was closed during the push: do not wait.
       if (this.#isHurried() || this.#stop.signal.aborted) this.#hurry.abort()
-      await rest(this.#pace.progressEveryMs, this.#hurry.signal)
+      await sleep(this.#clock, this.#pace.progressEveryMs, this.#hurry.signal)
     }
     this.#busy = null
   }

@@ -9,6 +9,7 @@ import { HostState, type HostStateOptions } from '../../src/host-state/host-stat
 import { type SrSelection, SrSelector } from '../../src/host-state/sr-selection.ts'
 import { parseMdConfig } from '../../src/mdraid-adapter/config/parse-md-config.ts'
 import { expectedArrays } from '../../src/mdraid-adapter/expected-arrays.ts'
+import { machineClock } from '../../src/platform/time/clock.ts'
 import { MarksMemory } from '../../src/sync-query/history/marks-memory.ts'
 import type { DrbdVolume } from '../../src/sync-query/judge/drbd.ts'
 import type { Report } from '../../src/sync-query/report/report.ts'
@@ -530,6 +531,7 @@ t.test('the pusher: transitions at once, news at its pace, retries until it arri
         arrived.push(report.seq)
       },
     },
+    machineClock,
     pace,
   )
   const settled = async (isSo: () => boolean) => {

@@ -140,7 +140,7 @@ t.test('after a restart the journal and the present state say what is due', asyn
   t.strictSame(world.tasks(), ['pending 0.3'], 'and the same task, whose progress does not fall')
   const third = await restarted(second, SYNCED)
   t.strictSame(world.told(), ['0 started', '0 finished'], 'it ended meanwhile')
-  t.match(world.pool.list('message').at(-1)?.[1], { body: /its end was not watched/ })
+  t.match(world.pool.list('message').at(-1)?.[1], { body: /its end was not observed/ })
   t.strictSame(world.tasks(), ['success 1'])
   const fourth = await restarted(third, SYNCED)
   t.strictSame(world.told().length, 2, 'nothing is due')

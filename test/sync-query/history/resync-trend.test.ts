@@ -4,6 +4,7 @@ import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { Events2Reader } from '../../../src/drbd-adapter/events2/events2-reader.ts'
 import { Events2State } from '../../../src/drbd-adapter/events2/events2-state.ts'
+import { machineClock } from '../../../src/platform/time/clock.ts'
 import { judgeDrbdVolume } from '../../../src/sync-query/judge/judge-drbd.ts'
 import type { Judgement } from '../../../src/sync-query/judge/judgement.ts'
 import { reason, remedy } from '../../../src/sync-query/reason/reason.ts'
@@ -120,7 +121,7 @@ t.test(
     let at = 0
     const sink = { push: async () => void pushes.push(at) }
     const pace = { progressEveryMs: 3_600_000, firstRetryMs: 1, lastRetryMs: 1 }
-    const pusher = new ReportPusher(() => ({}) as never, sink, pace)
+    const pusher = new ReportPusher(() => ({}) as never, sink, machineClock, pace)
     const words = ['Ahead', 'SyncSource', 'PausedSyncS'] as const
     const edges: string[] = []
     for (let step = 0; at < 50 * MINUTE; step += 1) {
