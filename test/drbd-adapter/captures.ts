@@ -10,12 +10,12 @@ import type { SyncState } from '../../src/sync-query/state.ts'
 
 const FIXTURES = join(import.meta.dirname, '../fixtures')
 
-/** Fixtures of other projects that lie beside this one; they are read there and not copied. */
+/** Fixtures of other projects beside this one; they are read there and not copied. */
 const PUBLIC = join(import.meta.dirname, '../../../shared/fixtures/public')
 
 export const SETS = ['drbd84', 'drbd9'] as const
 
-/** The recordings of a set whose names end so. */
+/** The recordings of a set whose names have this ending. */
 export function namesOf(set: (typeof SETS)[number], ending: string): string[] {
   return readdirSync(join(FIXTURES, set)).filter(name => name.endsWith(ending))
 }
@@ -30,7 +30,7 @@ export function publicFixture(path: string): string | null {
   return existsSync(file) ? readFileSync(file, 'utf8') : null
 }
 
-/** Reads a stream from beginning to end. */
+/** Parses a stream from beginning to end. */
 export function readStream(chunks: Iterable<string | Uint8Array>, onLine: (line: Events2Line) => void): void {
   const reader = new Events2Reader(onLine)
   for (const chunk of chunks) reader.push(chunk)

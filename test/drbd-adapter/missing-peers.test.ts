@@ -13,7 +13,7 @@ const FOLDER = join(import.meta.dirname, '../fixtures/drbd9-peers')
 const textOf = (name: string) => readFileSync(join(FOLDER, name), 'utf8')
 const CONFIG = textOf('drbd.conf.txt')
 
-/** `state peer-missing@PEER …` of each volume, other reasons left out. */
+/** `state peer-missing@PEER …` of each volume, without other reasons. */
 function missingOf(volumes: readonly DrbdVolume[], host: string): Record<string, string> {
   const configured = parseDrbdConfig(CONFIG, 'drbd.conf', { name: host, addresses: new Set() }).volumes
   return Object.fromEntries(
@@ -89,8 +89,8 @@ t.test('a recorded kernel that lacks a configured peer is degraded and names the
     ]
     for (const [form, volumes] of forms) {
       if (!readdirSync(FOLDER).includes(`${stage}.${form}`)) continue
-      const told = Object.entries(missingOf(volumes(), host)).filter(([, verdict]) => verdict !== 'synced')
-      t.strictSame(Object.fromEntries(told.toSorted()), expected, `${stage}.${form}`)
+      const unsynced = Object.entries(missingOf(volumes(), host)).filter(([, verdict]) => verdict !== 'synced')
+      t.strictSame(Object.fromEntries(unsynced.toSorted()), expected, `${stage}.${form}`)
     }
   }
 })
@@ -145,7 +145,7 @@ t.test('one replica with data and any number of diskless clients is a single cop
     )
     t.equal(reasons.length, 1, form)
   }
-  // /proc/drbd of 8.4 knows no clients: a volume has one peer, which has the other copy.
+  // /proc/drbd of 8.4 has no clients: a volume has one peer, which has the other replica.
   const proc =
     'version: 8.4.11\n 0: cs:Connected ro:Primary/Secondary ds:UpToDate/Diskless C r-----\n    ns:0 nr:0 dw:0 dr:0 al:0 bm:0 lo:0 pe:0 ua:0 ap:0 ep:1 wo:f oos:0\n'
   const [old] = parseProcDrbd(proc).volumes

@@ -1,17 +1,17 @@
 import t from 'tap'
 import { parseDrbdConfig } from '../../../src/drbd-adapter/config/parse-config.ts'
-import { askDrbdadm, drbdadmMissing } from './drbdadm.ts'
+import { drbdadmMissing, runDrbdadm } from './drbdadm.ts'
 
 const skip = drbdadmMissing() ?? false
 
-/** What the own reader says, in the form of `askDrbdadm`; a doubt is said as a peer of its own. */
-function own(config: string, name: string, peersToo = true): Record<string, string[]> {
+/** The result of this project's parser, in the form of `runDrbdadm`. A doubt counts as a peer. */
+function parsed(config: string, name: string, peersToo = true): Record<string, string[]> {
   const { volumes } = parseDrbdConfig(config, 'drbd.conf', { name, addresses: new Set() })
-  const told = volumes.map(({ mirror, peers: { peers, doubt } }): [string, string[]] => {
-    const its = peers.map(({ nodeId, names, diskless }) => `${nodeId} ${names[0]}${diskless ? ' diskless' : ''}`)
-    return [mirror, [...its.sort(), ...(doubt === null ? [] : [`doubt: ${doubt}`])]]
+  const entries = volumes.map(({ mirror, peers: { peers, doubt } }): [string, string[]] => {
+    const ofVolume = peers.map(({ nodeId, names, diskless }) => `${nodeId} ${names[0]}${diskless ? ' diskless' : ''}`)
+    return [mirror, [...ofVolume.sort(), ...(doubt === null ? [] : [`doubt: ${doubt}`])]]
   })
-  return Object.fromEntries(told.map(([mirror, its]) => [mirror, peersToo ? its : []]))
+  return Object.fromEntries(entries.map(([mirror, ofVolume]) => [mirror, peersToo ? ofVolume : []]))
 }
 
 const DISK = 'device minor 1; disk /dev/x; meta-disk internal;'
@@ -19,9 +19,9 @@ const ON = (name: string, id: number, more = '') =>
   `on ${name} { node-id ${id}; address 127.0.0.${id + 1}:7789; ${more} }`
 const THREE = `${ON('alpha', 0)} ${ON('bravo', 1)} ${ON('charlie', 2)}`
 
-/** Titles and configurations that drbdadm takes; `HOST` is asked about if it is not alpha. */
-const TAKEN: readonly [what: string, config: string, host?: string][] = [
-  ['two hosts are connected without a word', `resource r { ${DISK} ${ON('alpha', 0)} ${ON('bravo', 1)} }`],
+/** Titles and configurations that drbdadm accepts, with the host if it is not alpha. */
+const ACCEPTED: readonly [what: string, config: string, host?: string][] = [
+  ['two hosts are connected implicitly', `resource r { ${DISK} ${ON('alpha', 0)} ${ON('bravo', 1)} }`],
   ['a single host has no peer', `resource r { ${DISK} ${ON('alpha', 0)} }`],
   ['a mesh', `resource r { ${DISK} ${THREE} connection-mesh { hosts alpha bravo charlie; } }`],
   [
@@ -66,7 +66,7 @@ const TAKEN: readonly [what: string, config: string, host?: string][] = [
     ),
   ],
   [
-    'an own name for a connection is not one that drbdadm 9 uses',
+    'drbdadm 9 does not use the name of a connection',
     `resource r { ${DISK} ${ON('alpha', 0)} ${ON('bravo', 1)} connection { host alpha; host bravo; } }`,
   ],
   [
@@ -124,7 +124,7 @@ const TAKEN: readonly [what: string, config: string, host?: string][] = [
     ),
   ],
   [
-    'common options, and a skip that goes on behind its semicolon',
+    'common options, and a skip that continues after its semicolon',
     `global { usage-count no; } common { net { protocol C; } disk { on-io-error detach; } } skip; resource q { ${DISK} ${THREE} } resource r { ${DISK} ${ON('alpha', 0)} ${ON('bravo', 1)} }`,
   ],
   [
@@ -150,21 +150,21 @@ const TAKEN: readonly [what: string, config: string, host?: string][] = [
   ],
 ]
 
-t.test('the own reader and drbdadm agree on volumes and peers', { skip }, async t => {
-  for (const [what, config, host = 'alpha'] of TAKEN) {
-    const answer = askDrbdadm(config, host)
-    if (answer.kind === 'refused') t.fail(`${what}: drbdadm refuses it: ${answer.why}`)
-    else t.strictSame(own(config, host), answer.volumes, what)
+t.test('the parser and drbdadm agree on volumes and peers', { skip }, async t => {
+  for (const [what, config, host = 'alpha'] of ACCEPTED) {
+    const answer = runDrbdadm(config, host)
+    if (answer.kind === 'rejected') t.fail(`${what}: drbdadm rejects it: ${answer.cause}`)
+    else t.strictSame(parsed(config, host), answer.volumes, what)
   }
 })
 
 t.test('without node ids two hosts are found by name', { skip }, async t => {
   const config = `resource r { ${DISK} on alpha { address 127.0.0.1:1; } on bravo { address 127.0.0.2:1; } }`
-  t.strictSame(own(config, 'alpha'), { 'r/0': ['null bravo'] })
-  t.match(askDrbdadm(config, 'alpha'), { volumes: { 'r/0': [/^\d bravo$/] } })
+  t.strictSame(parsed(config, 'alpha'), { 'r/0': ['null bravo'] })
+  t.match(runDrbdadm(config, 'alpha'), { volumes: { 'r/0': [/^\d bravo$/] } })
 })
 
-t.test('what drbdadm refuses or connects nowhere is a doubt', { skip }, async t => {
+t.test('a configuration that drbdadm rejects or does not connect causes a doubt', { skip }, async t => {
   const table: [what: string, config: string][] = [
     ['three hosts and no connection', `resource r { ${DISK} ${THREE} }`],
     ['a host that has no section', `resource r { ${DISK} ${THREE} connection { host alpha; host delta; } }`],
@@ -174,34 +174,34 @@ t.test('what drbdadm refuses or connects nowhere is a doubt', { skip }, async t 
     ['an unknown statement', `resource r { ${DISK} ${ON('alpha', 0)} ${ON('bravo', 1)} conection { host alpha; } }`],
   ]
   for (const [what, config] of table) {
-    const answer = askDrbdadm(config, 'alpha')
+    const answer = runDrbdadm(config, 'alpha')
     const connects = answer.kind === 'up' && Object.values(answer.volumes).some(peers => peers.length > 0)
     t.notOk(connects, `${what}: drbdadm connects nothing`)
-    t.match(Object.values(own(config, 'alpha')).flat().join(), /doubt: /, what)
+    t.match(Object.values(parsed(config, 'alpha')).flat().join(), /doubt: /, what)
   }
 })
 
-t.test('so they do on configurations made by chance', { skip }, async t => {
+t.test('the parser and drbdadm agree on random configurations', { skip }, async t => {
   const hosts = ['alpha', 'bravo', 'charlie', 'delta', 'echo']
   let compared = 0
   for (let seed = 1; seed <= 150; seed += 1) {
     const config = configurationOf(randomFrom(seed), hosts)
     const host = hosts[seed % hosts.length] ?? ''
-    const answer = askDrbdadm(config, host)
-    const told = own(config, host)
-    if (answer.kind === 'refused') continue
+    const answer = runDrbdadm(config, host)
+    const found = parsed(config, host)
+    if (answer.kind === 'rejected') continue
     compared += 1
-    const doubted = Object.values(told)
+    const doubted = Object.values(found)
       .flat()
       .some(peer => peer.startsWith('doubt: '))
     if (doubted) {
-      // Doubt is right only where drbdadm connects nothing.
+      // A doubt is correct only if drbdadm connects nothing.
       const connected = Object.entries(answer.volumes).filter(([mirror]) =>
-        told[mirror]?.some(peer => peer.startsWith('doubt')),
+        found[mirror]?.some(peer => peer.startsWith('doubt')),
       )
       if (connected.some(([, peers]) => peers.length > 0)) t.fail(`seed ${seed} is doubted for nothing: ${config}`)
-    } else if (JSON.stringify(sorted(told)) !== JSON.stringify(sorted(answer.volumes))) {
-      t.strictSame(told, answer.volumes, `seed ${seed} on ${host}: ${config}`)
+    } else if (JSON.stringify(sorted(found)) !== JSON.stringify(sorted(answer.volumes))) {
+      t.strictSame(found, answer.volumes, `seed ${seed} on ${host}: ${config}`)
     }
   }
   t.ok(compared > 100, `${compared} were compared`)
@@ -211,20 +211,20 @@ function sorted(volumes: Readonly<Record<string, readonly string[]>>) {
   return Object.entries(volumes).toSorted(([a], [b]) => (a < b ? -1 : 1))
 }
 
-/** Up to four resources of up to five hosts, in every way of connecting them. */
+/** Up to four resources of up to five hosts, with all kinds of connections. */
 function configurationOf(random: () => number, hosts: readonly string[]): string {
   const pick = (count: number) => Math.floor(random() * count)
   let minor = 0
   let port = 7000
   const resources = Array.from({ length: 1 + pick(4) }, (_, index) => {
     port += 1
-    const its = hosts.filter(() => random() < 0.6).slice(0, 5)
-    if (its.length === 0) its.push('alpha')
+    const members = hosts.filter(() => random() < 0.6).slice(0, 5)
+    if (members.length === 0) members.push('alpha')
     const volumes = Array.from({ length: 1 + pick(3) }, (_, volume) => ({
       volume: volume * (1 + pick(3)),
       minor: ++minor,
     })).filter(({ volume }, place, all) => all.findIndex(each => each.volume === volume) === place)
-    const sections = its.map((host, id) => {
+    const sections = members.map((host, id) => {
       const inside = volumes.map(({ volume, minor: number }) => {
         const disk = random() < 0.25 ? 'disk none;' : `disk /dev/${host}-${number}; meta-disk internal;`
         return `volume ${volume} { device minor ${number}; ${disk} }`
@@ -232,7 +232,7 @@ function configurationOf(random: () => number, hosts: readonly string[]): string
       const name = random() < 0.2 ? `${host} ${host}-too` : host
       return `on ${name} { node-id ${id}; address 127.0.${id}.1:${port}; ${inside.join(' ')} }`
     })
-    return `resource r${index} { ${sections.join('\n')}\n ${connectionsOf(its, random, pick)} }`
+    return `resource r${index} { ${sections.join('\n')}\n ${connectionsOf(members, random, pick)} }`
   })
   return resources.join('\n')
 }
@@ -252,7 +252,7 @@ function connectionsOf(hosts: readonly string[], random: () => number, pick: (co
     .join('\n')
 }
 
-/** Numbers from 0 to 1, the same for the same seed (xorshift32). */
+/** Pseudo-random numbers from 0 to 1 (xorshift32). */
 function randomFrom(seed: number): () => number {
   let state = seed * 2_654_435_761
   return () => {

@@ -22,7 +22,7 @@ import {
 import { type DrbdConfigPace, watchDrbdConfig } from '../../../src/drbd-adapter/config/watch-config.ts'
 import { machineClock } from '../../../src/platform/time/clock.ts'
 
-/** What stands for a host by that name alone. */
+/** A host that is known by its name alone. */
 const hostNamed = (name: string) => ({ name, addresses: null })
 const mirrorsIn = ({ volumes }: Pick<ConfiguredVolumes, 'volumes'>) => volumes.map(({ mirror }) => mirror)
 const mirrorsOn = (host: string, text: string) => mirrorsIn(parseDrbdConfig(text, 'x.res', hostNamed(host)))
@@ -50,7 +50,7 @@ t.test('the volumes of a resource, in the resource or in each host section, impl
   t.strictSame(parsed.includes, ['x;{', 'drbd.d/*.res'])
 })
 
-t.test('a resource whose host sections are all for other hosts is none of this one', async t => {
+t.test('a resource whose host sections are all for other hosts has no volumes on this host', async t => {
   const table: [text: string, onAlpha: readonly string[]][] = [
     ['resource r { on alpha { volume 0 { } volume 1 { } } on bravo { volume 2 { } } }', ['r/0', 'r/1']],
     ['resource r { on bravo { volume 0 { } } on charlie { volume 0 { } } }', []],
@@ -73,7 +73,7 @@ t.test('a resource whose host sections are all for other hosts is none of this o
   const reader = new DrbdConfigReader(root, machineClock, 0)
   t.strictSame(mirrorsIn(await reader.read()), [])
   writeFileSync(join(root, 'proc/sys/kernel/hostname'), 'bravo\n')
-  t.strictSame(mirrorsIn(await reader.read()), ['r/0'], 'a host that was renamed')
+  t.strictSame(mirrorsIn(await reader.read()), ['r/0'], 'after a rename of the host')
 })
 
 t.test('a diskless volume with `tiebreaker no` has no vote (DRBD 9.3.1)', async t => {
@@ -89,7 +89,7 @@ t.test('a diskless volume with `tiebreaker no` has no vote (DRBD 9.3.1)', async 
     return { own: found?.ownVotes ?? true, peers: found?.peers.map(each => each.votes ?? true) }
   }
   const voteless = 'volume 0 { disk none; tiebreaker no; }'
-  t.strictSame(votes('alpha', voteless), { own: true, peers: [true, false] }, 'one with a disk has its vote')
+  t.strictSame(votes('alpha', voteless), { own: true, peers: [true, false] }, 'a volume with a disk has a vote')
   t.strictSame(votes('charlie', voteless), { own: false, peers: [true, true] })
   t.strictSame(votes('alpha', 'volume 0 { disk none; tiebreaker yes; }'), { own: true, peers: [true, true] })
   t.strictSame(votes('alpha', 'disk none; tiebreaker no;'), { own: true, peers: [true, false] }, 'implicit volume 0')
@@ -99,27 +99,24 @@ t.test('a diskless volume with `tiebreaker no` has no vote (DRBD 9.3.1)', async 
   })
 })
 
-t.test(
-  'a file cut at any byte: no crash, no volume that the whole would not name, and said when it is cut',
-  async t => {
-    const whole = new Set(mirrorsIn(parseDrbdConfig(MESH, 'mesh.res')))
-    for (let end = 0; end <= MESH.length; end++) {
-      const cut = parseDrbdConfig(MESH.slice(0, end), 'mesh.res')
-      if (!mirrorsIn(cut).every(mirror => whole.has(mirror))) t.fail(`cut at ${end}: ${mirrorsIn(cut)}`)
-      const opened = MESH.slice(0, end).split('{').length
-      const closed = MESH.slice(0, end).split('}').length
-      if (opened !== closed && (cut.isWhole || cut.problems.length === 0)) t.fail(`cut at ${end} was not noticed`)
-    }
-    t.match(parseDrbdConfig('resource r0 {', 'x.res').problems, [{ device: 'r0', code: 'config-incomplete' }])
-    const open = 'resource r0 { on bravo { volume 1 { } } on alpha { volume 2 {'
-    t.strictSame(mirrorsOn('alpha', open), ['r0/2'], 'what it was cut in counts')
-    t.strictSame(mirrorsOn('alpha', 'resource r0 { on bravo { } '), ['r0/0'])
-    t.match(parseDrbdConfig('common {', 'x.res').problems, [{ device: null, code: 'config-incomplete' }])
-    t.match(parseDrbdConfig('resource r0', 'x.res'), { isWhole: false })
-  },
-)
+t.test('a file truncated at any byte: no exception, no volume that the complete file lacks, and a problem', async t => {
+  const whole = new Set(mirrorsIn(parseDrbdConfig(MESH, 'mesh.res')))
+  for (let end = 0; end <= MESH.length; end++) {
+    const cut = parseDrbdConfig(MESH.slice(0, end), 'mesh.res')
+    if (!mirrorsIn(cut).every(mirror => whole.has(mirror))) t.fail(`cut at ${end}: ${mirrorsIn(cut)}`)
+    const opened = MESH.slice(0, end).split('{').length
+    const closed = MESH.slice(0, end).split('}').length
+    if (opened !== closed && (cut.isWhole || cut.problems.length === 0)) t.fail(`cut at ${end} was not noticed`)
+  }
+  t.match(parseDrbdConfig('resource r0 {', 'x.res').problems, [{ device: 'r0', code: 'config-incomplete' }])
+  const open = 'resource r0 { on bravo { volume 1 { } } on alpha { volume 2 {'
+  t.strictSame(mirrorsOn('alpha', open), ['r0/2'], 'the truncated resource counts')
+  t.strictSame(mirrorsOn('alpha', 'resource r0 { on bravo { } '), ['r0/0'])
+  t.match(parseDrbdConfig('common {', 'x.res').problems, [{ device: null, code: 'config-incomplete' }])
+  t.match(parseDrbdConfig('resource r0', 'x.res'), { isWhole: false })
+})
 
-/** A host's root with the given files. */
+/** Writes files below a root directory. */
 function place(root: string, files: Record<string, string>): void {
   for (const [path, text] of Object.entries(files)) {
     mkdirSync(join(root, path, '..'), { recursive: true })
@@ -127,7 +124,7 @@ function place(root: string, files: Record<string, string>): void {
   }
 }
 
-t.test('both folders of a host are read; what is not there or too large hides nothing else', async t => {
+t.test('both folders are read; a missing or too large file hides no other file', async t => {
   const root = t.testdir({})
   t.strictSame(
     await readDrbdConfig(root, machineClock),
@@ -160,7 +157,7 @@ t.test('both folders of a host are read; what is not there or too large hides no
   t.equal(doubt, '/etc/drbd.d/huge.res is larger than 16777216 bytes')
 })
 
-t.test("drbd.conf's own resources and what it includes, by paths within the root, each file once", async t => {
+t.test("drbd.conf's resources and its includes, by paths within the root, each file once", async t => {
   const root = t.testdir({})
   place(root, {
     'etc/drbd.conf': `include "drbd.d/global_common.conf"; include "drbd.d/*.res"; include "/srv/drbd/r?.conf";
@@ -183,121 +180,118 @@ t.test("drbd.conf's own resources and what it includes, by paths within the root
   t.equal(configured.doubt, '/etc/drbd.conf includes /etc/missing.res, which does not exist')
 })
 
-t.test(
-  'what cannot be read does not pass for nothing: a doubt until it is read, and what was known of it stays',
-  async t => {
-    const whole = 'resource r0 { }'
-    const table: [what: string, RegExp, spoil: (root: string) => void, mend: (root: string) => void][] = [
-      [
-        'a folder',
-        /^\/etc\/drbd.d cannot be listed: ELOOP$/,
-        root => {
-          renameSync(join(root, 'etc/drbd.d'), join(root, 'etc/away'))
-          symlinkSync('drbd.d', join(root, 'etc/drbd.d'))
-        },
-        root => {
-          rmSync(join(root, 'etc/drbd.d'))
-          renameSync(join(root, 'etc/away'), join(root, 'etc/drbd.d'))
-        },
-      ],
-      [
-        'a file',
-        /^\/etc\/drbd.d\/r.res cannot be read: ELOOP$/,
-        root => {
-          rmSync(join(root, 'etc/drbd.d/r.res'))
-          symlinkSync('r.res', join(root, 'etc/drbd.d/r.res'))
-        },
-        root => {
-          rmSync(join(root, 'etc/drbd.d/r.res'))
-          place(root, { 'etc/drbd.d/r.res': whole })
-        },
-      ],
-      [
-        'a file that lacks its last brace',
-        /r.res ends inside a section$/,
-        root => place(root, { 'etc/drbd.d/r.res': whole.slice(0, -2) }),
-        root => place(root, { 'etc/drbd.d/r.res': whole }),
-      ],
-    ]
-    for (const [index, [what, doubt, spoil, mend]] of table.entries()) {
-      for (const isKnown of [false, true]) {
-        const root = join(t.testdir({}), `${index} ${isKnown}`)
+t.test('a file or folder that cannot be read causes a doubt until it can, and its known volumes stay', async t => {
+  const whole = 'resource r0 { }'
+  const table: [what: string, RegExp, spoil: (root: string) => void, mend: (root: string) => void][] = [
+    [
+      'a folder',
+      /^\/etc\/drbd.d cannot be listed: ELOOP$/,
+      root => {
+        renameSync(join(root, 'etc/drbd.d'), join(root, 'etc/away'))
+        symlinkSync('drbd.d', join(root, 'etc/drbd.d'))
+      },
+      root => {
+        rmSync(join(root, 'etc/drbd.d'))
+        renameSync(join(root, 'etc/away'), join(root, 'etc/drbd.d'))
+      },
+    ],
+    [
+      'a file',
+      /^\/etc\/drbd.d\/r.res cannot be read: ELOOP$/,
+      root => {
+        rmSync(join(root, 'etc/drbd.d/r.res'))
+        symlinkSync('r.res', join(root, 'etc/drbd.d/r.res'))
+      },
+      root => {
+        rmSync(join(root, 'etc/drbd.d/r.res'))
         place(root, { 'etc/drbd.d/r.res': whole })
-        const reader = new DrbdConfigReader(root, machineClock, 0)
-        if (isKnown) t.strictSame(mirrorsIn(await reader.read()), ['r0/0'])
-        spoil(root)
-        const spoilt = await reader.read()
-        t.match(spoilt.doubt, doubt, what)
-        t.ok(spoilt.problems.some(({ text }) => text === spoilt.doubt))
-        if (isKnown) t.strictSame(mirrorsIn(spoilt), ['r0/0'])
-        mend(root)
-        const mended = await reader.read()
-        t.match(mended, { problems: [], doubt: null }, `${what} can be read again`)
-        t.strictSame(mirrorsIn(mended), ['r0/0'])
-      }
+      },
+    ],
+    [
+      'a file without its last brace',
+      /r.res ends inside a section$/,
+      root => place(root, { 'etc/drbd.d/r.res': whole.slice(0, -2) }),
+      root => place(root, { 'etc/drbd.d/r.res': whole }),
+    ],
+  ]
+  for (const [index, [what, doubt, spoil, mend]] of table.entries()) {
+    for (const isKnown of [false, true]) {
+      const root = join(t.testdir({}), `${index} ${isKnown}`)
+      place(root, { 'etc/drbd.d/r.res': whole })
+      const reader = new DrbdConfigReader(root, machineClock, 0)
+      if (isKnown) t.strictSame(mirrorsIn(await reader.read()), ['r0/0'])
+      spoil(root)
+      const spoilt = await reader.read()
+      t.match(spoilt.doubt, doubt, what)
+      t.ok(spoilt.problems.some(({ text }) => text === spoilt.doubt))
+      if (isKnown) t.strictSame(mirrorsIn(spoilt), ['r0/0'])
+      mend(root)
+      const mended = await reader.read()
+      t.match(mended, { problems: [], doubt: null }, `${what} can be read again`)
+      t.strictSame(mirrorsIn(mended), ['r0/0'])
     }
-    const root = join(t.testdir({}), 'fresh')
-    place(root, { 'etc/drbd.d/r.res': whole.slice(0, -2) })
-    const justWritten = await new DrbdConfigReader(root, machineClock, 60_000).read()
-    t.match(
-      justWritten,
-      { volumes: [{ mirror: 'r0/0' }], doubt: null },
-      'a file that is just being written is no doubt yet',
-    )
-    const noFolders = join(t.testdir({}), 'files')
-    place(noFolders, { etc: '' })
-    t.strictSame(
-      await readDrbdConfig(noFolders, machineClock),
-      { volumes: [], problems: [], doubt: null },
-      'ENOTDIR: nothing there',
-    )
-  },
-)
+  }
+  const root = join(t.testdir({}), 'fresh')
+  place(root, { 'etc/drbd.d/r.res': whole.slice(0, -2) })
+  const justWritten = await new DrbdConfigReader(root, machineClock, 60_000).read()
+  t.match(
+    justWritten,
+    { volumes: [{ mirror: 'r0/0' }], doubt: null },
+    'a file that was just written causes no doubt yet',
+  )
+  const noFolders = join(t.testdir({}), 'files')
+  place(noFolders, { etc: '' })
+  t.strictSame(
+    await readDrbdConfig(noFolders, machineClock),
+    { volumes: [], problems: [], doubt: null },
+    'ENOTDIR: no files',
+  )
+})
 
-t.test('while something is in doubt it is read again soon', async t => {
+t.test('during a doubt the files are read again soon', async t => {
   const root = t.testdir({})
   place(root, { 'etc/drbd.conf': 'include "/srv/*.res";', srv: '' })
   rmSync(join(root, 'srv'))
   symlinkSync('srv', join(root, 'srv'))
-  const told = await watch(
+  const yielded = await watch(
     root,
-    so => {
-      if (so.length === 1) {
+    soFar => {
+      if (soFar.length === 1) {
         rmSync(join(root, 'srv'))
         place(root, { 'srv/r0.res': 'resource r0 { }' })
       }
-      return so.length === 2
+      return soFar.length === 2
     },
     { settleMs: 1, rereadEveryMs: 60_000, doubtedEveryMs: 20 },
   )
-  t.match(told, [{ doubt: '/srv cannot be listed: ELOOP' }, { volumes: [{ mirror: 'r0/0' }], doubt: null }])
+  t.match(yielded, [{ doubt: '/srv cannot be listed: ELOOP' }, { volumes: [{ mirror: 'r0/0' }], doubt: null }])
 })
 
-/** Watches until `enough` says so, and returns all that was told. */
+/** Watches until `enough` returns true, and returns what was yielded. */
 async function watch(
   root: string,
-  enough: (told: readonly ConfiguredVolumes[]) => boolean,
+  enough: (yielded: readonly ConfiguredVolumes[]) => boolean,
   pace: Partial<DrbdConfigPace> = { settleMs: 30, rereadEveryMs: 5_000 },
 ): Promise<ConfiguredVolumes[]> {
   const stop = new AbortController()
   const deadline = setTimeout(() => stop.abort(), 20_000)
-  const told: ConfiguredVolumes[] = []
+  const yielded: ConfiguredVolumes[] = []
   for await (const configured of watchDrbdConfig({ root, clock: machineClock, signal: stop.signal, pace })) {
-    told.push(configured)
-    if (enough(told)) stop.abort()
+    yielded.push(configured)
+    if (enough(yielded)) stop.abort()
   }
   clearTimeout(deadline)
-  if (!enough(told)) throw new Error(`it never came about: ${JSON.stringify(told)}`)
-  return told
+  if (!enough(yielded)) throw new Error(`the expected configuration did not come: ${JSON.stringify(yielded)}`)
+  return yielded
 }
 
-const mirrorsOf = (told: readonly ConfiguredVolumes[]) =>
-  mirrorsIn(told.at(-1) ?? { volumes: [] })
+const mirrorsOf = (yielded: readonly ConfiguredVolumes[]) =>
+  mirrorsIn(yielded.at(-1) ?? { volumes: [] })
     .toSorted()
     .join(' ')
 
 t.test(
-  'what is configured is told at once, and when it is something else: folders that appear, come and go',
+  'the configuration is yielded at once and after each change, also when folders appear and disappear',
   async t => {
     const root = t.testdir({})
     const steps = [
@@ -307,76 +301,73 @@ t.test(
       () => place(root, { 'etc/drbd.d/r1.res': 'resource r1 { volume 4 { } }' }),
       () => renameSync(join(root, 'etc/drbd.d/r1.res'), join(root, 'etc/drbd.d/r1.off')),
     ]
-    const told = await watch(root, so => {
-      steps[so.length - 1]?.()
-      return so.length > steps.length
+    const yielded = await watch(root, soFar => {
+      steps[soFar.length - 1]?.()
+      return soFar.length > steps.length
     })
     t.strictSame(
-      told.map(each => mirrorsIn(each).toSorted().join(' ')),
+      yielded.map(each => mirrorsIn(each).toSorted().join(' ')),
       ['', 'r0/0', 'r0/0 x/0', 'x/0', 'r1/4 x/0', 'x/0'],
     )
   },
 )
 
-t.test('without any file event the files are read again from time to time', async t => {
+t.test('without a file event the files are read again periodically', async t => {
   const root = t.testdir({})
   place(root, { 'etc/drbd.conf': 'include "/srv/*.res";', 'srv/r0.res': 'resource r0 { }' })
-  const told = await watch(
+  const yielded = await watch(
     root,
-    so => {
-      if (so.length === 1) place(root, { 'srv/r1.res': 'resource r1 { }' })
-      return mirrorsOf(so) === 'r0/0 r1/0'
+    soFar => {
+      if (soFar.length === 1) place(root, { 'srv/r1.res': 'resource r1 { }' })
+      return mirrorsOf(soFar) === 'r0/0 r1/0'
     },
     { settleMs: 1, rereadEveryMs: 20 },
   )
-  t.equal(told.length, 2)
+  t.equal(yielded.length, 2)
 })
 
-t.test(
-  'a resource stays configured while its file is half written or empty, until a whole text says otherwise',
-  async t => {
-    const root = t.testdir({})
-    const file = 'etc/drbd.d/r.res'
-    place(root, { [file]: 'resource r0 { } resource r1 { }' })
-    const steps = [
-      () => place(root, { [file]: 'resource r2 { } resource r1 {' }),
-      () => place(root, { [file]: 'resource r2 { }' }),
-      () => place(root, { [file]: '' }),
-    ]
-    const told = await watch(root, so => {
-      steps[so.length - 1]?.()
-      return so.length > 1 && mirrorsOf(so) === ''
-    })
-    const seen = told.map(each => mirrorsIn(each).toSorted().join(' '))
-    t.strictSame([...new Set(seen)], ['r0/0 r1/0', 'r0/0 r1/0 r2/0', 'r2/0', ''])
-    t.match(told[1]?.problems, [{ code: 'config-incomplete' }])
-  },
-)
+t.test('a resource stays configured while its file is truncated or empty, until a complete file omits it', async t => {
+  const root = t.testdir({})
+  const file = 'etc/drbd.d/r.res'
+  place(root, { [file]: 'resource r0 { } resource r1 { }' })
+  const steps = [
+    () => place(root, { [file]: 'resource r2 { } resource r1 {' }),
+    () => place(root, { [file]: 'resource r2 { }' }),
+    () => place(root, { [file]: '' }),
+  ]
+  const yielded = await watch(root, soFar => {
+    steps[soFar.length - 1]?.()
+    return soFar.length > 1 && mirrorsOf(soFar) === ''
+  })
+  const seen = yielded.map(each => mirrorsIn(each).toSorted().join(' '))
+  t.strictSame([...new Set(seen)], ['r0/0 r1/0', 'r0/0 r1/0 r2/0', 'r2/0', ''])
+  t.match(yielded[1]?.problems, [{ code: 'config-incomplete' }])
+})
 
-t.test('a file that hangs leaves a doubt until it is read, and what was named before stays named', async t => {
+t.test('a file that hangs causes a doubt until it is read, and the known volumes stay', async t => {
   const root = t.testdir({})
   place(root, { 'etc/drbd.d/r0.res': 'resource r0 { }' })
   const pipe = join(root, 'etc/drbd.d/r1.res')
   const isHanging = ({ doubt }: ConfiguredVolumes) => doubt === 'reading the DRBD configuration files hangs'
   let made = 0
-  const told = await watch(
+  const yielded = await watch(
     root,
-    so => {
-      const last = so.at(-1)
+    soFar => {
+      const last = soFar.at(-1)
       if (last === undefined) return false
       if (made === 0 && !isHanging(last)) {
         execFileSync('mkfifo', [pipe])
-        made = so.length
+        made = soFar.length
       } else if (made > 0 && isHanging(last)) {
-        // Opened for both it never blocks, and who waits to read sees the end when it is closed.
+        // Opened for reading and writing it never blocks, and the waiting reader sees the end when it is closed.
         const both = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK)
         rmSync(pipe)
         closeSync(both)
       }
-      return made > 0 && so.length > made + 1 && !isHanging(last)
+      return made > 0 && soFar.length > made + 1 && !isHanging(last)
     },
     { settleMs: 1, rereadEveryMs: 20, readTimeoutMs: 300 },
   )
-  t.match(told.slice(made).find(isHanging), { volumes: [{ mirror: 'r0/0' }] })
-  t.match(told.at(-1), { volumes: [{ mirror: 'r0/0' }], doubt: null })
+  t.match(yielded.slice(made).find(isHanging), { volumes: [{ mirror: 'r0/0' }] })
+  t.match(yielded.at(-1), { volumes: [{ mirror: 'r0/0' }], doubt: null })
 })

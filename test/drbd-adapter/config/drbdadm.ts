@@ -3,12 +3,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** What drbdadm would make of a configuration in the kernel: volumes, and under each its peers. */
-export type DrbdadmAnswer =
+/** What drbdadm would create in the kernel for a configuration: volumes with their peers. */
+export type DrbdadmResult =
   | { readonly kind: 'up'; readonly volumes: Readonly<Record<string, readonly string[]>> }
-  | { readonly kind: 'refused'; readonly why: string }
+  | { readonly kind: 'rejected'; readonly cause: string }
 
-/** Why drbdadm cannot be asked on this machine; `null`: it can. */
+/** Why drbdadm cannot run on this machine; `null`: it can. */
 export function drbdadmMissing(): string | null {
   const { error, stdout } = spawnSync('drbdadm', ['--version'], { encoding: 'utf8' })
   if (error !== undefined) return 'drbdadm (drbd-utils) is not installed here'
@@ -17,10 +17,10 @@ export function drbdadmMissing(): string | null {
 }
 
 /**
- * Asks drbdadm which commands bring everything up (`--dry-run`: it runs none of them, and loads no module). Peers as
- * `ID NAME`, with ` diskless` behind those without a disk.
+ * Runs `drbdadm --dry-run up all`, which prints the commands without running them or loading the module. Peers have the form `ID NAME`,
+ * with ` diskless` after those without a disk.
  */
-export function askDrbdadm(config: string, host: string): DrbdadmAnswer {
+export function runDrbdadm(config: string, host: string): DrbdadmResult {
   const folder = mkdtempSync(join(tmpdir(), 'resync-monitor-drbdadm-'))
   try {
     const file = join(folder, 'drbd.conf')
@@ -29,9 +29,9 @@ export function askDrbdadm(config: string, host: string): DrbdadmAnswer {
       encoding: 'utf8',
       env: { ...process.env, __DRBD_NODE__: host },
     })
-    // Nothing on this host: exit status 1 and a warning.
+    // No resource on this host: exit status 1 and a warning.
     if (status !== 0 && !/no normal resources defined for this host/.test(stderr))
-      return { kind: 'refused', why: stderr }
+      return { kind: 'rejected', cause: stderr }
     return { kind: 'up', volumes: volumesIn(stdout) }
   } finally {
     rmSync(folder, { recursive: true })
@@ -52,11 +52,11 @@ function volumesIn(commands: string): Record<string, string[]> {
     const [, res, peer, vnr] = /^drbdsetup peer-device-options (\S+) (\d+) (\d+) .*--bitmap=no/.exec(line) ?? []
     if (res !== undefined) withoutBitmap.add(`${res}/${vnr} ${peer}`)
   }
-  for (const [volume, its] of volumes) {
+  for (const [volume, ofVolume] of volumes) {
     for (const [id, name] of peers.get(volume.slice(0, volume.lastIndexOf('/'))) ?? []) {
-      its.push(`${id} ${name}${withoutBitmap.has(`${volume} ${id}`) ? ' diskless' : ''}`)
+      ofVolume.push(`${id} ${name}${withoutBitmap.has(`${volume} ${id}`) ? ' diskless' : ''}`)
     }
-    its.sort()
+    ofVolume.sort()
   }
   return Object.fromEntries(volumes)
 }

@@ -5,7 +5,7 @@ import { readHostIdentity } from '../../../src/drbd-adapter/config/host-identity
 import { DrbdConfigReader } from '../../../src/drbd-adapter/config/read-config.ts'
 import { machineClock } from '../../../src/platform/time/clock.ts'
 
-/** Of a Linux 6.1 with one card, as it is but for its addresses. */
+/** Recorded on Linux 6.1 with one network interface; the addresses are changed. */
 const FIB_TRIE = `Main:
   +-- 0.0.0.0/0 3 0 5
      |-- 0.0.0.0
@@ -38,14 +38,14 @@ function place(root: string, files: Record<string, string>): void {
   }
 }
 
-/** Mirrors with their peers, as `r/0: NAME …` or `r/0: DOUBT`. */
-const said = async (reader: DrbdConfigReader) =>
+/** The mirrors with their peers, as `r/0: NAME …` or `r/0: DOUBT`. */
+const peersIn = async (reader: DrbdConfigReader) =>
   (await reader.read()).volumes.map(({ mirror, peers: { peers, doubt } }) => {
     const names = peers.map(({ nodeId, names: [name = '?'] }) => `${name}(${nodeId})`)
     return `${mirror}: ${doubt ?? names.join(' ')}`
   })
 
-t.test('a host is known by its name and by the addresses of its interfaces', async t => {
+t.test('the identity of a host is its name and the addresses of its interfaces', async t => {
   const root = t.testdir({})
   t.strictSame(await readHostIdentity(root), { name: null, addresses: null })
   place(root, {
@@ -71,14 +71,18 @@ t.test('floating hosts are found by address, also when an address comes up late'
   })
   const reader = new DrbdConfigReader(root, machineClock, 0)
   const undecided = 'r/0: resource r: it is not clear which section is for this host'
-  t.strictSame(await said(reader), [undecided, 'six/0: ?(null)'], 'of two hosts one is the peer, whichever this one is')
+  t.strictSame(
+    await peersIn(reader),
+    [undecided, 'six/0: ?(null)'],
+    'with two hosts one is the peer, whichever host this is',
+  )
   place(root, { 'proc/net/fib_trie': FIB_TRIE.replace('10.9.9.1\n', '10.9.9.77\n'), 'proc/net/if_inet6': '' })
-  t.strictSame((await said(reader))[0], undecided, 'the network is not up yet')
+  t.strictSame((await peersIn(reader))[0], undecided, 'the network is not up yet')
   place(root, { 'proc/net/fib_trie': FIB_TRIE, 'proc/net/if_inet6': IF_INET6 })
-  t.strictSame(await said(reader), ['r/0: 10.9.9.2:7788(2) 10.9.9.3:7788(3)', 'six/0: ipv6 [fd00::2]:7788(1)'])
+  t.strictSame(await peersIn(reader), ['r/0: 10.9.9.2:7788(2) 10.9.9.3:7788(3)', 'six/0: ipv6 [fd00::2]:7788(1)'])
 })
 
-t.test('stacked resources, and what drbdsetup show writes', async t => {
+t.test('stacked resources, and the output of drbdsetup show', async t => {
   const root = t.testdir({})
   place(root, {
     'proc/sys/kernel/hostname': 'alpha\n',
@@ -89,19 +93,19 @@ t.test('stacked resources, and what drbdsetup show writes', async t => {
     'etc/drbd.d/shown.res':
       'resource shown { _this_host { node-id 0; volume 0 { device minor 4; disk "/dev/z"; } } connection { _peer_node_id 1; path { _this_host ipv4 10.9.9.1:3; _remote_host ipv4 10.9.9.2:3; } net { _name "bravo"; } } }',
   })
-  t.strictSame((await said(new DrbdConfigReader(root, machineClock, 0))).toSorted(), [
+  t.strictSame((await peersIn(new DrbdConfigReader(root, machineClock, 0))).toSorted(), [
     'lower/0: bravo(null)',
     'shown/0: bravo(1)',
     'upper/0: charlie(null)',
   ])
   writeFileSync(join(root, 'proc/sys/kernel/hostname'), 'charlie\n')
-  t.strictSame((await said(new DrbdConfigReader(root, machineClock, 0))).toSorted(), [
+  t.strictSame((await peersIn(new DrbdConfigReader(root, machineClock, 0))).toSorted(), [
     'shown/0: bravo(1)',
     'upper/0: ?(null)',
   ])
 })
 
-t.test('two files that name other peers for one resource are a doubt; two equal ones are not', async t => {
+t.test('two files with different peers for one resource cause a doubt; two equal files do not', async t => {
   const root = t.testdir({})
   const pair = (peer: string) =>
     `resource r { device minor 1; disk /dev/x; meta-disk internal; on alpha { node-id 0; address 10.9.9.1:1; } on ${peer} { node-id 1; address 10.9.9.2:1; } }`
@@ -111,16 +115,16 @@ t.test('two files that name other peers for one resource are a doubt; two equal 
     'var/lib/linstor.d/r.res': pair('bravo'),
   })
   const reader = new DrbdConfigReader(root, machineClock, 0)
-  t.strictSame(await said(reader), ['r/0: bravo(1)'])
+  t.strictSame(await peersIn(reader), ['r/0: bravo(1)'])
   place(root, { 'var/lib/linstor.d/r.res': pair('charlie') })
-  t.strictSame(await said(reader), [
+  t.strictSame(await peersIn(reader), [
     'r/0: resource r: /etc/drbd.d/r.res and /var/lib/linstor.d/r.res both configure it',
   ])
   rmSync(join(root, 'etc/drbd.d/r.res'))
-  t.strictSame(await said(reader), ['r/0: charlie(1)'])
+  t.strictSame(await peersIn(reader), ['r/0: charlie(1)'])
 })
 
-t.test('what drbdadm cannot read is a doubt about everything', async t => {
+t.test('a file that drbdadm rejects causes a doubt about the whole configuration', async t => {
   const root = t.testdir({})
   for (const text of [
     'resource r { } }',

@@ -15,7 +15,7 @@ function isSynced(state: Events2State, mirror: string): boolean {
   return volume !== null && stateOf(volume) === 'synced'
 }
 
-/** The states each mirror went through, seen where the time of the lines changes. A verify is marked by `*`. */
+/** The states of each mirror whenever the time of the lines changes. `*` marks a verify. */
 function statesThrough(stream: string): Map<string, { atMicros: number; state: string }[]> {
   const states = new Map<string, { atMicros: number; state: string }[]>()
   const tree = new Events2State()
@@ -39,7 +39,7 @@ function statesThrough(stream: string): Map<string, { atMicros: number; state: s
   return states
 }
 
-/** What the driver did and the kernel logged in each scenario (TIMELINE, dmesg), as the states a mirror goes through. */
+/** The states that a mirror goes through in each scenario, by the driver's TIMELINE and the kernel's dmesg. */
 const HISTORIES: readonly [name: string, mirror: string, states: string][] = [
   ['drbd84/initial-full-sync.alpha', 'r0/0', 'unknown degraded resyncing synced'],
   ['drbd84/initial-full-sync.bravo', 'r2/0', 'degraded resyncing synced'],
@@ -61,21 +61,21 @@ const HISTORIES: readonly [name: string, mirror: string, states: string][] = [
   ['drbd84/down-while-events2.alpha', 'r1/1', 'unknown synced degraded gone'],
   ['drbd84/demote-promote.bravo', 'r1/0', 'unknown synced'],
   ['drbd9/initial-full-sync.charlie', 'mesh0/0', 'degraded resyncing synced'],
-  // A client has no disk to resync; it waits until the disks of others are good.
+  // A client has no disk to resync; it waits until the disks of the others are good.
   ['drbd9/initial-full-sync.charlie', 'client/0', 'degraded synced'],
   ['drbd9/peer-crash-and-resync.alpha', 'mesh0/0', 'unknown synced degraded resyncing synced'],
-  // The third node is not told of a resync between the two others; it sees an Inconsistent disk.
+  // The third node has no event for a resync between the two others; it has an Inconsistent peer disk.
   ['drbd9/peer-crash-and-resync.bravo', 'mesh0/0', 'unknown synced degraded resyncing degraded synced'],
   ['drbd9/peer-crash-and-resync.alpha', 'pair/0', 'unknown synced'],
   ['drbd9/connection-lost-in-resync.charlie', 'mesh0/0', 'unknown synced resyncing degraded resyncing synced'],
-  // Disconnected and connected again, nothing was copied: what the verify found vanished (9.2.18).
+  // After a reconnect nothing was copied: the amount that the verify found disappeared (9.2.18).
   ['drbd9/online-verify.alpha', 'pair/0', 'unknown synced synced* synced degraded synced'],
   ['drbd9/quorum-loss.alpha', 'mesh0/0', 'unknown synced degraded resyncing synced'],
   ['drbd9/demote-promote.charlie', 'client/0', 'unknown synced'],
   ['drbd9/down-while-events2.charlie', 'mesh1/0', 'unknown synced degraded gone'],
 ]
 
-t.test('mirrors go through the states that were played', t => {
+t.test('mirrors go through the states of the scenario', t => {
   for (const [name, mirror, expected] of HISTORIES) {
     const stream = STREAMS.find(each => `${each.set}/${each.name}` === `${name}.events2.txt`)
     const through = stream === undefined ? [] : (statesThrough(stream.text).get(mirror) ?? [])
@@ -84,7 +84,7 @@ t.test('mirrors go through the states that were played', t => {
   t.end()
 })
 
-t.test('every stream is understood to its end, whatever the options of drbdsetup', t => {
+t.test('every stream is understood to its end, with any options of drbdsetup', t => {
   // The recording ends with a line of the driver. A `change` overtook the dump that announces its connection.
   const known: Record<string, Record<string, number>> = {
     'down-while-events2-poll.alpha.events2.txt': { 'bad-line': 1 },
@@ -99,7 +99,7 @@ t.test('every stream is understood to its end, whatever the options of drbdsetup
   t.end()
 })
 
-t.test('a change that overtook its dump asks for a new dump, until later lines have said again what is in doubt', t => {
+t.test('a change that overtook its dump needs a new dump, until later lines repeat the doubted words', t => {
   const stream = capture('drbd84', 'skip-initial-sync.bravo.events2.txt')
   const dumped = stream.indexOf('\n', stream.indexOf('exists -')) + 1
   const state = fold(stream.slice(0, dumped))
@@ -118,11 +118,11 @@ t.test('a change that overtook its dump asks for a new dump, until later lines h
   t.end()
 })
 
-t.test('all forms of the same stream end in the same words (--diff, --full, without --statistics)', t => {
+t.test('all forms of one stream end in the same state (--diff, --full, without --statistics)', t => {
   const wordsAt = (name: string) =>
     fold(capture('drbd9', `${name}.alpha.events2.txt`))
       .volumes()
-      // `--diff` leaves out a quorum that is there.
+      // `--diff` omits an existing quorum.
       .map(({ sizeBytes, quorum, peers, ...volume }) => ({
         ...volume,
         peers: peers.map(({ outOfSyncBytes, movedBytes, progress, totalBytes, etaSeconds, ...words }) => words),
@@ -133,7 +133,7 @@ t.test('all forms of the same stream end in the same words (--diff, --full, with
   t.end()
 })
 
-t.test('progress of a resync on 9: bytes, share and estimate, gone with its end', t => {
+t.test('progress of a resync on 9: bytes, fraction and estimate, absent after its end', t => {
   const seen: unknown[] = []
   const state = new Events2State()
   readStream([capture('drbd9', 'peer-crash-and-resync.bravo.events2.txt')], line => {
@@ -142,7 +142,11 @@ t.test('progress of a resync on 9: bytes, share and estimate, gone with its end'
     const judged = volume === null ? null : judgeDrbdVolume(volume)
     if (judged?.moving) seen.push([judged.progress, judged.doneBytes, judged.totalBytes, judged.etaSeconds])
   })
-  t.strictSame(seen.at(0), [0, 0, 25_952_256, null], 'the base is what is owed when it starts, the estimate nan')
+  t.strictSame(
+    seen.at(0),
+    [0, 0, 25_952_256, null],
+    'the total is the out-of-sync amount at the start, the estimate is nan',
+  )
   t.ok(seen.length > 3, 'several reports')
   const last = state
     .volumes()
@@ -169,7 +173,7 @@ t.test(
   },
 )
 
-/** The stream's and the snapshots' clocks are one, but a stage was read in some seconds. */
+/** Stream and snapshots have the same clock, but reading a stage took some seconds. */
 const STAGE_MICROS = 3_000_000
 
 /** Mirrors of the minors in /proc/drbd (drbd.conf). */
@@ -180,9 +184,9 @@ const MINORS = new Map([
   ['drbd3', 'r2/0'],
 ])
 
-t.test('at each stage every form of snapshot says what the stream said by then', t => {
+t.test('at each stage every snapshot format agrees with the stream', t => {
   let agreeing = 0
-  let looked = 0
+  let compared = 0
   for (const set of SETS) {
     for (const name of namesOf(set, '.events2-now.txt')) {
       const stage = name.slice(0, -'.events2-now.txt'.length)
@@ -213,15 +217,15 @@ t.test('at each stage every form of snapshot says what the stream said by then',
             state.replace('*', ''),
           )
           const state = stateOf(volume)
-          looked += 1
+          compared += 1
           if (state === history.findLast(each => each.atMicros <= atMicros)?.state.replace('*', '')) agreeing += 1
           if (!states.includes(state)) t.fail(`${set} ${stage} ${volume.mirror}`, { state, states, index })
         }
       }
     }
   }
-  t.ok(looked > 1000, `${looked} volumes were looked at`)
-  t.ok(agreeing / looked > 0.95, `${agreeing} of them were in the very same state`)
+  t.ok(compared > 1000, `${compared} volumes were compared`)
+  t.ok(agreeing / compared > 0.95, `${agreeing} of them were in the very same state`)
   t.end()
 })
 
@@ -233,7 +237,7 @@ function linesOf(chunks: Iterable<string | Uint8Array>): Events2Line[] {
   return lines
 }
 
-t.test('any cut into chunks, of bytes or of text, with CRLF or without, gives the same lines', t => {
+t.test('any division into chunks, of bytes or text, with or without CRLF, gives the same lines', t => {
   fc.assert(
     fc.property(
       SOME_STREAM,
@@ -258,7 +262,7 @@ t.test('any cut into chunks, of bytes or of text, with CRLF or without, gives th
   t.end()
 })
 
-/** After each line of the stream: which mirrors are synced. */
+/** The synced mirrors after each line of the stream. */
 function syncedAfter(stream: string, encoding: BufferEncoding = 'utf8'): Set<string>[] {
   const state = new Events2State()
   const now = new Set<string>()
@@ -276,7 +280,7 @@ function syncedAfter(stream: string, encoding: BufferEncoding = 'utf8'): Set<str
 
 const SYNCED_AFTER = new Map(STREAMS.map(({ text }) => [text, syncedAfter(text)]))
 
-t.test('a stream cut at any byte: what is synced then was synced there in the whole stream', t => {
+t.test('a stream truncated at any byte has no synced mirror that is not synced there in the complete stream', t => {
   fc.assert(
     fc.property(SOME_STREAM, fc.nat(), ({ text }, where) => {
       const cut = text.slice(0, where % (text.length + 1))
@@ -290,14 +294,14 @@ t.test('a stream cut at any byte: what is synced then was synced there in the wh
   t.end()
 })
 
-/** What a line is about: of a line that is garbled into being about another known object no parser can tell. */
+/** The object of a line. No parser can detect damage that turns it into another known object. */
 function aboutOf(line: string): string {
   const [parsed] = linesOf([`${line}\n`])
   if (parsed?.kind !== 'change') return ''
   return [parsed.resource, parsed.volume, parsed.peerNodeId].join(' ')
 }
 
-t.test('a line with one byte changed, or doubled: from there on nothing is synced that was not synced there', t => {
+t.test('after a line with one changed byte, or a doubled line, no mirror is synced that was not synced there', t => {
   fc.assert(
     fc.property(
       SOME_STREAM,
@@ -318,7 +322,7 @@ t.test('a line with one byte changed, or doubled: from there on nothing is synce
         const damaged = syncedAfter(`${lines.join('\n')}\n`, 'latin1')
         const whole = SYNCED_AFTER.get(text) ?? []
         const after = whole.slice(at + 1)
-        // A byte that became a newline makes two lines of one, a lone one makes none.
+        // A byte that becomes a newline divides the line in two.
         return damaged
           .slice(-after.length)
           .every((synced, index) => [...synced].every(mirror => after[index]?.has(mirror)))
@@ -330,8 +334,8 @@ t.test('a line with one byte changed, or doubled: from there on nothing is synce
 })
 
 /**
- * One mirror of two that is well, and lines that end that. (A `destroy` never does: the words before it did, and of what
- * is not known it is only counted.)
+ * Two mirrors in sync, and lines that end that for one of them. (A `destroy` never does: the lines before it did, and a destroy of an unknown
+ * object is only counted.)
  */
 const PAIR = `exists resource name:r0 role:Primary suspended:no
 exists connection name:r0 peer-node-id:1 conn-name:bravo connection:Connected role:Secondary
@@ -348,7 +352,7 @@ const ENDINGS = [
   'change peer-device name:r0 peer-node-id:1 conn-name:bravo volume:0 replication:Off peer-disk:DUnknown',
 ]
 
-t.test('wherever one byte of a line that ends a good state is changed, the good state ends', t => {
+t.test('a changed byte anywhere in a line that ends the synced state still ends it', t => {
   t.strictSame(statesOf(fold(PAIR).volumes()), { 'r0/0': 'synced' })
   for (const line of ENDINGS) {
     const survivors: string[] = []
@@ -369,7 +373,7 @@ t.test('wherever one byte of a line that ends a good state is changed, the good 
   t.end()
 })
 
-t.test('a line dropped: nothing is synced that never was', t => {
+t.test('after a dropped line no mirror is synced that never was', t => {
   fc.assert(
     fc.property(SOME_STREAM, fc.nat(), ({ text }, nth) => {
       const lines = text.split('\n').slice(0, -1)

@@ -32,18 +32,18 @@ function verdictsAfter(...streams: string[]): Record<string, string> {
 type Row = readonly [title: string, streams: readonly string[], expected: Record<string, string>]
 
 const ROWS: readonly Row[] = [
-  ['a whole dump', [DUMP], { 'r0/0': 'synced', 'r1/0': 'synced' }],
-  ['a dump that has not ended', [R0, R1], { 'r0/0': 'unknown dump-incomplete', 'r1/0': 'unknown dump-incomplete' }],
+  ['a complete dump', [DUMP], { 'r0/0': 'synced', 'r1/0': 'synced' }],
+  ['a dump without its end', [R0, R1], { 'r0/0': 'unknown dump-incomplete', 'r1/0': 'unknown dump-incomplete' }],
   ['a dump whose last line has no newline', [R0, R1, 'exists -'], { 'r0/0': 'synced', 'r1/0': 'synced' }],
   [
-    'a new dump doubts what was known until it ends',
+    'a new dump doubts the known mirrors until it ends',
     [DUMP, R0],
     { 'r0/0': 'unknown dump-incomplete', 'r1/0': 'unknown dump-incomplete' },
   ],
-  ['a new dump drops what it does not name', [DUMP, R0, 'exists -\n'], { 'r0/0': 'synced' }],
-  ['a dump of nothing: the module was loaded anew', [DUMP, 'exists -\n'], {}],
+  ['a new dump removes what it omits', [DUMP, R0, 'exists -\n'], { 'r0/0': 'synced' }],
+  ['an empty dump: the module was loaded again', [DUMP, 'exists -\n'], {}],
   [
-    'a change carries only what changed',
+    'a change has only what changed',
     [DUMP, 'change resource name:r0 role:Secondary\nchange connection name:r0 peer-node-id:1 conn-name:bravo\n'],
     { 'r0/0': 'synced', 'r1/0': 'synced' },
   ],
@@ -56,7 +56,7 @@ const ROWS: readonly Row[] = [
     { 'r0/0': 'resyncing resync-running@bravo=SyncSource', 'r1/0': 'synced' },
   ],
   [
-    'a lost connection concerns every volume of its resource',
+    'a lost connection degrades every volume of its resource',
     [DUMP, 'change connection name:r0 peer-node-id:1 conn-name:bravo connection:NetworkFailure\n'],
     { 'r0/0': 'degraded peer-not-connected@bravo=NetworkFailure', 'r1/0': 'synced' },
   ],
@@ -66,13 +66,13 @@ const ROWS: readonly Row[] = [
     { 'r0/0': 'degraded peer-removed@bravo', 'r1/0': 'synced' },
   ],
   [
-    'a diskless client that goes, with or without a word of its peer-device, is no loss; one that had a disk on a volume is',
+    'a removed diskless client is not missing, with or without a line for its peer-device; a removed peer with a disk is',
     [
       DUMP,
-      ...[true, false].flatMap(isTold => [
+      ...[true, false].flatMap(hasLine => [
         'create connection name:r0 peer-node-id:2 conn-name:charlie connection:Connected\n',
         'create peer-device name:r0 peer-node-id:2 volume:0 replication:Established peer-disk:Diskless peer-client:yes\n',
-        isTold ? 'destroy peer-device name:r0 peer-node-id:2 volume:0\n' : '',
+        hasLine ? 'destroy peer-device name:r0 peer-node-id:2 volume:0\n' : '',
         'destroy connection name:r0 peer-node-id:2 conn-name:charlie\n',
       ]),
       'create connection name:r1 peer-node-id:2 conn-name:charlie connection:Connected\n',
@@ -82,7 +82,7 @@ const ROWS: readonly Row[] = [
     { 'r0/0': 'synced', 'r1/0': 'degraded peer-removed@charlie' },
   ],
   [
-    'it stays away in the next dump: a single copy by configuration',
+    'the next dump omits it too: a single copy by configuration',
     [
       DUMP,
       'destroy connection name:r0 peer-node-id:1 conn-name:bravo\n',
@@ -120,7 +120,7 @@ const ROWS: readonly Row[] = [
     { 'r0/0': 'degraded split-brain@peer' },
   ],
   [
-    'a split brain that the handshake resolved is forgotten',
+    'a split brain ends with a successful handshake',
     [
       R0_OF_8,
       'call helper name:r0 peer-node-id:0 conn-name:peer volume:0 minor:0 helper:initial-split-brain\n',
@@ -130,7 +130,7 @@ const ROWS: readonly Row[] = [
     { 'r0/0': 'degraded peer-not-connected@peer=NetworkFailure' },
   ],
   [
-    'and so is one before the connection came up again',
+    'a split brain ends when the connection is up again',
     [
       R0_OF_8,
       'call helper name:r0 peer-node-id:0 conn-name:peer helper:split-brain\n',
@@ -140,12 +140,12 @@ const ROWS: readonly Row[] = [
     { 'r0/0': 'degraded stand-alone@peer=StandAlone' },
   ],
   [
-    'newer drbdsetup says split brain itself',
+    'newer drbdsetup prints the split brain',
     [DUMP, 'change connection name:r0 peer-node-id:1 conn-name:bravo connection:StandAlone sync-state:SplitBrain\n'],
     { 'r0/0': 'degraded split-brain@bravo=StandAlone', 'r1/0': 'synced' },
   ],
   [
-    'other helpers, answers, helpers of unknown resources and of nobody',
+    'other helpers, responses, helpers of unknown resources and without a peer',
     [
       DUMP,
       'call helper name:r0 peer-node-id:1 conn-name:bravo volume:0 minor:0 helper:before-resync-source\n',
@@ -163,7 +163,7 @@ const ROWS: readonly Row[] = [
     { 'r1/0': 'synced', 'r9/0': 'degraded disk-not-up-to-date=Failed' },
   ],
   [
-    'a volume added, in the middle of its lines',
+    'an added volume of which only the first line has come',
     [DUMP, 'create device name:r0 volume:1 minor:9 disk:UpToDate client:no quorum:yes\n'],
     { 'r0/0': 'synced', 'r0/1': 'unknown word-missing@bravo word-missing@bravo', 'r1/0': 'synced' },
   ],
@@ -192,7 +192,7 @@ const ROWS: readonly Row[] = [
     { 'r0/0': 'unknown word-missing@charlie' },
   ],
   [
-    'paths of known peers come and go',
+    'paths of known peers are created and destroyed',
     [
       DUMP,
       'create path name:r0 peer-node-id:1 conn-name:bravo local:ipv4:1 peer:ipv4:2 established:no\n',
@@ -207,28 +207,28 @@ const ROWS: readonly Row[] = [
     { 'r0/0': 'unknown events-lost', 'r1/0': 'synced' },
   ],
   [
-    'the last line has no newline and may name any',
+    'the last line has no newline and may name any resource',
     [DUMP, 'change peer-device name:r'],
     { 'r0/0': 'unknown events-lost', 'r1/0': 'unknown events-lost' },
   ],
-  ['a new dump lifts it', [DUMP, 'change peer-device name:r', DUMP], { 'r0/0': 'synced', 'r1/0': 'synced' }],
+  ['a new dump ends the doubt', [DUMP, 'change peer-device name:r', DUMP], { 'r0/0': 'synced', 'r1/0': 'synced' }],
   [
-    'a line garbled within a dump outlives its end',
+    'the doubt about a damaged line in a dump outlives the dump',
     [R0, 'exists devi\n', R1, 'exists -\n'],
     { 'r0/0': 'unknown events-lost', 'r1/0': 'unknown events-lost' },
   ],
   [
-    'a change that overtakes its dump and is told there as well',
+    'a change that overtakes its dump and agrees with it',
     ['change peer-device name:r0 peer-node-id:1 conn-name:bravo volume:0 replication:Established\n', DUMP],
     { 'r0/0': 'synced', 'r1/0': 'synced' },
   ],
   [
-    'one that the dump contradicts is doubted: the resync may have begun before or after the dump was taken',
+    'a change that its dump contradicts is doubted: the resync may have begun before or after the dump',
     ['change peer-device name:r0 peer-node-id:1 conn-name:bravo volume:0 replication:SyncSource\n', DUMP],
     { 'r0/0': 'unknown contradiction@bravo=SyncSource', 'r1/0': 'synced' },
   ],
   [
-    'until a later line says that word again',
+    'until a later line has that word again',
     [
       'change device name:r0 volume:0 minor:0 disk:Inconsistent\nchange connection name:r1 peer-node-id:1 connection:Connecting\n',
       DUMP,
@@ -237,7 +237,7 @@ const ROWS: readonly Row[] = [
     { 'r0/0': 'synced', 'r1/0': 'unknown contradiction@bravo=Connecting' },
   ],
   [
-    'one of an object that the dump does not announce loses its resource',
+    'a change of an object that the dump does not announce doubts its resource',
     ['change device name:r0 volume:7 minor:7 disk:UpToDate\n', DUMP],
     { 'r0/0': 'unknown events-lost', 'r1/0': 'synced' },
   ],
@@ -251,13 +251,13 @@ const ROWS: readonly Row[] = [
     ] as const
   ).map(
     ([what, line]): Row => [
-      `the end of ${what} overtakes the dump that still announces it`,
+      `the destroy of ${what} overtakes a dump that still announces it`,
       [`${line}\n`, DUMP],
       { 'r0/0': 'unknown events-lost', 'r1/0': 'synced' },
     ],
   ),
   [
-    'the end of what the dump does not announce, and a renaming that it knows of',
+    'destroyed objects that the dump omits, and a rename that it includes',
     [
       'destroy resource name:r9\ndestroy device name:r0 volume:9\ndestroy connection name:r0 peer-node-id:9\n',
       'destroy path name:r0 peer-node-id:1 conn-name:bravo\nrename resource name:r8 new_name:r0\n',
@@ -266,12 +266,12 @@ const ROWS: readonly Row[] = [
     { 'r0/0': 'synced', 'r1/0': 'synced' },
   ],
   [
-    'a renaming of what the dump knows by neither name',
+    'a rename of which the dump has neither name',
     ['rename resource name:r8 new_name:r9\n', DUMP],
     { 'r0/0': 'unknown events-lost', 'r1/0': 'unknown events-lost' },
   ],
   [
-    'what was made and has changed before the dump tells how it was made',
+    'objects that were created and changed before a dump with their first state',
     [
       'create resource name:r0\ncreate connection name:r0 peer-node-id:1 conn-name:bravo connection:Connected\n',
       'create device name:r0 volume:0 minor:0 disk:Diskless\nchange device name:r0 volume:0 minor:0 disk:Failed\n',
@@ -280,7 +280,7 @@ const ROWS: readonly Row[] = [
     { 'r0/0': 'unknown contradiction=Failed', 'r1/0': 'synced' },
   ],
   [
-    'a change within a dump for what it never announces doubts all',
+    'a change within a dump of an object that it never announces doubts all',
     [R0, 'change device name:r9 volume:0 disk:UpToDate\n', 'exists -\n'],
     { 'r0/0': 'unknown events-lost' },
   ],
@@ -299,7 +299,7 @@ const ROWS: readonly Row[] = [
     { 'r0/0': 'unknown contradiction@bravo drift@bravo', 'r1/0': 'synced' },
   ],
   [
-    'until the next word of replication',
+    'until the next replication word',
     [
       DUMP,
       'change peer-device name:r0 peer-node-id:1 conn-name:bravo volume:0 done:12.50\n',
@@ -318,7 +318,7 @@ const ROWS: readonly Row[] = [
     { 'r0/0': 'synced', 'r1/0': 'synced' },
   ],
   [
-    'an unknown key that says a word of state: of a device',
+    'an unknown key with a state word: of a device',
     [DUMP, 'change device name:r0 volume:0 minor:0 disk2:Outdated\n'],
     { 'r0/0': 'unknown unknown-word=Outdated', 'r1/0': 'synced' },
   ],
@@ -333,23 +333,23 @@ const ROWS: readonly Row[] = [
     { 'r0/0': 'unknown unknown-word@bravo=SyncSource', 'r1/0': 'synced' },
   ],
   [
-    'until the object is announced anew',
+    'until the object is announced again',
     [DUMP, 'change device name:r0 volume:0 minor:0 disk2:Outdated\n', DUMP],
     { 'r0/0': 'synced', 'r1/0': 'synced' },
   ],
   ['an unknown object', [DUMP, 'change cache name:r0 size2:12\n'], { 'r0/0': 'synced', 'r1/0': 'synced' }],
   [
-    'an unknown object that says what decides',
+    'an unknown object with a deciding key',
     [DUMP, 'change cache name:r0 replication:SyncSource\n'],
     { 'r0/0': 'unknown events-lost', 'r1/0': 'synced' },
   ],
   [
-    'an unknown object with a word of state',
+    'an unknown object with a state word',
     [DUMP, 'change cache name:r0 dirty:Inconsistent\n'],
     { 'r0/0': 'unknown events-lost', 'r1/0': 'synced' },
   ],
   [
-    'destroyed, and never known',
+    'destroyed objects that were never known',
     [
       DUMP,
       'destroy resource name:r9\ndestroy device name:r9 volume:0\ndestroy device name:r0 volume:9\n',
@@ -364,12 +364,12 @@ const ROWS: readonly Row[] = [
   ],
 ]
 
-t.test('what is known after a stream', t => {
+t.test('the state after a stream', t => {
   for (const [title, streams, expected] of ROWS) t.strictSame(verdictsAfter(...streams), expected, title)
   t.end()
 })
 
-t.test('a line that cannot be applied doubts the resource that it names, and no other', t => {
+t.test('a line that cannot be applied doubts only the resource that it names', t => {
   const lines = [
     'change device name:r0 disk:UpToDate',
     'change device name:r0 volume: disk:UpToDate',
@@ -406,14 +406,14 @@ t.test('a line that cannot be applied doubts the resource that it names, and no 
       t.strictSame(
         [state.losses.takeRereadRequest(), state.losses.takeRereadRequest()],
         [true, false],
-        'it is read again once',
+        'one reread is requested',
       )
     }
   }
   t.end()
 })
 
-t.test('a line that names no known resource for certain doubts all mirrors, unless everything is read again', t => {
+t.test('a line without a certain resource doubts all mirrors, unless everything is reread', t => {
   const lines = [
     'nonsense',
     '- skipped',
@@ -455,12 +455,12 @@ t.test('a line that names no known resource for certain doubts all mirrors, unle
   t.strictSame(
     verdictsAfter(DUMP, 'rename resource name:r0 new_name:r1\n'),
     { 'r0/0': 'unknown events-lost', 'r1/0': 'unknown events-lost' },
-    'one that names two',
+    'a line that names two resources',
   )
   t.end()
 })
 
-t.test('within a dump a line that names nothing doubts all, for what is read then may lack it too', t => {
+t.test('within a dump a line without a certain resource doubts all, because a reread may lack it too', t => {
   const table: [string, boolean][] = [
     ['WARNING: something', false],
     ['exists device name:r0 volume:zero disk:UpToDate', true],
@@ -478,12 +478,12 @@ t.test('within a dump a line that names nothing doubts all, for what is read the
   const hidden = new Events2State({ isReread: true })
   const withoutVolume = R0.replace(/exists (?:peer-)?device.*\n/g, '')
   readStream([`${withoutVolume}exists device name:r0 volume:zero\n${R1}exists -\n`], each => hidden.apply(each))
-  t.equal(hidden.complete, false, 'a resource of which no volume can be shown')
+  t.equal(hidden.complete, false, 'a resource whose volumes are all lost')
   t.end()
 })
 
 t.test(
-  'skipped notifications that all arrived later lose nothing; the rest lose all, as far as nobody reads again',
+  'skipped notifications that all arrive later lose nothing; others doubt all mirrors, unless everything is reread',
   t => {
     const late = 'change device name:r0 volume:0 minor:0 size:4'
     const table: [what: string, lines: string[], expected: Record<string, string>][] = [
@@ -507,45 +507,41 @@ t.test(
   },
 )
 
-t.test('the tree tells which mirrors a line touched, and which are gone', t => {
+t.test('the state lists the mirrors that a line changed or removed', t => {
   const state = after(DUMP)
-  const touchedBy = (line: string) => {
+  const changedBy = (line: string) => {
     state.takeChanged()
     readStream([`${line}\n`], each => state.apply(each))
     return [...state.takeChanged()].sort()
   }
   state.takeChanged()
-  t.strictSame([...state.takeChanged()], [], 'nothing since')
-  t.strictSame(touchedBy('change device name:r0 volume:0 minor:0 disk:Failed'), ['r0/0'])
-  t.strictSame(touchedBy('change connection name:r1 peer-node-id:1 connection:Connecting'), ['r1/0'])
-  t.strictSame(touchedBy('create device name:r1 volume:1 minor:5'), ['r1/1'])
-  t.strictSame(touchedBy('create peer-device name:r1 peer-node-id:2 conn-name:charlie volume:1'), ['r1/0', 'r1/1'])
-  t.strictSame(touchedBy('call helper name:r1 peer-node-id:2 helper:split-brain'), ['r1/0', 'r1/1'])
-  t.strictSame(touchedBy('change peer-device name:r1 peer-node-id:1 volume:0 replication:Established'), ['r1/0'])
+  t.strictSame([...state.takeChanged()], [], 'nothing since then')
+  t.strictSame(changedBy('change device name:r0 volume:0 minor:0 disk:Failed'), ['r0/0'])
+  t.strictSame(changedBy('change connection name:r1 peer-node-id:1 connection:Connecting'), ['r1/0'])
+  t.strictSame(changedBy('create device name:r1 volume:1 minor:5'), ['r1/1'])
+  t.strictSame(changedBy('create peer-device name:r1 peer-node-id:2 conn-name:charlie volume:1'), ['r1/0', 'r1/1'])
+  t.strictSame(changedBy('call helper name:r1 peer-node-id:2 helper:split-brain'), ['r1/0', 'r1/1'])
+  t.strictSame(changedBy('change peer-device name:r1 peer-node-id:1 volume:0 replication:Established'), ['r1/0'])
   t.strictSame(
-    touchedBy('change peer-device name:r1 peer-node-id:2 volume:1 replication:Established'),
+    changedBy('change peer-device name:r1 peer-node-id:2 volume:1 replication:Established'),
     ['r1/0', 'r1/1'],
-    'a settled split brain',
+    'a resolved split brain',
   )
-  t.strictSame(touchedBy('rename resource name:r1 new_name:r2'), ['r1/0', 'r1/1', 'r2/0', 'r2/1'])
+  t.strictSame(changedBy('rename resource name:r1 new_name:r2'), ['r1/0', 'r1/1', 'r2/0', 'r2/1'])
   t.equal(state.volume('r1/0'), null)
-  t.strictSame(touchedBy('destroy resource name:r2'), ['r2/0', 'r2/1'])
-  t.strictSame(touchedBy('nonsense'), ['r0/0'])
-  t.strictSame(
-    touchedBy('more nonsense'),
-    [],
-    'what is doubted already is told once: a storm of bad lines costs nothing',
-  )
-  t.strictSame(touchedBy('exists resource name:r0'), ['r0/0'])
+  t.strictSame(changedBy('destroy resource name:r2'), ['r2/0', 'r2/1'])
+  t.strictSame(changedBy('nonsense'), ['r0/0'])
+  t.strictSame(changedBy('more nonsense'), [], 'an existing doubt is reported once: a storm of bad lines costs nothing')
+  t.strictSame(changedBy('exists resource name:r0'), ['r0/0'])
   t.strictSame(verdicts({ volumes: state.volumes() }), {
     'r0/0': 'unknown dump-incomplete disk-not-up-to-date=Failed',
   })
-  t.strictSame(touchedBy('exists -'), ['r0/0'])
+  t.strictSame(changedBy('exists -'), ['r0/0'])
   t.equal(state.volume('r0/0'), null)
   t.end()
 })
 
-t.test('problems: each is counted, a hundred are kept, an unknown key is counted once', t => {
+t.test('all problems are counted, a hundred are kept, and an unknown key counts once', t => {
   const state = after(DUMP, 'change device name:r0 volume:0 encrypted:yes\n'.repeat(3), 'nonsense\n'.repeat(500))
   t.strictSame(Object.fromEntries(state.problems.counts), { 'unknown-key': 1, 'bad-line': 500 })
   t.equal(state.problems.kept.length, 100)
@@ -556,7 +552,7 @@ t.test('problems: each is counted, a hundred are kept, an unknown key is counted
   t.end()
 })
 
-t.test('a broken stream cannot fill the memory', t => {
+t.test('a broken stream uses bounded memory', t => {
   const peers = Array.from(
     { length: 70 },
     (_, nodeId) => `create connection name:r0 peer-node-id:${nodeId + 100} connection:Connecting\n`,
@@ -579,7 +575,7 @@ t.test('a broken stream cannot fill the memory', t => {
   t.end()
 })
 
-t.test('a line longer than any that DRBD prints is one garbled line, however it comes', t => {
+t.test('a line that exceeds the limit is one damaged line, however it is divided into chunks', t => {
   const long = `change device name:r0 volume:0 x:${'y'.repeat(200_000)}`
   for (const size of [1000, 64 * 1024, 1_000_000]) {
     const lines: string[] = []
@@ -592,7 +588,7 @@ t.test('a line longer than any that DRBD prints is one garbled line, however it 
   t.end()
 })
 
-t.test('lines tell when they were printed, to the microsecond; names may be of any script', t => {
+t.test('timestamps are parsed to the microsecond; names can have any script', t => {
   const lines: Events2Line[] = []
   const text = Buffer.from(
     '2026-11-22T16:08:35.840293+02:30 destroy resource name:größe\n\n2024-02-29T23:59:59.999999-01:00 exists -\n',
@@ -611,8 +607,8 @@ t.test('lines tell when they were printed, to the microsecond; names may be of a
   t.end()
 })
 
-t.test('figures that are none are not known', t => {
-  const figures = (keys: string) => {
+t.test('statistics that are no numbers are null', t => {
+  const statistics = (keys: string) => {
     const state = after(
       DUMP,
       `change peer-device name:r0 peer-node-id:1 conn-name:bravo volume:0 replication:SyncSource ${keys}\n`,
@@ -620,11 +616,11 @@ t.test('figures that are none are not known', t => {
     const [peer] = state.volume('r0/0')?.peers ?? []
     return [peer?.outOfSyncBytes, peer?.progress, peer?.totalBytes, peer?.etaSeconds]
   }
-  t.strictSame(figures('done:25.00 out-of-sync:300 eta:12'), [307_200, 0.25, 409_600, 12])
-  t.strictSame(figures('done:0.00 out-of-sync:18446744073709551608 eta:nan'), [null, 0, null, null])
-  t.strictSame(figures('done:nan out-of-sync:4'), [4096, null, null, null])
-  t.strictSame(figures('done:100.00 out-of-sync:0 eta:987654321'), [0, 1, null, null])
-  t.strictSame(figures('done:50.00 out-of-sync:4 rs-total:24'), [4096, 0.5, 12_288, null])
-  t.strictSame(figures('done:250.00 out-of-sync:-4'), [null, null, null, null])
+  t.strictSame(statistics('done:25.00 out-of-sync:300 eta:12'), [307_200, 0.25, 409_600, 12])
+  t.strictSame(statistics('done:0.00 out-of-sync:18446744073709551608 eta:nan'), [null, 0, null, null])
+  t.strictSame(statistics('done:nan out-of-sync:4'), [4096, null, null, null])
+  t.strictSame(statistics('done:100.00 out-of-sync:0 eta:987654321'), [0, 1, null, null])
+  t.strictSame(statistics('done:50.00 out-of-sync:4 rs-total:24'), [4096, 0.5, 12_288, null])
+  t.strictSame(statistics('done:250.00 out-of-sync:-4'), [null, null, null, null])
   t.end()
 })

@@ -7,7 +7,7 @@ import { capture, fold } from '../captures.ts'
 
 const KIB = 1024
 
-t.test('what went over a connection is read from every format, and is the same in each', async t => {
+t.test('the bytes that went over a connection are equal in every format', async t => {
   const at = 'peer-crash-and-resync.alpha.5-resync-progress'
   const moved = (volumes: ReturnType<typeof parseStatusText>['volumes']) =>
     volumes
@@ -23,7 +23,7 @@ t.test('what went over a connection is read from every format, and is the same i
     moved(parseStatusText(capture('drbd9', `${at}.status.txt`)).volumes)?.map(([peer]) => peer),
     json?.map(([peer]) => peer),
   )
-  const charlie = (said: ReturnType<typeof moved>) => said?.find(([peer]) => peer === 'charlie')
+  const charlie = (peers: ReturnType<typeof moved>) => peers?.find(([peer]) => peer === 'charlie')
   t.strictSame(charlie(moved(parseStatusText(capture('drbd9', `${at}.status.txt`)).volumes)), charlie(json))
   t.strictSame(charlie(moved(fold(capture('drbd9', `${at}.events2-now.txt`)).volumes())), charlie(json))
 })
@@ -38,14 +38,14 @@ t.test('/proc/drbd of 8.4 counts both directions of its one peer, in KiB', async
   t.equal(parseProcDrbd(text).volumes[0]?.peers[0]?.movedBytes, 40_256 * KIB)
 })
 
-t.test('a counter that is no number is not known, and one of the two alone counts', async t => {
-  const dump = (figures: string) =>
+t.test('a counter that is no number is null, and the other one alone counts', async t => {
+  const dump = (statistics: string) =>
     fold(
       [
         'exists resource name:a role:Primary',
         'exists connection name:a peer-node-id:1 conn-name:b connection:Connected',
         'exists device name:a volume:0 minor:1 disk:UpToDate',
-        `exists peer-device name:a peer-node-id:1 conn-name:b volume:0 replication:SyncSource ${figures}`,
+        `exists peer-device name:a peer-node-id:1 conn-name:b volume:0 replication:SyncSource ${statistics}`,
         'exists -',
         '',
       ].join('\n'),
@@ -56,7 +56,7 @@ t.test('a counter that is no number is not known, and one of the two alone count
   t.equal(dump(''), null)
 })
 
-t.test('a later look brings the counters of what moves, and leaves those at rest', async t => {
+t.test('a later dump updates the counters of moving volumes only', async t => {
   const device = (replication: string, sent: number) => {
     const found = fold(
       [
@@ -68,17 +68,17 @@ t.test('a later look brings the counters of what moves, and leaves those at rest
         '',
       ].join('\n'),
     ).device('a/0')
-    if (found === undefined) throw new Error('it is in the dump')
+    if (found === undefined) throw new Error('the dump has no a/0')
     return found
   }
-  for (const [replication, isNews] of [
+  for (const [replication, isUpdated] of [
     ['SyncSource', true],
     ['PausedSyncS', true],
     ['Ahead', true],
     ['Established', false],
   ] as const) {
     const live = device(replication, 1)
-    t.equal(copyOutOfSync(live, device(replication, 2)), isNews, replication)
-    t.equal(live.peerDevices[0]?.sentBytes, (isNews ? 2 : 1) * KIB, replication)
+    t.equal(copyOutOfSync(live, device(replication, 2)), isUpdated, replication)
+    t.equal(live.peerDevices[0]?.sentBytes, (isUpdated ? 2 : 1) * KIB, replication)
   }
 })

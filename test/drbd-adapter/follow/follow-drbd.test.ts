@@ -13,10 +13,11 @@ const { dump: DUMP } = dumpOf(STREAM)
 const MIRRORS = ['client/0', 'mesh0/0', 'mesh1/0', 'mesh1/1', 'pair/0']
 const HALF = DUMP.slice(0, DUMP.indexOf('exists -'))
 
-const isWhole = (told: readonly DrbdUpdate[]) => told.at(-1)?.doubt === null
-const changedIn = (told: readonly DrbdUpdate[]) => told.flatMap(({ changed }) => changed.map(({ mirror }) => mirror))
+const isWhole = (updates: readonly DrbdUpdate[]) => updates.at(-1)?.doubt === null
+const changedIn = (updates: readonly DrbdUpdate[]) =>
+  updates.flatMap(({ changed }) => changed.map(({ mirror }) => mirror))
 
-/** Prints, and then does that instead of following events. */
+/** Prints `text`, then runs `steps`. */
 function script(text: string, ...steps: Step[]): Script {
   return { events: [{ print: text }, ...steps], now: [] }
 }
@@ -24,28 +25,28 @@ function script(text: string, ...steps: Step[]): Script {
 const followed = script(DUMP, { hang: true })
 
 t.test(
-  'without the module nothing is asked, for asking would load it; when it is loaded everything is read',
+  'without the module drbdsetup is not started, which would load it; once it is loaded everything is read',
   async t => {
     const host = new ScriptedHost(t.testdir({}), followed)
     rmSync(join(host.root, 'sys'), { recursive: true })
-    const told = await follow(host, so => {
-      if (so.length === 1) {
-        t.match(so[0], { changed: [], removed: [], doubt: null, dumps: 0 }, 'the kernel has no volumes')
-        t.strictSame(host.questions, [], 'nothing was started')
+    const updates = await follow(host, soFar => {
+      if (soFar.length === 1) {
+        t.match(soFar[0], { changed: [], removed: [], doubt: null, dumps: 0 }, 'the kernel has no volumes')
+        t.strictSame(host.commands, [], 'no process was started')
         host.loadModule()
       }
-      return so.length > 1 && isWhole(so)
+      return soFar.length > 1 && isWhole(soFar)
     })
-    t.strictSame(changedIn(told).toSorted(), MIRRORS)
+    t.strictSame(changedIn(updates).toSorted(), MIRRORS)
     t.strictSame(
-      told.map(({ doubt }) => doubt === null),
+      updates.map(({ doubt }) => doubt === null),
       [true, false, true],
-      'between the two nothing was claimed',
+      'a doubt in between',
     )
   },
 )
 
-t.test('a whole dump is told as whole, at once, with every volume in it', async t => {
+t.test('a complete dump is one update with every volume', async t => {
   const before = Date.now()
   const [unread, whole, ...more] = await follow(new ScriptedHost(t.testdir({}), followed), isWhole)
   t.match(unread, { changed: [], removed: [], doubt: 'not everything has been read yet', dumps: 0, wholeAt: null })
@@ -55,7 +56,7 @@ t.test('a whole dump is told as whole, at once, with every volume in it', async 
   t.strictSame(more, [])
 })
 
-t.test('an event is told with the time that its line carries, on 8.4 and on 9', async t => {
+t.test('an update has the timestamp of its event line, on 8.4 and on 9', async t => {
   for (const [version, stream] of [
     ['8.4.11', recording('drbd84/connection-lost-in-resync.alpha.events2.txt')],
     ['9.2.18', STREAM],
@@ -68,107 +69,113 @@ t.test('an event is told with the time that its line carries, on 8.4 and on 9', 
     ] as const) {
       const steps = script(dump, { await: 'go' }, { print: text }, { hang: true })
       const host = new ScriptedHost(t.testdir({}), steps, version)
-      const told = await follow(host, so => {
-        if (isWhole(so)) host.write('go', '')
-        return so.length > 2
+      const updates = await follow(host, soFar => {
+        if (isWhole(soFar)) host.write('go', '')
+        return soFar.length > 2
       })
-      const moments = told.map(each => each.eventAt && Math.floor(each.eventAt))
+      const moments = updates.map(each => each.eventAt && Math.floor(each.eventAt))
       t.strictSame(moments, [null, null, eventAt], `${version}, ${text}`)
     }
   }
 })
 
-t.test('half a dump is never told, however the tool ends; one that hangs is killed', async t => {
+t.test('a truncated dump is never reported, however drbdsetup ends; one that hangs is killed', async t => {
   const ends: Step[] = [{ exit: 0 }, { exit: 20 }, { die: 'SIGKILL' }, { hang: true }, { hang: 'deaf' }]
   const root = t.testdir({})
   await Promise.all(
     ends.map(async (end, index) => {
       const half = index % 2 === 0 ? HALF : HALF.slice(0, -70)
       const host = new ScriptedHost(join(root, String(index)), script(half, end))
-      const told = await follow(host, () => host.questions.length >= 2, { dumpTimeoutMs: 1_000, killAfterMs: 20 })
+      const updates = await follow(host, () => host.commands.length >= 2, { dumpTimeoutMs: 3_000, killAfterMs: 20 })
       const name = JSON.stringify(end)
       t.ok(
-        told.every(({ doubt }) => doubt !== null),
+        updates.every(({ doubt }) => doubt !== null),
         name,
       )
-      t.strictSame(changedIn(told), [], name)
-      if ('hang' in end) t.match(told.at(-1)?.doubt, 'hangs', name)
+      t.strictSame(changedIn(updates), [], name)
+      if ('hang' in end) t.match(updates.at(-1)?.doubt, 'hangs', name)
       t.strictSame(host.living, [], name)
     }),
   )
 })
 
-t.test('any end is told at once with its cause; volumes are told again when a whole dump was read', async t => {
-  const ends: [cause: string, ...Step[]][] = [
-    ['events2 exited 0', { exit: 0 }],
-    // What drbd-utils 9.34 says of a reader that was too slow, misspelt as it is.
-    ['exited 20: error desciption: packets droped', { complain: 'error desciption: packets droped' }, { exit: 20 }],
-    ['exited 121: all: module unloaded', { complain: 'all: module unloaded' }, { exit: 121 }],
-    ['was killed by SIGKILL', { die: 'SIGKILL' }],
-    ['was killed by SIGSEGV', { die: 'SIGSEGV' }],
-  ]
-  const root = t.testdir({})
-  await Promise.all(
-    ends.map(async ([cause, ...steps], index) => {
-      const host = new ScriptedHost(join(root, String(index)), script(DUMP, { await: 'go' }, ...steps))
-      const told = await follow(host, so => {
-        if (so.length === 2) {
-          host.play(followed)
-          host.write('go', '')
-        }
-        return so.length > 2 && isWhole(so)
-      })
-      const [unread, first, ...after] = told
-      const second = after.pop()
-      t.match([unread?.dumps, first?.dumps, first?.doubt], [0, 1, null])
-      t.match(after.at(-1)?.doubt, cause)
-      t.ok(
-        after.every(({ doubt, changed, removed }) => doubt !== null && changed.length + removed.length === 0),
-        'and nothing is told in between',
-      )
-      t.match(second, { doubt: null, dumps: 2, removed: [] })
-      t.strictSame(second?.changed.map(({ mirror }) => mirror).toSorted(), MIRRORS)
-      t.strictSame(host.living, [])
-    }),
-  )
-})
+t.test(
+  'every end of drbdsetup is reported at once with its cause; after a complete dump all volumes are reported again',
+  async t => {
+    const ends: [cause: string, ...Step[]][] = [
+      ['events2 exited 0', { exit: 0 }],
+      // The message of drbd-utils 9.34 for a reader that is too slow, with its spelling errors.
+      ['exited 20: error desciption: packets droped', { complain: 'error desciption: packets droped' }, { exit: 20 }],
+      ['exited 121: all: module unloaded', { complain: 'all: module unloaded' }, { exit: 121 }],
+      ['was killed by SIGKILL', { die: 'SIGKILL' }],
+      ['was killed by SIGSEGV', { die: 'SIGSEGV' }],
+    ]
+    const root = t.testdir({})
+    await Promise.all(
+      ends.map(async ([cause, ...steps], index) => {
+        const host = new ScriptedHost(join(root, String(index)), script(DUMP, { await: 'go' }, ...steps))
+        const updates = await follow(host, soFar => {
+          if (soFar.length === 2) {
+            host.play(followed)
+            host.write('go', '')
+          }
+          return soFar.length > 2 && isWhole(soFar)
+        })
+        const [unread, first, ...after] = updates
+        const second = after.pop()
+        t.match([unread?.dumps, first?.dumps, first?.doubt], [0, 1, null])
+        t.match(after.at(-1)?.doubt, cause)
+        t.ok(
+          after.every(({ doubt, changed, removed }) => doubt !== null && changed.length + removed.length === 0),
+          'nothing is reported in between',
+        )
+        t.match(second, { doubt: null, dumps: 2, removed: [] })
+        t.strictSame(second?.changed.map(({ mirror }) => mirror).toSorted(), MIRRORS)
+        t.strictSame(host.living, [])
+      }),
+    )
+  },
+)
 
-t.test('a tool that is not there is said to be missing, and tried again until it is', async t => {
+t.test('a missing drbdsetup is reported and retried until it exists', async t => {
   const host = new ScriptedHost(t.testdir({}), followed)
   const tool = join(host.root, 'drbdsetup')
-  const told = await follow({ root: host.root, drbdsetup: [tool] }, so => {
-    if (so.at(-1)?.doubt === `${tool} events2: ENOENT`) {
+  const updates = await follow({ root: host.root, drbdsetup: [tool] }, soFar => {
+    if (soFar.at(-1)?.doubt === `${tool} events2: ENOENT`) {
       writeFileSync(`${tool}.new`, `#!/bin/sh\nexec ${host.drbdsetup.join(' ')} "$@"\n`, { mode: 0o755 })
       renameSync(`${tool}.new`, tool)
     }
-    return isWhole(so)
+    return isWhole(soFar)
   })
-  t.match([...new Set(told.map(({ doubt }) => doubt))], ['not everything has been read yet', /ENOENT/, null])
+  t.match([...new Set(updates.map(({ doubt }) => doubt))], ['not everything has been read yet', /ENOENT/, null])
 })
 
-t.test('the module is unloaded under a tool that goes on: it is ended, and its volumes are told as gone', async t => {
-  const host = new ScriptedHost(t.testdir({}), followed)
-  const told = await follow(host, so => {
-    if (isWhole(so)) rmSync(join(host.root, 'sys'), { recursive: true, force: true })
-    return so.at(-1)?.removed.length === MIRRORS.length
-  })
-  t.match(told.at(-2), { doubt: 'the DRBD module was unloaded', changed: [], removed: [] })
-  t.match(told.at(-1), { doubt: null, changed: [] })
-  t.equal(host.questions.length, 1, 'without the module nothing more is asked')
-  t.strictSame(host.living, [])
-})
+t.test(
+  'when the module is unloaded and drbdsetup goes on, it is ended and its volumes are reported as removed',
+  async t => {
+    const host = new ScriptedHost(t.testdir({}), followed)
+    const updates = await follow(host, soFar => {
+      if (isWhole(soFar)) rmSync(join(host.root, 'sys'), { recursive: true, force: true })
+      return soFar.at(-1)?.removed.length === MIRRORS.length
+    })
+    t.match(updates.at(-2), { doubt: 'the DRBD module was unloaded', changed: [], removed: [] })
+    t.match(updates.at(-1), { doubt: null, changed: [] })
+    t.equal(host.commands.length, 1, 'without the module no process is started')
+    t.strictSame(host.living, [])
+  },
+)
 
-t.test('a volume that the next dump no longer names is told as gone, a new one as there', async t => {
+t.test('a volume that the next dump omits is reported as removed, a new one as changed', async t => {
   const host = new ScriptedHost(t.testdir({}), script(DUMP, { await: 'go' }, { exit: 20 }))
-  const told = await follow(host, so => {
-    if (so.length === 2) {
+  const updates = await follow(host, soFar => {
+    if (soFar.length === 2) {
       host.play(script(DUMP.replaceAll(' name:client ', ' name:guest '), { hang: true }))
       host.write('go', '')
     }
-    return so.at(-1)?.dumps === 2
+    return soFar.at(-1)?.dumps === 2
   })
-  t.match(told.at(-1), { doubt: null, removed: ['client/0'] })
-  t.ok(changedIn(told.slice(-1)).includes('guest/0'))
+  t.match(updates.at(-1), { doubt: null, removed: ['client/0'] })
+  t.ok(changedIn(updates.slice(-1)).includes('guest/0'))
 })
 
 const RESYNCING = DUMP.replace(
@@ -177,14 +184,14 @@ const RESYNCING = DUMP.replace(
 )
 const QUICK_REREAD = { rereadAfterMs: 20, rereadGapMs: 50, rereadGapMsPerMirror: 0 }
 const UNREADABLE: readonly (readonly [code: string, lines: string])[] = [
-  ['bad-line', 'something that nobody knows\n'],
-  ['bad-line', 'change device name:unheard-of volume:zero\n'],
+  ['bad-line', 'an unknown line\n'],
+  ['bad-line', 'change device name:unknown volume:zero\n'],
   ['events-skipped', '- skipped 1\n- skipped -2\n- skipped 1\n'],
   ['events-skipped', '- skipped 3\n'],
 ]
 
 t.test(
-  'lines that are skipped or name nothing: everything is read again, and nothing is doubted that is as it was',
+  'after skipped lines or lines without a known resource everything is reread, and unchanged mirrors are not doubted',
   async t => {
     const root = t.testdir({})
     await Promise.all(
@@ -193,27 +200,27 @@ t.test(
           events: [{ print: DUMP }, { await: 'go' }, { print: lines }, { hang: true }],
           now: [{ print: DUMP }],
         })
-        const told = await follow(
+        const updates = await follow(
           host,
-          so => {
-            if (so.length === 2) host.write('go', '')
-            return so.length > 2 && so.at(-1)?.wholeAt !== so[1]?.wholeAt
+          soFar => {
+            if (soFar.length === 2) host.write('go', '')
+            return soFar.length > 2 && soFar.at(-1)?.wholeAt !== soFar[1]?.wholeAt
           },
           QUICK_REREAD,
         )
         t.ok(
-          told.slice(1).every(({ doubt, dumps }) => doubt === null && dumps === 1),
+          updates.slice(1).every(({ doubt, dumps }) => doubt === null && dumps === 1),
           lines,
         )
-        t.strictSame(changedIn(told.slice(2)), [], 'no mirror is told as another one')
-        t.ok(told.flatMap(({ problems }) => problems).every(each => each.code === code))
-        t.strictSame(host.questions.slice(1), ['events2 --now'])
+        t.strictSame(changedIn(updates.slice(2)), [], 'no mirror is reported as changed')
+        t.ok(updates.flatMap(({ problems }) => problems).every(each => each.code === code))
+        t.strictSame(host.commands.slice(1), ['events2 --now'])
       }),
     )
   },
 )
 
-t.test('what is read again differs: the events are no longer believed, and all is told anew', async t => {
+t.test('if a reread differs the stream is restarted and everything is reported again', async t => {
   const root = t.testdir({})
   await Promise.all(
     UNREADABLE.map(async ([, lines], index) => {
@@ -221,79 +228,81 @@ t.test('what is read again differs: the events are no longer believed, and all i
         events: [{ print: DUMP }, { await: 'go' }, { print: lines }, { hang: true }],
         now: [{ print: RESYNCING }],
       })
-      const told = await follow(
+      const updates = await follow(
         host,
-        so => {
-          if (so.length === 2) host.write('go', '')
-          if (so.at(-1)?.doubt !== null && so.length > 2) host.play(script(RESYNCING, { hang: true }))
-          return so.at(-1)?.dumps === 2
+        soFar => {
+          if (soFar.length === 2) host.write('go', '')
+          if (soFar.at(-1)?.doubt !== null && soFar.length > 2) host.play(script(RESYNCING, { hang: true }))
+          return soFar.at(-1)?.dumps === 2
         },
         QUICK_REREAD,
       )
       t.match(
-        told.findLast(({ doubt }) => doubt !== null)?.doubt,
+        updates.findLast(({ doubt }) => doubt !== null)?.doubt,
         'events were lost: mesh0/0 peer 1 replication is SyncSource, events reported Established',
       )
-      const [mesh0] = told.at(-1)?.changed.filter(({ mirror }) => mirror === 'mesh0/0') ?? []
+      const [mesh0] = updates.at(-1)?.changed.filter(({ mirror }) => mirror === 'mesh0/0') ?? []
       t.equal(mesh0 === undefined ? null : stateOf(mesh0), 'resyncing')
     }),
   )
 })
 
-t.test('a damaged line doubts the resource that it names until that was read again, and no other', async t => {
+t.test('a damaged line doubts only the resource that it names, until a reread', async t => {
   const garbled = 'chXnge peer-device name:mesh0 peer-node-id:1 replication:SyncSource\n'
   const host = new ScriptedHost(t.testdir({}), {
     events: [{ print: DUMP }, { await: 'go' }, { print: garbled }, { hang: true }],
     now: [{ await: 'read' }, { print: DUMP }],
   })
   const states = (update: DrbdUpdate | undefined) => update?.changed.map(each => `${each.mirror} ${stateOf(each)}`)
-  const told = await follow(
+  const updates = await follow(
     host,
-    so => {
-      if (so.length === 2) host.write('go', '')
-      if (so.length === 3) host.write('read', '')
-      return so.length > 3 && states(so.at(-1))?.includes('mesh0/0 synced') === true
+    soFar => {
+      if (soFar.length === 2) host.write('go', '')
+      if (soFar.length === 3) host.write('read', '')
+      return soFar.length > 3 && states(soFar.at(-1))?.includes('mesh0/0 synced') === true
     },
     QUICK_REREAD,
   )
-  t.strictSame(states(told[2]), ['mesh0/0 unknown'])
+  t.strictSame(states(updates[2]), ['mesh0/0 unknown'])
   t.strictSame(
-    told.map(({ doubt }) => doubt === null),
-    [false, ...told.slice(1).map(() => true)],
+    updates.map(({ doubt }) => doubt === null),
+    [false, ...updates.slice(1).map(() => true)],
   )
   t.match(
-    told.flatMap(({ problems }) => problems),
+    updates.flatMap(({ problems }) => problems),
     [{ code: 'bad-line', text: /chXnge/ }],
-    'what it was is told once',
+    'the problem is reported once',
   )
 })
 
-t.test('a look that began before a line was lost lifts no doubt', async t => {
+t.test('a dump that began before a line was lost ends no doubt', async t => {
   const garbled = 'chXnge peer-device name:mesh0 peer-node-id:1 replication:SyncSource\n'
   const host = new ScriptedHost(t.testdir({}), {
-    events: [{ print: DUMP }, { await: 'looking-1' }, { print: garbled }, { mark: 'lost' }, { hang: true }],
-    now: [{ mark: 'looked' }, { file: join(t.testdirName, 'now') }, { await: 'lost' }],
+    events: [{ print: DUMP }, { await: 'dumping-1' }, { print: garbled }, { mark: 'lost' }, { hang: true }],
+    now: [{ mark: 'dumped' }, { file: join(t.testdirName, 'now') }, { await: 'lost' }],
   })
   host.write('now', DUMP)
-  const told = await follow(
+  const updates = await follow(
     host,
-    so => {
-      // The look was printed before the line was lost; it ends after.
-      if (host.looks === 1) {
-        host.write('looking-1', '')
+    soFar => {
+      // The dump was printed before the line was lost, and ends after that.
+      if (host.dumpsRead === 1) {
+        host.write('dumping-1', '')
         if (host.has('lost')) host.write('now', RESYNCING)
       }
-      return so.length > 2 && so.at(-1)?.doubt !== null
+      return soFar.length > 2 && soFar.at(-1)?.doubt !== null
     },
     { ...QUICK_REREAD, verifyEveryMs: 20 },
   )
-  t.match(told.at(-1)?.doubt, 'is SyncSource')
+  t.match(updates.at(-1)?.doubt, 'is SyncSource')
   t.notOk(
-    told.slice(2).some(({ changed }) => changed.some(each => each.mirror === 'mesh0/0' && stateOf(each) === 'synced')),
+    updates
+      .slice(2)
+      .some(({ changed }) => changed.some(each => each.mirror === 'mesh0/0' && stateOf(each) === 'synced')),
   )
 })
 
-t.test('a storm of skipped lines is answered by few looks', async t => {
+t.test('a storm of skipped lines causes few dumps', async t => {
   const steps = Array.from({ length: 200 }, (): Step => ({ print: '- skipped 1\n- skipped -1\n' }))
   const storm = steps.flatMap((step, index): Step[] => [step, { await: `go-${index % 4}` }])
   const host = new ScriptedHost(t.testdir({}), {
@@ -302,34 +311,34 @@ t.test('a storm of skipped lines is answered by few looks', async t => {
   })
   for (let index = 0; index < 4; index += 1) host.write(`go-${index}`, '')
   const begun = performance.now()
-  await follow(host, so => connectionOf(so.at(-1), 'pair/0') === 'NetworkFailure', {
+  await follow(host, soFar => connectionOf(soFar.at(-1), 'pair/0') === 'NetworkFailure', {
     rereadAfterMs: 1,
     rereadGapMs: 3_600_000,
   })
-  const looks = host.questions.length - 1
-  t.ok(looks <= 1 + (performance.now() - begun) / 10_000, `${looks} looks`)
+  const dumps = host.commands.length - 1
+  t.ok(dumps <= 1 + (performance.now() - begun) / 10_000, `${dumps} dumps`)
 })
 
-t.test('a drbdsetup that knows no --now: after lost lines its dump is read beside the events', async t => {
+t.test('with a drbdsetup without --now, a second events2 provides the dump after lost lines', async t => {
   const refusal: Step[] = [{ complain: "events2: unrecognized option '--now'" }, { exit: 20 }]
   const host = new ScriptedHost(t.testdir({}), {
     events: [{ print: DUMP }, { await: 'go' }, { print: '- skipped 1\n' }, { hang: true }],
     now: refusal,
   })
-  const told = await follow(
+  const updates = await follow(
     host,
-    so => {
-      if (so.length === 2) host.write('go', '')
-      return so.length > 2 && so.at(-1)?.wholeAt !== so[1]?.wholeAt
+    soFar => {
+      if (soFar.length === 2) host.write('go', '')
+      return soFar.length > 2 && soFar.at(-1)?.wholeAt !== soFar[1]?.wholeAt
     },
     QUICK_REREAD,
   )
-  t.equal(told.at(-1)?.doubt, null)
-  t.equal(told.at(-1)?.dumps, 1)
+  t.equal(updates.at(-1)?.doubt, null)
+  t.equal(updates.at(-1)?.dumps, 1)
 })
 
 t.test(
-  'a change that overtook its dump: only that volume is doubted, and all is read again unless it is said anew',
+  'a change that overtook its dump doubts only its volume; everything is reread unless a later line repeats it',
   async t => {
     const overtaking = 'change peer-device name:pair peer-node-id:1 conn-name:bravo volume:0 replication:SyncSource\n'
     const host = new ScriptedHost(
@@ -338,9 +347,9 @@ t.test(
     )
     const settled = await follow(
       host,
-      so => {
-        if (isWhole(so)) host.write('go', '')
-        return so.at(-1)?.changed.some(each => stateOf(each) === 'resyncing') === true
+      soFar => {
+        if (isWhole(soFar)) host.write('go', '')
+        return soFar.at(-1)?.changed.some(each => stateOf(each) === 'resyncing') === true
       },
       { confirmAfterMs: 3_600_000 },
     )
@@ -349,26 +358,26 @@ t.test(
     t.match(settled.at(-1), { doubt: null, dumps: 1 })
 
     rmSync(join(host.root, 'go'))
-    const reread = await follow(host, so => {
-      if (isWhole(so)) host.play(followed)
-      return so.at(-1)?.dumps === 2
+    const reread = await follow(host, soFar => {
+      if (isWhole(soFar)) host.play(followed)
+      return soFar.at(-1)?.dumps === 2
     })
     t.match(reread.at(-2)?.doubt, 'overtook')
   },
 )
 
-t.test('an option that this drbdsetup does not know is left out from then on', async t => {
+t.test('an option that this drbdsetup rejects is omitted from then on', async t => {
   const refusal = "events2: unrecognized option '--statistics'"
   const host = new ScriptedHost(t.testdir({}), { events: [{ complain: refusal }, { exit: 20 }], now: [] })
-  await follow(host, so => {
-    if (so.at(-1)?.doubt?.includes('unrecognized') === true) host.play(followed)
-    return isWhole(so)
+  await follow(host, soFar => {
+    if (soFar.at(-1)?.doubt?.includes('unrecognized') === true) host.play(followed)
+    return isWhole(soFar)
   })
-  t.equal(host.questions[0], 'events2 --timestamps --statistics')
-  t.equal(host.questions.at(-1), 'events2 --timestamps')
+  t.equal(host.commands[0], 'events2 --timestamps --statistics')
+  t.equal(host.commands.at(-1), 'events2 --timestamps')
 })
 
-/** A change of the connection between this host and bravo, at a second of its own. */
+/** An event line for the connection to bravo, with a timestamp of its own. */
 function connectionLine(second: number, word: string, name = 'pair'): string {
   const at = `2026-11-22T17:00:${String(second % 60).padStart(2, '0')}.000000+00:00`
   return `${at} change connection name:${name} peer-node-id:1 conn-name:bravo connection:${word}\n`
@@ -377,7 +386,7 @@ function connectionLine(second: number, word: string, name = 'pair'): string {
 const connectionOf = (update: DrbdUpdate | undefined, mirror: string) =>
   update?.changed.find(each => each.mirror === mirror)?.peers.find(({ peer }) => peer === 'bravo')?.connection
 
-t.test('a flood that the consumer does not look at is read all the same, and told as what came of it', async t => {
+t.test('a flood that the consumer does not take is read all the same, and merged into one update', async t => {
   const block = Array.from({ length: 100 }, (_, index) => connectionLine(index, index % 2 ? 'Connecting' : 'Connected'))
   const steps: Step[] = [
     { await: 'go' },
@@ -389,41 +398,38 @@ t.test('a flood that the consumer does not look at is read all the same, and tol
   const host = new ScriptedHost(t.testdir({}), script(DUMP, ...steps))
   const stop = new AbortController()
   const source = followDrbd({ ...host, clock: machineClock, signal: stop.signal, pace: PACE })
-  const told: DrbdUpdate[] = []
+  const updates: DrbdUpdate[] = []
   for await (const update of source) {
-    told.push(update)
+    updates.push(update)
     if (update.doubt === null && update.changed.length === MIRRORS.length) {
       host.write('go', '')
       while (!host.has('flooded')) await sleep(5)
     }
     if (connectionOf(update, 'pair/0') === 'NetworkFailure') break
   }
-  t.ok(told.length <= 10, `50 000 events made ${told.length} updates`)
+  t.ok(updates.length <= 10, `50 000 events made ${updates.length} updates`)
   t.ok(
-    told.slice(2).every(({ changed }) => changed.length <= 1),
-    'what was not touched is not told again',
+    updates.slice(2).every(({ changed }) => changed.length <= 1),
+    'unchanged volumes are not reported again',
   )
-  t.strictSame(host.living, [], 'and who leaves the loop leaves no child behind')
+  t.strictSame(host.living, [], 'leaving the loop leaves no child')
 })
 
-t.test(
-  'a storm of failing handshakes costs an update for each time that it is looked at, not for each event',
-  async t => {
-    const words = ['Connecting', 'Connected', 'NetworkFailure', 'Unconnected']
-    const steps = words.map((word, index): Step => ({ print: connectionLine(index, word) }))
-    const storm = Array.from({ length: 500 }, () => steps).flat()
-    const host = new ScriptedHost(
-      t.testdir({}),
-      script(DUMP, ...storm, { print: connectionLine(9, 'StandAlone') }, { hang: true }),
-    )
-    const begun = performance.now()
-    const told = await follow(host, so => connectionOf(so.at(-1), 'pair/0') === 'StandAlone')
-    const most = 3 + (performance.now() - begun) / 4
-    t.ok(told.length <= most, `${told.length} updates`)
-  },
-)
+t.test('a storm of failing handshakes costs one update per gathering, not per event', async t => {
+  const words = ['Connecting', 'Connected', 'NetworkFailure', 'Unconnected']
+  const steps = words.map((word, index): Step => ({ print: connectionLine(index, word) }))
+  const storm = Array.from({ length: 500 }, () => steps).flat()
+  const host = new ScriptedHost(
+    t.testdir({}),
+    script(DUMP, ...storm, { print: connectionLine(9, 'StandAlone') }, { hang: true }),
+  )
+  const begun = performance.now()
+  const updates = await follow(host, soFar => connectionOf(soFar.at(-1), 'pair/0') === 'StandAlone')
+  const most = 3 + (performance.now() - begun) / 4
+  t.ok(updates.length <= most, `${updates.length} updates`)
+})
 
-t.test('lines of one kernel event that arrive apart are told together', async t => {
+t.test('lines of one kernel event that arrive apart are reported together', async t => {
   const [first = '', second = ''] = [
     'change connection name:pair peer-node-id:1 conn-name:bravo connection:NetworkFailure role:Unknown\n',
     'change peer-device name:pair peer-node-id:1 conn-name:bravo volume:0 replication:Off peer-disk:DUnknown\n',
@@ -432,16 +438,16 @@ t.test('lines of one kernel event that arrive apart are told together', async t 
     t.testdir({}),
     script(DUMP, { await: 'go' }, { print: first }, { print: second }, { hang: true }),
   )
-  const told = await follow(
+  const updates = await follow(
     host,
-    so => {
-      if (isWhole(so)) host.write('go', '')
-      return connectionOf(so.at(-1), 'pair/0') === 'NetworkFailure'
+    soFar => {
+      if (isWhole(soFar)) host.write('go', '')
+      return connectionOf(soFar.at(-1), 'pair/0') === 'NetworkFailure'
     },
     { gatherMs: 250 },
   )
-  const [volume] = told.at(-1)?.changed ?? []
-  t.equal(told.length, 3)
+  const [volume] = updates.at(-1)?.changed ?? []
+  t.equal(updates.length, 3)
   t.match(
     volume?.peers.find(({ peer }) => peer === 'bravo'),
     { connection: 'NetworkFailure', replication: 'Off', peerDisk: 'DUnknown' },
@@ -449,7 +455,7 @@ t.test('lines of one kernel event that arrive apart are told together', async t 
 })
 
 t.test(
-  'however it is left, no child stays: not one that takes no SIGTERM, not one that holds the pipe of a dead one',
+  'however the loop ends no child is left: not one that ignores SIGTERM, not one that holds the pipe of an ended process',
   async t => {
     const root = t.testdir({})
     const pace = { ...PACE, killAfterMs: 20 }
@@ -473,17 +479,17 @@ t.test(
     t.match(await waiting, { done: true }, 'an aborted signal ends a call that waits')
     t.strictSame(deaf.living, [])
 
-    // `sleep` keeps the pipe of the shell open when that is gone.
+    // `sleep` keeps the pipe open after the shell has ended.
     const tool = join(root, 'holding-drbdsetup')
     writeFileSync(tool, `#!/bin/sh\nsleep 600 &\necho $! > ${root}/pid\ncat ${root}/dump.txt\nexit 20\n`, {
       mode: 0o755,
     })
     writeFileSync(join(root, 'dump.txt'), DUMP)
-    const told = await follow(
+    const updates = await follow(
       { root: deaf.root, drbdsetup: [tool] },
-      so => so.at(-1)?.doubt?.includes('exited 20') === true,
+      soFar => soFar.at(-1)?.doubt?.includes('exited 20') === true,
     )
-    t.ok(told.length > 0, 'its end is told, though the pipe is still open')
+    t.ok(updates.length > 0, 'the end is reported although the pipe is still open')
     process.kill(Number(readFileSync(join(root, 'pid'), 'utf8')))
   },
 )

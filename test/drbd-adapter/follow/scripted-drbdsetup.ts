@@ -1,10 +1,10 @@
 /**
- * A drbdsetup for tests, which does what a script says:
+ * A simulated drbdsetup for tests that runs a script:
  *
  *     scripted-drbdsetup.ts FOLDER events2 [--now] …
  *
- * FOLDER/script.json (`Script` in scripted.ts) is read anew at each start, so a test can replace the tool between two of
- * them. Every start leaves a line in FOLDER/starts.txt: the process id and what was asked.
+ * FOLDER/script.json (`Script` in scripted-host.ts) is read at each start, so a test can change the behaviour between two
+ * starts. Every start appends a line to FOLDER/starts.txt: the process id and the arguments.
  */
 import { once } from 'node:events'
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
@@ -12,11 +12,11 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Script, Step } from './scripted-host.ts'
 
-const [folder = '', ...question] = process.argv.slice(2)
-appendFileSync(join(folder, 'starts.txt'), `${process.pid} ${question.join(' ')}\n`)
+const [folder = '', ...options] = process.argv.slice(2)
+appendFileSync(join(folder, 'starts.txt'), `${process.pid} ${options.join(' ')}\n`)
 process.stdout.on('error', () => process.exit(0))
 const script: Script = JSON.parse(readFileSync(join(folder, 'script.json'), 'utf8'))
-for (const step of question.includes('--now') ? script.now : script.events) await play(step)
+for (const step of options.includes('--now') ? script.now : script.events) await play(step)
 
 async function play(step: Step): Promise<void> {
   if ('print' in step) await print(step.print)

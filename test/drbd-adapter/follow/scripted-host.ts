@@ -5,43 +5,47 @@ import type { DrbdSourcePace } from '../../../src/drbd-adapter/follow/pace.ts'
 import type { DrbdUpdate } from '../../../src/drbd-adapter/follow/pending-update.ts'
 import { machineClock } from '../../../src/platform/time/clock.ts'
 
-/** What scripted-drbdsetup.ts does, one after the other. At the end of its steps it exits 0. */
+/** The steps of scripted-drbdsetup.ts. After the last one it exits 0. */
 export type Step =
   | { readonly print: string }
-  /** Prints what the file holds at that moment. */
+  /** Prints the current content of the file. */
   | { readonly file: string }
   | { readonly repeat: string; readonly times: number }
   | { readonly complain: string }
   /** Waits until a file of this name appears in the folder. */
   | { readonly await: string }
-  /** Leaves a file of this name in the folder, one byte longer each time. */
+  /** Appends one byte to a file of this name in the folder. */
   | { readonly mark: string }
   | { readonly exit: number }
   | { readonly die: NodeJS.Signals }
-  /** `deaf`: does not take SIGTERM either; `after` is printed when that is so. */
+  /** `deaf`: ignores SIGTERM too; `after` is printed once it does. */
   | { readonly hang: true | 'deaf'; readonly after?: string }
 
 export interface Script {
-  /** The answer to `events2`. */
+  /** For `events2`. */
   readonly events: readonly Step[]
-  /** The answer to `events2 --now`. */
+  /** For `events2 --now`. */
   readonly now: readonly Step[]
 }
 
 const TOOL = join(import.meta.dirname, 'scripted-drbdsetup.ts')
-/** Without the test runner's own preparations, and compiled once for all starts. */
-const QUICKLY = ['-u', 'NODE_OPTIONS', `NODE_COMPILE_CACHE=${join(import.meta.dirname, '../../../.tap/compile-cache')}`]
+/** Starts fast: without the test runner's hooks, and with a compile cache. */
+const FAST_START = [
+  '-u',
+  'NODE_OPTIONS',
+  `NODE_COMPILE_CACHE=${join(import.meta.dirname, '../../../.tap/compile-cache')}`,
+]
 
 const FIXTURES = join(import.meta.dirname, '../../fixtures')
 
-/** A host with a DRBD module and a drbdsetup that does as it is told. */
+/** A host with a DRBD module and a simulated drbdsetup that runs a script. */
 export class ScriptedHost {
   readonly root: string
   readonly drbdsetup: readonly [string, ...string[]]
 
   constructor(root: string, script: Script, version: '8.4.11' | '9.2.18' = '9.2.18') {
     this.root = root
-    this.drbdsetup = ['env', ...QUICKLY, process.execPath, TOOL, root]
+    this.drbdsetup = ['env', ...FAST_START, process.execPath, TOOL, root]
     this.loadModule(version)
     this.play(script)
   }
@@ -51,12 +55,12 @@ export class ScriptedHost {
     this.write('sys/module/drbd/version', `${version}\n`)
   }
 
-  /** What it does from its next start on. */
+  /** Sets the script of the next starts. */
   play(script: Script): void {
     this.write('script.json', JSON.stringify(script))
   }
 
-  /** At once: no reader sees half of it. */
+  /** Writes atomically. */
   write(path: string, text: string): void {
     mkdirSync(join(this.root, path, '..'), { recursive: true })
     writeFileSync(join(this.root, `${path}.new`), text)
@@ -67,9 +71,9 @@ export class ScriptedHost {
     return existsSync(join(this.root, path))
   }
 
-  /** How often `{ mark: 'looked' }` was played. */
-  get looks(): number {
-    return this.has('looked') ? readFileSync(join(this.root, 'looked')).length : 0
+  /** Number of `{ mark: 'dumped' }` steps that ran. */
+  get dumpsRead(): number {
+    return this.has('dumped') ? readFileSync(join(this.root, 'dumped')).length : 0
   }
 
   /** Process ids of all starts. */
@@ -77,12 +81,12 @@ export class ScriptedHost {
     return this.#starts().map(([pid]) => Number(pid))
   }
 
-  /** What was asked at each start. */
-  get questions(): string[] {
-    return this.#starts().map(([, ...question]) => question.join(' '))
+  /** The arguments of each start. */
+  get commands(): string[] {
+    return this.#starts().map(([, ...command]) => command.join(' '))
   }
 
-  /** Children that are still there, be it as zombies. */
+  /** Children that still exist, including zombies. */
   get living(): string[] {
     return this.#starts().flatMap(([pid = '']) => {
       try {
@@ -107,7 +111,7 @@ export class ScriptedHost {
   }
 }
 
-/** Quick, so that no test waits; what is periodic is as good as never unless a test wants it. */
+/** Short delays; periodic actions are disabled unless a test sets them. */
 export const PACE = {
   moduleEveryMs: 5,
   unloadedEveryMs: 5,
@@ -122,38 +126,38 @@ export const PACE = {
   confirmAfterMs: 20,
 }
 
-/** Follows until `enough` says so, which is asked after each update and now and then; returns what was told. */
+/** Follows until `enough` returns true, which is called after each update and every 20 ms. Returns the updates. */
 export async function follow(
   { root, drbdsetup }: Pick<ScriptedHost, 'root' | 'drbdsetup'>,
-  enough: (told: readonly DrbdUpdate[]) => boolean,
+  enough: (updates: readonly DrbdUpdate[]) => boolean,
   pace: Partial<DrbdSourcePace> = {},
 ): Promise<DrbdUpdate[]> {
   const stop = new AbortController()
-  const told: DrbdUpdate[] = []
+  const updates: DrbdUpdate[] = []
   let isEnough = false
   const ask = () => {
-    isEnough ||= enough(told)
+    isEnough ||= enough(updates)
     if (isEnough) stop.abort()
   }
   const asking = setInterval(ask, 20)
   const deadline = setTimeout(() => stop.abort(), 30_000)
   const options = { drbdsetup, root, clock: machineClock, signal: stop.signal, pace: { ...PACE, ...pace } }
   for await (const update of followDrbd(options)) {
-    told.push(update)
+    updates.push(update)
     ask()
   }
   clearInterval(asking)
   clearTimeout(deadline)
-  if (!isEnough) throw new Error(`it never came about: ${JSON.stringify(told).slice(0, 1000)}`)
-  return told
+  if (!isEnough) throw new Error(`the expected updates did not come: ${JSON.stringify(updates).slice(0, 1000)}`)
+  return updates
 }
 
-/** The text of a recording. */
+/** Reads a recording. */
 export function recording(path: string): string {
   return readFileSync(join(FIXTURES, path), 'utf8')
 }
 
-/** The opening dump of a recorded stream, and the lines after it. */
+/** Splits a recorded stream into its initial dump and the lines after it. */
 export function dumpOf(stream: string): { readonly dump: string; readonly rest: string } {
   const end = stream.indexOf('\n', stream.indexOf('exists -')) + 1
   return { dump: stream.slice(0, end), rest: stream.slice(end) }

@@ -43,7 +43,7 @@ t.test('one stage of each kind', t => {
     drbd0: 'resyncing resync-paused@peer=user,peer',
     drbd1: 'synced',
     drbd2: 'synced',
-    // A pause of nothing: r2 would wait for r0.
+    // r2 would wait for r0, but has nothing to resync.
     drbd3: 'synced',
   })
   t.strictSame(verdicts(stage('disconnect-connect.bravo.1-standalone')), {
@@ -114,7 +114,7 @@ const ROWS: readonly Row[] = [
     one('unknown word-missing word-missing@peer'),
   ],
   [
-    'a device of which nothing is understood, beside one that is well',
+    'an unreadable device beside a valid one',
     `${device('Connected')} 1: xs:Connected\n`,
     {
       understood: true,
@@ -123,7 +123,7 @@ const ROWS: readonly Row[] = [
     },
   ],
   [
-    'cut within a device',
+    'truncated within a device',
     `${device('Connected')} 1: cs:Connected ro:Primary/Secondary ds:UpToDate/UpToDate C r----`,
     {
       understood: true,
@@ -141,7 +141,7 @@ const ROWS: readonly Row[] = [
     },
   ],
   [
-    'DRBD 9 in its compatibility mode lists devices as 8.4 does, and only those',
+    'DRBD 9 in compatibility mode lists only such devices, in the format of 8.4',
     device('Connected').replace(
       HEADER,
       'version: 9.3.3 (api:2/proto:118-124) (compat 8.4)\nGIT-hash: 70590 build by @vm\n\n',
@@ -149,12 +149,12 @@ const ROWS: readonly Row[] = [
     { understood: true, problems: ['ask-elsewhere'], volumes: { drbd0: 'synced' } },
   ],
   [
-    'a resync there that writes outrun',
+    'a resync on DRBD 9 whose remaining amount grows',
     `${device('SyncSource', 'C r-----', 'UpToDate/Inconsistent').replace('8.4.11', '9.3.3')}\t[>....] sync'ed:  1.0% (98/100)K\n\tfinish: ∞ speed: -12 (-3 -- 0) K/sec\n`,
     { understood: true, problems: ['ask-elsewhere'], volumes: { drbd0: 'resyncing resync-running@peer=SyncSource' } },
   ],
   [
-    'a device without its minor, beside one that is well',
+    'a device without its minor beside a valid one',
     `${device('Connected')} x: cs:StandAlone ro:Primary/Unknown ds:UpToDate/DUnknown   r-----\n    ns:0 wo:f oos:9\n`,
     { understood: false, problems: ['bad-line'], volumes: { drbd0: 'synced' } },
   ],
@@ -169,7 +169,7 @@ const ROWS: readonly Row[] = [
   ['an amount that is no number', device('Connected').replace('oos:0', 'oos:x'), one('unknown unknown-word=x')],
   ['no amount', device('Connected').replace(' oos:0', ''), one('unknown word-missing')],
   [
-    'cut below a device',
+    'truncated after a device',
     device('Connected').slice(0, -3),
     { understood: true, problems: ['line-cut'], volumes: { drbd0: 'synced' } },
   ],
@@ -187,14 +187,14 @@ t.test('text', t => {
   t.match(
     progress("\t[>...] sync'ed: 50.0% (200/100)K"),
     { progress: 0, totalBytes: 102_400 },
-    'more left than there was',
+    'more left than the total',
   )
   t.match(progress('\tfinish: 12:00:05 speed: 8 (8) K/sec (stalled)'), { etaSeconds: null })
   t.match(progress('\tfinish: 12:00:05 speed: 8 (8) K/sec'), { etaSeconds: 12 * 3600 + 5 })
   t.end()
 })
 
-/** What upstream's tests state of each device is kept in these words: `cs`, and `ds` where it has any. */
+/** Upstream's expectation for each device: `cs`, and `ds` if it has any. */
 const GANETI: Readonly<Record<string, Record<string, string>>> = {
   'proc_drbd8.txt': {
     drbd0: 'synced',
@@ -202,7 +202,7 @@ const GANETI: Readonly<Record<string, Record<string, string>>> = {
     drbd2: 'degraded not-configured',
     drbd4: 'degraded peer-not-connected@peer=Connecting',
     drbd5: 'degraded peer-disk-not-up-to-date@peer=Diskless',
-    // Upstream counts a Diskless device as connected; it carries no data here and is degraded.
+    // Upstream counts a Diskless device as connected; it has no data on this host, so it is degraded.
     drbd6: 'degraded disk-not-up-to-date=Diskless',
     drbd7: 'degraded peer-not-connected@peer=Connecting',
     drbd8: 'degraded stand-alone@peer=StandAlone',
@@ -259,7 +259,7 @@ t.test('public fixtures', t => {
   for (const [name, mirror, progress, etaSeconds] of running) {
     const figures = figuresOf(read(name), mirror)
     t.equal(figures?.etaSeconds, etaSeconds, name)
-    // The kernel's per mille are of the bits, the figures in brackets are rounded: half a percent apart at most.
+    // The kernel computes per mille from bits and rounds the numbers in brackets: they differ by at most half a percent.
     t.ok(Math.abs((figures?.progress ?? 1) - progress) < 0.006, `${name}: ${figures?.progress}`)
   }
   const nine = parseProcDrbd(publicFixture('issue-reports/proc-drbd.drbd9-version-only') ?? '')
@@ -267,21 +267,24 @@ t.test('public fixtures', t => {
   t.end()
 })
 
-t.test('cut at any byte nothing is synced that the whole does not say is synced; nothing is thrown', t => {
-  const texts = namesOf('drbd84', 'proc-drbd.txt').map(name => capture('drbd84', name))
-  fc.assert(
-    fc.property(fc.constantFrom(...texts), fc.nat(), (text, where) => {
-      const whole = new Set(
-        parseProcDrbd(text)
-          .volumes.filter(each => stateOf(each) === 'synced')
-          .map(each => each.mirror),
-      )
-      const { volumes } = parseProcDrbd(text.slice(0, where % text.length))
-      return volumes.every(volume => stateOf(volume) !== 'synced' || whole.has(volume.mirror))
-    }),
-    { numRuns: 1000 },
-  )
-  const lines = fc.constantFrom(' 0: cs:Connected', ' 1:', "sync'ed: 1% (1/2)K", 'oos:7', 'finish: 1:11:11', '')
-  fc.assert(fc.property(fc.array(fc.oneof(lines, fc.string())), parts => void parseProcDrbd(parts.join('\n'))))
-  t.end()
-})
+t.test(
+  'a text truncated at any byte has no synced device that is not synced in the complete text, and never throws',
+  t => {
+    const texts = namesOf('drbd84', 'proc-drbd.txt').map(name => capture('drbd84', name))
+    fc.assert(
+      fc.property(fc.constantFrom(...texts), fc.nat(), (text, where) => {
+        const whole = new Set(
+          parseProcDrbd(text)
+            .volumes.filter(each => stateOf(each) === 'synced')
+            .map(each => each.mirror),
+        )
+        const { volumes } = parseProcDrbd(text.slice(0, where % text.length))
+        return volumes.every(volume => stateOf(volume) !== 'synced' || whole.has(volume.mirror))
+      }),
+      { numRuns: 1000 },
+    )
+    const lines = fc.constantFrom(' 0: cs:Connected', ' 1:', "sync'ed: 1% (1/2)K", 'oos:7', 'finish: 1:11:11', '')
+    fc.assert(fc.property(fc.array(fc.oneof(lines, fc.string())), parts => void parseProcDrbd(parts.join('\n'))))
+    t.end()
+  },
+)

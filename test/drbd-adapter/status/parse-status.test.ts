@@ -12,7 +12,7 @@ function codesOf({ problems }: DrbdSnapshot): string[] {
   return problems.map(({ device, code }) => (device === null ? code : `${code} ${device}`))
 }
 
-/** What a snapshot says in short: whether it was understood, its problems, and its volumes. */
+/** A snapshot in short: whether it was understood, its problems, and its volumes. */
 function summary(snapshot: DrbdSnapshot) {
   return { understood: snapshot.understood, problems: codesOf(snapshot), volumes: verdicts(snapshot) }
 }
@@ -40,7 +40,7 @@ t.test('every recorded status is understood, without a problem', t => {
   t.end()
 })
 
-t.test('one stage in three forms: the brief form leaves out what is usual', t => {
+t.test('one stage in three forms: the brief form omits normal values', t => {
   const stage = 'invalidate-pause-resume.alpha.2-paused-by-source'
   const expected = {
     'client/0': 'synced',
@@ -59,7 +59,7 @@ const RESYNC_JSON =
   namesOf('drbd9', '.status.json').find(name => name.startsWith('peer-crash-and-resync.bravo.5')) ?? ''
 const VERIFY_JSON = namesOf('drbd9', '.status.json').find(name => name.startsWith('online-verify.alpha.2')) ?? ''
 
-t.test('figures: rs-total counts sectors, out-of-sync KiB; a verify counts what is left to read', t => {
+t.test('statistics: rs-total counts sectors, out-of-sync KiB; a verify counts the remaining sectors', t => {
   t.strictSame(figuresOf(parseStatusJson(capture('drbd9', RESYNC_JSON)), 'mesh0/0'), {
     activity: 'resync',
     progress: 0.4545,
@@ -81,7 +81,7 @@ t.test('figures: rs-total counts sectors, out-of-sync KiB; a verify counts what 
   t.end()
 })
 
-t.test('on 8.4 done: is of the device: the whole is its size, and of a verify it says nothing', t => {
+t.test('on 8.4 done: is of the device: the total is its size, and it has no meaning in a verify', t => {
   const paused = parseStatusText(capture('drbd84', 'invalidate-pause-resume.alpha.3-paused-both.status.txt'))
   t.strictSame(figuresOf(paused, 'r0/0'), {
     activity: 'resync',
@@ -92,9 +92,9 @@ t.test('on 8.4 done: is of the device: the whole is its size, and of a verify it
     etaSeconds: null,
   })
   const brief = parseStatusText(capture('drbd84', 'invalidate-pause-resume.alpha.3-paused-both.drbdadm-status.txt'))
-  t.match(figuresOf(brief, 'r0/0'), { progress: 0.9917, totalBytes: null }, 'without sizes the share alone')
+  t.match(figuresOf(brief, 'r0/0'), { progress: 0.9917, totalBytes: null }, 'without sizes only the fraction')
   const verify = parseStatusText(capture('drbd84', 'online-verify.alpha.1-verifying.status.txt'))
-  t.match(figuresOf(verify, 'r0/0'), { activity: 'verify', progress: null, totalBytes: null }, 'it said 100.00')
+  t.match(figuresOf(verify, 'r0/0'), { activity: 'verify', progress: null, totalBytes: null }, 'the text has 100.00')
   t.end()
 })
 
@@ -124,7 +124,7 @@ t.test('text', t => {
       { understood: false, problems: ['bad-line', 'bad-line'], volumes: {} },
     ],
     [
-      'no line of status within a resource',
+      'an unknown line within a resource',
       'r0 role:Primary\n  disk:UpToDate\n  oops oops\n  peer role:Secondary\n    peer-disk:UpToDate\n\n',
       { understood: true, problems: ['bad-line r0'], volumes: { 'r0/0': 'unknown word-missing' } },
     ],
@@ -161,12 +161,12 @@ t.test('text', t => {
       { understood: true, problems: [], volumes: { 'r0/0': 'degraded stand-alone' } },
     ],
     [
-      'a resource without a peer, brief: it cannot be told which DRBD',
+      'a resource without a peer, brief: the DRBD version is not known',
       'r0 role:Primary\n  disk:UpToDate\n\n',
       { understood: true, problems: [], volumes: { 'r0/0': 'degraded stand-alone' } },
     ],
     [
-      'a connected peer of which nothing is said',
+      'a connected peer without any value',
       'r0 role:Primary\n  disk:UpToDate\n  bravo role:Secondary\n\n',
       { understood: true, problems: [], volumes: { 'r0/0': 'unknown word-missing@bravo word-missing@bravo' } },
     ],
@@ -197,11 +197,11 @@ t.test('text', t => {
 const EDGES = join(import.meta.dirname, '../../fixtures/text-edges')
 const edge = (name: string) => readFileSync(join(EDGES, name), 'utf8')
 
-t.test('text that no drbdsetup prints: what it is about is unknown, and the problem says in which line', t => {
+t.test('text that no drbdsetup prints makes its volumes unknown, and the problem has the line', t => {
   const rows: readonly (readonly [title: string, text: string, problems: string[], volumes: Record<string, string>])[] =
     [
       [
-        'words of a peer in the lines of the resource',
+        'keys of a peer in the lines of the resource',
         edge('text-misplaced-words.txt'),
         [
           'line 8: A key in the wrong section: connection:StandAlone',
@@ -215,7 +215,7 @@ t.test('text that no drbdsetup prints: what it is about is unknown, and the prob
         },
       ],
       [
-        'a word of the resource in the lines of a peer',
+        'a key of the resource in the lines of a peer',
         'r role:Primary\n  disk:UpToDate\n  b role:Secondary\n    peer-disk:UpToDate disk:Failed\n\n',
         ['line 4: A key in the wrong section: disk:Failed'],
         { 'r/0': 'unknown contradiction=Failed' },
@@ -227,7 +227,7 @@ t.test('text that no drbdsetup prints: what it is about is unknown, and the prob
         { 'r/0': 'unknown contradiction=0' },
       ],
       [
-        'one word twice',
+        'one key twice',
         'r role:Primary\n  disk:Failed disk:UpToDate\n  b role:Secondary\n    peer-disk:UpToDate\n\n',
         ['line 2: The key occurs twice: disk:UpToDate'],
         { 'r/0': 'unknown contradiction=UpToDate' },
@@ -256,7 +256,7 @@ t.test('text that no drbdsetup prints: what it is about is unknown, and the prob
         { 'r/0': 'unknown contradiction=7', 's/0': 'unknown contradiction=7' },
       ],
       [
-        'no number of a volume',
+        'an invalid volume number',
         'r role:Primary\n  volume:x disk:UpToDate\n  b role:Secondary\n    volume:0 peer-disk:UpToDate\n\n',
         ['line 2: Not a volume number: volume:x'],
         { 'r/0': 'unknown contradiction=x' },
@@ -281,18 +281,18 @@ t.test('text that no drbdsetup prints: what it is about is unknown, and the prob
   const lost = parseStatusText(
     'r roXe Primary\n\ns role:Primary\n  disk:UpToDate\n  b role:Secondary\n    peer-disk:UpToDate\n\n',
   )
-  t.strictSame([lost.understood, verdicts(lost)], [false, { 's/0': 'synced' }], 'a resource whose name is not read')
+  t.strictSame([lost.understood, verdicts(lost)], [false, { 's/0': 'synced' }], 'a resource without a readable name')
   t.end()
 })
 
-t.test('the name of a peer says nothing about other resources', t => {
+t.test('the name of a peer proves nothing about other resources', t => {
   const verdictOf = (name: string) => verdicts(parseStatusText(edge(name)))
   t.strictSame(verdictOf('text-one-odd-name.control.txt'), { 'r0/0': 'degraded stand-alone', 'r1/0': 'synced' })
   t.strictSame(verdictOf('text-one-odd-name.txt'), { 'r0/0': 'degraded stand-alone', 'r1/0': 'synced' })
   t.end()
 })
 
-/** A resource with one peer, as `status --json` prints it, some of it changed. */
+/** A resource with one peer in the format of `status --json`, with changes. */
 function document({ device = {}, connection = {}, peerDevice = {}, resource = {} }: Record<string, object>): string {
   return JSON.stringify([
     {
@@ -327,7 +327,7 @@ function document({ device = {}, connection = {}, peerDevice = {}, resource = {}
   ])
 }
 
-t.test('json that no drbdsetup prints: what it is about is unknown, and the problem says where', t => {
+t.test('JSON that no drbdsetup prints makes its volumes unknown, and the problem has the path', t => {
   const device = { volume: 0, minor: 0, 'disk-state': 'UpToDate' }
   const peerDevice = { volume: 0, 'replication-state': 'Established', 'peer-disk-state': 'UpToDate' }
   const well = document({})
@@ -375,7 +375,7 @@ t.test('json that no drbdsetup prints: what it is about is unknown, and the prob
       true,
     ],
     [
-      'a resource without a name that nests 10 000 deep, beside one that is well',
+      'a resource without a name that nests 10 000 deep, beside a valid one',
       well.replace('[', `[{"a":${'['.repeat(10_000)}${']'.repeat(10_000)}},\n`),
       ['[0]: A resource without a name: an object with a'],
       { 'r0/0': 'synced' },
@@ -389,7 +389,7 @@ t.test('json that no drbdsetup prints: what it is about is unknown, and the prob
       true,
     ],
     [
-      'nothing but depth',
+      'only nesting',
       `${'['.repeat(10_000)}${']'.repeat(10_000)}`,
       ['[0]: A resource without a name: a list of 1'],
       {},
@@ -417,7 +417,7 @@ t.test('json', t => {
     ['a whole document', well, { understood: true, problems: [], volumes: { 'r0/0': 'synced' } }],
     ['nothing', '[\n]\n\n', { understood: true, problems: [], volumes: {} }],
     [
-      'nothing, in old words',
+      'no resource, in the format of old releases',
       '# No currently configured DRBD found.\n',
       { understood: true, problems: ['nothing-configured'], volumes: {} },
     ],
@@ -425,27 +425,27 @@ t.test('json', t => {
     ['a document cut', well.slice(0, -1), { understood: false, problems: ['not-this-format'], volumes: {} }],
     ['another document', '{}', { understood: false, problems: ['not-this-format'], volumes: {} }],
     [
-      'something else',
+      'another document',
       'drbdsetup: unrecognized option',
       { understood: false, problems: ['not-this-format'], volumes: {} },
     ],
     [
-      'one resource that has no name, beside one that is well',
+      'a resource without a name beside a valid one',
       well.replace('[', '[{"devices":[]},7,'),
       { understood: false, problems: ['word-missing', 'word-missing'], volumes: { 'r0/0': 'synced' } },
     ],
     [
-      'figures that C calls nan and inf, unquoted',
+      'unquoted nan and inf',
       document({ peerDevice: { x: 1 } }).replace('"x":1', '"db/dt [MiB/s]": -nan, "want": inf, "y": NaN'),
       { understood: true, problems: [], volumes: { 'r0/0': 'synced' } },
     ],
     [
-      'hyphens where there were underscores',
+      'hyphens in place of underscores',
       well.replace('peer_devices', 'peer-devices'),
       { understood: true, problems: [], volumes: { 'r0/0': 'synced' } },
     ],
     [
-      'keys that are missing',
+      'missing keys',
       document({
         device: { 'disk-state': undefined },
         peerDevice: { 'replication-state': undefined, 'peer-disk-state': 7 },
@@ -487,7 +487,7 @@ t.test('json', t => {
       { understood: false, problems: ['word-missing r0', 'word-missing r0'], volumes: {} },
     ],
     [
-      'lists of what are no objects',
+      'lists without objects',
       document({
         resource: { devices: [7, { volume: 0, 'disk-state': 'UpToDate' }] },
         connection: { peer_devices: [[]] },
@@ -516,7 +516,7 @@ t.test('json', t => {
       },
     ],
     [
-      'flags in words',
+      'flags as words',
       document({
         device: { 'disk-state': 'Diskless', client: 'yes', quorum: 'no' },
         peerDevice: { 'peer-client': 'maybe' },
@@ -535,7 +535,7 @@ t.test('json', t => {
   t.strictSame(
     figuresOf(parseStatusJson(document({ peerDevice: noFigures })), 'r0/0'),
     { activity: 'resync', progress: null, doneBytes: null, totalBytes: null, outOfSyncBytes: null, etaSeconds: null },
-    'numbers that are none',
+    'invalid numbers',
   )
   t.match(
     figuresOf(
@@ -543,7 +543,7 @@ t.test('json', t => {
       'r0/0',
     ),
     { activity: 'verify', progress: 26.9 / 100, totalBytes: null },
-    'a verify that says no sectors',
+    'a verify without sectors',
   )
   t.end()
 })
@@ -555,7 +555,7 @@ t.test('public fixtures', t => {
     t.end()
     return
   }
-  // `percent-in-sync` is 99.8 there while out-of-sync is 0: upstream exports it as it stands, here it is no progress.
+  // `percent-in-sync` is 99.8 there while out-of-sync is 0. Upstream exports it unchanged; here it is not used as progress.
   const expected = {
     understood: true,
     problems: [],
@@ -584,23 +584,23 @@ t.test('public fixtures', t => {
   })
   const drift = publicFixture('issue-reports/drbdsetup-status-text.drbd-30-uptodate-oos.txt') ?? ''
   const whole = { 'r008/0': 'synced drift@fs100' }
-  t.strictSame(verdicts(parseStatusText(drift)), whole, 'pasted without its indentation and closing line')
+  t.strictSame(verdicts(parseStatusText(drift)), whole, 'pasted without indentation and without the final blank line')
   t.strictSame(verdicts(parseStatusText(`${drift}\n`)), whole)
   const cut = { 'r008/0': 'unknown dump-incomplete drift@fs100' }
   t.strictSame(
     verdicts(parseStatusText(drift.trimEnd())),
     { 'r008/0': 'unknown dump-incomplete' },
-    'cut before its last newline',
+    'truncated before its last newline',
   )
   t.strictSame(
     verdicts(parseStatusText(drift.replaceAll(/^ /gm, ''))),
     cut,
-    'as the tool prints it, without the closing line',
+    'as the tool prints it, without the final blank line',
   )
   t.end()
 })
 
-t.test('cut at any byte a snapshot says of no volume that it is synced unless the whole says so', t => {
+t.test('a snapshot truncated at any byte has no synced volume that is not synced in the complete one', t => {
   const texts = SETS.flatMap(set =>
     [...namesOf(set, '.status.txt'), ...namesOf(set, 'drbdadm-status.txt')].map(name => capture(set, name)),
   )
@@ -628,13 +628,13 @@ t.test('cut at any byte a snapshot says of no volume that it is synced unless th
   t.end()
 })
 
-t.test('a resource that no blank line closes may have had more peers', t => {
+t.test('a resource without its final blank line may have more peers', t => {
   const text = 'r0 role:Primary\n  disk:UpToDate\n  bravo role:Secondary\n    peer-disk:UpToDate\n'
   t.strictSame(verdicts(parseStatusText(text)), { 'r0/0': 'unknown dump-incomplete' })
   t.end()
 })
 
-t.test('whatever is read, nothing is thrown', t => {
+t.test('no input throws', t => {
   const lines = fc.constantFrom(
     'r0 role:Primary',
     '  disk:UpToDate',

@@ -12,8 +12,8 @@ import { capture, fold, readStream } from '../captures.ts'
 
 const FROZEN = readFileSync(join(import.meta.dirname, '../../fixtures/frozen-io/suspended-by-user.status.txt'), 'utf8')
 
-/** What is told of the I/O of the first volume, and in which state its mirror is. */
-function told(volumes: readonly DrbdVolume[]): string {
+/** The state of the first volume and its reasons about I/O. */
+function ioOf(volumes: readonly DrbdVolume[]): string {
   const [first] = volumes
   if (first === undefined) return 'nothing'
   const { state, reasons } = judgeDrbdVolume(first)
@@ -21,33 +21,33 @@ function told(volumes: readonly DrbdVolume[]): string {
   return [state, ...io.map(({ code, word, clearedBy }) => `${code}:${word}/${clearedBy}`)].join(' ')
 }
 
-t.test('I/O that is suspended is told with the kernel’s words, and blocks nothing (miroir#280)', async t => {
-  t.equal(told(parseStatusText(FROZEN).volumes), 'synced io-suspended:user/operator')
-  const words = (said: string) => told(parseStatusText(FROZEN.replace('suspended:user', `suspended:${said}`)).volumes)
+t.test('suspended I/O is reported with the kernel’s words and blocks nothing (miroir#280)', async t => {
+  t.equal(ioOf(parseStatusText(FROZEN).volumes), 'synced io-suspended:user/operator')
+  const words = (word: string) => ioOf(parseStatusText(FROZEN.replace('suspended:user', `suspended:${word}`)).volumes)
   t.equal(words('no'), 'synced')
   t.equal(words('no-data'), 'synced io-suspended:no-data/operator')
   t.equal(words('user,no-data'), 'synced io-suspended:user,no-data/operator')
-  t.equal(words('fencing'), 'synced io-suspended:fencing/time', 'a peer is there')
+  t.equal(words('fencing'), 'synced io-suspended:fencing/time', 'a peer is connected')
   t.equal(words('quorum'), 'synced io-suspended:quorum/time')
   t.equal(words('quorum,user'), 'synced io-suspended:quorum,user/operator')
-  t.equal(words('odd'), 'synced io-suspended:odd/operator', 'a word of another version')
+  t.equal(words('odd'), 'synced io-suspended:odd/operator', 'an unknown word')
   const alone = FROZEN.replace('suspended:user', 'suspended:quorum').replace(':Connected', ':StandAlone')
-  t.match(told(parseStatusText(alone).volumes), /io-suspended:quorum\/operator/, 'nobody is on its way')
+  t.match(ioOf(parseStatusText(alone).volumes), /io-suspended:quorum\/operator/, 'no peer is connecting')
   const away = alone.replace(':StandAlone', ':Connecting')
-  t.match(told(parseStatusText(away).volumes), /io-suspended:quorum\/time/)
+  t.match(ioOf(parseStatusText(away).volumes), /io-suspended:quorum\/time/)
   const brief = 'vol-c role:Primary suspended:user\n  disk:UpToDate\n  hostB role:Secondary\n    peer-disk:UpToDate\n\n'
-  t.equal(told(parseStatusText(brief).volumes), 'synced io-suspended:user/operator')
-  t.equal(told(parseStatusText(brief.replace(' suspended:user', '')).volumes), 'synced')
+  t.equal(ioOf(parseStatusText(brief).volumes), 'synced io-suspended:user/operator')
+  t.equal(ioOf(parseStatusText(brief.replace(' suspended:user', '')).volumes), 'synced')
 })
 
-t.test('I/O that is made to fail is told too', async t => {
+t.test('forced I/O failures are reported too', async t => {
   const text = FROZEN.replace('suspended:user', 'suspended:no').replace('failures:no', 'failures:yes')
-  t.equal(told(parseStatusText(text).volumes), 'synced io-failures-forced:yes/operator')
+  t.equal(ioOf(parseStatusText(text).volumes), 'synced io-failures-forced:yes/operator')
 })
 
-t.test('JSON says it by flags, one for each word', async t => {
+t.test('JSON has one flag per word', async t => {
   const json = (members: Readonly<Record<string, unknown>>) =>
-    told(
+    ioOf(
       parseStatusJson(
         JSON.stringify([
           {
@@ -73,18 +73,18 @@ t.test('JSON says it by flags, one for each word', async t => {
     'synced io-suspended:user,no-data/operator',
   )
   t.equal(json({ 'suspended-quorum': true }), 'synced io-suspended:quorum/time')
-  t.equal(json({ suspended: true }), 'synced io-suspended:yes/operator', 'a release that does not say by what')
+  t.equal(json({ suspended: true }), 'synced io-suspended:yes/operator', 'a release without the cause')
   t.equal(json({ suspended: 'fencing' }), 'synced io-suspended:fencing/time')
   t.equal(json({ 'force-io-failures': true }), 'synced io-failures-forced:yes/operator')
   t.equal(json({}), 'synced')
 })
 
-t.test('/proc/drbd has one letter for it', async t => {
+t.test('/proc/drbd has one letter for suspended I/O', async t => {
   const text = (flags: string) =>
     `version: 8.4.11 (api:1/proto:86-101)\n 0: cs:Connected ro:Primary/Secondary ds:UpToDate/UpToDate C ${flags}\n` +
     '    ns:0 nr:0 dw:0 dr:0 al:0 bm:0 lo:0 pe:0 ua:0 ap:0 ep:1 wo:f oos:0\n'
-  t.equal(told(parseProcDrbd(text('r-----')).volumes), 'synced')
-  t.equal(told(parseProcDrbd(text('s-----')).volumes), 'synced io-suspended:s/operator')
+  t.equal(ioOf(parseProcDrbd(text('r-----')).volumes), 'synced')
+  t.equal(ioOf(parseProcDrbd(text('s-----')).volumes), 'synced io-suspended:s/operator')
 })
 
 const DUMP = [
@@ -98,13 +98,13 @@ const DUMP = [
   '',
 ].join('\n')
 
-t.test('an event of the resource concerns all of its volumes, and a role that changes none', async t => {
+t.test('an event of the resource changes all of its volumes; a role change changes none', async t => {
   const state = new Events2State()
   readStream([DUMP], line => state.apply(line))
   state.takeChanged()
   const say = (line: string) => {
     readStream([`${line}\n`], each => state.apply(each))
-    return [[...state.takeChanged()].sort().join(' '), told(state.volumes())]
+    return [[...state.takeChanged()].sort().join(' '), ioOf(state.volumes())]
   }
   t.strictSame(say('change resource name:v role:Secondary'), ['', 'synced'])
   t.strictSame(say('change resource name:v suspended:user'), ['v/0 v/1', 'synced io-suspended:user/operator'])
@@ -120,19 +120,19 @@ t.test('an event of the resource concerns all of its volumes, and a role that ch
   t.strictSame(say('change resource name:v force-io-failures:no'), ['v/0 v/1', 'synced'])
 })
 
-t.test('the same moment of a lost quorum in three formats (recorded)', async t => {
+t.test('one moment of a lost quorum in three formats (recorded)', async t => {
   const at = 'quorum-loss.alpha.2-bravo-took-over'
-  const mesh0 = (volumes: readonly DrbdVolume[]) => told(volumes.filter(({ mirror }) => mirror === 'mesh0/0'))
-  for (const said of [
+  const mesh0 = (volumes: readonly DrbdVolume[]) => ioOf(volumes.filter(({ mirror }) => mirror === 'mesh0/0'))
+  for (const volumes of [
     parseStatusJson(capture('drbd9', `${at}.status.json`)).volumes,
     parseStatusText(capture('drbd9', `${at}.status.txt`)).volumes,
     fold(capture('drbd9', `${at}.events2-now.txt`)).volumes(),
   ]) {
-    t.match(mesh0(said), /io-suspended:quorum\/time/)
+    t.match(mesh0(volumes), /io-suspended:quorum\/time/)
   }
 })
 
-t.test('a later look is believed where no event told of the resource', async t => {
+t.test('a later dump updates the I/O state that no event reported', async t => {
   const device = (dump: string) => {
     const found = fold(dump).device('v/0')
     if (found === undefined) throw new Error('it is in the dump')
