@@ -12,13 +12,13 @@ import { createSlaveEndpoint } from './slave-endpoint.ts'
 /** Sends raw bytes and reads until the server answers or closes the connection. */
 function exchange(port: number, bytes: string | Uint8Array): Promise<string> {
   return new Promise(resolve => {
-    let heard = ''
+    let received = ''
     const socket = connect(port, '127.0.0.1', () => socket.end(bytes))
     socket.on('data', data => {
-      heard += data.toString('latin1')
+      received += data.toString('latin1')
     })
     socket.on('error', () => undefined)
-    socket.on('close', () => resolve(heard))
+    socket.on('close', () => resolve(received))
   })
 }
 
@@ -263,8 +263,8 @@ t.test('for any input the server answers in its formats and keeps running', asyn
     fc.assert(
       fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), fc.boolean(), async (bytes, asBody) => {
         const head = `POST /jsonrpc HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: ${bytes.length}\r\n\r\n`
-        const heard = await exchange(port, asBody ? Buffer.concat([Buffer.from(head), bytes]) : bytes)
-        return heard === '' ? !asBody : heard.startsWith('HTTP/1.1 ')
+        const received = await exchange(port, asBody ? Buffer.concat([Buffer.from(head), bytes]) : bytes)
+        return received === '' ? !asBody : received.startsWith('HTTP/1.1 ')
       }),
       { numRuns: 100 },
     ),

@@ -100,7 +100,7 @@ function sinceAnswerIn(stuff: StringMap): number | null {
   const text = Object.hasOwn(stuff, 'since_answer_ms') ? stuff.since_answer_ms : undefined
   if (text === undefined) return null
   if (!/^\d{1,12}$/.test(text)) {
-    throw new ApiFailure('VALUE_NOT_SUPPORTED', 'since_answer_ms', text.slice(0, 64), 'no number of milliseconds')
+    throw new ApiFailure('VALUE_NOT_SUPPORTED', 'since_answer_ms', text.slice(0, 64), 'not a number of milliseconds')
   }
   return Number(text)
 }
@@ -122,7 +122,8 @@ function statementIn(stuff: StringMap): OrderStatement | null {
   const { agent_id: agent, beat: count, last_order: lastOrder, order_refused: refusal } = stuff
   if (agent === undefined || count === undefined || lastOrder === undefined) return null
   const beat = Number(count)
-  if (!Number.isSafeInteger(beat)) throw new ApiFailure('VALUE_NOT_SUPPORTED', 'beat', count.slice(0, 64), 'no count')
+  if (!Number.isSafeInteger(beat))
+    throw new ApiFailure('VALUE_NOT_SUPPORTED', 'beat', count.slice(0, 64), 'not a whole number')
   for (const [key, id] of [['agent_id', agent] as const, ['last_order', lastOrder] as const]) {
     if (id.length > MAX_ID_LENGTH) throw new ApiFailure('VALUE_NOT_SUPPORTED', key, id.slice(0, 64), 'too long')
   }
@@ -133,7 +134,7 @@ function bootIdIn(stuff: StringMap): string | null {
   const id = Object.hasOwn(stuff, 'boot_id') ? stuff.boot_id : undefined
   if (id === undefined) return null
   if (!/^[0-9a-f-]{8,64}$/i.test(id))
-    throw new ApiFailure('VALUE_NOT_SUPPORTED', 'boot_id', id.slice(0, 64), 'no boot id')
+    throw new ApiFailure('VALUE_NOT_SUPPORTED', 'boot_id', id.slice(0, 64), 'not a boot id')
   return id
 }
 
@@ -149,6 +150,6 @@ function nowIn(stuff: StringMap): number | null {
 function timeIn(stuff: StringMap, key: string): number | null {
   if (!Object.hasOwn(stuff, key)) return null
   const atMs = epochMsOfSeconds(stuff[key])
-  if (atMs === null) throw new ApiFailure('VALUE_NOT_SUPPORTED', key, stuff[key] ?? '', 'no number of seconds')
+  if (atMs === null) throw new ApiFailure('VALUE_NOT_SUPPORTED', key, stuff[key] ?? '', 'not a number of seconds')
   return atMs
 }

@@ -52,7 +52,8 @@ export function membershipCalls(db: Database, presence: HostPresence, forgotten:
         const shared = args.flag('shared')
         const sm_config = args.more ? args.stringMap('sm_config') : {}
         if (db.list('SR').some(([, sr]) => sr.uuid === uuid)) throw new ApiFailure('SR_UUID_EXISTS', uuid)
-        if (db.count('SR') >= MAX_SRS) throw new ApiFailure('OPERATION_NOT_ALLOWED', `there are ${MAX_SRS} SRs`)
+        if (db.count('SR') >= MAX_SRS)
+          throw new ApiFailure('OPERATION_NOT_ALLOWED', `the pool has the maximum of ${MAX_SRS} SRs`)
         forgotten.remove({ sr: uuid })
         return addSr(db, { uuid, ...names, ...types, shared, sm_config })
       }),
@@ -72,7 +73,7 @@ export function membershipCalls(db: Database, presence: HostPresence, forgotten:
       const ref = args.ref('host')
       presence.assertLive(ref)
       if (db.list('pool').some(([, pool]) => pool.master === ref)) return
-      throw new ApiFailure('OPERATION_NOT_ALLOWED', 'the coordinator of this pool is where its updater runs')
+      throw new ApiFailure('OPERATION_NOT_ALLOWED', 'the updater of this pool runs on its coordinator')
     }),
     'host.destroy': member(args => {
       const ref = args.ref('host')

@@ -73,7 +73,7 @@ function columnOf(ref: string, record: object, field: string): string {
     const echoed = JSON.stringify(field.slice(0, MAX_ECHO_LENGTH))
     throw new ApiFailure('INTERNAL_ERROR', `Db_exn.DBCache_NotFound("missing field", ${echoed}, "")`)
   }
-  if (typeof value === 'object') throw new ApiFailure('INTERNAL_ERROR', `${name} is no single value`)
+  if (typeof value === 'object') throw new ApiFailure('INTERNAL_ERROR', `${name} is a list or a map`)
   return String(value)
 }
 

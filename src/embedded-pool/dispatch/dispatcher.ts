@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { XapiError } from '../../allowed-operations/pool/host-operation.ts'
 import type { RequestClient } from '../../platform/http/http-route.ts'
 import type { RefusedCall } from '../../updater/decision-events.ts'
-import { ApiFailure } from '../calls/api-failure.ts'
+import { ApiFailure, GateRefusal } from '../calls/api-failure.ts'
 import { Arguments, type Call, type CallContext, type Caller, type CallTable } from '../calls/call.ts'
 import type { Database } from '../database/database.ts'
 import { assertRole, HOST_AGENT, isUnbounded, mayAgentCall, permissionOf } from '../sessions/roles.ts'
@@ -10,7 +10,6 @@ import type { Sessions } from '../sessions/sessions.ts'
 import type { Tasks } from '../tasks/tasks.ts'
 import type { ChangeAllowance } from './change-allowance.ts'
 import type { FairScheduler, Lane } from './fair-scheduler.ts'
-import { refusedCall } from './refused-call.ts'
 
 /** How a call ended: XenAPI's result or XenAPI's error. */
 export type CallOutcome = { readonly result: unknown } | { readonly error: XapiError }
@@ -34,6 +33,10 @@ export interface DispatcherOptions {
 }
 
 const ASYNC = 'Async.'
+
+/** Limits of a kept error: its parameters may contain text of the client. */
+const MAX_ERROR_ITEMS = 8
+const MAX_ITEM_LENGTH = 256
 
 /** Runs XenAPI calls: finds the method, checks the number of parameters, the session and the role, and returns a result or an error. */
 export class Dispatcher {
@@ -200,4 +203,30 @@ function assertCount(method: string, call: Call, given: number): void {
 
 function escapeXml(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
+}
+
+/**
+ * Describes a call that was answered with an error.
+ * @param called the method and its call; `undefined`: there is no such method
+ * @param params with the ref of the session first
+ */
+function refusedCall(
+  called: { readonly name: string; readonly call: Call } | undefined,
+  params: readonly unknown[],
+  user: string,
+  failure: unknown,
+  error: XapiError,
+  db: Database,
+): RefusedCall {
+  const [, about] = params
+  const [code, ...details] = error
+  const changes = called !== undefined && called.call.role !== null && called.call.role !== 'read-only'
+  return {
+    method: called?.name ?? '',
+    host: typeof about === 'string' && db.has('host', about) ? about : null,
+    user,
+    error: [code, ...details.slice(0, MAX_ERROR_ITEMS).map(item => item.slice(0, MAX_ITEM_LENGTH))],
+    reasons: failure instanceof GateRefusal ? failure.reasons : [],
+    isDecision: user !== '' && (changes || (failure instanceof ApiFailure && code === 'RBAC_PERMISSION_DENIED')),
+  }
 }

@@ -203,8 +203,8 @@ export class Heartbeats {
   }
 
   #check(): void {
-    for (const [ref, heard] of this.#lastReceived) {
-      if (this.#silentForMs(heard) < (this.#options.assumeDeadAfterMs ?? Number.POSITIVE_INFINITY)) continue
+    for (const [ref, last] of this.#lastReceived) {
+      if (this.#silentForMs(last) < (this.#options.assumeDeadAfterMs ?? Number.POSITIVE_INFINITY)) continue
       this.#lastReceived.delete(ref)
       this.#presence.fellSilent(ref)
     }
@@ -219,7 +219,7 @@ export class Heartbeats {
   #armCheck(): void {
     const { assumeDeadAfterMs, clock } = this.#options
     if (assumeDeadAfterMs === null || this.#cancelCheck !== null || this.#lastReceived.size === 0) return
-    const longestMs = Math.max(...Array.from(this.#lastReceived.values(), heard => this.#silentForMs(heard)))
+    const longestMs = Math.max(...Array.from(this.#lastReceived.values(), last => this.#silentForMs(last)))
     const delayMs = Math.max(assumeDeadAfterMs - longestMs, 1)
     this.#cancelCheck = clock.after(delayMs, () => {
       this.#cancelCheck = null

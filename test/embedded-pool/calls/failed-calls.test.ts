@@ -16,12 +16,12 @@ const REFUSED = ['INTERNAL_ERROR', 'the state of the pool cannot be written']
 async function brokenPool(t: { teardown(end: () => Promise<void>): void }) {
   const stateFile = join(folder, `pool-${Math.random()}`)
   const bugs: unknown[] = []
-  const told: string[] = []
+  const ordered: string[] = []
   const { pool, url } = await servedPool(t, {
     stateFile,
     stateDelayMs: 86_400_000,
     gate: { claim: () => ({ ok: true }) },
-    machines: { goDown: host => told.push(host) },
+    machines: { goDown: host => ordered.push(host) },
     enableDelayMs: 86_400_000,
     onBug: bug => bugs.push(bug),
   })
@@ -52,7 +52,7 @@ async function brokenPool(t: { teardown(end: () => Promise<void>): void }) {
     return { tables, hosts: pool.poolSnapshot().hosts, memory: /"hosts":(\{.*\})\}$/.exec(onDisk())?.[1] }
   }
   const onDisk = () => readFileSync(stateFile, 'utf8').trimEnd()
-  return { pool, url, call, a, b, sr, empty, spare, loose, message, stateFile, state, bugs, told }
+  return { pool, url, call, a, b, sr, empty, spare, loose, message, stateFile, state, bugs, ordered }
 }
 
 t.test('the writes of every method are undone if the state file cannot be written', async t => {
@@ -108,7 +108,7 @@ t.test('the writes of every method are undone if the state file cannot be writte
   const all = await Promise.all(calls.map(([method, ...params]) => call(String(method), ...params)))
   t.notOk(all.includes(''), 'no call succeeds')
   t.strictSame(state(), before, 'concurrent calls change nothing either')
-  t.strictSame(broken.told, [], 'no host got an order')
+  t.strictSame(broken.ordered, [], 'no host got an order')
   rmSync(`${stateFile}.new`, { recursive: true })
   await pool.saved()
   t.strictSame(state(), before, 'the file does not contain any of it later')
@@ -140,7 +140,7 @@ const NOT_KEPT = [
 ]
 
 t.test('a disk that hangs and then fails: the writes in between are undone, and no host gets an order', async t => {
-  const { pool, call, a, stateFile, told, state } = await brokenPool(t)
+  const { pool, call, a, stateFile, ordered, state } = await brokenPool(t)
   const before = state()
   const override = encodeOverride({
     reason: 'swap',
@@ -160,7 +160,7 @@ t.test('a disk that hangs and then fails: the writes in between are undone, and 
   await call('PBD.add_to_other_config', a.pbd, 'resync-monitor', '{}')
   openSync(`${stateFile}.new`, 'r+')
   t.strictSame(await Promise.all([first, reboot, second]), [REFUSED, REFUSED, REFUSED])
-  t.strictSame(told, [])
+  t.strictSame(ordered, [])
   rmSync(`${stateFile}.new`)
   t.equal(pool.get('PBD', a.pbd)?.other_config['resync-monitor'], '{}')
   await call('PBD.remove_from_other_config', a.pbd, 'resync-monitor')

@@ -59,7 +59,7 @@ t.test('get_all_records_where accepts the expressions of stock xapi', async t =>
     'INTERNAL_ERROR',
     'Db_exn.DBCache_NotFound("missing field", "constructor", "")',
   ])
-  t.strictSame(await where('field "tags" = "()"'), ['INTERNAL_ERROR', 'tags is no single value'])
+  t.strictSame(await where('field "tags" = "()"'), ['INTERNAL_ERROR', 'tags is a list or a map'])
   t.strictSame(bugs, [])
 })
 

@@ -18,7 +18,7 @@ t.test('a number that a record cannot contain is refused, and the state file sta
   const session = await login(url)
   const task = await askText(url, 'task.create', session, 'label', '')
   // sent as text, because JSON.stringify would write null
-  const said = (method: string, params: string) => post(url, `{"method":"${method}","params":["${session}",${params}]}`)
+  const call = (method: string, params: string) => post(url, `{"method":"${method}","params":["${session}",${params}]}`)
   const cases: readonly (readonly [method: string, params: string, error: readonly string[] | null])[] = [
     ['message.create', `"N",1e999,"Host","${host?.uuid}",""`, ['FIELD_TYPE_ERROR', 'priority']],
     ['message.create', `"N",-1e999,"Host","${host?.uuid}",""`, ['FIELD_TYPE_ERROR', 'priority']],
@@ -28,13 +28,13 @@ t.test('a number that a record cannot contain is refused, and the state file sta
     ['task.set_progress', `"${task}",1e999`, ['FIELD_TYPE_ERROR', 'progress']],
     ['event.from', '["host"],"",1e999', ['FIELD_TYPE_ERROR', 'timeout']],
   ]
-  for (const [method, params, error] of cases) t.match(await said(method, params), { error }, `${method} ${params}`)
+  for (const [method, params, error] of cases) t.match(await call(method, params), { error }, `${method} ${params}`)
   for (const [given, kept] of [
     ['0.25', 0.25],
     ['7', 1],
     ['-1e300', 0],
   ] as const) {
-    t.match(await said('task.set_progress', `"${task}",${given}`), { error: null })
+    t.match(await call('task.set_progress', `"${task}",${given}`), { error: null })
     t.equal(pool.get('task', task)?.progress, kept, 'progress is between 0 and 1')
   }
   await pool.close()

@@ -317,7 +317,10 @@ t.test('PBDs, SRs and hosts can be added and removed unless they are in use', as
     [made],
   )
   for (let index = 0; pool.list('SR').length < 1_000; index += 1) pool.addSr({ name_label: `${index}` })
-  t.strictSame(await operator('SR.introduce', ...introduced), ['OPERATION_NOT_ALLOWED', 'there are 1000 SRs'])
+  t.strictSame(await operator('SR.introduce', ...introduced), [
+    'OPERATION_NOT_ALLOWED',
+    'the pool has the maximum of 1000 SRs',
+  ])
 })
 
 t.test('messages since a time, of one object or of all, newest first', async t => {

@@ -249,7 +249,7 @@ t.test('a pool that is killed at any moment restarts with everything that it ack
   const stateFile = newPath()
   const acknowledged = new Set<string>()
   let attempts = 0
-  let told: string | null = null
+  let ordered: string | null = null
   for (let round = 0; round < 5; round += 1) {
     const child = execa('node', [join(import.meta.dirname, 'pool-with-state-file.ts'), stateFile], { reject: false })
     const [line] = await once(child.stdout, 'data')
@@ -263,13 +263,13 @@ t.test('a pool that is killed at any moment restarts with everything that it ack
       `${kept.length} of ${attempts} are there`,
     )
     const host = firstOf(Object.keys(Object(await ask(url, 'host.get_all_records', session))))
-    if (told !== null) {
-      t.strictSame(await ask(url, 'host.reboot', session, host), ['OTHER_OPERATION_IN_PROGRESS', 'host', told])
+    if (ordered !== null) {
+      t.strictSame(await ask(url, 'host.reboot', session, host), ['OTHER_OPERATION_IN_PROGRESS', 'host', ordered])
     }
     await ask(url, 'host.disable', session, host)
     if (round === 2) {
       t.equal(await ask(url, 'host.reboot', session, host), '')
-      told = host
+      ordered = host
     }
     setTimeout(() => child.kill('SIGKILL'), Math.random() * 60)
     try {

@@ -35,10 +35,10 @@ function feedUnderTest({ maxWaiting = 4, maxWaitingPerSession = 4, maxWaitingPer
   const from = (classes: readonly string[], token: string, timeoutSeconds: number, signal = never) =>
     feed.from({ caller: callerOf(session), classes, token, timeoutSeconds, signal })
   /** Class, operation and ref of each event. */
-  const told = async (classes: readonly string[], token: string) =>
+  const eventsOf = async (classes: readonly string[], token: string) =>
     (await from(classes, token, 0)).events.map(event => `${event.class} ${event.operation} ${event.ref}`)
   const token = async () => (await from([], '', 0)).token
-  return { db, feed, session, host, from, told, token }
+  return { db, feed, session, host, from, eventsOf, token }
 }
 
 t.test('the empty token returns all objects, in the format of stock xapi', async t => {
@@ -55,25 +55,29 @@ t.test('the empty token returns all objects, in the format of stock xapi', async
 })
 
 t.test('a batch contains each object once, with its change since the token', async t => {
-  const { db, told, host, token } = feedUnderTest()
+  const { db, eventsOf, host, token } = feedUnderTest()
   const before = await token()
   db.update('host', host, { enabled: true })
   db.update('host', host, { enabled: false })
-  t.strictSame(await told(['host'], before), [`host mod ${host}`], 'changed twice: one mod')
+  t.strictSame(await eventsOf(['host'], before), [`host mod ${host}`], 'changed twice: one mod')
   const created = db.create('host', newHost({ uuid: 'v' }))
   db.update('host', created, { enabled: true })
-  t.strictSame(await told(['host'], before), [`host add ${created}`, `host mod ${host}`], 'new and changed: one add')
+  t.strictSame(
+    await eventsOf(['host'], before),
+    [`host add ${created}`, `host mod ${host}`],
+    'new and changed: one add',
+  )
   db.delete('host', created)
-  t.strictSame(await told(['host'], before), [`host mod ${host}`], 'created and deleted: nothing')
+  t.strictSame(await eventsOf(['host'], before), [`host mod ${host}`], 'created and deleted: nothing')
   const afterAll = await token()
-  t.strictSame(await told(['host'], afterAll), [])
+  t.strictSame(await eventsOf(['host'], afterAll), [])
   db.delete('host', host)
-  t.strictSame(await told(['*'], before), [`host del ${host}`], 'changed and deleted: one del')
-  t.strictSame(await told(['*'], ''), [], 'the empty token returns no deletions')
+  t.strictSame(await eventsOf(['*'], before), [`host del ${host}`], 'changed and deleted: one del')
+  t.strictSame(await eventsOf(['*'], ''), [], 'the empty token returns no deletions')
 })
 
 t.test('the order of events is messages, add, mod, del; messages have their own position in the token', async t => {
-  const { db, told, host, token } = feedUnderTest()
+  const { db, eventsOf, host, token } = feedUnderTest()
   const gone = db.create('task', newTask({ uuid: '' }))
   const before = await token()
   db.delete('task', gone)
@@ -81,18 +85,18 @@ t.test('the order of events is messages, add, mod, del; messages have their own 
   const task = db.create('task', newTask({ uuid: '' }))
   const message = db.create('message', newMessage({ uuid: '' }))
   const dels = [`host mod ${host}`, `task del ${gone}`]
-  t.strictSame(await told(['*'], before), [`message add ${message}`, `task add ${task}`, ...dels])
+  t.strictSame(await eventsOf(['*'], before), [`message add ${message}`, `task add ${task}`, ...dels])
   const [database] = before.split(',')
   const [, messages] = (await token()).split(',')
-  t.strictSame(await told(['*'], `${database},${messages}`), [`task add ${task}`, ...dels])
+  t.strictSame(await eventsOf(['*'], `${database},${messages}`), [`task add ${task}`, ...dels])
 })
 
 t.test('one object can be followed; a token of the future gets no events until the generation passes it', async t => {
-  const { db, told, from, host, token } = feedUnderTest()
+  const { db, eventsOf, from, host, token } = feedUnderTest()
   const before = await token()
   const other = db.create('host', newHost({ uuid: 'v' }))
   db.update('host', host, {})
-  t.strictSame(await told([`Host/${other}`, 'task'], before), [`host add ${other}`])
+  t.strictSame(await eventsOf([`Host/${other}`, 'task'], before), [`host add ${other}`])
   for (const future of ['00000000000000009999,00000000000000009999', '99999999999999999999,99999999999999999999']) {
     const batch = await from(['host'], future, 0)
     t.strictSame(batch.events, [])

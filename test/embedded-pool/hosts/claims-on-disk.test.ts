@@ -18,10 +18,10 @@ const othersStay: HostOperationGate = {
 }
 
 t.test('a host that returns while its claim is written is not taken down by that claim', async t => {
-  const told: string[] = []
+  const ordered: string[] = []
   const { pool, url, bugs } = await servedPool(t, {
     gate: othersStay,
-    machines: { goDown: host => told.push(host) },
+    machines: { goDown: host => ordered.push(host) },
     stateFile: join(folder, 'returns'),
   })
   const [a, b] = pool.seed(['a', 'b']).hosts.map(({ ref }) => ref)
@@ -34,10 +34,10 @@ t.test('a host that returns while its claim is written is not taken down by that
     queueMicrotask(() => pool.hostReturned(ref, { bootTimeMs: Date.now() - 30_000 }))
   })
   t.strictSame(await ask(url, 'host.reboot', session, a), ['HOST_OFFLINE', a])
-  t.strictSame(told, [])
+  t.strictSame(ordered, [])
   t.match(firstOf(pool.poolSnapshot().hosts), { ref: a, live: true, leaving: false, currentOperations: [] })
   t.equal(await ask(url, 'host.reboot', session, b), '')
-  t.strictSame(told, [b], 'only one host got an order')
+  t.strictSame(ordered, [b], 'only one host got an order')
   t.strictSame(bugs, [])
 })
 

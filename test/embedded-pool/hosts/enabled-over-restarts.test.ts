@@ -157,9 +157,9 @@ t.test('the state file keeps the boot id of a host, so a clock change during sil
 })
 
 t.test('fields of a host that an earlier version did not write get its defaults; invalid fields are refused', t => {
-  const told = { toldAtMs: START_MS, left: true }
-  t.strictSame(decodeHostMemory(told), {
-    ...told,
+  const memory = { toldAtMs: START_MS, left: true }
+  t.strictSame(decodeHostMemory(memory), {
+    ...memory,
     toldTo: null,
     orderId: null,
     orderAgent: null,
@@ -169,7 +169,7 @@ t.test('fields of a host that an earlier version did not write get its defaults;
     bootId: null,
   })
   const whole = {
-    ...told,
+    ...memory,
     toldTo: 'reboot',
     orderId: 'o',
     orderAgent: 'a',

@@ -134,7 +134,7 @@ t.test('a toolstack restart is no reboot: a disabled host stays disabled, and ag
   t.match(state(), /^live since/)
 })
 
-t.test("stock's own hello says nothing of the boot, and is a return; who is unknown is told so", async t => {
+t.test('a hello of stock xapi has no boot and means a return; an unknown host gets unknown_host', async t => {
   const { state, hello, goDown, pool, ref, url, session, time } = await poolByHeartbeat(t)
   t.equal(await hello(undefined, '10.0.0.9'), 'ok')
   t.equal(pool.get('host', ref)?.address, '10.0.0.9')
@@ -143,8 +143,13 @@ t.test("stock's own hello says nothing of the boot, and is a return; who is unkn
   time.advance(7_000)
   await hello()
   t.equal(state(), 'live since 7, boot 0')
-  t.equal(await ask(url, 'pool.hello', session, 'nobody', '10.0.0.9'), 'unknown_host')
-  t.strictSame(await hello({ boot_time: 'soon' }), ['VALUE_NOT_SUPPORTED', 'boot_time', 'soon', 'no number of seconds'])
+  t.equal(await ask(url, 'pool.hello', session, 'unknown', '10.0.0.9'), 'unknown_host')
+  t.strictSame(await hello({ boot_time: 'soon' }), [
+    'VALUE_NOT_SUPPORTED',
+    'boot_time',
+    'soon',
+    'not a number of seconds',
+  ])
 })
 
 t.test('a clock that is set back does not keep a host live for longer', async t => {
@@ -196,7 +201,7 @@ t.test('without the option silence has no effect, and a host can still report it
 
 t.test('with boot ids a clock change is no reboot, and another boot id is', async t => {
   const { state, hello, tickle, goDown, url, session, ref, time, pool } = await poolByHeartbeat(t)
-  const toldBootId = () => firstOf(pool.poolSnapshot().hosts).bootId
+  const bootIdInSnapshot = () => firstOf(pool.poolSnapshot().hosts).bootId
   const ONE = { boot_id: '1f5c0c1e-0000-4000-8000-000000000001' }
   const TWO = { boot_id: '1f5c0c1e-0000-4000-8000-000000000002' }
   await hello({ ...ONE, ...boot() })
@@ -212,15 +217,15 @@ t.test('with boot ids a clock change is no reboot, and another boot id is', asyn
   time.advance(30_000)
   await hello({ ...TWO, ...boot(5) })
   t.equal(state(), 'live since 32, boot 5', 'another boot with the same boot time')
-  t.equal(toldBootId(), TWO.boot_id, 'the snapshot has the new boot id, so older reports do not count')
+  t.equal(bootIdInSnapshot(), TWO.boot_id, 'the snapshot has the new boot id, so older reports do not count')
   await hello(boot(5))
   t.equal(state(), 'live since 32, boot 5', 'without a boot id the boot time decides')
   await hello(boot(4_000))
   t.equal(state(), 'live since 32, boot 4000')
-  t.equal(toldBootId(), undefined)
+  t.equal(bootIdInSnapshot(), undefined)
   await tickle({ ...ONE, ...boot(4_000) })
   t.equal(state(), 'live since 32, boot 4000', 'no boot id is known after that')
-  t.strictSame(await tickle({ boot_id: 'soon' }), ['VALUE_NOT_SUPPORTED', 'boot_id', 'soon', 'no boot id'])
+  t.strictSame(await tickle({ boot_id: 'soon' }), ['VALUE_NOT_SUPPORTED', 'boot_id', 'soon', 'not a boot id'])
 })
 
 t.test('with a known boot id no boot time is needed', async t => {
@@ -337,22 +342,22 @@ t.test('a heartbeat names the reports that describe a past state', async t => {
   const { pool, ref, hello, tickle } = await poolByHeartbeat(t)
   const sr = '5c5c5c5c-0000-4000-8000-000000000001'
   const boot_id = 'b0b0b0b0-0000-4000-8000-000000000001'
-  const said = () => pool.poolSnapshot().changedSeqs?.get(ref)
+  const changedSeqs = () => pool.poolSnapshot().changedSeqs?.get(ref)
   let changes = 0
   pool.subscribe(({ cls }) => {
     if (cls === 'host_metrics') changes += 1
   })
   await hello({ ...boot(), boot_id })
-  t.equal(said(), undefined)
+  t.equal(changedSeqs(), undefined)
   await tickle({ ...boot(), boot_id, sr_seq: `${sr}=42` })
-  t.match(said(), { bootId: boot_id, bySr: new Map([[sr, 42]]) })
+  t.match(changedSeqs(), { bootId: boot_id, bySr: new Map([[sr, 42]]) })
   const before = changes
   await tickle({ ...boot(), boot_id, sr_seq: `${sr}=42` })
   t.equal(changes, before, 'an unchanged value makes no change')
   await tickle({ ...boot(), boot_id, sr_seq: `${sr}=43` })
   t.equal(changes, before + 1, 'subscribers are notified')
   await tickle({ ...boot(), boot_id, sr_seq: '' })
-  t.match(said(), { bySr: new Map() })
+  t.match(changedSeqs(), { bySr: new Map() })
   for (const wrong of ['42', `${sr}=`, `${sr}=-1`, `${sr}=1e3`, `${sr}=9007199254740993`, `${sr}=1,,`]) {
     t.match(JSON.stringify(await tickle({ ...boot(), boot_id, sr_seq: wrong })), /VALUE_NOT_SUPPORTED/, wrong)
   }

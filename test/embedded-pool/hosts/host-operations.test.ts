@@ -43,11 +43,11 @@ function syncedReport(host: string, sr: string, atMs: number): string {
 
 t.test('with the gate of the project exactly one of two concurrent reboots succeeds', async t => {
   const time = new VirtualClock()
-  const told: string[] = []
+  const ordered: string[] = []
   const { pool, url } = await servedPool(t, {
     gate: projectGate(time.now),
     clock: time,
-    machines: { goDown: (host, how) => told.push(`${host} ${how}`) },
+    machines: { goDown: (host, how) => ordered.push(`${host} ${how}`) },
   })
   const { sr, hosts } = pool.seed(['a', 'b', 'c'])
   const srUuid = pool.get('SR', sr)?.uuid ?? ''
@@ -68,7 +68,7 @@ t.test('with the gate of the project exactly one of two concurrent reboots succe
   }
   t.match(await post(url, reboots), [{ id: 0, result: '' }, refused(1), refused(2)])
   const first = firstOf(hosts).ref
-  t.strictSame(told, [`${first} reboot`])
+  t.strictSame(ordered, [`${first} reboot`])
   t.match(Object.values(pool.get('host', first)?.current_operations ?? {}), ['shutdown'])
 
   pool.hostLeft(first)

@@ -341,9 +341,9 @@ t.test('a host whose toolstack restarts before it fetched its order is enabled a
 
 t.test('an order is not handed out if the gate throws', async t => {
   let claims = 0
-  const told: string[] = []
+  const ordered: string[] = []
   const { pool, url, bugs } = await servedPool(t, {
-    machines: { goDown: host => told.push(host) },
+    machines: { goDown: host => ordered.push(host) },
     gate: {
       claim: () => {
         claims += 1
@@ -356,17 +356,17 @@ t.test('an order is not handed out if the gate throws', async t => {
   const session = await login(url)
   t.match(await ask(url, 'host.reboot', session, host), ['INTERNAL_ERROR'])
   t.match(firstOf(pool.poolSnapshot().hosts), { leaving: false, currentOperations: [] })
-  t.strictSame(told, [])
+  t.strictSame(ordered, [])
   t.match(bugs, [{ message: 'a bug' }])
 })
 
 t.test('invalid statements are refused and change nothing', async t => {
   const { a, tickle, pool } = await pairByHeartbeat(t)
-  const said = { ...BOOT, agent_id: 'one', beat: '1', last_order: '' }
-  t.strictSame(await tickle(a, { ...said, beat: 'x' }), ['VALUE_NOT_SUPPORTED', 'beat', 'x', 'no count'])
-  t.match(await tickle(a, { ...said, agent_id: 'x'.repeat(65) }), ['VALUE_NOT_SUPPORTED', 'agent_id'])
-  t.match(await tickle(a, { ...said, last_order: 'x'.repeat(65) }), ['VALUE_NOT_SUPPORTED', 'last_order'])
-  t.strictSame(await tickle(a, { ...said, last_order: 'of another pool', order_refused: 'x'.repeat(9_999) }), {})
+  const statement = { ...BOOT, agent_id: 'one', beat: '1', last_order: '' }
+  t.strictSame(await tickle(a, { ...statement, beat: 'x' }), ['VALUE_NOT_SUPPORTED', 'beat', 'x', 'not a whole number'])
+  t.match(await tickle(a, { ...statement, agent_id: 'x'.repeat(65) }), ['VALUE_NOT_SUPPORTED', 'agent_id'])
+  t.match(await tickle(a, { ...statement, last_order: 'x'.repeat(65) }), ['VALUE_NOT_SUPPORTED', 'last_order'])
+  t.strictSame(await tickle(a, { ...statement, last_order: 'of another pool', order_refused: 'x'.repeat(9_999) }), {})
   t.match(firstOf(pool.poolSnapshot().hosts), { live: true, leaving: false })
 })
 

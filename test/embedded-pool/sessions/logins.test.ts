@@ -5,19 +5,19 @@ import { ask, login, PASSWORD, servedPool, until } from '../pool-under-test.ts'
 
 t.test('answers to wrong passwords are delayed and limited, and failed logins are reported in summary', async t => {
   const time = new VirtualClock()
-  const told: FailedLogins[] = []
+  const reports: FailedLogins[] = []
   const { pool, url } = await servedPool(t, {
     clock: time,
     failedLoginDelayMs: 1_000,
     maxFailedLogins: 2,
     reportFailedLoginsEveryMs: 60_000,
-    onFailedLogins: failed => told.push(failed),
+    onFailedLogins: failed => reports.push(failed),
   })
   const answers: unknown[] = []
   const guess = (user: string) =>
     ask(url, 'session.login_with_password', user, 'guess').then(answer => answers.push(answer))
   const first = guess('ann')
-  await until(() => told.length === 1)
+  await until(() => reports.length === 1)
   t.match(await login(url), /^OpaqueRef:/, 'a correct password is answered immediately')
   const second = guess('root')
   const right = () => ask(url, 'session.login_with_password', 'root', PASSWORD)
@@ -36,15 +36,15 @@ t.test('answers to wrong passwords are delayed and limited, and failed logins ar
   ])
   t.match(await login(url), /^OpaqueRef:/, 'logins work again')
 
-  t.strictSame(told, [{ count: 1, user: 'ann', address: '127.0.0.1' }])
+  t.strictSame(reports, [{ count: 1, user: 'ann', address: '127.0.0.1' }])
   time.advance(59_000)
-  t.match(told, [{}, { user: 'root' }])
-  t.ok((told[1]?.count ?? 0) >= 2, 'the wrong password and the unchecked ones')
+  t.match(reports, [{}, { user: 'root' }])
+  t.ok((reports[1]?.count ?? 0) >= 2, 'the wrong password and the unchecked ones')
   time.advance(60_000)
   time.advance(60_000)
-  t.equal(told.length, 2)
+  t.equal(reports.length, 2)
   const last = guess('bob')
-  await until(() => told.length === 3)
+  await until(() => reports.length === 3)
   const unheard = guess('eve')
   await until(() => {
     time.advance(1_000)
@@ -52,7 +52,7 @@ t.test('answers to wrong passwords are delayed and limited, and failed logins ar
   })
   await Promise.all([last, unheard])
   await pool.close()
-  t.strictSame(told.slice(2), [
+  t.strictSame(reports.slice(2), [
     { count: 1, user: 'bob', address: '127.0.0.1' },
     { count: 1, user: 'eve', address: '127.0.0.1' },
   ])
