@@ -7,7 +7,7 @@ import type { PoolSnapshot } from '../allowed-operations/pool/pool-snapshot.ts'
 import { hostName } from '../allowed-operations/reason/describe-gate.ts'
 import type { GateReason, GateReasonCode } from '../allowed-operations/reason/gate-reason.ts'
 import type { Exposition } from './exposition.ts'
-import { labelValue } from './label-value.ts'
+import { labelValue } from './series-value.ts'
 
 /** The gate's view of the pool at one moment. */
 export interface GateLook {

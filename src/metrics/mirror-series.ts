@@ -1,8 +1,7 @@
 import { Gauge, type Registry } from 'prom-client'
 import type { TrackedMirror } from '../sync-query/history/tracked-mirror.ts'
 import type { SyncState } from '../sync-query/state.ts'
-import { labelValue } from './label-value.ts'
-import { show } from './level.ts'
+import { labelValue, setOrRemove } from './series-value.ts'
 
 /** A mirror in one of its SRs. */
 export interface MirrorOfSr {
@@ -107,7 +106,7 @@ export class MirrorSeries {
       if (after.state !== null) this.#notSynced.set({ ...labels, state: after.state }, 1)
     }
     for (const figure of FIGURES) {
-      if (before[figure] !== after[figure]) show(this.#gauges[figure], labels, after[figure])
+      if (before[figure] !== after[figure]) setOrRemove(this.#gauges[figure], labels, after[figure])
     }
   }
 }

@@ -1,5 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
-import { labelValue } from './label-value.ts'
+import { labelValue } from './series-value.ts'
 
 /** Pushes of reports to the pool. */
 export class PushSeries {

@@ -1,7 +1,7 @@
 import { Counter, Histogram, type Registry } from 'prom-client'
 import { isBlocking, type Reason } from '../sync-query/reason/reason.ts'
 import type { Transition } from '../sync-query/sr-state/transition.ts'
-import { labelValue } from './label-value.ts'
+import { labelValue } from './series-value.ts'
 
 const MINUTE = 60
 const HOUR = 60 * MINUTE

@@ -2,7 +2,7 @@ import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import type { SourceUpdate } from '../sync-query/backend.ts'
 import { BACKEND_NAMES, type BackendName, forEachBackend } from '../sync-query/backend-name.ts'
 import { PROBLEM_CODES } from '../sync-query/judge/problem.ts'
-import { labelValue } from './label-value.ts'
+import { labelValue } from './series-value.ts'
 
 /** Limit of codes with a series of their own; further codes count as `other`. */
 const MAX_CODES = 40

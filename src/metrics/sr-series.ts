@@ -2,8 +2,7 @@ import { Gauge, type Registry } from 'prom-client'
 import { isBlocking, REASONS, type ReasonCode } from '../sync-query/reason/reason.ts'
 import type { SrStatus } from '../sync-query/sr-state/sr-fold.ts'
 import { SYNC_STATES } from '../sync-query/state.ts'
-import { labelValue } from './label-value.ts'
-import { show } from './level.ts'
+import { labelValue, setOrRemove } from './series-value.ts'
 
 /**
  * The state and figures of each SR.
@@ -69,11 +68,11 @@ export class SrSeries {
       this.#state.set({ ...label, state }, Number(state === status.state))
       this.#mirrors.set({ ...label, state }, status.mirrors[state])
     }
-    show(this.#since, label, status.since / 1000)
+    setOrRemove(this.#since, label, status.since / 1000)
     // A sum over incomplete data is unknown: before the first complete reading it would be 0.
-    show(this.#outOfSync, label, isKnown ? status.outOfSyncBytes : null)
-    show(this.#progress, label, isKnown ? status.progress : null)
-    show(this.#eta, label, isKnown ? status.etaSeconds : null)
+    setOrRemove(this.#outOfSync, label, isKnown ? status.outOfSyncBytes : null)
+    setOrRemove(this.#progress, label, isKnown ? status.progress : null)
+    setOrRemove(this.#eta, label, isKnown ? status.etaSeconds : null)
     this.#setReasons(sr, status)
   }
 

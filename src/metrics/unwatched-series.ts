@@ -1,6 +1,6 @@
 import { Gauge, type Registry } from 'prom-client'
 import { BACKEND_NAMES, type BackendName } from '../sync-query/backend-name.ts'
-import { labelValue } from './label-value.ts'
+import { labelValue } from './series-value.ts'
 
 /** Limits the number of series of a host whose SRs match nothing. */
 const MAX_NAMED = 50

@@ -60,7 +60,7 @@ t.test('listen fails for a port in use and can be called again; a pool listens a
   t.teardown(() => second.close())
   await t.rejects(second.listen({ port }), { code: 'EADDRINUSE' })
   await t.resolves(second.listen({ port: 0 }))
-  await t.rejects(second.listen({ port: 0 }), { message: 'it listens already' })
+  await t.rejects(second.listen({ port: 0 }), { message: 'the server listens already' })
 })
 
 t.test('close is fast with idle and busy connections, and works on a pool that never listened', async t => {

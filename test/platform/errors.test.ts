@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { codeOf, messageOf, stackOf, systemText } from '../../src/platform/errors.ts'
 
-t.test('whatever was thrown has a message, which says something', async t => {
+t.test('every thrown value has a message that is not empty', async t => {
   const said: readonly (readonly [thrown: unknown, message: string])[] = [
     [new Error('it is full'), 'it is full'],
     [new TypeError(), 'TypeError'],
@@ -22,7 +22,7 @@ t.test('whatever was thrown has a message, which says something', async t => {
   for (const [thrown, message] of said) t.equal(messageOf(thrown), message)
 })
 
-t.test('a name whose every address refuses: what each of them said', async t => {
+t.test('a name whose addresses all refuse: the message has each address', async t => {
   const lookup: LookupFunction = (_name, _options, done) => {
     const found = ['127.0.0.1', '127.0.0.2'].map(address => ({ address, family: 4 }))
     done(null, found)
@@ -32,7 +32,7 @@ t.test('a name whose every address refuses: what each of them said', async t => 
   t.equal(messageOf(error), '127.0.0.1:1 refuses the connection; 127.0.0.2:1 refuses the connection')
 })
 
-t.test('for the log it says where, if that is known', async t => {
+t.test('the text for the log has the stack, if there is one', async t => {
   t.match(stackOf(new Error('it is full')), /^Error: it is full\n +at .*errors\.test\.ts/)
   const bare = new Error('it is full')
   delete bare.stack
@@ -40,7 +40,7 @@ t.test('for the log it says where, if that is known', async t => {
   t.equal(stackOf('text'), 'text')
 })
 
-t.test('what the system calls it is told of its errors alone', async t => {
+t.test('only errors with a text as code have a code', async t => {
   t.equal(codeOf(Object.assign(new Error('open'), { code: 'ENOENT' })), 'ENOENT')
   for (const other of [
     new Error('no code'),
@@ -51,7 +51,7 @@ t.test('what the system calls it is told of its errors alone', async t => {
     t.equal(codeOf(other), null)
 })
 
-t.test('errors of the system name the object and say in words what is wrong', async t => {
+t.test('messages of system errors name the object and describe the failure in words', async t => {
   const folder = t.testdir({ file: '', full: { x: '' } })
   const thrownBy = (call: () => unknown): unknown => {
     try {

@@ -278,7 +278,7 @@ t.test('the file: written whole, and set aside when it cannot be used', async t 
     ['{"schema":2}', 'it is not of schema 1'],
     [whole.replace(HOST.uuid, 'another'), 'it belongs to host another'],
     [whole.replace('"finished"', '"melted"'), 'srs[0].outbox[1].event: expected one of started, finished, abandoned'],
-    [' '.repeat(5_000_000), 'it has 5000000 bytes, more than 4194304'],
+    [' '.repeat(5_000_000), 'the file has 5000000 bytes, more than 4194304'],
   ]
   for (const [text, problem] of broken) {
     await writeFile(path, text)

@@ -1,6 +1,5 @@
 import type { ZodType, z } from 'zod'
-import { describeConfigProblem } from '../../platform/config-file/config-problem.ts'
-import type { ParsedConfigFile } from '../../platform/config-file/parse-config-file.ts'
+import { describeConfigProblem, type ParsedConfigFile } from '../../platform/config-file/parse-config-file.ts'
 import { readConfigFile } from '../../platform/config-file/read-config-file.ts'
 import { watchConfigFile } from '../../platform/config-file/watch-config-file.ts'
 import { messageOf } from '../../platform/errors.ts'

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { largestGroup } from '../../platform/http/largest-group.ts'
+import { largestGroup } from '../../platform/http/client-groups.ts'
 import type { Clock } from '../../platform/time/clock.ts'
 import { ApiFailure } from '../calls/api-failure.ts'
 import type { Caller } from '../calls/call.ts'

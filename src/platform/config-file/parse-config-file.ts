@@ -1,26 +1,40 @@
 import { LineCounter, parseDocument, type YAMLError } from 'yaml'
 import type { ZodType, z } from 'zod'
 import { messageOf } from '../errors.ts'
-import type { ConfigProblem } from './config-problem.ts'
 import { issueText, schemaProblems } from './schema-problems.ts'
 import { keyOf, YamlPlaces } from './yaml-places.ts'
+
+/** A problem of a configuration file, with its place. */
+export interface ConfigProblem {
+  readonly file: string
+  /** From 1; 1 for the whole file. */
+  readonly line: number
+  /** The key, such as `srs[0].drbd`; `''`: the whole file. */
+  readonly key: string
+  readonly text: string
+}
+
+/** `FILE:LINE: KEY: TEXT`, the format of compilers, so that editors can jump to the line. */
+export function describeConfigProblem({ file, line, key, text }: ConfigProblem): string {
+  return `${file}:${line}: ${key === '' ? '' : `${key}: `}${text}`
+}
 
 export type ParsedConfigFile<Config> =
   | { readonly ok: true; readonly config: Config }
   | { readonly ok: false; readonly problems: readonly ConfigProblem[] }
 
-/** Beyond this a file is no configuration of this program. */
+/** A larger file is no configuration of this program. */
 export const MAX_CONFIG_BYTES = 1_048_576
-/** One error often causes others; a terminal holds about so many. */
+/** One error often causes others. A terminal shows about this many lines. */
 const MAX_PROBLEMS = 20
-/** An alias can stand for a copy of a copy of a copy: text of a few lines that fills the memory. */
+/** Aliases of aliases can make a text of a few lines fill the memory. */
 const MAX_ALIASES = 100
 
 /**
- * Reads configuration text against its schema. Every problem names the file, the line and the key. Pure.
+ * Parses a configuration text against its schema. Every problem names the file, the line and the key. Pure.
  *
- * @param text YAML 1.2 (so JSON too); nothing but comments is an empty configuration
- * @param file its name, for the problems
+ * @param text YAML 1.2, which includes JSON. A text without content is an empty configuration.
+ * @param file the name of the file in problems
  */
 export function parseConfigFile<Schema extends ZodType>(
   text: string,
@@ -48,8 +62,9 @@ export function parseConfigFile<Schema extends ZodType>(
         }),
       )
     }
-    const oddities = [...places.oddities()]
-    if (oddities.length > 0) return wrong(oddities.map(({ path, line, text }) => ({ line, key: keyOf(path), text })))
+    const invalidParts = [...places.invalidParts()]
+    if (invalidParts.length > 0)
+      return wrong(invalidParts.map(({ path, line, text }) => ({ line, key: keyOf(path), text })))
     const result = schema.safeParse(document.toJS({ maxAliasCount: MAX_ALIASES }) ?? {}, { error: issueText })
     if (result.success) return { ok: true, config: result.data }
     return wrong(

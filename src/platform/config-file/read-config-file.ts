@@ -4,7 +4,7 @@ import type { ZodType, z } from 'zod'
 import { bareMessageOf } from '../errors.ts'
 import { MAX_CONFIG_BYTES, type ParsedConfigFile, parseConfigFile } from './parse-config-file.ts'
 
-/** Reads a configuration file. What is wrong with it, from "no such file" to a misspelt key, is told as problems. */
+/** Reads a configuration file. Never rejects: everything from a missing file to a misspelt key is a problem in the result. */
 export async function readConfigFile<Schema extends ZodType>(
   file: string,
   schema: Schema,
@@ -25,8 +25,8 @@ async function readText(path: string): Promise<string | { readonly wrong: string
     }
     if (length > MAX_CONFIG_BYTES) return { wrong: `larger than ${MAX_CONFIG_BYTES} bytes`, line: 1 }
     const content = buffer.subarray(0, length)
-    // Read as UTF-8 nevertheless, a name would be another one, that nothing has.
-    return isUtf8(content) ? content.toString() : { wrong: 'not UTF-8', line: lineThatIsNoUtf8(content) }
+    // Decoded as UTF-8 anyway, a name would become another name.
+    return isUtf8(content) ? content.toString() : { wrong: 'not UTF-8', line: firstLineNotUtf8(content) }
   } catch (error) {
     return { wrong: `cannot be read: ${bareMessageOf(error)}`, line: 1 }
   } finally {
@@ -34,8 +34,8 @@ async function readText(path: string): Promise<string | { readonly wrong: string
   }
 }
 
-/** In UTF-8 the byte of a line's end is never part of anything else. */
-function lineThatIsNoUtf8(content: Buffer): number {
+/** In UTF-8 the byte of a newline is never part of another character. */
+function firstLineNotUtf8(content: Buffer): number {
   let line = 1
   for (let start = 0; start < content.length; line += 1) {
     const at = content.indexOf('\n', start)

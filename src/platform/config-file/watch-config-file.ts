@@ -8,18 +8,18 @@ import { readConfigFile } from './read-config-file.ts'
 
 /** Milliseconds. */
 export interface WatchPace {
-  /** Who writes a file in several steps is not done before it has rested for so long. */
+  /** A file that is written in several steps counts as complete when it has not changed for this long. */
   readonly settleMs: number
-  /** How often to look even if nothing was told. */
+  /** Interval of reads without a file event. */
   readonly rereadEveryMs: number
 }
 
 const DEFAULT_PACE: WatchPace = { settleMs: 100, rereadEveryMs: 60_000 }
 
 /**
- * Tells of the file each time that it is different from before, until `signal` is aborted.
- * A file event is only a hint to read again: editors replace files, and some file systems tell nothing.
- * @param known what was read before: a change between that and the beginning of the watch is one, too
+ * Yields the parsed file each time that it has changed, until `signal` aborts. A file event is only a hint to read again: editors replace
+ * files, and some file systems have no events.
+ * @param known the result of the last read: a change between that and the beginning of the watch counts, too
  */
 export async function* watchConfigFile<Schema extends ZodType>(
   file: string,
@@ -32,19 +32,19 @@ export async function* watchConfigFile<Schema extends ZodType>(
   const folder = dirname(file)
   let wake = new AbortController()
   const hint = () => wake.abort()
-  // The folder, not the file: one that is replaced is another file. Nothing else in it is looked at.
+  // Watch the folder, because a replaced file is another file. Other files in it are ignored.
   const watcher = watch(folder, {
     ignoreInitial: true,
     ignored: (path: string) => path !== folder && basename(path) !== basename(file),
   })
-  // `ready`: what happens before it may not be told.
+  // `ready`: there may be no event for a change before it.
   watcher.on('all', hint).on('error', hint).on('ready', hint)
   try {
     let last = JSON.stringify(known)
     for (;;) {
       await sleep(clock, pace.rereadEveryMs, AbortSignal.any([signal, wake.signal]))
       wake = new AbortController()
-      const parsed = await readAtRest(file, schema, pace.settleMs, signal, clock)
+      const parsed = await readWhenSettled(file, schema, pace.settleMs, signal, clock)
       if (parsed === null) return
       const now = JSON.stringify(parsed)
       if (now !== last) yield parsed
@@ -55,8 +55,8 @@ export async function* watchConfigFile<Schema extends ZodType>(
   }
 }
 
-/** Reads a file that nobody writes at: half of one may be a configuration too, and another one. `null`: aborted. */
-async function readAtRest<Schema extends ZodType>(
+/** Reads the file when it is not being written: a part of a configuration may be a valid configuration, too. `null`: aborted. */
+async function readWhenSettled<Schema extends ZodType>(
   file: string,
   schema: Schema,
   settleMs: number,

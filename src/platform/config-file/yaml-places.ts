@@ -3,7 +3,7 @@ import { type Document, isAlias, isMap, isNode, isScalar, isSeq, type LineCounte
 export type KeyPath = readonly PropertyKey[]
 
 const MAX_KEY_LENGTH = 120
-/** No key of a configuration is deeper, and brackets within brackets would cost the square of their number. */
+/** No key of a configuration is deeper. Without a limit, nested brackets would take quadratic time. */
 const MAX_DEPTH = 50
 
 interface Entry {
@@ -13,7 +13,7 @@ interface Entry {
   readonly value: unknown
 }
 
-/** Where things stand in a YAML text. */
+/** The places of keys and values in a YAML text. */
 export class YamlPlaces {
   readonly #document: Document
   readonly #lines: LineCounter
@@ -28,7 +28,7 @@ export class YamlPlaces {
     return Math.max(1, this.#lines.linePos(offset).line)
   }
 
-  /** The line of a key, or of the nearest thing around it that is there. */
+  /** The line of a key, or of the nearest enclosing key that exists. */
   lineOf(path: KeyPath): number {
     let node: unknown = this.#document.contents
     let offset = 0
@@ -41,7 +41,7 @@ export class YamlPlaces {
     return this.lineAt(offset)
   }
 
-  /** The innermost key around a place; `[]`: it is in none. */
+  /** The innermost key around an offset; `[]`: none. */
   pathAt(offset: number): KeyPath {
     let innermost: KeyPath = []
     for (const { path, key, value } of entriesOf(this.#document.contents)) {
@@ -52,12 +52,12 @@ export class YamlPlaces {
     return innermost
   }
 
-  /** What no value can be made of though it is YAML, with the place of each. */
-  *oddities(): Generator<{ readonly path: KeyPath; readonly line: number; readonly text: string }> {
+  /** Parts that are valid YAML but have no value here, with their places. */
+  *invalidParts(): Generator<{ readonly path: KeyPath; readonly line: number; readonly text: string }> {
     for (const { path, key, value } of entriesOf(this.#document.contents)) {
       if (key !== null && !(isScalar(key) && key.value !== null)) {
         const line = this.lineAt(startOf(key) ?? startOf(value) ?? 0)
-        yield { path: path.slice(0, -1), line, text: 'a key must be one word, or a text in quotes' }
+        yield { path: path.slice(0, -1), line, text: 'a key must be one word, or text in quotes' }
       }
       if (isAlias(value) && value.resolve(this.#document) === undefined) {
         yield { path, line: this.lineAt(startOf(value) ?? 0), text: `there is no &${value.source} above` }
@@ -66,7 +66,7 @@ export class YamlPlaces {
   }
 }
 
-/** `srs[0].drbd`; of a text that is far from any configuration no more than fits on a line. */
+/** `srs[0].drbd`, cut to the length of a line. */
 export function keyOf(path: KeyPath): string {
   const whole = path.reduce<string>((key, part) => {
     if (typeof part === 'number') return `${key}[${part}]`
@@ -85,7 +85,7 @@ function stepInto(node: unknown, part: PropertyKey): readonly [offset: number | 
   return [startOf(item), item]
 }
 
-/** Every key and list item, outer ones before inner ones. What an alias stands for is not gone into. */
+/** Every key and list item, outer ones before inner ones, without the values of aliases. */
 function* entriesOf(node: unknown, path: KeyPath = []): Generator<Entry> {
   if (path.length >= MAX_DEPTH) return
   if (isMap(node)) {
@@ -103,7 +103,7 @@ function* entriesOf(node: unknown, path: KeyPath = []): Generator<Entry> {
   }
 }
 
-/** What the key is called in the value that is made of it: `5: x` is `{ "5": "x" }`. */
+/** The key in the resulting value: `5: x` becomes `{ "5": "x" }`. */
 function keyText(key: unknown): string {
   return isScalar(key) ? String(key.value ?? '') : ''
 }
@@ -114,6 +114,6 @@ function startOf(node: unknown): number | null {
 
 function endOf(node: unknown): number {
   if (!isNode(node) || !node.range) return -1
-  // What follows a value on later lines is no part of it.
+  // Later lines are not part of a scalar value.
   return isMap(node) || isSeq(node) ? node.range[2] : node.range[1]
 }

@@ -16,22 +16,22 @@ import { isJsonObject } from '../json/json-object.ts'
 import { parseJson } from '../json/parse-json.ts'
 import { isOpenSomewhere, keepFifo } from './open-fifo.ts'
 
-/** A process, told apart from every other that has had its id or will have it. */
+/** Identifies a process, also among processes that have had or will have the same id. */
 interface Holder {
   readonly pid: number
-  /** Of the kernel, /proc/sys/kernel/random/boot_id. */
+  /** The boot id of the kernel, /proc/sys/kernel/random/boot_id. */
   readonly boot: string
-  /** When it started, in the kernel's ticks since the boot: field 22 of /proc/PID/stat (proc(5)). */
+  /** Start time in the kernel's ticks since boot: field 22 of /proc/PID/stat (proc(5)). */
   readonly started: string
-  /** The namespace in which its id counts, as /proc/self/ns/pid names it; `null`: an earlier version, which did not say. */
+  /** The namespace of its id, as in /proc/self/ns/pid; `null`: written by an earlier version. */
   readonly pidNamespace: string | null
-  /** Name of a FIFO beside the lock that the holder keeps open for as long as it runs; `null`: it has none. */
+  /** Name of a FIFO beside the lock that the holder keeps open while it runs; `null`: none. */
   readonly fifo: string | null
 }
 
-/** The lock is held by a process that runs, or of which nobody here can know whether it does. */
+/** The lock is held by a process that runs, or whose state cannot be determined here. */
 export class LockHeld extends Error {
-  /** The process, in words. */
+  /** A description of the process. */
   readonly holder: string
 
   constructor(path: string, holder: string) {
@@ -41,22 +41,22 @@ export class LockHeld extends Error {
   }
 }
 
-/** Each round that fails means that another process has just taken the lock, or has just left it. */
+/** A round fails only if another process took or released the lock meanwhile. */
 const MAX_ROUNDS = 100
 /** A lock that this program writes has about 200 characters. */
 const MAX_LOCK_LENGTH = 65_536
 
 /**
- * Makes a lock file, which keeps other processes of this machine out until it is released or this process is gone, however it
- * ended: a lock of a process that is gone, or of another boot, is taken over at once.
+ * Creates a lock file, which excludes other processes of this machine until it is released or this process has ended in any way: a lock of
+ * a process that has ended, or of another boot, is taken over at once.
  *
- * Whether the holder runs is seen in /proc, if its id counts there. The id of a process in another container (pid namespace)
- * means another process here, or none: of such a holder its FIFO says whether it runs. Without a FIFO it counts as running.
+ * /proc shows whether the holder runs, if it is in the same pid namespace. The id of a process in another container means another process
+ * here, or none: for such a holder its FIFO shows whether it runs. Without a FIFO it counts as running.
  *
- * The file gets its name when its content is complete (link(2) fails if the name is taken), so nobody ever reads half of it.
+ * The file gets its name when its content is complete (link(2) fails if the name exists), so no process reads an incomplete file.
  * @param procDirectory `/proc`
- * @returns releases it
- * @throws LockHeld; the system's error, such as ENOENT (its folder must be there)
+ * @returns a function that releases the lock
+ * @throws LockHeld; the system's error, such as ENOENT (its folder must exist)
  */
 export function takeLock(path: string, procDirectory: string): () => void {
   const boot = readFileSync(join(procDirectory, 'sys/kernel/random/boot_id'), 'utf8').trim()
@@ -105,21 +105,21 @@ function takeAs(
     discard(path, found, `${draft}.stale`)
     if (holder !== null && holder.fifo !== null) rmSync(join(dirname(path), holder.fifo), { force: true })
   }
-  throw new Error(`${path} was taken and left ${MAX_ROUNDS} times in a moment`)
+  throw new Error(`${path} was taken and released ${MAX_ROUNDS} times meanwhile`)
 }
 
-/** The holder in words; `null`: it is gone. */
+/** A description of the holder; `null`: it has ended. */
 function runningHolder(holder: Holder, own: Holder, folder: string, procDirectory: string): string | null {
   const { pid, started, pidNamespace, fifo } = holder
   if (pidNamespace === null || pidNamespace === own.pidNamespace) {
     return startOf(pid, procDirectory) === started ? `process ${pid}` : null
   }
   const elsewhere = `process ${pid} of another container (${pidNamespace})`
-  if (fifo === null) return `${elsewhere}, of which it is not known whether it runs (if it does not, remove the file),`
+  if (fifo === null) return `${elsewhere}, which may still run (if it does not, remove the file),`
   return isOpenSomewhere(join(folder, fifo)) ? elsewhere : null
 }
 
-/** `null`: it cannot be read, so a lock that names one is of elsewhere. */
+/** `null`: it cannot be read, so a lock with a namespace counts as one of another container. */
 function pidNamespaceIn(procDirectory: string): string | null {
   try {
     return readlinkSync(join(procDirectory, 'self/ns/pid'))
@@ -128,7 +128,7 @@ function pidNamespaceIn(procDirectory: string): string | null {
   }
 }
 
-/** On disk before it has its name: after a power cut there is no lock without a content. */
+/** Writes and syncs a file, so that after a power failure there is no lock without content. */
 function writeWhole(path: string, text: string): void {
   const file = openSync(path, 'w', 0o600)
   try {
@@ -149,7 +149,7 @@ function linked(draft: string, path: string): boolean {
   }
 }
 
-/** Removes a lock that nobody holds. Another process may have done that and taken it since: that one's is put back. */
+/** Removes a lock whose holder has ended. If another process has taken the lock meanwhile, its lock is put back. */
 function discard(path: string, found: string, aside: string): void {
   try {
     renameSync(path, aside)
@@ -161,7 +161,7 @@ function discard(path: string, found: string, aside: string): void {
   rmSync(aside, { force: true })
 }
 
-/** Somebody may have removed it by hand, and another process may have it now. */
+/** Removes the own lock. Another process may have it now, if an operator has removed the file. */
 function release(path: string, mine: string): void {
   if (textOf(path) === mine) rmSync(path, { force: true })
 }
@@ -171,7 +171,7 @@ function textOf(path: string): string | null {
     return readFileSync(path, 'utf8')
   } catch (error) {
     const code = codeOf(error)
-    // ESRCH: a process that ends while its stat is read
+    // ESRCH: the process ended while its stat was read
     if (code === 'ENOENT' || code === 'ESRCH') return null
     throw error
   }
@@ -188,15 +188,15 @@ function holderIn(text: string): Holder | null {
     boot,
     started,
     pidNamespace: typeof pidNamespace === 'string' ? pidNamespace : null,
-    // its name only: a lock points at nothing elsewhere
+    // the base name only: the FIFO is always beside the lock
     fifo: typeof fifo === 'string' ? basename(fifo) : null,
   }
 }
 
-/** When a process started; `null`: there is none of that id, or only what its parent has not taken note of (a zombie). */
+/** The start time of a process; `null`: there is no process with this id, or only a zombie. */
 function startOf(pid: number, procDirectory: string): string | null {
   const stat = textOf(join(procDirectory, String(pid), 'stat'))
-  // its name, in parentheses, may hold blanks and parentheses
+  // the name, in parentheses, may contain blanks and parentheses
   const [state, ...fields] = stat === null ? [] : stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return state === 'Z' || state === 'X' ? null : (fields[18] ?? null)
 }

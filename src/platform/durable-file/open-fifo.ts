@@ -4,14 +4,14 @@ import { codeOf } from '../errors.ts'
 
 const MKFIFO_TIMEOUT_MS = 10_000
 
-/** A FIFO that this process keeps open. The kernel closes it with the process, however that ends. */
+/** A FIFO that this process keeps open. The kernel closes it when the process ends in any way. */
 interface KeptFifo {
   readonly path: string
-  /** Closes and removes it. */
+  /** Closes and removes the FIFO. */
   close(): void
 }
 
-/** Makes a FIFO and keeps it open. `null`: it cannot be made here (there is no mkfifo, or the file system has no FIFOs). */
+/** Creates a FIFO and keeps it open. `null`: not possible (no mkfifo, or a file system without FIFOs). */
 export function keepFifo(path: string): KeptFifo | null {
   let file: number | null
   try {
@@ -34,8 +34,8 @@ export function keepFifo(path: string): KeptFifo | null {
 }
 
 /**
- * Whether a process keeps a FIFO open, in whatever container: opening it to write fails with ENXIO if nobody reads it (fifo(7)).
- * One of which that cannot be known counts as open.
+ * Whether a process of any container keeps a FIFO open: opening it for writing fails with ENXIO if it has no reader (fifo(7)). After any
+ * other error it counts as open.
  */
 export function isOpenSomewhere(path: string): boolean {
   try {

@@ -2,7 +2,7 @@ import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { codeOf } from '../errors.ts'
 
-/** The text of a file; `null` if there is none. @throws Error if it is larger, or the system's error */
+/** Reads the text of a file; `null`: it does not exist. @throws Error if it is larger than `maxBytes`; the system's error */
 export async function readWhole(path: string, maxBytes: number): Promise<string | null> {
   const file = await open(path).catch((error: unknown) => {
     if (codeOf(error) === 'ENOENT') return null
@@ -17,7 +17,7 @@ export async function readWhole(path: string, maxBytes: number): Promise<string 
   }
 }
 
-/** The same, of a small file, for whoever cannot wait. */
+/** As `readWhole`, synchronously, for small files. */
 export function readWholeSync(path: string, maxBytes: number): string | null {
   let file: number
   try {
@@ -35,5 +35,5 @@ export function readWholeSync(path: string, maxBytes: number): string | null {
 }
 
 function checkSize({ size }: { readonly size: number }, maxBytes: number): void {
-  if (size > maxBytes) throw new Error(`it has ${size} bytes, more than ${maxBytes}`)
+  if (size > maxBytes) throw new Error(`the file has ${size} bytes, more than ${maxBytes}`)
 }

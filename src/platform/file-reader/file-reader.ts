@@ -3,26 +3,26 @@ import { ProcessPool } from './process-pool.ts'
 import type { ReadingProcess, ReadResult, ReadStep } from './reading-process.ts'
 
 export interface FileReaderOptions {
-  /** How long one job may take, once its process has started. */
+  /** Timeout of a job, from the start of its process. */
   readonly timeoutMs: number
-  /** After how long a job that hung is tried again. */
+  /** Time until a job that hung is tried again. */
   readonly retryAfterMs: number
   readonly clock: Clock
-  /** Gives up whatever is under way. */
+  /** Ends all running jobs. */
   readonly signal: AbortSignal
-  /** Shares its idle process with other readers; absent: it has one of its own. */
+  /** Shares idle processes with other readers. Absent: the reader has a pool of its own. */
   readonly pool?: ProcessPool | undefined
 }
 
 export type Reading =
   | { readonly kind: 'done'; readonly results: readonly ReadResult[] }
-  /** It has no answer: the path of the read that hangs. */
+  /** A read hangs in the kernel: its path. */
   | { readonly kind: 'hangs'; readonly at: string }
-  /** It was not begun, or not by its own fault broken off: why nothing is read any more. */
+  /** The job was not started or was ended for a reason outside of it: why nothing is read. */
   | { readonly kind: 'refused'; readonly why: string }
 
 export interface ReadJob {
-  /** What it is about. */
+  /** Identifies the object that is read. */
   readonly key: string
   readonly steps: readonly ReadStep[]
 }
@@ -35,20 +35,21 @@ interface Hanging {
   isRetried: boolean
 }
 
-/** How long a process may take to start on a busy host. */
+/** Timeout for the start of a process on a busy host. */
 const START_TIMEOUT_MS = 10_000
-/** So many jobs are under way at a time; others wait. */
+/** Limit of concurrent jobs; others wait. */
 const MAX_BUSY = 16
-/** So many processes may wait in the kernel where no signal ends them. Then nothing more is read. */
+/** Limit of processes that hang in the kernel, where no signal ends them. At the limit nothing more is read. */
 const MAX_STUCK = 32
-/** A job that takes longer does not keep the next one waiting. */
+/** After this time `readAll` starts the next job without waiting for the present one. */
 const PATIENCE_MS = 250
+
 /**
- * Reads files that may hang in the kernel: those of /proc and sysfs hang while it holds the lock of what they describe. Each job
- * has a process of its own while it lasts, so what hangs delays nothing else, and neither this program's threads nor its end.
+ * Reads files that may hang in the kernel: reads in /proc and sysfs hang while the kernel holds the lock of the object. Each job runs in a
+ * process of its own, so a read that hangs delays neither other reads, nor this program's threads, nor its end.
  *
- * Invariants: a job that hung is broken off, and answered at once with what hung until it has been read after all, which is tried
- * now and then; the number of processes is bounded.
+ * Invariants: a job that hung is given up, and further reads of its key return at once until a retry in the background has succeeded; the
+ * number of processes is bounded.
  */
 export class FileReader {
   readonly #options: FileReaderOptions
@@ -74,7 +75,7 @@ export class FileReader {
     return { kind: 'hangs', at: hanging.at }
   }
 
-  /** Reads one after the other, but does not wait for one that takes long before it goes on. */
+  /** Runs jobs one after the other, but does not wait long for one before it starts the next. */
   async readAll(jobs: readonly ReadJob[]): Promise<readonly Reading[]> {
     const readings: Promise<Reading>[] = []
     for (const job of jobs) {
@@ -98,12 +99,12 @@ export class FileReader {
     }
   }
 
-  /** A process that somebody killed is no fault of what it read. */
+  /** Runs a job again if its process was killed, which is not caused by the file. */
   async #readTwice(job: ReadJob): Promise<Reading> {
     return (await this.#readOnce(job)) ?? (await this.#readOnce(job)) ?? refused('no process reads files')
   }
 
-  /** `null`: its process has ended. */
+  /** `null`: the process has ended. */
   async #readOnce({ key, steps }: ReadJob): Promise<Reading | null> {
     const { clock, signal, timeoutMs, retryAfterMs } = this.#options
     if (signal.aborted) return refused('this program is ending')

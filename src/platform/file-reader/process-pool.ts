@@ -1,7 +1,7 @@
 import type { Clock } from '../time/clock.ts'
 import { ReadingProcess } from './reading-process.ts'
 
-/** A process without work is kept for so long: to start one costs as much as a hundred jobs. */
+/** How long an idle process is kept. Starting one costs as much as a hundred jobs. */
 const IDLE_MS = 60_000
 
 /** Keeps one idle process for the next job of any reader. */
@@ -15,7 +15,7 @@ export class ProcessPool {
     this.#clock = clock
   }
 
-  /** A process without work. */
+  /** Returns an idle or a new process. */
   take(): ReadingProcess {
     this.#cancelIdleTimer()
     const idle = this.#idle
@@ -23,7 +23,7 @@ export class ProcessPool {
     return idle === null || idle.isGone ? new ReadingProcess() : idle
   }
 
-  /** Returns a process that has done its work. */
+  /** Takes back a process that has finished its job. */
   give(process: ReadingProcess): void {
     if (this.#isEnded || this.#idle !== null) {
       process.end()
@@ -33,7 +33,7 @@ export class ProcessPool {
     this.#cancelIdleTimer = this.#clock.after(IDLE_MS, () => this.#endIdle())
   }
 
-  /** Keeps none from now on. */
+  /** Ends the idle process and keeps none from now on. */
   end(): void {
     this.#isEnded = true
     this.#endIdle()

@@ -2,10 +2,10 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import type { Readable, Writable } from 'node:stream'
 import { serveReads } from './serve-reads.ts'
 
-/** One thing to read: a file of at most so many bytes, or with -1 the names in a directory. */
+/** One read: a file with a limit in bytes, or with the limit -1 the names in a directory. */
 export type ReadStep = readonly [path: string, limit: number]
 
-/** What came of a step: the text, the names, or the code of the error (`EFBIG`: it is larger than the limit). */
+/** The result of a step: the text, the names, or the code of the error (`EFBIG`: larger than the limit). */
 export type ReadResult = { readonly text: string } | { readonly names: readonly string[] } | { readonly code: string }
 
 interface Job {
@@ -14,15 +14,15 @@ interface Job {
   readonly settle: () => void
 }
 
-/** The least that it needs: the heap of this process is no example. */
+/** The process needs little memory. */
 const FLAGS = ['--max-old-space-size=32', '--max-semi-space-size=1', '--no-warnings']
 
 /**
- * A process that reads files. While a read hangs in the kernel it hangs with it, and this process goes on: unlike a thread, it
- * can be left behind, and does not keep this process from ending.
+ * A child process that reads files. It hangs while a read hangs in the kernel. Unlike a thread it can be abandoned, and does not prevent
+ * this process from ending.
  */
 export class ReadingProcess {
-  /** Settles when it is gone, whatever ended it. */
+  /** Resolves when the process has ended for any reason. */
   readonly gone: Promise<void>
   readonly #child: ChildProcessByStdio<Writable, Readable, null>
   readonly #ready = Promise.withResolvers<void>()
@@ -55,17 +55,17 @@ export class ReadingProcess {
     return this.#isGone
   }
 
-  /** Settles when it has started, or is gone. */
+  /** Resolves when the process has started or ended. */
   get ready(): Promise<void> {
     return this.#ready.promise
   }
 
-  /** What of the present job was read so far. */
+  /** The results of the present job so far. */
   get results(): readonly ReadResult[] {
     return this.#job?.results ?? []
   }
 
-  /** Reads one thing after the other; one job at a time. @returns fewer results than steps where it has ended on the way */
+  /** Runs the steps one after the other; one job at a time. @returns fewer results than steps if the process ended meanwhile */
   read(steps: readonly ReadStep[]): Promise<readonly ReadResult[]> {
     const results: ReadResult[] = []
     if (this.#isGone || steps.length === 0) return Promise.resolve(results)
@@ -79,7 +79,7 @@ export class ReadingProcess {
     })
   }
 
-  /** Ends it. One that waits in the kernel ends when the kernel lets it, and nobody waits for it. */
+  /** Kills the process. A process that hangs in the kernel ends later; it is not waited for. */
   end(): void {
     this.#child.kill('SIGKILL')
     this.#child.stdin.destroy()
@@ -91,16 +91,16 @@ export class ReadingProcess {
     const lines = `${this.#rest}${text}`.split('\n')
     this.#rest = lines.pop() ?? ''
     for (const line of lines) {
-      const said: unknown = JSON.parse(line)
-      if (said === 'ready') this.#ready.resolve()
-      else this.#add(said)
+      const message: unknown = JSON.parse(line)
+      if (message === 'ready') this.#ready.resolve()
+      else this.#add(message)
     }
   }
 
-  #add(said: unknown): void {
+  #add(message: unknown): void {
     const job = this.#job
-    if (job === null || !Array.isArray(said)) return
-    const [value, code]: unknown[] = said
+    if (job === null || !Array.isArray(message)) return
+    const [value, code]: unknown[] = message
     if (typeof value === 'string') job.results.push({ text: value })
     else if (Array.isArray(value)) job.results.push({ names: value.map(String) })
     else job.results.push({ code: String(code) })

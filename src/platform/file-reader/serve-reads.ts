@@ -1,10 +1,9 @@
 /**
- * Reads files for another process, one after the other, until its input ends. It runs in a process of its own, as the text of
- * this function: nothing outside of it is there.
+ * Reads files for another process, one after the other, until its input ends. The text of this function runs in a process of its own, so
+ * it can use nothing outside of the function.
  *
- * A line of input is a request: JSON, a list of `[path, limit]`. A limit of -1 asks for the names in a directory. Each is
- * answered with a line as soon as it was read, `[text or names, null]` or `[null, code of the error]`; so the first that is not
- * answered is the one that hangs.
+ * A line of input is a request: a JSON list of `[path, limit]`. The limit -1 requests the names in a directory. Each read is answered
+ * with a line at once, `[text or names, null]` or `[null, code of the error]`; so the first read without an answer is the one that hangs.
  */
 export function serveReads(): void {
   const fs = process.getBuiltinModule('node:fs')
@@ -13,11 +12,11 @@ export function serveReads(): void {
   const buffer = Buffer.allocUnsafe(65_536)
 
   function readFile(path: string, limit: number): string {
-    // A pipe that nobody writes to hangs here as a file of the kernel does.
+    // In tests a FIFO without a writer hangs here, as a file of the kernel does.
     const file = fs.openSync(path, 'r')
     try {
       let bytes = Buffer.alloc(0)
-      // procfs hands out a page at a time: only a read of nothing is the end.
+      // procfs returns one page at a time: only an empty read is the end.
       for (let read = -1; read !== 0; ) {
         read = fs.readSync(file, buffer, 0, buffer.length, null)
         bytes = Buffer.concat([bytes, buffer.subarray(0, read)])

@@ -1,27 +1,26 @@
 import type { Socket } from 'node:net'
-import { addressGroup } from './address-group.ts'
-import { largestGroup } from './largest-group.ts'
+import { addressGroup, largestGroup } from './client-groups.ts'
 
 export interface ConnectionLimits {
   readonly maxConnections: number
-  /** Of one address: connections without an owner on which no whole request has arrived. */
+  /** Limit per address for connections without an owner on which no complete request has arrived. */
   readonly maxUnownedOfAnAddress: number
-  /** Bytes of requests and answers that one owner, or one address without an owner, may leave in memory. */
+  /** Limit of memory for the requests and answers of one owner, or of one address without an owner. */
   readonly maxHeldBytes: number
 }
 
-/** So many connections of one owner are reserved, and half of all there may be: no owner can take the places of all others. */
+/** Limit of reserved connections of one owner. At most half of all connections are reserved, so no owner can displace all others. */
 const MAX_RESERVED_OF_AN_OWNER = 16
 
-/** One connection. It has an owner once a request on it has shown who sends it. */
+/** One connection. It gets an owner when a request on it has identified the sender. */
 export class HttpConnection {
   readonly socket: Socket
   readonly key: Socket | string
   readonly address: string
   owner: string | null = null
-  /** Never closed in favour of another one. */
+  /** The connection is never closed to make room for another one. */
   isReserved = false
-  /** Whole requests that are being answered. */
+  /** Number of complete requests that are being answered. */
   answering = 0
   heldBytes = 0
 
@@ -31,16 +30,16 @@ export class HttpConnection {
     this.address = addressGroup(socket.remoteAddress)
   }
 
-  /** Whose share it counts towards. */
+  /** The group whose share includes this connection. */
   get group(): string {
     return this.owner === null ? `address ${this.address}` : `owner ${this.owner}`
   }
 }
 
 /**
- * The connections of a server, and which of them is closed when there are too many: the least recently used one of the owner, or
- * of the address, that has most. So whoever opens connections without end closes the own ones, and a client that has few
- * always gets in. On a unix socket, where only the server's own user connects, the new one is closed.
+ * The connections of a server. When there are too many, it closes the least recently used connection of the owner or address that has
+ * most: a client that opens connections without end loses its own ones, and a client with few connections is always accepted. On a unix
+ * socket, where only the server's own user connects, it closes the new connection.
  */
 export class HttpConnections {
   readonly #limits: ConnectionLimits
@@ -53,7 +52,7 @@ export class HttpConnections {
     this.#limits = limits
   }
 
-  /** Takes a new connection in, at the cost of another one or of itself. */
+  /** Accepts a new connection. If there are too many, another connection or this one is closed. */
   admit(socket: Socket): void {
     const connection = new HttpConnection(socket)
     this.#all.set(connection.key, connection)
@@ -70,15 +69,15 @@ export class HttpConnections {
       ({ owner, answering, address }) => owner === null && answering === 0 && address === connection.address,
     )
     if (unowned.length > maxUnownedOfAnAddress) this.#close(unowned[0])
-    if (this.#all.size > maxConnections) this.#close(this.#leastWorthy(connection) ?? connection)
+    if (this.#all.size > maxConnections) this.#close(this.#toClose(connection) ?? connection)
   }
 
-  /** The connection on which a request arrived; `null`: it is closed. */
+  /** The connection of a request's socket; `null`: it is closed. */
   of(socket: Socket): HttpConnection | null {
     return this.#all.get(keyOf(socket)) ?? null
   }
 
-  /** Says whose connection it is, and whether it is kept whatever others do. */
+  /** Sets the owner of a connection, and whether it is reserved. */
   own(connection: HttpConnection, owner: string, isReserved: boolean): void {
     if (connection.owner !== owner) {
       const { heldBytes } = connection
@@ -93,12 +92,12 @@ export class HttpConnections {
       reserved.length < this.#limits.maxConnections / 2 && ofOwner.length < MAX_RESERVED_OF_AN_OWNER
   }
 
-  /** It is in use: another one is closed before it. */
+  /** Marks the connection as the most recently used one. */
   touch(connection: HttpConnection): void {
     if (this.#remove(connection)) this.#all.set(connection.key, connection)
   }
 
-  /** Counts bytes that stay in memory for a connection. False: its group holds too many; a first load is always taken. */
+  /** Counts bytes in memory for a connection. False: its group holds too many. The first bytes of a group are always accepted. */
   hold(connection: HttpConnection, bytes: number): boolean {
     const held = this.#held.get(connection.group) ?? 0
     if (held > 0 && held + bytes > this.#limits.maxHeldBytes) return false
@@ -114,8 +113,8 @@ export class HttpConnections {
     for (const { socket } of this.#all.values()) socket.destroy()
   }
 
-  /** Of those that wait for nothing; else of those that are answered, but then only another group's. */
-  #leastWorthy(newcomer: HttpConnection): HttpConnection | undefined {
+  /** The connection to close: an idle one, or else one of another group that is being answered. */
+  #toClose(newcomer: HttpConnection): HttpConnection | undefined {
     const others = [...this.#all.values()].filter(each => each !== newcomer && !each.isReserved)
     const idle = others.filter(({ answering }) => answering === 0)
     if (idle.length > 0) return ofLargestGroup(idle)[0]
@@ -137,7 +136,7 @@ export class HttpConnections {
     connection.socket.destroy()
   }
 
-  /** False: it is not there, or another one from the same port is. */
+  /** False: the connection is unknown, or another one from the same port has replaced it. */
   #remove({ key, socket }: HttpConnection): boolean {
     return this.#all.get(key)?.socket === socket && this.#all.delete(key)
   }
@@ -147,7 +146,7 @@ function ofLargestGroup(connections: readonly HttpConnection[]): readonly HttpCo
   return largestGroup(Map.groupBy(connections, ({ group }) => group))
 }
 
-/** By where it comes from: over TLS the request's socket is another object than the connection's. A unix socket says nothing. */
+/** The peer's address and port, because over TLS the request's socket is not the connection's socket. A unix socket has none. */
 function keyOf(socket: Socket): Socket | string {
   const { remoteAddress, remotePort } = socket
   return remoteAddress === undefined || remotePort === undefined ? socket : `${remoteAddress} ${remotePort}`

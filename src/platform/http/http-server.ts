@@ -6,35 +6,34 @@ import { type HttpConnection, HttpConnections } from './http-connections.ts'
 import type { HttpAnswer, HttpRoute, RequestClient } from './http-route.ts'
 import { type ListenAddress, type ListeningAt, listenOn } from './listen.ts'
 import { readBody } from './read-body.ts'
-import { refuse } from './refuse.ts'
 import { sendStream } from './send-stream.ts'
 import { SocketFile } from './socket-file.ts'
 
 export interface HttpServerOptions {
   readonly routes: readonly HttpRoute[]
   readonly clock: Clock
-  /** Told of what must not happen: an error of this program. */
+  /** Called with errors of this program. */
   readonly onBug: (bug: unknown) => void
-  /** Told once, in a sentence, when connections to a unix socket begin to be refused, and once when they are taken again. */
+  /** Called with a sentence when the server begins to refuse connections to its unix socket, and when it accepts them again. */
   readonly onProblem?: (text: string) => void
   readonly limits?: Partial<HttpLimits>
 }
 
 export interface HttpLimits {
   readonly maxBodyBytes: number
-  /** One more closes the least recently used one that waits for nothing, of the owner or address that has most. */
+  /** Above this, the least recently used idle connection of the owner or address that has most is closed. */
   readonly maxConnections: number
-  /** Of one address: connections whose owner is not known, without a whole request. Default: `maxConnections`. */
+  /** Limit per address for connections without a known owner and without a complete request. Default: `maxConnections`. */
   readonly maxUnownedOfAnAddress?: number
-  /** Bytes of requests and of unread answers that one owner, or one address, may leave in memory. */
+  /** Limit of memory for the requests and unread answers of one owner, or of one address. */
   readonly maxHeldBytes: number
-  /** A client that sends slower than this holds a connection for nothing. Waiting for an answer is not limited. */
+  /** Limits for clients that send slowly. The time until the answer is not limited. */
   readonly headersTimeoutMs: number
   readonly requestTimeoutMs: number
   readonly keepAliveMs: number
-  /** How long a client may take none of its answer: what it does not read stays in memory. */
+  /** How long a client may read nothing of its answer, which stays in memory meanwhile. */
   readonly unreadAnswerTimeoutMs: number
-  /** How much of a stream its reader may leave unread before it is cut off, beside its beginning and what the kernel holds. */
+  /** How much of a stream may be unread before it is closed, without its beginning and what the kernel buffers. */
   readonly maxUnreadBytes: number
 }
 
@@ -49,24 +48,24 @@ const DEFAULT_LIMITS: HttpLimits = {
   maxUnreadBytes: 1_048_576,
 }
 
-/** What a request takes in memory beside its body: a client may send the next ones before it is answered. */
+/** Memory of a request without its body. A client may send further requests before the first is answered. */
 const REQUEST_BYTES = 4_096
 
-/** PEM texts. With them it is HTTPS, and plain HTTP is not answered. */
+/** PEM texts. With them the server speaks HTTPS only. */
 export interface TlsIdentity {
   readonly key: string
   readonly cert: string
 }
 
-/** A few routes over HTTP or HTTPS. It answers or closes whatever is sent, and keeps nothing of it. */
+/** Serves a few routes over HTTP or HTTPS. Every request is answered or its connection closed, within bounded memory. */
 export class HttpServer {
   readonly #options: HttpServerOptions
   readonly #limits: HttpLimits
   #server: Server | null = null
-  /** Of a unix socket. */
+  /** The file of a unix socket. */
   #file: SocketFile | null = null
   #refusing = false
-  /** Every connection: one that has not shaken hands over TLS is no connection of HTTP yet, and `closeAllConnections` leaves it. */
+  /** Every connection. Node's `closeAllConnections` skips those whose TLS handshake is not complete. */
   readonly #connections: HttpConnections
 
   constructor(options: HttpServerOptions) {
@@ -78,12 +77,12 @@ export class HttpServer {
   }
 
   /**
-   * Begins to listen, at one place.
-   * @throws the system's error, such as EADDRINUSE: another process listens there; OpenSSL's of a bad key; Error when
-   * everybody may write in the folder of a unix socket, or when something else than a socket is there
+   * Begins to listen at one address.
+   * @throws the system's error, such as EADDRINUSE; OpenSSL's error for a bad key; Error if everybody may write in the folder of a unix
+   * socket, or if the path is a file that is no socket
    */
   async listen(address: ListenAddress, tls?: TlsIdentity): Promise<ListeningAt> {
-    if (this.#server !== null) throw new Error('it listens already')
+    if (this.#server !== null) throw new Error('the server listens already')
     const server = this.#create(tls)
     this.#server = server
     try {
@@ -97,12 +96,12 @@ export class HttpServer {
     }
   }
 
-  /** Why nobody finds it any longer, in a few words: its unix socket was removed or replaced, which does not mend itself. */
+  /** Why clients no longer find the server: its unix socket was removed or replaced. `null`: they find it. */
   lost(): string | null {
     return this.#file?.isLost() === true ? this.#file.problem() : null
   }
 
-  /** Stops listening, cuts every connection, busy or idle, and removes its unix socket if it is still there. */
+  /** Stops listening, closes every connection, busy or idle, and removes its unix socket. */
   close(): Promise<void> {
     return new Promise(resolve => {
       if (this.#server === null) return resolve()
@@ -119,9 +118,9 @@ export class HttpServer {
       headersTimeout: headersTimeoutMs,
       requestTimeout: requestTimeoutMs,
       keepAliveTimeout: keepAliveMs,
-      // How often Node looks for the two timeouts above.
+      // How often Node checks the two timeouts above.
       connectionsCheckingInterval: headersTimeoutMs / 2,
-      // Finds out that a waiting client's machine is gone, which closes nothing.
+      // Detects that the machine of a waiting client has crashed.
       keepAlive: true,
       keepAliveInitialDelay: keepAliveMs,
     }
@@ -146,8 +145,9 @@ export class HttpServer {
     const problem = this.#file?.problem() ?? null
     const before = this.#refusing
     this.#refusing = problem !== null
-    if (problem !== null && !before) this.#options.onProblem?.(`${problem}: nobody who connects is answered`)
-    if (problem === null && before) this.#options.onProblem?.('the socket is as it was made again, and answers')
+    if (problem !== null && !before) this.#options.onProblem?.(`${problem}: connections are refused`)
+    if (problem === null && before)
+      this.#options.onProblem?.('the socket has its original owner and mode again: connections are accepted')
     return this.#refusing
   }
 
@@ -204,7 +204,7 @@ export class HttpServer {
     else this.#send(response, answer)
   }
 
-  /** While an answer is made, its connection is one that waits. */
+  /** Answers a request. Its connection counts as busy meanwhile. */
   async #answer(
     connection: HttpConnection,
     ask: (client: RequestClient) => HttpAnswer | Promise<HttpAnswer>,
@@ -226,15 +226,42 @@ export class HttpServer {
 
   #send(response: ServerResponse, { status, contentType, body }: HttpAnswer): void {
     const head = {
-      // Exactly this type: the client xen-api takes anything else for a host without JSON-RPC.
+      // Exactly this type: for any other, the client xen-api assumes a host without JSON-RPC.
       'content-type': contentType ?? 'application/json',
       'content-length': Buffer.byteLength(body),
     }
-    // With a length a client would wait for what is never sent (RFC 9110, 8.6).
+    // 204 has no content-length (RFC 9110, 8.6).
     response.writeHead(status, status === 204 ? {} : head)
     response.setTimeout(this.#limits.unreadAnswerTimeoutMs, () => {
       if (!response.writableFinished) response.destroy()
     })
     response.end(body)
   }
+}
+
+/** Limit of what a client may send after the refusal. */
+const MAX_UNWANTED_BYTES = 16_777_216
+
+/**
+ * Answers with a status only, at once, and closes the connection when the whole request has arrived. Closing it while the client still
+ * sends would reset the connection, and the client would get an error instead of the answer.
+ */
+async function refuse(
+  request: IncomingMessage,
+  response: ServerResponse,
+  status: number,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  response.writeHead(status, { ...headers, connection: 'close', 'content-length': 0 })
+  response.flushHeaders()
+  let bytes = 0
+  try {
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+      bytes += Buffer.isBuffer(chunk) ? chunk.length : 0
+      if (bytes > MAX_UNWANTED_BYTES) break
+    }
+  } catch {
+    // The request was cut off, for example by the timeout for requests.
+  }
+  response.end()
 }

@@ -13,7 +13,7 @@ export interface JsonPosterOptions {
   readonly maxAnswerBytes: number
 }
 
-/** Posts JSON and reads JSON. It knows HTTP and TLS, and nothing of what is asked. */
+/** Posts JSON and parses the JSON answer, over HTTP or HTTPS. */
 export class JsonPoster {
   readonly #options: JsonPosterOptions
   readonly #url: URL
@@ -24,14 +24,14 @@ export class JsonPoster {
     this.#url = socketPath === undefined ? url : new URL(url.pathname, 'http://localhost')
   }
 
-  /** Posts and reads the whole answer. @throws Error whatever goes wrong; the reason of `signal` when it was aborted */
+  /** Posts a body and returns the parsed answer. @throws Error for every failure; the reason of `signal` when it was aborted */
   async post(body: string, signal: AbortSignal): Promise<unknown> {
     const aborted = Promise.withResolvers<never>()
     const onAbort = () => aborted.reject(signal.reason)
     try {
       signal.throwIfAborted()
       signal.addEventListener('abort', onAbort)
-      // A request that waits for its connection would end with the TLS handshake, not at its signal.
+      // Without the race, a request that waits for its connection would end after the TLS handshake, not at its signal.
       return await Promise.race([this.#exchange(body, signal), aborted.promise])
     } catch (error) {
       throw signal.aborted ? signal.reason : error
@@ -57,7 +57,7 @@ export class JsonPoster {
     })
   }
 
-  /** Cuts every connection that was kept. Requests under way fail. */
+  /** Closes every kept connection. Running requests fail. */
   close(): void {
     if (this.#options.agent !== false) this.#options.agent.destroy()
   }

@@ -13,23 +13,24 @@ export type ListenAddress =
       readonly host?: string
     }
   | {
-      /** A unix socket, which only this user may open. Its folder is made if it is missing. */
+      /** A unix socket that only this user may open. A missing folder is created. */
       readonly path: string
     }
 
-/** Where a server listens: of a unix socket `host` is its path and `port` 0. */
+/** Where a server listens. For a unix socket, `host` is its path and `port` is 0. */
 export interface ListeningAt {
   readonly host: string
   readonly port: number
 }
 
-/** What nobody but this process's user may do with a socket: read, write, execute. */
+/** The umask for a socket that only this process's user may open. */
 const FOR_ITS_USER = 0o177
 const PROBE_TIMEOUT_MS = 1_000
 
 /**
- * @throws the system's error, such as EADDRINUSE: another process listens there; Error when everybody may write in the folder
- * of a unix socket, or when something else than a socket is there
+ * Makes a server listen at an address.
+ * @throws the system's error, such as EADDRINUSE; Error if every user may write in the folder of a unix socket, or if the path is a file
+ * that is no socket
  */
 export async function listenOn(server: Server, address: ListenAddress): Promise<ListeningAt> {
   if ('port' in address) {
@@ -43,16 +44,16 @@ export async function listenOn(server: Server, address: ListenAddress): Promise<
   assertTrustworthyFolder(path)
   const before = SocketFile.at(path)
   if (before !== null) {
-    if (!before.isSocket) throw new Error(`${path} is there, and is no socket: it is left as it is`)
+    if (!before.isSocket) throw new Error(`${path} exists and is no socket`)
     if (!(await isDead(path))) throw taken(path)
-    // A process that was killed leaves its socket behind. Only that one: another may have come meanwhile.
+    // A process that was killed leaves its socket behind. `remove` checks that no other one has replaced it meanwhile.
     before.remove()
   }
-  // Under a name of its own, which Node removes when it closes: whose socket is there by then it does not look at. And whoever
-  // finds a socket at `path` finds somebody listening: one that is bound, and not yet listened on, looks like a dead one's.
+  // Listen under a temporary name and link it to `path` afterwards. Node removes the name it was given when it closes, even if another
+  // process's socket is there by then; and a socket that is bound but does not listen yet would look like that of a dead process.
   const draft = join(dirname(path), `.${randomBytes(4).toString('hex')}`)
   await listening(server, () => {
-    // Node binds in this very call, so that no moment passes in which others could connect.
+    // Node binds in this call, so the umask is in effect from the first moment.
     const before = process.umask(FOR_ITS_USER)
     try {
       server.listen(draft)
@@ -86,8 +87,8 @@ function listening(server: Server, listen: () => void): Promise<void> {
 }
 
 /**
- * Whether nobody listens on a unix socket. Only the one answer that says so counts: a process that is stopped, or that has
- * as many callers as it may, answers with something else (EAGAIN) or not at all.
+ * Whether no process listens on a unix socket. Only ECONNREFUSED proves that: a process that is stopped, or whose backlog is full,
+ * answers with EAGAIN or not at all.
  */
 function isDead(path: string): Promise<boolean> {
   return new Promise(resolve => {

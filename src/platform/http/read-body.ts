@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 
 /**
- * The body of a request or of an answer, whole; nothing of it is kept when it is larger than `maxBytes`.
- * @param mayHold whether so many more bytes may stay in memory
+ * Reads the complete body of a request or of an answer. A body above `maxBytes` is discarded.
+ * @param mayHold whether so many more bytes may be kept in memory
  */
 export async function readBody(
   message: IncomingMessage,
@@ -12,7 +12,7 @@ export async function readBody(
   const chunks: Buffer[] = []
   let size = 0
   try {
-    // Destroying a request on the way out would take the connection, and the answer, with it.
+    // Destroying the request would also close the connection, before the answer is sent.
     for await (const chunk of message.iterator({ destroyOnReturn: false })) {
       if (!Buffer.isBuffer(chunk)) continue
       size += chunk.length

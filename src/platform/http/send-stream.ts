@@ -3,13 +3,13 @@ import type { Clock } from '../time/clock.ts'
 import type { HttpStream } from './http-route.ts'
 
 export interface StreamLimits {
-  /** A reader that leaves more than this unread is cut off: what it does not read stays in memory. */
+  /** A reader with more unread bytes is disconnected, because unread bytes stay in memory. */
   readonly maxUnreadBytes: number
-  /** So is one that takes nothing at all for this long while there is something. */
+  /** A reader that reads nothing for this long while there is something to read is disconnected. */
   readonly unreadAnswerTimeoutMs: number
 }
 
-/** Sends a stream for as long as its reader is there and keeps up. @throws what the stream's beginning throws */
+/** Sends a stream until its reader disconnects or is too slow. @throws what the stream's beginning throws */
 export async function sendStream(
   response: ServerResponse,
   { contentType, begin }: HttpStream,
@@ -35,7 +35,7 @@ export async function sendStream(
   const isOver = () => gone.aborted || response.destroyed
 
   let unreadBytes = 0
-  /** What comes while the beginning is on its way. */
+  /** Texts that are added while the beginning is being sent. */
   const held: (() => void)[] = []
   let isBegun = false
   const send = (text: string) => {
@@ -57,7 +57,7 @@ export async function sendStream(
   gone.addEventListener('abort', () => cancelTimeout())
   response.writeHead(200, { 'content-type': contentType, 'cache-control': 'no-store', connection: 'close' })
   response.flushHeaders()
-  // Not counted as unread: a reader that has much to catch up with would be cut off each time that it comes back.
+  // The beginning does not count as unread: a reader that missed much would be disconnected each time.
   for (const piece of begin(send, gone)) {
     await new Promise<void>(resolve => write(piece, resolve))
     if (isOver()) return

@@ -6,21 +6,23 @@ const WRITABLE_BY_ALL = 0o002
 const STICKY = 0o1000
 
 /**
- * Refuses a folder in which everybody may put another socket in the place of this one: who asks there would believe what
- * anybody answers. In one with the sticky bit (/tmp) only the owner may.
+ * Refuses a folder in which every user may replace the socket: clients would believe the answers of any user. In a folder with the
+ * sticky bit (/tmp) only the owner may replace it.
  * @throws Error
  */
 export function assertTrustworthyFolder(path: string): void {
   const folder = dirname(path)
   const { mode } = statSync(folder)
   if ((mode & WRITABLE_BY_ALL) === 0 || (mode & STICKY) !== 0) return
-  throw new Error(`everybody may write in ${folder}, and so replace the socket there: take that right away (chmod o-w)`)
+  throw new Error(
+    `every user may write in ${folder} and could replace the socket there: remove that permission (chmod o-w)`,
+  )
 }
 
 /**
- * The file of a unix socket as it was made. The kernel lets only those connect who may write the file (unix(7)), which is
- * all that keeps others out: Node cannot ask who has connected. So whoever has widened that, or put the file elsewhere,
- * gets no answer.
+ * The file of a unix socket as it was created. The kernel allows connections only to users who may write the file (unix(7)). That is the
+ * only access control, because Node cannot get the user of a connection. So a server refuses connections when the owner, the mode or
+ * the file itself has changed.
  */
 export class SocketFile {
   readonly #path: string
@@ -31,7 +33,7 @@ export class SocketFile {
     this.#made = made
   }
 
-  /** What is at a path now; `null`: nothing. */
+  /** The file at a path; `null`: there is none. */
   static at(path: string): SocketFile | null {
     const made = lstatSync(path, { throwIfNoEntry: false })
     return made === undefined ? null : new SocketFile(path, made)
@@ -41,25 +43,25 @@ export class SocketFile {
     return this.#made.isSocket()
   }
 
-  /** Whether who goes by its path finds another file, or none. */
+  /** Whether the path has another file, or none. */
   isLost(): boolean {
     const now = this.#now()
     return now === null || !this.#isSame(now)
   }
 
-  /** What is not as it was made, in a few words; `null`: all is. */
+  /** What has changed since the file was created, in a few words; `null`: nothing. */
   problem(): string | null {
     const now = this.#now()
-    if (now === null) return `${this.#path} is gone`
+    if (now === null) return `${this.#path} was removed`
     if (!this.#isSame(now)) return `${this.#path} was replaced`
     const { uid, gid, mode } = this.#made
-    if (now.uid !== uid || now.gid !== gid) return `${this.#path} belongs to somebody else`
+    if (now.uid !== uid || now.gid !== gid) return `${this.#path} has another owner`
     if (now.mode === mode) return null
     const [is, was] = [now.mode, mode].map(each => (each & PERMISSIONS).toString(8))
-    return `${this.#path} has mode ${is}, and was made with ${was}`
+    return `${this.#path} has mode ${is} instead of ${was}`
   }
 
-  /** Removes it, and never what another process has put in its place. */
+  /** Removes the file, unless another process has replaced it. */
   remove(): void {
     if (!this.isLost()) rmSync(this.#path, { force: true })
   }

@@ -1,5 +1,5 @@
 import { isJsonObject } from './json-object.ts'
-/** Where values that are not what they should be are complained of: the first complaint is the one worth showing. */
+/** Collects the first complaint about a value. Later ones are often consequences. */
 export interface Complaints {
   first: string | null
 }
@@ -8,8 +8,8 @@ export interface Complaints {
 export const MAX_TEXT_LENGTH = 4096
 
 /**
- * A place in a JSON value from outside. Each reader returns a value of its type whatever stands there, and complains
- * when it had to make one up; who reads looks at `complaints.first` once, at the end. `null` and absent are one.
+ * A place in a JSON value of unknown shape. Each method returns a value of its type in any case, and complains if it had to substitute one.
+ * The caller checks `complaints.first` once, at the end. `null` and absent are the same.
  */
 export class JsonNode {
   readonly value: unknown
@@ -26,7 +26,7 @@ export class JsonNode {
     return this.value === undefined || this.value === null
   }
 
-  /** The member `key`; an absent node where this is no object or has no such member of its own. */
+  /** The member `key`; an absent node if this is no object or has no such own member. */
   at(key: string): JsonNode {
     const value = isJsonObject(this.value) && Object.hasOwn(this.value, key) ? this.value[key] : undefined
     return new JsonNode(value, this.path === '' ? key : `${this.path}.${key}`, this.#complaints)
@@ -41,7 +41,7 @@ export class JsonNode {
     return this
   }
 
-  /** The members as texts, of an object such as XenAPI's `other_config`. */
+  /** The members of an object of texts, such as XenAPI's `other_config`. */
   textMap(maxMembers: number): Readonly<Record<string, string>> {
     const value = this.value
     if (!isJsonObject(value)) {
@@ -65,7 +65,7 @@ export class JsonNode {
       .map((item: unknown, index) => new JsonNode(item, `${this.path}[${index}]`, this.#complaints))
   }
 
-  /** A string that says something: the empty one is only accepted by `possiblyEmptyText`. */
+  /** A string that is not empty. */
   text(): string {
     const text = this.possiblyEmptyText()
     if (text === '') this.complain('a string that is not empty')
@@ -90,7 +90,7 @@ export class JsonNode {
     return false
   }
 
-  /** A number from `min` up to and with `max`. */
+  /** A number from `min` to `max`, inclusive. */
   number(min: number, max: number): number {
     if (typeof this.value === 'number' && this.value >= min && this.value <= max) return this.value
     this.complain(`a number from ${min} to ${max}`)
@@ -104,7 +104,7 @@ export class JsonNode {
     return 0
   }
 
-  /** ISO 8601 with a zone, as milliseconds of the epoch. Without a zone it would mean another moment on each machine. */
+  /** An ISO 8601 time with a zone, as Unix time in milliseconds. Without a zone it would be ambiguous. */
   isoMoment(): number {
     const milliseconds =
       typeof this.value === 'string' && ISO_8601_WITH_ZONE.test(this.value) ? Date.parse(this.value) : Number.NaN

@@ -1,6 +1,6 @@
 /**
- * Reads JSON that another program wrote, in bounds. `JSON.parse` itself takes any nesting, but what walks the value afterwards
- * (`JSON.stringify`, `isDeepStrictEqual`) recurses: 10 KB of brackets overflow its stack and end the daemon.
+ * The result of parsing JSON with bounds. `JSON.parse` accepts any nesting, but functions that walk the value afterwards (`JSON.stringify`,
+ * `isDeepStrictEqual`) recurse: 10 KB of brackets overflow their stack and end the daemon.
  *
  * ```ts
  * const parsed = parseJson(body, MAX_BODY_LENGTH)
@@ -12,10 +12,10 @@ export type ParsedJson = { readonly value: unknown } | { readonly problem: JsonP
 
 type JsonProblem = 'too-large' | 'too-deep' | 'not-json'
 
-/** Nothing that this program or a toolstack writes is nested more than ten deep. */
+/** Values of this program and of toolstacks are nested at most ten deep. */
 const MAX_DEPTH = 64
 
-/** Total over any text. @param maxLength in UTF-16 units */
+/** Parses a text. Never throws. @param maxLength in UTF-16 units */
 export function parseJson(text: string, maxLength: number): ParsedJson {
   if (text.length > maxLength) return { problem: 'too-large' }
   if (isTooDeep(text)) return { problem: 'too-deep' }
@@ -44,7 +44,7 @@ function isTooDeep(text: string): boolean {
   return false
 }
 
-/** Index of the quote that closes the string that is opened at `start`. */
+/** Index of the quote that closes the string which opens at `start`. */
 function endOfString(text: string, start: number): number {
   for (let end = text.indexOf('"', start + 1); end !== -1; end = text.indexOf('"', end + 1)) {
     let backslashes = 0

@@ -1,4 +1,4 @@
-/** One thing worth telling whoever runs a daemon. `code` is short and stable, `text` a sentence. */
+/** One log line of a daemon. `code` is short and stable, `text` is a sentence. */
 interface LogEntry {
   readonly level: 'info' | 'warning' | 'error'
   readonly code: string

@@ -3,38 +3,38 @@ import type { Clock } from '../time/clock.ts'
 import { SerialQueue } from '../time/serial-queue.ts'
 
 export interface ServiceManagerOptions {
-  /** The process's environment: NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID of sd_notify(3) and sd_watchdog_enabled(3). */
+  /** The environment of the process: NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID of sd_notify(3) and sd_watchdog_enabled(3). */
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly pid: number
   readonly clock: Clock
-  /** Node cannot send to unix datagram sockets, so systemd's own tool does: the unit needs NotifyAccess=all. */
+  /** The tool that sends, because Node cannot send to unix datagram sockets. The unit needs NotifyAccess=all. */
   readonly command?: readonly [command: string, ...args: string[]]
-  /** Told when systemd could not be told something. */
+  /** Called when a notification failed. */
   readonly onProblem: (problem: string) => void
 }
 
 const SEND_TIMEOUT_MS = 5_000
 
-/** Tells systemd how this service is. Without systemd (no NOTIFY_SOCKET) it does nothing. */
+/** Notifies systemd of the state of this service. Without systemd (no NOTIFY_SOCKET) it does nothing. */
 export class ServiceManager {
   readonly #options: ServiceManagerOptions
-  readonly #isThere: boolean
+  readonly #isPresent: boolean
   #cancelWatchdog: (() => void) | null = null
   readonly #sends = new SerialQueue()
 
   constructor(options: ServiceManagerOptions) {
     this.#options = options
-    this.#isThere = (options.environment.NOTIFY_SOCKET ?? '') !== ''
+    this.#isPresent = (options.environment.NOTIFY_SOCKET ?? '') !== ''
   }
 
-  /** The service does its work from now on; the watchdog is fed for as long as the event loop turns. */
+  /** Reports that the service is ready, and then feeds the watchdog as long as the event loop runs. */
   async ready(): Promise<void> {
     await this.#send('READY=1')
     const everyMs = this.#watchdogMs()
     if (everyMs !== null && this.#cancelWatchdog === null) this.#feedWatchdog(everyMs)
   }
 
-  /** One line that `systemctl status` shows. */
+  /** Sets the status line of `systemctl status`. */
   status(text: string): Promise<void> {
     return this.#send(`STATUS=${text.replaceAll(/[\r\n]+/g, ' ').slice(0, 500)}`)
   }
@@ -51,17 +51,17 @@ export class ServiceManager {
     })
   }
 
-  /** Twice in the time that systemd waits; `null`: it does not watch this process. */
+  /** Half of the time that systemd waits; `null`: systemd does not watch this process. */
   #watchdogMs(): number | null {
     const { WATCHDOG_USEC: usec = '', WATCHDOG_PID: pid } = this.#options.environment
-    if (!this.#isThere || !/^[1-9]\d{0,14}$/.test(usec)) return null
+    if (!this.#isPresent || !/^[1-9]\d{0,14}$/.test(usec)) return null
     if (pid !== undefined && pid !== String(this.#options.pid)) return null
     return Math.max(1, Number(usec) / 1000 / 2)
   }
 
-  /** One after the other: READY must not overtake what was said before it. */
+  /** Sends one notification after the other, so that their order is kept. */
   #send(assignment: string): Promise<void> {
-    if (!this.#isThere) return Promise.resolve()
+    if (!this.#isPresent) return Promise.resolve()
     const { command = ['systemd-notify'], environment, onProblem } = this.#options
     const [program, ...args] = command
     return this.#sends.run(async () => {

@@ -1,8 +1,8 @@
 /**
- * Tells whether a name of a mirror is one that a pattern stands for: `*` is any run of characters, all else is itself.
+ * Makes a function that tests whether a name matches a pattern: `*` matches any characters, all other characters match themselves.
  *
- * Each part is looked for once, behind the one before: a regular expression tries all ways to spread a name over many `*`,
- * which takes hours where none fits.
+ * Each part is searched once, after the part before. A regular expression would try all ways to distribute a name over many `*`, which
+ * takes hours if none matches.
  */
 export function namePattern(pattern: string): (name: string) => boolean {
   const [first = '', ...others] = pattern.split('*')

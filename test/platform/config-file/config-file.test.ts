@@ -3,8 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { z } from 'zod'
-import { describeConfigProblem } from '../../../src/platform/config-file/config-problem.ts'
-import { parseConfigFile } from '../../../src/platform/config-file/parse-config-file.ts'
+import { describeConfigProblem, parseConfigFile } from '../../../src/platform/config-file/parse-config-file.ts'
 import { readConfigFile } from '../../../src/platform/config-file/read-config-file.ts'
 import { watchConfigFile } from '../../../src/platform/config-file/watch-config-file.ts'
 import { foregroundClock } from '../../../src/platform/time/clock.ts'
@@ -21,7 +20,7 @@ const problemsOf = (text: string): readonly string[] => {
   return parsed.ok ? [] : parsed.problems.map(describeConfigProblem)
 }
 
-t.test('what is read: YAML or JSON, with defaults for what is not said', async t => {
+t.test('YAML and JSON are parsed, with defaults for missing keys', async t => {
   t.strictSame(parseConfigFile('host: a\nsrs:\n  - uuid: s\n    drbd: [x*]\n', 'f', Schema), {
     ok: true,
     config: { host: 'a', srs: [{ uuid: 's', drbd: ['x*'] }], poll: { everySeconds: 30 } },
@@ -39,7 +38,7 @@ host: a
 t.test('every problem names the file, the line and the key', async t => {
   const table: [title: string, text: string, expected: readonly (string | RegExp)[]][] = [
     [
-      'a key that nobody knows',
+      'an unknown key',
       'host: a\nsrs:\n  - uuid: s\n    drdb: []\n',
       ['config.yaml:4: srs[0].drdb: there is no such key'],
     ],
@@ -64,7 +63,7 @@ t.test('every problem names the file, the line and the key', async t => {
       ['config.yaml:4: srs[1].uuid: is required'],
     ],
     ['a key that is missing at the top', 'srs: []\n', ['config.yaml:1: host: is required']],
-    ['nothing at all', '', [/^config.yaml:1: host: /]],
+    ['an empty file', '', [/^config.yaml:1: host: /]],
     ['no map', '- a\n', [/^config.yaml:1: /]],
     ['no YAML', 'host: a\nsrs: [\n', [/^config.yaml:3: /]],
     ['a second document', 'host: a\n---\nhost: b\n', [/^config.yaml:2: .*a second document begins here/]],
@@ -84,20 +83,20 @@ t.test('every problem names the file, the line and the key', async t => {
     [
       'nothing as a key',
       'host: a\npoll:\n  ~: x\n',
-      ['config.yaml:3: poll: a key must be one word, or a text in quotes'],
+      ['config.yaml:3: poll: a key must be one word, or text in quotes'],
     ],
-    ['a list as a key', 'host: a\n? [b]\n: x\n', ['config.yaml:2: a key must be one word, or a text in quotes']],
+    ['a list as a key', 'host: a\n? [b]\n: x\n', ['config.yaml:2: a key must be one word, or text in quotes']],
     [
       'an alias of nothing',
       'host: a\nsrs:\n  - uuid: s\n    drbd:\n      - *x\n',
       ['config.yaml:5: srs[0].drbd[0]: there is no &x above'],
     ],
     [
-      'neither one thing nor the other',
+      'a value with none of the allowed forms',
       'host: a\nargs:\n  - a\n  - 5\n',
       ['config.yaml:4: args[1]: must be text, not a number'],
     ],
-    ['nothing like either', 'host: a\nargs: a\n', ['config.yaml:2: args: must be a list, not text']],
+    ['a value of another type than all forms', 'host: a\nargs: a\n', ['config.yaml:2: args: must be a list, not text']],
     ['aliases of aliases that would fill the memory', BOMB, [/^config.yaml:1: .*alias/]],
   ]
   for (const [title, text, expected] of table) {
@@ -117,7 +116,7 @@ t.test('every problem names the file, the line and the key', async t => {
   }
 })
 
-t.test('any text, cut anywhere, gives problems and never throws', async t => {
+t.test('a text cut anywhere gives problems and never throws', async t => {
   const text = 'host: a\nsrs:\n  - uuid: s\n    drbd: ["x*", &y \'z\', *y]\npoll: {everySeconds: 3}\n'
   for (let end = 0; end <= text.length; end += 1) {
     const parsed = parseConfigFile(text.slice(0, end), 'f', Schema)
@@ -125,7 +124,7 @@ t.test('any text, cut anywhere, gives problems and never throws', async t => {
   }
 })
 
-t.test('a file that is not there, is a folder, or is far too large', async t => {
+t.test('a missing file, a folder, and a file that is too large', async t => {
   const folder = t.testdir({ dir: {}, large: '#'.repeat(1_048_577) })
   t.match(await readConfigFile(join(folder, 'none'), Schema), {
     ok: false,
@@ -138,7 +137,7 @@ t.test('a file that is not there, is a folder, or is far too large', async t => 
   t.match(await readConfigFile(join(folder, 'large'), Schema), { ok: false, problems: [{ text: /larger than/ }] })
 })
 
-t.test('a file that is not UTF-8: no name is taken for another one', async t => {
+t.test('a file that is not UTF-8 is refused, so no name becomes another one', async t => {
   const content = Buffer.concat([
     Buffer.from('host: "B\u00e4r"\nsrs: []\n# B'),
     Buffer.from([0xe4]),
@@ -153,7 +152,7 @@ t.test('a file that is not UTF-8: no name is taken for another one', async t => 
   t.match(await readConfigFile(file, Schema), { ok: true, config: { host: 'B\u00e4r' } })
 })
 
-t.test('a file that is written in several steps is taken when it is whole', async t => {
+t.test('a file that is written in several steps is read when it is complete', async t => {
   const folder = t.testdir({ 'config.yaml': 'host: a\n' })
   const file = join(folder, 'config.yaml')
   const stop = new AbortController()
@@ -171,7 +170,7 @@ t.test('a file that is written in several steps is taken when it is whole', asyn
   t.equal((await told.next()).value, undefined)
 })
 
-t.test('a watched file: each difference is told once, however it was written', async t => {
+t.test('each change of a watched file is reported once, however it was written', async t => {
   const folder = t.testdir({ 'config.yaml': 'host: a\n' })
   const file = join(folder, 'config.yaml')
   const stop = new AbortController()
@@ -181,7 +180,7 @@ t.test('a watched file: each difference is told once, however it was written', a
   writeFileSync(file, 'host: b\n')
   const told = watchConfigFile(file, Schema, known, stop.signal, foregroundClock, pace)
   const next = async () => (await told.next()).value
-  t.match(await next(), { ok: true, config: { host: 'b' } }, 'changed before the watch began')
+  t.match(await next(), { ok: true, config: { host: 'b' } }, 'changed before the watch started')
   let coming = next()
   writeFileSync(join(folder, 'other'), 'host: z\n')
   writeFileSync(join(folder, 'draft'), 'host: c\n')

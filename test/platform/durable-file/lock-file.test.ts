@@ -16,7 +16,7 @@ import { takeLock } from '../../../src/platform/durable-file/lock-file.ts'
 
 const BOOT = '1f5c0c1e-0000-4000-8000-000000000001'
 
-/** A /proc of this process and of others, as proc(5) has it, and a lock below the same folder. */
+/** A /proc like that of proc(5) with this process and others, and a lock below the same folder. */
 function machine(t: { teardown(end: () => void): void }) {
   const folder = mkdtempSync(join(tmpdir(), 'lock-'))
   t.teardown(() => rmSync(folder, { recursive: true }))
@@ -35,7 +35,7 @@ function machine(t: { teardown(end: () => void): void }) {
   return { path, proc, runs, held, left: () => readdirSync(folder).filter(name => name !== 'proc') }
 }
 
-t.test('a lock keeps others out until it is released, and is released once', t => {
+t.test('a lock excludes others until it is released, and is released once', t => {
   const { path, proc, left } = machine(t)
   const release = takeLock(path, proc)
   t.match(JSON.parse(readFileSync(path, 'utf8')), { pid: process.pid, boot: BOOT, started: '4711' })
@@ -44,18 +44,18 @@ t.test('a lock keeps others out until it is released, and is released once', t =
     holder: `process ${process.pid}`,
     message: `process ${process.pid} holds ${path}`,
   })
-  t.match(left(), ['pool.lock', /^pool\.lock\.alive-/], 'and nothing else is left behind')
+  t.match(left(), ['pool.lock', /^pool\.lock\.alive-/], 'and no other file remains')
   release()
   t.strictSame(left(), [])
   const again = takeLock(path, proc)
   release()
-  t.ok(existsSync(path), 'released a second time it does not take another’s away')
+  t.ok(existsSync(path), 'a second release does not remove the lock of another process')
   rmSync(path)
-  t.doesNotThrow(again, 'removed by hand meanwhile')
+  t.doesNotThrow(again, 'the file was removed meanwhile')
   t.end()
 })
 
-t.test('a process that runs is left its lock; one that is gone, however that came, is not', t => {
+t.test('a running process keeps its lock; a process that has ended in any way does not', t => {
   const others = { pid: 99_999, boot: BOOT, started: '800' }
   const { path, proc, runs, held, left } = machine(t)
   const taken = () => {
@@ -68,18 +68,18 @@ t.test('a process that runs is left its lock; one that is gone, however that cam
     }
   }
   held(others)
-  t.ok(taken(), 'nobody has that id')
+  t.ok(taken(), 'no process has that id')
   runs(others.pid, 800)
   held(others)
   t.notOk(taken(), 'it runs')
-  t.notOk(taken(), 'and is still left its lock')
+  t.notOk(taken(), 'and keeps its lock')
   runs(others.pid, 800, 'R', 'a (strange) name) Z 1')
-  t.notOk(taken(), 'whatever its name is')
+  t.notOk(taken(), 'with any name')
   runs(others.pid, 800, 'Z')
-  t.ok(taken(), 'killed, and its parent has not noticed yet')
+  t.ok(taken(), 'killed, and still a zombie')
   runs(others.pid, 801)
   held(others)
-  t.ok(taken(), 'another process has got its id')
+  t.ok(taken(), 'another process has its id now')
   runs(others.pid, 800)
   held({ ...others, boot: 'another' })
   t.ok(taken(), 'the same id and the same tick of another boot')
@@ -93,55 +93,52 @@ t.test('a process that runs is left its lock; one that is gone, however that cam
   t.end()
 })
 
-t.test(
-  'a holder in another container is told by what it keeps open, not by an id that means another process here',
-  t => {
-    const { path, proc, runs, held, left } = machine(t)
-    mkdirSync(join(proc, 'self/ns'), { recursive: true })
-    const inContainer = (number: number) => {
-      rmSync(join(proc, 'self/ns/pid'), { force: true })
-      symlinkSync(`pid:[${number}]`, join(proc, 'self/ns/pid'))
-    }
-    inContainer(4_026_531_836)
-    const release = takeLock(path, proc)
-    const lock = readFileSync(path, 'utf8')
-    const [, fifo = ''] = left()
+t.test('a holder in another container is checked by its FIFO, not by an id that means another process here', t => {
+  const { path, proc, runs, held, left } = machine(t)
+  mkdirSync(join(proc, 'self/ns'), { recursive: true })
+  const inContainer = (number: number) => {
+    rmSync(join(proc, 'self/ns/pid'), { force: true })
+    symlinkSync(`pid:[${number}]`, join(proc, 'self/ns/pid'))
+  }
+  inContainer(4_026_531_836)
+  const release = takeLock(path, proc)
+  const lock = readFileSync(path, 'utf8')
+  const [, fifo = ''] = left()
 
-    inContainer(4_026_532_001)
-    runs(process.pid, 9_999)
-    t.throws(() => takeLock(path, proc), {
-      name: 'LockHeld',
-      message: /of another container \(pid:\[4026531836\]\) holds/,
-    })
-    t.strictSame(readFileSync(path, 'utf8'), lock, 'though the process of that id started at another time here')
-    t.equal(left().length, 2)
+  inContainer(4_026_532_001)
+  runs(process.pid, 9_999)
+  t.throws(() => takeLock(path, proc), {
+    name: 'LockHeld',
+    message: /of another container \(pid:\[4026531836\]\) holds/,
+  })
+  t.strictSame(readFileSync(path, 'utf8'), lock, 'although the process with that id started at another time here')
+  t.equal(left().length, 2)
 
-    release()
-    held(lock)
-    t.throws(
-      () => takeLock(path, proc),
-      { name: 'LockHeld', message: /container/ },
-      'a FIFO that is not there says nothing',
-    )
-    const { fifo: _, ...without } = JSON.parse(lock)
-    held(without)
-    t.throws(() => takeLock(path, proc), {
-      name: 'LockHeld',
-      message: /not known whether it runs \(if it does not, remove/,
-    })
-    const { pidNamespace: __, ...earlier } = without
-    held(earlier)
-    takeLock(path, proc)()
-    t.strictSame(left(), [], 'one of an earlier version, whose process is none here')
+  release()
+  held(lock)
+  t.throws(
+    () => takeLock(path, proc),
+    { name: 'LockHeld', message: /container/ },
+    'a FIFO that is not there says nothing',
+  )
+  const { fifo: _, ...without } = JSON.parse(lock)
+  held(without)
+  t.throws(() => takeLock(path, proc), {
+    name: 'LockHeld',
+    message: /which may still run \(if it does not, remove/,
+  })
+  const { pidNamespace: __, ...earlier } = without
+  held(earlier)
+  takeLock(path, proc)()
+  t.strictSame(left(), [], 'a lock of an earlier version whose process does not exist here')
 
-    // killed: the FIFO is there, and nobody has it open
-    execFileSync('mkfifo', [join(path, '..', fifo)])
-    held(lock)
-    const again = takeLock(path, proc)
-    t.equal(left().length, 2, 'its FIFO went with its lock')
-    again()
-    held(JSON.stringify({ ...JSON.parse(lock), fifo: '../../etc/passwd', boot: 'another' }))
-    t.doesNotThrow(takeLock(path, proc), 'a lock names nothing outside its folder')
-    t.end()
-  },
-)
+  // killed: the FIFO exists, and no process has it open
+  execFileSync('mkfifo', [join(path, '..', fifo)])
+  held(lock)
+  const again = takeLock(path, proc)
+  t.equal(left().length, 2, 'its FIFO was removed with the lock')
+  again()
+  held(JSON.stringify({ ...JSON.parse(lock), fifo: '../../etc/passwd', boot: 'another' }))
+  t.doesNotThrow(takeLock(path, proc), 'a lock cannot refer to a file outside of its folder')
+  t.end()
+})

@@ -19,7 +19,7 @@ function makePipe(path: string): string {
   return path
 }
 
-t.test('files and directories are read one after the other, with the code of what cannot be', async t => {
+t.test('files and directories are read one after the other, and failures have an error code', async t => {
   const root = t.testdir({ small: 'raid1\n', empty: '', odd: 'Größe "1"\n\u0000', large: 'x'.repeat(100_001) })
   const steps: ReadStep[] = [
     [join(root, 'small'), 4096],
@@ -48,7 +48,7 @@ t.test('files and directories are read one after the other, with the code of wha
   })
 })
 
-t.test('a read that hangs is named, delays no other, and is answered at once until it is tried again', async t => {
+t.test('a read that hangs is named, does not delay others, and returns at once until it is tried again', async t => {
   const root = t.testdir({ well: 'well' })
   const well: ReadStep = [join(root, 'well'), 100]
   const pipes = ['a', 'b', 'c', 'd', 'e'].map(name => makePipe(join(root, name)))
@@ -68,11 +68,11 @@ t.test('a read that hangs is named, delays no other, and is answered at once unt
   t.equal(order[0], 'well')
   const begun = performance.now()
   t.same(await reader.read({ key: pipes[0] ?? '', steps: [well] }), { kind: 'hangs', at: pipes[0] })
-  t.ok(performance.now() - begun < 1_000, 'nobody waits for it a second time')
+  t.ok(performance.now() - begun < 1_000, 'a second read does not wait for it')
   t.ok(await readFile(join(root, 'well')), 'the threads of this process are free')
 })
 
-t.test('what hung is read again when it answers', async t => {
+t.test('a file that hung is read again when it no longer hangs', async t => {
   const root = t.testdir({ released: 'clean' })
   const pipe = makePipe(join(root, 'pipe'))
   const reader = readerOf(t, { timeoutMs: 100 })
@@ -92,7 +92,7 @@ async function untilDone<T extends { kind: string }>(read: () => Promise<T>): Pr
   }
 }
 
-t.test('its end leaves no process behind, and nothing is read any more', async t => {
+t.test('after its end no process remains, and nothing is read', async t => {
   const root = t.testdir({ well: 'well' })
   const stop = new AbortController()
   const reader = new FileReader({ clock: foregroundClock, timeoutMs: 60_000, retryAfterMs: 0, signal: stop.signal })
@@ -106,7 +106,7 @@ t.test('its end leaves no process behind, and nothing is read any more', async t
   while (children().length > 0) await sleep(10)
 })
 
-t.test('a process that somebody kills is replaced', async t => {
+t.test('a killed process is replaced', async t => {
   const root = t.testdir({ well: 'well' })
   writeFileSync(join(root, 'large'), 'x'.repeat(1000))
   const reader = readerOf(t)

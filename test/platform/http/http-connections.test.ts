@@ -1,4 +1,4 @@
-/** Who is closed when a server over the network has as many connections as it may. */
+/** Which connections a server on the network closes at its limit. */
 
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
@@ -12,7 +12,7 @@ interface Tap {
   teardown(end: () => unknown): void
 }
 
-/** A server that answers /hello at once, /slow when it is let go, and takes the owner from the body of POST /own. */
+/** A server that answers /hello at once, /slow when the test releases it, and takes the owner from the body of POST /own. */
 async function serverUnderTest(t: Tap, limits: Partial<HttpLimits>) {
   const letGo = Promise.withResolvers<void>()
   let waiting = 0
@@ -89,7 +89,7 @@ class Peer {
   }
 }
 
-t.test('of the address that has most, the connection that was used least recently is closed', async t => {
+t.test('the least recently used connection of the address with most connections is closed', async t => {
   const { from } = await serverUnderTest(t, { maxConnections: 4 })
   const lone = await from('127.0.0.2')
   lone.get('/hello')
@@ -106,7 +106,7 @@ t.test('of the address that has most, the connection that was used least recentl
   t.notOk(first.isClosed)
 })
 
-t.test('whoever waits for an answer is closed last, and never for more of the same', async t => {
+t.test('a connection that waits for an answer is closed last, and never for another one of its group', async t => {
   const { from, waiting, letGo } = await serverUnderTest(t, { maxConnections: 2 })
   const busy = [await from('127.0.0.2'), await from('127.0.0.2')]
   for (const each of busy) each.get('/slow')
@@ -137,7 +137,7 @@ t.test('a connection with an owner counts for its owner; a reserved one is never
   const other = await from('127.0.0.2')
   const late = await from('127.0.0.4')
   await rich[0]?.closed()
-  t.notOk(other.isClosed, 'it has no owner, and no other of its address has none')
+  t.notOk(other.isClosed, 'it is the only connection of its address without an owner')
   for (let opened = 0; opened < 8; opened += 1) await from('127.0.0.5')
   host.own('host reserved')
   await host.hears('xxxx')
@@ -145,7 +145,7 @@ t.test('a connection with an owner counts for its owner; a reserved one is never
   t.notOk(late.isClosed)
 })
 
-t.test('one owner has a few reserved connections, not all', async t => {
+t.test('one owner can reserve a few connections, not all', async t => {
   const { from } = await serverUnderTest(t, { maxConnections: 20 })
   const greedy: Peer[] = []
   for (let opened = 0; opened < 20; opened += 1) {
@@ -162,7 +162,7 @@ t.test('one owner has a few reserved connections, not all', async t => {
   t.equal(greedy.filter(({ isClosed }) => isClosed).length, 2)
 })
 
-t.test('an address may have so many connections on which no whole request has arrived', async t => {
+t.test('connections of an address without a complete request are limited', async t => {
   const { from } = await serverUnderTest(t, { maxConnections: 100, maxUnownedOfAnAddress: 3 })
   const slow = [await from('127.0.0.2'), await from('127.0.0.2'), await from('127.0.0.2')]
   for (const each of slow) each.say('POST /own HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nhalf')
@@ -172,7 +172,7 @@ t.test('an address may have so many connections on which no whole request has ar
   t.ok(slow[0]?.isClosed)
 })
 
-t.test('what the requests of one owner leave in memory is bounded', async t => {
+t.test('the memory for requests of one owner is limited', async t => {
   const { from } = await serverUnderTest(t, { maxHeldBytes: 100_000 })
   const half = 'POST /own HTTP/1.1\r\nhost: x\r\ncontent-length: 90000\r\n\r\n'
   const first = await from('127.0.0.2')
@@ -186,10 +186,10 @@ t.test('what the requests of one owner leave in memory is bounded', async t => {
   await new Promise(resolve => setTimeout(resolve, 50))
   first.say('x'.repeat(30_000))
   await first.hears('200 OK')
-  t.equal(other.heard, '', 'another address has a share of its own')
+  t.equal(other.heard, '', 'another address has its own share')
 })
 
-t.test('a client that sends request after request without an answer is refused at some point', async t => {
+t.test('a client that sends requests without reading answers is refused at some point', async t => {
   const { from, waiting } = await serverUnderTest(t, { maxHeldBytes: 40_960 })
   const peer = await from('127.0.0.2')
   for (let sent = 0; sent < 30; sent += 1) peer.get('/slow')

@@ -16,7 +16,7 @@ const QUICK: Partial<HttpLimits> = {
   unreadAnswerTimeoutMs: 300,
 }
 
-t.test('slow and half-open clients are dropped, and the others are answered meanwhile', async t => {
+t.test('slow and half-open clients are disconnected, and others are answered meanwhile', async t => {
   let dropped = false
   const big: HttpRoute = {
     method: 'GET',
@@ -31,7 +31,7 @@ t.test('slow and half-open clients are dropped, and the others are answered mean
   const echo: HttpRoute = { method: 'POST', path: '/echo', answer: body => ({ status: 200, body }) }
   const { path, bugs } = await serving(t, [HELLO, big, echo], QUICK)
   const says: readonly (readonly [what: string, text: string])[] = [
-    ['nothing at all', ''],
+    ['an empty file', ''],
     ['half a header', 'GET /hello HT'],
     ['headers without their end', 'GET /hello HTTP/1.1\r\nhost: x\r\n'],
     ['half a body', 'POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n12345'],
@@ -63,7 +63,7 @@ t.test('slow and half-open clients are dropped, and the others are answered mean
 })
 
 t.test(
-  'who is refused is told so at once, and may send the rest: otherwise only a broken connection is seen',
+  'a refusal is answered at once while the client still sends, so that it does not see a broken connection only',
   async t => {
     const echo: HttpRoute = { method: 'POST', path: '/echo', answer: body => ({ status: 200, body }) }
     const { path, bugs } = await serving(t, [echo], {
@@ -94,12 +94,12 @@ t.test(
       await new Promise<unknown>(resolve => endless.write('x'.repeat(1_000_000), resolve))
       sent += 1_000_000
     }
-    t.ok(sent < 60_000_000, 'nor without a bound')
+    t.ok(sent < 60_000_000, 'and not without a limit')
     t.strictSame(bugs, [])
   },
 )
 
-t.test('one more connection than there may be is turned away, until another has gone', async t => {
+t.test('a connection above the limit is refused until another one has closed', async t => {
   const { path } = await serving(t, [HELLO], { maxConnections: 2 })
   const first = client(t, path)
   const second = client(t, path)
@@ -153,7 +153,7 @@ t.test('a stream', async t => {
     return reader
   }
 
-  t.test('tells what is sent, for as long as the reader is there', async t => {
+  t.test('sends texts until the reader disconnects', async t => {
     const beginning = nextReader()
     const { socket, heard } = asked('?from=7&x=%20', 'Last-Event-ID: 9\r\n')
     const reader = await beginning
@@ -161,7 +161,7 @@ t.test('a stream', async t => {
     await until('its head comes before anything is sent', () => heard().includes('content-type: text/plain'))
     reader.send('one')
     await until('it hears the first', () => heard().includes('one'))
-    // Longer than any time-out for those who should have asked or read.
+    // Longer than every timeout for requests and reads.
     await sleep(1_000)
     reader.send('two')
     await until('it hears the second', () => heard().includes('two'))
@@ -171,12 +171,12 @@ t.test('a stream', async t => {
     reader.send('three')
   })
 
-  t.test('is not there for everybody', async t => {
+  t.test('may refuse a reader', async t => {
     t.equal(await statusOf(path, '/stream?from=nowhere'), 503)
-    t.equal(await statusOf(path, '/hello?x=y'), 200, 'a query is no part of a path')
+    t.equal(await statusOf(path, '/hello?x=y'), 200, 'a query is not part of the path')
   })
 
-  t.test('cuts off a reader that leaves too much unread', async t => {
+  t.test('disconnects a reader with too much unread', async t => {
     const beginning = nextReader()
     const { socket } = asked('')
     socket.pause()
@@ -189,12 +189,12 @@ t.test('a stream', async t => {
     t.pass()
   })
 
-  t.test('cuts off a reader that takes nothing, however little that is', async t => {
+  t.test('disconnects a reader that reads nothing, however little there is', async t => {
     const beginning = nextReader()
     const { socket } = asked('')
     socket.pause()
     const reader = await beginning
-    // More than the kernel holds for it, and less than it may leave unread beside that.
+    // More than the kernel buffers, and less than may be unread in addition.
     for (let sent = 0; sent < 20; sent += 1) reader.send('x'.repeat(4_000))
     await until('it is cut off', () => {
       if (!reader.signal.aborted) reader.send('x'.repeat(100))
@@ -203,7 +203,7 @@ t.test('a stream', async t => {
     t.pass()
   })
 
-  t.test('begins with as much as its reader takes, and goes on with what came meanwhile', async t => {
+  t.test('sends the beginning as fast as the reader reads, and then the texts that were added meanwhile', async t => {
     const beginning = nextReader()
     const { heard } = asked('?pieces=100')
     const reader = await beginning
@@ -221,7 +221,7 @@ t.test('a stream', async t => {
     t.notOk(reader.signal.aborted)
   })
 
-  t.test('cuts off a reader that does not take its beginning', async t => {
+  t.test('disconnects a reader that does not read the beginning', async t => {
     const beginning = nextReader()
     const { socket } = asked('?pieces=1000')
     socket.pause()
@@ -250,7 +250,7 @@ t.test('a stream', async t => {
   t.strictSame(bugs, [])
 })
 
-t.test('closing waits for nobody who has connected over TLS and says nothing', async t => {
+t.test('closing does not wait for a client that has connected over TLS and sends nothing', async t => {
   const pem = (name: string) => readFileSync(join(import.meta.dirname, '../../fixtures/tls', name), 'utf8')
   const server = new HttpServer({ clock: machineClock, routes: [HELLO], onBug: () => undefined })
   t.teardown(() => server.close())
@@ -259,7 +259,7 @@ t.test('closing waits for nobody who has connected over TLS and says nothing', a
   const silent = connect(port, host)
   t.teardown(() => silent.destroy())
   silent.on('error', () => undefined)
-  // connections are taken in order, so when this one is answered the server has the other
+  // Connections are accepted in order, so when this one is answered the server has the other.
   await new Promise<void>((resolve, reject) => {
     const outgoing = requestTls({ host, port, path: '/hello', ca: pem('ca.cert.pem') }, response => {
       response.resume().on('end', resolve)
@@ -269,6 +269,6 @@ t.test('closing waits for nobody who has connected over TLS and says nothing', a
   const cut = closed(silent)
   const beganMs = performance.now()
   await server.close()
-  t.ok(performance.now() - beganMs < 5_000, 'far less than a handshake may take')
+  t.ok(performance.now() - beganMs < 5_000, 'far less than the timeout of a handshake')
   await cut
 })

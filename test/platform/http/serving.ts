@@ -23,7 +23,7 @@ export async function until(what: string, look: () => boolean): Promise<void> {
 }
 
 export function folderOf(t: Tap): string {
-  // A socket's path has at most 107 bytes.
+  // The path of a socket has at most 107 bytes.
   const folder = mkdtempSync(join(tmpdir(), 'http-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   return folder
@@ -47,7 +47,7 @@ export async function serving(t: Tap, routes: readonly HttpRoute[], limits: Part
   return { path, bugs, problems, server }
 }
 
-/** A client of which every byte is in the test's hands. */
+/** A client whose bytes the test controls. */
 export function client(t: Tap, path: string): { readonly socket: Socket; readonly heard: () => string } {
   const socket = connect(path)
   let heard = ''
@@ -63,7 +63,7 @@ export function closed(socket: Socket): Promise<void> {
   return new Promise(resolve => socket.once('close', () => resolve()))
 }
 
-/** The status; `null`: there is no answer. */
+/** The status; `null`: no answer. */
 export function statusOf(socketPath: string, path = '/hello'): Promise<number | null> {
   return new Promise(resolve => {
     const outgoing = request({ socketPath, path, agent: false }, response => {

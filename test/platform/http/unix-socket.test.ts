@@ -23,30 +23,30 @@ import { client, folderOf, HELLO, serving, statusOf, type Tap, until } from './s
 const IS_ROOT = process.getuid?.() === 0
 const NOBODY = 65_534
 
-t.test('a unix socket that somebody has laid hands on answers nobody, until it is as it was made', async t => {
+t.test('a unix socket with another mode, owner or file refuses connections until it is restored', async t => {
   const { path, problems } = await serving(t, [HELLO])
   t.equal(await statusOf(path), 200)
   chmodSync(path, 0o666)
   t.equal(await statusOf(path), null)
   t.equal(await statusOf(path), null)
-  t.match(problems, [/mode 666, and was made with 600/], 'told once')
+  t.match(problems, [/has mode 666 instead of 600/], 'reported once')
   chmodSync(path, 0o600)
   t.equal(await statusOf(path), 200)
-  t.match(problems, [/666/, /as it was made again/])
+  t.match(problems, [/666/, /original owner and mode again/])
 
   const aside = `${path}.aside`
   renameSync(path, aside)
   t.equal(await statusOf(aside), null)
-  t.match(problems.at(-1), /is gone/)
+  t.match(problems.at(-1), /was removed/)
   writeFileSync(path, '')
-  t.equal(await statusOf(aside), null, 'something else in its place')
+  t.equal(await statusOf(aside), null, 'another file at its path')
   rmSync(path)
   linkSync(aside, path)
-  t.equal(await statusOf(path), 200, 'the same file under its name')
+  t.equal(await statusOf(path), 200, 'the same file at its path again')
   if (IS_ROOT) {
     chownSync(path, NOBODY, NOBODY)
     t.equal(await statusOf(path), null)
-    t.match(problems.at(-1), /belongs to somebody else/)
+    t.match(problems.at(-1), /has another owner/)
   }
 })
 
@@ -64,7 +64,7 @@ t.test('another user cannot connect', { skip: IS_ROOT ? false : 'only root can b
     })
   t.match(await asNobody(), /couldn't connect|could not connect|failed to connect/i)
   chmodSync(path, 0o666)
-  t.notMatch(await asNobody(), 'hello', 'not even when somebody has opened the file to all')
+  t.notMatch(await asNobody(), 'hello', 'not even when the mode of the file allows it')
   t.equal(await statusOf(path), null)
 })
 
@@ -75,11 +75,10 @@ async function listenAt(t: Tap, path: string): Promise<HttpServer> {
   return server
 }
 
-t.test('what is in the place of its socket and is none is never removed', async t => {
+t.test('a file at the path that is no socket is never removed', async t => {
   const folder = folderOf(t)
   const path = join(folder, 's.sock')
-  const isRefused = () =>
-    t.rejects(listenAt(t, path), { message: `${path} is there, and is no socket: it is left as it is` })
+  const isRefused = () => t.rejects(listenAt(t, path), { message: `${path} exists and is no socket` })
   writeFileSync(path, 'precious')
   await isRefused()
   t.equal(readFileSync(path, 'utf8'), 'precious')
@@ -93,7 +92,7 @@ t.test('what is in the place of its socket and is none is never removed', async 
   t.strictSame(readdirSync(folder), ['s.sock'])
 })
 
-t.test('a socket is taken over only from a process that is dead', async t => {
+t.test('a socket is replaced only if its process is dead', async t => {
   const folder = folderOf(t)
   const path = join(folder, 's.sock')
   const program = `require('net').createServer().listen({ path: ${JSON.stringify(path)}, backlog: 1 }, () => console.log())`
@@ -101,7 +100,7 @@ t.test('a socket is taken over only from a process that is dead', async t => {
   t.teardown(() => busy.kill('SIGKILL'))
   await once(busy.stdout, 'data')
   busy.kill('SIGSTOP')
-  // Until nobody more may wait: from then on connecting fails with EAGAIN.
+  // Until the backlog is full: from then on connecting fails with EAGAIN.
   let refusal: unknown = null
   await until('it refuses to be asked', () => {
     const { socket } = client(t, path)
@@ -120,14 +119,14 @@ t.test('a socket is taken over only from a process that is dead', async t => {
   t.strictSame(readdirSync(folder), ['s.sock'])
 })
 
-t.test('one that is closed does not remove the socket of another', async t => {
+t.test('a closed server does not remove the socket of another one', async t => {
   const path = join(folderOf(t), 's.sock')
   const first = await listenAt(t, path)
   t.equal(first.lost(), null)
   chmodSync(path, 0o666)
-  t.equal(first.lost(), null, 'it is still to be found, if only to be refused')
+  t.equal(first.lost(), null, 'clients still find the socket, although they are refused')
   rmSync(path)
-  t.equal(first.lost(), `${path} is gone`)
+  t.equal(first.lost(), `${path} was removed`)
   const second = await listenAt(t, path)
   t.equal(first.lost(), `${path} was replaced`)
   await first.close()
@@ -137,7 +136,7 @@ t.test('one that is closed does not remove the socket of another', async t => {
   t.notOk(existsSync(path))
 })
 
-t.test('it does not listen in a folder where everybody may replace its socket', async t => {
+t.test('a server does not listen in a folder where every user may replace its socket', async t => {
   const folder = join(folderOf(t), 'open')
   mkdirSync(folder)
   const path = join(folder, 's.sock')
@@ -148,7 +147,7 @@ t.test('it does not listen in a folder where everybody may replace its socket', 
   }
   chmodSync(folder, 0o777)
   await t.rejects(listen(), {
-    message: `everybody may write in ${folder}, and so replace the socket there: take that right away (chmod o-w)`,
+    message: `every user may write in ${folder} and could replace the socket there: remove that permission (chmod o-w)`,
   })
   chmodSync(folder, 0o1777)
   await listen()

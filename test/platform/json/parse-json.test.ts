@@ -4,7 +4,7 @@ import { parseJson } from '../../../src/platform/json/parse-json.ts'
 
 const nested = (depth: number, open = '[', close = ']') => open.repeat(depth) + close.repeat(depth)
 
-t.test('JSON is read up to a length and a nesting', async t => {
+t.test('JSON is parsed up to a maximum length and nesting', async t => {
   t.strictSame(parseJson('{"a":[1,null]}', 14), { value: { a: [1, null] } })
   t.strictSame(parseJson('{"a":[1,null]}', 13), { problem: 'too-large' })
   t.strictSame(parseJson('{"a":', 100), { problem: 'not-json' })
@@ -12,17 +12,17 @@ t.test('JSON is read up to a length and a nesting', async t => {
   t.strictSame(parseJson(nested(65), 1e6), { problem: 'too-deep' })
   t.strictSame(parseJson(nested(100_000), 1e6), { problem: 'too-deep' })
   t.strictSame(parseJson('{"a":'.repeat(100_000), 1e6), { problem: 'too-deep' })
-  t.ok('value' in parseJson(`[${'[],'.repeat(1000)}[]]`, 1e6), 'many side by side are not deep')
+  t.ok('value' in parseJson(`[${'[],'.repeat(1000)}[]]`, 1e6), 'many brackets side by side are not nested')
 })
 
-t.test('brackets in strings are no nesting', async t => {
+t.test('brackets in strings do not count as nesting', async t => {
   const text = `${'['.repeat(100)}"\\${'{'.repeat(100)}\\\\`
   t.strictSame(parseJson(JSON.stringify([text, text]), 1e6), { value: [text, text] })
   t.strictSame(parseJson(`["\\"${'['.repeat(100)}"]`, 1e6), { value: [`"${'['.repeat(100)}`] })
   t.strictSame(parseJson(`["\\\\",${nested(100)}]`, 1e6), { problem: 'too-deep' })
 })
 
-t.test('property: what can be read is read as JSON.parse reads it', async t => {
+t.test('property: every accepted text has the value of JSON.parse', async t => {
   fc.assert(
     fc.property(fc.json({ maxDepth: 8 }), text => {
       t.strictSame(parseJson(text, 1e6), { value: JSON.parse(text) })

@@ -5,7 +5,7 @@ import t from 'tap'
 import { ServiceManager } from '../../../src/platform/systemd/service-manager.ts'
 import { machineClock } from '../../../src/platform/time/clock.ts'
 
-/** In place of systemd-notify: writes what it was told, and through which socket, to a file. */
+/** Replaces systemd-notify: writes its arguments and the socket to a file. */
 const TELLER = `
 const { appendFileSync } = require('node:fs')
 appendFileSync(process.argv[1], process.env.NOTIFY_SOCKET + ' ' + process.argv.slice(2).join(' ') + '\\n')
@@ -33,7 +33,7 @@ t.test('without systemd nothing is started', async t => {
   t.strictSame(lines(), [])
 })
 
-t.test('ready, status and stopping are told in this order, through the socket that systemd named', async t => {
+t.test('ready, status and stopping are sent in this order, to the socket of systemd', async t => {
   const { manager, lines, problems } = managed(t, { NOTIFY_SOCKET: '/run/s' })
   void manager.ready()
   void manager.status('two SRs in sync\nand more')
@@ -42,7 +42,7 @@ t.test('ready, status and stopping are told in this order, through the socket th
   t.strictSame(problems, [])
 })
 
-t.test('the watchdog is fed, and only if it is this process that is watched', async t => {
+t.test('the watchdog is fed only if systemd watches this process', async t => {
   const watched = managed(t, { NOTIFY_SOCKET: '/run/s', WATCHDOG_USEC: '20000', WATCHDOG_PID: '7' })
   await watched.manager.ready()
   const deadline = Date.now() + 10_000
@@ -61,7 +61,7 @@ t.test('the watchdog is fed, and only if it is this process that is watched', as
   }
 })
 
-t.test('a tool that is not there or fails is a problem that is told, and no more', async t => {
+t.test('a missing or failing tool is reported as a problem', async t => {
   const folder = t.testdir()
   writeFileSync(join(folder, 'x'), '')
   const problems: string[] = []

@@ -1,12 +1,12 @@
 import t from 'tap'
 import { deadline } from '../../../src/platform/time/deadline.ts'
 
-t.test('any number of milliseconds makes a deadline, and Node has nothing to complain of', async t => {
+t.test('any number of milliseconds makes a deadline without a warning of Node', async t => {
   const warnings: string[] = []
   const note = ({ name }: Error) => warnings.push(name)
   process.on('warning', note)
   t.teardown(() => process.off('warning', note))
-  // Deadlines keep no process alive.
+  // Deadlines do not keep the process alive.
   const alive = setInterval(() => {}, 1_000)
   t.teardown(() => clearInterval(alive))
   const far = [16_100.000000000002, 2 ** 31, 2 ** 40, Number.POSITIVE_INFINITY].map(deadline)

@@ -1,7 +1,7 @@
 import t from 'tap'
-import { addressGroup } from '../../../src/platform/http/address-group.ts'
+import { addressGroup } from '../../../src/platform/http/client-groups.ts'
 
-t.test('an address stands for one machine: an IPv4 address, or the network of an IPv6 address', async t => {
+t.test('a machine is identified by its IPv4 address, or the network of its IPv6 address', async t => {
   const cases: readonly (readonly [string | undefined, string])[] = [
     [undefined, ''],
     ['192.0.2.1', '192.0.2.1'],
