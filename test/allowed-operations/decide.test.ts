@@ -27,12 +27,12 @@ function reason(code: string, mirror: string, details: Partial<ReportReason> = {
   return { code, mirror, clearedBy: 'time', ...details }
 }
 
-t.test('all is well: every host may reboot, in or out of the SR', async t => {
+t.test('everything is in sync: every host may reboot, in or out of the SR', async t => {
   t.equal(mayReboot(pool()), 'a b c d')
   t.strictSame(reasonsOf(pool(), 'a'), [])
 })
 
-t.test('one member that blocks: no member may reboot, with its reason; hosts outside the SR may', async t => {
+t.test('while one member blocks, no member may reboot, with its reason; hosts outside the SR may', async t => {
   const table: readonly [title: string, pool: PoolSnapshot, reasons: string][] = [
     ['it is down', withHost(pool(), 'b', { live: false }), 'host-not-live@b'],
     ['it has no metrics row', withHost(pool(), 'b', { live: null }), 'host-not-live@b'],
@@ -47,7 +47,7 @@ t.test('one member that blocks: no member may reboot, with its reason; hosts out
       'host-going-down@b',
     ],
     ['its call is over and it is still live', withHost(pool(), 'b', { leaving: true }), 'host-leaving@b'],
-    ['it goes for good', withHost(pool(), 'b', { leaving: true, toldTo: 'shutdown' }), 'host-shut-down@b'],
+    ['it has an order to shut down', withHost(pool(), 'b', { leaving: true, toldTo: 'shutdown' }), 'host-shut-down@b'],
     [
       'it is off as ordered',
       withHost(pool(), 'b', { leaving: true, toldTo: 'shutdown', live: false }),
@@ -59,11 +59,11 @@ t.test('one member that blocks: no member may reboot, with its reason; hosts out
       'told-to-go-and-still-here@b',
     ],
     [
-      'it has its order, and nothing is heard of it any more',
+      'it has its order and is silent',
       withHost(pool(), 'b', { leaving: true, toldTo: 'reboot', stillHere: true, live: false }),
       'host-not-live@b',
     ],
-    ['it has said nothing', withoutReportOf(pool(), 'b'), 'no-report@b'],
+    ['it has sent no report', withoutReportOf(pool(), 'b'), 'no-report@b'],
     ['it resynchronises', withReports(pool(), received('b', RESYNCING)), 'not-synced@b'],
     ['it is degraded', withReports(pool(), received('b', DEGRADED)), 'not-synced@b'],
     [
@@ -101,7 +101,7 @@ t.test('which SRs are guarded', async t => {
   t.equal(mayReboot({ ...down, srs: [{ ...unclustered, type: 'linstor' }] }), 'd', 'by its type')
   t.equal(mayReboot({ ...down, srs: [{ ...unclustered, otherConfig: { [AGGREGATED_KEY]: 'true' } }] }), 'd', 'by hand')
   t.equal(mayReboot({ ...down, srs: [{ ...unclustered, otherConfig: { [AGGREGATED_KEY]: 'false' } }] }), 'a b c d')
-  t.equal(mayReboot({ ...pool(), pbds: [] }), 'a b c d', 'an SR that nobody has')
+  t.equal(mayReboot({ ...pool(), pbds: [] }), 'a b c d', 'an SR without PBDs')
   t.equal(mayReboot(withHost(pool(), 'd', { live: false })), 'a b c d', 'a host that is down and not in the SR')
 })
 
@@ -113,7 +113,7 @@ t.test('a pool that changes during a block', async t => {
     '',
     'a host that joins is blocked with the others',
   )
-  t.equal(mayReboot({ ...pool(), pbds: [...pool().pbds, pbdOfD] }), '', 'and blocks them until it has spoken')
+  t.equal(mayReboot({ ...pool(), pbds: [...pool().pbds, pbdOfD] }), '', 'and blocks them until it has reported')
   const forgotten = { ...resyncing, hosts: resyncing.hosts.filter(({ ref }) => ref !== 'b') }
   t.equal(mayReboot(forgotten), 'a c d', 'a forgotten host does not block for ever')
   const twice = { ...pool(), pbds: [...pool().pbds, { ...pbdOfD, ref: 'pbd-a2', host: 'a' }] }
@@ -136,7 +136,7 @@ t.test('the first SR that blocks is in the error, all are in the reasons', async
   t.equal(codes(reasonsOf(of, 'c')), 'no-report@c not-synced@a')
 })
 
-t.test('only what takes replicas away is blocked, and ordinary errors come first', async t => {
+t.test('only operations that take replicas away are blocked, and ordinary errors come first', async t => {
   const of = withHost(withReports(pool(), received('b', RESYNCING)), 'a', { enabled: true })
   const operationsOf = (ref: string, rollingUpgrade = false) => {
     const table = decide(of, DEFAULT_POLICY, NOW).get(ref)
@@ -161,7 +161,7 @@ t.test('only what takes replicas away is blocked, and ordinary errors come first
   t.strictSame(enabled?.evacuate, { allowed: true, reasons: [] })
 })
 
-t.test('an override lets one host go, says so, and ends', async t => {
+t.test('an override allows one host to reboot, is named in the reasons, and ends', async t => {
   const override = { host: 'a', reason: 'burnt disk', expiresMs: NOW + 1, by: 'root' }
   const of = { ...withReports(pool(), received('b', RESYNCING)), overrides: [override] }
   t.equal(mayReboot(of), 'a d')
@@ -216,7 +216,7 @@ t.test('two reboots in one instant: exactly one wins', async t => {
   })
 })
 
-t.test('a reboot while an evacuate runs waits for nothing; while VMs arrive it is refused', async t => {
+t.test('a reboot is allowed while an evacuate runs and refused while VMs arrive', async t => {
   const running = (operation: 'evacuate' | 'vm_migrate') =>
     claim(withHost(pool(), 'a', { currentOperations: [{ task: 't1', operation }] }), DEFAULT_POLICY, NOW, {
       host: 'a',
@@ -227,7 +227,7 @@ t.test('a reboot while an evacuate runs waits for nothing; while VMs arrive it i
   t.match(running('vm_migrate'), { error: ['OTHER_OPERATION_IN_PROGRESS', 'host', 'a', 'VM.migrate', 't1'] })
 })
 
-t.test('the incident: A is back and resyncs from B, B may not go; B may go once A is in sync', async t => {
+t.test('the incident: while A resyncs from B, B may not go down; B may once A is in sync', async t => {
   // piraeusdatastore/piraeus-operator#953: both were left Outdated.
   const running = reason('resync-running', 'vol/0', { peer: 'host-b', side: 'target', progress: 0.4 })
   const source = reason('resync-running', 'vol/0', { peer: 'host-a', side: 'source', progress: 0.4 })

@@ -19,7 +19,7 @@ export function iso(milliseconds: number): string {
   return new Date(milliseconds).toISOString()
 }
 
-/** A live, disabled host that came back ten minutes ago: nothing but storage could keep it from rebooting. */
+/** A live, disabled host that came back ten minutes ago: only the storage rule can block its reboot. */
 export function host(ref: string, changes: Partial<HostSnapshot> = {}): HostSnapshot {
   return {
     ref,
@@ -74,7 +74,7 @@ export function received(hostRef: string, changes: Partial<Report> = {}, confirm
 
 export const SR: SrSnapshot = { ref: 'sr', uuid: 'uuid-sr', clustered: true }
 
-/** Hosts a, b and c share an aggregated SR, and all is well; d is in the pool and not in the SR. */
+/** Hosts a, b and c share an aggregated SR and are in sync; d is in the pool and not in the SR. */
 export function pool(changes: Partial<PoolSnapshot> = {}): PoolSnapshot {
   return {
     hosts: ['a', 'b', 'c', 'd'].map(ref => host(ref)),
@@ -113,7 +113,7 @@ export function withoutReportOf(from: PoolSnapshot, ref: string): PoolSnapshot {
 
 export const PLACEMENT: GatePolicy = { ...DEFAULT_POLICY, kind: 'placement' }
 
-/** Which hosts may reboot. */
+/** The hosts that may reboot. */
 export function mayReboot(of: PoolSnapshot, policy: GatePolicy = DEFAULT_POLICY, now = NOW): string {
   const verdicts = [...decide(of, policy, now)]
   return verdicts.flatMap(([ref, table]) => (table.reboot.allowed ? ref : [])).join(' ')

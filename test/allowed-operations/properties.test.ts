@@ -27,7 +27,7 @@ const REFS = ['a', 'b', 'c', 'd'] as const
 const SRS = ['sr', 'sr2'] as const
 const POLICIES = [DEFAULT_POLICY, PLACEMENT]
 
-/** Around now, and at no time at all. */
+/** Moments around now, and an invalid one. */
 const moments = fc.oneof(fc.integer({ min: NOW - 200_000, max: NOW + 100_000 }), fc.constant(Number.NaN))
 const momentsOrNull = fc.option(fc.integer({ min: NOW - 100_000, max: NOW }))
 
@@ -73,9 +73,9 @@ const reports: fc.Arbitrary<ReceivedReport> = fc
     mirrorList: fc.array(entries, { maxLength: 3 }),
     problem: fc.constantFrom(null, null, null, 'not-json', 'unknown-schema'),
   })
-  .map(({ host, sr, confirmedAtMs, at, problem, mirrorList, ...said }) => {
+  .map(({ host, sr, confirmedAtMs, at, problem, mirrorList, ...fields }) => {
     if (problem !== null) return { host, sr, confirmedAtMs, problem: { device: null, code: problem, text: '' } }
-    const full = report(host, { ...said, sr, at: iso(at) })
+    const full = report(host, { ...fields, sr, at: iso(at) })
     return { host, sr, confirmedAtMs, report: mirrorList.length === 3 ? full : { ...full, mirrorList } }
   })
 
@@ -105,7 +105,7 @@ const pools: fc.Arbitrary<PoolSnapshot> = fc.record({
   rollingUpgrade: fc.boolean(),
 })
 
-/** `host operation` of everything that is allowed. */
+/** `host operation` of each allowed operation. */
 function allowed(of: PoolSnapshot, policy: GatePolicy): Set<string> {
   return new Set(
     [...decide(of, policy, NOW)].flatMap(([ref, table]) =>
@@ -139,7 +139,7 @@ t.test('total: every host and operation has a verdict, and a refusal by storage 
   t.pass()
 })
 
-t.test('the first error stays: what the ordinary rules refuse is refused in their words', async t => {
+t.test('the first error stays: a refusal by the ordinary rules has their error', async t => {
   fc.assert(
     fc.property(pools, fc.constantFrom(...POLICIES), (of, policy) => {
       const verdicts = decide(of, policy, NOW)
@@ -156,7 +156,7 @@ t.test('the first error stays: what the ordinary rules refuse is refused in thei
   t.pass()
 })
 
-t.test('monotone: worse news never allow more', async t => {
+t.test('monotone: worse reports never allow more', async t => {
   const refs = fc.constantFrom(...REFS)
   fc.assert(
     fc.property(pools, refs, (of, ref) => {
@@ -168,7 +168,7 @@ t.test('monotone: worse news never allow more', async t => {
   fc.assert(
     fc.property(pools, refs, (of, ref) => {
       const dead = of.hosts.map(each => (each.ref === ref ? { ...each, live: false } : each))
-      // A dead host may be switched on.
+      // A dead host may be powered on.
       const before = new Set([...allowed(of, DEFAULT_POLICY), `${ref} power_on`])
       return isWithin(allowed({ ...of, hosts: dead }, DEFAULT_POLICY), before)
     }),
@@ -181,7 +181,7 @@ t.test('monotone: worse news never allow more', async t => {
   t.pass()
 })
 
-t.test('the placement policy never allows what leaves a mirror that all see without a current replica', async t => {
+t.test('the placement policy allows a set exactly if each mirror keeps a current replica', async t => {
   const sets = fc.subarray([...REFS], { minLength: 1 })
   const mirrors = fc.array(fc.subarray(['a', 'b', 'c'], { minLength: 1 }), { minLength: 1, maxLength: 4 })
   fc.assert(
@@ -225,7 +225,7 @@ t.test('a claim is answered as `decide` answers for its host and operation', asy
   t.pass()
 })
 
-t.test('claims: of reboots in one instant exactly one host of the SR wins, in whatever order they come', async t => {
+t.test('claims: of several reboots in one instant exactly one is accepted, in any order', async t => {
   const orders = fc.shuffledSubarray(['a', 'b', 'c'], { minLength: 2 })
   fc.assert(
     fc.property(orders, fc.constantFrom('reboot', 'shutdown'), (order, operation) => {

@@ -24,7 +24,7 @@ function project(pool: unknown, policy: 'conservative' | 'placement' = 'conserva
   return whatIf(JSON.stringify(pool), { rules: 'project', policy, now: NOW })
 }
 
-t.test('a pool is read whole', async t => {
+t.test('every field of a pool is read', async t => {
   const decoded = decodePoolState({
     hosts: [
       {
@@ -56,7 +56,7 @@ t.test('a pool is read whole', async t => {
     ],
     power_on_plugin: false,
     rolling_upgrade: true,
-    steps: 'unknown keys are let through',
+    steps: 'unknown keys are ignored',
   })
   t.strictSame(decoded, {
     pool: {
@@ -105,7 +105,7 @@ t.test('a pool is read whole', async t => {
   })
 })
 
-t.test('a bad line is answered with a sentence that names the place', async t => {
+t.test('an invalid line is answered with a sentence that names the place', async t => {
   const host = (changes: object) => ({ ...POOL, hosts: [{ ...HOST_A, ...changes }] })
   const table: readonly [input: unknown, sentence: string][] = [
     [[], 'the whole: expected an object'],
@@ -189,7 +189,7 @@ t.test('a bad line is answered with a sentence that names the place', async t =>
   })
 })
 
-t.test('reports find their host and SR by uuid or ref, and say when they were confirmed', async t => {
+t.test('reports name their host and SR by uuid or ref, and their confirmation', async t => {
   t.match(project(POOL), { id: 7, errors: { a: { reboot: null }, b: { reboot: null } }, reasons: { a: {}, b: {} } })
   const [first, second] = POOL.reports
   const late = project({ ...POOL, reports: [first, report('b', { at: iso(NOW - 120_000) })] })
@@ -202,7 +202,7 @@ t.test('reports find their host and SR by uuid or ref, and say when they were co
     ...POOL,
     reports: [first, second, report('gone'), { ...report('b'), sr: 'gone' }, 'cut', 5],
   })
-  t.match(strangers, { errors: { a: { reboot: null } } }, 'what is about nobody says nothing')
+  t.match(strangers, { errors: { a: { reboot: null } } }, 'reports of unknown hosts and SRs are ignored')
   const bad = project({ ...POOL, reports: [first, { ...second, schema: 2 }] })
   t.match(bad, { reasons: { b: { reboot: [{ code: 'report-unknown-schema', host: 'b' }] } } })
   const cut = project({ ...POOL, reports: [first, { host: 'b', sr: 'sr' }] })
@@ -270,7 +270,7 @@ t.test('property: any line is answered, with an object that is JSON', async t =>
   t.pass()
 })
 
-t.test('a line that is nested too deep is bad input', async t => {
+t.test('a line that is nested too deep is invalid input', async t => {
   const deep = '['.repeat(20_000) + ']'.repeat(20_000)
   for (const line of [
     deep,

@@ -44,7 +44,7 @@ function folderOf(t: TearsDown): string {
   return folder
 }
 
-/** An agent that proves its answers with a key; without one it is of an earlier version. */
+/** An agent that proves its answers with a key; without a key it is of an earlier version. */
 async function agentWith(t: TearsDown, key: string | null, host = HOST): Promise<string> {
   const path = join(folderOf(t), 'agent.sock')
   const socket = new AgentSocket({

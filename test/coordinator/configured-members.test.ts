@@ -22,7 +22,7 @@ const ALL: Names = [
   [3, 'hostC'],
 ]
 
-/** The daemon on one state file, and what a client asks of it. */
+/** The daemon with one state file, and a client of it. */
 function daemonOn(t: { teardown(end: () => Promise<void>): void }) {
   const stateFile = join(folder, `pool-${Math.random()}`)
   const log: string[] = []
@@ -51,7 +51,7 @@ function daemonOn(t: { teardown(end: () => Promise<void>): void }) {
       return session()
     },
     reload: async (...names: Parameters<typeof configOf>) => service?.reload(configOf(...names)),
-    told: (code: string) => log.splice(0).filter(line => line.startsWith(`${code}:`)),
+    logged: (code: string) => log.splice(0).filter(line => line.startsWith(`${code}:`)),
   }
 }
 
@@ -62,17 +62,17 @@ async function hostnames(call: Call): Promise<string[]> {
   return records.map(({ hostname }) => hostname).toSorted()
 }
 
-t.test('a host that was forgotten stays so over reloads and restarts, until somebody wants it back', async t => {
-  const { start, reload, told } = daemonOn(t)
+t.test('a removed host stays removed over reloads and restarts, until it is added again on purpose', async t => {
+  const { start, reload, logged } = daemonOn(t)
   let call = await start(ALL)
   const hostC = await call('host.get_by_uuid', UUID(3))
   t.equal(await call('host.destroy', hostC), '')
   await reload(ALL)
   t.strictSame(await hostnames(call), ['hostA', 'hostB'])
-  t.match(told('member-forgotten'), [/^member-forgotten: host hostC is in the configuration and is not added/])
+  t.match(logged('member-forgotten'), [/^member-forgotten: host hostC is in the configuration and is not added/])
   call = await start(ALL)
   t.strictSame(await hostnames(call), ['hostA', 'hostB'], 'after a restart too')
-  t.equal(told('member-forgotten').length, 1)
+  t.equal(logged('member-forgotten').length, 1)
 
   await call('host.destroy', await call('host.get_by_uuid', UUID(2)))
   const [pool] = (await call('pool.get_all')) as string[]
@@ -84,11 +84,11 @@ t.test('a host that was forgotten stays so over reloads and restarts, until some
   await reload(ALL.slice(0, 2))
   t.strictSame(await hostnames(call), ['hostA', 'hostB'])
   await reload(ALL)
-  t.strictSame(await hostnames(call), ['hostA', 'hostB', 'hostC'], 'or when it is named again')
+  t.strictSame(await hostnames(call), ['hostA', 'hostB', 'hostC'], 'or after it was out of the file')
 })
 
-t.test('an SR and a PBD that were taken out stay out; a call brings them back, too', async t => {
-  const { start, reload, told } = daemonOn(t)
+t.test('a removed SR and a removed PBD stay removed; a call can add them again', async t => {
+  const { start, reload, logged } = daemonOn(t)
   const call = await start(ALL)
   for (const [, hostname] of ALL.slice(0, 2)) {
     const host = UUID(hostname === 'hostA' ? 1 : 2)
@@ -103,52 +103,56 @@ t.test('an SR and a PBD that were taken out stay out; a call brings them back, t
   t.equal(await call('PBD.destroy', pbd), '')
   await reload(ALL)
   t.equal(Object.keys(Object(await call('PBD.get_all_records'))).length, 2)
-  t.match(told('member-forgotten'), [/the PBD of host \S+ for SR mirrored is in the configuration and is not added/])
+  t.match(logged('member-forgotten'), [/the PBD of host \S+ for SR mirrored is in the configuration and is not added/])
   const again = await call('PBD.create', { host: hostA, SR: sr, device_config: {} })
   await call('PBD.destroy', again)
   await call('PBD.create', { host: hostA, SR: sr, device_config: {} })
   await reload(ALL)
-  t.strictSame(told('member-forgotten'), [])
+  t.strictSame(logged('member-forgotten'), [])
 
   const own = await askTextOf(call, 'SR.introduce', 's', 'own', '', 'linstor', '', true)
   t.equal(await call('SR.forget', own), '')
   const [pool] = (await call('pool.get_all')) as string[]
-  t.strictSame(await call('pool.get_other_config', pool), {}, 'what no configuration names leaves no mark')
+  t.strictSame(
+    await call('pool.get_other_config', pool),
+    {},
+    'a record that the configuration does not contain leaves no mark',
+  )
 })
 
-t.test('what the configuration says otherwise is applied or said', async t => {
-  const { start, reload, told } = daemonOn(t)
+t.test('differences from the configuration are applied or logged', async t => {
+  const { start, reload, logged } = daemonOn(t)
   let call = await start(ALL)
   const renamed: Names = [[1, 'alpha'], ...ALL.slice(1)]
   await reload(renamed)
   t.strictSame(await hostnames(call), ['alpha', 'hostB', 'hostC'])
-  t.match(told('configuration-applied'), [/the hostname of host \S+1 is alpha; it was hostA$/])
+  t.match(logged('configuration-applied'), [/the hostname of host \S+1 is alpha; it was hostA$/])
   const label = await call('host.get_name_label', await call('host.get_by_uuid', UUID(1)))
   t.equal(label, 'alpha')
   call = await start(ALL)
   t.strictSame(await hostnames(call), ['hostA', 'hostB', 'hostC'], 'and at a start')
-  told('')
+  logged('')
 
   await reload(ALL, { name: 'other', type: 'lvm' })
   const sr = await call('SR.get_by_uuid', SR)
   t.match(await call('SR.get_record', sr), { name_label: 'other', type: 'lvm' })
-  t.equal(told('configuration-applied').length, 2)
+  t.equal(logged('configuration-applied').length, 2)
   await call('SR.set_name_label', sr, 'by hand')
   await reload(ALL, { name: 'other', type: 'lvm' })
-  t.strictSame(told('configuration-kept'), [])
+  t.strictSame(logged('configuration-kept'), [])
   call = await start(ALL, { name: 'other', type: 'lvm' })
   t.equal(await call('SR.get_name_label', await call('SR.get_by_uuid', SR)), 'by hand')
-  t.match(told('configuration-kept'), [/keeps its name by hand/])
+  t.match(logged('configuration-kept'), [/keeps its name by hand/])
 
   await reload(ALL.slice(0, 2), { name: 'other', type: 'lvm' })
   t.match(
-    told('configuration-kept'),
+    logged('configuration-kept'),
     [/host hostC is no longer in the configuration and stays/, /keeps|SR/].slice(0, 1),
   )
   await reload(ALL, { name: 'other', type: 'lvm' }, ALL.slice(0, 2))
   await reload(ALL, { name: 'other', type: 'lvm' }, ALL.slice(0, 1))
   t.match(
-    told('configuration-kept').filter(line => line.includes('PBD')),
+    logged('configuration-kept').filter(line => line.includes('PBD')),
     [/the PBD of host \S+2 for SR \S+ is no longer in the configuration/],
   )
 })

@@ -77,7 +77,7 @@ t.test(
     }
     t.match(answer.hosts[3], { name: 'host-d', reasons: [], operations: { reboot: null } })
     t.equal(gateOf(verdictsFor(pool()), 'uuid-c').hosts.length, 1)
-    t.strictSame(gateOf(verdictsFor(pool()), 'nobody').hosts, [])
+    t.strictSame(gateOf(verdictsFor(pool()), 'unknown').hosts, [])
     t.end()
   },
 )
@@ -120,12 +120,12 @@ t.test('`since` is from the report, or the last confirmation, or since when the 
   t.end()
 })
 
-t.test('an override is told where it is in force, and where it is over', t => {
+t.test('an answer contains an override that is in force and one that has expired', t => {
   const snapshot = withReports(pool(), received('b', RESYNCING))
   const override = { host: 'a', reason: 'disk swap', by: 'ada', createdMs: NOW - MINUTE_MS, expiresMs: NOW + MINUTE_MS }
   const inForce = gateOf(verdictsFor({ ...snapshot, overrides: [override] }))
-  const told = { reason: 'disk swap', by: 'ada', expiresAt: new Date(NOW + MINUTE_MS).toISOString(), inForce: true }
-  t.match(inForce.hosts[0], { operations: { reboot: null }, override: told, reasons: [{ code: 'not-synced' }] })
+  const expected = { reason: 'disk swap', by: 'ada', expiresAt: new Date(NOW + MINUTE_MS).toISOString(), inForce: true }
+  t.match(inForce.hosts[0], { operations: { reboot: null }, override: expected, reasons: [{ code: 'not-synced' }] })
   t.match(inForce.hosts[1], { override: null, operations: { reboot: ['CLUSTERED_SR_DEGRADED', 'sr'] } })
   const over = gateOf(verdictsFor({ ...snapshot, overrides: [{ ...override, expiresMs: NOW }] }))
   t.match(over.hosts[0], { override: { inForce: false }, reasons: [{}, { code: 'override-expired' }] })
@@ -145,7 +145,7 @@ t.test('whether hosts may be down together', t => {
   t.strictSame(
     well,
     { canReboot: true, hosts: [{ ...NAMED_A, enabled: true }], error: null, reasons: [] },
-    'that it is enabled is no obstacle',
+    'an enabled host does not prevent it',
   )
   const two = canReboot(pool(), ['a', 'b'])
   t.match(two, { canReboot: false, hosts: [NAMED_A, NAMED_B], error: ['CLUSTERED_SR_DEGRADED', 'uuid-sr'] })
@@ -169,14 +169,14 @@ t.test('whether hosts may be down together', t => {
   t.end()
 })
 
-t.test('who is meant by a name', t => {
+t.test('hosts are found by their names', t => {
   const snapshot = { hosts: [host('a'), host('b', { nameLabel: 'twin' }), host('c', { nameLabel: 'twin' })] }
   const found = (...called: string[]) => {
     const answer = resolveHosts(snapshot, called)
     return 'refs' in answer ? [...answer.refs].join(' ') : answer.problem
   }
   t.equal(found('uuid-a', 'host-b', 'c', 'host-a'), 'a b c')
-  t.match(found('host-a', 'nobody'), 'no host of the pool is called nobody')
+  t.match(found('host-a', 'unknown'), 'no host of the pool is called unknown')
   t.match(found('twin'), 'several hosts are called twin')
   t.match(found(), 'name at least one')
   t.end()
@@ -235,19 +235,19 @@ t.test('the plugin of an embedded pool answers for the gate and forwards the res
   const failed = async (answer: Promise<object>, exception: string) =>
     t.match(await answer, { error: ['XENAPI_PLUGIN_FAILURE', String, exception, String] })
   await failed(call('can-reboot'), 'InvalidArgument')
-  await failed(call('can-reboot', { hosts: 'nobody' }), 'InvalidArgument')
+  await failed(call('can-reboot', { hosts: 'unknown' }), 'InvalidArgument')
   await failed(call('status', {}, 'b'), 'NoAgent')
   await failed(call('report', {}), 'AgentUnreachable')
   await failed(call('reboot'), 'UnknownFunction')
   t.match(await call('gate', {}, 'a', 'other'), { error: ['XENAPI_MISSING_PLUGIN', 'other'] })
 })
 
-t.test('a host is named by the beginning of its UUID, too, where no other shares it', t => {
+t.test('a host is also found by a unique beginning of its UUID', t => {
   const uuids = ['0a0a0a0a-0000-4000-8000-000000000001', '0a0a0b0b-0000-4000-8000-000000000002']
   const hosts = uuids.map((uuid, index) => host(`${index}`, { uuid, hostname: index === 0 ? '0a0a0b' : 'other' }))
   t.match(resolveHosts({ hosts }, ['0A0A0a']), { refs: new Set(['0']) })
   t.match(resolveHosts({ hosts }, ['0a0a0b0']), { refs: new Set(['1']) })
-  t.match(resolveHosts({ hosts }, ['0a0a0b']), { refs: new Set(['0']) }, 'a whole name comes first')
+  t.match(resolveHosts({ hosts }, ['0a0a0b']), { refs: new Set(['0']) }, 'a complete name comes first')
   t.match(resolveHosts({ hosts }, ['0a0a']), { problem: /several hosts are called 0a0a/ })
   t.match(resolveHosts({ hosts }, ['0a0']), { problem: /no host of the pool is called 0a0/ })
   t.end()

@@ -117,7 +117,7 @@ t.test('a file that would grow too large is moved aside and replaces the previou
   await opened.close()
   const all = [...linesOf(`${path}.1`), ...linesOf(path)]
   t.match(all.slice(-3), [{ host: 'h7' }, { host: 'h8' }, { host: 'h9' }])
-  t.ok(all.length < 11, 'the oldest are gone')
+  t.ok(all.length < 11, 'the oldest lines are gone')
   for (const each of [path, `${path}.1`]) t.ok(readFileSync(each).length <= 2_000)
   t.strictSame(errors, [])
 })

@@ -73,7 +73,12 @@ t.test('every changed input of the gate is a cause, and nothing else', async t =
       withReports(pool(), received('a', { reasons: [newCode] })),
       'report-changed a sr synced synced',
     ],
-    ['where replicas are, if nobody asks', pool(), withReports(pool(), received('a', { mirrorList: [entry] })), ''],
+    [
+      'where replicas are, under the conservative policy',
+      pool(),
+      withReports(pool(), received('a', { mirrorList: [entry] })),
+      '',
+    ],
     [
       'where replicas are',
       withReports(pool(), received('a', { ...RESYNCING, mirrorList: [] })),
@@ -158,11 +163,11 @@ t.test('the causes of a host are its own changes and those of the SRs that it sh
   t.equal(
     short(findCauses(observe(changed), observe(joined), DEFAULT_POLICY).of('d')),
     'host-added e',
-    'names are the pool’s',
+    'names concern the whole pool',
   )
 })
 
-t.test('sentences', async t => {
+t.test('the sentence of each cause', async t => {
   const about = { host: 'b', sr: 'sr' } as const
   const sentences: readonly [cause: ChangeCause, sentence: string][] = [
     [{ code: 'updater-started' }, 'the updater has started and has no reports yet'],

@@ -2,7 +2,7 @@ import t from 'tap'
 import { KNOWN_PEERS_KEY } from '../../src/allowed-operations/pool/known-peers.ts'
 import { POLL_EVERY_MS, watchedPool } from './watched-pool.ts'
 
-t.test('the peers that a host listed last are known after a restart, while the host is down', async t => {
+t.test('the peers in the last list of a host are known after a restart, while the host is down', async t => {
   const peersOf = ['hostD', 'hostC', 'hostB']
   const list = (index: number) => [
     {
@@ -25,7 +25,7 @@ t.test('the peers that a host listed last are known after a restart, while the h
     const verdict = pool.updater().verdicts().hosts.get(ref)?.reboot
     return verdict?.reasons.map(({ code }) => code).join(' ')
   }
-  t.match(reasons(e), /no-report/, 'before the first report nothing is known of any host')
+  t.match(reasons(e), /no-report/, 'before the first report no host is known')
   pool.updater().start()
   await pool.time.advanceAsync(POLL_EVERY_MS)
   t.equal(reasons(e), '')
@@ -43,5 +43,5 @@ t.test('the peers that a host listed last are known after a restart, while the h
   t.equal(reasons(e), '')
   await pool.client.call('PBD.set_other_config', [pool.embedded.get('host', hostA)?.PBDs[0], {}])
   await pool.time.advanceAsync(1)
-  t.equal(reasons(e), 'replicas-unknown', 'without that memory it may be any host')
+  t.equal(reasons(e), 'replicas-unknown', 'without the stored names it may be any host')
 })

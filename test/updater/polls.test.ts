@@ -12,10 +12,10 @@ import {
 
 type Answer = NonNullable<WatchedPoolOptions['answer']>
 
-/** Never, not even when it is told that nobody waits. */
+/** Never answers, not even after an abort. */
 const hangs: Answer = () => new Promise(() => undefined)
 
-/** A started updater whose hosts answer polls as the test says, by index; a host that is not in it fails at once. */
+/** A pool whose hosts answer polls as in `answers`, by index; a poll of another host fails at once. */
 async function polledPool(t: Tap, options: WatchedPoolOptions = {}) {
   const answers = new Map<number, Answer>()
   const fails: Answer = () => Promise.reject(new Error('XENAPI_PLUGIN_FAILURE'))
@@ -28,49 +28,46 @@ async function polledPool(t: Tap, options: WatchedPoolOptions = {}) {
   return { pool, answers, saysSynced }
 }
 
-/** When a host was asked, in milliseconds since the start. */
+/** When a host was polled, in milliseconds since the start. */
 function timesOf(pool: WatchedPool, host: number): number[] {
   return pool.asked.filter(each => each.host === host).map(({ atMs }) => atMs - START_MS)
 }
 
-t.test('at its start every host is asked at once, and then from time to time', async t => {
+t.test('every host is polled at the start and then periodically', async t => {
   const { pool } = await polledPool(t)
   pool.updater().start()
   await settle()
   t.equal(pool.mayReboot(), 'ABC')
   await pool.time.advanceAsync(2.5 * POLL_EVERY_MS)
   for (const index of [0, 1, 2]) t.strictSame(timesOf(pool, index), [0, POLL_EVERY_MS, 2 * POLL_EVERY_MS])
-  t.equal(pool.changes.filter(({ left }) => left.length > 0).length, 0, 'quiet hosts never block')
+  t.equal(pool.changes.filter(({ left }) => left.length > 0).length, 0, 'hosts without news never block')
 })
 
-t.test(
-  'a host that hangs is not asked again meanwhile, and delays no other; one that fails confirms nothing',
-  async t => {
-    const { pool, answers, saysSynced } = await polledPool(t)
-    answers.set(1, hangs)
-    answers.delete(2)
-    pool.updater().start()
-    await settle()
-    t.strictSame(pool.reasonsFor(0), ['no-report', 'no-report'])
-    for (let notices = 0; notices < 20; notices += 1) {
-      pool.notice()
-      await pool.time.advanceAsync(POLL_TIMEOUT_MS / 20 - 1)
-    }
-    t.strictSame(timesOf(pool, 1), [0], 'one question, until it is given up')
-    await pool.time.advanceAsync(20)
-    t.strictSame(timesOf(pool, 1), [0, POLL_TIMEOUT_MS])
-    t.equal(pool.asked.find(({ host }) => host === 1)?.signal.aborted, true)
-    t.strictSame(timesOf(pool, 2), [0, 1_000, 3_000, 7_000], 'each pause is twice the one before')
-    answers.set(2, async () => 'no JSON')
-    await pool.time.advanceAsync(POLL_EVERY_MS)
-    t.strictSame(pool.reasonsFor(0), ['no-report', 'report-unreadable'])
-    answers.set(1, saysSynced).set(2, saysSynced)
-    await pool.time.advanceAsync(POLL_EVERY_MS)
-    t.equal(pool.mayReboot(), 'ABC')
-  },
-)
+t.test('a host that hangs has one poll under way and delays no other; a failed poll confirms nothing', async t => {
+  const { pool, answers, saysSynced } = await polledPool(t)
+  answers.set(1, hangs)
+  answers.delete(2)
+  pool.updater().start()
+  await settle()
+  t.strictSame(pool.reasonsFor(0), ['no-report', 'no-report'])
+  for (let notices = 0; notices < 20; notices += 1) {
+    pool.notice()
+    await pool.time.advanceAsync(POLL_TIMEOUT_MS / 20 - 1)
+  }
+  t.strictSame(timesOf(pool, 1), [0], 'one poll until its timeout')
+  await pool.time.advanceAsync(20)
+  t.strictSame(timesOf(pool, 1), [0, POLL_TIMEOUT_MS])
+  t.equal(pool.asked.find(({ host }) => host === 1)?.signal.aborted, true)
+  t.strictSame(timesOf(pool, 2), [0, 1_000, 3_000, 7_000], 'each pause is twice the previous one')
+  answers.set(2, async () => 'no JSON')
+  await pool.time.advanceAsync(POLL_EVERY_MS)
+  t.strictSame(pool.reasonsFor(0), ['no-report', 'report-unreadable'])
+  answers.set(1, saysSynced).set(2, saysSynced)
+  await pool.time.advanceAsync(POLL_EVERY_MS)
+  t.equal(pool.mayReboot(), 'ABC')
+})
 
-t.test('a question that takes longer than the pause between two is not asked twice', async t => {
+t.test('a poll that takes longer than the interval is not repeated', async t => {
   const { pool, answers } = await polledPool(t, { pollEveryMs: 1_000 })
   answers.set(0, hangs)
   pool.updater().start()
@@ -79,7 +76,7 @@ t.test('a question that takes longer than the pause between two is not asked twi
   t.equal(timesOf(pool, 1).length, 10)
 })
 
-t.test('pauses after failures grow up to the usual one', async t => {
+t.test('pauses after failures grow up to the interval', async t => {
   const { pool, answers } = await polledPool(t)
   answers.clear()
   pool.updater().start()
@@ -89,7 +86,7 @@ t.test('pauses after failures grow up to the usual one', async t => {
   t.strictSame(pauses.slice(0, 7), [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000])
 })
 
-t.test('a host that has just become live is asked at once, though the question to its earlier life hangs', async t => {
+t.test('a host that has just become live is polled at once, although an earlier poll hangs', async t => {
   const { pool, answers, saysSynced } = await polledPool(t)
   const ref = pool.hosts[1] ?? ''
   answers.set(1, hangs)
@@ -97,9 +94,9 @@ t.test('a host that has just become live is asked at once, though the question t
   await pool.time.advanceAsync(5_000)
   pool.embedded.hostLeft(ref)
   await settle()
-  t.equal(pool.asked.find(({ host }) => host === 1)?.signal.aborted, true, 'nobody waits for a host that is down')
+  t.equal(pool.asked.find(({ host }) => host === 1)?.signal.aborted, true, 'the poll of a host that is down is aborted')
   await pool.time.advanceAsync(POLL_EVERY_MS)
-  t.strictSame(timesOf(pool, 1), [0], 'nor asks it')
+  t.strictSame(timesOf(pool, 1), [0], 'and not repeated')
   answers.set(1, saysSynced)
   pool.embedded.hostReturned(ref, { bootTimeMs: pool.time.now() })
   await settle()
@@ -109,11 +106,11 @@ t.test('a host that has just become live is asked at once, though the question t
   pool.embedded.hostLeft(ref)
   pool.embedded.hostReturned(ref, { bootTimeMs: pool.time.now() })
   await settle()
-  t.strictSame(timesOf(pool, 1).slice(2), [5_001 + POLL_EVERY_MS], 'nor does it matter that nobody saw it down')
+  t.strictSame(timesOf(pool, 1).slice(2), [5_001 + POLL_EVERY_MS], 'also if no computation saw it down')
 })
 
 t.test(
-  'a host whose clock is a little behind is asked again soon: what it says at first is from before its return',
+  'a host whose clock is a little behind is polled again soon: its first report is dated before its return',
   async t => {
     const { pool, answers } = await polledPool(t)
     const ref = pool.hosts[1] ?? ''
@@ -132,12 +129,12 @@ t.test(
     t.strictSame(
       timesOf(pool, 1).map(atMs => START_MS + atMs - returnedAtMs),
       [-POLL_EVERY_MS, 0, 1_000, 1_000 + POLL_EVERY_MS],
-      'then as always',
+      'then periodically',
     )
   },
 )
 
-t.test('a host that gets a PBD is asked at once, one that loses it no more', async t => {
+t.test('a host that gets a PBD is polled at once, one that loses it no longer', async t => {
   const { pool } = await polledPool(t)
   pool.updater().start()
   const [[pbd = ''] = []] = pool.embedded.list('PBD')
@@ -149,7 +146,7 @@ t.test('a host that gets a PBD is asked at once, one that loses it no more', asy
   t.strictSame(timesOf(pool, 0), [0, 3 * POLL_EVERY_MS])
 })
 
-t.test('a lease that is about to run out is asked for, so that a healthy host that is quiet never blocks', async t => {
+t.test('a report is polled before its lease expires, so that a healthy host without news never blocks', async t => {
   const { pool } = await polledPool(t, { pollEveryMs: 100 * LEASE_MS })
   pool.updater().start()
   await settle()
@@ -175,7 +172,7 @@ t.test('an answer that comes after a newer push changes nothing', async t => {
   t.strictSame(pool.reasonsFor(0), ['not-synced'])
 })
 
-t.test('another coordinator asks anew; answers to what was asked before are not heard', async t => {
+t.test('another coordinator polls again; answers to earlier polls are ignored', async t => {
   const { pool, answers, saysSynced } = await polledPool(t)
   const late = Promise.withResolvers<string>()
   answers.set(1, () => late.promise)
@@ -193,7 +190,7 @@ t.test('another coordinator asks anew; answers to what was asked before are not 
   t.equal(pool.mayReboot(), 'ABC')
 })
 
-t.test('a clock that is set back: everybody is asked at once', async t => {
+t.test('after a clock was set back every host is polled at once', async t => {
   const { pool } = await polledPool(t)
   pool.updater().start()
   await settle()
@@ -204,7 +201,7 @@ t.test('a clock that is set back: everybody is asked at once', async t => {
   t.strictSame(timesOf(pool, 0), [0, -hourMs])
 })
 
-t.test('closing gives up what is under way', async t => {
+t.test('close aborts the polls under way', async t => {
   const { pool, answers } = await polledPool(t)
   answers.set(0, hangs).set(1, hangs).set(2, hangs)
   pool.updater().start()
@@ -217,7 +214,7 @@ t.test('closing gives up what is under way', async t => {
   t.equal(pool.asked.length, 3)
 })
 
-t.test('a report of nested brackets ends nothing, pushed or polled: it is unreadable', async t => {
+t.test('a report of nested brackets, pushed or polled, is unreadable and does no harm', async t => {
   const deep = '['.repeat(5_000) + ']'.repeat(5_000)
   const { pool, answers, saysSynced } = await polledPool(t)
   for (const text of [deep, `{"schema":${deep}}`, `{"schema":1,"reasons":${deep}}`]) {
@@ -232,6 +229,6 @@ t.test('a report of nested brackets ends nothing, pushed or polled: it is unread
     t.strictSame(pool.reasonsFor(0), ['report-unreadable'], 'pushed')
     answers.set(1, saysSynced)
     await pool.time.advanceAsync(POLL_EVERY_MS)
-    t.equal(pool.mayReboot(), 'ABC', 'and the next report counts')
+    t.equal(pool.mayReboot(), 'ABC', 'and the next report is valid')
   }
 })

@@ -6,7 +6,7 @@ import { LEASE_MS, POLL_EVERY_MS, POLL_TIMEOUT_MS, type WatchedPool, watchedPool
 
 const HOSTS = [0, 1, 2] as const
 
-/** How an agent answers polls; only one that answers pushes. */
+/** How an agent answers polls. Only an agent that answers also pushes. */
 type Mood = 'answers' | 'answers-late' | 'fails' | 'hangs'
 
 type Step =
@@ -41,14 +41,14 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
   },
 )
 
-/** What an updater was told of a host since it, and the host's present life, began. */
-interface Told {
+/** The last report that the updater received since it began and since the host last returned. */
+interface Received {
   readonly state: SyncState
   readonly seq: number
   readonly confirmedAtMs: number
 }
 
-/** A host as it really is, and what has reached the updater of it. */
+/** The real state of a host, and what the updater has received of it. */
 interface Truth {
   state: SyncState
   mood: Mood
@@ -56,7 +56,7 @@ interface Truth {
   live: boolean
   leaving: boolean
   connected: boolean
-  told: Told | null
+  received: Received | null
   overriddenUntilMs: number
 }
 
@@ -65,7 +65,7 @@ interface LateAnswer {
   arrive(): void
 }
 
-/** A pool beside what a careful observer knows of it, which is written down here without any code of the gate. */
+/** A pool beside an independent model of what the updater may know, written without any code of the gate. */
 class World {
   readonly pool: WatchedPool
   readonly #truths: readonly Truth[]
@@ -86,7 +86,7 @@ class World {
         live: true,
         leaving: false,
         connected: true,
-        told: null,
+        received: null,
         overriddenUntilMs: Number.NEGATIVE_INFINITY,
       }),
     )
@@ -146,11 +146,11 @@ class World {
         this.#late = []
         break
       case 'restart':
-        for (const truth of this.#truths) truth.told = null
+        for (const truth of this.#truths) truth.received = null
         await pool.restart()
         break
       case 'coordinator':
-        for (const truth of this.#truths) truth.told = null
+        for (const truth of this.#truths) truth.received = null
         this.#seq += 1
         pool.setCoordinator(`coordinator ${this.#seq}`)
         break
@@ -158,7 +158,7 @@ class World {
     await settle()
   }
 
-  /** Which hosts may reboot. */
+  /** The hosts that may reboot. */
   expected(): string {
     const members = this.#truths.filter(({ connected }) => connected)
     const isSafe = members.every(truth => this.#isKnownToBeInSync(truth))
@@ -171,7 +171,7 @@ class World {
       .join('')
   }
 
-  /** Everything gets well, and nobody says so: the updater has to ask. */
+  /** Everything gets in sync without pushes: the updater has to poll. */
   async recover(): Promise<void> {
     for (const index of HOSTS) {
       this.#connect(index)
@@ -188,9 +188,9 @@ class World {
     return truth
   }
 
-  #isKnownToBeInSync({ live, leaving, told }: Truth): boolean {
-    if (!live || leaving || told === null) return false
-    return told.state === 'synced' && this.pool.time.now() - told.confirmedAtMs <= LEASE_MS
+  #isKnownToBeInSync({ live, leaving, received }: Truth): boolean {
+    if (!live || leaving || received === null) return false
+    return received.state === 'synced' && this.pool.time.now() - received.confirmedAtMs <= LEASE_MS
   }
 
   async #turn(index: number, state: SyncState, isPushed: boolean): Promise<void> {
@@ -198,20 +198,20 @@ class World {
     truth.state = state
     const [pbd] = this.pool.embedded.get('host', this.pool.hosts[index] ?? '')?.PBDs ?? []
     if (!isPushed || truth.mood !== 'answers' || pbd === undefined) return
-    const { text, arrive } = this.#say(index)
+    const { text, arrive } = this.#report(index)
     await this.pool.pushText(pbd, text)
     arrive()
   }
 
-  /** What a host says at this moment, and what it means for it to arrive. */
-  #say(index: number): { readonly text: string; arrive(): void } {
+  /** The report of a host at this moment, and the effect of its arrival. */
+  #report(index: number): { readonly text: string; arrive(): void } {
     const truth = this.#of(index)
     this.#seq += 1
-    const told: Told = { state: truth.state, seq: this.#seq, confirmedAtMs: this.pool.time.now() }
+    const received: Received = { state: truth.state, seq: this.#seq, confirmedAtMs: this.pool.time.now() }
     return {
       text: this.pool.report(index, truth.state, { seq: this.#seq, bootId: `boot-${truth.boot}` }),
       arrive: () => {
-        if (truth.told === null || truth.told.seq < told.seq) truth.told = told
+        if (truth.received === null || truth.received.seq < received.seq) truth.received = received
       },
     }
   }
@@ -219,7 +219,7 @@ class World {
   #answer(index: number, signal: AbortSignal): Promise<string> {
     const { mood } = this.#of(index)
     if (mood === 'fails') return Promise.reject(new Error('XENAPI_PLUGIN_FAILURE'))
-    const { text, arrive } = this.#say(index)
+    const { text, arrive } = this.#report(index)
     if (mood === 'answers') {
       arrive()
       return Promise.resolve(text)
@@ -246,30 +246,30 @@ class World {
 
   async #return(index: number): Promise<void> {
     const truth = this.#of(index)
-    // No machine comes back in the millisecond in which it last spoke.
+    // No machine returns in the millisecond of its last report.
     await this.pool.time.advanceAsync(1)
     truth.boot += 1
-    Object.assign(truth, { live: true, leaving: false, told: null })
-    // By a clock of its own that is behind: only the order in which it spoke can tell.
+    Object.assign(truth, { live: true, leaving: false, received: null })
+    // Its own clock is behind: only the order of its reports is reliable.
     this.pool.embedded.hostReturned(this.pool.hosts[index] ?? '', { bootTimeMs: START_MS - 3_600_000 })
   }
 
   #connect(index: number): void {
     const truth = this.#of(index)
     if (truth.connected) return
-    Object.assign(truth, { connected: true, told: null })
+    Object.assign(truth, { connected: true, received: null })
     this.pool.embedded.addPbd({ host: this.pool.hosts[index] ?? '', sr: this.pool.sr, attached: true })
   }
 
   #disconnect(index: number): void {
-    Object.assign(this.#of(index), { connected: false, told: null })
+    Object.assign(this.#of(index), { connected: false, received: null })
     const pbds = this.pool.embedded.get('host', this.pool.hosts[index] ?? '')?.PBDs ?? []
     for (const pbd of pbds) this.pool.embedded.removePbd(pbd)
   }
 }
 
 t.test(
-  'whatever happens: blocked while anything is not known to be well, back when it is, each change with its cause',
+  'in any sequence of events: blocked unless everything is known to be in sync, allowed when it is, each change with a cause',
   async t => {
     await fc.assert(
       fc.asyncProperty(fc.array(steps, { minLength: 10, maxLength: 40 }), async taken => {

@@ -18,7 +18,7 @@ const CUT: ReceivedReport = {
   problem: { device: null, code: 'not-json', text: 'cut' },
 }
 
-/** Who may go after a and b have said that they are in sync, and then these have arrived. */
+/** The hosts that may reboot after a and b have reported that they are in sync, and then these reports have arrived. */
 function mayReboot(of: PoolSnapshot, ...arriving: readonly ReceivedReport[]): string {
   const memory = new ReportMemory(DEFAULT_POLICY)
   for (const each of [received('a'), received('b'), ...arriving]) memory.accept(each, NOW)
@@ -29,21 +29,21 @@ function mayReboot(of: PoolSnapshot, ...arriving: readonly ReceivedReport[]): st
   for (const host of ['a', 'b', 'c', 'd']) {
     const isAllowed = allowed.includes(host)
     const claimed = claim(of, DEFAULT_POLICY, NOW, { host, operation: 'reboot', task: 't' }, srs)
-    t.equal(claimed.ok, isAllowed, `a call for ${host} is answered in the same way`)
-    t.equal(canReboot(of, DEFAULT_POLICY, NOW, new Set([host]), srs).ok, isAllowed, `so is a question about ${host}`)
+    t.equal(claimed.ok, isAllowed, `a call for ${host} has the same answer`)
+    t.equal(canReboot(of, DEFAULT_POLICY, NOW, new Set([host]), srs).ok, isAllowed, `so has a question about ${host}`)
   }
   return allowed.join(' ')
 }
 
-t.test('what was decided when a report arrived is not decided anew from the report alone', async t => {
+t.test('a decision about an arriving report is kept, and not repeated from the report alone', async t => {
   const resyncing = received('c', { ...RESYNCING, seq: 11 }, NOW - 20 * SECOND_MS)
   const older = received('c', { seq: 10 }, NOW - 10 * SECOND_MS)
   t.equal(mayReboot(pool(), resyncing), 'd')
-  t.equal(mayReboot(pool(), resyncing, older), 'd', 'an older one that comes late')
-  t.equal(mayReboot(pool(), resyncing, CUT, older), 'd', 'an older one behind one that cannot be read')
-  t.equal(mayReboot(pool(), resyncing, CUT, received('c', { seq: 12 })), 'a b c d', 'a newer one is heard')
+  t.equal(mayReboot(pool(), resyncing, older), 'd', 'an older one that arrives late')
+  t.equal(mayReboot(pool(), resyncing, CUT, older), 'd', 'an older one after an unreadable one')
+  t.equal(mayReboot(pool(), resyncing, CUT, received('c', { seq: 12 })), 'a b c d', 'a newer one is valid')
 
-  // In its last boot the clock of c was ahead; it is set right, and c has been back for 25 seconds.
+  // In its last boot the clock of c was ahead. It is corrected, and c has been back for 25 seconds.
   const returned = withHost(pool(), 'c', { liveSinceMs: NOW - 25 * SECOND_MS, bootTimeMs: NOW - 40 * SECOND_MS })
   const lastBoot = (confirmedAtMs: number) => received('c', { seq: 99, at: iso(NOW - SECOND_MS) }, confirmedAtMs)
   const presentBoot = { ...RESYNCING, bootId: 'boot-3', seq: 1, at: iso(NOW - 20 * SECOND_MS) }
@@ -55,26 +55,26 @@ t.test('what was decided when a report arrived is not decided anew from the repo
       lastBoot(NOW - 5 * SECOND_MS),
     ),
     'd',
-    'a report of the boot before, put back into the database',
+    'a report of the previous boot, written into the database again',
   )
 })
 
-t.test('after the clock was set back what was confirmed in the future is forgotten', async t => {
+t.test('after the clock was set back, reports with a confirmation in the future are forgotten', async t => {
   const memory = new ReportMemory(DEFAULT_POLICY)
   const connected = connectedHosts(pool().pbds)
   const confirmedAtMs = (now: number) =>
     memory.read({ reports: [] }, connected, now).get('sr')?.get('a')?.received.confirmedAtMs
   memory.accept(received('a', {}, NOW), NOW)
   t.equal(confirmedAtMs(NOW), NOW)
-  t.equal(confirmedAtMs(NOW - DEFAULT_POLICY.clockSkewMs), NOW, 'clocks that are corrected by a little')
+  t.equal(confirmedAtMs(NOW - DEFAULT_POLICY.clockSkewMs), NOW, 'a small correction of the clock')
   t.equal(confirmedAtMs(NOW - HOUR_MS), undefined)
   memory.accept(received('a', {}, NOW - HOUR_MS), NOW - HOUR_MS)
-  t.equal(confirmedAtMs(NOW - HOUR_MS), NOW - HOUR_MS, 'the same report, confirmed by the clock as it is now')
+  t.equal(confirmedAtMs(NOW - HOUR_MS), NOW - HOUR_MS, 'the same report, confirmed on the present clock')
   memory.accept(received('a', {}, NOW), NOW - HOUR_MS)
-  t.equal(confirmedAtMs(NOW - HOUR_MS), NOW - HOUR_MS, 'a database that still has the old time takes nothing away')
+  t.equal(confirmedAtMs(NOW - HOUR_MS), NOW - HOUR_MS, 'a database that still has the old time changes nothing')
 })
 
-t.test('what stands in the database is taken in once, in whatever order it stands', async t => {
+t.test('each report in the database is taken in once, in any order', async t => {
   const memory = new ReportMemory(DEFAULT_POLICY)
   const connected = connectedHosts(pool().pbds)
   const stored = ['a', 'b', 'c'].map(ref => received(ref))
@@ -83,16 +83,16 @@ t.test('what stands in the database is taken in once, in whatever order it stand
     return Object.fromEntries(memory.newest([]).map(({ host, report }) => [host, report?.seq]))
   }
   memory.begin({ reports: [received('a')] })
-  t.strictSame(read(stored), { b: 10, c: 10 }, 'what was there before the memory began was said to another')
+  t.strictSame(read(stored), { b: 10, c: 10 }, 'reports from before the memory began are not used')
   t.strictSame(read(stored.toReversed()), { b: 10, c: 10 })
   t.strictSame(read([received('a', { seq: 11 }), ...stored.slice(1)]), { a: 11, b: 10, c: 10 })
   t.strictSame(read([]), { a: 11, b: 10, c: 10 }, 'a report that is being replaced')
   memory.read({ reports: [] }, connectedHosts(pool().pbds.slice(1)), NOW)
-  t.strictSame(read([]), { b: 10, c: 10 }, 'a host that is connected no more')
+  t.strictSame(read([]), { b: 10, c: 10 }, 'a host that is no longer connected')
 })
 
 t.test(
-  'heartbeats say which boot of a host counts: an earlier boot with a later date neither counts nor blocks',
+  'heartbeats state the boot of a host: a report of an earlier boot with a later date is neither used nor blocks',
   async t => {
     // In its last boot the clock of c was 50 s ahead. It has been back for 25 seconds, in boot-3.
     const since = { liveSinceMs: NOW - 25 * SECOND_MS, bootTimeMs: NOW - 40 * SECOND_MS }
@@ -105,7 +105,7 @@ t.test(
     const early = (state: object) => lastBoot(state, NOW - 30 * SECOND_MS)
     t.equal(mayReboot(returned, early(RESYNCING), present({})), 'a b c d', 'the present boot is in sync')
     t.equal(mayReboot(returned, present({}), late(RESYNCING)), 'a b c d')
-    t.equal(mayReboot(returned, early({}), present(RESYNCING)), 'd', 'the present boot is not')
+    t.equal(mayReboot(returned, early({}), present(RESYNCING)), 'd', 'the present boot is not in sync')
     t.equal(mayReboot(returned, present(RESYNCING), late({})), 'd')
     t.equal(mayReboot(returned, early({})), 'd', 'nothing is known of the present boot')
     const setBack = withHost(returned, 'c', { bootTimeMs: NOW - 10 * SECOND_MS, liveSinceMs: null })

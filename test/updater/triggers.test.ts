@@ -6,7 +6,7 @@ import { LEASE_MS, watchedPool } from './watched-pool.ts'
 
 const MINUTE_MS = 60_000
 
-t.test('every trigger: the field of every host is right within the step, and what caused it is told', async t => {
+t.test('every trigger: the field of every host is right within the step, with its causes', async t => {
   const pool = await watchedPool(t)
   const { embedded, client, sr, hosts, time } = pool
   const [a = '', b = '', c = ''] = hosts
@@ -19,9 +19,9 @@ t.test('every trigger: the field of every host is right within the step, and wha
     causesOfB: readonly Partial<ChangeCause>[],
   ][] = [
     ['the updater starts', () => pool.updater().start(), '', [{ code: 'updater-started' }]],
-    ['two have spoken', () => pool.push(0, 'synced').then(() => pool.push(1, 'synced')), '', []],
+    ['two hosts have reported', () => pool.push(0, 'synced').then(() => pool.push(1, 'synced')), '', []],
     [
-      'the last one has spoken',
+      'the last host has reported',
       () => pool.push(2, 'synced'),
       'ABC',
       [{ code: 'report-changed', host: c, sr, before: 'no-report', after: 'synced' }],
@@ -34,9 +34,9 @@ t.test('every trigger: the field of every host is right within the step, and wha
     ],
     ['an override', () => pool.setOverride(1, MINUTE_MS), 'B', [{ code: 'override-set', host: b }]],
     ['its end', () => time.advanceAsync(MINUTE_MS), '', [{ code: 'override-expired', host: b }]],
-    ['what is left of it is removed', () => pool.removeOverride(1), '', []],
+    ['the expired override is removed', () => pool.removeOverride(1), '', []],
     ['an override again', () => pool.setOverride(1, MINUTE_MS), 'B', [{ code: 'override-set', host: b }]],
-    ['taken back before its end', () => pool.removeOverride(1), '', [{ code: 'override-removed', host: b }]],
+    ['removed before its end', () => pool.removeOverride(1), '', [{ code: 'override-removed', host: b }]],
     [
       'a report of the end of the resync; the others confirm theirs',
       () => pushAll(),
@@ -46,14 +46,14 @@ t.test('every trigger: the field of every host is right within the step, and wha
     ['a host is enabled', () => client.call('host.enable', [b]), 'AC', [{ code: 'host-enabled', host: b }]],
     ['a host is disabled', () => client.call('host.disable', [b]), 'ABC', [{ code: 'host-disabled', host: b }]],
     [
-      'a task by which stock would block: anybody may create one, and reports say more',
+      'a task by which stock would block is ignored',
       () => client.call('task.create', ['SR Recovering', sr]),
       'ABC',
       [],
     ],
     ['a host is down', () => embedded.hostLeft(a), '', [{ code: 'host-not-live', host: a }]],
     [
-      'it is back and has not spoken',
+      'it is back and has not reported',
       async () => {
         await time.advanceAsync(1_000)
         embedded.hostReturned(a, { bootTimeMs: time.now() })
@@ -62,7 +62,7 @@ t.test('every trigger: the field of every host is right within the step, and wha
       [],
     ],
     [
-      'it has spoken',
+      'it has reported',
       () => pool.push(0, 'synced', { bootId: 'boot-2' }),
       'ABC',
       [{ code: 'report-changed', host: a, sr, before: 'report-before-boot', after: 'synced' }],
@@ -77,7 +77,7 @@ t.test('every trigger: the field of every host is right within the step, and wha
       ],
     ],
     [
-      'it is down, and the call over',
+      'it is down, and the call has ended',
       () => {
         embedded.hostLeft(c)
         embedded.hostReturned(c, { bootTimeMs: time.now() })
@@ -86,7 +86,7 @@ t.test('every trigger: the field of every host is right within the step, and wha
       [],
     ],
     [
-      'it has spoken too',
+      'it has reported too',
       () => pool.push(2, 'synced', { bootId: 'boot-2' }),
       'ABC',
       [{ code: 'report-changed', host: c }],
@@ -153,7 +153,7 @@ t.test('every trigger: the field of every host is right within the step, and wha
     ],
     ['another coordinator', () => pool.setCoordinator(b), '', [{ code: 'coordinator-changed', host: b }]],
     [
-      'all have spoken to it',
+      'all have reported to it',
       () => pushAll(),
       'ABC',
       [{ code: 'report-changed', before: 'no-report', after: 'synced' }],

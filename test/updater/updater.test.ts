@@ -11,7 +11,7 @@ import { LEASE_MS, type Tap, type WatchedPool, type WatchedPoolOptions, watchedP
 
 const MINUTE_MS = 60_000
 
-/** The pool with its updater started, after all hosts have said that they are in sync. */
+/** A pool with a started updater, after all hosts have reported that they are in sync. */
 async function poolInSync(t: Tap, options?: WatchedPoolOptions): Promise<WatchedPool> {
   const pool = await watchedPool(t, options)
   pool.updater().start()
@@ -20,7 +20,7 @@ async function poolInSync(t: Tap, options?: WatchedPoolOptions): Promise<Watched
   return pool
 }
 
-t.test('all hosts of the SR are blocked until each has spoken, and again while one is not in sync', async t => {
+t.test('all hosts of the SR are blocked until each has reported, and again while one is not in sync', async t => {
   const pool = await watchedPool(t)
   pool.updater().start()
   t.equal(pool.mayReboot(), '')
@@ -42,10 +42,10 @@ t.test('all hosts of the SR are blocked until each has spoken, and again while o
   t.equal(pool.mayReboot(), 'ABC')
   pool.changes.length = 0
   await pool.push(1, 'synced')
-  t.strictSame(pool.changes, [], 'a report that replaces another is no silence between the two')
+  t.strictSame(pool.changes, [], 'a report that replaces another changes nothing in between')
 })
 
-t.test('two reboots in the same instant: exactly one', async t => {
+t.test('two reboots in the same instant: exactly one is accepted', async t => {
   const pool = await poolInSync(t)
   const answers = await Promise.all([pool.reboot(0), pool.reboot(1), pool.reboot(2)])
   t.strictSame([...answers].sort(), ['CLUSTERED_SR_DEGRADED', 'CLUSTERED_SR_DEGRADED', 'accepted'])
@@ -60,7 +60,7 @@ t.test('a call that is made while the coordinator changes is refused, before any
   t.match(answer, { ok: false, error: ['CLUSTERED_SR_DEGRADED', pool.sr] })
 })
 
-t.test('a restarted updater begins with nothing: what stands in the database was said to another', async t => {
+t.test('a restarted updater begins with an empty memory: stored reports were sent to another run', async t => {
   const pool = await poolInSync(t)
   await pool.restart()
   t.equal(pool.mayReboot(), '')
@@ -68,22 +68,22 @@ t.test('a restarted updater begins with nothing: what stands in the database was
   t.strictSame(
     pool.changes.map(({ host, left, causes }) => [host, left, causes]),
     pool.hosts.map(ref => [ref, ['shutdown', 'reboot', 'apply_updates'], [{ code: 'updater-started' }]]),
-    'what it takes away is what the one before had left',
+    'the change is relative to the field of the previous run',
   )
   t.equal(await pool.reboot(0), 'CLUSTERED_SR_DEGRADED')
   pool.changes.length = 0
   await pool.restart()
-  t.strictSame(pool.changes, [], 'one more finds the field as it should be')
+  t.strictSame(pool.changes, [], 'another run finds the right field')
   for (const index of [0, 1, 2]) await pool.push(index, 'synced')
   t.equal(pool.mayReboot(), 'ABC')
 })
 
-t.test('two updaters at once: the one that has heard less blocks, and they do not quarrel over the field', async t => {
+t.test('two updaters at once: the one with fewer reports blocks, and they do not compete for the field', async t => {
   const pool = await poolInSync(t)
   pool.startAnother()
   await settle()
   t.equal(pool.mayReboot(), '')
-  t.equal(pool.changes.length, 3, 'the first does not write again what it wrote before')
+  t.equal(pool.changes.length, 3, 'the first does not write again')
   for (const index of [0, 1, 2]) await pool.push(index, 'synced')
   t.equal(pool.mayReboot(), 'ABC')
   pool.changes.length = 0
@@ -94,14 +94,14 @@ t.test('two updaters at once: the one that has heard less blocks, and they do no
   t.equal(pool.changes.length, 12, 'each once from both')
 })
 
-t.test('a host that left and returned blocks until it speaks of its present boot', async t => {
+t.test('a host that went down and returned blocks until it reports from its present boot', async t => {
   const pool = await poolInSync(t)
   t.equal(await pool.reboot(2), 'accepted')
   pool.embedded.hostLeft(pool.hosts[2] ?? '')
   t.strictSame(pool.reasonsFor(0), ['host-not-live'])
   await pool.time.advanceAsync(MINUTE_MS)
   pool.embedded.hostReturned(pool.hosts[2] ?? '', { bootTimeMs: pool.time.now() - 10_000 })
-  t.strictSame(pool.reasonsFor(0), ['report-before-boot'], 'what it said before it left is worth nothing')
+  t.strictSame(pool.reasonsFor(0), ['report-before-boot'], 'its report from before is not valid')
   await pool.push(2, 'resyncing', { bootId: 'boot-2', seq: 1 })
   await settle()
   t.strictSame(pool.reasonsFor(1), ['not-synced'])
@@ -110,7 +110,7 @@ t.test('a host that left and returned blocks until it speaks of its present boot
   t.equal(pool.mayReboot(), 'ABC')
 })
 
-t.test('liveness that flaps within one step blocks until the host speaks again', async t => {
+t.test('liveness that flaps within one step blocks until the host reports again', async t => {
   const pool = await poolInSync(t)
   await pool.time.advanceAsync(1_000)
   pool.embedded.hostLeft(pool.hosts[1] ?? '')
@@ -122,7 +122,7 @@ t.test('liveness that flaps within one step blocks until the host speaks again',
   t.equal(pool.mayReboot(), 'ABC')
 })
 
-t.test('a host that is connected anew must speak anew: it may have other mirrors', async t => {
+t.test('a host that is connected again must report again, because it may have other mirrors', async t => {
   const pool = await poolInSync(t)
   pool.embedded.removePbd(pool.embedded.get('host', pool.hosts[1] ?? '')?.PBDs[0] ?? '')
   await settle()
@@ -133,7 +133,7 @@ t.test('a host that is connected anew must speak anew: it may have other mirrors
   t.strictSame(pool.reasonsFor(0), ['no-report'])
 })
 
-t.test('nor does it matter that nobody saw it without a PBD', async t => {
+t.test('also if no computation saw it without a PBD', async t => {
   const asked: number[] = []
   const pool = await poolInSync(t, {
     answer: async index => {
@@ -148,7 +148,7 @@ t.test('nor does it matter that nobody saw it without a PBD', async t => {
   await settle()
   t.equal(pool.mayReboot(), '')
   t.strictSame(pool.reasonsFor(0), ['no-report'])
-  t.strictSame(asked, [1], 'it is asked at once')
+  t.strictSame(asked, [1], 'it is polled at once')
 })
 
 t.test('a report whose number was edited by hand blocks for a lease, and not until the next boot', async t => {
@@ -163,15 +163,15 @@ t.test('a report whose number was edited by hand blocks for a lease, and not unt
   t.equal(pool.mayReboot(), 'ABC')
 })
 
-t.test('placement: a push of progress does not take away what a poll has told of the replicas', async t => {
-  const says = (speaker: number, words: string) =>
+t.test('placement: a push of progress does not remove the mirror list of a poll', async t => {
+  const replicasOf = (reporter: number, words: string) =>
     words.split(' ').map(word => {
-      const peer = word[0] === 'ABC'[speaker] ? 'self' : `host${word[0]}`
+      const peer = word[0] === 'ABC'[reporter] ? 'self' : `host${word[0]}`
       return { peer, current: word.endsWith('+'), connected: true }
     })
   const nothing = { synced: 0, resyncing: 0, degraded: 0, unknown: 0 }
   const report = (index: number, isPoll: boolean) => {
-    const replicas = says(index, 'A- B+')
+    const replicas = replicasOf(index, 'A- B+')
     const mirrorList = index === 2 ? [] : [{ state: 'resyncing', count: 1, quorum: false, replicas }]
     const list = { listSeq: 0, ...(isPoll ? { mirrorList } : {}) }
     return index === 2
@@ -192,7 +192,7 @@ t.test('placement: a push of progress does not take away what a poll has told of
   t.strictSame(pool.changes, [])
 })
 
-t.test('a dead agent blocks within the lease, by itself, and not before', async t => {
+t.test('a dead agent blocks when its lease expires, and not earlier', async t => {
   const pool = await poolInSync(t)
   await pool.time.advanceAsync(LEASE_MS)
   t.equal(pool.mayReboot(), 'ABC')
@@ -201,13 +201,13 @@ t.test('a dead agent blocks within the lease, by itself, and not before', async 
   t.strictSame(pool.reasonsFor(0), ['lease-expired', 'lease-expired', 'lease-expired'])
 })
 
-t.test('an override that runs out during a reboot changes nothing for the host under way', async t => {
+t.test('an override that expires during a reboot does not affect that reboot', async t => {
   const pool = await poolInSync(t, { policy: { leaseMs: 10 * MINUTE_MS } })
   await pool.push(0, 'resyncing')
   t.equal(await pool.reboot(1), 'CLUSTERED_SR_DEGRADED')
   await pool.setOverride(1, MINUTE_MS)
   t.equal(await pool.reboot(1), 'accepted')
-  t.equal(pool.mayReboot(), '', 'nor is a second one let go by it')
+  t.equal(pool.mayReboot(), '', 'and it does not allow a second host')
   await pool.time.advanceAsync(MINUTE_MS)
   t.strictSame(pool.reasonsFor(1).sort(), ['host-going-down', 'not-synced', 'override-expired'])
   await pool.push(0, 'synced')
@@ -217,20 +217,20 @@ t.test('an override that runs out during a reboot changes nothing for the host u
   t.equal(pool.mayReboot(), 'ABC')
 })
 
-t.test('an override is told of when it is set, used and over, whether or not it changes the field', async t => {
-  const told: string[] = []
+t.test('an override has events when it is set, used and expired, whether or not the field changes', async t => {
+  const events: string[] = []
   const pool = await poolInSync(t, {
     policy: { leaseMs: 10 * MINUTE_MS },
     decided: event => {
       if (!('override' in event)) return
-      told.push(`${event.code} ${pool.hosts.indexOf(event.host)} ${event.override.reason}`)
+      events.push(`${event.code} ${pool.hosts.indexOf(event.host)} ${event.override.reason}`)
     },
   })
   const since = async (act: () => unknown) => {
-    told.length = 0
+    events.length = 0
     await act()
     await settle()
-    return told
+    return events
   }
   t.strictSame(await since(() => pool.setOverride(1, MINUTE_MS)), ['override-set 1 burnt disk'], 'nothing blocks')
   t.strictSame(pool.changes, [])
@@ -238,24 +238,24 @@ t.test('an override is told of when it is set, used and over, whether or not it 
   t.strictSame(await since(() => pool.setOverride(1, MINUTE_MS)), ['override-set 1 burnt disk'])
   t.strictSame(await since(() => pool.time.advanceAsync(MINUTE_MS)), ['override-expired 1 burnt disk'])
   await pool.removeOverride(1)
-  t.equal(await pool.reboot(2), 'accepted', 'storage has nothing against it')
+  t.equal(await pool.reboot(2), 'accepted', 'the storage rule allows it')
   t.strictSame(await since(() => pool.setOverride(1, MINUTE_MS)), ['override-set 1 burnt disk'])
-  t.strictSame(await since(() => pool.reboot(0)), [], 'one that is refused uses none')
+  t.strictSame(await since(() => pool.reboot(0)), [], 'a refused call uses no override')
   t.strictSame(await since(() => pool.reboot(1)), ['override-used 1 burnt disk'])
-  t.strictSame(await since(() => pool.push(0, 'synced')), [], 'each is told once')
+  t.strictSame(await since(() => pool.push(0, 'synced')), [], 'each event occurs once')
 })
 
-t.test('an override by a clock that is ahead comes into force by itself, when its time comes', async t => {
+t.test('an override from a clock that is ahead comes into force when its time comes', async t => {
   const pool = await poolInSync(t, { policy: { leaseMs: 60 * MINUTE_MS }, pollEveryMs: 60 * MINUTE_MS })
   await pool.push(0, 'resyncing')
   await pool.setOverride(1, 5 * MINUTE_MS, 3 * MINUTE_MS)
   await pool.time.advanceAsync(2 * MINUTE_MS - 1)
   t.equal(pool.mayReboot(), '')
   await pool.time.advanceAsync(1)
-  t.equal(pool.mayReboot(), 'B', 'a minute before it was made, as clocks may differ')
+  t.equal(pool.mayReboot(), 'B', 'a minute before its date, because clocks may differ')
 })
 
-t.test('an override for a host that has left lets nobody go', async t => {
+t.test('an override for a removed host allows nothing', async t => {
   const pool = await poolInSync(t)
   await pool.push(0, 'resyncing')
   await pool.setOverride(1, MINUTE_MS)
@@ -467,7 +467,7 @@ t.test('with the machine’s clock a lease expires as well', async t => {
   t.pass()
 })
 
-t.test('closed, it computes nothing more; not started, nothing yet', async t => {
+t.test('the updater computes nothing before start and after close', async t => {
   const pool = await watchedPool(t)
   pool.notice()
   pool.updater().recompute()

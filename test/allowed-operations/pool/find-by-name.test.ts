@@ -32,7 +32,7 @@ t.test('an object is found by its UUID, by each of its names, in any case, and b
   t.end()
 })
 
-t.test('what means none or several is none, with the candidates by name and UUID', t => {
+t.test('an operand that matches none or several objects finds none, with the candidates by name and UUID', t => {
   t.strictSame(find('5c5c'), [`Web (${HOSTS[0]?.uuid})`, HOSTS[1]?.uuid])
   t.strictSame(find('TWIN'), [`twin (${HOSTS[3]?.uuid})`, `twin (${HOSTS[4]?.uuid})`])
   for (const operand of ['', ' ', 'we', 'bee', '%', 'dada0000-0000-4000-8000-0000000000067'])
@@ -52,7 +52,7 @@ t.test('what means none or several is none, with the candidates by name and UUID
   t.end()
 })
 
-t.test('an empty or blank name hides nothing', t => {
+t.test('an empty or blank name is skipped', t => {
   t.equal(firstName('', undefined, ' ', 'host-a', 'uuid'), 'host-a')
   t.equal(firstName(), '')
   t.end()

@@ -15,14 +15,14 @@ import {
 const names = (count: number, length = 0) =>
   Array.from({ length: count }, (_, index) => `host-${index}`.padEnd(length, 'x'))
 
-t.test('the names that a host has listed are kept as they are', t => {
+t.test('the names in a list are stored unchanged', t => {
   for (const peers of [[], ['host-d'], ['host-d', 'Ünnamed "e"'], names(256)]) {
     t.strictSame(decodeKnownPeers(encodeKnownPeers(peers)), peers)
   }
   t.end()
 })
 
-t.test('a text that is no list of names says nothing, so any host may hold the other replica', t => {
+t.test('a text that is not a list of names gives null, so any host may hold the other replica', t => {
   const texts = ['', '["host-d"', 'null', '{"0":"host-d"}', '"host-d"', '["host-d",7]', '["host-d",""]']
   for (const text of [undefined, ...texts, JSON.stringify(names(257)), JSON.stringify(names(200, 100))]) {
     t.equal(decodeKnownPeers(text), null, text?.slice(0, 40) ?? 'no text')
@@ -30,7 +30,7 @@ t.test('a text that is no list of names says nothing, so any host may hold the o
   t.end()
 })
 
-t.test('more names than fit are kept as one that means any host', t => {
+t.test('names that do not fit are stored as one that stands for any host', t => {
   const list = { mirrorList: [], mirrors: { synced: 0, resyncing: 0, degraded: 0, unknown: 0 } }
   const others = withReports(pool({ reports: [] }), received('b', list), received('c', list))
   const aIsDown = withHost({ ...others, hosts: [...others.hosts, host('e')] }, 'a', { live: false })

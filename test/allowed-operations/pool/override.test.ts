@@ -12,7 +12,7 @@ import { iso, NOW } from '../pool-of-three.ts'
 const REQUEST = { reason: 'burnt disk', by: 'root', createdMs: NOW, expiresMs: NOW + 3_600_000 }
 const STORED = { schema: 1, reason: 'burnt disk', by: 'root', createdAt: iso(NOW), expiresAt: iso(NOW + 3_600_000) }
 
-t.test('what is written is read again', async t => {
+t.test('a stored override is read back', async t => {
   t.equal(OVERRIDE_KEY, 'resync-monitor:override')
   t.strictSame(encodeOverride(REQUEST), { text: JSON.stringify(STORED) })
   t.strictSame(decodeOverride('a', JSON.stringify(STORED)), { host: 'a', ...REQUEST })
@@ -28,15 +28,15 @@ t.test('what is written is read again', async t => {
   )
 })
 
-t.test('what is no whole override lets nobody go, and is refused where it would be written', async t => {
+t.test('an incomplete override is not in force, and is refused when it is written', async t => {
   const day = 86_400_000
   const table: readonly [title: string, change: object, problem: string][] = [
     ['another schema', { schema: 2 }, ''],
     ['no schema', { schema: undefined }, ''],
     ['no reason', { reason: '' }, 'reason: expected a string that is not empty'],
     ['a reason that is a book', { reason: 'x'.repeat(4097) }, 'reason: expected a string of at most 4096 characters'],
-    ['nobody', { by: undefined }, ''],
-    ['nobody by name', { by: '' }, 'by: expected a string that is not empty'],
+    ['no author', { by: undefined }, ''],
+    ['an empty author', { by: '' }, 'by: expected a string that is not empty'],
     ['no end', { expiresAt: undefined }, ''],
     ['an end that is no time', { expiresAt: 'never' }, ''],
     ['an end without a zone', { expiresAt: '2026-11-22T17:00:00' }, ''],

@@ -18,7 +18,7 @@ const CUT: ReceivedReport = {
   problem: { device: null, code: 'not-json', text: 'cut' },
 }
 
-t.test('which report counts of those that arrive', async t => {
+t.test('which of the arriving reports is used', async t => {
   const first = received('a', { seq: 10 })
   const next = received('a', { ...RESYNCING, seq: 11 })
   const rebooted = received('a', { bootId: 'boot-3', seq: 1, at: iso(NOW - 10_000) })
@@ -49,7 +49,7 @@ t.test('which report counts of those that arrive', async t => {
     ],
     ['and comes with a poll', [first, polled], polled],
     [
-      'or while the host says that the list is as it was',
+      'or while the host states that the list has not changed',
       [received('a', { seq: 10, listSeq: 7, mirrorList }), received('a', { ...RESYNCING, seq: 11, listSeq: 7 })],
       received('a', { ...RESYNCING, seq: 11, listSeq: 7, mirrorList }),
     ],
@@ -59,11 +59,11 @@ t.test('which report counts of those that arrive', async t => {
       received('a', { seq: 12, listSeq: 7, mirrorList }),
     ],
     [
-      'not when it says that it changed',
+      'not when it states that the list changed',
       [received('a', { seq: 10, listSeq: 7, mirrorList }), received('a', { seq: 11, listSeq: 11 })],
       received('a', { seq: 11, listSeq: 11 }),
     ],
-    ['nor when it does not say', [polled, received('a', { seq: 11 })], received('a', { seq: 11 })],
+    ['nor when it does not state it', [polled, received('a', { seq: 11 })], received('a', { seq: 11 })],
     [
       'nor of another boot',
       [
@@ -94,23 +94,23 @@ t.test('which report counts of those that arrive', async t => {
   }
 })
 
-t.test('a clock that was ahead before a reboot does not shut out the next boot', async t => {
+t.test('a clock that was ahead before a reboot does not exclude the next boot', async t => {
   const ahead = received('a', { at: iso(NOW + 3_600_000) }, NOW - 60_000)
   const setRight = received('a', { bootId: 'boot-3', seq: 1, at: iso(NOW) }, NOW)
   t.strictSame(acceptAll([ahead, setRight])?.received, setRight)
 })
 
-t.test('a number that its host never gave does not shut out what the host says for ever', async t => {
+t.test('a number that is not from its host does not exclude the reports of the host for ever', async t => {
   const edited = received('a', { seq: Number.MAX_SAFE_INTEGER }, NOW)
-  const said = (seq: number, afterMs: number, madeMs = afterMs) =>
+  const made = (seq: number, afterMs: number, madeMs = afterMs) =>
     received('a', { ...RESYNCING, seq, at: iso(NOW + madeMs) }, NOW + afterMs)
-  t.strictSame(acceptAll([edited, said(11, 90_000)])?.received, edited, 'while it is confirmed')
-  t.strictSame(acceptAll([edited, said(11, 90_001)])?.received, said(11, 90_001))
-  t.strictSame(acceptAll([edited, said(11, 90_001), said(12, 91_000)])?.received, said(12, 91_000))
-  t.strictSame(acceptAll([edited, said(11, 90_001, -30_000)])?.received, edited, 'one that was not made later')
+  t.strictSame(acceptAll([edited, made(11, 90_000)])?.received, edited, 'while it is confirmed')
+  t.strictSame(acceptAll([edited, made(11, 90_001)])?.received, made(11, 90_001))
+  t.strictSame(acceptAll([edited, made(11, 90_001), made(12, 91_000)])?.received, made(12, 91_000))
+  t.strictSame(acceptAll([edited, made(11, 90_001, -30_000)])?.received, edited, 'one that was not made later')
 })
 
-t.test('a report of an earlier boot with a later date does not shut out the present boot', async t => {
+t.test('a report of an earlier boot with a later date does not exclude the present boot', async t => {
   const present = (seq: number, afterMs = 0) =>
     received('a', { bootId: 'boot-3', seq, at: iso(NOW + afterMs) }, NOW + afterMs)
   // In boot-2 the clock was 50 s ahead. A push of that boot arrives late.
@@ -122,7 +122,11 @@ t.test('a report of an earlier boot with a later date does not shut out the pres
     [late, present(1), received('a', { seq: 100, at: iso(NOW + 55_000) }, NOW + 2)],
   ]) {
     const newest = arriving.findLast(each => each.report?.bootId === 'boot-3')
-    t.strictSame(ofPresentBoot(acceptAll(arriving), 'boot-3')?.received, newest, 'the heartbeats say which boot it is')
+    t.strictSame(
+      ofPresentBoot(acceptAll(arriving), 'boot-3')?.received,
+      newest,
+      'the heartbeats state which boot it is',
+    )
   }
   const early = acceptAll([late, present(1)])
   t.strictSame(ofPresentBoot(early, 'boot-2')?.received, late, 'a push that overtakes the first heartbeat of its boot')
@@ -132,24 +136,17 @@ t.test('a report of an earlier boot with a later date does not shut out the pres
   t.strictSame(ofPresentBoot(acceptAll([present(1), late, CUT, present(2)]), 'boot-3')?.received, present(2))
 })
 
-t.test(
-  'without heartbeats a boot that was taken for the present one by its dates leads for a lease at most',
-  async t => {
-    const ahead = received('a', { seq: 99, at: iso(NOW + 50_000) }, NOW + 50_000)
-    const present = (afterMs: number) =>
-      received('a', { bootId: 'boot-3', seq: afterMs, at: iso(NOW + afterMs) }, NOW + afterMs)
-    t.strictSame(
-      acceptAll([present(1), ahead, present(51_000)])?.received,
-      ahead,
-      'that boot is known and was followed',
-    )
-    t.strictSame(acceptAll([present(1), ahead, present(140_001)])?.received, present(140_001))
-    t.strictSame(acceptAll([ahead, present(40_000)])?.received, ahead, 'its date is earlier')
-    t.strictSame(acceptAll([ahead, present(40_000), present(140_001)])?.received, present(140_001))
-  },
-)
+t.test('without heartbeats a boot that leads because of its dates leads for a lease at most', async t => {
+  const ahead = received('a', { seq: 99, at: iso(NOW + 50_000) }, NOW + 50_000)
+  const present = (afterMs: number) =>
+    received('a', { bootId: 'boot-3', seq: afterMs, at: iso(NOW + afterMs) }, NOW + afterMs)
+  t.strictSame(acceptAll([present(1), ahead, present(51_000)])?.received, ahead, 'that boot is known and was followed')
+  t.strictSame(acceptAll([present(1), ahead, present(140_001)])?.received, present(140_001))
+  t.strictSame(acceptAll([ahead, present(40_000)])?.received, ahead, 'its date is earlier')
+  t.strictSame(acceptAll([ahead, present(40_000), present(140_001)])?.received, present(140_001))
+})
 
-t.test('a host that reboots all the time is remembered in bounds', async t => {
+t.test('the memory of a host that reboots all the time is bounded', async t => {
   const boots = Array.from({ length: 100 }, (_, index) => received('a', { bootId: `b${index}`, at: iso(NOW + index) }))
   t.equal(acceptAll(boots)?.boots.length, 16)
 })

@@ -25,11 +25,11 @@ function reason(code: string, mirror: string, details: Partial<ReportReason> = {
   return { code, mirror, clearedBy: 'time', ...details }
 }
 
-t.test('what a host says does not count', async t => {
+t.test('reports that are not valid', async t => {
   const fresh = { at: iso(NOW - 5 * SECOND_MS) }
   const table: readonly [title: string, pool: PoolSnapshot, code: string | null][] = [
     [
-      'frozen: said before it went down, found young after it came back',
+      'frozen: made before it went down, found recent after it came back',
       withHost(pool(), 'b', { liveSinceMs: NOW - 5 * SECOND_MS, bootTimeMs: null }),
       'report-before-live',
     ],
@@ -67,7 +67,7 @@ t.test('what a host says does not count', async t => {
       'report-before-live',
     ],
     [
-      'the same, and nobody knows when it came back',
+      'the same, and its return is not known',
       withHost(pool(), 'b', { bootTimeMs: NOW + 61 * SECOND_MS, liveSinceMs: null }),
       'report-before-boot',
     ],
@@ -131,10 +131,10 @@ t.test('what a host says does not count', async t => {
 })
 
 function unreadable(ref: string, code: string): ReceivedReport {
-  return { host: ref, sr: 'sr', confirmedAtMs: NOW, problem: { device: null, code, text: 'what it says' } }
+  return { host: ref, sr: 'sr', confirmedAtMs: NOW, problem: { device: null, code, text: 'the problem' } }
 }
 
-t.test('a report does not count while the heartbeat of its host says that its state is over', async t => {
+t.test('a report is not valid while the heartbeat of its host states that its state has changed', async t => {
   const of = (bootId: string, seq: number, sr = 'uuid-sr') => ({
     ...withHost(pool(), 'b', { bootId: 'boot-2' }),
     changedSeqs: { get: (ref: string) => (ref === 'b' ? { bootId, bySr: new Map([[sr, seq]]) } : undefined) },
@@ -148,7 +148,7 @@ t.test('a report does not count while the heartbeat of its host says that its st
   t.equal(codes(reasonsOf(forgotten, 'a')), 'sr-missing@a sr-missing@b sr-missing@c', 'the pool has lost the SR itself')
 })
 
-t.test('a replica that its peers no longer know is its own host’s matter, once that has settled', async t => {
+t.test('a replica that its peers no longer know concerns only its own host, after a settling time', async t => {
   const lost = ['host-a', 'host-c'].map(peer => reason('peer-not-connected', 'vol/0', { peer }))
   const since = (ms: number) => ({ ...DEGRADED, since: iso(NOW - 30_000 - ms), reasons: lost })
   const settled = withReports(pool(), received('b', since(MINUTE_MS)))
@@ -192,8 +192,8 @@ t.test('a contradiction needs an operator where the reason of the peer does (hom
   t.strictSame(clearedBy(passing, stranded), ['operator', 'operator'])
 })
 
-t.test('a synced report does not count while its peer says otherwise', async t => {
-  const says = (...reasons: ReportReason[]) => received('b', { ...DEGRADED, reasons })
+t.test('a synced report is not valid while its peer reports otherwise', async t => {
+  const bReports = (...reasons: ReportReason[]) => received('b', { ...DEGRADED, reasons })
   const stuck = reason('resync-starting', 'vol/0', { peer: 'host-a' })
   const both = withReports(pool(), received('b', { ...RESYNCING, reasons: [stuck] }))
   t.match(reasonsOf(both, 'c'), [
@@ -203,14 +203,14 @@ t.test('a synced report does not count while its peer says otherwise', async t =
   const table: readonly [title: string, pool: PoolSnapshot, reasons: string][] = [
     [
       'by its uuid',
-      withReports(pool(), says(reason('not-up', 'v', { peer: 'uuid-a' }))),
+      withReports(pool(), bReports(reason('not-up', 'v', { peer: 'uuid-a' }))),
       'contradicted-by-peer@a not-synced@b',
     ],
     [
       'by the short form of its host name',
       withReports(
         withHost(pool(), 'a', { hostname: 'alpha.example.org' }),
-        says(reason('not-up', 'v', { peer: 'alpha' })),
+        bReports(reason('not-up', 'v', { peer: 'alpha' })),
       ),
       'contradicted-by-peer@a not-synced@b',
     ],
@@ -218,7 +218,7 @@ t.test('a synced report does not count while its peer says otherwise', async t =
       'by the long form where the pool knows the short one',
       withReports(
         withHost(pool(), 'a', { hostname: 'alpha' }),
-        says(reason('not-up', 'v', { peer: 'alpha.example.org' })),
+        bReports(reason('not-up', 'v', { peer: 'alpha.example.org' })),
       ),
       'contradicted-by-peer@a not-synced@b',
     ],
@@ -226,7 +226,7 @@ t.test('a synced report does not count while its peer says otherwise', async t =
       'two hosts have one name: either may be meant',
       withReports(
         withHost(withHost(pool(), 'a', { hostname: 'localhost' }), 'c', { hostname: 'localhost' }),
-        says(reason('not-up', 'v', { peer: 'localhost' })),
+        bReports(reason('not-up', 'v', { peer: 'localhost' })),
       ),
       'contradicted-by-peer@a not-synced@b contradicted-by-peer@c',
     ],
@@ -234,28 +234,28 @@ t.test('a synced report does not count while its peer says otherwise', async t =
       'DRBD 8.4 calls the other one of two `peer`',
       withReports(
         { ...pool(), pbds: pool().pbds.filter(pbd => pbd.host !== 'c') },
-        says(reason('not-up', 'drbd0', { peer: 'peer' })),
+        bReports(reason('not-up', 'drbd0', { peer: 'peer' })),
       ),
       'contradicted-by-peer@a not-synced@b',
     ],
     [
       '`peer` among three may be anybody',
-      withReports(pool(), says(reason('not-up', 'drbd0', { peer: 'peer' }))),
+      withReports(pool(), bReports(reason('not-up', 'drbd0', { peer: 'peer' }))),
       'not-synced@b',
     ],
-    ['it names itself', withReports(pool(), says(reason('not-up', 'v', { peer: 'host-b' }))), 'not-synced@b'],
+    ['it names itself', withReports(pool(), bReports(reason('not-up', 'v', { peer: 'host-b' }))), 'not-synced@b'],
     [
       'a warning is no contradiction',
-      withReports(pool(), says(reason('drift', 'v', { peer: 'host-a' }))),
+      withReports(pool(), bReports(reason('drift', 'v', { peer: 'host-a' }))),
       'not-synced@b',
     ],
     [
       'a code that is not known here is one',
-      withReports(pool(), says(reason('code-of-2030', 'v', { peer: 'host-a' }))),
+      withReports(pool(), bReports(reason('code-of-2030', 'v', { peer: 'host-a' }))),
       'contradicted-by-peer@a not-synced@b',
     ],
     [
-      'the peer is down, and what it said last has run out',
+      'the peer is down, and its last report has expired',
       withHost(withReports(pool(), received('b', { ...RESYNCING, reasons: [stuck] }, NOW - 2 * MINUTE_MS)), 'b', {
         live: false,
       }),
@@ -265,7 +265,7 @@ t.test('a synced report does not count while its peer says otherwise', async t =
   for (const [title, of, expected] of table) t.equal(codes(reasonsOf(of, 'a')), expected, title)
 })
 
-t.test('who has to act: connecting here and StandAlone there will not clear by time', async t => {
+t.test('connecting here and StandAlone there need an operator', async t => {
   const connecting = reason('peer-not-connected', 'vol/0', { peer: 'host-b', word: 'Connecting' })
   const elsewhere = reason('peer-not-connected', 'vol/1', { peer: 'host-b' })
   const nameless = reason('peer-not-connected', 'vol/0')
@@ -298,7 +298,7 @@ t.test('who has to act: connecting here and StandAlone there will not clear by t
   t.equal(reasonsOf(withHost(pool(), 'a', { live: false, leaving: true }), 'a')[0]?.clearedBy, 'time', 'it reboots')
 })
 
-t.test('a pause that was left on one side holds the other back, which cannot know it', async t => {
+t.test('a pause that is set on one side holds the other back, which cannot see it', async t => {
   const ofA = (code: 'resync-paused' | 'resync-waiting', word: string, clearedBy: 'time' | 'operator') =>
     reason(code, 'vol/0', { peer: 'host-b', word, clearedBy })
   const held = (details: Partial<ReportReason> = {}) =>
@@ -331,7 +331,7 @@ t.test('a pause that was left on one side holds the other back, which cannot kno
   t.strictSame(
     seenOfB(ofA('resync-waiting', 'peer', 'operator'), held(byOperator)),
     ['operator', held(byOperator)],
-    'each says that it is the other one',
+    'each names the other side',
   )
   t.strictSame(
     seenOfB(ofA('resync-paused', 'user', 'operator'), held({ word: 'dependency' })),

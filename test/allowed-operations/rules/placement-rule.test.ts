@@ -22,7 +22,7 @@ import {
   withReports,
 } from '../pool-of-three.ts'
 
-/** `a+` is a current replica on a, `a-` one that is not, `a?` a diskless voter, `a!` a replica that the speaker has lost. */
+/** `a+` is a current replica on a, `a-` one that is not, `a?` a diskless voter, `a!` a replica that the reporting host has lost. */
 function replicas(speaker: string, words: string): readonly Replica[] {
   return words.split(' ').map((word): Replica => {
     const on = word.slice(0, -1)
@@ -54,7 +54,7 @@ t.test('which hosts may go down together', async t => {
     ['one of three replicas', everywhere, 'a', 'yes'],
     ['two of three replicas', everywhere, 'a b', 'yes'],
     ['all three', everywhere, 'a b c', 'last-replica@a last-replica@b last-replica@c'],
-    ['nobody', everywhere, '', 'yes'],
+    ['no host', everywhere, '', 'yes'],
     ['a host that is not in the SR', everywhere, 'd', 'yes'],
     ['two that share no mirror', pairs, 'a c', 'yes'],
     ['two that do', pairs, 'b c', 'last-replica@a last-replica@b last-replica@c'],
@@ -93,7 +93,7 @@ t.test('which hosts may go down together', async t => {
   t.equal(mayGoTogether(everywhere, ['gone']), '', 'of a host that is not in the pool nothing is promised')
 })
 
-t.test('a client that is no tiebreaker has no vote', async t => {
+t.test('a client that is not a tiebreaker has no vote', async t => {
   const voteless = (speaker: string, words: string) =>
     replicas(speaker, words).map(each => (each.diskless === true ? { ...each, votes: false as const } : each))
   const of = (words: string, speakers = ['a', 'b', 'c']) =>
@@ -111,7 +111,7 @@ t.test('a client that is no tiebreaker has no vote', async t => {
   t.equal(mayGoTogether(synced(['a+ b+ c?'], { quorum: true }), ['a']), 'yes', 'a client that is one')
 })
 
-t.test('the incident: the target of a resync may go, its source may not', async t => {
+t.test('the incident: the target of a resync may go down, its source may not', async t => {
   const list = (speaker: string) => [entry(speaker, 'a- b+', NOT_SYNCED), entry(speaker, 'b+ c+', { count: 2 })]
   const of = withReports(
     pool(),
@@ -129,11 +129,11 @@ t.test('the incident: the target of a resync may go, its source may not', async 
     mirrorCount: 1,
     mirrors: ['vol/0'],
   })
-  t.equal(mayReboot(of, DEFAULT_POLICY), 'd', 'the conservative policy lets none go')
+  t.equal(mayReboot(of, DEFAULT_POLICY), 'd', 'the conservative policy blocks all')
 })
 
-t.test('of two views the worse holds', async t => {
-  // LINBIT/drbd#142: a is shown both sides UpToDate, b knows that it is not.
+t.test('of two views the worse decides', async t => {
+  // LINBIT/drbd#142: a shows both sides UpToDate, b reports that it is not.
   const of = withReports(
     synced(['a+ b+']),
     received('b', {
@@ -151,7 +151,7 @@ t.test('of two views the worse holds', async t => {
   t.equal(mayGoTogether(unknown, ['a']), 'last-replica@b', 'what is not known to be current is not')
 })
 
-t.test('a host that does not see its mirrors is not believed where they are', async t => {
+t.test('the list of a host that cannot see its mirrors is not used', async t => {
   const blind = (ref: string, mirrorList: readonly MirrorListEntry[]) => {
     const silent = { code: 'source-silent', mirror: '*', clearedBy: 'time' } as const
     return received(ref, { state: 'unknown', reasons: [silent], mirrorList })
@@ -164,7 +164,7 @@ t.test('a host that does not see its mirrors is not believed where they are', as
   t.equal(mayReboot(all, PLACEMENT), '', 'none has seen anything yet')
 })
 
-t.test('replicas that a host has lost are no part of its majority', async t => {
+t.test('replicas that a host has lost do not count for its majority', async t => {
   // The ends of a chain a - b - c have lost each other: without b each is one of three, and DRBD stops their I/O.
   const degraded = { ...DEGRADED, mirrors: { synced: 0, resyncing: 0, degraded: 1, unknown: 0 } }
   const list = (speaker: string, words: string) => [
@@ -183,10 +183,10 @@ t.test('replicas that a host has lost are no part of its majority', async t => {
     replicas: ['self', 'host-b', 'host-c'].map(peer => ({ peer, current: true })),
   })
   const older = withReports(synced(['a+ b+ c+'], { quorum: true }), received('a', { mirrorList: [unsaid] }))
-  t.equal(mayGoTogether(older, ['b']), 'quorum-loss@a', 'an agent that does not say what it is connected to')
+  t.equal(mayGoTogether(older, ['b']), 'quorum-loss@a', 'an agent that does not state what it is connected to')
 })
 
-t.test('hosts that are away count as gone, and need not be heard', async t => {
+t.test('hosts that are away count as gone, and need no report', async t => {
   const down = (of: PoolSnapshot) => withoutReportOf(withHost(of, 'a', { live: false }), 'a')
   t.equal(mayReboot(down(synced(['a+ b+ c+'])), PLACEMENT), 'a b c')
   t.equal(mayReboot(down(synced(['a+ b+', 'b+ c+'])), PLACEMENT), 'a c')
@@ -194,7 +194,7 @@ t.test('hosts that are away count as gone, and need not be heard', async t => {
   t.equal(mayReboot(going, PLACEMENT), 'a c d', 'still connected, and about to go')
 })
 
-t.test('two reboots in one instant: both win only if no mirror suffers', async t => {
+t.test('two reboots in one instant: both are accepted only if no mirror suffers', async t => {
   const both = (of: PoolSnapshot) => {
     const first = claim(of, PLACEMENT, NOW, { host: 'a', operation: 'reboot', task: 't1' })
     const after = withOperation(of, 'a', { task: 't1', operation: 'reboot' })
@@ -214,16 +214,16 @@ t.test('hosts that have replicas and no PBD', async t => {
     pool({ ...of, pbds: [...of.pbds, { ref: 'pbd-d', host: 'd', sr: 'sr', currentlyAttached: true }] }),
     received('d', { mirrors: { synced: 3, resyncing: 0, degraded: 0, unknown: 0 }, mirrorList: [entry('d', 'a+ d+')] }),
   )
-  t.equal(mayReboot(connected, PLACEMENT), 'a b c d', 'once it reports, it may go')
-  t.equal(mayReboot(pool({ reports: [] }), PLACEMENT), '', 'before the first report nothing is known of any host')
+  t.equal(mayReboot(connected, PLACEMENT), 'a b c d', 'once it reports, it may go down')
+  t.equal(mayReboot(pool({ reports: [] }), PLACEMENT), '', 'before the first report no host is known')
   const onlyOnD = withReports(synced(['d+']), received('b', { mirrorList: [entry('b', 'b+')] }))
-  t.equal(mayReboot(onlyOnD, PLACEMENT), 'a c', 'the last replica stays, whoever has no PBD')
+  t.equal(mayReboot(onlyOnD, PLACEMENT), 'a c', 'the last replica stays, with or without a PBD')
   const resyncing = withReports(of, received('b', { ...RESYNCING, mirrorList: [] }), received('c'))
   t.equal(mayReboot(resyncing, PLACEMENT), '', 'in doubt about the others too')
   t.equal(mayReboot(withoutReportOf(of, 'c'), PLACEMENT), '')
 })
 
-t.test('what a member without a valid report holds is known from its last list only', async t => {
+t.test('the replicas of a member without a valid report are known from its last list only', async t => {
   // a shares a mirror with d, which no other member lists; d has no PBD.
   const lists = [
     received('a', { mirrorList: [entry('a', 'a+ d+')] }),
@@ -248,7 +248,7 @@ t.test('what a member without a valid report holds is known from its last list o
   })
   t.equal(mayReboot(kept(['host-d']), PLACEMENT), 'a b c e', 'what it listed before a restart is kept')
   t.equal(mayReboot(kept([]), PLACEMENT), 'a b c d e')
-  t.equal(mayReboot(kept(['renamed']), PLACEMENT), 'a b c', 'a peer that nobody knows may be any host')
+  t.equal(mayReboot(kept(['renamed']), PLACEMENT), 'a b c', 'an unknown peer may be any host')
   t.equal(mayReboot(kept(['outside']), { ...PLACEMENT, outsidePeers: ['outside'] }), 'a b c d e')
   const mute = withoutReportOf(whole, 'a')
   t.equal(mayReboot(kept(['host-d'], mute), PLACEMENT), 'e', 'up and silent: its mirrors and its peers wait for it')
@@ -280,13 +280,13 @@ t.test('what-if blocks by the same lists', async t => {
   t.equal(mayGo(of([])), true)
 })
 
-t.test('doubt blocks', async t => {
+t.test('missing knowledge blocks', async t => {
   const of = synced(['a+ b+ c+'])
   t.equal(codes(reasonsOf(withoutReportOf(of, 'c'), 'a', PLACEMENT)), 'no-report@c')
   const mute = withReports(of, received('c'))
   t.equal(mayReboot(mute, PLACEMENT), 'a b c', 'a list is missing: the conservative rule finds nothing')
   t.equal(codes(reasonsOf(mute, 'd', PLACEMENT)), 'mirror-list-missing@c', 'and d may share mirrors with c')
-  t.equal(mayGoTogether(mute, ['a', 'b']), 'mirror-list-missing@c', 'and cannot speak for several')
+  t.equal(mayGoTogether(mute, ['a', 'b']), 'mirror-list-missing@c', 'and a set of several hosts is blocked')
   const worse = withReports(mute, received('b', RESYNCING))
   t.equal(codes(reasonsOf(worse, 'a', PLACEMENT)), 'not-synced@b mirror-list-missing@b mirror-list-missing@c')
   t.equal(codes(reasonsOf({ ...of, srs: [] }, 'a', PLACEMENT)), 'sr-missing@a sr-missing@b sr-missing@c')
@@ -305,7 +305,7 @@ t.test('machines outside the pool', async t => {
   t.equal(mayGoTogether(other, ['a']), 'peer-unknown@c', 'it may be the one that leaves')
 })
 
-t.test('the conservative policy answers for sets as well', async t => {
+t.test('the conservative policy decides for sets as well', async t => {
   t.equal(mayGoTogether(pool(), ['a'], DEFAULT_POLICY), 'yes')
   t.equal(mayGoTogether(pool(), ['a', 'd'], DEFAULT_POLICY), 'yes')
   t.equal(mayGoTogether(pool(), ['a', 'b'], DEFAULT_POLICY), 'one-at-a-time@a one-at-a-time@b')

@@ -18,7 +18,7 @@ interface Example {
   readonly shipped: Findings
 }
 
-/** Recorded from the real code of xapi (xen-api e2ee48d688), in the schema of the what-if question. */
+/** Recorded from the real code of xapi (xen-api e2ee48d688), in the schema of what-if questions. */
 function readExamples(): readonly Example[] {
   const lines = readFileSync(EXAMPLES, 'utf8').split('\n')
   return lines.filter(line => line !== '').map((line): Example => JSON.parse(line))
@@ -77,7 +77,7 @@ function stock(input: object): unknown {
 
 const HOST = { live: false, enabled: false, current_operations: [], power_on_mode: 'DRAC' }
 
-t.test('a PBD whose SR has no record makes xapi raise, and keeps what it had stored', async t => {
+t.test('a PBD whose SR has no record makes xapi raise and keep the stored value', async t => {
   const hosts = [
     { ...HOST, ref: 'h1', allowed_operations: ['evacuate', 'reboot'] },
     { ...HOST, ref: 'h2' },
@@ -97,12 +97,12 @@ t.test('a PBD whose SR has no record makes xapi raise, and keeps what it had sto
   })
 })
 
-t.test('a dangling PBD that is not attached is not looked at', async t => {
+t.test('a dangling PBD that is not attached is ignored', async t => {
   const pbds = [{ host: 'h1', sr: 'gone', currently_attached: false }]
   t.match(stock({ hosts: [{ ...HOST, ref: 'h1' }], srs: [], pbds }), { id: null, errors: { h1: { reboot: null } } })
 })
 
-t.test('of SRs that recover, the one whose last PBD has the highest ref is named', async t => {
+t.test('of several recovering SRs the error names the one whose last PBD has the highest ref', async t => {
   const pbds = [
     { ref: 'p4', host: 'h1', sr: 'a', currently_attached: true },
     { ref: 'p3', host: 'h1', sr: 'b', currently_attached: true },

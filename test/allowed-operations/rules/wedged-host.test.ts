@@ -25,12 +25,12 @@ const LINES = readFileSync(join(import.meta.dirname, '../../fixtures/wedged/deta
   .split('\n')
 const AT = Date.parse('2026-12-01T01:00:10Z')
 
-t.test('a host whose disk is stuck and that has lost its peers may go under placement (LINBIT/drbd#137)', async t => {
+t.test('a host with a stuck disk and without connections may go down under placement (LINBIT/drbd#137)', async t => {
   const [withQuorum, without] = LINES.map(line => whatIf(line, { rules: 'project', policy: 'placement', now: AT }))
   const may = (answer: typeof withQuorum, host: string) =>
     answer !== undefined && 'allowed_operations' in answer && answer.allowed_operations[host]?.includes('reboot')
   t.equal(may(withQuorum, 'b'), true, 'it takes no current replica from anybody')
-  for (const host of ['a', 'b', 'c']) t.equal(may(without, host), true, `${host}: the view of b pins nobody`)
+  for (const host of ['a', 'b', 'c']) t.equal(may(without, host), true, `${host}: the view of b blocks no other host`)
   for (const host of ['a', 'c']) {
     t.equal(may(withQuorum, host), false, 'the majority of a and c is theirs alone')
     const reasons = withQuorum !== undefined && 'reasons' in withQuorum ? withQuorum.reasons[host]?.reboot : []
@@ -66,7 +66,7 @@ function seen(host: string, entry: Partial<MirrorListEntry>, reasons: readonly R
 const CURRENT = (host: string, others: Parameters<typeof replicas>[1]) =>
   seen(host, { replicas: replicas(true, others) })
 
-t.test('a host that sees no current replica goes only if others that stay see one', async t => {
+t.test('a host that sees no current replica may go down only if others that stay see one', async t => {
   const cutOff = seen('b', { replicas: replicas(false, { 'host-a': 'away', 'host-c': 'away' }) })
   const well = withReports(
     pool(),
@@ -81,17 +81,21 @@ t.test('a host that sees no current replica goes only if others that stay see on
 
   const alone = withReports(pool({ pbds: pool().pbds.filter(({ host }) => host !== 'c') }), cutOff)
   const crashed = withoutReportOf(withHost(alone, 'a', { live: false }), 'a')
-  t.equal(codes(reasonsOf(crashed, 'b', PLACEMENT)), 'last-replica@b', 'nobody knows what the host that is down has')
+  t.equal(codes(reasonsOf(crashed, 'b', PLACEMENT)), 'last-replica@b', 'it is not known what the host that is down has')
 
   const unnamed = withReports(well, seen('b', { replicas: replicas(false, { 'host-a': 'away' }), count: 2 }))
-  t.equal(codes(reasonsOf(unnamed, 'b', PLACEMENT)), 'last-replica@b', 'of a mirror without a name nobody can speak')
+  t.equal(
+    codes(reasonsOf(unnamed, 'b', PLACEMENT)),
+    'last-replica@b',
+    'a mirror without a name cannot be found in other lists',
+  )
   const other = withReports(well, seen('b', { replicas: replicas(false, { 'host-a': 'away' }), mirrors: ['w/0'] }))
   t.equal(codes(reasonsOf(other, 'b', PLACEMENT)), 'last-replica@b', 'nor for another mirror')
   const unknown = withReports(well, seen('b', { state: 'unknown', replicas: replicas(false, { 'host-a': 'away' }) }))
   t.not(reasonsOf(unknown, 'a', PLACEMENT).length, 0, 'what is not known pins everybody')
 })
 
-t.test('who clears a loss: time if something is on its way, and somebody who says so is believed', async t => {
+t.test('a loss clears by time if something is in progress or a reason states it', async t => {
   const by = (reasons: readonly ReportReason[], state: MirrorListEntry['state'] = 'degraded') => {
     const of = withReports(
       pool(),
@@ -101,29 +105,33 @@ t.test('who clears a loss: time if something is on its way, and somebody who say
     )
     return reasonsOf(of, 'a', PLACEMENT).map(({ code, clearedBy }) => `${code}/${clearedBy}`)
   }
-  const says = (clearedBy: 'time' | 'operator', mirror = 'v/0') => ({ code: 'peer-not-connected', mirror, clearedBy })
+  const cleared = (clearedBy: 'time' | 'operator', mirror = 'v/0') => ({
+    code: 'peer-not-connected',
+    mirror,
+    clearedBy,
+  })
   t.strictSame(by([]), ['last-replica/operator', 'last-replica/operator'])
   t.strictSame(by([], 'resyncing'), ['last-replica/time', 'last-replica/time'])
-  t.strictSame(by([says('time')]), ['last-replica/time', 'last-replica/time'])
-  t.strictSame(by([says('time'), says('operator')]), ['last-replica/operator', 'last-replica/operator'])
+  t.strictSame(by([cleared('time')]), ['last-replica/time', 'last-replica/time'])
+  t.strictSame(by([cleared('time'), cleared('operator')]), ['last-replica/operator', 'last-replica/operator'])
   t.strictSame(
-    by([says('time'), says('operator', 'w/0')]),
+    by([cleared('time'), cleared('operator', 'w/0')]),
     ['last-replica/time', 'last-replica/time'],
     'of this mirror',
   )
   const down = withReports(
     withoutReportOf(withHost(pool(), 'b', { live: false, leaving: true }), 'b'),
-    seen('a', { replicas: replicas(true, { 'host-b': 'away' }) }, [says('operator')]),
+    seen('a', { replicas: replicas(true, { 'host-b': 'away' }) }, [cleared('operator')]),
     received('c', { mirrorList: [], mirrors: { synced: 0, resyncing: 0, degraded: 0, unknown: 0 } }),
   )
   t.match(
     reasonsOf(down, 'a', PLACEMENT).filter(({ code }) => code === 'last-replica'),
     [{ clearedBy: 'time' }],
-    'a host that was told to reboot comes back',
+    'a host with an order to reboot comes back',
   )
 })
 
-t.test('the way out for a stuck disk is an override of that host', async t => {
+t.test('an override of the host resolves a stuck disk', async t => {
   const about = { host: { uuid: 'u', name: 'hostB' }, sr: 'sr', clearedBy: 'operator' } as const
   const { text, steps } = gateRemedy('not-synced', { ...about, mirrorReasons: [{ code: 'disk-stuck' }] })
   t.match(text, /Only a reboot of hostB clears/)
@@ -131,7 +139,7 @@ t.test('the way out for a stuck disk is an override of that host', async t => {
   t.notMatch(JSON.stringify(gateRemedy('not-synced', { ...about, mirrorReasons: [] }).steps), /override/)
 })
 
-t.test('a host that is live and has not spoken for five minutes needs somebody who looks', async t => {
+t.test('a host that is live for five minutes without a valid report needs an operator', async t => {
   for (const [minutes, clearedBy] of [
     [4, 'time'],
     [6, 'operator'],

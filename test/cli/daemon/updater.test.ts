@@ -16,21 +16,21 @@ const reboot = async (client: XenApiClient, index: number) =>
   )
 
 t.test(
-  'a host reboots: the others are refused at once, after a kill of the coordinator too, and until it is in sync',
+  'while a host reboots the others are refused, also after a kill of the coordinator, until it is in sync',
   async t => {
     const pool = poolOf(t)
     const [hostA, hostB, hostC] = pool.hosts
     if (hostA === undefined || hostB === undefined || hostC === undefined) throw new Error('three hosts')
     let daemon = await pool.start()
     const client = pool.clientOf()
-    t.equal(await canReboot(client), '', 'nobody has spoken yet')
+    t.equal(await canReboot(client), '', 'no host has reported yet')
     await inSync(pool, client)
 
     const asked = await Promise.all([reboot(client, 0), reboot(client, 1)])
     t.strictSame(asked.toSorted(), ['CLUSTERED_SR_DEGRADED', 'accepted'], 'two in the same instant: exactly one')
     const leaving = asked[0] === 'accepted' ? hostA : hostB
     const others = HOSTNAMES.keys().filter(index => pool.hosts[index] !== leaving)
-    await until('the field says so too', async () => (await canReboot(client)) === '')
+    await until('the field is empty too', async () => (await canReboot(client)) === '')
     await until('its agent takes the machine down', () => existsSync(leaving.rebooting))
 
     const [, metrics = ''] = await until('metrics are served', () => /served at (\S+)/.exec(daemon.log))
@@ -44,7 +44,7 @@ t.test(
     await daemon.end('SIGKILL')
     daemon = await pool.start()
     for (const index of others)
-      t.equal(await reboot(client, index), 'CLUSTERED_SR_DEGRADED', 'what was on its way still is')
+      t.equal(await reboot(client, index), 'CLUSTERED_SR_DEGRADED', 'the order is still known')
 
     await leaving.cutPower()
     leaving.reboot()
@@ -58,7 +58,7 @@ t.test(
     await sleep(500)
     t.equal(await canReboot(client), '')
     leaving.kernel.become({ mesh0: IN_SYNC })
-    await until('it is in sync, so the others may', async () => {
+    await until('it is in sync, so the others may reboot', async () => {
       const may = await canReboot(client)
       return HOSTNAMES.every((name, index) => pool.hosts[index] === leaving || may.includes(name))
     })
@@ -67,11 +67,11 @@ t.test(
     const events = pool.decided()
     t.equal(events.filter(({ event }) => event === 'updater-started').length, 2)
     const blocked = events.find(({ left, reasons }) => left?.includes('reboot') && reasons.length > 0)
-    t.ok(blocked.causes.length > 0, 'each change says what caused it')
+    t.ok(blocked.causes.length > 0, 'each change has its causes')
   },
 )
 
-t.test('an agent that dies blocks when its silence is noticed, and no longer when it is back', async t => {
+t.test('a dead agent blocks once its silence is noticed, until it is back', async t => {
   const pool = poolOf(t)
   const daemon = await pool.start()
   const client = pool.clientOf()
@@ -79,11 +79,11 @@ t.test('an agent that dies blocks when its silence is noticed, and no longer whe
   await pool.hosts[2]?.cutPower()
   await until('its silence is noticed', async () => (await canReboot(client)) === '')
   pool.hosts[2]?.switchOn()
-  await until('it has spoken again', async () => (await canReboot(client)).includes('hostA hostB'))
+  await until('it has reported again', async () => (await canReboot(client)).includes('hostA hostB'))
   t.equal(await daemon.end('SIGTERM'), 0)
 })
 
-t.test('killed at any moment of a resync and started again: never allowed too early, and the same end', async t => {
+t.test('a coordinator that is killed at any moment of a resync never allows a reboot too early', async t => {
   const pool = poolOf(t)
   let daemon = await pool.start()
   const client = pool.clientOf()
@@ -95,7 +95,7 @@ t.test('killed at any moment of a resync and started again: never allowed too ea
     await sleep(Math.random() * 200)
     await daemon.end('SIGKILL')
     daemon = await pool.start()
-    for (let look = 0; look < 5; look += 1) {
+    for (let reads = 0; reads < 5; reads += 1) {
       t.equal(await canReboot(client), '', 'a resync runs')
       await sleep(Math.random() * 60)
     }
@@ -106,36 +106,39 @@ t.test('killed at any moment of a resync and started again: never allowed too ea
   t.ok(existsSync(pool.decisions))
 })
 
-t.test('a wrong file is told, a broken state is never taken for a new pool, and a reload adds a host', async t => {
-  const pool = poolOf(t)
-  pool.configure({ srs: [{ uuid: SR, hosts: [hostUuid(7)] }] })
-  const refused = new DaemonProcess(t, ['updater', '--config', pool.file])
-  t.equal(await refused.ended(), 65)
-  t.match(refused.log, /srs\[0\].hosts\[0\]: is not one of the configured hosts/)
+t.test(
+  'an invalid file is reported, a damaged state is never used as a new pool, and a reload adds a host',
+  async t => {
+    const pool = poolOf(t)
+    pool.configure({ srs: [{ uuid: SR, hosts: [hostUuid(7)] }] })
+    const refused = new DaemonProcess(t, ['updater', '--config', pool.file])
+    t.equal(await refused.ended(), 65)
+    t.match(refused.log, /srs\[0\].hosts\[0\]: is not one of the configured hosts/)
 
-  const [first, ...rest] = pool.hosts.map(({ uuid, socket }, index) => ({
-    uuid,
-    hostname: HOSTNAMES[index],
-    agent: socket,
-  }))
-  pool.configure({ hosts: [first], srs: [] })
-  let daemon = new DaemonProcess(t, ['updater', '--config', pool.file, '--state', join(pool.folder, 'pool.json')])
-  const [, port = ''] = await until('it listens', () => /XenAPI at \S+ port (\d+)/.exec(daemon.log))
-  const client = new XenApiClient({
-    clock: machineClock,
-    url: `http://127.0.0.1:${port}`,
-    user: 'root',
-    password: 'secret',
-  })
-  t.teardown(() => client.close())
-  t.equal(Object.keys(await allowed(client)).length, 1)
-  pool.configure({ hosts: [first, ...rest], poll: { everySeconds: 5 } })
-  await until('the others are there', async () => Object.keys(await allowed(client)).length === 3)
-  await client.close()
-  t.equal(await daemon.end('SIGTERM'), 0)
+    const [first, ...rest] = pool.hosts.map(({ uuid, socket }, index) => ({
+      uuid,
+      hostname: HOSTNAMES[index],
+      agent: socket,
+    }))
+    pool.configure({ hosts: [first], srs: [] })
+    let daemon = new DaemonProcess(t, ['updater', '--config', pool.file, '--state', join(pool.folder, 'pool.json')])
+    const [, port = ''] = await until('it listens', () => /XenAPI at \S+ port (\d+)/.exec(daemon.log))
+    const client = new XenApiClient({
+      clock: machineClock,
+      url: `http://127.0.0.1:${port}`,
+      user: 'root',
+      password: 'secret',
+    })
+    t.teardown(() => client.close())
+    t.equal(Object.keys(await allowed(client)).length, 1)
+    pool.configure({ hosts: [first, ...rest], poll: { everySeconds: 5 } })
+    await until('the others are there', async () => Object.keys(await allowed(client)).length === 3)
+    await client.close()
+    t.equal(await daemon.end('SIGTERM'), 0)
 
-  writeFileSync(join(pool.folder, 'pool.json'), '{"schema":')
-  daemon = new DaemonProcess(t, ['updater', '--config', pool.file, '--state', join(pool.folder, 'pool.json')])
-  t.equal(await daemon.ended(), 1)
-  t.match(daemon.log, /cannot-start: .*pool.json/)
-})
+    writeFileSync(join(pool.folder, 'pool.json'), '{"schema":')
+    daemon = new DaemonProcess(t, ['updater', '--config', pool.file, '--state', join(pool.folder, 'pool.json')])
+    t.equal(await daemon.ended(), 1)
+    t.match(daemon.log, /cannot-start: .*pool.json/)
+  },
+)

@@ -16,7 +16,7 @@ function password(text: string): string {
   return path
 }
 
-t.test('a reload ends the sessions of who is gone or is not what they were, and of nobody else', async t => {
+t.test('a reload ends the sessions of users that were removed or changed, and no others', async t => {
   const log: string[] = []
   const configOf = (users: readonly object[]) =>
     UpdaterConfigSchema.parse({ listen: { port: 0 }, metrics: { enabled: false }, users })
