@@ -9,6 +9,7 @@ import type { Log } from '../platform/systemd/log.ts'
 import type { Clock } from '../platform/time/clock.ts'
 import { reason } from '../sync-query/reason/reason.ts'
 import type { AgentConfig } from './agent-config.ts'
+import { type AgentLog, agentLog } from './agent-log.ts'
 import { hostBackends, memoryDoubts } from './backends.ts'
 import { readHostBoot, readHostname } from './host-boot.ts'
 import { HostMonitor } from './host-monitor.ts'
@@ -45,6 +46,7 @@ export interface AgentParts {
   readonly srs: SelectedSrs
   /** A new key for each start: the pool accepts only answers to polls that are proved with it. */
   readonly pollKey: string
+  readonly log: AgentLog
   readonly onBug: (bug: unknown) => void
 }
 
@@ -57,15 +59,15 @@ const SILENT_AFTER_MS = 14_000
  *
  * @throws Error when the boot id cannot be read
  */
-export async function openAgentParts({ config, clock, log, version }: AgentServiceOptions): Promise<AgentParts> {
+export async function openAgentParts(options: AgentServiceOptions): Promise<AgentParts> {
+  const { config, clock, version } = options
   const { root, host, stateDirectory } = config
+  const log = agentLog(options.log)
   const hostname = (await readHostname(root)) ?? host
   const marks = await openMarks(config, clock, log)
   const boot = await readHostBoot(root)
-  const onBug = (bug: unknown) => log({ level: 'error', code: 'bug', text: stackOf(bug) })
-  const memory = new MirrorMemory(join(stateDirectory, 'had-mirrors'), text =>
-    log({ level: 'warning', code: 'mirror-memory', text }),
-  )
+  const onBug = (bug: unknown) => log('bug', stackOf(bug))
+  const memory = new MirrorMemory(join(stateDirectory, 'had-mirrors'), text => log('mirror-memory', text))
   const state = new HostState({
     host,
     hostname,
@@ -78,7 +80,7 @@ export async function openAgentParts({ config, clock, log, version }: AgentServi
         : reason('memory-unreadable', '*', { word: marks.doubt, waitsFor: marksPathOf(config) }),
     ),
   })
-  const endpoint = new MetricsEndpoint({ state, clock, log, version })
+  const endpoint = new MetricsEndpoint({ state, clock, log: options.log, version })
   const { metrics } = endpoint
   const events = new SyncEvents()
   const pollKey = newPollSecret()
@@ -91,7 +93,7 @@ export async function openAgentParts({ config, clock, log, version }: AgentServi
   const onTransition = (changed: SrTransition) => {
     const { sr, transition, status } = changed
     const text = `SR ${sr}: ${transition.from ?? 'no state'} → ${transition.to}`
-    log({ level: 'info', code: transition.kind, text })
+    log(transition.kind, text)
     metrics.transition(sr, transition, status)
     events.transition(sr, transition, status)
     toolstack.note(changed)
@@ -113,14 +115,15 @@ export async function openAgentParts({ config, clock, log, version }: AgentServi
     poolStates,
     srs,
     pollKey,
+    log,
     onBug,
   }
 }
 
 /** Reads the memory of replication pairs. If the file cannot be read, that is logged and the SRs concerned stay unknown. */
-async function openMarks(config: AgentConfig, clock: Clock, log: Log): Promise<MarksFile> {
+async function openMarks(config: AgentConfig, clock: Clock, log: AgentLog): Promise<MarksFile> {
   const path = marksPathOf(config)
-  const onProblem = (text: string) => log({ level: 'error', code: 'marks-file', text })
+  const onProblem = (text: string) => log('marks-file', text)
   const marks = await MarksFile.open({ path, clock, onProblem })
   if (marks.doubt !== null) onProblem(`${path} cannot be read: ${marks.doubt}`)
   return marks

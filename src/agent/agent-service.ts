@@ -45,8 +45,8 @@ export class AgentService {
   }
 
   private constructor(options: AgentServiceOptions, parts: AgentParts, plugin: VolumePlugin) {
-    const { config, log } = options
-    const { state, monitor, backends, endpoint, events, questions, srs, pollKey, onBug } = parts
+    const { config } = options
+    const { state, monitor, backends, endpoint, events, questions, srs, pollKey, log, onBug } = parts
     this.#options = options
     this.#parts = parts
     this.#config = config
@@ -57,7 +57,7 @@ export class AgentService {
       prove: (sr, nonce, report) => pollProof(pollKey, { host: config.host, sr, nonce }, report),
       own: { plugin, pool: questions },
       clock: options.clock,
-      onProblem: text => log({ level: 'warning', code: 'socket', text }),
+      onProblem: text => log('socket', text),
       onBug,
     })
     this.#steps = [
@@ -84,7 +84,7 @@ export class AgentService {
       const move =
         key === 'stateDirectory' ? `; before that, move the content of ${before[key]} to the new directory` : ''
       const text = `a change of ${key} takes effect only after a restart${move}`
-      this.#options.log({ level: 'warning', code: 'needs-restart', text })
+      this.#parts.log('needs-restart', text)
     }
     const { config, problems } = await applyConfig(before, wanted, this.#steps)
     this.#config = config
@@ -143,8 +143,8 @@ export class AgentService {
 }
 
 /** Opens the volume plugin, and selects the configured SRs and those that it has attached. */
-async function openVolumePlugin({ config, log }: AgentServiceOptions, parts: AgentParts): Promise<VolumePlugin> {
-  const { state, monitor, poolStates, srs, onBug } = parts
+async function openVolumePlugin({ config }: AgentServiceOptions, parts: AgentParts): Promise<VolumePlugin> {
+  const { state, monitor, poolStates, srs, log, onBug } = parts
   srs.configure(config.srs)
   return VolumePlugin.open({
     host: {
@@ -154,7 +154,7 @@ async function openVolumePlugin({ config, log }: AgentServiceOptions, parts: Age
     },
     watch: attached => srs.attach(attached),
     stateDirectory: config.stateDirectory,
-    onProblem: text => log({ level: 'warning', code: 'volume-plugin', text }),
+    onProblem: text => log('volume-plugin', text),
     onBug,
   })
 }

@@ -1,20 +1,14 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import t from 'tap'
-import { readHostBoot } from '../../src/agent/host-boot.ts'
 import { drbdBackend } from '../../src/drbd-adapter/drbd-backend.ts'
 import { expectedVolumes } from '../../src/drbd-adapter/expected-volumes.ts'
 import type { SrTransition } from '../../src/host-state/host-changes.ts'
 import { HostState, type HostStateOptions } from '../../src/host-state/host-state.ts'
-import { type SrSelection, SrSelector } from '../../src/host-state/sr-selection.ts'
+import type { SrSelection } from '../../src/host-state/sr-selection.ts'
 import { parseMdConfig } from '../../src/mdraid-adapter/config/parse-md-config.ts'
 import { expectedArrays } from '../../src/mdraid-adapter/expected-arrays.ts'
-import { machineClock } from '../../src/platform/time/clock.ts'
 import { MarksMemory } from '../../src/sync-query/history/marks-memory.ts'
 import type { DrbdVolume } from '../../src/sync-query/judge/drbd.ts'
-import type { Report } from '../../src/sync-query/report/report.ts'
 import { parseReport } from '../../src/sync-query/report/report-parse.ts'
-import { ReportPusher } from '../../src/xapi-notify/report-pusher.ts'
 import { peer } from '../sync-query/drbd-volume.ts'
 import { array, BOOT, drbdSr, expected, HOST, hostOf, maybeEmpty, SR, volume } from './host-under-test.ts'
 
@@ -445,129 +439,6 @@ t.test('SRs chosen anew: what is known of mirrors and of the other SRs stays', a
   t.equal(host.report('c')?.progress, 0.6, 'of the resync as it was seen from its beginning')
   see(4000, [volume('mesh1/0')])
   t.equal(state('c'), 'synced')
-  await host.close()
-})
-
-t.test('what is pushed again when the pool may have lost it', async t => {
-  const { host, pushed, see } = hostOf()
-  see(1, [volume('mesh0/0')])
-  const deadline = Date.now() + 5000
-  const settled = async (isSo: () => boolean) => {
-    while (!isSo() && Date.now() < deadline) await new Promise(resolve => setTimeout(resolve, 1))
-  }
-  await settled(() => pushed.at(-1)?.state === 'synced')
-  const before = pushed.length
-  host.monitor.pushAgain([SR, 'no-such-sr'])
-  await settled(() => pushed.length > before)
-  t.equal(pushed.at(-1)?.state, 'synced')
-  await host.close()
-})
-
-t.test('which mirrors are of which SR: wildcards, several SRs, nothing taken for a pattern by accident', async t => {
-  const selector = new SrSelector([
-    drbdSr(['xcp-volume-*', 'xcp-persistent-database'], [], 'a'),
-    drbdSr(['xcp-*', 'xcp-volume-*'], [], 'sentinel'),
-    drbdSr(['r.0', 'a(b*'], [], 'odd'),
-    drbdSr(['q*b*c'], [], 'many'),
-    drbdSr(['xy*yx', 'xyx'], [], 'twice'),
-    { uuid: 'md', drbd: [], md: ['*'], ignorePeers: [] },
-  ])
-  const table: [string, string[]][] = [
-    ['xcp-volume-1', ['a', 'sentinel']],
-    ['xcp-persistent-database', ['a', 'sentinel']],
-    ['xcp-persistent-database-2', ['sentinel']],
-    ['rx0', []],
-    ['r.0', ['odd']],
-    ['a(bc', ['odd']],
-    ['qXbYc', ['many']],
-    ['qXbbc', ['many']],
-    ['qbc', ['many']],
-    ['qc', []],
-    ['qbcd', []],
-    ['xx', []],
-    ['xyx', ['twice']],
-    ['xyyx', ['twice']],
-    ['xyyyyx', ['twice']],
-    ['', []],
-  ]
-  for (const [name, srs] of table) {
-    t.strictSame(selector.srsOf('drbd', [name]), srs, `${name}: ${srs.join(', ') || 'none'}`)
-  }
-  t.strictSame(selector.srsOf('md', ['md0', 'uuid']), ['md'])
-  const startedAt = performance.now()
-  t.strictSame(new SrSelector([drbdSr([`${'*a'.repeat(100)}*b`])]).srsOf('drbd', ['a'.repeat(250)]), [])
-  t.ok(performance.now() - startedAt < 5_000, 'many * are no way to keep it busy')
-})
-
-t.test('the boot: its id, and numbers that rise over restarts of the daemon', async t => {
-  const root = t.testdir({})
-  await t.rejects(readHostBoot(root), { code: 'ENOENT' })
-  mkdirSync(join(root, 'proc/sys/kernel/random'), { recursive: true })
-  const write = (bootId: string, uptime: string) => {
-    writeFileSync(join(root, 'proc/sys/kernel/random/boot_id'), bootId)
-    writeFileSync(join(root, 'proc/uptime'), uptime)
-  }
-  write(`${BOOT.id}\n`, '350735.47 234388.90\n')
-  t.strictSame(await readHostBoot(root), { id: BOOT.id, firstSeq: 350_735_470 })
-  write('no boot id', '1.0 1.0\n')
-  await t.rejects(readHostBoot(root), /boot id/)
-  write(BOOT.id, 'long\n')
-  await t.rejects(readHostBoot(root), /seconds/)
-})
-
-t.test('the pusher: transitions at once, news at its pace, retries until it arrived, and only the newest', async t => {
-  const pace = { progressEveryMs: 20, firstRetryMs: 1, lastRetryMs: 2 }
-  const arrived: number[] = []
-  let value = 0
-  let refusals = 2
-  const made: () => Report = () => ({ ...(agentReport as Report), seq: value })
-  const helper = hostOf()
-  const agentReport = helper.host.report(SR)
-  const pusher = new ReportPusher(
-    made,
-    {
-      push: async report => {
-        if (refusals-- > 0) throw new Error('the toolstack is away')
-        arrived.push(report.seq)
-      },
-    },
-    machineClock,
-    pace,
-  )
-  const settled = async (isSo: () => boolean) => {
-    const deadline = Date.now() + 5000
-    while (!isSo() && Date.now() < deadline) await new Promise(resolve => setTimeout(resolve, 1))
-  }
-  value = 1
-  pusher.want('transition')
-  await settled(() => pusher.failures === 1)
-  value = 2
-  await settled(() => arrived.length === 1)
-  t.strictSame(arrived, [2], 'what arrives after an outage is the truth of then, once')
-  t.equal(pusher.failures, 0)
-  value = 3
-  pusher.want('news')
-  pusher.want('news')
-  value = 4
-  await settled(() => arrived.length === 2)
-  t.strictSame(arrived, [2, 4])
-  value = 5
-  pusher.want('transition')
-  await settled(() => arrived.length === 3)
-  t.strictSame(arrived, [2, 4, 5])
-  await pusher.close()
-  pusher.want('transition')
-  t.equal(arrived.length, 3, 'nothing after it was closed')
-  await helper.host.close()
-})
-
-t.test('the first report of an SR is pushed at once, whenever the SR was chosen', async t => {
-  const pushPace = { progressEveryMs: 3_600_000, firstRetryMs: 3_600_000, lastRetryMs: 3_600_000 }
-  const { host, pushed } = hostOf({ pushPace })
-  t.match(pushed, [{ sr: SR, state: 'unknown' }])
-  const other = '5c5c5c5c-0000-4000-8000-000000000002'
-  host.select([drbdSr(['mesh*']), drbdSr(['other*'], [], other)])
-  t.match(pushed, [{ sr: SR }, { sr: other, state: 'unknown' }])
   await host.close()
 })
 

@@ -1,7 +1,7 @@
 import { execa } from 'execa'
 import { messageOf } from '../../platform/errors.ts'
-import type { Log } from '../../platform/systemd/log.ts'
 import type { AgentConfig } from '../agent-config.ts'
+import type { AgentLog } from '../agent-log.ts'
 
 /** The commands that take this machine down. Without a command the host refuses the order. */
 export type MachineCommands = AgentConfig['machine']
@@ -31,13 +31,13 @@ export function orderIn(answer: unknown): Order | null {
 }
 
 /** Carries out an order: runs the command that takes the machine down. Failures are logged. */
-export async function carryOut({ how }: Order, machine: MachineCommands, log: Log): Promise<OrderOutcome> {
+export async function carryOut({ how }: Order, machine: MachineCommands, log: AgentLog): Promise<OrderOutcome> {
   const command = machine[how]
   if (command === undefined) {
-    log({ level: 'warning', code: 'order', text: `the pool ordered a ${how}, and machine.${how} is not configured` })
+    log('order', `the pool ordered a ${how}, and machine.${how} is not configured`, 'warning')
     return { kind: 'refused', why: `machine.${how} is not configured` }
   }
-  log({ level: 'info', code: 'order', text: `the pool ordered a ${how}: ${command.join(' ')}` })
+  log('order', `the pool ordered a ${how}: ${command.join(' ')}`)
   const [program, ...args] = command
   // The command outlives this daemon, because the machine that goes down stops the daemon first.
   const { failed, timedOut, isTerminated, shortMessage, cause } = await execa(program, args, {
@@ -50,7 +50,7 @@ export async function carryOut({ how }: Order, machine: MachineCommands, log: Lo
   })
   if (!failed) return { kind: 'goes' }
   const why = cause === undefined ? (shortMessage ?? 'no reason given') : messageOf(cause)
-  log({ level: 'error', code: 'order', text: `the ${how} failed: ${why}` })
+  log('order', `the ${how} failed: ${why}`, 'error')
   // A command that was killed may already have started the reboot or shutdown.
   return timedOut || isTerminated ? { kind: 'unknown' } : { kind: 'refused', why }
 }

@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import type { Log } from '../../platform/systemd/log.ts'
 import type { Clock } from '../../platform/time/clock.ts'
 import type { Report } from '../../sync-query/report/report.ts'
 import type { SrStatus } from '../../sync-query/sr-state/sr-fold.ts'
@@ -12,6 +11,7 @@ import type { ReportSink } from '../../xapi-notify/report-pusher.ts'
 import { ResyncNotifier } from '../../xapi-notify/resync-notifier.ts'
 import { XenApiClient } from '../../xenapi-client/client.ts'
 import type { AgentConfig } from '../agent-config.ts'
+import type { AgentLog } from '../agent-log.ts'
 import { sendHeartbeats } from './heartbeat.ts'
 import { carryOut, type MachineCommands, type Order } from './orders.ts'
 import { StoredReports } from './stored-reports.ts'
@@ -49,7 +49,7 @@ export interface PoolLinkOptions {
   readonly pollKey: string
   readonly clock: Clock
   readonly machine: MachineCommands
-  readonly log: Log
+  readonly log: AgentLog
   /** As in `HostState`. */
   readonly changedSeqs: () => ReadonlyMap<string, number>
 }
@@ -69,7 +69,7 @@ export class PoolLink implements ReportSink {
       client: options.client,
       host: { uuid: options.host, name: hostname() },
       journalPath: join(options.stateDirectory, 'notifications.json'),
-      onProblem: ({ code, text }) => options.log({ level: 'warning', code, text }),
+      onProblem: ({ code, text }) => options.log(code, text),
     })
     return new PoolLink(options, notifier)
   }

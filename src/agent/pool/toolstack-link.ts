@@ -3,12 +3,12 @@ import type { HostState } from '../../host-state/host-state.ts'
 import type { HostBoot } from '../../host-state/watched-srs.ts'
 import type { AgentMetrics } from '../../metrics/agent-metrics.ts'
 import { messageOf } from '../../platform/errors.ts'
-import type { Log } from '../../platform/systemd/log.ts'
 import type { Clock } from '../../platform/time/clock.ts'
 import type { Report } from '../../sync-query/report/report.ts'
 import type { ReportSink } from '../../xapi-notify/report-pusher.ts'
 import type { XenApiClient } from '../../xenapi-client/client.ts'
 import type { AgentConfig } from '../agent-config.ts'
+import type { AgentLog } from '../agent-log.ts'
 import { clientOf, PoolLink } from './pool-link.ts'
 
 export interface ToolstackLinkOptions {
@@ -16,7 +16,7 @@ export interface ToolstackLinkOptions {
   /** This daemon proves its answers to polls with this key. */
   readonly pollKey: string
   readonly clock: Clock
-  readonly log: Log
+  readonly log: AgentLog
   readonly metrics: Pick<AgentMetrics, 'pushArrived' | 'pushFailed'>
   readonly state: Pick<HostState, 'changedSeqs' | 'srs' | 'status' | 'isResyncing'>
 }
@@ -74,12 +74,12 @@ export class ToolstackLink implements ReportSink {
     try {
       await this.#link.push(report)
       metrics.pushArrived(report.sr, clock.now())
-      if (this.#isFailing) log({ level: 'info', code: 'reports-arrive', text: 'reports reach the toolstack again' })
+      if (this.#isFailing) log('reports-arrive', 'reports reach the toolstack again')
       this.#isFailing = false
     } catch (error) {
       metrics.pushFailed(report.sr)
       const text = messageOf(error)
-      if (!this.#isFailing) log({ level: 'warning', code: 'reports-do-not-arrive', text })
+      if (!this.#isFailing) log('reports-do-not-arrive', text)
       this.#isFailing = true
       throw error
     }

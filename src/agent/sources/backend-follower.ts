@@ -1,10 +1,10 @@
 import type { AgentMetrics } from '../../metrics/agent-metrics.ts'
 import type { ProcessPool } from '../../platform/file-reader/process-pool.ts'
-import type { Log } from '../../platform/systemd/log.ts'
 import type { Clock } from '../../platform/time/clock.ts'
 import type { Backend, ConfiguredMirrors, SourceUpdate } from '../../sync-query/backend.ts'
 import type { BackendName } from '../../sync-query/backend-name.ts'
 import type { AgentConfig } from '../agent-config.ts'
+import type { AgentLog } from '../agent-log.ts'
 import type { HostMonitor } from '../host-monitor.ts'
 import { type AnyReadings, BackendReadings } from './backend-readings.ts'
 import { Followers } from './followers.ts'
@@ -15,7 +15,7 @@ export type BackendConfig = Pick<AgentConfig, 'root' | BackendName>
 export interface BackendFollowerOptions {
   readonly metrics: Pick<AgentMetrics, 'source' | 'misread' | 'sourceLost'>
   readonly clock: Clock
-  readonly log: Log
+  readonly log: AgentLog
   /** The processes that read files. */
   readonly pool: ProcessPool
 }
@@ -129,7 +129,7 @@ export class BackendFollower<Mirror, Configured extends ConfiguredMirrors> imple
         known = new Set(configured.problems.map(({ text }) => text))
         metrics.misread(name, problems)
         for (const { text } of problems.slice(0, MAX_LOGGED)) {
-          log({ level: 'warning', code: 'configuration-misread', text: `${name}: ${text}` })
+          log('configuration-misread', `${name}: ${text}`)
         }
         this.readings.configured = configured
         monitor.configurationRead()
@@ -144,6 +144,6 @@ export class BackendFollower<Mirror, Configured extends ConfiguredMirrors> imple
   }
 
   #logFailure(name: string, why: string): void {
-    this.#options.log({ level: 'error', code: 'source-failed', text: `${name}: ${why}` })
+    this.#options.log('source-failed', `${name}: ${why}`)
   }
 }

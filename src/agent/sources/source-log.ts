@@ -1,7 +1,7 @@
 import type { SourceNews } from '../../metrics/source-series.ts'
-import type { Log } from '../../platform/systemd/log.ts'
 import { printable } from '../../platform/text/printable.ts'
 import type { BackendName } from '../../sync-query/backend-name.ts'
+import type { AgentLog } from '../agent-log.ts'
 
 /** The parts of an update that concern the source itself. */
 export type SourceHealth = Pick<SourceNews, 'at' | 'doubt' | 'isFault' | 'problems' | 'problemCounts'>
@@ -17,6 +17,8 @@ const MAX_UNKNOWN_WORDS = 20
 /** This program defines all codes, so there are few. */
 const MAX_EPISODES = 64
 const MAX_TEXT = 300
+
+type SourceLogCode = 'source-silent' | 'source-well' | 'source-misread' | 'source-understood'
 
 interface Silence {
   readonly since: number
@@ -35,11 +37,11 @@ interface Episode {
  */
 export class SourceLog {
   readonly #backend: BackendName
-  readonly #log: Log
+  readonly #log: AgentLog
   readonly #episodes = new Map<string, Episode>()
   #silence: Silence | null = null
 
-  constructor(backend: BackendName, log: Log) {
+  constructor(backend: BackendName, log: AgentLog) {
     this.#backend = backend
     this.#log = log
   }
@@ -59,7 +61,7 @@ export class SourceLog {
     const { causes } = this.#silence
     if (causes.size >= MAX_CAUSES || causes.has(cause)) return
     causes.add(cause)
-    this.#write('warning', 'source-silent', `the state of its mirrors is unknown: ${cause}`)
+    this.#write('source-silent', `the state of its mirrors is unknown: ${cause}`)
   }
 
   /** Ends episodes without new problems. Call it about once a second. */
@@ -68,7 +70,7 @@ export class SourceLog {
       // A clock that was set back must not prolong an episode.
       if (Math.abs(now - lastAt) < QUIET_MS) continue
       this.#episodes.delete(code)
-      this.#write('info', 'source-understood', `${code}: none for ${QUIET_MS / 60_000} min, ${count} before that`)
+      this.#write('source-understood', `${code}: none for ${QUIET_MS / 60_000} min, ${count} before that`)
     }
   }
 
@@ -76,7 +78,7 @@ export class SourceLog {
     if (this.#silence === null) return
     const seconds = Math.max(0, Math.round((at - this.#silence.since) / 1000))
     this.#silence = null
-    this.#write('info', 'source-well', `the state of its mirrors is known again, after ${seconds} s`)
+    this.#write('source-well', `the state of its mirrors is known again, after ${seconds} s`)
   }
 
   #count(code: string, count: number, at: number): void {
@@ -93,11 +95,11 @@ export class SourceLog {
     if (episode === undefined || episode.texts.size >= most || episode.texts.has(text)) return
     episode.texts.add(text)
     const more = episode.texts.size === most ? ' (more of this kind are only counted)' : ''
-    this.#write('warning', 'source-misread', `${code}: ${text}${more}`)
+    this.#write('source-misread', `${code}: ${text}${more}`)
   }
 
-  #write(level: 'info' | 'warning', code: string, text: string): void {
-    this.#log({ level, code, text: `${this.#backend}: ${printable(text).slice(0, MAX_TEXT)}` })
+  #write(code: SourceLogCode, text: string): void {
+    this.#log(code, `${this.#backend}: ${printable(text).slice(0, MAX_TEXT)}`)
   }
 }
 

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { agentLog } from '../../../src/agent/agent-log.ts'
 import { SourceLog } from '../../../src/agent/sources/source-log.ts'
 import { AgentMetrics } from '../../../src/metrics/agent-metrics.ts'
 import { dumpOf, follow, recording, ScriptedHost } from '../../drbd-adapter/follow/scripted-host.ts'
@@ -6,7 +7,10 @@ import { figures } from '../../metrics/parse-exposition.ts'
 
 function logOf(backend: 'drbd' | 'md' = 'drbd') {
   const lines: string[] = []
-  const log = new SourceLog(backend, ({ level, code, text }) => lines.push(`${level} ${code} ${text}`))
+  const log = new SourceLog(
+    backend,
+    agentLog(({ level, code, text }) => lines.push(`${level} ${code} ${text}`)),
+  )
   const note = (at: number, doubt: string | null, problems: readonly [code: string, text: string][] = []) =>
     log.note({
       at,

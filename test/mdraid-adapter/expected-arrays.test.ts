@@ -1,11 +1,8 @@
 import t from 'tap'
-import { expectedVolumes } from '../../src/drbd-adapter/expected-volumes.ts'
-import { Roster } from '../../src/host-state/roster.ts'
 import { SrSelector } from '../../src/host-state/sr-selection.ts'
 import type { ParsedArrays } from '../../src/mdraid-adapter/config/parse-md-config.ts'
 import { parseMdConfig } from '../../src/mdraid-adapter/config/parse-md-config.ts'
 import { expectedArrays, namesOfArray, resolveArrays } from '../../src/mdraid-adapter/expected-arrays.ts'
-import { configured } from './host-under-test.ts'
 
 const UUID = '8349c26d-d272-2bc4-1122-334455667788'
 const MDADM_UUID = '8349c26d:d2722bc4:11223344:55667788'
@@ -96,43 +93,4 @@ t.test('what is missed is called by a path or a UUID, so that it passes for noth
     )
   }
   t.match(expectedArrays(CONFIGURED, ['md/data']).at(-1), { mirror: '/dev/md/data', names: ['md/data'] })
-})
-
-t.test('a resource that an SR names must be there, by any of its volumes', async t => {
-  const mirrors = (...drbd: readonly string[]) =>
-    expectedVolumes(configured(['r0/0', 'r0/1']), drbd).map(({ mirror }) => mirror)
-  t.strictSame(mirrors('r*', 'r0', 'r0/1'), ['r0/0', 'r0/1'], 'what the configuration names is expected once')
-  t.strictSame(mirrors('db', 'db', 'r0/2'), ['r0/0', 'r0/1', 'db/*', 'r0/2'])
-  t.match(expectedVolumes([], ['db']), [{ shownAs: ['db'], names: ['db'] }])
-  t.match(expectedVolumes([], ['db/3']), [{ shownAs: ['db/3'], names: ['db', 'db/3'] }])
-})
-
-t.test('a roster tells each mirror that is missed once, and once that it is not missed any more', async t => {
-  const roster = new Roster()
-  const expected = (mirror: string, ...shownAs: readonly string[]) => ({ mirror, shownAs, names: [mirror] })
-  const missed = (whole = true) => {
-    const change = roster.settle(whole, 0)
-    return { missed: change.missed.map(({ mirror }) => mirror), notMissed: change.notMissed }
-  }
-  roster.expect([expected('a', 'a'), expected('home', 'uuid', 'other')], 0, false)
-  t.strictSame(missed(false), { missed: [], notMissed: [] }, 'not before all was told')
-  t.strictSame(missed(), { missed: ['a', 'home'], notMissed: [] })
-  t.strictSame(missed(), { missed: [], notMissed: [] })
-  roster.add('a', ['a'])
-  roster.add('md0', ['md0', 'uuid'])
-  roster.add('md0', ['md0', 'uuid'])
-  t.strictSame(missed(), { missed: [], notMissed: ['home'] }, 'one that is shown by its own name is simply seen')
-  roster.add('md1', ['md1', 'uuid'])
-  roster.remove('md0')
-  t.strictSame(missed(), { missed: [], notMissed: [] }, 'another goes by the same name')
-  roster.remove('md1')
-  roster.remove('never-seen')
-  t.strictSame(missed(), { missed: ['home'], notMissed: [] })
-  t.strictSame([...roster.shown()], ['a'])
-  roster.expect([expected('home', 'uuid', 'other'), expected('b', 'a')], 0, false)
-  t.strictSame(missed(), { missed: [], notMissed: [] }, 'still missed, and not told again')
-  roster.expect([{ ...expected('home', 'uuid', 'other'), names: ['home', 'h:home'] }], 0, false)
-  t.strictSame(missed(), { missed: ['home'], notMissed: ['home'] }, 'by other names it is missed anew')
-  roster.expect([], 0, false)
-  t.strictSame(missed(), { missed: [], notMissed: ['home'] })
 })

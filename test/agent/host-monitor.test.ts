@@ -1,0 +1,27 @@
+import t from 'tap'
+import { drbdSr, hostOf, SR, volume } from '../host-state/host-under-test.ts'
+
+t.test('the first report of an SR is pushed at once, whenever the SR was chosen', async t => {
+  const pushPace = { progressEveryMs: 3_600_000, firstRetryMs: 3_600_000, lastRetryMs: 3_600_000 }
+  const { host, pushed } = hostOf({ pushPace })
+  t.match(pushed, [{ sr: SR, state: 'unknown' }])
+  const other = '5c5c5c5c-0000-4000-8000-000000000002'
+  host.select([drbdSr(['mesh*']), drbdSr(['other*'], [], other)])
+  t.match(pushed, [{ sr: SR }, { sr: other, state: 'unknown' }])
+  await host.close()
+})
+
+t.test('what is pushed again when the pool may have lost it', async t => {
+  const { host, pushed, see } = hostOf()
+  see(1, [volume('mesh0/0')])
+  const deadline = Date.now() + 5000
+  const settled = async (isSo: () => boolean) => {
+    while (!isSo() && Date.now() < deadline) await new Promise(resolve => setTimeout(resolve, 1))
+  }
+  await settled(() => pushed.at(-1)?.state === 'synced')
+  const before = pushed.length
+  host.monitor.pushAgain([SR, 'no-such-sr'])
+  await settled(() => pushed.length > before)
+  t.equal(pushed.at(-1)?.state, 'synced')
+  await host.close()
+})

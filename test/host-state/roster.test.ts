@@ -1,0 +1,32 @@
+import t from 'tap'
+import { Roster } from '../../src/host-state/roster.ts'
+
+t.test('a roster tells each mirror that is missed once, and once that it is not missed any more', async t => {
+  const roster = new Roster()
+  const expected = (mirror: string, ...shownAs: readonly string[]) => ({ mirror, shownAs, names: [mirror] })
+  const missed = (whole = true) => {
+    const change = roster.settle(whole, 0)
+    return { missed: change.missed.map(({ mirror }) => mirror), notMissed: change.notMissed }
+  }
+  roster.expect([expected('a', 'a'), expected('home', 'uuid', 'other')], 0, false)
+  t.strictSame(missed(false), { missed: [], notMissed: [] }, 'not before all was told')
+  t.strictSame(missed(), { missed: ['a', 'home'], notMissed: [] })
+  t.strictSame(missed(), { missed: [], notMissed: [] })
+  roster.add('a', ['a'])
+  roster.add('md0', ['md0', 'uuid'])
+  roster.add('md0', ['md0', 'uuid'])
+  t.strictSame(missed(), { missed: [], notMissed: ['home'] }, 'one that is shown by its own name is simply seen')
+  roster.add('md1', ['md1', 'uuid'])
+  roster.remove('md0')
+  t.strictSame(missed(), { missed: [], notMissed: [] }, 'another goes by the same name')
+  roster.remove('md1')
+  roster.remove('never-seen')
+  t.strictSame(missed(), { missed: ['home'], notMissed: [] })
+  t.strictSame([...roster.shown()], ['a'])
+  roster.expect([expected('home', 'uuid', 'other'), expected('b', 'a')], 0, false)
+  t.strictSame(missed(), { missed: [], notMissed: [] }, 'still missed, and not told again')
+  roster.expect([{ ...expected('home', 'uuid', 'other'), names: ['home', 'h:home'] }], 0, false)
+  t.strictSame(missed(), { missed: ['home'], notMissed: ['home'] }, 'by other names it is missed anew')
+  roster.expect([], 0, false)
+  t.strictSame(missed(), { missed: [], notMissed: ['home'] })
+})
