@@ -92,7 +92,7 @@ class Host {
     fold: new SrFold(NOW),
   }))
   readonly #srOf = new Map<string, string>()
-  readonly metrics = new AgentMetrics({ look: () => this.#look() })
+  readonly metrics = new AgentMetrics({ snapshot: () => this.#look() })
 
   constructor(resyncing: number) {
     this.#resyncing = resyncing
@@ -200,7 +200,7 @@ for (const resyncing of [0, RESYNCING]) {
 for (const isBad of [false, true]) {
   const snapshot = pool(isBad)
   const gate = new GateMetrics({
-    look: () => ({
+    snapshot: () => ({
       pool: snapshot,
       verdicts: decide(snapshot, DEFAULT_POLICY, NOW),
       policy: DEFAULT_POLICY,

@@ -26,7 +26,7 @@ export class MetricsEndpoint {
     const { state, clock } = options
     this.#options = options
     this.metrics = new AgentMetrics({
-      look: () => ({
+      snapshot: () => ({
         srs: statuses(state, clock.now()),
         notSynced: state.notSynced(),
         unwatched: state.unwatched(),

@@ -77,7 +77,7 @@ export class PoolService {
       onBug: bug => log('bug', stackOf(bug)),
     })
     const metrics = new GateMetrics({
-      look: () => {
+      snapshot: () => {
         const { atMs, pool, policy, hosts } = gated.verdicts()
         return { atMs, pool, policy, verdicts: hosts }
       },

@@ -11,7 +11,7 @@ import { SrSeries } from './sr-series.ts'
 import { UnwatchedSeries } from './unwatched-series.ts'
 
 /** The state of a host at one moment. */
-export interface AgentLook {
+export interface AgentSnapshot {
   /** Every watched SR, by UUID. */
   readonly srs: ReadonlyMap<string, SrStatus>
   /** Every mirror that is not synced, in each of its SRs. It is iterated once, synchronously. */
@@ -24,7 +24,7 @@ export interface AgentLook {
 
 export interface AgentMetricsOptions {
   /** Returns the present state. It is called at every scrape, so that a change between two scrapes costs nothing. */
-  readonly look: () => AgentLook
+  readonly snapshot: () => AgentSnapshot
 }
 
 const DEFAULT_MAX_MIRRORS = 200
@@ -37,7 +37,7 @@ const DEFAULT_MAX_MIRRORS = 200
  */
 export class AgentMetrics implements Exposition {
   readonly #registry = new Registry()
-  readonly #look: () => AgentLook
+  readonly #snapshot: () => AgentSnapshot
   readonly #srs = new SrSeries(this.#registry)
   readonly #mirrors = new MirrorSeries(this.#registry)
   readonly #resyncs = new ResyncSeries(this.#registry)
@@ -46,8 +46,8 @@ export class AgentMetrics implements Exposition {
   readonly #unwatched = new UnwatchedSeries(this.#registry)
   readonly #known = new Set<string>()
 
-  constructor({ look }: AgentMetricsOptions) {
-    this.#look = look
+  constructor({ snapshot }: AgentMetricsOptions) {
+    this.#snapshot = snapshot
   }
 
   /** Counts a transition of an SR. @param reasons the present reasons of the SR */
@@ -83,7 +83,7 @@ export class AgentMetrics implements Exposition {
   }
 
   render(): Promise<string> {
-    const { srs, notSynced, unwatched, maxMirrors = DEFAULT_MAX_MIRRORS } = this.#look()
+    const { srs, notSynced, unwatched, maxMirrors = DEFAULT_MAX_MIRRORS } = this.#snapshot()
     for (const sr of this.#known) if (!srs.has(sr)) this.#forget(sr)
     for (const [sr, status] of srs) {
       this.#begin(sr)

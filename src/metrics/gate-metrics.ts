@@ -10,7 +10,7 @@ import type { Exposition } from './exposition.ts'
 import { labelValue } from './series-value.ts'
 
 /** The gate's view of the pool at one moment. */
-export interface GateLook {
+export interface GateSnapshot {
   /** Unix time in milliseconds. */
   readonly atMs: number
   /** The input of the verdicts, including remembered reports. */
@@ -31,7 +31,7 @@ type CodesByHost = Map<string, Set<GateReasonCode>>
  */
 export class GateMetrics implements Exposition {
   readonly #registry = new Registry()
-  readonly #look: () => GateLook
+  readonly #snapshot: () => GateSnapshot
   /** The codes that have ever blocked each host, by ref. Their series stay as long as the host is in the pool. */
   readonly #codes: CodesByHost = new Map()
   /** The codes of reasons that named each host, by ref, likewise. */
@@ -50,8 +50,8 @@ export class GateMetrics implements Exposition {
   /** The existing pairs of labels. */
   readonly #refusedKinds = new Set<string>()
 
-  constructor({ look }: { readonly look: () => GateLook }) {
-    this.#look = look
+  constructor({ snapshot }: { readonly snapshot: () => GateSnapshot }) {
+    this.#snapshot = snapshot
     const registers = [this.#registry]
     this.#blocked = new Gauge({
       name: 'resync_monitor_gate_blocked',
@@ -144,18 +144,18 @@ export class GateMetrics implements Exposition {
   }
 
   render(): Promise<string> {
-    const look = this.#look()
+    const snapshot = this.#snapshot()
     const levels = [this.#blocked, this.#reasons, this.#reasonsAbout, this.#override, this.#reportAge]
     for (const gauge of [...levels, this.#hostInfo, this.#srInfo]) gauge.reset()
-    this.#setNames(look)
-    this.#setHosts(look)
-    this.#setReasonsAbout(look)
-    this.#setReportAges(look)
+    this.#setNames(snapshot)
+    this.#setHosts(snapshot)
+    this.#setReasonsAbout(snapshot)
+    this.#setReportAges(snapshot)
     return this.#registry.metrics()
   }
 
   /** Sets the names of hosts and SRs. All other series use UUIDs because names change; alerts join the names from here. */
-  #setNames({ pool }: GateLook): void {
+  #setNames({ pool }: GateSnapshot): void {
     for (const { ref, uuid = ref } of pool.hosts) {
       this.#hostInfo.set({ host: labelValue(uuid), name: labelValue(hostName(ref, pool)) }, 1)
     }
@@ -164,7 +164,7 @@ export class GateMetrics implements Exposition {
     }
   }
 
-  #setHosts({ pool, verdicts, policy, atMs }: GateLook): void {
+  #setHosts({ pool, verdicts, policy, atMs }: GateSnapshot): void {
     forgetAllBut(pool.hosts, this.#codes)
     const counted = new Map<readonly GateReason[], Counts>()
     let overrides = 0
@@ -199,7 +199,7 @@ export class GateMetrics implements Exposition {
     }
   }
 
-  #setReasonsAbout({ pool, verdicts }: GateLook): void {
+  #setReasonsAbout({ pool, verdicts }: GateSnapshot): void {
     forgetAllBut(pool.hosts, this.#codesAbout)
     const counts = countsByHostTheyAreAbout(verdicts.values())
     for (const { ref, uuid = ref } of pool.hosts) {
@@ -211,7 +211,7 @@ export class GateMetrics implements Exposition {
     }
   }
 
-  #setReportAges({ pool, atMs }: GateLook): void {
+  #setReportAges({ pool, atMs }: GateSnapshot): void {
     const hosts = new Map(pool.hosts.map(({ ref, uuid = ref }) => [ref, labelValue(uuid)]))
     const srs = new Map(pool.srs.map(({ ref, uuid = ref }) => [ref, labelValue(uuid)]))
     const newest = new Map<string, number>()
@@ -228,7 +228,7 @@ export class GateMetrics implements Exposition {
   }
 }
 
-function forgetAllBut(hosts: GateLook['pool']['hosts'], codes: CodesByHost): void {
+function forgetAllBut(hosts: GateSnapshot['pool']['hosts'], codes: CodesByHost): void {
   const refs = new Set(hosts.map(({ ref }) => ref))
   for (const ref of codes.keys()) if (!refs.has(ref)) codes.delete(ref)
 }

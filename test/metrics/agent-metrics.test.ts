@@ -1,5 +1,5 @@
 import t from 'tap'
-import { type AgentLook, AgentMetrics } from '../../src/metrics/agent-metrics.ts'
+import { AgentMetrics, type AgentSnapshot } from '../../src/metrics/agent-metrics.ts'
 import type { Judgement } from '../../src/sync-query/judge/judgement.ts'
 import { type Reason, reason } from '../../src/sync-query/reason/reason.ts'
 import { HostMirrors } from '../../src/sync-query/sr-state/host-mirrors.ts'
@@ -57,7 +57,7 @@ class Host {
     }
   }
 
-  look(): AgentLook {
+  snapshot(): AgentSnapshot {
     const mirrors = [...this.#shown].flatMap(name => this.mirrors.get(name) ?? [])
     return { srs: this.statuses, notSynced: mirrors.map(mirror => ({ sr: SR, mirror })) }
   }
@@ -65,7 +65,7 @@ class Host {
 
 function metricsOf(host: Host, maxMirrors?: () => number): AgentMetrics {
   return new AgentMetrics({
-    look: () => ({ ...host.look(), ...(maxMirrors === undefined ? {} : { maxMirrors: maxMirrors() }) }),
+    snapshot: () => ({ ...host.snapshot(), ...(maxMirrors === undefined ? {} : { maxMirrors: maxMirrors() }) }),
   })
 }
 
@@ -320,7 +320,7 @@ t.test('a mirror of two SRs has series in both', async t => {
   const shown = new Set(srs.keys())
   const mirror = mirrors.get('a/0')
   const metrics = new AgentMetrics({
-    look: () => ({ srs, notSynced: [...shown].flatMap(sr => (mirror === null ? [] : [{ sr, mirror }])) }),
+    snapshot: () => ({ srs, notSynced: [...shown].flatMap(sr => (mirror === null ? [] : [{ sr, mirror }])) }),
   })
   const progress = async () => figures(await metrics.render(), 'resync_monitor_mirror_resync_progress_ratio')
   t.strictSame(await progress(), { 'one a/0': 0.25, 'two a/0': 0.25 })
@@ -361,8 +361,8 @@ t.test('pushes', async t => {
 
 t.test('unwatched storage has a count, and a series for each of the first fifty names', async t => {
   const host = new Host()
-  let unwatched: NonNullable<AgentLook['unwatched']> = { drbd: ['scratch', 'vol-1'], md: [] }
-  const metrics = new AgentMetrics({ look: () => ({ ...host.look(), unwatched }) })
+  let unwatched: NonNullable<AgentSnapshot['unwatched']> = { drbd: ['scratch', 'vol-1'], md: [] }
+  const metrics = new AgentMetrics({ snapshot: () => ({ ...host.snapshot(), unwatched }) })
   const first = await metrics.render()
   t.strictSame(figures(first, 'resync_monitor_unwatched'), { drbd: 2, md: 0 })
   t.strictSame(figures(first, 'resync_monitor_unwatched_info'), { 'drbd scratch': 1, 'drbd vol-1': 1 })

@@ -36,7 +36,7 @@ export function everything() {
   } as const
   const shown = { mirror, state: 'resyncing', stalled: true, judgement } as const
   const agent = new AgentMetrics({
-    look: () => ({
+    snapshot: () => ({
       srs: new Map([[SR, STATUS]]),
       notSynced: [{ sr: SR, mirror: shown }],
       unwatched: { drbd: ['scratch'], md: ['md9'] },
@@ -50,7 +50,7 @@ export function everything() {
   const snapshot = withReports(labelled, received('b', RESYNCING))
   const verdicts = decide(snapshot, DEFAULT_POLICY, NOW)
   const gate = new GateMetrics({
-    look: () => ({ pool: snapshot, verdicts, policy: DEFAULT_POLICY, atMs: NOW }),
+    snapshot: () => ({ pool: snapshot, verdicts, policy: DEFAULT_POLICY, atMs: NOW }),
   })
   return [new ProcessMetrics({ version: '1.2.3' }), agent, gate] as const
 }

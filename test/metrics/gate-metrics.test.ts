@@ -19,7 +19,7 @@ import { figures } from './parse-exposition.ts'
 function watched(pool: PoolSnapshot) {
   const shown = { pool, atMs: NOW }
   const metrics = new GateMetrics({
-    look: () => ({ ...shown, verdicts: decide(shown.pool, DEFAULT_POLICY, shown.atMs), policy: DEFAULT_POLICY }),
+    snapshot: () => ({ ...shown, verdicts: decide(shown.pool, DEFAULT_POLICY, shown.atMs), policy: DEFAULT_POLICY }),
   })
   const figure = async (name: string) => figures(await metrics.render(), `resync_monitor_gate_${name}`)
   return { shown, metrics, figure }
@@ -43,7 +43,7 @@ t.test('the names of hosts and SRs have series beside their UUIDs, which disappe
   const hosts = [host('a', { nameLabel: 'Alpha' }), host('b')]
   const shown = { pool: poolOfThree({ hosts, srs: [{ ...SR, nameLabel: 'mirrored' }] }) }
   const metrics = new GateMetrics({
-    look: () => ({
+    snapshot: () => ({
       atMs: NOW,
       pool: shown.pool,
       verdicts: new Map(),
@@ -86,7 +86,9 @@ t.test('the hosts that reasons name, and the reasons', async t => {
 
 t.test('a host without a verdict is blocked', async t => {
   const pool = poolOfThree()
-  const metrics = new GateMetrics({ look: () => ({ pool, atMs: NOW, verdicts: new Map(), policy: DEFAULT_POLICY }) })
+  const metrics = new GateMetrics({
+    snapshot: () => ({ pool, atMs: NOW, verdicts: new Map(), policy: DEFAULT_POLICY }),
+  })
   t.strictSame(figures(await metrics.render(), 'resync_monitor_gate_blocked'), blocked({ a: 1, b: 1, c: 1, d: 1 }))
 })
 

@@ -7,7 +7,7 @@ import { figures } from './parse-exposition.ts'
 type SourceNews = Parameters<AgentMetrics['source']>[1]
 
 function metricsOfNoSr(): AgentMetrics {
-  return new AgentMetrics({ look: () => ({ srs: new Map(), notSynced: [] }) })
+  return new AgentMetrics({ snapshot: () => ({ srs: new Map(), notSynced: [] }) })
 }
 
 /** An update of a source without changes. */

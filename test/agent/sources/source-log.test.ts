@@ -99,7 +99,7 @@ t.test(
       ],
       now: [],
     })
-    const metrics = new AgentMetrics({ look: () => ({ srs: new Map(), notSynced: [] }) })
+    const metrics = new AgentMetrics({ snapshot: () => ({ srs: new Map(), notSynced: [] }) })
     const { log, taken } = logOf()
     const told = await follow(host, so => {
       if (so.reduce((sum, { problemCounts }) => sum + (problemCounts.get('bad-line') ?? 0), 0) === 700)
