@@ -1,4 +1,4 @@
-import { xenApiJsonRpc } from '../../src/embedded-pool/json-rpc.ts'
+import { xenApiJsonRpc } from '../../src/embedded-pool/dispatch/json-rpc.ts'
 import { type ListenOptions, XenApiServer } from '../../src/embedded-pool/server.ts'
 import type { ListeningAt } from '../../src/platform/http/listen.ts'
 

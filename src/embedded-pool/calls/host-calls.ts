@@ -3,7 +3,7 @@ import type { StringMap } from '../database/records.ts'
 import { xapiDateTime } from '../database/xapi-datetime.ts'
 import type { HostOperations } from '../hosts/host-operations.ts'
 import type { HostPresence } from '../hosts/host-presence.ts'
-import { ApiFailure } from './api-failure.ts'
+import { ApiFailure, PluginFailure } from './api-failure.ts'
 import type { CallTable } from './call.ts'
 
 export interface PluginCall {
@@ -142,7 +142,7 @@ export function hostCalls({ operations, presence, plugins, hostNow }: HostCallsO
         }
         presence.assertLive(host)
         const outcome = await plugins(call)
-        if ('error' in outcome) throw new ApiFailure(...outcome.error)
+        if ('error' in outcome) throw new PluginFailure(outcome.error)
         return outcome.result
       },
     },

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { XapiError } from '../../allowed-operations/pool/host-operation.ts'
 import type { RequestClient } from '../../platform/http/http-route.ts'
 import type { RefusedCall } from '../../updater/decision-events.ts'
-import { ApiFailure, GateRefusal } from '../calls/api-failure.ts'
+import { ApiFailure, CallFailure, GateRefusal } from '../calls/api-failure.ts'
 import { Arguments, type Call, type CallContext, type Caller, type CallTable } from '../calls/call.ts'
 import type { Database } from '../database/database.ts'
 import { assertRole, HOST_AGENT, isUnbounded, mayAgentCall, permissionOf } from '../sessions/roles.ts'
@@ -166,7 +166,7 @@ export class Dispatcher {
   }
 
   #describe(failure: unknown): XapiError {
-    if (failure instanceof ApiFailure) return failure.description
+    if (failure instanceof CallFailure) return failure.description
     this.#options.onBug(failure)
     return ['INTERNAL_ERROR', 'see the log of the pool']
   }
@@ -227,6 +227,6 @@ function refusedCall(
     user,
     error: [code, ...details.slice(0, MAX_ERROR_ITEMS).map(item => item.slice(0, MAX_ITEM_LENGTH))],
     reasons: failure instanceof GateRefusal ? failure.reasons : [],
-    isDecision: user !== '' && (changes || (failure instanceof ApiFailure && code === 'RBAC_PERMISSION_DENIED')),
+    isDecision: user !== '' && (changes || (failure instanceof CallFailure && code === 'RBAC_PERMISSION_DENIED')),
   }
 }

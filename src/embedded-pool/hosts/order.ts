@@ -11,7 +11,7 @@ export interface HostOrder {
   /** By the steady clock. From then on it is not handed out. */
   readonly expiresAtMs: number
   readonly cancelExpiry: () => void
-  /** Resolves when the host goes down, or must be assumed to; rejects with the ApiFailure that ends the call. */
+  /** Resolves when the host goes down, or must be assumed to; rejects with the failure that ends the call. */
   readonly outcome: PromiseWithResolvers<void>
   isOnDisk: boolean
   isSettled: boolean

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { PoolSnapshot } from '../../allowed-operations/pool/pool-snapshot.ts'
 import type { Clock } from '../../platform/time/clock.ts'
 import type { OrderEvent } from '../../updater/decision-events.ts'
-import { ApiFailure, GateRefusal } from '../calls/api-failure.ts'
+import { ApiFailure, CallFailure, GateRefusal } from '../calls/api-failure.ts'
 import type { Database } from '../database/database.ts'
 import type { GoingDown } from './host-memory.ts'
 import type { HostMachines, HostOperationGate } from './host-operation-gate.ts'
@@ -216,7 +216,7 @@ export class Orders {
     if (order.handedOut !== null || this.#standing(order.host) !== order) return
     const { host, how } = order
     this.#lift(host, failure)
-    if (!(failure instanceof ApiFailure)) return
+    if (!(failure instanceof CallFailure)) return
     const reasons = failure instanceof GateRefusal ? failure.reasons : []
     this.#report({ code: 'order-withdrawn', host, how, error: failure.description, reasons })
   }

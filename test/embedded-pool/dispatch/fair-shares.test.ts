@@ -1,5 +1,5 @@
 import t from 'tap'
-import { xenApiJsonRpc } from '../../../src/embedded-pool/json-rpc.ts'
+import { xenApiJsonRpc } from '../../../src/embedded-pool/dispatch/json-rpc.ts'
 import type { Role } from '../../../src/embedded-pool/sessions/roles.ts'
 import { ROLES } from '../../../src/embedded-pool/sessions/roles.ts'
 import { ask, askText, firstOf, post, servedPool } from '../pool-under-test.ts'

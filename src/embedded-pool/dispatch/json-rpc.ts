@@ -1,6 +1,6 @@
-import type { RequestClient } from '../platform/http/http-route.ts'
-import { type JsonRpcError, JsonRpcServer } from '../platform/http/json-rpc-server.ts'
-import type { CallOutcome } from './dispatch/dispatcher.ts'
+import type { RequestClient } from '../../platform/http/http-route.ts'
+import { type JsonRpcError, JsonRpcServer } from '../../platform/http/json-rpc-server.ts'
+import type { CallOutcome } from './dispatcher.ts'
 
 /** Runs one call. It never rejects. */
 export type Dispatch = (
