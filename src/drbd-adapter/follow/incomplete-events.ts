@@ -4,13 +4,13 @@ import { older } from '../events2/events2-time.ts'
 const MAX_HOLD_MS = 100
 
 /** Mirrors that lines have changed. */
-export interface MirrorChange {
+export interface EventBatch {
   readonly mirrors: ReadonlySet<string>
   /** When the oldest of the lines was printed, or earlier, Unix time in milliseconds; `null`: not known. */
   readonly eventAt: number | null
 }
 
-const NOTHING: MirrorChange = { mirrors: new Set(), eventAt: null }
+const NOTHING: EventBatch = { mirrors: new Set(), eventAt: null }
 
 /**
  * Holds back the mirrors of the resource that the last line is about, while more lines can follow. One kernel event prints several
@@ -32,7 +32,7 @@ export class IncompleteEvents {
    * @param resource the resource of the last line; `null`: no line is under way
    * @param nowMs by a steady clock
    */
-  release(changed: MirrorChange, resource: string | null, nowMs: number): MirrorChange {
+  release(changed: EventBatch, resource: string | null, nowMs: number): EventBatch {
     const isSameResource = resource === this.#resource
     if (!isSameResource) this.#since = nowMs
     this.#resource = resource
