@@ -77,15 +77,15 @@ async function listening(t: Tap, { answers, events }: Host) {
   return { path, bugs }
 }
 
-interface Heard {
+interface ReceivedEvent {
   readonly event: string
   readonly id: string
   readonly data: { readonly sr?: string; readonly state?: string; readonly [key: string]: unknown }
 }
 
-/** Reads as a browser's EventSource does, as far as it matters here. */
+/** Reads events as a browser's EventSource does. */
 function listenTo(t: Tap, socketPath: string, path = '/events', lastEventId?: string) {
-  const heard: Heard[] = []
+  const received: ReceivedEvent[] = []
   let [rest, lastId, status] = ['', '', 0]
   const headers = lastEventId === undefined ? {} : { 'last-event-id': lastEventId }
   const outgoing = get({ socketPath, path, headers, agent: false }, response => {
@@ -97,7 +97,7 @@ function listenTo(t: Tap, socketPath: string, path = '/events', lastEventId?: st
         const fields = new Map(block.split('\n').map(line => [line.split(':', 1)[0], line.replace(/^\w*: ?/, '')]))
         lastId = fields.get('id') ?? lastId
         const data = fields.get('data')
-        if (data !== undefined) heard.push({ event: fields.get('event') ?? '', id: lastId, data: JSON.parse(data) })
+        if (data !== undefined) received.push({ event: fields.get('event') ?? '', id: lastId, data: JSON.parse(data) })
       }
     })
     response.on('error', () => undefined)
@@ -105,25 +105,30 @@ function listenTo(t: Tap, socketPath: string, path = '/events', lastEventId?: st
   outgoing.on('error', () => undefined)
   t.teardown(() => outgoing.destroy())
   return {
-    heard,
+    received,
     lastId: () => lastId,
     status: () => status,
-    hears: (count: number) => until(`${count} events, not ${heard.length}`, () => heard.length >= count),
-    told: () => heard.map(({ event, data }) => `${event} ${data.sr?.at(-1) ?? ''} ${data.state ?? ''}`.trim()),
+    receives: (count: number) => until(`${count} events, not ${received.length}`, () => received.length >= count),
+    summary: () => received.map(({ event, data }) => `${event} ${data.sr?.at(-1) ?? ''} ${data.state ?? ''}`.trim()),
     close: () => outgoing.destroy(),
   }
 }
 
-t.test('levels at first, then every change in order; who comes back misses nothing', async t => {
+t.test('first the states, then every transition in order; a reader that resumes misses nothing', async t => {
   const host = hostOf(SR, OTHER_SR)
   const { path, bugs } = await listening(t, host)
   const reader = listenTo(t, path)
-  await reader.hears(2)
+  await reader.receives(2)
   host.become(SR, 'resyncing')
   host.become(SR, 'degraded')
-  await reader.hears(4)
-  t.strictSame(reader.told(), ['state 1 synced', 'state 2 synced', 'transition 1 resyncing', 'transition 1 degraded'])
-  t.match(reader.heard[2]?.data, {
+  await reader.receives(4)
+  t.strictSame(reader.summary(), [
+    'state 1 synced',
+    'state 2 synced',
+    'transition 1 resyncing',
+    'transition 1 degraded',
+  ])
+  t.match(reader.received[2]?.data, {
     sr: SR,
     at: '1970-01-01T00:00:00.000Z',
     transition: 'resync-started',
@@ -141,25 +146,29 @@ t.test('levels at first, then every change in order; who comes back misses nothi
   host.watch(OTHER_SR, 'unknown')
   const missed = ['transition 1 resyncing', 'removed 2', 'state 2 unknown']
   const again = listenTo(t, path, '/events', reader.lastId())
-  await again.hears(3)
-  t.strictSame(again.told(), missed)
+  await again.receives(3)
+  t.strictSame(again.summary(), missed)
   const byQuery = listenTo(t, path, `/events?from=${reader.lastId()}`)
-  await byQuery.hears(3)
+  await byQuery.receives(3)
   host.become(OTHER_SR, 'synced')
-  await byQuery.hears(4)
-  t.strictSame(byQuery.told(), [...missed, 'transition 2 synced'])
-  t.strictSame([...new Set(byQuery.heard.map(({ id }) => Number(id.split('-')[1])))].length, 4, 'each with its own id')
-  await again.hears(4)
+  await byQuery.receives(4)
+  t.strictSame(byQuery.summary(), [...missed, 'transition 2 synced'])
+  t.strictSame(
+    [...new Set(byQuery.received.map(({ id }) => Number(id.split('-')[1])))].length,
+    4,
+    'each event has its own ID',
+  )
+  await again.receives(4)
 
   const upToDate = listenTo(t, path, '/events', again.lastId())
   await until('it is connected', () => upToDate.status() === 200)
   host.become(SR, 'synced')
-  await upToDate.hears(1)
-  t.strictSame(upToDate.told(), ['transition 1 synced'])
+  await upToDate.receives(1)
+  t.strictSame(upToDate.summary(), ['transition 1 synced'])
   t.strictSame(bugs, [])
 })
 
-t.test('an id of another run, one that is too old or that never was: reset, and the levels anew', async t => {
+t.test('an ID of another run, an old ID or an invalid ID: reset, then the states again', async t => {
   const host = hostOf(SR)
   const { path } = await listening(t, host)
   const reader = listenTo(t, path)
@@ -172,17 +181,17 @@ t.test('an id of another run, one that is too old or that never was: reset, and 
   }
   for (const id of [first, hostOf(SR).events.lastId, `${run}-99999`, `${run}-x`, `${run}-`, run, 'nonsense']) {
     const late = listenTo(t, path, '/events', id)
-    await late.hears(2)
-    t.strictSame(late.told(), ['reset', 'state 1 synced'], id)
+    await late.receives(2)
+    t.strictSame(late.summary(), ['reset', 'state 1 synced'], id)
     await until('it has a new id', () => late.lastId() === host.events.lastId)
     late.close()
   }
   const hot = listenTo(t, path, '/events', `${run}-200`)
-  await hot.hears(host.events.since(`${run}-200`)?.length ?? Number.NaN)
-  t.equal(hot.told().at(-1), 'transition 1 synced')
+  await hot.receives(host.events.since(`${run}-200`)?.length ?? Number.NaN)
+  t.equal(hot.summary().at(-1), 'transition 1 synced')
 })
 
-t.test('what is kept, and for how long', t => {
+t.test('events are kept up to a number and up to a size', t => {
   const host = hostOf(SR)
   const events = new SyncEvents({ events: 3, bytes: 100_000 })
   const change = () => events.transition(SR, { at: 0, kind: 'unknown', from: 'synced', to: 'unknown' }, SYNCED)
@@ -204,7 +213,7 @@ t.test('what is kept, and for how long', t => {
   t.equal(host.events.since(events.lastId), null)
 
   const few = new SyncEvents({ events: 100, bytes: 5_000 })
-  const told = Array.from({ length: 20 }, () => {
+  const sent = Array.from({ length: 20 }, () => {
     const before = few.lastId
     few.transition(
       SR,
@@ -213,7 +222,7 @@ t.test('what is kept, and for how long', t => {
     )
     return before
   })
-  const kept = told.map(id => few.since(id)).filter(missed => missed !== null)
+  const kept = sent.map(id => few.since(id)).filter(missed => missed !== null)
   t.ok(kept.length > 1 && kept.length < 10, `${kept.length} of 20 fit into so few bytes`)
   t.strictSame(
     kept.map(missed => missed.length),
@@ -231,50 +240,47 @@ const RICH = Array.from({ length: 20 }, (_, index) =>
   }),
 )
 
-t.test(
-  'who has missed more than a reader may leave unread is told all of it, each time that it comes back',
-  async t => {
-    const host = hostOf(SR)
-    const { path } = await listening(t, host)
-    const first = host.events.lastId
-    const rich: SrStatus = { ...SYNCED, state: 'resyncing', reasons: RICH }
-    const happen = () =>
-      host.events.transition(SR, { at: 0, kind: 'resync-started', from: 'synced', to: 'resyncing' }, rich)
-    for (let count = 0; count < 500; count += 1) happen()
-    const missed = host.events.since(first)
-    t.ok(JSON.stringify(missed).length > 1_048_576)
-    for (const round of ['once', 'again']) {
-      const reader = listenTo(t, path, '/events', first)
-      await until('it is connected', () => reader.status() === 200)
-      happen()
-      const all = host.events.since(first)?.length ?? 0
-      await reader.hears(all)
-      const numbers = reader.heard.map(({ id }) => Number(id.split('-')[1]))
-      t.strictSame(
-        numbers,
-        numbers.map((_, index) => (numbers[0] ?? 0) + index),
-        `${round}: in order, none twice`,
-      )
-      reader.close()
-    }
-  },
-)
+t.test('a reader that resumes gets all missed events, even if they exceed the limit for unread bytes', async t => {
+  const host = hostOf(SR)
+  const { path } = await listening(t, host)
+  const first = host.events.lastId
+  const rich: SrStatus = { ...SYNCED, state: 'resyncing', reasons: RICH }
+  const happen = () =>
+    host.events.transition(SR, { at: 0, kind: 'resync-started', from: 'synced', to: 'resyncing' }, rich)
+  for (let count = 0; count < 500; count += 1) happen()
+  const missed = host.events.since(first)
+  t.ok(JSON.stringify(missed).length > 1_048_576)
+  for (const round of ['once', 'again']) {
+    const reader = listenTo(t, path, '/events', first)
+    await until('it is connected', () => reader.status() === 200)
+    happen()
+    const all = host.events.since(first)?.length ?? 0
+    await reader.receives(all)
+    const numbers = reader.received.map(({ id }) => Number(id.split('-')[1]))
+    t.strictSame(
+      numbers,
+      numbers.map((_, index) => (numbers[0] ?? 0) + index),
+      `${round}: in order, none twice`,
+    )
+    reader.close()
+  }
+})
 
-t.test('the levels of as many SRs as there may be reach a reader, however much they say', async t => {
+t.test('the states of the maximum number of SRs reach a reader, whatever their size', async t => {
   const srs = Array.from({ length: 256 }, (_, index) => `5c5c5c5c-0000-4000-8000-${String(index).padStart(12, '0')}`)
   const host = hostOf(...srs)
   for (const sr of srs) host.reports.set(sr, { ...reportOf(sr, 'resyncing'), reasons: [...RICH, ...RICH] })
   const { path } = await listening(t, host)
   const reader = listenTo(t, path)
-  await reader.hears(256)
+  await reader.receives(256)
   await until('it has an id', () => reader.lastId() === host.events.lastId)
 })
 
-t.test('one reader more than there may be is turned away, until another has gone', async t => {
+t.test('a reader above the limit is refused until another reader disconnects', async t => {
   const host = hostOf(SR)
   const { path } = await listening(t, host)
   const readers = Array.from({ length: 32 }, () => listenTo(t, path))
-  for (const reader of readers) await reader.hears(1)
+  for (const reader of readers) await reader.receives(1)
   const surplus = listenTo(t, path)
   await until('it is refused', () => surplus.status() !== 0)
   t.equal(surplus.status(), 503)
@@ -287,7 +293,7 @@ t.test('one reader more than there may be is turned away, until another has gone
   })
 })
 
-t.test('over the network nobody reads events, asks the pool, or overrides it', async t => {
+t.test('over the network there are no events, no questions about the pool and no overrides', async t => {
   const host = hostOf(SR)
   const socket = new AgentSocket({ clock: machineClock, ...host, onBug: bug => t.fail(String(bug)) })
   const { port } = await socket.listen({ port: 0 })
@@ -304,14 +310,14 @@ t.test('over the network nobody reads events, asks the pool, or overrides it', a
   t.match(await client.call('SR.list', {}, AbortSignal.timeout(DEADLINE_MS)), [{ sr: SR, state: 'synced' }])
 })
 
-t.test('waiting for an SR to be synced', async t => {
+t.test('SR.wait_synced waits until an SR is synced', async t => {
   const host = hostOf(SR, OTHER_SR)
   const { path, bugs } = await listening(t, host)
   const wait = (sr: string, timeoutSeconds: unknown, signal = AbortSignal.timeout(DEADLINE_MS)) =>
     rawCall(path, 'SR.wait_synced', { sr, timeoutSeconds }, signal)
-  t.match(await wait(SR, 300), { state: 'synced' }, 'it is already')
+  t.match(await wait(SR, 300), { state: 'synced' }, 'it is synced already')
   host.become(SR, 'resyncing')
-  t.match(await wait(SR, 0), { state: 'resyncing' }, 'no time to wait')
+  t.match(await wait(SR, 0), { state: 'resyncing' }, 'a timeout of 0')
   t.match(await wait(SR, 0.05), { state: 'resyncing' }, 'the time is over')
   for (const odd of [undefined, null, '5', -1]) await t.rejects(wait(SR, odd), { code: -32_602 }, String(odd))
   await t.rejects(wait('none', 5), { code: -32_001 })
@@ -324,7 +330,7 @@ t.test('waiting for an SR to be synced', async t => {
   t.match(await waiting[0], { sr: SR, state: 'synced' })
   t.match(await waiting[1], { sr: SR, state: 'synced' })
   host.unwatch(OTHER_SR)
-  await t.rejects(waiting[2] ?? Promise.resolve(), { code: -32_001 }, 'it is watched no longer')
+  await t.rejects(waiting[2] ?? Promise.resolve(), { code: -32_001 }, 'it is no longer watched')
 
   host.become(SR, 'degraded')
   const leaving = new AbortController()
@@ -337,15 +343,15 @@ t.test('waiting for an SR to be synced', async t => {
   const deadline = Date.now() + DEADLINE_MS
   let code: unknown
   while (code !== -32_006 && Date.now() < deadline) code = await refusal()
-  t.equal(code, -32_006, 'as many wait as may')
+  t.equal(code, -32_006, 'the limit is reached')
   leaving.abort()
   t.ok((await Promise.all(many)).every(each => each === 'gone'))
   while (code !== null && Date.now() < deadline) code = await refusal()
-  t.equal(code, null, 'who has gone waits no longer')
+  t.equal(code, null, 'a client that disconnected no longer counts')
   t.strictSame(bugs, [])
 })
 
-t.test('who stops waiting leaves nothing behind', async t => {
+t.test('a request that stops waiting leaves no timer and no listener', async t => {
   const host = hostOf(SR)
   const waiters = new SyncWaiters(machineClock, host.events, sr => host.reports.get(sr) ?? null, 1)
   host.become(SR, 'degraded')
@@ -355,6 +361,6 @@ t.test('who stops waiting leaves nothing behind', async t => {
     t.equal(await waiters.wait(SR, 60_000, stop.signal), 'too many')
     stop.abort()
     t.match(await waiting, { state: 'degraded' })
-    t.match(await waiters.wait(SR, 60_000, stop.signal), { state: 'degraded' }, 'nobody waits for it')
+    t.match(await waiters.wait(SR, 60_000, stop.signal), { state: 'degraded' }, 'the aborted request has ended')
   }
 })

@@ -5,7 +5,7 @@ import { execa } from 'execa'
 import t from 'tap'
 import { folderOf, MANIFEST } from './plugin-under-test.ts'
 
-t.test('plugin.json is found wherever the program lies', async t => {
+t.test('plugin.json is found in any folder where the program is installed', async t => {
   const folder = join(folderOf(t), 'a folder, 100 %41 #new')
   for (const path of ['plugin.json', 'package.json', 'src']) {
     cpSync(resolve(import.meta.dirname, '../..', path), join(folder, path), { recursive: true })

@@ -27,7 +27,7 @@ export interface Tap {
   teardown(end: () => unknown): void
 }
 
-/** A host that a test can change. */
+/** A host whose state a test can change. */
 export class Host implements HostKnowledge {
   statuses = new Map<string, SrStatus>([[SR, SYNCED]])
   pool: PoolSrState | null = null
@@ -81,13 +81,13 @@ export async function plugged(t: Tap, folder = folderOf(t)) {
 
 export const CONFIGURATION = { drbd: 'xcp-volume-*, xcp-persistent-database' }
 export const CREATE = { uuid: SR, name: 'Sentinel', description: 'watches', configuration: CONFIGURATION, dbg: 'x' }
-/** As SR.create returns it. */
+/** The configuration that SR.create returns. */
 export const ATTACH = {
   configuration: { ...CONFIGURATION, name: CREATE.name, description: CREATE.description, sr_uuid: SR },
   dbg: 'x',
 }
 
-/** An agent that says this of its SRs; what it says can be changed. */
+/** The answers of an agent with these reports; a test can change the reports. */
 export function answersOf(reports: ReadonlyMap<string, Report>): SyncAnswers {
   return {
     srs: () => [...reports.keys()],

@@ -4,14 +4,14 @@ import { type PresentMirrors, proposeConfigurations } from '../../src/volume-plu
 const HOST: PresentMirrors = { drbd: [], md: [], doubts: [] }
 const uuid = (n: number) => `${String(n).padStart(8, '0')}-1111-4111-8111-0c1d2e3f4a5b`
 
-/** `pattern: count`, with what overlaps it. */
+/** `pattern: count`, with the patterns that overlap it. */
 function proposed(drbd: readonly string[]): readonly string[] {
   return proposeConfigurations({ ...HOST, drbd }).map(({ configuration, extra_info: { count, overlaps } }) => {
     return `${configuration.drbd}: ${count}${overlaps === undefined ? '' : `, overlaps ${overlaps}`}`
   })
 }
 
-t.test('resources are grouped by what made them', async t => {
+t.test('resources are grouped by the program that created them', async t => {
   const table: readonly [names: readonly string[], proposals: readonly string[]][] = [
     [[], []],
     [['xcp-volume-1a', 'xcp-persistent-database'], ['xcp-volume-* xcp-persistent-*: 2']],
@@ -34,7 +34,7 @@ t.test('resources are grouped by what made them', async t => {
   for (const [names, proposals] of table) t.strictSame(proposed(names), proposals, names.slice(0, 4).join(' '))
 })
 
-t.test('a count is of what the pattern stands for, and what is in two proposals is told in both', async t => {
+t.test('a count is the number of matches of the pattern, and overlapping proposals name each other', async t => {
   t.strictSame(proposed(['vol-1', 'vol-2', 'vol-backup-1', 'vol-backup-2', 'vol-x', 'r0']), [
     'vol-*: 5, overlaps vol-backup-*, vol-x',
     'vol-backup-*: 2, overlaps vol-*',
@@ -43,32 +43,35 @@ t.test('a count is of what the pattern stands for, and what is in two proposals 
   ])
 })
 
-t.test('many groups: the largest are proposed, every md array is, and the last says what is left out', async t => {
-  const drbd = Array.from(
-    { length: 150 },
-    (_, n) => `r${'abcdefghij'[n % 10]}${'klmnopqrstuvwxyz'[Math.floor(n / 10)]}`,
-  )
-  const md = Array.from({ length: 3 }, (_, n) => ({ name: `md${n}`, uuid: null }))
-  const proposals = proposeConfigurations({ ...HOST, drbd: [...drbd, 'big-1', 'big-2'], md })
-  t.equal(proposals.length, 103)
-  t.match(proposals[0], { configuration: { drbd: 'big-*' }, extra_info: { count: '2' } })
-  t.strictSame(
-    proposals.slice(100).map(({ configuration }) => configuration),
-    [{ md: 'md0' }, { md: 'md1' }, { md: 'md2' }],
-  )
-  t.strictSame(
-    proposals.map(({ extra_info }) => extra_info.omitted).filter(omitted => omitted !== undefined),
-    ['51 more groups of DRBD resources'],
-  )
-  t.equal(proposals.at(-1)?.extra_info.omitted, '51 more groups of DRBD resources')
-})
+t.test(
+  'of many groups the largest are proposed, every md array is proposed, and the last proposal counts the omitted groups',
+  async t => {
+    const drbd = Array.from(
+      { length: 150 },
+      (_, n) => `r${'abcdefghij'[n % 10]}${'klmnopqrstuvwxyz'[Math.floor(n / 10)]}`,
+    )
+    const md = Array.from({ length: 3 }, (_, n) => ({ name: `md${n}`, uuid: null }))
+    const proposals = proposeConfigurations({ ...HOST, drbd: [...drbd, 'big-1', 'big-2'], md })
+    t.equal(proposals.length, 103)
+    t.match(proposals[0], { configuration: { drbd: 'big-*' }, extra_info: { count: '2' } })
+    t.strictSame(
+      proposals.slice(100).map(({ configuration }) => configuration),
+      [{ md: 'md0' }, { md: 'md1' }, { md: 'md2' }],
+    )
+    t.strictSame(
+      proposals.map(({ extra_info }) => extra_info.omitted).filter(omitted => omitted !== undefined),
+      ['51 more groups of DRBD resources'],
+    )
+    t.equal(proposals.at(-1)?.extra_info.omitted, '51 more groups of DRBD resources')
+  },
+)
 
-t.test('5 000 volumes of one maker are one proposal', async t => {
+t.test('5 000 volumes of one program are one proposal', async t => {
   const drbd = Array.from({ length: 5_000 }, (_, n) => `pvc-${uuid(n)}`)
   t.strictSame(proposed(drbd), ['pvc-*: 5000'])
 })
 
-t.test('while a source has not told everything, that is what is told', async t => {
+t.test('while a source has not reported everything, SR.probe raises an error that says so', async t => {
   const doubtful = { ...HOST, drbd: ['r0'], doubts: ['drbd: not everything has been read yet'] }
   t.throws(() => proposeConfigurations(doubtful), {
     code: 'SR_BACKEND_FAILURE',

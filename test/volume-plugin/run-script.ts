@@ -28,7 +28,7 @@ export interface Outcome {
   readonly stderr: string
 }
 
-/** An agent that the scripts can ask, and the environment that says where. */
+/** An agent for the scripts, and the environment with its socket. */
 export async function answeringScripts(t: Tap) {
   const folder = folderOf(t)
   const path = join(folder, 'agent.sock')
@@ -45,12 +45,12 @@ export async function answeringScripts(t: Tap) {
   return { host, folder, env: { RESYNC_MONITOR_SOCKET: path } }
 }
 
-/** Runs a script as xapi-storage-script does: `--json`, the arguments on stdin, then its end. */
+/** Runs a script as xapi-storage-script does: `--json`, the arguments on stdin, then end of file. */
 export function run(method: string, params: unknown, env: Readonly<Record<string, string>>): Promise<Outcome> {
   return start([join(SCRIPTS, method), '--json'], JSON.stringify(params), env)
 }
 
-/** @param input `null`: its end does not come */
+/** @param input `null`: stdin never ends */
 export function start(
   [file = '', ...args]: readonly string[],
   input: string | null,
@@ -66,7 +66,7 @@ export function start(
   })
 }
 
-/** What every failure must look like: one document, with all keys that xapi-storage-script asks for. */
+/** Checks the shape of a failure: one document with all keys that xapi-storage-script requires. */
 export function failure(t: Test, { code, stdout }: Outcome): { code: string; params: string[] } {
   const answer = JSON.parse(stdout)
   t.not(code, 0)
@@ -76,7 +76,7 @@ export function failure(t: Test, { code, stdout }: Outcome): { code: string; par
   return answer
 }
 
-/** A folder of programs to look in instead of PATH, with what the script itself may use. */
+/** A folder to use as PATH, with the programs that the script needs. */
 export function pathWith(t: Tap, programs: Readonly<Record<string, string>>): string {
   const folder = folderOf(t)
   for (const [name, content] of Object.entries(programs)) {

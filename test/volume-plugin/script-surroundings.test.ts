@@ -10,9 +10,9 @@ import { answeringScripts, failure, pathWith, run, SCRIPTS, start, XAPI_PLUGIN }
 const SCRIPT = join(SCRIPTS, 'Plugin.ls')
 const CALL = '<methodCall><methodName>status</methodName></methodCall>'
 
-/** As xapi's observer runs a script, after its own preparations (xen-api, python3/packages/observer.py). */
+/** Runs a script as xapi's observer does (xen-api, python3/packages/observer.py). */
 const OBSERVER = 'import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name="__main__")'
-/** What may run the scripts: `/bin/sh` is another program on each system. */
+/** The shells that may run the scripts: `/bin/sh` differs between systems. */
 const SHELLS: readonly (readonly string[])[] = [
   ['dash'],
   ['bash'],
@@ -23,7 +23,7 @@ const SHELLS: readonly (readonly string[])[] = [
 ]
 const isThere = (program: string) => spawnSync(program, ['--help'], { stdio: 'ignore' }).error === undefined
 
-t.test('whatever runs it: Python under the observer, or any shell', async t => {
+t.test('the script runs under Python (the observer) and under any shell', async t => {
   const { env, host } = await answeringScripts(t)
   const python = ['python3', '-W', 'error', '-c', OBSERVER]
   const runners = [python, ...SHELLS].filter(([program = '']) => isThere(program))
@@ -31,17 +31,17 @@ t.test('whatever runs it: Python under the observer, or any shell', async t => {
   const missing = [python, ...SHELLS].filter(runner => !runners.includes(runner))
   t.comment(`not here: ${missing.map(runner => runner.slice(0, 2).join(' ')).join(', ')}`)
   const stat = join(SCRIPTS, 'SR.stat')
-  const said = (runner: readonly string[], file: string, input: string | null, more = {}) =>
+  const outputOf = (runner: readonly string[], file: string, input: string | null, more = {}) =>
     start([...runner, file, '--json'], input, { ...env, ...more })
   for (const runner of runners) {
     const title = runner.slice(0, 2).join(' ')
-    t.strictSame(await said(runner, SCRIPT, '{}'), { code: 0, stdout: '[]\n', stderr: '' }, title)
-    const unknown = await said(runner, stat, JSON.stringify({ sr: URI }))
+    t.strictSame(await outputOf(runner, SCRIPT, '{}'), { code: 0, stdout: '[]\n', stderr: '' }, title)
+    const unknown = await outputOf(runner, stat, JSON.stringify({ sr: URI }))
     t.equal(unknown.stderr, '')
     t.match(failure(t, unknown), { code: 'SR_does_not_exist', params: [SR] }, title)
-    const away = await said(runner, stat, '{}', { RESYNC_MONITOR_SOCKET: '/none' })
+    const away = await outputOf(runner, stat, '{}', { RESYNC_MONITOR_SOCKET: '/none' })
     t.match(failure(t, away), { params: ['', /not running/, String] }, title)
-    const late = await said(runner, stat, null, { RESYNC_MONITOR_TIMEOUT_SECONDS: '0.1' })
+    const late = await outputOf(runner, stat, null, { RESYNC_MONITOR_TIMEOUT_SECONDS: '0.1' })
     t.match(failure(t, late), { params: ['', /did not end/, String] }, title)
     const plugin = runner === python ? [XAPI_PLUGIN] : [...runner, XAPI_PLUGIN]
     t.match(await start([...plugin, CALL], '', env), { code: 0, stdout: /<value>Success</, stderr: '' }, title)
@@ -49,13 +49,13 @@ t.test('whatever runs it: Python under the observer, or any shell', async t => {
   const node = { PATH: pathWith(t, {}), RESYNC_MONITOR_NODE: process.execPath }
   const where = spawnSync('python3', ['-c', 'import sys; print(sys.executable)'], { encoding: 'utf8' }).stdout?.trim()
   if (where) {
-    const byNode = await said([where, '-c', OBSERVER], SCRIPT, '{}', node)
+    const byNode = await outputOf([where, '-c', OBSERVER], SCRIPT, '{}', node)
     t.match(byNode, { code: 0, stdout: '[]\n' }, 'Python, then Node')
   }
   t.strictSame(host.bugs, [])
 })
 
-t.test('nothing in the environment leads the scripts astray, nor blanks in a path', async t => {
+t.test('the scripts work with any environment and with blanks in a path', async t => {
   const { env, folder } = await answeringScripts(t)
   const home = folderOf(t)
   writeFileSync(join(home, '.curlrc'), 'proxy = "http://127.0.0.1:1"\nmax-time = 0.001\noutput = "/dev/null"\n')
@@ -93,7 +93,7 @@ t.test('nothing in the environment leads the scripts astray, nor blanks in a pat
   t.match(await start([XAPI_PLUGIN, CALL], '', { ...hostile, ...env }), { code: 0, stdout: /<value>Success</ })
 })
 
-t.test('stdin that is closed, empty, or without an end', async t => {
+t.test('stdin may be closed, empty or endless', async t => {
   const { env, host } = await answeringScripts(t)
   const node = { ...env, PATH: pathWith(t, {}), RESYNC_MONITOR_NODE: process.execPath }
   const noArguments = {
@@ -109,12 +109,12 @@ t.test('stdin that is closed, empty, or without an end', async t => {
       RESYNC_MONITOR_CLIENT: join(SCRIPTS, 'client.mjs'),
       ...client,
     })
-    t.match(closed, { code: 0, stdout: /<value>Success</ }, 'which reads none')
+    t.match(closed, { code: 0, stdout: /<value>Success</ }, 'the XenAPI plugin reads no stdin')
   }
   t.strictSame(host.bugs, [])
 })
 
-t.test('the time limit is a positive number', async t => {
+t.test('the timeout must be a positive number', async t => {
   const { env } = await answeringScripts(t)
   const withLimit = (seconds: string) => ({ ...env, RESYNC_MONITOR_TIMEOUT_SECONDS: seconds })
   const node = { PATH: pathWith(t, {}), RESYNC_MONITOR_NODE: process.execPath }
@@ -131,7 +131,7 @@ t.test('the time limit is a positive number', async t => {
   t.match(failure(t, await run('SR.stat', { sr: URI }, env)), { params: [SR] })
 })
 
-t.test('Node asks only where curl cannot, for the arguments come once', async t => {
+t.test('Node asks only if curl cannot, because the arguments can be read once', async t => {
   const { env, folder } = await answeringScripts(t)
   const node = { ...env, RESYNC_MONITOR_NODE: process.execPath }
   const curl = (version: string, ...rest: readonly string[]) =>
@@ -153,7 +153,7 @@ t.test('Node asks only where curl cannot, for the arguments come once', async t 
   const byNode = /could not be asked \(node exit code 9\)/
   t.match(failure(t, await run('Plugin.ls', {}, broken)), { params: ['', byNode, String] })
   t.match(await start([XAPI_PLUGIN, CALL], '', { ...broken, RESYNC_MONITOR_CLIENT: '/dev/null' }), {
-    stdout: /no client\.mjs/,
+    stdout: /client\.mjs of the volume plugin is not installed/,
   })
   t.match(await start([XAPI_PLUGIN, CALL], '', { ...broken, RESYNC_MONITOR_CLIENT: join(SCRIPTS, 'client.mjs') }), {
     stdout: byNode,
@@ -163,34 +163,34 @@ t.test('Node asks only where curl cannot, for the arguments come once', async t 
   symlinkSync(join(SCRIPTS, 'smapi-call'), elsewhere)
   t.match(await start([elsewhere, '--json'], '{}', env), { code: 0, stdout: '[]\n' })
   t.match(failure(t, await start([elsewhere, '--json'], '{}', { ...node, PATH: cannot })), {
-    params: ['', /no client\.mjs beside this script: link its folder, not its files/, String],
+    params: ['', /client\.mjs is not in the folder of this script: link the folder, not its files/, String],
   })
 })
 
-t.test('arguments that are too long are called so, by whatever they are sent', async t => {
+t.test('arguments that are too long are an error that says so, with curl and with Node', async t => {
   const { env, host } = await answeringScripts(t)
   const node = { ...env, PATH: pathWith(t, {}), RESYNC_MONITOR_NODE: process.execPath }
   for (const client of [env, node]) {
     for (const length of [70_000, 300_000, 1_048_576, 8_000_000]) {
-      const told = failure(t, await run('SR.stat', { sr: 'x'.repeat(length) }, client))
-      t.match(told, { params: ['', 'the arguments of the call are too long', String] }, `${length}`)
+      const error = failure(t, await run('SR.stat', { sr: 'x'.repeat(length) }, client))
+      t.match(error, { params: ['', 'the arguments of the call are too long', String] }, `${length}`)
     }
   }
   t.strictSame(host.bugs, [])
 })
 
-t.test('an agent that takes no more calls, or none at all', async t => {
+t.test('an agent that refuses calls, and an agent that never answers', async t => {
   const { env, folder, host } = await answeringScripts(t)
   const node = { PATH: pathWith(t, {}), RESYNC_MONITOR_NODE: process.execPath }
   const idle = Array.from({ length: 512 }, () => connect(env.RESYNC_MONITOR_SOCKET).on('error', () => undefined))
   t.teardown(() => idle.map(each => each.destroy()))
   await Promise.all(idle.map(each => once(each, 'connect')))
-  const why = { params: ['', /took no call: it has too many at once/, String] }
+  const why = { params: ['', /refused the call: it has too many connections/, String] }
   for (const client of [env, { ...env, ...node }]) {
     const refused = await Promise.all(Array.from({ length: 10 }, () => run('Plugin.ls', {}, client)))
     for (const outcome of refused) t.match(failure(t, outcome), why)
     t.match(await start([XAPI_PLUGIN, CALL], '', { RESYNC_MONITOR_CLIENT: join(SCRIPTS, 'client.mjs'), ...client }), {
-      stdout: /AgentUnreachable.*took no call/,
+      stdout: /AgentUnreachable.*refused the call/,
     })
   }
   for (const each of idle) each.destroy()
@@ -219,7 +219,7 @@ t.test('an agent that takes no more calls, or none at all', async t => {
   t.strictSame(host.bugs, [])
 })
 
-t.test('arguments that are not UTF-8 are told so', async t => {
+t.test('arguments that are not UTF-8 are an error that says so', async t => {
   const { env } = await answeringScripts(t)
   const script = `printf '{"sr":"B\\344r"}' | "$0" --json`
   const outcome = await start(['/bin/sh', '-c', script, join(SCRIPTS, 'SR.stat')], '', env)

@@ -12,7 +12,7 @@ import { keysOf, StorageScript } from './storage-script.ts'
 const VOLUME_PLUGINS = resolve(import.meta.dirname, '../../plugin/volume')
 const FOLDER = join(VOLUME_PLUGINS, 'org.xen.xapi.storage.resync-monitor')
 
-/** As the RPC names them (xapi-storage generator, plugin.ml:34-60, control.ml:147-470 and 499-625). */
+/** The methods as the RPC names them (xapi-storage generator, plugin.ml:34-60, control.ml:147-470 and 499-625). */
 const METHODS = [
   ...['query', 'diagnostics', 'ls'].map(name => `Plugin.${name}`),
   ...['probe', 'create', 'attach', 'detach', 'destroy', 'stat', 'ls', 'set_name', 'set_description'].map(
@@ -25,7 +25,7 @@ const VOLUME_METHODS = [
   ...['list_changed_blocks', 'compose'],
 ].map(name => `Volume.${name}`)
 
-/** What xapi-storage-script adds for each executable that it finds (main.ml:874-960). */
+/** The feature that xapi-storage-script adds for each executable that it finds (main.ml:874-960). */
 const FEATURES: Readonly<Record<string, string>> = {
   'SR.attach': 'SR_ATTACH',
   'SR.create': 'SR_CREATE',
@@ -73,7 +73,7 @@ async function toolstack(t: Test) {
   return { host, env, result, error }
 }
 
-/** What the IDL's `sr_stat` takes (control.ml:52-85); whatever else is there is not looked at. */
+/** What the IDL's `sr_stat` accepts (control.ml:52-85). Other keys are ignored. */
 function assertStat(t: Test, value: unknown): void {
   const { sr, name, uuid, description, total_space, free_space, datasources, clustered, health } = keysOf(value)
   for (const text of [sr, name, description]) t.type(text, 'string')
@@ -85,7 +85,7 @@ function assertStat(t: Test, value: unknown): void {
   t.match(keysOf(health)[0], /^(Healthy|Recovering)$/)
 }
 
-/** What `probe_result` takes (control.ml:480-495), and what is asked of it beyond its type (main.ml:1098-1140). */
+/** What `probe_result` accepts (control.ml:480-495), and what is required beyond its type (main.ml:1098-1140). */
 function assertProbed(t: Test, value: unknown): void {
   const result = keysOf(value)
   const configuration = keysOf(result.configuration)
@@ -94,11 +94,11 @@ function assertProbed(t: Test, value: unknown): void {
   t.type(result.extra_info, 'object', 'it is required')
   t.equal(result.complete, true)
   if (!Object.hasOwn(result, 'sr')) return
-  t.type(configuration.sr_uuid, 'string', 'an SR that is there already is named')
+  t.type(configuration.sr_uuid, 'string', 'an existing SR is named')
   assertStat(t, result.sr)
 }
 
-t.test('the folder: one plugin, one executable for each method, and nothing that looks like one', t => {
+t.test('the folder has one plugin and one executable for each method, and no other executable', t => {
   t.strictSame(
     readdirSync(VOLUME_PLUGINS),
     ['org.xen.xapi.storage.resync-monitor'],
@@ -124,7 +124,7 @@ t.test('the folder: one plugin, one executable for each method, and nothing that
   t.end()
 })
 
-t.test('what the toolstack takes this plugin for', t => {
+t.test('the features that the toolstack derives from the plugin', t => {
   const texts = ['plugin', 'name', 'description', 'vendor', 'copyright', 'version', 'required_api_version']
   t.strictSame(
     Object.keys(MANIFEST).toSorted(),
@@ -135,17 +135,13 @@ t.test('what the toolstack takes this plugin for', t => {
   t.strictSame(MANIFEST.required_cluster_stack, [])
   // Each would be there twice.
   t.strictSame(MANIFEST.features, [], 'those of the scripts that are there are added by themselves')
-  t.strictSame(
-    Object.keys(MANIFEST.configuration).toSorted(),
-    [...KEYS].toSorted(),
-    'every key that is taken is told of',
-  )
+  t.strictSame(Object.keys(MANIFEST.configuration).toSorted(), [...KEYS].toSorted(), 'every accepted key is documented')
   const found = readdirSync(FOLDER).flatMap(name => FEATURES[name] ?? [])
   t.strictSame(found.toSorted(), Object.values(FEATURES).toSorted())
   t.end()
 })
 
-t.test('each method with exactly the parameters that the toolstack sends', async t => {
+t.test('each method accepts exactly the parameters that the toolstack sends', async t => {
   const { result, error, host } = await toolstack(t)
   const dbg = 'OpaqueRef:1|SR.create R:a "quoted" \\ \u{e4}'
   t.strictSame(await result('Plugin.query', { dbg }), MANIFEST)
@@ -186,7 +182,7 @@ t.test('each method with exactly the parameters that the toolstack sends', async
   t.strictSame(host.bugs, [])
 })
 
-t.test('an SR has no volumes: every method of theirs is a proper error', async t => {
+t.test('an SR has no volumes: every Volume method is a well-formed error', async t => {
   const { error } = await toolstack(t)
   const parameters = { sr: URI, key: 'x', name: '', description: '', size: 1, dbg: '' }
   const errors = await Promise.all(VOLUME_METHODS.map(method => error(method, parameters)))
@@ -195,16 +191,20 @@ t.test('an SR has no volumes: every method of theirs is a proper error', async t
   }
 })
 
-t.test('stdin may be anything, and need not be read', async t => {
+t.test('any text on stdin gets a well-formed answer, even if it is not read', async t => {
   const { error, env } = await toolstack(t)
   t.match(await error('SR.stat', {}), { code: 'SR_BACKEND_FAILURE', params: ['', /sr must be a string/, ''] })
   t.match(await error('SR.stat', { sr: 'x'.repeat(70_000) }), { params: ['', /too long/, String] })
   const away = new StorageScript(FOLDER, { ...env, RESYNC_MONITOR_SOCKET: '/nowhere/agent.sock' })
   const called = await away.call('SR.stat', { sr: 'x'.repeat(1_000_000) })
-  t.match(called, { error: { code: 'SR_BACKEND_FAILURE', params: ['', /not running/, String] } }, 'nobody reads it')
+  t.match(
+    called,
+    { error: { code: 'SR_BACKEND_FAILURE', params: ['', /not running/, String] } },
+    'without an agent it is not read',
+  )
 })
 
-t.test('through a link to the folder, and with nothing in its environment but where to look', async t => {
+t.test('the script works through a link to its folder and with a minimal environment', async t => {
   const { env } = await toolstack(t)
   const linked = join(folderOf(t), 'org.xen.xapi.storage.resync-monitor')
   symlinkSync(FOLDER, linked)

@@ -7,7 +7,7 @@ export type Called =
   | { readonly error: { readonly code: string; readonly params: string[] } }
 
 /**
- * Calls the scripts of a plugin's folder exactly as xapi-storage-script does, and takes what they print as strictly (xen-api
+ * Calls the scripts of a plugin's folder exactly as xapi-storage-script does, and reads their output as strictly (xen-api
  * e2ee48d688, ocaml/xapi-storage-script/main.ml:372-616, lib.ml:16-28 and 77-88).
  */
 export class StorageScript {
@@ -23,14 +23,14 @@ export class StorageScript {
   async call(method: string, params: Readonly<Record<string, unknown>>): Promise<Called> {
     const { code, stdout, stderr } = await this.#run(this.find(method), `${JSON.stringify(params)}`)
     if (stderr !== '') throw new Error(`the script wrote to stderr: ${stderr}`)
-    let said: unknown
+    let printed: unknown
     try {
-      said = JSON.parse(stdout)
+      printed = JSON.parse(stdout)
     } catch {
       throw new Error(`SCRIPT_FAILED bad json on stdout: ${stdout}`)
     }
-    if (code === 0) return { result: said }
-    if (isError(said)) return { error: { code: said.code, params: said.params } }
+    if (code === 0) return { result: printed }
+    if (isError(printed)) return { error: { code: printed.code, params: printed.params } }
     throw new Error(`SCRIPT_FAILED non-zero exit and bad json on stdout: ${stdout}`)
   }
 

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, rmSync } from 'node:fs'
 import t from 'tap'
 import { ATTACH, CREATE, plugged, SR, SYNCED, URI } from './plugin-under-test.ts'
 
-t.test('calls about one SR all at once: each has a proper end, and disk and watch agree after them', async t => {
+t.test('concurrent calls about one SR all end, and disk and watched SRs agree afterwards', async t => {
   const { call, host, files } = await plugged(t)
   const methods: readonly (readonly [method: string, params: unknown])[] = [
     ['SR.create', CREATE],
@@ -32,19 +32,16 @@ t.test('calls about one SR all at once: each has a proper end, and disk and watc
   t.strictSame([host.watched, host.bugs, host.problems], [[], [], []])
 })
 
-t.test(
-  'an SR that is out of sync is attached like any other: a pool that could not plug it could not watch it',
-  async t => {
-    const { call, host } = await plugged(t)
-    host.statuses.set(SR, { ...SYNCED, state: 'degraded' })
-    await call('SR.create', CREATE)
-    t.strictSame(await call('SR.attach', ATTACH), { status: 200, answer: URI })
-    t.match(await call('SR.stat', { sr: URI }), { status: 200, answer: { health: ['Recovering', /^degraded/] } })
-    t.strictSame(await call('SR.ls', { sr: URI }), { status: 200, answer: [] })
-  },
-)
+t.test('an SR that is out of sync can be attached, because otherwise the pool could not watch it', async t => {
+  const { call, host } = await plugged(t)
+  host.statuses.set(SR, { ...SYNCED, state: 'degraded' })
+  await call('SR.create', CREATE)
+  t.strictSame(await call('SR.attach', ATTACH), { status: 200, answer: URI })
+  t.match(await call('SR.stat', { sr: URI }), { status: 200, answer: { health: ['Recovering', /^degraded/] } })
+  t.strictSame(await call('SR.ls', { sr: URI }), { status: 200, answer: [] })
+})
 
-t.test('a plug that failed at its SR.stat, which the toolstack does not undo, is repeated', async t => {
+t.test('a plug that failed at SR.stat, which the toolstack does not undo, can be repeated', async t => {
   const { call, host } = await plugged(t)
   const { status } = host
   host.status = () => {
@@ -58,7 +55,7 @@ t.test('a plug that failed at its SR.stat, which the toolstack does not undo, is
   t.match(host.watched, { length: 1 })
 })
 
-t.test('the toolstack takes an SR for attached of which nothing is known here any more', async t => {
+t.test('the toolstack believes that an SR is attached which this host no longer knows', async t => {
   const { call, folder, files } = await plugged(t)
   await call('SR.create', CREATE)
   await call('SR.attach', ATTACH)
@@ -75,7 +72,7 @@ t.test('the toolstack takes an SR for attached of which nothing is known here an
   t.strictSame(await again.call('SR.destroy', { sr: URI }), { status: 200, answer: null })
 })
 
-t.test('any method may be the first one: nobody need have asked what plugin this is', async t => {
+t.test('any method may be called first, without Plugin.Query', async t => {
   const firsts: readonly (readonly [method: string, params: unknown, status: number])[] = [
     ['SR.attach', ATTACH, 200],
     ['SR.create', CREATE, 200],

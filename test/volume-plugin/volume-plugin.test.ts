@@ -36,7 +36,7 @@ const RESYNCING: SrStatus = {
 }
 const HOLD: PoolSrState = { state: 'degraded', sentences: ['host B is away'] }
 
-t.test('the life of an SR', async t => {
+t.test('an SR is created, attached, renamed, detached and destroyed', async t => {
   const { host, call } = await plugged(t)
   t.strictSame(await call('SR.create', CREATE), { status: 200, answer: ATTACH.configuration })
   t.strictSame(await call('SR.create', CREATE), { status: 200, answer: ATTACH.configuration }, 'repeated')
@@ -73,7 +73,7 @@ t.test('the life of an SR', async t => {
   t.strictSame(host.bugs, [])
 })
 
-t.test('a host on which the SR was not created attaches it by what SR.create returned', async t => {
+t.test('a host that did not create the SR attaches it with the configuration that SR.create returned', async t => {
   const { call } = await plugged(t)
   t.strictSame(await call('SR.attach', ATTACH), { status: 200, answer: URI })
   const { name, description } = CREATE
@@ -96,7 +96,7 @@ t.test('a host on which the SR was not created attaches it by what SR.create ret
   t.match(await call('SR.ls', { sr: URI }), { answer: { code: 'Sr_not_attached' } })
 })
 
-t.test('health is good only when all that was said is good', async t => {
+t.test('health is Healthy only if the host and the pool report synced', async t => {
   const { host, call } = await plugged(t)
   await call('SR.attach', ATTACH)
   const health = async () => (await call('SR.stat', { sr: URI })).answer.health
@@ -112,7 +112,7 @@ t.test('health is good only when all that was said is good', async t => {
   host.statuses.clear()
   t.strictSame(await health(), ['Recovering', 'unknown: this host does not watch the SR'])
   host.pool = { state: 'synced', sentences: [] }
-  t.match(await health(), ['Recovering', /^unknown/], 'the pool does not speak for this host')
+  t.match(await health(), ['Recovering', /^unknown/], 'the state of the pool does not replace that of this host')
   host.statuses.set(SR, SYNCED)
   t.strictSame(await health(), ['Healthy', ''])
   host.statuses.set(SR, { ...SYNCED, reasons: [reason('single-copy', 'vol-1/0')] })
@@ -122,7 +122,7 @@ t.test('health is good only when all that was said is good', async t => {
   t.strictSame(await health(), ['Recovering', 'unknown'])
 })
 
-t.test('what SR.probe proposes', async t => {
+t.test('SR.probe proposes configurations', async t => {
   const { host, call } = await plugged(t)
   const probe = async (configuration: unknown) => (await call('SR.probe', { configuration, dbg: '' })).answer
   t.strictSame(await probe({}), [])
@@ -149,12 +149,12 @@ t.test('what SR.probe proposes', async t => {
   t.strictSame(await probe({ md: 'md1' }), [{ configuration: { md: 'md1' }, complete: true, extra_info: {} }])
   await call('SR.create', CREATE)
   const known = { configuration: ATTACH.configuration, complete: true, sr: { uuid: SR, name: 'Sentinel' } }
-  t.match(await probe({}), [known], 'an SR that is there already comes first')
+  t.match(await probe({}), [known], 'an existing SR comes first')
   t.match(await probe({ sr_uuid: SR }), [known])
   t.strictSame(await probe({ sr_uuid: OTHER_SR }), [])
 })
 
-t.test('wrong arguments are refused by name', async t => {
+t.test('wrong arguments are refused with their names', async t => {
   const { call, plugin, host } = await plugged(t)
   const refused = async (method: string, params: unknown, why: RegExp) =>
     t.match(await call(method, params), { status: 400, answer: { code: 'SR_BACKEND_FAILURE', params: ['', why, ''] } })
@@ -192,7 +192,7 @@ t.test('wrong arguments are refused by name', async t => {
   t.strictSame(host.bugs, [])
 })
 
-t.test('a bug behind a call is told here, not there', async t => {
+t.test('a bug in a call is reported to the log of the agent, not to the toolstack', async t => {
   const { call, host } = await plugged(t)
   await call('SR.attach', ATTACH)
   host.status = () => {
@@ -206,7 +206,7 @@ t.test('a bug behind a call is told here, not there', async t => {
   t.match(host.bugs, [{ message: 'a secret' }, {}])
 })
 
-t.test('SRs and attachments outlive the daemon; a damaged file hurts no other', async t => {
+t.test('SRs and attachments survive a restart; a damaged file affects no other SR', async t => {
   const { call, folder, files } = await plugged(t)
   const other = { ...ATTACH.configuration, sr_uuid: OTHER_SR }
   await call('SR.create', CREATE)
@@ -238,14 +238,14 @@ t.test('SRs and attachments outlive the daemon; a damaged file hurts no other', 
       [OTHER_SR],
     )
     t.match(host.problems, [new RegExp(`^${files}/${SR}\\.json .*\\. Correct it|^cannot read ${files}/${SR}\\.json`)])
-    const told = host.problems[0] ?? ''
+    const problem = host.problems[0] ?? ''
     t.equal(
       (await call('Plugin.diagnostics', {})).answer,
-      `${OTHER_SR}: unknown: this host does not watch the SR\n${SR}: ${told}\n`,
+      `${OTHER_SR}: unknown: this host does not watch the SR\n${SR}: ${problem}\n`,
     )
     t.match(await call('SR.probe', { configuration: { sr_uuid: SR } }), {
       status: 400,
-      answer: { params: ['', told, ''] },
+      answer: { params: ['', problem, ''] },
     })
     t.match(await call('SR.stat', { sr: URI }), {
       status: 400,
@@ -259,7 +259,7 @@ t.test('SRs and attachments outlive the daemon; a damaged file hurts no other', 
     again.host.watched.map(({ uuid }) => uuid),
     [OTHER_SR],
   )
-  t.ok(existsSync(join(files, `${SR}.json.broken`)), 'and is kept for who wants to know')
+  t.ok(existsSync(join(files, `${SR}.json.broken`)), 'the file is kept for inspection')
   t.match(await again.call('SR.attach', ATTACH), { status: 200 }, 'and plugged again')
   t.match(await again.call('SR.stat', { sr: URI }), { status: 200 })
   writeFileSync(join(files, `${SR}.json`), '{')
@@ -269,7 +269,7 @@ t.test('SRs and attachments outlive the daemon; a damaged file hurts no other', 
   t.match(await again.call('SR.create', CREATE), { status: 200 }, 'and made again')
 })
 
-t.test('an SR whose file was corrected by hand is watched as it says there', async t => {
+t.test('an SR whose file was edited is watched with the new configuration', async t => {
   const { call, files, host } = await plugged(t)
   await call('SR.attach', ATTACH)
   const file = join(files, `${SR}.json`)
@@ -278,7 +278,7 @@ t.test('an SR whose file was corrected by hand is watched as it says there', asy
   t.match(host.watched, [{ uuid: SR, drbd: ['other-*', 'xcp-persistent-database'] }])
 })
 
-t.test('where nothing can be written, the call fails and says so', async t => {
+t.test('if the file cannot be written, the call fails and says so', async t => {
   const { call, files, host } = await plugged(t)
   const fails = async (method: string, params: unknown, why: RegExp) =>
     t.match(await call(method, params), { status: 400, answer: { params: ['', why, ''] } })
@@ -319,7 +319,7 @@ t.test('a plugin.json that is not a valid result of Plugin.Query is an error at 
   await t.rejects(opening(join(folder, 'plugin.json')), /plugin\.json is not a valid result/)
 })
 
-t.test('kill -9 at any moment leaves the old truth or the new one', async t => {
+t.test('kill -9 at any moment leaves either the old record or the new one', async t => {
   const { folder, files, host } = await plugged(t)
   const program = `
     const { VolumePlugin } = await import(${JSON.stringify(resolve(import.meta.dirname, '../../src/volume-plugin/volume-plugin.ts'))})
@@ -355,7 +355,7 @@ t.test('kill -9 at any moment leaves the old truth or the new one', async t => {
   t.strictSame(host.bugs, [])
 })
 
-t.test('a host without a replica plugs the SR with allowEmpty, of its own mirrors or of another SR', async t => {
+t.test('a host without a replica plugs the SR with allowEmpty, for its own mirrors or those of another SR', async t => {
   const { host, call } = await plugged(t)
   const attach = (more: object) => call('SR.attach', { configuration: { sr_uuid: SR, ...more } })
   await attach({ drbd: 'vol-*', allowEmpty: 'true' })

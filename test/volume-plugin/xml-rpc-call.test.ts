@@ -7,7 +7,7 @@ const call = (name: string, ...members: readonly string[]) =>
   `<param><value><struct>${members.join('')}</struct></value></param></params></methodCall>`
 const member = (name: string, value: string) => `<member><name>${name}</name><value>${value}</value></member>`
 
-t.test('a plugin call, by whoever has written it', t => {
+t.test('a plugin call is read as OCaml and as Python write it', t => {
   const argsOf = (...members: readonly string[]) => [...readXmlRpcCall(call('gate', ...members)).args]
   t.strictSame(readXmlRpcCall(call('can-reboot')), { name: 'can-reboot', args: new Map() })
   const cases: readonly (readonly [member: string, args: readonly (readonly [string, string])[]])[] = [
@@ -29,7 +29,7 @@ t.test('a plugin call, by whoever has written it', t => {
   t.end()
 })
 
-t.test('no text of the size that is taken makes it slow', t => {
+t.test('no text of the accepted size is slow to read', t => {
   const blanks = ' '.repeat(65_000)
   const texts = [
     `<member><name>a</name><value>${blanks}`,
@@ -44,7 +44,7 @@ t.test('no text of the size that is taken makes it slow', t => {
   t.end()
 })
 
-t.test('hosts as an argument', t => {
+t.test('the argument hosts', t => {
   t.strictSame(parseHosts(' hostA,hostB , ,'), ['hostA', 'hostB'])
   t.strictSame(parseHosts('["host, with a comma"," b "]'), ['host, with a comma', 'b'])
   t.strictSame(parseHosts(formatHosts(['a, b', '[c]'])), ['a, b', '[c]'])

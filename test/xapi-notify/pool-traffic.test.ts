@@ -7,7 +7,7 @@ import { followPool } from '../../src/xenapi-client/events.ts'
 import { watchPool } from '../../src/xenapi-client/watch-pool.ts'
 import { behindWeather, callIn, connected, endOf, serving, until } from './toolstack-under-test.ts'
 
-t.test('following a pool: everything, then what changes, with a sign of life in between', async t => {
+t.test('following a pool yields everything, then the changes, and empty changes in between', async t => {
   const { pool, client, hosts } = await connected(t)
   const [a, b] = hosts
   if (a === undefined || b === undefined) throw new Error('two hosts were asked for')
@@ -16,14 +16,14 @@ t.test('following a pool: everything, then what changes, with a sign of life in 
     const { value } = await changes.next()
     return {
       everything: value.everything,
-      told: value.events.map(({ cls, operation, ref }) => `${cls} ${operation} ${ref}`),
+      events: value.events.map(({ cls, operation, ref }) => `${cls} ${operation} ${ref}`),
     }
   }
   t.match(await next(), {
     everything: true,
-    told: [`host add ${a.ref}`, `host add ${b.ref}`, `pbd add ${a.pbd}`, `pbd add ${b.pbd}`],
+    events: [`host add ${a.ref}`, `host add ${b.ref}`, `pbd add ${a.pbd}`, `pbd add ${b.pbd}`],
   })
-  t.strictSame(await next(), { everything: false, told: [] }, 'a quiet wait')
+  t.strictSame(await next(), { everything: false, events: [] }, 'a wait without events')
   pool.hostLeft(a.ref)
   const { value } = await changes.next()
   t.match(value, {
@@ -31,11 +31,11 @@ t.test('following a pool: everything, then what changes, with a sign of life in 
     events: [{ cls: 'host', operation: 'mod', ref: a.ref, record: { enabled: false } }],
   })
   pool.removePbd(b.pbd)
-  t.strictSame(await next(), { everything: false, told: [`host mod ${b.ref}`, `pbd del ${b.pbd}`] })
+  t.strictSame(await next(), { everything: false, events: [`host mod ${b.ref}`, `pbd del ${b.pbd}`] })
 })
 
 t.test(
-  'a session that was lost makes everything be read again: the toolstack may be another, with other objects',
+  'after a lost session everything is read again, because it may be another toolstack with other objects',
   async t => {
     const { client, hosts } = await connected(t)
     const changes = followPool(client, ['host'], { waitSeconds: 0.05 })
@@ -54,7 +54,7 @@ t.test(
   },
 )
 
-t.test('a token that is worthless makes everything be read again, and is no reason to give up', async t => {
+t.test('after an invalid token everything is read again', async t => {
   let worthless = ''
   const asked: unknown[] = []
   const url = await serving(t, async (request, response) => {
@@ -81,7 +81,7 @@ t.test('a token that is worthless makes everything be read again, and is no reas
   t.strictSame(asked, ['', 't', '', 't', 't', '', 't', 't', ''])
 })
 
-t.test('watching a pool goes on through outages: lost once, then everything anew', async t => {
+t.test('watching a pool continues through outages: one lost, then everything again', async t => {
   const { pool, hosts, url } = await connected(t)
   const toolstack = await behindWeather(t, url)
   const client = new XenApiClient({ clock: machineClock, url: toolstack.url, user: 'root', password: 'right' })
@@ -111,7 +111,7 @@ t.test('watching a pool goes on through outages: lost once, then everything anew
     const back = next()
     await until('it tries again', () => toolstack.asked.length >= before + tries)
     toolstack.weather = 'pass'
-    t.equal(await back, `everything: ${hosts.length}`, 'lost is told once')
+    t.equal(await back, `everything: ${hosts.length}`, 'lost is yielded once')
   }
   const ended = next()
   leaving.abort(new Error('enough'))
@@ -120,7 +120,7 @@ t.test('watching a pool goes on through outages: lost once, then everything anew
   t.match(await watchPool(client, ['host'], { clock: machineClock, signal: leaving.signal }).next(), { done: true })
 })
 
-t.test('a deletion that the toolstack lost shows in the counts, and everything is read again', async t => {
+t.test('a deletion that the toolstack lost is found by the counts, and everything is read again', async t => {
   const { pool, client, hosts } = await connected(t)
   const host = hosts[0]?.ref ?? ''
   const pbds = Array.from({ length: 600 }, () => pool.addPbd({ host, sr: pool.addSr({}), attached: false }))
@@ -133,7 +133,7 @@ t.test('a deletion that the toolstack lost shows in the counts, and everything i
   t.equal(second.value.events.length, 3)
 })
 
-t.test('a record that is not told: everything is read again, until there is nothing left out', async t => {
+t.test('if the record of an event is missing, everything is read again until none is missing', async t => {
   const { hosts, url } = await connected(t)
   const [a, b] = hosts.map(({ ref }) => ref)
   if (a === undefined || b === undefined) throw new Error('two hosts were asked for')
@@ -154,31 +154,31 @@ t.test('a record that is not told: everything is read again, until there is noth
     const changes = followPool(client, classes, { waitSeconds: 0.05 })
     const next = async () => {
       const { value } = await changes.next()
-      return { everything: value.everything, told: value.events.map(({ ref, record }) => [ref, record?.name_label]) }
+      return { everything: value.everything, events: value.events.map(({ ref, record }) => [ref, record?.name_label]) }
     }
     unreadable = 2
-    t.strictSame(await next(), { everything: true, told: [[a, 'a']] }, 'left out')
+    t.strictSame(await next(), { everything: true, events: [[a, 'a']] }, 'left out')
     const asked = toolstack.asked.length
-    t.strictSame(await next(), { everything: true, told: [[a, 'a']] }, 'still left out')
+    t.strictSame(await next(), { everything: true, events: [[a, 'a']] }, 'still left out')
     t.equal(toolstack.asked.length, asked + 2, 'read again once per wait')
     const all = () => ({
       everything: true,
-      told: [
+      events: [
         [a, 'a'],
         [b, name],
       ],
     })
-    t.strictSame(await next(), all(), 'nothing has changed since, and it is told all the same')
-    t.strictSame(await next(), { everything: false, told: [] })
+    t.strictSame(await next(), all(), 'everything is read again although nothing has changed')
+    t.strictSame(await next(), { everything: false, events: [] })
     unreadable = 1
     name = `${name}b`
     await client.call('host.set_name_label', [b, name])
     t.strictSame(await next(), all(), 'a change of it is not missed')
-    t.strictSame(await next(), { everything: false, told: [] })
+    t.strictSame(await next(), { everything: false, events: [] })
   }
 })
 
-t.test('following ends with an error when the toolstack answers nonsense, goes away, or the reader leaves', async t => {
+t.test('following ends with an error after an invalid answer, after an outage and after an abort', async t => {
   const nonsense: readonly unknown[] = [
     null,
     { token: '', events: {} },
@@ -211,7 +211,7 @@ t.test('following ends with an error when the toolstack answers nonsense, goes a
   t.match(await lost, { name: 'XenApiUnreachable' })
 })
 
-t.test('counts that stay wrong do not make a loop: everything is read at most once per wait', async t => {
+t.test('with counts that stay wrong, everything is read at most once per wait', async t => {
   let asked = 0
   const url = await serving(t, async (request, response) => {
     const { id, method, params } = await callIn(request)
@@ -253,45 +253,42 @@ t.test('a report is written, replaced, and written again as a confirmation', asy
   t.equal(pool.get('PBD', a.pbd)?.other_config.note, 'kept')
 })
 
-t.test(
-  'while the toolstack is away for hours nothing piles up, and the newest report is the one that arrives',
-  async t => {
-    const { pool, hosts, url } = await connected(t)
-    const toolstack = await behindWeather(t, url)
-    const client = new XenApiClient({
-      clock: machineClock,
-      url: toolstack.url,
-      user: 'root',
-      password: 'right',
-      callTimeoutMs: 500,
-    })
-    t.teardown(() => client.close())
-    const sink = new PbdReports(client)
-    const pbd = hosts[0]?.pbd ?? ''
-    await sink.pushReport(pbd, 'before')
-    const seen: (string | undefined)[] = []
-    pool.subscribe(({ cls, ref }) => {
-      if (cls === 'PBD') seen.push(pool.get('PBD', ref)?.other_config['resync-monitor'])
-    })
-    for (const weather of ['hang', 'refuse'] as const) {
-      toolstack.weather = weather
-      const before = toolstack.asked.length
-      const pushes = Array.from({ length: 1_000 }, (_, index) => sink.pushReport(pbd, `${weather} ${index}`))
-      t.equal(new Set(await Promise.all(pushes.map(endOf))).size, 1, 'all wait for one write')
-      t.equal(toolstack.asked.length, before + 1)
-    }
-    toolstack.weather = 'pass'
-    await sink.pushReport(pbd, 'now')
-    t.strictSame(seen, [undefined, 'now'])
-    toolstack.weather = method => (method === 'PBD.add_to_other_config' ? 'lose-answer' : 'pass')
-    t.match(await endOf(sink.pushReport(pbd, 'perhaps')), { name: 'XenApiUnreachable' })
-    toolstack.weather = 'pass'
-    await sink.pushReport(pbd, 'surely')
-    t.equal(pool.get('PBD', pbd)?.other_config['resync-monitor'], 'surely')
-  },
-)
+t.test('during an outage reports do not accumulate, and afterwards only the newest report is written', async t => {
+  const { pool, hosts, url } = await connected(t)
+  const toolstack = await behindWeather(t, url)
+  const client = new XenApiClient({
+    clock: machineClock,
+    url: toolstack.url,
+    user: 'root',
+    password: 'right',
+    callTimeoutMs: 500,
+  })
+  t.teardown(() => client.close())
+  const sink = new PbdReports(client)
+  const pbd = hosts[0]?.pbd ?? ''
+  await sink.pushReport(pbd, 'before')
+  const seen: (string | undefined)[] = []
+  pool.subscribe(({ cls, ref }) => {
+    if (cls === 'PBD') seen.push(pool.get('PBD', ref)?.other_config['resync-monitor'])
+  })
+  for (const weather of ['hang', 'refuse'] as const) {
+    toolstack.weather = weather
+    const before = toolstack.asked.length
+    const pushes = Array.from({ length: 1_000 }, (_, index) => sink.pushReport(pbd, `${weather} ${index}`))
+    t.equal(new Set(await Promise.all(pushes.map(endOf))).size, 1, 'all wait for one write')
+    t.equal(toolstack.asked.length, before + 1)
+  }
+  toolstack.weather = 'pass'
+  await sink.pushReport(pbd, 'now')
+  t.strictSame(seen, [undefined, 'now'])
+  toolstack.weather = method => (method === 'PBD.add_to_other_config' ? 'lose-answer' : 'pass')
+  t.match(await endOf(sink.pushReport(pbd, 'perhaps')), { name: 'XenApiUnreachable' })
+  toolstack.weather = 'pass'
+  await sink.pushReport(pbd, 'surely')
+  t.equal(pool.get('PBD', pbd)?.other_config['resync-monitor'], 'surely')
+})
 
-t.test('a report that another writer gets in the way of is tried again, and not for ever', async t => {
+t.test('a write that conflicts with another writer is retried, a limited number of times', async t => {
   let rivals = 2
   const calls: string[] = []
   const url = await serving(t, async (request, response) => {

@@ -30,13 +30,13 @@ function edge(kind: TransitionKind, to: SyncState, at = BEGUN): Transition {
 
 const OPEN: Episode = { id: 'open', startedAt: BEGUN, mostOutOfSyncBytes: 1000 }
 
-t.test('what edges and level mean for an episode', async t => {
+t.test('how transitions and the state advance an episode', async t => {
   const cases: readonly (readonly [
     title: string,
     open: Episode | null,
     transitions: readonly Transition[],
     status: SrStatus,
-    told: readonly EpisodeEvent['event'][],
+    expected: readonly EpisodeEvent['event'][],
     after: 'open' | 'new' | null,
   ])[] = [
     ['in sync at the start', null, [], status('synced'), [], null],
@@ -63,13 +63,13 @@ t.test('what edges and level mean for an episode', async t => {
       null,
     ],
   ]
-  for (const [title, open, transitions, now, told, after] of cases) {
+  for (const [title, open, transitions, now, expected, after] of cases) {
     const result = advanceEpisode(open, transitions, now, () => 'new')
-    t.strictSame([result.events.map(({ event }) => event), result.open?.id ?? null], [told, after], title)
+    t.strictSame([result.events.map(({ event }) => event), result.open?.id ?? null], [expected, after], title)
   }
 })
 
-t.test('what is told of an episode', async t => {
+t.test('the events of an episode', async t => {
   const end = edge('resync-finished', 'synced', BEGUN + 5_000)
   t.strictSame(advanceEpisode(OPEN, [end], status('synced'), () => 'new').events, [
     {
@@ -126,8 +126,8 @@ t.test('messages: a sentence for people, a line for programs, at most 1 KiB', as
     watched: true,
     mostOutOfSyncBytes: 512,
   }
-  const sentence = (told: Parameters<typeof resyncMessage>[1], omitted = 0) =>
-    resyncMessage(HOST, told, omitted).body.split('\n')[0]
+  const sentence = (event: Parameters<typeof resyncMessage>[1], omitted = 0) =>
+    resyncMessage(HOST, event, omitted).body.split('\n')[0]
   t.strictSame(resyncMessage(HOST, start, 0), {
     name: 'RESYNC_STARTED',
     priority: 3,
@@ -146,11 +146,11 @@ t.test('messages: a sentence for people, a line for programs, at most 1 KiB', as
   t.match(sentence({ ...end, at: BEGUN - 5_000 }), /in 0 s/, 'a clock that was set back')
 
   const nasty = { ...HOST, name: `\u0000\ud800\uffff\u2028${'宿'.repeat(500)}\n` }
-  for (const told of [start, { ...end, watched: false, mostOutOfSyncBytes: 1e18 }]) {
-    const { body } = resyncMessage(nasty, told, 9_999)
+  for (const event of [start, { ...end, watched: false, mostOutOfSyncBytes: 1e18 }]) {
+    const { body } = resyncMessage(nasty, event, 9_999)
     t.ok(Buffer.byteLength(body) <= 1024, `${Buffer.byteLength(body)} bytes`)
     t.notMatch(body.replace('\n', ''), /[\p{Cc}\p{Cs}\p{Cn}]/u, 'nothing that XML cannot hold')
-    t.strictSame(parseMessageBody(body), { event: told.event, episode: 'e1', omitted: 9_999 })
+    t.strictSame(parseMessageBody(body), { event: event.event, episode: 'e1', omitted: 9_999 })
   }
   for (const foreign of [
     '',
@@ -204,7 +204,7 @@ const journals: fc.Arbitrary<Journal> = fc
   )
   .map(srs => new Map(srs.map(({ sr, ...rest }) => [sr, rest])))
 
-t.test('a journal is read as it was written, and cut anywhere it is broken, not shorter', async t => {
+t.test('a journal is read as it was written, and a truncated journal is broken, not shorter', async t => {
   fc.assert(
     fc.property(journals, fc.double({ min: 0, max: 1, noNaN: true }), (journal, share) => {
       const text = encodeJournal(HOST.uuid, journal)
@@ -216,7 +216,7 @@ t.test('a journal is read as it was written, and cut anywhere it is broken, not 
   )
 })
 
-/** What a resync that came and went leaves. */
+/** The events of a finished resync. */
 function episode(id: string): readonly EpisodeEvent[] {
   return [
     { event: 'started', episode: id, at: 0, resyncing: 1, mirrors: 1, outOfSyncBytes: null },
@@ -224,41 +224,44 @@ function episode(id: string): readonly EpisodeEvent[] {
   ]
 }
 
-t.test('a journal is bounded: whole untold episodes go, the oldest of the SR with the most', async t => {
-  const told = (outbox: readonly EpisodeEvent[]) => outbox.map(({ event, episode: id }) => `${id} ${event}`)
-  const journal: Journal = new Map([
-    ['quiet', { open: null, outbox: [...episode('q')], omitted: 0 }],
-    ['flapping', { open: null, outbox: ['0', '1', '2', '3'].flatMap(episode), omitted: 0 }],
-  ])
-  dropOldEpisodes(journal, 10)
-  t.equal(pendingEvents(journal), 10, 'nothing goes without need')
-  dropOldEpisodes(journal, 6)
-  t.strictSame(told(journal.get('quiet')?.outbox ?? []), ['q started', 'q finished'])
-  const kept = ['0 started', '0 finished', '3 started', '3 finished']
-  t.strictSame(told(journal.get('flapping')?.outbox ?? []), kept, 'the first may be on its way')
-  t.match(journal.get('flapping'), { omitted: 2 })
-  dropOldEpisodes(journal, 1)
-  t.equal(pendingEvents(journal), 4)
+t.test(
+  'a journal is bounded: whole unsent episodes are dropped, the oldest of the SR with the most events first',
+  async t => {
+    const summary = (outbox: readonly EpisodeEvent[]) => outbox.map(({ event, episode: id }) => `${id} ${event}`)
+    const journal: Journal = new Map([
+      ['quiet', { open: null, outbox: [...episode('q')], omitted: 0 }],
+      ['flapping', { open: null, outbox: ['0', '1', '2', '3'].flatMap(episode), omitted: 0 }],
+    ])
+    dropOldEpisodes(journal, 10)
+    t.equal(pendingEvents(journal), 10, 'nothing goes without need')
+    dropOldEpisodes(journal, 6)
+    t.strictSame(summary(journal.get('quiet')?.outbox ?? []), ['q started', 'q finished'])
+    const kept = ['0 started', '0 finished', '3 started', '3 finished']
+    t.strictSame(summary(journal.get('flapping')?.outbox ?? []), kept, 'the first may be on its way')
+    t.match(journal.get('flapping'), { omitted: 2 })
+    dropOldEpisodes(journal, 1)
+    t.equal(pendingEvents(journal), 4)
 
-  // the start was told; a new one is open
-  const running: Journal = new Map([
-    [
-      'sr',
-      { open: OPEN, outbox: [...episode('0').slice(1), ...episode('1'), ...episode('2').slice(0, 1)], omitted: 0 },
-    ],
-  ])
-  dropOldEpisodes(running, 1)
-  t.strictSame(told(running.get('sr')?.outbox ?? []), ['0 finished', '2 started'])
-  t.match(running.get('sr'), { omitted: 1 })
+    // The start was sent; a new episode is open.
+    const running: Journal = new Map([
+      [
+        'sr',
+        { open: OPEN, outbox: [...episode('0').slice(1), ...episode('1'), ...episode('2').slice(0, 1)], omitted: 0 },
+      ],
+    ])
+    dropOldEpisodes(running, 1)
+    t.strictSame(summary(running.get('sr')?.outbox ?? []), ['0 finished', '2 started'])
+    t.match(running.get('sr'), { omitted: 1 })
 
-  const many: Journal = new Map(
-    Array.from({ length: 10 }, (_, index) => [`${index}`, { open: null, outbox: [...episode('e')], omitted: 0 }]),
-  )
-  dropOldEpisodes(many, 1)
-  t.equal(pendingEvents(many), 20, 'what may be on its way stays')
-})
+    const many: Journal = new Map(
+      Array.from({ length: 10 }, (_, index) => [`${index}`, { open: null, outbox: [...episode('e')], omitted: 0 }]),
+    )
+    dropOldEpisodes(many, 1)
+    t.equal(pendingEvents(many), 20, 'what may be on its way stays')
+  },
+)
 
-t.test('the file: written whole, and set aside when it cannot be used', async t => {
+t.test('the file is written as a whole, and renamed if it cannot be used', async t => {
   const folder = t.testdir({})
   const path = join(folder, 'state', 'notify.json')
   const problems: string[] = []
@@ -284,7 +287,7 @@ t.test('the file: written whole, and set aside when it cannot be used', async t 
     await writeFile(path, text)
     t.strictSame(await open(), new Map())
     t.equal(problems.pop(), `${path}: ${problem}`)
-    t.equal(await readFile(`${path}.broken`, 'utf8'), text, 'kept for whoever wants to know')
+    t.equal(await readFile(`${path}.broken`, 'utf8'), text, 'kept for inspection')
     t.strictSame(await open(), new Map(), 'and not met again')
     t.strictSame(problems, [])
   }

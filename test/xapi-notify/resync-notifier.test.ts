@@ -22,7 +22,7 @@ interface TearsDown {
 const RESYNCING = statusOf('resyncing', { progress: 0.1 })
 const SYNCED = statusOf('synced')
 
-/** A pool behind weather, and the means to start and stop notifiers of its hosts. */
+/** A pool behind a proxy that can fail, and functions that start and stop notifiers of its hosts. */
 async function pooled(t: TearsDown) {
   const { pool, hosts, sr, url } = await connected(t)
   const toolstack = await behindWeather(t, url)
@@ -51,7 +51,7 @@ async function pooled(t: TearsDown) {
     srUuid,
     hostUuid,
     problems,
-    /** A notifier of the first host, unless something else is said. */
+    /** A notifier of the first host, by default. */
     start: async (options: Partial<NotifierOptions> = {}) => {
       const notifier = await ResyncNotifier.open({
         clock: machineClock,
@@ -65,8 +65,8 @@ async function pooled(t: TearsDown) {
       open.push(notifier)
       return notifier
     },
-    /** What the pool was told of an SR, in order; episodes by the order they were first spoken of. */
-    told: (uuid = srUuid) => {
+    /** The messages about an SR in the pool, in order; episodes are numbered in the order of their first message. */
+    messages: (uuid = srUuid) => {
       const bodies = pool.list('message').filter(([, { obj_uuid }]) => obj_uuid === uuid)
       const spoken = bodies.map(([, { body }]) => parseMessageBody(body))
       const order = [...new Set(spoken.map(each => each?.episode))]
@@ -76,11 +76,11 @@ async function pooled(t: TearsDown) {
   }
 }
 
-function told(notifier: ResyncNotifier): Promise<void> {
-  return until('the pool is told', () => notifier.pending === 0)
+function allSent(notifier: ResyncNotifier): Promise<void> {
+  return until('all events are sent', () => notifier.pending === 0)
 }
 
-t.test('a resync: a message when it starts and one when it ends, a task in between', async t => {
+t.test('a resync has a message at its start, a message at its end, and a task in between', async t => {
   const world = await pooled(t)
   const { pool, toolstack, tasks } = world
   const notifier = await world.start()
@@ -89,7 +89,7 @@ t.test('a resync: a message when it starts and one when it ends, a task in betwe
   notifier.note(world.srUuid, [], RESYNCING)
   t.equal(notifier.pending, 1)
   await until('the task', () => tasks()[0] === 'pending 0.1')
-  t.strictSame(world.told(), ['0 started'])
+  t.strictSame(world.messages(), ['0 started'])
   for (const progress of [0.5, 0.4, null]) {
     notifier.note(world.srUuid, [], { ...RESYNCING, progress })
     await until('the progress', () => tasks()[0] === 'pending 0.5')
@@ -99,10 +99,10 @@ t.test('a resync: a message when it starts and one when it ends, a task in betwe
   notifier.note(world.srUuid, [], RESYNCING)
   const quiet = toolstack.asked.length
   await until('a look after the task', () => toolstack.asked.length > quiet)
-  t.strictSame(world.told(), ['0 started'])
+  t.strictSame(world.messages(), ['0 started'])
   notifier.note(world.srUuid, [], SYNCED)
-  await told(notifier)
-  t.strictSame(world.told(), ['0 started', '0 finished'])
+  await allSent(notifier)
+  t.strictSame(world.messages(), ['0 started', '0 finished'])
   t.strictSame(tasks(), ['success 1'])
 
   const [message] = pool.list('message').map(([, record]) => record)
@@ -115,19 +115,19 @@ t.test('a resync: a message when it starts and one when it ends, a task in betwe
   })
   await notifier.close()
   notifier.note(world.srUuid, [], RESYNCING)
-  t.equal(notifier.pending, 0, 'closed, it takes nothing in')
+  t.equal(notifier.pending, 0, 'after close it accepts nothing')
   t.strictSame(decodeJournal(world.hostUuid, await readFile(world.journalPath, 'utf8')), { journal: new Map() })
   t.strictSame(world.problems, [])
 })
 
-t.test('after a restart the journal and the present state say what is due', async t => {
+t.test('after a restart the journal and the present state decide what is sent', async t => {
   const world = await pooled(t)
   const restarted = async (before: ResyncNotifier, status = RESYNCING) => {
     await before.close()
     const notifier = await world.start()
     notifier.note(world.srUuid, [], statusOf('unknown'))
     notifier.note(world.srUuid, [], status)
-    await told(notifier)
+    await allSent(notifier)
     return notifier
   }
   const first = await world.start()
@@ -136,23 +136,27 @@ t.test('after a restart the journal and the present state say what is due', asyn
   const second = await restarted(first)
   const asked = world.toolstack.asked.length
   await until('the task is taken up', () => world.toolstack.asked.indexOf('task.set_progress', asked) >= 0)
-  t.strictSame(world.told(), ['0 started'], 'still the same resync')
+  t.strictSame(world.messages(), ['0 started'], 'still the same resync')
   t.strictSame(world.tasks(), ['pending 0.3'], 'and the same task, whose progress does not fall')
   const third = await restarted(second, SYNCED)
-  t.strictSame(world.told(), ['0 started', '0 finished'], 'it ended meanwhile')
+  t.strictSame(world.messages(), ['0 started', '0 finished'], 'it ended while the notifier was stopped')
   t.match(world.pool.list('message').at(-1)?.[1], { body: /its end was not observed/ })
   t.strictSame(world.tasks(), ['success 1'])
   const fourth = await restarted(third, SYNCED)
-  t.strictSame(world.told().length, 2, 'nothing is due')
+  t.strictSame(world.messages().length, 2, 'nothing is sent')
   await restarted(fourth)
-  t.strictSame(world.told(), ['0 started', '0 finished', '1 started'], 'a new one started meanwhile')
+  t.strictSame(
+    world.messages(),
+    ['0 started', '0 finished', '1 started'],
+    'a new one started while the notifier was stopped',
+  )
 })
 
-t.test('while the toolstack is away nothing is lost, over restarts of this program', async t => {
+t.test('during an outage of the toolstack nothing is lost, even over restarts of this program', async t => {
   const world = await pooled(t)
   const { toolstack } = world
   for (const weather of ['refuse', 'hang'] as const) {
-    const before = world.told().length
+    const before = world.messages().length
     toolstack.weather = weather
     for (let round = 0; round < 2; round += 1) {
       const notifier = await world.start()
@@ -166,15 +170,18 @@ t.test('while the toolstack is away nothing is lost, over restarts of this progr
     }
     toolstack.weather = 'pass'
     const notifier = await world.start()
-    await told(notifier)
+    await allSent(notifier)
     await notifier.close()
-    t.equal(world.told().length, before + 8)
+    t.equal(world.messages().length, before + 8)
   }
-  t.strictSame(world.told(), Array.from({ length: 8 }, (_, index) => [`${index} started`, `${index} finished`]).flat())
+  t.strictSame(
+    world.messages(),
+    Array.from({ length: 8 }, (_, index) => [`${index} started`, `${index} finished`]).flat(),
+  )
   t.strictSame(world.tasks(), [], 'what is over has no task')
 })
 
-t.test('what was done although no answer came is not done again', async t => {
+t.test('a call that was carried out without an answer is not repeated', async t => {
   const world = await pooled(t)
   // what changes the pool is always carried out, and often not answered
   world.toolstack.weather = method => {
@@ -188,19 +195,19 @@ t.test('what was done although no answer came is not done again', async t => {
       await until('the task', () => world.tasks().at(-1) === `pending ${progress}`)
     }
     notifier.note(world.srUuid, [], SYNCED)
-    if (round % 2 === 0) await told(notifier)
+    if (round % 2 === 0) await allSent(notifier)
     await notifier.close()
   }
   world.toolstack.weather = 'pass'
-  await told(await world.start())
+  await allSent(await world.start())
   t.strictSame(
-    world.told(),
+    world.messages(),
     [0, 1, 2, 3].flatMap(index => [`${index} started`, `${index} finished`]),
   )
   t.strictSame(world.tasks(), Array(4).fill('success 1'))
 })
 
-t.test('a task that is gone is made anew while the resync goes on; at its end there may be none', async t => {
+t.test('a task that is gone is created again while the resync runs; at its end the task may be missing', async t => {
   const world = await pooled(t)
   const notifier = await world.start()
   const destroyTask = async () => {
@@ -217,12 +224,12 @@ t.test('a task that is gone is made anew while the resync goes on; at its end th
   notifier.note(world.srUuid, [], statusOf('degraded'))
   await destroyTask()
   notifier.note(world.srUuid, [], SYNCED)
-  await told(notifier)
+  await allSent(notifier)
   t.strictSame(world.tasks(), [])
-  t.strictSame(world.told(), ['0 started', '0 finished'])
+  t.strictSame(world.messages(), ['0 started', '0 finished'])
 })
 
-t.test('more than can be kept: whole resyncs are left out, and the next message says how many', async t => {
+t.test('above the limit whole resyncs are dropped, and the next message says how many', async t => {
   const world = await pooled(t)
   world.toolstack.weather = 'refuse'
   const notifier = await world.start({ maxPending: 6 })
@@ -234,9 +241,9 @@ t.test('more than can be kept: whole resyncs are left out, and the next message 
   await notifier.close()
   world.toolstack.weather = method => (method === 'message.create' ? 'lose-answer' : 'pass')
   const again = await world.start({ maxPending: 6 })
-  await told(again)
+  await allSent(again)
   t.strictSame(
-    world.told(),
+    world.messages(),
     [0, 1, 2].flatMap(index => [`${index} started`, `${index} finished`]),
   )
   const omitted = world.pool.list('message').map(([, { body }]) => parseMessageBody(body)?.omitted)
@@ -247,28 +254,31 @@ t.test('more than can be kept: whole resyncs are left out, and the next message 
   )
 })
 
-t.test('an SR that the toolstack refuses is told of, and holds up no other; given up, it is forgotten', async t => {
-  const world = await pooled(t)
-  const notifier = await world.start()
-  for (const status of [RESYNCING, SYNCED, RESYNCING]) notifier.note('no-such-sr', [], status)
-  notifier.note(world.srUuid, [], RESYNCING)
-  await until('the task of the other', () => world.tasks()[0] === 'pending 0.1')
-  t.equal(notifier.pending, 3)
-  t.strictSame(world.problems, [{ code: 'refused', text: 'SR no-such-sr: UUID_INVALID(SR, no-such-sr)' }])
-  notifier.retain([world.srUuid])
-  await told(notifier)
-  t.equal(world.problems.length, 1, 'told once')
-  t.strictSame(world.told(), ['0 started'])
-  notifier.retain([])
-  await told(notifier)
-  t.strictSame(world.tasks(), ['cancelled 0.1'], 'nobody watches it to its end')
-  t.strictSame(world.told(), ['0 started'], 'so nobody tells of its end')
-})
+t.test(
+  'an SR that the toolstack refuses is reported and delays no other SR; when it is no longer watched it is forgotten',
+  async t => {
+    const world = await pooled(t)
+    const notifier = await world.start()
+    for (const status of [RESYNCING, SYNCED, RESYNCING]) notifier.note('no-such-sr', [], status)
+    notifier.note(world.srUuid, [], RESYNCING)
+    await until('the task of the other', () => world.tasks()[0] === 'pending 0.1')
+    t.equal(notifier.pending, 3)
+    t.strictSame(world.problems, [{ code: 'refused', text: 'SR no-such-sr: UUID_INVALID(SR, no-such-sr)' }])
+    notifier.retain([world.srUuid])
+    await allSent(notifier)
+    t.equal(world.problems.length, 1, 'reported once')
+    t.strictSame(world.messages(), ['0 started'])
+    notifier.retain([])
+    await allSent(notifier)
+    t.strictSame(world.tasks(), ['cancelled 0.1'], 'the end is not observed')
+    t.strictSame(world.messages(), ['0 started'], 'so no end is sent')
+  },
+)
 
 /** Longer than a test waits. */
 const HOUR = { firstRetryMs: 3_600_000, lastRetryMs: 3_600_000 }
 
-t.test('while one SR is refused, what happens to another is told at once', async t => {
+t.test('while one SR is refused, events of another SR are sent at once', async t => {
   const world = await pooled(t)
   const notifier = await world.start({ pace: { ...PACE, ...HOUR } })
   notifier.note('no-such-sr', [], RESYNCING)
@@ -277,13 +287,13 @@ t.test('while one SR is refused, what happens to another is told at once', async
   notifier.note('no-such-sr', [], SYNCED)
   notifier.note(world.srUuid, [], RESYNCING)
   await until('the task of the other', () => world.tasks()[0] === 'pending 0.1')
-  t.strictSame(world.told(), ['0 started'])
+  t.strictSame(world.messages(), ['0 started'])
   notifier.note(world.srUuid, [], SYNCED)
   await until('its end', () => world.tasks()[0] === 'success 1' && notifier.pending === 2)
   t.equal(world.toolstack.asked.slice(asked).filter(method => method === 'message.get').length, 2, 'it keeps its pause')
 })
 
-t.test('an SR about which no call is answered keeps no other from being told', async t => {
+t.test('an SR whose calls get no answer delays no other SR', async t => {
   const world = await pooled(t)
   world.toolstack.weather = (_method, params) => (params.includes('unanswered') ? 'hang' : 'pass')
   const before = await world.start()
@@ -291,13 +301,13 @@ t.test('an SR about which no call is answered keeps no other from being told', a
   for (const sr of ['unanswered', world.srUuid]) before.note(sr, [], RESYNCING)
   await before.close()
   const notifier = await world.start()
-  await until('the other is told', () => world.told().length === 1)
+  await until('the other message is sent', () => world.messages().length === 1)
   for (const sr of ['unanswered', world.srUuid]) notifier.note(sr, [], SYNCED)
-  await until('its end', () => world.told().length === 2 && notifier.pending === 2)
-  t.strictSame(world.told(), ['0 started', '0 finished'])
+  await until('its end', () => world.messages().length === 2 && notifier.pending === 2)
+  t.strictSame(world.messages(), ['0 started', '0 finished'])
 })
 
-t.test('while the pool does not answer all wait, but for a first try of what is new', async t => {
+t.test('while the pool does not answer all SRs wait, except for one attempt of a new event', async t => {
   const world = await pooled(t)
   const other = world.pool.get('SR', world.pool.addSr({}))?.uuid ?? ''
   const notifier = await world.start({ pace: { ...PACE, ...HOUR } })
@@ -310,11 +320,11 @@ t.test('while the pool does not answer all wait, but for a first try of what is 
   t.equal(world.toolstack.asked.length, 1, 'what has failed is not new')
   world.toolstack.weather = 'pass'
   notifier.note(other, [], RESYNCING)
-  await until('the other is told', () => world.told(other).length === 1)
-  t.strictSame(world.told(), [])
+  await until('the other message is sent', () => world.messages(other).length === 1)
+  t.strictSame(world.messages(), [])
 })
 
-t.test('two SRs, two hosts: each is told of its own', async t => {
+t.test('two SRs and two hosts have separate messages and tasks', async t => {
   const world = await pooled(t)
   const other = world.pool.get('SR', world.pool.addSr({ name_label: 'SR Recovering' }))?.uuid ?? ''
   const a = await world.start()
@@ -334,12 +344,12 @@ t.test('two SRs, two hosts: each is told of its own', async t => {
   )
   a.note(other, [], SYNCED)
   b.note(world.srUuid, [], SYNCED)
-  await Promise.all([told(a), told(b)])
-  for (const uuid of [world.srUuid, other]) t.equal(world.told(uuid).length, 3)
+  await Promise.all([allSent(a), allSent(b)])
+  for (const uuid of [world.srUuid, other]) t.equal(world.messages(uuid).length, 3)
   t.strictSame(world.tasks().toSorted(), ['pending 0.1', 'pending 0.1', 'success 1', 'success 1'])
 })
 
-t.test('a journal that cannot be used is set aside; without one nothing is sent', async t => {
+t.test('a journal that cannot be used is renamed; if it cannot be written nothing is sent', async t => {
   const world = await pooled(t)
   await writeFile(world.journalPath, '{"schema":')
   const notifier = await world.start()
@@ -352,17 +362,17 @@ t.test('a journal that cannot be used is set aside; without one nothing is sent'
   const unable = await world.start({ journalPath })
   t.match(world.problems[1], { code: 'journal-broken', text: /is not a directory/ })
   unable.note(world.srUuid, [], RESYNCING)
-  await until('it is told', () => world.problems.length > 2)
+  await until('it is reported', () => world.problems.length > 2)
   t.match(world.problems[2], { code: 'journal-unwritable', text: /below-a-file: / })
   await sleep(5 * PACE.lastRetryMs)
   t.equal(world.problems.length, 3, 'once')
   t.strictSame(world.toolstack.asked, [])
   await rm(world.journalPath)
-  await told(unable)
-  t.strictSame(world.told(), ['0 started'])
+  await allSent(unable)
+  t.strictSame(world.messages(), ['0 started'])
 })
 
-t.test('a toolstack that could not write the message is asked again', async t => {
+t.test('a message that the toolstack could not write is sent again', async t => {
   const { pool: stock, url, sr } = await connected(t)
   let full = true
   const world = await behindWeather(t, url)
@@ -384,11 +394,11 @@ t.test('a toolstack that could not write the message is asked again', async t =>
   notifier.note(srUuid, [], RESYNCING)
   await until('the problem', () => problems.length > 0)
   full = false
-  await told(notifier)
+  await allSent(notifier)
   t.match(problems, [/MESSAGE_NOT_WRITTEN/])
 })
 
-/** The program of a host's agent, to be killed: loaded, and waiting for its first line to begin. */
+/** The program of a host's agent, to be killed: it is loaded and waits for its first line. */
 function agentPrograms(t: TearsDown, args: readonly string[]) {
   const program = join(import.meta.dirname, 'notifying-agent.ts')
   // what was compiled once is not compiled again by each of them
@@ -400,7 +410,7 @@ function agentPrograms(t: TearsDown, args: readonly string[]) {
     const ended = once(child, 'exit')
     return {
       say: (state: SyncState) => child.stdin.write(`${state}\n`),
-      heard: async () => (await words.next()).value,
+      line: async () => (await words.next()).value,
       kill: () => {
         child.kill('SIGKILL')
         return ended
@@ -415,10 +425,10 @@ function agentPrograms(t: TearsDown, args: readonly string[]) {
 
 const KILLS = 20
 
-t.test('killed at any moment, again and again: one start and one end of each resync, one task', async t => {
+t.test('killed repeatedly at any moment: each resync has one start, one end and one task', async t => {
   const world = await pooled(t)
   const begin = agentPrograms(t, [world.url, world.journalPath, world.hostUuid, world.srUuid])
-  t.strictSame(await begin().end(), [0, null], 'told nothing it ends well')
+  t.strictSame(await begin().end(), [0, null], 'without commands it exits with 0')
   const journaled = new Set<string>()
   const random = (below: number) => Math.floor(Math.random() * below)
   let state: SyncState = 'synced'
@@ -426,7 +436,7 @@ t.test('killed at any moment, again and again: one start and one end of each res
   for (let round = 0; round < KILLS; round += 1) {
     const agent = next
     next = begin()
-    t.equal(await agent.heard(), 'ready')
+    t.equal(await agent.line(), 'ready')
     agent.say('unknown')
     agent.say(state)
     for (let changes = random(4); changes >= 0; changes -= 1) {
@@ -437,38 +447,38 @@ t.test('killed at any moment, again and again: one start and one end of each res
     await agent.kill()
     for (const episode of await episodesIn(world)) journaled.add(episode)
   }
-  t.equal(await next.heard(), 'ready')
+  t.equal(await next.line(), 'ready')
   next.say('synced')
   t.strictSame(await next.end(), [0, null])
 
   const spoken = world.pool.list('message').map(([, { body }]) => parseMessageBody(body))
   const episodes = new Set(spoken.map(each => each?.episode))
   t.strictSame(
-    world.told(),
+    world.messages(),
     Array.from(episodes, (_, index) => [`${index} started`, `${index} finished`]).flat(),
     'each once, in order',
   )
-  t.strictSame(journaled.difference(episodes), new Set(), 'whatever was in the journal was told')
+  t.strictSame(journaled.difference(episodes), new Set(), 'everything in the journal was sent')
   const tasks = world.pool.list('task').map(([, record]) => record)
   t.equal(new Set(tasks.map(({ name_description }) => name_description)).size, tasks.length, 'one task at most')
   t.ok(tasks.every(({ status }) => status === 'success'))
   t.ok(journaled.size > 0)
   t.comment(
-    `${KILLS} kills, ${journaled.size} resyncs seen in the journal, ${episodes.size} told, ${tasks.length} tasks`,
+    `${KILLS} kills, ${journaled.size} resyncs seen in the journal, ${episodes.size} sent, ${tasks.length} tasks`,
   )
 })
 
-/** Waits for so many calls to reach the toolstack, or until no more seem to come. */
+/** Waits until this many calls have reached the toolstack, or until no more arrive. */
 async function callsOrPeace({ toolstack }: Awaited<ReturnType<typeof pooled>>, calls: number): Promise<void> {
   const enough = toolstack.asked.length + calls
-  for (let heard = toolstack.asked.length, quiet = 0; toolstack.asked.length < enough && quiet < 10; quiet += 1) {
+  for (let seen = toolstack.asked.length, quiet = 0; toolstack.asked.length < enough && quiet < 10; quiet += 1) {
     await sleep(Math.random() * 10)
-    if (toolstack.asked.length > heard) quiet = 0
-    heard = toolstack.asked.length
+    if (toolstack.asked.length > seen) quiet = 0
+    seen = toolstack.asked.length
   }
 }
 
-/** The episodes that the journal on the disk knows. It is whole, whenever its writer was killed. */
+/** The episodes in the journal on disk. The file is complete, whenever its writer was killed. */
 async function episodesIn({ journalPath, hostUuid, srUuid }: Awaited<ReturnType<typeof pooled>>) {
   const text = await readFile(journalPath, 'utf8').catch(() => null)
   if (text === null) return []

@@ -1,12 +1,12 @@
 import t from 'tap'
 import { RetrySchedule } from '../../src/xapi-notify/retry-schedule.ts'
 
-t.test('what fails is held back longer each time, until it succeeds', async t => {
+t.test('a name that fails waits longer each time, until it succeeds', async t => {
   const schedule = new RetrySchedule({ firstRetryMs: 1_000, lastRetryMs: 8_000 })
   t.strictSame(schedule.due(['a', 'b'], 0), ['a', 'b'])
   t.equal(schedule.waitMs(0, 500), 500)
   let nowMs = 100
-  // jitter takes away half at most
+  // Jitter takes away at most half.
   for (const longestMs of [1_000, 2_000, 4_000, 8_000, 8_000]) {
     schedule.failed('a', nowMs)
     t.ok(schedule.hasFailed('a'))
@@ -24,7 +24,7 @@ t.test('what fails is held back longer each time, until it succeeds', async t =>
   t.ok(schedule.waitMs(nowMs, 60_000) <= 1_000)
 })
 
-t.test('where only one can be tried at a time and some always fail, each has its turn', async t => {
+t.test('if only one name is tried at a time and some always fail, each name is tried', async t => {
   const schedule = new RetrySchedule({ firstRetryMs: 1, lastRetryMs: 64 })
   const tries = new Map(['hangs', 'hangs too', 'refused'].map(name => [name, 0]))
   for (let nowMs = 0; nowMs < 10_000; nowMs += 10) {

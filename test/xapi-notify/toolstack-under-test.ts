@@ -10,7 +10,7 @@ interface TearsDown {
 
 const ANYWHERE = { host: '127.0.0.1', port: 0 }
 
-/** A pool of two hosts behind its XenAPI, a client of it, and the calls that a client made so far. */
+/** A pool of two hosts with its XenAPI, a client, and the logins so far. */
 export async function connected(t: TearsDown, at: { readonly host: string; readonly port: number } = ANYWHERE) {
   const logins: string[] = []
   const pool = new EmbeddedPool({
@@ -38,10 +38,10 @@ export async function connected(t: TearsDown, at: { readonly host: string; reado
   return { pool, ...pool.seed(['a', 'b']), clientOf, client: clientOf(), logins, url }
 }
 
-/** Where a server listens: a unix socket, or an address with any free port unless one is said. */
+/** Where a server listens: a unix socket, or an address. Default port: any free one. */
 export type ListenAt = string | { readonly host: string; readonly port?: number }
 
-/** A server that is no pool. Returns its URL; without meaning for a unix socket. */
+/** Starts a server that is no pool. Returns its URL, which has no meaning for a unix socket. */
 export async function serving(
   t: TearsDown,
   listener: RequestListener,
@@ -63,7 +63,7 @@ export async function serving(
     : 'http://localhost'
 }
 
-/** The call that a request carries. */
+/** The call in a request. */
 export async function callIn(request: IncomingMessage): Promise<{
   readonly id: unknown
   readonly method: string
@@ -76,7 +76,7 @@ export async function callIn(request: IncomingMessage): Promise<{
   return { id, method: String(method), params, body }
 }
 
-/** A host that is no coordinator: how often it was asked. It says so in both of the shapes that stock has for errors. */
+/** A host that is not the coordinator, which counts its requests. It answers with both shapes that stock has for errors. */
 export async function slaveOf(t: TearsDown, coordinator: () => string, at?: ListenAt) {
   let asked = 0
   const url = await serving(
@@ -94,12 +94,12 @@ export async function slaveOf(t: TearsDown, coordinator: () => string, at?: List
 }
 
 /**
- * What happens to a call on its way: `refuse` cuts the connection before the toolstack hears of it, `lose-answer` after
+ * What the proxy does with a call: `refuse` closes the connection before the toolstack gets the call, `lose-answer` after
  * it has done as asked, `hang` never answers.
  */
 export type Weather = 'pass' | 'refuse' | 'lose-answer' | 'hang'
 
-/** A toolstack that can be away: passes calls on as its weather says. */
+/** A proxy in front of a toolstack. Its weather says which calls it forwards. */
 export async function behindWeather(t: TearsDown, url: string) {
   const state = {
     weather: (_method: string, _params: readonly unknown[]): Weather => 'pass',
@@ -136,7 +136,7 @@ export async function behindWeather(t: TearsDown, url: string) {
 
 const PATIENCE_MS = 20_000
 
-/** Waits for a condition; an error that says what did not happen. */
+/** Waits for a condition; the error says which one did not come true. */
 export async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
   const deadlineMs = performance.now() + PATIENCE_MS
   while (!(await condition())) {
@@ -145,7 +145,7 @@ export async function until(what: string, condition: () => boolean | Promise<boo
   }
 }
 
-/** What a call ended with. */
+/** The result or the error of a call. */
 export function endOf(promise: Promise<unknown>): Promise<unknown> {
   return promise.then(
     () => 'success',

@@ -5,7 +5,7 @@ import { XenApiClient } from '../../src/xenapi-client/client.ts'
 import { XenApiError, XenApiUnreachable } from '../../src/xenapi-client/errors.ts'
 import { connected, endOf, serving, until } from '../xapi-notify/toolstack-under-test.ts'
 
-t.test('calls: one login serves many, errors are the toolstack’s own words', async t => {
+t.test('one login serves many calls, and errors are those of the toolstack', async t => {
   const { pool, client, logins, hosts } = await connected(t)
   const answers = await Promise.all([
     client.call('pool.get_all'),
@@ -23,7 +23,7 @@ t.test('calls: one login serves many, errors are the toolstack’s own words', a
   })
 })
 
-t.test('a session that the toolstack forgot is opened again, once, whoever needs it', async t => {
+t.test('a session that the toolstack no longer knows is opened again, once for all calls', async t => {
   const { client, logins, clientOf } = await connected(t)
   const session = await client.call('session.logout').then(() => client.call('pool.get_all'))
   t.ok(Array.isArray(session))
@@ -34,7 +34,7 @@ t.test('a session that the toolstack forgot is opened again, once, whoever needs
   t.match(await endOf(clientOf('wrong').call('pool.get_all')), { code: 'SESSION_AUTHENTICATION_FAILED' })
 })
 
-t.test('a refused login is not tried again before a pause is over, whoever calls', async t => {
+t.test('after a refused login no call logs in again before the pause is over', async t => {
   const { logins, url } = await connected(t)
   const wrong = new XenApiClient({ clock: machineClock, url, user: 'root', password: 'wrong', loginPauseMs: 100 })
   t.teardown(() => wrong.close())
@@ -85,7 +85,7 @@ t.test('closing does not wait for a toolstack that hangs', async t => {
   t.match(await call, { name: 'XenApiUnreachable' })
 })
 
-t.test('what answers and is no XenAPI is unreachable, and never taken for an answer', async t => {
+t.test('an answer that is not XenAPI is XenApiUnreachable, never a result', async t => {
   const answers: readonly (readonly [title: string, status: number, body: string, error: object])[] = [
     ['another status', 500, '{}', { name: 'XenApiUnreachable', message: 'HTTP status 500' }],
     ['no JSON', 200, '<html>', { name: 'XenApiUnreachable' }],

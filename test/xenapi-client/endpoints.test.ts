@@ -36,7 +36,7 @@ function clientOf(t: TearsDown, options: Omit<XenApiClientOptions, 'clock' | 'us
   return client
 }
 
-/** A toolstack of one answer behind TLS, on every address of this machine; what it was sent, in bytes. */
+/** A toolstack behind TLS on every address of this machine, which counts the bytes that it receives. */
 async function secureToolstack(t: TearsDown) {
   let received = 0
   const server = createHttpsServer({ key, cert }, async (request, response) => {
@@ -59,7 +59,7 @@ async function secureToolstack(t: TearsDown) {
   return { port, received: () => received }
 }
 
-t.test('https: a CA vouches for the certificate and its name; nothing is accepted silently', async t => {
+t.test('https: the certificate must be signed by the CA and have the right name', async t => {
   const { port, received } = await secureToolstack(t)
   for (const host of ['127.0.0.1', 'localhost']) {
     const client = clientOf(t, { url: `https://${host}:${port}`, ca: String(ca) })
@@ -83,53 +83,59 @@ t.test('https: a CA vouches for the certificate and its name; nothing is accepte
   t.equal(received(), before, 'not a byte of the calls')
 })
 
-t.test('https: a pinned certificate counts whatever its names and its CA, and no other does', async t => {
-  const { port, received } = await secureToolstack(t)
-  for (const fingerprint256 of [PIN, PIN.toLowerCase(), [OTHER_PIN, PIN]]) {
-    const client = clientOf(t, { url: `https://127.0.0.2:${port}`, fingerprint256 })
-    t.strictSame(await Promise.all([1, 2, 3].map(() => client.call('pool.get_all'))), Array(3).fill('pool.get_all'))
-  }
-  const before = received()
-  const stranger = clientOf(t, { url: `https://127.0.0.1:${port}`, fingerprint256: OTHER_PIN })
-  t.match(await endOf(stranger.call('pool.get_all')), {
-    name: 'XenApiUnreachable',
-    message: `the certificate is not the pinned one: its SHA-256 is ${PIN}`,
-  })
-  t.equal(received(), before, 'not a byte of the calls')
-})
-
-t.test('https: a server that never shakes hands is given up, and let go when the client closes', async t => {
-  const open = new Set<Socket>()
-  const silent = createTcpServer(socket => {
-    open.add(socket)
-    socket.on('error', () => undefined)
-    socket.once('close', () => open.delete(socket))
-    socket.resume()
-  })
-  t.teardown(() => silent.close())
-  const port = await new Promise<number>(resolve => {
-    silent.listen(0, '127.0.0.1', () => {
-      const address = silent.address()
-      resolve(typeof address === 'object' ? (address?.port ?? 0) : 0)
+t.test(
+  'https: a pinned certificate is accepted whatever its names and its CA, and no other certificate is',
+  async t => {
+    const { port, received } = await secureToolstack(t)
+    for (const fingerprint256 of [PIN, PIN.toLowerCase(), [OTHER_PIN, PIN]]) {
+      const client = clientOf(t, { url: `https://127.0.0.2:${port}`, fingerprint256 })
+      t.strictSame(await Promise.all([1, 2, 3].map(() => client.call('pool.get_all'))), Array(3).fill('pool.get_all'))
+    }
+    const before = received()
+    const stranger = clientOf(t, { url: `https://127.0.0.1:${port}`, fingerprint256: OTHER_PIN })
+    t.match(await endOf(stranger.call('pool.get_all')), {
+      name: 'XenApiUnreachable',
+      message: `the certificate is not the pinned one: its SHA-256 is ${PIN}`,
     })
-  })
-  for (const proof of [{ ca: String(ca) }, { fingerprint256: PIN }]) {
-    const client = new XenApiClient({
-      ...LOGIN,
-      url: `https://127.0.0.1:${port}`,
-      callTimeoutMs: 50,
-      ...proof,
-    })
-    t.match(await endOf(client.call('pool.get_all')), { name: 'XenApiUnreachable', message: /timeout/ })
-    await client.close()
-    await until('the connection is cut', () => open.size === 0)
-  }
-  const hangingUp = await serving(t, (request, _response) => request.socket.destroy())
-  const client = clientOf(t, { url: hangingUp.replace('http:', 'https:'), fingerprint256: PIN })
-  t.match(await endOf(client.call('pool.get_all')), { name: 'XenApiUnreachable' }, 'plain HTTP behind an https URL')
-})
+    t.equal(received(), before, 'not a byte of the calls')
+  },
+)
 
-t.test('options that cannot be used, or would protect nothing, are refused by name', async t => {
+t.test(
+  'https: a server that never completes the handshake times out, and closing the client disconnects it',
+  async t => {
+    const open = new Set<Socket>()
+    const silent = createTcpServer(socket => {
+      open.add(socket)
+      socket.on('error', () => undefined)
+      socket.once('close', () => open.delete(socket))
+      socket.resume()
+    })
+    t.teardown(() => silent.close())
+    const port = await new Promise<number>(resolve => {
+      silent.listen(0, '127.0.0.1', () => {
+        const address = silent.address()
+        resolve(typeof address === 'object' ? (address?.port ?? 0) : 0)
+      })
+    })
+    for (const proof of [{ ca: String(ca) }, { fingerprint256: PIN }]) {
+      const client = new XenApiClient({
+        ...LOGIN,
+        url: `https://127.0.0.1:${port}`,
+        callTimeoutMs: 50,
+        ...proof,
+      })
+      t.match(await endOf(client.call('pool.get_all')), { name: 'XenApiUnreachable', message: /timeout/ })
+      await client.close()
+      await until('the connection is cut', () => open.size === 0)
+    }
+    const hangingUp = await serving(t, (request, _response) => request.socket.destroy())
+    const client = clientOf(t, { url: hangingUp.replace('http:', 'https:'), fingerprint256: PIN })
+    t.match(await endOf(client.call('pool.get_all')), { name: 'XenApiUnreachable' }, 'plain HTTP behind an https URL')
+  },
+)
+
+t.test('options that are wrong, or would protect nothing, are refused with their names', async t => {
   const https = 'https://pool.example'
   const bad: readonly (readonly [Partial<XenApiClientOptions>, message: string])[] = [
     [{ url: 'pool.example' }, 'url: "pool.example" is not a URL'],
@@ -163,37 +169,40 @@ t.test('options that cannot be used, or would protect nothing, are refused by na
   }
 })
 
-t.test('a slave names the coordinator: calls go on there, log in there, and come back when it is gone', async t => {
-  let coordinator = '127.0.0.2'
-  const slave = await slaveOf(t, () => coordinator)
-  const port = Number(new URL(slave.url).port)
-  const first = await connected(t, { host: '127.0.0.2', port })
-  const client = clientOf(t, { url: slave.url })
-  t.strictSame(await client.call('pool.get_all'), [first.pool.ref])
-  t.strictSame(await Promise.all([1, 2, 3].map(() => client.call('pool.get_all'))), Array(3).fill([first.pool.ref]))
-  t.equal(first.logins.length, 1)
-  t.equal(slave.asked(), 1, 'the slave is asked once')
+t.test(
+  'a slave names the coordinator: calls continue there, and return to the configured endpoint when the coordinator is gone',
+  async t => {
+    let coordinator = '127.0.0.2'
+    const slave = await slaveOf(t, () => coordinator)
+    const port = Number(new URL(slave.url).port)
+    const first = await connected(t, { host: '127.0.0.2', port })
+    const client = clientOf(t, { url: slave.url })
+    t.strictSame(await client.call('pool.get_all'), [first.pool.ref])
+    t.strictSame(await Promise.all([1, 2, 3].map(() => client.call('pool.get_all'))), Array(3).fill([first.pool.ref]))
+    t.equal(first.logins.length, 1)
+    t.equal(slave.asked(), 1, 'the slave is asked once')
 
-  const hanging = ['host.call_plugin', [first.hosts[0]?.ref, 'p', 'f', {}]] as const
-  t.match(await endOf(client.call(...hanging, { timeoutMs: 30 })), { name: 'XenApiUnreachable' })
-  t.strictSame(await client.call('pool.get_all'), [first.pool.ref])
-  t.equal(slave.asked(), 2, 'after a call without an answer the configured endpoint is asked again')
-  t.equal(first.logins.length, 1, 'the session is kept all the same')
-  t.match(await endOf(client.call(...hanging, { signal: AbortSignal.timeout(30) })), { name: 'XenApiUnreachable' })
-  await client.call('pool.get_all')
-  t.equal(slave.asked(), 2, 'a caller that leaves says nothing of the coordinator')
+    const hanging = ['host.call_plugin', [first.hosts[0]?.ref, 'p', 'f', {}]] as const
+    t.match(await endOf(client.call(...hanging, { timeoutMs: 30 })), { name: 'XenApiUnreachable' })
+    t.strictSame(await client.call('pool.get_all'), [first.pool.ref])
+    t.equal(slave.asked(), 2, 'after a call without an answer the configured endpoint is asked again')
+    t.equal(first.logins.length, 1, 'the session is kept all the same')
+    t.match(await endOf(client.call(...hanging, { signal: AbortSignal.timeout(30) })), { name: 'XenApiUnreachable' })
+    await client.call('pool.get_all')
+    t.equal(slave.asked(), 2, 'an abort by the caller does not change the route')
 
-  await first.pool.close()
-  t.match(await endOf(client.call('pool.get_all')), { name: 'XenApiUnreachable' })
-  coordinator = '127.0.0.3'
-  const second = await connected(t, { host: '127.0.0.3', port })
-  const answers = await Promise.all([1, 2, 3].map(() => client.call('pool.get_all')))
-  t.strictSame(answers, Array(3).fill([second.pool.ref]))
-  t.equal(second.logins.length, 1)
-  t.equal(client.logins, 2)
-})
+    await first.pool.close()
+    t.match(await endOf(client.call('pool.get_all')), { name: 'XenApiUnreachable' })
+    coordinator = '127.0.0.3'
+    const second = await connected(t, { host: '127.0.0.3', port })
+    const answers = await Promise.all([1, 2, 3].map(() => client.call('pool.get_all')))
+    t.strictSame(answers, Array(3).fill([second.pool.ref]))
+    t.equal(second.logins.length, 1)
+    t.equal(client.logins, 2)
+  },
+)
 
-t.test('the configured endpoint is down for hours: the coordinator that was last known is tried again', async t => {
+t.test('if the configured endpoint is down, the last known coordinator is tried again', async t => {
   const slave = await slaveOf(t, () => '127.0.0.2')
   const home = await behindWeather(t, slave.url)
   const at = { host: '127.0.0.2', port: Number(new URL(home.url).port) }
@@ -201,13 +210,13 @@ t.test('the configured endpoint is down for hours: the coordinator that was last
   const client = clientOf(t, { url: home.url })
   t.strictSame(await client.call('pool.get_all'), [pool.ref])
   home.weather = 'refuse'
-  t.strictSame(await client.call('pool.get_all'), [pool.ref], 'nobody needs it')
+  t.strictSame(await client.call('pool.get_all'), [pool.ref], 'the configured endpoint is not needed')
   const asked = home.asked.length
   const hanging = ['host.call_plugin', [hosts[0]?.ref, 'p', 'f', {}]] as const
   for (let round = 1; round <= 2; round += 1) {
     t.match(await endOf(client.call(...hanging, { timeoutMs: 30 })), { name: 'XenApiUnreachable' })
     t.match(await endOf(client.call('pool.get_all')), { name: 'XenApiUnreachable' })
-    t.equal(home.asked.length, asked + round, 'the next call asks it who the coordinator is now')
+    t.equal(home.asked.length, asked + round, 'the next call asks the configured endpoint for the coordinator')
     for (let call = 0; call < 3; call += 1) t.strictSame(await client.call('pool.get_all'), [pool.ref])
     t.equal(home.asked.length, asked + round)
   }
@@ -224,7 +233,7 @@ t.test('the configured endpoint is down for hours: the coordinator that was last
   t.equal(again.logins.length, 1)
 })
 
-t.test('the configured endpoint has become the coordinator: the one before is not tried again', async t => {
+t.test('if the configured endpoint has become the coordinator, the previous one is not tried again', async t => {
   const { pool, url, hosts } = await connected(t)
   const home = await behindWeather(t, url)
   const former = await connected(t, { host: '127.0.0.2', port: Number(new URL(home.url).port) })
@@ -240,7 +249,7 @@ t.test('the configured endpoint has become the coordinator: the one before is no
   t.strictSame(await client.call('pool.get_all'), [pool.ref])
 })
 
-t.test('without a coordinator a call ends, with an error that says why', async t => {
+t.test('without a coordinator a call fails with an error that says why', async t => {
   const a = await slaveOf(t, () => '127.0.0.2')
   const b = await slaveOf(t, () => '127.0.0.1', { host: '127.0.0.2', port: Number(new URL(a.url).port) })
   const lost = clientOf(t, { url: a.url })
@@ -256,22 +265,19 @@ t.test('without a coordinator a call ends, with an error that says why', async t
   })
 })
 
-t.test(
-  'through the socket of a slave, as of xapi on its own host: the URL says how to reach the coordinator',
-  async t => {
-    const { url, pool } = await connected(t)
-    // a socket's path is limited to 107 bytes
-    const folder = await mkdtemp(join(tmpdir(), 'resync-monitor-'))
-    t.teardown(() => rm(folder, { recursive: true }))
-    const socketPath = join(folder, 'xapi')
-    const slave = await slaveOf(t, () => '127.0.0.1', socketPath)
-    const client = clientOf(t, { url: url.replace('127.0.0.1', 'localhost'), socketPath })
-    t.strictSame(await client.call('pool.get_all'), [pool.ref])
-    t.equal(slave.asked(), 1)
-  },
-)
+t.test('through the socket of a slave, the URL says how to reach the coordinator', async t => {
+  const { url, pool } = await connected(t)
+  // a socket's path is limited to 107 bytes
+  const folder = await mkdtemp(join(tmpdir(), 'resync-monitor-'))
+  t.teardown(() => rm(folder, { recursive: true }))
+  const socketPath = join(folder, 'xapi')
+  const slave = await slaveOf(t, () => '127.0.0.1', socketPath)
+  const client = clientOf(t, { url: url.replace('127.0.0.1', 'localhost'), socketPath })
+  t.strictSame(await client.call('pool.get_all'), [pool.ref])
+  t.equal(slave.asked(), 1)
+})
 
-t.test('closing cuts every connection that was opened on the way to the coordinator', async t => {
+t.test('closing disconnects every connection that was opened on the way to the coordinator', async t => {
   const slave = await slaveOf(t, () => '127.0.0.2')
   const port = Number(new URL(slave.url).port)
   const former = await slaveOf(t, () => '127.0.0.3', { host: '127.0.0.2', port })

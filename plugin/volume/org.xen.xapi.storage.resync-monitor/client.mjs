@@ -1,6 +1,6 @@
-// Asks the agent where curl cannot: `node client.mjs SOCKET PATH TIMEOUT_SECONDS < ARGUMENTS`. Prints and exits as curl
-// does for smapi-call and the XenAPI plugin. For whatever Node a host has, so it is plain JavaScript and imports nothing
-// of the program.
+// Asks the agent on hosts whose curl does not support unix sockets: `node client.mjs SOCKET PATH TIMEOUT_SECONDS < ARGUMENTS`. Output and
+// exit codes are those of curl, for smapi-call and the XenAPI plugin. Plain JavaScript without imports of the program, so that any Node
+// of a host can run it.
 import { request } from 'node:http'
 
 const CONNECT_FAILED = 7
@@ -32,11 +32,11 @@ const outgoing = request(
   },
 )
 outgoing.on('error', ({ syscall, code }) => {
-  // An agent that refuses what is too long answers, and then takes no more of it.
+  // An agent that refuses a request that is too long answers, and then reads no more of it.
   if (isAnswered) return
   if (syscall === 'connect') end(CONNECT_FAILED)
   else end(code === 'ECONNRESET' || code === 'EPIPE' ? NO_ANSWER : CUT_OFF)
 })
-// More than fits into 32 bits of milliseconds would be over at once.
+// A timer of more than 32 bits of milliseconds would fire at once.
 setTimeout(() => end(TIMED_OUT), Math.min(Number(timeoutSeconds), MAX_TIMEOUT_SECONDS) * 1000)
 process.stdin.pipe(outgoing)
