@@ -17,7 +17,7 @@ import { drbdBackend } from '../src/drbd-adapter/drbd-backend.ts'
 import { followDrbd } from '../src/drbd-adapter/follow/follow-drbd.ts'
 import { HostState } from '../src/host-state/host-state.ts'
 import { machineClock } from '../src/platform/time/clock.ts'
-import { MarksMemory } from '../src/sync-query/history/marks-memory.ts'
+import { MarksMemory } from '../src/sync-query/history/marks/marks-memory.ts'
 import type { DrbdVolume } from '../src/sync-query/judge/drbd.ts'
 import { measureInProcesses } from './measuring-process.ts'
 

@@ -11,9 +11,9 @@ import type { HostSnapshot, PoolSnapshot, SrSnapshot } from '../src/allowed-oper
 import { AgentMetrics } from '../src/metrics/agent-metrics.ts'
 import { GateMetrics } from '../src/metrics/gate-metrics.ts'
 import { ProcessMetrics } from '../src/metrics/process-metrics.ts'
+import { HostMirrors } from '../src/sync-query/history/host-mirrors.ts'
 import type { Judgement } from '../src/sync-query/judge/judgement.ts'
 import { reason } from '../src/sync-query/reason/reason.ts'
-import { HostMirrors } from '../src/sync-query/sr-state/host-mirrors.ts'
 import { SrFold } from '../src/sync-query/sr-state/sr-fold.ts'
 
 const MIRRORS = 5_000
@@ -104,17 +104,17 @@ class Host {
   }
 
   #look() {
-    const telling = this.#mirrors.telling()
+    const listed = this.#mirrors.mirrorsWithReasons()
     const statusOf = (sr: string, fold: SrFold) =>
       fold.status(
-        this.#mirrors.withReasons(
-          telling.filter(({ mirror }) => this.#srOf.get(mirror) === sr),
+        this.#mirrors.reasonsOf(
+          listed.filter(({ mirror }) => this.#srOf.get(mirror) === sr),
           NOW,
         ),
       )
     return {
       srs: new Map(this.#srs.map(({ sr, fold }) => [sr, statusOf(sr, fold)])),
-      notSynced: telling.map(mirror => ({ sr: this.#srOf.get(mirror.mirror) ?? '', mirror })),
+      notSynced: listed.map(mirror => ({ sr: this.#srOf.get(mirror.mirror) ?? '', mirror })),
     }
   }
 

@@ -14,12 +14,12 @@ import { BackendReadings } from '../src/agent/sources/backend-readings.ts'
 import { drbdBackend } from '../src/drbd-adapter/drbd-backend.ts'
 import { HostState } from '../src/host-state/host-state.ts'
 import { machineClock } from '../src/platform/time/clock.ts'
-import { MarksMemory } from '../src/sync-query/history/marks-memory.ts'
+import { HostMirrors } from '../src/sync-query/history/host-mirrors.ts'
+import { MarksMemory } from '../src/sync-query/history/marks/marks-memory.ts'
 import type { DrbdPeer, DrbdVolume } from '../src/sync-query/judge/drbd.ts'
 import { judgeDrbdVolume } from '../src/sync-query/judge/judge-drbd.ts'
 import { mirrorList } from '../src/sync-query/report/mirror-list.ts'
 import type { MirrorListEntry } from '../src/sync-query/report/report.ts'
-import { HostMirrors } from '../src/sync-query/sr-state/host-mirrors.ts'
 import { SrFold, type SrStatus } from '../src/sync-query/sr-state/sr-fold.ts'
 
 const SIZES = [10, 100, 1_000, 10_000] as const
@@ -177,7 +177,7 @@ class Host implements Listener {
   }
 
   status(): SrStatus {
-    return this.#fold.status(this.#mirrors.withReasons(this.#mirrors.telling(), this.#now))
+    return this.#fold.status(this.#mirrors.reasonsOf(this.#mirrors.mirrorsWithReasons(), this.#now))
   }
 
   list(names: readonly string[]): MirrorListEntry[] {

@@ -3,8 +3,8 @@ import { type Complaints, JsonNode } from '../platform/json/json-node.ts'
 import type { Reason } from '../sync-query/reason/reason.ts'
 import { isReasonCode } from '../sync-query/reason/reason.ts'
 import { parseReport, readCounts, readReason } from '../sync-query/report/report-parse.ts'
-import type { TransitionKind } from '../sync-query/sr-state/transition.ts'
 import { type Activity, SYNC_STATES } from '../sync-query/state.ts'
+import type { TransitionKind } from '../sync-query/transition.ts'
 
 /**
  * The shapes of what an agent answers (methods.ts) and of its events. The types of the writers and the readers both derive from

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Report } from '../sync-query/report/report.ts'
 import type { SrStatus } from '../sync-query/sr-state/sr-fold.ts'
-import type { Transition } from '../sync-query/sr-state/transition.ts'
+import type { Transition } from '../sync-query/transition.ts'
 import type { SrStateEvent, TransitionEvent } from './answers.ts'
 
 /** One event of `GET /events`. */

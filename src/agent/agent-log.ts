@@ -1,5 +1,5 @@
 import type { Log } from '../platform/systemd/log.ts'
-import type { TransitionKind } from '../sync-query/sr-state/transition.ts'
+import type { TransitionKind } from '../sync-query/transition.ts'
 import type { NotifierProblem } from '../xapi-notify/resync-notifier.ts'
 
 /** The log codes of a host's daemon, each with its level, besides those of transitions. docs/TROUBLESHOOTING.md explains each. */

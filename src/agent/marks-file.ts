@@ -6,8 +6,14 @@ import { replaceFile } from '../platform/durable-file/replace-file.ts'
 import { messageOf } from '../platform/errors.ts'
 import { parseJson } from '../platform/json/parse-json.ts'
 import type { Clock } from '../platform/time/clock.ts'
-import { MarksMemory, type MirrorMarks } from '../sync-query/history/marks-memory.ts'
-import { newPairMarks, type PairMarks, REPAIR_SIDES, REST_ORIGINS, VERDICTS } from '../sync-query/history/pair-marks.ts'
+import { MarksMemory, type MirrorMarks } from '../sync-query/history/marks/marks-memory.ts'
+import {
+  newPairMarks,
+  type PairMarks,
+  REPAIR_SIDES,
+  REST_ORIGINS,
+  VERDICTS,
+} from '../sync-query/history/marks/pair-marks.ts'
 
 /** Facts that a crash would lose are at most this old. Milliseconds. */
 const FACTS_AFTER_MS = 1_000

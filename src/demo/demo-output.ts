@@ -5,7 +5,7 @@ import type { GateReason } from '../allowed-operations/reason/gate-reason.ts'
 import { progressBar } from '../platform/text/progress-bar.ts'
 import { describe } from '../sync-query/reason/reason.ts'
 import type { SrStatus } from '../sync-query/sr-state/sr-fold.ts'
-import type { Transition } from '../sync-query/sr-state/transition.ts'
+import type { Transition } from '../sync-query/transition.ts'
 import type { OperationsChange } from '../updater/decision-events.ts'
 import type { DemoTerminal } from './demo-terminal.ts'
 

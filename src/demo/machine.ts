@@ -16,7 +16,7 @@ import { HostState } from '../host-state/host-state.ts'
 import type { SrSelection } from '../host-state/sr-selection.ts'
 import { ProcessPool } from '../platform/file-reader/process-pool.ts'
 import { machineClock } from '../platform/time/clock.ts'
-import { MarksMemory } from '../sync-query/history/marks-memory.ts'
+import { MarksMemory } from '../sync-query/history/marks/marks-memory.ts'
 import type { DrbdVolume } from '../sync-query/judge/drbd.ts'
 import { type Playback, writePlayback } from './simulated-drbdsetup/playback.ts'
 

@@ -1,6 +1,6 @@
 import { machineClock, sleep } from '../platform/time/clock.ts'
-import type { Transition } from '../sync-query/sr-state/transition.ts'
 import type { SyncState } from '../sync-query/state.ts'
+import type { Transition } from '../sync-query/transition.ts'
 import type { OperationsChange } from '../updater/decision-events.ts'
 import type { DemoOutput } from './demo-output.ts'
 import { operateHost } from './operate-host.ts'

@@ -1,6 +1,6 @@
 import type { BackendName } from '../sync-query/backend-name.ts'
 import type { SrStatus } from '../sync-query/sr-state/sr-fold.ts'
-import type { Transition } from '../sync-query/sr-state/transition.ts'
+import type { Transition } from '../sync-query/transition.ts'
 
 /** What one input has changed, for the caller to act on. */
 export interface HostChanges {

@@ -1,12 +1,12 @@
 import type { ExpectedMirror, MirrorJudge, SourceUpdate } from '../sync-query/backend.ts'
 import { BACKEND_NAMES, type BackendName, forEachBackend } from '../sync-query/backend-name.ts'
-import type { MarksMemory } from '../sync-query/history/marks-memory.ts'
+import { HostMirrors, type MirrorWithReasons } from '../sync-query/history/host-mirrors.ts'
+import type { MarksMemory } from '../sync-query/history/marks/marks-memory.ts'
 import type { TrackedMirror } from '../sync-query/history/tracked-mirror.ts'
 import type { Observation } from '../sync-query/judge/judgement.ts'
 import type { Reason } from '../sync-query/reason/reason.ts'
 import { mirrorList } from '../sync-query/report/mirror-list.ts'
 import type { Report } from '../sync-query/report/report.ts'
-import { HostMirrors, type MirrorWithReasons } from '../sync-query/sr-state/host-mirrors.ts'
 import type { SrStatus } from '../sync-query/sr-state/sr-fold.ts'
 import { BackendView } from './backend-view.ts'
 import type { ExpectationPace } from './expectations.ts'
@@ -224,7 +224,7 @@ export class HostState {
 
   /** Every mirror that is not synced, in each of its SRs. */
   *notSynced(): Generator<{ readonly sr: string; readonly mirror: TrackedMirror }> {
-    for (const mirror of this.#mirrors.telling()) {
+    for (const mirror of this.#mirrors.mirrorsWithReasons()) {
       if (mirror.state === 'synced') continue
       for (const { uuid: sr } of this.#places.get(mirror.mirror)?.srs ?? []) yield { sr, mirror }
     }
@@ -233,7 +233,7 @@ export class HostState {
   /** Every mirror of an SR with its reasons; `null`: this host does not watch the SR. */
   mirrors(sr: string, now: number): Iterable<MirrorWithReasons> | null {
     const watched = this.#srs.byUuid.get(sr)
-    return watched === undefined ? null : this.#mirrors.withReasons(this.#places.of(watched), now)
+    return watched === undefined ? null : this.#mirrors.reasonsOf(this.#places.of(watched), now)
   }
 
   /** A report of an SR, without the list of its mirrors; `null`: this host does not watch it. Each report has the next `seq`. */

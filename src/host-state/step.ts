@@ -1,14 +1,14 @@
-import type { MirrorChange } from '../sync-query/sr-state/host-mirrors.ts'
+import type { ShareChange } from '../sync-query/history/host-mirrors.ts'
 import type { WatchedSr } from './watched-sr.ts'
 
-const NO_CHANGES: readonly MirrorChange[] = []
+const NO_CHANGES: readonly ShareChange[] = []
 
 /** The changes of one input, by SR. They are true only together: an SR is judged once, after all of them. */
 export class Step {
-  readonly #changes = new Map<WatchedSr, MirrorChange[]>()
+  readonly #changes = new Map<WatchedSr, ShareChange[]>()
   readonly #stale = new Set<string>()
 
-  add(srs: readonly WatchedSr[], change: MirrorChange): void {
+  add(srs: readonly WatchedSr[], change: ShareChange): void {
     for (const sr of srs) {
       const changes = this.#changes.get(sr)
       if (changes === undefined) this.#changes.set(sr, [change])
@@ -16,7 +16,7 @@ export class Step {
     }
   }
 
-  of(sr: WatchedSr): readonly MirrorChange[] {
+  of(sr: WatchedSr): readonly ShareChange[] {
     return this.#changes.get(sr) ?? NO_CHANGES
   }
 

@@ -1,9 +1,9 @@
 import { BACKEND_NAMES, type BackendName, forEachBackend } from '../sync-query/backend-name.ts'
+import type { ShareChange } from '../sync-query/history/host-mirrors.ts'
 import type { Reason } from '../sync-query/reason/reason.ts'
-import type { MirrorChange } from '../sync-query/sr-state/host-mirrors.ts'
 import { SrFold, type SrStatus } from '../sync-query/sr-state/sr-fold.ts'
-import type { Transition } from '../sync-query/sr-state/transition.ts'
 import { SYNC_STATES } from '../sync-query/state.ts'
+import type { Transition } from '../sync-query/transition.ts'
 import type { BackendView } from './backend-view.ts'
 import type { SrSelection } from './sr-selection.ts'
 
@@ -55,7 +55,7 @@ export class WatchedSr {
 
   /** Applies the changes of one input, and judges the SR once. @param absence why the SR lacks mirrors; `null`: it does not */
   apply(
-    changes: readonly MirrorChange[],
+    changes: readonly ShareChange[],
     views: Readonly<Record<BackendName, BackendView>>,
     absence: (sr: WatchedSr) => Reason | null,
     now: number,
@@ -112,7 +112,7 @@ function emptyHolding(): Holding {
 }
 
 /** The status of an SR during a transition that is already over: a resync that began and ended within one input. */
-export function statusDuring(status: SrStatus, { at, to }: Transition, changes: readonly MirrorChange[]): SrStatus {
+export function statusDuring(status: SrStatus, { at, to }: Transition, changes: readonly ShareChange[]): SrStatus {
   if (to !== 'resyncing' || status.state === 'resyncing') return status
   const mirrors = { ...status.mirrors }
   for (const { passed, after } of changes) {
@@ -124,7 +124,7 @@ export function statusDuring(status: SrStatus, { at, to }: Transition, changes: 
 }
 
 /** The mirror is in a worse state than before, or is new and not in sync. */
-export function isWorse({ before, after }: MirrorChange): boolean {
+export function isWorse({ before, after }: ShareChange): boolean {
   if (after === null) return false
   return SYNC_STATES.indexOf(after.state) < SYNC_STATES.indexOf(before?.state ?? 'synced')
 }

@@ -1,7 +1,7 @@
 import type { BackendName } from '../sync-query/backend-name.ts'
+import type { HostMirrors } from '../sync-query/history/host-mirrors.ts'
 import type { Reason } from '../sync-query/reason/reason.ts'
 import type { Report } from '../sync-query/report/report.ts'
-import type { HostMirrors } from '../sync-query/sr-state/host-mirrors.ts'
 import type { SrStatus } from '../sync-query/sr-state/sr-fold.ts'
 import type { BackendView } from './backend-view.ts'
 import { type HostChanges, NO_CHANGES, type SrTransition, type StaleReport } from './host-changes.ts'
@@ -74,7 +74,7 @@ export class WatchedSrs {
     let staleReports: StaleReport[] | null = null
     for (const [sr, watched] of this.byUuid) {
       const changes = step.of(watched)
-      const { doubtLasts } = watched.fold
+      const { doubtNeedsOperator } = watched.fold
       const edges = watched.apply(changes, views, absence, at)
       let isUrgent = step.isStale(sr)
       let isStale = isUrgent
@@ -92,7 +92,7 @@ export class WatchedSrs {
         this.changedSeqs.set(sr, this.#seq + 1)
         isStale = true
         isUrgent = watched.mayHurry(at) || isUrgent
-      } else if (changes.length > 0 || watched.fold.doubtLasts !== doubtLasts) isStale = true
+      } else if (changes.length > 0 || watched.fold.doubtNeedsOperator !== doubtNeedsOperator) isStale = true
       if (!isStale) continue
       staleReports ??= []
       staleReports.push({ sr, isUrgent })
@@ -103,8 +103,8 @@ export class WatchedSrs {
 
   status(sr: WatchedSr, now: number): SrStatus {
     const { mirrors, places } = this.#options
-    const telling = mirrors.telling().filter(({ mirror }) => places.get(mirror)?.srs.includes(sr) === true)
-    return sr.fold.status(mirrors.withReasons(telling, now))
+    const listed = mirrors.mirrorsWithReasons().filter(({ mirror }) => places.get(mirror)?.srs.includes(sr) === true)
+    return sr.fold.status(mirrors.reasonsOf(listed, now))
   }
 
   /** A report of the SR's state at `now`, with the next number. */

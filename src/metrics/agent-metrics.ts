@@ -1,7 +1,7 @@
 import { Registry } from 'prom-client'
 import type { BackendName } from '../sync-query/backend-name.ts'
 import type { SrStatus } from '../sync-query/sr-state/sr-fold.ts'
-import type { Transition } from '../sync-query/sr-state/transition.ts'
+import type { Transition } from '../sync-query/transition.ts'
 import type { Exposition } from './exposition.ts'
 import { type MirrorOfSr, MirrorSeries } from './mirror-series.ts'
 import { PushSeries } from './push-series.ts'

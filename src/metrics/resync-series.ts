@@ -1,6 +1,6 @@
 import { Counter, Histogram, type Registry } from 'prom-client'
 import { isBlocking, type Reason } from '../sync-query/reason/reason.ts'
-import type { Transition } from '../sync-query/sr-state/transition.ts'
+import type { Transition } from '../sync-query/transition.ts'
 import { labelValue } from './series-value.ts'
 
 const MINUTE = 60

@@ -1,6 +1,6 @@
 import type { SrStatus } from '../sync-query/sr-state/sr-fold.ts'
-import type { Transition } from '../sync-query/sr-state/transition.ts'
 import type { SyncState } from '../sync-query/state.ts'
+import type { Transition } from '../sync-query/transition.ts'
 
 /**
  * A resync of one SR on one host, from the first copied block until the SR is in sync again. `degraded` and `unknown` in between belong

@@ -1,9 +1,9 @@
 import t from 'tap'
 import { mirrorsAnswer } from '../../src/agent-api/mirrors-answer.ts'
+import { SharedByMirrors } from '../../src/sync-query/history/shared-by-mirrors.ts'
 import { TrackedMirror } from '../../src/sync-query/history/tracked-mirror.ts'
 import type { Judgement } from '../../src/sync-query/judge/judgement.ts'
-import { SharedByMirrors } from '../../src/sync-query/sr-state/shared-by-mirrors.ts'
-import { look } from '../sync-query/look.ts'
+import { judgementWith } from '../sync-query/judgement-with.ts'
 
 const COUNTS = { synced: 3, resyncing: 1, degraded: 0, unknown: 0 }
 
@@ -15,10 +15,10 @@ function seen(judgement: Judgement) {
 
 t.test('of mirrors that are well, those are told that warn or are being verified; the worst stand first', async t => {
   const { counts, mirrors, omitted } = mirrorsAnswer(COUNTS, [
-    seen(look('well/0', [], { outOfSyncBytes: 0 })),
-    seen(look('warns/0', ['drift'], { outOfSyncBytes: 4096 })),
-    seen(look('verified/0', [], { activity: 'verify', progress: 0.25, outOfSyncBytes: 0 })),
-    seen(look('copied/0', ['resync-running'], { activity: 'resync' })),
+    seen(judgementWith('well/0', [], { outOfSyncBytes: 0 })),
+    seen(judgementWith('warns/0', ['drift'], { outOfSyncBytes: 4096 })),
+    seen(judgementWith('verified/0', [], { activity: 'verify', progress: 0.25, outOfSyncBytes: 0 })),
+    seen(judgementWith('copied/0', ['resync-running'], { activity: 'resync' })),
   ])
   t.strictSame(
     mirrors.map(({ mirror, state, activity }) => `${mirror} ${state} ${activity}`),

@@ -6,7 +6,7 @@ import { HostState, type HostStateOptions } from '../../src/host-state/host-stat
 import type { SrSelection } from '../../src/host-state/sr-selection.ts'
 import { parseMdConfig } from '../../src/mdraid-adapter/config/parse-md-config.ts'
 import { expectedArrays } from '../../src/mdraid-adapter/expected-arrays.ts'
-import { MarksMemory } from '../../src/sync-query/history/marks-memory.ts'
+import { MarksMemory } from '../../src/sync-query/history/marks/marks-memory.ts'
 import type { DrbdVolume } from '../../src/sync-query/judge/drbd.ts'
 import { parseReport } from '../../src/sync-query/report/report-parse.ts'
 import { peer } from '../sync-query/drbd-volume.ts'

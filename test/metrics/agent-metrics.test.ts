@@ -1,11 +1,11 @@
 import t from 'tap'
 import { AgentMetrics, type AgentSnapshot } from '../../src/metrics/agent-metrics.ts'
+import { HostMirrors } from '../../src/sync-query/history/host-mirrors.ts'
 import type { Judgement } from '../../src/sync-query/judge/judgement.ts'
 import { type Reason, reason } from '../../src/sync-query/reason/reason.ts'
-import { HostMirrors } from '../../src/sync-query/sr-state/host-mirrors.ts'
 import { SrFold, type SrStatus } from '../../src/sync-query/sr-state/sr-fold.ts'
-import type { TransitionKind } from '../../src/sync-query/sr-state/transition.ts'
 import type { SyncState } from '../../src/sync-query/state.ts'
+import type { TransitionKind } from '../../src/sync-query/transition.ts'
 import { figures, parseExposition } from './parse-exposition.ts'
 
 const SR = '5c5c5c5c-0000-4000-8000-000000000001'

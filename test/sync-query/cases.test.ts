@@ -4,12 +4,12 @@ import t from 'tap'
 import { devicesOfSnapshot } from '../../src/cli/inspect/findings.ts'
 import { parseStatusJson } from '../../src/drbd-adapter/status/parse-status-json.ts'
 import { parseStatusText } from '../../src/drbd-adapter/status/parse-status-text.ts'
+import { HostMirrors } from '../../src/sync-query/history/host-mirrors.ts'
 import type { DrbdVolume } from '../../src/sync-query/judge/drbd.ts'
 import { judgeDrbdVolume } from '../../src/sync-query/judge/judge-drbd.ts'
 import { describe, reason, remedy } from '../../src/sync-query/reason/reason.ts'
 import { encodeReport } from '../../src/sync-query/report/report-encode.ts'
 import { parseReport } from '../../src/sync-query/report/report-parse.ts'
-import { HostMirrors } from '../../src/sync-query/sr-state/host-mirrors.ts'
 import { peer, volume } from './drbd-volume.ts'
 
 const FIXTURES = resolve(import.meta.dirname, '../fixtures/drbd9')

@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
 import type { SrStatus } from '../../src/sync-query/sr-state/sr-fold.ts'
-import type { Transition, TransitionKind } from '../../src/sync-query/sr-state/transition.ts'
 import type { SyncState } from '../../src/sync-query/state.ts'
+import type { Transition, TransitionKind } from '../../src/sync-query/transition.ts'
 import { advanceEpisode, type Episode, type EpisodeEvent } from '../../src/xapi-notify/resync-episode.ts'
 import {
   decodeJournal,

@@ -1,13 +1,13 @@
 import type { Readable } from 'node:stream'
 import { Events2Reader } from '../../drbd-adapter/events2/events2-reader.ts'
 import { Events2State } from '../../drbd-adapter/events2/events2-state.ts'
+import { HostMirrors, type ShareChange } from '../../sync-query/history/host-mirrors.ts'
 import type { DrbdVolume } from '../../sync-query/judge/drbd.ts'
 import { judgeDrbdVolume } from '../../sync-query/judge/judge-drbd.ts'
 import type { Observation } from '../../sync-query/judge/judgement.ts'
 import type { Problem } from '../../sync-query/judge/problem.ts'
 import type { Reason } from '../../sync-query/reason/reason.ts'
-import { HostMirrors, type MirrorChange } from '../../sync-query/sr-state/host-mirrors.ts'
-import type { Transition } from '../../sync-query/sr-state/transition.ts'
+import type { Transition } from '../../sync-query/transition.ts'
 import { devicesOf, type Findings } from './findings.ts'
 
 const MAX_TEXT = 200
@@ -59,7 +59,7 @@ export async function playEventStream(
     tickedMicros = groupMicros
     for (const change of mirrors.tick(at)) tell(change)
   }
-  const tell = ({ mirror, transitions }: MirrorChange) => {
+  const tell = ({ mirror, transitions }: ShareChange) => {
     for (const { kind, from, to } of transitions) {
       const { progress = null, reasons = [] } = mirrors.get(mirror)?.judgement ?? {}
       const at = groupMicros === null ? null : new Date(groupMicros / 1000).toISOString()

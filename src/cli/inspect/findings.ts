@@ -1,8 +1,8 @@
+import { HostMirrors } from '../../sync-query/history/host-mirrors.ts'
+import { DEFAULT_PATIENCE } from '../../sync-query/history/shared-by-mirrors.ts'
 import type { Judgement } from '../../sync-query/judge/judgement.ts'
 import type { Problem } from '../../sync-query/judge/problem.ts'
 import type { Reason } from '../../sync-query/reason/reason.ts'
-import { HostMirrors } from '../../sync-query/sr-state/host-mirrors.ts'
-import { DEFAULT_PATIENCE } from '../../sync-query/sr-state/shared-by-mirrors.ts'
 
 /** One mirror as `inspect --json` prints it. */
 export interface InspectedDevice

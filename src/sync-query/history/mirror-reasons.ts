@@ -1,11 +1,11 @@
 import type { Reason, ReasonDraft } from '../reason/reason.ts'
 import { dated, outOfPatience } from '../reason/reason-patience.ts'
-import { isOutlineOf, NO_REASONS, type ReasonOutline } from '../sr-state/reason-outline.ts'
-import type { SharedByMirrors } from '../sr-state/shared-by-mirrors.ts'
 import type { DiskHistory } from './disk-history.ts'
-import type { OwedMarks } from './owed-marks.ts'
+import type { OwedMarks } from './marks/owed-marks.ts'
 import { ReasonAges } from './reason-ages.ts'
-import { inLightOf, type ResyncTrend } from './resync-trend.ts'
+import { isOutlineOf, NO_REASONS, type ReasonOutline } from './reason-outline.ts'
+import { inLightOf, type ResyncTrend } from './resync/resync-trend.ts'
+import type { SharedByMirrors } from './shared-by-mirrors.ts'
 
 /**
  * The reasons of one mirror's last reading, with their ages. Written in place: it keeps a shared outline and two numbers for each reason,

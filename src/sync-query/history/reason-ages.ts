@@ -1,6 +1,6 @@
 import type { Reason } from '../reason/reason.ts'
 import { patienceWith } from '../reason/reason-patience.ts'
-import type { ReasonOutline } from '../sr-state/reason-outline.ts'
+import type { ReasonOutline } from './reason-outline.ts'
 
 /**
  * Since when one mirror has had each reason, in the order of its outline. Written in place.

@@ -3,15 +3,15 @@ import { figureOf, firstKnown, orNull } from '../judge/figure.ts'
 import type { Judgement, Observation } from '../judge/judgement.ts'
 import { isSamePlacement, type Placement } from '../judge/placement.ts'
 import type { Reason } from '../reason/reason.ts'
-import { type MirrorShare, SYNCED_SHARE } from '../sr-state/mirror-share.ts'
-import { ResyncEpisode } from '../sr-state/resync-episode.ts'
-import type { SharedByMirrors } from '../sr-state/shared-by-mirrors.ts'
-import { type Transition, transitionKind } from '../sr-state/transition.ts'
 import type { Activity, SyncState } from '../state.ts'
+import { type Transition, transitionKind } from '../transition.ts'
 import { DiskHistory } from './disk-history.ts'
+import { OwedMarks } from './marks/owed-marks.ts'
 import { MirrorReasons } from './mirror-reasons.ts'
-import { OwedMarks } from './owed-marks.ts'
-import type { ResyncTrend } from './resync-trend.ts'
+import { type MirrorShare, SYNCED_SHARE } from './mirror-share.ts'
+import { MirrorResync } from './resync/mirror-resync.ts'
+import type { ResyncTrend } from './resync/resync-trend.ts'
+import type { SharedByMirrors } from './shared-by-mirrors.ts'
 
 const NO_TRANSITIONS: readonly Transition[] = []
 
@@ -50,7 +50,7 @@ export class TrackedMirror {
   readonly #reasons: MirrorReasons
 
   // The history.
-  readonly #resync = new ResyncEpisode()
+  readonly #resync = new MirrorResync()
   #trend: ResyncTrend = 'moves'
   #paused = false
   /** A resync has begun since the mirror was last in sync. */
@@ -136,14 +136,14 @@ export class TrackedMirror {
       return NO_TRANSITIONS
     }
     const from = this.#wasRead ? this.#state : null
-    const accused = this.#marks?.accuses === true
+    const hadUnrepaired = this.#marks?.hasUnrepaired === true
     if (seen.drbd !== undefined) this.#seeMarks(seen.drbd, seen.followsGap === true, at)
     if (seen.drbd !== undefined) {
       this.#disks ??= new DiskHistory()
       this.#disks.see(seen.drbd, at, from === null)
     }
     this.#wasRead = true
-    this.#seePlacement(this.#marks === null ? judgement : this.#marks.withoutAccused(judgement))
+    this.#seePlacement(this.#marks === null ? judgement : this.#marks.withoutUnrepaired(judgement))
     this.#see(judgement)
     this.#reasons.see(judgement.reasons, at)
     if (this.#state === 'resyncing') this.#resync.see(seen, this.#reasons.outline)
@@ -154,8 +154,9 @@ export class TrackedMirror {
     if (edges.length > 0) return [...edges, ...this.#settle('resyncing', at)]
     const settled = this.#settle(from, at)
     // One fault ends and a worse one begins: the second needs a transition of its own.
-    const isNewlyAccused = !accused && this.#marks?.accuses === true && from === 'degraded' && this.#state === from
-    return isNewlyAccused ? [...settled, { at, kind: 'degraded', from, to: from }] : settled
+    const isNewlyUnrepaired =
+      !hadUnrepaired && this.#marks?.hasUnrepaired === true && from === 'degraded' && this.#state === from
+    return isNewlyUnrepaired ? [...settled, { at, kind: 'degraded', from, to: from }] : settled
   }
 
   /** Lets time pass without a reading: estimates expire, resyncs become stalled. */

@@ -1,10 +1,10 @@
+import type { MirrorWithReasons, ShareChange } from '../history/host-mirrors.ts'
+import type { MirrorShare } from '../history/mirror-share.ts'
 import { type Reason, reason, urgencyOf } from '../reason/reason.ts'
 import { outOfPatience, patienceWith } from '../reason/reason-patience.ts'
 import { type StateCounts, type SyncState, worstState } from '../state.ts'
-import type { MirrorChange, MirrorWithReasons } from './host-mirrors.ts'
-import type { MirrorShare } from './mirror-share.ts'
+import { type Transition, transitionKind } from '../transition.ts'
 import { SrProgress } from './sr-progress.ts'
-import { type Transition, transitionKind } from './transition.ts'
 
 /** One host's view of one SR at one moment. */
 export interface SrStatus {
@@ -50,7 +50,7 @@ export class SrFold {
   /** Why mirrors may be missing; `null`: they are complete. Until the first complete reading an SR is `unknown`. */
   #doubt: Reason | null = reason('source-silent', '*')
   #doubtedSince: number
-  #doubtLasts = false
+  #doubtNeedsOperator = false
 
   constructor(now: number) {
     this.#since = now
@@ -62,8 +62,8 @@ export class SrFold {
   }
 
   /** Mirrors may have been missing for so long that an operator must act. It changes by time alone. */
-  get doubtLasts(): boolean {
-    return this.#doubtLasts
+  get doubtNeedsOperator(): boolean {
+    return this.#doubtNeedsOperator
   }
 
   /**
@@ -72,7 +72,7 @@ export class SrFold {
    *
    * @param doubt why mirrors may be missing; `null`: they are complete
    */
-  apply(changes: readonly MirrorChange[], now: number, doubt: Reason | null = this.#doubt): Transition[] {
+  apply(changes: readonly ShareChange[], now: number, doubt: Reason | null = this.#doubt): Transition[] {
     const edges = this.#passThrough(changes, now)
     let left = false
     for (const change of changes) {
@@ -82,7 +82,7 @@ export class SrFold {
     // If the clock was set back, the time starts again.
     if (doubt === null || this.#doubt === null || now < this.#doubtedSince) this.#doubtedSince = now
     this.#doubt = doubt
-    this.#doubtLasts = doubt !== null && now - this.#doubtedSince >= patienceWith(doubt, 0)
+    this.#doubtNeedsOperator = doubt !== null && now - this.#doubtedSince >= patienceWith(doubt, 0)
     const more = this.#settle(now, left)
     return edges.length === 0 ? more : [...edges, ...more]
   }
@@ -90,7 +90,7 @@ export class SrFold {
   /** @param mirrors every mirror of this SR that has reasons */
   status(mirrors: Iterable<MirrorWithReasons>): SrStatus {
     const reasons: Reason[] = []
-    if (this.#doubt !== null) reasons.push(this.#doubtLasts ? outOfPatience(this.#doubt) : this.#doubt)
+    if (this.#doubt !== null) reasons.push(this.#doubtNeedsOperator ? outOfPatience(this.#doubt) : this.#doubt)
     let etaSeconds: number | null = 0
     for (const { mirror, reasons: its } of mirrors) {
       reasons.push(...its)
@@ -111,7 +111,7 @@ export class SrFold {
   }
 
   /** Resyncs that began and ended between two readings: judges the SR with them, and then as before. */
-  #passThrough(changes: readonly MirrorChange[], now: number): Transition[] {
+  #passThrough(changes: readonly ShareChange[], now: number): Transition[] {
     if (changes.every(({ passed }) => passed === null)) return []
     for (const { before, passed } of changes) if (before !== null && passed !== null) this.#swap(before, passed)
     const edges = this.#settle(now, false)
@@ -124,7 +124,7 @@ export class SrFold {
     this.#add(after, 1)
   }
 
-  #change({ before, after }: MirrorChange): void {
+  #change({ before, after }: ShareChange): void {
     if (before === after) return
     if (before !== null) this.#add(before, -1)
     if (after !== null) this.#add(after, 1)

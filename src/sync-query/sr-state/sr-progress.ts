@@ -1,6 +1,6 @@
-import { SteadyShare } from '../history/steady-share.ts'
+import type { MirrorShare } from '../history/mirror-share.ts'
+import { SteadyShare } from '../history/resync/steady-share.ts'
 import { MAX_PROGRESS_BEFORE_END } from '../judge/judgement.ts'
-import type { MirrorShare } from './mirror-share.ts'
 
 /**
  * The progress of one SR's resyncs: the mean of the kernel's own shares, weighted by what each has to copy. Sums of bytes are not enough:

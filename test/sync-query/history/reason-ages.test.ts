@@ -1,4 +1,5 @@
 import t from 'tap'
+import { HostMirrors } from '../../../src/sync-query/history/host-mirrors.ts'
 import { ReasonAges } from '../../../src/sync-query/history/reason-ages.ts'
 import { judgeDrbdVolume } from '../../../src/sync-query/judge/judge-drbd.ts'
 import {
@@ -10,10 +11,9 @@ import {
   remedy,
 } from '../../../src/sync-query/reason/reason.ts'
 import { patienceWith } from '../../../src/sync-query/reason/reason-patience.ts'
-import { HostMirrors } from '../../../src/sync-query/sr-state/host-mirrors.ts'
 import { SrFold } from '../../../src/sync-query/sr-state/sr-fold.ts'
 import { peer, volume } from '../drbd-volume.ts'
-import { look } from '../look.ts'
+import { judgementWith } from '../judgement-with.ts'
 import { statusOf } from '../sr-state/status-of.ts'
 
 const SECOND = 1000
@@ -29,7 +29,7 @@ function toldAt(looks: readonly (readonly [number, readonly Reason[]])[], moment
   for (let now = 0; now <= end; now += SECOND) {
     while ((pending[0]?.[0] ?? Number.NaN) <= now) {
       const [, reasons = []] = pending.shift() ?? []
-      mirrors.observe({ judgement: look('a/0', reasons), at: now, silenceMeansStall: true })
+      mirrors.observe({ judgement: judgementWith('a/0', reasons), at: now, silenceMeansStall: true })
     }
     mirrors.tick(now)
     const mirror = mirrors.get('a/0')
@@ -119,7 +119,7 @@ t.test('every reason that time clears either has an end or says itself what ends
 t.test('a clock that is set back ends no patience and begins none anew', async t => {
   const mirrors = new HostMirrors()
   const leaving = reason('disk-not-up-to-date', 'a/0', { word: 'Detaching' })
-  mirrors.observe({ judgement: look('a/0', [leaving]), at: 100 * MINUTE, silenceMeansStall: true })
+  mirrors.observe({ judgement: judgementWith('a/0', [leaving]), at: 100 * MINUTE, silenceMeansStall: true })
   mirrors.tick(100 * MINUTE + 50 * SECOND)
   mirrors.tick(0)
   const codes = () => mirrors.get('a/0')?.reasons.map(({ code }) => code)
@@ -145,7 +145,7 @@ t.test('a source that stays silent needs an operator after five minutes, also wh
   t.strictSame(clearedBy(5 * MINUTE), ['time'])
   sr.apply([], 5 * MINUTE + SECOND, reason('source-silent', '*', { word: 'drbdsetup hangs' }))
   t.strictSame(clearedBy(5 * MINUTE), ['operator'], 'whatever it says of itself meanwhile')
-  t.equal(sr.doubtLasts, true)
+  t.equal(sr.doubtNeedsOperator, true)
   sr.apply([], 6 * MINUTE, null)
   sr.apply([], 7 * MINUTE, reason('source-silent', '*'))
   t.strictSame(clearedBy(7 * MINUTE), ['time'])

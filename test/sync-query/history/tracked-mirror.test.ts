@@ -1,19 +1,20 @@
 import t from 'tap'
+import { ReasonOutlines } from '../../../src/sync-query/history/reason-outline.ts'
+import { SharedByMirrors } from '../../../src/sync-query/history/shared-by-mirrors.ts'
 import { TrackedMirror } from '../../../src/sync-query/history/tracked-mirror.ts'
 import type { Judgement } from '../../../src/sync-query/judge/judgement.ts'
 import { progressBeforeEnd } from '../../../src/sync-query/judge/judgement.ts'
 import { type Placement, Placements } from '../../../src/sync-query/judge/placement.ts'
 import { reason } from '../../../src/sync-query/reason/reason.ts'
-import { ReasonOutlines } from '../../../src/sync-query/sr-state/reason-outline.ts'
-import { SharedByMirrors } from '../../../src/sync-query/sr-state/shared-by-mirrors.ts'
-import type { Transition } from '../../../src/sync-query/sr-state/transition.ts'
-import { transitionKind } from '../../../src/sync-query/sr-state/transition.ts'
-import { look as lookAt } from '../look.ts'
+import type { Transition } from '../../../src/sync-query/transition.ts'
+import { transitionKind } from '../../../src/sync-query/transition.ts'
+import { judgementWith as judgementOf } from '../judgement-with.ts'
 
 const MIB = 1024 * 1024
 const MINUTE = 60_000
 
-const look = (codes: Parameters<typeof lookAt>[1], figures?: Partial<Judgement>) => lookAt('r0/0', codes, figures)
+const judgementWith = (codes: Parameters<typeof judgementOf>[1], figures?: Partial<Judgement>) =>
+  judgementOf('r0/0', codes, figures)
 
 type Looks = readonly (readonly [number, Judgement])[]
 
@@ -29,8 +30,8 @@ function kindsOf(transitions: readonly Transition[]) {
 }
 
 const running = (outMib: number | null, figures: Partial<Judgement> = {}) =>
-  look(['resync-running'], { outOfSyncBytes: outMib === null ? null : outMib * MIB, ...figures })
-const synced = look([], { outOfSyncBytes: 0 })
+  judgementWith(['resync-running'], { outOfSyncBytes: outMib === null ? null : outMib * MIB, ...figures })
+const synced = judgementWith([], { outOfSyncBytes: 0 })
 
 t.test('the edge between two states', async t => {
   const edges: [Parameters<typeof transitionKind>, ReturnType<typeof transitionKind>][] = [
@@ -49,7 +50,7 @@ t.test('the edge between two states', async t => {
 })
 
 t.test('a resync that was seen to begin is seen to end, whatever this host sees in between', async t => {
-  const elsewhere = look(['peer-disk-not-up-to-date'])
+  const elsewhere = judgementWith(['peer-disk-not-up-to-date'])
   const { kinds } = story([
     [0, synced],
     [1, running(5)],
@@ -58,7 +59,7 @@ t.test('a resync that was seen to begin is seen to end, whatever this host sees 
     [4, elsewhere],
     [5, synced],
     [6, running(5)],
-    [7, look(['source-silent'])],
+    [7, judgementWith(['source-silent'])],
     [8, synced],
   ])
   t.strictSame(kinds, [
@@ -88,7 +89,7 @@ t.test('a progress that is no number is not known, and none is complete before t
 t.test('a resync from start to finish: two edges, progress of what had to be copied', async t => {
   const { mirror, see, kinds } = story([
     [0, synced],
-    [1000, look(['resync-starting'], { outOfSyncBytes: 100 * MIB })],
+    [1000, judgementWith(['resync-starting'], { outOfSyncBytes: 100 * MIB })],
     [2000, running(100)],
     [5000, running(60)],
   ])
@@ -176,7 +177,7 @@ t.test(
 )
 
 t.test('a handshake that lasts a minute is stalled (LINBIT/linstor-server#190)', async t => {
-  const { mirror } = story([[0, look(['resync-starting'])]])
+  const { mirror } = story([[0, judgementWith(['resync-starting'])]])
   mirror.age(MINUTE - 1)
   t.equal(mirror.reasons[0]?.code, 'resync-starting')
   mirror.age(MINUTE)
@@ -184,18 +185,18 @@ t.test('a handshake that lasts a minute is stalled (LINBIT/linstor-server#190)',
 })
 
 t.test('waiting and paused resyncs stand still by design: not stalled, and a pause is told once', async t => {
-  const waiting = story([[0, look(['resync-waiting'])]]).mirror
+  const waiting = story([[0, judgementWith(['resync-waiting'])]]).mirror
   waiting.age(60 * MINUTE)
   t.equal(waiting.stalled, false)
   const { kinds } = story([
     [0, running(10)],
-    [10, look(['resync-paused', 'peer-not-connected'])],
-    [20, look(['resync-paused'])],
+    [10, judgementWith(['resync-paused', 'peer-not-connected'])],
+    [20, judgementWith(['resync-paused'])],
     [30, running(10)],
-    [40, look(['resync-paused'])],
+    [40, judgementWith(['resync-paused'])],
   ])
   t.strictSame(kinds, ['resync-started', 'paused', 'paused'])
-  const both = story([[0, look(['resync-running', 'peer-not-connected'])]]).mirror
+  const both = story([[0, judgementWith(['resync-running', 'peer-not-connected'])]]).mirror
   both.age(60 * MINUTE)
   t.strictSame(
     both.reasons.map(each => each.code),
@@ -220,7 +221,7 @@ t.test('a source that falls silent in mid resync: unknown, and what was known of
   const { mirror, see, kinds } = story([
     [0, running(100)],
     [1000, running(40)],
-    [2000, look(['source-silent'], { outOfSyncBytes: null })],
+    [2000, judgementWith(['source-silent'], { outOfSyncBytes: null })],
   ])
   t.match(mirror.judgement, { state: 'unknown', progress: null })
   const back = see([[3000, running(30)]])
@@ -229,11 +230,13 @@ t.test('a source that falls silent in mid resync: unknown, and what was known of
 })
 
 t.test('where an operator has paused it', async t => {
-  const { mirror, see } = story([[0, look([reason('resync-paused', 'r0/0', { peer: 'b' }), 'pause-left-set'])]])
+  const { mirror, see } = story([
+    [0, judgementWith([reason('resync-paused', 'r0/0', { peer: 'b' }), 'pause-left-set'])],
+  ])
   t.equal(mirror.pauseAt, 'r0/0 peer b')
-  see([[1, look(['resync-running', 'pause-left-set'])]])
+  see([[1, judgementWith(['resync-running', 'pause-left-set'])]])
   t.equal(mirror.pauseAt, 'r0/0')
-  see([[2, look(['resync-running'])]])
+  see([[2, judgementWith(['resync-running'])]])
   t.equal(mirror.pauseAt, null)
 })
 
@@ -247,7 +250,7 @@ t.test('a mirror that is well, and again well: nothing but its replicas is new',
   t.strictSame(
     kindsOf(
       see([
-        [3, look(['stand-alone'])],
+        [3, judgementWith(['stand-alone'])],
         [4, synced],
         [5, synced],
       ]),
@@ -256,7 +259,12 @@ t.test('a mirror that is well, and again well: nothing but its replicas is new',
   )
   t.equal(mirror.since, 4)
   const drained = { outOfSyncBytes: 0, totalBytes: 8, doneBytes: 8 }
-  for (const almost of [look(['drift']), look([], { etaSeconds: 1 }), look([], drained), look([], { moving: true })]) {
+  for (const almost of [
+    judgementWith(['drift']),
+    judgementWith([], { etaSeconds: 1 }),
+    judgementWith([], drained),
+    judgementWith([], { moving: true }),
+  ]) {
     see([
       [6, synced],
       [7, almost],
@@ -267,7 +275,10 @@ t.test('a mirror that is well, and again well: nothing but its replicas is new',
 
 t.test('what was handed out never changes, and nothing of a look is kept that its maker may still change', async t => {
   const said = (progress: number) =>
-    look([reason('resync-running', 'r0/0', { peer: 'b', progress, outOfSyncBytes: 100 - 100 * progress }), 'drift'])
+    judgementWith([
+      reason('resync-running', 'r0/0', { peer: 'b', progress, outOfSyncBytes: 100 - 100 * progress }),
+      'drift',
+    ])
   const first = said(0.1)
   const { mirror, see } = story([[0, first]])
   const { judgement } = mirror
@@ -284,7 +295,9 @@ t.test(
   'the progress in a reason never falls while the same is said; what is left to copy is what was said last',
   async t => {
     const said = (progress: number, word: string) =>
-      look([reason('resync-running', 'r0/0', { peer: 'b', word, progress, outOfSyncBytes: 100 - 100 * progress })])
+      judgementWith([
+        reason('resync-running', 'r0/0', { peer: 'b', word, progress, outOfSyncBytes: 100 - 100 * progress }),
+      ])
     const { mirror, see } = story([[0, said(0.5, 'SyncSource')]])
     see([[1, said(0.25, 'SyncSource')]])
     t.match(mirror.reasons, [{ progress: 0.5, outOfSyncBytes: 75 }])
@@ -292,7 +305,7 @@ t.test(
     t.match(mirror.reasons, [{ progress: 0.75 }])
     see([[3, said(0.125, 'SyncTarget')]])
     t.match(mirror.reasons, [{ progress: 0.125 }], 'another resync')
-    see([[4, look([])]])
+    see([[4, judgementWith([])]])
     see([[5, said(0, 'SyncTarget')]])
     t.match(mirror.reasons, [{ progress: 0 }], 'the next resync')
   },
@@ -325,10 +338,10 @@ t.test('reasons are those of the last look, whichever part of them is new', asyn
   for (const from of variants) {
     for (const to of variants) {
       const { mirror } = story([
-        [0, look([from])],
-        [1, look(['drift', from])],
-        [2, look(['drift', to])],
-        [3, look([to])],
+        [0, judgementWith([from])],
+        [1, judgementWith(['drift', from])],
+        [2, judgementWith(['drift', to])],
+        [3, judgementWith([to])],
       ])
       t.strictSame(mirror.reasons, [to])
     }

@@ -1,18 +1,19 @@
 import t from 'tap'
+import { HostMirrors } from '../../../src/sync-query/history/host-mirrors.ts'
 import type { DrbdVolume } from '../../../src/sync-query/judge/drbd.ts'
 import { judgeDrbdVolume } from '../../../src/sync-query/judge/judge-drbd.ts'
 import { mirrorList } from '../../../src/sync-query/report/mirror-list.ts'
 import { encodePollAnswer } from '../../../src/sync-query/report/report-encode.ts'
 import { parseReport } from '../../../src/sync-query/report/report-parse.ts'
-import { HostMirrors } from '../../../src/sync-query/sr-state/host-mirrors.ts'
 import { SrFold } from '../../../src/sync-query/sr-state/sr-fold.ts'
 import { peer, volume } from '../drbd-volume.ts'
-import { look } from '../look.ts'
+import { judgementWith } from '../judgement-with.ts'
 import { statusOf } from '../sr-state/status-of.ts'
 
 function host(volumes: readonly DrbdVolume[]) {
   const mirrors = new HostMirrors()
-  const see = (judgement: ReturnType<typeof look>) => mirrors.observe({ judgement, at: 0, silenceMeansStall: true })
+  const see = (judgement: ReturnType<typeof judgementWith>) =>
+    mirrors.observe({ judgement, at: 0, silenceMeansStall: true })
   for (const each of volumes) see(judgeDrbdVolume(each))
   const all = () => [...mirrors.names()].flatMap(name => mirrors.get(name) ?? [])
   return { mirrors, see, all }
@@ -30,7 +31,7 @@ t.test('mirrors are grouped by state and by where their replicas are; only those
     volume('v5/0', [peer('b')], { family: '8.4' }),
     volume('v6/0', [peer('b')], { doubts: [{ code: 'events-lost' }] }),
   ])
-  see(look('md0', ['array-degraded']))
+  see(judgementWith('md0', ['array-degraded']))
   const self = { peer: 'self', current: true }
   const b = { peer: 'b', current: true, connected: true }
   const c = { peer: 'c', current: false, connected: true, diskless: true }

@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import t from 'tap'
+import { HostMirrors, type ShareChange } from '../../../src/sync-query/history/host-mirrors.ts'
 import type { Judgement } from '../../../src/sync-query/judge/judgement.ts'
 import { type ReasonCode, reason } from '../../../src/sync-query/reason/reason.ts'
-import { HostMirrors, type MirrorChange } from '../../../src/sync-query/sr-state/host-mirrors.ts'
 import { SrFold } from '../../../src/sync-query/sr-state/sr-fold.ts'
 import { worstState } from '../../../src/sync-query/state.ts'
-import { look } from '../look.ts'
+import { judgementWith } from '../judgement-with.ts'
 import { statusOf } from './status-of.ts'
 
 /** One SR that holds every mirror of the host. */
@@ -34,7 +34,7 @@ t.test('the worst mirror decides, and no mirror at all is synced', async t => {
 
 t.test('unknown until everything was looked at, and again when that can no longer be claimed', async t => {
   const { mirrors, sr, kinds, see } = host()
-  see(1, look('a/0', []))
+  see(1, judgementWith('a/0', []))
   t.match(statusOf(sr, mirrors, 1), { state: 'unknown', reasons: [{ code: 'source-silent', mirror: '*' }] })
   sr.apply([], 2, null)
   t.match(statusOf(sr, mirrors, 2), { state: 'synced', since: 2, reasons: [], mirrors: { synced: 1 } })
@@ -46,11 +46,16 @@ t.test('unknown until everything was looked at, and again when that can no longe
 
 t.test('one SR, two resyncs: one start, one finish, and a progress that never falls when the first ends', async t => {
   const { mirrors, sr, kinds, see } = host()
-  see(0, look('a/0', []))
-  see(0, look('b/0', []))
+  see(0, judgementWith('a/0', []))
+  see(0, judgementWith('b/0', []))
   kinds.push(...sr.apply([], 0, null).map(each => each.kind))
   const running = (name: string, out: number, total: number, etaSeconds: number | null) =>
-    look(name, ['resync-running'], { outOfSyncBytes: out, totalBytes: total, doneBytes: total - out, etaSeconds })
+    judgementWith(name, ['resync-running'], {
+      outOfSyncBytes: out,
+      totalBytes: total,
+      doneBytes: total - out,
+      etaSeconds,
+    })
   see(1, running('a/0', 100, 100, 10))
   see(2, running('b/0', 300, 300, null))
   t.match(statusOf(sr, mirrors, 2), {
@@ -63,16 +68,16 @@ t.test('one SR, two resyncs: one start, one finish, and a progress that never fa
   see(3, running('b/0', 200, 300, 30))
   see(3, running('a/0', 50, 100, 5))
   t.match(statusOf(sr, mirrors, 3), { progress: 150 / 400, outOfSyncBytes: 250, etaSeconds: 30 })
-  see(4, look('a/0', []))
+  see(4, judgementWith('a/0', []))
   t.match(statusOf(sr, mirrors, 4), { progress: 200 / 400, outOfSyncBytes: 200, mirrors: { synced: 1, resyncing: 1 } })
-  see(4, look('c/0', ['resync-running']))
+  see(4, judgementWith('c/0', ['resync-running']))
   t.match(
     statusOf(sr, mirrors, 4),
     { progress: 200 / 400, outOfSyncBytes: null, etaSeconds: null },
     'shown until it is known better',
   )
-  see(5, look('c/0', []))
-  see(5, look('b/0', []))
+  see(5, judgementWith('c/0', []))
+  see(5, judgementWith('b/0', []))
   t.match(statusOf(sr, mirrors, 5), { state: 'synced', progress: null, outOfSyncBytes: 0, etaSeconds: null })
   t.strictSame(kinds, ['recovered', 'resync-started', 'resync-finished'])
 })
@@ -80,7 +85,7 @@ t.test('one SR, two resyncs: one start, one finish, and a progress that never fa
 t.test('mirrors that are well, and again well, change nothing', async t => {
   const { mirrors, sr, kinds, see } = host()
   sr.apply([], 0, null)
-  const well = look('a/0', [], { outOfSyncBytes: 0 })
+  const well = judgementWith('a/0', [], { outOfSyncBytes: 0 })
   for (const at of [1, 2, 3]) see(at, well)
   see(4, { ...well, mirror: 'b/0' })
   t.match(statusOf(sr, mirrors, 5), { state: 'synced', since: 0, mirrors: { synced: 2 }, reasons: [] })
@@ -90,7 +95,7 @@ t.test('mirrors that are well, and again well, change nothing', async t => {
 t.test('a mirror that goes away takes its sums along', async t => {
   const { mirrors, sr, see } = host()
   sr.apply([], 0, null)
-  see(1, look('a/0', ['resync-running'], { outOfSyncBytes: 7, totalBytes: 9, doneBytes: 2 }))
+  see(1, judgementWith('a/0', ['resync-running'], { outOfSyncBytes: 7, totalBytes: 9, doneBytes: 2 }))
   const change = mirrors.remove('a/0', 2)
   if (change === null) throw new Error('it was there')
   t.same(
@@ -109,13 +114,13 @@ t.test('a mirror that goes away takes its sums along', async t => {
 t.test('stalled and paused are told once an SR, however many mirrors stand still', async t => {
   const { mirrors, sr, kinds, see, tick } = host()
   sr.apply([], 0, null)
-  see(0, look('a/0', ['resync-running'], { outOfSyncBytes: 5 }))
-  see(0, look('b/0', ['resync-running'], { outOfSyncBytes: 5 }))
+  see(0, judgementWith('a/0', ['resync-running'], { outOfSyncBytes: 5 }))
+  see(0, judgementWith('b/0', ['resync-running'], { outOfSyncBytes: 5 }))
   tick(1000)
   tick(300_000)
   tick(301_000)
-  see(302_000, look('c/0', ['resync-paused']))
-  see(303_000, look('d/0', ['resync-paused']))
+  see(302_000, judgementWith('c/0', ['resync-paused']))
+  see(303_000, judgementWith('d/0', ['resync-paused']))
   t.strictSame(kinds, ['resync-started', 'stalled', 'paused'])
   t.equal(mirrors.size, 4)
   t.strictSame([...mirrors.names()], ['a/0', 'b/0', 'c/0', 'd/0'])
@@ -124,7 +129,7 @@ t.test('stalled and paused are told once an SR, however many mirrors stand still
 t.test('an SR that stalls, while its clock is set back, and again later has stalled twice', async t => {
   const { sr, kinds, see, tick } = host()
   sr.apply([], 0, null)
-  const running = (outOfSyncBytes: number) => look('a/0', ['resync-running'], { outOfSyncBytes })
+  const running = (outOfSyncBytes: number) => judgementWith('a/0', ['resync-running'], { outOfSyncBytes })
   see(1_000_000, running(5))
   tick(1_300_000)
   tick(2_000)
@@ -136,14 +141,14 @@ t.test('an SR that stalls, while its clock is set back, and again later has stal
 t.test('reasons: what needs an operator first, warnings last; vanished mirrors give none', async t => {
   const { mirrors, sr, see } = host()
   sr.apply([], 0, null)
-  see(1, look('a/0', ['drift']))
-  see(1, look('b/0', ['resync-running']))
-  see(1, look('c/0', ['stand-alone']))
+  see(1, judgementWith('a/0', ['drift']))
+  see(1, judgementWith('b/0', ['resync-running']))
+  see(1, judgementWith('c/0', ['stand-alone']))
   t.strictSame(
     statusOf(sr, mirrors, 1).reasons.map(each => each.code),
     ['stand-alone', 'resync-running', 'drift'],
   )
-  see(1, look('d/0', ['no-current-replica']))
+  see(1, judgementWith('d/0', ['no-current-replica']))
   t.strictSame(
     statusOf(sr, mirrors, 1).reasons.map(each => each.code),
     ['no-current-replica', 'stand-alone', 'resync-running', 'drift'],
@@ -160,22 +165,24 @@ t.test('reasons: what needs an operator first, warnings last; vanished mirrors g
 t.test(
   'a resync that waits for a dependency while none runs needs an operator, who is told where (seen on 9.2.18)',
   async t => {
-    const waiting = look('pair/0', [reason('resync-waiting', 'pair/0', { word: 'peer,dependency' })])
-    const byPeer = look('other/0', [reason('resync-waiting', 'other/0', { word: 'peer' })])
-    const byNamedPeer = look('fourth/0', [reason('resync-waiting', 'fourth/0', { word: 'peer', peer: 'bravo' })])
-    const wordless = look('third/0', ['resync-waiting'])
+    const waiting = judgementWith('pair/0', [reason('resync-waiting', 'pair/0', { word: 'peer,dependency' })])
+    const byPeer = judgementWith('other/0', [reason('resync-waiting', 'other/0', { word: 'peer' })])
+    const byNamedPeer = judgementWith('fourth/0', [
+      reason('resync-waiting', 'fourth/0', { word: 'peer', peer: 'bravo' }),
+    ])
+    const wordless = judgementWith('third/0', ['resync-waiting'])
     const codes = (h: ReturnType<typeof host>, at: number) =>
       statusOf(h.sr, h.mirrors, at).reasons.map(each => [each.mirror, each.clearedBy, each.waitsFor])
 
     const h = host()
     h.sr.apply([], 0, null)
-    h.see(0, look('mesh0/0', ['resync-running']))
+    h.see(0, judgementWith('mesh0/0', ['resync-running']))
     h.see(1, waiting)
     h.see(1, byPeer)
     h.see(1, wordless)
     h.see(1, byNamedPeer)
     t.strictSame(codes(h, 90_000)[1], ['pair/0', 'time', undefined], 'its turn will come')
-    h.see(100_000, look('mesh0/0', [reason('pause-left-set', 'mesh0/0', { peer: 'charlie' })]))
+    h.see(100_000, judgementWith('mesh0/0', [reason('pause-left-set', 'mesh0/0', { peer: 'charlie' })]))
     t.strictSame(codes(h, 129_999)[0], ['pair/0', 'time', undefined], 'a gap between two resyncs is no alarm')
     t.strictSame(codes(h, 130_000), [
       ['pair/0', 'operator', 'mesh0/0 peer charlie'],
@@ -184,9 +191,9 @@ t.test(
       ['third/0', 'time', undefined],
       ['mesh0/0', 'operator', undefined],
     ])
-    h.see(140_000, look('mesh0/0', []))
+    h.see(140_000, judgementWith('mesh0/0', []))
     t.strictSame(codes(h, 140_000)[0], ['pair/0', 'operator', undefined])
-    h.see(150_000, look('mesh0/0', ['resync-paused']))
+    h.see(150_000, judgementWith('mesh0/0', ['resync-paused']))
     t.strictSame(codes(h, 150_000)[0]?.[2], 'mesh0/0')
   },
 )
@@ -197,12 +204,12 @@ t.test('a mirror that configuration takes out of an SR has not ended its resync'
   other.apply([], 0, null)
   sr.apply([], 0, null)
   const running = (name: string, done: number) =>
-    look(name, ['resync-running'], { outOfSyncBytes: 100 - done, totalBytes: 100, doneBytes: done })
+    judgementWith(name, ['resync-running'], { outOfSyncBytes: 100 - done, totalBytes: 100, doneBytes: done })
   see(1, running('a/0', 0))
   see(1, running('b/0', 50))
   t.equal(statusOf(sr, mirrors, 1).progress, 0.25)
-  const changes = (...found: readonly (MirrorChange | null)[]) => found.filter(change => change !== null)
-  const told = (fold: SrFold, at: number, ...found: readonly (MirrorChange | null)[]) =>
+  const changes = (...found: readonly (ShareChange | null)[]) => found.filter(change => change !== null)
+  const told = (fold: SrFold, at: number, ...found: readonly (ShareChange | null)[]) =>
     fold.apply(changes(...found), at).map(({ kind }) => kind)
 
   t.strictSame(told(other, 2, mirrors.joining('a/0')), ['resync-started'])
@@ -223,9 +230,9 @@ t.test('a mirror that configuration takes out of an SR has not ended its resync'
     statusOf(sr, mirrors, 4, name => name === 'b/0'),
     { state: 'resyncing', progress: 0.5, reasons: [{ mirror: 'b/0' }] },
   )
-  see(5, look('b/0', []))
+  see(5, judgementWith('b/0', []))
   t.strictSame(kinds.slice(-1), ['resync-finished'], 'a resync that ends within the SR does end')
-  see(6, look('b/0', ['resync-paused']))
+  see(6, judgementWith('b/0', ['resync-paused']))
   t.strictSame(told(other, 6, mirrors.joining('b/0')), ['paused'])
   t.strictSame([mirrors.joining('z/0'), mirrors.leaving('z/0')], [null, null], 'nobody knows that one')
 })
@@ -233,18 +240,18 @@ t.test('a mirror that configuration takes out of an SR has not ended its resync'
 t.test('what a degraded mirror owes is counted, and what nobody knows of it is not taken for nothing', async t => {
   const { mirrors, sr, see } = host()
   sr.apply([], 0, null)
-  see(1, look('a/0', ['peer-not-connected'], { outOfSyncBytes: 300 }))
-  see(1, look('b/0', ['resync-running'], { outOfSyncBytes: 40 }))
+  see(1, judgementWith('a/0', ['peer-not-connected'], { outOfSyncBytes: 300 }))
+  see(1, judgementWith('b/0', ['resync-running'], { outOfSyncBytes: 40 }))
   t.equal(statusOf(sr, mirrors, 1).outOfSyncBytes, 340)
-  see(2, look('c/0', ['not-up'], { outOfSyncBytes: null }))
+  see(2, judgementWith('c/0', ['not-up'], { outOfSyncBytes: null }))
   t.equal(statusOf(sr, mirrors, 2).outOfSyncBytes, null)
 })
 
 t.test('a source that is silent leaves no mirror in sync', async t => {
   const { mirrors, sr, see } = host()
   sr.apply([], 0, null)
-  see(1, look('a/0', []))
-  see(1, look('b/0', ['stand-alone'], { outOfSyncBytes: 0 }))
+  see(1, judgementWith('a/0', []))
+  see(1, judgementWith('b/0', ['stand-alone'], { outOfSyncBytes: 0 }))
   sr.apply([], 2, reason('source-silent', '*'))
   const mirrorsThen = { unknown: 2, degraded: 0, resyncing: 0, synced: 0 }
   t.match(statusOf(sr, mirrors, 2), { state: 'unknown', mirrors: mirrorsThen, outOfSyncBytes: null })
@@ -287,7 +294,7 @@ t.test('property: the sums are what a walk over all mirrors gives, whatever happ
     out: fc.oneof(fc.constant(0), fc.option(fc.nat(100))),
     total: fc.option(fc.nat(100)),
     eta: fc.option(fc.nat(100)),
-    kind: fc.constantFrom('look', 'look', 'look', 'gone', 'reload'),
+    kind: fc.constantFrom('observe', 'observe', 'observe', 'gone', 'reload'),
     /** The SRs of the mirror from now on, for a reload. */
     srs: fc.subarray([0, 1]),
     /** The SRs are told of it together with what comes next. */
@@ -297,19 +304,19 @@ t.test('property: the sums are what a walk over all mirrors gives, whatever happ
     fc.property(fc.array(step, { maxLength: 60, size: 'max' }), steps => {
       const mirrors = new HostMirrors()
       const srs = [0, 1].map(() => ({ fold: new SrFold(0), members: new Set<string>(), shown: 0 }))
-      let held: MirrorChange[][] = srs.map(() => [])
+      let held: ShareChange[][] = srs.map(() => [])
       for (const { members } of srs) for (const name of NAMES) members.add(name)
       steps.forEach(({ mirror, code, out, total, eta, kind, srs: wanted, held: isHeld }, index) => {
         const at = index * 40_000
-        const tell = (index: number, change: MirrorChange | null) => {
+        const tell = (index: number, change: ShareChange | null) => {
           if (change !== null) held[index]?.push(change)
         }
-        const tellMembers = (change: MirrorChange | null) => {
+        const tellMembers = (change: ShareChange | null) => {
           for (const [index, { members }] of srs.entries()) if (members.has(change?.mirror ?? '')) tell(index, change)
         }
-        if (kind === 'look') {
+        if (kind === 'observe') {
           const figures = { outOfSyncBytes: out, ...(code === null ? {} : { totalBytes: total, etaSeconds: eta }) }
-          const judgement = look(mirror, code === null ? [] : [code], figures)
+          const judgement = judgementWith(mirror, code === null ? [] : [code], figures)
           tellMembers(mirrors.observe({ judgement, at, silenceMeansStall: index % 2 === 0 }))
         } else if (kind === 'gone') tellMembers(mirrors.remove(mirror, at))
         else {

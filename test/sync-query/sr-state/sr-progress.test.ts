@@ -1,13 +1,13 @@
 import fc from 'fast-check'
 import t from 'tap'
+import { HostMirrors } from '../../../src/sync-query/history/host-mirrors.ts'
+import { type MirrorShare, SYNCED_SHARE } from '../../../src/sync-query/history/mirror-share.ts'
 import { judgeDrbdVolume } from '../../../src/sync-query/judge/judge-drbd.ts'
 import type { Judgement } from '../../../src/sync-query/judge/judgement.ts'
-import { HostMirrors } from '../../../src/sync-query/sr-state/host-mirrors.ts'
-import { type MirrorShare, SYNCED_SHARE } from '../../../src/sync-query/sr-state/mirror-share.ts'
 import { SrFold } from '../../../src/sync-query/sr-state/sr-fold.ts'
 import { SrProgress } from '../../../src/sync-query/sr-state/sr-progress.ts'
 import { peer, volume } from '../drbd-volume.ts'
-import { look } from '../look.ts'
+import { judgementWith } from '../judgement-with.ts'
 import { statusOf } from './status-of.ts'
 
 const GIB = 1024 ** 3
@@ -53,7 +53,7 @@ t.test('a single resync shows what the kernel says of it', async t => {
 
 t.test('a resync of which nothing is known yet holds the others back on screen, and stops none', async t => {
   const { see } = host()
-  t.equal(see(look('b/0', ['resync-waiting'])), null, 'an array that waits for its turn (resync=DELAYED)')
+  t.equal(see(judgementWith('b/0', ['resync-waiting'])), null, 'an array that waits for its turn (resync=DELAYED)')
   let last = 0
   for (const share of [0.1, 0.2, 0.5, 0.9]) {
     const shown = see(said('a/0', share, (1 - share) * GIB, GIB)) ?? 0
@@ -147,7 +147,7 @@ t.test(
   async t => {
     const { see } = host()
     const starting = (out: number) =>
-      look('a/0', ['resync-starting'], { activity: 'resync', outOfSyncBytes: out, progress: null })
+      judgementWith('a/0', ['resync-starting'], { activity: 'resync', outOfSyncBytes: out, progress: null })
     see(starting(10 * GIB))
     t.not((see(starting(GIB)) ?? 0) > 0, true, 'bits that a handshake drops')
     let last = see(said('a/0', 0, GIB, GIB)) ?? 0
@@ -158,7 +158,7 @@ t.test(
         t.ok(shown > last && shown < 1, `round ${round}, ${share}: ${last} -> ${shown}`)
         last = shown
       }
-      see(look('a/0', ['peer-behind'], { activity: 'resync', outOfSyncBytes: 3 * GIB }))
+      see(judgementWith('a/0', ['peer-behind'], { activity: 'resync', outOfSyncBytes: 3 * GIB }))
       const again = see(said('a/0', 0, 3 * GIB, 3 * GIB)) ?? 0
       t.ok(again >= last, 'never back')
       last = again

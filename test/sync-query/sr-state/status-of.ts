@@ -1,4 +1,4 @@
-import type { HostMirrors } from '../../../src/sync-query/sr-state/host-mirrors.ts'
+import type { HostMirrors } from '../../../src/sync-query/history/host-mirrors.ts'
 import type { SrFold, SrStatus } from '../../../src/sync-query/sr-state/sr-fold.ts'
 
 /** What can be said of an SR at a moment. @param isOfSr whether a mirror belongs to it; default: each does */
@@ -8,6 +8,6 @@ export function statusOf(
   at: number,
   isOfSr: (mirror: string) => boolean = () => true,
 ): SrStatus {
-  const telling = mirrors.telling().filter(({ mirror }) => isOfSr(mirror))
-  return sr.status(mirrors.withReasons(telling, at))
+  const listed = mirrors.mirrorsWithReasons().filter(({ mirror }) => isOfSr(mirror))
+  return sr.status(mirrors.reasonsOf(listed, at))
 }

@@ -1,4 +1,4 @@
-import type { SyncState } from '../state.ts'
+import type { SyncState } from './state.ts'
 
 /** A transition of the state of one mirror or SR. */
 export type TransitionKind =

@@ -1,7 +1,7 @@
 import t from 'tap'
-import { MarksMemory } from '../../../src/sync-query/history/marks-memory.ts'
-import type { DrbdPeer } from '../../../src/sync-query/judge/drbd.ts'
-import { peer, volume } from '../drbd-volume.ts'
+import { MarksMemory } from '../../../../src/sync-query/history/marks/marks-memory.ts'
+import type { DrbdPeer } from '../../../../src/sync-query/judge/drbd.ts'
+import { peer, volume } from '../../drbd-volume.ts'
 
 const KIB = 1024
 const MOST_MIRRORS = 65_536

@@ -1,5 +1,5 @@
-import { DISK_WORDS, type DrbdPeer, type DrbdVolume, wordMeaning } from '../judge/drbd.ts'
-import { isClientDisk, type ReadPeer, sideOf } from '../judge/drbd-figures.ts'
+import { DISK_WORDS, type DrbdPeer, type DrbdVolume, wordMeaning } from '../../judge/drbd.ts'
+import { isClientDisk, type ReadPeer, sideOf } from '../../judge/drbd-figures.ts'
 import {
   endRepair,
   endVerify,

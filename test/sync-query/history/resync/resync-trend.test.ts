@@ -2,22 +2,22 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
-import { Events2Reader } from '../../../src/drbd-adapter/events2/events2-reader.ts'
-import { Events2State } from '../../../src/drbd-adapter/events2/events2-state.ts'
-import { machineClock } from '../../../src/platform/time/clock.ts'
-import { judgeDrbdVolume } from '../../../src/sync-query/judge/judge-drbd.ts'
-import type { Judgement } from '../../../src/sync-query/judge/judgement.ts'
-import { reason, remedy } from '../../../src/sync-query/reason/reason.ts'
-import { HostMirrors } from '../../../src/sync-query/sr-state/host-mirrors.ts'
-import { SrFold } from '../../../src/sync-query/sr-state/sr-fold.ts'
-import { ReportPusher } from '../../../src/xapi-notify/report-pusher.ts'
-import { peer, volume } from '../drbd-volume.ts'
-import { look } from '../look.ts'
+import { Events2Reader } from '../../../../src/drbd-adapter/events2/events2-reader.ts'
+import { Events2State } from '../../../../src/drbd-adapter/events2/events2-state.ts'
+import { machineClock } from '../../../../src/platform/time/clock.ts'
+import { HostMirrors } from '../../../../src/sync-query/history/host-mirrors.ts'
+import { judgeDrbdVolume } from '../../../../src/sync-query/judge/judge-drbd.ts'
+import type { Judgement } from '../../../../src/sync-query/judge/judgement.ts'
+import { reason, remedy } from '../../../../src/sync-query/reason/reason.ts'
+import { SrFold } from '../../../../src/sync-query/sr-state/sr-fold.ts'
+import { ReportPusher } from '../../../../src/xapi-notify/report-pusher.ts'
+import { peer, volume } from '../../drbd-volume.ts'
+import { judgementWith } from '../../judgement-with.ts'
 
 const MIB = 1024 * 1024
 const SECOND = 1000
 const MINUTE = 60_000
-const FIXTURES = join(import.meta.dirname, '../../fixtures/stalls')
+const FIXTURES = join(import.meta.dirname, '../../../fixtures/stalls')
 const SR = '5c5c5c5c-0000-4000-8000-000000000001'
 
 function recorded(name: string): string[] {
@@ -101,7 +101,7 @@ t.test('a link that is full for twenty minutes is waited for (LINBIT/drbd#46)', 
 t.test('a link that is full for half an hour needs an operator, who never breaks the connection for it', async t => {
   const behind = reason('peer-behind', 'a/0', { peer: 'hostB', word: 'Ahead', side: 'source' })
   const { see, pass, codes, told, kinds, mirrors } = host()
-  see(0, look('a/0', [behind], { outOfSyncBytes: 5 }))
+  see(0, judgementWith('a/0', [behind], { outOfSyncBytes: 5 }))
   pass(30 * MINUTE)
   t.strictSame(codes('a/0'), ['peer-behind/time'])
   const [change] = mirrors.tick(30 * MINUTE)
@@ -226,7 +226,7 @@ t.test('paused without a cause towards one source of several is ordinary, and so
 })
 
 const running = (outOfSyncBytes: number, movedBytes: number, figures: Partial<Judgement> = {}) =>
-  look('a/0', ['resync-running'], { outOfSyncBytes, movedBytes, ...figures })
+  judgementWith('a/0', ['resync-running'], { outOfSyncBytes, movedBytes, ...figures })
 
 t.test(
   'bytes that are sent or received keep a resync from being stalled; an hour without gain does not pass',
@@ -249,16 +249,16 @@ t.test('how a resync gets on changes only the reasons of that resync', async t =
   const inVain = host()
   for (let step = 0; step < 30; step += 1) {
     const figures = { outOfSyncBytes: 10_000 + step * 10, movedBytes: step }
-    outrun.see(step * 5 * SECOND, look('a/0', ['resync-running', 'peer-removed'], figures))
+    outrun.see(step * 5 * SECOND, judgementWith('a/0', ['resync-running', 'peer-removed'], figures))
   }
   t.strictSame(outrun.codes('a/0'), ['resync-outrun/time', 'peer-removed/time'])
   for (let minutes = 0; minutes <= 60; minutes += 1) {
     const figures = { outOfSyncBytes: 100, movedBytes: minutes }
-    inVain.see(minutes * MINUTE, look('a/0', ['resync-running', 'peer-removed'], figures))
+    inVain.see(minutes * MINUTE, judgementWith('a/0', ['resync-running', 'peer-removed'], figures))
   }
   t.strictSame(inVain.codes('a/0'), ['resync-outrun/operator', 'peer-removed/time'])
   const behind = host()
-  behind.see(0, look('a/0', ['peer-behind', 'peer-removed'], { outOfSyncBytes: 5 }))
+  behind.see(0, judgementWith('a/0', ['peer-behind', 'peer-removed'], { outOfSyncBytes: 5 }))
   behind.pass(30 * MINUTE)
   behind.mirrors.tick(30 * MINUTE)
   t.strictSame(behind.codes('a/0'), ['peer-behind/operator', 'peer-removed/time'])
@@ -311,8 +311,8 @@ t.test('a trend is not taken from single looks: writes that come in bursts neith
 
 t.test('what has waited long for its turn is not stalled when that comes', async t => {
   const { see, kinds } = host()
-  see(0, look('a/0', ['resync-waiting'], { outOfSyncBytes: 100 }))
-  see(60 * MINUTE, look('a/0', ['resync-waiting'], { outOfSyncBytes: 100 }))
+  see(0, judgementWith('a/0', ['resync-waiting'], { outOfSyncBytes: 100 }))
+  see(60 * MINUTE, judgementWith('a/0', ['resync-waiting'], { outOfSyncBytes: 100 }))
   see(60 * MINUTE + SECOND, running(100, 0))
   t.strictSame(kinds, ['resync-started'])
 })

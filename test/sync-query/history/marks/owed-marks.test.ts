@@ -1,9 +1,9 @@
 import t from 'tap'
-import { MarksMemory } from '../../../src/sync-query/history/marks-memory.ts'
-import type { DrbdPeer, DrbdVolume } from '../../../src/sync-query/judge/drbd.ts'
-import { judgeDrbdVolume } from '../../../src/sync-query/judge/judge-drbd.ts'
-import { HostMirrors } from '../../../src/sync-query/sr-state/host-mirrors.ts'
-import { peer, volume } from '../drbd-volume.ts'
+import { HostMirrors } from '../../../../src/sync-query/history/host-mirrors.ts'
+import { MarksMemory } from '../../../../src/sync-query/history/marks/marks-memory.ts'
+import type { DrbdPeer, DrbdVolume } from '../../../../src/sync-query/judge/drbd.ts'
+import { judgeDrbdVolume } from '../../../../src/sync-query/judge/judge-drbd.ts'
+import { peer, volume } from '../../drbd-volume.ts'
 
 const KIB = 1024
 const MINUTE = 60_000

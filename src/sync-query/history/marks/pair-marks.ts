@@ -101,10 +101,10 @@ export function endVerify(marks: PairMarks, foundBytes: number): void {
 /** All marks have vanished, and no repair is known. */
 export function loseMarks(marks: PairMarks, isWatched: boolean): void {
   const { owedBytes, restBytes, rest, restWasAway } = marks
-  if (owedBytes > 0) accuse(marks, owedBytes, isWatched)
+  if (owedBytes > 0) suspect(marks, owedBytes, isWatched)
   // At a connected peer DRBD also drops marks by itself when a new primary begins (9.2.19): no reason to stop anything.
-  else if (rest === 'drift') accuse(marks, restBytes, isWatched && restWasAway)
-  else if (rest === 'unwatched' && restWasAway) accuse(marks, restBytes, false)
+  else if (rest === 'drift') suspect(marks, restBytes, isWatched && restWasAway)
+  else if (rest === 'unwatched' && restWasAway) suspect(marks, restBytes, false)
   marks.owedBytes = 0
   clearRest(marks)
 }
@@ -124,7 +124,7 @@ function clearVerdict(marks: PairMarks): void {
   marks.verdictBytes = 0
 }
 
-function accuse(marks: PairMarks, bytes: number, isWatched: boolean): void {
+function suspect(marks: PairMarks, bytes: number, isWatched: boolean): void {
   marks.verdict = isWatched || marks.verdict === 'unrepaired' ? 'unrepaired' : 'unwatched'
   marks.verdictBytes = Math.max(marks.verdictBytes, bytes)
 }

@@ -1,5 +1,5 @@
-import { MarksMemory } from '../history/marks-memory.ts'
 import { Placements } from '../judge/placement.ts'
+import { MarksMemory } from './marks/marks-memory.ts'
 import { ReasonOutlines } from './reason-outline.ts'
 
 /** Time limits in milliseconds. */

@@ -1,8 +1,8 @@
-import type { DrbdPeer, DrbdVolume } from '../judge/drbd.ts'
-import { isClientDisk, readPeer } from '../judge/drbd-figures.ts'
-import type { Judgement } from '../judge/judgement.ts'
-import { type Reason, reason } from '../reason/reason.ts'
-import type { SyncState } from '../state.ts'
+import type { DrbdPeer, DrbdVolume } from '../../judge/drbd.ts'
+import { isClientDisk, readPeer } from '../../judge/drbd-figures.ts'
+import type { Judgement } from '../../judge/judgement.ts'
+import { type Reason, reason } from '../../reason/reason.ts'
+import type { SyncState } from '../../state.ts'
 import { isBlank, newPairMarks, type PairMarks, REPAIR_SIDES, REST_ORIGINS, VERDICTS } from './pair-marks.ts'
 import { type Continuity, hasBitmap, observePair } from './pair-observation.ts'
 
@@ -76,25 +76,25 @@ export class OwedMarks {
 
   /** The state of the mirror with these marks. @param state by the reading alone */
   worsen(state: SyncState): SyncState {
-    return state === 'synced' && this.accuses ? 'degraded' : state
+    return state === 'synced' && this.hasUnrepaired ? 'degraded' : state
   }
 
   /** A peer of the last reading came back as up to date without the data that it missed. */
-  get accuses(): boolean {
-    return this.#accused.length > 0
+  get hasUnrepaired(): boolean {
+    return this.#unrepaired.length > 0
   }
 
   /** The replicas, where one that came back without the data that it missed is not current, whatever the kernel shows. */
-  withoutAccused(judgement: Pick<Judgement, 'replicas' | 'placement'>): Pick<Judgement, 'replicas' | 'placement'> {
+  withoutUnrepaired(judgement: Pick<Judgement, 'replicas' | 'placement'>): Pick<Judgement, 'replicas' | 'placement'> {
     const { placement, replicas } = judgement
-    if (placement === undefined || !this.accuses) return judgement
-    const accused = new Set(this.#accused.map(({ peer }) => peer))
-    const all = placement.replicas.map(each => (accused.has(each.peer) ? { ...each, current: false } : each))
+    if (placement === undefined || !this.hasUnrepaired) return judgement
+    const unrepaired = new Set(this.#unrepaired.map(({ peer }) => peer))
+    const all = placement.replicas.map(each => (unrepaired.has(each.peer) ? { ...each, current: false } : each))
     const current = all.filter(each => each.current).length
     return { placement: { ...placement, replicas: all }, replicas: { ...replicas, current } }
   }
 
-  get #accused(): readonly PairMarks[] {
+  get #unrepaired(): readonly PairMarks[] {
     return this.#pairs.filter(pair => pair.verdict === 'unrepaired' && pair.repair === 'none' && this.#shown.has(pair))
   }
 

@@ -1,5 +1,5 @@
-import type { Reason } from '../reason/reason.ts'
-import { isPausedWithoutCause } from '../reason/resync-waiting.ts'
+import type { Reason } from '../../reason/reason.ts'
+import { isPausedWithoutCause } from '../../reason/resync-waiting.ts'
 
 /** How a resync develops, by its history. */
 export type ResyncTrend =

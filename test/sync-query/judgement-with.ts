@@ -2,7 +2,7 @@ import type { Judgement } from '../../src/sync-query/judge/judgement.ts'
 import { type Reason, type ReasonCode, reason, stateFromReasons } from '../../src/sync-query/reason/reason.ts'
 
 /** A judgement of a DRBD mirror with these reasons, of which nothing else was said. */
-export function look(
+export function judgementWith(
   mirror: string,
   codes: readonly (ReasonCode | Reason)[],
   figures: Partial<Judgement> = {},

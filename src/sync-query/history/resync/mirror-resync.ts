@@ -1,10 +1,10 @@
-import { ResyncMotion } from '../history/resync-motion.ts'
-import type { ResyncTrend } from '../history/resync-trend.ts'
-import { SteadyShare } from '../history/steady-share.ts'
-import { figureOf, firstKnown, larger } from '../judge/figure.ts'
-import { MAX_PROGRESS_BEFORE_END, type Observation, progressBeforeEnd } from '../judge/judgement.ts'
-import type { ReasonOutline } from './reason-outline.ts'
-import type { Patience } from './shared-by-mirrors.ts'
+import { figureOf, firstKnown, larger } from '../../judge/figure.ts'
+import { MAX_PROGRESS_BEFORE_END, type Observation, progressBeforeEnd } from '../../judge/judgement.ts'
+import type { ReasonOutline } from '../reason-outline.ts'
+import type { Patience } from '../shared-by-mirrors.ts'
+import { ResyncMotion } from './resync-motion.ts'
+import type { ResyncTrend } from './resync-trend.ts'
+import { SteadyShare } from './steady-share.ts'
 
 /** A spell of congestion ends after a resync has run for this long without falling behind. Milliseconds. */
 const SPELL_OVER_AFTER_MS = 5 * 60_000
@@ -14,7 +14,7 @@ const SPELL_OVER_AFTER_MS = 5 * 60_000
  *
  * Invariant: while it is not `active` its figures have no meaning.
  */
-export class ResyncEpisode {
+export class MirrorResync {
   #active = false
   #totalBytes = Number.NaN
   readonly #progress = new SteadyShare()

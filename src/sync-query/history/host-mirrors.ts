@@ -1,14 +1,14 @@
-import type { MarksMemory } from '../history/marks-memory.ts'
-import { TrackedMirror } from '../history/tracked-mirror.ts'
 import type { Observation } from '../judge/judgement.ts'
 import type { Reason } from '../reason/reason.ts'
 import { isHeldBackByPeer } from '../reason/resync-waiting.ts'
+import type { Transition } from '../transition.ts'
+import type { MarksMemory } from './marks/marks-memory.ts'
 import type { MirrorShare } from './mirror-share.ts'
 import { type Patience, SharedByMirrors } from './shared-by-mirrors.ts'
-import type { Transition } from './transition.ts'
+import { TrackedMirror } from './tracked-mirror.ts'
 
 /** A change of one mirror, for sums over mirrors. */
-export interface MirrorChange {
+export interface ShareChange {
   readonly mirror: string
   /** Its share of the sums before; `null`: it was not part of them. */
   readonly before: MirrorShare | null
@@ -32,7 +32,7 @@ export interface MirrorWithReasons {
 /**
  * All mirrors of one host with their histories.
  *
- * Invariants: `#telling` contains each mirror with reasons (every mirror that is not synced has one) and, until the next query, some that
+ * Invariants: `#listed` contains each mirror with reasons (every mirror that is not synced has one) and, until the next query, some that
  * had reasons or are gone: a list that is only appended to, with a mark on each mirror, needs no search among 10 000; `#running` counts
  * the mirrors whose data moves; `#pauses` contains those with an operator's pause. So an observation costs the same with 10 mirrors or
  * 10 000.
@@ -40,7 +40,7 @@ export interface MirrorWithReasons {
 export class HostMirrors {
   readonly #shared: SharedByMirrors
   readonly #mirrors = new Map<string, TrackedMirror>()
-  #telling: TrackedMirror[] = []
+  #listed: TrackedMirror[] = []
   readonly #pauses = new Set<TrackedMirror>()
   #running = 0
   /** Since when no resync runs on this host; `null`: one runs. */
@@ -61,14 +61,14 @@ export class HostMirrors {
   }
 
   /** Adds a reading of one mirror. @param mirror the result of `begin`; keeping it saves a search by name at each event */
-  observe(seen: Observation, mirror: TrackedMirror = this.begin(seen.judgement.mirror)): MirrorChange {
+  observe(seen: Observation, mirror: TrackedMirror = this.begin(seen.judgement.mirror)): ShareChange {
     const before = mirror.wasRead ? mirror.share() : null
     const placementBefore = mirror.placement
     const transitions = mirror.observe(seen)
     const after = mirror.share()
     if (mirror.hasReasons && !mirror.isListed) {
       mirror.isListed = true
-      this.#telling.push(mirror)
+      this.#listed.push(mirror)
     }
     this.#count(mirror, before, after, seen.at)
     const changesList = before?.state !== after.state || mirror.placement !== placementBefore
@@ -77,7 +77,7 @@ export class HostMirrors {
   }
 
   /** Removes a mirror that is gone from the kernel. `null`: there was none. */
-  remove(name: string, now: number): MirrorChange | null {
+  remove(name: string, now: number): ShareChange | null {
     const mirror = this.#mirrors.get(name)
     if (mirror === undefined) return null
     const before = mirror.share()
@@ -88,36 +88,36 @@ export class HostMirrors {
   }
 
   /** The change for an SR to which the configuration adds a mirror. `null`: there is no such mirror. */
-  joining(name: string): MirrorChange | null {
+  joining(name: string): ShareChange | null {
     const after = this.#mirrors.get(name)?.share()
     if (after === undefined) return null
     return { mirror: name, before: null, after, moved: true, changesList: true, passed: null, transitions: [] }
   }
 
   /** The change for an SR from which the configuration removes a mirror. `null`: there is no such mirror. */
-  leaving(name: string): MirrorChange | null {
+  leaving(name: string): ShareChange | null {
     const before = this.#mirrors.get(name)?.share()
     if (before === undefined) return null
     return { mirror: name, before, after: null, moved: true, changesList: true, passed: null, transitions: [] }
   }
 
   /** The mirrors with reasons. Costs one step per such mirror. */
-  telling(): readonly TrackedMirror[] {
-    this.#telling = this.#telling.filter(mirror => {
+  mirrorsWithReasons(): readonly TrackedMirror[] {
+    this.#listed = this.#listed.filter(mirror => {
       mirror.isListed &&= mirror.hasReasons
       return mirror.isListed
     })
-    return this.#telling
+    return this.#listed
   }
 
-  *withReasons(mirrors: Iterable<TrackedMirror>, now: number): Generator<MirrorWithReasons> {
+  *reasonsOf(mirrors: Iterable<TrackedMirror>, now: number): Generator<MirrorWithReasons> {
     for (const mirror of mirrors) yield { mirror, reasons: this.reasons(mirror, now) }
   }
 
   /** Lets time pass and returns the changed mirrors. Costs one step per mirror that is not at rest. */
-  tick(now: number): MirrorChange[] {
-    const changes: MirrorChange[] = []
-    for (const mirror of this.telling()) {
+  tick(now: number): ShareChange[] {
+    const changes: ShareChange[] = []
+    for (const mirror of this.mirrorsWithReasons()) {
       const { etaSeconds, trend, overdue, state } = mirror
       // The share of a mirror at rest does not depend on time.
       const before = state === 'resyncing' ? mirror.share() : null

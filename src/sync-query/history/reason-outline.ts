@@ -1,7 +1,7 @@
-import type { ResyncPhase } from '../history/resync-motion.ts'
 import { REASONS, type Reason } from '../reason/reason.ts'
 import { patienceWith } from '../reason/reason-patience.ts'
 import { isPausedWithoutCause } from '../reason/resync-waiting.ts'
+import type { ResyncPhase } from './resync/resync-motion.ts'
 
 /** A mirror's reasons without the mirror's name and their figures. */
 export interface ReasonOutline {
