@@ -46,7 +46,7 @@ export class AgentClient {
     this.#rpc = new JSONRPCClient<PendingRequest>(async (payload: JSONRPCRequest, pending) => {
       try {
         const answer = await this.#poster.post(JSON.stringify(payload), pending.signal)
-        // The library waits for ever for an answer to another request.
+        // The library never ends a request whose answer has another ID.
         if (!isJSONRPCResponse(answer) || answer.id !== payload.id) throw new Error('what answers is not an agent')
         this.#rpc.receive(answer)
       } catch (error) {

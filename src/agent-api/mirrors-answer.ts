@@ -26,7 +26,7 @@ export function unwatchedAnswer({ drbd, md, doubts }: Omit<UnwatchedAnswer, 'omi
   return { drbd: drbd.slice(0, MAX_MIRRORS), md: md.slice(0, MAX_MIRRORS), omitted, doubts }
 }
 
-/** A verify of a healthy mirror has no reason, and whoever started it wants to see its progress. */
+/** A verify of a healthy mirror has no reason, but the operator who started it wants to see its progress. */
 function isNotable({ mirror: { state, activity }, reasons }: MirrorAndReasons): boolean {
   return state !== 'synced' || activity !== 'none' || reasons.length > 0
 }

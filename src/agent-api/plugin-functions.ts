@@ -58,7 +58,7 @@ export const UNKNOWN_FUNCTION_TEXT = `the functions are ${Object.keys(PLUGIN_FUN
 
 /**
  * The argument with which an agent asks the coordinator's plugin. An agent that finds it does not ask again: where the
- * toolstack has no gate of its own, the coordinator's agent would ask itself for ever.
+ * toolstack has no gate of its own, the coordinator's agent would ask itself endlessly.
  */
 export const ASKED_BY_AGENT = 'asked_by_agent'
 

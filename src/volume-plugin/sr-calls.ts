@@ -182,7 +182,7 @@ export class SrCalls {
     const record = await this.#store.read(uuid)
     if (record === null) throw doesNotExist(uuid)
     if (!record.attached) throw new SmapiError('Sr_not_attached', [uuid])
-    // An operator may have edited the file: the agent watches what it says now.
+    // An operator may have edited the file: the agent watches its present content.
     this.#attachments.keep(record)
     return record
   }

@@ -67,7 +67,7 @@ export class XenApiConnection {
     }
   }
 
-  /** Ends what is under way, logs out if the toolstack is there, and cuts the connections. Calls after it fail. */
+  /** Aborts the calls under way, logs out if the toolstack answers, and closes the connections. Later calls fail. */
   async close(why: string): Promise<void> {
     this.#closing.abort(new Error(why))
     const session = this.#session

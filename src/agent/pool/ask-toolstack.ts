@@ -3,14 +3,14 @@ import { PoolRefusal } from '../../agent-api/pool-methods.ts'
 import type { XenApiClient } from '../../xenapi-client/client.ts'
 import { XenApiError, XenApiUnreachable } from '../../xenapi-client/errors.ts'
 
-/** One call to a toolstack may take so long: somebody waits for it. */
+/** Timeout of one call to the toolstack: a person waits for the result. */
 export const CALL_TIMEOUT_MS = 10_000
 
-/** What the plugin of this project raises where there is no gate; the second one from before it knew the function. */
+/** What the plugin raises where there is no gate; the second one if it is too old to have the function. */
 const NO_GATE: ReadonlySet<string> = new Set<PluginErrorName>(['NoGate', 'UnknownFunction'])
 
 /**
- * Calls the toolstack for somebody who is to be told in words why it failed.
+ * Calls a method of the toolstack. An error becomes a sentence for people.
  * @throws PoolRefusal
  */
 export async function askToolstack(

@@ -6,8 +6,8 @@ import { setOtherConfig } from '../../xenapi-client/other-config.ts'
 import { askToolstack, CALL_TIMEOUT_MS, refusalsOf } from './ask-toolstack.ts'
 
 /**
- * The one host that is called so, as `findByName` says.
- * @throws PoolRefusal also when it is none, or several
+ * Finds the host with this UUID or name (`findByName`).
+ * @throws PoolRefusal also if there is none or more than one
  */
 export async function findHost(
   client: XenApiClient,
@@ -43,7 +43,7 @@ export async function writeOverride(
   await refusalsOf(setOtherConfig(client, 'host', host, OVERRIDE_KEY, encoded.text, options))
 }
 
-/** Does nothing if there is none. @param host ref; @throws PoolRefusal */
+/** Removes the override of a host, if there is one. @param host ref; @throws PoolRefusal */
 export async function removeOverride(client: XenApiClient, host: string, signal: AbortSignal): Promise<void> {
   await askToolstack(client, 'host.remove_from_other_config', [host, OVERRIDE_KEY], signal)
 }
