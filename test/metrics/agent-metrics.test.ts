@@ -102,7 +102,7 @@ t.test('every state of an SR has its series', async t => {
       { out_of_sync_bytes: GIB, resync_progress_ratio: 0.5, resync_eta_seconds: 90, needs_operator: 0 },
     ],
     [
-      'resyncing, nothing said of how far',
+      'resyncing, without progress',
       status('resyncing', { outOfSyncBytes: null, reasons: running }),
       { out_of_sync_bytes: undefined, resync_progress_ratio: undefined, resync_eta_seconds: undefined },
     ],

@@ -44,14 +44,14 @@ t.test('the rules use only exported series and their labels', async t => {
       const used = Array.from(selector.matchAll(/(\w+)\s*[=!]/g), ([, label = '']) => label)
       const grouped = Array.from(expr.matchAll(/by \(([^)]*)\)/g), ([, list = '']) => list.split(/,\s*/)).flat()
       const made = Array.from(expr.matchAll(/label_replace\([^"]*, "(\w+)"/g), ([, label = '']) => label)
-      const told = Object.values(annotations).flatMap(text =>
+      const shownLabels = Object.values(annotations).flatMap(text =>
         Array.from(text.matchAll(/\$labels\.(\w+)/g), ([, label = '']) => label)
           // The text handles an absent label itself.
           .filter(label => !text.includes(`{{ if $labels.${label} }}`)),
       )
-      const needed = giving.includes(name) ? [...used, ...grouped, ...told] : [...used, ...grouped]
+      const needed = giving.includes(name) ? [...used, ...grouped, ...shownLabels] : [...used, ...grouped]
       for (const label of needed) t.ok(has?.has(label) || made.includes(label), `${alert}: ${name} has ${label}`)
-      for (const label of told) t.ok(grouped.length === 0 || grouped.includes(label), `${alert} keeps ${label}`)
+      for (const label of shownLabels) t.ok(grouped.length === 0 || grouped.includes(label), `${alert} keeps ${label}`)
     }
   }
 })

@@ -84,7 +84,7 @@ t.test('the lag of a line of drbdsetup', async t => {
     events: [{ print: dump }, { await: 'line' }, { file: join(root, 'line') }, { hang: true }],
     now: [],
   })
-  const told = await follow(host, ({ length }) => {
+  const updates = await follow(host, ({ length }) => {
     if (length === 2 && !host.has('line')) {
       const stamp = new Date().toISOString().replace('Z', '000+00:00')
       host.write('line', `${stamp} change device name:mesh0 volume:0 disk:Failed\n`)
@@ -92,7 +92,7 @@ t.test('the lag of a line of drbdsetup', async t => {
     return length > 2
   })
   const metrics = metricsOfNoSr()
-  for (const update of told) metrics.source('drbd', update)
+  for (const update of updates) metrics.source('drbd', update)
   const text = await metrics.render()
   t.strictSame(figures(text, 'resync_monitor_source_event_lag_seconds_count'), { drbd: 1 }, 'a dump is not an event')
   const { drbd: seconds = Number.NaN } = figures(text, 'resync_monitor_source_event_lag_seconds_sum')

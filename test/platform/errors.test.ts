@@ -6,7 +6,7 @@ import t, { type Test } from 'tap'
 import { codeOf, messageOf, stackOf, systemText } from '../../src/platform/errors.ts'
 
 t.test('every thrown value has a message that is not empty', async t => {
-  const said: readonly (readonly [thrown: unknown, message: string])[] = [
+  const messages: readonly (readonly [thrown: unknown, message: string])[] = [
     [new Error('it is full'), 'it is full'],
     [new TypeError(), 'TypeError'],
     [
@@ -14,12 +14,12 @@ t.test('every thrown value has a message that is not empty', async t => {
       'no; never; nor here',
     ],
     [new AggregateError([]), 'AggregateError'],
-    [new AggregateError([new Error('no')], 'nobody answers'), 'nobody answers'],
+    [new AggregateError([new Error('no')], 'no answer'), 'no answer'],
     ['text', 'text'],
     [undefined, 'undefined'],
     [null, 'null'],
   ]
-  for (const [thrown, message] of said) t.equal(messageOf(thrown), message)
+  for (const [thrown, message] of messages) t.equal(messageOf(thrown), message)
 })
 
 t.test('a name whose addresses all refuse: the message has each address', async t => {

@@ -12,7 +12,7 @@ import { type MdUpdate, PublishedArrays } from './published-arrays.ts'
 export type { MdUpdate } from './published-arrays.ts'
 
 export interface MdSourceOptions {
-  /** The directory that stands for `/`. */
+  /** The directory that is used as `/`. */
   readonly root: string
   readonly clock: Clock
   /** Ends the source and its child process, even while a read hangs. */

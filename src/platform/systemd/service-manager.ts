@@ -20,6 +20,7 @@ export class ServiceManager {
   readonly #options: ServiceManagerOptions
   readonly #isPresent: boolean
   #cancelWatchdog: (() => void) | null = null
+  #isFeeding = false
   readonly #sends = new SerialQueue()
 
   constructor(options: ServiceManagerOptions) {
@@ -46,7 +47,13 @@ export class ServiceManager {
 
   #feedWatchdog(everyMs: number): void {
     this.#cancelWatchdog = this.#options.clock.after(everyMs, () => {
-      void this.#send('WATCHDOG=1')
+      // On a busy host a notification takes longer than the interval: one pending notification is enough.
+      if (!this.#isFeeding) {
+        this.#isFeeding = true
+        void this.#send('WATCHDOG=1').then(() => {
+          this.#isFeeding = false
+        })
+      }
       this.#feedWatchdog(everyMs)
     })
   }

@@ -5,7 +5,7 @@ import { machineTimers, type Timers } from './timers.ts'
  * Time as a parameter. A composition (agent, coordinator, demo, cli) passes `machineClock`; a test or a simulation passes its own.
  */
 export interface Clock extends Timers {
-  /** Unix time in milliseconds. It jumps when somebody sets the machine's clock. */
+  /** Unix time in milliseconds. It jumps when the machine's clock is set. */
   now(): number
   /** Milliseconds since an arbitrary moment. It never jumps: use it for durations and timeouts. */
   steadyNow(): number

@@ -87,8 +87,8 @@ t.test('an array that is created again under the same name is removed first, so 
   await followed.until(({ updates }) => updates.length === 1)
   host.show(withUuid(RESYNCING, OTHER_UUID))
   await followed.until(({ judged }) => judged[0]?.startsWith('md0 resyncing') === true)
-  const anew = followed.updates.find(({ removed }) => removed.length > 0)
-  t.match(anew, { removed: ['md0'], changed: [{ name: 'md0', uuid: OTHER_UUID }] })
+  const created = followed.updates.find(({ removed }) => removed.length > 0)
+  t.match(created, { removed: ['md0'], changed: [{ name: 'md0', uuid: OTHER_UUID }] })
 })
 
 t.test('an array whose files hang for a while is the same array afterwards', async t => {

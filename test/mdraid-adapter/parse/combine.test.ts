@@ -42,7 +42,7 @@ t.test('of a change between the two reads the worse side counts', t => {
     ['both well', mdstatOf(TWO, STATUS), {}, 'md0 synced'],
     ['the resync had ended', mdstatOf(TWO, STATUS, RESYNC), {}, 'md0 resyncing resync 0.109 resync-running(time)'],
     [
-      'the resync had not begun',
+      'the resync had not started',
       mdstatOf(TWO, STATUS),
       { sync_action: 'resync', sync_completed: '0 / 129024', resync_start: '0' },
       'md0 resyncing resync 0.000 resync-running(time)',
@@ -67,7 +67,7 @@ t.test('of a change between the two reads the worse side counts', t => {
       'md0 degraded array-degraded(operator)',
     ],
     [
-      'mdstat tells how far it is, sysfs what it is',
+      'mdstat has the progress, sysfs the kind',
       mdstatOf(TWO, STATUS, RESYNC),
       { sync_action: 'repair', sync_completed: '8192 / 129024' },
       'md0 resyncing repair 0.109 resync-running(time)',
@@ -161,7 +161,12 @@ t.test('of a change between the two reads the worse side counts', t => {
       { array_state: 'inactive' },
       'md0 unknown contradiction(time array_state) array-inactive(operator array_state)',
     ],
-    ['made anew as another level', mdstatOf(TWO, STATUS), { level: 'raid10' }, 'md0 unknown contradiction(time level)'],
+    [
+      'created again with another level',
+      mdstatOf(TWO, STATUS),
+      { level: 'raid10' },
+      'md0 unknown contradiction(time level)',
+    ],
   ]
   for (const [title, mdstat, words, expected] of rows) {
     t.same(judged(combineMdReadings(parseMdstat(mdstat), parseMdSysfs(sysfsOf(words)))), [expected], title)

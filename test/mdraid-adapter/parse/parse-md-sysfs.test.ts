@@ -171,7 +171,7 @@ t.test('every word of the kernel leads to its judgement', t => {
       'md0 resyncing reshape 0.500 resync-running(time)',
     ],
     [
-      'a reshape that stands half-way',
+      'an interrupted reshape',
       { raid_disks: '4 (3)', reshape_position: '4096' },
       'md0 resyncing reshape resync-starting(time)',
     ],

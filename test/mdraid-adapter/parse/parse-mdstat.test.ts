@@ -113,7 +113,7 @@ t.test('every text that a kernel prints is understood without a doubt', t => {
       'md0 synced',
     ],
     [
-      'no member: the status stands in the first line',
+      'no member: the status is in the first line',
       ['md0 : active raid5 super 1.2 level 5, 512k chunk, algorithm 2 [4/0] [____]'],
       'md0 degraded array-degraded(operator)',
     ],
@@ -191,7 +191,7 @@ t.test('a text that the kernel does not print makes its array unknown, and does 
     ['fewer members than are counted current', [header.replace(' sda[0]', ''), status]],
     ['a failed member among those counted', [header.replace('[1]', '[1](F)'), status]],
     ['no status', [header]],
-    ['a status that goes on', [header, `${status} and more`]],
+    ['a status with more text', [header, `${status} and more`]],
     ['no map', [header, status.replace(' [UU]', '')]],
     [
       'an operation of a later kernel',

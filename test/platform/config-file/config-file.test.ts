@@ -158,8 +158,11 @@ t.test('a file that is written in several steps is read when it is complete', as
   const stop = new AbortController()
   t.teardown(() => stop.abort())
   const known = await readConfigFile(file, Schema)
-  const told = watchConfigFile(file, Schema, known, stop.signal, foregroundClock, { settleMs: 400, rereadEveryMs: 20 })
-  const next = told.next()
+  const changes = watchConfigFile(file, Schema, known, stop.signal, foregroundClock, {
+    settleMs: 400,
+    rereadEveryMs: 20,
+  })
+  const next = changes.next()
   writeFileSync(file, 'host: b\nsrs:\n')
   for (let n = 0; n < 20; n += 1) {
     await sleep(50)
@@ -167,7 +170,7 @@ t.test('a file that is written in several steps is read when it is complete', as
   }
   t.match((await next).value, { ok: true, config: { host: 'b', srs: { length: 20 } } })
   stop.abort()
-  t.equal((await told.next()).value, undefined)
+  t.equal((await changes.next()).value, undefined)
 })
 
 t.test('each change of a watched file is reported once, however it was written', async t => {
@@ -178,8 +181,8 @@ t.test('each change of a watched file is reported once, however it was written',
   const pace = { settleMs: 5, rereadEveryMs: 20 }
   const known = await readConfigFile(file, Schema)
   writeFileSync(file, 'host: b\n')
-  const told = watchConfigFile(file, Schema, known, stop.signal, foregroundClock, pace)
-  const next = async () => (await told.next()).value
+  const changes = watchConfigFile(file, Schema, known, stop.signal, foregroundClock, pace)
+  const next = async () => (await changes.next()).value
   t.match(await next(), { ok: true, config: { host: 'b' } }, 'changed before the watch started')
   let coming = next()
   writeFileSync(join(folder, 'other'), 'host: z\n')
@@ -192,7 +195,7 @@ t.test('each change of a watched file is reported once, however it was written',
   coming = next()
   mkdirSync(join(folder, 'sub'))
   writeFileSync(file, 'host: d\n')
-  t.match(await coming, { ok: true, config: { host: 'd' } }, 'made anew')
+  t.match(await coming, { ok: true, config: { host: 'd' } }, 'created again')
   coming = next()
   stop.abort()
   t.equal(await coming, undefined)

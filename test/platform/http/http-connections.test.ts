@@ -54,13 +54,13 @@ async function serverUnderTest(t: Tap, limits: Partial<HttpLimits>) {
 
 class Peer {
   readonly #socket: Socket
-  heard = ''
+  received = ''
   isClosed = false
 
   constructor(socket: Socket) {
     this.#socket = socket
     socket.on('data', text => {
-      this.heard += text
+      this.received += text
     })
     socket.on('close', () => {
       this.isClosed = true
@@ -79,9 +79,9 @@ class Peer {
     this.say(`POST /own HTTP/1.1\r\nhost: x\r\ncontent-length: ${owner.length}\r\n\r\n${owner}`)
   }
 
-  async hears(text: string): Promise<void> {
-    await until(`${text} is heard`, () => this.heard.includes(text))
-    this.heard = ''
+  async receives(text: string): Promise<void> {
+    await until(`${text} arrives`, () => this.received.includes(text))
+    this.received = ''
   }
 
   closed(): Promise<void> {
@@ -93,16 +93,16 @@ t.test('the least recently used connection of the address with most connections 
   const { from } = await serverUnderTest(t, { maxConnections: 4 })
   const lone = await from('127.0.0.2')
   lone.get('/hello')
-  await lone.hears('"hello"')
+  await lone.receives('"hello"')
   const [first, second] = [await from('127.0.0.3'), await from('127.0.0.3'), await from('127.0.0.3')]
   first.get('/hello')
-  await first.hears('"hello"')
+  await first.receives('"hello"')
   const late = await from('127.0.0.4')
   late.get('/hello')
-  await late.hears('"hello"')
+  await late.receives('"hello"')
   await second.closed()
   lone.get('/hello')
-  await lone.hears('"hello"')
+  await lone.receives('"hello"')
   t.notOk(first.isClosed)
 })
 
@@ -114,25 +114,25 @@ t.test('a connection that waits for an answer is closed last, and never for anot
   await (await from('127.0.0.2')).closed()
   const other = await from('127.0.0.3')
   other.get('/hello')
-  await other.hears('"hello"')
+  await other.receives('"hello"')
   t.strictSame(
     busy.map(({ isClosed }) => isClosed),
     [true, false],
     'one of another address takes the place of the oldest of two',
   )
   letGo()
-  await busy[1]?.hears('"late"')
+  await busy[1]?.receives('"late"')
 })
 
 t.test('a connection with an owner counts for its owner; a reserved one is never closed', async t => {
   const { from, seen } = await serverUnderTest(t, { maxConnections: 4 })
   const host = await from('127.0.0.2')
   host.own('host reserved')
-  await host.hears('xxxx')
+  await host.receives('xxxx')
   const rich = [await from('127.0.0.2'), await from('127.0.0.3')]
   for (const each of rich) {
     each.own('rich')
-    await each.hears('xxxx')
+    await each.receives('xxxx')
   }
   const other = await from('127.0.0.2')
   const late = await from('127.0.0.4')
@@ -140,7 +140,7 @@ t.test('a connection with an owner counts for its owner; a reserved one is never
   t.notOk(other.isClosed, 'it is the only connection of its address without an owner')
   for (let opened = 0; opened < 8; opened += 1) await from('127.0.0.5')
   host.own('host reserved')
-  await host.hears('xxxx')
+  await host.receives('xxxx')
   t.match(seen.at(-1), { address: '127.0.0.2', owner: 'host', isReserved: true })
   t.notOk(late.isClosed)
 })
@@ -151,13 +151,13 @@ t.test('one owner can reserve a few connections, not all', async t => {
   for (let opened = 0; opened < 20; opened += 1) {
     const each = await from('127.0.0.2')
     each.own('host reserved')
-    await each.hears('xxxx')
+    await each.receives('xxxx')
     greedy.push(each)
   }
   for (let opened = 0; opened < 2; opened += 1) {
     const each = await from('127.0.0.3')
     each.get('/hello')
-    await each.hears('"hello"')
+    await each.receives('"hello"')
   }
   t.equal(greedy.filter(({ isClosed }) => isClosed).length, 2)
 })
@@ -168,7 +168,7 @@ t.test('connections of an address without a complete request are limited', async
   for (const each of slow) each.say('POST /own HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nhalf')
   const next = await from('127.0.0.2')
   next.get('/hello')
-  await next.hears('"hello"')
+  await next.receives('"hello"')
   t.ok(slow[0]?.isClosed)
 })
 
@@ -180,13 +180,13 @@ t.test('the memory for requests of one owner is limited', async t => {
   const second = await from('127.0.0.2')
   await new Promise(resolve => setTimeout(resolve, 50))
   second.say(half + 'x'.repeat(60_000))
-  await second.hears('503 Service Unavailable')
+  await second.receives('503 Service Unavailable')
   const other = await from('127.0.0.3')
   other.say(half + 'x'.repeat(60_000))
   await new Promise(resolve => setTimeout(resolve, 50))
   first.say('x'.repeat(30_000))
-  await first.hears('200 OK')
-  t.equal(other.heard, '', 'another address has its own share')
+  await first.receives('200 OK')
+  t.equal(other.received, '', 'another address has its own share')
 })
 
 t.test('a client that sends requests without reading answers is refused at some point', async t => {
@@ -196,6 +196,6 @@ t.test('a client that sends requests without reading answers is refused at some 
   await until('some are taken', () => waiting() >= 10)
   const other = await from('127.0.0.3')
   other.get('/hello')
-  await other.hears('"hello"')
+  await other.receives('"hello"')
   t.ok(waiting() <= 11, `${waiting()}`)
 })

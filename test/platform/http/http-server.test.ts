@@ -30,7 +30,7 @@ t.test('slow and half-open clients are disconnected, and others are answered mea
   }
   const echo: HttpRoute = { method: 'POST', path: '/echo', answer: body => ({ status: 200, body }) }
   const { path, bugs } = await serving(t, [HELLO, big, echo], QUICK)
-  const says: readonly (readonly [what: string, text: string])[] = [
+  const inputs: readonly (readonly [what: string, text: string])[] = [
     ['an empty file', ''],
     ['half a header', 'GET /hello HT'],
     ['headers without their end', 'GET /hello HTTP/1.1\r\nhost: x\r\n'],
@@ -40,7 +40,7 @@ t.test('slow and half-open clients are disconnected, and others are answered mea
     ['no HTTP', 'hello?\r\n\r\n'],
   ]
   await Promise.all(
-    says.map(async ([what, text]) => {
+    inputs.map(async ([what, text]) => {
       const { socket } = client(t, path)
       socket.write(text)
       await closed(socket)
@@ -76,10 +76,13 @@ t.test(
       ['/echo', 413],
       ['/none', 404],
     ] as const) {
-      const { socket, heard } = client(t, path)
+      const { socket, received } = client(t, path)
       socket.write(post(to))
       socket.write('x'.repeat(20_000))
-      await until('it is told', () => heard().startsWith(`HTTP/1.1 ${status} `) && heard().endsWith('\r\n\r\n'))
+      await until(
+        'the answer arrives',
+        () => received().startsWith(`HTTP/1.1 ${status} `) && received().endsWith('\r\n\r\n'),
+      )
       for (let sent = 0; sent < 1_000_000; sent += 100_000) {
         await new Promise<unknown>(resolve => socket.write('x'.repeat(100_000), resolve))
       }
@@ -105,7 +108,7 @@ t.test('a connection above the limit is refused until another one has closed', a
   const second = client(t, path)
   for (const each of [first, second]) {
     each.socket.write('GET /hello HTTP/1.1\r\nhost: x\r\n\r\n')
-    await until('it is answered', () => each.heard().includes('"hello"'))
+    await until('it is answered', () => each.received().includes('"hello"'))
   }
   t.equal(await statusOf(path), null)
   first.socket.destroy()
@@ -147,7 +150,7 @@ t.test('a stream', async t => {
   }
   const nextReader = async () => {
     const count = readers.length
-    await until('it has begun', () => readers.length > count)
+    await until('the stream has started', () => readers.length > count)
     const reader = readers.at(-1)
     if (reader === undefined) throw new Error('no reader')
     return reader
@@ -155,16 +158,16 @@ t.test('a stream', async t => {
 
   t.test('sends texts until the reader disconnects', async t => {
     const beginning = nextReader()
-    const { socket, heard } = asked('?from=7&x=%20', 'Last-Event-ID: 9\r\n')
+    const { socket, received } = asked('?from=7&x=%20', 'Last-Event-ID: 9\r\n')
     const reader = await beginning
     t.match(reader, { from: '7', header: '9' })
-    await until('its head comes before anything is sent', () => heard().includes('content-type: text/plain'))
+    await until('its head comes before anything is sent', () => received().includes('content-type: text/plain'))
     reader.send('one')
-    await until('it hears the first', () => heard().includes('one'))
+    await until('the first text arrives', () => received().includes('one'))
     // Longer than every timeout for requests and reads.
     await sleep(1_000)
     reader.send('two')
-    await until('it hears the second', () => heard().includes('two'))
+    await until('the second text arrives', () => received().includes('two'))
     t.notOk(reader.signal.aborted)
     socket.destroy()
     await until('it is known that it has gone', () => reader.signal.aborted)
@@ -205,13 +208,13 @@ t.test('a stream', async t => {
 
   t.test('sends the beginning as fast as the reader reads, and then the texts that were added meanwhile', async t => {
     const beginning = nextReader()
-    const { heard } = asked('?pieces=100')
+    const { received } = asked('?pieces=100')
     const reader = await beginning
     reader.send('one|')
     reader.send('two|')
-    await until('all of it is heard', () => heard().includes('two|'))
-    const pieces = heard()
-      .slice(heard().indexOf('xxx'))
+    await until('everything arrives', () => received().includes('two|'))
+    const pieces = received()
+      .slice(received().indexOf('xxx'))
       .replaceAll(/\r\n[0-9a-f]+\r\n|\r\n/g, '')
       .split('|')
     t.strictSame(
@@ -245,7 +248,7 @@ t.test('a stream', async t => {
     socket.write('GET /stream HTTP/1.1\r\nhost: x\r\n\r\n')
     const reader = await beginning
     await other.server.close()
-    await until('it is told', () => reader.signal.aborted)
+    await until('the answer arrives', () => reader.signal.aborted)
   })
   t.strictSame(bugs, [])
 })

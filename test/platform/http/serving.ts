@@ -14,9 +14,9 @@ export interface Tap {
   teardown(end: () => unknown): void
 }
 
-export async function until(what: string, look: () => boolean): Promise<void> {
+export async function until(what: string, isReached: () => boolean): Promise<void> {
   const deadline = Date.now() + DEADLINE_MS
-  while (!look()) {
+  while (!isReached()) {
     if (Date.now() > deadline) throw new Error(`not within ${DEADLINE_MS} ms: ${what}`)
     await sleep(10)
   }
@@ -48,15 +48,15 @@ export async function serving(t: Tap, routes: readonly HttpRoute[], limits: Part
 }
 
 /** A client whose bytes the test controls. */
-export function client(t: Tap, path: string): { readonly socket: Socket; readonly heard: () => string } {
+export function client(t: Tap, path: string): { readonly socket: Socket; readonly received: () => string } {
   const socket = connect(path)
-  let heard = ''
+  let received = ''
   socket.on('error', () => undefined)
   socket.setEncoding('utf8').on('data', text => {
-    heard += text
+    received += text
   })
   t.teardown(() => socket.destroy())
-  return { socket, heard: () => heard }
+  return { socket, received: () => received }
 }
 
 export function closed(socket: Socket): Promise<void> {

@@ -6,22 +6,22 @@ import { ServiceManager } from '../../../src/platform/systemd/service-manager.ts
 import { machineClock } from '../../../src/platform/time/clock.ts'
 
 /** Replaces systemd-notify: writes its arguments and the socket to a file. */
-const TELLER = `
+const FAKE_NOTIFY = `
 const { appendFileSync } = require('node:fs')
 appendFileSync(process.argv[1], process.env.NOTIFY_SOCKET + ' ' + process.argv.slice(2).join(' ') + '\\n')
 `
 
 function managed(t: { testdir(): string }, environment: Record<string, string>, pid = 7) {
-  const said = join(t.testdir(), 'said')
+  const file = join(t.testdir(), 'file')
   const problems: string[] = []
   const manager = new ServiceManager({
     clock: machineClock,
     environment: { PATH: process.env.PATH, ...environment },
     pid,
-    command: [process.execPath, '-e', TELLER, said],
+    command: [process.execPath, '-e', FAKE_NOTIFY, file],
     onProblem: problem => problems.push(problem),
   })
-  const lines = () => (existsSync(said) ? readFileSync(said, 'utf8').trim().split('\n') : [])
+  const lines = () => (existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : [])
   return { manager, lines, problems }
 }
 
