@@ -12,7 +12,7 @@ export interface ToolstackEvent {
 }
 
 /** The result of event.from. */
-export interface EventBatch {
+export interface ToolstackEventBatch {
   readonly events: readonly ToolstackEvent[]
   /**
    * True: an object was added or modified and its event has no record, so it is missing in `events`. Stock leaves out a record that it
@@ -36,7 +36,7 @@ const Event = z.discriminatedUnion('operation', [
 ])
 
 /** Reads the result of event.from. Pure. @throws XenApiUnreachable if it has another shape */
-export function parseEventBatch(result: unknown): EventBatch {
+export function parseEventBatch(result: unknown): ToolstackEventBatch {
   const envelope = Envelope.safeParse(result)
   if (!envelope.success) throw new XenApiUnreachable('event.from did not answer with events and a token')
   const { token, events: given, valid_ref_counts } = envelope.data
