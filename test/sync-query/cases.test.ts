@@ -80,7 +80,7 @@ t.test('a deadlock without a source: no replica is current, and no pause is clai
   }
 })
 
-t.test('what is known of each candidate', async t => {
+t.test('each candidate has its state, since when, and whether it was the source', async t => {
   const { see, reasons } = watched()
   const bothOld = volume('r0/0', [peer('hostB', { peerDisk: 'Outdated', outOfSyncBytes: 1024 })], { disk: 'Outdated' })
   see(volume('r0/0', [peer('hostB', { replication: 'SyncSource', peerDisk: 'Inconsistent' })]), 1000)

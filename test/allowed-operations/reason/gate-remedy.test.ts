@@ -49,7 +49,7 @@ t.test('commands', async t => {
   t.match(commandsOf('lease-expired')[0], 'host: systemctl status resync-monitor-agent')
 })
 
-t.test('a code of another version is none of ours', async t => {
+t.test('a code of another version is not known', async t => {
   t.ok(isGateReasonCode('lease-expired'))
   for (const code of ['no-such', 'toString', '']) t.notOk(isGateReasonCode(code), code)
 })

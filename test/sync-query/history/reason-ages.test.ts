@@ -116,7 +116,7 @@ t.test('every reason that time clears either has an end or says itself what ends
   t.equal(patienceWith(elsewhere, MINUTE), Number.POSITIVE_INFINITY, 'another host copies to it, for days perhaps')
 })
 
-t.test('a clock that is set back ends no patience and begins none anew', async t => {
+t.test('setting the clock back neither ends a patience nor restarts it', async t => {
   const mirrors = new HostMirrors()
   const leaving = reason('disk-not-up-to-date', 'a/0', { word: 'Detaching' })
   mirrors.observe({ judgement: judgementWith('a/0', [leaving]), at: 100 * MINUTE, silenceMeansStall: true })
@@ -129,7 +129,7 @@ t.test('a clock that is set back ends no patience and begins none anew', async t
   t.strictSame(mirrors.tick(11 * SECOND), [], 'and once')
 })
 
-t.test('a reason that is not given has no age, and is never overdue', async t => {
+t.test('a reason that does not exist has no age and is never overdue', async t => {
   const ages = new ReasonAges()
   ages.passTo(60 * MINUTE)
   t.ok(Number.isNaN(ages.since(0)))

@@ -33,7 +33,7 @@ const running = (outMib: number | null, figures: Partial<Judgement> = {}) =>
   judgementWith(['resync-running'], { outOfSyncBytes: outMib === null ? null : outMib * MIB, ...figures })
 const synced = judgementWith([], { outOfSyncBytes: 0 })
 
-t.test('the edge between two states', async t => {
+t.test('the transition between two states', async t => {
   const edges: [Parameters<typeof transitionKind>, ReturnType<typeof transitionKind>][] = [
     [[null, 'synced', false], null],
     [[null, 'resyncing', true], 'resync-started'],
@@ -49,32 +49,35 @@ t.test('the edge between two states', async t => {
   for (const [edge, kind] of edges) t.equal(transitionKind(...edge), kind, `${edge.join(' -> ')}: ${kind}`)
 })
 
-t.test('a resync that was seen to begin is seen to end, whatever this host sees in between', async t => {
-  const elsewhere = judgementWith(['peer-disk-not-up-to-date'])
-  const { kinds } = story([
-    [0, synced],
-    [1, running(5)],
-    [2, elsewhere],
-    [3, synced],
-    [4, elsewhere],
-    [5, synced],
-    [6, running(5)],
-    [7, judgementWith(['source-silent'])],
-    [8, synced],
-  ])
-  t.strictSame(kinds, [
-    'resync-started',
-    'degraded',
-    'resync-finished',
-    'degraded',
-    'recovered',
-    'resync-started',
-    'unknown',
-    'resync-finished',
-  ])
-})
+t.test(
+  'a resync that began is finished when the mirror is in sync again, whatever this host observed in between',
+  async t => {
+    const elsewhere = judgementWith(['peer-disk-not-up-to-date'])
+    const { kinds } = story([
+      [0, synced],
+      [1, running(5)],
+      [2, elsewhere],
+      [3, synced],
+      [4, elsewhere],
+      [5, synced],
+      [6, running(5)],
+      [7, judgementWith(['source-silent'])],
+      [8, synced],
+    ])
+    t.strictSame(kinds, [
+      'resync-started',
+      'degraded',
+      'resync-finished',
+      'degraded',
+      'recovered',
+      'resync-started',
+      'unknown',
+      'resync-finished',
+    ])
+  },
+)
 
-t.test('a progress that is no number is not known, and none is complete before the end', async t => {
+t.test('a progress that is not a number is unknown; progress never reaches 1 before the end', async t => {
   t.strictSame([null, Number.NaN, Number.POSITIVE_INFINITY, -0.1, 0.5, 1, 7].map(progressBeforeEnd), [
     null,
     null,
@@ -86,7 +89,7 @@ t.test('a progress that is no number is not known, and none is complete before t
   ])
 })
 
-t.test('a resync from start to finish: two edges, progress of what had to be copied', async t => {
+t.test('a resync from start to finish: two transitions, and progress of the amount to copy', async t => {
   const { mirror, see, kinds } = story([
     [0, synced],
     [1000, judgementWith(['resync-starting'], { outOfSyncBytes: 100 * MIB })],
@@ -184,7 +187,7 @@ t.test('a handshake that lasts a minute is stalled (LINBIT/linstor-server#190)',
   t.equal(mirror.reasons[0]?.code, 'resync-stalled')
 })
 
-t.test('waiting and paused resyncs stand still by design: not stalled, and a pause is told once', async t => {
+t.test('waiting and paused resyncs are not stalled; a pause is one transition', async t => {
   const waiting = story([[0, judgementWith(['resync-waiting'])]]).mirror
   waiting.age(60 * MINUTE)
   t.equal(waiting.stalled, false)
@@ -229,7 +232,7 @@ t.test('a source that falls silent in mid resync: unknown, and what was known of
   t.strictSame([...kinds, ...kindsOf(back)], ['resync-started', 'unknown', 'resync-started'])
 })
 
-t.test('where an operator has paused it', async t => {
+t.test('the place of an operator’s pause', async t => {
   const { mirror, see } = story([
     [0, judgementWith([reason('resync-paused', 'r0/0', { peer: 'b' }), 'pause-left-set'])],
   ])
@@ -240,7 +243,7 @@ t.test('where an operator has paused it', async t => {
   t.equal(mirror.pauseAt, null)
 })
 
-t.test('a mirror that is well, and again well: nothing but its replicas is new', async t => {
+t.test('repeated readings of a synced mirror change only its replicas', async t => {
   const { mirror, see, kinds } = story([[0, synced]])
   const replicas = { expected: 3, current: 3 }
   const placement = { quorum: true, replicas: [{ peer: 'self', current: true }] }
@@ -273,7 +276,7 @@ t.test('a mirror that is well, and again well: nothing but its replicas is new',
   }
 })
 
-t.test('what was handed out never changes, and nothing of a look is kept that its maker may still change', async t => {
+t.test('returned objects never change, and no object of a reading is kept', async t => {
   const said = (progress: number) =>
     judgementWith([
       reason('resync-running', 'r0/0', { peer: 'b', progress, outOfSyncBytes: 100 - 100 * progress }),
@@ -311,7 +314,7 @@ t.test(
   },
 )
 
-t.test('reasons are those of the last look, whichever part of them is new', async t => {
+t.test('reasons are those of the last reading, whichever part of them changed', async t => {
   const base = { peer: 'b', word: 'SyncSource', field: 'replication', side: 'source', progress: 0.5 } as const
   const outdated = { peer: 'self', word: 'Outdated' }
   const variants = [
@@ -348,7 +351,7 @@ t.test('reasons are those of the last look, whichever part of them is new', asyn
   }
 })
 
-t.test('equal placements are one object, whichever mirror has them; a look that names none takes it back', async t => {
+t.test('equal placements are one object; a reading without a placement removes it', async t => {
   const shared = new SharedByMirrors()
   const placed = (placement: Placement) => ({ ...synced, placement })
   const here = (...replicas: Placement['replicas']): Placement => ({ quorum: true, replicas })

@@ -51,13 +51,13 @@ function peer(change: Partial<DrbdPeer>): Partial<DrbdVolume> {
   return { peers: [{ ...BRAVO, ...change }] }
 }
 
-t.test('what a volume without a peer on 8.4 owes is what has changed since', t => {
+t.test('the amount out of sync of an 8.4 volume without a peer is what changed since', t => {
   const alone = { ...WELL, family: '8.4' as const, peers: [], aloneOutOfSyncBytes: 4096 }
   t.equal(judgeDrbdVolume(alone).outOfSyncBytes, 4096)
   t.end()
 })
 
-t.test('a volume of which all is well is synced, and everything is told', t => {
+t.test('a volume without any reason is synced, with all figures', t => {
   t.strictSame(judgeDrbdVolume(WELL), {
     mirror: 'r0/0',
     backend: 'drbd',
@@ -637,7 +637,7 @@ const ANY_PEER: fc.Arbitrary<DrbdPeer> = fc.record({
   passed: fc.constant(null),
 })
 
-t.test('whatever is said: synced only by the positive rule, figures within their bounds', t => {
+t.test('property: synced only by the positive rule, figures within their bounds', t => {
   const volumes: fc.Arbitrary<DrbdVolume> = fc.record({
     mirror: fc.constant('r0/0'),
     family: fc.constantFrom(null, '8.4', '9'),

@@ -449,7 +449,7 @@ t.test('the figures beside the state', t => {
   t.end()
 })
 
-t.test('the rule is positive: without any one word no array is synced, and no other than a whole idle one is', t => {
+t.test('the rule is positive: an array that lacks any value is not synced, and only a complete idle array is', t => {
   const word = (...choices: string[]) => fc.constantFrom(null, '', 'nonsense', ...choices)
   const operation = fc.record({
     kind: fc.constantFrom<MdOperation['kind']>('resync', 'recovery', 'reshape', 'check', 'repair'),

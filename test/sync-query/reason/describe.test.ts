@@ -89,7 +89,7 @@ t.test('sentences of a resync that time does not end', async t => {
   )
 })
 
-t.test('for readers elsewhere the host that gives the reason has its name', async t => {
+t.test('on other hosts the sentence names the host that gives the reason', async t => {
   const candidates = [
     { peer: 'self', word: 'Outdated' },
     { peer: 'hostC', word: 'Outdated', outOfSyncBytes: 500 },

@@ -28,7 +28,7 @@ t.test('every reason has a remedy that bash can read, on DRBD and on md, with an
   execFileSync('bash', ['-n'], { input: scripts.join('\n') })
 })
 
-t.test('what time clears is waited for, and nothing that only an operator clears is', async t => {
+t.test('remedies wait for what time clears, and only for that', async t => {
   for (const code of CODES) {
     const byOperator = commandsOf(reason(code, 'vol-7/0', { clearedBy: 'operator' }))
     if (REASONS[code].clearedBy === 'operator') {
@@ -110,7 +110,7 @@ t.test('commands', async t => {
   for (const [about, commands] of table) t.strictSame(commandsOf(about), commands, `${about.code} of ${about.mirror}`)
 })
 
-t.test('a peer that has given up is connected there, not here', async t => {
+t.test('a StandAlone peer is connected on the peer, not here', async t => {
   const steps = (details: Partial<Reason>) => remedy(reason('peer-not-connected', 'r0/0', details), SR, 'hostA').steps
   const there = [{ on: 'peer', commands: ['drbdadm status r0', 'drbdadm connect r0:hostA'] }]
   t.strictSame(steps({ peer: 'hostB', clearedBy: 'operator', waitsFor: 'hostB' }), there)
@@ -133,7 +133,7 @@ t.test('a single copy: what to do depends on whether the configuration names ano
   t.match(textOf({}), /adjust the resource/)
 })
 
-t.test('whatever overwrites or stops something says which risk is taken', async t => {
+t.test('every remedy that overwrites or stops something has a warning', async t => {
   const risky = /discard-my-data|invalidate|--add\b|--re-add|repair|--run\b|disconnect/
   for (const code of CODES) {
     for (const mirror of ['r0/0', 'md0']) {

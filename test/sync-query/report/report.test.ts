@@ -56,7 +56,7 @@ const LIST: readonly MirrorListEntry[] = [
   { state: 'resyncing', count: 3, mirrors: ['v/0', 'v/1', 'w/0'], quorum: false, replicas: [] },
 ]
 
-t.test('what is a report is read as it was written', async t => {
+t.test('a valid report is parsed as it was written', async t => {
   const every: ReportReason = {
     ...RUNNING,
     word: 'SyncTarget',
@@ -101,7 +101,7 @@ t.test('what is a report is read as it was written', async t => {
   )
 })
 
-t.test('what is none is a problem', async t => {
+t.test('anything else is a problem', async t => {
   const text = JSON.stringify(REPORT)
   const reason = (changes: object) => ({ ...REPORT, reasons: [{ ...RUNNING, ...changes }] })
   const table: readonly [title: string, input: unknown, code: string, sentence: string][] = [
@@ -337,7 +337,7 @@ t.test('property: a stored report is at most 4096 bytes, and its reasons are all
   t.pass()
 })
 
-t.test('property: any input is read or is a problem', async t => {
+t.test('property: any input is parsed or is a problem', async t => {
   const almost = fc.record(
     Object.fromEntries(
       Object.keys(REPORT).map(key => [
@@ -356,7 +356,7 @@ t.test('property: any input is read or is a problem', async t => {
   t.pass()
 })
 
-t.test('nesting is a problem and never the end of the program', async t => {
+t.test('deep nesting is a problem and never crashes the program', async t => {
   const deep = `${'['.repeat(5_000)}${']'.repeat(5_000)}`
   t.match(parseReport(deep), { problem: { code: 'too-deep' } })
   t.match(parseReport(`{"schema":${deep}}`), {
@@ -369,7 +369,7 @@ t.test('nesting is a problem and never the end of the program', async t => {
   t.match(parseReport({ ...REPORT, note: value }), { report: { seq: 42 } }, 'unknown keys are let through')
 })
 
-t.test('property: whatever the writer is given, its readers accept what it writes', async t => {
+t.test('property: the parser accepts every report that the encoder writes', async t => {
   const number = fc.oneof(
     fc.double(),
     fc.constantFrom(
@@ -466,13 +466,16 @@ t.test('property: whatever the writer is given, its readers accept what it write
   t.equal(huge.etaSeconds, null, 'an estimate of centuries is none')
 })
 
-t.test('as data a report has no more reasons than its readers take, and says how many it leaves out', async t => {
-  t.strictSame(boundedReport(REPORT), REPORT)
-  const [first] = REPORT.reasons
-  if (first === undefined) throw new Error('a report with a reason')
-  const reasons = Array.from({ length: 1030 }, () => first)
-  const few = boundedReport({ ...REPORT, reasons })
-  t.match(few, { reasons: { length: 1024 }, reasonsOmitted: 6 })
-  t.match(parseReport(few), { report: { reasonsOmitted: 6 } })
-  t.equal(boundedReport({ ...REPORT, reasons, reasonsOmitted: 4 }).reasonsOmitted, 10)
-})
+t.test(
+  'a report as data has at most the number of reasons that the parser accepts, and counts the omitted ones',
+  async t => {
+    t.strictSame(boundedReport(REPORT), REPORT)
+    const [first] = REPORT.reasons
+    if (first === undefined) throw new Error('a report with a reason')
+    const reasons = Array.from({ length: 1030 }, () => first)
+    const few = boundedReport({ ...REPORT, reasons })
+    t.match(few, { reasons: { length: 1024 }, reasonsOmitted: 6 })
+    t.match(parseReport(few), { report: { reasonsOmitted: 6 } })
+    t.equal(boundedReport({ ...REPORT, reasons, reasonsOmitted: 4 }).reasonsOmitted, 10)
+  },
+)

@@ -23,7 +23,7 @@ function host() {
   return { mirrors, sr, kinds, see, tick }
 }
 
-t.test('the worst mirror decides, and no mirror at all is synced', async t => {
+t.test('the worst mirror decides; an SR without mirrors is synced', async t => {
   const none = { unknown: 0, degraded: 0, resyncing: 0, synced: 0 }
   t.equal(worstState(none), 'synced')
   t.equal(worstState({ ...none, synced: 9 }), 'synced')
@@ -32,7 +32,7 @@ t.test('the worst mirror decides, and no mirror at all is synced', async t => {
   t.equal(worstState({ unknown: 1, degraded: 1, resyncing: 1, synced: 1 }), 'unknown')
 })
 
-t.test('unknown until everything was looked at, and again when that can no longer be claimed', async t => {
+t.test('an SR is unknown until all mirrors were read, and again when the source falls silent', async t => {
   const { mirrors, sr, kinds, see } = host()
   see(1, judgementWith('a/0', []))
   t.match(statusOf(sr, mirrors, 1), { state: 'unknown', reasons: [{ code: 'source-silent', mirror: '*' }] })
@@ -82,7 +82,7 @@ t.test('one SR, two resyncs: one start, one finish, and a progress that never fa
   t.strictSame(kinds, ['recovered', 'resync-started', 'resync-finished'])
 })
 
-t.test('mirrors that are well, and again well, change nothing', async t => {
+t.test('repeated readings of synced mirrors change nothing', async t => {
   const { mirrors, sr, kinds, see } = host()
   sr.apply([], 0, null)
   const well = judgementWith('a/0', [], { outOfSyncBytes: 0 })
@@ -92,7 +92,7 @@ t.test('mirrors that are well, and again well, change nothing', async t => {
   t.strictSame(kinds, [])
 })
 
-t.test('a mirror that goes away takes its sums along', async t => {
+t.test('a removed mirror is subtracted from the sums', async t => {
   const { mirrors, sr, see } = host()
   sr.apply([], 0, null)
   see(1, judgementWith('a/0', ['resync-running'], { outOfSyncBytes: 7, totalBytes: 9, doneBytes: 2 }))
@@ -111,7 +111,7 @@ t.test('a mirror that goes away takes its sums along', async t => {
   })
 })
 
-t.test('stalled and paused are told once an SR, however many mirrors stand still', async t => {
+t.test('an SR has one stalled and one paused transition, however many mirrors stand still', async t => {
   const { mirrors, sr, kinds, see, tick } = host()
   sr.apply([], 0, null)
   see(0, judgementWith('a/0', ['resync-running'], { outOfSyncBytes: 5 }))
@@ -138,7 +138,7 @@ t.test('an SR that stalls, while its clock is set back, and again later has stal
   t.strictSame(kinds, ['resync-started', 'stalled', 'stalled'])
 })
 
-t.test('reasons: what needs an operator first, warnings last; vanished mirrors give none', async t => {
+t.test('reasons are sorted: operator first, warnings last; removed mirrors have none', async t => {
   const { mirrors, sr, see } = host()
   sr.apply([], 0, null)
   see(1, judgementWith('a/0', ['drift']))
@@ -198,7 +198,7 @@ t.test(
   },
 )
 
-t.test('a mirror that configuration takes out of an SR has not ended its resync', async t => {
+t.test('removing a mirror from an SR by configuration does not end its resync', async t => {
   const { mirrors, sr, kinds, see } = host()
   const other = new SrFold(0)
   other.apply([], 0, null)
@@ -237,7 +237,7 @@ t.test('a mirror that configuration takes out of an SR has not ended its resync'
   t.strictSame([mirrors.joining('z/0'), mirrors.leaving('z/0')], [null, null], 'nobody knows that one')
 })
 
-t.test('what a degraded mirror owes is counted, and what nobody knows of it is not taken for nothing', async t => {
+t.test('the amount out of sync includes degraded mirrors; an unknown amount is not 0', async t => {
   const { mirrors, sr, see } = host()
   sr.apply([], 0, null)
   see(1, judgementWith('a/0', ['peer-not-connected'], { outOfSyncBytes: 300 }))
@@ -247,7 +247,7 @@ t.test('what a degraded mirror owes is counted, and what nobody knows of it is n
   t.equal(statusOf(sr, mirrors, 2).outOfSyncBytes, null)
 })
 
-t.test('a source that is silent leaves no mirror in sync', async t => {
+t.test('while the source is silent no mirror counts as in sync', async t => {
   const { mirrors, sr, see } = host()
   sr.apply([], 0, null)
   see(1, judgementWith('a/0', []))
@@ -285,7 +285,7 @@ function walk(mirrors: HostMirrors, members: readonly string[]) {
   }
 }
 
-t.test('property: the sums are what a walk over all mirrors gives, whatever happened', async t => {
+t.test('property: the sums equal those over all mirrors after any sequence of changes', async t => {
   const NAMES = ['a/0', 'b/0', 'c/0', 'd/0'] as const
   const codes: ReasonCode[] = ['resync-running', 'resync-paused', 'stand-alone', 'unknown-word', 'drift']
   const step = fc.record({

@@ -25,7 +25,7 @@ function memoryOfOne() {
 const away = (name: string, kib: number) =>
   peer(name, { connection: 'Connecting', replication: 'Off', peerDisk: 'Outdated', outOfSyncBytes: kib * KIB })
 
-t.test('a look counts once, by the weightiest of what it changed', async t => {
+t.test('a reading counts once, by its most important change', async t => {
   const { see, memory } = memoryOfOne()
   t.equal(see([away('hostB', 4), away('hostC', 4)]), 'facts')
   t.equal(see([away('hostB', 8), away('hostC', 8)]), 'amounts')
@@ -42,14 +42,14 @@ t.test('a peer whose marks are not shown is not remembered', async t => {
   t.strictSame(remembered(), ['hostB'])
 })
 
-t.test('a kernel that keeps naming other peers does not fill the memory', async t => {
+t.test('the number of remembered peers is limited', async t => {
   const { see, remembered } = memoryOfOne()
   for (let index = 0; index <= MOST_PEERS; index += 1) see([away(`host${index}`, 4)])
   t.equal(remembered().length, MOST_PEERS)
   t.equal(remembered()[0], 'host0', 'the first stay')
 })
 
-t.test('volumes that come and go do not fill the memory: the oldest is forgotten', async t => {
+t.test('the number of remembered mirrors is limited: the oldest is removed', async t => {
   const memory = new MarksMemory()
   for (let index = 0; index < MOST_MIRRORS; index += 1) memory.begin(`r${index}/0`)
   t.not(memory.of('r0/0'), null)

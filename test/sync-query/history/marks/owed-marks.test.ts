@@ -77,7 +77,7 @@ t.test('a peer that was owed data and returns as up to date without a repair is 
   t.equal(verdict(), OWED, 'whether the peer goes and comes again')
 })
 
-t.test('it is no current replica, so under the placement policy the other one may not go', async t => {
+t.test('an unrepaired peer is no current replica, so the placement policy keeps the other host', async t => {
   const memory = new MarksMemory()
   const mirrors = new HostMirrors(undefined, memory)
   const current = (drbd: DrbdVolume, at: number) => {
@@ -96,7 +96,7 @@ t.test('it is no current replica, so under the placement policy the other one ma
   ])
 })
 
-t.test('what clears it', async t => {
+t.test('what clears an unrepaired peer', async t => {
   const accused = () => {
     const story = mirrorOf()
     for (const look of [WELL, away(64), WELL]) story.see(look)
@@ -162,7 +162,7 @@ t.test('what this host still owes after its own disk was repaired is owed', asyn
   t.equal(verdict(), OWED)
 })
 
-t.test('what passes between two looks counts as if it had been seen', async t => {
+t.test('what happens between two readings counts', async t => {
   const lost = mirrorOf()
   lost.see(WELL)
   lost.see({ passed: { ...PASSED, outOfSyncBytes: 64 * KIB } })
@@ -197,7 +197,7 @@ t.test('what passes between two looks counts as if it had been seen', async t =>
   }
 })
 
-t.test('where a gap could have hidden a resync it is a warning', async t => {
+t.test('a gap that may have hidden a resync makes it a warning', async t => {
   const story = (...looks: readonly (readonly [Partial<DrbdPeer>, Seen?])[]) => {
     const { see, verdict } = mirrorOf()
     for (const [look, seen] of looks) see(look, seen)
@@ -211,7 +211,7 @@ t.test('where a gap could have hidden a resync it is a warning', async t => {
   t.equal(story([away(64)], [WELL], [WELL, { gap: true }]), OWED, 'what was known before stays known')
 })
 
-t.test('a resync that ran while the agent was restarted is seen by what the connection has moved', async t => {
+t.test('a resync during a restart of the agent is recognised by the bytes that the connection has moved', async t => {
   const story = (before: Partial<DrbdPeer>, after: Partial<DrbdPeer>, others: readonly DrbdPeer[] = []) => {
     const { see, verdict } = mirrorOf()
     see(before, { others })
@@ -240,7 +240,7 @@ t.test('a resync that ran while the agent was restarted is seen by what the conn
   t.equal(verdict(), OWED, 'and they lift no accusation')
 })
 
-t.test('marks that went unseen accuse nobody when the peer returns later', async t => {
+t.test('marks that vanished in a gap are not expected when the peer returns later', async t => {
   const unwatched = 'synced, rejoined-unwatched hostB 64'
   const away0 = mirrorOf()
   away0.see(away(64))
@@ -392,7 +392,7 @@ t.test('nothing is kept of mirrors without marks, and of a resync that has ended
   t.strictSame([...memory.all()], [])
 })
 
-t.test('doubted words decide nothing', async t => {
+t.test('doubtful readings decide nothing', async t => {
   const { see, verdict } = mirrorOf()
   see(away(64))
   see(WELL, { volume: { doubts: [{ code: 'contradiction', field: 'peer-disk' }] } })
@@ -402,7 +402,7 @@ t.test('doubted words decide nothing', async t => {
   t.equal(verdict(), 'synced')
 })
 
-t.test('words that are not shown decide nothing', async t => {
+t.test('missing values decide nothing', async t => {
   const { see, verdict } = mirrorOf()
   const silent = { peerDisk: 'Outdated', outOfSyncBytes: null }
   for (const look of [away(64), silent, WELL]) see(look)
@@ -412,7 +412,7 @@ t.test('words that are not shown decide nothing', async t => {
   t.equal(lasting.verdict(), 'synced, rejoined-unwatched hostB 12', 'marks last although one look did not show them')
 })
 
-t.test('a host that is a diskless client accuses nobody, and keeps what it remembers', async t => {
+t.test('a diskless client draws no conclusion from marks and keeps them', async t => {
   const { see, verdict, memory } = mirrorOf()
   for (const look of [away(64), WELL]) see(look)
   t.equal(verdict(), OWED)

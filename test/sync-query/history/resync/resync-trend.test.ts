@@ -274,14 +274,14 @@ t.test('a resync that waits for a limit of parallel resyncs, while none runs, ne
   t.match(waits(), { clearedBy: 'operator', word: 'max-parallel', waitsFor: undefined })
 })
 
-t.test('counters that begin anew with a connection are no movement until they rise', async t => {
+t.test('counters that restart with a connection are no movement until they rise', async t => {
   const { see, kinds } = host()
   see(0, running(100, 1_000_000))
   for (const minutes of [1, 2, 3, 4, 5]) see(minutes * MINUTE, running(100, 0))
   t.strictSame(kinds, ['resync-started', 'stalled'])
 })
 
-t.test('more out of sync while nothing is carried is a stall, not a race', async t => {
+t.test('more out of sync while no bytes move is a stall, not an outrun resync', async t => {
   const { see, kinds, codes } = host()
   for (const minutes of [0, 1, 2, 3, 4, 5]) see(minutes * MINUTE, running(100 + minutes, 7))
   t.strictSame(codes('a/0'), ['resync-stalled/operator'])
@@ -309,7 +309,7 @@ t.test('a trend is not taken from single looks: writes that come in bursts neith
   t.strictSame([...said], ['resync-outrun/time'], 'it loses')
 })
 
-t.test('what has waited long for its turn is not stalled when that comes', async t => {
+t.test('a resync that has waited for long is not stalled when it starts', async t => {
   const { see, kinds } = host()
   see(0, judgementWith('a/0', ['resync-waiting'], { outOfSyncBytes: 100 }))
   see(60 * MINUTE, judgementWith('a/0', ['resync-waiting'], { outOfSyncBytes: 100 }))
