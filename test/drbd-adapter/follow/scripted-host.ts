@@ -135,18 +135,18 @@ export async function follow(
   const stop = new AbortController()
   const updates: DrbdUpdate[] = []
   let isEnough = false
-  const ask = () => {
+  const check = () => {
     isEnough ||= enough(updates)
     if (isEnough) stop.abort()
   }
-  const asking = setInterval(ask, 20)
+  const checking = setInterval(check, 20)
   const deadline = setTimeout(() => stop.abort(), 30_000)
   const options = { drbdsetup, root, clock: machineClock, signal: stop.signal, pace: { ...PACE, ...pace } }
   for await (const update of followDrbd(options)) {
     updates.push(update)
-    ask()
+    check()
   }
-  clearInterval(asking)
+  clearInterval(checking)
   clearTimeout(deadline)
   if (!isEnough) throw new Error(`the expected updates did not come: ${JSON.stringify(updates).slice(0, 1000)}`)
   return updates
