@@ -150,7 +150,13 @@ export const GateHostAnswer = object({
 export type GateHostAnswer = z.output<typeof GateHostAnswer>
 
 /** The gate's decisions for the hosts of the pool. */
-export const GateAnswer = object({ at: moment, coordinator: Named.nullable(), hosts: list(GateHostAnswer) })
+export const GateAnswer = object({
+  at: moment,
+  coordinator: Named.nullable(),
+  hosts: list(GateHostAnswer),
+  /** Every SR of the pool. An updater of an earlier version, and an answer about one host, omit the key. */
+  srs: list(Named).exactOptional(),
+})
 export type GateAnswer = z.output<typeof GateAnswer>
 
 /** `enabled`: the toolstack reboots no host that is enabled. An updater of an earlier version omits the key. */

@@ -1,16 +1,16 @@
-/** What somebody who wrote `word` most likely meant; `null` where nothing is near. */
+/** The known word that is most similar to `word`; `null`: none is similar. */
 export function nearestWord(word: string, known: readonly string[]): string | null {
   let nearest: string | null = null
-  // One slip in a short word, two in a longer one.
+  // One mistake is allowed in a short word, two in a longer word.
   let distance = word.length <= 3 ? 2 : 3
   for (const each of known) {
-    const its = editDistance(word, each)
-    if (its < distance) [nearest, distance] = [each, its]
+    const difference = editDistance(word, each)
+    if (difference < distance) [nearest, distance] = [each, difference]
   }
   return nearest
 }
 
-/** How many characters must be added, left out, changed or swapped with their neighbour to make one text the other. */
+/** The number of insertions, deletions, changes and swaps of neighbours that turn one text into the other. */
 function editDistance(a: string, b: string): number {
   let beforeLast: number[] = []
   let last = Array.from({ length: b.length + 1 }, (_, column) => column)

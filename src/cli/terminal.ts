@@ -1,32 +1,42 @@
 import type { Readable, Writable } from 'node:stream'
 import { parseArgs } from 'node:util'
 import { messageOf } from '../platform/errors.ts'
+import { parseDuration } from '../platform/text/duration.ts'
 import { nearestWord } from './nearest-word.ts'
 
-/** What a command reads from and prints to. */
+/** The streams of a command. */
 export interface Terminal {
   readonly stdin: Readable & { readonly isTTY?: boolean }
   readonly stdout: Writable & {
     readonly isTTY?: boolean
     readonly columns?: number
     readonly rows?: number
-    /** Whether it has colours and its user wants them (`NO_COLOR`, `TERM`). */
+    /** Whether it supports colours and its user wants them (`NO_COLOR`, `TERM`). */
     hasColors?(): boolean
   }
   readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number }
 }
 
-/** Exit codes, after sysexits(3) where it has a word for it. */
+/** Exit codes; from 64 on those of sysexits(3). */
 export const EXIT = { ok: 0, failed: 1, usage: 64, dataError: 65, noInput: 66 } as const
 
+/** A command as the list of commands has it. */
+export interface ListedCommand {
+  readonly name: string
+  /** One line for the list of commands. */
+  readonly summary: string
+  /** Loads the command. Only the command that runs is loaded, so that a daemon does not carry the demo. */
+  readonly load: () => Promise<Command>
+}
+
 export interface Command {
-  /** What `--help` prints. */
+  /** The text of `--help`. */
   readonly help: string
-  /** @throws UsageError when the arguments cannot be used */
+  /** @throws UsageError the arguments are wrong */
   run(args: readonly string[], terminal: Terminal): Promise<number>
 }
 
-/** The arguments cannot be used; the message names the option. */
+/** The arguments are wrong; the message names the option or operand. */
 export class UsageError extends Error {}
 
 export interface OptionSpec {
@@ -36,14 +46,14 @@ export interface OptionSpec {
 export interface Options {
   text(name: string): string | undefined
   flag(name: string): boolean
-  /** One of a few words. */
+  /** The value if it is one of `words`. @throws UsageError */
   choice<Word extends string>(name: string, words: readonly Word[]): Word | undefined
   readonly operands: readonly string[]
-  /** The one operand of a command that reads a PATH or, for `-`, standard input. */
+  /** The only operand: a path, or `-` for standard input. @throws UsageError */
   path(): string
 }
 
-/** Reads `--name value`, `--name=value` and `--flag`. @throws UsageError naming an unknown or incomplete option */
+/** Reads `--name value`, `--name=value` and `--flag`. @throws UsageError an option is unknown or has no value */
 export function readOptions(args: readonly string[], specs: Readonly<Record<string, OptionSpec>>): Options {
   const { values, positionals } = parse(args, specs)
   const text = (name: string) => {
@@ -76,11 +86,30 @@ function parse(args: readonly string[], specs: Readonly<Record<string, OptionSpe
   } catch (error) {
     const message = messageOf(error)
     const [, wrong] = /^Unknown option '(-[^']*)'/.exec(message) ?? []
-    throw new UsageError(wrong === undefined ? message : noSuchOption(wrong, Object.keys(specs)))
+    throw new UsageError(wrong === undefined ? parseProblem(message) : noSuchOption(wrong, Object.keys(specs)))
   }
 }
 
 function noSuchOption(wrong: string, known: readonly string[]): string {
   const nearest = nearestWord(wrong.replace(/^-+/, ''), known)
-  return `there is no option ${wrong}${nearest === null ? '' : `; did you mean --${nearest}?`}`
+  const valid = known.map(name => `--${name}`).join(', ')
+  return `there is no option ${wrong}${nearest === null ? `; valid: ${valid}` : `; did you mean --${nearest}?`}`
+}
+
+/** The value of an option in seconds. @throws UsageError */
+export function durationOf(option: string, text: string, limits: { readonly max?: string } = {}): number {
+  const seconds = parseDuration(text)
+  if (seconds === null) throw new UsageError(`--${option} must be a duration such as 90s, 10m or 2h, not '${text}'`)
+  if (seconds === 0) throw new UsageError(`--${option} must be longer than 0 s`)
+  const max = limits.max === undefined ? null : parseDuration(limits.max)
+  if (max !== null && seconds > max) throw new UsageError(`--${option} must be ${limits.max} at most, not '${text}'`)
+  return seconds
+}
+
+/** A message of Node's parseArgs in own words. */
+function parseProblem(message: string): string {
+  const [, missing] = /^Option '(?:-\w, )?(--[a-z-]+) <value>' argument (?:missing|is ambiguous)/.exec(message) ?? []
+  if (missing !== undefined) return `${missing} needs a value`
+  const [, flag] = /^Option '(?:-\w, )?(--[a-z-]+)' does not take an argument/.exec(message) ?? []
+  return flag === undefined ? 'the arguments cannot be read' : `${flag} takes no value`
 }

@@ -78,7 +78,7 @@ export class GateAnswerParts {
     const answer: GateReasonAnswer = {
       code,
       host: this.host(host),
-      sr: this.#sr(sr),
+      sr: this.sr(sr),
       clearedBy,
       text: describeGate(reason, this.#pool),
       since: isoOrNull(this.#sinceMs(reason)),
@@ -91,7 +91,7 @@ export class GateAnswerParts {
     return answer
   }
 
-  #sr(ref: string): Named {
+  sr(ref: string): Named {
     const uuid = this.#uuids.get(ref) ?? ref
     const label = this.#pool.srs.find(each => each.ref === ref)?.nameLabel
     return { uuid, name: firstName(label, uuid) }

@@ -48,6 +48,7 @@ export function gateAnswer(verdicts: GateVerdicts, only: string | undefined): st
         override: overrideOf(host.ref, pool, policy, atMs),
       }),
     ),
+    ...(only === undefined ? { srs: pool.srs.map(({ ref }) => parts.sr(ref)) } : {}),
   }
   return JSON.stringify(answer)
 }

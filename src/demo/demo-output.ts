@@ -2,6 +2,7 @@ import type { HostOperation } from '../allowed-operations/pool/host-operation.ts
 import type { PoolSnapshot } from '../allowed-operations/pool/pool-snapshot.ts'
 import { describeGate } from '../allowed-operations/reason/describe-gate.ts'
 import type { GateReason } from '../allowed-operations/reason/gate-reason.ts'
+import { roundedJson } from '../platform/json/rounded-json.ts'
 import { progressBar } from '../platform/text/progress-bar.ts'
 import { describe } from '../sync-query/reason/reason.ts'
 import type { SrStatus } from '../sync-query/sr-state/sr-fold.ts'
@@ -27,7 +28,7 @@ type Progress = Pick<SrStatus, 'state' | 'progress' | 'etaSeconds'>
 
 /** Prints one JSON object per line; README lists its keys. */
 export function jsonOutput({ stdout }: DemoTerminal): DemoOutput {
-  const print = (line: Readonly<Record<string, unknown>>) => stdout.write(`${JSON.stringify({ schema: 1, ...line })}\n`)
+  const print = (line: Readonly<Record<string, unknown>>) => stdout.write(`${roundedJson({ schema: 1, ...line })}\n`)
   return {
     transition: (host, { at, kind, from, to }, { mirrors, reasons }) =>
       print({ event: 'transition', at: iso(at), host, transition: kind, from, to, mirrors, reasons }),

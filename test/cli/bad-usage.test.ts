@@ -3,7 +3,7 @@ import { COMMANDS } from '../../src/cli/commands.ts'
 import { UsageError } from '../../src/cli/terminal.ts'
 import { ScriptedAgent } from './scripted-agent.ts'
 
-t.test('bad options and operands name themselves, before anything is asked', async t => {
+t.test('an error names the bad option or operand, before anything is done', async t => {
   const table: [string[], RegExp][] = [
     [['status', '--jsn'], /there is no option --jsn; did you mean --json\?/],
     [['status', 'zzzz'], /there is no SR 'zzzz' here/],
@@ -20,8 +20,8 @@ t.test('bad options and operands name themselves, before anything is asked', asy
     [['override', 'hostA', '--reason', 'x'], /--for is missing/],
     [['override', 'hostA', '--reason', 'x', '--for', '2d'], /--for must be 24h at most/],
     [['override', 'hostA', 'hostB', '--reason', 'x', '--for', '1h'], /an override is for one host/],
-    [['override', '--clear', 'hostA', '--reason', 'x'], /--reason goes with neither/],
-    [['override', '--clear', '--list'], /do not go together/],
+    [['override', '--clear', 'hostA', '--reason', 'x'], /--reason cannot be combined with --clear or --list/],
+    [['override', '--clear', '--list'], /cannot be combined/],
     [['override', '--list', 'hostA'], /'hostA' is not expected with --list/],
   ]
   const agent = await new ScriptedAgent(t).listen()
@@ -37,7 +37,7 @@ t.test('bad options and operands name themselves, before anything is asked', asy
   t.match(await agent.run('wait', '--timeout', '5'), {
     exitCode: 64,
     stdout: '',
-    stderr: /^resync-monitor wait: --timeout must be a duration .*\n\nusage: resync-monitor wait/,
+    stderr: /^resync-monitor wait: --timeout must be a duration .*\nsee `resync-monitor help wait`$/,
   })
   t.strictSame(agent.asked, [])
 })

@@ -17,30 +17,37 @@ function run(args: readonly string[], input = '') {
 
 const lines = (text: string) => text.split('\n').map(line => JSON.parse(line))
 
-t.test('without a command, with a wrong one, and asked for help', async t => {
+t.test('no command, an unknown command, help and the version', async t => {
   const nothing = await run([])
-  t.match(nothing, { exitCode: 64, stdout: /usage: resync-monitor COMMAND/ })
+  t.match(nothing, { exitCode: 64, stderr: /usage: resync-monitor COMMAND/ })
   t.match(await run(['--help']), { exitCode: 0, stdout: /inspect/ })
-  t.match(await run(['inspekt']), { exitCode: 64, stderr: /there is no command 'inspekt'; did you mean inspect\?/ })
+  t.match(await run(['inspekt']), {
+    exitCode: 64,
+    stderr:
+      /there is no command 'inspekt'; did you mean inspect\?\nvalid: status, watch, .*\nsee `resync-monitor help`$/,
+  })
+  t.match(await run(['--version']), { exitCode: 0, stdout: /^resync-monitor \d+\.\d+\.\d+$/ })
+  t.match(await run(['help', 'demo']), { exitCode: 0, stdout: /usage: resync-monitor demo/ })
+  t.match(await run(['help', 'demmo']), { exitCode: 64, stderr: /did you mean demo/ })
   for (const command of ['inspect', 'what-if', 'demo']) {
     t.match(await run([command, '--help']), { exitCode: 0, stdout: new RegExp(`usage: resync-monitor ${command}`) })
   }
 })
 
-t.test('bad options name the option', async t => {
+t.test('an error names the bad option', async t => {
   const table: [[string, ...string[]], RegExp][] = [
-    [['inspect', 'x'], /--format is missing/],
+    [['inspect', 'x'], /--format is missing; valid: drbd-events2/],
     [['inspect', '--format', 'nonsense', 'x'], /--format must be one of drbd-events2, .* not 'nonsense'/],
     [['inspect', '--format', 'mdstat'], /PATH is missing/],
     [['inspect', '--format', 'mdstat', 'a', 'b'], /'b' is not expected/],
-    [['inspect', '--format', 'mdstat', '--mdstat', 'x', 'y'], /--mdstat goes with/],
-    [['inspect', '--format', 'mdstat', '--transitions', 'y'], /--transitions goes with/],
+    [['inspect', '--format', 'mdstat', '--mdstat', 'x', 'y'], /--mdstat needs/],
+    [['inspect', '--format', 'mdstat', '--transitions', 'y'], /--transitions needs/],
     [['inspect', '--format', 'md-sysfs', '-'], /md-sysfs reads a directory/],
     [['inspect', '--wrong', 'x'], /--wrong/],
     [['what-if'], /PATH is missing/],
     [['what-if', '-', 'b'], /'b' is not expected/],
     [['what-if', '--rules', 'mine', '-'], /--rules must be one of project, stock/],
-    [['what-if', '--now', 'later', '-'], /--now must be a moment/],
+    [['what-if', '--now', 'later', '-'], /--now must be an ISO 8601 time/],
     [['demo', '--speed', 'fast'], /--speed must be a number/],
     [['demo', '--port', '70000'], /--port must be a number/],
     [['demo', '--exit'], /--exit needs a --scenario/],
@@ -60,7 +67,7 @@ t.test('bad options name the option', async t => {
   }
   t.match(await run(['inspect', 'x']), {
     exitCode: 64,
-    stderr: /^resync-monitor inspect: --format is missing\n\nusage/,
+    stderr: /^resync-monitor inspect: --format is missing; .*\nsee `resync-monitor help inspect`$/,
   })
 })
 
@@ -100,7 +107,7 @@ t.test('inspect: the state after the last line of a stream, and its transitions'
   t.match(lines(stdout)[0], { schema: 1, at: /^2026-11-22T16:21:1/, from: null, to: 'degraded' })
 })
 
-t.test('inspect reads standard input, and says in words what it found', async t => {
+t.test('inspect reads standard input and prints a table', async t => {
   const whole = readFileSync(join(SCENARIO, 'charlie.events2.txt'), 'utf8')
   const cut = whole.slice(0, whole.indexOf('\n', whole.indexOf('done:25.25')) + 1)
   const { stdout, exitCode } = await run(['inspect', '--format', 'drbd-events2', '-'], cut)
@@ -139,13 +146,13 @@ t.test('inspect: a directory that looks like /sys/block, with its mdstat', async
   t.match(JSON.parse(stdout), { devices: [{ mirror: 'md0', backend: 'md', state: 'synced', activity: 'check' }] })
 })
 
-t.test('what cannot be understood is said, with 65; what cannot be read, with 66', async t => {
+t.test('input that cannot be parsed exits with 65, a file that cannot be read with 66', async t => {
   for (const format of ['drbd-events2', 'drbd-status-json', 'proc-drbd', 'mdstat']) {
     const garbage = await run(['inspect', '--format', format, '--json', '-'], 'Segmentation fault\n')
     t.match(garbage, { exitCode: 65 }, format)
     t.ok(JSON.parse(garbage.stdout).problems.length > 0)
     const nothing = await run(['inspect', '--format', format, '-'], '')
-    t.match(nothing, { exitCode: 65, stdout: /could be understood/ }, `${format}, empty`)
+    t.match(nothing, { exitCode: 65, stdout: /could not be parsed/ }, `${format}, empty`)
   }
   for (const command of [['inspect', '--format', 'mdstat'], ['what-if']]) {
     t.match(await run([...command, join(ROOT, 'no-such-file')]), { exitCode: 66, stderr: /does not exist/ })
@@ -153,11 +160,11 @@ t.test('what cannot be understood is said, with 65; what cannot be read, with 66
 })
 
 t.test(
-  'inspect: what was read of a device that is not printed is said with 65; a doubted device is printed, with 0',
+  'inspect: a device that may be missing exits with 65; an unknown device is printed and exits with 0',
   async t => {
     const well = 'r0 role:Primary\n  disk:UpToDate\n  b role:Secondary\n    peer-disk:UpToDate\n\n'
     const hidden = await run(['inspect', '--format', 'drbd-status-text', '-'], `${well}r1 roXe Primary\n`)
-    t.match(hidden, { exitCode: 65, stdout: /r0\/0 +synced\nproblem bad-line: line 6: .*\nThere may be more/ })
+    t.match(hidden, { exitCode: 65, stdout: /r0\/0 +synced\nproblem bad-line: line 6: .*\nThere may be more devices/ })
     const json =
       '[{"name":"r0","connections":[],"devices":[{"volume":0,"disk-state":"UpToDate"},{"disk-state":"Failed"}]}]'
     t.match(await run(['inspect', '--format', 'drbd-status-json', '-'], json), {
@@ -185,7 +192,7 @@ t.test(
   },
 )
 
-t.test('what-if answers each line; a bad one hides no other', async t => {
+t.test('what-if answers each line; a bad line does not affect others', async t => {
   const pool = {
     id: 'mine',
     hosts: [
@@ -219,7 +226,7 @@ t.test('what-if answers each line; a bad one hides no other', async t => {
   ])
   t.notOk(answers[2].allowed_operations.h1.includes('reboot'))
   const [stock] = lines((await run(['what-if', '--rules', 'stock', '-'], JSON.stringify(pool))).stdout)
-  t.ok(stock.allowed_operations.h1.includes('reboot'), 'an unmodified xapi lets it go: its host-down rule is dead code')
+  t.ok(stock.allowed_operations.h1.includes('reboot'), 'an unmodified xapi allows it: its host-down rule is dead code')
 })
 
 t.test('what-if --rules stock agrees with every recorded example', async t => {
@@ -230,26 +237,26 @@ t.test('what-if --rules stock agrees with every recorded example', async t => {
   t.equal(answers.length, examples.length)
 })
 
-t.test('the main job: the story ends as it must, and tells every change', async t => {
+t.test('the scenario reboot-and-resync ends as expected and prints every change', async t => {
   const { stdout, stderr, exitCode } = await run(['demo', '--scenario', 'reboot-and-resync', '--json', '--exit'])
   t.equal(exitCode, 0, stdout)
   t.equal(stderr, '')
-  const told = lines(stdout)
-  const hostC = told.filter(({ host }) => host === 'hostC')
+  const printed = lines(stdout)
+  const hostC = printed.filter(({ host }) => host === 'hostC')
   t.ok(hostC.some(({ transition }) => transition === 'resync-started'))
   t.ok(hostC.some(({ transition }) => transition === 'resync-finished'))
   for (const host of ['hostA', 'hostB', 'hostC']) {
-    const changes = told.filter(line => line.event === 'allowed_operations' && line.host === host)
+    const changes = printed.filter(line => line.event === 'allowed_operations' && line.host === host)
     const reboots = changes.map(({ allowed_operations: allowed }) => allowed.includes('reboot'))
     t.same(
       reboots.filter((may, index) => may !== reboots[index - 1]),
       [false, true, false, true],
-      `${host}: blocked until all have spoken, allowed, blocked for the reboot and the resync, allowed`,
+      `${host}: blocked until all hosts have reported, allowed, blocked during the reboot and the resync, allowed`,
     )
   }
   t.match(
-    told.filter(({ accepted }) => accepted === false).map(({ error }) => error[0]),
+    printed.filter(({ accepted }) => accepted === false).map(({ error }) => error[0]),
     ['CLUSTERED_SR_DEGRADED', 'CLUSTERED_SR_DEGRADED'],
   )
-  t.match(told.at(-1), { event: 'note', end: true, ok: true })
+  t.match(printed.at(-1), { event: 'note', end: true, ok: true })
 })

@@ -64,6 +64,8 @@ export interface GateReasonKind {
   readonly remedy: (context: GateRemedyContext) => GateRemedy
   /** The host is down, going down or not current: the state of its mirrors is `degraded`, not `unknown`. */
   readonly isAway?: true
+  /** The reasons of the mirrors in the host's report cause this reason. */
+  readonly followsMirrors?: true
   /** The host is on its way down or back: what it and its peers report then is new. */
   readonly isPassing?: true
   /**

@@ -127,6 +127,7 @@ export const REPORT_GATE_REASONS = {
   },
   'not-synced': {
     title: 'Host is not in sync',
+    followsMirrors: true,
     clearedBy: 'time',
     since: 'report',
     sentence: r => `${r.host} is ${STATE_PHRASES[r.state ?? 'unknown']}${mirrorSentences(r)}`,

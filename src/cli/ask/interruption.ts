@@ -1,7 +1,7 @@
-/** Ctrl-C and SIGTERM as a signal, for commands that go on until somebody has seen enough. */
+/** Ctrl-C and SIGTERM as an AbortSignal, for commands that run until they are interrupted. */
 export interface Interruption {
   readonly signal: AbortSignal
-  /** The process ends by these signals again. */
+  /** Removes the handlers: the signals end the process again. */
   end(): void
 }
 

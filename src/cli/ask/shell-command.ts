@@ -1,36 +1,37 @@
 import { resolve } from 'node:path'
 import type { Named } from '../../agent-api/answers.ts'
+import { roundedJson } from '../../platform/json/rounded-json.ts'
 import { paintFor } from '../screen/paint.ts'
-import { shown } from '../screen/screen-text.ts'
+import { escaped } from '../screen/screen-text.ts'
 import type { Page } from '../screen/sr-lines.ts'
 import { type Options, type Terminal, UsageError } from '../terminal.ts'
-import { AgentTalk, type AskProblem } from './agent-talk.ts'
-import { findNamed } from './named-operand.ts'
+import { AgentQueries, type AskProblem } from './agent-queries.ts'
+import { findNamed } from './names.ts'
 
-/** Options that every command of the operator's shell takes. */
+/** Options of every shell command. */
 export const SHELL_OPTIONS = { socket: { type: 'string' }, json: { type: 'boolean' } } as const
 
-export const SHELL_OPTIONS_HELP = `  --socket PATH        where this host's agent answers (default /run/resync-monitor/agent.sock)
-  --json               for programs: docs/SHELL.md has every key`
+export const SHELL_OPTIONS_HELP = `  --socket PATH        socket of this host's agent (default: /run/resync-monitor/agent.sock)
+  --json               print JSON; docs/SHELL.md has every key`
 
 const DEFAULT_SOCKET = '/run/resync-monitor/agent.sock'
 const DEFAULT_COLUMNS = 80
-/** Longer lines are hard to read. */
+/** Text in longer lines is hard to read. */
 const MAX_COLUMNS = 120
 const MIN_COLUMNS = 40
 
 /**
- * @param signal ends every question that is still open
- * @throws UsageError there can be no such socket
+ * @param signal ends every call that is still open
+ * @throws UsageError the socket's path is empty
  */
-export function talkOf(options: Options, signal?: AbortSignal): AgentTalk {
+export function queriesOf(options: Options, signal?: AbortSignal): AgentQueries {
   const socket = options.text('socket') ?? DEFAULT_SOCKET
-  // `--socket "$SOCKET"` of a script in which that is not set must not ask the agent in the working directory, or another one.
+  // In a script `--socket "$SOCKET"` is empty if the variable is not set; that must not ask another agent.
   if (socket === '') throw new UsageError('--socket must not be empty')
-  return new AgentTalk(resolve(socket), signal)
+  return new AgentQueries(resolve(socket), signal)
 }
 
-/** Some terminals say that they have 0 columns: a serial console, one that was just opened. */
+/** Some terminals report 0 columns: a serial console, or a terminal that was just opened. */
 export function columnsOrDefault(columns: number | undefined): number {
   return columns !== undefined && columns > 0 ? columns : DEFAULT_COLUMNS
 }
@@ -40,7 +41,7 @@ export function pageOf({ stdout }: Terminal, now: number): Page {
   return { columns: Math.min(MAX_COLUMNS, Math.max(MIN_COLUMNS, columns)), paint: paintFor(stdout), now }
 }
 
-/** Prints lines to standard output, without empty ones at the end. */
+/** Prints lines on standard output, without the empty lines at the end. */
 export function print({ stdout }: Terminal, lines: readonly string[]): void {
   stdout.write(
     lines
@@ -50,26 +51,26 @@ export function print({ stdout }: Terminal, lines: readonly string[]): void {
   )
 }
 
-/** Prints one JSON document, or one of several lines of them. `schema` rises only when a key changes its meaning. */
+/** Prints one JSON document as one line. `schema` rises only when a key changes its meaning. */
 export function printJson({ stdout }: Terminal, at: number, document: Readonly<Record<string, unknown>>): void {
-  stdout.write(`${JSON.stringify({ schema: 1, at: new Date(at).toISOString(), ...document })}\n`)
+  stdout.write(`${roundedJson({ schema: 1, at: new Date(at).toISOString(), ...document })}\n`)
 }
 
 /**
- * Tells that a question got no answer: a sentence on standard error and, where asked for, a document as well.
- * @throws UsageError where the question made no sense: an operand is wrong
+ * Prints why there is no answer: a sentence on standard error, and with `--json` a document.
+ * @throws UsageError an operand is wrong
  */
-export function tellProblem(terminal: Terminal, options: Options, at: number, problem: AskProblem): void {
-  if (problem.code === 'bad-request') throw new UsageError(shown(problem.text))
+export function printProblem(terminal: Terminal, options: Options, at: number, problem: AskProblem): void {
+  if (problem.code === 'bad-request') throw new UsageError(escaped(problem.text))
   if (options.flag('json')) printJson(terminal, at, { error: problem })
-  terminal.stderr.write(`resync-monitor: ${shown(problem.text)}\n`)
+  terminal.stderr.write(`resync-monitor: ${escaped(problem.text)}\n`)
 }
 
-/** What the operands mean. @throws UsageError naming the one that means nothing, or several things */
+/** The objects that the operands name. @throws UsageError an operand names none, or several */
 export function namedOperands<T extends Named>(operands: readonly string[], among: readonly T[], what: string): T[] {
   return operands.map(operand => {
     const found = findNamed(operand, among, what)
-    if (!found.ok) throw new UsageError(shown(found.why))
+    if (!found.ok) throw new UsageError(escaped(found.why))
     return found.value
   })
 }

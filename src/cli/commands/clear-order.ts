@@ -1,19 +1,18 @@
-import { findNamed } from '../ask/named-operand.ts'
-import { print, printJson, SHELL_OPTIONS, SHELL_OPTIONS_HELP, talkOf, tellProblem } from '../ask/shell-command.ts'
-import { nameOf } from '../screen/cause.ts'
-import { shown } from '../screen/screen-text.ts'
+import { findNamed, nameOf } from '../ask/names.ts'
+import { print, printJson, printProblem, queriesOf, SHELL_OPTIONS, SHELL_OPTIONS_HELP } from '../ask/shell-command.ts'
+import { escaped } from '../screen/screen-text.ts'
 import { type Command, EXIT, type Options, readOptions, UsageError } from '../terminal.ts'
 
 const HELP = `usage: resync-monitor clear-order HOST --reason TEXT [OPTION…]
 
-Clears the order to reboot or shut down that HOST has and does not carry out (reason told-to-go-and-still-here). From then on
-the pool no longer takes HOST for going down, so other hosts may go. Make sure first that nothing on HOST can still carry the
-order out.
+Clears the order to reboot or shut down that HOST has and does not carry out (reason told-to-go-and-still-here). After that the
+pool no longer expects HOST to go down, so other hosts may. First make sure that nothing on HOST can still carry the order out.
 
-  --reason TEXT        why the host does not go; it is logged
+  HOST                 a name, a UUID, or the first four or more characters of a UUID
+  --reason TEXT        why the host does not go down; it is logged
 ${SHELL_OPTIONS_HELP}
 
-Exits with 0 if it was done, 1 if not.
+Exit codes: 0 done; 1 not done; 64 wrong usage.
 
 Example: resync-monitor clear-order hostB --reason "shutdown hangs, console checked"
 `
@@ -22,22 +21,22 @@ export const clearOrder: Command = {
   help: HELP,
   async run(args, terminal) {
     const options = readOptions(args, { ...SHELL_OPTIONS, reason: { type: 'string' } })
-    const called = oneHost(options)
+    const operand = oneHost(options)
     const reason = options.text('reason')?.trim() ?? ''
-    if (reason === '') throw new UsageError('--reason is missing: say why the host does not go')
-    const talk = talkOf(options)
-    const gate = await talk.gate()
-    const found = gate.ok ? findNamed(called, gate.value.hosts, 'host') : null
+    if (reason === '') throw new UsageError('--reason is missing: give the reason why the host does not go down')
+    const agent = queriesOf(options)
+    const gate = await agent.gate()
+    const found = gate.ok ? findNamed(operand, gate.value.hosts, 'host') : null
     const host = found?.ok ? found.value : null
-    const told = await talk.clearOrder(host?.uuid ?? called, reason)
+    const answer = await agent.clearOrder(host?.uuid ?? operand, reason)
     const now = Date.now()
-    if (!told.ok) {
-      tellProblem(terminal, options, now, told.problem)
+    if (!answer.ok) {
+      printProblem(terminal, options, now, answer.problem)
       return EXIT.failed
     }
     if (options.flag('json')) {
-      printJson(terminal, now, { host: host?.uuid ?? called, name: host?.name ?? null, cleared: true })
-    } else print(terminal, [`${shown(host === null ? called : nameOf(host))} has no order any more.`])
+      printJson(terminal, now, { host: host?.uuid ?? operand, name: host?.name ?? null, cleared: true })
+    } else print(terminal, [`${escaped(host === null ? operand : nameOf(host))} has no order now.`])
     return EXIT.ok
   },
 }

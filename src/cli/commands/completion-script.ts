@@ -1,15 +1,15 @@
-/** A command, as far as a shell completes it. */
+/** A command for the completion script. */
 export interface CompletedCommand {
   readonly name: string
-  /** What its `--help` prints: the one place where its options are told. */
+  /** The text of its `--help`, from which its options are read. */
   readonly help: string
 }
 
 type Operand = 'name' | 'path' | 'nothing'
 
 /**
- * The completion script for bash. It knows commands and options; names of SRs and hosts it asks for when they are needed,
- * and never lets the shell expand them: they are other people's text.
+ * The completion script for bash. It contains the commands and options, and asks for the names of SRs and hosts when they are needed.
+ * The shell never expands these names, because they come from outside.
  */
 export function bashCompletion(commands: readonly CompletedCommand[]): string {
   return `# bash completion for resync-monitor: \`resync-monitor completion bash\` prints it
@@ -52,7 +52,7 @@ complete -F _resync_monitor resync-monitor
 `
 }
 
-/** What comes after an option that takes a value. */
+/** The completion of an option's value. */
 function valueArms({ name, help }: CompletedCommand): string[] {
   return optionsOf(help).flatMap(({ option, placeholder }) =>
     placeholder === null ? [] : [`    '${name} ${option}') ${afterOption(placeholder)}; return ;;`],
@@ -81,23 +81,23 @@ function commandArm({ name, help }: CompletedCommand): string {
   return `    ${name}) if [[ $cur == -* ]]; then _resync_monitor_offer ${options}; else ${operand}; fi ;;`
 }
 
-/** The options that a help text tells of, in order, each with the word that stands for its value. */
+/** The options in a help text, in order, each with the placeholder of its value. */
 export function optionsOf(help: string): readonly { readonly option: string; readonly placeholder: string | null }[] {
   const found = new Map<string, string | null>()
-  for (const [, option = '', placeholder = null] of whereOptionsAre(help).matchAll(OPTION)) {
+  for (const [, option = '', placeholder = null] of optionTexts(help).matchAll(OPTION)) {
     if (option !== '--help') found.set(option, found.get(option) ?? placeholder)
   }
   return Array.from(found, ([option, placeholder]) => ({ option, placeholder }))
 }
 
-/** A value is a word in capitals, or a choice of words (`project|stock`). */
+/** A placeholder is a word in capitals, or a choice of words (`project|stock`). */
 const OPTION = /(?<![\w-])(--[a-z][a-z-]*)(?: ([A-Z]+\b|[a-z-]+(?:\|[a-z-]+)+))?/g
 
-/** Usage lines, and the beginnings of lines that tell of an option: elsewhere other programs' options may be named. */
-function whereOptionsAre(help: string): string {
+/** The usage lines, and the beginnings of the option lines. Other lines may name options of other programs. */
+function optionTexts(help: string): string {
   const [usage = ''] = help.split('\n\n')
-  const tellings = help.split('\n').flatMap(line => /^ +(--[a-z-]+(?: \S+)?)/.exec(line)?.[1] ?? [])
-  return [usage, ...tellings].join('\n')
+  const optionLines = help.split('\n').flatMap(line => /^ +(--[a-z-]+(?: \S+)?)/.exec(line)?.[1] ?? [])
+  return [usage, ...optionLines].join('\n')
 }
 
 function operandOf(help: string): Operand {

@@ -1,33 +1,34 @@
 import { hostname } from 'node:os'
 import type { Named } from '../../agent-api/answers.ts'
-import { type Look, lookAtAll } from '../ask/look.ts'
-import { type Found, findNamed } from '../ask/named-operand.ts'
-import { knownHosts, knownSrs, namedBy } from '../ask/pool-names.ts'
+import { type Found, findNamed, knownHosts, knownSrs, labelOf, namedBy, nameOf } from '../ask/names.ts'
+import { type Overview, readOverview } from '../ask/overview.ts'
 import {
   pageOf,
   print,
   printJson,
+  printProblem,
+  queriesOf,
   SHELL_OPTIONS,
   SHELL_OPTIONS_HELP,
-  talkOf,
-  tellProblem,
 } from '../ask/shell-command.ts'
-import { byUrgency, type Cause, causesOfGate, causesOfMirrors, nameOf } from '../screen/cause.ts'
-import { causeLines } from '../screen/cause-lines.ts'
+import { byUrgency, type Cause, causesOfGate, causesOfMirrors } from '../screen/cause.ts'
 import { distinctReasons, storageVerdict } from '../screen/gate-lines.ts'
-import { folded, shown } from '../screen/screen-text.ts'
+import { rootCauseLines } from '../screen/root-cause-lines.ts'
+import { rootCauses } from '../screen/root-causes.ts'
+import { escaped, folded } from '../screen/screen-text.ts'
 import type { Page } from '../screen/sr-lines.ts'
 import { type Command, EXIT, readOptions, UsageError } from '../terminal.ts'
 
 const HELP = `usage: resync-monitor explain [OPTION…] [SR|HOST]
 
-Why something blocks: each reason with where it is, since when, what clears it, and the commands that an operator would
-run, and on which host. Of one SR, of what keeps one host from rebooting, or of everything that this host and the gate know.
-An SR or HOST is named by its UUID or a beginning of it of four characters or more; a host by its name too.
+Shows why something blocks. For each root cause: what happened, to which object, since when, what clears it, and the commands
+that an operator runs, with the host where they run. SR: only the reasons of this SR. HOST: only what keeps this host from
+rebooting. Without an operand: everything that this host and the gate report.
 
+  SR, HOST             a name, a UUID, or the first four or more characters of a UUID
 ${SHELL_OPTIONS_HELP}
 
-Exits with 0 if that could be told, 1 if the agent does not answer.
+Exit codes: 0 answered; 1 the agent does not answer, or HOST cannot be checked without the gate; 64 wrong usage.
 
 Examples: resync-monitor explain
           resync-monitor explain hostB
@@ -39,25 +40,25 @@ export const explain: Command = {
     const options = readOptions(args, SHELL_OPTIONS)
     const [operand, surplus] = options.operands
     if (surplus !== undefined) throw new UsageError(`'${surplus}' is not expected here`)
-    const told = await lookAtAll(talkOf(options), Date.now)
-    if (!told.ok) {
-      tellProblem(terminal, options, Date.now(), told.problem)
+    const answer = await readOverview(queriesOf(options), Date.now)
+    if (!answer.ok) {
+      printProblem(terminal, options, Date.now(), answer.problem)
       return EXIT.failed
     }
-    const look = told.value
-    const found = operand === undefined ? null : subjectOf(operand, look)
+    const overview = answer.value
+    const found = operand === undefined ? null : subjectOf(operand, overview)
     if (found?.ok === false) {
-      // It may be a host of which nothing is known because the gate could not be asked.
-      if (look.gate.ok) throw new UsageError(shown(found.why))
-      tellProblem(terminal, options, look.at, look.gate.problem)
+      // Without the gate the name may be that of another host of the pool.
+      if (overview.gate.ok) throw new UsageError(escaped(found.why))
+      printProblem(terminal, options, overview.at, overview.gate.problem)
       return EXIT.failed
     }
     const subject = found === null ? null : found.value
-    const causes = byUrgency(causesOf(look, subject))
-    const omitted = omittedFrom(look, subject)
+    const causes = byUrgency(causesOf(overview, subject))
+    const omitted = omittedFrom(overview, subject)
     if (options.flag('json'))
-      printJson(terminal, look.at, { ...explainDocument(look, subject, causes), reasonsOmitted: omitted })
-    else print(terminal, explainLines(look, subject, causes, omitted, pageOf(terminal, look.at)))
+      printJson(terminal, overview.at, { ...explainDocument(overview, subject, causes), reasonsOmitted: omitted })
+    else print(terminal, explainLines(overview, subject, causes, omitted, pageOf(terminal, overview.at)))
     return EXIT.ok
   },
 }
@@ -66,17 +67,17 @@ interface Subject extends Named {
   readonly kind: 'sr' | 'host'
 }
 
-function subjectOf(operand: string, look: Look): Found<Subject> {
-  const srs = knownSrs(look).map((sr): Subject => ({ ...sr, kind: 'sr' }))
-  const hosts = knownHosts(look).map((host): Subject => ({ ...host, kind: 'host' }))
+function subjectOf(operand: string, overview: Overview): Found<Subject> {
+  const srs = knownSrs(overview).map((sr): Subject => ({ ...sr, kind: 'sr' }))
+  const hosts = knownHosts(overview).map((host): Subject => ({ ...host, kind: 'host' }))
   return findNamed(operand, [...srs, ...hosts], 'SR or host')
 }
 
-function causesOf(look: Look, subject: Subject | null): Cause[] {
-  const { srs, gate } = look
+function causesOf(overview: Overview, subject: Subject | null): Cause[] {
+  const { srs, gate } = overview
   const ownHost = srs[0]?.report.host ?? null
-  const hosts = knownHosts(look)
-  const known = knownSrs(look)
+  const hosts = knownHosts(overview)
+  const known = knownSrs(overview)
   const ofMirrors = srs.flatMap(sr =>
     causesOfMirrors(sr, thisHost(sr.report.host, hosts), namedBy(sr.report.sr, known)),
   )
@@ -85,7 +86,7 @@ function causesOf(look: Look, subject: Subject | null): Cause[] {
   const ofGate = gate.ok ? causesOfGate(distinctReasons(about), gate.value, ownHost) : []
   if (subject === null) return [...ofMirrors, ...ofGate]
   if (subject.kind === 'sr') return [...ofMirrors, ...ofGate].filter(({ sr }) => sr.uuid === subject.uuid)
-  // What keeps that host from rebooting may be a mirror of this host.
+  // A mirror of this host may keep that host from rebooting.
   const concerned = new Set(ofGate.map(({ host, sr }) => `${host.uuid} ${sr.uuid}`))
   const ownToo = ofMirrors.filter(
     ({ host, sr }) => host.uuid === subject.uuid || concerned.has(`${host.uuid} ${sr.uuid}`),
@@ -93,8 +94,8 @@ function causesOf(look: Look, subject: Subject | null): Cause[] {
   return [...ownToo, ...ofGate]
 }
 
-/** How many reasons, or mirrors with reasons, the answers had no room for. Which of them concern the subject is not known. */
-function omittedFrom({ srs, gate }: Look, subject: Subject | null): number {
+/** How many reasons, or mirrors with reasons, the answers omit. Some of them may not concern the subject. */
+function omittedFrom({ srs, gate }: Overview, subject: Subject | null): number {
   const own = srs
     .filter(({ report }) => subject === null || [report.sr, report.host].includes(subject.uuid))
     .reduce((sum, { mirrors }) => sum + mirrors.omitted, 0)
@@ -102,60 +103,64 @@ function omittedFrom({ srs, gate }: Look, subject: Subject | null): number {
   const reasons = hosts.reduce((most, { reasonsOmitted = 0 }) => Math.max(most, reasonsOmitted), 0)
   const ownHost = srs[0]?.report.host
   const ofMirrors = distinctReasons(hosts)
-    // This host's own mirrors tell more of themselves.
+    // The agent of this host reports more about its own mirrors.
     .filter(({ host, sr }) => host.uuid !== ownHost && (subject?.kind !== 'sr' || sr.uuid === subject.uuid))
     .reduce((sum, { mirrorReasonsOmitted = 0 }) => sum + mirrorReasonsOmitted, 0)
   return own + reasons + ofMirrors
 }
 
-/** Where the gate does not tell its name, the host itself does. */
+/** This host, by the name that the gate knows, otherwise by its hostname. */
 function thisHost(uuid: string, known: readonly Named[]): Named {
   const named = namedBy(uuid, known)
   return named.name === '' ? { uuid, name: hostname() } : named
 }
 
 function explainLines(
-  look: Look,
+  overview: Overview,
   subject: Subject | null,
   causes: readonly Cause[],
   omitted: number,
   page: Page,
 ): string[] {
-  const more = omitted === 0 ? [] : [...folded(`${omitted} more were left out of the answers.`, 0, page.columns), '']
-  const told = [...causeLines(causes, page), ...more]
-  const lookedAt = lookedAtWords(look)
-  if (causes.some(({ blocking }) => blocking)) return [...told, ...folded(lookedAt, 0, page.columns)]
-  const untold = blockedWithoutReason(look, subject)
-  const verdict = untold === null ? `${nothingWords(look, subject)} blocks.` : `${untold}, and no reason is told.`
-  return [...folded(`${verdict} ${lookedAt}`, 0, page.columns), '', ...told]
+  const more =
+    omitted === 0 ? [] : [...folded(`${omitted} more reasons were left out of the answers.`, 0, page.columns), '']
+  const lines = [...rootCauseLines(causes, page), ...more]
+  const checked = checkedLine(overview)
+  if (causes.some(({ blocking }) => blocking)) return [...lines, ...folded(checked, 0, page.columns)]
+  const unexplained = blockedWithoutReason(overview, subject)
+  const verdict =
+    unexplained === null ? nothingBlocks(overview, subject) : `${unexplained}, and the answers have no reason.`
+  return [...folded(`${verdict} ${checked}`, 0, page.columns), '', ...lines]
 }
 
-function nothingWords({ gate }: Look, subject: Subject | null): string {
-  if (subject !== null) return `Nothing of ${subject.kind} ${shown(nameOf(subject))}`
-  return gate.ok ? 'Nothing' : 'Nothing on this host'
+function nothingBlocks({ gate }: Overview, subject: Subject | null): string {
+  if (subject?.kind === 'sr') return `Nothing blocks SR ${escaped(labelOf(subject))}.`
+  if (subject !== null) return `Nothing blocks host ${escaped(nameOf(subject))}.`
+  return gate.ok ? 'Nothing blocks.' : 'Nothing blocks on this host.'
 }
 
-/** That nothing blocks is said where everything was found well, never for want of reasons alone. */
-function blockedWithoutReason({ srs, gate }: Look, subject: Subject | null): string | null {
+/** A block without a reason in the answers; `null`: there is none. */
+function blockedWithoutReason({ srs, gate }: Pick<Overview, 'srs' | 'gate'>, subject: Subject | null): string | null {
   const isMeant = (kind: Subject['kind'], uuid: string) =>
     subject === null || (subject.kind === kind && subject.uuid === uuid)
   const sr = srs.find(({ report }) => report.state !== 'synced' && isMeant('sr', report.sr))
-  if (sr !== undefined) return `SR ${shown(sr.report.sr)} is ${sr.report.state}`
+  if (sr !== undefined)
+    return `SR ${escaped(labelOf(namedBy(sr.report.sr, knownSrs({ srs, gate }))))} is ${sr.report.state}`
   const hosts = gate.ok ? gate.value.hosts : []
   const host = hosts.find(each => isMeant('host', each.uuid) && storageVerdict(each) === 'blocked')
-  return host === undefined ? null : `host ${shown(nameOf(host))} is blocked`
+  return host === undefined ? null : `host ${escaped(nameOf(host))} is blocked`
 }
 
-function lookedAtWords({ srs, gate }: Look): string {
+function checkedLine({ srs, gate }: Overview): string {
   const mirrors = srs.reduce(
     (sum, { mirrors: { counts } }) => sum + Object.values(counts).reduce((a, b) => a + b, 0),
     0,
   )
-  const here = `Looked at: ${count(srs.length, 'SR')} with ${count(mirrors, 'mirror')} on this host`
-  if (!gate.ok) return `${here}. Hosts of the pool were not looked at: ${shown(gate.problem.text)}.`
+  const here = `Checked: ${count(srs.length, 'SR')} with ${count(mirrors, 'mirror')} on this host`
+  if (!gate.ok) return `${here}. The hosts of the pool were not checked: ${escaped(gate.problem.text)}.`
   const { hosts, coordinator } = gate.value
   const blocked = hosts.filter(host => storageVerdict(host) === 'blocked').length
-  const where = coordinator === null ? '' : ` on ${shown(nameOf(coordinator))}`
+  const where = coordinator === null ? '' : ` on ${escaped(nameOf(coordinator))}`
   return `${here}; the gate${where}: ${count(hosts.length, 'host')}, ${blocked === 0 ? 'none' : blocked} blocked by storage.`
 }
 
@@ -164,13 +169,20 @@ function count(number: number, what: string): string {
 }
 
 function explainDocument(
-  look: Look,
+  overview: Overview,
   subject: Subject | null,
   causes: readonly Cause[],
 ): Readonly<Record<string, unknown>> {
-  const { srs, gate } = look
+  const { srs, gate } = overview
   return {
     subject,
+    rootCauses: rootCauses(causes).map(({ title, blocking, clearedBy, causes: own, consequences }) => ({
+      title,
+      blocking,
+      clearedBy,
+      reasons: own.length,
+      consequences: consequences.length,
+    })),
     causes,
     lookedAt: {
       srs: srs.map(({ report: { sr, state } }) => ({ sr, state })),

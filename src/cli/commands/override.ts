@@ -1,39 +1,39 @@
 import { hostname, userInfo } from 'node:os'
 import type { GateHostAnswer, OverrideAnswer } from '../../agent-api/answers.ts'
-import type { AgentTalk } from '../ask/agent-talk.ts'
-import { findNamed } from '../ask/named-operand.ts'
+import type { AgentQueries } from '../ask/agent-queries.ts'
+import { findNamed, nameOf } from '../ask/names.ts'
 import {
   pageOf,
   print,
   printJson,
+  printProblem,
+  queriesOf,
   SHELL_OPTIONS,
   SHELL_OPTIONS_HELP,
-  talkOf,
-  tellProblem,
 } from '../ask/shell-command.ts'
-import { type Cause, causesOfGate, nameOf } from '../screen/cause.ts'
-import { durationOf } from '../screen/duration.ts'
-import { sayMoment } from '../screen/moment-words.ts'
-import { folded, shown } from '../screen/screen-text.ts'
+import { type Cause, causesOfGate } from '../screen/cause.ts'
+import { formatMoment } from '../screen/moments.ts'
+import { escaped, folded } from '../screen/screen-text.ts'
 import type { Page } from '../screen/sr-lines.ts'
-import { type Command, EXIT, type Options, readOptions, type Terminal, UsageError } from '../terminal.ts'
+import { type Command, durationOf, EXIT, type Options, readOptions, type Terminal, UsageError } from '../terminal.ts'
 
 const HELP = `usage: resync-monitor override HOST --reason TEXT --for DURATION [--by WHO] [OPTION…]
        resync-monitor override --clear HOST
        resync-monitor override --list
 
-Lets one host reboot or shut down although storage says no. Whoever does this takes a risk: virtual disks whose last good
-copy is on that host stop, and what they have written there last may be lost. It is kept in the pool's database, shown
-everywhere, logged, and over by itself.
+Allows one host to reboot or shut down although storage blocks it. RISK: virtual disks whose last current replica is on that host
+stop while it is down, and what they have written there last may be lost. The override is kept in the pool's database, shown in
+every status, logged, and expires.
 
-  --reason TEXT        why the host must go nevertheless
-  --for DURATION       90s, 10m, 2h; 24h at most
-  --by WHO             who takes the risk (default: who runs this, through sudo too)
+  HOST                 a name, a UUID, or the first four or more characters of a UUID
+  --reason TEXT        why the host has to go down
+  --for DURATION       how long the override is in force: 90s, 10m, 2h; at most 24h
+  --by WHO             who takes the risk (default: the user who runs the command, also through sudo)
   --clear              end the override of HOST now
-  --list               all overrides of the pool
+  --list               list all overrides of the pool
 ${SHELL_OPTIONS_HELP}
 
-Exits with 0 if it was done, 1 if not.
+Exit codes: 0 done; 1 not done; 64 wrong usage.
 
 Examples: resync-monitor override hostB --reason "disk swap, ticket 4711" --for 1h
           resync-monitor override --clear hostB
@@ -53,58 +53,58 @@ export const override: Command = {
     const isGiving = !options.flag('clear') && !options.flag('list')
     for (const name of ['reason', 'for', 'by']) {
       if (!isGiving && options.text(name) !== undefined)
-        throw new UsageError(`--${name} goes with neither --clear nor --list`)
+        throw new UsageError(`--${name} cannot be combined with --clear or --list`)
     }
-    if (options.flag('clear') && options.flag('list')) throw new UsageError('--clear and --list do not go together')
-    const talk = talkOf(options)
-    if (options.flag('list')) return list(talk, options, terminal)
+    if (options.flag('clear') && options.flag('list')) throw new UsageError('--clear and --list cannot be combined')
+    const agent = queriesOf(options)
+    if (options.flag('list')) return list(agent, options, terminal)
     const host = oneHost(options)
-    return options.flag('clear') ? clear(host, talk, options, terminal) : give(host, talk, options, terminal)
+    return options.flag('clear') ? clear(host, agent, options, terminal) : give(host, agent, options, terminal)
   },
 }
 
-async function give(host: string, talk: AgentTalk, options: Options, terminal: Terminal): Promise<number> {
+async function give(host: string, agent: AgentQueries, options: Options, terminal: Terminal): Promise<number> {
   const reason = options.text('reason')?.trim() ?? ''
-  if (reason === '') throw new UsageError('--reason is missing: say why the host must go nevertheless')
+  if (reason === '') throw new UsageError('--reason is missing: give the reason why the host has to go down')
   const duration = options.text('for')
-  if (duration === undefined) throw new UsageError('--for is missing: say for how long')
+  if (duration === undefined) throw new UsageError('--for is missing: give the duration of the override')
   const expiresInSeconds = durationOf('for', duration, { max: '24h' })
-  const by = options.text('by')?.trim() ?? whoRunsThis()
+  const by = options.text('by')?.trim() ?? currentUser()
   if (by === '') throw new UsageError('--by must not be empty')
 
-  const blocked = await hostOfGate(host, talk)
-  const told = await talk.setOverride({ host: blocked?.uuid ?? host, reason, by, expiresInSeconds })
+  const blocked = await hostOfGate(host, agent)
+  const answer = await agent.setOverride({ host: blocked?.uuid ?? host, reason, by, expiresInSeconds })
   const now = Date.now()
-  if (!told.ok) {
-    tellProblem(terminal, options, now, told.problem)
-    if (told.problem.code === 'toolstackUnreachable') {
-      terminal.stderr.write('Whether it was written is not known: see resync-monitor override --list\n')
+  if (!answer.ok) {
+    printProblem(terminal, options, now, answer.problem)
+    if (answer.problem.code === 'toolstackUnreachable') {
+      terminal.stderr.write('It is not known whether the override was written: see resync-monitor override --list\n')
     }
     return EXIT.failed
   }
   const overridden = blocked === null ? null : overriddenBy(blocked)
   const name = blocked === null ? host : nameOf(blocked)
   if (options.flag('json')) {
-    printJson(terminal, now, { host: blocked?.uuid ?? host, name, override: told.value, overridden })
+    printJson(terminal, now, { host: blocked?.uuid ?? host, name, override: answer.value, overridden })
     return EXIT.ok
   }
   const page = pageOf(terminal, now)
-  const fold = (text: string, indent = 0) => folded(shown(text), indent, page.columns)
+  const fold = (text: string, indent = 0) => folded(escaped(text), indent, page.columns)
   print(terminal, [
     ...fold(
-      `${name} may reboot and shut down until ${sayMoment(told.value.expiresAt, now)}, by override of ${told.value.by}.`,
+      `${name} may reboot and shut down until ${formatMoment(answer.value.expiresAt, now)}, by override of ${answer.value.by}.`,
     ),
-    ...(told.value.inForce
+    ...(answer.value.inForce
       ? []
-      : fold('It is written, but the gate has not taken it yet: see resync-monitor override --list')),
+      : fold('The override is written, but not in force yet: see resync-monitor override --list')),
     ...fold(
-      'RISK: virtual disks whose last good copy is on this host stop while it is down, and what they have written there last may be lost. No other host is let go.',
+      'RISK: virtual disks whose last current replica is on this host stop while it is down, and what they have written there last may be lost. The override is for no other host.',
     ),
     ...(overridden === null || overridden.length === 0
       ? fold(
           overridden === null
-            ? 'Which reasons it overrides could not be found out: resync-monitor explain'
-            : 'Storage lets this host go at present: nothing is overridden.',
+            ? 'The overridden reasons could not be read: see resync-monitor explain'
+            : 'Storage does not block this host now: nothing is overridden.',
         )
       : ['It overrides:', ...overridden.flatMap(({ text }) => fold(text, 2))]),
     ...fold(`To end it early: resync-monitor override --clear ${name}`),
@@ -112,28 +112,28 @@ async function give(host: string, talk: AgentTalk, options: Options, terminal: T
   return EXIT.ok
 }
 
-async function clear(host: string, talk: AgentTalk, options: Options, terminal: Terminal): Promise<number> {
-  // What was typed may be a beginning of a UUID, which only the gate's answer tells the meaning of.
-  const found = await hostOfGate(host, talk)
-  const told = await talk.clearOverride(found?.uuid ?? host)
+async function clear(host: string, agent: AgentQueries, options: Options, terminal: Terminal): Promise<number> {
+  // The operand may be the beginning of a UUID, which only the gate's answer resolves.
+  const found = await hostOfGate(host, agent)
+  const answer = await agent.clearOverride(found?.uuid ?? host)
   const now = Date.now()
-  if (!told.ok) {
-    tellProblem(terminal, options, now, told.problem)
+  if (!answer.ok) {
+    printProblem(terminal, options, now, answer.problem)
     return EXIT.failed
   }
   if (options.flag('json'))
     printJson(terminal, now, { host: found?.uuid ?? host, name: found?.name ?? null, cleared: true })
-  else print(terminal, [`${shown(found === null ? host : nameOf(found))} has no override any more.`])
+  else print(terminal, [`${escaped(found === null ? host : nameOf(found))} has no override now.`])
   return EXIT.ok
 }
 
-async function list(talk: AgentTalk, options: Options, terminal: Terminal): Promise<number> {
+async function list(agent: AgentQueries, options: Options, terminal: Terminal): Promise<number> {
   const [surplus] = options.operands
   if (surplus !== undefined) throw new UsageError(`'${surplus}' is not expected with --list`)
-  const gate = await talk.gate()
+  const gate = await agent.gate()
   const now = Date.now()
   if (!gate.ok) {
-    tellProblem(terminal, options, now, gate.problem)
+    printProblem(terminal, options, now, gate.problem)
     return EXIT.failed
   }
   const overrides = gate.value.hosts.flatMap(({ uuid, name, override: its }) =>
@@ -154,8 +154,8 @@ async function list(talk: AgentTalk, options: Options, terminal: Terminal): Prom
 function overrideLines(name: string, { reason, by, expiresAt, inForce }: OverrideAnswer, page: Page): string[] {
   const state = inForce ? page.paint('unsure', 'in force') : page.paint('faint', 'not in force')
   return [
-    `${shown(name)}  ${state}`,
-    ...folded(shown(`until ${sayMoment(expiresAt, page.now)}, by ${by}: ${reason}`), 2, page.columns),
+    `${escaped(name)}  ${state}`,
+    ...folded(escaped(`until ${formatMoment(expiresAt, page.now)}, by ${by}: ${reason}`), 2, page.columns),
   ]
 }
 
@@ -166,9 +166,9 @@ function oneHost({ operands }: Options): string {
   return host
 }
 
-/** What the gate says of the host; `null` where that cannot be found out. */
-async function hostOfGate(host: string, talk: AgentTalk): Promise<GateHostAnswer | null> {
-  const gate = await talk.gate()
+/** The gate's answer about the host; `null`: the gate does not answer, or does not know the host. */
+async function hostOfGate(host: string, agent: AgentQueries): Promise<GateHostAnswer | null> {
+  const gate = await agent.gate()
   if (!gate.ok) return null
   const found = findNamed(host, gate.value.hosts, 'host')
   return found.ok ? found.value : null
@@ -178,14 +178,14 @@ function overriddenBy({ reasons }: GateHostAnswer): Cause[] {
   return causesOfGate(reasons, { coordinator: null }, null).filter(({ scope }) => scope === 'gate')
 }
 
-/** The person, not the account that sudo lends. */
-function whoRunsThis(): string {
+/** The user behind sudo, if there is one. */
+function currentUser(): string {
   const { SUDO_USER: behindSudo = '' } = process.env
   if (behindSudo !== '') return behindSudo
   try {
     return `${userInfo().username}@${hostname()}`
   } catch {
-    // An account that has no entry in the system's database, as in a container.
+    // The account has no entry in the system's database, as in a container.
     return `${process.getuid?.() ?? ''}@${hostname()}`
   }
 }

@@ -1,25 +1,29 @@
 import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import type { Readable } from 'node:stream'
+import { StringDecoder } from 'node:string_decoder'
 import { whatIf } from '../../allowed-operations/what-if.ts'
 import { messageOf } from '../../platform/errors.ts'
-import { boundedLines } from '../bounded-lines.ts'
 import { type Command, EXIT, readOptions, UsageError } from '../terminal.ts'
 
 const HELP = `usage: resync-monitor what-if [OPTION…] PATH|-
 
-Reads one pool state per line (JSON, see docs/WHAT-IF.md) and prints for each, as one line of JSON, which host operations
-are allowed and why the others are not.
+Reads one pool state per line (JSON, see docs/WHAT-IF.md). Prints for each state one line of JSON: the allowed operations of each
+host, and why the others are blocked.
 
-  --rules project|stock               the gate (default), or what an unmodified xapi computes
-  --policy conservative|placement     the storage rule of the gate (default: conservative)
-  --now ISO                           the present (default: the machine's)
+  PATH                         a file; - is standard input
+  --rules project|stock        the project's gate, or an unmodified xapi (default: project)
+  --policy conservative|placement
+                               the storage rule of the gate (default: conservative)
+  --now ISO                    the present time, ISO 8601 (default: the machine's)
+
+Exit codes: 0 every line is answered; 64 wrong usage; 66 the file cannot be read.
 
 Example: resync-monitor what-if --rules stock --now 2026-11-22T16:00:00Z pools.jsonl
 `
 
 const RULES = ['project', 'stock'] as const
-/** What whatIf itself refuses to read; a longer line is not even kept. */
+/** The longest line that whatIf reads. */
 const MAX_LINE_LENGTH = 16 * 1024 * 1024
 
 const POLICIES = ['conservative', 'placement'] as const
@@ -54,6 +58,23 @@ export const whatIfCommand: Command = {
 function moment(iso: string | undefined): number {
   if (iso === undefined) return Date.now()
   const at = Date.parse(iso)
-  if (Number.isNaN(at)) throw new UsageError(`--now must be a moment such as 2026-11-22T16:00:00Z, not '${iso}'`)
+  if (Number.isNaN(at))
+    throw new UsageError(`--now must be an ISO 8601 time such as 2026-11-22T16:00:00Z, not '${iso}'`)
   return at
+}
+
+/**
+ * Yields the lines of a stream. A line longer than `maxLength` is cut to `maxLength` + 1 characters, so that input without newlines
+ * does not fill the memory and the reader still sees that the line is too long.
+ */
+async function* boundedLines(input: Readable, maxLength: number): AsyncGenerator<string, void> {
+  const decoder = new StringDecoder('utf8')
+  let rest = ''
+  for await (const chunk of input) {
+    const parts = (rest + decoder.write(Buffer.from(chunk))).split('\n')
+    rest = (parts.pop() ?? '').slice(0, maxLength + 1)
+    for (const part of parts) yield part.replace(/\r$/, '').slice(0, maxLength + 1)
+  }
+  rest += decoder.end()
+  if (rest !== '') yield rest
 }

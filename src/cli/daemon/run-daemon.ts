@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import type { ZodType, z } from 'zod'
 import { describeConfigProblem, type ParsedConfigFile } from '../../platform/config-file/parse-config-file.ts'
 import { readConfigFile } from '../../platform/config-file/read-config-file.ts'
@@ -7,22 +8,22 @@ import type { Log } from '../../platform/systemd/log.ts'
 import { ServiceManager } from '../../platform/systemd/service-manager.ts'
 import { machineClock } from '../../platform/time/clock.ts'
 import { SerialQueue } from '../../platform/time/serial-queue.ts'
-import { EXIT, type Terminal } from '../terminal.ts'
+import { EXIT, type Options, type Terminal, UsageError } from '../terminal.ts'
 
-/** What runs until it is told to stop. */
+/** A program that runs until a signal stops it. */
 export interface Daemon<Config> {
   reload(config: Config): Promise<void>
   close(): Promise<void>
 }
 
-/** The numbers of syslog(3), which journald reads as `<N>` at the beginning of a line. */
+/** The levels of syslog(3), which journald reads as `<N>` at the beginning of a line. */
 const SYSLOG = { info: 6, warning: 4, error: 3 } as const
 
-const HELD_AT_MOST_MS = 5_000
+const KILL_AFTER_MS = 5_000
 
 /**
- * Runs a daemon on a configuration file: starts it, reloads it whenever the file changes or on SIGHUP, tells systemd how it
- * is, and stops it on SIGTERM or SIGINT. A wrong file ends a start, and never what already runs.
+ * Runs a daemon with a configuration file: starts it, reloads it when the file changes and on SIGHUP, notifies systemd, and stops it
+ * on SIGTERM or SIGINT. A configuration that cannot be used prevents the start; a running daemon keeps its previous one.
  */
 export async function runDaemon<Schema extends ZodType>(
   file: string,
@@ -48,8 +49,7 @@ export async function runDaemon<Schema extends ZodType>(
   })
   const stop = new AbortController()
   const stopNow = () => stop.abort()
-  // Not `once`: a listener that is taken away when it is called leaves those alone that execa has for its children, and
-  // they then end this process with the signal.
+  // Not `once`: it removes this listener before execa's listeners run, and execa then ends this process with the signal.
   process.on('SIGTERM', stopNow).on('SIGINT', stopNow)
   let daemon: Daemon<z.output<Schema>>
   try {
@@ -58,10 +58,10 @@ export async function runDaemon<Schema extends ZodType>(
     log({ level: 'error', code: 'cannot-start', text: messageOf(error) })
     return EXIT.failed
   }
-  /** One reload after the other, whatever asks for them. */
+  /** Reloads run one after the other. */
   const reloads = new SerialQueue()
   const reload = (parsed: Promise<ParsedConfigFile<z.output<Schema>>>) => {
-    return reloads.run(async () => take(await parsed, daemon, log))
+    return reloads.run(async () => apply(await parsed, daemon, log))
   }
   const onHangup = () => void reload(readConfigFile(file, schema))
   process.on('SIGHUP', onHangup)
@@ -74,12 +74,12 @@ export async function runDaemon<Schema extends ZodType>(
   await reloads.ended()
   await daemon.close()
   log({ level: 'info', code: 'stopped', text: 'all is closed' })
-  // A read of sysfs that hangs in the kernel would hold the process for as long as it hangs.
-  setTimeout(() => process.kill(process.pid, 'SIGKILL'), HELD_AT_MOST_MS).unref()
+  // A read of sysfs that hangs in the kernel would keep the process alive.
+  setTimeout(() => process.kill(process.pid, 'SIGKILL'), KILL_AFTER_MS).unref()
   return EXIT.ok
 }
 
-async function take<Config>(parsed: ParsedConfigFile<Config>, daemon: Daemon<Config>, log: Log): Promise<void> {
+async function apply<Config>(parsed: ParsedConfigFile<Config>, daemon: Daemon<Config>, log: Log): Promise<void> {
   if (parsed.ok) {
     try {
       await daemon.reload(parsed.config)
@@ -90,5 +90,12 @@ async function take<Config>(parsed: ParsedConfigFile<Config>, daemon: Daemon<Con
     return
   }
   const text = parsed.problems.map(describeConfigProblem).join('; ')
-  log({ level: 'error', code: 'configuration-refused', text: `${text}; what was configured before goes on` })
+  log({ level: 'error', code: 'configuration-refused', text: `${text}; the previous configuration stays in effect` })
+}
+
+/** The file that `--config` names, or the default. @throws UsageError */
+export function configFile(options: Options, byDefault: string): string {
+  const [surplus] = options.operands
+  if (surplus !== undefined) throw new UsageError(`'${surplus}' is not expected here`)
+  return resolve(options.text('config') ?? byDefault)
 }

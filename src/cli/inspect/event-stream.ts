@@ -12,58 +12,59 @@ import { devicesOf, type Findings } from './findings.ts'
 
 const MAX_TEXT = 200
 
-/** Stalls and estimates are looked at so often, by the clock of the recording. */
+/** Stalls and estimates are computed this often, by the clock of the recording. */
 const TICK_MICROS = 1_000_000
 
 /** One line of `inspect --transitions`. */
 export interface InspectedTransition extends Pick<Transition, 'from' | 'to'> {
   readonly mirror: string
-  /** By the clock of the recording; `null` where the stream has no timestamps. */
+  /** By the clock of the recording; `null`: the stream has no timestamps. */
   readonly at: string | null
   readonly transition: Transition['kind']
   readonly progress: number | null
   readonly reasons: readonly Reason[]
 }
 
-function lookAt(volume: DrbdVolume, at: number): Observation {
+function observationOf(volume: DrbdVolume, at: number): Observation {
   return { judgement: judgeDrbdVolume(volume), at, silenceMeansStall: volume.family === '9', drbd: volume }
 }
 
 /**
- * Plays a recorded `drbdsetup events2` stream and tells the transitions of its mirrors. Lines of one timestamp are one
- * event of the kernel: between them its state is half told, so they are judged together.
+ * Parses a recorded `drbdsetup events2` stream and reports the transitions of its mirrors. Lines with one timestamp are one event of
+ * the kernel: between them the state is incomplete, so they are judged together.
  */
 export async function playEventStream(
   input: Readable,
-  witness: (transition: InspectedTransition) => void,
+  onTransition: (transition: InspectedTransition) => void,
 ): Promise<Findings> {
   const state = new Events2State()
   const mirrors = new HostMirrors()
   const problems: Problem[] = []
   let groupMicros: number | null = null
   let tickedMicros = Number.NEGATIVE_INFINITY
-  /** An account that has not ended is no event: before it has, nothing is judged. */
+  /** Nothing is judged until the initial dump is complete. */
   let dumped = false
-  /** The stream was begun anew: what happened in between is not in it. */
+  /** A new initial dump has begun: events before it are missing. */
   let followsGap = false
 
   const settle = (isLast = false) => {
     const at = (groupMicros ?? 0) / 1000
     for (const name of state.takeChanged()) {
       const volume = state.takeVolume(name)
-      const change = volume === null ? mirrors.remove(name, at) : mirrors.observe({ ...lookAt(volume, at), followsGap })
-      if (change !== null) tell(change)
+      const change =
+        volume === null ? mirrors.remove(name, at) : mirrors.observe({ ...observationOf(volume, at), followsGap })
+      if (change !== null) report(change)
     }
     followsGap = false
     if (groupMicros === null || (!isLast && groupMicros - tickedMicros < TICK_MICROS)) return
     tickedMicros = groupMicros
-    for (const change of mirrors.tick(at)) tell(change)
+    for (const change of mirrors.tick(at)) report(change)
   }
-  const tell = ({ mirror, transitions }: ShareChange) => {
+  const report = ({ mirror, transitions }: ShareChange) => {
     for (const { kind, from, to } of transitions) {
       const { progress = null, reasons = [] } = mirrors.get(mirror)?.judgement ?? {}
       const at = groupMicros === null ? null : new Date(groupMicros / 1000).toISOString()
-      witness({ mirror, at, transition: kind, from, to, progress, reasons })
+      onTransition({ mirror, at, transition: kind, from, to, progress, reasons })
     }
   }
   const reader = new Events2Reader(line => {
@@ -82,15 +83,15 @@ export async function playEventStream(
   state.endRecording()
   problems.push(...state.problems.kept.slice(known), ...leftOut(state))
   settle(true)
-  // Before its dump has ended, and after a line that may have been of any resource, there may be more mirrors.
+  // There may be more mirrors before the initial dump is complete, and after a line whose resource is not known.
   const understood = state.complete
   const devices = devicesOf(mirrors, (groupMicros ?? 0) / 1000)
-  // A line of no resource that is known may be of a mirror that is not printed.
+  // A line without a known resource may be about a mirror that is not printed.
   const isLost = state.losses.all || (!understood && devices.length === 0)
   return { devices, problems, understood, isLost }
 }
 
-/** How many problems there were beside those that are listed. */
+/** One entry for each code with problems that are not listed. */
 function leftOut({ problems: { kept, counts } }: Events2State): Problem[] {
   const listed = new Map<string, number>()
   for (const { code } of kept) listed.set(code, (listed.get(code) ?? 0) + 1)

@@ -22,24 +22,24 @@ export interface InspectedDevice
   readonly reasons: readonly Reason[]
 }
 
-/** What was understood of a recording. */
+/** The result of parsing a recording. */
 export interface Findings {
   readonly devices: readonly InspectedDevice[]
   readonly problems: readonly Problem[]
-  /** False: nothing can be concluded from what is not in `devices`. */
+  /** False: there may be devices that are not in `devices`. */
   readonly understood: boolean
-  /** Something was read that may be of a device which is not in `devices`, or nothing was understood. */
+  /** A part of the input may be about a device that is not in `devices`, or nothing was parsed. */
   readonly isLost: boolean
 }
 
-/** The devices of one look without history. A wait in vain and a stuck disk show at once: there is no later look to confirm it. */
+/** The devices of one snapshot. A resync that waits in vain and a stuck disk are reported at once, because no later snapshot can confirm them. */
 export function devicesOfSnapshot(judgements: readonly Judgement[]): InspectedDevice[] {
   const mirrors = new HostMirrors({ ...DEFAULT_PATIENCE, waitingInVainAfterMs: 0, stuckAfterMs: 0 })
   for (const judgement of judgements) mirrors.observe({ judgement, at: 0, silenceMeansStall: false })
   return devicesOf(mirrors, 0)
 }
 
-/** All mirrors as they stand at `at`, sorted by name. */
+/** All mirrors at the time `at`, sorted by name. */
 export function devicesOf(mirrors: HostMirrors, at: number): InspectedDevice[] {
   return [...mirrors.names()].sort().flatMap(name => {
     const tracked = mirrors.get(name)

@@ -9,6 +9,7 @@ import { readMdArrays } from '../../mdraid-adapter/follow/md-reader.ts'
 import type { MdReading } from '../../mdraid-adapter/parse/md-reading.ts'
 import { parseMdstat } from '../../mdraid-adapter/parse/parse-mdstat.ts'
 import { codeOf, messageOf } from '../../platform/errors.ts'
+import { roundedJson } from '../../platform/json/rounded-json.ts'
 import { machineClock } from '../../platform/time/clock.ts'
 import { judgeDrbdVolume } from '../../sync-query/judge/judge-drbd.ts'
 import { judgeMdArray } from '../../sync-query/judge/judge-md.ts'
@@ -19,20 +20,23 @@ import { devicesOfSnapshot, type Findings } from './findings.ts'
 
 const HELP = `usage: resync-monitor inspect --format FORMAT [OPTION…] PATH|-
 
-Prints what the program understands of recorded output of a kernel or its tools.
+Parses recorded output of a kernel or its tools, and prints the mirrors with their state.
 
+  PATH                         a file, or with md-sysfs a directory; - is standard input
   --format drbd-events2        drbdsetup events2 [--timestamps] [--statistics] (DRBD 8.4 and 9)
            drbd-status-json    drbdsetup status --json [--verbose --statistics]
            drbd-status-text    drbdsetup status [--verbose --statistics], drbdadm status
            proc-drbd           /proc/drbd (DRBD 8)
            mdstat              /proc/mdstat
-           md-sysfs            PATH is a directory like /sys/block
-  --mdstat PATH                with md-sysfs: the /proc/mdstat that belongs to it
-  --transitions                with drbd-events2: one line of JSON per transition instead of the end
-  --json                       one JSON document instead of a table
+           md-sysfs            a directory like /sys/block
+  --mdstat PATH                with md-sysfs: the /proc/mdstat of the same moment
+  --transitions                with drbd-events2: print one line of JSON per transition instead of the final state
+  --json                       print one JSON document instead of a table
 
-What is not understood is a problem with its line or path, and makes the device that it is about unknown. Exits with 0; with 65
-if nothing could be understood, or if something was read that may be of a device which is not printed.
+What cannot be parsed is printed as a problem with its line or path, and makes its device unknown.
+
+Exit codes: 0 parsed; 64 wrong usage; 65 nothing could be parsed, or a device may be missing in the output; 66 the file cannot be
+read.
 
 Example: drbdsetup status --json --verbose --statistics | resync-monitor inspect --format drbd-status-json -
 `
@@ -40,19 +44,18 @@ Example: drbdsetup status --json --verbose --statistics | resync-monitor inspect
 const FORMATS = ['drbd-events2', 'drbd-status-json', 'drbd-status-text', 'proc-drbd', 'mdstat', 'md-sysfs'] as const
 type Format = (typeof FORMATS)[number]
 
-/** Far above what 65 536 volumes print; more is not what it was taken for. */
+/** Far more than the output for 65 536 volumes. Larger input is of another kind. */
 const MAX_SNAPSHOT_BYTES = 256 * 1024 * 1024
 
-interface Question {
+interface InspectRequest {
   readonly path: string
   readonly mdstat: string | undefined
   readonly open: () => Readable
-  /** Prints one transition. */
-  readonly witness: (line: object) => void
+  readonly onTransition: (line: object) => void
 }
 
-const READERS: { readonly [Each in Format]: (question: Question) => Promise<Findings> } = {
-  'drbd-events2': ({ open, witness }) => playEventStream(open(), witness),
+const READERS: { readonly [Each in Format]: (request: InspectRequest) => Promise<Findings> } = {
+  'drbd-events2': ({ open, onTransition }) => playEventStream(open(), onTransition),
   'drbd-status-json': async ({ open }) => drbdFindings(parseStatusJson(await readWhole(open()))),
   'drbd-status-text': async ({ open }) => drbdFindings(parseStatusText(await readWhole(open()))),
   'proc-drbd': async ({ open }) => drbdFindings(parseProcDrbd(await readWhole(open()))),
@@ -71,25 +74,25 @@ export const inspect: Command = {
       json: { type: 'boolean' },
     })
     const format = options.choice('format', FORMATS)
-    if (format === undefined) throw new UsageError('--format is missing')
+    if (format === undefined) throw new UsageError(`--format is missing; valid: ${FORMATS.join(', ')}`)
     const path = options.path()
     const mdstat = options.text('mdstat')
-    if (mdstat !== undefined && format !== 'md-sysfs') throw new UsageError('--mdstat goes with --format md-sysfs')
+    if (mdstat !== undefined && format !== 'md-sysfs') throw new UsageError('--mdstat needs --format md-sysfs')
     if (path === '-' && format === 'md-sysfs') throw new UsageError('md-sysfs reads a directory, not standard input')
     const transitions = options.flag('transitions')
-    if (transitions && format !== 'drbd-events2') throw new UsageError('--transitions goes with --format drbd-events2')
+    if (transitions && format !== 'drbd-events2') throw new UsageError('--transitions needs --format drbd-events2')
 
-    const question: Question = {
+    const request: InspectRequest = {
       path,
       mdstat,
       open: () => (path === '-' ? stdin : createReadStream(path)),
-      witness: line => {
-        if (transitions) stdout.write(`${JSON.stringify({ schema: 1, ...line })}\n`)
+      onTransition: line => {
+        if (transitions) stdout.write(`${roundedJson({ schema: 1, ...line })}\n`)
       },
     }
     let findings: Findings
     try {
-      findings = await READERS[format](question)
+      findings = await READERS[format](request)
     } catch (error) {
       if (!isReadError(error)) throw error
       stderr.write(`resync-monitor inspect: ${messageOf(error)}\n`)
@@ -97,9 +100,7 @@ export const inspect: Command = {
     }
     const { devices, problems, isLost } = findings
     if (!transitions) {
-      const text = options.flag('json')
-        ? `${JSON.stringify({ schema: 1, format, devices, problems })}\n`
-        : table(findings)
+      const text = options.flag('json') ? `${roundedJson({ schema: 1, format, devices, problems })}\n` : table(findings)
       await write(stdout, text)
     }
     return isLost ? EXIT.dataError : EXIT.ok
@@ -116,7 +117,7 @@ function mdFindings({ arrays, problems, understood }: MdReading): Findings {
   return { devices, problems, understood, isLost: !understood && devices.length === 0 }
 }
 
-/** @throws NodeJS.ErrnoException what the system says, or EFBIG */
+/** @throws NodeJS.ErrnoException the system's error, or EFBIG */
 async function readWhole(input: Readable): Promise<string> {
   const chunks: Buffer[] = []
   let size = 0
@@ -142,12 +143,12 @@ async function write(stdout: Writable, text: string): Promise<void> {
 function table({ devices, problems, understood }: Findings): string {
   const lines = devices.flatMap(({ mirror, state, activity, progress, reasons }) => {
     const doing = activity === 'none' ? '' : activity
-    const far = progress === null ? '' : `${(progress * 100).toFixed(1)} %`
-    const row = [mirror.padEnd(24), state.padEnd(10), doing.padEnd(9), far].join('  ').trimEnd()
+    const percent = progress === null ? '' : `${(progress * 100).toFixed(1)} %`
+    const row = [mirror.padEnd(24), state.padEnd(10), doing.padEnd(9), percent].join('  ').trimEnd()
     return [row, ...reasons.map(reason => `    ${describe(reason)}`)]
   })
   for (const { code, text } of problems) lines.push(`problem ${code}: ${text}`)
-  if (!understood) lines.push('There may be more: not everything that was read could be understood.')
+  if (!understood) lines.push('There may be more devices: a part of the input could not be parsed.')
   else if (devices.length === 0) lines.push('No mirrors.')
   return `${lines.join('\n')}\n`
 }

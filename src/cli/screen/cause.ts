@@ -1,6 +1,10 @@
 import type { GateAnswer, GateReasonAnswer, Named } from '../../agent-api/answers.ts'
-import { firstName } from '../../allowed-operations/pool/find-by-name.ts'
-import { gateRemedy, isGateBlocking, isGateReasonCode } from '../../allowed-operations/reason/gate-reason.ts'
+import {
+  gateKindOf,
+  gateRemedy,
+  isGateBlocking,
+  isGateReasonCode,
+} from '../../allowed-operations/reason/gate-reason.ts'
 import {
   describe,
   isBlocking,
@@ -12,16 +16,17 @@ import {
 } from '../../sync-query/reason/reason.ts'
 import type { Remedy } from '../../sync-query/reason/reason-kind.ts'
 import type { ReportReason } from '../../sync-query/report/report.ts'
-import type { SrLook } from '../ask/look.ts'
+import { nameOf } from '../ask/names.ts'
+import type { SrOverview } from '../ask/overview.ts'
 
-/** One reason, with all that an operator needs to act on it. These are the keys that `explain --json` prints. */
+/** One reason with what an operator needs to act on it. `explain --json` prints these keys. */
 export interface Cause {
   readonly code: string
-  /** What gives it: a host about one of its mirrors, or the coordinator's gate. */
+  /** `mirror`: a host reports it about one of its mirrors; `gate`: the coordinator's gate gives it. */
   readonly scope: 'mirror' | 'gate'
-  /** False: a warning only. */
+  /** False: a warning. */
   readonly blocking: boolean
-  /** The host it is about. */
+  /** The host that the reason is about. */
   readonly host: Named
   readonly sr: Named
   readonly mirror: string | null
@@ -29,7 +34,7 @@ export interface Cause {
   readonly since: string | null
   readonly clearedBy: 'time' | 'operator'
   readonly text: string
-  /** `null`: a code that this version does not know. */
+  /** `null`: this version does not know the code. */
   readonly remedy: RemedyOnHosts | null
 }
 
@@ -39,18 +44,18 @@ interface RemedyOnHosts {
   readonly steps: readonly { readonly on: string; readonly commands: readonly string[] }[]
 }
 
-/** What the mirrors of an SR on this host say. */
-export function causesOfMirrors({ report, mirrors }: SrLook, host: Named, sr: Named): Cause[] {
+/** The reasons of the mirrors of an SR on this host. */
+export function causesOfMirrors({ report, mirrors }: SrOverview, host: Named, sr: Named): Cause[] {
   const causes = mirrors.mirrors.flatMap(mirror =>
     mirror.reasons.map(reason => mirrorCause(reason, host, sr, mirror.since)),
   )
-  // Of the SR as a whole, such as a source that is silent: no mirror says it.
-  const said = new Set(causes.map(causeKey))
+  // A reason about the whole SR, such as a source that cannot be read, is in the report only.
+  const known = new Set(causes.map(causeKey))
   const ofSr = report.reasons.map(reason => mirrorCause(reason, host, sr, report.since))
-  return [...causes, ...ofSr.filter(cause => !said.has(causeKey(cause)))]
+  return [...causes, ...ofSr.filter(cause => !known.has(causeKey(cause)))]
 }
 
-/** What the gate says, each once, however many hosts it blocks. */
+/** The reasons of the gate and of the mirrors in them, each once, however many hosts it blocks. */
 export function causesOfGate(
   reasons: readonly GateReasonAnswer[],
   { coordinator }: Pick<GateAnswer, 'coordinator'>,
@@ -60,7 +65,7 @@ export function causesOfGate(
   for (const reason of reasons) {
     const cause = gateCause(reason, coordinator)
     causes.set(causeKey(cause), cause)
-    // This host's own mirrors tell more of themselves.
+    // The agent of this host reports more about its own mirrors.
     if (reason.host.uuid === ownHost) continue
     for (const each of reason.mirrorReasons ?? []) {
       const ofMirror = mirrorCause(each, reason.host, reason.sr, null, nameOf(reason.host))
@@ -71,16 +76,15 @@ export function causesOfGate(
 }
 
 /**
- * What makes virtual disks unusable first, then what an operator must clear, warnings last; otherwise as they were told. That no
- * replica is current is the same fault on whichever host it was seen, and is told once.
+ * Sorts reasons by urgency. A reason that makes virtual disks unusable is one fault for all hosts that report it, so it appears once.
  */
 export function byUrgency(causes: readonly Cause[]): Cause[] {
   const rank = ({ code, blocking, clearedBy }: Cause) => urgencyOf(code, clearedBy, blocking)
-  const told = new Set<string>()
+  const seen = new Set<string>()
   const once = causes.filter(({ code, sr, mirror }) => {
     if (kindOf(code)?.makesUnusable !== true) return true
     const key = JSON.stringify([sr.uuid, mirror])
-    return !told.has(key) && told.add(key)
+    return !seen.has(key) && seen.add(key)
   })
   return once.toSorted((a, b) => rank(a) - rank(b))
 }
@@ -89,7 +93,7 @@ function causeKey({ code, host, sr, mirror, peer }: Cause): string {
   return JSON.stringify([code, host.uuid, sr.uuid, mirror, peer])
 }
 
-/** @param here what the sentence calls the host that gives the reason, where that is another one than the reader's */
+/** @param here the name of the host in the sentence, if it is not the reader's host */
 function mirrorCause(reason: ReportReason, host: Named, sr: Named, since: string | null, here?: string): Cause {
   const known = withKnownCode(reason)
   return {
@@ -100,7 +104,7 @@ function mirrorCause(reason: ReportReason, host: Named, sr: Named, since: string
     sr,
     mirror: reason.mirror,
     peer: reason.peer ?? null,
-    // A warning may be younger than the state of its mirror.
+    // A warning may have begun after the mirror entered its state.
     since: reason.since ?? since,
     clearedBy: reason.clearedBy,
     text: known === null ? `${reason.mirror}: ${reason.code}` : describe(known, here),
@@ -138,7 +142,7 @@ function withKnownCode(reason: ReportReason): Reason | null {
 }
 
 function placesOfMirror({ peer }: ReportReason, host: Named) {
-  // DRBD 8.4 calls every peer so, and has no other name for it.
+  // DRBD 8.4 calls every peer `peer`.
   const other = peer === undefined || peer === 'peer' ? 'the peer' : peer
   return {
     here: nameOf(host),
@@ -160,9 +164,10 @@ function onHosts<Place extends string>(
   }
 }
 
-/** What people call it. */
-export function nameOf({ uuid, name }: Named): string {
-  return firstName(name, uuid)
+/** The title of a code of a mirror or of the gate, as the continuation of a sentence; an unknown code as it is. */
+export function kindTitle(code: string): string {
+  const title = kindOf(code)?.title ?? gateKindOf(code)?.title ?? code
+  return `${title.slice(0, 1).toLowerCase()}${title.slice(1)}`
 }
 
 function namedByAll(named: Named): Named {

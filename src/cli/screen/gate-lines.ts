@@ -1,18 +1,20 @@
 import type { GateAnswer, GateHostAnswer, GateReasonAnswer } from '../../agent-api/answers.ts'
-import { isGateBlocking } from '../../allowed-operations/reason/gate-reason.ts'
-import type { Told } from '../ask/agent-talk.ts'
-import { nameOf } from './cause.ts'
-import { sayMoment } from './moment-words.ts'
+import { gateKindOf, isGateBlocking } from '../../allowed-operations/reason/gate-reason.ts'
+import type { Answer } from '../ask/agent-queries.ts'
+import { nameOf } from '../ask/names.ts'
+import { type Cause, causesOfGate } from './cause.ts'
+import { formatMoment } from './moments.ts'
 import type { Tone } from './paint.ts'
-import { columnsOf, cutMiddle, folded, padded, shown } from './screen-text.ts'
+import { rootCauses } from './root-causes.ts'
+import { columnsOf, cutMiddle, escaped, folded, padded } from './screen-text.ts'
 import type { Page } from './sr-lines.ts'
 
-/** What an operator who wants to take a host down asks for. */
+/** The operations that take a host down. */
 const STORAGE_OPERATIONS = ['reboot', 'shutdown', 'apply_updates'] as const
 const MAX_NAME_COLUMNS = 32
-const MAX_REASONS = 8
+const MAX_ROOT_CAUSES = 8
 
-/** `free`: storage lets it go; `overridden`: it does not, and an override lets it. */
+/** `free`: storage does not block the host; `overridden`: storage blocks it and an override allows it. */
 export type StorageVerdict = 'free' | 'overridden' | 'blocked'
 
 export function storageVerdict({ reasons, reasonsOmitted = 0, override }: GateHostAnswer): StorageVerdict {
@@ -20,19 +22,19 @@ export function storageVerdict({ reasons, reasonsOmitted = 0, override }: GateHo
   return override?.inForce === true ? 'overridden' : 'blocked'
 }
 
-/** Operations that the toolstack does not allow now, whatever the cause. */
+/** The operations that the toolstack does not allow now, for any cause. */
 export function blockedOperations({ operations }: GateHostAnswer): string[] {
   return STORAGE_OPERATIONS.filter(operation => (operations[operation] ?? null) !== null)
 }
 
-/** The hosts of the pool with what is blocked, then every reason once: all hosts of an SR share its reasons. */
-export function gateLines(gate: Told<GateAnswer>, page: Page): string[] {
+/** The hosts of the pool with what is blocked, then each root cause once: all hosts of an SR have its reasons. */
+export function gateLines(gate: Answer<GateAnswer>, page: Page): string[] {
   if (!gate.ok) {
-    return folded(`The gate could not be asked: ${shown(gate.problem.text)}.`, 0, page.columns)
+    return folded(`The gate cannot be reached: ${escaped(gate.problem.text)}.`, 0, page.columns)
   }
   const { coordinator, hosts } = gate.value
-  const widths = Math.min(MAX_NAME_COLUMNS, Math.max(0, ...hosts.map(host => columnsOf(shown(nameOf(host))))))
-  const where = coordinator === null ? '' : `, by the gate on ${shown(nameOf(coordinator))}`
+  const widths = Math.min(MAX_NAME_COLUMNS, Math.max(0, ...hosts.map(host => columnsOf(escaped(nameOf(host))))))
+  const where = coordinator === null ? '' : `, by the gate on ${escaped(nameOf(coordinator))}`
   return [
     page.paint('strong', `Hosts of the pool${where}`),
     ...hosts.flatMap(host => hostLines(host, widths, page)),
@@ -41,53 +43,74 @@ export function gateLines(gate: Told<GateAnswer>, page: Page): string[] {
 }
 
 function hostLines(host: GateHostAnswer, nameColumns: number, page: Page): string[] {
-  const name = padded(cutMiddle(shown(nameOf(host)), nameColumns), nameColumns)
+  const name = padded(cutMiddle(escaped(nameOf(host)), nameColumns), nameColumns)
   const facts = [host.live ? 'live' : 'down', host.enabled ? 'enabled' : 'disabled']
-  const { tone, words } = verdictWords(host)
+  const { tone, words } = verdictText(host)
   const lines = [`  ${name}  ${padded(facts.join(', '), 14)}  ${page.paint(tone, words)}`]
   if (host.override !== null) {
     const { by, reason, expiresAt, inForce } = host.override
-    const text = `override of ${by}: ${reason}; ${inForce ? 'until' : 'not in force, ends'} ${sayMoment(expiresAt, page.now)}`
-    lines.push(...folded(shown(text), 4, page.columns))
+    const text = `override of ${by}: ${reason}; ${inForce ? 'until' : 'not in force, ends'} ${formatMoment(expiresAt, page.now)}`
+    lines.push(...folded(escaped(text), 4, page.columns))
   }
   return lines
 }
 
-function verdictWords(host: GateHostAnswer): { readonly tone: Tone; readonly words: string } {
+function verdictText(host: GateHostAnswer): { readonly tone: Tone; readonly words: string } {
   const operations = blockedOperations(host).join(', ')
   switch (storageVerdict(host)) {
     case 'blocked':
       return { tone: 'bad', words: `blocked: ${operations}` }
     case 'overridden':
-      return { tone: 'unsure', words: 'storage says no, an override lets it go' }
+      return { tone: 'unsure', words: 'allowed by override, blocked by storage' }
     case 'free':
-      return { tone: 'good', words: freeWords(host) }
+      return { tone: 'good', words: freeText(host) }
   }
 }
 
-/** Storage does not hold it back; the toolstack's ordinary rules may. */
-function freeWords({ operations }: GateHostAnswer): string {
+/** Storage does not block the host; another rule of the toolstack may. */
+function freeText({ operations }: GateHostAnswer): string {
   const error = operations.reboot?.[0]
   if (error === undefined) return 'may reboot'
-  // The first step of every reboot, and none that storage has a say in.
+  // Disabling the host is the first step of every reboot, and does not depend on storage.
   if (error === 'HOST_NOT_DISABLED') return 'may reboot once it is disabled'
-  return `storage lets it go, the toolstack not: ${shown(error)}`
+  return `allowed by storage, not by the toolstack: ${escaped(error)}`
 }
 
 function reasonLines(hosts: readonly GateHostAnswer[], page: Page): string[] {
-  const reasons = blockingReasons(hosts)
+  const texts = blockingTexts(hosts)
   const omitted = hosts.reduce((most, { reasonsOmitted = 0 }) => Math.max(most, reasonsOmitted), 0)
-  const told = reasons.slice(0, MAX_REASONS)
-  const left = reasons.length - told.length + omitted
+  const first = texts.slice(0, MAX_ROOT_CAUSES)
+  const left = texts.length - first.length + omitted
   return [
-    ...told.flatMap(({ text }) => folded(`because ${shown(text)}`, 2, page.columns)),
+    ...first.flatMap(text => folded(`because ${escaped(text)}`, 2, page.columns)),
     ...(left > 0 ? [`  and ${left} more: resync-monitor explain`] : []),
   ]
 }
 
 /**
- * Every reason once. That of a host with an override ends in "allowed by override of …", which is true of no other host: it is
- * told only where no other host gives the reason.
+ * One sentence for each root cause that blocks these hosts, the most urgent first. Where the mirrors of a host are the root cause, it
+ * is the gate's sentence about that host.
+ */
+export function blockingTexts(hosts: readonly GateHostAnswer[]): string[] {
+  const causes = causesOfGate(blockingReasons(hosts), { coordinator: null }, null)
+  return rootCauses(causes).flatMap(({ title, causes: [first], consequences }) => {
+    if (first?.scope !== 'mirror') return [title]
+    return [...new Set(consequences.filter(({ scope }) => scope === 'gate').map(({ text }) => text))]
+  })
+}
+
+/** The gate's reasons about hosts of this SR that are down or going down. @param sr UUID */
+export function causesOfAbsentHosts(gate: Answer<GateAnswer>, sr: string): Cause[] {
+  if (!gate.ok) return []
+  const reasons = blockingReasons(gate.value.hosts).filter(
+    ({ code, sr: its }) => its.uuid === sr && gateKindOf(code)?.isAway === true,
+  )
+  return causesOfGate(reasons, gate.value, null)
+}
+
+/**
+ * Every reason once. The text of a host with an override ends in "allowed by override of …", which is true for that host only, so the
+ * text of another host is preferred.
  */
 export function distinctReasons(hosts: readonly Pick<GateHostAnswer, 'reasons' | 'override'>[]): GateReasonAnswer[] {
   const isOverridden = ({ override }: Pick<GateHostAnswer, 'override'>) => override?.inForce === true
@@ -101,7 +124,7 @@ export function distinctReasons(hosts: readonly Pick<GateHostAnswer, 'reasons' |
   return [...distinct.values()]
 }
 
-/** Those that block something: an override that has expired does not. */
-export function blockingReasons(hosts: readonly GateHostAnswer[]): GateReasonAnswer[] {
+/** The distinct reasons that block; an expired override does not. */
+function blockingReasons(hosts: readonly GateHostAnswer[]): GateReasonAnswer[] {
   return distinctReasons(hosts).filter(({ code }) => isGateBlocking(code))
 }

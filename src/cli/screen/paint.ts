@@ -4,7 +4,7 @@ import type { Terminal } from '../terminal.ts'
 
 export type Tone = 'good' | 'moving' | 'bad' | 'unsure' | 'faint' | 'strong'
 
-/** Gives a text its colour. What it returns takes as many columns as before. */
+/** Colours a text. The width on screen stays the same. */
 export type Paint = (tone: Tone, text: string) => string
 
 const FORMATS = {
@@ -18,7 +18,7 @@ const FORMATS = {
 
 export const UNPAINTED: Paint = (_tone, text) => text
 
-/** Colours on a terminal that has them and whose user wants them (`NO_COLOR`, `TERM=dumb`); none elsewhere. */
+/** Colours on a terminal that supports them and whose user wants them (`NO_COLOR`, `TERM=dumb`); otherwise none. */
 export function paintFor(stdout: Terminal['stdout']): Paint {
   if (stdout.isTTY !== true || stdout.hasColors?.() !== true) return UNPAINTED
   return (tone, text) => styleText(FORMATS[tone], text, { validateStream: false })

@@ -3,23 +3,22 @@ import { replaceUnprintable } from '../../platform/text/printable.ts'
 /** East Asian wide and full-width characters, and pictographs, take two columns. */
 const WIDE =
   /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}]|\p{Emoji_Presentation}/u
-/** Most texts are so, and a terminal is painted each second. */
+/** The fast path, because most texts are ASCII and `watch` draws every second. */
 const PLAIN = /^[ -~]*$/
 const COMBINING = /^\p{M}+$/u
 const GRAPHEMES = new Intl.Segmenter('en', { granularity: 'grapheme' })
 
 /**
- * Other people's text as it may be shown: what a terminal would obey (control characters), what would break a line, and
- * what would turn its direction is written as an escape.
+ * Makes text from outside safe to print: control characters, line breaks and changes of the text direction become escapes.
  */
-export function shown(text: string): string {
+export function escaped(text: string): string {
   return replaceUnprintable(text, character => {
     const code = character.codePointAt(0) ?? 0
     return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`
   })
 }
 
-/** How many columns a text takes that holds no escape sequences. */
+/** The width in columns of a text without escape sequences. */
 export function columnsOf(text: string): number {
   if (PLAIN.test(text)) return text.length
   let columns = 0
@@ -27,7 +26,7 @@ export function columnsOf(text: string): number {
   return columns
 }
 
-/** The text in so many columns: one that is longer loses its middle, for names differ at both ends. */
+/** Shortens a text to a number of columns. The middle is cut, because names differ at both ends. */
 export function cutMiddle(text: string, maxColumns: number): string {
   if (columnsOf(text) <= maxColumns) return text
   if (maxColumns <= 1) return '…'.slice(0, maxColumns)
@@ -38,22 +37,21 @@ export function cutMiddle(text: string, maxColumns: number): string {
   return `${head.join('')}…${tail.join('')}`
 }
 
-/** The text in so many columns: one that is longer loses its end. */
+/** Shortens a text to a number of columns. The end is cut. */
 export function cutEnd(text: string, maxColumns: number): string {
   if (columnsOf(text) <= maxColumns) return text
   const graphemes = Array.from(GRAPHEMES.segment(text), ({ segment }) => segment)
   return `${takeColumns(graphemes, maxColumns - 1).join('')}…`
 }
 
-/** The text filled up with spaces. */
+/** Fills a text up with spaces. */
 export function padded(text: string, columns: number): string {
   return text + ' '.repeat(Math.max(0, columns - columnsOf(text)))
 }
 
 /**
- * A sentence over as many lines as it needs, broken between words; a word that is longer than a line stays whole, so that
- * it can still be copied.
- * @param indent columns before the first line; those after it begin two further
+ * Folds a sentence into lines between words. A word that is longer than a line stays whole, so that it can be copied.
+ * @param indent columns before the first line; the following lines are indented by two more
  */
 export function folded(sentence: string, indent: number, maxColumns: number): string[] {
   const lines: string[] = []

@@ -1,11 +1,16 @@
+import type { Named } from '../../agent-api/answers.ts'
 import { formatBytes } from '../../platform/text/bytes.ts'
 import { progressBar } from '../../platform/text/progress-bar.ts'
 import { describe, isBlocking, isReasonCode } from '../../sync-query/reason/reason.ts'
 import type { Report, ReportReason } from '../../sync-query/report/report.ts'
 import { SYNC_STATES } from '../../sync-query/state.ts'
-import { saySince } from './moment-words.ts'
+import { labelOf } from '../ask/names.ts'
+import type { SrOverview } from '../ask/overview.ts'
+import type { Cause } from './cause.ts'
+import { formatSince } from './moments.ts'
 import { type Paint, TONE_OF_STATE } from './paint.ts'
-import { folded, shown } from './screen-text.ts'
+import { rootCauses } from './root-causes.ts'
+import { escaped, folded } from './screen-text.ts'
 
 export interface Page {
   readonly columns: number
@@ -14,30 +19,31 @@ export interface Page {
   readonly now: number
 }
 
-const MAX_REASONS = 5
+const MAX_ROOT_CAUSES = 5
 
-/** How an SR is, as `status` tells it. */
-export function srLines(report: Report, page: Page): string[] {
-  const { sr, reasons, reasonsOmitted = 0, progress, etaSeconds } = report
-  const told = reasons.slice(0, MAX_REASONS)
-  const left = reasons.length - told.length + reasonsOmitted
+/** One SR as `status` prints it. @param causes the reasons of its mirrors, for the root causes */
+export function srLines({ report, mirrors }: SrOverview, sr: Named, causes: readonly Cause[], page: Page): string[] {
+  const titles = rootCauses(causes).map(({ title, blocking }) => `${blocking ? '' : 'warning: '}${title}`)
+  const first = titles.slice(0, MAX_ROOT_CAUSES)
+  const left = titles.length - first.length + mirrors.omitted
+  const { progress, etaSeconds } = report
   return [
-    srHeadline(report, page),
+    srHeadline(report, sr, page),
     `  ${mirrorCounts(report)}`,
     ...(isCopying(report) ? [`  ${page.paint('moving', progressBar(progress, etaSeconds))}`] : []),
-    ...told.flatMap(reason => folded(shown(sentence(reason)), 2, page.columns)),
-    ...(left > 0 ? [`  and ${left} more: resync-monitor explain ${sr.slice(0, 8)}`] : []),
+    ...first.flatMap(title => folded(escaped(title), 2, page.columns)),
+    ...(left > 0 ? [`  and ${left} more: resync-monitor explain ${report.sr.slice(0, 8)}`] : []),
   ]
 }
 
-/** An SR that is degraded may resync all the same: whoever waits wants to know how far that is. */
+/** Whether the progress is of interest: a degraded SR may resync, too. */
 export function isCopying({ state, progress }: Pick<Report, 'state' | 'progress'>): boolean {
   return state === 'resyncing' || (state === 'degraded' && progress !== null)
 }
 
-/** `SR 5c5c…  resyncing for 3 min`. */
-function srHeadline({ sr, state, since }: Pick<Report, 'sr' | 'state' | 'since'>, { paint, now }: Page): string {
-  return `SR ${shown(sr)}  ${paint(TONE_OF_STATE[state], state)} for ${saySince(since, now)}`
+/** `SR mirrored (5c5c5c5c…)  resyncing for 3 min`. */
+function srHeadline({ state, since }: Report, sr: Named, { paint, now }: Page): string {
+  return `SR ${escaped(labelOf(sr))}  ${paint(TONE_OF_STATE[state], state)} for ${formatSince(since, now)}`
 }
 
 /** `12 mirrors: 9 synced, 3 resyncing; 32.0 MiB out of sync`. */
@@ -51,7 +57,7 @@ export function mirrorCounts({ mirrors, outOfSyncBytes }: Pick<Report, 'mirrors'
   return `${all === 1 ? '1 mirror' : `${all} mirrors`}: ${counts.join(', ')}${amount}`
 }
 
-/** A reason in one sentence; a code of another version is told as it is. */
+/** A reason as one sentence; a code of another version as it is. */
 export function sentence(reason: ReportReason): string {
   const { code, mirror } = reason
   if (!isReasonCode(code)) return `${mirror}: ${code}`

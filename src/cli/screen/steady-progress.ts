@@ -1,14 +1,14 @@
 /**
- * Progress as it is shown: within one resync it never goes back. What is out of sync can grow while it runs, and a bar that
- * jumps back reads as a failure.
+ * The progress on screen. Within one resync it never decreases: the amount that is out of sync can grow during a resync, and a bar
+ * that moves back looks like a failure.
  */
 export class SteadyProgress {
   #shown = new Map<string, number>()
   #next = new Map<string, number>()
 
   /**
-   * What to show of it in this look.
-   * @param since when it came into its state: another moment is another resync
+   * The progress to show in this frame.
+   * @param since when the mirror entered its state: another moment is another resync
    */
   of(name: string, since: string, progress: number | null): number | null {
     const key = `${name} ${since}`
@@ -18,8 +18,8 @@ export class SteadyProgress {
     return steady
   }
 
-  /** Ends a look: what was not asked for in it is forgotten. */
-  endLook(): void {
+  /** Ends a frame: mirrors that were not in it are forgotten. */
+  endFrame(): void {
     this.#shown = this.#next
     this.#next = new Map()
   }

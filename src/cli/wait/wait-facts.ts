@@ -2,24 +2,24 @@ import type { CanRebootAnswer, GateAnswer, GateReasonAnswer } from '../../agent-
 import { isGateBlocking } from '../../allowed-operations/reason/gate-reason.ts'
 import { isBlocking } from '../../sync-query/reason/reason.ts'
 import type { Report } from '../../sync-query/report/report.ts'
-import { nameOf } from '../screen/cause.ts'
-import { GateView } from '../screen/gate-view.ts'
-import { needsOperator, type Standing } from '../screen/needs-operator.ts'
+import { nameOf } from '../ask/names.ts'
+import { GateCorrections } from '../screen/gate-corrections.ts'
 import { sentence } from '../screen/sr-lines.ts'
+import { needsOperator, type OpenReason } from './needs-operator.ts'
 
-/** What one look says to somebody who waits. These are keys that `wait --json` prints, all but one. */
+/** The result of one poll of a wait. `wait --json` prints these keys, except `progressOf`. */
 export interface WaitFacts {
-  /** `reached`: what is waited for has come. */
+  /** `reached`: the wait is over. */
   readonly state: 'reached' | 'waiting' | 'unknown'
-  /** Waiting alone will not do: `needsOperator` says when. */
+  /** Waiting alone is not enough (needs-operator.ts). */
   readonly needsOperator: boolean
-  /** Storage says no, for these reasons, and an override lets the host go nevertheless. */
+  /** Storage blocks for these reasons, and an override allows the host to go down. */
   readonly overridden: boolean
-  /** The host may go as far as storage is concerned, and the toolstack wants it disabled first. */
+  /** Storage allows the host to go down, and the toolstack requires that it is disabled first. */
   readonly mustBeDisabled: boolean
   /** 0..1 */
   readonly progress: number | null
-  /** Which resyncs the progress is of: while these are the same it does not go back on screen. Not printed. */
+  /** Identifies the resyncs of the progress: while it stays the same, the progress on screen never goes back. Not printed. */
   readonly progressOf: string
   readonly etaSeconds: number | null
   readonly reasons: readonly WaitReason[]
@@ -32,12 +32,12 @@ interface WaitReason {
   readonly text: string
 }
 
-/** Whether all of these SRs of this host are in sync. @param gate what it said last of their other halves, where it was heard */
+/** Whether all of these SRs of this host are in sync. @param gate the gate's last answer, which corrects reasons; `null`: none */
 export function factsOfReports(reports: readonly Report[], gate: GateAnswer | null = null): WaitFacts {
   if (reports.length === 0) return unknownFacts('no-sr', 'this host watches no SR')
   const open = reports.filter(({ state }) => state !== 'synced')
   const reasons = open.flatMap(report => {
-    const view = new GateView(gate, report.host, report.sr)
+    const view = new GateCorrections(gate, report.host, report.sr)
     return report.reasons.filter(({ code }) => isBlocking(code)).map(each => view.of(each))
   })
   const omitted = open.reduce((sum, { reasonsOmitted = 0 }) => sum + reasonsOmitted, 0)
@@ -51,7 +51,7 @@ export function factsOfReports(reports: readonly Report[], gate: GateAnswer | nu
     ),
     overridden: false,
     mustBeDisabled: false,
-    // Of several SRs the figures cannot be added: their sizes are not known here. The slowest tells the most.
+    // The sizes of the SRs are not known here, so figures of several SRs cannot be added: the slowest SR counts.
     progress: resyncing.length > 1 ? leastOf(resyncing.map(({ progress }) => progress)) : (only?.progress ?? null),
     progressOf: resyncing.map(({ sr, since }) => `${sr} ${since}`).join(),
     etaSeconds:
@@ -68,42 +68,42 @@ export function factsOfGate({ canReboot, hosts, error, reasons, reasonsOmitted =
   const blocking = reasons.filter(({ code }) => isGateBlocking(code))
   const progress = leastOf(blocking.flatMap(progressesOf))
   return {
-    state: canReboot ? 'reached' : blocking.some(saysNothing) ? 'unknown' : 'waiting',
-    needsOperator: !canReboot && needsOperator(blocking.flatMap(standingsOf)),
+    state: canReboot ? 'reached' : blocking.some(isUnknown) ? 'unknown' : 'waiting',
+    needsOperator: !canReboot && needsOperator(blocking.flatMap(openReasonsOf)),
     mustBeDisabled: canReboot && hosts.some(({ enabled }) => enabled === true),
     overridden: canReboot && blocking.length + reasonsOmitted > 0,
     progress: canReboot ? null : progress,
     progressOf: blocking.map(({ host, sr, since }) => `${host.uuid} ${sr.uuid} ${since}`).join(),
-    // Where anything else blocks the end of the resyncs is not the end of the wait.
+    // If anything else blocks, the end of the resyncs is not the end of the wait.
     etaSeconds: canReboot || reasonsOmitted > 0 ? null : mostOf(blocking.map(({ etaSeconds = null }) => etaSeconds)),
     reasons:
-      blocking.length === 0 && error !== null ? [toldByToolstack(error)] : operatorsFirst(blocking.map(toldByGate)),
+      blocking.length === 0 && error !== null ? [reasonOfToolstack(error)] : operatorsFirst(blocking.map(reasonOfGate)),
     reasonsOmitted,
   }
 }
 
-/** An updater of an earlier version tells of the mirrors' progress only. */
+/** An updater of an earlier version gives the progress of the mirrors only. */
 function progressesOf({ progress, mirrorReasons = [] }: GateReasonAnswer): readonly number[] {
   return progress === undefined ? mirrorReasons.flatMap(each => each.progress ?? []) : [progress]
 }
 
-/** Of its host nobody can say whether it is in sync. One that is down is known to be down. */
-function saysNothing({ code, state }: GateReasonAnswer): boolean {
+/** Nothing is known about the host's SR. A host that is down is known to be down. */
+function isUnknown({ code, state }: GateReasonAnswer): boolean {
   return state === 'unknown' || NOT_HEARD.test(code)
 }
 
 const NOT_HEARD = /^(?:no-report|report-.+|lease-expired|mirror-list-missing|sr-missing)$/
 
-function toldByGate({ code, clearedBy, text, host }: GateReasonAnswer): WaitReason {
+function reasonOfGate({ code, clearedBy, text, host }: GateReasonAnswer): WaitReason {
   return { code, clearedBy, text: text === '' ? `${nameOf(host)}: ${code}` : text }
 }
 
-/** An ordinary rule of the toolstack holds it back, such as another operation that runs. */
-function toldByToolstack([code = '', ...details]: readonly string[]): WaitReason {
-  return { code, clearedBy: 'time', text: ['the toolstack says', code, ...details].join(' ') }
+/** Another rule of the toolstack blocks, such as a running operation. */
+function reasonOfToolstack([code = '', ...details]: readonly string[]): WaitReason {
+  return { code, clearedBy: 'time', text: ['the toolstack answers', code, ...details].join(' ') }
 }
 
-/** It could not be found out. */
+/** The state could not be found out. */
 export function unknownFacts(code: string, text: string): WaitFacts {
   const reasons = [{ code, clearedBy: 'time', text }] as const
   return {
@@ -119,15 +119,15 @@ export function unknownFacts(code: string, text: string): WaitFacts {
   }
 }
 
-/** What a host says of its mirrors, where it has said it: each has its own way to be cleared. */
-function standingsOf(reason: GateReasonAnswer): readonly Standing[] {
+/** The reasons of the host's mirrors if there are any, because each is cleared in its own way. */
+function openReasonsOf(reason: GateReasonAnswer): readonly OpenReason[] {
   const ofMirrors = (reason.mirrorReasons ?? []).filter(({ code }) => isBlocking(code))
-  // Of a large pool not all is told; the gate itself has looked at all of it.
-  const isTold = reason.clearedBy === 'time' || ofMirrors.some(({ clearedBy }) => clearedBy === 'operator')
-  return ofMirrors.length > 0 && isTold ? ofMirrors : [reason, ...ofMirrors]
+  // An answer about a large pool omits reasons; the gate's own `clearedBy` covers all of them.
+  const coversAll = reason.clearedBy === 'time' || ofMirrors.some(({ clearedBy }) => clearedBy === 'operator')
+  return ofMirrors.length > 0 && coversAll ? ofMirrors : [reason, ...ofMirrors]
 }
 
-/** What somebody has to see to is told first, and kept where only one is told. */
+/** Reasons that need an operator come first, also where only one reason is shown. */
 function operatorsFirst(reasons: readonly WaitReason[]): readonly WaitReason[] {
   const rank = ({ clearedBy }: WaitReason) => (clearedBy === 'operator' ? 0 : 1)
   return reasons.toSorted((a, b) => rank(a) - rank(b))

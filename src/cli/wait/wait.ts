@@ -1,42 +1,42 @@
 import type { Named } from '../../agent-api/answers.ts'
+import { foregroundClock, sleep } from '../../platform/time/clock.ts'
 import { deadline } from '../../platform/time/deadline.ts'
-import { pause } from '../../platform/time/pause.ts'
-import type { AgentTalk, AskProblem } from '../ask/agent-talk.ts'
+import type { AgentQueries, AskProblem } from '../ask/agent-queries.ts'
 import { interruption } from '../ask/interruption.ts'
-import { findNamed } from '../ask/named-operand.ts'
-import { SHELL_OPTIONS, SHELL_OPTIONS_HELP, talkOf } from '../ask/shell-command.ts'
-import { durationOf } from '../screen/duration.ts'
-import { GateGlance } from '../screen/gate-glance.ts'
-import { shown } from '../screen/screen-text.ts'
-import { type Command, readOptions, UsageError } from '../terminal.ts'
+import { type Found, findNamed, namesFromGate } from '../ask/names.ts'
+import { queriesOf, SHELL_OPTIONS, SHELL_OPTIONS_HELP } from '../ask/shell-command.ts'
+import { escaped } from '../screen/screen-text.ts'
+import { type Command, durationOf, readOptions, UsageError } from '../terminal.ts'
+import { GatePoller } from './gate-poller.ts'
 import { factsOfGate, factsOfReports, unknownFacts, type WaitFacts } from './wait-facts.ts'
-import { WaitTeller } from './wait-teller.ts'
+import { WaitOutput } from './wait-output.ts'
 import { WAIT_EXIT, WaitVerdict } from './wait-verdict.ts'
 
 const HELP = `usage: resync-monitor wait [--sr SR | --host HOST] [OPTION…]
 
-Waits until all SRs of this host are in sync, or the one that is named; or, with --host, until the coordinator's gate lets
-that host be down. Tells its progress on standard error.
+Waits until all SRs of this host are in sync, or one SR; with --host until the coordinator's gate allows that host to go down.
+Prints the progress on standard error.
 
-  --sr SR              UUID of an SR, or a beginning of it of four characters or more
-  --host HOST          name or UUID of a host of the pool, or a beginning of the UUID
-  --timeout DURATION   90s, 10m, 2h: how long to wait at most (default: without end)
+  --sr SR              wait for this SR only: a name, a UUID, or the first four or more characters of a UUID
+  --host HOST          wait until this host of the pool may go down: named in the same ways
+  --timeout DURATION   90s, 10m, 2h: give up after this time (default: no limit)
   --unknown-after DURATION
-                       give up when the state is not known, or the agent away, for so long (default 60s)
+                       give up if the state is unknown, or the agent does not answer, for this time (default 60s)
   --operator-after DURATION
-                       give up when waiting alone will not do, and somebody has to act, for so long (default 60s)
+                       give up if an operator has to act, for this time (default 60s)
 ${SHELL_OPTIONS_HELP}
 
-Exits with 0 in sync, 1 after the timeout, 2 if it stays unknown, 3 if it needs an operator (resync-monitor explain).
+Exit codes: 0 in sync, or the host may go down; 1 timed out; 2 unknown; 3 needs an operator (resync-monitor explain);
+64 wrong usage; 130 interrupted.
 
 Examples: resync-monitor wait && echo "in sync"
           xe host-disable host=hostB && xe host-evacuate host=hostB &&
             resync-monitor wait --host hostB --timeout 2h && xe host-reboot host=hostB
 `
 
-const LOOK_EVERY_MS = 1_000
-/** Each look makes the coordinator judge the whole pool. */
-const ASK_GATE_EVERY_MS = 2_000
+const POLL_EVERY_MS = 1_000
+/** Each poll makes the coordinator judge the whole pool. */
+const POLL_GATE_EVERY_MS = 2_000
 
 export const wait: Command = {
   help: HELP,
@@ -55,34 +55,38 @@ export const wait: Command = {
     const [sr, host] = [options.text('sr'), options.text('host')]
     if (sr !== undefined && host !== undefined) throw new UsageError('--sr and --host do not go together')
     const timeout = options.text('timeout')
-    const patience = {
+    const limits = {
       timeoutSeconds: timeout === undefined ? null : durationOf('timeout', timeout),
       unknownAfterSeconds: durationOf('unknown-after', options.text('unknown-after') ?? '60s'),
       operatorAfterSeconds: durationOf('operator-after', options.text('operator-after') ?? '60s'),
     }
     const interrupted = interruption()
-    const timeOver = timeOverOf(patience.timeoutSeconds)
-    // A question that nobody waits for would keep the process alive.
+    const timedOut = timeoutSignal(limits.timeoutSeconds)
+    // A call that is still open would keep the process alive.
     const over = new AbortController()
-    const talk = talkOf(options, AbortSignal.any([interrupted.signal, timeOver, over.signal]))
-    const glance = new GateGlance(talk, () => performance.now())
-    const verdict = new WaitVerdict(patience, performance.now())
-    const teller = new WaitTeller(terminal, options, host === undefined ? 'sr' : 'host')
+    const agent = queriesOf(options, AbortSignal.any([interrupted.signal, timedOut, over.signal]))
+    const poller = new GatePoller(agent, () => foregroundClock.steadyNow())
+    const verdict = new WaitVerdict(limits, foregroundClock.steadyNow())
+    const output = new WaitOutput(terminal, options, host === undefined ? 'sr' : 'host')
     let last: WaitFacts | null = null
     try {
       for (;;) {
-        const found = host === undefined ? await lookAtReports(talk, glance, sr) : await askGate(talk, host)
-        if (found.subject !== null) teller.meet(found.subject)
-        // What was asked when the time was over, or Ctrl-C pressed, got no answer for that reason alone.
-        const isCut = (timeOver.aborted || interrupted.signal.aborted) && found.facts.state === 'unknown'
+        const found = host === undefined ? await pollReports(agent, poller, sr) : await pollGate(agent, host)
+        if (found.subject !== null) output.setSubject(found.subject)
+        // At the timeout, or with Ctrl-C, an open call fails for that reason alone.
+        const isCut = (timedOut.aborted || interrupted.signal.aborted) && found.facts.state === 'unknown'
         const facts: WaitFacts = isCut ? (last ?? found.facts) : found.facts
         last = facts
-        if (interrupted.signal.aborted) return teller.end(WAIT_EXIT.interrupted, facts)
-        const code = verdict.take(facts, performance.now())
-        if (code !== null) return teller.end(code, facts)
-        teller.tell(facts)
-        const everyMs = host === undefined ? LOOK_EVERY_MS : ASK_GATE_EVERY_MS
-        await pause(Math.min(everyMs, verdict.leftMs(performance.now()) ?? everyMs), interrupted.signal)
+        if (interrupted.signal.aborted) return output.end(WAIT_EXIT.interrupted, facts)
+        const code = verdict.take(facts, foregroundClock.steadyNow())
+        if (code !== null) return output.end(code, facts)
+        output.progress(facts)
+        const everyMs = host === undefined ? POLL_EVERY_MS : POLL_GATE_EVERY_MS
+        await sleep(
+          foregroundClock,
+          Math.min(everyMs, verdict.leftMs(foregroundClock.steadyNow()) ?? everyMs),
+          interrupted.signal,
+        )
       }
     } finally {
       over.abort()
@@ -91,51 +95,59 @@ export const wait: Command = {
   },
 }
 
-/** Ends a question that is still open when the time is over. Timers know no longer times than this. */
-function timeOverOf(timeoutSeconds: number | null): AbortSignal {
+/** Ends a call that is still open at the timeout. A longer time does not fit into a timer. */
+function timeoutSignal(timeoutSeconds: number | null): AbortSignal {
   const isInReach = timeoutSeconds !== null && timeoutSeconds * 1000 < 2 ** 31
   return isInReach ? deadline(timeoutSeconds * 1000) : new AbortController().signal
 }
 
-/** What one look has found. */
-interface WaitLook {
+/** The result of one poll. */
+interface WaitPoll {
   readonly facts: WaitFacts
-  /** What the operand means; `null`: it names nothing, or nobody could tell. */
+  /** The SR or host of the operand; `null`: none was given, or it could not be resolved. */
   readonly subject: Named | null
 }
 
-function notKnown({ code, text }: AskProblem, subject: Named | null = null): WaitLook {
+function unknownPoll({ code, text }: AskProblem, subject: Named | null = null): WaitPoll {
   return { facts: unknownFacts(code, text), subject }
 }
 
 /** @throws UsageError: there is no such SR here */
-async function lookAtReports(talk: AgentTalk, glance: GateGlance, wanted: string | undefined): Promise<WaitLook> {
-  const listed = await talk.srs()
-  if (!listed.ok) return notKnown(listed.problem)
+async function pollReports(agent: AgentQueries, poller: GatePoller, wanted: string | undefined): Promise<WaitPoll> {
+  const listed = await agent.srs()
+  if (!listed.ok) return unknownPoll(listed.problem)
   let srs = listed.value.map(({ sr }) => sr)
   let subject: Named | null = null
   if (wanted !== undefined) {
-    const found = findNamed(
-      wanted,
-      srs.map(uuid => ({ uuid, name: '' })),
-      'SR',
-    )
-    if (!found.ok) throw new UsageError(`--sr: ${shown(found.why)}`)
+    const found = await findSr(wanted, srs, agent)
+    if (!found.ok) throw new UsageError(`--sr: ${escaped(found.why)}`)
     subject = found.value
     srs = [subject.uuid]
   }
-  const reports = await Promise.all(srs.map(sr => talk.report(sr)))
-  const unknown = reports.find(told => !told.ok)
-  if (unknown?.ok === false) return notKnown(unknown.problem, subject)
-  const told = reports.flatMap(each => (each.ok ? [each.value] : []))
-  const gate = told.some(({ state }) => state !== 'synced') ? glance.take() : null
-  return { facts: factsOfReports(told, gate), subject }
+  const reports = await Promise.all(srs.map(sr => agent.report(sr)))
+  const unknown = reports.find(answer => !answer.ok)
+  if (unknown?.ok === false) return unknownPoll(unknown.problem, subject)
+  const answer = reports.flatMap(each => (each.ok ? [each.value] : []))
+  const gate = answer.some(({ state }) => state !== 'synced') ? poller.latest() : null
+  return { facts: factsOfReports(answer, gate), subject }
+}
+
+/** Finds an SR of this host by UUID; by its name only the gate can. */
+async function findSr(wanted: string, srs: readonly string[], agent: AgentQueries): Promise<Found<Named>> {
+  const byUuid = findNamed(
+    wanted,
+    srs.map(uuid => ({ uuid, name: '' })),
+    'SR',
+  )
+  if (byUuid.ok) return byUuid
+  const named = namesFromGate(await agent.gate()).filter(({ uuid }) => srs.includes(uuid))
+  return named.length === 0 ? byUuid : findNamed(wanted, named, 'SR')
 }
 
 /** @throws UsageError: there is no such host in the pool */
-async function askGate(talk: AgentTalk, host: string): Promise<WaitLook> {
-  const told = await talk.canReboot([host])
-  if (told.ok) return { facts: factsOfGate(told.value), subject: told.value.hosts[0] ?? null }
-  if (told.problem.code === 'bad-request') throw new UsageError(`--host: ${shown(told.problem.text)}`)
-  return notKnown(told.problem)
+async function pollGate(agent: AgentQueries, host: string): Promise<WaitPoll> {
+  const answer = await agent.canReboot([host])
+  if (answer.ok) return { facts: factsOfGate(answer.value), subject: answer.value.hosts[0] ?? null }
+  if (answer.problem.code === 'bad-request') throw new UsageError(`--host: ${escaped(answer.problem.text)}`)
+  return unknownPoll(answer.problem)
 }

@@ -13,14 +13,14 @@ const ROOT = resolve(import.meta.dirname, '../../..')
 const PROGRAM = join(ROOT, 'bin/resync-monitor.js')
 const SCRIPT = join(ROOT, 'completions/resync-monitor.bash')
 
-/** What bash offers after these words; the last one is being written. */
+/** The completions of bash for the last of these words. */
 async function offered(words: readonly string[], program = 'resync-monitor'): Promise<string[]> {
   const script = `source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _resync_monitor; printf '%s\\n' "\${COMPREPLY[@]}"`
   const { stdout } = await execa('bash', ['-c', script, 'bash', SCRIPT, program, ...words])
   return stdout.split('\n').filter(word => word !== '')
 }
 
-/** The program under a name of its own, which asks the agent of the test. */
+/** A script that runs the program with the agent of the test. */
 function programThatAsks(t: Test, { socket }: ScriptedAgent): string {
   const folder = mkdtempSync(join(tmpdir(), 'completion-'))
   t.teardown(() => rmSync(folder, { recursive: true }))
@@ -33,13 +33,13 @@ function programThatAsks(t: Test, { socket }: ScriptedAgent): string {
   return program
 }
 
-t.test('the script that is shipped is the one that is printed', async t => {
+t.test('the shipped script is the printed script', async t => {
   const { stdout, exitCode } = await runShell(['completion', 'bash'])
   t.equal(exitCode, 0)
   t.equal(
     `${stdout}\n`,
     readFileSync(SCRIPT, 'utf8'),
-    'else: resync-monitor completion bash > completions/resync-monitor.bash',
+    'run resync-monitor completion bash > completions/resync-monitor.bash',
   )
 })
 
@@ -62,12 +62,12 @@ t.test('commands, options and their values', async t => {
   t.strictSame(await offered(['completion', '']), ['bash'])
 })
 
-t.test('each option that a help text tells of is one that the command takes', async t => {
+t.test('each command takes every option of its help text', async t => {
   const { stdin, stdout, stderr } = process
   for (const { name, load } of COMMANDS) {
     const command = await load()
     for (const { option, placeholder } of optionsOf(command.help)) {
-      // It fails for want of other things; what matters is that it does not fail for the option.
+      // The call fails for other reasons, and must not fail for the option.
       const args = [option, ...(placeholder === null ? [] : ['x']), '--no-such-option']
       await t.rejects(
         async () => command.run(args, { stdin, stdout, stderr }),
@@ -78,7 +78,7 @@ t.test('each option that a help text tells of is one that the command takes', as
   }
 })
 
-t.test('names of SRs and hosts come from the agent, and only such as no shell would expand', async t => {
+t.test('names of SRs and hosts come from the agent; names that a shell would expand are left out', async t => {
   const agent = await new ScriptedAgent(t).listen()
   const gate = gateOf([])
   agent.pool = {
@@ -91,7 +91,7 @@ t.test('names of SRs and hosts come from the agent, and only such as no shell wo
   t.strictSame(await offered(['explain', 'host'], programThatAsks(t, agent)), ['hostA', 'hostB', 'hostC'])
 })
 
-t.test('another shell is refused', async t => {
-  t.match(await runShell(['completion']), { exitCode: 64, stderr: /the name of a shell is missing: bash/ })
+t.test('another shell is an error', async t => {
+  t.match(await runShell(['completion']), { exitCode: 64, stderr: /the name of the shell is missing; valid: bash/ })
   t.match(await runShell(['completion', 'zsh']), { exitCode: 64, stderr: /there is no completion for 'zsh'/ })
 })

@@ -6,7 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ModelState, type ModelVolume, readModel } from './model-kernel.ts'
 
-const LOOK_EVERY_MS = 10
+const POLL_EVERY_MS = 10
 
 const [path = '', command, ...options] = process.argv.slice(2)
 if (command !== 'events2') {
@@ -41,7 +41,7 @@ const whole = (verb: string, state: ModelState) => [
 let state = readModel(path)
 print([...whole('exists', state), 'exists -'])
 while (!options.includes('--now')) {
-  await sleep(LOOK_EVERY_MS)
+  await sleep(POLL_EVERY_MS)
   const next = readModel(path)
   const gone = entries(state).filter(([name]) => next[name] === undefined)
   const come = entries(next).filter(([name]) => state[name] === undefined)

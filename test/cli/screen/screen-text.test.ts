@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { columnsOf, cutEnd, cutMiddle, folded, padded, shown } from '../../../src/cli/screen/screen-text.ts'
+import { columnsOf, cutEnd, cutMiddle, escaped, folded, padded } from '../../../src/cli/screen/screen-text.ts'
 
 t.test("other people's text obeys nobody: control characters and turns of direction are escaped", async t => {
-  t.equal(shown('host\u001b[31mA\u009b2J\r\nB\u202e'), 'host\\x1b[31mA\\x9b2J\\x0d\\x0aB\\u{202e}')
-  t.equal(shown('Zürich 東京'), 'Zürich 東京')
-  fc.assert(fc.property(fc.string({ unit: 'binary' }), text => !/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(shown(text))))
+  t.equal(escaped('host\u001b[31mA\u009b2J\r\nB\u202e'), 'host\\x1b[31mA\\x9b2J\\x0d\\x0aB\\u{202e}')
+  t.equal(escaped('Zürich 東京'), 'Zürich 東京')
+  fc.assert(fc.property(fc.string({ unit: 'binary' }), text => !/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(escaped(text))))
 })
 
 t.test('a name that is too long loses its middle, and takes no column too many', async t => {
@@ -16,7 +16,7 @@ t.test('a name that is too long loses its middle, and takes no column too many',
   t.equal(columnsOf('e\u0301'), 1)
   fc.assert(
     fc.property(fc.string({ unit: 'grapheme' }), fc.integer({ min: 1, max: 30 }), (text, columns) => {
-      const clean = shown(text)
+      const clean = escaped(text)
       return columnsOf(cutMiddle(clean, columns)) <= columns && columnsOf(cutEnd(clean, columns)) <= columns
     }),
   )

@@ -1,9 +1,9 @@
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import type { GateAnswer, GateReasonAnswer } from '../../../src/agent-api/answers.ts'
-import type { Told } from '../../../src/cli/ask/agent-talk.ts'
-import { GateGlance } from '../../../src/cli/screen/gate-glance.ts'
-import { needsOperator, type Standing } from '../../../src/cli/screen/needs-operator.ts'
+import type { Answer } from '../../../src/cli/ask/agent-queries.ts'
+import { GatePoller } from '../../../src/cli/wait/gate-poller.ts'
+import { needsOperator, type OpenReason } from '../../../src/cli/wait/needs-operator.ts'
 import { factsOfGate, factsOfReports } from '../../../src/cli/wait/wait-facts.ts'
 import { WAIT_EXIT, WaitVerdict } from '../../../src/cli/wait/wait-verdict.ts'
 import type { Reason } from '../../../src/sync-query/reason/reason.ts'
@@ -94,13 +94,13 @@ t.test('of this host: what only the gate sees counts, for it has both halves', a
 })
 
 t.test('every mix of what time clears and what an operator must clear', async t => {
-  const byOperator = (code: string, mirror?: string): Standing => ({
+  const byOperator = (code: string, mirror?: string): OpenReason => ({
     code,
     clearedBy: 'operator',
     ...(mirror && { mirror }),
   })
-  const byTime = (code: string, mirror?: string): Standing => ({ ...byOperator(code, mirror), clearedBy: 'time' })
-  const table: readonly [title: string, reasons: readonly Standing[], needed: boolean][] = [
+  const byTime = (code: string, mirror?: string): OpenReason => ({ ...byOperator(code, mirror), clearedBy: 'time' })
+  const table: readonly [title: string, reasons: readonly OpenReason[], needed: boolean][] = [
     ['nothing is told', [], false],
     ['time alone', [byTime('resync-running', 'v/0'), byTime('peer-not-connected', 'w/0')], false],
     [
@@ -185,7 +185,9 @@ t.test('of the gate: what mirrors say of themselves counts, else the reason', as
   t.match(factsOfGate({ ...answer, error: ['OTHER_OPERATION_IN_PROGRESS', 'host', 'x'], reasons: [] }), {
     state: 'waiting',
     needsOperator: false,
-    reasons: [{ code: 'OTHER_OPERATION_IN_PROGRESS', text: 'the toolstack says OTHER_OPERATION_IN_PROGRESS host x' }],
+    reasons: [
+      { code: 'OTHER_OPERATION_IN_PROGRESS', text: 'the toolstack answers OTHER_OPERATION_IN_PROGRESS host x' },
+    ],
   })
   t.match(factsOfGate({ ...answer, canReboot: true, reasons: [] }), { state: 'reached', needsOperator: false })
   const expired = { ...silent(HOST_B), code: 'override-expired' }
@@ -212,22 +214,22 @@ t.test('the gate is glanced at from time to time, and what it said goes stale', 
   let asked = 0
   const answers: (() => void)[] = []
   const gate = () =>
-    new Promise<Told<GateAnswer>>(resolve => {
+    new Promise<Answer<GateAnswer>>(resolve => {
       asked += 1
       answers.push(() => resolve({ ok: true, value: gateOf([]) }))
     })
-  const glance = new GateGlance({ gate }, () => now)
+  const poller = new GatePoller({ gate }, () => now)
   const answer = async () => {
     answers.shift()?.()
     await setImmediate()
   }
-  t.equal(glance.take(), null, 'nobody waits for it')
+  t.equal(poller.latest(), null, 'the first call does not wait for the answer')
   now = 6_000
-  t.equal(glance.take(), null)
+  t.equal(poller.latest(), null)
   t.equal(asked, 1, 'one question at a time')
   await answer()
-  t.ok(glance.take())
+  t.ok(poller.latest())
   t.equal(asked, 2)
   now = 36_001
-  t.equal(glance.take(), null, 'a coordinator that is away says nothing any more')
+  t.equal(poller.latest(), null, 'an old answer is not used')
 })

@@ -24,12 +24,15 @@ t.test('wait: ends as the state says', async t => {
   t.match(await agent.run('wait', '--sr', '5c5c', '--timeout', '1s'), {
     exitCode: 1,
     stdout: '',
-    stderr: /^\[=+> +\] 42\.1 %.*waiting: vol-7\/0 is copying.*\nresync-monitor: the time is over: vol-7\/0 is copying/,
+    stderr: /^\[=+> +\] 42\.1 %.*waiting: vol-7\/0 is copying.*\nresync-monitor: timed out: vol-7\/0 is copying/,
   })
   agent.say(SR, [givenUp('vol-8/0')])
-  t.match(await agent.run('wait', '--operator-after', '1s'), { exitCode: 3, stderr: /it needs an operator/ })
+  t.match(await agent.run('wait', '--operator-after', '1s'), { exitCode: 3, stderr: /an operator has to act/ })
   await agent.goAway()
-  t.match(await agent.run('wait', '--unknown-after', '1s'), { exitCode: 2, stderr: /it stays unknown: .* not running/ })
+  t.match(await agent.run('wait', '--unknown-after', '1s'), {
+    exitCode: 2,
+    stderr: /the state is unknown: .* not running/,
+  })
 })
 
 t.test('wait: goes on over an agent that is away, and ends when all is in sync', async t => {
@@ -90,11 +93,14 @@ t.test('wait --host: a host of which nothing is heard ends it with 2, and one th
   const agent = await new ScriptedAgent(t).listen()
   const refused = { canReboot: false, hosts: [], error: ['CLUSTERED_SR_DEGRADED', SR] }
   agent.reboot = { ...refused, reasons: [{ ...silent(HOST_C), code: 'no-report', clearedBy: 'time' }] }
-  t.match(await agent.run('wait', '--host', 'hostB', '--unknown-after', '1s'), { exitCode: 2, stderr: /stays unknown/ })
+  t.match(await agent.run('wait', '--host', 'hostB', '--unknown-after', '1s'), {
+    exitCode: 2,
+    stderr: /the state is unknown/,
+  })
   agent.reboot = { ...refused, reasons: [resyncingThere(HOST_C), silent(HOST_C)] }
   t.match(await agent.run('wait', '--host', 'hostB', '--operator-after', '1s'), {
     exitCode: 3,
-    stderr: /it needs an operator; .*: SR mirrored: hostC has not confirmed/,
+    stderr: /an operator has to act; .*: SR mirrored: hostC has not confirmed/,
   })
 })
 
@@ -103,7 +109,7 @@ t.test('wait --host: that an override lets the host go is told, and what it over
   agent.reboot = { canReboot: true, hosts: [], error: null, reasons: [silent(HOST_C)] }
   t.match(await agent.run('wait', '--host', 'hostB'), {
     exitCode: 0,
-    stdout: /^hostB may reboot, by override, although storage says no:\n {2}SR mirrored: hostC has not/,
+    stdout: /^hostB may reboot, by override, although storage blocks:\n {2}SR mirrored: hostC has not/,
   })
   t.match(JSON.parse((await agent.run('wait', '--host', 'hostB', '--json')).stdout), {
     event: 'end',

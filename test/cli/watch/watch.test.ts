@@ -20,7 +20,7 @@ import {
 
 const NOW = Date.now()
 
-/** What the agent says, as the frame of a terminal. */
+/** A frame for what the agent answers. */
 async function frame(agent: ScriptedAgent, columns: number, rows: number, steady = new SteadyProgress()) {
   const srs = agent.srs().flatMap(sr => {
     const [report, mirrors] = [agent.report(sr), agent.mirrors(sr)]
@@ -30,7 +30,7 @@ async function frame(agent: ScriptedAgent, columns: number, rows: number, steady
   return watchFrame({ ok: true, value: { at: NOW, srs, gate } }, steady, { columns, paint: UNPAINTED, now: NOW }, rows)
 }
 
-t.test('a frame fits whatever terminal there is, and tells how much is left out', async t => {
+t.test('a frame fits every terminal, and says how much is left out', async t => {
   const agent = new ScriptedAgent(t)
   const many = Array.from({ length: 200 }, (_, index) => copying(`xcp-volume-0d2f6d3a-1111-2222-3333-${index}/0`, 0.5))
   for (let sr = 1; sr <= 5; sr += 1) agent.say(`5c5c5c5c-0000-4000-8000-00000000000${sr}`, many)
@@ -54,7 +54,7 @@ t.test('a frame fits whatever terminal there is, and tells how much is left out'
   t.match(room.join('\n'), 'because SR mirrored: hostC has not confirmed')
 })
 
-t.test('what is worst comes first, and a mirror that is not moving says why', async t => {
+t.test('the worst mirror comes first; a mirror that is not copying shows its reason', async t => {
   const agent = new ScriptedAgent(t)
   agent.say(SR, [copying('vol-7/0', 0.421), givenUp('vol-8/0')])
   const lines = await frame(agent, 100, 24)
@@ -62,11 +62,11 @@ t.test('what is worst comes first, and a mirror that is not moving says why', as
   t.match(lines[4], /^ {2}vol-7\/0 +\[=+> +\] 42\.1 % {2}about 2 min left$/)
 })
 
-t.test('a bar never goes back within one resync, and another resync begins anew', async t => {
+t.test('a bar never moves back within one resync; another resync starts from its own progress', async t => {
   const steady = new SteadyProgress()
   const look = (since: string, progress: number | null) => {
     const shown = steady.of('vol-7/0', since, progress)
-    steady.endLook()
+    steady.endFrame()
     return shown
   }
   t.strictSame(
@@ -74,11 +74,11 @@ t.test('a bar never goes back within one resync, and another resync begins anew'
     [0.4, 0.4, 0.4, 0.5],
   )
   t.equal(look('17:00', 0.1), 0.1)
-  steady.endLook()
+  steady.endFrame()
   t.equal(look('17:00', 0.05), 0.05, 'what was away is forgotten')
 })
 
-t.test('on a terminal it repaints in place, and leaves the screen as it was', { skip: !HAS_TERMINALS }, async t => {
+t.test('on a terminal it redraws in place, and restores the screen at the end', { skip: !HAS_TERMINALS }, async t => {
   const agent = await new ScriptedAgent(t).listen()
   agent.say(SR, [copying('vol-7/0', 0.421)])
   const watching = agent.startOnTerminal(['watch'], { TERM: 'xterm-256color' }, 12)
@@ -99,7 +99,7 @@ t.test('on a terminal it repaints in place, and leaves the screen as it was', { 
   t.match(after, /12 mirrors: 12 synced/, 'the last frame stays')
 })
 
-t.test('elsewhere it prints what changes, once', async t => {
+t.test('without a terminal it prints each change once', async t => {
   const agent = await new ScriptedAgent(t).listen()
   agent.say(SR, [copying('vol-7/0', 0.421)])
   const watching = agent.start('watch', '5c5c')
@@ -120,24 +120,24 @@ t.test('elsewhere it prints what changes, once', async t => {
   }
   t.equal((await watching).exitCode, 0)
   for (const line of lines) t.match(line, /^\d\d:\d\d:\d\d {2}\S/)
-  const told = lines.map(line => line.slice(10).replace(/[;:,].*| at \/.*/, ''))
-  t.strictSame(told, [
+  const events = lines.map(line => line.slice(10).replace(/[;:,].*| at \/.*/, ''))
+  t.strictSame(events, [
     `SR ${SR} resyncing`,
     'hostA',
     'hostB',
     'hostC',
     'the agent',
     'the agent answers again',
-    `SR ${SR} resyncing`,
+    'SR mirrored (5c5c5c5c…) resyncing',
     'hostA',
     'hostB',
     'hostC',
-    `SR ${SR} synced`,
-    'the gate could not be asked',
+    'SR mirrored (5c5c5c5c…) synced',
+    'the gate cannot be reached',
   ])
 })
 
-t.test('an SR that is not watched here is told at once', async t => {
+t.test('an SR that this host does not watch is an error at once', async t => {
   const agent = await new ScriptedAgent(t).listen()
   t.match(await agent.run('watch', 'zzzz'), { exitCode: 64, stderr: /there is no SR 'zzzz' here/ })
 })

@@ -15,85 +15,86 @@ import {
   type ParamsOf,
   type ResultOf,
 } from '../../agent-api/methods.ts'
+import { codeOf } from '../../platform/errors.ts'
 import type { Report } from '../../sync-query/report/report.ts'
 
-/** `agent-away`: nobody answers; `bad-request`: what was asked for makes no sense there; the others as in `AGENT_ERRORS`. */
+/** `agent-away`: the agent does not answer; `bad-request`: an operand is wrong; the others as in `AGENT_ERRORS`. */
 type AskProblemCode = 'agent-away' | 'not-understood' | 'bad-request' | 'internal' | AgentErrorName
 
-/** A question that got no answer, with a sentence for people. */
+/** Why a call has no answer, with a sentence for people. */
 export interface AskProblem {
   readonly code: AskProblemCode
   readonly text: string
 }
 
-export type Told<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: AskProblem }
+export type Answer<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: AskProblem }
 
 /** An agent answers from its memory. */
-const PATIENCE_MS = 10_000
-/** It asks the coordinator in turn, which may be the host that reboots: somebody waits for the rest meanwhile. */
-const PATIENCE_WITH_POOL_MS = 15_000
+const TIMEOUT_MS = 10_000
+/** The agent asks the coordinator, which may be the host that reboots; the rest of the output waits for it. */
+const TIMEOUT_WITH_POOL_MS = 15_000
 
-/** Asks this host's agent. What cannot be answered is a value; nothing here throws but bugs. */
-export class AgentTalk {
+/** Calls this host's agent. A failure is a value; only bugs throw. */
+export class AgentQueries {
   readonly #client: AgentClient
   readonly #socket: string
   readonly #signal: AbortSignal
 
-  /** @param signal ends every question that is still open */
+  /** @param signal ends every call that is still open */
   constructor(socket: string, signal: AbortSignal = new AbortController().signal) {
     this.#client = new AgentClient(socket)
     this.#socket = socket
     this.#signal = signal
   }
 
-  srs(): Promise<Told<readonly ListedSr[]>> {
+  srs(): Promise<Answer<readonly ListedSr[]>> {
     return this.#ask('SR.list', {})
   }
 
-  report(sr: string): Promise<Told<Report>> {
+  report(sr: string): Promise<Answer<Report>> {
     return this.#ask('SR.sync_status', { sr })
   }
 
-  mirrors(sr: string): Promise<Told<MirrorsAnswer>> {
+  mirrors(sr: string): Promise<Answer<MirrorsAnswer>> {
     return this.#ask('SR.mirrors', { sr })
   }
 
-  /** What this host has and no SR watches; `null`: the agent is of an older version, which does not say. */
-  async unwatched(): Promise<Told<UnwatchedAnswer | null>> {
-    const told = await this.#ask('SR.unwatched', {})
-    return !told.ok && told.problem.code === 'not-understood' ? { ok: true, value: null } : told
+  /** What this host has and no SR watches; `null`: the agent is of an older version without this method. */
+  async unwatched(): Promise<Answer<UnwatchedAnswer | null>> {
+    const answer = await this.#ask('SR.unwatched', {})
+    return !answer.ok && answer.problem.code === 'not-understood' ? { ok: true, value: null } : answer
   }
 
-  gate(): Promise<Told<GateAnswer>> {
+  gate(): Promise<Answer<GateAnswer>> {
     return this.#ask('Pool.gate', {})
   }
 
   /** @param hosts UUIDs or names */
-  canReboot(hosts: readonly string[]): Promise<Told<CanRebootAnswer>> {
+  canReboot(hosts: readonly string[]): Promise<Answer<CanRebootAnswer>> {
     return this.#ask('Host.can_reboot', { hosts })
   }
 
-  setOverride(request: ParamsOf<'Override.set'>): Promise<Told<OverrideAnswer>> {
+  setOverride(request: ParamsOf<'Override.set'>): Promise<Answer<OverrideAnswer>> {
     return this.#ask('Override.set', request)
   }
 
-  clearOverride(host: string): Promise<Told<unknown>> {
+  clearOverride(host: string): Promise<Answer<unknown>> {
     return this.#ask('Override.clear', { host })
   }
 
-  clearOrder(host: string, reason: string): Promise<Told<unknown>> {
+  clearOrder(host: string, reason: string): Promise<Answer<unknown>> {
     return this.#ask('Order.clear', { host, reason })
   }
 
-  async #ask<Method extends AgentMethod>(method: Method, params: ParamsOf<Method>): Promise<Told<ResultOf<Method>>> {
+  async #ask<Method extends AgentMethod>(method: Method, params: ParamsOf<Method>): Promise<Answer<ResultOf<Method>>> {
     const isOfPool = !method.startsWith('SR.')
-    const tooLong = AbortSignal.timeout(isOfPool ? PATIENCE_WITH_POOL_MS : PATIENCE_MS)
+    const tooLong = AbortSignal.timeout(isOfPool ? TIMEOUT_WITH_POOL_MS : TIMEOUT_MS)
     try {
       const value = await this.#client.call(method, params, AbortSignal.any([this.#signal, tooLong]))
       return { ok: true, value }
     } catch (error) {
       if (isOfPool && tooLong.aborted) return { ok: false, problem: POOL_TOO_SLOW }
-      if (error instanceof AgentUnreachable) return { ok: false, problem: away(this.#socket, error.message) }
+      if (error instanceof AgentUnreachable) return { ok: false, problem: away(this.#socket, error) }
       if (error instanceof AgentNotUnderstood) return { ok: false, problem: notUnderstood(error.message) }
       if (!(error instanceof JSONRPCErrorException)) throw error
       return { ok: false, problem: refusal(error) }
@@ -101,10 +102,10 @@ export class AgentTalk {
   }
 }
 
-/** Whether an override was written is not known then. */
+/** After this problem it is not known whether an override was written. */
 const POOL_TOO_SLOW: AskProblem = {
   code: 'toolstackUnreachable',
-  text: `the coordinator has not answered within ${PATIENCE_WITH_POOL_MS / 1000} s`,
+  text: `the coordinator did not answer in ${TIMEOUT_WITH_POOL_MS / 1000} s`,
 }
 
 function notUnderstood(detail: string): AskProblem {
@@ -112,17 +113,17 @@ function notUnderstood(detail: string): AskProblem {
   return { code: 'not-understood', text }
 }
 
-function away(socket: string, message: string): AskProblem {
-  const [, why = message] = REASONS_TO_BE_AWAY.find(([sign]) => message.includes(sign)) ?? []
+function away(socket: string, { message, cause }: AgentUnreachable): AskProblem {
+  const why = AWAY_TEXTS.get(codeOf(cause) ?? '') ?? (message.includes('abort') ? 'timed out' : message)
   return { code: 'agent-away', text: `the agent at ${socket} does not answer: ${why}` }
 }
 
-const REASONS_TO_BE_AWAY: readonly (readonly [sign: string, why: string])[] = [
-  ['ENOENT', 'there is no such socket; the agent is not running, or answers elsewhere (--socket)'],
-  ['ECONNREFUSED', 'nobody listens there; the agent is not running'],
-  ['EACCES', 'only its own user and root may connect'],
-  ['abort', 'it takes too long'],
-]
+/** By the system's error code. */
+const AWAY_TEXTS: ReadonlyMap<string, string> = new Map([
+  ['ENOENT', 'the socket does not exist; the agent is not running, or uses another socket (--socket)'],
+  ['ECONNREFUSED', 'no process listens there; the agent is not running'],
+  ['EACCES', 'only its user and root may connect'],
+])
 
 function refusal({ code, message }: JSONRPCErrorException): AskProblem {
   if (code === JSONRPCErrorCode.MethodNotFound) {

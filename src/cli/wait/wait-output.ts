@@ -1,36 +1,37 @@
 import type { Named } from '../../agent-api/answers.ts'
 import { progressBar } from '../../platform/text/progress-bar.ts'
+import { nameOf } from '../ask/names.ts'
 import { columnsOrDefault, pageOf, print, printJson } from '../ask/shell-command.ts'
-import { nameOf } from '../screen/cause.ts'
-import { cutEnd, folded, shown } from '../screen/screen-text.ts'
+import { cutEnd, escaped, folded } from '../screen/screen-text.ts'
 import { SteadyProgress } from '../screen/steady-progress.ts'
 import type { Options, Terminal } from '../terminal.ts'
 import type { WaitFacts } from './wait-facts.ts'
 import { WAIT_EXIT } from './wait-verdict.ts'
 
-/** Tells somebody who waits what has changed since it was told last. */
-export class WaitTeller {
+/** Prints the progress of a wait and its end. */
+export class WaitOutput {
   readonly #terminal: Terminal
   readonly #options: Options
   readonly #kind: 'sr' | 'host'
   #subject: Named | null = null
   readonly #steady = new SteadyProgress()
-  #told = ''
+  #answer = ''
   #hasBar = false
 
-  /** @param kind what is waited for */
+  /** @param kind what the wait is for */
   constructor(terminal: Terminal, options: Options, kind: 'sr' | 'host') {
     this.#terminal = terminal
     this.#options = options
     this.#kind = kind
   }
 
-  /** It is known now what the operand means. */
-  meet(subject: Named): void {
+  /** Sets the SR or host that the operand names. */
+  setSubject(subject: Named): void {
     this.#subject = subject
   }
 
-  tell(facts: WaitFacts): void {
+  /** Prints the result of a poll if it differs from the previous one. */
+  progress(facts: WaitFacts): void {
     if (this.#options.flag('json')) {
       const { state, needsOperator, progress, reasons, reasonsOmitted } = facts
       const codes = reasons.map(({ code, clearedBy }) => [code, clearedBy])
@@ -40,15 +41,15 @@ export class WaitTeller {
     }
     const { stderr } = this.#terminal
     const progress = this.#steady.of('', facts.progressOf, facts.progress)
-    this.#steady.endLook()
+    this.#steady.endFrame()
     const line = lineOf({ ...facts, progress })
-    // A terminal that knows no control sequences would be filled with them.
+    // A dumb terminal would show the control sequences as text.
     if (stderr.isTTY === true && process.env.TERM !== 'dumb') {
       stderr.write(`\r\x1b[K${cutEnd(line, columnsOrDefault(stderr.columns) - 1)}`)
       this.#hasBar = true
       return
     }
-    // The figure in the sentence moves with each look; a log wants its tenths only.
+    // The figure in the sentence changes with each poll; a log gets only its tenths.
     const key = `${facts.reasons.map(({ code }) => code).join()} ${Math.floor((progress ?? 0) * 10)} ${facts.state}`
     if (this.#isNew(key)) stderr.write(`${line}\n`)
   }
@@ -66,28 +67,28 @@ export class WaitTeller {
   #reached(facts: WaitFacts | null): string[] {
     const { paint, columns } = pageOf(this.#terminal, Date.now())
     if (this.#kind === 'sr') return [paint('good', 'in sync')]
-    const may = `${this.#subject === null ? 'the host' : shown(nameOf(this.#subject))} may reboot${facts?.mustBeDisabled === true ? ' once it is disabled' : ''}`
+    const may = `${this.#subject === null ? 'the host' : escaped(nameOf(this.#subject))} may reboot${facts?.mustBeDisabled === true ? ' once it is disabled' : ''}`
     if (facts?.overridden !== true) return [paint('good', may)]
     return [
-      paint('unsure', `${may}, by override, although storage says no:`),
-      ...facts.reasons.flatMap(({ text }) => folded(shown(text), 2, columns)),
+      paint('unsure', `${may}, by override, although storage blocks:`),
+      ...facts.reasons.flatMap(({ text }) => folded(escaped(text), 2, columns)),
     ]
   }
 
   #json(event: 'change' | 'end', facts: WaitFacts | null, exitCode: number | null = null): void {
-    const { progressOf: _, ...told } = facts ?? { progressOf: '' }
+    const { progressOf: _, ...answer } = facts ?? { progressOf: '' }
     printJson(this.#terminal, Date.now(), {
       event,
       [this.#kind]: this.#subject?.uuid ?? null,
       ...(this.#kind === 'host' ? { name: this.#subject?.name ?? null } : {}),
-      ...told,
+      ...answer,
       ...(exitCode === null ? {} : { exitCode }),
     })
   }
 
   #isNew(key: string): boolean {
-    const isNew = key !== this.#told
-    this.#told = key
+    const isNew = key !== this.#answer
+    this.#answer = key
     return isNew
   }
 }
@@ -97,15 +98,15 @@ function lineOf({ state, progress, etaSeconds, reasons, reasonsOmitted }: WaitFa
   const bar = progress === null ? '' : `${progressBar(progress, etaSeconds)}  `
   const first = reasons[0]?.text ?? ''
   const more = reasons.length - 1 + reasonsOmitted
-  return `${bar}${state === 'unknown' ? 'unknown' : 'waiting'}: ${shown(first)}${more > 0 ? `, and ${more} more` : ''}`
+  return `${bar}${state === 'unknown' ? 'unknown' : 'waiting'}: ${escaped(first)}${more > 0 ? `, and ${more} more` : ''}`
 }
 
 function failed(code: number, facts: WaitFacts | null): string {
-  const words: Readonly<Record<number, string>> = {
-    [WAIT_EXIT.timeout]: 'the time is over',
-    [WAIT_EXIT.unknown]: 'it stays unknown',
-    [WAIT_EXIT.needsOperator]: 'it needs an operator; resync-monitor explain tells what to do',
+  const texts: Readonly<Record<number, string>> = {
+    [WAIT_EXIT.timeout]: 'timed out',
+    [WAIT_EXIT.unknown]: 'the state is unknown',
+    [WAIT_EXIT.needsOperator]: 'an operator has to act; see resync-monitor explain',
   }
   const first = facts?.reasons[0]?.text
-  return `resync-monitor: ${words[code]}${first === undefined ? '' : `: ${shown(first)}`}`
+  return `resync-monitor: ${texts[code]}${first === undefined ? '' : `: ${escaped(first)}`}`
 }

@@ -5,16 +5,17 @@ import type { ReportReason } from '../../sync-query/report/report.ts'
 type Correctable = Pick<ReportReason, 'code' | 'mirror' | 'peer' | 'word' | 'clearedBy' | 'waitsFor'>
 
 /**
- * What this host says of its mirrors, in the light of what the gate says of the same: of a connection each host sees its own half,
- * and the gate both. A host that is Connecting while its peer has given up (StandAlone) says for ever that it clears by itself.
- * The stricter view holds, as the gate's may be some seconds old; but what holds a resync back on the peer, this host only guesses.
+ * Corrects the reasons that this host gives for its mirrors by the gate's. A host sees one end of a connection, the gate sees both: a
+ * host that is Connecting cannot know that its peer has given up (StandAlone), so it reports for ever that the reason clears by itself.
+ * The stricter of both counts, because the gate's may be some seconds old. The exception is what holds a resync back on the peer,
+ * which this host only guesses.
  */
-export class GateView {
+export class GateCorrections {
   readonly #known = new Map<string, ReportReason>()
 
   /** @param host UUID of this host @param sr UUID of the SR */
   constructor(gate: GateAnswer | null, host: string, sr: string) {
-    // Every host of the SR is told the same reasons.
+    // Every host of the SR has the same reasons.
     for (const { reasons } of gate?.hosts ?? []) {
       for (const { host: about, sr: its, mirrorReasons = [] } of reasons) {
         if (about.uuid !== host || its.uuid !== sr) continue

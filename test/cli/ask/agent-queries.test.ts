@@ -1,10 +1,10 @@
 import { createServer } from 'node:http'
 import { join, relative } from 'node:path'
 import t, { type Test } from 'tap'
-import { AgentTalk } from '../../../src/cli/ask/agent-talk.ts'
+import { AgentQueries } from '../../../src/cli/ask/agent-queries.ts'
 import { byUrgency, causesOfGate } from '../../../src/cli/screen/cause.ts'
-import { causeLines } from '../../../src/cli/screen/cause-lines.ts'
 import { UNPAINTED } from '../../../src/cli/screen/paint.ts'
+import { rootCauseLines } from '../../../src/cli/screen/root-cause-lines.ts'
 import { folderOf } from '../../volume-plugin/plugin-under-test.ts'
 import {
   copying,
@@ -18,8 +18,8 @@ import {
   silent,
 } from '../scripted-agent.ts'
 
-/** Something at a socket that answers every question so. */
-async function answering(t: Test, answer: (id: unknown) => unknown): Promise<AgentTalk> {
+/** A server at a socket that answers every call with `answer`. */
+async function answering(t: Test, answer: (id: unknown) => unknown): Promise<AgentQueries> {
   const server = createServer((request, response) => {
     let body = ''
     request.on('data', chunk => {
@@ -30,10 +30,10 @@ async function answering(t: Test, answer: (id: unknown) => unknown): Promise<Age
   const socket = join(folderOf(t), 's')
   await new Promise<void>(resolve => server.listen(socket, resolve))
   t.teardown(() => server.close())
-  return new AgentTalk(socket)
+  return new AgentQueries(socket)
 }
 
-t.test('what answers and is no agent, or one of another version, is told and never half understood', async t => {
+t.test('an answer of another program, or of another version, is a problem', async t => {
   for (const [answer, code] of [
     [(id: unknown) => ({ jsonrpc: '2.0', id, result: { hosts: 'all' } }), 'not-understood'],
     [(id: unknown) => ({ jsonrpc: '2.0', id, result: null }), 'not-understood'],
@@ -42,29 +42,29 @@ t.test('what answers and is no agent, or one of another version, is told and nev
     [(id: unknown) => ({ jsonrpc: '2.0', id, error: { code: -32004, message: 'no gate' } }), 'noGate'],
     [() => 'hello', 'agent-away'],
   ] as const) {
-    const talk = await answering(t, answer)
-    t.match(await talk.gate(), { ok: false, problem: { code, text: /./ } }, code)
-    t.match(await talk.report(SR), { ok: false, problem: { code } }, code)
+    const queries = await answering(t, answer)
+    t.match(await queries.gate(), { ok: false, problem: { code, text: /./ } }, code)
+    t.match(await queries.report(SR), { ok: false, problem: { code } }, code)
   }
 })
 
-t.test('what another version adds is passed over', async t => {
+t.test('keys of a newer agent are ignored', async t => {
   const gate = { ...gateOf([silent(HOST_C)]), more: true }
-  const told = await (await answering(t, id => ({ jsonrpc: '2.0', id, result: gate }))).gate()
+  const answer = await (await answering(t, id => ({ jsonrpc: '2.0', id, result: gate }))).gate()
   const { more: _, ...known } = gate
-  t.strictSame(told, { ok: true, value: known })
+  t.strictSame(answer, { ok: true, value: known })
   const agent = await new ScriptedAgent(t).listen()
   agent.say(
     SR,
     Array.from({ length: 1500 }, (_, index) => copying(`vol-${index}/0`, 0.5)),
     { mirrors: { synced: 0, resyncing: 1500, degraded: 0, unknown: 0 } },
   )
-  const report = await new AgentTalk(agent.socket).report(SR)
+  const report = await new AgentQueries(agent.socket).report(SR)
   t.ok(report.ok && report.value.reasons.length === 1024)
-  t.match(report, { value: { reasonsOmitted: 476 } }, 'a report with very many reasons is understood too')
+  t.match(report, { value: { reasonsOmitted: 476 } }, 'a report with very many reasons is read, too')
 })
 
-t.test('a question ends when nobody wants its answer any more', async t => {
+t.test('a call ends when its signal aborts', async t => {
   const server = createServer(() => undefined)
   const socket = join(folderOf(t), 's')
   await new Promise<void>(resolve => server.listen(socket, resolve))
@@ -73,12 +73,12 @@ t.test('a question ends when nobody wants its answer any more', async t => {
     server.close()
   })
   const gone = new AbortController()
-  const asking = new AgentTalk(socket, gone.signal).srs()
+  const call = new AgentQueries(socket, gone.signal).srs()
   server.once('request', () => gone.abort())
-  t.match(await asking, { ok: false, problem: { code: 'agent-away', text: /it takes too long/ } })
+  t.match(await call, { ok: false, problem: { code: 'agent-away', text: /timed out/ } })
 })
 
-t.test('a reason of another version blocks, and is told with its own sentence', async t => {
+t.test('a reason of another version blocks, and is shown with its own sentence', async t => {
   const other = { ...silent(HOST_B), code: 'moon-phase', clearedBy: 'time' as const, text: 'the moon is full' }
   const there = resyncingThere(HOST_C)
   const mirrorReasons = [{ code: 'tides', mirror: 'vol-7/0', clearedBy: 'operator' as const }]
@@ -91,11 +91,11 @@ t.test('a reason of another version blocks, and is told with its own sentence', 
       ['not-synced', true, false],
     ],
   )
-  const text = causeLines(causes, { columns: 80, paint: UNPAINTED, now: Date.now() }).join('\n')
-  t.match(text, /moon-phase\n {2}the moon is full\n[\s\S]*This version does not know the code/)
+  const text = rootCauseLines(causes, { columns: 80, paint: UNPAINTED, now: Date.now() }).join('\n')
+  t.match(text, /^the moon is full\n {2}moon-phase on hostB[\s\S]*This version does not know the code/m)
 })
 
-t.test('--socket may be told from where the shell is, and not be empty', async t => {
+t.test('--socket may be a relative path, and not empty', async t => {
   const agent = await new ScriptedAgent(t).listen()
   const asked = await runShell(['status', '--socket', relative(process.cwd(), agent.socket)])
   t.match(asked, { exitCode: 0, stdout: /^SR 5c5c5c5c/ })

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { findNamed } from '../../../src/cli/ask/named-operand.ts'
+import { findNamed } from '../../../src/cli/ask/names.ts'
 
 const ALL = [
   { uuid: '5c5c5c5c-0000-4000-8000-000000000001', name: 'mirrored' },
@@ -21,11 +21,11 @@ t.test('by UUID, by a beginning that no other shares, and by name', async t => {
   }
 })
 
-t.test('what means nothing, or several things, is told', async t => {
+t.test('an operand that matches nothing lists the valid names; one that matches several lists them', async t => {
   for (const [operand, why] of [
-    ['5c5c', /could be mirrored \(5c5c5c5c-.*\) or 5c5c0000-/],
-    ['twin', /could be twin \(face.*\) or twin \(cafe/],
-    ['bee', /there is no SR 'bee' here/],
+    ['5c5c', /matches mirrored \(5c5c5c5c-.*\) and 5c5c0000-/],
+    ['twin', /matches twin \(face.*\) and twin \(cafe/],
+    ['bee', /there is no SR 'bee' here; valid: .*mirrored/],
     ['', /there is no SR '' here/],
     ['none', /there is no SR 'none' here/],
   ] as const) {
