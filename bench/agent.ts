@@ -1,9 +1,9 @@
 /**
- * What the agent costs on top of following DRBD: every volume judged, remembered and summed up into two SRs.
+ * Measures the cost of the agent in addition to following DRBD: it judges every volume, keeps its history and updates two SRs.
  *
  *     agent.ts [--resources 1000,5000] [--changes 500000] [--idle-seconds 30]
  *
- * prints one JSON line per figure. Each size is measured in a process of its own, its start included.
+ * Prints one JSON line per figure. Each size is measured in a process of its own, including its start.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -36,7 +36,7 @@ const { values } = parseArgs({
   },
 })
 
-function tell(figure: string, value: number, unit: string): void {
+function print(figure: string, value: number, unit: string): void {
   const resources = Number(values.resources)
   process.stdout.write(`${JSON.stringify({ bench: 'agent', figure, resources, value, unit })}\n`)
 }
@@ -84,7 +84,7 @@ async function measure(resources: number, changes: number): Promise<void> {
     const before = cpuSeconds()
     if (idleSeconds > 0) {
       await sleep(idleSeconds * 1000)
-      tell('idle', Number((((cpuSeconds() - before) / idleSeconds) * 100).toFixed(3)), '% of a core')
+      print('idle', Number((((cpuSeconds() - before) / idleSeconds) * 100).toFixed(3)), '% of a core')
     }
     state.begun = { at: performance.now(), cpu: cpuSeconds() }
     writeFileSync(go, '')
@@ -93,14 +93,14 @@ async function measure(resources: number, changes: number): Promise<void> {
     agent.apply(drbdBackend, update)
     if (!state.isWhole && agent.report(SR)?.state === 'synced') {
       state.isWhole = true
-      tell('start to whole truth', Number(cpuSeconds().toFixed(3)), 'CPU s')
+      print('start to whole truth', Number(cpuSeconds().toFixed(3)), 'CPU s')
       void idleThenFlood()
     } else if (state.begun !== null && update.changed.some(hasLostPeer)) {
       const seconds = (performance.now() - state.begun.at) / 1000
-      tell('flood, events applied', Math.round(changes / seconds), 'events/s')
+      print('flood, events applied', Math.round(changes / seconds), 'events/s')
       const perHundredThousand = ((cpuSeconds() - state.begun.cpu) / changes) * 1e5
-      tell('flood, cost', Number(perHundredThousand.toFixed(3)), 'CPU s per 100 000 events')
-      tell('peak RSS', Math.round(process.resourceUsage().maxRSS / 1024), 'MiB')
+      print('flood, cost', Number(perHundredThousand.toFixed(3)), 'CPU s per 100 000 events')
+      print('peak RSS', Math.round(process.resourceUsage().maxRSS / 1024), 'MiB')
       stop.abort()
     }
   }

@@ -5,8 +5,8 @@
  *     end-to-end.ts [--resources 1000,5000] [--flips 1000]
  *
  * Prints one JSON line per figure. Agent and pool share one process here; on a real pool they would not. The first flip is
- * told by itself, and the next ones, in which the code is still being compiled, are left out. Between two flips a line
- * goes through such a pipe alone, to nobody: as slow as that, the machine is busy with something else.
+ * a figure of its own, and the next ones, in which the code is still being compiled, are left out. Between two flips a line goes
+ * through such a pipe alone: if that is as slow, the machine is busy with something else.
  */
 
 import { once } from 'node:events'
@@ -63,7 +63,7 @@ function quantile(sorted: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
 }
 
-/** A pipe that lines go through as the kernel's do, read by nobody but this. */
+/** A pipe like that of the kernel's lines, read by this program only. */
 async function openBarePipe(socketPath: string) {
   const connected = Promise.withResolvers<Socket>()
   const kernel = createServer(socket => connected.resolve(socket)).listen(socketPath)
@@ -72,10 +72,10 @@ async function openBarePipe(socketPath: string) {
   /** How long one line takes, in milliseconds. */
   const passMs = async () => {
     const arrived = once(child.stdout, 'data')
-    const saidAt = performance.now()
+    const sentAt = performance.now()
     socket.write(line(true))
     await arrived
-    return performance.now() - saidAt
+    return performance.now() - sentAt
   }
   const close = async () => {
     kernel.close()
@@ -167,16 +167,16 @@ async function measure(resources: number, flips: number): Promise<void> {
         () => reject(new Error(`${howManyMay()} hosts may reboot, not ${wanted}`)),
         DEADLINE_MS,
       )
-      const look = () => {
+      const check = () => {
         if (howManyMay() !== wanted) return
         clearTimeout(tooLate)
         unsubscribe()
         resolve(performance.now())
       }
       const unsubscribe = pool.subscribe(({ cls }) => {
-        if (cls === 'host') look()
+        if (cls === 'host') check()
       })
-      look()
+      check()
     })
   const socket = await connected.promise
   await until(HOSTS)
@@ -186,9 +186,9 @@ async function measure(resources: number, flips: number): Promise<void> {
   for (let flip = 0; flip < flips; flip += 1) {
     const starts = flip % 2 === 0
     const done = until(starts ? 0 : HOSTS)
-    const saidAt = performance.now()
+    const sentAt = performance.now()
     socket.write(line(starts))
-    tookMs.push((await done) - saidAt)
+    tookMs.push((await done) - sentAt)
     await sleep(5 + (flip % 7))
     bareMs.push(await bare.passMs())
   }
@@ -205,8 +205,8 @@ async function measure(resources: number, flips: number): Promise<void> {
     ['a line through the pipe alone, median', ofWarm(bareMs, 0.5)],
     ['a line through the pipe alone, p99', ofWarm(bareMs, 0.99)],
   ] as const) {
-    const told = { bench: 'end-to-end', figure, resources, hosts: HOSTS, value: Number(value.toFixed(2)), unit: 'ms' }
-    process.stdout.write(`${JSON.stringify(told)}\n`)
+    const line = { bench: 'end-to-end', figure, resources, hosts: HOSTS, value: Number(value.toFixed(2)), unit: 'ms' }
+    process.stdout.write(`${JSON.stringify(line)}\n`)
   }
   stop.abort()
   await following

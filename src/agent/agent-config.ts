@@ -13,30 +13,30 @@ const command = z.tuple([path], z.string().max(4096))
 const SrSchema = z.strictObject({
   /** UUID of the SR in the pool's database. */
   uuid,
-  /** DRBD resources by name; `*` stands for any run of characters. One without `*` must be there. */
+  /** DRBD resources by name; `*` matches any characters. A resource whose name contains no `*` must exist. */
   drbd: z.array(name).max(MAX_PATTERNS).default([]),
-  /** md arrays by UUID, kernel name or device; `*` as above. One without `*` must be there. */
+  /** md arrays by UUID, kernel name or device; `*` as above. An array without `*` must exist. */
   md: z.array(name).max(MAX_PATTERNS).default([]),
-  /** Peers that are no part of the SR's redundancy (an asynchronous disaster-recovery copy): not counted. */
+  /** Peers that are not part of the SR's redundancy, such as an asynchronous disaster-recovery copy. They are not counted. */
   ignorePeers: z.array(name).max(64).default([]),
-  /** This host may have no mirror of the SR. Otherwise patterns that match nothing leave the SR unknown. */
+  /** This host may have no mirror of the SR. Otherwise an SR whose patterns match nothing is unknown. */
   allowEmpty: z.boolean().default(false),
 })
 
 const ToolstackSchema = z
   .strictObject({
-    /** `http://HOST[:PORT]` or `https://…`; with a socket: how to reach the coordinator when this host is not it. */
+    /** `http://HOST[:PORT]` or `https://…`. With a socket: the coordinator's address while this host is not the coordinator. */
     url: z.url({ protocol: /^https?$/, error: 'must be an http: or https: URL' }),
-    /** A unix socket to go through. */
+    /** A unix socket to connect through. */
     socket: absolutePath.optional(),
     user: name.default('root'),
-    /** A file that holds the password and nothing else, so that this file may be read by all. */
+    /** A file that contains only the password, so that the configuration file may be readable by all. */
     passwordFile: absolutePath,
-    /** A file with the certificates (PEM) of those who may sign the toolstack's. */
+    /** A file with the certificates (PEM) that may sign the toolstack's certificate. */
     caFile: absolutePath.optional(),
     /**
-     * Instead: SHA-256 of the certificates that are accepted, as `openssl x509 -fingerprint -sha256` prints it. Each host of
-     * a pool has its own, and any may become the coordinator.
+     * Instead of `caFile`: SHA-256 of the accepted certificates, as `openssl x509 -fingerprint -sha256` prints it. Each host of a
+     * pool has a certificate of its own, and any host may become the coordinator.
      */
     fingerprints: z
       .array(
@@ -48,8 +48,7 @@ const ToolstackSchema = z
       .max(64)
       .optional(),
     /**
-     * Tell the pool every so often that this host lives. Only for the embedded pool: a stock toolstack does this by itself.
-     * 0: never.
+     * Seconds between heartbeats to the pool. Only for the embedded pool: an unmodified toolstack sends its own. 0: none.
      */
     heartbeatEverySeconds: z.number().min(0).max(300).default(0),
   })
@@ -58,7 +57,7 @@ const ToolstackSchema = z
     path: ['fingerprints'],
   })
 
-/** What one host's agent is told: `agent --config FILE`. */
+/** The configuration of one host's agent: `agent --config FILE`. */
 export const AgentConfigSchema = z.strictObject({
   /** UUID of this host in the pool's database. */
   host: uuid,
@@ -73,38 +72,38 @@ export const AgentConfigSchema = z.strictObject({
         seen.add(each)
       }
     }),
-  /** Where reports go. Absent: nowhere; the agent only answers. */
+  /** Where reports are pushed. Absent: nowhere, and the agent only answers. */
   toolstack: ToolstackSchema.optional(),
   /**
-   * What takes this machine down when the pool has told it to. Only for the embedded pool, with heartbeats: a stock toolstack
-   * does it by itself. A command that is absent: the order is logged, and the host stays.
+   * The commands that take this machine down when the pool orders it. Only for the embedded pool, with heartbeats: an unmodified
+   * toolstack does it itself. Without a command the order is logged and refused.
    */
   machine: z.strictObject({ reboot: command.optional(), shutdown: command.optional() }).prefault({}),
   drbd: z.strictObject({ drbdsetup: command.default(['drbdsetup']) }).prefault({}),
   md: z
     .strictObject({
-      /** `mdadm --monitor` only gives hints; `[]`: without them. */
+      /** `mdadm --monitor` only gives hints; `[]`: work without it. */
       mdadm: z.union([z.tuple([]), command]).default(['mdadm']),
     })
     .prefault({}),
-  /** Where the agent answers local questions. */
+  /** The unix socket where the agent answers. */
   socket: absolutePath.default('/run/resync-monitor/agent.sock'),
-  /** Where it also answers over the network: for an embedded pool on another machine. Absent: nowhere. */
+  /** Where it also answers over the network, for an embedded pool on another machine. Absent: nowhere. */
   listen: z.strictObject({ host: name, port: z.number().int().min(0).max(65_535) }).optional(),
-  /** Where Prometheus may ask. */
+  /** Where Prometheus scrapes. */
   metrics: z
     .strictObject({
       enabled: z.boolean().default(true),
       host: name.default('127.0.0.1'),
       /** 0 takes any free port. */
       port: z.number().int().min(0).max(65_535).default(9_944),
-      /** Each has up to five series, and a scrape blocks the agent for 4 ms per 1 000. */
+      /** Mirrors with series of their own. Each has up to five, and a scrape blocks the agent for 4 ms per 1 000. */
       maxMirrors: z.number().int().min(0).max(10_000).default(200),
     })
     .prefault({}),
-  /** What must survive a restart: notifications that have not arrived, SRs of the volume plugin. */
+  /** What must survive a restart: notifications that the pool has not received, SRs of the volume plugin, memory of mirrors. */
   stateDirectory: absolutePath.default('/var/lib/resync-monitor'),
-  /** The directory that stands for `/`, below which kernels and tools are read. */
+  /** The directory that stands for `/`. */
   root: absolutePath.default('/'),
 })
 

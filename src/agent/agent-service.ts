@@ -74,7 +74,7 @@ export class AgentService {
   }
 
   /**
-   * Applies a changed configuration. What has not changed goes on undisturbed. One call at a time.
+   * Applies a changed configuration. Parts whose keys have not changed are not disturbed. One call at a time.
    * @throws Error with what could not be applied; the rest is applied
    */
   async reload(wanted: AgentConfig): Promise<void> {

@@ -11,11 +11,11 @@ import type { Clock } from '../platform/time/clock.ts'
 import { ARGUMENTS_NOT_UTF8, type VolumePlugin } from '../volume-plugin/volume-plugin.ts'
 import { answerXapiPlugin, CALL_NOT_UTF8 } from '../volume-plugin/xapi-plugin.ts'
 
-/** A question is a line of text. */
+/** A request is a line of text. */
 const MAX_BODY_BYTES = 65_536
-/** A toolstack makes its storage calls all at once, and does not repeat the ones that are turned away. */
+/** A toolstack makes its storage calls all at once, and does not repeat those that are rejected. */
 const MAX_CONNECTIONS = 512
-/** Together they leave most connections to those who want an answer. */
+/** Waiters and event readers together leave most connections free for requests. */
 const MAX_WAITERS = 64
 const MAX_READERS = 32
 const KEEP_ALIVE_EVERY_MS = 15_000
@@ -24,13 +24,13 @@ export interface AgentSocketOptions {
   readonly answers: SyncAnswers
   readonly events: SyncEvents
   readonly clock: Clock
-  /** Told of what must not happen: an error of this program. */
+  /** Receives errors of this program. */
   readonly onBug: (bug: unknown) => void
-  /** Told of what an operator has to look at: somebody has laid hands on the socket's file. */
+  /** Receives problems that an operator must solve, such as a changed socket file. */
   readonly onProblem?: (text: string) => void
-  /** Proves to a pool that a report is of this agent. Absent: there is no pool that would believe it. */
+  /** Proves to a pool that a report is from this agent. Absent: there is no pool to prove it to. */
   readonly prove?: ProveReport
-  /** Only for a socket that is root's alone: who may ask these creates and destroys SRs, and overrides the gate. */
+  /** Only for a socket that only root can open: these methods create and destroy SRs, and override the gate. */
   readonly own?: {
     /** Absent: this host creates and attaches no SRs. */
     readonly plugin?: VolumePlugin
@@ -39,8 +39,8 @@ export interface AgentSocketOptions {
 }
 
 /**
- * Where an agent answers: `POST /jsonrpc`, `POST /xapi-plugin` and `POST /plugin/METHOD` for the toolstack's scripts, `GET
- * /events` for who wants to be told, and `GET /healthz` for whoever only wants to know that it lives.
+ * One socket of the agent: `POST /jsonrpc` for clients, `POST /xapi-plugin` and `POST /plugin/METHOD` for the toolstack's scripts,
+ * `GET /events` for event readers, and `GET /healthz` for liveness checks.
  */
 export class AgentSocket {
   readonly #server: HttpServer
@@ -74,14 +74,15 @@ export class AgentSocket {
   }
 
   /**
-   * @throws the system's error, such as EADDRINUSE: another agent answers there; Error when everybody may write in the
-   * folder of a unix socket, or when something else than a socket is there
+   * Starts to answer at this address.
+   * @throws the system's error, such as EADDRINUSE: another agent answers there; Error when any user may write in the directory of
+   * a unix socket, or when the path is not a socket
    */
   listen(address: ListenAddress): Promise<ListeningAt> {
     return this.#server.listen(address)
   }
 
-  /** Why nobody finds it any longer, in a few words; `null`: who asks where it listens is answered. */
+  /** Why clients can no longer reach it, in a few words; `null`: they can. */
   lost(): string | null {
     return this.#server.lost()
   }

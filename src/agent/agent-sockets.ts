@@ -5,45 +5,45 @@ import { AgentSocket } from './agent-socket.ts'
 type SocketOptions = ConstructorParameters<typeof AgentSocket>[0]
 type NetworkAddress = Exclude<Parameters<AgentSocket['listen']>[0], { path: string }>
 
-/** What is answered where: everything on the host's own socket, questions of sync state alone over the network. */
+/** The host's own socket answers everything, the network address only questions about the sync state. */
 export type AgentSocketsOptions = Omit<SocketOptions, 'own' | 'onProblem'> &
   Required<Pick<SocketOptions, 'own' | 'onProblem'>>
 
 /**
- * Where the agent answers: its unix socket, and an address of the network where that is asked for. Over the network nobody
- * proves who asks, so nobody there may make SRs, override the gate, or read events.
+ * The sockets of the agent: its unix socket, and optionally a network address. Clients on the network are not authenticated, so they
+ * cannot create SRs, override the gate or read events.
  *
- * Invariant: sockets are opened and closed one after the other, in the order that it was asked for.
+ * Invariant: sockets are opened and closed one after the other, in the order of the calls.
  */
 export class AgentSockets {
   readonly #options: AgentSocketsOptions
   #own: AgentSocket | null = null
   #ownPath: string | null = null
   #network: AgentSocket | null = null
-  /** Where that one listens: not at port 0. */
+  /** Its address, with the port that was taken in place of 0. */
   #networkAt: { readonly host: string; readonly port: number } | null = null
   readonly #moves = new SerialQueue()
   #isRestoring = false
-  /** What was told last of a socket that is lost: the same is not told every second. */
-  #toldOfLost: string | null = null
+  /** The last problem of a lost socket. It is reported once, not every second. */
+  #reportedLoss: string | null = null
 
   constructor(options: AgentSocketsOptions) {
     this.#options = options
   }
 
-  /** Answers at another unix socket. @throws as AgentSocket.listen; then the one before goes on */
+  /** Moves to another unix socket. @throws as `AgentSocket.listen`; then the previous one stays */
   listenAt(path: string): Promise<void> {
     return this.#moves.run(() => this.#moveOwn(path))
   }
 
-  /** Answers at another address of the network, or at none. @throws as above */
+  /** Moves to another network address, or to none. @throws as above */
   listenOn(address: NetworkAddress | undefined): Promise<void> {
     return this.#moves.run(async () => {
       const before = this.#networkAt
       try {
         await this.#moveNetwork(address)
       } catch (error) {
-        // All addresses of a host and one of them exclude each other at the same port.
+        // A socket for all addresses of a host and one for a single address exclude each other at the same port.
         if (before === null || address === undefined || address.port !== before.port || codeOf(error) !== 'EADDRINUSE')
           throw error
         await this.#moveNetwork(undefined)
@@ -56,8 +56,8 @@ export class AgentSockets {
   }
 
   /**
-   * To be called about once a second: makes a socket anew whose file was removed, as by who clears /run. Until then nobody
-   * could ask, and the agent would not notice.
+   * Creates the unix socket again if its file was removed, as by a clean-up of /run. Otherwise no client could connect, and the
+   * agent would not notice. Call it about once a second.
    */
   tick(): void {
     if (this.#isRestoring || this.#own === null || this.#own.lost() === null) return
@@ -83,12 +83,12 @@ export class AgentSockets {
     if (why === null || path === null) return
     try {
       await this.#moveOwn(path)
-      this.#toldOfLost = null
-      this.#options.onProblem(`${why}: it was made anew`)
+      this.#reportedLoss = null
+      this.#options.onProblem(`${why}: it was created again`)
     } catch (error) {
-      const text = `${why}, and cannot be made anew: ${messageOf(error)}`
-      if (text !== this.#toldOfLost) this.#options.onProblem(text)
-      this.#toldOfLost = text
+      const text = `${why}, and cannot be created again: ${messageOf(error)}`
+      if (text !== this.#reportedLoss) this.#options.onProblem(text)
+      this.#reportedLoss = text
     }
   }
 
@@ -101,7 +101,7 @@ export class AgentSockets {
     this.#networkAt = at
   }
 
-  /** The new one first: if it cannot be opened, the one before goes on. */
+  /** Opens the new one first: if that fails, the previous one stays. */
   async #moveOwn(path: string): Promise<void> {
     const socket = new AgentSocket(this.#options)
     await socket.listen({ path })

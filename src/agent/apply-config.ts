@@ -3,7 +3,7 @@ import { messageOf } from '../platform/errors.ts'
 /** Some keys of a configuration, and how a change of them is applied. */
 export interface ConfigStep<Config> {
   readonly keys: readonly (keyof Config & string)[]
-  /** @throws Error when the change cannot be applied; then what was in effect before goes on */
+  /** @throws Error when the change cannot be applied; then the previous configuration stays in effect */
   readonly apply: (config: Config) => Promise<void> | void
 }
 

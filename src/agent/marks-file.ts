@@ -15,12 +15,12 @@ import {
   VERDICTS,
 } from '../sync-query/history/marks/pair-marks.ts'
 
-/** Facts that a crash would lose are at most this old. Milliseconds. */
+/** A crash loses at most this much of the facts. Milliseconds. */
 const FACTS_AFTER_MS = 1_000
-/** Amounts grow with every write of a virtual disk; by themselves they are written this often. */
+/** Amounts grow with every write of a virtual disk, so a change of amounts alone is written this often. */
 const AMOUNTS_AFTER_MS = 60_000
 
-/** More pairs than this are not written. 5 000 mirrors with 8 peers each have 40 000. */
+/** At most this many pairs are written. 5 000 mirrors with 8 peers each have 40 000. */
 const MAX_PAIRS = 100_000
 const MAX_BYTES = 64 * 1024 * 1024
 const MAX_NAME = 1024
@@ -29,7 +29,7 @@ const MAX_SHOWN_TEXT = 200
 const name = z.string().min(1).max(MAX_NAME)
 const bytes = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).default(0)
 
-/** A key that is absent has the value of a pair of which nothing is remembered. */
+/** An absent key has the value of a pair without any memory. */
 const PairSchema = z.strictObject({
   peer: name,
   owedBytes: bytes,
@@ -50,7 +50,7 @@ const MirrorSchema = z.strictObject({ mirror: name, pairs: z.array(PairSchema) }
 export interface MarksFileOptions {
   readonly path: string
   readonly clock: Clock
-  /** Told once of each spell in which the file cannot be written. */
+  /** Receives the first failed write, and the first one after each success. */
   readonly onProblem: (text: string) => void
 }
 
@@ -61,7 +61,7 @@ export interface MarksFileOptions {
  */
 export class MarksFile {
   readonly memory: MarksMemory
-  /** Why what was remembered could not be read, in whole or in part; `null`: it was read, or there was nothing to read. */
+  /** Why the file could not be read, in whole or in part; `null`: it was read, or it does not exist. */
   readonly doubt: string | null
   readonly #options: MarksFileOptions
   #saved: MarksMemory['version']
@@ -76,7 +76,7 @@ export class MarksFile {
     this.#saved = this.memory.version
   }
 
-  /** Total over any content of the file: what cannot be read is told as `doubt`, and the file is not written over then. */
+  /** Reads the file, with any content. If it cannot be read, `doubt` says why, and the file is never overwritten. */
   static async open(options: MarksFileOptions): Promise<MarksFile> {
     try {
       const text = await readWhole(options.path, MAX_BYTES)
@@ -88,7 +88,7 @@ export class MarksFile {
     }
   }
 
-  /** To be called about once a second: writes what has changed, when it is due. */
+  /** Writes what has changed, when it is due. Call it about once a second. */
   tick(): void {
     if (this.#busy !== null || !this.#isDue()) return
     this.#busy = this.#save().finally(() => {
@@ -112,7 +112,7 @@ export class MarksFile {
   }
 
   async #save(): Promise<void> {
-    // What could not be read is evidence. It stays until somebody has looked at it.
+    // A file that could not be read is evidence. It stays until an operator has examined it.
     if (this.doubt !== null) return
     const { path, clock, onProblem } = this.#options
     const { version } = this.memory
@@ -129,7 +129,7 @@ export class MarksFile {
   }
 }
 
-/** @param mirrors those that were remembered first come last where there are too many */
+/** Encodes the content of the file. @param mirrors the most important first: the last ones are left out if there are too many */
 export function encodeMarks(mirrors: Iterable<MirrorMarks>): string {
   const kept: unknown[] = []
   let pairs = 0
@@ -146,7 +146,7 @@ function withoutDefaults({ markedSince: _, ...pair }: Readonly<PairMarks>): obje
   return Object.fromEntries(Object.entries(pair).filter(([key, value]) => value !== blank.get(key)))
 }
 
-/** Total over any text: mirrors that cannot be read are left out, and told of. */
+/** Decodes any text. Mirrors that cannot be read are left out, and `doubt` says why. */
 export function decodeMarks(text: string): { readonly mirrors: readonly MirrorMarks[]; readonly doubt: string | null } {
   const json = parseJson(text, MAX_BYTES)
   if ('problem' in json) return { mirrors: [], doubt: 'it is not JSON' }

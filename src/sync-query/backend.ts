@@ -92,7 +92,7 @@ export interface SourceUpdate<Mirror> {
   readonly eventAt?: number | null
 }
 
-/** What every backend's configuration tells, besides the mirrors in it. */
+/** What every backend's configuration has in common. */
 export interface ConfiguredMirrors {
   readonly problems: readonly Problem[]
   /** `null`: everything that is configured was read. Otherwise in a few words why there may be more. */

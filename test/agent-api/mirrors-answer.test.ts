@@ -13,7 +13,7 @@ function seen(judgement: Judgement) {
   return { mirror, reasons: mirror.reasons }
 }
 
-t.test('of mirrors that are well, those are told that warn or are being verified; the worst stand first', async t => {
+t.test('of healthy mirrors only those that warn or are being verified are listed; the worst come first', async t => {
   const { counts, mirrors, omitted } = mirrorsAnswer(COUNTS, [
     seen(judgementWith('well/0', [], { outOfSyncBytes: 0 })),
     seen(judgementWith('warns/0', ['drift'], { outOfSyncBytes: 4096 })),

@@ -43,7 +43,7 @@ async function agentOn(root: string, srs: unknown, onEnd: (end: () => Promise<vo
 }
 
 t.test(
-  'a configuration that cannot be read leaves its SRs unknown, and is logged once; what it names is missed',
+  'a configuration that cannot be read leaves its SRs unknown and is logged once; later its mirrors are missing',
   async t => {
     const root = t.testdir({ etc: { 'drbd.d': {}, mdadm: {} } })
     symlinkSync('r0.res', join(root, 'etc/drbd.d/r0.res'))
@@ -69,13 +69,13 @@ t.test(
   },
 )
 
-t.test('a resource that an SR names is missed when no configuration names it', async t => {
+t.test('a resource that an SR names is missing when no configuration names it', async t => {
   const { service } = await agentOn(t.testdir({}), [{ uuid: SR, drbd: ['database'] }], end => t.teardown(end))
   await until('it is missed', () => service.answers.report(SR)?.reasons[0]?.mirror === 'database/*')
   t.match(service.answers.report(SR), { state: 'degraded', reasons: [{ code: 'not-up' }] })
 })
 
-t.test('why a source is silent is logged once, in the words of the system', async t => {
+t.test('the cause of a silent source is logged once, in the words of the system', async t => {
   const root = t.testdir({ sys: { module: { drbd: { version: '9.2.18\n' } } } })
   const { service, logged } = await agentOn(root, [{ uuid: SR, drbd: ['r*'] }], end => t.teardown(end))
   const silent = () => logged.filter(({ code }) => code === 'source-silent')

@@ -96,7 +96,7 @@ t.test('the questions and their answers', async t => {
   t.strictSame(bugs, [])
 })
 
-t.test('JSON-RPC as the specification has it', async t => {
+t.test('the socket follows the JSON-RPC specification', async t => {
   const { path } = await listening(t)
   const list = { jsonrpc: '2.0', method: 'SR.list' }
   t.match(await call(path, [{ ...list, id: 1 }]), [{ id: 1, result: [{ sr: SR }] }], 'a batch of one is a list of one')
@@ -114,7 +114,7 @@ t.test('JSON-RPC as the specification has it', async t => {
   t.strictSame(await ask(path, JSON.stringify(list)), { status: 204, body: '', headers: [] }, 'and no length of one')
 })
 
-t.test('a request that is not UTF-8 is told so, in the words of who asks', async t => {
+t.test('a request that is not UTF-8 gets an error in the format of its protocol', async t => {
   const { path } = await listening(t)
   const latin1 = Buffer.from('{"jsonrpc":"2.0","id":1,"method":"SR.list","params":{"n":"B\u00e4r"}}', 'latin1')
   t.match(JSON.parse((await ask(path, latin1)).body), { id: null, error: { code: -32700, message: /not UTF-8/ } })
@@ -124,7 +124,7 @@ t.test('a request that is not UTF-8 is told so, in the words of who asks', async
   })
 })
 
-t.test('what else may come: another path, another method, too much, half of it', async t => {
+t.test('requests with another path or method, and bodies that are too large or cut off, get an HTTP error', async t => {
   const { path } = await listening(t)
   t.match(await ask(path, '', 'GET', '/healthz'), { status: 200, body: 'ok\n' })
   t.match(await ask(path, '', 'GET', '/jsonrpc'), { status: 405 })
@@ -137,7 +137,7 @@ t.test('what else may come: another path, another method, too much, half of it',
   t.match(await ask(path, '', 'GET', '/healthz'), { status: 200 }, 'it goes on')
 })
 
-t.test('a bug behind a method is told here, not there', async t => {
+t.test('an error of this program is reported here, and not to the client', async t => {
   const { path, bugs } = await listening(t, {
     srs: () => {
       throw new TypeError('a secret')
@@ -152,29 +152,32 @@ t.test('a bug behind a method is told here, not there', async t => {
   t.match(bugs, [{ message: 'a secret' }])
 })
 
-t.test('the socket is for its user alone, is gone when closed, and taken over only from the dead', async t => {
-  const { path, socket } = await listening(t)
-  t.equal(statSync(path).mode & 0o777, 0o600)
-  const second = new AgentSocket(IGNORED)
-  await t.rejects(second.listen({ path }), { code: 'EADDRINUSE' }, 'another agent answers there')
-  t.match(await ask(path, '', 'GET', '/healthz'), { status: 200 }, 'which is left in peace')
-  await socket.close()
-  t.notOk(existsSync(path))
-  const killed = spawn(process.execPath, [
-    '-e',
-    `require('net').createServer().listen(${JSON.stringify(path)}, () => console.log('up'))`,
-  ])
-  await once(killed.stdout, 'data')
-  killed.kill('SIGKILL')
-  await once(killed, 'exit')
-  t.ok(existsSync(path), 'a killed process leaves its socket behind')
-  const heir = new AgentSocket(IGNORED)
-  await heir.listen({ path })
-  t.match(await ask(path, '', 'GET', '/healthz'), { status: 200 })
-  await heir.close()
-})
+t.test(
+  'only its user can open the socket; it is removed when closed, and taken over only from a dead process',
+  async t => {
+    const { path, socket } = await listening(t)
+    t.equal(statSync(path).mode & 0o777, 0o600)
+    const second = new AgentSocket(IGNORED)
+    await t.rejects(second.listen({ path }), { code: 'EADDRINUSE' }, 'another agent answers there')
+    t.match(await ask(path, '', 'GET', '/healthz'), { status: 200 }, 'which is left in peace')
+    await socket.close()
+    t.notOk(existsSync(path))
+    const killed = spawn(process.execPath, [
+      '-e',
+      `require('net').createServer().listen(${JSON.stringify(path)}, () => console.log('up'))`,
+    ])
+    await once(killed.stdout, 'data')
+    killed.kill('SIGKILL')
+    await once(killed, 'exit')
+    t.ok(existsSync(path), 'a killed process leaves its socket behind')
+    const heir = new AgentSocket(IGNORED)
+    await heir.listen({ path })
+    t.match(await ask(path, '', 'GET', '/healthz'), { status: 200 })
+    await heir.close()
+  },
+)
 
-t.test('over the network, where asked to', async t => {
+t.test('the socket can listen on a network address', async t => {
   const socket = new AgentSocket(IGNORED)
   const { host, port } = await socket.listen({ port: 0 })
   t.equal(host, '127.0.0.1')
@@ -183,13 +186,13 @@ t.test('over the network, where asked to', async t => {
   await socket.close()
 })
 
-t.test('who asks is told whether the agent refused, or did not answer at all', async t => {
+t.test('the client distinguishes a refusal from no answer', async t => {
   const { path } = await listening(t)
   const asking = (address: string, method: AgentMethod, timeoutMs = 30_000) =>
     new AgentClient(address).call(method, { sr: SR }, AbortSignal.timeout(timeoutMs))
   t.match(await asking(path, 'SR.list'), [{ sr: SR }])
   await t.rejects(asking(path, 'Pool.gate'), { code: -32_601 })
-  await t.rejects(asking(`${path}.none`, 'SR.list'), AgentUnreachable, 'nobody listens')
+  await t.rejects(asking(`${path}.none`, 'SR.list'), AgentUnreachable, 'no process listens')
   const answering = async (name: string, listener: RequestListener) => {
     const server = createServer(listener)
     await once(server.listen(`${path}.${name}`), 'listening')

@@ -61,7 +61,7 @@ async function ticks(sockets: AgentSockets): Promise<void> {
   }
 }
 
-t.test('a socket whose file was removed is made anew, and told of', async t => {
+t.test('a socket whose file was removed is created again, and that is reported', async t => {
   const { sockets, path, problems, bugs } = await socketsOf(t)
   await sockets.listenAt(path)
   sockets.tick()
@@ -73,12 +73,12 @@ t.test('a socket whose file was removed is made anew, and told of', async t => {
     sockets.tick()
     return answers(path)
   })
-  t.strictSame(problems, [`${path} was removed: it was made anew`])
+  t.strictSame(problems, [`${path} was removed: it was created again`])
   t.strictSame(bugs, [])
 })
 
 t.test(
-  'what is in the place of a socket stays there, is told of once, and is no hindrance when it has gone',
+  'another file in the place of the socket stays there and is reported once; the socket returns when the file is gone',
   async t => {
     const { sockets, path, problems, bugs } = await socketsOf(t)
     await sockets.listenAt(path)
@@ -105,7 +105,7 @@ t.test(
   },
 )
 
-t.test('another address of the network at the same port; one that cannot be had leaves the one before', async t => {
+t.test('a move to another network address at the same port; if that fails the previous address stays', async t => {
   const { sockets } = await socketsOf(t)
   const port = await freePort()
   const url = (host: string) => `http://${host}:${port}`

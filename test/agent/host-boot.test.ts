@@ -5,7 +5,7 @@ import { readHostBoot } from '../../src/agent/host-boot.ts'
 
 const BOOT = { id: 'b0b0b0b0-0000-4000-8000-000000000001' }
 
-t.test('the boot: its id, and numbers that rise over restarts of the daemon', async t => {
+t.test('the boot has an id, and a first number that rises over restarts of the daemon', async t => {
   const root = t.testdir({})
   await t.rejects(readHostBoot(root), { code: 'ENOENT' })
   mkdirSync(join(root, 'proc/sys/kernel/random'), { recursive: true })

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { drbdSr, hostOf, SR, volume } from '../host-state/host-under-test.ts'
 
-t.test('the first report of an SR is pushed at once, whenever the SR was chosen', async t => {
+t.test('the first report of an SR is pushed at once, at the start and after a new selection', async t => {
   const pushPace = { progressEveryMs: 3_600_000, firstRetryMs: 3_600_000, lastRetryMs: 3_600_000 }
   const { host, pushed } = hostOf({ pushPace })
   t.match(pushed, [{ sr: SR, state: 'unknown' }])
@@ -11,7 +11,7 @@ t.test('the first report of an SR is pushed at once, whenever the SR was chosen'
   await host.close()
 })
 
-t.test('what is pushed again when the pool may have lost it', async t => {
+t.test('a report can be pushed again', async t => {
   const { host, pushed, see } = hostOf()
   see(1, [volume('mesh0/0')])
   const deadline = Date.now() + 5000

@@ -31,8 +31,8 @@ async function processOf(path: string) {
   return { see, codes, file, clock, problems, state: () => host.monitor.status(SR)?.state }
 }
 
-t.test('what a peer was owed survives a restart of the agent', async t => {
-  const story = async (before: (typeof WELL)[], after: (typeof WELL)[]) => {
+t.test('what a peer is owed survives a restart of the agent', async t => {
+  const statesOf = async (before: (typeof WELL)[], after: (typeof WELL)[]) => {
     const path = join(t.testdir(), 'state', 'owed-marks.json')
     const first = await processOf(path)
     for (const [at, each] of before.entries()) first.see(at + 1, [each])
@@ -41,15 +41,15 @@ t.test('what a peer was owed survives a restart of the agent', async t => {
     for (const [at, each] of after.entries()) second.see(at + 1, [each])
     return [second.state(), ...(second.codes() ?? [])]
   }
-  t.strictSame(await story([AWAY], [AWAY, WELL]), ['degraded', 'rejoined-unrepaired'], 'it comes back afterwards')
-  t.strictSame(await story([AWAY, WELL], [WELL, WELL]), ['degraded', 'rejoined-unrepaired'], 'it was back before')
-  t.strictSame(await story([AWAY, WELL], [WELL, RESYNC, WELL]), ['synced'], 'until it is repaired')
-  t.strictSame(await story([AWAY], [WELL]), ['synced', 'rejoined-unwatched'], 'it came back meanwhile: nobody knows')
-  t.strictSame(await story([AWAY, RESYNC], [WELL]), ['synced'], 'a resync ended meanwhile')
-  t.strictSame(await story([AWAY], [RESYNC, WELL]), ['synced'], 'a resync began meanwhile')
+  t.strictSame(await statesOf([AWAY], [AWAY, WELL]), ['degraded', 'rejoined-unrepaired'], 'it comes back afterwards')
+  t.strictSame(await statesOf([AWAY, WELL], [WELL, WELL]), ['degraded', 'rejoined-unrepaired'], 'it was back before')
+  t.strictSame(await statesOf([AWAY, WELL], [WELL, RESYNC, WELL]), ['synced'], 'until it is repaired')
+  t.strictSame(await statesOf([AWAY], [WELL]), ['synced', 'rejoined-unwatched'], 'it came back while no agent ran')
+  t.strictSame(await statesOf([AWAY, RESYNC], [WELL]), ['synced'], 'a resync ended meanwhile')
+  t.strictSame(await statesOf([AWAY], [RESYNC, WELL]), ['synced'], 'a resync began meanwhile')
 })
 
-t.test('facts are written a second after they changed, mere amounts once a minute', async t => {
+t.test('facts are written a second after a change, amounts alone once a minute', async t => {
   const path = join(t.testdir(), 'owed-marks.json')
   const { see, file, clock } = await processOf(path)
   const owed = (bytes: number) =>
@@ -71,7 +71,7 @@ t.test('facts are written a second after they changed, mere amounts once a minut
   t.equal(await written(), 8192, 'the last word is written when it ends')
 })
 
-t.test('a file that cannot be read leaves the SR unknown until somebody has looked, and stays as it is', async t => {
+t.test('a file that cannot be read leaves the SR unknown, and is not overwritten', async t => {
   for (const content of ['', '{', '[]', '{"schema":2,"mirrors":[]}', '{"schema":1,"mirrors":[{"mirror":"r0/0"}]}']) {
     const path = join(t.testdir(), 'owed-marks.json')
     await writeFile(path, content)
@@ -90,7 +90,7 @@ t.test('a file that cannot be read leaves the SR unknown until somebody has look
   })
 })
 
-t.test('a file that cannot be written is told of once', async t => {
+t.test('a file that cannot be written is reported once', async t => {
   const path = join(t.testdir(), 'owed-marks.json')
   await mkdir(path)
   const { file, problems } = await processOf(path)
@@ -101,7 +101,7 @@ t.test('a file that cannot be written is told of once', async t => {
   t.match(other.file.doubt, /is not a directory/)
 })
 
-t.test('what is good in a file is taken beside what is not', async t => {
+t.test('valid entries of a file count beside invalid ones', async t => {
   const { mirrors, doubt } = decodeMarks(
     '{"schema":1,"mirrors":[{"mirror":"a/0","pairs":[{"peer":"b","owedBytes":1}]},{"mirror":"c/0","pairs":[{"peer":"","owedBytes":-1}]}]}',
   )
@@ -109,7 +109,7 @@ t.test('what is good in a file is taken beside what is not', async t => {
   t.match(doubt, /./)
 })
 
-t.test('the reader is total, and takes all that the writer writes', async t => {
+t.test('the reader accepts any text, and everything that the writer writes', async t => {
   fc.assert(fc.property(fc.oneof(fc.string(), fc.json()), text => Array.isArray(decodeMarks(text).mirrors)))
   const memory = new MarksMemory()
   const { see } = hostOf({ marks: memory })

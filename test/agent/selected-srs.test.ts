@@ -11,12 +11,12 @@ const sr = (uuid: string, drbd: readonly string[], ignorePeers: readonly string[
 
 const ignoring = (srs: readonly SrSelection[]) => ignoredPeers(srs, 'drbd')
 
-t.test('volumes are read again when a peer that was ignored may count now, by whichever SR', async t => {
+t.test('the identity of ignored peers changes when an ignored peer may count, for whichever SR', async t => {
   const before = ignoring([sr('a', ['r*'], ['dr']), sr('b', ['x*'])])
   const table: [what: string, after: string, isSame: boolean][] = [
     ['nothing', ignoring([sr('a', ['r*'], ['dr']), sr('b', ['x*'])]), true],
     [
-      'an SR that ignores nobody takes in volumes of one that does',
+      'an SR that ignores no peer selects volumes of one that does',
       ignoring([sr('a', ['r*'], ['dr']), sr('b', ['*'])]),
       false,
     ],
@@ -24,5 +24,5 @@ t.test('volumes are read again when a peer that was ignored may count now, by wh
     ['other peers', ignoring([sr('a', ['r*']), sr('b', ['x*'])]), false],
   ]
   for (const [what, after, isSame] of table) t.equal(after === before, isSame, what)
-  t.equal(ignoring([sr('a', ['r*'])]), ignoring([sr('b', ['x*'])]), 'where nobody ignores anything')
+  t.equal(ignoring([sr('a', ['r*'])]), ignoring([sr('b', ['x*'])]), 'no SR ignores a peer')
 })

@@ -2,7 +2,7 @@ import t from 'tap'
 import { expectedVolumes } from '../../src/drbd-adapter/expected-volumes.ts'
 import { configured } from '../host-state/host-under-test.ts'
 
-t.test('a resource that an SR names must be there, by any of its volumes', async t => {
+t.test('a resource that an SR names must exist, with any of its volumes', async t => {
   const mirrors = (...drbd: readonly string[]) =>
     expectedVolumes(configured(['r0/0', 'r0/1']), drbd).map(({ mirror }) => mirror)
   t.strictSame(mirrors('r*', 'r0', 'r0/1'), ['r0/0', 'r0/1'], 'what the configuration names is expected once')

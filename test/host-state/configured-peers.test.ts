@@ -22,20 +22,23 @@ const verdictOf = ({ host }: Pick<ReturnType<typeof hostOf>, 'host'>) => {
   return [state, ...reasons.map(each => (each.peer === undefined ? each.code : `${each.code}@${each.peer}`))].join(' ')
 }
 
-t.test('a configured peer that the kernel lacks is missed at once after a start, whichever is read first', async t => {
-  const before = hostOf()
-  before.host.expect('drbd', named(...BOTH))
-  before.see(0, [volume('mesh/0')])
-  t.equal(verdictOf(before), 'degraded peer-missing@hostC', 'the configuration first')
-  const after = hostOf({ expectationPace: { forgetAfterMs: 600_000, missAfterMs: 3_000 } })
-  after.host.expect('drbd', [], 'not read yet')
-  after.see(0, [volume('mesh/0')])
-  after.host.expect('drbd', named(...BOTH))
-  t.equal(verdictOf(after), 'degraded peer-missing@hostC', 'the kernel first: no grace at a start')
-  t.notOk(after.kinds.includes('recovered'), 'it was never called in sync in between')
-})
+t.test(
+  'after a start a configured peer that the kernel lacks counts as missing at once, whichever is read first',
+  async t => {
+    const before = hostOf()
+    before.host.expect('drbd', named(...BOTH))
+    before.see(0, [volume('mesh/0')])
+    t.equal(verdictOf(before), 'degraded peer-missing@hostC', 'the configuration first')
+    const after = hostOf({ expectationPace: { forgetAfterMs: 600_000, missAfterMs: 3_000 } })
+    after.host.expect('drbd', [], 'not read yet')
+    after.see(0, [volume('mesh/0')])
+    after.host.expect('drbd', named(...BOTH))
+    t.equal(verdictOf(after), 'degraded peer-missing@hostC', 'the kernel first: no grace at a start')
+    t.notOk(after.kinds.includes('recovered'), 'it was never called in sync in between')
+  },
+)
 
-t.test('a peer that the configuration begins to name has a moment to come up', async t => {
+t.test('a peer that enters the configuration has a grace period', async t => {
   const a = hostOf({ expectationPace: { forgetAfterMs: 600_000, missAfterMs: 3_000 } })
   a.host.expect('drbd', named(configuredPeer('hostB')))
   a.see(0, [volume('mesh/0')])
@@ -60,7 +63,7 @@ t.test('a peer that the configuration begins to name has a moment to come up', a
   t.equal(verdictOf(a), 'degraded peer-missing@hostC', 'a clock that was set back does not make it wait for ever')
 })
 
-t.test('peers that are ignored are not missed', async t => {
+t.test('ignored peers do not count as missing', async t => {
   const a = hostOf({ srs: [drbdSr(['mesh*'], ['hostC'])] })
   a.host.expect('drbd', named(...BOTH))
   a.see(0, [volume('mesh/0')])
@@ -70,25 +73,22 @@ t.test('peers that are ignored are not missed', async t => {
   t.equal(verdictOf(a), 'degraded peer-missing@hostC')
 })
 
-t.test(
-  'a volume keeps its peers while the configuration does not name it, until the kernel has it no more',
-  async t => {
-    const a = hostOf()
-    a.host.expect('drbd', named(...BOTH))
-    a.see(0, [volume('mesh/0')])
-    a.host.expect('drbd', [])
-    a.see(1, [volume('mesh/0')])
-    t.equal(verdictOf(a), 'degraded peer-missing@hostC', "LINSTOR's satellite removes all files when it starts")
-    a.see(2, [], null, ['mesh/0'])
-    a.see(3, [volume('mesh/0')])
-    t.equal(verdictOf(a), 'synced', 'made anew without a configuration')
-    a.host.expect('drbd', named())
-    a.see(4, [volume('mesh/0', [])])
-    t.match(a.host.report(SR), { state: 'synced', reasons: [{ code: 'single-copy', field: 'configuration' }] })
-  },
-)
+t.test('a volume that leaves the configuration keeps its peers until the kernel has removed it', async t => {
+  const a = hostOf()
+  a.host.expect('drbd', named(...BOTH))
+  a.see(0, [volume('mesh/0')])
+  a.host.expect('drbd', [])
+  a.see(1, [volume('mesh/0')])
+  t.equal(verdictOf(a), 'degraded peer-missing@hostC', "LINSTOR's satellite removes all files when it starts")
+  a.see(2, [], null, ['mesh/0'])
+  a.see(3, [volume('mesh/0')])
+  t.equal(verdictOf(a), 'synced', 'created again without a configuration')
+  a.host.expect('drbd', named())
+  a.see(4, [volume('mesh/0', [])])
+  t.match(a.host.report(SR), { state: 'synced', reasons: [{ code: 'single-copy', field: 'configuration' }] })
+})
 
-t.test('a volume without a configuration is a single copy by what the kernel shows', async t => {
+t.test('a volume without configuration and without peers is a single copy', async t => {
   const a = hostOf()
   a.see(0, [volume('mesh/0', [])])
   const [reason, ...others] = a.host.report(SR)?.reasons ?? []
@@ -97,53 +97,56 @@ t.test('a volume without a configuration is a single copy by what the kernel sho
 
 const FIXTURES = join(import.meta.dirname, '../fixtures/drbd9-peers')
 
-t.test('the daemon over a recorded kernel: attached without connections, and a configuration that changes', async t => {
-  const root = t.testdir({})
-  const run = mkdtempSync(join(tmpdir(), 'resync-monitor-test-'))
-  const files: Record<string, string> = {
-    'proc/sys/kernel/random/boot_id': 'b0b0b0b0-0000-4000-8000-000000000001\n',
-    'proc/sys/kernel/hostname': 'alpha\n',
-    'proc/uptime': '1.00 1.00\n',
-    'sys/module/drbd/version': '9.3.3\n',
-    'etc/drbd.conf': readFileSync(join(FIXTURES, 'drbd.conf.txt'), 'utf8'),
-  }
-  for (const [path, text] of Object.entries(files)) {
-    mkdirSync(join(root, path, '..'), { recursive: true })
-    writeFileSync(join(root, path), text)
-  }
-  mkdirSync(join(root, 'sys/block'), { recursive: true })
-  copyFileSync(join(FIXTURES, 'attached-without-peers.alpha.events2-now.txt'), join(run, 'events2'))
-  const drbdsetup = join(run, 'drbdsetup')
-  writeFileSync(drbdsetup, `#!/bin/sh\ncat '${run}/events2'\ncase "$*" in *--now*) exit 0;; esac\nexec sleep 1000\n`)
-  chmodSync(drbdsetup, 0o755)
-  const config = AgentConfigSchema.parse({
-    host: '0a0a0a0a-0000-4000-8000-000000000001',
-    srs: [{ uuid: SR, drbd: ['pair'] }],
-    drbd: { drbdsetup: [drbdsetup] },
-    md: { mdadm: [] },
-    socket: join(run, 'agent.sock'),
-    metrics: { enabled: false },
-    stateDirectory: join(run, 'state'),
-    root,
-  })
-  const service = await AgentService.start({ config, clock: machineClock, log: () => undefined, version: '0' })
-  t.teardown(async () => {
-    await service.close()
-    rmSync(run, { recursive: true })
-  })
-  const verdict = () => {
-    const { state = '', reasons = [] } = service.answers.report(SR) ?? {}
-    return [state, ...reasons.map(({ code, peer: of, field }) => `${code} ${of ?? field}`)].join(', ')
-  }
-  await until('the peer is missed', () => verdict() === 'degraded, peer-missing bravo')
-  const alone =
-    'resource pair { device minor 20; disk /dev/disk3; meta-disk internal; on alpha { node-id 0; address 10.9.9.1:7790; } }'
-  writeFileSync(join(root, 'etc/drbd.conf'), alone)
-  await until('the configuration confirms it', () => verdict() === 'synced, single-copy configuration')
-  const unclear = alone.replace(
-    /}$/,
-    'on b { node-id 1; address 10.9.9.2:1; } on c { node-id 2; address 10.9.9.3:1; } }',
-  )
-  writeFileSync(join(root, 'etc/drbd.conf'), unclear)
-  await until('the configuration is not clear', () => /^unknown, .*peers-unclear/.test(verdict()))
-})
+t.test(
+  'the daemon over a recorded kernel: a volume attached without connections, and a configuration that changes',
+  async t => {
+    const root = t.testdir({})
+    const run = mkdtempSync(join(tmpdir(), 'resync-monitor-test-'))
+    const files: Record<string, string> = {
+      'proc/sys/kernel/random/boot_id': 'b0b0b0b0-0000-4000-8000-000000000001\n',
+      'proc/sys/kernel/hostname': 'alpha\n',
+      'proc/uptime': '1.00 1.00\n',
+      'sys/module/drbd/version': '9.3.3\n',
+      'etc/drbd.conf': readFileSync(join(FIXTURES, 'drbd.conf.txt'), 'utf8'),
+    }
+    for (const [path, text] of Object.entries(files)) {
+      mkdirSync(join(root, path, '..'), { recursive: true })
+      writeFileSync(join(root, path), text)
+    }
+    mkdirSync(join(root, 'sys/block'), { recursive: true })
+    copyFileSync(join(FIXTURES, 'attached-without-peers.alpha.events2-now.txt'), join(run, 'events2'))
+    const drbdsetup = join(run, 'drbdsetup')
+    writeFileSync(drbdsetup, `#!/bin/sh\ncat '${run}/events2'\ncase "$*" in *--now*) exit 0;; esac\nexec sleep 1000\n`)
+    chmodSync(drbdsetup, 0o755)
+    const config = AgentConfigSchema.parse({
+      host: '0a0a0a0a-0000-4000-8000-000000000001',
+      srs: [{ uuid: SR, drbd: ['pair'] }],
+      drbd: { drbdsetup: [drbdsetup] },
+      md: { mdadm: [] },
+      socket: join(run, 'agent.sock'),
+      metrics: { enabled: false },
+      stateDirectory: join(run, 'state'),
+      root,
+    })
+    const service = await AgentService.start({ config, clock: machineClock, log: () => undefined, version: '0' })
+    t.teardown(async () => {
+      await service.close()
+      rmSync(run, { recursive: true })
+    })
+    const verdict = () => {
+      const { state = '', reasons = [] } = service.answers.report(SR) ?? {}
+      return [state, ...reasons.map(({ code, peer: of, field }) => `${code} ${of ?? field}`)].join(', ')
+    }
+    await until('the peer is missed', () => verdict() === 'degraded, peer-missing bravo')
+    const alone =
+      'resource pair { device minor 20; disk /dev/disk3; meta-disk internal; on alpha { node-id 0; address 10.9.9.1:7790; } }'
+    writeFileSync(join(root, 'etc/drbd.conf'), alone)
+    await until('the configuration confirms it', () => verdict() === 'synced, single-copy configuration')
+    const unclear = alone.replace(
+      /}$/,
+      'on b { node-id 1; address 10.9.9.2:1; } on c { node-id 2; address 10.9.9.3:1; } }',
+    )
+    writeFileSync(join(root, 'etc/drbd.conf'), unclear)
+    await until('the configuration is not clear', () => /^unknown, .*peers-unclear/.test(verdict()))
+  },
+)

@@ -22,7 +22,7 @@ function agentAt(configured: readonly string[], srs: readonly SrSelection[] = [m
 }
 
 t.test(
-  'LINSTOR deletes its files when it starts: what the kernel has never shown stays expected for a while',
+  'LINSTOR deletes its files when it starts: a mirror that the kernel has never shown stays expected for a while',
   async t => {
     const { host, configure, missed, tick } = agentAt(['xcp-0/0', 'xcp-1/0'])
     t.strictSame(missed(), ['not-up xcp-0/0', 'not-up xcp-1/0'])
@@ -38,7 +38,7 @@ t.test(
   },
 )
 
-t.test('what the kernel has shown is forgotten with its configuration', async t => {
+t.test('a mirror that the kernel has shown is no longer expected once it leaves the configuration', async t => {
   const { host, configure, missed, see } = agentAt(['xcp-0/0', 'xcp-1/0'])
   see(2, [volume('xcp-0/0')])
   see(3, [], null, ['xcp-0/0'])
@@ -52,32 +52,35 @@ t.test('what the kernel has shown is forgotten with its configuration', async t 
   await host.close()
 })
 
-t.test('a resource that is being made has time to come up; at the first reading there is none', async t => {
+t.test('a new resource has a grace period; at the first reading there is none', async t => {
   const { host, configure, missed, see, tick, kinds } = agentAt(['xcp-0/0'])
   see(2, [volume('xcp-0/0')])
   kinds.length = 0
   configure(1_000, ['xcp-0/0', 'xcp-1/0', 'xcp-2/0'])
   see(2_000, [volume('xcp-1/0')])
   tick(3_999)
-  t.strictSame(kinds, [], 'nothing was said of either')
+  t.strictSame(kinds, [], 'neither caused a transition')
   tick(4_000)
   t.strictSame(missed(), ['not-up xcp-2/0'])
   await host.close()
 })
 
-t.test('nor is there any after a doubt, for an SR that names a resource, or when the clock is set back', async t => {
-  const first = agentAt(['xcp-0/0'], [drbdSr(['xcp-*'])])
-  first.configure(1_000, ['xcp-0/0'], '/etc/drbd.d cannot be listed: EIO')
-  first.configure(2_000, ['xcp-0/0', 'xcp-1/0'])
-  t.strictSame(first.missed(), ['not-up xcp-0/0', 'not-up xcp-1/0'], 'it may have been configured for long')
-  first.configure(3_000, ['xcp-0/0', 'xcp-1/0', 'xcp-2/0'])
-  first.tick(2_500)
-  t.strictSame(first.missed()?.at(-1), 'not-up xcp-2/0')
-  await first.host.close()
-  const second = agentAt([])
-  second.host.expect('drbd', [{ mirror: 'xcp-db/*', shownAs: ['xcp-db'], names: ['xcp-db'], isChoice: true }])
-  t.strictSame(second.missed(), ['not-up xcp-db/*'])
-  second.host.expect('drbd', [])
-  t.strictSame(second.missed(), [], 'and it is forgotten when no SR names it')
-  await second.host.close()
-})
+t.test(
+  'there is no grace period after a doubt, for an SR that names a resource, or when the clock is set back',
+  async t => {
+    const first = agentAt(['xcp-0/0'], [drbdSr(['xcp-*'])])
+    first.configure(1_000, ['xcp-0/0'], '/etc/drbd.d cannot be listed: EIO')
+    first.configure(2_000, ['xcp-0/0', 'xcp-1/0'])
+    t.strictSame(first.missed(), ['not-up xcp-0/0', 'not-up xcp-1/0'], 'it may have been configured for long')
+    first.configure(3_000, ['xcp-0/0', 'xcp-1/0', 'xcp-2/0'])
+    first.tick(2_500)
+    t.strictSame(first.missed()?.at(-1), 'not-up xcp-2/0')
+    await first.host.close()
+    const second = agentAt([])
+    second.host.expect('drbd', [{ mirror: 'xcp-db/*', shownAs: ['xcp-db'], names: ['xcp-db'], isChoice: true }])
+    t.strictSame(second.missed(), ['not-up xcp-db/*'])
+    second.host.expect('drbd', [])
+    t.strictSame(second.missed(), [], 'and it is forgotten when no SR names it')
+    await second.host.close()
+  },
+)

@@ -31,7 +31,7 @@ const namesIn = (srs: readonly SrSelection[]) => srs.flatMap(({ drbd }) => drbd)
 const resyncing = (mirror: string, outOfSyncBytes: number) =>
   volume(mirror, [peer('hostB', { replication: 'SyncSource', peerDisk: 'Inconsistent', outOfSyncBytes })])
 
-t.test('an SR is unknown until its source has told of every volume', async t => {
+t.test('an SR is unknown until its source has reported every volume', async t => {
   const { host, kinds, see, state } = hostOf()
   t.equal(state(), 'unknown')
   see(1, [volume('mesh0/0')], 'not everything has been read yet')
@@ -46,7 +46,7 @@ t.test('an SR is unknown until its source has told of every volume', async t => 
 })
 
 t.test(
-  'what its source has not confirmed within 15 s is unknown until it is, whatever events come meanwhile',
+  'a state that its source does not confirm within 15 s is unknown until it is confirmed; events alone confirm nothing',
   async t => {
     const { host, state, kinds, time } = hostOf({ silentAfterMs: 14_000 }, ['mesh0/0'])
     const tell = (wholeAt: number) => host.seeDrbd(time.steady, [volume('mesh0/0')], null, [], wholeAt)
@@ -74,7 +74,7 @@ t.test(
   },
 )
 
-t.test('what is present, and whether that is all', async t => {
+t.test('the mirrors that the kernel has, and whether these are all', async t => {
   const { host, see, seeMd } = hostOf()
   const unread = 'not everything has been read yet'
   t.strictSame(host.present(), { drbd: [], md: [], doubts: [`drbd: ${unread}`, `md: ${unread}`] })
@@ -85,7 +85,7 @@ t.test('what is present, and whether that is all', async t => {
   await host.close()
 })
 
-t.test('a resync: its reports are whole and readable, and rise in number', async t => {
+t.test('reports of a resync are complete, can be parsed, and have rising numbers', async t => {
   const { host, kinds, see } = hostOf()
   see(1000, [volume('mesh0/0'), volume('mesh1/0')])
   see(2000, [resyncing('mesh0/0', 100 * KIB)])
@@ -113,24 +113,21 @@ t.test('a resync: its reports are whole and readable, and rise in number', async
   await host.close()
 })
 
-t.test(
-  'what is configured and not up is degraded, never nothing to sync: after a boot, and after drbdadm down',
-  async t => {
-    const { host, see, state } = hostOf({}, ['mesh0/0', 'other/0'])
-    see(1, [])
-    t.equal(state(), 'degraded')
-    t.match(host.report(SR)?.reasons, [{ code: 'not-up', mirror: 'mesh0/0' }])
-    see(2, [volume('mesh0/0')])
-    t.equal(state(), 'synced')
-    see(3, [], null, ['mesh0/0'])
-    t.equal(state(), 'degraded')
-    see(4, [], null, ['never-seen/0'])
-    t.equal(host.report(SR)?.mirrors.degraded, 1)
-    await host.close()
-  },
-)
+t.test('a configured mirror that is not up is degraded, after a boot and after drbdadm down', async t => {
+  const { host, see, state } = hostOf({}, ['mesh0/0', 'other/0'])
+  see(1, [])
+  t.equal(state(), 'degraded')
+  t.match(host.report(SR)?.reasons, [{ code: 'not-up', mirror: 'mesh0/0' }])
+  see(2, [volume('mesh0/0')])
+  t.equal(state(), 'synced')
+  see(3, [], null, ['mesh0/0'])
+  t.equal(state(), 'degraded')
+  see(4, [], null, ['never-seen/0'])
+  t.equal(host.report(SR)?.mirrors.degraded, 1)
+  await host.close()
+})
 
-t.test('what is told together is judged together: no instant of a drbdadm down reads as in sync', async t => {
+t.test('an SR is judged once per update: it is never in sync during a drbdadm down', async t => {
   const { host, kinds, pushed, see } = hostOf({}, ['mesh0/0', 'mesh1/0'])
   const gone = (mirror: string) => ({ ...volume(mirror, []), disk: 'Diskless' })
   see(1, [volume('mesh0/0'), volume('mesh1/0')])
@@ -147,7 +144,7 @@ t.test('what is told together is judged together: no instant of a drbdadm down r
   await host.close()
 })
 
-t.test('several mirrors that are paused at once are one pause of the SR', async t => {
+t.test('several mirrors that are paused in one update are one pause of the SR', async t => {
   const { host, kinds, see } = hostOf()
   const paused = (mirror: string) =>
     volume(mirror, [peer('hostB', { replication: 'PausedSyncS', peerDisk: 'Inconsistent', resyncSuspended: ['user'] })])
@@ -156,47 +153,44 @@ t.test('several mirrors that are paused at once are one pause of the SR', async 
   await host.close()
 })
 
-t.test(
-  'a report says since when the list of mirrors is as it is, so that one without it need not take it away',
-  async t => {
-    const { host, see } = hostOf({ srs: [drbdSr(['mesh*']), drbdSr(['other*'], [], 'other')] })
-    const listSeq = () => {
-      const { seq, listSeq } = host.report(SR) ?? {}
-      return listSeq === undefined ? 'none' : listSeq === seq ? 'new' : listSeq
-    }
-    t.equal(listSeq(), 'none', 'nothing has been seen yet')
-    see(1, [volume('mesh0/0'), volume('mesh1/0'), volume('other0/0')])
-    t.equal(listSeq(), 'new')
-    const known = listSeq()
-    see(2, [volume('mesh0/0')])
-    t.equal(listSeq(), known, 'nothing has changed')
-    see(3, [resyncing('other0/0', KIB)])
-    t.equal(listSeq(), known, 'nor does what happens in another SR')
-    see(4, [resyncing('mesh0/0', 100 * KIB)])
-    t.equal(listSeq(), 'new', 'a state')
-    const whileItResyncs = listSeq()
-    for (const at of [5, 6, 7]) see(at, [resyncing('mesh0/0', (100 - at) * KIB)])
-    host.tick()
-    t.equal(listSeq(), whileItResyncs, 'progress')
-    see(8, [volume('mesh1/0', [peer('hostB'), peer('hostC')])])
-    t.equal(listSeq(), 'new', 'another replica of a mirror that is well before and after')
-    const beforeDoubt = listSeq()
-    see(9, [], 'drbdsetup events2 exited 20')
-    t.equal(listSeq(), 'none', 'what is not seen may have changed')
-    see(10, [])
-    t.equal(listSeq(), beforeDoubt, 'it had not')
-    see(11, [], null, ['mesh1/0'])
-    t.equal(listSeq(), 'new', 'one that is gone')
-    see(12, [volume('mesh1/0')])
-    host.select([drbdSr(['mesh0'])])
-    t.equal(listSeq(), 'new', 'one that was taken out')
-    host.select([drbdSr(['mesh*'])])
-    t.equal(listSeq(), 'new', 'and put in again')
-    await host.close()
-  },
-)
+t.test('a report says which earlier report has the present list of mirrors', async t => {
+  const { host, see } = hostOf({ srs: [drbdSr(['mesh*']), drbdSr(['other*'], [], 'other')] })
+  const listSeq = () => {
+    const { seq, listSeq } = host.report(SR) ?? {}
+    return listSeq === undefined ? 'none' : listSeq === seq ? 'new' : listSeq
+  }
+  t.equal(listSeq(), 'none', 'nothing has been seen yet')
+  see(1, [volume('mesh0/0'), volume('mesh1/0'), volume('other0/0')])
+  t.equal(listSeq(), 'new')
+  const known = listSeq()
+  see(2, [volume('mesh0/0')])
+  t.equal(listSeq(), known, 'nothing has changed')
+  see(3, [resyncing('other0/0', KIB)])
+  t.equal(listSeq(), known, 'nor does what happens in another SR')
+  see(4, [resyncing('mesh0/0', 100 * KIB)])
+  t.equal(listSeq(), 'new', 'a state')
+  const whileItResyncs = listSeq()
+  for (const at of [5, 6, 7]) see(at, [resyncing('mesh0/0', (100 - at) * KIB)])
+  host.tick()
+  t.equal(listSeq(), whileItResyncs, 'progress')
+  see(8, [volume('mesh1/0', [peer('hostB'), peer('hostC')])])
+  t.equal(listSeq(), 'new', 'another replica of a mirror that is well before and after')
+  const beforeDoubt = listSeq()
+  see(9, [], 'drbdsetup events2 exited 20')
+  t.equal(listSeq(), 'none', 'what is not seen may have changed')
+  see(10, [])
+  t.equal(listSeq(), beforeDoubt, 'it had not')
+  see(11, [], null, ['mesh1/0'])
+  t.equal(listSeq(), 'new', 'one that is gone')
+  see(12, [volume('mesh1/0')])
+  host.select([drbdSr(['mesh0'])])
+  t.equal(listSeq(), 'new', 'one that was taken out')
+  host.select([drbdSr(['mesh*'])])
+  t.equal(listSeq(), 'new', 'and put in again')
+  await host.close()
+})
 
-t.test('only the mirrors of an SR count for it, and a peer outside its redundancy does not', async t => {
+t.test('only the mirrors of an SR count for it, and ignored peers do not', async t => {
   const { host, see, state } = hostOf({ srs: [maybeEmpty(drbdSr(['mesh*'], ['recovery-site']))] })
   see(1, [volume('scratch/0', [peer('hostB', { connection: 'StandAlone', replication: 'Off' })])])
   t.equal(state(), 'synced')
@@ -209,7 +203,7 @@ t.test('only the mirrors of an SR count for it, and a peer outside its redundanc
   await host.close()
 })
 
-t.test('a poll is answered with where the replicas are, as far as that was said', async t => {
+t.test('the answer to a poll lists the known places of replicas', async t => {
   const { host, see } = hostOf()
   see(1, [volume('mesh0/0'), volume('mesh1/0'), volume('other/0'), resyncing('mesh2/0', KIB)])
   const list = host.report(SR)?.mirrorList ?? []
@@ -228,11 +222,15 @@ t.test('a poll is answered with where the replicas are, as far as that was said'
     },
   )
   host.loseSource('drbd', 'it ended')
-  t.match(host.report(SR), { state: 'unknown', mirrorList: undefined }, 'what was seen last is not told as what is so')
+  t.match(
+    host.report(SR),
+    { state: 'unknown', mirrorList: undefined },
+    'the last known list is not reported as the present one',
+  )
   await host.close()
 })
 
-t.test('a stall is told as time passes', async t => {
+t.test('a stall is found by the passing of time', async t => {
   const { host, kinds, see, time } = hostOf()
   see(0, [resyncing('mesh0/0', 100 * KIB)])
   time.now = 5 * 60_000
@@ -242,29 +240,32 @@ t.test('a stall is told as time passes', async t => {
   await host.close()
 })
 
-t.test('md arrays: by kernel name, device or UUID; the doubts of one backend are not those of the other', async t => {
-  const sr = (uuid: string, md: readonly string[], drbd: readonly string[] = []) => ({
-    uuid,
-    md,
-    drbd,
-    ignorePeers: [],
-  })
-  const { host, see, seeMd, state } = hostOf({
-    srs: [sr('name', ['md0']), sr('device', ['/dev/md0']), sr('uuid', ['md0-uuid']), sr('both', ['md*'], ['mesh*'])],
-  })
-  seeMd(1, [array('md0'), array('md1', { slots: { expected: 2, current: 1 } })])
-  t.strictSame(['name', 'device', 'uuid'].map(state), ['synced', 'synced', 'synced'])
-  t.equal(state('both'), 'unknown', 'nothing was heard of DRBD')
-  see(2, [])
-  t.equal(state('both'), 'degraded')
-  t.match(host.report('both')?.mirrors, { synced: 1, degraded: 1 })
-  seeMd(3, [], 'reading /proc/mdstat took too long')
-  t.strictSame(['name', 'both'].map(state), ['unknown', 'unknown'])
-  t.match(host.report('name')?.reasons, [{ code: 'source-silent', word: 'reading /proc/mdstat took too long' }])
-  await host.close()
-})
+t.test(
+  'md arrays are selected by kernel name, device or UUID; a doubt of one backend does not concern the other',
+  async t => {
+    const sr = (uuid: string, md: readonly string[], drbd: readonly string[] = []) => ({
+      uuid,
+      md,
+      drbd,
+      ignorePeers: [],
+    })
+    const { host, see, seeMd, state } = hostOf({
+      srs: [sr('name', ['md0']), sr('device', ['/dev/md0']), sr('uuid', ['md0-uuid']), sr('both', ['md*'], ['mesh*'])],
+    })
+    seeMd(1, [array('md0'), array('md1', { slots: { expected: 2, current: 1 } })])
+    t.strictSame(['name', 'device', 'uuid'].map(state), ['synced', 'synced', 'synced'])
+    t.equal(state('both'), 'unknown', 'DRBD has reported nothing')
+    see(2, [])
+    t.equal(state('both'), 'degraded')
+    t.match(host.report('both')?.mirrors, { synced: 1, degraded: 1 })
+    seeMd(3, [], 'reading /proc/mdstat took too long')
+    t.strictSame(['name', 'both'].map(state), ['unknown', 'unknown'])
+    t.match(host.report('name')?.reasons, [{ code: 'source-silent', word: 'reading /proc/mdstat took too long' }])
+    await host.close()
+  },
+)
 
-t.test('an array made anew under the same name has no history, and may be of another SR', async t => {
+t.test('an array that is created again under the same name has no history, and may belong to another SR', async t => {
   const { host, seeMd, state } = hostOf({
     srs: [
       { uuid: 'old', md: ['u1'], drbd: [], ignorePeers: [], allowEmpty: true },
@@ -278,13 +279,13 @@ t.test('an array made anew under the same name has no history, and may be of ano
   await host.close()
 })
 
-t.test('an array that should be there is missed by any of its names, and found under another', async t => {
+t.test('a missing array is missed under any of its names, and found under another one', async t => {
   const { host, seeMd, state } = hostOf({ srs: [{ uuid: SR, md: ['u1', 'md7'], drbd: [], ignorePeers: [] }] })
   host.expect('md', [
     { mirror: '/dev/md/data', shownAs: ['u1'], names: ['/dev/md/data', 'u1'] },
     { mirror: 'md7', shownAs: ['md7'], names: ['md7'] },
   ])
-  t.equal(state(), 'unknown', 'what is there was not told yet, so nothing can be missed')
+  t.equal(state(), 'unknown', 'the source has not reported everything, so nothing can be missed')
   seeMd(1, [])
   t.match(host.report(SR)?.reasons, [
     { code: 'not-up', mirror: '/dev/md/data' },
@@ -296,11 +297,11 @@ t.test('an array that should be there is missed by any of its names, and found u
   seeMd(3, [], null, ['md127'])
   t.match(host.report(SR)?.reasons, [{ code: 'not-up', mirror: '/dev/md/data' }])
   host.expect('md', [])
-  t.equal(state(), 'synced', 'nobody expects it any more')
+  t.equal(state(), 'synced', 'it is no longer expected')
   await host.close()
 })
 
-t.test('a DRBD resource that an SR names is missed until any of its volumes is shown', async t => {
+t.test('a DRBD resource that an SR names is missing until the kernel shows one of its volumes', async t => {
   const srs = [drbdSr(['database', 'mesh*'])]
   const { host, kinds, see, state } = hostOf({ srs })
   host.select(srs, { drbd: { mirrors: expectedVolumes([], namesIn(srs)), doubt: null } })
@@ -317,7 +318,7 @@ t.test('a DRBD resource that an SR names is missed until any of its volumes is s
   await host.close()
 })
 
-t.test('until its configuration was read nothing can be missed, so nothing is in sync', async t => {
+t.test('before the configuration was read no mirror can be missed, so no SR is in sync', async t => {
   const state = new HostState(OPTIONS)
   state.select({ srs: [drbdSr(['mesh*'])] }, 0)
   state.apply(drbdBackend, update(1, [volume('mesh0/0')]), 0)
@@ -364,7 +365,7 @@ t.test('an input after a request to judge again that nobody answered includes th
   t.match(transitions, [{ sr: SR, transition: { kind: 'degraded' } }], 'mesh1/0 is missing')
 })
 
-t.test('a configuration that was not read whole leaves in doubt the SRs of its backend, until it is', async t => {
+t.test('a configuration that was read only in part leaves the SRs of its backend unknown', async t => {
   const { host, see, seeMd, state } = hostOf({
     srs: [drbdSr(['mesh*']), { uuid: 'md', md: ['md*'], drbd: [], ignorePeers: [] }],
   })
@@ -383,7 +384,7 @@ t.test('a configuration that was not read whole leaves in doubt the SRs of its b
 })
 
 t.test(
-  'an array of which nothing tells whether it is up: unknown to the SRs that may mean it, and to no other',
+  "an array that cannot be compared with the kernel's arrays makes the SRs that may select it unknown, and no others",
   async t => {
     const lines = [
       'ARRAY /dev/md/home metadata=1.2 name=h:home',
@@ -411,21 +412,24 @@ t.test(
   },
 )
 
-t.test('a source that is begun anew: unknown at once, and what it does not tell again is gone', async t => {
-  const { host, see, state } = hostOf()
-  see(1, [volume('mesh0/0'), volume('mesh1/0', [peer('hostB', { connection: 'StandAlone', replication: 'Off' })])])
-  t.equal(state(), 'degraded')
-  host.loseSource('drbd', 'it ended')
-  t.equal(state(), 'unknown')
-  t.match(host.report(SR)?.reasons.at(-1), { code: 'source-silent', word: 'it ended' })
-  see(2, [volume('mesh0/0')], 'not everything has been read yet')
-  t.match(host.report(SR)?.mirrors, { synced: 0, degraded: 0, unknown: 2 }, 'nobody knows how they are now')
-  see(3, [])
-  t.match(host.report(SR), { state: 'synced', mirrors: { synced: 1, degraded: 0 } })
-  await host.close()
-})
+t.test(
+  'after a restart of its source an SR is unknown, and mirrors that are not reported again are removed',
+  async t => {
+    const { host, see, state } = hostOf()
+    see(1, [volume('mesh0/0'), volume('mesh1/0', [peer('hostB', { connection: 'StandAlone', replication: 'Off' })])])
+    t.equal(state(), 'degraded')
+    host.loseSource('drbd', 'it ended')
+    t.equal(state(), 'unknown')
+    t.match(host.report(SR)?.reasons.at(-1), { code: 'source-silent', word: 'it ended' })
+    see(2, [volume('mesh0/0')], 'not everything has been read yet')
+    t.match(host.report(SR)?.mirrors, { synced: 0, degraded: 0, unknown: 2 }, 'their present states are not known')
+    see(3, [])
+    t.match(host.report(SR), { state: 'synced', mirrors: { synced: 1, degraded: 0 } })
+    await host.close()
+  },
+)
 
-t.test('SRs chosen anew: what is known of mirrors and of the other SRs stays', async t => {
+t.test('a new selection keeps what is known of mirrors and of the other SRs', async t => {
   const { host, kinds, time, see, state } = hostOf({ srs: [drbdSr(['mesh*']), drbdSr(['other'], [], 'b')] })
   see(1000, [volume('mesh0/0'), resyncing('mesh1/0', 100 * KIB), volume('other/0')])
   see(2000, [resyncing('mesh1/0', 40 * KIB)])
@@ -442,7 +446,7 @@ t.test('SRs chosen anew: what is known of mirrors and of the other SRs stays', a
   await host.close()
 })
 
-t.test('a resync that began and ended between two updates is one of the SR as well', async t => {
+t.test('a resync that began and ended between two updates is also a resync of the SR', async t => {
   const edges: [string, string, number][] = []
   const onTransition = ({ transition: { kind }, status: { state, mirrors } }: SrTransition) =>
     edges.push([kind, state, mirrors.resyncing])
@@ -474,7 +478,7 @@ t.test('a resync that began and ended between two updates is one of the SR as we
   )
 })
 
-t.test('heartbeats name the reports that tell of the present state of each SR', async t => {
+t.test('heartbeats say which reports are of the present state of each SR', async t => {
   const pushPace = { progressEveryMs: 3_600_000, firstRetryMs: 1, lastRetryMs: 1 }
   const { host, see, time, pushed } = hostOf({ pushPace })
   t.teardown(() => host.close())

@@ -25,7 +25,7 @@ function agentWith(srs: readonly SrSelection[], text = '') {
 }
 
 t.test(
-  'an array that was missed by its kernel name comes up with a UUID, and is of the SRs that name that',
+  'an array that was missed under its kernel name comes up with a UUID, and belongs to the SRs that name the UUID',
   async t => {
     const { host, seeMd, state } = agentWith([mdSr(SR, 'md9'), mdSr('by-uuid', UUID)])
     seeMd(1, [])
@@ -37,7 +37,7 @@ t.test(
   },
 )
 
-t.test('another array under the kernel name of one that is missed does not stand for it', async t => {
+t.test('another array with the kernel name of a missing one does not replace it', async t => {
   const { host, seeMd, missed } = agentWith([mdSr(SR, UUID)], `ARRAY md9 UUID=${MDADM_UUID}\n`)
   seeMd(1, [])
   t.strictSame(missed(), ['not-up /dev/md9'])
@@ -48,7 +48,7 @@ t.test('another array under the kernel name of one that is missed does not stand
   await host.close()
 })
 
-t.test('a missed array whose line gets a name is missed by the SRs that choose it by that', async t => {
+t.test('a missing array whose line gets a name is missing for the SRs that select that name', async t => {
   const line = `ARRAY UUID=${MDADM_UUID}`
   const { host, seeMd, missed, configure } = agentWith([maybeEmpty(mdSr(SR, '/dev/md/h*'))], `${line}\n`)
   seeMd(1, [])
@@ -61,7 +61,7 @@ t.test('a missed array whose line gets a name is missed by the SRs that choose i
 })
 
 t.test(
-  'while no source looked another array was made under the same name: it has no history, and its own SRs',
+  'an array that was created under the same name while no source ran has no history, and SRs of its own',
   async t => {
     const { host, seeMd, state } = agentWith([mdSr(SR, UUID), mdSr('foreign', FOREIGN)])
     const oneLeg = { slots: { expected: 2, current: 1 } }
@@ -74,7 +74,7 @@ t.test(
   },
 )
 
-t.test('a source that says gone of what is only missed takes nothing away', async t => {
+t.test('a source that removes a mirror which is only missing changes nothing', async t => {
   const { host, seeMd, missed } = agentWith([mdSr(SR, 'md9')])
   seeMd(1, [])
   seeMd(2, [], null, ['md9'])

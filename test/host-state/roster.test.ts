@@ -1,7 +1,7 @@
 import t from 'tap'
 import { Roster } from '../../src/host-state/roster.ts'
 
-t.test('a roster tells each mirror that is missed once, and once that it is not missed any more', async t => {
+t.test('a roster returns each missing mirror once, and once that it is no longer missing', async t => {
   const roster = new Roster()
   const expected = (mirror: string, ...shownAs: readonly string[]) => ({ mirror, shownAs, names: [mirror] })
   const missed = (whole = true) => {
@@ -9,7 +9,7 @@ t.test('a roster tells each mirror that is missed once, and once that it is not 
     return { missed: change.missed.map(({ mirror }) => mirror), notMissed: change.notMissed }
   }
   roster.expect([expected('a', 'a'), expected('home', 'uuid', 'other')], 0, false)
-  t.strictSame(missed(false), { missed: [], notMissed: [] }, 'not before all was told')
+  t.strictSame(missed(false), { missed: [], notMissed: [] }, 'not before the source has reported everything')
   t.strictSame(missed(), { missed: ['a', 'home'], notMissed: [] })
   t.strictSame(missed(), { missed: [], notMissed: [] })
   roster.add('a', ['a'])
@@ -24,9 +24,9 @@ t.test('a roster tells each mirror that is missed once, and once that it is not 
   t.strictSame(missed(), { missed: ['home'], notMissed: [] })
   t.strictSame([...roster.shown()], ['a'])
   roster.expect([expected('home', 'uuid', 'other'), expected('b', 'a')], 0, false)
-  t.strictSame(missed(), { missed: [], notMissed: [] }, 'still missed, and not told again')
+  t.strictSame(missed(), { missed: [], notMissed: [] }, 'still missing, and not returned again')
   roster.expect([{ ...expected('home', 'uuid', 'other'), names: ['home', 'h:home'] }], 0, false)
-  t.strictSame(missed(), { missed: ['home'], notMissed: ['home'] }, 'by other names it is missed anew')
+  t.strictSame(missed(), { missed: ['home'], notMissed: ['home'] }, 'with other names it is missed anew')
   roster.expect([], 0, false)
   t.strictSame(missed(), { missed: [], notMissed: ['home'] })
 })

@@ -17,26 +17,29 @@ const sentenceOf = ({ host }: Pick<ReturnType<typeof hostOf>, 'host'>, sr = SR) 
     ?.reasons.map((reason: Reason) => describe(reason))
     .join()
 
-t.test('an SR whose patterns match nothing is unknown, and says what it looked for and what no SR watches', async t => {
-  const a = hostOf({ srs: [drbdSr(['xcp-volum-*'])] })
-  a.see(1, [], 'not everything has been read yet')
-  t.strictSame(reasonsOf(a), ['source-silent'], 'not before the source is whole')
-  a.see(2, [volume('xcp-volume-1/0'), volume('xcp-volume-1/1'), volume('xcp-volume-2/0')])
-  a.seeMd(2, [array('md7')])
-  t.match(a.host.report(SR), {
-    state: 'unknown',
-    reasons: [{ code: 'no-mirrors', mirror: '*', clearedBy: 'operator' }],
-  })
-  t.equal(
-    sentenceOf(a),
-    'no mirror on this host matches the patterns of the SR (hostA: drbd xcp-volum-*); no SR watches DRBD xcp-volume-1 xcp-volume-2, md md7 (needs an operator)',
-  )
-  a.host.select([drbdSr(['xcp-volume-*'])])
-  t.equal(a.state(), 'synced', 'the corrected pattern')
-  t.strictSame(a.host.unwatched(), { drbd: [], md: ['md7'], doubts: [] })
-  a.host.select([drbdSr(['xcp-volum-*'])])
-  t.equal(a.state(), 'unknown', 'mistyped while it runs')
-})
+t.test(
+  'an SR whose patterns match nothing is unknown; the reason has the patterns and the mirrors that no SR watches',
+  async t => {
+    const a = hostOf({ srs: [drbdSr(['xcp-volum-*'])] })
+    a.see(1, [], 'not everything has been read yet')
+    t.strictSame(reasonsOf(a), ['source-silent'], 'not before the source is whole')
+    a.see(2, [volume('xcp-volume-1/0'), volume('xcp-volume-1/1'), volume('xcp-volume-2/0')])
+    a.seeMd(2, [array('md7')])
+    t.match(a.host.report(SR), {
+      state: 'unknown',
+      reasons: [{ code: 'no-mirrors', mirror: '*', clearedBy: 'operator' }],
+    })
+    t.equal(
+      sentenceOf(a),
+      'no mirror on this host matches the patterns of the SR (hostA: drbd xcp-volum-*); no SR watches DRBD xcp-volume-1 xcp-volume-2, md md7 (needs an operator)',
+    )
+    a.host.select([drbdSr(['xcp-volume-*'])])
+    t.equal(a.state(), 'synced', 'the corrected pattern')
+    t.strictSame(a.host.unwatched(), { drbd: [], md: ['md7'], doubts: [] })
+    a.host.select([drbdSr(['xcp-volum-*'])])
+    t.equal(a.state(), 'unknown', 'mistyped while it runs')
+  },
+)
 
 t.test('an SR that may be empty is synced without mirrors; one without patterns is not', async t => {
   const a = hostOf({ srs: [maybeEmpty(drbdSr(['xcp-*'])), drbdSr([], [], OTHER_SR)] })
@@ -47,7 +50,7 @@ t.test('an SR that may be empty is synced without mirrors; one without patterns 
   t.match(sentenceOf(a, OTHER_SR), /the SR has no patterns/)
 })
 
-t.test('what the sentence lists is bounded', async t => {
+t.test('the sentence has a bounded length', async t => {
   const patterns = Array.from({ length: 1_000 }, (_, index) => `${'x'.repeat(200)}${index}-*`)
   const a = hostOf({ srs: [drbdSr(patterns)] })
   a.see(
@@ -100,7 +103,7 @@ t.test('after a boot without module and configuration an SR that had mirrors is 
   t.notOk(existsSync(memoryFileOf(folder, SR)), 'and it stays removed')
 })
 
-t.test('a mirror that was configured and never shown does not make the SR in sync when it is forgotten', async t => {
+t.test('an SR is not in sync when a mirror that was configured and never shown is no longer expected', async t => {
   const folder = join(t.testdir({}), 'had-mirrors')
   const before = startWith(folder)
   before.see(1, [volume('xcp-1/0')])
@@ -116,23 +119,26 @@ t.test('a mirror that was configured and never shown does not make the SR in syn
   await after.stop()
 })
 
-t.test('the last mirror removed from kernel and configuration while the daemon watches is accepted', async t => {
-  const folder = join(t.testdir({}), 'had-mirrors')
-  const before = startWith(folder)
-  before.see(1, [volume('xcp-1/0')])
-  before.host.tick()
-  before.kinds.length = 0
-  before.see(2, [], null, ['xcp-1/0'])
-  t.equal(before.state(), 'synced')
-  t.strictSame(before.kinds, [], 'without a moment of doubt')
-  await before.stop()
-  const after = startWith(folder)
-  after.see(3, [])
-  t.equal(after.state(), 'synced')
-  await after.stop()
-})
+t.test(
+  'an SR stays in sync when its last mirror leaves the kernel and the configuration while the daemon runs',
+  async t => {
+    const folder = join(t.testdir({}), 'had-mirrors')
+    const before = startWith(folder)
+    before.see(1, [volume('xcp-1/0')])
+    before.host.tick()
+    before.kinds.length = 0
+    before.see(2, [], null, ['xcp-1/0'])
+    t.equal(before.state(), 'synced')
+    t.strictSame(before.kinds, [], 'without a moment of doubt')
+    await before.stop()
+    const after = startWith(folder)
+    after.see(3, [])
+    t.equal(after.state(), 'synced')
+    await after.stop()
+  },
+)
 
-t.test('a pattern that is changed so that it matches nothing does not make the SR forget what it had', async t => {
+t.test('a pattern that is changed to match nothing does not make the SR forget its mirrors', async t => {
   const folder = join(t.testdir({}), 'had-mirrors')
   const a = startWith(folder)
   a.see(1, [volume('xcp-1/0')])
@@ -161,7 +167,7 @@ t.test('an SR of both backends that has lost all mirrors of one is not in sync',
   await after.stop()
 })
 
-t.test('a memory that cannot be read is reported, and taken for one of mirrors', async t => {
+t.test('a memory that cannot be read is reported, and the SR may have had mirrors', async t => {
   for (const content of ['{', '{"schema":2}', 'x'.repeat(100_000)]) {
     const folder = join(t.testdir({}), 'had-mirrors')
     mkdirSync(folder, { recursive: true })

@@ -2,7 +2,7 @@ import t from 'tap'
 import { SrSelector } from '../../src/host-state/sr-selection.ts'
 import { drbdSr } from './host-under-test.ts'
 
-t.test('which mirrors are of which SR: wildcards, several SRs, nothing taken for a pattern by accident', async t => {
+t.test('a selector finds the SRs of a mirror: wildcards, several SRs, and no other special characters', async t => {
   const selector = new SrSelector([
     drbdSr(['xcp-volume-*', 'xcp-persistent-database'], [], 'a'),
     drbdSr(['xcp-*', 'xcp-volume-*'], [], 'sentinel'),

@@ -16,7 +16,7 @@ const CONFIGURED: ParsedArrays = {
   problems: [],
 }
 
-t.test('arrays are chosen by what people call them, and found by what the kernel calls them', async t => {
+t.test("arrays are selected by the operator's names, and found by the kernel's names", async t => {
   const table: [pattern: string, kernelName: string][] = [
     ['/dev/md/home', UUID],
     ['/dev/md/*', UUID],
@@ -33,7 +33,7 @@ t.test('arrays are chosen by what people call them, and found by what the kernel
   t.strictSame(resolveArrays(['md7'], CONFIGURED), ['md7'])
 })
 
-t.test('what is configured is expected once, by whoever it is named; a pattern expects nothing', async t => {
+t.test('a configured array is expected once, however many SRs name it; a pattern expects nothing', async t => {
   const mirrors = (...md: readonly string[]) => expectedArrays(CONFIGURED, md).map(({ mirror }) => mirror)
   t.strictSame(mirrors(), ['/dev/md/home', '/dev/md7'])
   t.strictSame(mirrors('md*', '/dev/md/home', MDADM_UUID, 'md7'), ['/dev/md/home', '/dev/md7'])
@@ -42,7 +42,7 @@ t.test('what is configured is expected once, by whoever it is named; a pattern e
 })
 
 t.test(
-  'an array is found while it is missed and when it comes up as md127, whatever name mdadm.conf gives it',
+  'an array belongs to its SR while it is missing and when it comes up as md127, whatever mdadm.conf calls it',
   async t => {
     const table: [line: string, patterns: string[]][] = [
       ['ARRAY /dev/md9', ['md*', 'md9', '/dev/md*', '/dev/md9', '*']],
@@ -69,7 +69,7 @@ t.test(
   },
 )
 
-t.test('what is missed is called by a path or a UUID, so that it passes for nothing that is shown', async t => {
+t.test('a missing array has a path or a UUID as its name, so no array of the kernel has the same name', async t => {
   const table: [lines: string[], mirrors: string[]][] = [
     [[`ARRAY md9 UUID=${MDADM_UUID}`], ['/dev/md9']],
     [[`ARRAY home UUID=${MDADM_UUID}`], ['/dev/md/home']],

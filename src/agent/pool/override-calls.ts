@@ -11,7 +11,7 @@ import { askToolstack, CALL_TIMEOUT_MS, refusalsOf } from './ask-toolstack.ts'
  */
 export async function findHost(
   client: XenApiClient,
-  called: string,
+  name: string,
   signal: AbortSignal,
 ): Promise<{ readonly ref: string; readonly uuid: string }> {
   const records = await askToolstack(client, 'host.get_all_records', [], signal)
@@ -21,8 +21,8 @@ export async function findHost(
       return { ref, uuid: String(uuid), names: [name_label, hostname].filter(name => typeof name === 'string') }
     },
   )
-  const found = findByName(called, hosts, host => host)
-  if (!found.ok) throw new PoolRefusal('invalid', hostNotFound(called, found.candidates))
+  const found = findByName(name, hosts, host => host)
+  if (!found.ok) throw new PoolRefusal('invalid', hostNotFound(name, found.candidates))
   return found.value
 }
 
@@ -38,7 +38,7 @@ export async function writeOverride(
   signal: AbortSignal,
 ): Promise<void> {
   const encoded = encodeOverride(request)
-  if ('problem' in encoded) throw new PoolRefusal('invalid', `that is no override: ${encoded.problem}`)
+  if ('problem' in encoded) throw new PoolRefusal('invalid', `the override is invalid: ${encoded.problem}`)
   const options = { signal, timeoutMs: CALL_TIMEOUT_MS }
   await refusalsOf(setOtherConfig(client, 'host', host, OVERRIDE_KEY, encoded.text, options))
 }

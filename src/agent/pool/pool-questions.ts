@@ -23,17 +23,15 @@ interface ToolstackSession {
 }
 
 /**
- * What this host's agent asks of its pool, in its own session with the toolstack: the gate through the coordinator's
- * plugin, which the embedded pool answers itself; overrides in the pool's database.
+ * Asks the pool in the agent's own session with the toolstack: the gate through the coordinator's plugin, which an embedded pool
+ * answers itself, and overrides in the pool's database.
  */
 export class PoolQuestions implements PoolAnswers {
   readonly #host: string
   readonly #clock: Clock
   readonly #toolstack: ToolstackSession
 
-  /**
-   * @param host UUID of this host
-   */
+  /** @param host UUID of this host */
   constructor(host: string, clock: Clock, toolstack: ToolstackSession) {
     this.#host = host
     this.#clock = clock
@@ -44,7 +42,7 @@ export class PoolQuestions implements PoolAnswers {
     return this.#gate({}, signal)
   }
 
-  /** The gate's answer with this host alone among its hosts. */
+  /** The gate's answer about this host only. */
   gateOfThisHost(signal: AbortSignal): Promise<GateAnswer> {
     return this.#gate({ host: this.#host }, signal)
   }
@@ -67,7 +65,7 @@ export class PoolQuestions implements PoolAnswers {
     const createdMs = this.#clock.now()
     const expiresMs = createdMs + request.expiresInSeconds * 1000
     await writeOverride(client, host.ref, { reason, by, createdMs, expiresMs }, signal)
-    // Only the gate knows: by its clock it may not have begun yet, and without a gate it is in force nowhere.
+    // Only the gate knows: by its clock the override may start later, and without a gate it is in force nowhere.
     const inForce = await this.#gate({ host: host.uuid }, signal).then(
       ({ hosts }) => hosts.find(({ uuid }) => uuid === host.uuid)?.override?.inForce === true,
       () => false,
@@ -88,7 +86,7 @@ export class PoolQuestions implements PoolAnswers {
     } catch (error) {
       if (!(error instanceof PoolRefusal) || error.error?.[0] !== 'MESSAGE_METHOD_UNKNOWN') throw error
       const text =
-        'the pool knows no host.clear_order: it is a stock toolstack, or its updater is of an earlier version'
+        'the pool has no host.clear_order: it is an unmodified toolstack, or its updater is an earlier version'
       throw new PoolRefusal('refused', text, error.error)
     }
   }
@@ -108,7 +106,7 @@ export class PoolQuestions implements PoolAnswers {
     const ask = (host: unknown) =>
       askToolstack(client, 'host.call_plugin', [host, PLUGIN_NAME, fn, { ...args, [ASKED_BY_AGENT]: 'true' }], signal)
     const text = await ask(coordinator).catch(async (error: unknown) => {
-      // An embedded pool goes on without the host that is its coordinator by name, and any other host can answer.
+      // An embedded pool keeps running while the host named as its coordinator is down, and any other host can answer.
       if (!(error instanceof PoolRefusal) || error.error?.[0] !== 'HOST_OFFLINE') throw error
       return ask(await askToolstack(client, 'host.get_by_uuid', [this.#host], signal))
     })

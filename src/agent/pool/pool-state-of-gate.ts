@@ -4,18 +4,18 @@ import { SYNC_STATES, type SyncState } from '../../sync-query/state.ts'
 import type { PoolSrState } from '../../volume-plugin/sr-health.ts'
 
 /**
- * How each SR of a host is over the whole pool, by what the gate says: as bad as the worst that speaks against it. An SR that
- * nothing speaks against is synced, as far as the pool knows.
- * @param host UUID of the host whose SRs are asked about: its reasons are those of every member of its SRs
+ * The state of each SR of a host over the whole pool, from the gate's reasons: the worst state of a reason that blocks. An SR without
+ * such a reason is synced, as far as the pool knows.
+ * @param host UUID of the host. Its reasons are those of every member of its SRs.
  */
 export function poolStatesOf(answer: GateAnswer, host: string): (sr: string) => PoolSrState {
   const own = answer.hosts.find(({ uuid }) => uuid === host)
   if (own === undefined) return () => ({ state: 'unknown', sentences: ['the gate does not know this host'] })
   return sr => {
     const reasons = own.reasons.filter(reason => reason.sr.uuid === sr && isGateBlocking(reason.code))
-    const untold = own.reasonsOmitted ?? 0
-    if (reasons.length === 0 && untold > 0) {
-      return { state: 'unknown', sentences: [`more speaks against this host than can be told (${untold} more)`] }
+    const omitted = own.reasonsOmitted ?? 0
+    if (reasons.length === 0 && omitted > 0) {
+      return { state: 'unknown', sentences: [`the gate has more reasons than it lists (${omitted} more)`] }
     }
     const states = reasons.map(stateOf)
     const state = SYNC_STATES.find(each => states.includes(each)) ?? 'synced'
@@ -23,7 +23,7 @@ export function poolStatesOf(answer: GateAnswer, host: string): (sr: string) => 
   }
 }
 
-/** What is known of the mirrors that a reason is about; it blocks, so `synced` is none of the answers. */
+/** The state of the mirrors that a reason is about. A reason that blocks never means synced. */
 function stateOf({ code, state }: GateReasonAnswer): SyncState {
   if (state !== undefined && state !== 'synced') return state
   return gateKindOf(code)?.isAway === true ? 'degraded' : 'unknown'

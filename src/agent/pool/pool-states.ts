@@ -6,7 +6,7 @@ import { deadline } from '../../platform/time/deadline.ts'
 import type { PoolSrState } from '../../volume-plugin/sr-health.ts'
 import { poolStatesOf } from './pool-state-of-gate.ts'
 
-/** What is asked of the pool here. */
+/** The questions to the pool. */
 interface CoordinatorQuestions {
   isCoordinator(signal: AbortSignal): Promise<boolean>
   gateOfThisHost(signal: AbortSignal): Promise<GateAnswer>
@@ -17,7 +17,7 @@ export interface PoolStatesOptions {
   /** UUID of this host. */
   readonly host: string
   readonly clock: Clock
-  /** Told of what must not happen: an error of this program. */
+  /** Receives errors of this program. */
   readonly onBug: (bug: unknown) => void
   readonly pace?: PoolStatesPace
 }
@@ -26,11 +26,11 @@ export interface PoolStatesOptions {
 interface PoolStatesPace {
   /** How often the gate is asked while this host is the coordinator. */
   readonly gateEveryMs: number
-  /** How often it is asked who the coordinator is while it is another host. */
+  /** How often the pool is asked which host is the coordinator, while it is another host. */
   readonly roleEveryMs: number
-  /** Transitions make it be asked at once, but not more often than this. */
+  /** After a transition the gate is asked at once, but not more often than this. */
   readonly atMostEveryMs: number
-  /** An answer older than this is worth nothing. */
+  /** An answer older than this does not count. */
   readonly validForMs: number
   /** How long one answer may take. */
   readonly timeoutMs: number
@@ -44,14 +44,14 @@ const DEFAULT_PACE: PoolStatesPace = {
   timeoutMs: 20_000,
 }
 
-/** `none`: there is no pool to speak of: no toolstack is configured, or no gate is behind it. */
+/** `none`: no toolstack is configured, or it has no gate. */
 type Role = 'not known' | 'coordinator' | 'another host' | 'none'
 
 /**
- * How the pool as a whole is, kept at hand on its coordinator: SR.stat must not wait for the network.
+ * The state of each SR over the whole pool, cached on the pool's coordinator because SR.stat must not wait for the network.
  *
- * Invariant: on the coordinator nothing is said to be synced but by an answer of the gate that is young enough. Where nobody
- * has said yet who the coordinator is, it may be this host.
+ * Invariant: on the coordinator an SR is synced only by a recent answer of the gate. Until the coordinator is known, it may be this
+ * host.
  */
 export class PoolStates {
   readonly #options: PoolStatesOptions
@@ -59,12 +59,12 @@ export class PoolStates {
   readonly #stop = new AbortController()
   readonly #done: Promise<void>
   #hurry = new AbortController()
-  /** How often the pool has become another one. */
+  /** Counts changes of the pool. An answer of an earlier pool is ignored. */
   #pools = 0
   #role: Role = 'not known'
   #answer: { readonly atMs: number; readonly stateOf: (sr: string) => PoolSrState } | null = null
   /** Why there is no newer answer. */
-  #trouble = 'it has not been asked yet'
+  #problem = 'it has not been asked yet'
 
   constructor(options: PoolStatesOptions) {
     this.#options = options
@@ -72,25 +72,25 @@ export class PoolStates {
     this.#done = this.#run()
   }
 
-  /** `null`: this host is not the one that speaks for the pool. */
+  /** The state of an SR over the pool; `null`: this host is not the coordinator. */
   of(sr: string): PoolSrState | null {
     if (this.#role === 'another host' || this.#role === 'none') return null
     if (this.#answer !== null && this.#options.clock.steadyNow() - this.#answer.atMs <= this.#pace.validForMs)
       return this.#answer.stateOf(sr)
-    return { state: 'unknown', sentences: [`the pool has not said how it is: ${this.#trouble}`] }
+    return { state: 'unknown', sentences: [`the state of the pool is not known: ${this.#problem}`] }
   }
 
-  /** Something has changed here, so the pool may be another too. */
+  /** Something has changed on this host, so the pool's state may have changed. */
   hurry(): void {
     if (this.#role !== 'another host') this.#hurry.abort()
   }
 
-  /** It is another pool, or none, from now on. */
+  /** The host now belongs to another pool, or to none. */
   forget(): void {
     this.#pools += 1
     this.#role = 'not known'
     this.#answer = null
-    this.#trouble = 'it has not been asked yet'
+    this.#problem = 'it has not been asked yet'
     this.#hurry.abort()
   }
 
@@ -123,10 +123,10 @@ export class PoolStates {
       this.#answer = answer === null ? null : { atMs, stateOf: poolStatesOf(answer, host) }
     } catch (error) {
       if (asked !== this.#pools) return
-      this.#trouble = messageOf(error)
+      this.#problem = messageOf(error)
       if (!(error instanceof PoolRefusal)) onBug(error)
       else if (error.kind === 'noToolstack') this.#role = 'none'
-      // A gate that was there and is gone has not said that all is well.
+      // The coordinator had a gate before, so its absence is a failure and does not mean synced.
       else if (error.kind === 'noGate' && this.#role !== 'coordinator') this.#role = 'none'
     }
   }

@@ -23,7 +23,7 @@ const RESULTS: Readonly<Record<string, unknown>> = {
 
 /**
  * A coordinator that takes its time for the first heartbeat.
- * @returns the methods that it is asked for, as they come, and what the last hello and heartbeat said
+ * @returns the methods that are called, in order, and the fields of the last hello and heartbeat
  */
 async function busyCoordinator(onEnd: (end: () => void) => void) {
   const asked: string[] = []
@@ -45,7 +45,7 @@ async function busyCoordinator(onEnd: (end: () => void) => void) {
   return { asked, said, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
 }
 
-t.test('a coordinator that is busy for longer than the time between two heartbeats is not greeted anew', async t => {
+t.test('a coordinator that is busy for longer than the heartbeat period gets no second hello', async t => {
   const { asked, said, url } = await busyCoordinator(end => t.teardown(end))
   const client = new XenApiClient({ clock: machineClock, url, user: 'root', password: 'secret' })
   const stop = new AbortController()

@@ -22,7 +22,7 @@ const HOST = {
   everyMs: 5,
 }
 
-t.test('what a host does with an order, and what it knows of the outcome', async t => {
+t.test('a host carries out an order, and reports the outcome', async t => {
   const order: Order = { how: 'reboot', id: 'x' }
   const refused = { kind: 'refused', why: 'machine.reboot is not configured' }
   t.strictSame(await carryOut(order, {}, silent), refused)
@@ -41,7 +41,7 @@ t.test('what a host does with an order, and what it knows of the outcome', async
 
 /**
  * A coordinator that has an order for the host from its first heartbeat on, and repeats it.
- * @returns what each heartbeat said
+ * @returns the fields of each heartbeat
  */
 async function orderingCoordinator(onEnd: (end: () => void) => void, order: object) {
   const beats: Record<string, string>[] = []
@@ -61,14 +61,14 @@ async function orderingCoordinator(onEnd: (end: () => void) => void, order: obje
 
 for (const { title, order, outcome, carriedOut, words } of [
   {
-    title: 'an order that is refused is carried out once, and each heartbeat from then on says why it is not',
+    title: 'a refused order is tried once, and each later heartbeat says why it is refused',
     order: { order: 'reboot', order_id: 'one' },
     outcome: { kind: 'refused', why: 'no command' },
     carriedOut: ['one'],
     words: { last_order: 'one', order_refused: 'no command' },
   },
   {
-    title: 'an order of which nobody knows whether it was carried out is carried out once, and not denied',
+    title: 'an order with an unknown outcome is carried out once, and not refused',
     order: { order: 'reboot', order_id: 'one' },
     outcome: { kind: 'unknown' },
     carriedOut: ['one'],
@@ -101,7 +101,7 @@ for (const { title, order, outcome, carriedOut, words } of [
   })
 }
 
-t.test('an order that a host gets to see too late, for it was held up meanwhile, is not carried out', async t => {
+t.test('a host does not carry out an order that it receives too late', async t => {
   const { beats, url } = await orderingCoordinator(end => t.teardown(end), { order: 'reboot', order_id: 'one' })
   const client = new XenApiClient({ clock: machineClock, url, user: 'root', password: 'secret' })
   const stop = new AbortController()
@@ -130,7 +130,7 @@ t.test('an order that a host gets to see too late, for it was held up meanwhile,
   t.match(beats[1], { last_order: 'one', order_refused: /^it was received \d+ s after the pool was asked$/ })
 })
 
-t.test('a host that says that it goes says nothing more', async t => {
+t.test('a host that reports that it goes down sends no more heartbeats', async t => {
   const { beats, url } = await orderingCoordinator(end => t.teardown(end), { order: 'reboot', order_id: 'one' })
   const client = new XenApiClient({ clock: machineClock, url, user: 'root', password: 'secret' })
   const stop = new AbortController()

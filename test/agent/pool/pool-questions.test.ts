@@ -55,7 +55,7 @@ function clientOf(t: Tap, port: number): XenApiClient {
   return client
 }
 
-t.test('all that an agent asks of its pool may be asked by the role host-agent, and nothing more', async t => {
+t.test('the role host-agent may make every call of an agent, and no others', async t => {
   const { questions, client, hosts, pool } = await poolOf(t)
   const host = hosts[1]?.ref
   await t.rejects(questions.clearOrder('hostB', 'it stays', soon()), refused('refused', /the host has no order/))
@@ -98,7 +98,7 @@ t.test('the gate, through the coordinator', async t => {
   t.match(gate.hosts[0], { live: false }, 'the gate answers although the coordinator, as a host, is down')
 })
 
-t.test('an override is written, told, replaced and taken away', async t => {
+t.test('an override is written, reported, replaced and removed', async t => {
   const { questions, pool, hosts, uuids } = await poolOf(t)
   const stored = () => pool.get('host', hosts[1]?.ref ?? '')?.other_config[OVERRIDE_KEY]
   const request = { host: 'hostB', reason: 'disk swap "4711"', by: 'ada', expiresInSeconds: HOUR_S }
@@ -133,7 +133,7 @@ t.test('an override is written, told, replaced and taken away', async t => {
   t.equal(stored(), undefined, 'nothing of that was written')
 })
 
-t.test('two hosts of one name: neither gets an override', async t => {
+t.test('if two hosts have one name, neither gets an override', async t => {
   const { questions, pool } = await poolOf(t)
   pool.addHost({ hostname: 'hostB' })
   const request = { host: 'hostB', reason: 'r', by: 'b', expiresInSeconds: 60 }
@@ -141,13 +141,13 @@ t.test('two hosts of one name: neither gets an override', async t => {
   await t.rejects(questions.canReboot(['hostB'], soon()), refused('invalid', /several hosts are called hostB/))
 })
 
-t.test('by a clock that is ahead an override has not begun, and that is told', async t => {
+t.test('an override written by a clock that is ahead is not in force yet, and the answer says so', async t => {
   const { questions } = await poolOf(t, () => Date.now() + 10 * 60_000)
   const told = await questions.setOverride({ host: 'hostB', reason: 'r', by: 'b', expiresInSeconds: 60 }, soon())
   t.equal(told.inForce, false)
 })
 
-t.test('where the pool has no answer, a sentence says why', async t => {
+t.test('without an answer of the pool a sentence says why', async t => {
   const without = new PoolQuestions('h', machineClock, { client: null })
   const noToolstack = refused('noToolstack', /no toolstack is configured/)
   await t.rejects(without.gate(soon()), noToolstack)
@@ -189,7 +189,7 @@ t.test('where the pool has no answer, a sentence says why', async t => {
   t.ok(new PoolRefusal('noGate', 'text').error === null)
 })
 
-t.test('a pool of an earlier version knows no host.clear_order, which is said', async t => {
+t.test('a pool of an earlier version has no host.clear_order, and the refusal says so', async t => {
   const answers = new Map<unknown, object>([
     ['session.login_with_password', { result: 'session' }],
     ['host.get_all_records', { result: { 'OpaqueRef:b': { uuid: 'b', hostname: 'hostB', name_label: 'hostB' } } }],

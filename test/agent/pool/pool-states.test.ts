@@ -37,7 +37,7 @@ function gate(reasons: readonly GateReasonAnswer[] = [], coordinator = HOST, rea
   return { at: '', coordinator: { uuid: coordinator, name: '' }, hosts: [{ ...host, ...omitted }] }
 }
 
-t.test('what the gate says of an SR', t => {
+t.test("the state of an SR from the gate's answer", t => {
   const stateOf = (reasons: readonly GateReasonAnswer[], sr = SR) => poolStatesOf(gate(reasons), HOST)(sr)
   t.strictSame(stateOf([]), { state: 'synced', sentences: [] })
   const resyncing = reason('not-synced', { state: 'resyncing' })
@@ -89,7 +89,7 @@ function statesOf(t: Tap) {
   return { pool, clock, states, state, becomes: (what: string | null) => until(`${what}`, () => state() === what) }
 }
 
-t.test('on the coordinator the state of the pool is at hand; where another is, there is none', async t => {
+t.test('the coordinator has the state of the pool; other hosts have none', async t => {
   const { pool, state, states, becomes } = statesOf(t)
   t.match(states.of(SR), { state: 'unknown', sentences: [/has not been asked yet/] }, 'it may be the coordinator')
   await becomes('synced')
@@ -106,7 +106,7 @@ t.test('on the coordinator the state of the pool is at hand; where another is, t
   t.equal(state(), 'resyncing')
 })
 
-t.test('an answer that is too old is worth nothing, and why there is no newer one is told', async t => {
+t.test('an answer that is too old does not count, and the sentence says why there is no newer one', async t => {
   const { pool, clock, states, becomes } = statesOf(t)
   await becomes('synced')
   pool.refusal = new PoolRefusal('toolstackUnreachable', 'the toolstack cannot be reached: ECONNREFUSED')
@@ -114,12 +114,12 @@ t.test('an answer that is too old is worth nothing, and why there is no newer on
   await until('it is asked again', () => pool.gatesAsked > asked + 1)
   t.match(states.of(SR), { state: 'synced' }, 'for a while')
   clock.now += 30_001
-  t.match(states.of(SR), { state: 'unknown', sentences: [/has not said how it is: .*ECONNREFUSED/] })
+  t.match(states.of(SR), { state: 'unknown', sentences: [/state of the pool is not known: .*ECONNREFUSED/] })
   pool.refusal = null
   await becomes('synced')
 })
 
-t.test('without a toolstack or without a gate there is no pool to speak of', async t => {
+t.test('without a toolstack or without a gate there is no pool state', async t => {
   for (const kind of ['noToolstack', 'noGate'] as const) {
     const { pool, states, becomes } = statesOf(t)
     pool.refusal = new PoolRefusal(kind, 'none')
@@ -132,7 +132,7 @@ t.test('without a toolstack or without a gate there is no pool to speak of', asy
   }
 })
 
-t.test('a gate that was there and is gone leaves the pool unknown, not well', async t => {
+t.test('a gate that disappears leaves the pool unknown, not synced', async t => {
   const { pool, clock, states, becomes } = statesOf(t)
   await becomes('synced')
   pool.refusal = new PoolRefusal('noGate', 'no gate answers for this pool')
@@ -142,7 +142,7 @@ t.test('a gate that was there and is gone leaves the pool unknown, not well', as
   t.match(states.of(SR), { state: 'unknown', sentences: [/no gate answers/] })
 })
 
-t.test('a transition makes it ask at once', async t => {
+t.test('after a transition the gate is asked at once', async t => {
   let asked = 0
   const states = new PoolStates({
     questions: {
@@ -164,7 +164,7 @@ t.test('a transition makes it ask at once', async t => {
   t.equal(states.of(SR)?.state, 'synced')
 })
 
-t.test('a bug behind a question is told, and asked over again', async t => {
+t.test('an error of this program is reported, and the question is repeated', async t => {
   const bugs: unknown[] = []
   const states = new PoolStates({
     questions: {
