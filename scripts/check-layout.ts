@@ -2,14 +2,11 @@
  * Checks the layout of `src` (ARCHITECTURE.md): imports go down the list of folders, in no circle; pure folders use nothing of the
  * machine; only `cli` and `demo` print; only compositions take the machine's clock and timers; no folder has more than 15 files; no
  * exported name is used twice. Prints each violation and exits with 1 if there is one.
- *
- * `--strict` also checks what is not clean yet: circles, clocks, folder sizes and names.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 
 const SRC = resolve(import.meta.dirname, '../src')
-const STRICT = process.argv.includes('--strict')
 const MAX_FILES = 15
 
 const CORE = ['platform', 'sync-query']
@@ -94,7 +91,6 @@ const COMPOSITIONS = [
 const MACHINE_TIME = /\b(?:Date\.now|performance\.now|(?<!\.)(?:setTimeout|setInterval)|new Date\(\))/
 
 const complaints: string[] = []
-const strictComplaints: string[] = []
 
 interface SourceFile {
   readonly text: string
@@ -152,7 +148,7 @@ function checkCircles(sources: ReadonlyMap<string, SourceFile>): void {
   const visit = (path: string, trail: readonly string[]): void => {
     const start = trail.indexOf(path)
     if (start !== -1) {
-      strictComplaints.push(`circle: ${[...trail.slice(start), path].join(' -> ')}`)
+      complaints.push(`circle: ${[...trail.slice(start), path].join(' -> ')}`)
       return
     }
     if (done.has(path)) return
@@ -170,7 +166,7 @@ function checkEffects(sources: ReadonlyMap<string, SourceFile>): void {
     if (COMPOSITIONS.some(each => path.startsWith(each))) continue
     for (const [at, line] of text.split('\n').entries()) {
       if (MACHINE_TIME.test(line) && !/^\s*(?:\/\/|\*|\/\*)/.test(line)) {
-        strictComplaints.push(`src/${path}:${at + 1} takes the machine's time: ${line.trim()}`)
+        complaints.push(`src/${path}:${at + 1} takes the machine's time: ${line.trim()}`)
       }
     }
   }
@@ -180,7 +176,7 @@ function checkFolderSizes(sources: ReadonlyMap<string, SourceFile>): void {
   const counts = new Map<string, number>()
   for (const path of sources.keys()) counts.set(dirname(path), (counts.get(dirname(path)) ?? 0) + 1)
   for (const [folder, count] of counts) {
-    if (count > MAX_FILES) strictComplaints.push(`src/${folder} has ${count} files, more than ${MAX_FILES}`)
+    if (count > MAX_FILES) complaints.push(`src/${folder} has ${count} files, more than ${MAX_FILES}`)
   }
 }
 
@@ -190,7 +186,7 @@ function checkNames(sources: ReadonlyMap<string, SourceFile>): void {
   for (const [path, { text }] of sources) {
     for (const name of new Set([...text.matchAll(definition)].map(([, each = '']) => each))) {
       const owner = owners.get(name)
-      if (owner !== undefined) strictComplaints.push(`${name} is exported by src/${owner} and by src/${path}`)
+      if (owner !== undefined) complaints.push(`${name} is exported by src/${owner} and by src/${path}`)
       owners.set(name, path)
     }
   }
@@ -204,6 +200,5 @@ checkEffects(sources)
 checkFolderSizes(sources)
 checkNames(sources)
 
-if (STRICT) complaints.push(...strictComplaints)
 for (const complaint of complaints) process.stderr.write(`${complaint}\n`)
 if (complaints.length > 0) process.exitCode = 1
