@@ -12,8 +12,8 @@ t.test('the first report of an SR is pushed at once, at the start and after a ne
 })
 
 t.test('a report can be pushed again', async t => {
-  const { host, pushed, see } = hostOf()
-  see(1, [volume('mesh0/0')])
+  const { host, pushed, observe } = hostOf()
+  observe(1, [volume('mesh0/0')])
   const deadline = Date.now() + 5000
   const settled = async (isSo: () => boolean) => {
     while (!isSo() && Date.now() < deadline) await new Promise(resolve => setTimeout(resolve, 1))

@@ -26,19 +26,19 @@ async function processOf(path: string) {
     clock: { ...machineClock, steadyNow: () => clock.now },
     onProblem: text => problems.push(text),
   })
-  const { see, host } = hostOf({ marks: file.memory })
+  const { observe, host } = hostOf({ marks: file.memory })
   const codes = () => host.monitor.status(SR)?.reasons.map(({ code }) => code)
-  return { see, codes, file, clock, problems, state: () => host.monitor.status(SR)?.state }
+  return { observe, codes, file, clock, problems, state: () => host.monitor.status(SR)?.state }
 }
 
 t.test('what a peer is owed survives a restart of the agent', async t => {
   const statesOf = async (before: (typeof WELL)[], after: (typeof WELL)[]) => {
     const path = join(t.testdir(), 'state', 'owed-marks.json')
     const first = await processOf(path)
-    for (const [at, each] of before.entries()) first.see(at + 1, [each])
+    for (const [at, each] of before.entries()) first.observe(at + 1, [each])
     await first.file.close()
     const second = await processOf(path)
-    for (const [at, each] of after.entries()) second.see(at + 1, [each])
+    for (const [at, each] of after.entries()) second.observe(at + 1, [each])
     return [second.state(), ...(second.codes() ?? [])]
   }
   t.strictSame(await statesOf([AWAY], [AWAY, WELL]), ['degraded', 'rejoined-unrepaired'], 'it comes back afterwards')
@@ -51,7 +51,7 @@ t.test('what a peer is owed survives a restart of the agent', async t => {
 
 t.test('facts are written a second after a change, amounts alone once a minute', async t => {
   const path = join(t.testdir(), 'owed-marks.json')
-  const { see, file, clock } = await processOf(path)
+  const { observe, file, clock } = await processOf(path)
   const owed = (bytes: number) =>
     volume('mesh0/0', [peer('hostB', { connection: 'Connecting', replication: 'Off', outOfSyncBytes: bytes })])
   const written = async () => {
@@ -59,14 +59,14 @@ t.test('facts are written a second after a change, amounts alone once a minute',
     await file.close()
     return JSON.parse(await readFile(path, 'utf8')).mirrors[0].pairs[0].owedBytes
   }
-  see(1, [owed(4096)])
+  observe(1, [owed(4096)])
   t.equal(await written(), 4096)
   const idle = await readFile(path, 'utf8')
   clock.now += 3_600_000
-  see(2, [owed(4096)])
+  observe(2, [owed(4096)])
   file.tick()
   t.equal(await readFile(path, 'utf8'), idle, 'nothing has changed')
-  see(3, [owed(8192)])
+  observe(3, [owed(8192)])
   clock.now = 3_600_000 + 59_000
   t.equal(await written(), 8192, 'the last word is written when it ends')
 })
@@ -75,15 +75,15 @@ t.test('a file that cannot be read leaves the SR unknown, and is not overwritten
   for (const content of ['', '{', '[]', '{"schema":2,"mirrors":[]}', '{"schema":1,"mirrors":[{"mirror":"r0/0"}]}']) {
     const path = join(t.testdir(), 'owed-marks.json')
     await writeFile(path, content)
-    const { file, see } = await processOf(path)
+    const { file, observe } = await processOf(path)
     t.match(file.doubt, /./, content)
-    see(1, [AWAY])
+    observe(1, [AWAY])
     await file.close()
     t.equal(await readFile(path, 'utf8'), content)
   }
   const marksDoubt = reason('memory-unreadable', '*', { word: 'it is not JSON', waitsFor: '/x' })
-  const { see, host } = hostOf({ memoryDoubts: { drbd: marksDoubt } })
-  see(1, [WELL])
+  const { observe, host } = hostOf({ memoryDoubts: { drbd: marksDoubt } })
+  observe(1, [WELL])
   t.match(host.monitor.status(SR), {
     state: 'unknown',
     reasons: [{ code: 'memory-unreadable', clearedBy: 'operator' }],
@@ -112,8 +112,10 @@ t.test('valid entries of a file count beside invalid ones', async t => {
 t.test('the reader accepts any text, and everything that the writer writes', async t => {
   fc.assert(fc.property(fc.oneof(fc.string(), fc.json()), text => Array.isArray(decodeMarks(text).mirrors)))
   const memory = new MarksMemory()
-  const { see } = hostOf({ marks: memory })
-  see(1, [volume('mesh0/0', [peer('h'.repeat(200), { replication: 'Off', outOfSyncBytes: Number.MAX_SAFE_INTEGER })])])
+  const { observe } = hostOf({ marks: memory })
+  observe(1, [
+    volume('mesh0/0', [peer('h'.repeat(200), { replication: 'Off', outOfSyncBytes: Number.MAX_SAFE_INTEGER })]),
+  ])
   const { mirrors, doubt } = decodeMarks(encodeMarks(memory.all()))
   t.equal(doubt, null)
   t.strictSame(mirrors, [...memory.all()])

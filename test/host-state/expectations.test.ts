@@ -8,7 +8,7 @@ const PACE = { forgetAfterMs: 600_000, missAfterMs: 3_000 }
 function agentAt(configured: readonly string[], srs: readonly SrSelection[] = [maybeEmpty(drbdSr(['xcp-*']))]) {
   const under = hostOf({ srs, expectationPace: PACE }, configured)
   const { host, time } = under
-  under.see(1, [])
+  under.observe(1, [])
   const tick = (at: number) => {
     time.now = at
     host.tick()
@@ -39,25 +39,25 @@ t.test(
 )
 
 t.test('a mirror that the kernel has shown is no longer expected once it leaves the configuration', async t => {
-  const { host, configure, missed, see } = agentAt(['xcp-0/0', 'xcp-1/0'])
-  see(2, [volume('xcp-0/0')])
-  see(3, [], null, ['xcp-0/0'])
+  const { host, configure, missed, observe } = agentAt(['xcp-0/0', 'xcp-1/0'])
+  observe(2, [volume('xcp-0/0')])
+  observe(3, [], null, ['xcp-0/0'])
   t.strictSame(missed(), ['not-up xcp-1/0', 'not-up xcp-0/0'])
   configure(4, [])
   t.strictSame(missed(), ['not-up xcp-1/0'])
-  see(5, [volume('xcp-1/0')])
+  observe(5, [volume('xcp-1/0')])
   host.tick()
-  see(6, [], null, ['xcp-1/0'])
+  observe(6, [], null, ['xcp-1/0'])
   t.strictSame(missed(), [], 'so is what was shown after it had gone from the configuration')
   await host.close()
 })
 
 t.test('a new resource has a grace period; at the first reading there is none', async t => {
-  const { host, configure, missed, see, tick, kinds } = agentAt(['xcp-0/0'])
-  see(2, [volume('xcp-0/0')])
+  const { host, configure, missed, observe, tick, kinds } = agentAt(['xcp-0/0'])
+  observe(2, [volume('xcp-0/0')])
   kinds.length = 0
   configure(1_000, ['xcp-0/0', 'xcp-1/0', 'xcp-2/0'])
-  see(2_000, [volume('xcp-1/0')])
+  observe(2_000, [volume('xcp-1/0')])
   tick(3_999)
   t.strictSame(kinds, [], 'neither caused a transition')
   tick(4_000)

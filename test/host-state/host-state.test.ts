@@ -32,14 +32,14 @@ const resyncing = (mirror: string, outOfSyncBytes: number) =>
   volume(mirror, [peer('hostB', { replication: 'SyncSource', peerDisk: 'Inconsistent', outOfSyncBytes })])
 
 t.test('an SR is unknown until its source has reported every volume', async t => {
-  const { host, kinds, see, state } = hostOf()
+  const { host, kinds, observe, state } = hostOf()
   t.equal(state(), 'unknown')
-  see(1, [volume('mesh0/0')], 'not everything has been read yet')
+  observe(1, [volume('mesh0/0')], 'not everything has been read yet')
   t.equal(state(), 'unknown')
   t.match(host.report(SR)?.reasons, [{ code: 'source-silent', word: 'not everything has been read yet' }])
-  see(2, [volume('mesh1/0')])
+  observe(2, [volume('mesh1/0')])
   t.equal(state(), 'synced')
-  see(3, [], 'drbdsetup events2 exited 20')
+  observe(3, [], 'drbdsetup events2 exited 20')
   t.equal(state(), 'unknown', 'however polite the end of the stream was')
   t.strictSame(kinds, ['recovered', 'unknown'])
   await host.close()
@@ -49,7 +49,7 @@ t.test(
   'a state that its source does not confirm within 15 s is unknown until it is confirmed; events alone confirm nothing',
   async t => {
     const { host, state, kinds, time } = hostOf({ silentAfterMs: 14_000 }, ['mesh0/0'])
-    const tell = (wholeAt: number) => host.seeDrbd(time.steady, [volume('mesh0/0')], null, [], wholeAt)
+    const tell = (wholeAt: number) => host.observeDrbd(time.steady, [volume('mesh0/0')], null, [], wholeAt)
     const pass = (ms: number) => {
       for (let second = 0; second < ms / 1000; second += 1) {
         time.steady += 1000
@@ -75,21 +75,21 @@ t.test(
 )
 
 t.test('the mirrors that the kernel has, and whether these are all', async t => {
-  const { host, see, seeMd } = hostOf()
+  const { host, observe, observeMd } = hostOf()
   const unread = 'not everything has been read yet'
   t.strictSame(host.present(), { drbd: [], md: [], doubts: [`drbd: ${unread}`, `md: ${unread}`] })
-  see(1, [volume('mesh0/0'), volume('mesh0/1')])
+  observe(1, [volume('mesh0/0'), volume('mesh0/1')])
   t.strictSame(host.present(), { drbd: ['mesh0'], md: [], doubts: [`md: ${unread}`] })
-  seeMd(2, [array('md0')])
+  observeMd(2, [array('md0')])
   t.strictSame(host.present(), { drbd: ['mesh0'], md: [{ name: 'md0', uuid: 'md0-uuid' }], doubts: [] })
   await host.close()
 })
 
 t.test('reports of a resync are complete, can be parsed, and have rising numbers', async t => {
-  const { host, kinds, see } = hostOf()
-  see(1000, [volume('mesh0/0'), volume('mesh1/0')])
-  see(2000, [resyncing('mesh0/0', 100 * KIB)])
-  see(3000, [resyncing('mesh0/0', 40 * KIB)])
+  const { host, kinds, observe } = hostOf()
+  observe(1000, [volume('mesh0/0'), volume('mesh1/0')])
+  observe(2000, [resyncing('mesh0/0', 100 * KIB)])
+  observe(3000, [resyncing('mesh0/0', 40 * KIB)])
   const report = host.report(SR)
   t.match(report, {
     schema: 1,
@@ -107,34 +107,34 @@ t.test('reports of a resync are complete, can be parsed, and have rising numbers
   t.match(parseReport(JSON.stringify(report)), { report: { state: 'resyncing' } }, 'the gate can read it')
   const later = host.report(SR)
   t.ok(Number(later?.seq) > Number(report?.seq) && Number(report?.seq) > BOOT.firstSeq)
-  see(4000, [volume('mesh0/0')])
+  observe(4000, [volume('mesh0/0')])
   t.strictSame(kinds, ['recovered', 'resync-started', 'resync-finished'])
   t.equal(host.report('no-such-sr'), null)
   await host.close()
 })
 
 t.test('a configured mirror that is not up is degraded, after a boot and after drbdadm down', async t => {
-  const { host, see, state } = hostOf({}, ['mesh0/0', 'other/0'])
-  see(1, [])
+  const { host, observe, state } = hostOf({}, ['mesh0/0', 'other/0'])
+  observe(1, [])
   t.equal(state(), 'degraded')
   t.match(host.report(SR)?.reasons, [{ code: 'not-up', mirror: 'mesh0/0' }])
-  see(2, [volume('mesh0/0')])
+  observe(2, [volume('mesh0/0')])
   t.equal(state(), 'synced')
-  see(3, [], null, ['mesh0/0'])
+  observe(3, [], null, ['mesh0/0'])
   t.equal(state(), 'degraded')
-  see(4, [], null, ['never-seen/0'])
+  observe(4, [], null, ['never-seen/0'])
   t.equal(host.report(SR)?.mirrors.degraded, 1)
   await host.close()
 })
 
 t.test('an SR is judged once per update: it is never in sync during a drbdadm down', async t => {
-  const { host, kinds, pushed, see } = hostOf({}, ['mesh0/0', 'mesh1/0'])
+  const { host, kinds, pushed, observe } = hostOf({}, ['mesh0/0', 'mesh1/0'])
   const gone = (mirror: string) => ({ ...volume(mirror, []), disk: 'Diskless' })
-  see(1, [volume('mesh0/0'), volume('mesh1/0')])
-  see(2, [gone('mesh0/0'), gone('mesh1/0')])
+  observe(1, [volume('mesh0/0'), volume('mesh1/0')])
+  observe(2, [gone('mesh0/0'), gone('mesh1/0')])
   kinds.length = 0
   pushed.length = 0
-  see(3, [], null, ['mesh0/0', 'mesh1/0'])
+  observe(3, [], null, ['mesh0/0', 'mesh1/0'])
   t.strictSame(kinds, [], 'degraded before and after')
   t.strictSame(
     pushed.filter(({ state }) => state === 'synced'),
@@ -145,44 +145,44 @@ t.test('an SR is judged once per update: it is never in sync during a drbdadm do
 })
 
 t.test('several mirrors that are paused in one update are one pause of the SR', async t => {
-  const { host, kinds, see } = hostOf()
+  const { host, kinds, observe } = hostOf()
   const paused = (mirror: string) =>
     volume(mirror, [peer('hostB', { replication: 'PausedSyncS', peerDisk: 'Inconsistent', resyncSuspended: ['user'] })])
-  see(1, [paused('mesh0/0'), paused('mesh1/0')])
+  observe(1, [paused('mesh0/0'), paused('mesh1/0')])
   t.strictSame(kinds, ['resync-started', 'paused'])
   await host.close()
 })
 
 t.test('a report says which earlier report has the present list of mirrors', async t => {
-  const { host, see } = hostOf({ srs: [drbdSr(['mesh*']), drbdSr(['other*'], [], 'other')] })
+  const { host, observe } = hostOf({ srs: [drbdSr(['mesh*']), drbdSr(['other*'], [], 'other')] })
   const listSeq = () => {
     const { seq, listSeq } = host.report(SR) ?? {}
     return listSeq === undefined ? 'none' : listSeq === seq ? 'new' : listSeq
   }
   t.equal(listSeq(), 'none', 'nothing has been seen yet')
-  see(1, [volume('mesh0/0'), volume('mesh1/0'), volume('other0/0')])
+  observe(1, [volume('mesh0/0'), volume('mesh1/0'), volume('other0/0')])
   t.equal(listSeq(), 'new')
   const known = listSeq()
-  see(2, [volume('mesh0/0')])
+  observe(2, [volume('mesh0/0')])
   t.equal(listSeq(), known, 'nothing has changed')
-  see(3, [resyncing('other0/0', KIB)])
+  observe(3, [resyncing('other0/0', KIB)])
   t.equal(listSeq(), known, 'nor does what happens in another SR')
-  see(4, [resyncing('mesh0/0', 100 * KIB)])
+  observe(4, [resyncing('mesh0/0', 100 * KIB)])
   t.equal(listSeq(), 'new', 'a state')
   const whileItResyncs = listSeq()
-  for (const at of [5, 6, 7]) see(at, [resyncing('mesh0/0', (100 - at) * KIB)])
+  for (const at of [5, 6, 7]) observe(at, [resyncing('mesh0/0', (100 - at) * KIB)])
   host.tick()
   t.equal(listSeq(), whileItResyncs, 'progress')
-  see(8, [volume('mesh1/0', [peer('hostB'), peer('hostC')])])
+  observe(8, [volume('mesh1/0', [peer('hostB'), peer('hostC')])])
   t.equal(listSeq(), 'new', 'another replica of a mirror that is well before and after')
   const beforeDoubt = listSeq()
-  see(9, [], 'drbdsetup events2 exited 20')
+  observe(9, [], 'drbdsetup events2 exited 20')
   t.equal(listSeq(), 'none', 'what is not seen may have changed')
-  see(10, [])
+  observe(10, [])
   t.equal(listSeq(), beforeDoubt, 'it had not')
-  see(11, [], null, ['mesh1/0'])
+  observe(11, [], null, ['mesh1/0'])
   t.equal(listSeq(), 'new', 'one that is gone')
-  see(12, [volume('mesh1/0')])
+  observe(12, [volume('mesh1/0')])
   host.select([drbdSr(['mesh0'])])
   t.equal(listSeq(), 'new', 'one that was taken out')
   host.select([drbdSr(['mesh*'])])
@@ -191,21 +191,23 @@ t.test('a report says which earlier report has the present list of mirrors', asy
 })
 
 t.test('only the mirrors of an SR count for it, and ignored peers do not', async t => {
-  const { host, see, state } = hostOf({ srs: [maybeEmpty(drbdSr(['mesh*'], ['recovery-site']))] })
-  see(1, [volume('scratch/0', [peer('hostB', { connection: 'StandAlone', replication: 'Off' })])])
+  const { host, observe, state } = hostOf({ srs: [maybeEmpty(drbdSr(['mesh*'], ['recovery-site']))] })
+  observe(1, [volume('scratch/0', [peer('hostB', { connection: 'StandAlone', replication: 'Off' })])])
   t.equal(state(), 'synced')
-  see(2, [volume('mesh0/0', [peer('hostB'), peer('recovery-site', { connection: 'Connecting', replication: 'Off' })])])
+  observe(2, [
+    volume('mesh0/0', [peer('hostB'), peer('recovery-site', { connection: 'Connecting', replication: 'Off' })]),
+  ])
   t.equal(state(), 'synced')
-  see(3, [{ ...volume('mesh0/0'), removedPeers: ['recovery-site'] }])
+  observe(3, [{ ...volume('mesh0/0'), removedPeers: ['recovery-site'] }])
   t.equal(state(), 'synced')
-  see(4, [volume('mesh0/0', [peer('hostB', { connection: 'Connecting', replication: 'Off' })])])
+  observe(4, [volume('mesh0/0', [peer('hostB', { connection: 'Connecting', replication: 'Off' })])])
   t.equal(state(), 'degraded')
   await host.close()
 })
 
 t.test('the answer to a poll lists the known places of replicas', async t => {
-  const { host, see } = hostOf()
-  see(1, [volume('mesh0/0'), volume('mesh1/0'), volume('other/0'), resyncing('mesh2/0', KIB)])
+  const { host, observe } = hostOf()
+  observe(1, [volume('mesh0/0'), volume('mesh1/0'), volume('other/0'), resyncing('mesh2/0', KIB)])
   const list = host.report(SR)?.mirrorList ?? []
   t.equal(
     list.reduce((sum, { count }) => sum + count, 0),
@@ -231,8 +233,8 @@ t.test('the answer to a poll lists the known places of replicas', async t => {
 })
 
 t.test('a stall is found by the passing of time', async t => {
-  const { host, kinds, see, time } = hostOf()
-  see(0, [resyncing('mesh0/0', 100 * KIB)])
+  const { host, kinds, observe, time } = hostOf()
+  observe(0, [resyncing('mesh0/0', 100 * KIB)])
   time.now = 5 * 60_000
   host.tick()
   t.strictSame(kinds, ['resync-started', 'stalled'])
@@ -249,16 +251,16 @@ t.test(
       drbd,
       ignorePeers: [],
     })
-    const { host, see, seeMd, state } = hostOf({
+    const { host, observe, observeMd, state } = hostOf({
       srs: [sr('name', ['md0']), sr('device', ['/dev/md0']), sr('uuid', ['md0-uuid']), sr('both', ['md*'], ['mesh*'])],
     })
-    seeMd(1, [array('md0'), array('md1', { slots: { expected: 2, current: 1 } })])
+    observeMd(1, [array('md0'), array('md1', { slots: { expected: 2, current: 1 } })])
     t.strictSame(['name', 'device', 'uuid'].map(state), ['synced', 'synced', 'synced'])
     t.equal(state('both'), 'unknown', 'DRBD has reported nothing')
-    see(2, [])
+    observe(2, [])
     t.equal(state('both'), 'degraded')
     t.match(host.report('both')?.mirrors, { synced: 1, degraded: 1 })
-    seeMd(3, [], 'reading /proc/mdstat took too long')
+    observeMd(3, [], 'reading /proc/mdstat took too long')
     t.strictSame(['name', 'both'].map(state), ['unknown', 'unknown'])
     t.match(host.report('name')?.reasons, [{ code: 'source-silent', word: 'reading /proc/mdstat took too long' }])
     await host.close()
@@ -266,35 +268,35 @@ t.test(
 )
 
 t.test('an array that is created again under the same name has no history, and may belong to another SR', async t => {
-  const { host, seeMd, state } = hostOf({
+  const { host, observeMd, state } = hostOf({
     srs: [
       { uuid: 'old', md: ['u1'], drbd: [], ignorePeers: [], allowEmpty: true },
       { uuid: 'new', md: ['u2'], drbd: [], ignorePeers: [], allowEmpty: true },
     ],
   })
-  seeMd(1, [array('md0', { uuid: 'u1', slots: { expected: 2, current: 1 } })])
+  observeMd(1, [array('md0', { uuid: 'u1', slots: { expected: 2, current: 1 } })])
   t.strictSame([state('old'), state('new')], ['degraded', 'synced'])
-  seeMd(2, [array('md0', { uuid: 'u2', slots: { expected: 2, current: 1 } })], null, ['md0'])
+  observeMd(2, [array('md0', { uuid: 'u2', slots: { expected: 2, current: 1 } })], null, ['md0'])
   t.strictSame([state('old'), state('new')], ['synced', 'degraded'])
   await host.close()
 })
 
 t.test('a missing array is missed under any of its names, and found under another one', async t => {
-  const { host, seeMd, state } = hostOf({ srs: [{ uuid: SR, md: ['u1', 'md7'], drbd: [], ignorePeers: [] }] })
+  const { host, observeMd, state } = hostOf({ srs: [{ uuid: SR, md: ['u1', 'md7'], drbd: [], ignorePeers: [] }] })
   host.expect('md', [
     { mirror: '/dev/md/data', shownAs: ['u1'], names: ['/dev/md/data', 'u1'] },
     { mirror: 'md7', shownAs: ['md7'], names: ['md7'] },
   ])
   t.equal(state(), 'unknown', 'the source has not reported everything, so nothing can be missed')
-  seeMd(1, [])
+  observeMd(1, [])
   t.match(host.report(SR)?.reasons, [
     { code: 'not-up', mirror: '/dev/md/data' },
     { code: 'not-up', mirror: 'md7' },
   ])
-  seeMd(2, [array('md127', { uuid: 'u1' }), array('md7')])
+  observeMd(2, [array('md127', { uuid: 'u1' }), array('md7')])
   t.equal(state(), 'synced')
   t.match(host.report(SR)?.mirrors, { synced: 2, degraded: 0 })
-  seeMd(3, [], null, ['md127'])
+  observeMd(3, [], null, ['md127'])
   t.match(host.report(SR)?.reasons, [{ code: 'not-up', mirror: '/dev/md/data' }])
   host.expect('md', [])
   t.equal(state(), 'synced', 'it is no longer expected')
@@ -303,11 +305,11 @@ t.test('a missing array is missed under any of its names, and found under anothe
 
 t.test('a DRBD resource that an SR names is missing until the kernel shows one of its volumes', async t => {
   const srs = [drbdSr(['database', 'mesh*'])]
-  const { host, kinds, see, state } = hostOf({ srs })
+  const { host, kinds, observe, state } = hostOf({ srs })
   host.select(srs, { drbd: { mirrors: expectedVolumes([], namesIn(srs)), doubt: null } })
-  see(1, [])
+  observe(1, [])
   t.match(host.report(SR)?.reasons, [{ code: 'not-up', mirror: 'database/*' }])
-  see(2, [volume('database/3')])
+  observe(2, [volume('database/3')])
   t.equal(state(), 'synced')
   t.match(host.report(SR)?.mirrors, { synced: 1, degraded: 0 })
   kinds.length = 0
@@ -366,11 +368,11 @@ t.test('an input after a request to judge again that nobody answered includes th
 })
 
 t.test('a configuration that was read only in part leaves the SRs of its backend unknown', async t => {
-  const { host, see, seeMd, state } = hostOf({
+  const { host, observe, observeMd, state } = hostOf({
     srs: [drbdSr(['mesh*']), { uuid: 'md', md: ['md*'], drbd: [], ignorePeers: [] }],
   })
-  see(1, [volume('mesh0/0')])
-  seeMd(1, [array('md0')])
+  observe(1, [volume('mesh0/0')])
+  observeMd(1, [array('md0')])
   host.expect('drbd', expected('mesh0/0'), '/etc/drbd.d cannot be listed: EACCES')
   t.match(host.report(SR), {
     state: 'unknown',
@@ -398,9 +400,9 @@ t.test(
       ['md127', []],
     ] as const) {
       const srs = [{ uuid: SR, md: [pattern], drbd: [], ignorePeers: [] }]
-      const { host, seeMd } = hostOf({ srs })
+      const { host, observeMd } = hostOf({ srs })
       host.select(srs, { md: { mirrors: expectedArrays(configured, [pattern]), doubt: null } })
-      seeMd(1, [array('md127')])
+      observeMd(1, [array('md127')])
       const { state, reasons = [] } = host.report(SR) ?? {}
       t.equal(state, missed.length > 0 ? 'unknown' : 'synced', pattern)
       t.strictSame(
@@ -415,24 +417,27 @@ t.test(
 t.test(
   'after a restart of its source an SR is unknown, and mirrors that are not reported again are removed',
   async t => {
-    const { host, see, state } = hostOf()
-    see(1, [volume('mesh0/0'), volume('mesh1/0', [peer('hostB', { connection: 'StandAlone', replication: 'Off' })])])
+    const { host, observe, state } = hostOf()
+    observe(1, [
+      volume('mesh0/0'),
+      volume('mesh1/0', [peer('hostB', { connection: 'StandAlone', replication: 'Off' })]),
+    ])
     t.equal(state(), 'degraded')
     host.loseSource('drbd', 'it ended')
     t.equal(state(), 'unknown')
     t.match(host.report(SR)?.reasons.at(-1), { code: 'source-silent', word: 'it ended' })
-    see(2, [volume('mesh0/0')], 'not everything has been read yet')
+    observe(2, [volume('mesh0/0')], 'not everything has been read yet')
     t.match(host.report(SR)?.mirrors, { synced: 0, degraded: 0, unknown: 2 }, 'their present states are not known')
-    see(3, [])
+    observe(3, [])
     t.match(host.report(SR), { state: 'synced', mirrors: { synced: 1, degraded: 0 } })
     await host.close()
   },
 )
 
 t.test('a new selection keeps what is known of mirrors and of the other SRs', async t => {
-  const { host, kinds, time, see, state } = hostOf({ srs: [drbdSr(['mesh*']), drbdSr(['other'], [], 'b')] })
-  see(1000, [volume('mesh0/0'), resyncing('mesh1/0', 100 * KIB), volume('other/0')])
-  see(2000, [resyncing('mesh1/0', 40 * KIB)])
+  const { host, kinds, time, observe, state } = hostOf({ srs: [drbdSr(['mesh*']), drbdSr(['other'], [], 'b')] })
+  observe(1000, [volume('mesh0/0'), resyncing('mesh1/0', 100 * KIB), volume('other/0')])
+  observe(2000, [resyncing('mesh1/0', 40 * KIB)])
   kinds.length = 0
   time.now = 3000
   host.select([drbdSr(['mesh0']), drbdSr(['mesh1', 'other'], [], 'c')])
@@ -441,7 +446,7 @@ t.test('a new selection keeps what is known of mirrors and of the other SRs', as
   t.equal(host.report('b'), null)
   t.match(host.report('c'), { state: 'resyncing', mirrors: { synced: 1, resyncing: 1 }, outOfSyncBytes: 40 * KIB })
   t.equal(host.report('c')?.progress, 0.6, 'of the resync as it was seen from its beginning')
-  see(4000, [volume('mesh1/0')])
+  observe(4000, [volume('mesh1/0')])
   t.equal(state('c'), 'synced')
   await host.close()
 })
@@ -450,7 +455,7 @@ t.test('a resync that began and ended between two updates is also a resync of th
   const edges: [string, string, number][] = []
   const onTransition = ({ transition: { kind }, status: { state, mirrors } }: SrTransition) =>
     edges.push([kind, state, mirrors.resyncing])
-  const { host, see } = hostOf({ onTransition })
+  const { host, observe } = hostOf({ onTransition })
   const passed = {
     resync: true,
     repair: 'none',
@@ -459,19 +464,19 @@ t.test('a resync that began and ended between two updates is also a resync of th
     outOfSyncBytes: 0,
   } as const
   const others = ['mesh1/0', 'mesh2/0'].map(mirror => volume(mirror))
-  see(1, [volume('mesh0/0'), ...others])
+  observe(1, [volume('mesh0/0'), ...others])
   edges.length = 0
-  see(2, [volume('mesh0/0', [peer('hostB', { passed })])])
+  observe(2, [volume('mesh0/0', [peer('hostB', { passed })])])
   t.strictSame(edges, [
     ['resync-started', 'resyncing', 1],
     ['resync-finished', 'synced', 0],
   ])
   t.match(host.report(SR), { state: 'synced', since: new Date(2).toISOString() })
-  see(3, [volume('mesh1/0', [peer('hostB', { replication: 'SyncSource', peerDisk: 'Inconsistent' })])])
+  observe(3, [volume('mesh1/0', [peer('hostB', { replication: 'SyncSource', peerDisk: 'Inconsistent' })])])
   edges.length = 0
-  see(4, [volume('mesh0/0', [peer('hostB', { passed })])])
+  observe(4, [volume('mesh0/0', [peer('hostB', { passed })])])
   t.strictSame(edges, [], 'while another one runs it is none of its own')
-  see(5, [volume('mesh1/0')])
+  observe(5, [volume('mesh1/0')])
   t.strictSame(
     edges.map(([kind]) => kind),
     ['resync-finished'],
@@ -480,18 +485,18 @@ t.test('a resync that began and ended between two updates is also a resync of th
 
 t.test('heartbeats say which reports are of the present state of each SR', async t => {
   const pushPace = { progressEveryMs: 3_600_000, firstRetryMs: 1, lastRetryMs: 1 }
-  const { host, see, time, pushed } = hostOf({ pushPace })
+  const { host, observe, time, pushed } = hostOf({ pushPace })
   t.teardown(() => host.close())
   const isCurrent = (report: { readonly seq: number } | undefined) =>
     report !== undefined && report.seq >= (host.state.changedSeqs().get(SR) ?? Number.POSITIVE_INFINITY)
-  see(1_000, [volume('mesh0/0'), volume('mesh1/0')])
+  observe(1_000, [volume('mesh0/0'), volume('mesh1/0')])
   const synced = host.report(SR) ?? undefined
   t.equal(isCurrent(synced), true)
   time.now = 2_000
   host.tick()
   t.equal(isCurrent(synced), true, 'time alone changes nothing')
   const away = [{ ...peer('hostB'), connection: 'Connecting', replication: null, peerDisk: 'DUnknown' }]
-  see(3_000, [volume('mesh0/0', away)])
+  observe(3_000, [volume('mesh0/0', away)])
   t.equal(isCurrent(synced), false, 'the SR is degraded now')
   const degraded = host.report(SR) ?? undefined
   t.equal(isCurrent(degraded), true)
@@ -500,11 +505,11 @@ t.test('heartbeats say which reports are of the present state of each SR', async
   }
   await turns(() => pushed.some(({ state }) => state === 'degraded'))
   const before = pushed.length
-  see(5_000, [volume('mesh1/0', away)])
+  observe(5_000, [volume('mesh1/0', away)])
   t.equal(isCurrent(degraded), false, 'another mirror is worse, and the state of the SR is as it was')
   await turns(() => pushed.length > before)
   t.equal(pushed.length, before + 1, 'which is pushed at once')
   const worse = host.report(SR) ?? undefined
-  see(6_500, [volume('mesh1/0')])
+  observe(6_500, [volume('mesh1/0')])
   t.equal(isCurrent(worse), true, 'what gets better waits for its turn')
 })

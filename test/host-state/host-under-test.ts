@@ -112,12 +112,24 @@ class HostUnderTest {
     this.monitor.select(srs)
   }
 
-  seeDrbd(at: number, changed: readonly DrbdVolume[], doubt: string | null, removed: readonly string[], wholeAt = at) {
+  observeDrbd(
+    at: number,
+    changed: readonly DrbdVolume[],
+    doubt: string | null,
+    removed: readonly string[],
+    wholeAt = at,
+  ) {
     this.drbd.update(changed, removed)
     this.monitor.apply(drbdBackend, { at, changed, removed, doubt, wholeAt })
   }
 
-  seeMd(at: number, changed: readonly MdArray[], doubt: string | null, removed: readonly string[], wholeAt = at): void {
+  observeMd(
+    at: number,
+    changed: readonly MdArray[],
+    doubt: string | null,
+    removed: readonly string[],
+    wholeAt = at,
+  ): void {
     this.md.update(changed, removed)
     this.monitor.apply(mdBackend, { at, changed, removed, doubt, wholeAt })
   }
@@ -182,26 +194,26 @@ export function hostOf({ srs = [drbdSr(['mesh*'])], ...options }: HostOptions = 
   host.select(srs)
   host.expect('drbd', expected(...named))
   host.expect('md', [])
-  const see = (
+  const observe = (
     at: number,
     changed: readonly DrbdVolume[],
     doubt: string | null = null,
     removed: readonly string[] = [],
   ) => {
     time.now = at
-    host.seeDrbd(at, changed, doubt, removed)
+    host.observeDrbd(at, changed, doubt, removed)
   }
-  const seeMd = (
+  const observeMd = (
     at: number,
     changed: readonly MdArray[],
     doubt: string | null = null,
     removed: readonly string[] = [],
   ) => {
     time.now = at
-    host.seeMd(at, changed, doubt, removed)
+    host.observeMd(at, changed, doubt, removed)
   }
   const state = (sr = SR) => host.report(sr)?.state
-  return { host, kinds, pushed, time, see, seeMd, state }
+  return { host, kinds, pushed, time, observe, observeMd, state }
 }
 
 export function array(name: string, more: Partial<MdArray> = {}): MdArray {

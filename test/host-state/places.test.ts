@@ -27,10 +27,10 @@ function agentWith(srs: readonly SrSelection[], text = '') {
 t.test(
   'an array that was missed under its kernel name comes up with a UUID, and belongs to the SRs that name the UUID',
   async t => {
-    const { host, seeMd, state } = agentWith([mdSr(SR, 'md9'), mdSr('by-uuid', UUID)])
-    seeMd(1, [])
+    const { host, observeMd, state } = agentWith([mdSr(SR, 'md9'), mdSr('by-uuid', UUID)])
+    observeMd(1, [])
     t.strictSame([state(), state('by-uuid')], ['degraded', 'degraded'])
-    seeMd(2, [array('md9', { uuid: UUID })])
+    observeMd(2, [array('md9', { uuid: UUID })])
     t.strictSame([state(), state('by-uuid')], ['synced', 'synced'])
     t.strictSame(host.present().md, [{ name: 'md9', uuid: UUID }])
     await host.close()
@@ -38,20 +38,20 @@ t.test(
 )
 
 t.test('another array with the kernel name of a missing one does not replace it', async t => {
-  const { host, seeMd, missed } = agentWith([mdSr(SR, UUID)], `ARRAY md9 UUID=${MDADM_UUID}\n`)
-  seeMd(1, [])
+  const { host, observeMd, missed } = agentWith([mdSr(SR, UUID)], `ARRAY md9 UUID=${MDADM_UUID}\n`)
+  observeMd(1, [])
   t.strictSame(missed(), ['not-up /dev/md9'])
-  seeMd(2, [array('md9', { uuid: FOREIGN })])
+  observeMd(2, [array('md9', { uuid: FOREIGN })])
   t.strictSame(missed(), ['not-up /dev/md9'])
-  seeMd(3, [array('md127', { uuid: UUID })])
+  observeMd(3, [array('md127', { uuid: UUID })])
   t.strictSame(missed(), [])
   await host.close()
 })
 
 t.test('a missing array whose line gets a name is missing for the SRs that select that name', async t => {
   const line = `ARRAY UUID=${MDADM_UUID}`
-  const { host, seeMd, missed, configure } = agentWith([maybeEmpty(mdSr(SR, '/dev/md/h*'))], `${line}\n`)
-  seeMd(1, [])
+  const { host, observeMd, missed, configure } = agentWith([maybeEmpty(mdSr(SR, '/dev/md/h*'))], `${line}\n`)
+  observeMd(1, [])
   t.strictSame(missed(), [])
   configure(`${line} name=host:home\n`)
   t.strictSame(missed(), [`not-up ${UUID}`])
@@ -63,11 +63,11 @@ t.test('a missing array whose line gets a name is missing for the SRs that selec
 t.test(
   'an array that was created under the same name while no source ran has no history, and SRs of its own',
   async t => {
-    const { host, seeMd, state } = agentWith([mdSr(SR, UUID), mdSr('foreign', FOREIGN)])
+    const { host, observeMd, state } = agentWith([mdSr(SR, UUID), mdSr('foreign', FOREIGN)])
     const oneLeg = { slots: { expected: 2, current: 1 } }
-    seeMd(1, [array('md9', { uuid: UUID })])
+    observeMd(1, [array('md9', { uuid: UUID })])
     host.loseSource('md', 'it ended')
-    seeMd(2, [array('md9', { uuid: FOREIGN, ...oneLeg })])
+    observeMd(2, [array('md9', { uuid: FOREIGN, ...oneLeg })])
     t.strictSame([state(), state('foreign')], ['degraded', 'degraded'])
     t.match(host.report(SR)?.reasons, [{ code: 'not-up' }])
     await host.close()
@@ -75,9 +75,9 @@ t.test(
 )
 
 t.test('a source that removes a mirror which is only missing changes nothing', async t => {
-  const { host, seeMd, missed } = agentWith([mdSr(SR, 'md9')])
-  seeMd(1, [])
-  seeMd(2, [], null, ['md9'])
+  const { host, observeMd, missed } = agentWith([mdSr(SR, 'md9')])
+  observeMd(1, [])
+  observeMd(2, [], null, ['md9'])
   t.strictSame(missed(), ['not-up md9'])
   await host.close()
 })

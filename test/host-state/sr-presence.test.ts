@@ -21,10 +21,10 @@ t.test(
   'an SR whose patterns match nothing is unknown; the reason has the patterns and the mirrors that no SR watches',
   async t => {
     const a = hostOf({ srs: [drbdSr(['xcp-volum-*'])] })
-    a.see(1, [], 'not everything has been read yet')
+    a.observe(1, [], 'not everything has been read yet')
     t.strictSame(reasonsOf(a), ['source-silent'], 'not before the source is whole')
-    a.see(2, [volume('xcp-volume-1/0'), volume('xcp-volume-1/1'), volume('xcp-volume-2/0')])
-    a.seeMd(2, [array('md7')])
+    a.observe(2, [volume('xcp-volume-1/0'), volume('xcp-volume-1/1'), volume('xcp-volume-2/0')])
+    a.observeMd(2, [array('md7')])
     t.match(a.host.report(SR), {
       state: 'unknown',
       reasons: [{ code: 'no-mirrors', mirror: '*', clearedBy: 'operator' }],
@@ -43,9 +43,9 @@ t.test(
 
 t.test('an SR that may be empty is synced without mirrors; one without patterns is not', async t => {
   const a = hostOf({ srs: [maybeEmpty(drbdSr(['xcp-*'])), drbdSr([], [], OTHER_SR)] })
-  a.see(1, [volume('scratch/0')])
+  a.observe(1, [volume('scratch/0')])
   t.strictSame([a.state(), a.state(OTHER_SR)], ['synced', 'unknown'])
-  a.seeMd(2, [])
+  a.observeMd(2, [])
   t.strictSame(reasonsOf(a, OTHER_SR), ['no-mirrors'])
   t.match(sentenceOf(a, OTHER_SR), /the SR has no patterns/)
 })
@@ -53,7 +53,7 @@ t.test('an SR that may be empty is synced without mirrors; one without patterns 
 t.test('the sentence has a bounded length', async t => {
   const patterns = Array.from({ length: 1_000 }, (_, index) => `${'x'.repeat(200)}${index}-*`)
   const a = hostOf({ srs: [drbdSr(patterns)] })
-  a.see(
+  a.observe(
     1,
     Array.from({ length: 2_000 }, (_, index) => volume(`other-${index}/0`)),
   )
@@ -78,22 +78,22 @@ function startWith(folder: string, srs = [maybeEmpty(drbdSr(['xcp-*']))]) {
 t.test('after a boot without module and configuration an SR that had mirrors is not in sync', async t => {
   const folder = join(t.testdir({}), 'had-mirrors')
   const before = startWith(folder)
-  before.see(1, [volume('xcp-1/0'), volume('xcp-2/0')])
+  before.observe(1, [volume('xcp-1/0'), volume('xcp-2/0')])
   t.equal(before.state(), 'synced')
   await before.stop()
 
   const after = startWith(folder)
-  after.see(2, [], 'not everything has been read yet')
+  after.observe(2, [], 'not everything has been read yet')
   t.strictSame(reasonsOf(after), ['source-silent'])
-  after.see(3, [])
+  after.observe(3, [])
   t.match(after.host.report(SR), { state: 'unknown', reasons: [{ code: 'mirrors-gone', clearedBy: 'operator' }] })
   t.match(sentenceOf(after), /hostA had DRBD xcp-1\/0 xcp-2\/0/)
-  after.see(4, [volume('xcp-1/0')])
+  after.observe(4, [volume('xcp-1/0')])
   t.equal(after.state(), 'synced', 'a mirror is back')
   await after.stop()
 
   const again = startWith(folder)
-  again.see(5, [])
+  again.observe(5, [])
   again.host.tick()
   t.equal(again.state(), 'unknown')
   rmSync(memoryFileOf(folder, SR))
@@ -106,11 +106,11 @@ t.test('after a boot without module and configuration an SR that had mirrors is 
 t.test('an SR is not in sync when a mirror that was configured and never shown is no longer expected', async t => {
   const folder = join(t.testdir({}), 'had-mirrors')
   const before = startWith(folder)
-  before.see(1, [volume('xcp-1/0')])
+  before.observe(1, [volume('xcp-1/0')])
   await before.stop()
   const after = startWith(folder)
   after.host.expect('drbd', expected('xcp-1/0'))
-  after.see(2, [])
+  after.observe(2, [])
   t.strictSame(reasonsOf(after), ['not-up'])
   after.host.expect('drbd', [])
   after.time.now = 700_000
@@ -124,15 +124,15 @@ t.test(
   async t => {
     const folder = join(t.testdir({}), 'had-mirrors')
     const before = startWith(folder)
-    before.see(1, [volume('xcp-1/0')])
+    before.observe(1, [volume('xcp-1/0')])
     before.host.tick()
     before.kinds.length = 0
-    before.see(2, [], null, ['xcp-1/0'])
+    before.observe(2, [], null, ['xcp-1/0'])
     t.equal(before.state(), 'synced')
     t.strictSame(before.kinds, [], 'without a moment of doubt')
     await before.stop()
     const after = startWith(folder)
-    after.see(3, [])
+    after.observe(3, [])
     t.equal(after.state(), 'synced')
     await after.stop()
   },
@@ -141,7 +141,7 @@ t.test(
 t.test('a pattern that is changed to match nothing does not make the SR forget its mirrors', async t => {
   const folder = join(t.testdir({}), 'had-mirrors')
   const a = startWith(folder)
-  a.see(1, [volume('xcp-1/0')])
+  a.observe(1, [volume('xcp-1/0')])
   a.host.tick()
   a.host.select([maybeEmpty(drbdSr(['xpc-*']))])
   a.host.tick()
@@ -153,12 +153,12 @@ t.test('an SR of both backends that has lost all mirrors of one is not in sync',
   const folder = join(t.testdir({}), 'had-mirrors')
   const both = [maybeEmpty({ ...drbdSr(['xcp-*']), md: ['md*'] })]
   const before = startWith(folder, both)
-  before.see(1, [volume('xcp-1/0')])
-  before.seeMd(1, [array('md7')])
+  before.observe(1, [volume('xcp-1/0')])
+  before.observeMd(1, [array('md7')])
   await before.stop()
   const after = startWith(folder, both)
-  after.see(2, [])
-  after.seeMd(2, [array('md7')])
+  after.observe(2, [])
+  after.observeMd(2, [array('md7')])
   t.strictSame(reasonsOf(after), ['mirrors-gone'])
   after.host.tick()
   t.strictSame(reasonsOf(after), ['mirrors-gone'], 'and what is there does not replace what is remembered')
@@ -173,13 +173,13 @@ t.test('a memory that cannot be read is reported, and the SR may have had mirror
     mkdirSync(folder, { recursive: true })
     writeFileSync(memoryFileOf(folder, SR), content)
     const a = startWith(folder)
-    a.see(1, [])
+    a.observe(1, [])
     t.strictSame(reasonsOf(a), ['mirrors-gone'])
     t.match(sentenceOf(a), /cannot be read/)
     t.equal(a.problems.length, 1)
     a.host.tick()
     t.equal(readFileSync(memoryFileOf(folder, SR), 'utf8'), content, 'it is left as it is')
-    a.see(2, [volume('xcp-1/0')])
+    a.observe(2, [volume('xcp-1/0')])
     t.equal(a.state(), 'synced', 'what is there is there')
     await a.stop()
     t.match(JSON.parse(readFileSync(memoryFileOf(folder, SR), 'utf8')), { schema: 1, drbd: { count: 1 } })
@@ -191,7 +191,7 @@ t.test('a memory that cannot be written is reported once, and written later', as
   const root = t.testdir({ file: '' })
   const folder = join(root, 'file', 'had-mirrors')
   const a = startWith(folder)
-  a.see(1, [volume('xcp-1/0')])
+  a.observe(1, [volume('xcp-1/0')])
   a.host.tick()
   await a.memory.close()
   a.memory.retry()

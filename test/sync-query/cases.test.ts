@@ -22,14 +22,14 @@ const status = (name: string) =>
 
 function watched() {
   const mirrors = new HostMirrors()
-  const see = (drbd: DrbdVolume, at: number) =>
+  const observe = (drbd: DrbdVolume, at: number) =>
     mirrors.observe({ judgement: judgeDrbdVolume(drbd), at, silenceMeansStall: true, drbd })
   const reasons = (at: number) => {
     mirrors.tick(at)
     const mirror = mirrors.get('r0/0')
     return mirror === null ? [] : mirrors.reasons(mirror, at)
   }
-  return { mirrors, see, reasons }
+  return { mirrors, observe, reasons }
 }
 
 t.test('a bitmap that is stranded on one side (home-operations/miroir#390)', async t => {
@@ -45,25 +45,25 @@ t.test('a bitmap that is stranded on one side (home-operations/miroir#390)', asy
 })
 
 t.test('a peer that passes through Consistent has a minute to begin its resync', async t => {
-  const { mirrors, see, reasons } = watched()
+  const { mirrors, observe, reasons } = watched()
   const consistent = volume('r0/0', [peer('hostA', { peerDisk: 'Consistent', outOfSyncBytes: GIB })])
-  see(consistent, 0)
+  observe(consistent, 0)
   t.match(reasons(MINUTE - 1), [{ code: 'peer-disk-not-up-to-date', clearedBy: 'time' }])
   const changes = mirrors.tick(MINUTE)
   t.match(changes, [{ mirror: 'r0/0' }], 'its SR is told when the time is over')
   t.match(reasons(MINUTE), [{ code: 'resync-never-began', peer: 'hostA', word: 'Consistent', clearedBy: 'operator' }])
   t.strictSame(mirrors.tick(MINUTE + 1), [], 'once')
-  see(volume('r0/0', [peer('hostA', { replication: 'SyncSource', peerDisk: 'Inconsistent' })]), 2 * MINUTE)
+  observe(volume('r0/0', [peer('hostA', { replication: 'SyncSource', peerDisk: 'Inconsistent' })]), 2 * MINUTE)
   t.match(reasons(2 * MINUTE), [{ code: 'resync-running' }])
-  see(consistent, 3 * MINUTE)
+  observe(consistent, 3 * MINUTE)
   t.match(reasons(3 * MINUTE + 1), [{ code: 'peer-disk-not-up-to-date', clearedBy: 'time' }], 'the time begins anew')
   for (const word of ['Outdated', 'Inconsistent']) {
     const other = watched()
-    other.see(volume('r0/0', [peer('hostA', { peerDisk: word, outOfSyncBytes: 4096 })]), 0)
+    other.observe(volume('r0/0', [peer('hostA', { peerDisk: word, outOfSyncBytes: 4096 })]), 0)
     t.match(other.reasons(MINUTE), [{ code: 'resync-never-began', word }])
   }
   const unmarked = watched()
-  unmarked.see(volume('r0/0', [peer('hostA', { peerDisk: 'Consistent' })]), 0)
+  unmarked.observe(volume('r0/0', [peer('hostA', { peerDisk: 'Consistent' })]), 0)
   t.match(unmarked.reasons(MINUTE), [{ code: 'peer-disk-not-up-to-date' }], 'nothing is marked: nothing to begin')
 })
 
@@ -81,11 +81,11 @@ t.test('a deadlock without a source: no replica is current, and no pause is clai
 })
 
 t.test('each candidate has its state, since when, and whether it was the source', async t => {
-  const { see, reasons } = watched()
+  const { observe, reasons } = watched()
   const bothOld = volume('r0/0', [peer('hostB', { peerDisk: 'Outdated', outOfSyncBytes: 1024 })], { disk: 'Outdated' })
-  see(volume('r0/0', [peer('hostB', { replication: 'SyncSource', peerDisk: 'Inconsistent' })]), 1000)
-  see(volume('r0/0', [peer('hostB')]), 2000)
-  see(bothOld, 3000)
+  observe(volume('r0/0', [peer('hostB', { replication: 'SyncSource', peerDisk: 'Inconsistent' })]), 1000)
+  observe(volume('r0/0', [peer('hostB')]), 2000)
+  observe(bothOld, 3000)
   const [told] = reasons(4000)
   t.match(told?.candidates, [
     { peer: 'self', word: 'Outdated', since: new Date(3000).toISOString(), wasSource: true },
@@ -96,7 +96,7 @@ t.test('each candidate has its state, since when, and whether it was the source'
     /this host Outdated since 1970-.*, source of the last resync; hostB /,
   )
   const late = watched()
-  late.see(bothOld, 1000)
+  late.observe(bothOld, 1000)
   t.strictSame(late.reasons(1000)[0]?.candidates?.[0], { peer: 'self', word: 'Outdated' }, 'no change was observed')
 })
 
@@ -129,9 +129,9 @@ t.test('marks that an initial sync of three replicas left are no drift (9.2.19)'
 })
 
 t.test('with three replicas marks that a verify has found are drift', async t => {
-  const { see, reasons } = watched()
+  const { observe, reasons } = watched()
   const pair = (said: Parameters<typeof peer>[1]) => volume('r0/0', [peer('hostB', said), peer('hostC')])
-  see(pair({ replication: 'VerifyS', outOfSyncBytes: 12_288 }), 1)
+  observe(pair({ replication: 'VerifyS', outOfSyncBytes: 12_288 }), 1)
   const passed = {
     resync: false,
     repair: 'none',
@@ -139,9 +139,9 @@ t.test('with three replicas marks that a verify has found are drift', async t =>
     verifiedBytes: 12_288,
     outOfSyncBytes: 0,
   } as const
-  see(pair({ outOfSyncBytes: 12_288, passed }), 2)
+  observe(pair({ outOfSyncBytes: 12_288, passed }), 2)
   t.match(reasons(3), [{ code: 'drift', peer: 'hostB', clearedBy: 'operator' }])
-  see(pair({}), 4)
+  observe(pair({}), 4)
   t.match(reasons(5), [{ code: 'verify-unrepaired', peer: 'hostB' }])
 })
 

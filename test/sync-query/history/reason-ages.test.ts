@@ -153,29 +153,29 @@ t.test('a source that stays silent needs an operator after five minutes, also wh
 
 t.test('I/O that is suspended: since when, whatever words it goes through, and a remedy for each word', async t => {
   const mirrors = new HostMirrors()
-  const see = (at: number, ioSuspended: readonly string[]) =>
+  const observe = (at: number, ioSuspended: readonly string[]) =>
     mirrors.observe({
       judgement: judgeDrbdVolume(volume('a/0', [peer('b')], { ioSuspended })),
       at,
       silenceMeansStall: true,
     })
   const told = () => mirrors.get('a/0')?.reasons ?? []
-  see(0, [])
+  observe(0, [])
   t.strictSame(told(), [])
-  see(10 * SECOND, ['quorum'])
-  see(20 * SECOND, ['quorum', 'user'])
+  observe(10 * SECOND, ['quorum'])
+  observe(20 * SECOND, ['quorum', 'user'])
   t.match(told(), [{ code: 'io-suspended', word: 'quorum,user', since: '1970-01-01T00:00:10.000Z' }])
   t.match(
     describe(told()[0] ?? reason('drift', 'a/0')),
     /suspends all I\/O of a\/0 \(quorum,user\) since 1970-01-01T00:00:10/,
   )
   t.equal(mirrors.get('a/0')?.state, 'synced')
-  see(30 * SECOND, ['quorum'])
+  observe(30 * SECOND, ['quorum'])
   t.match(told(), [{ clearedBy: 'time' }])
   mirrors.tick(10 * SECOND + 30 * MINUTE)
   t.match(told(), [{ clearedBy: 'operator' }], 'a majority that does not come back is somebody’s business')
-  see(31 * MINUTE, [])
-  see(32 * MINUTE, ['user'])
+  observe(31 * MINUTE, [])
+  observe(32 * MINUTE, ['user'])
   t.match(told(), [{ since: '1970-01-01T00:32:00.000Z' }])
 
   const commands = (word: string) =>

@@ -21,8 +21,9 @@ type Looks = readonly (readonly [number, Judgement])[]
 /** Feeds looks one after the other; the time of each is its key in milliseconds. */
 function story(looks: Looks, silenceMeansStall = true) {
   const mirror = new TrackedMirror('r0/0', new SharedByMirrors())
-  const see = (more: Looks) => more.flatMap(([at, judgement]) => mirror.observe({ judgement, at, silenceMeansStall }))
-  return { mirror, see, kinds: kindsOf(see(looks)) }
+  const observe = (more: Looks) =>
+    more.flatMap(([at, judgement]) => mirror.observe({ judgement, at, silenceMeansStall }))
+  return { mirror, observe, kinds: kindsOf(observe(looks)) }
 }
 
 function kindsOf(transitions: readonly Transition[]) {
@@ -90,7 +91,7 @@ t.test('a progress that is not a number is unknown; progress never reaches 1 bef
 })
 
 t.test('a resync from start to finish: two transitions, and progress of the amount to copy', async t => {
-  const { mirror, see, kinds } = story([
+  const { mirror, observe, kinds } = story([
     [0, synced],
     [1000, judgementWith(['resync-starting'], { outOfSyncBytes: 100 * MIB })],
     [2000, running(100)],
@@ -99,7 +100,7 @@ t.test('a resync from start to finish: two transitions, and progress of the amou
   t.strictSame(kinds, ['resync-started'])
   t.match(mirror.judgement, { progress: 0.4, doneBytes: 40 * MIB, totalBytes: 100 * MIB })
   t.equal(mirror.since, 1000)
-  t.strictSame(see([[9000, synced]]), [{ at: 9000, kind: 'resync-finished', from: 'resyncing', to: 'synced' }])
+  t.strictSame(observe([[9000, synced]]), [{ at: 9000, kind: 'resync-finished', from: 'resyncing', to: 'synced' }])
   t.equal(mirror.judgement.progress, null)
 })
 
@@ -132,7 +133,7 @@ t.test("the kernel's own percentage and totals are preferred", async t => {
 })
 
 t.test('stalled: bytes that do not fall for five minutes', async t => {
-  const { mirror, see } = story([
+  const { mirror, observe } = story([
     [0, running(100)],
     [MINUTE, running(90)],
   ])
@@ -142,23 +143,23 @@ t.test('stalled: bytes that do not fall for five minutes', async t => {
   t.match(mirror.judgement.reasons, [{ code: 'resync-stalled', clearedBy: 'operator' }])
   t.equal(mirror.judgement.state, 'resyncing')
   t.strictSame(mirror.age(7 * MINUTE), [], 'said once')
-  see([[8 * MINUTE, running(80)]])
+  observe([[8 * MINUTE, running(80)]])
   t.equal(mirror.stalled, false, 'and taken back when data moves again')
   t.match(mirror.judgement.reasons, [{ code: 'resync-running', clearedBy: 'time' }])
 })
 
 t.test('a clock that is set back neither ends a stall nor puts one off', async t => {
   const HOUR = 60 * MINUTE
-  const { mirror, see } = story([[HOUR, running(100)]])
+  const { mirror, observe } = story([[HOUR, running(100)]])
   mirror.age(HOUR + 4 * MINUTE)
   mirror.age(0)
   t.equal(mirror.stalled, false)
   t.match(mirror.age(MINUTE), [{ kind: 'stalled' }], 'four minutes before, one after')
   t.strictSame(mirror.age(-HOUR), [])
   t.equal(mirror.stalled, true)
-  see([[-HOUR, running(90)]])
+  observe([[-HOUR, running(90)]])
   t.equal(mirror.stalled, false)
-  see([[-2 * HOUR, running(90)]])
+  observe([[-2 * HOUR, running(90)]])
   t.match(mirror.age(-2 * HOUR + 5 * MINUTE), [{ kind: 'stalled' }])
 })
 
@@ -221,38 +222,38 @@ t.test('an estimate is not shown once it is old: after a cut link the last one s
 })
 
 t.test('a source that falls silent in mid resync: unknown, and what was known of the resync is kept', async t => {
-  const { mirror, see, kinds } = story([
+  const { mirror, observe, kinds } = story([
     [0, running(100)],
     [1000, running(40)],
     [2000, judgementWith(['source-silent'], { outOfSyncBytes: null })],
   ])
   t.match(mirror.judgement, { state: 'unknown', progress: null })
-  const back = see([[3000, running(30)]])
+  const back = observe([[3000, running(30)]])
   t.match(mirror.judgement, { progress: 0.7, totalBytes: 100 * MIB })
   t.strictSame([...kinds, ...kindsOf(back)], ['resync-started', 'unknown', 'resync-started'])
 })
 
 t.test('the place of an operator’s pause', async t => {
-  const { mirror, see } = story([
+  const { mirror, observe } = story([
     [0, judgementWith([reason('resync-paused', 'r0/0', { peer: 'b' }), 'pause-left-set'])],
   ])
   t.equal(mirror.pauseAt, 'r0/0 peer b')
-  see([[1, judgementWith(['resync-running', 'pause-left-set'])]])
+  observe([[1, judgementWith(['resync-running', 'pause-left-set'])]])
   t.equal(mirror.pauseAt, 'r0/0')
-  see([[2, judgementWith(['resync-running'])]])
+  observe([[2, judgementWith(['resync-running'])]])
   t.equal(mirror.pauseAt, null)
 })
 
 t.test('repeated readings of a synced mirror change only its replicas', async t => {
-  const { mirror, see, kinds } = story([[0, synced]])
+  const { mirror, observe, kinds } = story([[0, synced]])
   const replicas = { expected: 3, current: 3 }
   const placement = { quorum: true, replicas: [{ peer: 'self', current: true }] }
-  t.strictSame([...kinds, ...see([[1, synced]]), ...see([[2, { ...synced, replicas, placement }]])], [])
+  t.strictSame([...kinds, ...observe([[1, synced]]), ...observe([[2, { ...synced, replicas, placement }]])], [])
   t.strictSame(mirror.judgement, { ...synced, replicas, placement })
   t.equal(mirror.since, 0)
   t.strictSame(
     kindsOf(
-      see([
+      observe([
         [3, judgementWith(['stand-alone'])],
         [4, synced],
         [5, synced],
@@ -268,7 +269,7 @@ t.test('repeated readings of a synced mirror change only its replicas', async t 
     judgementWith([], drained),
     judgementWith([], { moving: true }),
   ]) {
-    see([
+    observe([
       [6, synced],
       [7, almost],
     ])
@@ -283,10 +284,10 @@ t.test('returned objects never change, and no object of a reading is kept', asyn
       'drift',
     ])
   const first = said(0.1)
-  const { mirror, see } = story([[0, first]])
+  const { mirror, observe } = story([[0, first]])
   const { judgement } = mirror
   const copy = structuredClone(judgement)
-  see([[1, said(0.2)]])
+  observe([[1, said(0.2)]])
   t.match(mirror.reasons, [{ progress: 0.2, outOfSyncBytes: 80 }, { code: 'drift' }])
   t.strictSame(judgement, copy)
   t.strictSame(first, said(0.1))
@@ -301,15 +302,15 @@ t.test(
       judgementWith([
         reason('resync-running', 'r0/0', { peer: 'b', word, progress, outOfSyncBytes: 100 - 100 * progress }),
       ])
-    const { mirror, see } = story([[0, said(0.5, 'SyncSource')]])
-    see([[1, said(0.25, 'SyncSource')]])
+    const { mirror, observe } = story([[0, said(0.5, 'SyncSource')]])
+    observe([[1, said(0.25, 'SyncSource')]])
     t.match(mirror.reasons, [{ progress: 0.5, outOfSyncBytes: 75 }])
-    see([[2, said(0.75, 'SyncSource')]])
+    observe([[2, said(0.75, 'SyncSource')]])
     t.match(mirror.reasons, [{ progress: 0.75 }])
-    see([[3, said(0.125, 'SyncTarget')]])
+    observe([[3, said(0.125, 'SyncTarget')]])
     t.match(mirror.reasons, [{ progress: 0.125 }], 'another resync')
-    see([[4, judgementWith([])]])
-    see([[5, said(0, 'SyncTarget')]])
+    observe([[4, judgementWith([])]])
+    observe([[5, said(0, 'SyncTarget')]])
     t.match(mirror.reasons, [{ progress: 0 }], 'the next resync')
   },
 )

@@ -12,18 +12,18 @@ import { statusOf } from '../sr-state/status-of.ts'
 
 function host(volumes: readonly DrbdVolume[]) {
   const mirrors = new HostMirrors()
-  const see = (judgement: ReturnType<typeof judgementWith>) =>
+  const observe = (judgement: ReturnType<typeof judgementWith>) =>
     mirrors.observe({ judgement, at: 0, silenceMeansStall: true })
-  for (const each of volumes) see(judgeDrbdVolume(each))
+  for (const each of volumes) observe(judgeDrbdVolume(each))
   const all = () => [...mirrors.names()].flatMap(name => mirrors.get(name) ?? [])
-  return { mirrors, see, all }
+  return { mirrors, observe, all }
 }
 
 const TIEBREAKER = peer('c', { peerDisk: 'Diskless', intentionalClient: true })
 const TARGET = peer('b', { replication: 'SyncSource', peerDisk: 'Inconsistent' })
 
 t.test('mirrors are grouped by state and by where their replicas are; only those in trouble are named', async t => {
-  const { all, see } = host([
+  const { all, observe } = host([
     volume('v1/0', [peer('b'), TIEBREAKER]),
     volume('v2/0', [peer('b'), TIEBREAKER]),
     volume('v3/0', [TARGET, TIEBREAKER]),
@@ -31,7 +31,7 @@ t.test('mirrors are grouped by state and by where their replicas are; only those
     volume('v5/0', [peer('b')], { family: '8.4' }),
     volume('v6/0', [peer('b')], { doubts: [{ code: 'events-lost' }] }),
   ])
-  see(judgementWith('md0', ['array-degraded']))
+  observe(judgementWith('md0', ['array-degraded']))
   const self = { peer: 'self', current: true }
   const b = { peer: 'b', current: true, connected: true }
   const c = { peer: 'c', current: false, connected: true, diskless: true }
@@ -47,11 +47,11 @@ t.test('mirrors are grouped by state and by where their replicas are; only those
 })
 
 t.test('the list follows what happens to a mirror', async t => {
-  const { all, see } = host([volume('v1/0', [peer('b')])])
+  const { all, observe } = host([volume('v1/0', [peer('b')])])
   const before = mirrorList(all())
-  see(judgeDrbdVolume(volume('v1/0', [TARGET])))
+  observe(judgeDrbdVolume(volume('v1/0', [TARGET])))
   t.match(mirrorList(all()), [{ state: 'resyncing', replicas: [{ current: true }, { peer: 'b', current: false }] }])
-  see(judgeDrbdVolume(volume('v1/0', [peer('b')])))
+  observe(judgeDrbdVolume(volume('v1/0', [peer('b')])))
   t.strictSame(mirrorList(all()), before)
 })
 

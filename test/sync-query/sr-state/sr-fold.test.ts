@@ -13,14 +13,14 @@ function host() {
   const mirrors = new HostMirrors()
   const sr = new SrFold(0)
   const kinds: string[] = []
-  const see = (at: number, judgement: Judgement) => {
+  const observe = (at: number, judgement: Judgement) => {
     const change = mirrors.observe({ judgement, at, silenceMeansStall: true })
     kinds.push(...sr.apply([change], at).map(each => each.kind))
   }
   const tick = (at: number) => {
     for (const change of mirrors.tick(at)) kinds.push(...sr.apply([change], at).map(each => each.kind))
   }
-  return { mirrors, sr, kinds, see, tick }
+  return { mirrors, sr, kinds, observe, tick }
 }
 
 t.test('the worst mirror decides; an SR without mirrors is synced', async t => {
@@ -33,8 +33,8 @@ t.test('the worst mirror decides; an SR without mirrors is synced', async t => {
 })
 
 t.test('an SR is unknown until all mirrors were read, and again when the source falls silent', async t => {
-  const { mirrors, sr, kinds, see } = host()
-  see(1, judgementWith('a/0', []))
+  const { mirrors, sr, kinds, observe } = host()
+  observe(1, judgementWith('a/0', []))
   t.match(statusOf(sr, mirrors, 1), { state: 'unknown', reasons: [{ code: 'source-silent', mirror: '*' }] })
   sr.apply([], 2, null)
   t.match(statusOf(sr, mirrors, 2), { state: 'synced', since: 2, reasons: [], mirrors: { synced: 1 } })
@@ -45,9 +45,9 @@ t.test('an SR is unknown until all mirrors were read, and again when the source 
 })
 
 t.test('one SR, two resyncs: one start, one finish, and a progress that never falls when the first ends', async t => {
-  const { mirrors, sr, kinds, see } = host()
-  see(0, judgementWith('a/0', []))
-  see(0, judgementWith('b/0', []))
+  const { mirrors, sr, kinds, observe } = host()
+  observe(0, judgementWith('a/0', []))
+  observe(0, judgementWith('b/0', []))
   kinds.push(...sr.apply([], 0, null).map(each => each.kind))
   const running = (name: string, out: number, total: number, etaSeconds: number | null) =>
     judgementWith(name, ['resync-running'], {
@@ -56,8 +56,8 @@ t.test('one SR, two resyncs: one start, one finish, and a progress that never fa
       doneBytes: total - out,
       etaSeconds,
     })
-  see(1, running('a/0', 100, 100, 10))
-  see(2, running('b/0', 300, 300, null))
+  observe(1, running('a/0', 100, 100, 10))
+  observe(2, running('b/0', 300, 300, null))
   t.match(statusOf(sr, mirrors, 2), {
     state: 'resyncing',
     since: 1,
@@ -65,37 +65,37 @@ t.test('one SR, two resyncs: one start, one finish, and a progress that never fa
     outOfSyncBytes: 400,
     etaSeconds: null,
   })
-  see(3, running('b/0', 200, 300, 30))
-  see(3, running('a/0', 50, 100, 5))
+  observe(3, running('b/0', 200, 300, 30))
+  observe(3, running('a/0', 50, 100, 5))
   t.match(statusOf(sr, mirrors, 3), { progress: 150 / 400, outOfSyncBytes: 250, etaSeconds: 30 })
-  see(4, judgementWith('a/0', []))
+  observe(4, judgementWith('a/0', []))
   t.match(statusOf(sr, mirrors, 4), { progress: 200 / 400, outOfSyncBytes: 200, mirrors: { synced: 1, resyncing: 1 } })
-  see(4, judgementWith('c/0', ['resync-running']))
+  observe(4, judgementWith('c/0', ['resync-running']))
   t.match(
     statusOf(sr, mirrors, 4),
     { progress: 200 / 400, outOfSyncBytes: null, etaSeconds: null },
     'shown until it is known better',
   )
-  see(5, judgementWith('c/0', []))
-  see(5, judgementWith('b/0', []))
+  observe(5, judgementWith('c/0', []))
+  observe(5, judgementWith('b/0', []))
   t.match(statusOf(sr, mirrors, 5), { state: 'synced', progress: null, outOfSyncBytes: 0, etaSeconds: null })
   t.strictSame(kinds, ['recovered', 'resync-started', 'resync-finished'])
 })
 
 t.test('repeated readings of synced mirrors change nothing', async t => {
-  const { mirrors, sr, kinds, see } = host()
+  const { mirrors, sr, kinds, observe } = host()
   sr.apply([], 0, null)
   const well = judgementWith('a/0', [], { outOfSyncBytes: 0 })
-  for (const at of [1, 2, 3]) see(at, well)
-  see(4, { ...well, mirror: 'b/0' })
+  for (const at of [1, 2, 3]) observe(at, well)
+  observe(4, { ...well, mirror: 'b/0' })
   t.match(statusOf(sr, mirrors, 5), { state: 'synced', since: 0, mirrors: { synced: 2 }, reasons: [] })
   t.strictSame(kinds, [])
 })
 
 t.test('a removed mirror is subtracted from the sums', async t => {
-  const { mirrors, sr, see } = host()
+  const { mirrors, sr, observe } = host()
   sr.apply([], 0, null)
-  see(1, judgementWith('a/0', ['resync-running'], { outOfSyncBytes: 7, totalBytes: 9, doneBytes: 2 }))
+  observe(1, judgementWith('a/0', ['resync-running'], { outOfSyncBytes: 7, totalBytes: 9, doneBytes: 2 }))
   const change = mirrors.remove('a/0', 2)
   if (change === null) throw new Error('it was there')
   t.same(
@@ -112,43 +112,43 @@ t.test('a removed mirror is subtracted from the sums', async t => {
 })
 
 t.test('an SR has one stalled and one paused transition, however many mirrors stand still', async t => {
-  const { mirrors, sr, kinds, see, tick } = host()
+  const { mirrors, sr, kinds, observe, tick } = host()
   sr.apply([], 0, null)
-  see(0, judgementWith('a/0', ['resync-running'], { outOfSyncBytes: 5 }))
-  see(0, judgementWith('b/0', ['resync-running'], { outOfSyncBytes: 5 }))
+  observe(0, judgementWith('a/0', ['resync-running'], { outOfSyncBytes: 5 }))
+  observe(0, judgementWith('b/0', ['resync-running'], { outOfSyncBytes: 5 }))
   tick(1000)
   tick(300_000)
   tick(301_000)
-  see(302_000, judgementWith('c/0', ['resync-paused']))
-  see(303_000, judgementWith('d/0', ['resync-paused']))
+  observe(302_000, judgementWith('c/0', ['resync-paused']))
+  observe(303_000, judgementWith('d/0', ['resync-paused']))
   t.strictSame(kinds, ['resync-started', 'stalled', 'paused'])
   t.equal(mirrors.size, 4)
   t.strictSame([...mirrors.names()], ['a/0', 'b/0', 'c/0', 'd/0'])
 })
 
 t.test('an SR that stalls, while its clock is set back, and again later has stalled twice', async t => {
-  const { sr, kinds, see, tick } = host()
+  const { sr, kinds, observe, tick } = host()
   sr.apply([], 0, null)
   const running = (outOfSyncBytes: number) => judgementWith('a/0', ['resync-running'], { outOfSyncBytes })
-  see(1_000_000, running(5))
+  observe(1_000_000, running(5))
   tick(1_300_000)
   tick(2_000)
-  see(3_000, running(4))
+  observe(3_000, running(4))
   tick(303_000)
   t.strictSame(kinds, ['resync-started', 'stalled', 'stalled'])
 })
 
 t.test('reasons are sorted: operator first, warnings last; removed mirrors have none', async t => {
-  const { mirrors, sr, see } = host()
+  const { mirrors, sr, observe } = host()
   sr.apply([], 0, null)
-  see(1, judgementWith('a/0', ['drift']))
-  see(1, judgementWith('b/0', ['resync-running']))
-  see(1, judgementWith('c/0', ['stand-alone']))
+  observe(1, judgementWith('a/0', ['drift']))
+  observe(1, judgementWith('b/0', ['resync-running']))
+  observe(1, judgementWith('c/0', ['stand-alone']))
   t.strictSame(
     statusOf(sr, mirrors, 1).reasons.map(each => each.code),
     ['stand-alone', 'resync-running', 'drift'],
   )
-  see(1, judgementWith('d/0', ['no-current-replica']))
+  observe(1, judgementWith('d/0', ['no-current-replica']))
   t.strictSame(
     statusOf(sr, mirrors, 1).reasons.map(each => each.code),
     ['no-current-replica', 'stand-alone', 'resync-running', 'drift'],
@@ -176,13 +176,13 @@ t.test(
 
     const h = host()
     h.sr.apply([], 0, null)
-    h.see(0, judgementWith('mesh0/0', ['resync-running']))
-    h.see(1, waiting)
-    h.see(1, byPeer)
-    h.see(1, wordless)
-    h.see(1, byNamedPeer)
+    h.observe(0, judgementWith('mesh0/0', ['resync-running']))
+    h.observe(1, waiting)
+    h.observe(1, byPeer)
+    h.observe(1, wordless)
+    h.observe(1, byNamedPeer)
     t.strictSame(codes(h, 90_000)[1], ['pair/0', 'time', undefined], 'its turn will come')
-    h.see(100_000, judgementWith('mesh0/0', [reason('pause-left-set', 'mesh0/0', { peer: 'charlie' })]))
+    h.observe(100_000, judgementWith('mesh0/0', [reason('pause-left-set', 'mesh0/0', { peer: 'charlie' })]))
     t.strictSame(codes(h, 129_999)[0], ['pair/0', 'time', undefined], 'a gap between two resyncs is no alarm')
     t.strictSame(codes(h, 130_000), [
       ['pair/0', 'operator', 'mesh0/0 peer charlie'],
@@ -191,22 +191,22 @@ t.test(
       ['third/0', 'time', undefined],
       ['mesh0/0', 'operator', undefined],
     ])
-    h.see(140_000, judgementWith('mesh0/0', []))
+    h.observe(140_000, judgementWith('mesh0/0', []))
     t.strictSame(codes(h, 140_000)[0], ['pair/0', 'operator', undefined])
-    h.see(150_000, judgementWith('mesh0/0', ['resync-paused']))
+    h.observe(150_000, judgementWith('mesh0/0', ['resync-paused']))
     t.strictSame(codes(h, 150_000)[0]?.[2], 'mesh0/0')
   },
 )
 
 t.test('removing a mirror from an SR by configuration does not end its resync', async t => {
-  const { mirrors, sr, kinds, see } = host()
+  const { mirrors, sr, kinds, observe } = host()
   const other = new SrFold(0)
   other.apply([], 0, null)
   sr.apply([], 0, null)
   const running = (name: string, done: number) =>
     judgementWith(name, ['resync-running'], { outOfSyncBytes: 100 - done, totalBytes: 100, doneBytes: done })
-  see(1, running('a/0', 0))
-  see(1, running('b/0', 50))
+  observe(1, running('a/0', 0))
+  observe(1, running('b/0', 50))
   t.equal(statusOf(sr, mirrors, 1).progress, 0.25)
   const changes = (...found: readonly (ShareChange | null)[]) => found.filter(change => change !== null)
   const told = (fold: SrFold, at: number, ...found: readonly (ShareChange | null)[]) =>
@@ -230,28 +230,28 @@ t.test('removing a mirror from an SR by configuration does not end its resync', 
     statusOf(sr, mirrors, 4, name => name === 'b/0'),
     { state: 'resyncing', progress: 0.5, reasons: [{ mirror: 'b/0' }] },
   )
-  see(5, judgementWith('b/0', []))
+  observe(5, judgementWith('b/0', []))
   t.strictSame(kinds.slice(-1), ['resync-finished'], 'a resync that ends within the SR does end')
-  see(6, judgementWith('b/0', ['resync-paused']))
+  observe(6, judgementWith('b/0', ['resync-paused']))
   t.strictSame(told(other, 6, mirrors.joining('b/0')), ['paused'])
   t.strictSame([mirrors.joining('z/0'), mirrors.leaving('z/0')], [null, null], 'nobody knows that one')
 })
 
 t.test('the amount out of sync includes degraded mirrors; an unknown amount is not 0', async t => {
-  const { mirrors, sr, see } = host()
+  const { mirrors, sr, observe } = host()
   sr.apply([], 0, null)
-  see(1, judgementWith('a/0', ['peer-not-connected'], { outOfSyncBytes: 300 }))
-  see(1, judgementWith('b/0', ['resync-running'], { outOfSyncBytes: 40 }))
+  observe(1, judgementWith('a/0', ['peer-not-connected'], { outOfSyncBytes: 300 }))
+  observe(1, judgementWith('b/0', ['resync-running'], { outOfSyncBytes: 40 }))
   t.equal(statusOf(sr, mirrors, 1).outOfSyncBytes, 340)
-  see(2, judgementWith('c/0', ['not-up'], { outOfSyncBytes: null }))
+  observe(2, judgementWith('c/0', ['not-up'], { outOfSyncBytes: null }))
   t.equal(statusOf(sr, mirrors, 2).outOfSyncBytes, null)
 })
 
 t.test('while the source is silent no mirror counts as in sync', async t => {
-  const { mirrors, sr, see } = host()
+  const { mirrors, sr, observe } = host()
   sr.apply([], 0, null)
-  see(1, judgementWith('a/0', []))
-  see(1, judgementWith('b/0', ['stand-alone'], { outOfSyncBytes: 0 }))
+  observe(1, judgementWith('a/0', []))
+  observe(1, judgementWith('b/0', ['stand-alone'], { outOfSyncBytes: 0 }))
   sr.apply([], 2, reason('source-silent', '*'))
   const mirrorsThen = { unknown: 2, degraded: 0, resyncing: 0, synced: 0 }
   t.match(statusOf(sr, mirrors, 2), { state: 'unknown', mirrors: mirrorsThen, outOfSyncBytes: null })

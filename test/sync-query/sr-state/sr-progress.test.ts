@@ -17,12 +17,12 @@ function host() {
   const sr = new SrFold(0)
   sr.apply([], 0, null)
   let at = 0
-  const see = (judgement: Judgement) => {
+  const observe = (judgement: Judgement) => {
     at += 1000
     sr.apply([mirrors.observe({ judgement, at, silenceMeansStall: true })], at)
     return statusOf(sr, mirrors, at).progress
   }
-  return { see }
+  return { observe }
 }
 
 /** A resync of which the kernel says a share, and how much is out of sync. */
@@ -32,40 +32,43 @@ function said(mirror: string, progress: number | null, outOfSyncBytes: number, t
 }
 
 t.test('while writes add to what is left, the SR goes on with the kernel’s own share (DRBD 9.3)', async t => {
-  const { see } = host()
-  see(said('b/0', 0.1, 9 * GIB, 10 * GIB))
-  let last = see(said('a/0', 0, 10 * GIB, 10 * GIB)) ?? 0
+  const { observe } = host()
+  observe(said('b/0', 0.1, 9 * GIB, 10 * GIB))
+  let last = observe(said('a/0', 0, 10 * GIB, 10 * GIB)) ?? 0
   for (let percent = 1; percent < 100; percent += 1) {
     // What has to be copied grows faster than what is copied, by the tool's own figures.
     const total = (10 + percent) * GIB
-    const shown = see(said('a/0', percent / 100, 10 * GIB + percent * GIB * 0.2, total)) ?? 0
+    const shown = observe(said('a/0', percent / 100, 10 * GIB + percent * GIB * 0.2, total)) ?? 0
     t.ok(shown > last && shown < 1, `${percent} %: ${last} -> ${shown}`)
     last = shown
   }
 })
 
 t.test('a single resync shows what the kernel says of it', async t => {
-  const { see } = host()
+  const { observe } = host()
   for (const share of [0.1, 0.35, 0.3529, 0.9999]) {
-    t.ok(Math.abs((see(said('a/0', share, (1 - share) * GIB, GIB)) ?? 0) - Math.min(share, 0.999)) < 1e-9, `${share}`)
+    t.ok(
+      Math.abs((observe(said('a/0', share, (1 - share) * GIB, GIB)) ?? 0) - Math.min(share, 0.999)) < 1e-9,
+      `${share}`,
+    )
   }
 })
 
 t.test('a resync of which nothing is known yet holds the others back on screen, and stops none', async t => {
-  const { see } = host()
-  t.equal(see(judgementWith('b/0', ['resync-waiting'])), null, 'an array that waits for its turn (resync=DELAYED)')
+  const { observe } = host()
+  t.equal(observe(judgementWith('b/0', ['resync-waiting'])), null, 'an array that waits for its turn (resync=DELAYED)')
   let last = 0
   for (const share of [0.1, 0.2, 0.5, 0.9]) {
-    const shown = see(said('a/0', share, (1 - share) * GIB, GIB)) ?? 0
+    const shown = observe(said('a/0', share, (1 - share) * GIB, GIB)) ?? 0
     t.ok(shown > last && shown <= share / 2 + 1e-9, `${share}: ${shown}`)
     last = shown
   }
-  t.equal(see(said('b/0', 0, GIB, GIB)), last, 'nor does it fall when that one begins')
-  t.ok((see(said('b/0', 0.1, 0.9 * GIB, GIB)) ?? 0) > last)
+  t.equal(observe(said('b/0', 0, GIB, GIB)), last, 'nor does it fall when that one begins')
+  t.ok((observe(said('b/0', 0.1, 0.9 * GIB, GIB)) ?? 0) > last)
 })
 
 t.test('of several targets of one source each counts by what it has to get', async t => {
-  const { see } = host()
+  const { observe } = host()
   const both = (first: number, second: number, total: number) => {
     const one = { replication: 'SyncSource', peerDisk: 'Inconsistent', totalBytes: GIB, outOfSyncBytes: GIB }
     return judgeDrbdVolume(
@@ -75,8 +78,8 @@ t.test('of several targets of one source each counts by what it has to get', asy
       ]),
     )
   }
-  t.equal(see(both(0.5, 0, 3)), 0.125)
-  t.equal(see(both(0.5, 0.5, 3)), 0.5)
+  t.equal(observe(both(0.5, 0, 3)), 0.125)
+  t.equal(observe(both(0.5, 0.5, 3)), 0.5)
 })
 
 t.test('a target that has nothing to get adds nothing to the share of its source', async t => {
@@ -145,21 +148,21 @@ t.test(
 t.test(
   'a resync that the kernel begins to count anew goes on from what was shown, and a bitmap is no progress',
   async t => {
-    const { see } = host()
+    const { observe } = host()
     const starting = (out: number) =>
       judgementWith('a/0', ['resync-starting'], { activity: 'resync', outOfSyncBytes: out, progress: null })
-    see(starting(10 * GIB))
-    t.not((see(starting(GIB)) ?? 0) > 0, true, 'bits that a handshake drops')
-    let last = see(said('a/0', 0, GIB, GIB)) ?? 0
+    observe(starting(10 * GIB))
+    t.not((observe(starting(GIB)) ?? 0) > 0, true, 'bits that a handshake drops')
+    let last = observe(said('a/0', 0, GIB, GIB)) ?? 0
     t.equal(last, 0)
     for (let round = 0; round < 3; round += 1) {
       for (const share of [0.25, 0.5, 0.75]) {
-        const shown = see(said('a/0', share, (1 - share) * GIB, GIB)) ?? 0
+        const shown = observe(said('a/0', share, (1 - share) * GIB, GIB)) ?? 0
         t.ok(shown > last && shown < 1, `round ${round}, ${share}: ${last} -> ${shown}`)
         last = shown
       }
-      see(judgementWith('a/0', ['peer-behind'], { activity: 'resync', outOfSyncBytes: 3 * GIB }))
-      const again = see(said('a/0', 0, 3 * GIB, 3 * GIB)) ?? 0
+      observe(judgementWith('a/0', ['peer-behind'], { activity: 'resync', outOfSyncBytes: 3 * GIB }))
+      const again = observe(said('a/0', 0, 3 * GIB, 3 * GIB)) ?? 0
       t.ok(again >= last, 'never back')
       last = again
     }

@@ -12,39 +12,39 @@ function memoryOfOne() {
   const memory = new MarksMemory()
   const marks = memory.begin('r0/0')
   let at = 0
-  const see = (peers: readonly DrbdPeer[]) => {
+  const observe = (peers: readonly DrbdPeer[]) => {
     at += 30_000
     const change = marks.see(volume('r0/0', peers), { at, isWatched: true, isSameAppearance: true })
     memory.settle('r0/0', marks, change)
     return change
   }
   const remembered = () => [...memory.all()].flatMap(({ pairs }) => pairs.map(({ peer: name }) => name))
-  return { see, remembered, memory }
+  return { observe, remembered, memory }
 }
 
 const away = (name: string, kib: number) =>
   peer(name, { connection: 'Connecting', replication: 'Off', peerDisk: 'Outdated', outOfSyncBytes: kib * KIB })
 
 t.test('a reading counts once, by its most important change', async t => {
-  const { see, memory } = memoryOfOne()
-  t.equal(see([away('hostB', 4), away('hostC', 4)]), 'facts')
-  t.equal(see([away('hostB', 8), away('hostC', 8)]), 'amounts')
-  t.equal(see([away('hostB', 12), away('hostC', 8)]), 'amounts')
-  t.equal(see([away('hostB', 12), away('hostC', 12)]), 'amounts')
-  t.equal(see([away('hostB', 16), away('hostC', 12), away('hostD', 4)]), 'facts')
-  t.equal(see([away('hostB', 16), away('hostC', 12), away('hostD', 4)]), 'nothing')
+  const { observe, memory } = memoryOfOne()
+  t.equal(observe([away('hostB', 4), away('hostC', 4)]), 'facts')
+  t.equal(observe([away('hostB', 8), away('hostC', 8)]), 'amounts')
+  t.equal(observe([away('hostB', 12), away('hostC', 8)]), 'amounts')
+  t.equal(observe([away('hostB', 12), away('hostC', 12)]), 'amounts')
+  t.equal(observe([away('hostB', 16), away('hostC', 12), away('hostD', 4)]), 'facts')
+  t.equal(observe([away('hostB', 16), away('hostC', 12), away('hostD', 4)]), 'nothing')
   t.strictSame(memory.version, { facts: 2, amounts: 3 })
 })
 
 t.test('a peer whose marks are not shown is not remembered', async t => {
-  const { see, remembered } = memoryOfOne()
-  see([away('hostB', 4), peer('hostC', { outOfSyncBytes: null })])
+  const { observe, remembered } = memoryOfOne()
+  observe([away('hostB', 4), peer('hostC', { outOfSyncBytes: null })])
   t.strictSame(remembered(), ['hostB'])
 })
 
 t.test('the number of remembered peers is limited', async t => {
-  const { see, remembered } = memoryOfOne()
-  for (let index = 0; index <= MOST_PEERS; index += 1) see([away(`host${index}`, 4)])
+  const { observe, remembered } = memoryOfOne()
+  for (let index = 0; index <= MOST_PEERS; index += 1) observe([away(`host${index}`, 4)])
   t.equal(remembered().length, MOST_PEERS)
   t.equal(remembered()[0], 'host0', 'the first stay')
 })

@@ -14,7 +14,7 @@ type Seen = { readonly gap?: true; readonly volume?: Partial<DrbdVolume>; readon
 function mirrorOf(memory = new MarksMemory()) {
   const mirrors = new HostMirrors(undefined, memory)
   let at = 0
-  const see = (said: Partial<DrbdPeer>, { gap, volume: own = {}, others = [] }: Seen = {}) => {
+  const observe = (said: Partial<DrbdPeer>, { gap, volume: own = {}, others = [] }: Seen = {}) => {
     at += MINUTE / 2
     const drbd = volume('r0/0', [peer('hostB', said), ...others], own)
     const seen = { judgement: judgeDrbdVolume(drbd), at, silenceMeansStall: true, drbd }
@@ -33,7 +33,7 @@ function mirrorOf(memory = new MarksMemory()) {
     return [state, ...told].join(', ')
   }
   const remove = () => mirrors.remove('r0/0', at)
-  return { see, alone, verdict, remove, memory }
+  return { observe, alone, verdict, remove, memory }
 }
 
 const WELL: Partial<DrbdPeer> = {}
@@ -62,18 +62,18 @@ const THIRD = [peer('hostC')]
 const OWED = 'degraded, rejoined-unrepaired hostB 64'
 
 t.test('a peer that was owed data and returns as up to date without a repair is degraded, LINBIT/drbd#145', async t => {
-  const { see, verdict } = mirrorOf()
-  see(WELL)
-  see(away(0))
-  see(away(64))
-  t.strictSame(see(WELL), ['degraded'], 'it has not recovered')
+  const { observe, verdict } = mirrorOf()
+  observe(WELL)
+  observe(away(0))
+  observe(away(64))
+  t.strictSame(observe(WELL), ['degraded'], 'it has not recovered')
   t.equal(verdict(), OWED)
-  see(WELL)
-  see(WELL)
+  observe(WELL)
+  observe(WELL)
   t.equal(verdict(), OWED, 'it stays')
-  see(away(0))
+  observe(away(0))
   t.match(verdict(), /^degraded, peer-not-connected hostB 0, rejoined-unrepaired hostB 64/)
-  see(WELL)
+  observe(WELL)
   t.equal(verdict(), OWED, 'whether the peer goes and comes again')
 })
 
@@ -99,12 +99,12 @@ t.test('an unrepaired peer is no current replica, so the placement policy keeps 
 t.test('what clears an unrepaired peer', async t => {
   const accused = () => {
     const story = mirrorOf()
-    for (const look of [WELL, away(64), WELL]) story.see(look)
+    for (const look of [WELL, away(64), WELL]) story.observe(look)
     return story
   }
   const clearedBy = (...looks: readonly Partial<DrbdPeer>[]) => {
     const story = accused()
-    for (const look of looks) story.see(look)
+    for (const look of looks) story.observe(look)
     return story.verdict()
   }
   t.equal(clearedBy(source(64), source(8), WELL), 'synced', 'a resync towards the peer')
@@ -117,16 +117,16 @@ t.test('what clears an unrepaired peer', async t => {
   t.equal(clearedBy(verifying(0), WELL), OWED, 'nor one whose connection was lost and made again between two looks')
   t.equal(clearedBy(source(64), away(32), source(32), WELL), 'synced', 'a resync in two parts')
   t.equal(clearedBy(away(4), source(4), WELL), OWED, 'no resync that is smaller than what has vanished')
-  t.equal(accused().see(verifying(0)).join(), '', 'a verify is no edge')
+  t.equal(accused().observe(verifying(0)).join(), '', 'a verify is no edge')
   const story = accused()
-  story.see(verifying(0))
-  t.strictSame(story.see(verified(0)), ['recovered'])
+  story.observe(verifying(0))
+  t.strictSame(story.observe(verified(0)), ['recovered'])
 })
 
 t.test('marks that vanish with a repair stay quiet', async t => {
   const story = (looks: readonly Partial<DrbdPeer>[], seen: Seen = {}) => {
-    const { see, verdict } = mirrorOf()
-    for (const look of [WELL, away(64), ...looks]) see(look, seen)
+    const { observe, verdict } = mirrorOf()
+    for (const look of [WELL, away(64), ...looks]) observe(look, seen)
     return verdict()
   }
   t.equal(story([source(64), WELL]), 'synced', 'an ordinary resync')
@@ -147,60 +147,61 @@ t.test('marks that vanish with a repair stay quiet', async t => {
 })
 
 t.test('a handshake that only began is no repair', async t => {
-  const { see, verdict } = mirrorOf()
-  for (const look of [WELL, away(64), { replication: 'WFBitMapS', outOfSyncBytes: 64 * KIB }, away(0), WELL]) see(look)
+  const { observe, verdict } = mirrorOf()
+  for (const look of [WELL, away(64), { replication: 'WFBitMapS', outOfSyncBytes: 64 * KIB }, away(0), WELL])
+    observe(look)
   t.equal(verdict(), OWED)
 })
 
 t.test('what this host still owes after its own disk was repaired is owed', async t => {
-  const { see, verdict } = mirrorOf()
-  see(WELL, { others: THIRD })
-  see(away(64), { others: THIRD })
-  see(away(64), { others: THIRD, volume: { disk: 'Inconsistent' } })
-  see(away(64), { others: THIRD })
-  see(WELL, { others: THIRD })
+  const { observe, verdict } = mirrorOf()
+  observe(WELL, { others: THIRD })
+  observe(away(64), { others: THIRD })
+  observe(away(64), { others: THIRD, volume: { disk: 'Inconsistent' } })
+  observe(away(64), { others: THIRD })
+  observe(WELL, { others: THIRD })
   t.equal(verdict(), OWED)
 })
 
 t.test('what happens between two readings counts', async t => {
   const lost = mirrorOf()
-  lost.see(WELL)
-  lost.see({ passed: { ...PASSED, outOfSyncBytes: 64 * KIB } })
+  lost.observe(WELL)
+  lost.observe({ passed: { ...PASSED, outOfSyncBytes: 64 * KIB } })
   t.equal(lost.verdict(), OWED, 'away and back')
   const repaired = mirrorOf()
-  for (const look of [WELL, away(64)]) repaired.see(look)
+  for (const look of [WELL, away(64)]) repaired.observe(look)
   t.strictSame(
-    repaired.see({ passed: { ...PASSED, resync: true, repairedBytes: 64 * KIB } }),
+    repaired.observe({ passed: { ...PASSED, resync: true, repairedBytes: 64 * KIB } }),
     ['resync-started', 'resync-finished'],
     'a resync is reported as one',
   )
   t.equal(repaired.verdict(), 'synced')
-  t.strictSame(repaired.see({ passed: { ...PASSED, resync: true, repairedBytes: 0 } }), [
+  t.strictSame(repaired.observe({ passed: { ...PASSED, resync: true, repairedBytes: 0 } }), [
     'resync-started',
     'resync-finished',
   ])
   const both = mirrorOf()
-  for (const look of [WELL, source(12)]) both.see(look)
-  both.see({ passed: { ...PASSED, repairedBytes: 12 * KIB, outOfSyncBytes: 64 * KIB } })
+  for (const look of [WELL, source(12)]) both.observe(look)
+  both.observe({ passed: { ...PASSED, repairedBytes: 12 * KIB, outOfSyncBytes: 64 * KIB } })
   t.equal(both.verdict(), OWED, 'a repair that ended, and then marks that came and vanished')
   const verified = mirrorOf()
-  for (const look of [WELL, away(64), WELL]) verified.see(look)
-  verified.see({ passed: { ...PASSED, verifiedBytes: 0 } })
+  for (const look of [WELL, away(64), WELL]) verified.observe(look)
+  verified.observe({ passed: { ...PASSED, verifiedBytes: 0 } })
   t.equal(verified.verdict(), 'synced', 'a verify of a small volume')
   for (const repair of ['there', 'here'] as const) {
     const begun = mirrorOf()
-    begun.see(WELL, { others: THIRD })
+    begun.observe(WELL, { others: THIRD })
     const passed = { ...PASSED, resync: true, repair, outOfSyncBytes: 64 * KIB }
-    begun.see({ ...away(0), passed }, { others: THIRD })
-    begun.see(WELL, { others: THIRD })
+    begun.observe({ ...away(0), passed }, { others: THIRD })
+    begun.observe(WELL, { others: THIRD })
     t.equal(begun.verdict(), 'synced', `what a repair (${repair}) had to copy is not owed`)
   }
 })
 
 t.test('a gap that may have hidden a resync makes it a warning', async t => {
   const story = (...looks: readonly (readonly [Partial<DrbdPeer>, Seen?])[]) => {
-    const { see, verdict } = mirrorOf()
-    for (const [look, seen] of looks) see(look, seen)
+    const { observe, verdict } = mirrorOf()
+    for (const [look, seen] of looks) observe(look, seen)
     return verdict()
   }
   const unwatched = 'synced, rejoined-unwatched hostB 64'
@@ -213,9 +214,9 @@ t.test('a gap that may have hidden a resync makes it a warning', async t => {
 
 t.test('a resync during a restart of the agent is recognised by the bytes that the connection has moved', async t => {
   const story = (before: Partial<DrbdPeer>, after: Partial<DrbdPeer>, others: readonly DrbdPeer[] = []) => {
-    const { see, verdict } = mirrorOf()
-    see(before, { others })
-    see(after, { others, gap: true })
+    const { observe, verdict } = mirrorOf()
+    observe(before, { others })
+    observe(after, { others, gap: true })
     return verdict()
   }
   const moved = (kib: number, look: Partial<DrbdPeer> = WELL) => ({ ...look, movedBytes: kib * KIB })
@@ -229,53 +230,53 @@ t.test('a resync during a restart of the agent is recognised by the bytes that t
   )
   t.equal(story(away(64), moved(52, marked(12))), 'synced, drift hostB 12')
   const again = mirrorOf()
-  again.see(away(64))
-  again.see(moved(64, away(0)), { gap: true })
-  again.see(WELL)
+  again.observe(away(64))
+  again.observe(moved(64, away(0)), { gap: true })
+  again.observe(WELL)
   t.equal(again.verdict(), 'synced', 'and the peer went away again before the agent was back')
-  const { see, verdict } = mirrorOf()
-  for (const look of [away(64), moved(64)]) see(look)
+  const { observe, verdict } = mirrorOf()
+  for (const look of [away(64), moved(64)]) observe(look)
   t.equal(verdict(), OWED, 'writes alone move as much: where nothing was hidden they prove nothing')
-  see(moved(640), { gap: true })
+  observe(moved(640), { gap: true })
   t.equal(verdict(), OWED, 'and they lift no accusation')
 })
 
 t.test('marks that vanished in a gap are not expected when the peer returns later', async t => {
   const unwatched = 'synced, rejoined-unwatched hostB 64'
   const away0 = mirrorOf()
-  away0.see(away(64))
-  away0.see(away(0), { gap: true })
-  away0.see(WELL)
+  away0.observe(away(64))
+  away0.observe(away(0), { gap: true })
+  away0.observe(WELL)
   t.equal(away0.verdict(), unwatched, 'it came back, was repaired, and went away again while the agent was down')
   const less = mirrorOf()
-  for (const [kib, gap] of [[64], [16, true]] as const) less.see(away(kib), gap === true ? { gap } : {})
-  less.see(WELL)
+  for (const [kib, gap] of [[64], [16, true]] as const) less.observe(away(kib), gap === true ? { gap } : {})
+  less.observe(WELL)
   t.equal(less.verdict(), OWED, 'what is left is owed')
-  const { see, verdict, memory } = mirrorOf()
-  see(away(64))
+  const { observe, verdict, memory } = mirrorOf()
+  observe(away(64))
   const later = mirrorOf(new MarksMemory([...memory.all()]))
   later.alone({ gap: true })
-  later.see(away(0))
-  later.see(WELL)
+  later.observe(away(0))
+  later.observe(WELL)
   t.equal(later.verdict(), unwatched, 'the kernel did not have the peer when the agent was back')
   t.equal(verdict(), 'degraded, peer-not-connected hostB 0')
   for (const disk of ['Attaching', null]) {
     const attaching = mirrorOf()
-    attaching.see(away(64))
-    attaching.see(away(0), { gap: true, volume: { disk } })
-    attaching.see(away(64))
+    attaching.observe(away(64))
+    attaching.observe(away(0), { gap: true, volume: { disk } })
+    attaching.observe(away(64))
     t.notMatch(attaching.verdict(), /rejoined/, `${disk}: nothing is forgotten`)
-    attaching.see(WELL)
+    attaching.observe(WELL)
     t.equal(attaching.verdict(), OWED, `the disk is shown as ${disk}: before it is attached its marks are not known`)
   }
 })
 
 t.test('a volume that was down here for a while: only a third replica can have repaired the peer', async t => {
   const story = (others: readonly DrbdPeer[]) => {
-    const { see, verdict, remove } = mirrorOf()
-    see(away(64), { others })
+    const { observe, verdict, remove } = mirrorOf()
+    observe(away(64), { others })
     remove()
-    see(WELL, { others })
+    observe(WELL, { others })
     return verdict()
   }
   t.equal(story([]), OWED)
@@ -285,11 +286,11 @@ t.test('a volume that was down here for a while: only a third replica can have r
 t.test('DRBD 8.4: what changed while it stood alone', async t => {
   const memory = new MarksMemory()
   const mirrors = new HostMirrors(undefined, memory)
-  const see = (drbd: DrbdVolume, at: number) =>
+  const observe = (drbd: DrbdVolume, at: number) =>
     mirrors.observe({ judgement: judgeDrbdVolume(drbd), at, silenceMeansStall: false, drbd })
-  see(volume('r0/0', [peer('peer')], { family: '8.4' }), 1)
+  observe(volume('r0/0', [peer('peer')], { family: '8.4' }), 1)
   const versions = [32, 64, 64].map((kib, index) => {
-    see(volume('r0/0', [], { family: '8.4', aloneOutOfSyncBytes: kib * KIB }), 2 + index)
+    observe(volume('r0/0', [], { family: '8.4', aloneOutOfSyncBytes: kib * KIB }), 2 + index)
     return memory.version
   })
   t.strictSame(
@@ -301,7 +302,7 @@ t.test('DRBD 8.4: what changed while it stood alone', async t => {
     ],
     'only what changes is written down',
   )
-  see(volume('r0/0', [peer('peer')], { family: '8.4' }), 5)
+  observe(volume('r0/0', [peer('peer')], { family: '8.4' }), 5)
   t.match(mirrors.get('r0/0'), {
     state: 'degraded',
     reasons: [{ code: 'rejoined-unrepaired', peer: 'peer', outOfSyncBytes: 64 * KIB }],
@@ -310,8 +311,8 @@ t.test('DRBD 8.4: what changed while it stood alone', async t => {
 
 t.test('marks at rest', async t => {
   const story = (looks: readonly Partial<DrbdPeer>[], others: readonly DrbdPeer[] = []) => {
-    const { see, verdict } = mirrorOf()
-    for (const look of looks) see(look, { others })
+    const { observe, verdict } = mirrorOf()
+    for (const look of looks) observe(look, { others })
     return verdict()
   }
   const rejoin = [away(12), WELL]
@@ -356,8 +357,8 @@ t.test('marks at rest', async t => {
 
 t.test('with a third replica it is not known how marks at rest came', async t => {
   const story = (...looks: readonly Partial<DrbdPeer>[]) => {
-    const { see, verdict } = mirrorOf()
-    for (const look of [WELL, marked(12), marked(12), ...looks]) see(look, { others: THIRD })
+    const { observe, verdict } = mirrorOf()
+    for (const look of [WELL, marked(12), marked(12), ...looks]) observe(look, { others: THIRD })
     return verdict()
   }
   t.equal(story(), 'synced, marks-left hostB 12')
@@ -367,8 +368,8 @@ t.test('with a third replica it is not known how marks at rest came', async t =>
 
 t.test('what a verify found stays a warning until it is repaired, or a later verify is clean', async t => {
   const story = (...looks: readonly Partial<DrbdPeer>[]) => {
-    const { see, verdict } = mirrorOf()
-    for (const look of [WELL, verifying(0), verifying(12), verified(12), away(0), WELL, ...looks]) see(look)
+    const { observe, verdict } = mirrorOf()
+    for (const look of [WELL, verifying(0), verifying(12), verified(12), away(0), WELL, ...looks]) observe(look)
     return verdict()
   }
   const found = 'synced, verify-unrepaired hostB 12'
@@ -381,45 +382,45 @@ t.test('what a verify found stays a warning until it is repaired, or a later ver
 })
 
 t.test('nothing is kept of mirrors without marks, and of a resync that has ended', async t => {
-  const { see, memory } = mirrorOf()
+  const { observe, memory } = mirrorOf()
   const before = memory.version
-  for (const look of [WELL, away(0), WELL]) see(look)
+  for (const look of [WELL, away(0), WELL]) observe(look)
   t.strictSame([...memory.all()], [])
   t.strictSame(memory.version, before)
-  see(source(64))
+  observe(source(64))
   t.equal([...memory.all()].length, 1, 'a restart must know that a resync was running')
-  see(WELL)
+  observe(WELL)
   t.strictSame([...memory.all()], [])
 })
 
 t.test('doubtful readings decide nothing', async t => {
-  const { see, verdict } = mirrorOf()
-  see(away(64))
-  see(WELL, { volume: { doubts: [{ code: 'contradiction', field: 'peer-disk' }] } })
+  const { observe, verdict } = mirrorOf()
+  observe(away(64))
+  observe(WELL, { volume: { doubts: [{ code: 'contradiction', field: 'peer-disk' }] } })
   t.match(verdict(), /^unknown/)
-  see(source(64))
-  see(WELL)
+  observe(source(64))
+  observe(WELL)
   t.equal(verdict(), 'synced')
 })
 
 t.test('missing values decide nothing', async t => {
-  const { see, verdict } = mirrorOf()
+  const { observe, verdict } = mirrorOf()
   const silent = { peerDisk: 'Outdated', outOfSyncBytes: null }
-  for (const look of [away(64), silent, WELL]) see(look)
+  for (const look of [away(64), silent, WELL]) observe(look)
   t.equal(verdict(), OWED)
   const lasting = mirrorOf()
-  for (const look of [marked(12), silent, marked(12), WELL]) lasting.see(look)
+  for (const look of [marked(12), silent, marked(12), WELL]) lasting.observe(look)
   t.equal(lasting.verdict(), 'synced, rejoined-unwatched hostB 12', 'marks last although one look did not show them')
 })
 
 t.test('a diskless client draws no conclusion from marks and keeps them', async t => {
-  const { see, verdict, memory } = mirrorOf()
-  for (const look of [away(64), WELL]) see(look)
+  const { observe, verdict, memory } = mirrorOf()
+  for (const look of [away(64), WELL]) observe(look)
   t.equal(verdict(), OWED)
   const before = memory.version
-  see(WELL, { volume: { disk: 'Diskless', intentionalClient: true } })
+  observe(WELL, { volume: { disk: 'Diskless', intentionalClient: true } })
   t.notMatch(verdict(), /rejoined/)
   t.strictSame(memory.version, before)
-  see(WELL)
+  observe(WELL)
   t.equal(verdict(), OWED, 'its disk is back, and nothing was copied')
 })

@@ -37,7 +37,7 @@ function host(silenceMeansStall = true) {
     }
     now = at
   }
-  const see = (at: number, judgement: Judgement) => {
+  const observe = (at: number, judgement: Judgement) => {
     pass(at)
     kinds.push(...mirrors.observe({ judgement, at, silenceMeansStall }).transitions.map(({ kind }) => kind))
   }
@@ -46,7 +46,7 @@ function host(silenceMeansStall = true) {
     return mirror === null ? [] : mirrors.reasons(mirror, now ?? 0)
   }
   const codes = (name: string) => told(name).map(({ code, clearedBy }) => `${code}/${clearedBy}`)
-  return { mirrors, kinds, pass, see, told, codes }
+  return { mirrors, kinds, pass, observe, told, codes }
 }
 
 /** Plays a stream, and asks `after` each second of its clock what is told of `mirror`. */
@@ -64,7 +64,7 @@ function play(name: string, mirror: string, after: (clock: string, told: ReturnT
     clock = at
     reader.push(`${line}\n`)
     const seen = state.complete ? state.volume(mirror) : null
-    if (seen !== null) told.see(at, judgeDrbdVolume(seen))
+    if (seen !== null) told.observe(at, judgeDrbdVolume(seen))
   }
   return told
 }
@@ -100,8 +100,8 @@ t.test('a link that is full for twenty minutes is waited for (LINBIT/drbd#46)', 
 
 t.test('a link that is full for half an hour needs an operator, who never breaks the connection for it', async t => {
   const behind = reason('peer-behind', 'a/0', { peer: 'hostB', word: 'Ahead', side: 'source' })
-  const { see, pass, codes, told, kinds, mirrors } = host()
-  see(0, judgementWith('a/0', [behind], { outOfSyncBytes: 5 }))
+  const { observe, pass, codes, told, kinds, mirrors } = host()
+  observe(0, judgementWith('a/0', [behind], { outOfSyncBytes: 5 }))
   pass(30 * MINUTE)
   t.strictSame(codes('a/0'), ['peer-behind/time'])
   const [change] = mirrors.tick(30 * MINUTE)
@@ -114,7 +114,7 @@ t.test('a link that is full for half an hour needs an operator, who never breaks
 t.test(
   'between Ahead and a resync a mirror goes to and fro: one transition, and pushes at the pace of progress',
   async t => {
-    const { see, codes, kinds, mirrors } = host()
+    const { observe, codes, kinds, mirrors } = host()
     const sr = new SrFold(0)
     sr.apply([], 0, null)
     const pushes: number[] = []
@@ -138,13 +138,13 @@ t.test(
     await pusher.close()
     t.strictSame(edges, ['resync-started'])
     t.equal(pushes.length, 1)
-    see(at + 1, judgeDrbdVolume(volume('a/0', [peer('hostB', { replication: 'Ahead', peerDisk: 'Inconsistent' })])))
+    observe(at + 1, judgeDrbdVolume(volume('a/0', [peer('hostB', { replication: 'Ahead', peerDisk: 'Inconsistent' })])))
     t.strictSame(codes('a/0'), ['peer-behind/operator'], 'the spell is one, whatever was in between')
     for (let minutes = 51; minutes < 60; minutes += 1) {
       const said = { replication: 'SyncSource', peerDisk: 'Inconsistent', outOfSyncBytes: 1000 - minutes }
-      see(minutes * MINUTE, judgeDrbdVolume(volume('a/0', [peer('hostB', said)])))
+      observe(minutes * MINUTE, judgeDrbdVolume(volume('a/0', [peer('hostB', said)])))
     }
-    see(
+    observe(
       60 * MINUTE,
       judgeDrbdVolume(volume('a/0', [peer('hostB', { replication: 'Ahead', peerDisk: 'Inconsistent' })])),
     )
@@ -161,7 +161,7 @@ t.test(
       ['bravo', 'SyncSource', ['charlie']],
       ['charlie', 'PausedSyncT', ['bravo', 'alpha']],
     ] as const) {
-      const { see, pass, told, kinds } = host()
+      const { observe, pass, told, kinds } = host()
       let first = Number.NaN
       for (const [index, dump] of ['1', '2-after-4-min'].entries()) {
         const state = new Events2State()
@@ -171,7 +171,7 @@ t.test(
         const at = Date.parse(lines[0]?.slice(0, 32) ?? '')
         if (index === 0) first = at
         const seen = state.volume('mesh0/0')
-        if (seen !== null) see(at, judgeDrbdVolume(seen))
+        if (seen !== null) observe(at, judgeDrbdVolume(seen))
       }
       pass(first + 5 * MINUTE - 1)
       t.notOk(kinds.includes('stalled'), `${name}: not before five minutes are over`)
@@ -207,19 +207,19 @@ t.test('paused without a cause towards one source of several is ordinary, and so
     said(['b', 'PausedSyncT', []], ['c', 'PausedSyncT', ['dependency']]),
     said(['b', 'PausedSyncT', []], ['c', 'PausedSyncT', ['user']]),
   ]) {
-    const { see, pass, kinds } = host()
-    see(0, judgement)
+    const { observe, pass, kinds } = host()
+    observe(0, judgement)
     pass(20 * MINUTE)
     t.notOk(kinds.includes('stalled'))
   }
-  const { see, pass, kinds, codes } = host()
+  const { observe, pass, kinds, codes } = host()
   const writes = (movedBytes: number) =>
     judgeDrbdVolume(
       volume('a/0', [peer('b', { replication: 'PausedSyncT', outOfSyncBytes: 5, movedBytes })], {
         disk: 'Inconsistent',
       }),
     )
-  for (let minutes = 0; minutes < 7; minutes += 1) see(minutes * MINUTE, writes(minutes * MIB))
+  for (let minutes = 0; minutes < 7; minutes += 1) observe(minutes * MINUTE, writes(minutes * MIB))
   t.ok(kinds.includes('stalled'), 'what a paused resync receives are writes')
   pass(7 * MINUTE)
   t.strictSame(codes('a/0'), ['resync-stalled/operator'])
@@ -231,14 +231,14 @@ const running = (outOfSyncBytes: number, movedBytes: number, figures: Partial<Ju
 t.test(
   'bytes that are sent or received keep a resync from being stalled; an hour without gain does not pass',
   async t => {
-    const { see, pass, codes, kinds } = host()
-    for (let minutes = 0; minutes < 60; minutes += 1) see(minutes * MINUTE, running(100, minutes))
+    const { observe, pass, codes, kinds } = host()
+    for (let minutes = 0; minutes < 60; minutes += 1) observe(minutes * MINUTE, running(100, minutes))
     t.strictSame(codes('a/0'), ['resync-running/time'])
-    see(60 * MINUTE, running(100, 60))
+    observe(60 * MINUTE, running(100, 60))
     t.strictSame(codes('a/0'), ['resync-outrun/operator'])
     pass(65 * MINUTE + SECOND)
     t.strictSame(codes('a/0'), ['resync-stalled/operator'], 'nor do bytes that stop')
-    see(66 * MINUTE, running(99, 60))
+    observe(66 * MINUTE, running(99, 60))
     t.strictSame(codes('a/0'), ['resync-running/time'])
     t.strictSame(kinds, ['resync-started', 'stalled'])
   },
@@ -249,25 +249,25 @@ t.test('how a resync gets on changes only the reasons of that resync', async t =
   const inVain = host()
   for (let step = 0; step < 30; step += 1) {
     const figures = { outOfSyncBytes: 10_000 + step * 10, movedBytes: step }
-    outrun.see(step * 5 * SECOND, judgementWith('a/0', ['resync-running', 'peer-removed'], figures))
+    outrun.observe(step * 5 * SECOND, judgementWith('a/0', ['resync-running', 'peer-removed'], figures))
   }
   t.strictSame(outrun.codes('a/0'), ['resync-outrun/time', 'peer-removed/time'])
   for (let minutes = 0; minutes <= 60; minutes += 1) {
     const figures = { outOfSyncBytes: 100, movedBytes: minutes }
-    inVain.see(minutes * MINUTE, judgementWith('a/0', ['resync-running', 'peer-removed'], figures))
+    inVain.observe(minutes * MINUTE, judgementWith('a/0', ['resync-running', 'peer-removed'], figures))
   }
   t.strictSame(inVain.codes('a/0'), ['resync-outrun/operator', 'peer-removed/time'])
   const behind = host()
-  behind.see(0, judgementWith('a/0', ['peer-behind', 'peer-removed'], { outOfSyncBytes: 5 }))
+  behind.observe(0, judgementWith('a/0', ['peer-behind', 'peer-removed'], { outOfSyncBytes: 5 }))
   behind.pass(30 * MINUTE)
   behind.mirrors.tick(30 * MINUTE)
   t.strictSame(behind.codes('a/0'), ['peer-behind/operator', 'peer-removed/time'])
 })
 
 t.test('a resync that waits for a limit of parallel resyncs, while none runs, needs an operator', async t => {
-  const { see, pass, told } = host()
+  const { observe, pass, told } = host()
   const said = { replication: 'PausedSyncT', resyncSuspended: ['max-parallel'], outOfSyncBytes: 5 }
-  see(0, judgeDrbdVolume(volume('a/0', [peer('b', said)], { disk: 'Inconsistent' })))
+  observe(0, judgeDrbdVolume(volume('a/0', [peer('b', said)], { disk: 'Inconsistent' })))
   const waits = () => told('a/0').find(({ code }) => code === 'resync-waiting')
   t.match(waits(), { clearedBy: 'time', word: 'max-parallel' })
   pass(30 * SECOND)
@@ -275,27 +275,27 @@ t.test('a resync that waits for a limit of parallel resyncs, while none runs, ne
 })
 
 t.test('counters that restart with a connection are no movement until they rise', async t => {
-  const { see, kinds } = host()
-  see(0, running(100, 1_000_000))
-  for (const minutes of [1, 2, 3, 4, 5]) see(minutes * MINUTE, running(100, 0))
+  const { observe, kinds } = host()
+  observe(0, running(100, 1_000_000))
+  for (const minutes of [1, 2, 3, 4, 5]) observe(minutes * MINUTE, running(100, 0))
   t.strictSame(kinds, ['resync-started', 'stalled'])
 })
 
 t.test('more out of sync while no bytes move is a stall, not an outrun resync', async t => {
-  const { see, kinds, codes } = host()
-  for (const minutes of [0, 1, 2, 3, 4, 5]) see(minutes * MINUTE, running(100 + minutes, 7))
+  const { observe, kinds, codes } = host()
+  for (const minutes of [0, 1, 2, 3, 4, 5]) observe(minutes * MINUTE, running(100 + minutes, 7))
   t.strictSame(codes('a/0'), ['resync-stalled/operator'])
   t.strictSame(kinds, ['resync-started', 'stalled'])
 })
 
 t.test('a trend is not taken from single looks: writes that come in bursts neither start nor end a race', async t => {
-  const { see, codes } = host()
+  const { observe, codes } = host()
   let at = 0
   let moved = 0
   const seen = (out: number) => {
     at += 5 * SECOND
     moved += 1
-    see(at, running(out, moved))
+    observe(at, running(out, moved))
     return codes('a/0')[0]
   }
   for (let step = 0; step < 100; step += 1) {
@@ -310,10 +310,10 @@ t.test('a trend is not taken from single looks: writes that come in bursts neith
 })
 
 t.test('a resync that has waited for long is not stalled when it starts', async t => {
-  const { see, kinds } = host()
-  see(0, judgementWith('a/0', ['resync-waiting'], { outOfSyncBytes: 100 }))
-  see(60 * MINUTE, judgementWith('a/0', ['resync-waiting'], { outOfSyncBytes: 100 }))
-  see(60 * MINUTE + SECOND, running(100, 0))
+  const { observe, kinds } = host()
+  observe(0, judgementWith('a/0', ['resync-waiting'], { outOfSyncBytes: 100 }))
+  observe(60 * MINUTE, judgementWith('a/0', ['resync-waiting'], { outOfSyncBytes: 100 }))
+  observe(60 * MINUTE + SECOND, running(100, 0))
   t.strictSame(kinds, ['resync-started'])
 })
 
@@ -321,12 +321,12 @@ t.test(
   'on DRBD 8.4 a second reading of the same figures proves a stall, and one of more bytes disproves it',
   async t => {
     const quiet = host(false)
-    quiet.see(0, running(100, 5))
+    quiet.observe(0, running(100, 5))
     quiet.pass(20 * MINUTE)
     t.strictSame(quiet.kinds, ['resync-started'])
-    quiet.see(20 * MINUTE, running(100, 6))
+    quiet.observe(20 * MINUTE, running(100, 6))
     t.strictSame(quiet.kinds, ['resync-started'])
-    quiet.see(25 * MINUTE, running(100, 6))
+    quiet.observe(25 * MINUTE, running(100, 6))
     t.strictSame(quiet.kinds, ['resync-started', 'stalled'])
   },
 )
