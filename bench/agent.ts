@@ -1,9 +1,9 @@
 /**
- * Measures the cost of the agent in addition to following DRBD: it judges every volume, keeps its history and updates two SRs.
+ * Measures the whole agent on top of the DRBD source: it judges and records every volume and sums the volumes up into two SRs.
  *
  *     agent.ts [--resources 1000,5000] [--changes 500000] [--idle-seconds 30]
  *
- * Prints one JSON line per figure. Each size is measured in a process of its own, including its start.
+ * Prints one JSON line per figure. Each size is measured in its own process, including the start of the process.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -21,7 +21,7 @@ import { MarksMemory } from '../src/sync-query/history/marks/marks-memory.ts'
 import type { DrbdVolume } from '../src/sync-query/judge/drbd.ts'
 import { measureInProcesses } from './measuring-process.ts'
 
-const STAND_IN = join(import.meta.dirname, 'stand-in-drbdsetup.ts')
+const SIMULATED_DRBDSETUP = join(import.meta.dirname, 'simulated-drbdsetup.ts')
 const SR = '5c5c5c5c-0000-4000-8000-000000000001'
 const SENTINEL = '5c5c5c5c-0000-4000-8000-000000000002'
 const HOST = '0a0a0a0a-0000-4000-8000-000000000001'
@@ -36,7 +36,7 @@ const { values } = parseArgs({
   },
 })
 
-function print(figure: string, value: number, unit: string): void {
+function printFigure(figure: string, value: number, unit: string): void {
   const resources = Number(values.resources)
   process.stdout.write(`${JSON.stringify({ bench: 'agent', figure, resources, value, unit })}\n`)
 }
@@ -49,7 +49,7 @@ function cpuSeconds(): number {
 async function measure(resources: number, changes: number): Promise<void> {
   const root = mkdtempSync(join(tmpdir(), 'resync-monitor-bench-'))
   mkdirSync(join(root, 'sys/module/drbd'), { recursive: true })
-  const go = join(root, 'go')
+  const goFile = join(root, 'go')
   const stop = new AbortController()
   const selection = { drbd: ['xcp-volume-*'], md: [], ignorePeers: [] }
   const readings = new BackendReadings(drbdBackend)
@@ -74,33 +74,33 @@ async function measure(resources: number, changes: number): Promise<void> {
     { uuid: SENTINEL, ...selection },
   ])
   const ticking = setInterval(() => agent.tick(), 1000)
-  const drbdsetup = [process.execPath, STAND_IN, String(resources), String(changes), go] as const
-  const state: { begun: { readonly at: number; readonly cpu: number } | null; isWhole: boolean } = {
-    begun: null,
-    isWhole: false,
+  const drbdsetup = [process.execPath, SIMULATED_DRBDSETUP, String(resources), String(changes), goFile] as const
+  const state: { floodStart: { readonly at: number; readonly cpu: number } | null; isComplete: boolean } = {
+    floodStart: null,
+    isComplete: false,
   }
   const idleThenFlood = async () => {
     const idleSeconds = Number(values['idle-seconds'])
     const before = cpuSeconds()
     if (idleSeconds > 0) {
       await sleep(idleSeconds * 1000)
-      print('idle', Number((((cpuSeconds() - before) / idleSeconds) * 100).toFixed(3)), '% of a core')
+      printFigure('idle', Number((((cpuSeconds() - before) / idleSeconds) * 100).toFixed(3)), '% of a core')
     }
-    state.begun = { at: performance.now(), cpu: cpuSeconds() }
-    writeFileSync(go, '')
+    state.floodStart = { at: performance.now(), cpu: cpuSeconds() }
+    writeFileSync(goFile, '')
   }
   for await (const update of followDrbd({ drbdsetup, root, clock: machineClock, signal: stop.signal })) {
     agent.apply(drbdBackend, update)
-    if (!state.isWhole && agent.report(SR)?.state === 'synced') {
-      state.isWhole = true
-      print('start to whole truth', Number(cpuSeconds().toFixed(3)), 'CPU s')
+    if (!state.isComplete && agent.report(SR)?.state === 'synced') {
+      state.isComplete = true
+      printFigure('start to whole truth', Number(cpuSeconds().toFixed(3)), 'CPU s')
       void idleThenFlood()
-    } else if (state.begun !== null && update.changed.some(hasLostPeer)) {
-      const seconds = (performance.now() - state.begun.at) / 1000
-      print('flood, events applied', Math.round(changes / seconds), 'events/s')
-      const perHundredThousand = ((cpuSeconds() - state.begun.cpu) / changes) * 1e5
-      print('flood, cost', Number(perHundredThousand.toFixed(3)), 'CPU s per 100 000 events')
-      print('peak RSS', Math.round(process.resourceUsage().maxRSS / 1024), 'MiB')
+    } else if (state.floodStart !== null && update.changed.some(hasLostPeer)) {
+      const seconds = (performance.now() - state.floodStart.at) / 1000
+      printFigure('flood, events applied', Math.round(changes / seconds), 'events/s')
+      const perHundredThousand = ((cpuSeconds() - state.floodStart.cpu) / changes) * 1e5
+      printFigure('flood, cost', Number(perHundredThousand.toFixed(3)), 'CPU s per 100 000 events')
+      printFigure('peak RSS', Math.round(process.resourceUsage().maxRSS / 1024), 'MiB')
       stop.abort()
     }
   }
@@ -109,7 +109,7 @@ async function measure(resources: number, changes: number): Promise<void> {
   rmSync(root, { recursive: true, force: true })
 }
 
-/** The last line of the flood. */
+/** The volume has lost a peer, which the last line of the flood reports. */
 function hasLostPeer({ peers }: DrbdVolume): boolean {
   return peers.some(({ connection }) => connection === 'NetworkFailure')
 }

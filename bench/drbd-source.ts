@@ -1,10 +1,10 @@
 /**
- * What following DRBD costs, from the pipe of `drbdsetup` to the updates that are told:
+ * Measures the DRBD source, from the pipe of `drbdsetup` to the published updates:
  *
  *     drbd-source.ts [--resources 1000,5000] [--active 100] [--changes 500000]
  *
- * prints one JSON line per figure. A flood is about all resources, or about so many of them that are `active`. Each size is
- * measured in a process of its own, its start included.
+ * Prints one JSON line per figure. The flood of events is about all resources, or about `--active` of them. Each size is measured
+ * in its own process, including the start of the process.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -14,7 +14,7 @@ import { followDrbd } from '../src/drbd-adapter/follow/follow-drbd.ts'
 import { machineClock } from '../src/platform/time/clock.ts'
 import { measureInProcesses } from './measuring-process.ts'
 
-const STAND_IN = join(import.meta.dirname, 'stand-in-drbdsetup.ts')
+const SIMULATED_DRBDSETUP = join(import.meta.dirname, 'simulated-drbdsetup.ts')
 
 const { values } = parseArgs({
   options: {
@@ -25,7 +25,7 @@ const { values } = parseArgs({
   },
 })
 
-function tell(figure: string, value: number, unit: string): void {
+function printFigure(figure: string, value: number, unit: string): void {
   const resources = Number(values.resources)
   const active = Number(values.active ?? values.resources)
   process.stdout.write(`${JSON.stringify({ bench: 'drbd-source', figure, resources, active, value, unit })}\n`)
@@ -39,28 +39,32 @@ function cpuSeconds(): number {
 async function measure(resources: number, active: number, changes: number): Promise<void> {
   const root = mkdtempSync(join(tmpdir(), 'resync-monitor-bench-'))
   mkdirSync(join(root, 'sys/module/drbd'), { recursive: true })
-  const go = join(root, 'go')
+  const goFile = join(root, 'go')
   const stop = new AbortController()
-  const drbdsetup = [process.execPath, STAND_IN, `${resources}:${active}`, String(changes), go] as const
+  const drbdsetup = [process.execPath, SIMULATED_DRBDSETUP, `${resources}:${active}`, String(changes), goFile] as const
   const mirrors = new Set<string>()
-  let begun: { at: number; cpu: number } | null = null
+  let floodStart: { at: number; cpu: number } | null = null
   let updates = 0
   for await (const { changed, doubt } of followDrbd({ drbdsetup, root, clock: machineClock, signal: stop.signal })) {
     if (doubt !== null) continue
     updates += 1
     for (const { mirror } of changed) mirrors.add(mirror)
-    if (begun === null) {
-      if (mirrors.size !== resources) throw new Error(`${mirrors.size} volumes of ${resources} were told`)
-      tell('start to whole truth', Number(cpuSeconds().toFixed(3)), 'CPU s')
-      begun = { at: performance.now(), cpu: cpuSeconds() }
+    if (floodStart === null) {
+      if (mirrors.size !== resources) throw new Error(`the source published ${mirrors.size} of ${resources} volumes`)
+      printFigure('start to whole truth', Number(cpuSeconds().toFixed(3)), 'CPU s')
+      floodStart = { at: performance.now(), cpu: cpuSeconds() }
       updates = 0
-      writeFileSync(go, '')
+      writeFileSync(goFile, '')
     } else if (changed.some(({ peers }) => peers.some(({ connection }) => connection === 'NetworkFailure'))) {
-      const seconds = (performance.now() - begun.at) / 1000
-      tell('flood, events applied', Math.round(changes / seconds), 'events/s')
-      tell('flood, cost', Number((((cpuSeconds() - begun.cpu) / changes) * 1e5).toFixed(3)), 'CPU s per 100 000 events')
-      tell('flood, updates', updates, 'updates')
-      tell('peak RSS', Math.round(process.resourceUsage().maxRSS / 1024), 'MiB')
+      const seconds = (performance.now() - floodStart.at) / 1000
+      printFigure('flood, events applied', Math.round(changes / seconds), 'events/s')
+      printFigure(
+        'flood, cost',
+        Number((((cpuSeconds() - floodStart.cpu) / changes) * 1e5).toFixed(3)),
+        'CPU s per 100 000 events',
+      )
+      printFigure('flood, updates', updates, 'updates')
+      printFigure('peak RSS', Math.round(process.resourceUsage().maxRSS / 1024), 'MiB')
       stop.abort()
     }
   }

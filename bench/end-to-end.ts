@@ -1,12 +1,13 @@
 /**
- * From a line of the kernel on one host to `host.allowed_operations` of all 64 hosts of the pool: through drbdsetup's pipe,
- * the agent, XenAPI over HTTP, the pool's database, and the updater.
+ * Measures the time from a kernel event on one host to the change of `host.allowed_operations` of all 64 hosts of the pool. The path
+ * is drbdsetup's pipe, the agent, XenAPI over HTTP, the pool's database, and the updater.
  *
  *     end-to-end.ts [--resources 1000,5000] [--flips 1000]
  *
- * Prints one JSON line per figure. Agent and pool share one process here; on a real pool they would not. The first flip is
- * a figure of its own, and the next ones, in which the code is still being compiled, are left out. Between two flips a line goes
- * through such a pipe alone: if that is as slow, the machine is busy with something else.
+ * Prints one JSON line per figure. Agent and pool share one process here; in a real pool they do not. A flip starts or ends the resync
+ * of one volume. The first flip has its own figure. The next flips are not counted, because the code is still being compiled. Between
+ * two flips the benchmark measures one line through a pipe without a consumer behind it: the other figures contain that time, and a
+ * high value shows that the machine is busy with other work.
  */
 
 import { once } from 'node:events'
@@ -34,7 +35,7 @@ import { PbdReports } from '../src/xapi-notify/pbd-reports.ts'
 import { XenApiClient } from '../src/xenapi-client/client.ts'
 
 const HOSTS = 64
-const STAND_IN = join(import.meta.dirname, 'stand-in-live.ts')
+const SIMULATED_DRBDSETUP = join(import.meta.dirname, 'simulated-drbdsetup-live.ts')
 const BOOT = { id: 'b0b0b0b0-0000-4000-8000-000000000001', firstSeq: 0 }
 const FIRST = 'xcp-volume-5d4c91f3-8a1b-4c62-9e0f-000000000000'
 const DEADLINE_MS = 30_000
@@ -51,7 +52,7 @@ function stamp(): string {
   return new Date().toISOString().replace('Z', '000+00:00')
 }
 
-/** What the kernel says when the resync of one volume starts, and when it is over. */
+/** The kernel's event for the start of the resync of one volume, and for its end. */
 function line(starts: boolean): string {
   const words = starts
     ? 'replication:SyncSource peer-disk:Inconsistent peer-client:no done:0.00 received:0 sent:0 out-of-sync:4096'
@@ -63,13 +64,16 @@ function quantile(sorted: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
 }
 
-/** A pipe like that of the kernel's lines, read by this program only. */
+/** A pipe like the one of the kernel events. Only this benchmark reads it. */
 async function openBarePipe(socketPath: string) {
   const connected = Promise.withResolvers<Socket>()
   const kernel = createServer(socket => connected.resolve(socket)).listen(socketPath)
-  const child = execa(process.execPath, [STAND_IN, '0', socketPath, 'events2'], { buffer: false, reject: false })
+  const child = execa(process.execPath, [SIMULATED_DRBDSETUP, '0', socketPath, 'events2'], {
+    buffer: false,
+    reject: false,
+  })
   const socket = await connected.promise
-  /** How long one line takes, in milliseconds. */
+  /** Sends one line and returns the milliseconds until it arrives. */
   const passMs = async () => {
     const arrived = once(child.stdout, 'data')
     const sentAt = performance.now()
@@ -82,7 +86,7 @@ async function openBarePipe(socketPath: string) {
     child.kill()
     await child
   }
-  // The dump that it begins with may come for the first.
+  // The first line may arrive together with the initial dump, so its time is not used.
   await passMs()
   await sleep(50)
   return { passMs, close }
@@ -95,12 +99,12 @@ async function measure(resources: number, flips: number): Promise<void> {
   const connected = Promise.withResolvers<Socket>()
   const kernel = createServer(socket => connected.resolve(socket)).listen(socketPath)
 
-  const bystander = (host: string, sr: string): Report => ({
+  const otherHostReport = (host: string, sr: string): Report => ({
     schema: 1,
     host,
     sr,
     bootId: BOOT.id,
-    // Only its order matters: each one is asked for once at a time.
+    // Only the order matters: there is one poll of each host and SR at a time.
     seq: Math.floor(performance.now() * 1000),
     at: new Date().toISOString(),
     state: 'synced',
@@ -118,7 +122,7 @@ async function measure(resources: number, flips: number): Promise<void> {
     authenticate: () => true,
     plugins: async () => ({ error: ['XENAPI_PLUGIN_FAILURE'] }),
     pollReport: async ({ hostUuid: uuid, sr }) => {
-      const report = uuid === hostUuid ? agent.report(sr) : bystander(uuid, sr)
+      const report = uuid === hostUuid ? agent.report(sr) : otherHostReport(uuid, sr)
       if (report === null) throw new Error('the host does not watch this SR')
       return encodePollAnswer(report)
     },
@@ -151,7 +155,7 @@ async function measure(resources: number, flips: number): Promise<void> {
   })
   agent.select([{ uuid: srUuid, drbd: ['xcp-volume-*'], md: [], ignorePeers: [] }])
   const stop = new AbortController()
-  const drbdsetup = [process.execPath, STAND_IN, String(resources), socketPath] as const
+  const drbdsetup = [process.execPath, SIMULATED_DRBDSETUP, String(resources), socketPath] as const
   const following = (async () => {
     for await (const update of followDrbd({ drbdsetup, root, clock: machineClock, signal: stop.signal })) {
       agent.apply(drbdBackend, update)
@@ -159,17 +163,17 @@ async function measure(resources: number, flips: number): Promise<void> {
   })()
   gated.start()
 
-  const howManyMay = () =>
+  const rebootableHosts = () =>
     pool.list('host').filter(([, { allowed_operations }]) => allowed_operations.includes('reboot')).length
   const until = (wanted: number) =>
     new Promise<number>((resolve, reject) => {
-      const tooLate = setTimeout(
-        () => reject(new Error(`${howManyMay()} hosts may reboot, not ${wanted}`)),
+      const timeout = setTimeout(
+        () => reject(new Error(`${rebootableHosts()} hosts may reboot, not ${wanted}`)),
         DEADLINE_MS,
       )
       const check = () => {
-        if (howManyMay() !== wanted) return
-        clearTimeout(tooLate)
+        if (rebootableHosts() !== wanted) return
+        clearTimeout(timeout)
         unsubscribe()
         resolve(performance.now())
       }
@@ -205,8 +209,15 @@ async function measure(resources: number, flips: number): Promise<void> {
     ['a line through the pipe alone, median', ofWarm(bareMs, 0.5)],
     ['a line through the pipe alone, p99', ofWarm(bareMs, 0.99)],
   ] as const) {
-    const line = { bench: 'end-to-end', figure, resources, hosts: HOSTS, value: Number(value.toFixed(2)), unit: 'ms' }
-    process.stdout.write(`${JSON.stringify(line)}\n`)
+    const measured = {
+      bench: 'end-to-end',
+      figure,
+      resources,
+      hosts: HOSTS,
+      value: Number(value.toFixed(2)),
+      unit: 'ms',
+    }
+    process.stdout.write(`${JSON.stringify(measured)}\n`)
   }
   stop.abort()
   await following

@@ -1,9 +1,9 @@
 /**
- * What the gate costs in a pool of 64 hosts x 8 SRs: the decision alone, the whole computation of the updater on the
- * embedded pool, and the way from a report that is pushed over XenAPI to `host.allowed_operations` of all hosts.
+ * Measures the gate in a pool of 64 hosts x 8 SRs: the decision alone, the whole computation of the updater on the
+ * embedded pool, and the path from a report that is pushed over XenAPI to `host.allowed_operations` of all hosts.
  *
- * Prints one line of JSON per figure: `value` is the median and `p99` the 99th percentile of the rounds by the wall clock,
- * `cpu` what this process used per round, client and server of XenAPI included.
+ * Prints one line of JSON per figure. `value` is the median and `p99` the 99th percentile of the wall-clock times of the rounds.
+ * `cpu` is the CPU time of this process per round, including the client and the server of XenAPI.
  */
 
 import { decide } from '../src/allowed-operations/decide.ts'
@@ -20,7 +20,7 @@ import { XenApiClient } from '../src/xenapi-client/client.ts'
 
 const HOSTS = 64
 const SRS = 8
-/** As many causes as fit into a stored report, roughly. */
+/** About as many reasons as fit into a stored report. */
 const REASONS = 20
 const WARM_UP_ROUNDS = 200
 const ROUNDS = 1_000
@@ -61,7 +61,7 @@ function report({ host, sr }: { readonly host: string; readonly sr: string }, ba
   }
 }
 
-/** @param cpu of all rounds together */
+/** @param cpu the CPU time of all rounds together */
 function print(figure: string, samplesMs: readonly number[], cpu: NodeJS.CpuUsage): void {
   const sorted = samplesMs.toSorted((a, b) => a - b)
   const rounds = sorted.length
@@ -90,9 +90,9 @@ const pool = new EmbeddedPool({
   authenticate: () => true,
 })
 const updater: Updater = new Updater({
-  // every report is pushed
+  // No poll ever answers, because every report is pushed.
   pool: embeddedPoolPort(pool, () => new Promise(() => undefined)),
-  // no lease runs out on a slow machine while this measures something else
+  // The lease is long, so that no report expires on a slow machine during another measurement.
   policy: { ...DEFAULT_POLICY, leaseMs: HOUR_MS },
   clock: machineClock,
   pollEveryMs: HOUR_MS,
@@ -128,7 +128,7 @@ for (const [figure, bad] of [
 ] as const) {
   for (const subject of subjects) await push(subject, bad)
   updater.recompute()
-  if (mayReboot() === bad) throw new Error(`${figure}: the field says otherwise`)
+  if (mayReboot() === bad) throw new Error(`${figure}: host.allowed_operations is wrong`)
   const snapshot = pool.poolSnapshot()
   measure(`decide, ${figure}`, () => decide(snapshot, DEFAULT_POLICY, Date.now()))
   measure(`recompute, ${figure}`, () => updater.recompute())
@@ -147,7 +147,7 @@ const oneDown: PoolSnapshot = {
 measure('decide, one host down', () => decide(oneDown, DEFAULT_POLICY, Date.now()))
 
 const [subject] = subjects
-if (subject === undefined) throw new Error('there is nobody')
+if (subject === undefined) throw new Error('the pool has no PBD')
 const pushed = async (rounds: number): Promise<number[]> => {
   const samplesMs: number[] = []
   for (let index = 0; index < rounds; index += 1) {

@@ -1,9 +1,9 @@
 /**
- * What following md costs a host: a glance (every 4 s while all is well), a whole reading (every 8 s then; every second
- * while something moves), and the idle source that follows from both. One JSON line per figure.
+ * Measures the md source of a host: a glance (every 4 s while all arrays are in sync), a whole reading (every 8 s in that case,
+ * every second while a resync runs), and the load of an idle source, which is computed from both. Prints one JSON line per figure.
  *
- * Figures are medians of CPU time of the whole process, its file-reading threads included. The files are those of a tree like
- * /proc and /sys on disk: of the kernel's own work only the system calls are in them.
+ * Figures are medians of the CPU time of the whole process, including its file-reading threads. The files are in a copy of /proc and
+ * /sys on disk, so the figures contain the system calls but not the kernel's work to produce the content of the files.
  */
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -32,7 +32,7 @@ const ARRAY_FILES = {
   degraded: '0',
 }
 
-/** A host of `size` raid1 arrays that are in sync. */
+/** Writes the files of a host with `size` raid1 arrays that are in sync. */
 function makeHost(root: string, size: number): void {
   const lines = ['Personalities : [raid1] ']
   for (let index = 0; index < size; index += 1) {
@@ -57,7 +57,7 @@ function uuid(index: number): string {
   return `8349c26d-d272-2bc4-d0d7-${index.toString(16).padStart(12, '0')}`
 }
 
-/** CPU microseconds of one `work`. */
+/** Returns the median CPU microseconds of one call of `work`. */
 async function measure(times: number, work: () => Promise<unknown>): Promise<number> {
   await work()
   const figures: number[] = []
@@ -77,19 +77,19 @@ for (const arrays of SIZES) {
   const end = new AbortController()
   const files = new FileReader({ clock: foregroundClock, timeoutMs: 10_000, retryAfterMs: 10_000, signal: end.signal })
   const reader = new MdReader(paths, files)
-  const told = new PublishedArrays()
+  const published = new PublishedArrays()
   const times = Math.max(2, Math.round(256 / arrays))
   const glanceMicros = await measure(times, () => reader.list())
-  const wholeMicros = await measure(times, async () => told.publish(await reader.read(await reader.list()), 0))
-  if (told.size !== arrays || told.isUnsettled) throw new Error('the arrays were not understood')
+  const wholeMicros = await measure(times, async () => published.publish(await reader.read(await reader.list()), 0))
+  if (published.size !== arrays || published.isUnsettled) throw new Error('the arrays were not read completely')
   const idlePercent = (glanceMicros / IDLE_EVERY_SECONDS + wholeMicros / WHOLE_EVERY_SECONDS) / 1e4
-  tell('glance', arrays, Math.round(glanceMicros), 'CPU us')
-  tell('whole reading', arrays, Math.round(wholeMicros), 'CPU us')
-  tell('idle', arrays, Math.round(idlePercent * 1e4) / 1e4, '% of a core')
+  printFigure('glance', arrays, Math.round(glanceMicros), 'CPU us')
+  printFigure('whole reading', arrays, Math.round(wholeMicros), 'CPU us')
+  printFigure('idle', arrays, Math.round(idlePercent * 1e4) / 1e4, '% of a core')
   end.abort()
   rmSync(root, { recursive: true, force: true })
 }
 
-function tell(figure: string, arrays: number, value: number, unit: string): void {
+function printFigure(figure: string, arrays: number, value: number, unit: string): void {
   process.stdout.write(`${JSON.stringify({ bench: 'md-source', figure, arrays, value, unit })}\n`)
 }

@@ -5,14 +5,18 @@ import { build } from 'esbuild'
 import { execa } from 'execa'
 import { BUNDLE_OPTIONS } from '../scripts/bundle-options.ts'
 
-/** As the daemon is run (package.json). A larger young generation only takes memory: what an event makes lives as short as it. */
+/**
+ * The options with which the daemon runs (package.json). Objects of an event are short-lived, so a larger young
+ * generation would only use memory.
+ */
 const NODE_OPTIONS = ['--max-semi-space-size=8']
 
 /**
- * Runs a script of this folder once for each list of arguments, in a process of its own, its start included: bundled and with
- * its code compiled, as a host runs the program (`npm run bundle`).
+ * Runs a script of this folder once for each list of arguments, each time in its own process. The script is bundled and its code is
+ * in the compile cache, as when a host runs the program (`npm run bundle`). The figures include the start of the process.
  *
- * @param warmUp arguments for a first run, of which nothing is told: it compiles, as the first start after an installation does
+ * @param warmUp arguments of a first run, which fills the compile cache as the first start after an installation does; its output is
+ * discarded
  */
 export async function measureInProcesses(
   script: string,
@@ -25,7 +29,7 @@ export async function measureInProcesses(
     ...BUNDLE_OPTIONS,
     entryPoints: [script],
     outfile: program,
-    // It looks for files beside the script.
+    // The bundle is in another folder, and the script opens files in its own folder.
     define: { 'import.meta.dirname': JSON.stringify(dirname(script)) },
   })
   const run = (args: readonly string[], stdout: 'inherit' | 'ignore') =>

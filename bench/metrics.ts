@@ -1,8 +1,8 @@
 /**
- * What a scrape costs: its size, and the CPU time of looking and rendering, which blocks the event loop.
+ * Measures a scrape: its size, and the CPU time to take the snapshot and render it, which blocks the event loop.
  *
- * A host with 5 000 mirrors in two SRs, all synced, and with 3 000 of them resyncing; a pool of 64 hosts x 8 SRs, all in sync
- * and with every report bad. Prints one line of JSON per figure: the median of the rounds.
+ * The subjects are a host with 5 000 mirrors in two SRs (all synced, then 3 000 of them resyncing) and a pool of 64 hosts x 8 SRs
+ * (all in sync, then every report bad). Prints one line of JSON per figure: the median of the rounds.
  */
 
 import { decide } from '../src/allowed-operations/decide.ts'
@@ -25,14 +25,14 @@ const ROUNDS = 201
 const NOW = Date.parse('2026-11-22T16:00:00Z')
 const GIB = 2 ** 30
 const TOTAL_BYTES = 1024 * GIB
-/** Between two scrapes each resync goes on by so much. */
+/** Progress of each resync between two scrapes. */
 const STEP_BYTES = GIB
 
 interface Part {
   render(): Promise<string>
 }
 
-/** @param change what happens between two scrapes */
+/** @param change makes the changes that occur between two scrapes */
 async function measure(
   of: string,
   what: Readonly<Record<string, number>>,
@@ -83,7 +83,7 @@ function judgement(mirror: string, isResyncing: boolean, doneBytes: number): Jud
   }
 }
 
-/** The mirrors of a host, by turns in one of two SRs, of which the first `resyncing` resync. */
+/** A host whose mirrors alternate between two SRs. The first `resyncing` mirrors resync. */
 class Host {
   readonly #resyncing: number
   readonly #mirrors = new HostMirrors()
@@ -92,36 +92,36 @@ class Host {
     fold: new SrFold(NOW),
   }))
   readonly #srOf = new Map<string, string>()
-  readonly metrics = new AgentMetrics({ snapshot: () => this.#look() })
+  readonly metrics = new AgentMetrics({ snapshot: () => this.#snapshot() })
 
   constructor(resyncing: number) {
     this.#resyncing = resyncing
-    for (let index = 0; index < MIRRORS; index += 1) this.#see(index, GIB)
+    for (let index = 0; index < MIRRORS; index += 1) this.#observe(index, GIB)
   }
 
-  goOn(round: number): void {
-    for (let index = 0; index < this.#resyncing; index += 1) this.#see(index, (round + WARM_UP_ROUNDS) * STEP_BYTES)
+  advance(round: number): void {
+    for (let index = 0; index < this.#resyncing; index += 1) this.#observe(index, (round + WARM_UP_ROUNDS) * STEP_BYTES)
   }
 
-  #look() {
-    const listed = this.#mirrors.mirrorsWithReasons()
+  #snapshot() {
+    const notSynced = this.#mirrors.mirrorsWithReasons()
     const statusOf = (sr: string, fold: SrFold) =>
       fold.status(
         this.#mirrors.reasonsOf(
-          listed.filter(({ mirror }) => this.#srOf.get(mirror) === sr),
+          notSynced.filter(({ mirror }) => this.#srOf.get(mirror) === sr),
           NOW,
         ),
       )
     return {
       srs: new Map(this.#srs.map(({ sr, fold }) => [sr, statusOf(sr, fold)])),
-      notSynced: listed.map(mirror => ({ sr: this.#srOf.get(mirror.mirror) ?? '', mirror })),
+      notSynced: notSynced.map(mirror => ({ sr: this.#srOf.get(mirror.mirror) ?? '', mirror })),
     }
   }
 
-  #see(index: number, doneBytes: number): void {
+  #observe(index: number, doneBytes: number): void {
     const name = `xcp-volume-${String(index).padStart(8, '0')}-0000-4000-8000-000000000000/0`
-    const seen = judgement(name, index < this.#resyncing, doneBytes)
-    const change = this.#mirrors.observe({ judgement: seen, at: NOW, silenceMeansStall: true })
+    const observed = judgement(name, index < this.#resyncing, doneBytes)
+    const change = this.#mirrors.observe({ judgement: observed, at: NOW, silenceMeansStall: true })
     const of = this.#srs[index % this.#srs.length]
     if (of === undefined) return
     of.fold.apply([change], NOW, null)
@@ -195,7 +195,7 @@ const ofProcess = new ProcessMetrics({ version: '0.0.0' })
 for (const resyncing of [0, RESYNCING]) {
   const host = new Host(resyncing)
   const parts = [ofProcess, host.metrics]
-  await measure('scrape of a host', { mirrors: MIRRORS, resyncing }, parts, round => host.goOn(round))
+  await measure('scrape of a host', { mirrors: MIRRORS, resyncing }, parts, round => host.advance(round))
 }
 for (const isBad of [false, true]) {
   const snapshot = pool(isBad)

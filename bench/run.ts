@@ -1,11 +1,11 @@
 /**
- * Runs every benchmark of this folder, each in a process of its own, and prints their figures:
+ * Runs every benchmark of this folder, each in its own process, and prints their figures:
  *
  *     npm run bench [-- [--json] [--quick] [NAME…]]
  *
- * As a table beside what is aimed at, or with --json as one line of JSON per figure. Figures of a shared machine are noisy:
- * compare CPU seconds, medians, and ratios within one run. With --quick sizes are small and the figures mean nothing: it
- * shows that the benchmarks still run.
+ * The output is a table of the figures and their targets, or with --json one line of JSON per figure. Figures of a shared machine are
+ * noisy: compare CPU seconds, medians, and ratios within one run. With --quick the sizes are small: that only checks that the
+ * benchmarks run, and the figures have no meaning.
  */
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -14,8 +14,11 @@ import { execa } from 'execa'
 
 const BENCHES = ['drbd-source', 'agent', 'sync-query', 'gate', 'end-to-end', 'metrics', 'script', 'md-source'] as const
 
-/** What is aimed at on two cores, and what drbd-reactor 1.11 needs for the same work where it does it. */
-interface Aim {
+/**
+ * The target of a figure on a machine with two cores. `drbdReactor` is the figure of drbd-reactor 1.11 for the same
+ * work, if it does that work.
+ */
+interface Target {
   readonly bench: string
   readonly figure: string
   readonly resources?: number
@@ -25,12 +28,12 @@ interface Aim {
   readonly drbdReactor?: number
 }
 
-const AIMS: readonly Aim[] = [
+const TARGETS: readonly Target[] = [
   ...[
     { resources: 1000, start: 0.25, rate: 250_000, cost: 0.5, memory: 150 },
     { resources: 5000, start: 0.6, rate: 200_000, cost: 0.6, memory: 220 },
   ].flatMap(({ resources, start, rate, cost, memory }) =>
-    ['drbd-source', 'agent'].flatMap((bench): Aim[] => [
+    ['drbd-source', 'agent'].flatMap((bench): Target[] => [
       {
         bench,
         figure: 'start to whole truth',
@@ -94,40 +97,48 @@ async function figuresOf(bench: string): Promise<Figure[]> {
   })
   const figures: Figure[] = []
   for await (const line of createInterface({ input: child.stdout })) {
-    const told: unknown = JSON.parse(line)
-    if (!isFigure(told)) throw new Error(`${bench} printed what is no figure: ${line.slice(0, 200)}`)
-    figures.push(told)
+    const figure: unknown = JSON.parse(line)
+    if (!isFigure(figure)) throw new Error(`${bench} printed a line that is not a figure: ${line.slice(0, 200)}`)
+    figures.push(figure)
     if (values.json) process.stdout.write(`${line}\n`)
   }
   await child
   return figures
 }
 
-/** What distinguishes figures of one name: sizes and kinds. */
+/** The sizes and kinds that distinguish figures of one name. */
 function detailsOf({ bench: _, figure: __, value: ___, unit: ____, ...details }: Figure): string {
   return Object.entries(details)
     .map(([key, value]) => `${key} ${String(value)}`)
     .join(', ')
 }
 
-function row(told: Figure) {
-  const aim = AIMS.find(
-    ({ bench, figure, resources = told.resources, resyncing = told.resyncing }) =>
-      bench === told.bench && figure === told.figure && resources === told.resources && resyncing === told.resyncing,
+function row(measured: Figure) {
+  const target = TARGETS.find(
+    ({ bench, figure, resources = measured.resources, resyncing = measured.resyncing }) =>
+      bench === measured.bench &&
+      figure === measured.figure &&
+      resources === measured.resources &&
+      resyncing === measured.resyncing,
   )
   const isMet =
-    aim === undefined
+    target === undefined
       ? null
-      : told.value <= (aim.atMost ?? Number.POSITIVE_INFINITY) && told.value >= (aim.atLeast ?? 0)
+      : measured.value <= (target.atMost ?? Number.POSITIVE_INFINITY) && measured.value >= (target.atLeast ?? 0)
   return {
-    bench: told.bench,
-    figure: told.figure,
-    of: detailsOf(told),
-    value: told.value,
-    unit: told.unit,
-    aim: aim?.atMost === undefined ? (aim?.atLeast === undefined ? '' : `>= ${aim.atLeast}`) : `<= ${aim.atMost}`,
+    bench: measured.bench,
+    figure: measured.figure,
+    of: detailsOf(measured),
+    value: measured.value,
+    unit: measured.unit,
+    target:
+      target?.atMost === undefined
+        ? target?.atLeast === undefined
+          ? ''
+          : `>= ${target.atLeast}`
+        : `<= ${target.atMost}`,
     met: isMet === null ? '' : isMet ? 'yes' : 'NO',
-    'drbd-reactor': aim?.drbdReactor ?? '',
+    'drbd-reactor': target?.drbdReactor ?? '',
   }
 }
 
@@ -137,10 +148,10 @@ const { values, positionals } = parseArgs({
 })
 const unknown = positionals.filter(name => !BENCHES.some(bench => bench === name))
 if (unknown.length > 0) {
-  process.stderr.write(`there is no benchmark '${unknown.join("', '")}'; there are ${BENCHES.join(', ')}\n`)
+  process.stderr.write(`unknown benchmark '${unknown.join("', '")}'; the benchmarks are ${BENCHES.join(', ')}\n`)
   process.exit(64)
 }
 const figures: Figure[] = []
-const usual = values.quick ? BENCHES.filter(bench => QUICK[bench] !== undefined) : BENCHES
-for (const bench of positionals.length > 0 ? positionals : usual) figures.push(...(await figuresOf(bench)))
+const selected = values.quick ? BENCHES.filter(bench => QUICK[bench] !== undefined) : BENCHES
+for (const bench of positionals.length > 0 ? positionals : selected) figures.push(...(await figuresOf(bench)))
 if (!values.json) console.table(figures.map(row))

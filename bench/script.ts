@@ -1,12 +1,12 @@
 /**
- * What one call of the toolstack costs: SR.stat through the script that xapi-storage-script runs, beside a Node one-shot
- * client that asks the same daemon the same. The agent is a real one, as a process of its own, without any mirrors.
+ * Measures one call of the toolstack: SR.stat through the script that xapi-storage-script runs, and through a Node client that is
+ * started for each call and sends the same request to the same daemon. The agent is real, runs in its own process and has no mirrors.
  *
  *     script.ts [--calls 25] [--rounds 9]
  *
- * Prints one JSON line per figure. Figures are medians of CPU seconds of everything that a call starts, children of children
- * included: the shell that makes the calls says at its end what those it has waited for have used (`times` of POSIX). Rounds
- * of both alternate, and the ratio is that of neighbours. What the daemon itself uses is the same for both and left out.
+ * Prints one JSON line per figure. Figures are medians of the CPU time of all processes that a call starts, including their children:
+ * the shell that makes the calls prints the sum at its end (`times` of POSIX). Rounds of the two clients alternate, and the ratio is
+ * the median of the ratios within each round. The CPU time of the daemon is the same for both and is not included.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -21,7 +21,7 @@ const SR = '5c5c5c5c-0000-4000-8000-000000000001'
 const CONFIGURATION = { drbd: 'xcp-volume-*' }
 const DEADLINE_MS = 30_000
 
-/** The calls, one after the other; the last line is then `0m1.23s 0m0.45s`, user and system time of its children. */
+/** Makes the calls one after the other. The last line of output is `0m1.23s 0m0.45s`: user and system time of the children. */
 const MAKE_CALLS = 'n=$1; shift; while [ $n -gt 0 ]; do "$@" <"$INPUT" >/dev/null || exit 1; n=$((n - 1)); done; times'
 const TIMES = /(\d+)m([\d.]+)s (\d+)m([\d.]+)s\s*$/
 
@@ -41,7 +41,7 @@ function write(path: string, text: string): string {
   return file
 }
 
-/** Every file of a host that the agent must have. */
+/** Writes the files of a host that the agent requires, and the agent's configuration. Returns the path of the configuration. */
 function configure(): string {
   write('root/proc/sys/kernel/random/boot_id', 'b0b0b0b0-0000-4000-8000-000000000001\n')
   write('root/proc/uptime', '100.00 100.00\n')
@@ -68,8 +68,8 @@ async function attached(): Promise<string> {
   for (;;) {
     const { exitCode, stdout } = await call('Plugin.Query', { dbg: '' })
     if (exitCode === 0) break
-    if (hasEnded) throw new Error(`the agent has ended: ${(await agent).stderr}`)
-    if (performance.now() > untilMs) throw new Error(`no agent answers: ${stdout}`)
+    if (hasEnded) throw new Error(`the agent exited: ${(await agent).stderr}`)
+    if (performance.now() > untilMs) throw new Error(`the agent does not answer: ${stdout}`)
     await sleep(50)
   }
   const names = { name: 'mirrors', description: '', dbg: '' }
@@ -85,9 +85,9 @@ async function cpuOf(command: readonly string[], input: string): Promise<number>
     env: { ...env, INPUT: input },
     timeout: calls * 10_000,
   })
-  const [, ...said] = TIMES.exec(stdout) ?? []
+  const [, ...minutesAndSeconds] = TIMES.exec(stdout) ?? []
   const [userMinutes = Number.NaN, user = Number.NaN, systemMinutes = Number.NaN, system = Number.NaN] =
-    said.map(Number)
+    minutesAndSeconds.map(Number)
   return (((userMinutes + systemMinutes) * 60 + user + system) * 1000) / calls
 }
 
@@ -95,9 +95,9 @@ function median(figures: readonly number[]): number {
   return figures.toSorted((a, b) => a - b)[Math.floor(figures.length / 2)] ?? Number.NaN
 }
 
-function tell(figure: string, value: number, unit: string): void {
-  const told = { bench: 'script', figure, calls: calls * Number(values.rounds), value: Number(value.toFixed(3)), unit }
-  process.stdout.write(`${JSON.stringify(told)}\n`)
+function printFigure(figure: string, value: number, unit: string): void {
+  const line = { bench: 'script', figure, calls: calls * Number(values.rounds), value: Number(value.toFixed(3)), unit }
+  process.stdout.write(`${JSON.stringify(line)}\n`)
 }
 
 const agent = execa(process.execPath, [join(PROJECT, 'bin/resync-monitor.js'), 'agent', '--config', configure()], {
@@ -119,12 +119,12 @@ try {
   const rounds: { readonly script: number; readonly client: number }[] = []
   for (let round = -1; round < Number(values.rounds); round += 1) {
     const figures = { script: await cpuOf(script, input), client: await cpuOf(client, input) }
-    // The first one fills caches.
+    // The first round fills caches and is not counted.
     if (round >= 0) rounds.push(figures)
   }
-  tell('SR.stat by the script', median(rounds.map(each => each.script)), 'CPU ms')
-  tell('SR.stat by a Node client', median(rounds.map(each => each.client)), 'CPU ms')
-  tell('SR.stat, script to Node client', median(rounds.map(each => each.script / each.client)), 'ratio')
+  printFigure('SR.stat by the script', median(rounds.map(each => each.script)), 'CPU ms')
+  printFigure('SR.stat by a Node client', median(rounds.map(each => each.client)), 'CPU ms')
+  printFigure('SR.stat, script to Node client', median(rounds.map(each => each.script / each.client)), 'ratio')
 } finally {
   agent.kill()
   await agent

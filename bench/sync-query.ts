@@ -1,11 +1,10 @@
 /**
- * What an event costs from a DRBD volume to the state of its SR (judge, history, sums), at 10 to 10 000 mirrors: the
- * cost must not depend on how many there are. Once of the ground floor alone, and once through an agent (`agent event`). One
- * JSON line per figure.
+ * Measures one event from a DRBD volume to the state of its SR (judge, history, sums), with 10 to 10 000 mirrors. The cost must not
+ * depend on the number of mirrors. `event` is sync-query alone, `agent event` is the whole agent. Prints one JSON line per figure.
  *
- * Figures are medians of CPU seconds of the whole process, its garbage collector's threads included. Runs of all sizes
- * alternate, and ratios are those of neighbours. Inputs are made anew outside the measured time, as an adapter would, and
- * each is applied on its own.
+ * Figures are medians of the CPU time of the whole process, including the threads of its garbage collector. Runs of all sizes
+ * alternate, and a ratio is the median of the ratios within each round. Each input is a new object, as an adapter makes it, which is
+ * created outside the measured time. Each input is applied separately.
  */
 
 import { HostMonitor } from '../src/agent/host-monitor.ts'
@@ -32,20 +31,22 @@ const TOTAL_BYTES = 2 ** 40
 const STEP_BYTES = 65_536
 const PEERS = ['xcp-node-b', 'xcp-node-c']
 
-/** The `round`th volume told of one mirror. */
-type Told = (mirror: string, round: number) => DrbdVolume
+/** Makes the `round`th observation of one mirror. */
+type MakeVolume = (mirror: string, round: number) => DrbdVolume
 
 interface Kind {
-  readonly told: Told
+  readonly makeVolume: MakeVolume
   readonly onlyFirst?: true
 }
 
 const KINDS: Readonly<Record<string, Kind>> = {
-  'progress of a resync': { told: (mirror, round) => volume(mirror, copying(TOTAL_BYTES - round * STEP_BYTES)) },
-  'synced <-> resyncing': { told: (mirror, round) => volume(mirror, round % 2 === 0 ? {} : copying(TOTAL_BYTES)) },
-  'nothing changes': { told: mirror => volume(mirror, {}) },
+  'progress of a resync': { makeVolume: (mirror, round) => volume(mirror, copying(TOTAL_BYTES - round * STEP_BYTES)) },
+  'synced <-> resyncing': {
+    makeVolume: (mirror, round) => volume(mirror, round % 2 === 0 ? {} : copying(TOTAL_BYTES)),
+  },
+  'nothing changes': { makeVolume: mirror => volume(mirror, {}) },
   'one mirror, others rest': {
-    told: (mirror, round) => volume(mirror, copying(TOTAL_BYTES - round * STEP_BYTES)),
+    makeVolume: (mirror, round) => volume(mirror, copying(TOTAL_BYTES - round * STEP_BYTES)),
     onlyFirst: true,
   },
 }
@@ -89,40 +90,40 @@ function volume(mirror: string, firstPeer: Partial<DrbdPeer>): DrbdVolume {
   }
 }
 
-/** What an adapter tells of a host's mirrors, one after the other and from the first again. */
-class Story {
+/** The volumes that an adapter publishes for the mirrors of a host: one after the other, then from the first again. */
+class VolumeSequence {
   readonly names: readonly string[]
   readonly #kind: Kind
-  #told = 0
+  #published = 0
 
   constructor(size: number, kind: Kind) {
     this.names = Array.from({ length: size }, (_, index) => `xcp-volume-${String(index).padStart(36, '0')}/0`)
     this.#kind = kind
   }
 
-  /** The first word of each. */
-  begin(): DrbdVolume[] {
-    return this.names.map(name => this.#kind.told(name, 0))
+  /** The first observation of each mirror. */
+  initial(): DrbdVolume[] {
+    return this.names.map(name => this.#kind.makeVolume(name, 0))
   }
 
   next(events: number): DrbdVolume[] {
-    const { told, onlyFirst = false } = this.#kind
-    const among = onlyFirst ? 1 : this.names.length
+    const { makeVolume, onlyFirst = false } = this.#kind
+    const mirrors = onlyFirst ? 1 : this.names.length
     return Array.from({ length: events }, () => {
-      const event = this.#told
-      this.#told += 1
-      return told(this.names[event % among] ?? '', 1 + Math.floor(event / among))
+      const event = this.#published
+      this.#published += 1
+      return makeVolume(this.names[event % mirrors] ?? '', 1 + Math.floor(event / mirrors))
     })
   }
 }
 
-/** Who is told. */
-interface Listener {
-  see(volume: DrbdVolume): void
+/** The code under measurement, which receives each volume. */
+interface Consumer {
+  observe(volume: DrbdVolume): void
 }
 
-/** An agent with one SR: what users run. */
-class Agent implements Listener {
+/** The whole agent with one SR. */
+class Agent implements Consumer {
   readonly #agent: HostMonitor
   #now = 0
 
@@ -147,14 +148,14 @@ class Agent implements Listener {
     this.#agent.select([{ uuid: 'sr', drbd: ['xcp-*'], md: [], ignorePeers: [] }])
   }
 
-  see(volume: DrbdVolume): void {
+  observe(volume: DrbdVolume): void {
     this.#now += 1
     this.#agent.apply(drbdBackend, { at: this.#now, changed: [volume], removed: [], doubt: null, wholeAt: null })
   }
 }
 
-/** The ground floor alone, with one SR. */
-class Host implements Listener {
+/** sync-query alone, with one SR. */
+class Host implements Consumer {
   readonly #mirrors = new HostMirrors()
   readonly #fold = new SrFold(0)
   #now = 0
@@ -163,14 +164,14 @@ class Host implements Listener {
     this.#fold.apply([], 0, null)
   }
 
-  see(volume: DrbdVolume): void {
+  observe(volume: DrbdVolume): void {
     this.#now += 1
     const judgement = judgeDrbdVolume(volume)
     const change = this.#mirrors.observe({ judgement, at: this.#now, silenceMeansStall: true })
     this.#fold.apply([change], this.#now)
   }
 
-  /** A second passes. */
+  /** Advances the time by one second. */
   tick(): void {
     this.#now += 1_000
     this.#fold.apply(this.#mirrors.tick(this.#now), this.#now)
@@ -185,19 +186,19 @@ class Host implements Listener {
   }
 }
 
-/** CPU microseconds an event. */
-function measureEvents(story: Story, listener: Listener): number {
+/** Returns the CPU microseconds of one event. */
+function measureEvents(sequence: VolumeSequence, consumer: Consumer): number {
   let micros = 0
   for (let done = 0; done < EVENTS_PER_RUN; done += EVENTS_PER_UPDATE) {
-    const update = story.next(EVENTS_PER_UPDATE)
+    const update = sequence.next(EVENTS_PER_UPDATE)
     micros += cpuMicros(() => {
-      for (const each of update) listener.see(each)
+      for (const each of update) consumer.observe(each)
     })
   }
   return micros / EVENTS_PER_RUN
 }
 
-/** CPU microseconds of each of 20 calls. */
+/** Returns the mean CPU microseconds of one call, of 20 calls. */
 function measureCalls(work: () => void): number {
   const calls = 20
   return (
@@ -218,7 +219,7 @@ function median(figures: readonly number[]): number {
   return figures.toSorted((a, b) => a - b)[Math.floor(figures.length / 2)] ?? Number.NaN
 }
 
-/** Of runs that were made one after the other: whatever else the machine does slows both. */
+/** The median of the ratios of neighbouring runs. Other load of the machine slows both runs of a pair. */
 function medianRatio(dividends: readonly number[], divisors: readonly number[]): number {
   return median(dividends.map((dividend, index) => dividend / (divisors[index] ?? Number.NaN)))
 }
@@ -227,15 +228,15 @@ function report(figure: string, of: Readonly<Record<string, string | number>>, v
   process.stdout.write(`${JSON.stringify({ bench: 'sync-query', figure, ...of, value, unit })}\n`)
 }
 
-/** Of each kind of event what it costs at each size, and how much more with many mirrors than with few. */
-function reportEvents(name: string, listen: () => Listener): void {
+/** Prints for each kind of event the cost at each size, and the ratio of the cost with 10 000 mirrors to that with 100. */
+function reportEvents(name: string, makeConsumer: () => Consumer): void {
   for (const [kind, what] of Object.entries(KINDS)) {
     const runs = new Map(SIZES.map(size => [size, [] as number[]]))
-    const hosts = SIZES.map(size => ({ size, story: new Story(size, what), listener: listen() }))
-    for (const { story, listener } of hosts) for (const each of story.begin()) listener.see(each)
+    const hosts = SIZES.map(size => ({ size, sequence: new VolumeSequence(size, what), consumer: makeConsumer() }))
+    for (const { sequence, consumer } of hosts) for (const each of sequence.initial()) consumer.observe(each)
     for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round += 1) {
-      for (const { size, story, listener } of round % 2 === 0 ? hosts : hosts.toReversed()) {
-        const figure = measureEvents(story, listener)
+      for (const { size, sequence, consumer } of round % 2 === 0 ? hosts : hosts.toReversed()) {
+        const figure = measureEvents(sequence, consumer)
         if (round >= 0) runs.get(size)?.push(figure)
       }
     }
@@ -247,17 +248,17 @@ function reportEvents(name: string, listen: () => Listener): void {
 
 reportEvents('event', () => new Host())
 reportEvents('agent event', () => new Agent())
-for (const [kind, told] of [
+for (const [kind, makeVolume] of [
   ['all rest', (mirror: string) => volume(mirror, {})],
   ['all resync', (mirror: string) => volume(mirror, copying(TOTAL_BYTES))],
 ] as const) {
-  const story = new Story(MIRRORS_OF_A_HOST, { told })
+  const sequence = new VolumeSequence(MIRRORS_OF_A_HOST, { makeVolume })
   const host = new Host()
-  for (const each of story.begin()) host.see(each)
+  for (const each of sequence.initial()) host.observe(each)
   const calls = {
     'tick, once a second': () => host.tick(),
     'status for a report': () => host.status(),
-    'mirror list for a poll': () => host.list(story.names),
+    'mirror list for a poll': () => host.list(sequence.names),
   }
   for (const [figure, work] of Object.entries(calls)) {
     const cpuMicros = median(Array.from({ length: ROUNDS }, () => measureCalls(work)))

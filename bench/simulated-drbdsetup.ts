@@ -1,11 +1,11 @@
 /**
- * A `drbdsetup` for benchmarks: resources with two peers and names as XOSTOR gives them, in the text of DRBD 9.
+ * A simulated `drbdsetup` for benchmarks. It prints the text of DRBD 9. Each resource has two peers and a name in XOSTOR's form.
  *
- *     stand-in-drbdsetup.ts RESOURCES[:ACTIVE] CHANGES GO-FILE events2 [--now] …
+ *     simulated-drbdsetup.ts RESOURCES[:ACTIVE] CHANGES GO-FILE events2 [--now] …
  *
- * It prints the opening dump; when GO-FILE has appeared it prints CHANGES lines about ACTIVE of the resources (all of
- * them), in no order, as fast as they are read, and at last that the first resource lost its peer. What it prints is made
- * beforehand and repeated, so that it costs next to nothing.
+ * It prints the initial dump. When GO-FILE exists it prints CHANGES lines about ACTIVE of the resources (default: all of them) in mixed
+ * order, as fast as the reader takes them. The last line reports that the first resource lost its peer. The lines are prepared in
+ * advance and repeated, so that printing them needs almost no CPU time.
  */
 import { existsSync, writeSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -13,7 +13,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 const [size = '', changes = '', goFile = '', , ...options] = process.argv.slice(2)
 const [resources = 0, active = resources] = size.split(':').map(Number)
 
-/** Lines made before they are printed again and again. */
+/** Number of prepared lines, which are printed repeatedly. */
 const LINES_IN_A_BLOCK = 50_000
 
 function nameOf(resource: number): string {
@@ -21,12 +21,12 @@ function nameOf(resource: number): string {
   return `xcp-volume-5d4c91f3-8a1b-4c62-9e0f-${digits}`
 }
 
-/** What is printed with `--statistics` only. */
+/** The values that drbdsetup prints only with `--statistics`. */
 const FIGURES =
   / (?:write-ordering|may_promote|promotion_score|congested|(?:ap|rs)-in-flight|size|read|written|al-writes|bm-writes|(?:upper|lower)-pending|al-suspended|blocked|received|sent|out-of-sync|pending|unacked):\S+/g
 
 let clockMicros = Date.parse('2026-11-22T16:00:00Z') * 1000
-/** Each kernel event has a time of its own. */
+/** Returns a later time on each call, because each kernel event has its own time. */
 function stamp(): string {
   clockMicros += 7
   const micros = String(clockMicros % 1000).padStart(3, '0')
@@ -66,7 +66,7 @@ function dump(): string {
   return `${lines.join('\n')}\n`
 }
 
-/** Of ten lines seven tell progress, one the start or the end of a resync, one writes, one a connection's load. */
+/** Of ten lines, seven report progress, one the state of a resync, one writes, and one the load of a connection. */
 function change(index: number): string {
   const name = nameOf(((index * 7919) % active) * Math.floor(resources / active))
   const at = stamp()
@@ -84,13 +84,16 @@ function change(index: number): string {
   }
 }
 
-/** Blocks until it is read, as the real one's printf does: a writer that comes round through an event loop would be waited for. */
+/**
+ * Blocks until the text is in the pipe, as printf of the real drbdsetup does. An asynchronous writer would make the
+ * reader wait for its event loop.
+ */
 function print(text: string | Uint8Array): void {
   const bytes = typeof text === 'string' ? Buffer.from(text) : text
   try {
     for (let written = 0; written < bytes.length; ) written += writeSync(1, bytes, written)
   } catch {
-    // Its reader has gone.
+    // The reader has closed the pipe.
     process.exit(0)
   }
 }
@@ -98,8 +101,8 @@ function print(text: string | Uint8Array): void {
 const block: string[] = []
 for (let index = 0; index < Math.min(Number(changes), LINES_IN_A_BLOCK); index += 1) block.push(change(index))
 const blockBytes = Buffer.from(`${block.join('\n')}\n`)
-const whole = dump()
-print(options.includes('--statistics') ? whole : whole.replaceAll(FIGURES, ''))
+const initialDump = dump()
+print(options.includes('--statistics') ? initialDump : initialDump.replaceAll(FIGURES, ''))
 if (!options.includes('--now')) {
   while (!existsSync(goFile)) await sleep(2)
   for (let printed = 0; printed < Number(changes); printed += block.length) print(blockBytes)

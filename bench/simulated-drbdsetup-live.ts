@@ -1,9 +1,9 @@
 /**
- * A `drbdsetup` for benchmarks whose events another process speaks:
+ * A simulated `drbdsetup` for benchmarks. Another process writes its events:
  *
- *     stand-in-live.ts RESOURCES SOCKET events2 [--now] …
+ *     simulated-drbdsetup-live.ts RESOURCES SOCKET events2 [--now] …
  *
- * It prints a dump of RESOURCES synced resources with one peer, in the text of DRBD 9, and then whatever comes out of SOCKET.
+ * It prints a dump of RESOURCES synced resources with one peer in the text of DRBD 9, and then everything that it reads from SOCKET.
  */
 import { connect } from 'node:net'
 
