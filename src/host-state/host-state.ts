@@ -15,6 +15,7 @@ import { type Place, Places, type Unwatched } from './places.ts'
 import { mayLackMirrors, SrPresence } from './sr-presence.ts'
 import type { SrSelection } from './sr-selection.ts'
 import { Step } from './step.ts'
+import type { WatchedSr } from './watched-sr.ts'
 import { type HostBoot, WatchedSrs } from './watched-srs.ts'
 
 export interface HostStateOptions {
@@ -79,6 +80,7 @@ export class HostState {
   readonly #views: Readonly<Record<BackendName, BackendView>>
   readonly #srs: WatchedSrs
   readonly #presence: SrPresence
+  readonly #absence = (sr: WatchedSr) => this.#presence.absence(sr)
   #pending: Pending | null = null
 
   constructor(options: HostStateOptions) {
@@ -102,7 +104,9 @@ export class HostState {
     view.update(wholeAt, steadyMs)
     this.#places.remove(name, removed, at, step)
     for (const mirror of changed) {
-      const place = this.#places.report(name, backend.nameOf(mirror), () => backend.namesOf(mirror), at, step)
+      const mirrorName = backend.nameOf(mirror)
+      const place =
+        this.#places.reported(mirrorName) ?? this.#places.report(name, mirrorName, backend.namesOf(mirror), at, step)
       this.#judge(backend, mirror, place, at, followsGap, step)
     }
     view.doubtSource(doubt)
@@ -268,7 +272,7 @@ export class HostState {
   }
 
   #settle(step: Step, at: number): HostChanges {
-    return this.#srs.judge(step, sr => this.#presence.absence(sr), at)
+    return this.#srs.judge(step, this.#absence, at)
   }
 
   #judge<Mirror>(

@@ -85,11 +85,15 @@ export class Places {
     return forEachBackend(backend => [...found[backend]].sort())
   }
 
-  /** The source of a backend reports a mirror. @param namesOf every name that a pattern may match */
-  report(backend: BackendName, mirror: string, namesOf: () => readonly string[], at: number, step: Step): Place {
+  /** The place of a mirror that the present source has reported before, as in nearly every event. */
+  reported(mirror: string): Place | undefined {
     const known = this.#places.get(mirror)
-    if (known?.isReported === true) return known
-    const names = namesOf()
+    return known?.isReported === true ? known : undefined
+  }
+
+  /** The source of a backend reports a mirror for the first time. @param names every name that a pattern may match */
+  report(backend: BackendName, mirror: string, names: readonly string[], at: number, step: Step): Place {
+    const known = this.#places.get(mirror)
     if (known?.isShown === true) {
       known.isReported = true
       if (names.join('\n') === known.names.join('\n')) return known

@@ -6,7 +6,8 @@ const NO_CHANGES: readonly ShareChange[] = []
 /** The changes of one input, by SR. They are true only together: an SR is judged once, after all of them. */
 export class Step {
   readonly #changes = new Map<WatchedSr, ShareChange[]>()
-  readonly #stale = new Set<string>()
+  /** `null`: no SR. Each event makes a step, and hardly any has one. */
+  #stale: Set<string> | null = null
 
   add(srs: readonly WatchedSr[], change: ShareChange): void {
     for (const sr of srs) {
@@ -22,10 +23,11 @@ export class Step {
 
   /** The report of an SR must be pushed whatever has changed: the pool has none. */
   addStale(sr: string): void {
+    this.#stale ??= new Set()
     this.#stale.add(sr)
   }
 
   isStale(sr: string): boolean {
-    return this.#stale.has(sr)
+    return this.#stale?.has(sr) === true
   }
 }

@@ -5,6 +5,7 @@ import { SrFold, type SrStatus } from '../sync-query/sr-state/sr-fold.ts'
 import { SYNC_STATES } from '../sync-query/state.ts'
 import type { Transition } from '../sync-query/transition.ts'
 import type { BackendView } from './backend-view.ts'
+import type { StaleReport } from './host-changes.ts'
 import type { SrSelection } from './sr-selection.ts'
 
 const HURRY_EVERY_MS = 1_000
@@ -24,14 +25,22 @@ export class WatchedSr {
   readonly fold: SrFold
   /** `Places` keeps these counts. */
   readonly holdings: Readonly<Record<BackendName, Holding>> = forEachBackend(emptyHolding)
+  /** The two answers about its report, made once: each event has one. */
+  readonly staleNow: StaleReport
+  readonly staleLater: StaleReport
   #selection: SrSelection
   #ignorePeers: ReadonlySet<string>
+  /** The backends that the SR selects mirrors of. An SR without patterns depends on all of them. */
+  #backends: readonly BackendName[]
   #listSeq: number | null = null
   #hurriedAtMs = Number.NEGATIVE_INFINITY
 
   constructor(selection: SrSelection, now: number) {
     this.fold = new SrFold(now)
+    this.staleNow = { sr: selection.uuid, isUrgent: true }
+    this.staleLater = { sr: selection.uuid, isUrgent: false }
     this.#selection = selection
+    this.#backends = backendsOf(selection)
     this.#ignorePeers = new Set(selection.ignorePeers)
   }
 
@@ -50,6 +59,7 @@ export class WatchedSr {
   /** Selects other mirrors for the same SR. */
   reselect(selection: SrSelection): void {
     this.#selection = selection
+    this.#backends = backendsOf(selection)
     this.#ignorePeers = new Set(selection.ignorePeers)
   }
 
@@ -95,16 +105,19 @@ export class WatchedSr {
     return this.#listSeq
   }
 
-  /** The doubt of the first backend that the SR selects mirrors of. An SR without patterns depends on all backends. */
+  /** The doubt of the first backend that the SR depends on. */
   #doubt(views: Readonly<Record<BackendName, BackendView>>): Reason | null {
-    const hasPatterns = BACKEND_NAMES.some(backend => this.#selection[backend].length > 0)
-    for (const backend of BACKEND_NAMES) {
-      if (hasPatterns && this.#selection[backend].length === 0) continue
+    for (const backend of this.#backends) {
       const { doubt } = views[backend]
       if (doubt !== null) return doubt
     }
     return null
   }
+}
+
+function backendsOf(selection: SrSelection): readonly BackendName[] {
+  const selected = BACKEND_NAMES.filter(backend => selection[backend].length > 0)
+  return selected.length === 0 ? BACKEND_NAMES : selected
 }
 
 function emptyHolding(): Holding {

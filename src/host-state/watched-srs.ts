@@ -95,7 +95,7 @@ export class WatchedSrs {
       } else if (changes.length > 0 || watched.fold.doubtNeedsOperator !== doubtNeedsOperator) isStale = true
       if (!isStale) continue
       staleReports ??= []
-      staleReports.push({ sr, isUrgent })
+      staleReports.push(isUrgent ? watched.staleNow : watched.staleLater)
     }
     if (transitions === null && staleReports === null) return NO_CHANGES
     return { transitions: transitions ?? [], staleReports: staleReports ?? [], memoryChanges: [], rejudge: [] }
