@@ -28,13 +28,13 @@ t.test(
     const before = hostOf()
     before.host.expect('drbd', named(...BOTH))
     before.observe(0, [volume('mesh/0')])
-    t.equal(verdictOf(before), 'degraded peer-missing@hostC', 'the configuration first')
+    t.equal(verdictOf(before), 'degraded peer-missing@hostC', 'the configuration is read first')
     const after = hostOf({ expectationPace: { forgetAfterMs: 600_000, missAfterMs: 3_000 } })
     after.host.expect('drbd', [], 'not read yet')
     after.observe(0, [volume('mesh/0')])
     after.host.expect('drbd', named(...BOTH))
-    t.equal(verdictOf(after), 'degraded peer-missing@hostC', 'the kernel first: no grace at a start')
-    t.notOk(after.kinds.includes('recovered'), 'it was never called in sync in between')
+    t.equal(verdictOf(after), 'degraded peer-missing@hostC', 'the kernel is read first: a start grants no grace period')
+    t.notOk(after.kinds.includes('recovered'), 'the SR was never reported in sync in between')
   },
 )
 
@@ -50,17 +50,17 @@ t.test('a peer that enters the configuration has a grace period', async t => {
   t.equal(verdictOf(a), 'synced')
   a.time.now = 3_000
   a.host.tick()
-  t.equal(verdictOf(a), 'degraded peer-missing@hostC', 'without any event of the kernel')
+  t.equal(verdictOf(a), 'degraded peer-missing@hostC', 'the grace period ends without any kernel event')
   a.observe(4_000, [volume('mesh/0', [peer('hostB'), peer('hostC')])])
   t.equal(verdictOf(a), 'synced')
   a.observe(5_000, [volume('mesh/0', [peer('hostB')])])
-  t.equal(verdictOf(a), 'degraded peer-missing@hostC', 'one that was there is missed at once')
+  t.equal(verdictOf(a), 'degraded peer-missing@hostC', 'a peer that was present has no grace period')
   a.host.expect('drbd', named(configuredPeer('hostB')))
-  t.equal(verdictOf(a), 'synced', 'taken out of the configuration and the kernel')
+  t.equal(verdictOf(a), 'synced', 'the peer was removed from the configuration and the kernel')
   a.host.expect('drbd', named(...BOTH))
   a.time.now = 0
   a.host.tick()
-  t.equal(verdictOf(a), 'degraded peer-missing@hostC', 'a clock that was set back does not make it wait for ever')
+  t.equal(verdictOf(a), 'degraded peer-missing@hostC', 'a clock that was set back does not extend the grace period')
 })
 
 t.test('ignored peers do not count as missing', async t => {
@@ -79,7 +79,7 @@ t.test('a volume that leaves the configuration keeps its peers until the kernel 
   a.observe(0, [volume('mesh/0')])
   a.host.expect('drbd', [])
   a.observe(1, [volume('mesh/0')])
-  t.equal(verdictOf(a), 'degraded peer-missing@hostC', "LINSTOR's satellite removes all files when it starts")
+  t.equal(verdictOf(a), 'degraded peer-missing@hostC', 'the LINSTOR satellite removes all its files when it starts')
   a.observe(2, [], null, ['mesh/0'])
   a.observe(3, [volume('mesh/0')])
   t.equal(verdictOf(a), 'synced', 'created again without a configuration')
@@ -137,16 +137,16 @@ t.test(
       const { state = '', reasons = [] } = service.answers.report(SR) ?? {}
       return [state, ...reasons.map(({ code, peer: of, field }) => `${code} ${of ?? field}`)].join(', ')
     }
-    await until('the peer is missed', () => verdict() === 'degraded, peer-missing bravo')
-    const alone =
+    await until('the peer is missing', () => verdict() === 'degraded, peer-missing bravo')
+    const withoutPeer =
       'resource pair { device minor 20; disk /dev/disk3; meta-disk internal; on alpha { node-id 0; address 10.9.9.1:7790; } }'
-    writeFileSync(join(root, 'etc/drbd.conf'), alone)
-    await until('the configuration confirms it', () => verdict() === 'synced, single-copy configuration')
-    const unclear = alone.replace(
+    writeFileSync(join(root, 'etc/drbd.conf'), withoutPeer)
+    await until('the configuration confirms the single copy', () => verdict() === 'synced, single-copy configuration')
+    const unclear = withoutPeer.replace(
       /}$/,
       'on b { node-id 1; address 10.9.9.2:1; } on c { node-id 2; address 10.9.9.3:1; } }',
     )
     writeFileSync(join(root, 'etc/drbd.conf'), unclear)
-    await until('the configuration is not clear', () => /^unknown, .*peers-unclear/.test(verdict()))
+    await until('the configuration is ambiguous', () => /^unknown, .*peers-unclear/.test(verdict()))
   },
 )

@@ -40,7 +40,7 @@ t.test('an SR is unknown until its source has reported every volume', async t =>
   observe(2, [volume('mesh1/0')])
   t.equal(state(), 'synced')
   observe(3, [], 'drbdsetup events2 exited 20')
-  t.equal(state(), 'unknown', 'however polite the end of the stream was')
+  t.equal(state(), 'unknown', 'the stream has ended, even if without an error')
   t.strictSame(kinds, ['recovered', 'unknown'])
   await host.close()
 })
@@ -49,26 +49,26 @@ t.test(
   'a state that its source does not confirm within 15 s is unknown until it is confirmed; events alone confirm nothing',
   async t => {
     const { host, state, kinds, time } = hostOf({ silentAfterMs: 14_000 }, ['mesh0/0'])
-    const tell = (wholeAt: number) => host.observeDrbd(time.steady, [volume('mesh0/0')], null, [], wholeAt)
+    const confirm = (wholeAt: number) => host.observeDrbd(time.steady, [volume('mesh0/0')], null, [], wholeAt)
     const pass = (ms: number) => {
       for (let second = 0; second < ms / 1000; second += 1) {
         time.steady += 1000
         host.tick()
       }
     }
-    tell(1)
+    confirm(1)
     pass(13_000)
     t.equal(state(), 'synced')
-    tell(2)
+    confirm(2)
     pass(13_000)
-    t.equal(state(), 'synced', 'it was confirmed again')
-    tell(2)
+    t.equal(state(), 'synced', 'the source has confirmed its state again')
+    confirm(2)
     pass(1_000)
     t.equal(state(), 'unknown', 'an event alone confirms nothing')
     t.match(host.report(SR)?.reasons, [{ code: 'source-silent', word: 'nothing has confirmed it for 14 s' }])
-    tell(2)
+    confirm(2)
     t.equal(state(), 'unknown')
-    tell(3)
+    confirm(3)
     t.equal(state(), 'synced')
     t.strictSame(kinds, ['recovered', 'unknown', 'recovered'])
   },
@@ -104,7 +104,7 @@ t.test('reports of a resync are complete, can be parsed, and have rising numbers
     progress: 0.6,
     reasons: [{ code: 'resync-running', mirror: 'mesh0/0', peer: 'hostB', side: 'source' }],
   })
-  t.match(parseReport(JSON.stringify(report)), { report: { state: 'resyncing' } }, 'the gate can read it')
+  t.match(parseReport(JSON.stringify(report)), { report: { state: 'resyncing' } }, 'the gate can parse the report')
   const later = host.report(SR)
   t.ok(Number(later?.seq) > Number(report?.seq) && Number(report?.seq) > BOOT.firstSeq)
   observe(4000, [volume('mesh0/0')])
@@ -122,16 +122,16 @@ t.test('a configured mirror that is not up is degraded, after a boot and after d
   t.equal(state(), 'synced')
   observe(3, [], null, ['mesh0/0'])
   t.equal(state(), 'degraded')
-  observe(4, [], null, ['never-seen/0'])
+  observe(4, [], null, ['never-observed/0'])
   t.equal(host.report(SR)?.mirrors.degraded, 1)
   await host.close()
 })
 
 t.test('an SR is judged once per update: it is never in sync during a drbdadm down', async t => {
   const { host, kinds, pushed, observe } = hostOf({}, ['mesh0/0', 'mesh1/0'])
-  const gone = (mirror: string) => ({ ...volume(mirror, []), disk: 'Diskless' })
+  const detached = (mirror: string) => ({ ...volume(mirror, []), disk: 'Diskless' })
   observe(1, [volume('mesh0/0'), volume('mesh1/0')])
-  observe(2, [gone('mesh0/0'), gone('mesh1/0')])
+  observe(2, [detached('mesh0/0'), detached('mesh1/0')])
   kinds.length = 0
   pushed.length = 0
   observe(3, [], null, ['mesh0/0', 'mesh1/0'])
@@ -159,34 +159,34 @@ t.test('a report says which earlier report has the present list of mirrors', asy
     const { seq, listSeq } = host.report(SR) ?? {}
     return listSeq === undefined ? 'none' : listSeq === seq ? 'new' : listSeq
   }
-  t.equal(listSeq(), 'none', 'nothing has been seen yet')
+  t.equal(listSeq(), 'none', 'nothing has been observed yet')
   observe(1, [volume('mesh0/0'), volume('mesh1/0'), volume('other0/0')])
   t.equal(listSeq(), 'new')
   const known = listSeq()
   observe(2, [volume('mesh0/0')])
   t.equal(listSeq(), known, 'nothing has changed')
   observe(3, [resyncing('other0/0', KIB)])
-  t.equal(listSeq(), known, 'nor does what happens in another SR')
+  t.equal(listSeq(), known, 'a change in another SR does not change the list')
   observe(4, [resyncing('mesh0/0', 100 * KIB)])
-  t.equal(listSeq(), 'new', 'a state')
-  const whileItResyncs = listSeq()
+  t.equal(listSeq(), 'new', 'the state of a mirror has changed')
+  const duringResync = listSeq()
   for (const at of [5, 6, 7]) observe(at, [resyncing('mesh0/0', (100 - at) * KIB)])
   host.tick()
-  t.equal(listSeq(), whileItResyncs, 'progress')
+  t.equal(listSeq(), duringResync, 'progress does not change the list')
   observe(8, [volume('mesh1/0', [peer('hostB'), peer('hostC')])])
-  t.equal(listSeq(), 'new', 'another replica of a mirror that is well before and after')
+  t.equal(listSeq(), 'new', 'a mirror has another replica and is in sync before and after')
   const beforeDoubt = listSeq()
   observe(9, [], 'drbdsetup events2 exited 20')
-  t.equal(listSeq(), 'none', 'what is not seen may have changed')
+  t.equal(listSeq(), 'none', 'the list may have changed while the source was down')
   observe(10, [])
-  t.equal(listSeq(), beforeDoubt, 'it had not')
+  t.equal(listSeq(), beforeDoubt, 'the list has not changed')
   observe(11, [], null, ['mesh1/0'])
-  t.equal(listSeq(), 'new', 'one that is gone')
+  t.equal(listSeq(), 'new', 'a mirror is gone')
   observe(12, [volume('mesh1/0')])
   host.select([drbdSr(['mesh0'])])
-  t.equal(listSeq(), 'new', 'one that was taken out')
+  t.equal(listSeq(), 'new', 'a mirror was deselected')
   host.select([drbdSr(['mesh*'])])
-  t.equal(listSeq(), 'new', 'and put in again')
+  t.equal(listSeq(), 'new', 'a mirror was selected again')
   await host.close()
 })
 
@@ -281,13 +281,13 @@ t.test('an array that is created again under the same name has no history, and m
   await host.close()
 })
 
-t.test('a missing array is missed under any of its names, and found under another one', async t => {
+t.test('an expected array is missing until it is up under any of its names', async t => {
   const { host, observeMd, state } = hostOf({ srs: [{ uuid: SR, md: ['u1', 'md7'], drbd: [], ignorePeers: [] }] })
   host.expect('md', [
     { mirror: '/dev/md/data', shownAs: ['u1'], names: ['/dev/md/data', 'u1'] },
     { mirror: 'md7', shownAs: ['md7'], names: ['md7'] },
   ])
-  t.equal(state(), 'unknown', 'the source has not reported everything, so nothing can be missed')
+  t.equal(state(), 'unknown', 'the source has not reported everything, so nothing can be missing')
   observeMd(1, [])
   t.match(host.report(SR)?.reasons, [
     { code: 'not-up', mirror: '/dev/md/data' },
@@ -316,11 +316,15 @@ t.test('a DRBD resource that an SR names is missing until the kernel shows one o
   const others = [drbdSr(['other']), drbdSr(['third'], [], 'new')]
   host.select(others, { drbd: { mirrors: expectedVolumes([], namesIn(others)), doubt: null } })
   t.strictSame([state(), state('new')], ['degraded', 'degraded'])
-  t.strictSame(kinds, ['degraded', 'degraded'], 'no SR reads as in sync between its choice and what is missed of it')
+  t.strictSame(
+    kinds,
+    ['degraded', 'degraded'],
+    'no SR is in sync between its selection and the check for missing mirrors',
+  )
   await host.close()
 })
 
-t.test('before the configuration was read no mirror can be missed, so no SR is in sync', async t => {
+t.test('before the configuration was read no mirror can be missing, so no SR is in sync', async t => {
   const state = new HostState(OPTIONS)
   state.select({ srs: [drbdSr(['mesh*'])] }, 0)
   state.apply(drbdBackend, update(1, [volume('mesh0/0')]), 0)
@@ -331,13 +335,13 @@ t.test('before the configuration was read no mirror can be missed, so no SR is i
   const drbd = { mirrors: expected('mesh0/0', 'mesh1/0'), doubt: null }
   const { rejudge } = state.select({ srs: [drbdSr(['mesh*'])], expected: { drbd } }, 2)
   t.strictSame(rejudge, [{ backend: 'drbd', mirrors: ['mesh0/0'] }])
-  t.equal(state.report(SR, 2)?.state, 'unknown', 'no SR is judged before its mirrors are')
+  t.equal(state.report(SR, 2)?.state, 'unknown', 'an SR is judged after its mirrors')
   const { transitions } = state.rejudge(drbdBackend, [volume('mesh0/0')], 2)
   t.match(transitions, [{ sr: SR, transition: { kind: 'degraded' }, status: { state: 'degraded' } }])
   t.equal(state.report(SR, 2)?.state, 'degraded')
 })
 
-t.test('what an input has changed is returned as data', async t => {
+t.test('the state returns what an input has changed as data', async t => {
   const state = new HostState(OPTIONS)
   const first = state.select({ srs: [drbdSr(['mesh*'])], expected: { drbd: { mirrors: [], doubt: null } } }, 0)
   t.strictSame(first, {
@@ -346,23 +350,23 @@ t.test('what an input has changed is returned as data', async t => {
     memoryChanges: [],
     rejudge: [],
   })
-  const seen = state.apply(drbdBackend, update(1, [volume('mesh0/0')]), 0)
-  t.match(seen.transitions, [{ sr: SR, transition: { at: 1, kind: 'recovered', to: 'synced' } }])
-  t.strictSame(seen.staleReports, [{ sr: SR, isUrgent: true }])
+  const applied = state.apply(drbdBackend, update(1, [volume('mesh0/0')]), 0)
+  t.match(applied.transitions, [{ sr: SR, transition: { at: 1, kind: 'recovered', to: 'synced' } }])
+  t.strictSame(applied.staleReports, [{ sr: SR, isUrgent: true }])
   t.strictSame(state.apply(drbdBackend, update(2, []), 0).staleReports, [], 'nothing has changed')
   const held = { drbd: { count: 1, names: ['mesh0/0'] }, md: { count: 0, names: [] } }
   t.strictSame(state.tick(3, 0).memoryChanges, [{ sr: SR, held }])
-  t.strictSame(state.tick(4, 0).memoryChanges, [], 'that is remembered')
+  t.strictSame(state.tick(4, 0).memoryChanges, [], 'the change is returned once')
   t.match(state.loseSource('drbd', 'it ended', 5).transitions, [{ transition: { kind: 'unknown' } }])
 })
 
-t.test('an input after a request to judge again that nobody answered includes the earlier changes', async t => {
+t.test('an input that follows an unanswered `rejudge` request includes the earlier changes', async t => {
   const state = new HostState(OPTIONS)
   const configured = (doubt: string | null) => ({ drbd: { mirrors: expected('mesh0/0', 'mesh1/0'), doubt } })
   state.select({ srs: [drbdSr(['mesh*'])], expected: { drbd: { mirrors: [], doubt: null } } }, 0)
   state.apply(drbdBackend, update(1, [volume('mesh0/0')]), 0)
-  const asked = state.select({ srs: [drbdSr(['mesh*'])], expected: configured(null) }, 10_000)
-  t.equal(asked.rejudge.length, 1)
+  const requested = state.select({ srs: [drbdSr(['mesh*'])], expected: configured(null) }, 10_000)
+  t.equal(requested.rejudge.length, 1)
   const { transitions } = state.apply(drbdBackend, update(20_000, []), 0)
   t.match(transitions, [{ sr: SR, transition: { kind: 'degraded' } }], 'mesh1/0 is missing')
 })
@@ -393,7 +397,7 @@ t.test(
       `ARRAY /dev/md/vol container=${'0'.repeat(32)} member=0`,
     ]
     const configured = parseMdConfig(lines.join('\n'), 'mdadm.conf')
-    for (const [pattern, missed] of [
+    for (const [pattern, uncertain] of [
       ['md*', ['/dev/md/home', '/dev/md/vol']],
       ['/dev/md/home', ['/dev/md/home']],
       ['md12*', []],
@@ -404,10 +408,10 @@ t.test(
       host.select(srs, { md: { mirrors: expectedArrays(configured, [pattern]), doubt: null } })
       observeMd(1, [array('md127')])
       const { state, reasons = [] } = host.report(SR) ?? {}
-      t.equal(state, missed.length > 0 ? 'unknown' : 'synced', pattern)
+      t.equal(state, uncertain.length > 0 ? 'unknown' : 'synced', pattern)
       t.strictSame(
         reasons.map(({ code, mirror, clearedBy }) => `${code} ${mirror} ${clearedBy}`),
-        missed.map(mirror => `not-comparable ${mirror} operator`),
+        uncertain.map(mirror => `not-comparable ${mirror} operator`),
       )
       await host.close()
     }
@@ -445,7 +449,7 @@ t.test('a new selection keeps what is known of mirrors and of the other SRs', as
   t.equal(state(), 'synced')
   t.equal(host.report('b'), null)
   t.match(host.report('c'), { state: 'resyncing', mirrors: { synced: 1, resyncing: 1 }, outOfSyncBytes: 40 * KIB })
-  t.equal(host.report('c')?.progress, 0.6, 'of the resync as it was seen from its beginning')
+  t.equal(host.report('c')?.progress, 0.6, 'the progress counts from the start of the resync')
   observe(4000, [volume('mesh1/0')])
   t.equal(state('c'), 'synced')
   await host.close()
@@ -475,7 +479,7 @@ t.test('a resync that began and ended between two updates is also a resync of th
   observe(3, [volume('mesh1/0', [peer('hostB', { replication: 'SyncSource', peerDisk: 'Inconsistent' })])])
   edges.length = 0
   observe(4, [volume('mesh0/0', [peer('hostB', { passed })])])
-  t.strictSame(edges, [], 'while another one runs it is none of its own')
+  t.strictSame(edges, [], 'a short resync during another one is not reported separately')
   observe(5, [volume('mesh1/0')])
   t.strictSame(
     edges.map(([kind]) => kind),
@@ -500,16 +504,16 @@ t.test('heartbeats say which reports are of the present state of each SR', async
   t.equal(isCurrent(synced), false, 'the SR is degraded now')
   const degraded = host.report(SR) ?? undefined
   t.equal(isCurrent(degraded), true)
-  const turns = async (isEnough: () => boolean) => {
-    for (let turn = 0; turn < 1_000 && !isEnough(); turn += 1) await new Promise(resolve => setTimeout(resolve, 1))
+  const waitUntil = async (isEnough: () => boolean) => {
+    for (let round = 0; round < 1_000 && !isEnough(); round += 1) await new Promise(resolve => setTimeout(resolve, 1))
   }
-  await turns(() => pushed.some(({ state }) => state === 'degraded'))
+  await waitUntil(() => pushed.some(({ state }) => state === 'degraded'))
   const before = pushed.length
   observe(5_000, [volume('mesh1/0', away)])
-  t.equal(isCurrent(degraded), false, 'another mirror is worse, and the state of the SR is as it was')
-  await turns(() => pushed.length > before)
-  t.equal(pushed.length, before + 1, 'which is pushed at once')
+  t.equal(isCurrent(degraded), false, 'another mirror is worse, and the SR keeps its state')
+  await waitUntil(() => pushed.length > before)
+  t.equal(pushed.length, before + 1, 'the change is pushed at once')
   const worse = host.report(SR) ?? undefined
   observe(6_500, [volume('mesh1/0')])
-  t.equal(isCurrent(worse), true, 'what gets better waits for its turn')
+  t.equal(isCurrent(worse), true, 'an improvement is pushed at the ordinary pace')
 })

@@ -23,7 +23,7 @@ export const BOOT = { id: 'b0b0b0b0-0000-4000-8000-000000000001', firstSeq: 1000
 
 export const volume = (mirror: string, peers: readonly DrbdPeer[] = [peer('hostB')]) => volumeOf(mirror, peers)
 
-/** The same SR on a host that may have no mirror of it. */
+/** The same SR, which may have no mirror on its host. */
 export const maybeEmpty = (sr: SrSelection): SrSelection => ({ ...sr, allowEmpty: true })
 
 export const drbdSr = (drbd: readonly string[], ignorePeers: readonly string[] = [], uuid = SR): SrSelection => ({
@@ -33,7 +33,7 @@ export const drbdSr = (drbd: readonly string[], ignorePeers: readonly string[] =
   ignorePeers,
 })
 
-/** Volumes that a configuration names, with the peer `hostB`, or with those given. */
+/** Configured volumes. @param peers configured peers of each volume; default: `hostB` */
 export const configured = (mirrors: readonly string[], peers: readonly ConfiguredPeer[] = [configuredPeer('hostB')]) =>
   mirrors.map(mirror => ({ mirror, peers: { peers, doubt: null } }))
 
@@ -78,9 +78,9 @@ class TestReadings<Mirror> implements AnyReadings {
   }
 }
 
-/** A host whose time, kernel and configuration a test sets. Its reports arrive at once. */
+/** A host whose time, kernel and configuration a test sets. Pushes succeed at once. */
 class HostUnderTest {
-  /** Milliseconds; `steady` is of the clock that never jumps. */
+  /** Milliseconds; `steady` is the clock that never jumps. */
   readonly time = { now: 0, steady: 0 }
   readonly drbd = new TestReadings(drbdBackend)
   readonly md = new TestReadings(mdBackend)
@@ -163,8 +163,11 @@ interface HostOptions extends Partial<HostStateOptions>, Partial<HostMonitorOpti
   readonly srs?: readonly SrSelection[]
 }
 
-/** A host whose configuration was read and names these volumes; `kinds` are the transitions of its SRs. */
-export function hostOf({ srs = [drbdSr(['mesh*'])], ...options }: HostOptions = {}, named: readonly string[] = []) {
+/** A host with a configuration that names these volumes; `kinds` are the transitions of its SRs. */
+export function hostOf(
+  { srs = [drbdSr(['mesh*'])], ...options }: HostOptions = {},
+  configuredVolumes: readonly string[] = [],
+) {
   const kinds: string[] = []
   const pushed: Report[] = []
   const sink = {
@@ -192,7 +195,7 @@ export function hostOf({ srs = [drbdSr(['mesh*'])], ...options }: HostOptions = 
   )
   const { time } = host
   host.select(srs)
-  host.expect('drbd', expected(...named))
+  host.expect('drbd', expected(...configuredVolumes))
   host.expect('md', [])
   const observe = (
     at: number,

@@ -10,7 +10,7 @@ const FOREIGN = '11111111-2222-3333-4444-555555555555'
 
 const mdSr = (uuid: string, ...md: readonly string[]): SrSelection => ({ uuid, drbd: [], md, ignorePeers: [] })
 
-/** An agent of these SRs, on a host with that mdadm.conf; `configure` writes another one. */
+/** An agent for these SRs on a host with this mdadm.conf; `configure` replaces mdadm.conf. */
 function agentWith(srs: readonly SrSelection[], text = '') {
   const under = hostOf({ srs })
   const configure = (conf: string) => {
@@ -20,12 +20,12 @@ function agentWith(srs: readonly SrSelection[], text = '') {
     under.host.select(resolved, { md: { mirrors: expectedArrays(configured, patterns), doubt: null } })
   }
   configure(text)
-  const missed = (sr = SR) => under.host.report(sr)?.reasons.map(({ code, mirror }) => `${code} ${mirror}`)
-  return { ...under, configure, missed }
+  const missing = (sr = SR) => under.host.report(sr)?.reasons.map(({ code, mirror }) => `${code} ${mirror}`)
+  return { ...under, configure, missing }
 }
 
 t.test(
-  'an array that was missed under its kernel name comes up with a UUID, and belongs to the SRs that name the UUID',
+  'an array that was missing under its kernel name comes up with a UUID, and belongs to the SRs that name the UUID',
   async t => {
     const { host, observeMd, state } = agentWith([mdSr(SR, 'md9'), mdSr('by-uuid', UUID)])
     observeMd(1, [])
@@ -38,25 +38,25 @@ t.test(
 )
 
 t.test('another array with the kernel name of a missing one does not replace it', async t => {
-  const { host, observeMd, missed } = agentWith([mdSr(SR, UUID)], `ARRAY md9 UUID=${MDADM_UUID}\n`)
+  const { host, observeMd, missing } = agentWith([mdSr(SR, UUID)], `ARRAY md9 UUID=${MDADM_UUID}\n`)
   observeMd(1, [])
-  t.strictSame(missed(), ['not-up /dev/md9'])
+  t.strictSame(missing(), ['not-up /dev/md9'])
   observeMd(2, [array('md9', { uuid: FOREIGN })])
-  t.strictSame(missed(), ['not-up /dev/md9'])
+  t.strictSame(missing(), ['not-up /dev/md9'])
   observeMd(3, [array('md127', { uuid: UUID })])
-  t.strictSame(missed(), [])
+  t.strictSame(missing(), [])
   await host.close()
 })
 
 t.test('a missing array whose line gets a name is missing for the SRs that select that name', async t => {
   const line = `ARRAY UUID=${MDADM_UUID}`
-  const { host, observeMd, missed, configure } = agentWith([maybeEmpty(mdSr(SR, '/dev/md/h*'))], `${line}\n`)
+  const { host, observeMd, missing, configure } = agentWith([maybeEmpty(mdSr(SR, '/dev/md/h*'))], `${line}\n`)
   observeMd(1, [])
-  t.strictSame(missed(), [])
+  t.strictSame(missing(), [])
   configure(`${line} name=host:home\n`)
-  t.strictSame(missed(), [`not-up ${UUID}`])
+  t.strictSame(missing(), [`not-up ${UUID}`])
   configure(`${line}\n`)
-  t.strictSame(missed(), [])
+  t.strictSame(missing(), [])
   await host.close()
 })
 
@@ -75,9 +75,9 @@ t.test(
 )
 
 t.test('a source that removes a mirror which is only missing changes nothing', async t => {
-  const { host, observeMd, missed } = agentWith([mdSr(SR, 'md9')])
+  const { host, observeMd, missing } = agentWith([mdSr(SR, 'md9')])
   observeMd(1, [])
   observeMd(2, [], null, ['md9'])
-  t.strictSame(missed(), ['not-up md9'])
+  t.strictSame(missing(), ['not-up md9'])
   await host.close()
 })

@@ -15,18 +15,26 @@ t.test('a roster returns each missing mirror once, and once that it is no longer
   roster.add('a', ['a'])
   roster.add('md0', ['md0', 'uuid'])
   roster.add('md0', ['md0', 'uuid'])
-  t.strictSame(missed(), { missed: [], notMissed: ['home'] }, 'one that is shown by its own name is simply seen')
+  t.strictSame(
+    missed(),
+    { missed: [], notMissed: ['home'] },
+    'a mirror that comes up under its own name is not reported',
+  )
   roster.add('md1', ['md1', 'uuid'])
   roster.remove('md0')
-  t.strictSame(missed(), { missed: [], notMissed: [] }, 'another goes by the same name')
+  t.strictSame(missed(), { missed: [], notMissed: [] }, 'another mirror has the same name')
   roster.remove('md1')
-  roster.remove('never-seen')
+  roster.remove('never-observed')
   t.strictSame(missed(), { missed: ['home'], notMissed: [] })
   t.strictSame([...roster.shown()], ['a'])
   roster.expect([expected('home', 'uuid', 'other'), expected('b', 'a')], 0, false)
   t.strictSame(missed(), { missed: [], notMissed: [] }, 'still missing, and not returned again')
   roster.expect([{ ...expected('home', 'uuid', 'other'), names: ['home', 'h:home'] }], 0, false)
-  t.strictSame(missed(), { missed: ['home'], notMissed: ['home'] }, 'with other names it is missed anew')
+  t.strictSame(
+    missed(),
+    { missed: ['home'], notMissed: ['home'] },
+    'with other names the mirror is reported as missing again',
+  )
   roster.expect([], 0, false)
   t.strictSame(missed(), { missed: [], notMissed: ['home'] })
 })

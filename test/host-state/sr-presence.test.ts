@@ -22,7 +22,7 @@ t.test(
   async t => {
     const a = hostOf({ srs: [drbdSr(['xcp-volum-*'])] })
     a.observe(1, [], 'not everything has been read yet')
-    t.strictSame(reasonsOf(a), ['source-silent'], 'not before the source is whole')
+    t.strictSame(reasonsOf(a), ['source-silent'], 'nothing is judged before the reading is complete')
     a.observe(2, [volume('xcp-volume-1/0'), volume('xcp-volume-1/1'), volume('xcp-volume-2/0')])
     a.observeMd(2, [array('md7')])
     t.match(a.host.report(SR), {
@@ -34,14 +34,14 @@ t.test(
       'no mirror on this host matches the patterns of the SR (hostA: drbd xcp-volum-*); no SR watches DRBD xcp-volume-1 xcp-volume-2, md md7 (needs an operator)',
     )
     a.host.select([drbdSr(['xcp-volume-*'])])
-    t.equal(a.state(), 'synced', 'the corrected pattern')
+    t.equal(a.state(), 'synced', 'the pattern was corrected')
     t.strictSame(a.host.unwatched(), { drbd: [], md: ['md7'], doubts: [] })
     a.host.select([drbdSr(['xcp-volum-*'])])
-    t.equal(a.state(), 'unknown', 'mistyped while it runs')
+    t.equal(a.state(), 'unknown', 'the pattern was mistyped while the agent runs')
   },
 )
 
-t.test('an SR that may be empty is synced without mirrors; one without patterns is not', async t => {
+t.test('an SR with allowEmpty is synced without mirrors; an SR without patterns is unknown', async t => {
   const a = hostOf({ srs: [maybeEmpty(drbdSr(['xcp-*'])), drbdSr([], [], OTHER_SR)] })
   a.observe(1, [volume('scratch/0')])
   t.strictSame([a.state(), a.state(OTHER_SR)], ['synced', 'unknown'])
@@ -62,7 +62,7 @@ t.test('the sentence has a bounded length', async t => {
   t.match(sentence, /and 995 more\).* and 1995 more/)
 })
 
-/** An agent whose memory is on the disk, as it is after a start. */
+/** A freshly started agent that keeps its mirror memory on disk. */
 function startWith(folder: string, srs = [maybeEmpty(drbdSr(['xcp-*']))]) {
   const problems: string[] = []
   const memory = new MirrorMemory(folder, text => problems.push(text))
@@ -75,7 +75,7 @@ function startWith(folder: string, srs = [maybeEmpty(drbdSr(['xcp-*']))]) {
   return { ...under, memory, problems, stop }
 }
 
-t.test('after a boot without module and configuration an SR that had mirrors is not in sync', async t => {
+t.test('an SR that had mirrors is not in sync after a boot without kernel module and configuration', async t => {
   const folder = join(t.testdir({}), 'had-mirrors')
   const before = startWith(folder)
   before.observe(1, [volume('xcp-1/0'), volume('xcp-2/0')])
@@ -100,10 +100,10 @@ t.test('after a boot without module and configuration an SR that had mirrors is 
   again.host.tick()
   t.equal(again.state(), 'synced', 'an operator has removed the file')
   await again.stop()
-  t.notOk(existsSync(memoryFileOf(folder, SR)), 'and it stays removed')
+  t.notOk(existsSync(memoryFileOf(folder, SR)), 'the file stays removed')
 })
 
-t.test('an SR is not in sync when a mirror that was configured and never shown is no longer expected', async t => {
+t.test('an SR is not in sync when a mirror that was configured and never up is no longer expected', async t => {
   const folder = join(t.testdir({}), 'had-mirrors')
   const before = startWith(folder)
   before.observe(1, [volume('xcp-1/0')])
@@ -115,7 +115,7 @@ t.test('an SR is not in sync when a mirror that was configured and never shown i
   after.host.expect('drbd', [])
   after.time.now = 700_000
   after.host.tick()
-  t.strictSame(reasonsOf(after), ['mirrors-gone'], "LINSTOR's satellite has removed its files, and writes none")
+  t.strictSame(reasonsOf(after), ['mirrors-gone'], 'the LINSTOR satellite has removed its files and writes no new ones')
   await after.stop()
 })
 
@@ -129,7 +129,7 @@ t.test(
     before.kinds.length = 0
     before.observe(2, [], null, ['xcp-1/0'])
     t.equal(before.state(), 'synced')
-    t.strictSame(before.kinds, [], 'without a moment of doubt')
+    t.strictSame(before.kinds, [], 'there is no transition')
     await before.stop()
     const after = startWith(folder)
     after.observe(3, [])
@@ -149,7 +149,7 @@ t.test('a pattern that is changed to match nothing does not make the SR forget i
   await a.stop()
 })
 
-t.test('an SR of both backends that has lost all mirrors of one is not in sync', async t => {
+t.test('an SR of both backends that has lost all mirrors of one backend is not in sync', async t => {
   const folder = join(t.testdir({}), 'had-mirrors')
   const both = [maybeEmpty({ ...drbdSr(['xcp-*']), md: ['md*'] })]
   const before = startWith(folder, both)
@@ -161,9 +161,9 @@ t.test('an SR of both backends that has lost all mirrors of one is not in sync',
   after.observeMd(2, [array('md7')])
   t.strictSame(reasonsOf(after), ['mirrors-gone'])
   after.host.tick()
-  t.strictSame(reasonsOf(after), ['mirrors-gone'], 'and what is there does not replace what is remembered')
+  t.strictSame(reasonsOf(after), ['mirrors-gone'], 'the mirrors that are present do not replace the memory')
   after.host.select([maybeEmpty({ ...drbdSr([]), md: ['md*'] })])
-  t.equal(after.state(), 'synced', 'the configuration no longer chooses DRBD volumes')
+  t.equal(after.state(), 'synced', 'the configuration no longer selects DRBD volumes')
   await after.stop()
 })
 
@@ -178,16 +178,16 @@ t.test('a memory that cannot be read is reported, and the SR may have had mirror
     t.match(sentenceOf(a), /cannot be read/)
     t.equal(a.problems.length, 1)
     a.host.tick()
-    t.equal(readFileSync(memoryFileOf(folder, SR), 'utf8'), content, 'it is left as it is')
+    t.equal(readFileSync(memoryFileOf(folder, SR), 'utf8'), content, 'the agent does not change the file')
     a.observe(2, [volume('xcp-1/0')])
-    t.equal(a.state(), 'synced', 'what is there is there')
+    t.equal(a.state(), 'synced', 'a present mirror makes the SR in sync')
     await a.stop()
     t.match(JSON.parse(readFileSync(memoryFileOf(folder, SR), 'utf8')), { schema: 1, drbd: { count: 1 } })
     rmSync(folder, { recursive: true })
   }
 })
 
-t.test('a memory that cannot be written is reported once, and written later', async t => {
+t.test('a memory that cannot be written is reported once and written later', async t => {
   const root = t.testdir({ file: '' })
   const folder = join(root, 'file', 'had-mirrors')
   const a = startWith(folder)

@@ -35,5 +35,5 @@ t.test('a selector finds the SRs of a mirror: wildcards, several SRs, and no oth
   t.strictSame(selector.srsOf('md', ['md0', 'uuid']), ['md'])
   const startedAt = performance.now()
   t.strictSame(new SrSelector([drbdSr([`${'*a'.repeat(100)}*b`])]).srsOf('drbd', ['a'.repeat(250)]), [])
-  t.ok(performance.now() - startedAt < 5_000, 'many * are no way to keep it busy')
+  t.ok(performance.now() - startedAt < 5_000, 'a pattern with many * is matched in bounded time')
 })
