@@ -20,7 +20,7 @@ const textOf = (name: string) => readFileSync(resolve(FIXTURES, name), 'utf8')
 const status = (name: string) =>
   devicesOfSnapshot(parseStatusText(textOf(`${name}.status.txt`)).volumes.map(volume => judgeDrbdVolume(volume)))
 
-function watched() {
+function observedMirror() {
   const mirrors = new HostMirrors()
   const observe = (drbd: DrbdVolume, at: number) =>
     mirrors.observe({ judgement: judgeDrbdVolume(drbd), at, silenceMeansStall: true, drbd })
@@ -38,69 +38,78 @@ t.test('a bitmap that is stranded on one side (home-operations/miroir#390)', asy
     state: 'degraded',
     reasons: [{ code: 'resync-never-began', peer: 'hostA', clearedBy: 'operator', outOfSyncBytes: 5 * GIB }],
   })
-  t.match(status('stranded-bitmap.hostA'), [{ state: 'synced', reasons: [] }], 'the other side sees nothing of it')
+  t.match(status('stranded-bitmap.hostA'), [{ state: 'synced', reasons: [] }], 'the other side shows no marks')
   const { text, warning, steps } = remedy(reason('resync-never-began', 'vol-a/0', { peer: 'hostA' }), 'SR', 'hostB')
   t.strictSame(steps, [{ on: 'here', commands: ['drbdadm disconnect vol-a:hostA', 'drbdadm connect vol-a:hostA'] }])
   t.notMatch(`${text} ${warning}`, /old|adjust/)
 })
 
-t.test('a peer that passes through Consistent has a minute to begin its resync', async t => {
-  const { mirrors, observe, reasons } = watched()
+t.test('a peer whose disk is Consistent has one minute to start its resync', async t => {
+  const { mirrors, observe, reasons } = observedMirror()
   const consistent = volume('r0/0', [peer('hostA', { peerDisk: 'Consistent', outOfSyncBytes: GIB })])
   observe(consistent, 0)
   t.match(reasons(MINUTE - 1), [{ code: 'peer-disk-not-up-to-date', clearedBy: 'time' }])
   const changes = mirrors.tick(MINUTE)
-  t.match(changes, [{ mirror: 'r0/0' }], 'its SR is told when the time is over')
+  t.match(changes, [{ mirror: 'r0/0' }], 'the SR gets the change when the minute is over')
   t.match(reasons(MINUTE), [{ code: 'resync-never-began', peer: 'hostA', word: 'Consistent', clearedBy: 'operator' }])
-  t.strictSame(mirrors.tick(MINUTE + 1), [], 'once')
+  t.strictSame(mirrors.tick(MINUTE + 1), [], 'the change is returned once')
   observe(volume('r0/0', [peer('hostA', { replication: 'SyncSource', peerDisk: 'Inconsistent' })]), 2 * MINUTE)
   t.match(reasons(2 * MINUTE), [{ code: 'resync-running' }])
   observe(consistent, 3 * MINUTE)
-  t.match(reasons(3 * MINUTE + 1), [{ code: 'peer-disk-not-up-to-date', clearedBy: 'time' }], 'the time begins anew')
+  t.match(reasons(3 * MINUTE + 1), [{ code: 'peer-disk-not-up-to-date', clearedBy: 'time' }], 'a new minute starts')
   for (const word of ['Outdated', 'Inconsistent']) {
-    const other = watched()
+    const other = observedMirror()
     other.observe(volume('r0/0', [peer('hostA', { peerDisk: word, outOfSyncBytes: 4096 })]), 0)
     t.match(other.reasons(MINUTE), [{ code: 'resync-never-began', word }])
   }
-  const unmarked = watched()
+  const unmarked = observedMirror()
   unmarked.observe(volume('r0/0', [peer('hostA', { peerDisk: 'Consistent' })]), 0)
-  t.match(unmarked.reasons(MINUTE), [{ code: 'peer-disk-not-up-to-date' }], 'nothing is marked: nothing to begin')
+  t.match(
+    unmarked.reasons(MINUTE),
+    [{ code: 'peer-disk-not-up-to-date' }],
+    'nothing is marked, so no resync has to start',
+  )
 })
 
-t.test('a deadlock without a source: no replica is current, and no pause is claimed (blockstor PR #168)', async t => {
-  for (const host of ['hostA', 'hostB']) {
-    const [device] = status(`no-source-deadlock.${host}`)
-    t.match(device, { state: 'resyncing', reasons: [{ code: 'no-current-replica', missing: 3 }] }, host)
-    const texts = (device?.reasons ?? []).map(each => {
-      const { text, warning } = remedy(each, 'SR', host)
-      return `${describe(each)} ${text} ${warning}`
-    })
-    t.match(texts[0], /0 of 3.*never had data loses nothing/s)
-    for (const text of texts) t.notMatch(text, /pause was (left|forgotten)|Never force|pause is set/)
-  }
-})
+t.test(
+  'a deadlock without a source: no replica is current, and no text mentions a pause (blockstor PR #168)',
+  async t => {
+    for (const host of ['hostA', 'hostB']) {
+      const [device] = status(`no-source-deadlock.${host}`)
+      t.match(device, { state: 'resyncing', reasons: [{ code: 'no-current-replica', missing: 3 }] }, host)
+      const texts = (device?.reasons ?? []).map(each => {
+        const { text, warning } = remedy(each, 'SR', host)
+        return `${describe(each)} ${text} ${warning}`
+      })
+      t.match(texts[0], /0 of 3.*never had data loses nothing/s)
+      for (const text of texts) t.notMatch(text, /pause was (left|forgotten)|Never force|pause is set/)
+    }
+  },
+)
 
-t.test('each candidate has its state, since when, and whether it was the source', async t => {
-  const { observe, reasons } = watched()
-  const bothOld = volume('r0/0', [peer('hostB', { peerDisk: 'Outdated', outOfSyncBytes: 1024 })], { disk: 'Outdated' })
+t.test('each candidate has its state, the time of that state, and whether it was the source', async t => {
+  const { observe, reasons } = observedMirror()
+  const bothOutdated = volume('r0/0', [peer('hostB', { peerDisk: 'Outdated', outOfSyncBytes: 1024 })], {
+    disk: 'Outdated',
+  })
   observe(volume('r0/0', [peer('hostB', { replication: 'SyncSource', peerDisk: 'Inconsistent' })]), 1000)
   observe(volume('r0/0', [peer('hostB')]), 2000)
-  observe(bothOld, 3000)
-  const [told] = reasons(4000)
-  t.match(told?.candidates, [
+  observe(bothOutdated, 3000)
+  const [found] = reasons(4000)
+  t.match(found?.candidates, [
     { peer: 'self', word: 'Outdated', since: new Date(3000).toISOString(), wasSource: true },
     { peer: 'hostB', word: 'Outdated', since: new Date(3000).toISOString(), outOfSyncBytes: 1024 },
   ])
   t.match(
-    describe(told ?? reason('drift', 'r0/0')),
+    describe(found ?? reason('drift', 'r0/0')),
     /this host Outdated since 1970-.*, source of the last resync; hostB /,
   )
-  const late = watched()
-  late.observe(bothOld, 1000)
+  const late = observedMirror()
+  late.observe(bothOutdated, 1000)
   t.strictSame(late.reasons(1000)[0]?.candidates?.[0], { peer: 'self', word: 'Outdated' }, 'no change was observed')
 })
 
-t.test('candidates pass from one host to another', async t => {
+t.test('the encoder and the parser of reports keep the candidates', async t => {
   const candidates = [{ peer: 'hostB', word: 'Outdated', outOfSyncBytes: 1, since: '1970', wasSource: true as const }]
   const report = {
     schema: 1 as const,
@@ -120,7 +129,7 @@ t.test('candidates pass from one host to another', async t => {
   t.strictSame(parseReport(encodeReport(report)), { report })
 })
 
-t.test('marks that an initial sync of three replicas left are no drift (9.2.19)', async t => {
+t.test('marks that the initial sync of three replicas left are no drift (9.2.19)', async t => {
   const json = textOf('after-initial-sync-oos-at-rest.bravo.status.json')
   const devices = devicesOfSnapshot(parseStatusJson(json).volumes.map(volume => judgeDrbdVolume(volume)))
   const mesh0 = devices.find(({ mirror }) => mirror === 'mesh0/0')
@@ -128,9 +137,9 @@ t.test('marks that an initial sync of three replicas left are no drift (9.2.19)'
   t.equal(mesh0?.reasons[0]?.clearedBy, 'time')
 })
 
-t.test('with three replicas marks that a verify has found are drift', async t => {
-  const { observe, reasons } = watched()
-  const pair = (said: Parameters<typeof peer>[1]) => volume('r0/0', [peer('hostB', said), peer('hostC')])
+t.test('with three replicas, marks that a verify has found are drift', async t => {
+  const { observe, reasons } = observedMirror()
+  const pair = (changes: Parameters<typeof peer>[1]) => volume('r0/0', [peer('hostB', changes), peer('hostC')])
   observe(pair({ replication: 'VerifyS', outOfSyncBytes: 12_288 }), 1)
   const passed = {
     resync: false,
@@ -145,7 +154,7 @@ t.test('with three replicas marks that a verify has found are drift', async t =>
   t.match(reasons(5), [{ code: 'verify-unrepaired', peer: 'hostB' }])
 })
 
-t.test('every remedy for marks begins with a verify of the pair, never with invalidate', async t => {
+t.test('the first step of every remedy for marks is a verify of the pair, never invalidate', async t => {
   for (const code of [
     'drift',
     'marks-left',

@@ -1,7 +1,7 @@
 import type { DrbdPeer, DrbdVolume } from '../../src/sync-query/judge/drbd.ts'
 
-/** A peer of which everything was said, and all of it is well, but for what is `said` otherwise. */
-export function peer(name: string, said: Partial<DrbdPeer> = {}): DrbdPeer {
+/** A connected, replicating peer that is in sync and has a value in every status field, with these changes. */
+export function peer(name: string, changes: Partial<DrbdPeer> = {}): DrbdPeer {
   return {
     peer: name,
     connection: 'Connected',
@@ -15,12 +15,12 @@ export function peer(name: string, said: Partial<DrbdPeer> = {}): DrbdPeer {
     totalBytes: null,
     etaSeconds: null,
     passed: null,
-    ...said,
+    ...changes,
   }
 }
 
-/** A volume of DRBD 9 with these peers, as well said. */
-export function volume(mirror: string, peers: readonly DrbdPeer[], said: Partial<DrbdVolume> = {}): DrbdVolume {
+/** A DRBD 9 volume with these peers that is up to date and has a value in every status field, with these changes. */
+export function volume(mirror: string, peers: readonly DrbdPeer[], changes: Partial<DrbdVolume> = {}): DrbdVolume {
   return {
     mirror,
     family: '9',
@@ -36,6 +36,6 @@ export function volume(mirror: string, peers: readonly DrbdPeer[], said: Partial
     splitBrainPeers: [],
     removedPeers: [],
     configured: true,
-    ...said,
+    ...changes,
   }
 }

@@ -1,7 +1,7 @@
 import type { Judgement } from '../../src/sync-query/judge/judgement.ts'
 import { type Reason, type ReasonCode, reason, stateFromReasons } from '../../src/sync-query/reason/reason.ts'
 
-/** A judgement of a DRBD mirror with these reasons, of which nothing else was said. */
+/** A judgement of a DRBD mirror with these reasons; unknown figures are null unless `figures` has them. */
 export function judgementWith(
   mirror: string,
   codes: readonly (ReasonCode | Reason)[],

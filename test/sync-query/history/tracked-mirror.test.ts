@@ -16,14 +16,14 @@ const MINUTE = 60_000
 const judgementWith = (codes: Parameters<typeof judgementOf>[1], figures?: Partial<Judgement>) =>
   judgementOf('r0/0', codes, figures)
 
-type Looks = readonly (readonly [number, Judgement])[]
+type Readings = readonly (readonly [number, Judgement])[]
 
-/** Feeds looks one after the other; the time of each is its key in milliseconds. */
-function story(looks: Looks, silenceMeansStall = true) {
+/** Observes readings one after the other; the first element of each is its time in milliseconds. */
+function track(readings: Readings, silenceMeansStall = true) {
   const mirror = new TrackedMirror('r0/0', new SharedByMirrors())
-  const observe = (more: Looks) =>
+  const observe = (more: Readings) =>
     more.flatMap(([at, judgement]) => mirror.observe({ judgement, at, silenceMeansStall }))
-  return { mirror, observe, kinds: kindsOf(observe(looks)) }
+  return { mirror, observe, kinds: kindsOf(observe(readings)) }
 }
 
 function kindsOf(transitions: readonly Transition[]) {
@@ -50,35 +50,32 @@ t.test('the transition between two states', async t => {
   for (const [edge, kind] of edges) t.equal(transitionKind(...edge), kind, `${edge.join(' -> ')}: ${kind}`)
 })
 
-t.test(
-  'a resync that began is finished when the mirror is in sync again, whatever this host observed in between',
-  async t => {
-    const elsewhere = judgementWith(['peer-disk-not-up-to-date'])
-    const { kinds } = story([
-      [0, synced],
-      [1, running(5)],
-      [2, elsewhere],
-      [3, synced],
-      [4, elsewhere],
-      [5, synced],
-      [6, running(5)],
-      [7, judgementWith(['source-silent'])],
-      [8, synced],
-    ])
-    t.strictSame(kinds, [
-      'resync-started',
-      'degraded',
-      'resync-finished',
-      'degraded',
-      'recovered',
-      'resync-started',
-      'unknown',
-      'resync-finished',
-    ])
-  },
-)
+t.test('a resync is finished when the mirror is in sync again, also after other states in between', async t => {
+  const elsewhere = judgementWith(['peer-disk-not-up-to-date'])
+  const { kinds } = track([
+    [0, synced],
+    [1, running(5)],
+    [2, elsewhere],
+    [3, synced],
+    [4, elsewhere],
+    [5, synced],
+    [6, running(5)],
+    [7, judgementWith(['source-silent'])],
+    [8, synced],
+  ])
+  t.strictSame(kinds, [
+    'resync-started',
+    'degraded',
+    'resync-finished',
+    'degraded',
+    'recovered',
+    'resync-started',
+    'unknown',
+    'resync-finished',
+  ])
+})
 
-t.test('a progress that is not a number is unknown; progress never reaches 1 before the end', async t => {
+t.test('progress that is not a number is unknown; progress never reaches 1 before the end', async t => {
   t.strictSame([null, Number.NaN, Number.POSITIVE_INFINITY, -0.1, 0.5, 1, 7].map(progressBeforeEnd), [
     null,
     null,
@@ -90,8 +87,8 @@ t.test('a progress that is not a number is unknown; progress never reaches 1 bef
   ])
 })
 
-t.test('a resync from start to finish: two transitions, and progress of the amount to copy', async t => {
-  const { mirror, observe, kinds } = story([
+t.test('a resync has two transitions, and its progress counts the amount to copy', async t => {
+  const { mirror, observe, kinds } = track([
     [0, synced],
     [1000, judgementWith(['resync-starting'], { outOfSyncBytes: 100 * MIB })],
     [2000, running(100)],
@@ -104,8 +101,8 @@ t.test('a resync from start to finish: two transitions, and progress of the amou
   t.equal(mirror.judgement.progress, null)
 })
 
-t.test('a resync that grows: the base is the largest amount seen, what is shown never falls', async t => {
-  const { mirror } = story([
+t.test('when a resync grows, the progress is based on the largest amount observed and never falls', async t => {
+  const { mirror } = track([
     [0, running(12)],
     [1000, running(6)],
     [2000, running(60)],
@@ -115,7 +112,7 @@ t.test('a resync that grows: the base is the largest amount seen, what is shown 
 })
 
 t.test('a resync with nothing to copy has no progress rather than NaN', async t => {
-  const { mirror } = story([
+  const { mirror } = track([
     [0, running(0)],
     [10, running(0)],
   ])
@@ -123,7 +120,7 @@ t.test('a resync with nothing to copy has no progress rather than NaN', async t 
 })
 
 t.test("the kernel's own percentage and totals are preferred", async t => {
-  const { mirror } = story([
+  const { mirror } = track([
     [0, running(null)],
     [10, running(null, { progress: 0.25 })],
     [20, running(30, { progress: 0.7, totalBytes: 100 * MIB, doneBytes: 70 * MIB })],
@@ -132,8 +129,8 @@ t.test("the kernel's own percentage and totals are preferred", async t => {
   t.match(mirror.judgement, { progress: 0.7, totalBytes: 100 * MIB, doneBytes: null })
 })
 
-t.test('stalled: bytes that do not fall for five minutes', async t => {
-  const { mirror, observe } = story([
+t.test('a resync is stalled when its amount does not fall for five minutes', async t => {
+  const { mirror, observe } = track([
     [0, running(100)],
     [MINUTE, running(90)],
   ])
@@ -142,19 +139,19 @@ t.test('stalled: bytes that do not fall for five minutes', async t => {
   t.strictSame(mirror.age(6 * MINUTE), [{ at: 6 * MINUTE, kind: 'stalled', from: 'resyncing', to: 'resyncing' }])
   t.match(mirror.judgement.reasons, [{ code: 'resync-stalled', clearedBy: 'operator' }])
   t.equal(mirror.judgement.state, 'resyncing')
-  t.strictSame(mirror.age(7 * MINUTE), [], 'said once')
+  t.strictSame(mirror.age(7 * MINUTE), [], 'the transition is returned once')
   observe([[8 * MINUTE, running(80)]])
-  t.equal(mirror.stalled, false, 'and taken back when data moves again')
+  t.equal(mirror.stalled, false, 'the stall ends when data moves again')
   t.match(mirror.judgement.reasons, [{ code: 'resync-running', clearedBy: 'time' }])
 })
 
-t.test('a clock that is set back neither ends a stall nor puts one off', async t => {
+t.test('a clock that is set back neither ends nor delays a stall', async t => {
   const HOUR = 60 * MINUTE
-  const { mirror, observe } = story([[HOUR, running(100)]])
+  const { mirror, observe } = track([[HOUR, running(100)]])
   mirror.age(HOUR + 4 * MINUTE)
   mirror.age(0)
   t.equal(mirror.stalled, false)
-  t.match(mirror.age(MINUTE), [{ kind: 'stalled' }], 'four minutes before, one after')
+  t.match(mirror.age(MINUTE), [{ kind: 'stalled' }], 'four minutes before the change of the clock and one after it')
   t.strictSame(mirror.age(-HOUR), [])
   t.equal(mirror.stalled, true)
   observe([[-HOUR, running(90)]])
@@ -164,12 +161,12 @@ t.test('a clock that is set back neither ends a stall nor puts one off', async t
 })
 
 t.test(
-  'a source without progress (events of DRBD 8.4) stalls only when a second look finds the same figure',
+  'with a source without progress (events of DRBD 8.4) a stall needs a second reading with the same amount',
   async t => {
-    const quiet = story([[0, running(100)]], false).mirror
+    const quiet = track([[0, running(100)]], false).mirror
     quiet.age(60 * MINUTE)
     t.equal(quiet.stalled, false)
-    const { mirror } = story(
+    const { mirror } = track(
       [
         [0, running(100)],
         [5 * MINUTE, running(100)],
@@ -181,7 +178,7 @@ t.test(
 )
 
 t.test('a handshake that lasts a minute is stalled (LINBIT/linstor-server#190)', async t => {
-  const { mirror } = story([[0, judgementWith(['resync-starting'])]])
+  const { mirror } = track([[0, judgementWith(['resync-starting'])]])
   mirror.age(MINUTE - 1)
   t.equal(mirror.reasons[0]?.code, 'resync-starting')
   mirror.age(MINUTE)
@@ -189,10 +186,10 @@ t.test('a handshake that lasts a minute is stalled (LINBIT/linstor-server#190)',
 })
 
 t.test('waiting and paused resyncs are not stalled; a pause is one transition', async t => {
-  const waiting = story([[0, judgementWith(['resync-waiting'])]]).mirror
+  const waiting = track([[0, judgementWith(['resync-waiting'])]]).mirror
   waiting.age(60 * MINUTE)
   t.equal(waiting.stalled, false)
-  const { kinds } = story([
+  const { kinds } = track([
     [0, running(10)],
     [10, judgementWith(['resync-paused', 'peer-not-connected'])],
     [20, judgementWith(['resync-paused'])],
@@ -200,17 +197,17 @@ t.test('waiting and paused resyncs are not stalled; a pause is one transition', 
     [40, judgementWith(['resync-paused'])],
   ])
   t.strictSame(kinds, ['resync-started', 'paused', 'paused'])
-  const both = story([[0, judgementWith(['resync-running', 'peer-not-connected'])]]).mirror
+  const both = track([[0, judgementWith(['resync-running', 'peer-not-connected'])]]).mirror
   both.age(60 * MINUTE)
   t.strictSame(
     both.reasons.map(each => each.code),
     ['resync-stalled', 'peer-not-connected'],
-    'only the part that stands still is called stalled',
+    'only the resync that does not move is stalled',
   )
 })
 
-t.test('an estimate is not shown once it is old: after a cut link the last one stays for ever', async t => {
-  const { mirror } = story([
+t.test('an old estimate is not shown: after a link failure the kernel keeps the last one', async t => {
+  const { mirror } = track([
     [0, running(100, { etaSeconds: 50 })],
     [3000, running(90, { etaSeconds: 45 })],
   ])
@@ -221,20 +218,23 @@ t.test('an estimate is not shown once it is old: after a cut link the last one s
   t.equal(mirror.judgement.etaSeconds, null)
 })
 
-t.test('a source that falls silent in mid resync: unknown, and what was known of the resync is kept', async t => {
-  const { mirror, observe, kinds } = story([
-    [0, running(100)],
-    [1000, running(40)],
-    [2000, judgementWith(['source-silent'], { outOfSyncBytes: null })],
-  ])
-  t.match(mirror.judgement, { state: 'unknown', progress: null })
-  const back = observe([[3000, running(30)]])
-  t.match(mirror.judgement, { progress: 0.7, totalBytes: 100 * MIB })
-  t.strictSame([...kinds, ...kindsOf(back)], ['resync-started', 'unknown', 'resync-started'])
-})
+t.test(
+  'a source that falls silent during a resync makes the mirror unknown and keeps the figures of the resync',
+  async t => {
+    const { mirror, observe, kinds } = track([
+      [0, running(100)],
+      [1000, running(40)],
+      [2000, judgementWith(['source-silent'], { outOfSyncBytes: null })],
+    ])
+    t.match(mirror.judgement, { state: 'unknown', progress: null })
+    const back = observe([[3000, running(30)]])
+    t.match(mirror.judgement, { progress: 0.7, totalBytes: 100 * MIB })
+    t.strictSame([...kinds, ...kindsOf(back)], ['resync-started', 'unknown', 'resync-started'])
+  },
+)
 
-t.test('the place of an operator’s pause', async t => {
-  const { mirror, observe } = story([
+t.test('`pauseAt` names the connection that an operator paused', async t => {
+  const { mirror, observe } = track([
     [0, judgementWith([reason('resync-paused', 'r0/0', { peer: 'b' }), 'pause-left-set'])],
   ])
   t.equal(mirror.pauseAt, 'r0/0 peer b')
@@ -245,7 +245,7 @@ t.test('the place of an operator’s pause', async t => {
 })
 
 t.test('repeated readings of a synced mirror change only its replicas', async t => {
-  const { mirror, observe, kinds } = story([[0, synced]])
+  const { mirror, observe, kinds } = track([[0, synced]])
   const replicas = { expected: 3, current: 3 }
   const placement = { quorum: true, replicas: [{ peer: 'self', current: true }] }
   t.strictSame([...kinds, ...observe([[1, synced]]), ...observe([[2, { ...synced, replicas, placement }]])], [])
@@ -273,49 +273,49 @@ t.test('repeated readings of a synced mirror change only its replicas', async t 
       [6, synced],
       [7, almost],
     ])
-    t.strictSame(mirror.judgement, almost, 'of anything else nothing is lost')
+    t.strictSame(mirror.judgement, almost, 'every other judgement is kept in full')
   }
 })
 
 t.test('returned objects never change, and no object of a reading is kept', async t => {
-  const said = (progress: number) =>
+  const resyncAt = (progress: number) =>
     judgementWith([
       reason('resync-running', 'r0/0', { peer: 'b', progress, outOfSyncBytes: 100 - 100 * progress }),
       'drift',
     ])
-  const first = said(0.1)
-  const { mirror, observe } = story([[0, first]])
+  const first = resyncAt(0.1)
+  const { mirror, observe } = track([[0, first]])
   const { judgement } = mirror
   const copy = structuredClone(judgement)
-  observe([[1, said(0.2)]])
+  observe([[1, resyncAt(0.2)]])
   t.match(mirror.reasons, [{ progress: 0.2, outOfSyncBytes: 80 }, { code: 'drift' }])
   t.strictSame(judgement, copy)
-  t.strictSame(first, said(0.1))
+  t.strictSame(first, resyncAt(0.1))
   Object.assign(mirror.reasons[0] ?? {}, { peer: 'c' })
   t.match(mirror.reasons, [{ peer: 'b' }, { code: 'drift' }])
 })
 
 t.test(
-  'the progress in a reason never falls while the same is said; what is left to copy is what was said last',
+  'the progress in a reason never falls while its state word stays; the amount left is that of the last reading',
   async t => {
-    const said = (progress: number, word: string) =>
+    const resyncAt = (progress: number, word: string) =>
       judgementWith([
         reason('resync-running', 'r0/0', { peer: 'b', word, progress, outOfSyncBytes: 100 - 100 * progress }),
       ])
-    const { mirror, observe } = story([[0, said(0.5, 'SyncSource')]])
-    observe([[1, said(0.25, 'SyncSource')]])
+    const { mirror, observe } = track([[0, resyncAt(0.5, 'SyncSource')]])
+    observe([[1, resyncAt(0.25, 'SyncSource')]])
     t.match(mirror.reasons, [{ progress: 0.5, outOfSyncBytes: 75 }])
-    observe([[2, said(0.75, 'SyncSource')]])
+    observe([[2, resyncAt(0.75, 'SyncSource')]])
     t.match(mirror.reasons, [{ progress: 0.75 }])
-    observe([[3, said(0.125, 'SyncTarget')]])
+    observe([[3, resyncAt(0.125, 'SyncTarget')]])
     t.match(mirror.reasons, [{ progress: 0.125 }], 'another resync')
     observe([[4, judgementWith([])]])
-    observe([[5, said(0, 'SyncTarget')]])
+    observe([[5, resyncAt(0, 'SyncTarget')]])
     t.match(mirror.reasons, [{ progress: 0 }], 'the next resync')
   },
 )
 
-t.test('reasons are those of the last reading, whichever part of them changed', async t => {
+t.test('reasons are those of the last reading, whichever field changed', async t => {
   const base = { peer: 'b', word: 'SyncSource', field: 'replication', side: 'source', progress: 0.5 } as const
   const outdated = { peer: 'self', word: 'Outdated' }
   const variants = [
@@ -341,7 +341,7 @@ t.test('reasons are those of the last reading, whichever part of them changed', 
   ]
   for (const from of variants) {
     for (const to of variants) {
-      const { mirror } = story([
+      const { mirror } = track([
         [0, judgementWith([from])],
         [1, judgementWith(['drift', from])],
         [2, judgementWith(['drift', to])],
@@ -387,7 +387,7 @@ t.test('equal placements are one object; a reading without a placement removes i
 })
 
 t.test(
-  'peers and words that keep changing fill no table: what was handed out stays right, and is shared no more',
+  'tables of shared objects are bounded when peers and words keep changing; returned objects stay valid',
   async t => {
     const outlines = new ReasonOutlines()
     const away = (peer: string, word: string) => [reason('peer-not-connected', 'r0/0', { peer, word })]

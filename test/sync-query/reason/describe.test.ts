@@ -31,7 +31,7 @@ t.test('sentences', async t => {
   t.match(
     describe(reason('resync-running', 'vol-7/0', { progress: 0.9999 })),
     ', 99.9 % done ',
-    'not all before the end',
+    'progress never shows 100 % before the end',
   )
   t.match(describe(reason('resync-running', 'vol-7/0', { progress: 0.7 / 100 })), ', 0.7 % done ')
   t.equal(
@@ -78,7 +78,7 @@ t.test('sentences', async t => {
   )
 })
 
-t.test('sentences of a resync that time does not end', async t => {
+t.test('sentences of a resync that needs an operator', async t => {
   t.equal(
     describe(reason('resync-outrun', 'r0/0', { peer: 'hostB', progress: 0.4216, clearedBy: 'operator' })),
     'the resync of r0/0 with hostB moves data but has gained nothing for an hour, 42.1 % done (needs an operator)',

@@ -7,7 +7,7 @@ const SR = '5c5c5c5c-0000-4000-8000-000000000001'
 const CODES = Object.keys(REASONS) as ReasonCode[]
 const commandsOf = (about: Reason) => remedy(about, SR, 'hostA').steps.flatMap(({ commands }) => commands)
 
-t.test('every reason has a remedy that bash can read, on DRBD and on md, with and without details', async t => {
+t.test('every reason has a remedy that bash can parse, for DRBD and md, with and without details', async t => {
   const full: Partial<Reason> = { peer: "host'B", word: 'Failed', waitsFor: 'mesh0/0 peer charlie' }
   const scripts: string[] = []
   for (const code of CODES) {
@@ -28,7 +28,7 @@ t.test('every reason has a remedy that bash can read, on DRBD and on md, with an
   execFileSync('bash', ['-n'], { input: scripts.join('\n') })
 })
 
-t.test('remedies wait for what time clears, and only for that', async t => {
+t.test('only remedies for reasons that time clears wait', async t => {
   for (const code of CODES) {
     const byOperator = commandsOf(reason(code, 'vol-7/0', { clearedBy: 'operator' }))
     if (REASONS[code].clearedBy === 'operator') {
@@ -110,7 +110,7 @@ t.test('commands', async t => {
   for (const [about, commands] of table) t.strictSame(commandsOf(about), commands, `${about.code} of ${about.mirror}`)
 })
 
-t.test('a StandAlone peer is connected on the peer, not here', async t => {
+t.test('for a StandAlone peer the remedy runs `drbdadm connect` on the peer', async t => {
   const steps = (details: Partial<Reason>) => remedy(reason('peer-not-connected', 'r0/0', details), SR, 'hostA').steps
   const there = [{ on: 'peer', commands: ['drbdadm status r0', 'drbdadm connect r0:hostA'] }]
   t.strictSame(steps({ peer: 'hostB', clearedBy: 'operator', waitsFor: 'hostB' }), there)
@@ -120,14 +120,14 @@ t.test('a StandAlone peer is connected on the peer, not here', async t => {
   ])
 })
 
-t.test('a disk that has gone is attached again, and its peer, which serves the data now, is kept up', async t => {
+t.test('the remedy for a lost disk attaches it and warns against stopping the peer that serves the data', async t => {
   const { warning, steps } = remedy(reason('disk-not-up-to-date', 'r0/0', { word: 'Diskless' }), SR, 'hostA')
   const commands = ['dmesg --ctime | grep -iE "drbd|error" | tail -n 40', 'drbdadm attach r0/0']
   t.strictSame(steps, [{ on: 'here', commands }])
   t.match(warning, /do not take the peer down/)
 })
 
-t.test('a single copy: what to do depends on whether the configuration names another replica', async t => {
+t.test('the remedy for a single copy depends on whether the configuration names another replica', async t => {
   const textOf = (details: Partial<Reason>) => remedy(reason('single-copy', 'r0/0', details), SR, 'hostA').text
   t.match(textOf({ field: 'configuration' }), /add a peer to it/)
   t.match(textOf({}), /adjust the resource/)
@@ -147,7 +147,7 @@ t.test('every remedy that overwrites or stops something has a warning', async t 
   )
 })
 
-t.test('a word comes back from a shell as it was, and shows no control character', async t => {
+t.test('a quoted shell word is unchanged by the shell and has no control characters', async t => {
   for (const word of [
     'plain',
     'with space',

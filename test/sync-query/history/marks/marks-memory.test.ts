@@ -7,7 +7,7 @@ const KIB = 1024
 const MOST_MIRRORS = 65_536
 const MOST_PEERS = 64
 
-/** A memory of one mirror; each look is half a minute after the one before. */
+/** The memory of one mirror; each reading is half a minute after the previous one. */
 function memoryOfOne() {
   const memory = new MarksMemory()
   const marks = memory.begin('r0/0')
@@ -46,7 +46,7 @@ t.test('the number of remembered peers is limited', async t => {
   const { observe, remembered } = memoryOfOne()
   for (let index = 0; index <= MOST_PEERS; index += 1) observe([away(`host${index}`, 4)])
   t.equal(remembered().length, MOST_PEERS)
-  t.equal(remembered()[0], 'host0', 'the first stay')
+  t.equal(remembered()[0], 'host0', 'the oldest peers are kept')
 })
 
 t.test('the number of remembered mirrors is limited: the oldest is removed', async t => {
