@@ -23,12 +23,12 @@ const AWAY: DrbdPeer = { ...BRAVO, connection: 'Connecting', replication: 'Off',
 
 const WELL = volume('r0/0', [BRAVO], { sizeBytes: 64 * MIB })
 
-/** A reason as `code field=word …`; `!` where it takes an operator. */
+/** A reason as `code field=word …`; `!` marks a reason that an operator clears. */
 function words({ code, clearedBy, mirror, ...details }: Reason): string {
-  const said = Object.entries(details).map(
+  const parts = Object.entries(details).map(
     ([key, value]) => `${key}=${Array.isArray(value) ? value.map(choice) : value}`,
   )
-  return [clearedBy === 'operator' ? `${code}!` : code, ...said, ...(mirror === WELL.mirror ? [] : [mirror])].join(' ')
+  return [clearedBy === 'operator' ? `${code}!` : code, ...parts, ...(mirror === WELL.mirror ? [] : [mirror])].join(' ')
 }
 
 function choice({ peer, word, outOfSyncBytes }: Candidate): string {
@@ -51,13 +51,13 @@ function peer(change: Partial<DrbdPeer>): Partial<DrbdVolume> {
   return { peers: [{ ...BRAVO, ...change }] }
 }
 
-t.test('the amount out of sync of an 8.4 volume without a peer is what changed since', t => {
+t.test('the amount out of sync of an 8.4 volume without a peer is what has changed since the disconnect', t => {
   const alone = { ...WELL, family: '8.4' as const, peers: [], aloneOutOfSyncBytes: 4096 }
   t.equal(judgeDrbdVolume(alone).outOfSyncBytes, 4096)
   t.end()
 })
 
-t.test('a volume without any reason is synced, with all figures', t => {
+t.test('a volume without any reason is synced and has all figures', t => {
   t.strictSame(judgeDrbdVolume(WELL), {
     mirror: 'r0/0',
     backend: 'drbd',
@@ -83,10 +83,10 @@ t.test('a volume without any reason is synced, with all figures', t => {
   t.end()
 })
 
-table('what counts as synced', [
+table('volumes that are synced', [
   ['three replicas', { peers: [BRAVO, CHARLIE] }, 'synced'],
-  ['a client on purpose among the peers', { peers: [BRAVO, CLIENT] }, 'synced'],
-  ['a client with which replication is Off', { peers: [BRAVO, { ...CLIENT, replication: 'Off' }] }, 'synced'],
+  ['an intentional client among the peers', { peers: [BRAVO, CLIENT] }, 'synced'],
+  ['a client with replication Off', { peers: [BRAVO, { ...CLIENT, replication: 'Off' }] }, 'synced'],
   ['this host is the client', { disk: 'Diskless', intentionalClient: true, peers: [BRAVO, CHARLIE] }, 'synced'],
   [
     'this host is the client of a single copy',
@@ -95,17 +95,17 @@ table('what counts as synced', [
     ['single-copy!'],
   ],
   [
-    'a forgotten pause of nothing (9.2.18: resume-sync stops half-way)',
+    'a pause that remains without a resync (9.2.18: resume-sync stops half-way)',
     peer({ resyncSuspended: ['user'] }),
     'synced',
     ['pause-left-set! peer=bravo'],
   ],
-  ['nothing said of out-of-sync or suspension', peer({ outOfSyncBytes: null, resyncSuspended: null }), 'synced'],
+  ['out-of-sync and suspension are missing', peer({ outOfSyncBytes: null, resyncSuspended: null }), 'synced'],
   ['the source of a verify', peer({ replication: 'VerifyS' }), 'synced'],
   ['the target of a verify', peer({ replication: 'VerifyT' }), 'synced'],
   ['drift (LINBIT/drbd#30)', peer({ outOfSyncBytes: 12288 }), 'synced', ['drift! peer=bravo outOfSyncBytes=12288']],
   [
-    'what a verify found so far',
+    'the findings of a running verify',
     peer({ replication: 'VerifyS', outOfSyncBytes: 4096 }),
     'synced',
     ['drift! peer=bravo outOfSyncBytes=4096'],
@@ -114,7 +114,7 @@ table('what counts as synced', [
   ['a single copy with a client', { peers: [CLIENT] }, 'synced', ['single-copy!']],
   ['a single copy with two clients', { peers: [CLIENT, { ...CLIENT, peer: 'delta' }] }, 'synced', ['single-copy!']],
   [
-    'two copies of which the peer has lost its disk',
+    'the peer of two copies has lost its disk',
     peer({ peerDisk: 'Diskless' }),
     'degraded',
     ['peer-disk-not-up-to-date! peer=bravo field=peer-disk word=Diskless'],
@@ -122,7 +122,7 @@ table('what counts as synced', [
   ['no quorum', { quorum: false }, 'synced', ['quorum-lost! field=quorum word=no']],
 ])
 
-table('what was not said, or is not known, is unknown', [
+table('volumes with a missing or unknown state word are unknown', [
   ['disk', { disk: null }, 'unknown', ['word-missing field=disk']],
   ['connection', peer({ connection: null }), 'unknown', ['word-missing peer=bravo field=connection']],
   ['replication', peer({ replication: null }), 'unknown', ['word-missing peer=bravo field=replication']],
@@ -154,22 +154,22 @@ table('what was not said, or is not known, is unknown', [
   ],
   ['a doubt', { doubts: [{ code: 'dump-incomplete' }] }, 'unknown', ['dump-incomplete']],
   [
-    'a doubt with particulars',
+    'a doubt with details',
     { doubts: [{ code: 'unknown-word', field: 'k', word: 'SyncSource', peer: 'bravo' }] },
     'unknown',
     ['unknown-word! field=k word=SyncSource peer=bravo'],
   ],
   [
-    'a doubt while a resync runs, with both',
+    'a doubt while a resync runs gives both reasons',
     { ...peer({ replication: 'SyncSource', outOfSyncBytes: null }), doubts: [{ code: 'events-lost' }] },
     'unknown',
     ['events-lost', 'resync-running peer=bravo side=source field=replication word=SyncSource'],
   ],
 ])
 
-table('words that are left out of a connection that is down are not missed', [
+table('a connection that is down needs no other state words', [
   [
-    'as drbdsetup status does',
+    'drbdsetup status omits them',
     peer({ connection: 'Connecting', replication: null, peerDisk: null }),
     'degraded',
     ['peer-not-connected peer=bravo field=connection word=Connecting'],
@@ -178,25 +178,25 @@ table('words that are left out of a connection that is down are not missed', [
 
 table('a resync', [
   [
-    'this host is the source: the other disk is explained',
+    'this host is the source: the resync explains the disk of the peer',
     peer({ replication: 'SyncSource', peerDisk: 'Inconsistent', progress: 0.25, outOfSyncBytes: 96 }),
     'resyncing',
     ['resync-running peer=bravo side=source progress=0.25 outOfSyncBytes=96 field=replication word=SyncSource'],
   ],
   [
-    'the kernel says that all is done, and it is not over',
+    'the kernel reports 100 % and the resync still runs',
     peer({ replication: 'SyncSource', peerDisk: 'Inconsistent', progress: 1 }),
     'resyncing',
     ['resync-running peer=bravo side=source progress=0.999 outOfSyncBytes=0 field=replication word=SyncSource'],
   ],
   [
-    'this host is the target: its own disk is explained',
+    'this host is the target: the resync explains the local disk',
     { ...peer({ replication: 'SyncTarget' }), disk: 'Inconsistent' },
     'resyncing',
     ['resync-running peer=bravo side=target outOfSyncBytes=0 field=replication word=SyncTarget'],
   ],
   [
-    'a disk that failed is not',
+    'the resync does not explain a failed disk',
     { ...peer({ replication: 'SyncTarget' }), disk: 'Failed' },
     'resyncing',
     [
@@ -205,7 +205,7 @@ table('a resync', [
     ],
   ],
   [
-    'the source of a target has to be good',
+    'a target needs a source that is up to date',
     { ...peer({ replication: 'SyncTarget', peerDisk: 'Outdated' }), disk: 'Inconsistent' },
     'resyncing',
     [
@@ -214,7 +214,7 @@ table('a resync', [
     ],
   ],
   [
-    'another peer is away: both are told',
+    'another peer is disconnected: both reasons are given',
     {
       peers: [
         { ...BRAVO, replication: 'SyncSource', peerDisk: 'Inconsistent' },
@@ -246,7 +246,7 @@ table('a resync', [
     ['resync-waiting peer=bravo side=target outOfSyncBytes=0 field=resync-suspended word=max-parallel'],
   ],
   [
-    'paused, and it was not said why',
+    'paused, and the cause is missing',
     peer({ replication: 'PausedSyncT', resyncSuspended: null }),
     'resyncing',
     ['resync-waiting peer=bravo side=target outOfSyncBytes=0 field=replication word=PausedSyncT'],
@@ -277,7 +277,7 @@ table('a resync', [
   ],
   ...(['StartingSyncS', 'WFBitMapS'] as const).map(
     (word): Row => [
-      `${word} is about to move`,
+      `${word} is about to copy`,
       peer({ replication: word, peerDisk: 'Consistent' }),
       'resyncing',
       [`resync-starting peer=bravo field=replication word=${word} side=source`],
@@ -285,7 +285,7 @@ table('a resync', [
   ),
   ...(['StartingSyncT', 'WFSyncUUID'] as const).map(
     (word): Row => [
-      `${word} is about to move`,
+      `${word} is about to copy`,
       peer({ replication: word }),
       'resyncing',
       [`resync-starting peer=bravo field=replication word=${word} side=target`],
@@ -298,7 +298,7 @@ table('connections that are down', [
     ['Unconnected', 'Timeout', 'BrokenPipe', 'NetworkFailure', 'ProtocolError', 'TearDown', 'Connecting'] as const
   ).map(
     (word): Row => [
-      `${word} comes back by itself`,
+      `${word} reconnects by itself`,
       { peers: [{ ...AWAY, connection: word }] },
       'degraded',
       [`peer-not-connected peer=bravo field=connection word=${word}`],
@@ -323,29 +323,34 @@ table('connections that are down', [
     ['split-brain! peer=bravo field=connection word=StandAlone'],
   ],
   [
-    'the side that only saw a NetworkFailure of it',
+    'the side of a split brain that shows only NetworkFailure',
     { peers: [{ ...AWAY, connection: 'NetworkFailure' }], splitBrainPeers: ['bravo'] },
     'degraded',
     ['split-brain! peer=bravo field=connection word=NetworkFailure'],
   ],
-  ['a split brain that was resolved', { splitBrainPeers: ['bravo'] }, 'synced'],
+  ['a resolved split brain', { splitBrainPeers: ['bravo'] }, 'synced'],
 ])
 
-table('peers that are missing altogether', [
-  ['on 8.4 that is StandAlone', { family: '8.4', peers: [] }, 'degraded', ['stand-alone! field=connection']],
+table('peers that the kernel does not have', [
   [
-    'and what has changed since is told',
+    'on 8.4 a volume without a peer is StandAlone',
+    { family: '8.4', peers: [] },
+    'degraded',
+    ['stand-alone! field=connection'],
+  ],
+  [
+    'on 8.4 the reason has the amount that changed since',
     { family: '8.4', peers: [], aloneOutOfSyncBytes: 4096 },
     'degraded',
     ['stand-alone! field=connection outOfSyncBytes=4096'],
   ],
   [
-    'after a split brain as well',
+    'on 8.4 a split brain has that amount as well',
     { family: '8.4', peers: [], splitBrainPeers: ['peer'], aloneOutOfSyncBytes: 4096 },
     'degraded',
     ['split-brain! peer=peer outOfSyncBytes=4096'],
   ],
-  ['where the family is not known too', { family: null, peers: [] }, 'degraded', ['stand-alone! field=connection']],
+  ['an unknown family is judged as 8.4', { family: null, peers: [] }, 'degraded', ['stand-alone! field=connection']],
   [
     'after a split brain on 8.4',
     { family: '8.4', peers: [], splitBrainPeers: ['peer'], removedPeers: ['peer'] },
@@ -356,13 +361,13 @@ table('peers that are missing altogether', [
   ['one of several removed', { removedPeers: ['delta'] }, 'degraded', ['peer-removed peer=delta']],
   ['nothing configured on the minor', { configured: false, disk: null }, 'degraded', ['not-configured!']],
   [
-    'a client of nobody has no replica at all',
+    'a client without peers has no replica',
     { disk: 'Diskless', intentionalClient: true, peers: [] },
     'degraded',
     ['disk-not-up-to-date! field=disk word=Diskless missing=1'],
   ],
   [
-    'a client among clients too',
+    'a client with only clients as peers has no replica',
     { disk: 'Diskless', intentionalClient: true, peers: [CLIENT] },
     'degraded',
     ['disk-not-up-to-date! field=disk word=Diskless missing=1'],
@@ -372,7 +377,7 @@ table('peers that are missing altogether', [
 table('disks that are not up to date', [
   ['Diskless', { disk: 'Diskless' }, 'degraded', ['disk-not-up-to-date! field=disk word=Diskless']],
   [
-    'Diskless, and it was not said whether on purpose',
+    'Diskless, and whether this is intentional is unknown',
     { disk: 'Diskless', intentionalClient: null },
     'degraded',
     ['disk-not-up-to-date! field=disk word=Diskless'],
@@ -389,19 +394,19 @@ table('disks that are not up to date', [
     ['disk-not-up-to-date! field=disk word=Inconsistent'],
   ],
   [
-    'Outdated while the peer is away: its return repairs it',
+    'Outdated while the peer is disconnected: its return repairs the disk',
     { disk: 'Outdated', peers: [AWAY] },
     'degraded',
     ['disk-not-up-to-date field=disk word=Outdated', 'peer-not-connected peer=bravo field=connection word=Connecting'],
   ],
   [
-    'a peer that is Diskless, not on purpose',
+    'a peer that is Diskless without being a client',
     peer({ peerDisk: 'Diskless' }),
     'degraded',
     ['peer-disk-not-up-to-date! peer=bravo field=peer-disk word=Diskless'],
   ],
   [
-    'a client that shows a disk which is no disk',
+    'a client with the disk state Failed',
     peer({ peerDisk: 'Failed', intentionalClient: true }),
     'degraded',
     ['peer-disk-not-up-to-date! peer=bravo field=peer-disk word=Failed', 'single-copy!'],
@@ -413,7 +418,7 @@ table('disks that are not up to date', [
     ['peer-disk-not-up-to-date! peer=bravo field=peer-disk word=Inconsistent'],
   ],
   [
-    'a third node sees two others copy (9.2.18)',
+    'a third host observes the resync of two others (9.2.18)',
     { peers: [{ ...BRAVO, peerDisk: 'Inconsistent', outOfSyncBytes: 4096 }, CHARLIE] },
     'degraded',
     ['peer-disk-not-up-to-date peer=bravo field=peer-disk word=Inconsistent'],
@@ -425,7 +430,7 @@ table('disks that are not up to date', [
     ['peer-disk-not-up-to-date peer=bravo field=peer-disk word=Attaching'],
   ],
   [
-    'connected, and the handshake has still to tell the disk',
+    'connected, and the handshake has not reported the disk yet',
     peer({ replication: 'Off', peerDisk: 'DUnknown' }),
     'degraded',
     [
@@ -434,7 +439,7 @@ table('disks that are not up to date', [
     ],
   ],
   [
-    'connected and good, and nothing is replicated',
+    'connected and up to date, and replication is Off',
     peer({ replication: 'Off' }),
     'degraded',
     ['replication-off! peer=bravo field=replication word=Off'],
@@ -489,28 +494,28 @@ const FIGURES: readonly [title: string, peers: readonly Partial<DrbdPeer>[], Par
     },
   ],
   [
-    'a source has to send to each of its targets: the mean of the kernel’s shares, by what each has to get',
+    'a source sends to each of its targets: the progress is the mean of the kernel’s figures, weighted by total bytes',
     [SOURCE, { ...SOURCE, peer: 'charlie', progress: 0.75, totalBytes: 1200, outOfSyncBytes: 500, etaSeconds: 45 }],
     { progress: 0.625, doneBytes: 800, totalBytes: 1600, etaSeconds: 45, outOfSyncBytes: 800 },
   ],
   [
-    'of two targets one says no total: only the smaller share is known',
+    'one of two targets has no total: the progress is the smaller one',
     [SOURCE, { ...SOURCE, peer: 'charlie', totalBytes: null, progress: 0.125 }],
     { progress: 0.125, doneBytes: null, totalBytes: null, outOfSyncBytes: 600 },
   ],
   [
-    'a block that one source cleared is cleared for all: the largest figure counts',
+    'a block that one source has sent is in sync with all: the largest amount counts',
     [TARGET, { ...PAUSED_TARGET, peer: 'charlie' }],
     { moving: true, progress: 0.1, doneBytes: 40, totalBytes: 400, etaSeconds: 30, outOfSyncBytes: 360 },
   ],
-  ['a paused one has no estimate', [PAUSED_TARGET], { moving: false, etaSeconds: null, progress: 0.1 }],
+  ['a paused resync has no estimate', [PAUSED_TARGET], { moving: false, etaSeconds: null, progress: 0.1 }],
   [
-    'nothing is known of it (events2 of 8.4)',
+    'a source without figures (events2 of 8.4)',
     [{ ...SOURCE, totalBytes: null, progress: null, outOfSyncBytes: null }],
     { progress: null, doneBytes: null, totalBytes: null, outOfSyncBytes: null },
   ],
   [
-    'of a target neither',
+    'a target without figures',
     [{ ...TARGET, totalBytes: null, progress: null, outOfSyncBytes: null, etaSeconds: null }],
     { progress: null, outOfSyncBytes: null, etaSeconds: null },
   ],
@@ -518,7 +523,7 @@ const FIGURES: readonly [title: string, peers: readonly Partial<DrbdPeer>[], Par
   ['only sizes', [{ ...SOURCE, progress: null }], { progress: 0.25, doneBytes: 100, totalBytes: 400 }],
   ['only sizes of a target', [{ ...TARGET, progress: null }], { progress: 0.25, doneBytes: 100, totalBytes: 400 }],
   [
-    'a total and a percentage, and no out-of-sync',
+    'a total and a percentage, and no amount out of sync',
     [{ ...TARGET, outOfSyncBytes: null }],
     { progress: 0.25, doneBytes: null, totalBytes: 400, outOfSyncBytes: null },
   ],
@@ -528,12 +533,12 @@ const FIGURES: readonly [title: string, peers: readonly Partial<DrbdPeer>[], Par
     { progress: null, doneBytes: null, totalBytes: null },
   ],
   [
-    'it grew beyond its total',
+    'the amount grew beyond its total',
     [{ ...SOURCE, progress: null, outOfSyncBytes: 500 }],
     { progress: 0, doneBytes: 0, outOfSyncBytes: 500 },
   ],
   [
-    'all is copied and it is not over',
+    'everything is copied and the resync still runs',
     [{ ...SOURCE, progress: 1, outOfSyncBytes: 0 }],
     { progress: 0.999, doneBytes: 400 },
   ],
@@ -551,7 +556,7 @@ const FIGURES: readonly [title: string, peers: readonly Partial<DrbdPeer>[], Par
     },
   ],
   [
-    'a verify of 8.4',
+    'a verify on 8.4',
     [{ ...VERIFY, progress: null }],
     { activity: 'verify', progress: null, doneBytes: null, totalBytes: null },
   ],
@@ -561,17 +566,21 @@ const FIGURES: readonly [title: string, peers: readonly Partial<DrbdPeer>[], Par
     { activity: 'resync', progress: 0.25, totalBytes: 400 },
   ],
   [
-    'a handshake has nothing to show',
+    'a handshake has no progress',
     [{ replication: 'WFBitMapS', outOfSyncBytes: 4096 }],
     { activity: 'resync', moving: false, progress: null, outOfSyncBytes: 4096 },
   ],
   [
-    'nothing runs: what is owed to each peer',
+    'nothing runs: the sum of the amounts of all peers',
     [{ outOfSyncBytes: 10 }, { peer: 'charlie', outOfSyncBytes: 20 }],
     { activity: 'none', outOfSyncBytes: 30 },
   ],
-  ['a client is owed nothing', [{ outOfSyncBytes: 10 }, { ...CLIENT, outOfSyncBytes: 20 }], { outOfSyncBytes: 10 }],
-  ['nobody is owed anything', [], { outOfSyncBytes: null }],
+  [
+    'a client has no amount out of sync',
+    [{ outOfSyncBytes: 10 }, { ...CLIENT, outOfSyncBytes: 20 }],
+    { outOfSyncBytes: 10 },
+  ],
+  ['no peer has an amount out of sync', [], { outOfSyncBytes: null }],
 ]
 
 t.test('figures', t => {
@@ -582,45 +591,56 @@ t.test('figures', t => {
   t.end()
 })
 
-t.test('replicas: those that carry data, and those of them that are current as seen from here', t => {
+t.test('`replicas` counts the replicas with data and those of them that this host observes as current', t => {
   const count = (change: Partial<DrbdVolume>) => judgeDrbdVolume({ ...WELL, ...change }).replicas
   t.strictSame(count({ peers: [BRAVO, CHARLIE] }), { expected: 3, current: 3 }, 'all')
-  t.strictSame(count({ peers: [BRAVO, CLIENT] }), { expected: 2, current: 2 }, 'a client carries none')
+  t.strictSame(count({ peers: [BRAVO, CLIENT] }), { expected: 2, current: 2 }, 'a client has no replica')
   t.strictSame(
     count({ disk: 'Diskless', intentionalClient: true }),
     { expected: 1, current: 1 },
-    'this host carries none',
+    'this host has no replica',
   )
-  t.strictSame(count({ peers: [{ ...BRAVO, connection: 'Connecting' }] }), { expected: 2, current: 1 }, 'out of reach')
-  t.strictSame(count(peer({ peerDisk: 'Inconsistent' })), { expected: 2, current: 1 }, 'not current')
-  t.strictSame(count({ disk: 'Outdated' }), { expected: 2, current: 1 }, 'not current here')
-  t.strictSame(count({ family: '8.4', peers: [] }), { expected: 2, current: 1 }, '8.4 does not show the peer it left')
+  t.strictSame(
+    count({ peers: [{ ...BRAVO, connection: 'Connecting' }] }),
+    { expected: 2, current: 1 },
+    'the peer is not connected',
+  )
+  t.strictSame(count(peer({ peerDisk: 'Inconsistent' })), { expected: 2, current: 1 }, 'the peer is not current')
+  t.strictSame(count({ disk: 'Outdated' }), { expected: 2, current: 1 }, 'the local replica is not current')
+  t.strictSame(
+    count({ family: '8.4', peers: [] }),
+    { expected: 2, current: 1 },
+    '8.4 does not show a peer after its disconnect',
+  )
   t.strictSame(count({ peers: [] }), { expected: 1, current: 1 }, 'a single copy')
   t.end()
 })
 
-t.test('placement: who has a replica or a vote, whether it is current, and whether this host can see it', t => {
-  const votes = (change: Partial<DrbdVolume>) => {
-    const { placement } = judgeDrbdVolume({ ...WELL, ...change })
-    const replicas = placement?.replicas.map(
-      ({ peer, current, connected, diskless }) =>
-        `${peer}${diskless === true ? '?' : current ? '+' : '-'}${connected === true || peer === 'self' ? '' : '!'}`,
-    )
-    return [placement?.quorum === true ? 'majority' : 'any', ...(replicas ?? [])].join(' ')
-  }
-  t.equal(votes({ peers: [BRAVO, CHARLIE, CLIENT] }), 'majority self+ bravo+ charlie+ client?')
-  t.equal(votes({ disk: 'Diskless', intentionalClient: true }), 'majority self? bravo+')
-  t.equal(votes({ disk: 'Failed', intentionalClient: true }), 'majority self- bravo+')
-  t.equal(votes({ disk: 'Outdated', peers: [AWAY] }), 'majority self- bravo-!')
-  t.equal(votes({ peers: [{ ...BRAVO, connection: 'Connecting' }] }), 'majority self+ bravo-!')
-  t.equal(votes({ peers: [{ ...BRAVO, peerDisk: 'Outdated' }] }), 'majority self+ bravo-')
-  t.equal(votes({ peers: [{ ...CLIENT, connection: 'Connecting' }] }), 'majority self+ client?!')
-  t.equal(votes({ peers: [] }), 'majority self+')
-  t.equal(votes({ family: '8.4' }), 'any self+ bravo+', '8.4 knows no quorum')
-  t.equal(votes({ family: '8.4', peers: [] }), 'any self+ peer-!', 'nor shows the peer that it left')
-  t.equal(votes({ family: null, peers: [] }), 'majority self+ peer-!', 'in doubt a majority is needed')
-  t.end()
-})
+t.test(
+  '`placement` lists each replica and vote, whether it is current, and whether this host is connected to it',
+  t => {
+    const votes = (change: Partial<DrbdVolume>) => {
+      const { placement } = judgeDrbdVolume({ ...WELL, ...change })
+      const replicas = placement?.replicas.map(
+        ({ peer, current, connected, diskless }) =>
+          `${peer}${diskless === true ? '?' : current ? '+' : '-'}${connected === true || peer === 'self' ? '' : '!'}`,
+      )
+      return [placement?.quorum === true ? 'majority' : 'any', ...(replicas ?? [])].join(' ')
+    }
+    t.equal(votes({ peers: [BRAVO, CHARLIE, CLIENT] }), 'majority self+ bravo+ charlie+ client?')
+    t.equal(votes({ disk: 'Diskless', intentionalClient: true }), 'majority self? bravo+')
+    t.equal(votes({ disk: 'Failed', intentionalClient: true }), 'majority self- bravo+')
+    t.equal(votes({ disk: 'Outdated', peers: [AWAY] }), 'majority self- bravo-!')
+    t.equal(votes({ peers: [{ ...BRAVO, connection: 'Connecting' }] }), 'majority self+ bravo-!')
+    t.equal(votes({ peers: [{ ...BRAVO, peerDisk: 'Outdated' }] }), 'majority self+ bravo-')
+    t.equal(votes({ peers: [{ ...CLIENT, connection: 'Connecting' }] }), 'majority self+ client?!')
+    t.equal(votes({ peers: [] }), 'majority self+')
+    t.equal(votes({ family: '8.4' }), 'any self+ bravo+', '8.4 has no quorum')
+    t.equal(votes({ family: '8.4', peers: [] }), 'any self+ peer-!', '8.4 does not show a peer after its disconnect')
+    t.equal(votes({ family: null, peers: [] }), 'majority self+ peer-!', 'an unknown family needs a majority')
+    t.end()
+  },
+)
 
 const ANY_PEER: fc.Arbitrary<DrbdPeer> = fc.record({
   peer: fc.constantFrom('bravo', 'charlie'),
@@ -637,7 +657,7 @@ const ANY_PEER: fc.Arbitrary<DrbdPeer> = fc.record({
   passed: fc.constant(null),
 })
 
-t.test('property: synced only by the positive rule, figures within their bounds', t => {
+t.test('property: only a volume that meets every condition is synced, and its figures are within their bounds', t => {
   const volumes: fc.Arbitrary<DrbdVolume> = fc.record({
     mirror: fc.constant('r0/0'),
     family: fc.constantFrom(null, '8.4', '9'),
@@ -670,9 +690,9 @@ t.test('property: synced only by the positive rule, figures within their bounds'
               ? /^(Off|Established|VerifyS|VerifyT)$/.test(each.replication ?? '')
               : each.peerDisk === 'UpToDate' && /^(Established|VerifyS|VerifyT)$/.test(each.replication ?? '')),
         )
-      const isSomewhere = volume.disk === 'UpToDate' || volume.peers.some(each => each.intentionalClient !== true)
+      const hasReplica = volume.disk === 'UpToDate' || volume.peers.some(each => each.intentionalClient !== true)
       return (
-        (state === 'synced') === (isWell && isSomewhere) &&
+        (state === 'synced') === (isWell && hasReplica) &&
         (progress === null || (progress >= 0 && progress <= 0.999)) &&
         (doneBytes === null || (totalBytes !== null && doneBytes <= totalBytes))
       )
@@ -682,7 +702,7 @@ t.test('property: synced only by the positive rule, figures within their bounds'
   t.end()
 })
 
-t.test('a diskless peer without a vote is listed as one (`tiebreaker no`, DRBD 9.3.1)', async t => {
+t.test('a diskless peer without a vote is listed without a vote (`tiebreaker no`, DRBD 9.3.1)', async t => {
   const configured = {
     peers: [
       { nodeId: null, names: ['bravo'], diskless: false },
@@ -704,7 +724,7 @@ t.test('a diskless peer without a vote is listed as one (`tiebreaker no`, DRBD 9
   t.match(votes(judgeDrbdVolume(here, configured)), [['self', true]])
 })
 
-t.test('configured peers that the kernel does not have', async t => {
+t.test('configured peers that the kernel lacks are missing', async t => {
   const named = (name: string, nodeId: string | null = null, diskless = false) => ({ nodeId, names: [name], diskless })
   const nameless = { nodeId: null, names: [], diskless: false }
   const rows: [
@@ -714,11 +734,11 @@ t.test('configured peers that the kernel does not have', async t => {
     state: string,
     reasons: readonly string[],
   ][] = [
-    ['all are there', [BRAVO], [named('bravo')], 'synced', []],
-    ['one more than configured', [BRAVO, CHARLIE], [named('bravo')], 'synced', []],
-    ['one of two', [BRAVO], [named('bravo'), named('charlie')], 'degraded', ['peer-missing! peer=charlie']],
-    ['the only one', [], [named('bravo')], 'degraded', ['peer-missing! peer=bravo']],
-    ['a client', [BRAVO], [named('bravo'), named('c', '2', true)], 'degraded', ['peer-missing! peer=c']],
+    ['the kernel has all peers', [BRAVO], [named('bravo')], 'synced', []],
+    ['the kernel has one more peer than configured', [BRAVO, CHARLIE], [named('bravo')], 'synced', []],
+    ['one of two is missing', [BRAVO], [named('bravo'), named('charlie')], 'degraded', ['peer-missing! peer=charlie']],
+    ['the only peer is missing', [], [named('bravo')], 'degraded', ['peer-missing! peer=bravo']],
+    ['a client is missing', [BRAVO], [named('bravo'), named('c', '2', true)], 'degraded', ['peer-missing! peer=c']],
     ['the node id decides, not the name', [{ ...BRAVO, nodeId: '1' }], [named('b', '1')], 'synced', []],
     [
       'another node id under the same name',
@@ -728,19 +748,31 @@ t.test('configured peers that the kernel does not have', async t => {
       ['peer-missing! peer=bravo'],
     ],
     [
-      'one kernel peer is not two configured ones',
+      'one kernel peer matches only one configured peer',
       [{ ...BRAVO, nodeId: '2' }],
       [named('bravo', '1'), named('charlie', '2')],
       'degraded',
       ['peer-missing! peer=bravo'],
     ],
     ['a source without node ids', [BRAVO], [named('bravo', '1')], 'synced', []],
-    ['a peer without a name in the configuration is any other', [BRAVO], [nameless], 'synced', []],
-    ['and is missing when no other is there', [BRAVO], [named('bravo'), nameless], 'degraded', ['peer-missing!']],
+    ['a configured peer without a name matches any other peer', [BRAVO], [nameless], 'synced', []],
+    [
+      'a configured peer without a name is missing when no other peer exists',
+      [BRAVO],
+      [named('bravo'), nameless],
+      'degraded',
+      ['peer-missing!'],
+    ],
     ['only its node id is known', [], [{ ...nameless, nodeId: '7' }], 'degraded', ['peer-missing! peer=7']],
-    ['none configured', [], [], 'synced', ['single-copy! field=configuration']],
-    ['clients only', [CLIENT], [named('client', null, true)], 'synced', ['single-copy! field=configuration']],
-    ['the kernel has less than is configured', [CLIENT], [named('client')], 'synced', ['single-copy!']],
+    ['no configured peer', [], [], 'synced', ['single-copy! field=configuration']],
+    [
+      'only clients are configured',
+      [CLIENT],
+      [named('client', null, true)],
+      'synced',
+      ['single-copy! field=configuration'],
+    ],
+    ['a configured replica is a client in the kernel', [CLIENT], [named('client')], 'synced', ['single-copy!']],
   ]
   for (const [title, peers, configured, state, reasons] of rows) {
     const judged = judgeDrbdVolume({ ...WELL, peers }, { peers: configured, doubt: null })
@@ -750,20 +782,32 @@ t.test('configured peers that the kernel does not have', async t => {
     { ...WELL, peers: [], removedPeers: ['bravo'] },
     { peers: [named('bravo')], doubt: null },
   )
-  t.strictSame(removed.reasons.map(words), ['peer-missing! peer=bravo'], 'its removal is not called one that passes')
-  t.strictSame(removed.replicas, { expected: 2, current: 1 }, 'it counts as a replica that is not current')
+  t.strictSame(
+    removed.reasons.map(words),
+    ['peer-missing! peer=bravo'],
+    'a configured peer that was removed is missing, not removed',
+  )
+  t.strictSame(
+    removed.replicas,
+    { expected: 2, current: 1 },
+    'the missing peer counts as a replica that is not current',
+  )
   const accepted = judgeDrbdVolume({ ...WELL, peers: [], removedPeers: ['bravo'] }, { peers: [], doubt: null })
-  t.strictSame(accepted.reasons.map(words), ['peer-removed peer=bravo'], 'until a look confirms it')
+  t.strictSame(
+    accepted.reasons.map(words),
+    ['peer-removed peer=bravo'],
+    'the removal is a reason until a reading confirms it',
+  )
   const unclear = judgeDrbdVolume({ ...WELL, peers: [] }, { peers: [], doubt: 'resource r0: why' })
   t.equal(unclear.state, 'unknown')
   t.strictSame(unclear.reasons.map(words), ['single-copy!', 'peers-unclear! word=resource r0: why'])
-  const old = judgeDrbdVolume({ ...WELL, family: '8.4', peers: [] }, { peers: [named('bravo')], doubt: null })
-  t.match(old, { state: 'degraded', reasons: [{ code: 'stand-alone' }] }, 'DRBD 8.4 has its own reason')
-  const oldPeer = judgeDrbdVolume(
+  const drbd84 = judgeDrbdVolume({ ...WELL, family: '8.4', peers: [] }, { peers: [named('bravo')], doubt: null })
+  t.match(drbd84, { state: 'degraded', reasons: [{ code: 'stand-alone' }] }, 'DRBD 8.4 has its own reason')
+  const drbd84Peer = judgeDrbdVolume(
     { ...WELL, family: '8.4', peers: [{ ...BRAVO, peer: 'peer' }] },
     { peers: [named('bravo')], doubt: null },
   )
-  t.equal(oldPeer.state, 'synced', 'DRBD 8.4 calls each peer so')
+  t.equal(drbd84Peer.state, 'synced', 'on DRBD 8.4 every peer is named `peer`')
 })
 
 table('no replica is current', [
@@ -774,19 +818,19 @@ table('no replica is current', [
     ['no-current-replica! field=disk missing=2 candidates=self:Outdated:-,bravo:Outdated:1024'],
   ],
   [
-    'seen by a client',
+    'as observed by a client',
     { ...peer({ peerDisk: 'Outdated' }), disk: 'Diskless', intentionalClient: true },
     'degraded',
     ['no-current-replica! field=disk missing=1 candidates=bravo:Outdated:-', 'single-copy!'],
   ],
   [
-    'one has failed, and the other is old',
+    'one has failed, and the other is Inconsistent',
     { ...peer({ peerDisk: 'Failed' }), disk: 'Inconsistent' },
     'degraded',
     ['no-current-replica! field=disk missing=2 candidates=self:Inconsistent:-,bravo:Failed:0'],
   ],
   [
-    'a peer that is away may be current',
+    'a disconnected peer may be current',
     { ...peer({ connection: 'Connecting', replication: 'Off', peerDisk: 'Outdated' }), disk: 'Outdated' },
     'degraded',
     ['disk-not-up-to-date field=disk word=Outdated', 'peer-not-connected peer=bravo field=connection word=Connecting'],

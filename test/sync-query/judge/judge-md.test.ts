@@ -11,7 +11,7 @@ const SPARE: MdMember = { name: 'sdc', slot: null, flags: ['spare'] }
 const REBUILDING: MdMember = { name: 'sdc', slot: 1, flags: [] }
 const FAILED: MdMember = { name: 'sdb', slot: null, flags: ['failed'] }
 
-/** A mirror of two of which everything was said, and all of it is well. */
+/** A mirror of two members that is in sync and has a value in every field. */
 const WELL: MdArray = {
   name: 'md0',
   uuid: null,
@@ -26,7 +26,7 @@ const WELL: MdArray = {
   mismatchBytes: 0,
   doubts: [],
 }
-/** The same as mdstat alone tells it. */
+/** The same array as parsed from mdstat alone. */
 const WELL_IN_MDSTAT: MdArray = {
   ...WELL,
   arrayState: 'active',
@@ -48,10 +48,10 @@ function without(kind: MdOperation['kind'], status: MdOperation['status']): MdOp
   return { kind, status, progress: null, doneBytes: null, totalBytes: null, etaSeconds: null }
 }
 
-/** A reason as `code field=word …`, with its `clearedBy` where that is the operator. */
+/** A reason as `code field=word …`; `!` marks a reason that an operator clears. */
 function words({ code, clearedBy, mirror, ...details }: Reason): string {
-  const said = Object.entries(details).map(([key, value]) => `${key}=${value}`)
-  return [clearedBy === 'operator' ? `${code}!` : code, ...said, ...(mirror === 'md0' ? [] : [mirror])].join(' ')
+  const parts = Object.entries(details).map(([key, value]) => `${key}=${value}`)
+  return [clearedBy === 'operator' ? `${code}!` : code, ...parts, ...(mirror === 'md0' ? [] : [mirror])].join(' ')
 }
 
 type Row = readonly [title: string, change: Partial<MdArray>, state: Judgement['state'], reasons?: readonly string[]]
@@ -66,36 +66,40 @@ function table(name: string, rows: readonly Row[], base = WELL) {
   })
 }
 
-table('synced: all that must be said was said, and is well', [
+table('synced: every required value is present, and all are good', [
   ['raid1', {}, 'synced'],
   ['raid4', { level: 'raid4' }, 'synced'],
   ['raid5', { level: 'raid5' }, 'synced'],
   ['raid6', { level: 'raid6' }, 'synced'],
   ['raid10', { level: 'raid10' }, 'synced'],
   ...['active', 'active-idle', 'write-pending'].map((arrayState): Row => [arrayState, { arrayState }, 'synced']),
-  ['read-only by order, nothing owed', { arrayState: 'readonly', readOnly: 'read-only' }, 'synced'],
-  ['read-only until written to, nothing owed', { arrayState: 'read-auto', readOnly: 'auto-read-only' }, 'synced'],
+  ['read-only on request, no resync pending', { arrayState: 'readonly', readOnly: 'read-only' }, 'synced'],
+  [
+    'read-only until the first write, no resync pending',
+    { arrayState: 'read-auto', readOnly: 'auto-read-only' },
+    'synced',
+  ],
   ['frozen with nothing to do', { syncAction: 'frozen' }, 'synced'],
   ['a scrub is no resync', { syncAction: 'check', operation: running('check') }, 'synced'],
-  ['nor is one that waits', { syncAction: 'check', operation: without('check', 'delayed') }, 'synced'],
+  ['a waiting scrub is no resync', { syncAction: 'check', operation: without('check', 'delayed') }, 'synced'],
   ['mdstat alone', WELL_IN_MDSTAT, 'synced'],
   ['mdstat alone, scrub', { ...WELL_IN_MDSTAT, operation: running('check') }, 'synced'],
-  ['an active replacement counts beside its original: [2/3]', { slots: { expected: 2, current: 3 } }, 'synced'],
-  ['a spare waits beside a complete array', { members: [SDA, SDB, SPARE] }, 'synced'],
+  ['an active replacement counts in addition to its original: [2/3]', { slots: { expected: 2, current: 3 } }, 'synced'],
+  ['a complete array with a spare', { members: [SDA, SDB, SPARE] }, 'synced'],
   [
     'a failed member was replaced and only waits to be removed',
     { members: [SDA, { ...REBUILDING, flags: ['in-sync'] }, FAILED] },
     'synced',
   ],
   [
-    'a check found differences: shown, not blocking',
+    'a check found differences: a warning that does not block',
     { mismatchBytes: 65_536 },
     'synced',
     ['mismatches-found! outOfSyncBytes=65536'],
   ],
 ])
 
-table('resyncing: data is copied, about to be, or owed', [
+table('resyncing: data is being copied, or a resync is starting or pending', [
   [
     'resync',
     { syncAction: 'resync', operation: running('resync') },
@@ -115,7 +119,7 @@ table('resyncing: data is copied, about to be, or owed', [
     ['resync-running word=reshape progress=0.25'],
   ],
   [
-    'a reshape counts the members it adds as missing',
+    'a reshape: the kernel counts the added members as missing',
     { operation: running('reshape'), slots: { expected: 4, current: 3 } },
     'resyncing',
     ['resync-running word=reshape progress=0.25'],
@@ -127,19 +131,19 @@ table('resyncing: data is copied, about to be, or owed', [
     ['resync-running word=recovery progress=0.25'],
   ],
   [
-    'recovery of members that were not said',
+    'recovery with an unknown list of members',
     { operation: running('recovery'), slots: ONE_OF_TWO, members: [] },
     'resyncing',
     ['resync-running word=recovery progress=0.25'],
   ],
   [
-    'a recovery that leaves a slot empty says so, with what is left',
+    'a recovery that leaves a slot empty has a second reason',
     { operation: running('recovery'), slots: { expected: 3, current: 1 }, members: [SDA, REBUILDING] },
     'resyncing',
     ['resync-running word=recovery progress=0.25', 'array-degraded! missing=1'],
   ],
   [
-    'journals, replacements and failed members are not what a recovery fills slots with',
+    'journals, replacements and failed members do not fill the slots of a recovery',
     {
       operation: running('recovery'),
       slots: ONE_OF_TWO,
@@ -154,7 +158,7 @@ table('resyncing: data is copied, about to be, or owed', [
     ['resync-running word=recovery progress=0.25', 'array-degraded! missing=1'],
   ],
   [
-    'a resync of the members that are left does not bring back the missing one',
+    'a resync of the remaining members does not restore the missing one',
     { operation: running('resync'), slots: { expected: 3, current: 2 } },
     'resyncing',
     ['resync-running word=resync progress=0.25', 'array-degraded! missing=1'],
@@ -165,7 +169,7 @@ table('resyncing: data is copied, about to be, or owed', [
     'resyncing',
     ['resync-running word=resync progress=0.999'],
   ],
-  ['no figure', { operation: without('resync', 'running') }, 'resyncing', ['resync-running word=resync']],
+  ['no figures', { operation: without('resync', 'running') }, 'resyncing', ['resync-running word=resync']],
   [
     'another node of the cluster copies',
     { operation: without('resync', 'remote') },
@@ -173,7 +177,7 @@ table('resyncing: data is copied, about to be, or owed', [
     ['resync-running word=resync'],
   ],
   [
-    'named, not begun',
+    'named and not started',
     { syncAction: 'recover', operation: without('recovery', 'starting') },
     'resyncing',
     ['resync-starting word=recovery'],
@@ -198,43 +202,48 @@ table('resyncing: data is copied, about to be, or owed', [
     ['resync-pending-write! field=array_state word=auto-read-only'],
   ],
   [
-    'owed by a read-only array that says idle',
+    'pending on a read-only array that shows idle',
     { arrayState: 'readonly', readOnly: 'read-only', resyncStartBytes: 4096 },
     'resyncing',
     ['resync-pending-write! field=array_state word=read-only'],
   ],
-  ['owed by a writable array: about to start', { resyncStartBytes: 0 }, 'resyncing', ['resync-starting word=resync']],
   [
-    'owed by one of which nobody said if it is writable',
+    'pending on a writable array: about to start',
+    { resyncStartBytes: 0 },
+    'resyncing',
+    ['resync-starting word=resync'],
+  ],
+  [
+    'pending on an array that may be writable',
     { resyncStartBytes: 0, readOnly: null },
     'resyncing',
     ['resync-starting word=resync'],
   ],
   [
-    'owed, while a check runs',
+    'pending while a check runs',
     { resyncStartBytes: 512, operation: running('check') },
     'resyncing',
     ['resync-starting word=resync'],
   ],
   [
-    'owed and frozen',
+    'pending and frozen',
     { syncAction: 'frozen', resyncStartBytes: 0 },
     'resyncing',
     ['resync-paused! field=sync_action word=frozen'],
   ],
   [
-    'a reshape that stands half-way',
+    'a reshape that is interrupted',
     { syncAction: 'frozen', operation: without('reshape', 'pending') },
     'resyncing',
     ['resync-paused! field=sync_action word=frozen'],
   ],
 ])
 
-table('degraded: known, not in sync, and nothing brings it back', [
+table('degraded: known, not in sync, and no resync repairs it', [
   ['a slot is empty', { slots: ONE_OF_TWO, members: [SDA] }, 'degraded', ['array-degraded! missing=1']],
   ['two of six', { level: 'raid6', slots: { expected: 6, current: 4 } }, 'degraded', ['array-degraded! missing=2']],
   [
-    'more missing than the level bears',
+    'more members are missing than the level tolerates',
     { level: 'raid5', arrayState: 'write-pending', slots: { expected: 3, current: 1 } },
     'degraded',
     ['array-degraded! missing=2'],
@@ -246,13 +255,13 @@ table('degraded: known, not in sync, and nothing brings it back', [
     ['array-degraded! missing=1', 'member-failed! peer=sdb'],
   ],
   [
-    'checking what is left',
+    'a check of the remaining members',
     { slots: ONE_OF_TWO, operation: running('check') },
     'degraded',
     ['array-degraded! missing=1'],
   ],
   [
-    'recovery frozen: no line in mdstat tells',
+    'a frozen recovery, which mdstat does not show',
     { slots: ONE_OF_TWO, syncAction: 'frozen', members: [SDA, REBUILDING] },
     'degraded',
     ['recovery-frozen! field=sync_action word=frozen missing=1'],
@@ -272,20 +281,20 @@ table('degraded: known, not in sync, and nothing brings it back', [
   ['broken', { arrayState: 'broken' }, 'degraded', ['array-degraded! field=array_state word=broken']],
   ['inactive', { arrayState: 'inactive' }, 'degraded', ['array-inactive! field=array_state word=inactive']],
   [
-    'never started after a boot: it has no level yet',
+    'not started since the boot: the level is still empty',
     { arrayState: 'inactive', level: '', slots: { expected: null, current: null } },
     'degraded',
     ['array-inactive! field=array_state word=inactive'],
   ],
   ['suspended', { arrayState: 'suspended' }, 'degraded', ['array-inactive! field=array_state word=suspended']],
   [
-    'stopped, its directory still there',
+    'stopped, and its sysfs directory still exists',
     { arrayState: 'clear', level: '' },
     'degraded',
     ['array-inactive! field=array_state word=clear'],
   ],
   [
-    'an inactive stripe is both',
+    'an inactive stripe has both reasons',
     { arrayState: 'inactive', level: 'raid0' },
     'degraded',
     ['array-inactive! field=array_state word=inactive', 'not-redundant! field=level word=raid0'],
@@ -307,7 +316,7 @@ table('degraded: known, not in sync, and nothing brings it back', [
   ['a mirror of one', { slots: { expected: 1, current: 1 } }, 'degraded', ['not-redundant! field=slots word=1']],
 ])
 
-table('a member with bad blocks is a hole in the redundancy; what the kernel merely marks is shown', [
+table('a member with bad blocks degrades its array; a member that the kernel only marks gives a warning', [
   [
     'bad blocks',
     { members: [SDA, { ...SDB, flags: ['in-sync', 'write-error'], badBytes: 520 * 512 }] },
@@ -315,7 +324,7 @@ table('a member with bad blocks is a hole in the redundancy; what the kernel mer
     ['member-bad-blocks! peer=sdb word=520 sectors'],
   ],
   [
-    'while it is copied to a spare, its data moves',
+    'bad blocks while the member is copied to a spare',
     {
       members: [SDA, { ...SDB, badBytes: 512 }],
       syncAction: 'recover',
@@ -325,20 +334,20 @@ table('a member with bad blocks is a hole in the redundancy; what the kernel mer
     ['resync-running word=recovery', 'member-bad-blocks! peer=sdb word=1 sector'],
   ],
   [
-    'its failure is not recorded yet',
+    'the failure of a member is not recorded yet',
     { members: [SDA, { ...SDB, flags: ['in-sync', 'blocked'] }] },
     'degraded',
     ['member-blocked! peer=sdb word=blocked'],
   ],
   [
-    'a write to it has failed',
+    'a write to a member has failed',
     { members: [SDA, { ...SDB, flags: ['in-sync', 'write-error', 'want-replacement'] }] },
     'synced',
     ['member-suspect! peer=sdb word=write-error, want-replacement'],
   ],
 ])
 
-table('unknown: a word is missing, or not known, or not to be trusted', [
+table('unknown: a value is missing, unknown or doubtful', [
   ['no level', { level: null }, 'unknown', ['word-missing field=level']],
   ['an empty level', { level: '' }, 'unknown', ['word-missing field=level']],
   ['a level of a later kernel', { level: 'raid7' }, 'unknown', ['unknown-word! field=level word=raid7']],
@@ -350,30 +359,40 @@ table('unknown: a word is missing, or not known, or not to be trusted', [
   ],
   ['no state', { arrayState: null }, 'unknown', ['word-missing field=array_state']],
   ['a state of a later kernel', { arrayState: 'melting' }, 'unknown', ['unknown-word! field=array_state word=melting']],
-  ['how many there should be', { slots: { expected: null, current: 2 } }, 'unknown', ['word-missing field=slots']],
-  ['how many there are', { slots: { expected: 2, current: null } }, 'unknown', ['word-missing field=slots']],
-  ['an action of a later kernel', { syncAction: 'scrub' }, 'unknown', ['unknown-word! field=sync_action word=scrub']],
-  ['what it does', { syncAction: null, operation: null }, 'unknown', ['word-missing field=sync_action']],
   [
-    'idle, and what it owes was not said',
+    'the expected number of members is missing',
+    { slots: { expected: null, current: 2 } },
+    'unknown',
+    ['word-missing field=slots'],
+  ],
+  [
+    'the present number of members is missing',
+    { slots: { expected: 2, current: null } },
+    'unknown',
+    ['word-missing field=slots'],
+  ],
+  ['an action of a later kernel', { syncAction: 'scrub' }, 'unknown', ['unknown-word! field=sync_action word=scrub']],
+  ['the action is missing', { syncAction: null, operation: null }, 'unknown', ['word-missing field=sync_action']],
+  [
+    'idle, and the pending resync is unknown',
     { operation: null, resyncStartBytes: null },
     'unknown',
     ['word-missing field=resync_start'],
   ],
   [
-    'frozen, likewise',
+    'frozen, and the pending resync is unknown',
     { syncAction: 'frozen', operation: null, resyncStartBytes: null },
     'unknown',
     ['word-missing field=resync_start'],
   ],
   [
-    'frozen with a member missing: what it owes decides nothing',
+    'frozen with a missing member: the pending resync does not matter',
     { syncAction: 'frozen', operation: null, resyncStartBytes: null, slots: ONE_OF_TWO },
     'degraded',
     ['recovery-frozen! field=sync_action word=frozen missing=1'],
   ],
   [
-    'a doubt of the parser, whatever else is well',
+    'a doubt of the parser while all values are good',
     {
       doubts: [
         { code: 'contradiction', field: 'slots', word: '[2/2] [U_]' },
@@ -384,19 +403,19 @@ table('unknown: a word is missing, or not known, or not to be trusted', [
     ['contradiction field=slots word=[2/2] [U_]', 'dump-incomplete field=mdstat'],
   ],
   [
-    'a doubt outweighs what is known, and hides none of it',
+    'a doubt decides the state and hides no other reason',
     { doubts: [{ code: 'unknown-word', field: 'member' }], slots: ONE_OF_TWO },
     'unknown',
     ['unknown-word! field=member', 'array-degraded! missing=1'],
   ],
 ])
 
-t.test('the figures beside the state', t => {
-  const at = (change: Partial<MdArray>) => {
+t.test('the figures of an array', t => {
+  const figuresOf = (change: Partial<MdArray>) => {
     const { reasons, mirror, backend, state, ...figures } = judgeMdArray({ ...WELL, ...change })
     return figures
   }
-  const still = {
+  const idle = {
     activity: 'none',
     moving: false,
     progress: null,
@@ -406,9 +425,9 @@ t.test('the figures beside the state', t => {
     etaSeconds: null,
     replicas: { expected: 2, current: 2 },
   }
-  t.same(at({}), still, 'synced: nothing is out of sync')
+  t.same(figuresOf({}), idle, 'synced: nothing is out of sync')
   t.same(
-    at({ operation: running('recovery'), slots: ONE_OF_TWO }),
+    figuresOf({ operation: running('recovery'), slots: ONE_OF_TWO }),
     {
       activity: 'recovery',
       moving: true,
@@ -419,37 +438,57 @@ t.test('the figures beside the state', t => {
       etaSeconds: 12,
       replicas: { expected: 2, current: 1 },
     },
-    'a recovery has what it has not yet gone through left',
+    'the rest of a recovery is out of sync',
   )
   t.same(
-    at({ operation: running('check') }),
-    { ...still, activity: 'check', progress: 0.25, doneBytes: 100, totalBytes: 400, etaSeconds: 12 },
+    figuresOf({ operation: running('check') }),
+    { ...idle, activity: 'check', progress: 0.25, doneBytes: 100, totalBytes: 400, etaSeconds: 12 },
     'a check moves no data',
   )
-  t.same(at({ operation: { ...running('resync'), doneBytes: 500 } }).outOfSyncBytes, 0, 'never less than nothing left')
-  t.same(at({ operation: { ...running('resync'), totalBytes: null } }).outOfSyncBytes, null, 'not known is not 0')
   t.same(
-    at({ operation: without('resync', 'delayed') }),
-    { ...still, activity: 'resync', outOfSyncBytes: null },
-    'waiting is no progress of 0',
+    figuresOf({ operation: { ...running('resync'), doneBytes: 500 } }).outOfSyncBytes,
+    0,
+    'the amount is never negative',
   )
-  t.same(at({ operation: without('resync', 'remote') }).moving, true, 'data that another node copies moves')
-  t.same(at({ slots: ONE_OF_TWO }).outOfSyncBytes, null, 'how much is missing of a degraded array nobody knows')
   t.same(
-    at({ slots: { expected: 2, current: 3 } }).replicas,
+    figuresOf({ operation: { ...running('resync'), totalBytes: null } }).outOfSyncBytes,
+    null,
+    'an unknown amount is not 0',
+  )
+  t.same(
+    figuresOf({ operation: without('resync', 'delayed') }),
+    { ...idle, activity: 'resync', outOfSyncBytes: null },
+    'a waiting resync has no progress, not progress 0',
+  )
+  t.same(
+    figuresOf({ operation: without('resync', 'remote') }).moving,
+    true,
+    'data that another node of the cluster copies is moving',
+  )
+  t.same(figuresOf({ slots: ONE_OF_TWO }).outOfSyncBytes, null, 'the missing amount of a degraded array is unknown')
+  t.same(
+    figuresOf({ slots: { expected: 2, current: 3 } }).replicas,
     { expected: 2, current: 2 },
     'a replacement is no third replica',
   )
-  t.same(at({ slots: { expected: 2, current: -1 } }).replicas, { expected: 2, current: 0 })
-  t.same(at({ slots: { expected: null, current: 2 } }).replicas, { expected: 0, current: 0 })
-  t.same(at({ slots: { expected: 2, current: null } }).replicas, { expected: 2, current: 0 })
-  t.same(at({ arrayState: 'inactive' }).replicas, { expected: 2, current: 0 }, 'a stopped array serves no replica')
-  t.same(at({ arrayState: 'clear' }).replicas, { expected: 2, current: 0 })
-  t.same(at({ arrayState: 'inactive', operation: running('resync') }).activity, 'none', 'a stopped array does nothing')
+  t.same(figuresOf({ slots: { expected: 2, current: -1 } }).replicas, { expected: 2, current: 0 })
+  t.same(figuresOf({ slots: { expected: null, current: 2 } }).replicas, { expected: 0, current: 0 })
+  t.same(figuresOf({ slots: { expected: 2, current: null } }).replicas, { expected: 2, current: 0 })
+  t.same(
+    figuresOf({ arrayState: 'inactive' }).replicas,
+    { expected: 2, current: 0 },
+    'a stopped array has no current replica',
+  )
+  t.same(figuresOf({ arrayState: 'clear' }).replicas, { expected: 2, current: 0 })
+  t.same(
+    figuresOf({ arrayState: 'inactive', operation: running('resync') }).activity,
+    'none',
+    'a stopped array does nothing',
+  )
   t.end()
 })
 
-t.test('the rule is positive: an array that lacks any value is not synced, and only a complete idle array is', t => {
+t.test('property: an array that lacks any value is not synced; only a complete array without a resync is', t => {
   const word = (...choices: string[]) => fc.constantFrom(null, '', 'nonsense', ...choices)
   const operation = fc.record({
     kind: fc.constantFrom<MdOperation['kind']>('resync', 'recovery', 'reshape', 'check', 'repair'),
@@ -477,7 +516,7 @@ t.test('the rule is positive: an array that lacks any value is not synced, and o
   const isSynced = (each: MdArray) => judgeMdArray(each).state === 'synced'
   fc.assert(
     fc.property(array, each => {
-      const silenced: readonly Partial<MdArray>[] = [
+      const incomplete: readonly Partial<MdArray>[] = [
         { level: null },
         { arrayState: null },
         { slots: { ...each.slots, current: null } },
@@ -485,7 +524,7 @@ t.test('the rule is positive: an array that lacks any value is not synced, and o
         { syncAction: null, operation: null },
         { resyncStartBytes: null, operation: null },
       ]
-      return silenced.every(less => !isSynced({ ...each, ...less }))
+      return incomplete.every(missing => !isSynced({ ...each, ...missing }))
     }),
     { numRuns: 500 },
   )

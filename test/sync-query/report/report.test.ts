@@ -13,7 +13,7 @@ const RUNNING: ReportReason = {
   progress: 0.42,
 }
 
-/** The one of DESIGN section 5. */
+/** The report of DESIGN section 5. */
 const REPORT: Report = {
   schema: 1,
   host: 'uuid-a',
@@ -56,7 +56,7 @@ const LIST: readonly MirrorListEntry[] = [
   { state: 'resyncing', count: 3, mirrors: ['v/0', 'v/1', 'w/0'], quorum: false, replicas: [] },
 ]
 
-t.test('a valid report is parsed as it was written', async t => {
+t.test('the parser returns a valid report as it was written', async t => {
   const every: ReportReason = {
     ...RUNNING,
     word: 'SyncTarget',
@@ -67,28 +67,21 @@ t.test('a valid report is parsed as it was written', async t => {
     waitsFor: 'vol-8/0',
   }
   const table: readonly [title: string, report: Report][] = [
-    ['while it resynchronises', REPORT],
+    ['during a resync', REPORT],
     ['in sync', SYNCED],
     ['with every field of a reason', { ...REPORT, reasons: [every], reasonsOmitted: 3 }],
     ['with a mirror list', { ...REPORT, listSeq: 40, mirrorList: LIST }],
     ['of an SR without mirrors', { ...SYNCED, mirrors: { synced: 0, resyncing: 0, degraded: 0, unknown: 0 } }],
-    [
-      'a warning does not stand against being in sync',
-      { ...SYNCED, reasons: [{ ...RUNNING, code: 'drift' }], reasonsOmitted: 1 },
-    ],
-    ['a code that is not known here', { ...SYNCED, reasons: [{ ...RUNNING, code: 'code-of-2030' }] }],
-    ['a source that never spoke has nothing to count', { ...SYNCED, state: 'unknown' }],
-    ['a clock in another zone', { ...REPORT, at: '2026-11-22T17:19:05+01:00' }],
+    ['in sync with a warning', { ...SYNCED, reasons: [{ ...RUNNING, code: 'drift' }], reasonsOmitted: 1 }],
+    ['with a code of a later version', { ...SYNCED, reasons: [{ ...RUNNING, code: 'code-of-2030' }] }],
+    ['of a source that has reported nothing', { ...SYNCED, state: 'unknown' }],
+    ['with a time in another zone', { ...REPORT, at: '2026-11-22T17:19:05+01:00' }],
   ]
   for (const [title, report] of table) {
     t.strictSame(parseReport(JSON.stringify(report)), { report }, title)
     t.strictSame(parseReport(report), { report }, `${title}: not as text`)
   }
-  t.strictSame(
-    parseReport({ ...REPORT, note: 'of a newer version' }),
-    { report: REPORT },
-    'unknown keys are let through',
-  )
+  t.strictSame(parseReport({ ...REPORT, note: 'of a newer version' }), { report: REPORT }, 'unknown keys are ignored')
   t.strictSame(
     parseReport({
       ...REPORT,
@@ -101,7 +94,7 @@ t.test('a valid report is parsed as it was written', async t => {
   )
 })
 
-t.test('anything else is a problem', async t => {
+t.test('an invalid report is a problem', async t => {
   const text = JSON.stringify(REPORT)
   const reason = (changes: object) => ({ ...REPORT, reasons: [{ ...RUNNING, ...changes }] })
   const table: readonly [title: string, input: unknown, code: string, sentence: string][] = [
@@ -124,7 +117,7 @@ t.test('anything else is a problem', async t => {
     ['of another schema', { ...REPORT, schema: 2 }, 'unknown-schema', 'The report has an unknown schema: 2'],
     ['of no schema', {}, 'unknown-schema', 'The report has an unknown schema: undefined'],
     [
-      'another schema is not looked into',
+      'the values of another schema are not checked',
       { schema: '1', at: 5 },
       'unknown-schema',
       'The report has an unknown schema: 1',
@@ -136,13 +129,13 @@ t.test('anything else is a problem', async t => {
       'The report has an invalid value: host: expected a string that is not empty',
     ],
     [
-      'a number that goes down',
+      'a negative number',
       { ...REPORT, seq: -1 },
       'bad-value',
       'The report has an invalid value: seq: expected a whole number that is not negative',
     ],
     [
-      'half a number',
+      'a fraction',
       { ...REPORT, seq: 1.5 },
       'bad-value',
       'The report has an invalid value: seq: expected a whole number that is not negative',
@@ -154,19 +147,19 @@ t.test('anything else is a problem', async t => {
       'The report has an invalid value: seq: expected a whole number that is not negative',
     ],
     [
-      'a time that is none',
+      'an invalid time',
       { ...REPORT, at: '2026-13-99T00:00:00Z' },
       'bad-value',
       'The report has an invalid value: at: expected an ISO 8601 time with a zone, such as 2026-11-22T16:19:05Z',
     ],
     [
-      'a time in no zone',
+      'a time without a zone',
       { ...REPORT, since: '2026-11-22T16:10:00' },
       'bad-value',
       'The report has an invalid value: since: expected an ISO 8601 time with a zone, such as 2026-11-22T16:19:05Z',
     ],
     [
-      'a state of tomorrow',
+      'an unknown state',
       { ...REPORT, state: 'fine' },
       'bad-value',
       'The report has an invalid value: state: expected one of unknown, degraded, resyncing, synced',
@@ -178,7 +171,7 @@ t.test('anything else is a problem', async t => {
       'The report has an invalid value: mirrors: expected an object',
     ],
     [
-      'no progress is not 0',
+      'an empty text as progress',
       { ...REPORT, progress: '' },
       'bad-value',
       'The report has an invalid value: progress: expected a number from 0 to 1',
@@ -196,19 +189,19 @@ t.test('anything else is a problem', async t => {
       'The report has an invalid value: progress: expected a number from 0 to 1',
     ],
     [
-      '-1 is no ETA',
+      'a negative ETA',
       { ...REPORT, etaSeconds: -1 },
       'bad-value',
       'The report has an invalid value: etaSeconds: expected a number from 0 to 987654320',
     ],
     [
-      "DRBD's word for no idea is no ETA",
+      "DRBD's value for an unknown ETA",
       { ...REPORT, etaSeconds: 987_654_321 },
       'bad-value',
       'The report has an invalid value: etaSeconds: expected a number from 0 to 987654320',
     ],
     [
-      'infinitely many bytes',
+      'an infinite number of bytes',
       { ...REPORT, outOfSyncBytes: Number.POSITIVE_INFINITY },
       'bad-value',
       'The report has an invalid value: outOfSyncBytes: expected a number from 0 to 1.7976931348',
@@ -220,25 +213,25 @@ t.test('anything else is a problem', async t => {
       'The report has an invalid value: reasons: expected a list',
     ],
     [
-      'a reason that is none',
+      'a reason that is no object',
       { ...REPORT, reasons: ['x'] },
       'bad-value',
       'The report has an invalid value: reasons[0]: expected an object',
     ],
     [
-      'cleared by magic',
+      'an unknown clearedBy',
       reason({ clearedBy: 'magic' }),
       'bad-value',
       'The report has an invalid value: reasons[0].clearedBy: expected one of operator, time',
     ],
     [
-      'a side of three',
+      'an unknown side',
       reason({ side: 'middle' }),
       'bad-value',
       'The report has an invalid value: reasons[0].side: expected one of source, target',
     ],
     [
-      'a list of nothing',
+      'a list entry that is no object',
       { ...REPORT, mirrorList: [null] },
       'bad-value',
       'The report has an invalid value: mirrorList[0]: expected an object',
@@ -289,12 +282,12 @@ t.test('a stored report has no mirror list', async t => {
   })
 })
 
-t.test('the largest stored report: reasons are cut from the end, and counted', async t => {
+t.test('a stored report that is too large omits reasons from the end and counts them', async t => {
   const reasons = Array.from({ length: 100 }, (_, index) => ({ ...RUNNING, mirror: `vol-${index}/0` }))
   const parsed = parseReport(encodeReport({ ...REPORT, reasons }))
   if ('problem' in parsed) return t.fail(parsed.problem.text)
   const { reasons: kept, reasonsOmitted = 0 } = parsed.report
-  t.ok(kept.length > 30, 'thirty reasons are worth a byte')
+  t.ok(kept.length > 30, 'a stored report holds more than thirty reasons')
   t.strictSame(kept, reasons.slice(0, kept.length))
   t.equal(kept.length + reasonsOmitted, 100)
 })
@@ -312,7 +305,7 @@ t.test('a mirror list that does not fit is left out as a whole', async t => {
   t.strictSame(parseReport(encodePollAnswer(large)), { report: rest })
 })
 
-t.test('property: a stored report is at most 4096 bytes, and its reasons are all there or counted', async t => {
+t.test('property: a stored report has at most 4096 bytes, and its reasons are present or counted', async t => {
   const reasons = fc.array(
     fc.record({
       code: fc.constantFrom('resync-running', 'stand-alone', 'code-of-2030'),
@@ -337,7 +330,7 @@ t.test('property: a stored report is at most 4096 bytes, and its reasons are all
   t.pass()
 })
 
-t.test('property: any input is parsed or is a problem', async t => {
+t.test('property: the parser returns a report or a problem for any input', async t => {
   const almost = fc.record(
     Object.fromEntries(
       Object.keys(REPORT).map(key => [
@@ -347,12 +340,12 @@ t.test('property: any input is parsed or is a problem', async t => {
     ),
     { requiredKeys: [] },
   )
-  const isAnswered = (input: unknown) => {
+  const hasResult = (input: unknown) => {
     const parsed = parseReport(input)
     return 'problem' in parsed ? parsed.problem.text.length <= 200 : parsed.report.schema === 1
   }
-  fc.assert(fc.property(fc.oneof(fc.anything(), fc.string(), fc.json()), isAnswered))
-  fc.assert(fc.property(almost, part => isAnswered({ ...REPORT, ...part })))
+  fc.assert(fc.property(fc.oneof(fc.anything(), fc.string(), fc.json()), hasResult))
+  fc.assert(fc.property(almost, part => hasResult({ ...REPORT, ...part })))
   t.pass()
 })
 
@@ -366,7 +359,7 @@ t.test('deep nesting is a problem and never crashes the program', async t => {
   for (let depth = 0; depth < 100_000; depth += 1) value = { a: value }
   t.match(parseReport({ schema: value }), { problem: { code: 'unknown-schema', text: /: an object$/ } })
   t.match(parseReport({ ...REPORT, reasons: value }), { problem: { code: 'bad-value' } })
-  t.match(parseReport({ ...REPORT, note: value }), { report: { seq: 42 } }, 'unknown keys are let through')
+  t.match(parseReport({ ...REPORT, note: value }), { report: { seq: 42 } }, 'unknown keys are ignored')
 })
 
 t.test('property: the parser accepts every report that the encoder writes', async t => {
@@ -463,7 +456,7 @@ t.test('property: the parser accepts every report that the encoder writes', asyn
     { numRuns: 100 },
   )
   const huge = boundedReport({ ...REPORT, etaSeconds: 1e12 })
-  t.equal(huge.etaSeconds, null, 'an estimate of centuries is none')
+  t.equal(huge.etaSeconds, null, 'an estimate beyond the bound is unknown')
 })
 
 t.test(
@@ -471,7 +464,7 @@ t.test(
   async t => {
     t.strictSame(boundedReport(REPORT), REPORT)
     const [first] = REPORT.reasons
-    if (first === undefined) throw new Error('a report with a reason')
+    if (first === undefined) throw new Error('the report has a reason')
     const reasons = Array.from({ length: 1030 }, () => first)
     const few = boundedReport({ ...REPORT, reasons })
     t.match(few, { reasons: { length: 1024 }, reasonsOmitted: 6 })

@@ -23,7 +23,7 @@ function host() {
   return { mirrors, sr, kinds, observe, tick }
 }
 
-t.test('the worst mirror decides; an SR without mirrors is synced', async t => {
+t.test('the worst mirror decides the state; an SR without mirrors is synced', async t => {
   const none = { unknown: 0, degraded: 0, resyncing: 0, synced: 0 }
   t.equal(worstState(none), 'synced')
   t.equal(worstState({ ...none, synced: 9 }), 'synced')
@@ -41,46 +41,53 @@ t.test('an SR is unknown until all mirrors were read, and again when the source 
   const edges = sr.apply([], 3, reason('events-lost', '*', { word: 'exit 20' }))
   t.same(edges, [{ at: 3, kind: 'unknown', from: 'synced', to: 'unknown' }])
   t.match(statusOf(sr, mirrors, 3), { state: 'unknown', since: 3, reasons: [{ code: 'events-lost', word: 'exit 20' }] })
-  t.strictSame(kinds, [], 'that it is unknown at first is no news')
+  t.strictSame(kinds, [], 'the first unknown state is no transition')
 })
 
-t.test('one SR, two resyncs: one start, one finish, and a progress that never falls when the first ends', async t => {
-  const { mirrors, sr, kinds, observe } = host()
-  observe(0, judgementWith('a/0', []))
-  observe(0, judgementWith('b/0', []))
-  kinds.push(...sr.apply([], 0, null).map(each => each.kind))
-  const running = (name: string, out: number, total: number, etaSeconds: number | null) =>
-    judgementWith(name, ['resync-running'], {
-      outOfSyncBytes: out,
-      totalBytes: total,
-      doneBytes: total - out,
-      etaSeconds,
+t.test(
+  'two resyncs of one SR have one start, one finish, and progress that does not fall when the first one ends',
+  async t => {
+    const { mirrors, sr, kinds, observe } = host()
+    observe(0, judgementWith('a/0', []))
+    observe(0, judgementWith('b/0', []))
+    kinds.push(...sr.apply([], 0, null).map(each => each.kind))
+    const running = (name: string, out: number, total: number, etaSeconds: number | null) =>
+      judgementWith(name, ['resync-running'], {
+        outOfSyncBytes: out,
+        totalBytes: total,
+        doneBytes: total - out,
+        etaSeconds,
+      })
+    observe(1, running('a/0', 100, 100, 10))
+    observe(2, running('b/0', 300, 300, null))
+    t.match(statusOf(sr, mirrors, 2), {
+      state: 'resyncing',
+      since: 1,
+      progress: 0,
+      outOfSyncBytes: 400,
+      etaSeconds: null,
     })
-  observe(1, running('a/0', 100, 100, 10))
-  observe(2, running('b/0', 300, 300, null))
-  t.match(statusOf(sr, mirrors, 2), {
-    state: 'resyncing',
-    since: 1,
-    progress: 0,
-    outOfSyncBytes: 400,
-    etaSeconds: null,
-  })
-  observe(3, running('b/0', 200, 300, 30))
-  observe(3, running('a/0', 50, 100, 5))
-  t.match(statusOf(sr, mirrors, 3), { progress: 150 / 400, outOfSyncBytes: 250, etaSeconds: 30 })
-  observe(4, judgementWith('a/0', []))
-  t.match(statusOf(sr, mirrors, 4), { progress: 200 / 400, outOfSyncBytes: 200, mirrors: { synced: 1, resyncing: 1 } })
-  observe(4, judgementWith('c/0', ['resync-running']))
-  t.match(
-    statusOf(sr, mirrors, 4),
-    { progress: 200 / 400, outOfSyncBytes: null, etaSeconds: null },
-    'shown until it is known better',
-  )
-  observe(5, judgementWith('c/0', []))
-  observe(5, judgementWith('b/0', []))
-  t.match(statusOf(sr, mirrors, 5), { state: 'synced', progress: null, outOfSyncBytes: 0, etaSeconds: null })
-  t.strictSame(kinds, ['recovered', 'resync-started', 'resync-finished'])
-})
+    observe(3, running('b/0', 200, 300, 30))
+    observe(3, running('a/0', 50, 100, 5))
+    t.match(statusOf(sr, mirrors, 3), { progress: 150 / 400, outOfSyncBytes: 250, etaSeconds: 30 })
+    observe(4, judgementWith('a/0', []))
+    t.match(statusOf(sr, mirrors, 4), {
+      progress: 200 / 400,
+      outOfSyncBytes: 200,
+      mirrors: { synced: 1, resyncing: 1 },
+    })
+    observe(4, judgementWith('c/0', ['resync-running']))
+    t.match(
+      statusOf(sr, mirrors, 4),
+      { progress: 200 / 400, outOfSyncBytes: null, etaSeconds: null },
+      'the last progress is shown until a new one is known',
+    )
+    observe(5, judgementWith('c/0', []))
+    observe(5, judgementWith('b/0', []))
+    t.match(statusOf(sr, mirrors, 5), { state: 'synced', progress: null, outOfSyncBytes: 0, etaSeconds: null })
+    t.strictSame(kinds, ['recovered', 'resync-started', 'resync-finished'])
+  },
+)
 
 t.test('repeated readings of synced mirrors change nothing', async t => {
   const { mirrors, sr, kinds, observe } = host()
@@ -97,7 +104,7 @@ t.test('a removed mirror is subtracted from the sums', async t => {
   sr.apply([], 0, null)
   observe(1, judgementWith('a/0', ['resync-running'], { outOfSyncBytes: 7, totalBytes: 9, doneBytes: 2 }))
   const change = mirrors.remove('a/0', 2)
-  if (change === null) throw new Error('it was there')
+  if (change === null) throw new Error('the mirror exists')
   t.same(
     sr.apply([change], 2).map(each => each.kind),
     ['resync-finished'],
@@ -111,7 +118,7 @@ t.test('a removed mirror is subtracted from the sums', async t => {
   })
 })
 
-t.test('an SR has one stalled and one paused transition, however many mirrors stand still', async t => {
+t.test('an SR has one stalled and one paused transition for any number of mirrors', async t => {
   const { mirrors, sr, kinds, observe, tick } = host()
   sr.apply([], 0, null)
   observe(0, judgementWith('a/0', ['resync-running'], { outOfSyncBytes: 5 }))
@@ -126,7 +133,7 @@ t.test('an SR has one stalled and one paused transition, however many mirrors st
   t.strictSame([...mirrors.names()], ['a/0', 'b/0', 'c/0', 'd/0'])
 })
 
-t.test('an SR that stalls, while its clock is set back, and again later has stalled twice', async t => {
+t.test('an SR that stalls before and after its clock is set back has two stalled transitions', async t => {
   const { sr, kinds, observe, tick } = host()
   sr.apply([], 0, null)
   const running = (outOfSyncBytes: number) => judgementWith('a/0', ['resync-running'], { outOfSyncBytes })
@@ -152,7 +159,7 @@ t.test('reasons are sorted: operator first, warnings last; removed mirrors have 
   t.strictSame(
     statusOf(sr, mirrors, 1).reasons.map(each => each.code),
     ['no-current-replica', 'stand-alone', 'resync-running', 'drift'],
-    'a mirror without any current replica is the first',
+    'a mirror without any current replica comes first',
   )
   mirrors.remove('d/0', 2)
   mirrors.remove('c/0', 2)
@@ -163,7 +170,7 @@ t.test('reasons are sorted: operator first, warnings last; removed mirrors have 
 })
 
 t.test(
-  'a resync that waits for a dependency while none runs needs an operator, who is told where (seen on 9.2.18)',
+  'a resync that waits for a dependency while none runs needs an operator; the reason names the place (observed on 9.2.18)',
   async t => {
     const waiting = judgementWith('pair/0', [reason('resync-waiting', 'pair/0', { word: 'peer,dependency' })])
     const byPeer = judgementWith('other/0', [reason('resync-waiting', 'other/0', { word: 'peer' })])
@@ -181,9 +188,13 @@ t.test(
     h.observe(1, byPeer)
     h.observe(1, wordless)
     h.observe(1, byNamedPeer)
-    t.strictSame(codes(h, 90_000)[1], ['pair/0', 'time', undefined], 'its turn will come')
+    t.strictSame(codes(h, 90_000)[1], ['pair/0', 'time', undefined], 'another resync runs, so the wait ends by itself')
     h.observe(100_000, judgementWith('mesh0/0', [reason('pause-left-set', 'mesh0/0', { peer: 'charlie' })]))
-    t.strictSame(codes(h, 129_999)[0], ['pair/0', 'time', undefined], 'a gap between two resyncs is no alarm')
+    t.strictSame(
+      codes(h, 129_999)[0],
+      ['pair/0', 'time', undefined],
+      'a short gap between two resyncs does not need an operator',
+    )
     t.strictSame(codes(h, 130_000), [
       ['pair/0', 'operator', 'mesh0/0 peer charlie'],
       ['fourth/0', 'operator', 'bravo'],
@@ -209,32 +220,32 @@ t.test('removing a mirror from an SR by configuration does not end its resync', 
   observe(1, running('b/0', 50))
   t.equal(statusOf(sr, mirrors, 1).progress, 0.25)
   const changes = (...found: readonly (ShareChange | null)[]) => found.filter(change => change !== null)
-  const told = (fold: SrFold, at: number, ...found: readonly (ShareChange | null)[]) =>
+  const kindsAfter = (fold: SrFold, at: number, ...found: readonly (ShareChange | null)[]) =>
     fold.apply(changes(...found), at).map(({ kind }) => kind)
 
-  t.strictSame(told(other, 2, mirrors.joining('a/0')), ['resync-started'])
-  t.strictSame(told(sr, 2, mirrors.leaving('a/0')), [])
+  t.strictSame(kindsAfter(other, 2, mirrors.joining('a/0')), ['resync-started'])
+  t.strictSame(kindsAfter(sr, 2, mirrors.leaving('a/0')), [])
   t.match(
     statusOf(sr, mirrors, 2, name => name === 'b/0'),
     { mirrors: { resyncing: 1 }, progress: 0.5, outOfSyncBytes: 50 },
-    'nor is it counted as done',
+    'the removed mirror does not count as done',
   )
-  t.strictSame(told(sr, 3, mirrors.leaving('b/0')), ['recovered'])
+  t.strictSame(kindsAfter(sr, 3, mirrors.leaving('b/0')), ['recovered'])
   t.match(
     statusOf(sr, mirrors, 3, () => false),
     { state: 'synced', progress: null, reasons: [] },
   )
 
-  t.strictSame(told(sr, 4, mirrors.joining('b/0')), ['resync-started'])
+  t.strictSame(kindsAfter(sr, 4, mirrors.joining('b/0')), ['resync-started'])
   t.match(
     statusOf(sr, mirrors, 4, name => name === 'b/0'),
     { state: 'resyncing', progress: 0.5, reasons: [{ mirror: 'b/0' }] },
   )
   observe(5, judgementWith('b/0', []))
-  t.strictSame(kinds.slice(-1), ['resync-finished'], 'a resync that ends within the SR does end')
+  t.strictSame(kinds.slice(-1), ['resync-finished'], 'a resync that ends in the SR has its transition')
   observe(6, judgementWith('b/0', ['resync-paused']))
-  t.strictSame(told(other, 6, mirrors.joining('b/0')), ['paused'])
-  t.strictSame([mirrors.joining('z/0'), mirrors.leaving('z/0')], [null, null], 'nobody knows that one')
+  t.strictSame(kindsAfter(other, 6, mirrors.joining('b/0')), ['paused'])
+  t.strictSame([mirrors.joining('z/0'), mirrors.leaving('z/0')], [null, null], 'the mirror does not exist')
 })
 
 t.test('the amount out of sync includes degraded mirrors; an unknown amount is not 0', async t => {
@@ -259,8 +270,8 @@ t.test('while the source is silent no mirror counts as in sync', async t => {
   t.match(statusOf(sr, mirrors, 3), { mirrors: { unknown: 0, degraded: 1, synced: 1 }, outOfSyncBytes: 0 })
 })
 
-/** What an SR with these mirrors is, found by a walk over them. */
-function walk(mirrors: HostMirrors, members: readonly string[]) {
+/** The expected status of an SR with these mirrors, computed from all of them. */
+function statusFrom(mirrors: HostMirrors, members: readonly string[]) {
   const counts = { unknown: 0, degraded: 0, resyncing: 0, synced: 0 }
   let outOfSyncBytes: number | null = 0
   let etaSeconds: number | null = 0
@@ -285,7 +296,7 @@ function walk(mirrors: HostMirrors, members: readonly string[]) {
   }
 }
 
-t.test('property: the sums equal those over all mirrors after any sequence of changes', async t => {
+t.test('property: after any sequence of changes the sums equal those computed from all mirrors', async t => {
   const NAMES = ['a/0', 'b/0', 'c/0', 'd/0'] as const
   const codes: ReasonCode[] = ['resync-running', 'resync-paused', 'stand-alone', 'unknown-word', 'drift']
   const step = fc.record({
@@ -297,7 +308,7 @@ t.test('property: the sums equal those over all mirrors after any sequence of ch
     kind: fc.constantFrom('observe', 'observe', 'observe', 'gone', 'reload'),
     /** The SRs of the mirror from now on, for a reload. */
     srs: fc.subarray([0, 1]),
-    /** The SRs are told of it together with what comes next. */
+    /** The SRs get this change together with the next ones. */
     held: fc.boolean(),
   })
   fc.assert(
@@ -308,27 +319,27 @@ t.test('property: the sums equal those over all mirrors after any sequence of ch
       for (const { members } of srs) for (const name of NAMES) members.add(name)
       steps.forEach(({ mirror, code, out, total, eta, kind, srs: wanted, held: isHeld }, index) => {
         const at = index * 40_000
-        const tell = (index: number, change: ShareChange | null) => {
+        const hold = (index: number, change: ShareChange | null) => {
           if (change !== null) held[index]?.push(change)
         }
-        const tellMembers = (change: ShareChange | null) => {
-          for (const [index, { members }] of srs.entries()) if (members.has(change?.mirror ?? '')) tell(index, change)
+        const holdForMembers = (change: ShareChange | null) => {
+          for (const [index, { members }] of srs.entries()) if (members.has(change?.mirror ?? '')) hold(index, change)
         }
         if (kind === 'observe') {
           const figures = { outOfSyncBytes: out, ...(code === null ? {} : { totalBytes: total, etaSeconds: eta }) }
           const judgement = judgementWith(mirror, code === null ? [] : [code], figures)
-          tellMembers(mirrors.observe({ judgement, at, silenceMeansStall: index % 2 === 0 }))
-        } else if (kind === 'gone') tellMembers(mirrors.remove(mirror, at))
+          holdForMembers(mirrors.observe({ judgement, at, silenceMeansStall: index % 2 === 0 }))
+        } else if (kind === 'gone') holdForMembers(mirrors.remove(mirror, at))
         else {
           for (const [index, { members }] of srs.entries()) {
             const isWanted = wanted.includes(index)
-            if (isWanted && !members.has(mirror)) tell(index, mirrors.joining(mirror))
-            if (!isWanted && members.has(mirror)) tell(index, mirrors.leaving(mirror))
+            if (isWanted && !members.has(mirror)) hold(index, mirrors.joining(mirror))
+            if (!isWanted && members.has(mirror)) hold(index, mirrors.leaving(mirror))
             if (isWanted) members.add(mirror)
             else members.delete(mirror)
           }
         }
-        for (const change of mirrors.tick(at)) tellMembers(change)
+        for (const change of mirrors.tick(at)) holdForMembers(change)
         if (isHeld) return
         for (const [index, sr] of srs.entries()) {
           sr.fold.apply(held[index] ?? [], at, null)
@@ -339,23 +350,23 @@ t.test('property: the sums equal those over all mirrors after any sequence of ch
             reasons,
             ...status
           } = statusOf(sr.fold, mirrors, at, name => sr.members.has(name))
-          const told = { ...status, codes: reasons.map(each => `${each.mirror} ${each.code}`).sort() }
-          t.strictSame(told, walk(mirrors, members))
-          const anew = new SrFold(at)
-          anew.apply(
+          const actual = { ...status, codes: reasons.map(each => `${each.mirror} ${each.code}`).sort() }
+          t.strictSame(actual, statusFrom(mirrors, members))
+          const fresh = new SrFold(at)
+          fresh.apply(
             members.flatMap(name => mirrors.joining(name) ?? []),
             at,
             null,
           )
           const {
-            progress: itsProgress,
+            progress: freshProgress,
             since: __,
-            ...itsStatus
-          } = statusOf(anew, mirrors, at, name => sr.members.has(name))
-          t.strictSame({ ...itsStatus, reasons: itsStatus.reasons.length }, { ...status, reasons: reasons.length })
-          if (itsProgress !== null && (progress ?? 0) < itsProgress - 1e-9)
-            throw new Error('less progress than is known')
-          if (progress !== null && progress >= 1) throw new Error('complete before the end')
+            ...freshStatus
+          } = statusOf(fresh, mirrors, at, name => sr.members.has(name))
+          t.strictSame({ ...freshStatus, reasons: freshStatus.reasons.length }, { ...status, reasons: reasons.length })
+          if (freshProgress !== null && (progress ?? 0) < freshProgress - 1e-9)
+            throw new Error('progress is less than that of a fresh SR')
+          if (progress !== null && progress >= 1) throw new Error('progress is complete before the end')
           if (progress !== null && progress < sr.shown) throw new Error('progress fell')
           sr.shown = progress ?? 0
         }

@@ -1,7 +1,7 @@
 import type { HostMirrors } from '../../../src/sync-query/history/host-mirrors.ts'
 import type { SrFold, SrStatus } from '../../../src/sync-query/sr-state/sr-fold.ts'
 
-/** What can be said of an SR at a moment. @param isOfSr whether a mirror belongs to it; default: each does */
+/** The status of an SR at a time. @param isOfSr whether a mirror belongs to the SR; default: every mirror does */
 export function statusOf(
   sr: SrFold,
   mirrors: HostMirrors,
