@@ -74,7 +74,7 @@ t.test(
   },
 )
 
-t.test('the mirrors that the kernel has, and whether these are all', async t => {
+t.test('`present` lists the mirrors of the kernel, and the doubts about the list', async t => {
   const { host, observe, observeMd } = hostOf()
   const unread = 'not everything has been read yet'
   t.strictSame(host.present(), { drbd: [], md: [], doubts: [`drbd: ${unread}`, `md: ${unread}`] })
@@ -153,7 +153,7 @@ t.test('several mirrors that are paused in one update are one pause of the SR', 
   await host.close()
 })
 
-t.test('a report says which earlier report has the present list of mirrors', async t => {
+t.test('`listSeq` in a report is the number of the report with the present list of mirrors', async t => {
   const { host, observe } = hostOf({ srs: [drbdSr(['mesh*']), drbdSr(['other*'], [], 'other')] })
   const listSeq = () => {
     const { seq, listSeq } = host.report(SR) ?? {}
@@ -232,7 +232,7 @@ t.test('the answer to a poll lists the known places of replicas', async t => {
   await host.close()
 })
 
-t.test('a stall is found by the passing of time', async t => {
+t.test('a stall is reported as time passes', async t => {
   const { host, kinds, observe, time } = hostOf()
   observe(0, [resyncing('mesh0/0', 100 * KIB)])
   time.now = 5 * 60_000
@@ -438,7 +438,7 @@ t.test(
   },
 )
 
-t.test('a new selection keeps what is known of mirrors and of the other SRs', async t => {
+t.test('a new selection of SRs keeps the history of the mirrors and of the other SRs', async t => {
   const { host, kinds, time, observe, state } = hostOf({ srs: [drbdSr(['mesh*']), drbdSr(['other'], [], 'b')] })
   observe(1000, [volume('mesh0/0'), resyncing('mesh1/0', 100 * KIB), volume('other/0')])
   observe(2000, [resyncing('mesh1/0', 40 * KIB)])
@@ -487,7 +487,7 @@ t.test('a resync that began and ended between two updates is also a resync of th
   )
 })
 
-t.test('heartbeats say which reports are of the present state of each SR', async t => {
+t.test('heartbeats name the reports that describe the present state of each SR', async t => {
   const pushPace = { progressEveryMs: 3_600_000, firstRetryMs: 1, lastRetryMs: 1 }
   const { host, observe, time, pushed } = hostOf({ pushPace })
   t.teardown(() => host.close())

@@ -61,7 +61,7 @@ t.test('a missing array whose line gets a name is missing for the SRs that selec
 })
 
 t.test(
-  'an array that was created under the same name while no source ran has no history, and SRs of its own',
+  'an array that was created under an old name while no source ran has no history and belongs to other SRs',
   async t => {
     const { host, observeMd, state } = agentWith([mdSr(SR, UUID), mdSr('foreign', FOREIGN)])
     const oneLeg = { slots: { expected: 2, current: 1 } }
@@ -74,7 +74,7 @@ t.test(
   },
 )
 
-t.test('a source that removes a mirror which is only missing changes nothing', async t => {
+t.test('a source that reports the removal of a missing mirror changes nothing', async t => {
   const { host, observeMd, missing } = agentWith([mdSr(SR, 'md9')])
   observeMd(1, [])
   observeMd(2, [], null, ['md9'])

@@ -167,7 +167,7 @@ t.test('an SR of both backends that has lost all mirrors of one backend is not i
   await after.stop()
 })
 
-t.test('a memory that cannot be read is reported, and the SR may have had mirrors', async t => {
+t.test('a memory that cannot be read is reported, and its SR counts as one that had mirrors', async t => {
   for (const content of ['{', '{"schema":2}', 'x'.repeat(100_000)]) {
     const folder = join(t.testdir({}), 'had-mirrors')
     mkdirSync(folder, { recursive: true })

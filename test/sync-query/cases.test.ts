@@ -32,7 +32,7 @@ function observedMirror() {
   return { mirrors, observe, reasons }
 }
 
-t.test('a bitmap that is stranded on one side (home-operations/miroir#390)', async t => {
+t.test('a resync that never begins: only one side has marks (home-operations/miroir#390)', async t => {
   const [holder] = status('stranded-bitmap.hostB')
   t.match(holder, {
     state: 'degraded',

@@ -23,7 +23,7 @@ t.test('every reason has a sentence that names its mirror and what clears it, wi
   }
 })
 
-t.test('sentences', async t => {
+t.test('sentences of typical reasons', async t => {
   t.equal(
     describe(reason('resync-running', 'vol-7/0', { peer: 'hostB', side: 'target', progress: 0.4216 })),
     'vol-7/0 is copying data from hostB, 42.1 % done (clears by itself)',

@@ -28,7 +28,7 @@ t.test('every reason has a remedy that bash can parse, for DRBD and md, with and
   execFileSync('bash', ['-n'], { input: scripts.join('\n') })
 })
 
-t.test('only remedies for reasons that time clears wait', async t => {
+t.test('only remedies for reasons that time clears use `resync-monitor wait`', async t => {
   for (const code of CODES) {
     const byOperator = commandsOf(reason(code, 'vol-7/0', { clearedBy: 'operator' }))
     if (REASONS[code].clearedBy === 'operator') {
@@ -41,7 +41,7 @@ t.test('only remedies for reasons that time clears wait', async t => {
   t.strictSame(commandsOf(reason('resync-running', 'vol-7/0', { peer: 'hostB' })), [`resync-monitor wait --sr ${SR}`])
 })
 
-t.test('commands', async t => {
+t.test('each reason has its commands', async t => {
   const table: [Reason, string[]][] = [
     [reason('stand-alone', 'r0/0', { peer: 'hostB' }), ['drbdadm connect r0:hostB']],
     [reason('stand-alone', 'r0/0', { peer: 'peer' }), ['drbdadm connect r0']],

@@ -100,7 +100,7 @@ t.test('an unrepaired peer is no current replica, so the placement policy keeps 
   ])
 })
 
-t.test('what clears an unrepaired peer', async t => {
+t.test('a large enough resync or a complete verify clears an unrepaired peer', async t => {
   const unrepaired = () => {
     const mirror = mirrorOf()
     for (const reading of [WELL, away(64), WELL]) mirror.observe(reading)
