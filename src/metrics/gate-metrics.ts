@@ -79,7 +79,7 @@ export class GateMetrics implements Exposition {
     })
     this.#srInfo = new Gauge({
       name: 'resync_monitor_sr_info',
-      help: '1, with the name of the SR, to join on sr. Absent where it has none.',
+      help: '1, with the name of the SR, to join on sr. Absent if the SR has no name.',
       labelNames: ['sr', 'name'],
       registers,
     })
@@ -96,7 +96,7 @@ export class GateMetrics implements Exposition {
     })
     this.#reportAge = new Gauge({
       name: 'resync_monitor_gate_report_age_seconds',
-      help: 'Seconds since the host last confirmed its report of the SR. Absent while there is none.',
+      help: 'Seconds since the host last confirmed its report of the SR. Absent if there is no report.',
       labelNames: ['host', 'sr'],
       registers,
     })

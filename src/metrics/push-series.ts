@@ -16,7 +16,7 @@ export class PushSeries {
     })
     this.#lastPushed = new Gauge({
       name: 'resync_monitor_report_last_pushed_timestamp_seconds',
-      help: 'When a report of the SR last arrived in the pool. Absent until one has.',
+      help: 'When a report of the SR last arrived in the pool. Absent before the first.',
       labelNames: ['sr'],
       registers,
     })

@@ -52,7 +52,7 @@ export class SourceSeries {
     })
     this.#fullReads = new Counter({
       name: 'resync_monitor_source_full_reads_total',
-      help: 'Complete dumps that were read, where the source counts them.',
+      help: 'Complete dumps that were read. Absent for a source that does not count them.',
       labelNames,
       registers,
     })

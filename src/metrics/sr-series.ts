@@ -49,7 +49,7 @@ export class SrSeries {
     })
     this.#outOfSync = ofSr(
       'out_of_sync_bytes',
-      'Bytes that differ in the mirrors that are not in sync. Absent unless known for each of them.',
+      'Bytes that differ in the mirrors that are not in sync. Absent unless the amount of each of them is known.',
     )
     this.#progress = ofSr('resync_progress_ratio', 'Progress of the running resyncs, 0 to 1. Absent while none runs.')
     this.#eta = ofSr(
