@@ -14,10 +14,11 @@ export const drbdBackend: Backend<DrbdVolume, ConfiguredVolumes> = {
   nameOf: ({ mirror }) => mirror,
   namesOf: ({ mirror }) => namesOfVolume(mirror),
 
-  judge(volume, context) {
+  judge(volume, context, { at, followsGap }) {
     const drbd = withoutIgnored(volume, context)
     // The events of DRBD 8.4 carry no progress, so their absence proves nothing.
-    return { judgement: judgeDrbdVolume(drbd, context.configured), silenceMeansStall: volume.family === '9', drbd }
+    const silenceMeansStall = volume.family === '9'
+    return { judgement: judgeDrbdVolume(drbd, context.configured), at, silenceMeansStall, followsGap, drbd }
   },
 
   follow({ root, command, clock, signal, pool }) {

@@ -3,7 +3,6 @@ import { BACKEND_NAMES, type BackendName, forEachBackend } from '../sync-query/b
 import { HostMirrors, type MirrorWithReasons } from '../sync-query/history/host-mirrors.ts'
 import type { MarksMemory } from '../sync-query/history/marks/marks-memory.ts'
 import type { TrackedMirror } from '../sync-query/history/tracked-mirror.ts'
-import type { Observation } from '../sync-query/judge/judgement.ts'
 import type { Reason } from '../sync-query/reason/reason.ts'
 import { mirrorList } from '../sync-query/report/mirror-list.ts'
 import type { Report } from '../sync-query/report/report.ts'
@@ -11,7 +10,7 @@ import type { SrStatus } from '../sync-query/sr-state/sr-fold.ts'
 import { BackendView } from './backend-view.ts'
 import type { ExpectationPace } from './expectations.ts'
 import { type HostChanges, type MemoryChange, NO_CHANGES, type Remembered } from './host-changes.ts'
-import { type Place, Places, type Unwatched } from './places.ts'
+import { Places, type Unwatched } from './places.ts'
 import { mayLackMirrors, SrPresence } from './sr-presence.ts'
 import type { SrSelection } from './sr-selection.ts'
 import { Step } from './step.ts'
@@ -100,14 +99,14 @@ export class HostState {
     const step = this.#takeStep()
     const view = this.#views[name]
     // A source reports no mirrors while it doubts, so its first report after a doubt follows a gap.
-    const followsGap = !view.isWhole
+    const when = { at, followsGap: !view.isWhole }
     view.update(wholeAt, steadyMs)
     this.#places.remove(name, removed, at, step)
     for (const mirror of changed) {
       const mirrorName = backend.nameOf(mirror)
       const place =
         this.#places.reported(mirrorName) ?? this.#places.report(name, mirrorName, backend.namesOf(mirror), at, step)
-      this.#judge(backend, mirror, place, at, followsGap, step)
+      this.#places.observe(place, backend.judge(mirror, place, when), step)
     }
     view.doubtSource(doubt)
     if (view.isWhole) this.#places.removeUnreported(name, at, step)
@@ -164,9 +163,10 @@ export class HostState {
   rejudge<Mirror>(backend: MirrorJudge<Mirror>, readings: readonly Mirror[], now: number): HostChanges {
     const pending = this.#pending
     const step = pending?.step ?? new Step()
+    const when = { at: now, followsGap: false }
     for (const mirror of readings) {
       const place = this.#places.get(backend.nameOf(mirror))
-      if (place !== undefined) this.#judge(backend, mirror, place, now, false, step)
+      if (place !== undefined) this.#places.observe(place, backend.judge(mirror, place, when), step)
     }
     pending?.awaited.delete(backend.name)
     if (pending !== null && pending.awaited.size > 0) return NO_CHANGES
@@ -273,22 +273,6 @@ export class HostState {
 
   #settle(step: Step, at: number): HostChanges {
     return this.#srs.judge(step, this.#absence, at)
-  }
-
-  #judge<Mirror>(
-    backend: MirrorJudge<Mirror>,
-    mirror: Mirror,
-    place: Place,
-    at: number,
-    followsGap: boolean,
-    step: Step,
-  ): void {
-    const { judgement, silenceMeansStall, drbd } = backend.judge(mirror, place)
-    const observation: Observation =
-      drbd === undefined
-        ? { judgement, at, silenceMeansStall, followsGap }
-        : { judgement, at, silenceMeansStall, followsGap, drbd }
-    this.#places.observe(place, observation, step)
   }
 
   /** Judges the SRs, unless mirrors must be judged again before. */

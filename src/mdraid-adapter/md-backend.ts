@@ -12,7 +12,12 @@ export const mdBackend: Backend<MdArray, ConfiguredArrays> = {
   hasPeers: false,
   nameOf: ({ name }) => name,
   namesOf: ({ name, uuid }) => namesOfArray(name, uuid),
-  judge: array => ({ judgement: judgeMdArray(array), silenceMeansStall: true }),
+  judge: (array, _context, { at, followsGap }) => ({
+    judgement: judgeMdArray(array),
+    at,
+    silenceMeansStall: true,
+    followsGap,
+  }),
 
   follow({ root, command, clock, signal, pool }) {
     const [mdadm, ...args] = command

@@ -38,7 +38,7 @@ export interface MirrorJudge<Mirror> {
   nameOf(mirror: Mirror): string
   /** Every name that a pattern may match; the first one is what operators call it. */
   namesOf(mirror: Mirror): readonly string[]
-  judge(mirror: Mirror, context: JudgeContext): JudgedMirror
+  judge(mirror: Mirror, context: JudgeContext, when: ReadingTime): Observation
 }
 
 /** What the judgement of a mirror depends on besides its reading. */
@@ -49,7 +49,12 @@ export interface JudgeContext {
   readonly configured: ConfiguredPeers | null
 }
 
-type JudgedMirror = Pick<Observation, 'judgement' | 'silenceMeansStall' | 'drbd'>
+/** The parts of an observation that all mirrors of one update share. */
+export interface ReadingTime {
+  /** Unix time in milliseconds. */
+  readonly at: number
+  readonly followsGap: boolean
+}
 
 interface FollowOptions {
   /** The directory that stands for `/`. */
