@@ -50,7 +50,7 @@ export interface JudgeContext {
 }
 
 /** The parts of an observation that all mirrors of one update share. */
-export interface ReadingTime {
+interface ReadingTime {
   /** Unix time in milliseconds. */
   readonly at: number
   readonly followsGap: boolean
