@@ -26,5 +26,5 @@ export function poolStatesOf(answer: GateAnswer, host: string): (sr: string) => 
 /** The state of the mirrors that a reason is about. A reason that blocks never means synced. */
 function stateOf({ code, state }: GateReasonAnswer): SyncState {
   if (state !== undefined && state !== 'synced') return state
-  return gateKindOf(code)?.isAway === true ? 'degraded' : 'unknown'
+  return gateKindOf(code)?.implies ?? 'unknown'
 }

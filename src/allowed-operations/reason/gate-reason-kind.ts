@@ -62,8 +62,10 @@ export interface GateReasonKind {
   /** One sentence with the names of the objects, without the SR. */
   readonly sentence: (reason: NamedGateReason) => string
   readonly remedy: (context: GateRemedyContext) => GateRemedy
-  /** The host is down, going down or not current: the state of its mirrors is `degraded`, not `unknown`. */
+  /** The host is down, going down, or has an order to go down. */
   readonly isAway?: true
+  /** The host's replicas are known to be away or not current, whatever its report contains. Absent: their state is not known. */
+  readonly implies?: 'degraded'
   /** The reasons of the mirrors in the host's report cause this reason. */
   readonly followsMirrors?: true
   /** The host is on its way down or back: what it and its peers report then is new. */

@@ -10,6 +10,7 @@ export const HOST_GATE_REASONS = {
     title: 'Host is down',
     clearedBy: 'operator',
     isAway: true,
+    implies: 'degraded',
     isPassing: true,
     since: 'last-confirmation',
     sentence: r =>
@@ -23,6 +24,7 @@ export const HOST_GATE_REASONS = {
     title: 'Host is going down',
     clearedBy: 'time',
     isAway: true,
+    implies: 'degraded',
     isPassing: true,
     sentence: r => `${r.host} is about to go down`,
     remedy: c => waitForHost(c, 'It reboots or shuts down. Wait until it is back and in sync.'),
@@ -31,6 +33,7 @@ export const HOST_GATE_REASONS = {
     title: 'Host has an order to reboot',
     clearedBy: 'time',
     isAway: true,
+    implies: 'degraded',
     isPassing: true,
     sentence: r => `${r.host} has an order to reboot and has not come back`,
     remedy: c =>
@@ -40,6 +43,7 @@ export const HOST_GATE_REASONS = {
     title: 'Host has an order to shut down',
     clearedBy: 'operator',
     isAway: true,
+    implies: 'degraded',
     sentence: r => `${r.host} has an order to shut down and does not come back by itself; power it on`,
     remedy: ({ host }) => ({
       text: 'It has an order to shut down and does not come back by itself. Power it on: by hand if it has no power-on mode.',
@@ -50,6 +54,7 @@ export const HOST_GATE_REASONS = {
     title: 'Host has an order to go down and still runs',
     clearedBy: 'operator',
     isAway: true,
+    implies: 'degraded',
     sentence: r =>
       `${r.host} has an order to go down and still runs a minute later; carry the order out there, or clear it`,
     remedy: ({ host }) => ({

@@ -9,7 +9,7 @@ export const PLACEMENT_GATE_REASONS = {
   'last-replica': {
     title: 'No current replica would remain',
     clearedBy: 'time',
-    isAway: true,
+    implies: 'degraded',
     sentence: r => `no current replica would remain by the report of ${r.host}${mirrorNames(r)}`,
     remedy: c =>
       c.clearedBy === 'time'
@@ -21,7 +21,7 @@ export const PLACEMENT_GATE_REASONS = {
   'quorum-loss': {
     title: 'Quorum would be lost',
     clearedBy: 'time',
-    isAway: true,
+    implies: 'degraded',
     sentence: r => `the majority would be lost by the report of ${r.host}${mirrorNames(r)}`,
     remedy: c =>
       c.clearedBy === 'time'

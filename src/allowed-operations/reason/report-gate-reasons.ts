@@ -114,7 +114,7 @@ export const REPORT_GATE_REASONS = {
   'contradicted-by-peer': {
     title: 'A peer contradicts the report',
     clearedBy: 'time',
-    isAway: true,
+    implies: 'degraded',
     since: 'peer-report',
     sentence: r => `${r.host} reports in sync, and ${r.peer} reports that it is not${mirrorNames(r)}`,
     remedy: c => ({
