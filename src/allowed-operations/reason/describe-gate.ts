@@ -1,8 +1,9 @@
+import { clearing } from '../../sync-query/reason/sentence-parts.ts'
 import { firstName } from '../pool/find-by-name.ts'
 import type { Override, PoolSnapshot } from '../pool/pool-snapshot.ts'
 import { GATE_REASONS, type GateReason } from './gate-reason.ts'
 import type { NamedGateReason } from './gate-reason-kind.ts'
-import { clearing, moment } from './gate-sentence-parts.ts'
+import { moment } from './gate-sentence-parts.ts'
 
 /** One sentence: the SR, the host, the cause and what clears it. Without a pool it has refs instead of names. */
 export function describeGate(reason: GateReason, pool?: Pick<PoolSnapshot, 'hosts' | 'srs'>): string {

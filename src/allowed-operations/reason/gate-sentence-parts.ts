@@ -1,5 +1,5 @@
 import { describe, isReasonCode } from '../../sync-query/reason/reason.ts'
-import type { ClearedBy } from '../../sync-query/reason/reason-kind.ts'
+import { clearing } from '../../sync-query/reason/sentence-parts.ts'
 import type { ReportReason } from '../../sync-query/report/report.ts'
 import type { NamedGateReason } from './gate-reason-kind.ts'
 
@@ -19,10 +19,6 @@ export function mirrorSentences({ host, mirrorReasons = [], mirrorReasonsOmitted
 function mirrorSentence(reason: ReportReason, host: string): string {
   const { code } = reason
   return isReasonCode(code) ? describe({ ...reason, code }, host) : `${reason.mirror}: ${code} ${clearing(reason)}`
-}
-
-export function clearing({ clearedBy }: { readonly clearedBy: ClearedBy }): string {
-  return clearedBy === 'time' ? '(clears by itself)' : '(needs an operator)'
 }
 
 function more(count: number): string {

@@ -1,6 +1,6 @@
 import { type Agent, type IncomingMessage, request } from 'node:http'
 import { request as requestHttps } from 'node:https'
-import { parseJson } from '../json/parse-json.ts'
+import { JSON_PROBLEM_WORDS, parseJson } from '../json/parse-json.ts'
 import { readBody } from './read-body.ts'
 
 export interface JsonPosterOptions {
@@ -63,14 +63,12 @@ export class JsonPoster {
   }
 }
 
-const PROBLEMS = { 'too-large': 'too large', 'too-deep': 'nested too deep', 'not-json': 'not JSON' } as const
-
 async function readJson(response: IncomingMessage, maxBytes: number): Promise<unknown> {
   if (response.statusCode !== 200) throw new Error(`HTTP status ${response.statusCode}`)
   const body = await readBody(response, maxBytes)
   if (body === 'too large') throw new Error(`the answer has more than ${maxBytes} bytes`)
   if (typeof body === 'string') throw new Error('the answer was cut off')
   const parsed = parseJson(body.toString(), maxBytes)
-  if ('problem' in parsed) throw new Error(`the answer is ${PROBLEMS[parsed.problem]}`)
+  if ('problem' in parsed) throw new Error(`the answer is ${JSON_PROBLEM_WORDS[parsed.problem]}`)
   return parsed.value
 }

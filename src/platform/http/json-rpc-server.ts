@@ -1,5 +1,5 @@
 import { createJSONRPCErrorResponse, JSONRPCErrorCode, type JSONRPCResponse, JSONRPCServer } from 'json-rpc-2.0'
-import { type ParsedJson, parseJson } from '../json/parse-json.ts'
+import { JSON_PROBLEM_WORDS, type ParsedJson, parseJson } from '../json/parse-json.ts'
 
 export interface JsonRpcError {
   readonly code: number
@@ -31,8 +31,6 @@ const MAX_BATCH = 100
 /** Longest answer to a batch, in UTF-16 units. A call whose result does not fit is answered with an error. */
 const MAX_BATCH_ANSWER_LENGTH = 16_777_216
 
-const PROBLEMS = { 'too-large': 'too large', 'too-deep': 'nested too deep', 'not-json': 'not JSON' } as const
-
 type RequestId = string | number
 
 interface Version1Response {
@@ -59,7 +57,7 @@ export class JsonRpcServer<Context> {
   /** Answers a request body. `null`: there is nothing to answer, because it holds notifications only. Never rejects. */
   async answer(body: string, context: Context): Promise<string | null> {
     const parsed: ParsedJson = parseJson(body, this.#options.maxBodyLength)
-    if ('problem' in parsed) return unreadable(`the request is ${PROBLEMS[parsed.problem]}`)
+    if ('problem' in parsed) return unreadable(`the request is ${JSON_PROBLEM_WORDS[parsed.problem]}`)
     const request = parsed.value
     if (!Array.isArray(request)) return this.#write(await this.#answerOne(request, context))
     if (request.length === 0) return JSON.stringify(invalid(null, 'an empty batch'))

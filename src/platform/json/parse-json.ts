@@ -12,6 +12,13 @@ export type ParsedJson = { readonly value: unknown } | { readonly problem: JsonP
 
 type JsonProblem = 'too-large' | 'too-deep' | 'not-json'
 
+/** What is wrong with the text, as the end of a sentence: `the answer is ${words}`. */
+export const JSON_PROBLEM_WORDS: Readonly<Record<JsonProblem, string>> = {
+  'too-large': 'too large',
+  'too-deep': 'nested too deep',
+  'not-json': 'not JSON',
+}
+
 /** Values of this program and of toolstacks are nested at most ten deep. */
 const MAX_DEPTH = 64
 

@@ -1,5 +1,4 @@
-import { MAX_DELAY_MS } from './deadline.ts'
-import { machineTimers, type Timers } from './timers.ts'
+import { machineTimers, startTimer, type Timers } from './timers.ts'
 
 /**
  * Time as a parameter. A composition (agent, coordinator, demo, cli) passes `machineClock`; a test or a simulation passes its own.
@@ -22,7 +21,7 @@ export const machineClock: Clock = {
 export const foregroundClock: Clock = {
   ...machineClock,
   after(delayMs, callback) {
-    const timer = setTimeout(callback, Math.min(Math.max(delayMs, 0), MAX_DELAY_MS))
+    const timer = startTimer(delayMs, callback)
     return () => clearTimeout(timer)
   },
 }

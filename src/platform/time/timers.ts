@@ -8,10 +8,15 @@ export interface Timers {
   after(delayMs: number, callback: () => void): () => void
 }
 
+/** A timer of Node with any delay. It keeps the process alive. */
+export function startTimer(delayMs: number, callback: () => void): NodeJS.Timeout {
+  return setTimeout(callback, Math.min(Math.max(delayMs, 0), MAX_DELAY_MS))
+}
+
 /** The machine's timers. They do not keep the process alive. */
 export const machineTimers: Timers = {
   after(delayMs, callback) {
-    const timer = setTimeout(callback, Math.min(Math.max(delayMs, 0), MAX_DELAY_MS)).unref()
+    const timer = startTimer(delayMs, callback).unref()
     return () => clearTimeout(timer)
   },
 }

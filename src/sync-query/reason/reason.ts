@@ -6,6 +6,7 @@ import { DISK_REASONS } from './disk-reasons.ts'
 import type { ClearedBy, ReasonDetails, ReasonKind, Remedy } from './reason-kind.ts'
 import { remedyContext } from './remedy-context.ts'
 import { RESYNC_REASONS } from './resync-reasons.ts'
+import { clearing } from './sentence-parts.ts'
 import { UNKNOWN_REASONS } from './unknown-reasons.ts'
 
 const KINDS = {
@@ -65,8 +66,7 @@ export function urgencyOf(code: string, clearedBy: ClearedBy, blocking = isBlock
  * @param here name of the host that gives the reason, for readers on other hosts
  */
 export function describe(reason: Reason, here = 'this host'): string {
-  const clears = reason.clearedBy === 'time' ? 'clears by itself' : 'needs an operator'
-  return `${REASONS[reason.code].sentence(reason, here)} (${clears})`
+  return `${REASONS[reason.code].sentence(reason, here)} ${clearing(reason)}`
 }
 
 /**

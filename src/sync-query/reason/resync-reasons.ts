@@ -1,7 +1,7 @@
 import { shellWord } from '../../platform/text/shell-word.ts'
 import { MINUTE_MS, type ReasonDetails, type ReasonKind, type Remedy, type RemedyContext } from './reason-kind.ts'
 import { DISK_KERNEL_LOG, DRBD_KERNEL_LOG, onThisHost, waitForSync } from './remedy-context.ts'
-import { isPauseWithoutCause, waitsForPeer } from './resync-waiting.ts'
+import { waitsForPeer, waitsWithoutCause } from './resync-waiting.ts'
 import { amount, bytesInBrackets, inBrackets, withPeer } from './sentence-parts.ts'
 
 /** Data moves, is about to move, or is kept from moving. DRBD commands are of drbd-utils 9.22, and of 8.4 unless noted. */
@@ -132,7 +132,7 @@ function waitingSentence(r: ReasonDetails): string {
     const pause = r.waitsFor === undefined ? '' : `; a pause is set on ${r.waitsFor}`
     return `${r.mirror} waits${withPeer(r)} for another resync${inBrackets(r)}, but none is running here${pause}`
   }
-  return isPauseWithoutCause(r)
+  return waitsWithoutCause(r)
     ? `the resync of ${r.mirror}${withPeer(r)} is paused${inBrackets(r)}, and the kernel gives no cause`
     : `${r.mirror} waits${withPeer(r)} for its turn to resync${inBrackets(r)}`
 }

@@ -20,10 +20,10 @@ export function waitsForPeer({ peer, word }: Pick<ReasonDetails, 'peer' | 'word'
  * all of them it is a deadlock (DRBD 9.2.19 after a link was cut during a resync, recorded).
  */
 export function isPausedWithoutCause({ code, field }: Pick<CodedDetails, 'code' | 'field'>): boolean {
-  return code === 'resync-waiting' && isPauseWithoutCause({ field })
+  return code === 'resync-waiting' && waitsWithoutCause({ field })
 }
 
 /** As `isPausedWithoutCause`, of a reason that waits. */
-export function isPauseWithoutCause({ field }: { readonly field?: string | undefined }): boolean {
+export function waitsWithoutCause({ field }: { readonly field?: string | undefined }): boolean {
   return field === 'replication'
 }

@@ -26,6 +26,11 @@ export function bytesInBrackets({ outOfSyncBytes }: ReasonDetails): string {
   return outOfSyncBytes === undefined ? '' : ` (${formatBytes(outOfSyncBytes)})`
 }
 
+/** How a reason ends, for the end of its sentence. */
+export function clearing({ clearedBy }: Pick<ReasonDetails, 'clearedBy'>): string {
+  return clearedBy === 'time' ? '(clears by itself)' : '(needs an operator)'
+}
+
 /** Empty for a reason of a whole SR. */
 export function mirrorPrefix({ mirror }: ReasonDetails): string {
   return mirror === '*' ? '' : `${mirror}: `
