@@ -36,9 +36,12 @@ export function assessReport(
     const code = problem.code === 'unknown-schema' ? 'report-unknown-schema' : 'report-unreadable'
     return { distrust: gateReason(code, host.ref, sr.ref, { problem: problem.text }) }
   }
-  const code = distrustCode(subject, report, known, policy, now, confirmedAtMs)
-  if (code !== null) return { distrust: missingReason(code, subject, now) }
-  return { report, countsUntilMs: endOfLease(report, confirmedAtMs, policy) }
+  const { madeAtMs } = factsOf(report)
+  const countsUntilMs = endOfLease(madeAtMs, confirmedAtMs, policy)
+  const horizonMs = now + policy.clockSkewMs
+  const made: ReportTimes = { madeAtMs, confirmedAtMs, isExpired: !(now <= countsUntilMs), horizonMs }
+  const code = distrustCode(subject, report, known, made)
+  return code === null ? { report, countsUntilMs } : { distrust: missingReason(code, subject, now) }
 }
 
 /** A report arrives within seconds after a host became live. If none is valid after this time, an operator must look. */
@@ -51,19 +54,25 @@ function missingReason(code: GateReasonCode, { host, sr }: Subject, now: number)
   return isLate ? { ...found, clearedBy: 'operator' } : found
 }
 
+/** The times of a report, in milliseconds since 1970. */
+interface ReportTimes {
+  readonly madeAtMs: number
+  readonly confirmedAtMs: number
+  /** The lease is over. */
+  readonly isExpired: boolean
+  /** A later moment is in the future by any clock of the pool. */
+  readonly horizonMs: number
+}
+
 function distrustCode(
   { host, sr, changedSeq }: Subject,
   report: Report,
   known: KnownReport,
-  policy: GatePolicy,
-  now: number,
-  confirmedAtMs: number,
+  { madeAtMs: at, confirmedAtMs, isExpired, horizonMs: horizon }: ReportTimes,
 ): GateReasonCode | null {
   // Copied from another PBD by hand or by a script: it describes another host or SR.
   if (!isAbout(report, { host, sr })) return 'report-misplaced'
-  const at = factsOf(report).madeAtMs
   // A clock that is ahead would keep a report valid for as long as it is ahead.
-  const horizon = now + policy.clockSkewMs
   if (!(at <= horizon && confirmedAtMs <= horizon)) return 'report-from-future'
   if (host.bootId !== undefined && host.bootId !== report.bootId) return 'report-other-boot'
   if (host.bootId === undefined && isOlderThanBoot(at, host, horizon)) return 'report-before-boot'
@@ -79,7 +88,7 @@ function distrustCode(
   }
   // A push may be delayed or fail while the heartbeats of its host arrive.
   if (changedSeq !== undefined && report.seq < changedSeq) return 'report-overtaken'
-  if (now <= endOfLease(report, confirmedAtMs, policy)) return null
+  if (!isExpired) return null
   return discarded !== null && discarded.confirmedAtMs > confirmedAtMs ? 'report-superseded' : 'lease-expired'
 }
 
@@ -87,8 +96,8 @@ function distrustCode(
  * The end of the lease. It begins with the last confirmation, but no later than the report itself, whose clock may be behind. Writing
  * an old text into the database again, for example by a script that restores it, must not extend the report of a dead agent.
  */
-function endOfLease(report: Report, confirmedAtMs: number, { leaseMs, clockSkewMs }: GatePolicy): number {
-  return Math.min(confirmedAtMs, factsOf(report).madeAtMs + clockSkewMs) + leaseMs
+function endOfLease(madeAtMs: number, confirmedAtMs: number, { leaseMs, clockSkewMs }: GatePolicy): number {
+  return Math.min(confirmedAtMs, madeAtMs + clockSkewMs) + leaseMs
 }
 
 /**

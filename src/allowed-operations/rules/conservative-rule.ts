@@ -55,13 +55,17 @@ function complaintsByHost(
   byRef: MembersByRef,
   resolve: ResolvePeer,
 ): ReadonlyMap<string, readonly PeerComplaint[]> {
-  const anyInSync = members.some(({ report }) => report?.state === 'synced')
-  const anyAwaitsPeer = members.some(({ report }) => report !== null && factsOf(report).awaitsPeer)
   const found = new Map<string, PeerComplaint[]>()
-  for (const member of members) {
-    const { host: reporter, report } = member
-    if (report === null) continue
-    const { complaints, standAlone, heldBack } = factsOf(report)
+  const complaining = members.flatMap(member => {
+    const facts = member.report === null ? null : factsOf(member.report)
+    return facts === null || facts.complaints.length === 0 ? [] : { member, facts }
+  })
+  if (complaining.length === 0) return found
+  const anyInSync = members.some(({ report }) => report?.state === 'synced')
+  const anyAwaitsPeer = complaining.some(({ facts }) => facts.awaitsPeer)
+  for (const { member, facts } of complaining) {
+    const reporter = member.host
+    const { complaints, standAlone, heldBack } = facts
     const correcting = anyAwaitsPeer ? [...standAlone, ...heldBack] : standAlone
     for (const complaint of anyInSync ? complaints : correcting) {
       for (const peer of resolve(complaint.peer, reporter.ref)) {
