@@ -1,4 +1,4 @@
-import type { Timers } from '../platform/time/timers.ts'
+import type { Timers } from '../platform/time/clock.ts'
 import type { Report } from '../sync-query/report/report.ts'
 import type { SyncEvents } from './sync-events.ts'
 

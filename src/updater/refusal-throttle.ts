@@ -1,4 +1,4 @@
-import type { Timers } from '../platform/time/timers.ts'
+import type { Timers } from '../platform/time/clock.ts'
 import type { RefusedCall } from './decision-events.ts'
 
 interface RefusalThrottleOptions {

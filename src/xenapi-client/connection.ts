@@ -1,7 +1,6 @@
 import { messageOf } from '../platform/errors.ts'
 import { JsonPoster } from '../platform/http/json-poster.ts'
-import type { Clock } from '../platform/time/clock.ts'
-import { deadline } from '../platform/time/deadline.ts'
+import { type Clock, deadline } from '../platform/time/clock.ts'
 import { type CheckedEndpoint, connectionsTo } from './endpoint.ts'
 import { XenApiError, XenApiUnreachable } from './errors.ts'
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { isJsonObject } from '../platform/json/json-object.ts'
+import { isJsonObject } from '../platform/json/parse-json.ts'
 import { XenApiUnreachable } from './errors.ts'
 
 export interface ToolstackEvent {

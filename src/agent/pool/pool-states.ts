@@ -1,8 +1,7 @@
 import type { GateAnswer } from '../../agent-api/answers.ts'
 import { PoolRefusal } from '../../agent-api/pool-methods.ts'
 import { messageOf } from '../../platform/errors.ts'
-import { type Clock, sleep } from '../../platform/time/clock.ts'
-import { deadline } from '../../platform/time/deadline.ts'
+import { type Clock, deadline, sleep } from '../../platform/time/clock.ts'
 import type { PoolSrState } from '../../volume-plugin/sr-health.ts'
 import { poolStatesOf } from './pool-state-of-gate.ts'
 

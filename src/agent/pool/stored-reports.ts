@@ -1,4 +1,4 @@
-import { isJsonObject } from '../../platform/json/json-object.ts'
+import { isJsonObject } from '../../platform/json/parse-json.ts'
 import { type Clock, sleep } from '../../platform/time/clock.ts'
 import { REPORT_KEY } from '../../sync-query/report/report.ts'
 import type { PbdReportSink } from '../../xapi-notify/pbd-report-sink.ts'

@@ -1,6 +1,5 @@
 import type { Named } from '../../agent-api/answers.ts'
-import { foregroundClock, sleep } from '../../platform/time/clock.ts'
-import { deadline } from '../../platform/time/deadline.ts'
+import { deadline, foregroundClock, sleep } from '../../platform/time/clock.ts'
 import type { AgentQueries, AskProblem } from '../ask/agent-queries.ts'
 import { interruption } from '../ask/interruption.ts'
 import { type Found, findNamed, namesFromGate } from '../ask/names.ts'

@@ -1,5 +1,4 @@
 import type { DrbdDoubt, DrbdVolume, PassedThrough } from '../../sync-query/judge/drbd.ts'
-import { type ChangedMirrors, WordChanges } from './change-tracking.ts'
 import {
   type ApplyResult,
   applyConnection,
@@ -11,7 +10,7 @@ import {
 } from './events2-apply.ts'
 import type { Events2Change, Events2Line } from './events2-line.ts'
 import { Events2Losses } from './events2-losses.ts'
-import { Events2Objects } from './events2-objects.ts'
+import { type ChangedMirrors, Events2Objects, WordChanges } from './events2-objects.ts'
 import { doubtDifferences, doubtOvertaken, isOvertaken, wordsBefore } from './events2-overtaken.ts'
 import { Events2Problems } from './events2-problems.ts'
 import { type DeviceState, type PeerDeviceState, type ResourceState, volumeOf } from './events2-tree.ts'

@@ -7,10 +7,17 @@ import {
   percentToFraction,
   scaleKib,
   scaleSectors,
+  WordTable,
 } from '../drbd-words.ts'
-import { WordTable } from '../word-table.ts'
-import { EVENTS2_KEYS, type Events2Key } from './events2-keys.ts'
-import { Events2Change, type Events2Line, type Events2Object, type Events2Verb, type OddKey } from './events2-line.ts'
+import {
+  EVENTS2_KEYS,
+  Events2Change,
+  type Events2Key,
+  type Events2Line,
+  type Events2Object,
+  type Events2Verb,
+  type OddKey,
+} from './events2-line.ts'
 import { microsOf } from './events2-time.ts'
 
 const VERBS = new WordTable<Events2Verb>(

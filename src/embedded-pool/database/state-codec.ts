@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
-import { isJsonObject } from '../../platform/json/json-object.ts'
-import { parseJson } from '../../platform/json/parse-json.ts'
+import { isJsonObject, parseJson } from '../../platform/json/parse-json.ts'
 import { decodeHostMemory, type LastingHostMemory } from '../hosts/host-memory.ts'
 import { newHost, newHostMetrics, newMessage, newPbd, newPool, newSr } from './new-record.ts'
 import { NULL_REF, type RecordTypes } from './records.ts'

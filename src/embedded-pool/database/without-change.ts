@@ -1,4 +1,4 @@
-import { isJsonObject } from '../../platform/json/json-object.ts'
+import { isJsonObject } from '../../platform/json/parse-json.ts'
 /**
  * Undoes one change of a record or another object of values. Later changes of others stay: key by key in maps, field by field in
  * everything else.

@@ -12,8 +12,7 @@ import {
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { codeOf } from '../errors.ts'
-import { isJsonObject } from '../json/json-object.ts'
-import { parseJson } from '../json/parse-json.ts'
+import { isJsonObject, parseJson } from '../json/parse-json.ts'
 import { isOpenSomewhere, keepFifo } from './open-fifo.ts'
 
 /** Identifies a process, also among processes that have had or will have the same id. */

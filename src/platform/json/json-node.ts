@@ -1,4 +1,4 @@
-import { isJsonObject } from './json-object.ts'
+import { isJsonObject } from './parse-json.ts'
 /** Collects the first complaint about a value. Later ones are often consequences. */
 export interface Complaints {
   first: string | null

@@ -1,4 +1,34 @@
-import { machineTimers, startTimer, type Timers } from './timers.ts'
+/** Timers as a parameter: a test or a simulation passes its own. */
+export interface Timers {
+  /**
+   * Calls `callback` once after `delayMs`; a negative delay counts as 0. Returns a function that cancels it.
+   */
+  after(delayMs: number, callback: () => void): () => void
+}
+
+/** A timer of Node with any delay. It keeps the process alive. */
+function startTimer(delayMs: number, callback: () => void): NodeJS.Timeout {
+  return setTimeout(callback, Math.min(Math.max(delayMs, 0), MAX_DELAY_MS))
+}
+
+/** The machine's timers. They do not keep the process alive. */
+export const machineTimers: Timers = {
+  after(delayMs, callback) {
+    const timer = startTimer(delayMs, callback).unref()
+    return () => clearTimeout(timer)
+  },
+}
+
+/** The maximum delay of Node's timers. A longer one would fire at once. */
+const MAX_DELAY_MS = 2 ** 31 - 1
+
+/**
+ * A signal that aborts after `ms`. It does not keep the process alive. Unlike `AbortSignal.timeout` it accepts fractions: 16.1 s are
+ * 16100.000000000002 ms.
+ */
+export function deadline(ms: number): AbortSignal {
+  return AbortSignal.timeout(Math.min(Math.max(Math.ceil(ms), 0), MAX_DELAY_MS))
+}
 
 /**
  * Time as a parameter. A composition (agent, coordinator, demo, cli) passes `machineClock`; a test or a simulation passes its own.

@@ -1,6 +1,5 @@
 import type { DrbdVolume } from '../judge/drbd.ts'
-import { figureOf, firstKnown, orNull } from '../judge/figure.ts'
-import type { Judgement, Observation } from '../judge/judgement.ts'
+import { figureOf, firstKnown, type Judgement, type Observation, orNull } from '../judge/judgement.ts'
 import { isSamePlacement, type Placement } from '../judge/placement.ts'
 import type { Reason } from '../reason/reason.ts'
 import type { Activity, SyncState } from '../state.ts'

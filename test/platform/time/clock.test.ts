@@ -1,5 +1,5 @@
 import t from 'tap'
-import { sleep } from '../../../src/platform/time/clock.ts'
+import { deadline, machineTimers, sleep } from '../../../src/platform/time/clock.ts'
 import { settle, VirtualClock } from './virtual-clock.ts'
 
 t.test('sleep resolves after the given time', async t => {
@@ -56,4 +56,48 @@ t.test('setting the time of day of the virtual clock fires no timer', async t =>
   await clock.advanceAsync(1)
   t.equal(fired, true)
   t.equal(clock.now(), 86_401_000)
+})
+
+t.test('a negative or too long delay causes no warning of Node', async t => {
+  const warnings: string[] = []
+  const note = ({ name }: Error) => warnings.push(name)
+  process.on('warning', note)
+  t.teardown(() => process.off('warning', note))
+  // The timers do not keep the process alive.
+  const alive = setInterval(() => {}, 1_000)
+  await new Promise<void>(resolve => machineTimers.after(-1_200, resolve))
+  // A warning comes in a later tick.
+  await new Promise(setImmediate)
+  clearInterval(alive)
+  t.same(warnings, [])
+})
+
+t.test('a cancelled timer does not fire', async t => {
+  let calls = 0
+  const cancel = machineTimers.after(1, () => {
+    calls += 1
+  })
+  cancel()
+  const alive = setInterval(() => {}, 1_000)
+  await new Promise<void>(resolve => machineTimers.after(5, resolve))
+  clearInterval(alive)
+  t.equal(calls, 0)
+})
+
+t.test('any number of milliseconds makes a deadline without a warning of Node', async t => {
+  const warnings: string[] = []
+  const note = ({ name }: Error) => warnings.push(name)
+  process.on('warning', note)
+  t.teardown(() => process.off('warning', note))
+  // Deadlines do not keep the process alive.
+  const alive = setInterval(() => {}, 1_000)
+  t.teardown(() => clearInterval(alive))
+  const far = [16_100.000000000002, 2 ** 31, 2 ** 40, Number.POSITIVE_INFINITY].map(deadline)
+  for (const ms of [0.4, 0, -1]) {
+    const signal = deadline(ms)
+    await new Promise(resolve => signal.addEventListener('abort', resolve))
+    t.match(signal.reason, { name: 'TimeoutError' })
+  }
+  t.notOk(far.some(({ aborted }) => aborted))
+  t.same(warnings, [])
 })

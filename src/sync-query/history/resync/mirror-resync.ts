@@ -1,5 +1,11 @@
-import { figureOf, firstKnown, larger } from '../../judge/figure.ts'
-import { MAX_PROGRESS_BEFORE_END, type Observation, progressBeforeEnd } from '../../judge/judgement.ts'
+import {
+  figureOf,
+  firstKnown,
+  larger,
+  MAX_PROGRESS_BEFORE_END,
+  type Observation,
+  progressBeforeEnd,
+} from '../../judge/judgement.ts'
 import type { ReasonOutline } from '../reason-outline.ts'
 import type { Patience } from '../shared-by-mirrors.ts'
 import { ResyncMotion } from './resync-motion.ts'

@@ -1,4 +1,4 @@
-import { firstKnown } from '../../judge/figure.ts'
+import { firstKnown } from '../../judge/judgement.ts'
 
 /**
  * A displayed share that never falls. Written in place.

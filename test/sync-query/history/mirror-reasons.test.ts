@@ -1,6 +1,6 @@
 import t from 'tap'
 import { HostMirrors } from '../../../src/sync-query/history/host-mirrors.ts'
-import { ReasonAges } from '../../../src/sync-query/history/reason-ages.ts'
+import { ReasonAges } from '../../../src/sync-query/history/mirror-reasons.ts'
 import { judgeDrbdVolume } from '../../../src/sync-query/judge/judge-drbd.ts'
 import {
   describe,

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { LiveSince } from '../../src/updater/live-since.ts'
+import { LiveSince } from '../../src/updater/pool-observer.ts'
 import { host } from '../allowed-operations/pool-of-three.ts'
 import { START_MS, settle } from '../platform/time/virtual-clock.ts'
 import { type Tap, type WatchedPoolOptions, watchedPool } from './watched-pool.ts'
