@@ -26,6 +26,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   metrics: [...CORE, 'allowed-operations'],
   updater: [...CORE, 'allowed-operations'],
   'embedded-pool': [...CORE, 'allowed-operations', 'agent-api', 'updater'],
+  'stock-pool': [...CORE, 'allowed-operations', 'xenapi-client', 'updater'],
   agent: [
     ...CORE,
     'drbd-adapter',
@@ -46,6 +47,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'metrics',
     'updater',
     'embedded-pool',
+    'stock-pool',
     'xenapi-client',
   ],
   demo: [

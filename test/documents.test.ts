@@ -4,6 +4,7 @@ import t from 'tap'
 import { z } from 'zod'
 import { AgentConfigSchema } from '../src/agent/agent-config.ts'
 import { GATE_REASONS } from '../src/allowed-operations/reason/gate-reason.ts'
+import { GuardConfigSchema } from '../src/coordinator/guard-config.ts'
 import { UpdaterConfigSchema } from '../src/coordinator/updater-config.ts'
 import { parseConfigFile } from '../src/platform/config-file/parse-config-file.ts'
 import { REASONS } from '../src/sync-query/reason/reason.ts'
@@ -45,6 +46,7 @@ t.test('links between the documents lead somewhere', async t => {
     'docs/CONFIGURATION.md',
     'docs/METRICS.md',
     'docs/SHELL.md',
+    'docs/STOCK-XAPI.md',
     'docs/TROUBLESHOOTING.md',
     'docs/WHAT-IF.md',
     'docs/XENAPI.md',
@@ -86,10 +88,11 @@ function keysOf(schema: z.core.JSONSchema.BaseSchema, path = ''): [key: string, 
 }
 
 t.test('CONFIGURATION.md has every key with its default, and no other', async t => {
-  const [, agent = '', updater = ''] = read('docs/CONFIGURATION.md').split(/^## The /m)
+  const [, agent = '', updater = '', guard = ''] = read('docs/CONFIGURATION.md').split(/^## The /m)
   for (const [name, text, schema] of [
     ['agent', agent, AgentConfigSchema],
     ['updater', updater, UpdaterConfigSchema],
+    ['guard', guard, GuardConfigSchema],
   ] as const) {
     const documented = Array.from(text.matchAll(/^\| `([^`]+)` \| (?:`([^`]*)`|(required|none)) \|/gm), row => [
       row[1] ?? '',
@@ -151,10 +154,11 @@ t.test('TROUBLESHOOTING.md has every code that the daemons log', async t => {
 })
 
 t.test('every configuration in CONFIGURATION.md is one that its daemon takes', async t => {
-  const [, agent = '', updater = ''] = read('docs/CONFIGURATION.md').split(/^## The /m)
+  const [, agent = '', updater = '', guard = ''] = read('docs/CONFIGURATION.md').split(/^## The /m)
   for (const [text, schema, count] of [
     [agent, AgentConfigSchema, 2],
     [updater, UpdaterConfigSchema, 1],
+    [guard, GuardConfigSchema, 1],
   ] as const) {
     const examples = Array.from(text.matchAll(/^```yaml\n(.*?)^```/gms), ([, example = '']) => example)
     t.equal(examples.length, count)

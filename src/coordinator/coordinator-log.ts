@@ -24,6 +24,17 @@ export const COORDINATOR_LOG_LEVELS = {
   'call-refused': 'warning',
   'decision-log': 'error',
   'state-not-written': 'error',
+  'guard-role': 'info',
+  'guard-follows': 'info',
+  'guard-lost': 'error',
+  'guard-blocks': 'warning',
+  'guard-lifts': 'info',
+  'guard-task-vanished': 'warning',
+  'guard-powerless': 'error',
+  'guard-plugged': 'warning',
+  'guard-not-plugged': 'error',
+  'guard-field-lags': 'warning',
+  'guard-call-failed': 'error',
   bug: 'error',
 } as const satisfies Record<Exclude<DecisionEvent['code'], 'operation-accepted'>, Level> & Record<string, Level>
 

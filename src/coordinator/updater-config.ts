@@ -42,9 +42,52 @@ const SrSchema = z.strictObject({
   hosts: z.array(uuid).max(MAX_HOSTS),
 })
 
+export const policy = z
+  .strictObject({
+    kind: z.enum(['conservative', 'placement']).default(DEFAULT_POLICY.kind),
+    aggregatedSrTypes: z
+      .array(name)
+      .max(64)
+      .default([...DEFAULT_POLICY.aggregatedSrTypes]),
+    leaseSeconds: z
+      .number()
+      .min(5)
+      .max(3600)
+      .default(DEFAULT_POLICY.leaseMs / 1000),
+    clockSkewSeconds: z
+      .number()
+      .min(0)
+      .max(3600)
+      .default(DEFAULT_POLICY.clockSkewMs / 1000),
+    outsidePeers: z.array(name).max(64).default([]),
+  })
+  .prefault({})
+
+export const poll = z
+  .strictObject({
+    everySeconds: z.number().min(1).max(600).default(30),
+    timeoutSeconds: z.number().min(0.1).max(60).default(10),
+  })
+  .prefault({})
+
+export const metrics = z
+  .strictObject({
+    enabled: z.boolean().default(true),
+    host: name.default('127.0.0.1'),
+    /** Differs from the agent's port, because both may run on the coordinator. */
+    port: z.number().int().min(0).max(65_535).default(9_945),
+  })
+  .prefault({})
+
+export const decisionLog = z
+  .strictObject({ file: absolutePath, maxBytes: z.number().int().min(10_000).default(10_485_760) })
+  .optional()
+
 /** The configuration of the coordinator's daemon: `updater --config FILE`. docs/CONFIGURATION.md explains each key. */
 export const UpdaterConfigSchema = z
   .strictObject({
+    /** `embedded`: this daemon is the toolstack. `xapi`: it guards an unmodified one (guard-config.ts). */
+    toolstack: z.literal('embedded').default('embedded'),
     /** Where the embedded pool serves XenAPI. */
     listen: z
       .strictObject({
@@ -61,45 +104,12 @@ export const UpdaterConfigSchema = z
     srs: z.array(SrSchema).max(MAX_SRS).default([]),
     /** A host whose agent was silent for this time counts as dead. */
     assumeDeadAfterSeconds: z.number().min(1).max(3600).default(60),
-    policy: z
-      .strictObject({
-        kind: z.enum(['conservative', 'placement']).default(DEFAULT_POLICY.kind),
-        aggregatedSrTypes: z
-          .array(name)
-          .max(64)
-          .default([...DEFAULT_POLICY.aggregatedSrTypes]),
-        leaseSeconds: z
-          .number()
-          .min(5)
-          .max(3600)
-          .default(DEFAULT_POLICY.leaseMs / 1000),
-        clockSkewSeconds: z
-          .number()
-          .min(0)
-          .max(3600)
-          .default(DEFAULT_POLICY.clockSkewMs / 1000),
-        outsidePeers: z.array(name).max(64).default([]),
-      })
-      .prefault({}),
-    poll: z
-      .strictObject({
-        everySeconds: z.number().min(1).max(600).default(30),
-        timeoutSeconds: z.number().min(0.1).max(60).default(10),
-      })
-      .prefault({}),
+    policy,
+    poll,
     /** The address for Prometheus. */
-    metrics: z
-      .strictObject({
-        enabled: z.boolean().default(true),
-        host: name.default('127.0.0.1'),
-        /** Differs from the agent's port, because both may run on the coordinator. */
-        port: z.number().int().min(0).max(65_535).default(9_945),
-      })
-      .prefault({}),
+    metrics,
     /** The decision log. Absent: there is none. */
-    decisionLog: z
-      .strictObject({ file: absolutePath, maxBytes: z.number().int().min(10_000).default(10_485_760) })
-      .optional(),
+    decisionLog,
   })
   .superRefine(({ hosts, srs }, context) => {
     const known = new Set<string>()
@@ -121,7 +131,7 @@ export const UpdaterConfigSchema = z
 
 export type UpdaterConfig = z.output<typeof UpdaterConfigSchema>
 
-export function policyOf({ policy }: UpdaterConfig): GatePolicy {
+export function policyOf({ policy }: Pick<UpdaterConfig, 'policy'>): GatePolicy {
   const { kind, aggregatedSrTypes, leaseSeconds, clockSkewSeconds, outsidePeers } = policy
   return { kind, aggregatedSrTypes, leaseMs: leaseSeconds * 1000, clockSkewMs: clockSkewSeconds * 1000, outsidePeers }
 }

@@ -81,6 +81,7 @@ export class PoolObserver {
   #liveSince = new LiveSince()
   #reports: ReportMemory
   #coordinator: string | null = null
+  #run: number | undefined
   #pbds: readonly PbdSnapshot[] = []
   #connected: ConnectedHosts = new Map()
 
@@ -90,9 +91,10 @@ export class PoolObserver {
   }
 
   /** Takes in a reading. @param atMs Unix time in milliseconds */
-  observe({ pool: stored, freshUntilMs }: PoolReading, coordinator: string, atMs: number): PoolObservation {
-    if (coordinator !== this.#coordinator) {
+  observe({ pool: stored, freshUntilMs, run }: PoolReading, coordinator: string, atMs: number): PoolObservation {
+    if (coordinator !== this.#coordinator || run !== this.#run) {
       this.#coordinator = coordinator
+      this.#run = run
       this.#reports.begin(stored)
     }
     const { hosts, renewed } = this.#liveSince.correct(stored.hosts, atMs)
@@ -120,6 +122,7 @@ export class PoolObserver {
     copied.#liveSince = this.#liveSince.copy()
     copied.#reports = this.#reports.copy()
     copied.#coordinator = this.#coordinator
+    copied.#run = this.#run
     copied.#pbds = this.#pbds
     copied.#connected = this.#connected
     return copied

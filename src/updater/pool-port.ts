@@ -13,6 +13,11 @@ export interface PoolReading {
    * which blocks. `Infinity`: the port reads the pool itself and not a copy.
    */
   readonly freshUntilMs: number
+  /**
+   * Another number than before: the toolstack was restarted, and its database may be older than what it held before. Reports that it
+   * holds then count only when their hosts confirm them. Absent: it never gets older.
+   */
+  readonly run?: number
 }
 
 /** The verdicts of the gate at one moment. */
@@ -31,7 +36,7 @@ export interface GateVerdicts {
 }
 
 /** The verdicts that a port publishes. */
-interface GateDecision extends Omit<GateVerdicts, 'policy'> {
+export interface GateDecision extends Omit<GateVerdicts, 'policy'> {
   /** `host.allowed_operations` by ref of the host: the same array as in the decision before if nothing changed. */
   readonly allowed: ReadonlyMap<string, readonly HostOperation[]>
 }

@@ -60,6 +60,7 @@ export class Updater {
   readonly #keeping = new Map<string, readonly string[]>()
   readonly #failing = new Set<Effect>()
   #coordinator: string | null = null
+  #run: number | undefined
   #last: PoolObservation | null = null
   #state: 'new' | 'started' | 'closed' = 'new'
   #scheduled: NodeJS.Immediate | null = null
@@ -166,8 +167,9 @@ export class Updater {
 
   #observe(reading: PoolReading): PoolObservation {
     const coordinator = this.#options.pool.coordinator()
-    if (coordinator !== this.#coordinator) {
+    if (coordinator !== this.#coordinator || reading.run !== this.#run) {
       this.#coordinator = coordinator
+      this.#run = reading.run
       this.#poller.forget()
     }
     return this.#observer.observe(reading, coordinator, this.#options.clock.now())

@@ -39,6 +39,11 @@ const ORIGINATOR = 'resync-monitor'
 export class XenApiConnection {
   readonly #options: ConnectionOptions
   readonly #poster: JsonPoster
+  /**
+   * Over xapi's unix socket errors have one shape in JSON-RPC 1 on every host. In version 2 a member answers them as a plain list
+   * (executed on a pool of three hosts).
+   */
+  readonly #version: { readonly jsonrpc?: '2.0' }
   readonly #closing = new AbortController()
   #session: Promise<string> | null = null
   #refusal: { readonly error: XenApiError; readonly untilMs: number } | null = null
@@ -46,6 +51,7 @@ export class XenApiConnection {
 
   constructor(endpoint: CheckedEndpoint, options: ConnectionOptions) {
     this.#options = options
+    this.#version = endpoint.socketPath === undefined ? { jsonrpc: '2.0' } : {}
     this.#poster = new JsonPoster({
       url: endpoint.url,
       socketPath: endpoint.socketPath,
@@ -113,7 +119,7 @@ export class XenApiConnection {
   async #post(method: string, params: readonly unknown[], signal: AbortSignal): Promise<unknown> {
     this.#lastId += 1
     const id = this.#lastId
-    const body = JSON.stringify({ jsonrpc: '2.0', method, params, id })
+    const body = JSON.stringify({ ...this.#version, method, params, id })
     const answer = await this.#poster.post(body, signal).catch((cause: unknown) => {
       throw new XenApiUnreachable(messageOf(cause), { cause })
     })

@@ -1,0 +1,37 @@
+import { z } from 'zod'
+import { decisionLog, metrics, policy, poll } from './updater-config.ts'
+
+const absolutePath = z.string().max(4096).regex(/^\//, 'must be an absolute path')
+const fingerprint = z
+  .string()
+  .regex(/^([0-9a-f]{2}:){31}[0-9a-f]{2}$/i, 'must be 32 pairs of hex digits, with colons between them')
+
+/**
+ * The configuration of `updater --toolstack xapi`: the guard of a pool of unmodified toolstacks. docs/CONFIGURATION.md explains each key.
+ */
+export const GuardConfigSchema = z
+  .strictObject({
+    toolstack: z.literal('xapi').default('xapi'),
+    /** The unix socket of this host's toolstack. It asks for no password, and only root can open it. */
+    socket: absolutePath.default('/var/lib/xcp/xapi'),
+    /** Instead of the socket, from another machine: `https://COORDINATOR`. */
+    url: z.url({ protocol: /^https?$/, error: 'must be an http: or https: URL' }).optional(),
+    user: z.string().min(1).max(256).default('root'),
+    /** Needed with `url`: a file that contains only the password. */
+    passwordFile: absolutePath.optional(),
+    caFile: absolutePath.optional(),
+    fingerprints: z.array(fingerprint).min(1).max(64).optional(),
+    /** The file that says whether this host is the coordinator: `master`, or `slave:ADDRESS`. Not used with `url`. */
+    roleFile: absolutePath.default('/etc/xensource/pool.conf'),
+    policy,
+    poll,
+    metrics,
+    decisionLog,
+  })
+  .superRefine(({ url, passwordFile, caFile, fingerprints }, context) => {
+    const complain = (key: string, message: string) => context.addIssue({ code: 'custom', path: [key], message })
+    if (url !== undefined && passwordFile === undefined) complain('passwordFile', 'is needed with url')
+    if (caFile !== undefined && fingerprints !== undefined) complain('fingerprints', 'excludes caFile')
+  })
+
+export type GuardConfig = z.output<typeof GuardConfigSchema>

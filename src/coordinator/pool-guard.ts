@@ -1,0 +1,220 @@
+import { readFile } from 'node:fs/promises'
+import { GateMetrics } from '../metrics/gate-metrics.ts'
+import type { MetricsServer } from '../metrics/metrics-server.ts'
+import { ProcessMetrics } from '../metrics/process-metrics.ts'
+import { serveMetrics } from '../metrics/serve-metrics.ts'
+import { messageOf, stackOf } from '../platform/errors.ts'
+import type { Log } from '../platform/systemd/log.ts'
+import { type Clock, sleep } from '../platform/time/clock.ts'
+import { StockPool } from '../stock-pool/stock-pool.ts'
+import { DecisionLog } from '../updater/decision-log.ts'
+import { describeEvent } from '../updater/describe-event.ts'
+import type { GateVerdicts } from '../updater/pool-port.ts'
+import { Updater } from '../updater/updater.ts'
+import { XenApiClient } from '../xenapi-client/client.ts'
+import { type CoordinatorLog, coordinatorLog } from './coordinator-log.ts'
+import { describeGuardEvent } from './describe-guard-event.ts'
+import type { GuardConfig } from './guard-config.ts'
+import { type HostRole, watchRole } from './host-role.ts'
+import { policyOf } from './updater-config.ts'
+
+interface PoolGuardOptions {
+  readonly config: GuardConfig
+  readonly clock: Clock
+  readonly log: Log
+  readonly version: string
+}
+
+/** A guard at work: what is started when this host becomes the coordinator. */
+interface Guard {
+  readonly client: XenApiClient
+  readonly pool: StockPool
+  readonly updater: Updater
+}
+
+/** xapi counts a silent host as dead after this (host_assumed_dead_interval). */
+const KNOWN_WITHIN_MS = 600_000
+const EMPTY_SNAPSHOT = {
+  pool: { hosts: [], srs: [], reports: [], overrides: [] },
+  verdicts: new Map(),
+} as const
+
+/**
+ * The guard of a pool of unmodified toolstacks: runs on every host, and acts while this host is the coordinator. Two guards at once, as
+ * during a change of coordinator, are safe: both compute the same, and the one that knows less blocks.
+ */
+export class PoolGuard {
+  readonly #options: PoolGuardOptions
+  readonly #log: CoordinatorLog
+  readonly #stop = new AbortController()
+  readonly #metrics: GateMetrics
+  #config: GuardConfig
+  #guard: Guard | null = null
+  #decisions: DecisionLog | null = null
+  #metricsServer: MetricsServer | null = null
+  #watching: Promise<void> = Promise.resolve()
+
+  /** Resolves when the guard is at work, or when this host is a member. @throws Error a file or an address cannot be used */
+  static async start(options: PoolGuardOptions): Promise<PoolGuard> {
+    const service = new PoolGuard(options)
+    try {
+      await service.#serve()
+      await service.#begin()
+      return service
+    } catch (error) {
+      await service.close()
+      throw error
+    }
+  }
+
+  private constructor(options: PoolGuardOptions) {
+    this.#options = options
+    this.#config = options.config
+    this.#log = coordinatorLog(options.log)
+    this.#metrics = new GateMetrics({
+      snapshot: () => {
+        const atMs = options.clock.now()
+        const policy = policyOf(this.#config)
+        if (this.#guard === null) return { atMs, policy, ...EMPTY_SNAPSHOT }
+        const { pool, hosts } = this.#guard.updater.verdicts()
+        return { atMs, pool, policy, verdicts: hosts }
+      },
+    })
+  }
+
+  /** The verdicts of the gate; `null`: this host is not the coordinator. */
+  verdicts(): GateVerdicts | null {
+    return this.#guard?.updater.verdicts() ?? null
+  }
+
+  /** Starts again with another configuration. What is blocked stays blocked meanwhile: the task is in the pool. */
+  async reload(config: GuardConfig): Promise<void> {
+    if (JSON.stringify(config) === JSON.stringify(this.#config)) return
+    this.#config = config
+    await this.#end()
+    await this.#serve()
+    await this.#startGuard()
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort()
+    await this.#watching
+    await this.#end()
+    await this.#metricsServer?.close()
+    await this.#decisions?.close()
+  }
+
+  async #serve(): Promise<void> {
+    const { clock, log, version } = this.#options
+    await this.#metricsServer?.close()
+    await this.#decisions?.close()
+    const { decisionLog } = this.#config
+    this.#decisions =
+      decisionLog === undefined
+        ? null
+        : new DecisionLog({
+            path: decisionLog.file,
+            maxBytes: decisionLog.maxBytes,
+            knownWithinMs: KNOWN_WITHIN_MS,
+            now: clock.now,
+            onError: error => this.#log('decision-log', messageOf(error)),
+          })
+    const parts = [this.#metrics, new ProcessMetrics({ version })]
+    this.#metricsServer = await serveMetrics(this.#config.metrics, parts, clock, log)
+  }
+
+  /** Follows the role of this host. From another machine the guard always acts. */
+  async #begin(): Promise<void> {
+    if (this.#config.url !== undefined) return this.#startGuard()
+    const first = Promise.withResolvers<void>()
+    this.#watching = this.#followRole(first.resolve, first.reject)
+    await first.promise
+  }
+
+  async #followRole(done: () => void, failed: (error: unknown) => void): Promise<void> {
+    const { clock } = this.#options
+    const { signal } = this.#stop
+    for await (const role of watchRole(this.#config.roleFile, clock, signal)) {
+      this.#log('guard-role', ROLE_TEXTS[role], role === 'unknown' ? 'error' : 'info')
+      try {
+        if (role === 'member') await this.#end()
+        // With an unknown role it acts: two guards are safe, and none is not.
+        else if (this.#guard === null) await this.#startGuard()
+        done()
+      } catch (error) {
+        failed(error)
+        this.#log('bug', stackOf(error))
+        await sleep(clock, 1_000, signal)
+      }
+    }
+  }
+
+  async #startGuard(): Promise<void> {
+    const { clock } = this.#options
+    const client = await clientOf(this.#config, clock)
+    const pool = new StockPool({
+      client,
+      clock,
+      onEvent: event => {
+        const { level, text } = describeGuardEvent(event)
+        this.#log(event.code, text, level)
+      },
+    })
+    const { everySeconds, timeoutSeconds } = this.#config.poll
+    const updater = new Updater({
+      pool,
+      policy: policyOf(this.#config),
+      clock,
+      pollEveryMs: everySeconds * 1000,
+      pollTimeoutMs: timeoutSeconds * 1000,
+      decided: event => {
+        this.#decisions?.record(event)
+        if (event.code !== 'operation-accepted') this.#log(event.code, describeEvent(event, KNOWN_WITHIN_MS))
+      },
+      recomputed: durationMs => this.#metrics.recomputed(durationMs),
+      effectFailed: error => this.#log('guard-call-failed', messageOf(error)),
+    })
+    this.#guard = { client, pool, updater }
+    const read = pool.start()
+    await Promise.race([read, aborted(this.#stop.signal)])
+    updater.start()
+  }
+
+  async #end(): Promise<void> {
+    const guard = this.#guard
+    this.#guard = null
+    if (guard === null) return
+    await guard.updater.close()
+    await guard.pool.close()
+    await guard.client.close()
+  }
+}
+
+const ROLE_TEXTS: Readonly<Record<HostRole, string>> = {
+  coordinator: 'this host is the coordinator: the guard acts',
+  member: 'this host is a member: the guard of the coordinator acts',
+  unknown: 'the role of this host cannot be read: the guard acts, in case that this host is the coordinator',
+}
+
+async function clientOf(config: GuardConfig, clock: Clock): Promise<XenApiClient> {
+  const { url, socket, user, passwordFile, caFile, fingerprints } = config
+  if (url === undefined) {
+    return new XenApiClient({ clock, url: 'http://localhost', socketPath: socket, user, password: '' })
+  }
+  const password = passwordFile === undefined ? '' : await readFile(passwordFile, 'utf8')
+  return new XenApiClient({
+    clock,
+    url,
+    user,
+    password: password.replace(/\r?\n$/, ''),
+    ...(caFile === undefined ? {} : { ca: await readFile(caFile, 'utf8') }),
+    ...(fingerprints === undefined ? {} : { fingerprint256: fingerprints }),
+  })
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    if (signal.aborted) resolve()
+    signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}

@@ -1,0 +1,215 @@
+import { isHostOperation } from '../../allowed-operations/pool/host-operation.ts'
+import { decodeKnownPeers, KNOWN_PEERS_KEY } from '../../allowed-operations/pool/known-peers.ts'
+import { decodeOverride, OVERRIDE_KEY } from '../../allowed-operations/pool/override.ts'
+import type {
+  CurrentOperation,
+  HostSnapshot,
+  PbdSnapshot,
+  PoolSnapshot,
+  ReceivedReport,
+  SrSnapshot,
+} from '../../allowed-operations/pool/pool-snapshot.ts'
+import { REPORT_KEY } from '../../sync-query/report/report.ts'
+import { parseReport } from '../../sync-query/report/report-parse.ts'
+import type { PoolChanges } from '../../xenapi-client/events.ts'
+import { type HostTrack, trackHost } from './host-track.ts'
+import { flagField, listField, mapField, textField, type XapiRecord } from './xapi-record.ts'
+
+/** The classes that a decision depends on, in the lower case of events. */
+export const DECIDING_CLASSES = ['pool', 'host', 'host_metrics', 'sr', 'pbd'] as const
+
+export interface StockTask {
+  readonly ref: string
+  readonly nameLabel: string
+  readonly nameDescription: string
+  /** `pending`, `success`, … */
+  readonly status: string
+}
+
+/** The text of a stored report, and when it was seen for the first time. */
+interface StoredReport {
+  readonly text: string
+  readonly received: ReceivedReport
+}
+
+/**
+ * The pool of an unmodified xapi, as events describe it. No I/O: `apply` takes in events, and the rest answers from them.
+ *
+ * A report counts as confirmed at the moment at which its text was seen to change: xapi does not store when a client wrote it.
+ */
+export class PoolCache {
+  readonly #records = new Map<string, Map<string, XapiRecord>>()
+  readonly #tracks = new Map<string, HostTrack>()
+  /** By ref of the PBD. */
+  readonly #reports = new Map<string, StoredReport>()
+  #snapshot: PoolSnapshot | null = null
+
+  /**
+   * Takes in the changes of one answer of event.from.
+   * @param classes that were followed; if `everything` changed, their other objects no longer exist
+   */
+  apply({ everything, events }: PoolChanges, classes: readonly string[], now: number): void {
+    if (everything) for (const cls of classes) this.#records.delete(cls.toLowerCase())
+    for (const { cls, ref, record } of events) {
+      if (record === null) this.#of(cls).delete(ref)
+      else this.#of(cls).set(ref, record)
+    }
+    this.#follow(now)
+  }
+
+  /** Takes in `current_operations` of a host, read apart from the events. @returns whether they differ from what was known */
+  applyCurrentOperations(host: string, operations: Readonly<Record<string, string>>, now: number): boolean {
+    const record = this.#of('host').get(host)
+    if (record === undefined) return false
+    const before = mapField(record, 'current_operations')
+    if (JSON.stringify(before) === JSON.stringify(operations)) return false
+    this.#of('host').set(host, { ...record, current_operations: operations })
+    this.#follow(now)
+    return true
+  }
+
+  /** The pool, as input of the gate: the same object until something has changed. */
+  snapshot(now: number): PoolSnapshot {
+    if (this.#isAnyOrderPending()) this.#follow(now)
+    this.#snapshot ??= this.#read()
+    return this.#snapshot
+  }
+
+  /** Ref of the coordinator; `''`: not known. */
+  coordinator(): string {
+    for (const pool of this.#of('pool').values()) return textField(pool, 'master')
+    return ''
+  }
+
+  tasks(): readonly StockTask[] {
+    return Array.from(this.#of('task'), ([ref, task]) => ({
+      ref,
+      nameLabel: textField(task, 'name_label'),
+      nameDescription: textField(task, 'name_description'),
+      status: textField(task, 'status'),
+    }))
+  }
+
+  /** `pool.other_config`. */
+  poolConfig(): Readonly<Record<string, string>> {
+    for (const pool of this.#of('pool').values()) return mapField(pool, 'other_config')
+    return {}
+  }
+
+  #of(cls: string): Map<string, XapiRecord> {
+    let ofClass = this.#records.get(cls)
+    if (ofClass === undefined) {
+      ofClass = new Map()
+      this.#records.set(cls, ofClass)
+    }
+    return ofClass
+  }
+
+  /** Compares the records with what is remembered of hosts and reports. */
+  #follow(now: number): void {
+    this.#snapshot = null
+    const hosts = this.#of('host')
+    for (const ref of this.#tracks.keys()) if (!hosts.has(ref)) this.#tracks.delete(ref)
+    for (const [ref, host] of hosts) {
+      const seen = {
+        live: this.#live(host),
+        bootTimeMs: bootTimeOf(host),
+        enabled: flagField(host, 'enabled') === true,
+        isGoingDown: operationsOf(host).some(({ operation }) => operation === 'reboot' || operation === 'shutdown'),
+      }
+      this.#tracks.set(ref, trackHost(this.#tracks.get(ref), seen, now))
+    }
+    const pbds = this.#of('pbd')
+    for (const ref of this.#reports.keys()) if (!pbds.has(ref)) this.#reports.delete(ref)
+    for (const [ref, pbd] of pbds) this.#followReport(ref, pbd, now)
+  }
+
+  #followReport(ref: string, pbd: XapiRecord, now: number): void {
+    const text = mapField(pbd, 'other_config')[REPORT_KEY]
+    if (text === undefined) this.#reports.delete(ref)
+    else if (this.#reports.get(ref)?.text !== text) {
+      const receipt = { host: textField(pbd, 'host'), sr: textField(pbd, 'SR'), confirmedAtMs: now }
+      this.#reports.set(ref, { text, received: { ...receipt, ...parseReport(text) } })
+    }
+  }
+
+  #isAnyOrderPending(): boolean {
+    return this.#tracks.values().some(({ orderGoneSinceMs }) => orderGoneSinceMs !== null)
+  }
+
+  #live(host: XapiRecord): boolean | null {
+    const metrics = this.#of('host_metrics').get(textField(host, 'metrics'))
+    return metrics === undefined ? null : flagField(metrics, 'live')
+  }
+
+  #read(): PoolSnapshot {
+    const hosts = [...this.#of('host')]
+    return {
+      hosts: hosts.map(([ref, host]) => this.#hostSnapshot(ref, host)),
+      srs: Array.from(this.#of('sr'), ([ref, sr]) => srSnapshot(ref, sr)),
+      pbds: Array.from(this.#of('pbd'), ([ref, pbd]) => pbdSnapshot(ref, pbd)),
+      tasks: this.tasks(),
+      reports: Array.from(this.#reports.values(), ({ received }) => received),
+      overrides: hosts.flatMap(([ref, host]) => {
+        const text = mapField(host, 'other_config')[OVERRIDE_KEY]
+        return text === undefined ? [] : (decodeOverride(ref, text) ?? [])
+      }),
+      // Not visible to a client, and it decides only about power_on.
+      powerOnPlugin: true,
+      rollingUpgrade: Object.hasOwn(this.poolConfig(), 'rolling_upgrade_in_progress'),
+    }
+  }
+
+  #hostSnapshot(ref: string, host: XapiRecord): HostSnapshot {
+    const track = this.#tracks.get(ref)
+    return {
+      ref,
+      uuid: textField(host, 'uuid'),
+      hostname: textField(host, 'hostname'),
+      nameLabel: textField(host, 'name_label'),
+      enabled: flagField(host, 'enabled') === true,
+      live: this.#live(host),
+      liveSinceMs: track?.liveSinceMs ?? null,
+      bootTimeMs: bootTimeOf(host),
+      powerOnMode: textField(host, 'power_on_mode'),
+      currentOperations: operationsOf(host),
+      allowedOperations: listField(host, 'allowed_operations').filter(isHostOperation),
+      leaving: track?.isLeaving ?? false,
+    }
+  }
+}
+
+function operationsOf(host: XapiRecord): readonly CurrentOperation[] {
+  return Object.entries(mapField(host, 'current_operations')).flatMap(([task, operation]) =>
+    isHostOperation(operation) ? [{ task, operation }] : [],
+  )
+}
+
+/** `host.other_config["boot_time"]` is a number of seconds, printed as an OCaml float (`1795363200.`). */
+function bootTimeOf(host: XapiRecord): number | null {
+  const seconds = mapField(host, 'other_config').boot_time
+  const value = seconds === undefined || seconds.trim() === '' ? Number.NaN : Number(seconds)
+  return Number.isFinite(value) ? value * 1000 : null
+}
+
+function srSnapshot(ref: string, sr: XapiRecord): SrSnapshot {
+  return {
+    ref,
+    uuid: textField(sr, 'uuid'),
+    nameLabel: textField(sr, 'name_label'),
+    clustered: flagField(sr, 'clustered') === true,
+    type: textField(sr, 'type'),
+    otherConfig: mapField(sr, 'other_config'),
+  }
+}
+
+function pbdSnapshot(ref: string, pbd: XapiRecord): PbdSnapshot {
+  const knownPeers = decodeKnownPeers(mapField(pbd, 'other_config')[KNOWN_PEERS_KEY])
+  const snapshot = {
+    ref,
+    host: textField(pbd, 'host'),
+    sr: textField(pbd, 'SR'),
+    currentlyAttached: flagField(pbd, 'currently_attached') === true,
+  }
+  return knownPeers === null ? snapshot : { ...snapshot, knownPeers }
+}

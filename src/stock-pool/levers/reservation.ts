@@ -1,0 +1,45 @@
+import { z } from 'zod'
+import { parseJson } from '../../platform/json/parse-json.ts'
+import { uuid } from '../../platform/text/uuid.ts'
+
+/** The key of `pool.other_config` that holds the reservation. */
+export const RESERVATION_KEY = 'resync-monitor:reserved'
+
+/**
+ * An operator's statement which host goes down next although another one is disabled as well, for example because that one is in
+ * maintenance for weeks.
+ */
+export interface Reservation {
+  /** UUID of the host. */
+  readonly host: string
+  readonly by: string
+  /** Unix time in milliseconds from which on it counts no more. */
+  readonly expiresMs: number
+}
+
+/** A longer reservation would be forgotten and surprise somebody. */
+export const MAX_RESERVATION_MS = 30 * 24 * 3_600_000
+const MAX_BYTES = 1_024
+
+const Stored = z.object({
+  schema: z.literal(1),
+  host: uuid,
+  by: z.string().max(256),
+  expiresAt: z.iso.datetime({ offset: true }),
+})
+
+export function encodeReservation({ host, by, expiresMs }: Reservation): string {
+  return JSON.stringify({ schema: 1, host, by, expiresAt: new Date(expiresMs).toISOString() })
+}
+
+/** The reservation that is in force; `null`: there is none, it has expired or lasts too long, or it cannot be read. */
+export function reservationInForce(text: string | undefined, now: number): Reservation | null {
+  if (text === undefined) return null
+  const parsed = parseJson(text, MAX_BYTES)
+  if ('problem' in parsed) return null
+  const stored = Stored.safeParse(parsed.value)
+  if (!stored.success) return null
+  const { host, by, expiresAt } = stored.data
+  const expiresMs = Date.parse(expiresAt)
+  return now < expiresMs && expiresMs - now <= MAX_RESERVATION_MS ? { host, by, expiresMs } : null
+}

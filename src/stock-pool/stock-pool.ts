@@ -1,0 +1,233 @@
+import { encodeKnownPeers, KNOWN_PEERS_KEY } from '../allowed-operations/pool/known-peers.ts'
+import type { HostSnapshot, PoolSnapshot } from '../allowed-operations/pool/pool-snapshot.ts'
+import type { Clock } from '../platform/time/clock.ts'
+import type { GateDecision, PoolPort, PoolReading } from '../updater/pool-port.ts'
+import type { XenApiClient } from '../xenapi-client/client.ts'
+import { XenApiUnreachable } from '../xenapi-client/errors.ts'
+import { setOtherConfig } from '../xenapi-client/other-config.ts'
+import { watchPool } from '../xenapi-client/watch-pool.ts'
+import { CallWatcher } from './follow/call-watcher.ts'
+import { DECIDING_CLASSES, PoolCache } from './follow/pool-cache.ts'
+import { type BlockCause, blockCause } from './levers/block-cause.ts'
+import { BLOCK_LABEL, BlockTask } from './levers/block-task.ts'
+import { PlugSentinel } from './levers/plug-sentinel.ts'
+import { Recompute } from './levers/recompute.ts'
+import { RESERVATION_KEY, reservationInForce } from './levers/reservation.ts'
+import { pluggedSentinels, sentinels } from './levers/sentinel.ts'
+
+export interface StockPoolOptions {
+  readonly client: XenApiClient
+  readonly clock: Clock
+  /** Called for each event of the guard. Must not throw. */
+  readonly onEvent: (event: GuardEvent) => void
+}
+
+/** What the guard does, and what keeps it from it. */
+export type GuardEvent =
+  | { readonly code: 'guard-follows' }
+  | { readonly code: 'guard-lost'; readonly why: string }
+  /** The pool refuses reboots from now on. */
+  | { readonly code: 'guard-blocks'; readonly cause: BlockCause; readonly pool: PoolSnapshot }
+  | { readonly code: 'guard-lifts' }
+  /** Somebody or something has removed the task while the gate blocks. */
+  | { readonly code: 'guard-task-vanished' }
+  /** No SR of the type `resync-monitor` is plugged on any host, so nothing can block. */
+  | { readonly code: 'guard-powerless'; readonly hasSentinel: boolean }
+  | { readonly code: 'guard-plugged'; readonly host: string }
+  | { readonly code: 'guard-not-plugged'; readonly host: string; readonly why: string }
+  | { readonly code: 'guard-field-lags'; readonly why: string }
+
+/** How long one event.from waits when nothing happens. */
+const WAIT_SECONDS = 5
+/** An answer may come this much later before the pool counts as not known. */
+const LATE_MS = 10_000
+/** The interval of corrections of a field that another computation of xapi has left wrong. */
+const CORRECT_EVERY_MS = 5_000
+
+/**
+ * The updater's port to the pool of an unmodified xapi (DESIGN section 7). It follows the pool by event.from, and brings a decision into
+ * effect with what stock xapi consults: the Task `SR Recovering` of a clustered, plugged SR.
+ */
+export class StockPool implements PoolPort {
+  readonly #options: StockPoolOptions
+  readonly #cache = new PoolCache()
+  readonly #task: BlockTask
+  readonly #recompute: Recompute
+  readonly #plug: PlugSentinel
+  readonly #watcher: CallWatcher
+  readonly #stop = new AbortController()
+  readonly #subscribers = new Set<() => void>()
+  readonly #firstReading = Promise.withResolvers<void>()
+  #following: Promise<unknown> = Promise.resolve()
+  #heardAtMs = Number.NEGATIVE_INFINITY
+  /** Counts sessions: in another one the toolstack may have an older database. */
+  #run = 0
+  #isLost = false
+  #isBlocking = false
+  #wasPresent = false
+  #isPowerless = false
+
+  constructor(options: StockPoolOptions) {
+    const { client, clock, onEvent } = options
+    this.#options = options
+    this.#recompute = new Recompute({
+      client,
+      clock,
+      candidates: () => this.#enabledHosts(),
+      failed: error => onEvent({ code: 'guard-field-lags', why: String(error) }),
+    })
+    this.#task = new BlockTask({
+      client,
+      clock,
+      tasks: () => this.#cache.tasks(),
+      switched: () => this.#recompute.trigger(),
+    })
+    this.#plug = new PlugSentinel({ client, clock, onEvent })
+    this.#watcher = new CallWatcher({
+      client,
+      clock,
+      suspects: () => (this.#isBlocking ? [] : this.#mayGo()),
+      read: (host, operations) => {
+        if (this.#cache.applyCurrentOperations(host, operations, clock.now())) this.#changed()
+      },
+    })
+  }
+
+  /** Follows the pool until `close`. @returns when everything has been read once */
+  start(): Promise<void> {
+    this.#following = Promise.all([
+      this.#follow(DECIDING_CLASSES, () => undefined),
+      this.#follow(['task'], labels => {
+        if (labels.some(label => label !== BLOCK_LABEL && !label.includes('get_'))) this.#watcher.wake()
+      }),
+    ])
+    return this.#firstReading.promise
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort()
+    await Promise.all([this.#following, this.#watcher.close()])
+  }
+
+  read(): PoolReading {
+    const now = this.#options.clock.now()
+    const ageMs = this.#options.clock.steadyNow() - this.#heardAtMs
+    return {
+      pool: this.#cache.snapshot(now),
+      freshUntilMs: now - ageMs + WAIT_SECONDS * 1_000 + LATE_MS,
+      run: this.#run,
+    }
+  }
+
+  coordinator(): string {
+    return this.#cache.coordinator()
+  }
+
+  subscribe(changed: () => void): () => void {
+    this.#subscribers.add(changed)
+    return () => this.#subscribers.delete(changed)
+  }
+
+  publish({ pool, srs, hosts: verdicts, atMs }: GateDecision): Promise<void> | undefined {
+    const reservation = reservationInForce(this.#cache.poolConfig()[RESERVATION_KEY], atMs)
+    const reservations = reservation === null ? [] : [reservation]
+    const cause = blockCause({ pool, srs, verdicts, reservations })
+    const plugged = pluggedSentinels(pool)
+    this.#report(cause, pool, plugged)
+    this.#plug.plugMissing(pool)
+    const underWay = this.#task.want(cause !== null, cause === null ? sentinels(pool) : plugged)
+    this.#wasPresent = this.#task.isPresent
+    if (underWay === undefined && this.#isFieldWrong(pool)) this.#recompute.triggerAtMostEvery(CORRECT_EVERY_MS)
+    return underWay
+  }
+
+  keepPeers(pbd: string, peers: readonly string[]): Promise<void> {
+    return setOtherConfig(this.#options.client, 'PBD', pbd, KNOWN_PEERS_KEY, encodeKnownPeers(peers))
+  }
+
+  async pollReport(host: string, sr: string, signal: AbortSignal): Promise<string> {
+    const uuid = this.#cache.snapshot(this.#options.clock.now()).srs.find(({ ref }) => ref === sr)?.uuid ?? ''
+    const args = [host, 'resync-monitor', 'report', { sr: uuid }]
+    const answer = await this.#options.client.call('host.call_plugin', args, { signal })
+    if (typeof answer !== 'string') throw new XenApiUnreachable('host.call_plugin did not answer with a text')
+    return answer
+  }
+
+  async #follow(classes: readonly string[], begun: (labels: readonly string[]) => void): Promise<void> {
+    const { client, clock } = this.#options
+    const { signal } = this.#stop
+    for await (const news of watchPool(client, classes, { clock, signal, waitSeconds: WAIT_SECONDS })) {
+      if ('lost' in news) {
+        this.#lost(news.lost)
+        continue
+      }
+      const isDeciding = classes === DECIDING_CLASSES
+      if (isDeciding) this.#heardAtMs = clock.steadyNow()
+      if (news.everything && isDeciding) this.#run = client.logins
+      this.#cache.apply(news, classes, clock.now())
+      if (!news.everything) begun(news.events.flatMap(({ operation, record }) => labelOfNew(operation, record)))
+      if (isDeciding) this.#found()
+      if (news.events.length > 0 || news.everything) this.#changed()
+    }
+  }
+
+  #lost(why: string): void {
+    if (this.#isLost) return
+    this.#isLost = true
+    this.#options.onEvent({ code: 'guard-lost', why })
+  }
+
+  #found(): void {
+    this.#firstReading.resolve()
+    if (this.#isLost) this.#options.onEvent({ code: 'guard-follows' })
+    this.#isLost = false
+  }
+
+  #changed(): void {
+    for (const changed of this.#subscribers) changed()
+  }
+
+  #report(cause: BlockCause | null, pool: PoolSnapshot, plugged: readonly string[]): void {
+    const { onEvent } = this.#options
+    const isPowerless = plugged.length === 0
+    if (isPowerless && !this.#isPowerless) {
+      onEvent({ code: 'guard-powerless', hasSentinel: sentinels(pool).length > 0 })
+    }
+    this.#isPowerless = isPowerless
+    if (cause !== null && this.#isBlocking && this.#wasPresent && !this.#task.isPresent) {
+      onEvent({ code: 'guard-task-vanished' })
+    }
+    if (cause !== null && !this.#isBlocking) onEvent({ code: 'guard-blocks', cause, pool })
+    if (cause === null && this.#isBlocking) onEvent({ code: 'guard-lifts' })
+    this.#isBlocking = cause !== null
+  }
+
+  /** Refs of the disabled live hosts: only they can be rebooted. */
+  #mayGo(): readonly string[] {
+    return this.#hosts(({ live, enabled }) => live === true && !enabled)
+  }
+
+  /** The coordinator first: a call for another host goes through that host's own toolstack. */
+  #enabledHosts(): readonly string[] {
+    const coordinator = this.#cache.coordinator()
+    const enabled = this.#hosts(({ live, enabled }) => live === true && enabled)
+    return enabled.toSorted((a, b) => Number(b === coordinator) - Number(a === coordinator))
+  }
+
+  #hosts(matches: (host: HostSnapshot) => boolean): readonly string[] {
+    const { hosts } = this.#cache.snapshot(this.#options.clock.now())
+    return hosts.filter(matches).map(({ ref }) => ref)
+  }
+
+  /** The field of a host that could be rebooted shows another answer than the toolstack would give. */
+  #isFieldWrong({ hosts }: PoolSnapshot): boolean {
+    return hosts.some(({ enabled, live, currentOperations, allowedOperations }) => {
+      if (enabled || live !== true || currentOperations.length > 0) return false
+      return allowedOperations.includes('reboot') === this.#task.isPresent
+    })
+  }
+}
+
+function labelOfNew(operation: string, record: Readonly<Record<string, unknown>> | null): string[] {
+  return operation === 'add' ? [String(record?.name_label)] : []
+}
