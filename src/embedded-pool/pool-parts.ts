@@ -91,7 +91,7 @@ export function createPoolParts(options: PoolOptions | StockPoolOptions, closing
     onFailed: given.onFailedLogins,
   })
   const sessions = new Sessions(db, { clock, authenticate: given.authenticate, brake })
-  const tasks = new Tasks(db, clock)
+  const tasks = new Tasks(db, clock, { keepsUntilCollected: stockOptions !== null })
   const keeper = new PoolKeeper(db, presence, {
     path: given.stateFile,
     opened,
@@ -109,6 +109,7 @@ export function createPoolParts(options: PoolOptions | StockPoolOptions, closing
     maxWaitingPerUser: given.maxWaitingEventCallsPerUser,
     emptyClasses: emptyClassNames(),
     show: publicRecord,
+    isStock: stockOptions !== null,
     isOfHost: session => (sessions.find(session)?.host ?? null) !== null,
   })
   const forgotten = new ForgottenMembers(db, given.isConfigured)
@@ -129,7 +130,8 @@ export function createPoolParts(options: PoolOptions | StockPoolOptions, closing
     saved: () => written(keeper.saved()),
   })
   const { powerOnTimeoutMs } = given
-  const stock = stockOptions === null ? null : new StockXapi(stockOptions, { db, presence, snapshot, powerOnTimeoutMs })
+  const stock =
+    stockOptions === null ? null : new StockXapi(stockOptions, { db, presence, tasks, snapshot, powerOnTimeoutMs })
   const ofProject: CallTable = {
     ...recordCalls(db),
     ...setterCalls(db),
@@ -146,7 +148,10 @@ export function createPoolParts(options: PoolOptions | StockPoolOptions, closing
   }
   const calls = stock?.callsInPlaceOf(ofProject) ?? ofProject
   const keep = (undo: () => void) => written(keeper.keep(undo))
-  const server = new XenApiServer(answererOf(given, { db, sessions, tasks, calls, closing, keep }), given.onBug)
+  const server = new XenApiServer(
+    answererOf(given, { db, sessions, tasks, calls, closing, keep, hasSyncTasks: stock !== null }),
+    given.onBug,
+  )
   const isLiveByHeartbeat = assumeDeadAfterMs !== null
   const ofHosts = { presence, heartbeats, isLiveByHeartbeat, operations, forgotten }
   return { db, ...ofHosts, keeper, sessions, brake, tasks, events, server, snapshot, stock }
@@ -159,7 +164,10 @@ function projectOptionsOf({ behaveAs: _, machines: __, ...options }: StockPoolOp
 type AnswererOptions = Required<
   Pick<PoolOptions, 'clock' | 'maxCallsUnderWay' | 'maxWaitingCalls' | 'onBug' | 'onRefused'>
 >
-type DispatcherParts = Pick<DispatcherOptions, 'db' | 'sessions' | 'tasks' | 'calls' | 'closing' | 'keep'>
+type DispatcherParts = Pick<
+  DispatcherOptions,
+  'db' | 'sessions' | 'tasks' | 'calls' | 'closing' | 'keep' | 'hasSyncTasks'
+>
 
 /** Answers request bodies: reading a body takes one turn of the scheduler, and each call in it takes another one. */
 function answererOf(given: AnswererOptions, parts: DispatcherParts): AnswerBody {

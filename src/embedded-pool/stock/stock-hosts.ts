@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../../platform/time/clock.ts'
 import type { Database } from '../database/database.ts'
+import { newTask } from '../database/new-record.ts'
 import { xapiEpochSeconds } from '../database/xapi-datetime.ts'
 import type { GoingDown } from '../hosts/host-memory.ts'
 import type { HostPresence } from '../hosts/host-presence.ts'
@@ -68,8 +69,10 @@ export class StockHosts {
    */
   goDown(hostRef: string, how: GoingDown): void {
     const current_operations = this.#db.get('host', hostRef)?.current_operations
-    const subtask = `OpaqueRef:${randomUUID()}`
+    const label = how === 'reboot' ? 'Host is rebooting' : 'Host is shutting down'
+    const subtask = this.#db.create('task', newTask({ uuid: randomUUID(), name_label: label, resident_on: hostRef }))
     this.#db.update('host', hostRef, { current_operations: { ...current_operations, [subtask]: 'shutdown' } })
+    this.#db.delete('task', subtask)
     this.#later(hostRef, this.#options.times.shutdownAfterMs, () => this.#shutDown(hostRef, how))
   }
 
