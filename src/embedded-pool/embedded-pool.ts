@@ -22,6 +22,7 @@ import {
 import { POOL_DEFAULTS, type PoolOptions } from './pool-options.ts'
 import { createPoolParts, type PoolParts } from './pool-parts.ts'
 import type { ListenOptions } from './server.ts'
+import type { StockPoolOptions } from './stock/stock-options.ts'
 
 /**
  * A XenAPI pool inside this process, for trials, tests and simulations: a database, the methods of XenAPI on it, and an HTTP
@@ -42,7 +43,7 @@ export class EmbeddedPool {
   readonly forgotten: ForgottenMembers
 
   /** @throws StateFileError: the state file exists and cannot be used, or another process uses it */
-  constructor(options: PoolOptions) {
+  constructor(options: PoolOptions | StockPoolOptions) {
     this.#parts = createPoolParts(options, this.#closing.signal)
     this.#clock = options.clock
     const { db, heartbeats, forgotten } = this.#parts
@@ -70,8 +71,9 @@ export class EmbeddedPool {
 
   /** Ends waiting calls, connections and timers, and writes the state file. */
   async close(): Promise<void> {
-    const { operations, events, heartbeats, presence, brake, server, keeper } = this.#parts
+    const { operations, events, heartbeats, presence, brake, server, keeper, stock } = this.#parts
     this.#closing.abort()
+    stock?.close()
     operations.orders.close()
     this.#cancelCollection()
     events.close()
@@ -132,22 +134,26 @@ export class EmbeddedPool {
     db.update('PBD', pbdRef, { other_config: { ...pbd.other_config, [KNOWN_PEERS_KEY]: text } })
   }
 
-  /** The driver of the machines reports that a host is down, with or without an order. */
+  /**
+   * The driver of the machines reports that a host is down, with or without an order. A stock xapi goes down by itself after
+   * host.reboot and host.shutdown: there the report means a crash.
+   */
   hostLeft(hostRef: string): void {
-    this.#parts.presence.left(hostRef)
+    ;(this.#parts.stock ?? this.#parts.presence).left(hostRef)
   }
 
   /** The driver of the machines reports that a host is back. @param bootTimeMs start of its kernel, by the clock of the host */
   hostReturned(hostRef: string, { bootTimeMs }: { readonly bootTimeMs: number }): void {
-    this.#parts.presence.returned(hostRef, { bootTimeMs })
+    ;(this.#parts.stock ?? this.#parts.presence).returned(hostRef, { bootTimeMs })
   }
 
   /** Adds a host and returns its ref. The first host becomes the coordinator. With liveness by heartbeat it is not live yet. */
   addHost(host: NewHost): string {
-    const { db, isLiveByHeartbeat } = this.#parts
+    const { db, isLiveByHeartbeat, stock } = this.#parts
     const unheard = { enabled: true, ...host, live: false }
     const ref = addHost(db, this.#clock.now(), isLiveByHeartbeat ? unheard : host)
     if (db.get('pool', this.ref)?.master === NULL_REF) db.update('pool', this.ref, { master: ref })
+    stock?.added(ref)
     return ref
   }
 

@@ -10,6 +10,8 @@ import type { Authenticate } from './sessions/sessions.ts'
 
 /** Options of an embedded pool. Durations are in milliseconds. Callbacks (`on…`) must not throw. */
 export interface PoolOptions {
+  /** `StockPoolOptions` are the options of a pool that behaves as an unmodified xapi. */
+  readonly behaveAs?: 'project'
   readonly gate: HostOperationGate
   readonly machines: HostMachines
   readonly clock: Clock

@@ -32,6 +32,8 @@ import { type AnswerBody, XenApiServer } from './server.ts'
 import { LoginBrake } from './sessions/login-brake.ts'
 import { Sessions } from './sessions/sessions.ts'
 import { takeSnapshot } from './snapshot.ts'
+import type { StockPoolOptions } from './stock/stock-options.ts'
+import { StockXapi } from './stock/stock-xapi.ts'
 import { Tasks } from './tasks/tasks.ts'
 
 export interface PoolParts {
@@ -49,6 +51,19 @@ export interface PoolParts {
   readonly forgotten: ForgottenMembers
   readonly server: XenApiServer
   readonly snapshot: () => PoolSnapshot
+  /** `null`: the pool behaves as this project. */
+  readonly stock: StockXapi | null
+}
+
+/** A stock xapi asks no gate, and its hosts get no orders with their heartbeats. */
+const NOT_ASKED: Pick<PoolOptions, 'gate' | 'machines' | 'authenticate'> = {
+  gate: {
+    claim: () => {
+      throw new Error('a stock xapi asks no gate')
+    },
+  },
+  machines: { goDown: () => undefined },
+  authenticate: () => true,
 }
 
 /**
@@ -56,8 +71,10 @@ export interface PoolParts {
  * @param closing aborted when the pool closes
  * @throws StateFileError: the state file exists and cannot be used, or another process uses it
  */
-export function createPoolParts(options: PoolOptions, closing: AbortSignal): PoolParts {
-  const given = { ...POOL_DEFAULTS, ...options }
+export function createPoolParts(options: PoolOptions | StockPoolOptions, closing: AbortSignal): PoolParts {
+  const stockOptions = options.behaveAs === 'stock' ? options : null
+  const project: PoolOptions = options.behaveAs === 'stock' ? projectOptionsOf(options) : options
+  const given = { ...POOL_DEFAULTS, ...project }
   const { clock, machines } = given
   const opened = PoolKeeper.open(given.stateFile, given.procDirectory)
   // In microseconds: above every generation of an earlier run that made less than a million writes per second, and above the
@@ -74,7 +91,7 @@ export function createPoolParts(options: PoolOptions, closing: AbortSignal): Poo
     onFailed: given.onFailedLogins,
   })
   const sessions = new Sessions(db, { clock, authenticate: given.authenticate, brake })
-  const tasks = new Tasks(db, clock)
+  const tasks = new Tasks(db, clock, { keepsUntilCollected: stockOptions !== null })
   const keeper = new PoolKeeper(db, presence, {
     path: given.stateFile,
     opened,
@@ -92,12 +109,13 @@ export function createPoolParts(options: PoolOptions, closing: AbortSignal): Poo
     maxWaitingPerUser: given.maxWaitingEventCallsPerUser,
     emptyClasses: emptyClassNames(),
     show: publicRecord,
+    isStock: stockOptions !== null,
     isOfHost: session => (sessions.find(session)?.host ?? null) !== null,
   })
   const forgotten = new ForgottenMembers(db, given.isConfigured)
   const changedSeqs = new ChangedSeqs(db, clock)
   const memory = (hostRef: string) => presence.memory(hostRef)
-  const powerOnPlugin = machines.powerOn !== undefined
+  const powerOnPlugin = (stockOptions?.machines ?? machines).powerOn !== undefined
   const snapshot = () => takeSnapshot({ db, reportTimes, changedSeqs, memory, powerOnPlugin })
   const operations = new HostOperations(db, {
     gate: given.gate,
@@ -111,7 +129,10 @@ export function createPoolParts(options: PoolOptions, closing: AbortSignal): Poo
     onOrder: given.onOrder,
     saved: () => written(keeper.saved()),
   })
-  const calls: CallTable = {
+  const { powerOnTimeoutMs } = given
+  const stock =
+    stockOptions === null ? null : new StockXapi(stockOptions, { db, presence, tasks, snapshot, powerOnTimeoutMs })
+  const ofProject: CallTable = {
     ...recordCalls(db),
     ...setterCalls(db),
     ...mapFieldCalls(db, reportTimes, tasks),
@@ -125,17 +146,28 @@ export function createPoolParts(options: PoolOptions, closing: AbortSignal): Poo
     ...roleCalls(() => calls),
     ...emptyClassCalls(),
   }
+  const calls = stock?.callsInPlaceOf(ofProject) ?? ofProject
   const keep = (undo: () => void) => written(keeper.keep(undo))
-  const server = new XenApiServer(answererOf(given, { db, sessions, tasks, calls, closing, keep }), given.onBug)
+  const server = new XenApiServer(
+    answererOf(given, { db, sessions, tasks, calls, closing, keep, hasSyncTasks: stock !== null }),
+    given.onBug,
+  )
   const isLiveByHeartbeat = assumeDeadAfterMs !== null
   const ofHosts = { presence, heartbeats, isLiveByHeartbeat, operations, forgotten }
-  return { db, ...ofHosts, keeper, sessions, brake, tasks, events, server, snapshot }
+  return { db, ...ofHosts, keeper, sessions, brake, tasks, events, server, snapshot, stock }
+}
+
+function projectOptionsOf({ behaveAs: _, machines: __, ...options }: StockPoolOptions): PoolOptions {
+  return { ...NOT_ASKED, ...options }
 }
 
 type AnswererOptions = Required<
   Pick<PoolOptions, 'clock' | 'maxCallsUnderWay' | 'maxWaitingCalls' | 'onBug' | 'onRefused'>
 >
-type DispatcherParts = Pick<DispatcherOptions, 'db' | 'sessions' | 'tasks' | 'calls' | 'closing' | 'keep'>
+type DispatcherParts = Pick<
+  DispatcherOptions,
+  'db' | 'sessions' | 'tasks' | 'calls' | 'closing' | 'keep' | 'hasSyncTasks'
+>
 
 /** Answers request bodies: reading a body takes one turn of the scheduler, and each call in it takes another one. */
 function answererOf(given: AnswererOptions, parts: DispatcherParts): AnswerBody {

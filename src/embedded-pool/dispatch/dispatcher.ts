@@ -25,6 +25,8 @@ export interface DispatcherOptions {
   readonly closing: AbortSignal
   /** Concurrent calls of the methods that may take long (those with an asynchronous form); a further one gets TOO_BUSY. */
   readonly maxUnderWay: number
+  /** Whether a synchronous call that changes something has a task in the database while it runs, as in stock xapi. Default false. */
+  readonly hasSyncTasks?: boolean
   /** Resolves when the writes of a call are on disk, if the pool has a state file. @throws ApiFailure: they cannot be, and are undone */
   readonly keep: (undo: () => void) => Promise<void>
   readonly onBug: (bug: unknown) => void
@@ -85,8 +87,7 @@ export class Dispatcher {
       if (call.async && this.#underWay >= this.#options.maxUnderWay) throw new ApiFailure('TOO_BUSY')
       const where = { address: client.address, turn: () => this.#options.scheduler.takeAgain(lane) }
       if (isAsync) return { result: this.#start(name, call, args, { ...caller, ...where }, refused) }
-      const task = `DummyRef:|${randomUUID()}|task=${name}`
-      const result = await this.#run(call, args, { ...caller, ...where, task, signal })
+      const result = await this.#runSync(name, call, args, { ...caller, ...where, signal })
       // the call may have changed the rank of the session, for example with a heartbeat: apply it to the connection
       if (call.role !== null) this.#laneOf(params, client)
       return { result: result ?? '' }
@@ -121,6 +122,21 @@ export class Dispatcher {
     const isAgentCall = caller.role === HOST_AGENT && mayAgentCall(name, params.slice(1))
     if (!isAgentCall) assertRole(caller.role, role, permissionOf(name))
     if (isChange && !isUnbounded(caller.role)) this.#options.allowance.spend(caller.user)
+  }
+
+  async #runSync(name: string, call: Call, args: Arguments, context: Omit<CallContext, 'task'>): Promise<unknown> {
+    const { tasks, closing, hasSyncTasks } = this.#options
+    if (hasSyncTasks !== true || !hasSyncTask(name, call)) {
+      return this.#run(call, args, { ...context, task: `DummyRef:|${randomUUID()}|task=${name}` })
+    }
+    const { ref, cancelled } = tasks.begin(name, context)
+    try {
+      return await this.#run(call, args, { ...context, task: ref, signal: AbortSignal.any([closing, cancelled]) })
+    } finally {
+      // the clients that the task has woken read it before it is gone
+      await new Promise(resolve => setImmediate(resolve))
+      tasks.discard(ref)
+    }
   }
 
   /** Starts an asynchronous call and returns the ref of its task. The record of the task gets the result or the error. */
@@ -188,6 +204,14 @@ export class Dispatcher {
 /** The key of the lane that all clients without a session at one address share. */
 export function keyWithoutSession({ address }: RequestClient): string {
   return `address ${address}`
+}
+
+/** Classes whose calls have no task in stock xapi (`no_task_id_for`), and session, whose calls change no public record. */
+const WITHOUT_SYNC_TASK: ReadonlySet<string> = new Set(['task', 'event', 'session'])
+
+function hasSyncTask(name: string, { role, isChange }: Call): boolean {
+  const changes = role !== null && (role !== 'read-only' || isChange === true)
+  return changes && !WITHOUT_SYNC_TASK.has(name.split('.')[0] ?? '')
 }
 
 /** The caller of a method that needs no session. */

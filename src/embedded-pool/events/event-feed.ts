@@ -26,7 +26,8 @@ interface EventBatch {
 }
 
 interface PoolEvent {
-  readonly id: number
+  /** Stock xapi sends a string. */
+  readonly id: number | string
   readonly timestamp: '0.0'
   readonly class: string
   readonly operation: RecordChange['operation']
@@ -52,6 +53,8 @@ export interface EventFeedOptions {
   readonly emptyClasses?: readonly string[]
   /** Returns a record as clients see it. Default: as in the database. */
   readonly show?: (cls: ClassName, record: object) => unknown
+  /** As stock xapi: ids are strings, and deletions that are no longer known are lost in silence. Default false. */
+  readonly isStock?: boolean
   /** Whether a session carries the heartbeats of a host. Default: no session does. */
   readonly isOfHost?: (session: string) => boolean
 }
@@ -216,7 +219,7 @@ export class EventFeed {
     return PUBLIC_CLASSES.filter(cls => subscriptions.followsClass(cls))
       .flatMap(cls => {
         const generation = cls === 'message' ? since.messages : since.database
-        if (this.#db.hasLostDeletions(cls, generation)) throw new ApiFailure('EVENTS_LOST')
+        if (!this.#options.isStock && this.#db.hasLostDeletions(cls, generation)) throw new ApiFailure('EVENTS_LOST')
         return this.#db.changesSince(cls, generation)
       })
       .filter(({ cls, ref }) => subscriptions.followsObject(cls, ref))
@@ -244,7 +247,9 @@ export class EventFeed {
   }
 
   #event({ cls, ref, operation }: RecordChange): PoolEvent {
-    const event = { id: this.#db.generation, timestamp: '0.0', class: cls.toLowerCase(), operation, ref } as const
+    const { generation } = this.#db
+    const id = this.#options.isStock ? String(generation) : generation
+    const event = { id, timestamp: '0.0', class: cls.toLowerCase(), operation, ref } as const
     const record = this.#db.get(cls, ref)
     if (operation === 'del' || record === undefined) return event
     return { ...event, snapshot: this.#options.show?.(cls, record) ?? record }

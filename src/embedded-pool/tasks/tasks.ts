@@ -22,15 +22,21 @@ const PENDING: readonly TaskStatus[] = ['pending', 'cancelling']
 export class Tasks {
   readonly #db: Database
   readonly #clock: Clock
+  readonly #keepsUntilCollected: boolean
   readonly #budget = new TaskBudget()
   /** The progress of tasks that are pending for too long, at the last collection. */
   readonly #onProbation = new Map<string, number>()
   /** Cancels the asynchronous calls of this process. */
   readonly #running = new Map<string, AbortController>()
 
-  constructor(db: Database, clock: Clock) {
+  /**
+   * @param keepsUntilCollected as in stock xapi, a pending task that is to be destroyed stays after its completion until the next
+   *   collection
+   */
+  constructor(db: Database, clock: Clock, { keepsUntilCollected = false } = {}) {
     this.#db = db
     this.#clock = clock
+    this.#keepsUntilCollected = keepsUntilCollected
   }
 
   /** Creates a task of a client for its own work. @throws ApiFailure TOO_MANY_PENDING_TASKS */
@@ -51,6 +57,11 @@ export class Tasks {
     const canceller = new AbortController()
     this.#running.set(ref, canceller)
     return { ref, cancelled: canceller.signal }
+  }
+
+  /** Removes the task of a synchronous call at its end. */
+  discard(ref: string): void {
+    this.#remove(ref)
   }
 
   succeed(ref: string, result: string): void {
@@ -101,7 +112,8 @@ export class Tasks {
     const nowMs = this.#clock.now()
     for (const [ref, task] of this.#db.list('task')) {
       if (!PENDING.includes(task.status)) {
-        if (nowMs - (epochMsOf(task.finished) ?? 0) > COMPLETED_KEPT_MS) this.#remove(ref)
+        const isOld = nowMs - (epochMsOf(task.finished) ?? 0) > COMPLETED_KEPT_MS
+        if (isOld || isToBeDestroyed(task)) this.#remove(ref)
       } else if (nowMs - (epochMsOf(task.created) ?? 0) > PENDING_KEPT_MS) {
         const before = this.#onProbation.get(ref)
         if (before === undefined || task.progress > before) this.#onProbation.set(ref, task.progress)
@@ -134,7 +146,7 @@ export class Tasks {
   #noteStatus(ref: string): void {
     const task = this.#db.get('task', ref)
     if (task === undefined || PENDING.includes(task.status)) return
-    if (isToBeDestroyed(task)) this.#remove(ref)
+    if (isToBeDestroyed(task) && !this.#keepsUntilCollected) this.#remove(ref)
     else for (const old of this.#budget.complete(ref)) this.#remove(old)
   }
 

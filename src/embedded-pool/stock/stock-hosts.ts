@@ -1,0 +1,178 @@
+import { randomUUID } from 'node:crypto'
+import type { Clock } from '../../platform/time/clock.ts'
+import type { Database } from '../database/database.ts'
+import { newTask } from '../database/new-record.ts'
+import { xapiEpochSeconds } from '../database/xapi-datetime.ts'
+import type { GoingDown } from '../hosts/host-memory.ts'
+import type { HostPresence } from '../hosts/host-presence.ts'
+import type { AllowedOperationsField } from './allowed-operations-field.ts'
+import type { StockMachines, StockTimes } from './stock-options.ts'
+
+export interface StockHostsOptions {
+  readonly clock: Clock
+  readonly times: StockTimes
+  readonly machines: StockMachines
+  readonly presence: HostPresence
+  readonly field: AllowedOperationsField
+}
+
+/** What a host and its xapi know by themselves: no record contains it. */
+interface HostState {
+  /** host_auto_enable of its local.db: false keeps the host disabled over restarts until Host.enable. */
+  autoEnable: boolean
+  /** host_disabled_until_reboot of its local.db: it has prepared for power-off and has not booted since. */
+  disabledUntilReboot: boolean
+  /** user_requested_host_disable: Host.disable since the start of its xapi. */
+  disabledByUser: boolean
+  /** Its xapi has started completely: Host.enable is possible. */
+  isStarted: boolean
+  /** It has sent a hello since the start of the coordinator's xapi (cancel_tasks.ml hosts_already_cancelled). */
+  hasHelloed: boolean
+  /** Cancels the threads of its xapi that wait. */
+  readonly waiting: Set<() => void>
+}
+
+/** The machines of a stock pool and the xapi on each: how they go down, come back and enable themselves. */
+export class StockHosts {
+  readonly #db: Database
+  readonly #options: StockHostsOptions
+  readonly #states = new Map<string, HostState>()
+
+  constructor(db: Database, options: StockHostsOptions) {
+    this.#db = db
+    this.#options = options
+    db.subscribe(({ cls, ref, operation }) => {
+      if (cls !== 'host' || operation !== 'del') return
+      this.#stopWaiting(ref)
+      this.#states.delete(ref)
+    })
+  }
+
+  state(hostRef: string): HostState {
+    const known = this.#states.get(hostRef)
+    if (known !== undefined) return known
+    const state: HostState = {
+      autoEnable: true,
+      disabledUntilReboot: false,
+      disabledByUser: false,
+      isStarted: true,
+      hasHelloed: true,
+      waiting: new Set(),
+    }
+    this.#states.set(hostRef, state)
+    return state
+  }
+
+  /**
+   * The part of host.reboot and host.shutdown on the host (xapi_host.ml:888-932): a subtask that ends at once, and a thread that goes
+   * down later. The entry of the subtask in current_operations stays until the next hello, for both calls with the word `shutdown`.
+   */
+  goDown(hostRef: string, how: GoingDown): void {
+    const current_operations = this.#db.get('host', hostRef)?.current_operations
+    const label = how === 'reboot' ? 'Host is rebooting' : 'Host is shutting down'
+    const subtask = this.#db.create('task', newTask({ uuid: randomUUID(), name_label: label, resident_on: hostRef }))
+    this.#db.update('host', hostRef, { current_operations: { ...current_operations, [subtask]: 'shutdown' } })
+    this.#db.delete('task', subtask)
+    this.#later(hostRef, this.#options.times.shutdownAfterMs, () => this.#shutDown(hostRef, how))
+  }
+
+  /** A host is off without a shutdown. Only the end of its heartbeats shows that (db_gc.ml:117-128). */
+  left(hostRef: string): void {
+    this.#stopWaiting(hostRef)
+    this.#later(hostRef, this.#options.times.assumedDeadAfterMs, () => {
+      this.#options.presence.fellSilent(hostRef)
+      this.#options.field.update(hostRef)
+    })
+  }
+
+  /** A host has booted: its xapi starts and says hello. @param bootTimeMs start of its kernel, by the clock of the host */
+  returned(hostRef: string, { bootTimeMs }: { readonly bootTimeMs: number }): void {
+    const host = this.#db.get('host', hostRef)
+    if (host === undefined) return
+    this.#stopWaiting(hostRef)
+    const boot_time = xapiEpochSeconds(bootTimeMs)
+    this.#db.update('host', hostRef, { other_config: { ...host.other_config, boot_time } })
+    this.state(hostRef).disabledUntilReboot = false
+    this.#hello(hostRef)
+  }
+
+  close(): void {
+    for (const hostRef of this.#states.keys()) this.#stopWaiting(hostRef)
+  }
+
+  #shutDown(hostRef: string, how: GoingDown): void {
+    const { machines, times, presence, field } = this.#options
+    this.#later(hostRef, times.detachAfterMs, () => {
+      this.state(hostRef).disabledUntilReboot = true
+      this.#setAttached(hostRef, false)
+    })
+    this.#later(hostRef, times.notLiveAfterMs, () => {
+      this.#db.update('host', hostRef, { enabled: false })
+      presence.fellSilent(hostRef)
+      field.update(hostRef)
+    })
+    machines.goDown?.(hostRef, how)
+  }
+
+  /** Pool.hello on the coordinator (xapi_pool.ml:2772-2792), then the start of the host's own xapi. */
+  #hello(hostRef: string): void {
+    const { presence, field, times, clock } = this.#options
+    const state = this.state(hostRef)
+    state.disabledByUser = false
+    state.isStarted = false
+    const agent_start_time = xapiEpochSeconds(clock.now())
+    const other_config = { ...this.#db.get('host', hostRef)?.other_config, agent_start_time }
+    this.#db.update('host', hostRef, { enabled: false, other_config })
+    presence.heartbeatsResumed(hostRef)
+    this.#dropEndedOperations()
+    field.update(hostRef)
+    if (state.hasHelloed) field.updateAll()
+    state.hasHelloed = true
+    this.#later(hostRef, times.plugAfterMs, () => {
+      this.#setAttached(hostRef, true)
+      this.#later(hostRef, times.enableAfterMs, () => this.#considerEnabling(hostRef))
+    })
+  }
+
+  /** Removes the entries of current_operations of all hosts whose task does not exist (helpers.ml:1181-1203). */
+  #dropEndedOperations(): void {
+    for (const [ref, { current_operations }] of this.#db.list('host')) {
+      const kept = Object.entries(current_operations).filter(([task]) => this.#db.has('task', task))
+      if (kept.length < Object.keys(current_operations).length) {
+        this.#db.update('host', ref, { current_operations: Object.fromEntries(kept) })
+      }
+    }
+  }
+
+  /** `consider_enabling_host`, at the end of the start of a xapi (xapi_host_helpers.ml:453-481). */
+  #considerEnabling(hostRef: string): void {
+    const state = this.state(hostRef)
+    state.isStarted = true
+    if (!state.autoEnable || state.disabledByUser || state.disabledUntilReboot) return
+    this.#db.update('host', hostRef, { enabled: true })
+    this.#options.field.update(hostRef)
+  }
+
+  #setAttached(hostRef: string, currently_attached: boolean): void {
+    for (const pbd of this.#db.get('host', hostRef)?.PBDs ?? []) {
+      if (this.#db.get('PBD', pbd)?.currently_attached !== currently_attached) {
+        this.#db.update('PBD', pbd, { currently_attached })
+      }
+    }
+  }
+
+  #later(hostRef: string, delayMs: number, step: () => void): void {
+    const { waiting } = this.state(hostRef)
+    const cancel = this.#options.clock.after(delayMs, () => {
+      waiting.delete(cancel)
+      step()
+    })
+    waiting.add(cancel)
+  }
+
+  #stopWaiting(hostRef: string): void {
+    const { waiting } = this.state(hostRef)
+    for (const cancel of waiting) cancel()
+    waiting.clear()
+  }
+}

@@ -1,0 +1,66 @@
+import type { GoingDown } from '../hosts/host-memory.ts'
+import type { PoolOptions } from '../pool-options.ts'
+import type { Authenticate } from '../sessions/sessions.ts'
+
+type OnlyOfProject =
+  | 'behaveAs'
+  | 'gate'
+  | 'machines'
+  | 'authenticate'
+  | 'enableDelayMs'
+  | 'orderLifeMs'
+  | 'onOrder'
+  | 'heartbeat'
+  | 'isConfigured'
+  | 'stateFile'
+  | 'procDirectory'
+  | 'stateDelayMs'
+  | 'onStateProblem'
+
+/** Options of an embedded pool that behaves as an unmodified xapi: no gate is asked, and hosts send no heartbeats. */
+export interface StockPoolOptions extends Omit<PoolOptions, OnlyOfProject> {
+  readonly behaveAs: 'stock'
+  /** Checks a password at the TCP port. The unix sockets accept every user and password. Default: every password is right. */
+  readonly authenticate?: Authenticate
+  readonly machines?: StockMachines
+  readonly times?: Partial<StockTimes>
+}
+
+/** The driver of the machines of the hosts. */
+export interface StockMachines {
+  /** Called when `/sbin/shutdown` runs on a host. The driver calls `hostReturned` when the host is back. */
+  goDown?(hostRef: string, how: GoingDown): void
+  /** Switches a host on. Without it host.power_on fails as on a pool without the power-on plugin. */
+  powerOn?(hostRef: string): void
+}
+
+/** Durations in milliseconds. The defaults were measured on a pool of three unmodified xapi (xen-api e2ee48d688). */
+export interface StockTimes {
+  /** How long host.reboot and host.shutdown run until they return. */
+  readonly goDownCallMs: number
+  /** How long host.enable, host.disable and host.evacuate run. */
+  readonly hostCallMs: number
+  /** From the acceptance of a reboot or shutdown until `/sbin/shutdown` runs (xapi_host.ml:888-932). */
+  readonly shutdownAfterMs: number
+  /** From `/sbin/shutdown` until the PBDs are detached (prepare_for_poweroff). */
+  readonly detachAfterMs: number
+  /** From `/sbin/shutdown` until the host is disabled and not live (host.shutdown_agent). */
+  readonly notLiveAfterMs: number
+  /** From the hello of a host until its PBDs are plugged. */
+  readonly plugAfterMs: number
+  /** From the plug of its PBDs until the host is enabled (consider_enabling_host). */
+  readonly enableAfterMs: number
+  /** From the last heartbeat of a crashed host until it counts as not live (xapi_globs.ml host_assumed_dead_interval). */
+  readonly assumedDeadAfterMs: number
+}
+
+export const STOCK_TIMES: StockTimes = {
+  goDownCallMs: 35,
+  hostCallMs: 5,
+  shutdownAfterMs: 10_000,
+  detachAfterMs: 500,
+  notLiveAfterMs: 2_000,
+  plugAfterMs: 400,
+  enableAfterMs: 75,
+  assumedDeadAfterMs: 600_000,
+}

@@ -1,0 +1,65 @@
+import type { PoolSnapshot } from '../../allowed-operations/pool/pool-snapshot.ts'
+import type { CallTable } from '../calls/call.ts'
+import type { Database } from '../database/database.ts'
+import type { HostPresence } from '../hosts/host-presence.ts'
+import type { Tasks } from '../tasks/tasks.ts'
+import { AllowedOperationsField } from './allowed-operations-field.ts'
+import { stockHostCalls } from './stock-host-calls.ts'
+import { StockHostOperations } from './stock-host-operations.ts'
+import { StockHosts } from './stock-hosts.ts'
+import { STOCK_TIMES, type StockPoolOptions } from './stock-options.ts'
+import { stockTaskCalls } from './stock-task-calls.ts'
+
+interface StockXapiParts {
+  readonly db: Database
+  readonly presence: HostPresence
+  readonly tasks: Tasks
+  readonly snapshot: () => PoolSnapshot
+  readonly powerOnTimeoutMs: number
+}
+
+/** Calls of the project that a stock xapi does not have, or does not offer to clients. */
+const NOT_STOCK: ReadonlySet<string> = new Set(['host.clear_order', 'pool.hello', 'host.tickle_heartbeat'])
+
+/** The parts of an embedded pool that behave as an unmodified xapi (xen-api e2ee48d688). */
+export class StockXapi {
+  readonly #field: AllowedOperationsField
+  readonly #hosts: StockHosts
+  readonly #operations: StockHostOperations
+  readonly #taskCalls: CallTable
+
+  constructor(options: StockPoolOptions, { db, presence, tasks, snapshot, powerOnTimeoutMs }: StockXapiParts) {
+    const { clock, machines = {} } = options
+    const times = { ...STOCK_TIMES, ...options.times }
+    const field = new AllowedOperationsField(db, snapshot)
+    const hosts = new StockHosts(db, { clock, times, machines, presence, field })
+    this.#field = field
+    this.#taskCalls = stockTaskCalls(db, tasks)
+    this.#hosts = hosts
+    this.#operations = new StockHostOperations(db, { clock, times, machines, presence, hosts, field, powerOnTimeoutMs })
+  }
+
+  /** The calls of the project with those of a stock xapi in their place. */
+  callsInPlaceOf(project: CallTable): CallTable {
+    const kept = Object.entries(project).filter(([method]) => !NOT_STOCK.has(method))
+    return { ...Object.fromEntries(kept), ...stockHostCalls(this.#operations), ...this.#taskCalls }
+  }
+
+  /** A host was added as one that has started completely. */
+  added(hostRef: string): void {
+    this.#field.update(hostRef)
+  }
+
+  /** A host is off without a shutdown. */
+  left(hostRef: string): void {
+    this.#hosts.left(hostRef)
+  }
+
+  returned(hostRef: string, { bootTimeMs }: { readonly bootTimeMs: number }): void {
+    this.#hosts.returned(hostRef, { bootTimeMs })
+  }
+
+  close(): void {
+    this.#hosts.close()
+  }
+}
