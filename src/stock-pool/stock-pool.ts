@@ -80,7 +80,11 @@ export class StockPool implements PoolPort {
       client,
       clock,
       tasks: () => this.#cache.tasks(),
-      switched: () => this.#recompute.trigger(),
+      // The field of an enabled host has neither operation anyway. Computing costs a `Host.enable`, which would undo a `host.disable` of
+      // the same host in the same moment, so it is not done without need.
+      switched: () => {
+        if (this.#isFieldWrong(this.#cache.snapshot(clock.now()))) this.#recompute.trigger()
+      },
     })
     this.#plug = new PlugSentinel({ client, clock, onEvent })
     this.#watcher = new CallWatcher({
