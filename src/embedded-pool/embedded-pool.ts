@@ -22,6 +22,7 @@ import {
 import { POOL_DEFAULTS, type PoolOptions } from './pool-options.ts'
 import { createPoolParts, type PoolParts } from './pool-parts.ts'
 import type { ListenOptions } from './server.ts'
+import type { StockListenOptions } from './stock/stock-endpoints.ts'
 import type { StockPoolOptions } from './stock/stock-options.ts'
 
 /**
@@ -55,10 +56,13 @@ export class EmbeddedPool {
 
   /**
    * Serves XenAPI at http(s)://host:port/jsonrpc, then writes the state file. This order keeps a start that fails from writing.
+   * A stock xapi may listen at several addresses: one call for each.
    * @returns the address; @throws the error of the system, such as EADDRINUSE; StateFileError: the state cannot be written
    */
-  async listen(options: ListenOptions): Promise<ListeningAt> {
-    const { server, keeper } = this.#parts
+  async listen(options: ListenOptions | StockListenOptions): Promise<ListeningAt> {
+    const { server, keeper, stock } = this.#parts
+    if (stock !== null) return stock.listen(options)
+    if ('socketPath' in options) throw new Error('only a stock xapi listens at a unix socket')
     const at = await server.listen(options)
     try {
       await keeper.saved()
@@ -73,7 +77,7 @@ export class EmbeddedPool {
   async close(): Promise<void> {
     const { operations, events, heartbeats, presence, brake, server, keeper, stock } = this.#parts
     this.#closing.abort()
-    stock?.close()
+    await stock?.close()
     operations.orders.close()
     this.#cancelCollection()
     events.close()

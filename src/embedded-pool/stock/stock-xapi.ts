@@ -1,9 +1,13 @@
 import type { PoolSnapshot } from '../../allowed-operations/pool/pool-snapshot.ts'
+import type { ListeningAt } from '../../platform/http/listen.ts'
 import type { CallTable } from '../calls/call.ts'
 import type { Database } from '../database/database.ts'
+import { NULL_REF } from '../database/records.ts'
+import type { Dispatch } from '../dispatch/json-rpc.ts'
 import type { HostPresence } from '../hosts/host-presence.ts'
 import type { Tasks } from '../tasks/tasks.ts'
 import { AllowedOperationsField } from './allowed-operations-field.ts'
+import { StockEndpoints, type StockListenOptions } from './stock-endpoints.ts'
 import { stockHostCalls } from './stock-host-calls.ts'
 import { StockHostOperations } from './stock-host-operations.ts'
 import { StockHosts } from './stock-hosts.ts'
@@ -16,6 +20,7 @@ interface StockXapiParts {
   readonly tasks: Tasks
   readonly snapshot: () => PoolSnapshot
   readonly powerOnTimeoutMs: number
+  readonly onBug: (bug: unknown) => void
 }
 
 /** Calls of the project that a stock xapi does not have, or does not offer to clients. */
@@ -27,13 +32,20 @@ export class StockXapi {
   readonly #hosts: StockHosts
   readonly #operations: StockHostOperations
   readonly #taskCalls: CallTable
+  readonly #endpoints: StockEndpoints
+  #dispatch: Dispatch = async () => ({ error: ['HOST_STILL_BOOTING'] })
 
-  constructor(options: StockPoolOptions, { db, presence, tasks, snapshot, powerOnTimeoutMs }: StockXapiParts) {
+  constructor(options: StockPoolOptions, { db, presence, tasks, snapshot, powerOnTimeoutMs, onBug }: StockXapiParts) {
     const { clock, machines = {} } = options
     const times = { ...STOCK_TIMES, ...options.times }
     const field = new AllowedOperationsField(db, snapshot)
     const hosts = new StockHosts(db, { clock, times, machines, presence, field })
     this.#field = field
+    const coordinator = () => {
+      const ref = db.list('pool')[0]?.[1].master ?? NULL_REF
+      return { ref, address: db.get('host', ref)?.address ?? '' }
+    }
+    this.#endpoints = new StockEndpoints({ dispatch: (...call) => this.#dispatch(...call), clock, coordinator, onBug })
     this.#taskCalls = stockTaskCalls(db, tasks)
     this.#hosts = hosts
     this.#operations = new StockHostOperations(db, { clock, times, machines, presence, hosts, field, powerOnTimeoutMs })
@@ -43,6 +55,16 @@ export class StockXapi {
   callsInPlaceOf(project: CallTable): CallTable {
     const kept = Object.entries(project).filter(([method]) => !NOT_STOCK.has(method))
     return { ...Object.fromEntries(kept), ...stockHostCalls(this.#operations), ...this.#taskCalls }
+  }
+
+  /** Sets what runs the calls of clients, before the first `listen`. */
+  answerWith(dispatch: Dispatch): void {
+    this.#dispatch = dispatch
+  }
+
+  /** Serves one host at one more address. @throws the error of the system, such as EADDRINUSE */
+  listen(options: StockListenOptions): Promise<ListeningAt> {
+    return this.#endpoints.listen(options)
   }
 
   /** A host was added as one that has started completely. */
@@ -59,7 +81,8 @@ export class StockXapi {
     this.#hosts.returned(hostRef, { bootTimeMs })
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#hosts.close()
+    await this.#endpoints.close()
   }
 }
