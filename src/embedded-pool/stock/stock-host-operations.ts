@@ -42,7 +42,7 @@ export class StockHostOperations {
   /** host.reboot, host.shutdown: it returns when the host has begun to wait for its `/sbin/shutdown`. */
   takeDown(hostRef: string, how: GoingDown, context: Context): Promise<void> {
     return this.#withOperation(hostRef, how, context, async () => {
-      await this.#forward(hostRef, this.#options.times.goDownCallMs)
+      await this.forward(hostRef, this.#options.times.goDownCallMs)
       // the host checks again: a Host.enable may have come between
       if (this.#db.get('host', hostRef)?.enabled !== false) throw new StockFailure(['HOST_NOT_DISABLED'])
       this.#options.hosts.goDown(hostRef, how)
@@ -53,7 +53,7 @@ export class StockHostOperations {
   async applyUpdates(hostRef: string, context: Context): Promise<void> {
     if (this.#db.get('host', hostRef)?.enabled === true) await this.disable(hostRef, true)
     await this.#withOperation(hostRef, 'apply_updates', context, async () => {
-      await this.#forward(hostRef, this.#options.times.hostCallMs)
+      await this.forward(hostRef, this.#options.times.hostCallMs)
       throw new StockFailure(['NO_REPOSITORY_ENABLED'])
     })
   }
@@ -64,7 +64,7 @@ export class StockHostOperations {
    */
   async disable(hostRef: string, autoEnable: boolean): Promise<void> {
     const { hosts, field, times } = this.#options
-    await this.#forward(hostRef, times.hostCallMs)
+    await this.forward(hostRef, times.hostCallMs)
     if (this.#db.get('host', hostRef)?.enabled === true) {
       hosts.state(hostRef).autoEnable = autoEnable
       hosts.state(hostRef).disabledByUser = true
@@ -77,7 +77,7 @@ export class StockHostOperations {
   async enable(hostRef: string, context: Context): Promise<void> {
     const { hosts, field, times } = this.#options
     await this.#withOperation(hostRef, 'enable', context, async () => {
-      await this.#forward(hostRef, times.hostCallMs)
+      await this.forward(hostRef, times.hostCallMs)
       if (this.#db.get('host', hostRef)?.enabled === true) return
       const state = hosts.state(hostRef)
       if (!state.isStarted) throw new StockFailure(['HOST_STILL_BOOTING'])
@@ -92,7 +92,7 @@ export class StockHostOperations {
   /** host.evacuate: there are no VMs. */
   evacuate(hostRef: string, context: Context): Promise<void> {
     return this.#withOperation(hostRef, 'evacuate', context, () =>
-      this.#forward(hostRef, this.#options.times.hostCallMs),
+      this.forward(hostRef, this.#options.times.hostCallMs),
     )
   }
 
@@ -159,7 +159,7 @@ export class StockHostOperations {
   }
 
   /** `do_op_on` (message_forwarding.ml:129-171). @throws ApiFailure HOST_OFFLINE; the coordinator itself needs no heartbeat */
-  async #forward(hostRef: string, durationMs: number): Promise<void> {
+  async forward(hostRef: string, durationMs: number): Promise<void> {
     const coordinator = this.#db.list('pool')[0]?.[1].master ?? NULL_REF
     if (hostRef !== coordinator) this.#options.presence.assertLive(hostRef)
     if (durationMs > 0) await sleep(this.#options.clock, durationMs)

@@ -7,6 +7,7 @@ import type { GoingDown } from '../hosts/host-memory.ts'
 import type { HostPresence } from '../hosts/host-presence.ts'
 import type { AllowedOperationsField } from './allowed-operations-field.ts'
 import type { StockMachines, StockTimes } from './stock-options.ts'
+import type { StockStorage } from './stock-storage.ts'
 
 export interface StockHostsOptions {
   readonly clock: Clock
@@ -14,6 +15,8 @@ export interface StockHostsOptions {
   readonly machines: StockMachines
   readonly presence: HostPresence
   readonly field: AllowedOperationsField
+  readonly storage: StockStorage
+  readonly onBug: (bug: unknown) => void
 }
 
 /** What a host and its xapi know by themselves: no record contains it. */
@@ -28,6 +31,8 @@ interface HostState {
   isStarted: boolean
   /** It has sent a hello since the start of the coordinator's xapi (cancel_tasks.ml hosts_already_cancelled). */
   hasHelloed: boolean
+  /** Number of starts and ends of its xapi. */
+  runs: number
   /** Cancels the threads of its xapi that wait. */
   readonly waiting: Set<() => void>
 }
@@ -57,6 +62,7 @@ export class StockHosts {
       disabledByUser: false,
       isStarted: true,
       hasHelloed: true,
+      runs: 0,
       waiting: new Set(),
     }
     this.#states.set(hostRef, state)
@@ -101,10 +107,10 @@ export class StockHosts {
   }
 
   #shutDown(hostRef: string, how: GoingDown): void {
-    const { machines, times, presence, field } = this.#options
+    const { machines, times, presence, field, storage, onBug } = this.#options
     this.#later(hostRef, times.detachAfterMs, () => {
       this.state(hostRef).disabledUntilReboot = true
-      this.#setAttached(hostRef, false)
+      storage.unplugAll(hostRef).catch(onBug)
     })
     this.#later(hostRef, times.notLiveAfterMs, () => {
       this.#db.update('host', hostRef, { enabled: false })
@@ -129,9 +135,17 @@ export class StockHosts {
     if (state.hasHelloed) field.updateAll()
     state.hasHelloed = true
     this.#later(hostRef, times.plugAfterMs, () => {
-      this.#setAttached(hostRef, true)
-      this.#later(hostRef, times.enableAfterMs, () => this.#considerEnabling(hostRef))
+      this.#plugAndEnable(hostRef).catch(this.#options.onBug)
     })
+  }
+
+  /** The host is enabled after the last PBD was tried: a slow SR.attach keeps it disabled. */
+  async #plugAndEnable(hostRef: string): Promise<void> {
+    const { storage, times } = this.#options
+    const { runs } = this.state(hostRef)
+    await storage.plugAll(hostRef)
+    if (this.state(hostRef).runs !== runs) return
+    this.#later(hostRef, times.enableAfterMs, () => this.#considerEnabling(hostRef))
   }
 
   /** Removes the entries of current_operations of all hosts whose task does not exist (helpers.ml:1181-1203). */
@@ -153,14 +167,6 @@ export class StockHosts {
     this.#options.field.update(hostRef)
   }
 
-  #setAttached(hostRef: string, currently_attached: boolean): void {
-    for (const pbd of this.#db.get('host', hostRef)?.PBDs ?? []) {
-      if (this.#db.get('PBD', pbd)?.currently_attached !== currently_attached) {
-        this.#db.update('PBD', pbd, { currently_attached })
-      }
-    }
-  }
-
   #later(hostRef: string, delayMs: number, step: () => void): void {
     const { waiting } = this.state(hostRef)
     const cancel = this.#options.clock.after(delayMs, () => {
@@ -171,8 +177,9 @@ export class StockHosts {
   }
 
   #stopWaiting(hostRef: string): void {
-    const { waiting } = this.state(hostRef)
-    for (const cancel of waiting) cancel()
-    waiting.clear()
+    const state = this.state(hostRef)
+    state.runs += 1
+    for (const cancel of state.waiting) cancel()
+    state.waiting.clear()
   }
 }

@@ -12,6 +12,8 @@ import { stockHostCalls } from './stock-host-calls.ts'
 import { StockHostOperations } from './stock-host-operations.ts'
 import { StockHosts } from './stock-hosts.ts'
 import { STOCK_TIMES, type StockPoolOptions } from './stock-options.ts'
+import { StockStorage } from './stock-storage.ts'
+import { stockStorageCalls } from './stock-storage-calls.ts'
 import { stockTaskCalls } from './stock-task-calls.ts'
 
 interface StockXapiParts {
@@ -30,31 +32,45 @@ const NOT_STOCK: ReadonlySet<string> = new Set(['host.clear_order', 'pool.hello'
 export class StockXapi {
   readonly #field: AllowedOperationsField
   readonly #hosts: StockHosts
-  readonly #operations: StockHostOperations
-  readonly #taskCalls: CallTable
+  readonly #storage: StockStorage
+  readonly #calls: CallTable
   readonly #endpoints: StockEndpoints
   #dispatch: Dispatch = async () => ({ error: ['HOST_STILL_BOOTING'] })
 
   constructor(options: StockPoolOptions, { db, presence, tasks, snapshot, powerOnTimeoutMs, onBug }: StockXapiParts) {
-    const { clock, machines = {} } = options
+    const { clock, machines = {}, drivers = {} } = options
     const times = { ...STOCK_TIMES, ...options.times }
     const field = new AllowedOperationsField(db, snapshot)
-    const hosts = new StockHosts(db, { clock, times, machines, presence, field })
+    const storage = new StockStorage(db, { clock, drivers, tasks, field, onBug })
+    const hosts = new StockHosts(db, { clock, times, machines, presence, field, storage, onBug })
     this.#field = field
     const coordinator = () => {
       const ref = db.list('pool')[0]?.[1].master ?? NULL_REF
       return { ref, address: db.get('host', ref)?.address ?? '' }
     }
     this.#endpoints = new StockEndpoints({ dispatch: (...call) => this.#dispatch(...call), clock, coordinator, onBug })
-    this.#taskCalls = stockTaskCalls(db, tasks)
     this.#hosts = hosts
-    this.#operations = new StockHostOperations(db, { clock, times, machines, presence, hosts, field, powerOnTimeoutMs })
+    const operations = new StockHostOperations(db, {
+      clock,
+      times,
+      machines,
+      presence,
+      hosts,
+      field,
+      powerOnTimeoutMs,
+    })
+    this.#storage = storage
+    this.#calls = {
+      ...stockHostCalls(operations),
+      ...stockStorageCalls(db, storage, operations),
+      ...stockTaskCalls(db, tasks),
+    }
   }
 
   /** The calls of the project with those of a stock xapi in their place. */
   callsInPlaceOf(project: CallTable): CallTable {
     const kept = Object.entries(project).filter(([method]) => !NOT_STOCK.has(method))
-    return { ...Object.fromEntries(kept), ...stockHostCalls(this.#operations), ...this.#taskCalls }
+    return { ...Object.fromEntries(kept), ...this.#calls }
   }
 
   /** Sets what runs the calls of clients, before the first `listen`. */
@@ -83,6 +99,7 @@ export class StockXapi {
 
   async close(): Promise<void> {
     this.#hosts.close()
+    this.#storage.health.close()
     await this.#endpoints.close()
   }
 }
