@@ -24,6 +24,7 @@ import { createPoolParts, type PoolParts } from './pool-parts.ts'
 import type { ListenOptions } from './server.ts'
 import type { StockListenOptions } from './stock/stock-endpoints.ts'
 import type { StockPoolOptions } from './stock/stock-options.ts'
+import type { ToolstackEnd } from './stock/toolstack.ts'
 
 /**
  * A XenAPI pool inside this process, for trials, tests and simulations: a database, the methods of XenAPI on it, and an HTTP
@@ -151,6 +152,16 @@ export class EmbeddedPool {
     ;(this.#parts.stock ?? this.#parts.presence).returned(hostRef, { bootTimeMs })
   }
 
+  /**
+   * Restarts the xapi of the coordinator, and no host. Only a stock xapi does that. With `kill` the database goes back to its last
+   * write to disk, which is up to five minutes old. Resolves when the pool answers again.
+   */
+  async restartToolstack({ how }: { readonly how: ToolstackEnd }): Promise<void> {
+    const { stock } = this.#parts
+    if (stock === null) throw new Error('only a stock xapi can be restarted')
+    await stock.restartToolstack(how)
+  }
+
   /** Adds a host and returns its ref. The first host becomes the coordinator. With liveness by heartbeat it is not live yet. */
   addHost(host: NewHost): string {
     const { db, isLiveByHeartbeat, stock } = this.#parts
@@ -173,12 +184,16 @@ export class EmbeddedPool {
 
   /** Adds an SR and returns its ref. */
   addSr(sr: NewSr): string {
-    return addSr(this.#parts.db, sr)
+    const ref = addSr(this.#parts.db, sr)
+    this.#parts.stock?.added(null)
+    return ref
   }
 
   /** Connects a host to an SR and returns the ref of the PBD. */
   addPbd(pbd: NewPbd): string {
-    return addPbd(this.#parts.db, pbd)
+    const ref = addPbd(this.#parts.db, pbd)
+    this.#parts.stock?.added(null)
+    return ref
   }
 
   removePbd(ref: string): void {

@@ -139,7 +139,7 @@ export function createPoolParts(options: PoolOptions | StockPoolOptions, closing
   const stock =
     stockOptions === null
       ? null
-      : new StockXapi(stockOptions, { db, presence, tasks, snapshot, powerOnTimeoutMs, onBug: given.onBug })
+      : new StockXapi(stockOptions, { db, presence, tasks, sessions, snapshot, powerOnTimeoutMs, onBug: given.onBug })
   const ofProject: CallTable = {
     ...recordCalls(db),
     ...setterCalls(db),

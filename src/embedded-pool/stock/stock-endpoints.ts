@@ -36,6 +36,7 @@ const MAX_BODY_BYTES = 307_200
 /** Where the hosts of a stock pool are reached: TCP ports and unix sockets, in the formats of a stock xapi. */
 export class StockEndpoints {
   readonly #options: StockEndpointsOptions
+  #isClosed = false
   readonly #open: { server: HttpServer; readonly of: string | undefined; readonly address: ListenAddress }[] = []
 
   constructor(options: StockEndpointsOptions) {
@@ -53,8 +54,22 @@ export class StockEndpoints {
   }
 
   /** Breaks all connections and refuses further ones. */
-  async close(): Promise<void> {
+  async pause(): Promise<void> {
     await Promise.all(this.#open.map(({ server }) => server.close()))
+  }
+
+  /** Listens at the same addresses again. @throws the error of the system, such as EADDRINUSE */
+  async resume(): Promise<void> {
+    if (this.#isClosed) return
+    for (const endpoint of this.#open) {
+      endpoint.server = this.#serverOf(endpoint.of, 'path' in endpoint.address)
+      await endpoint.server.listen(endpoint.address)
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await this.pause()
   }
 
   #serverOf(of: string | undefined, isSocket: boolean): HttpServer {

@@ -68,6 +68,20 @@ export interface StockTimes {
   readonly enableAfterMs: number
   /** From the last heartbeat of a crashed host until it counts as not live (xapi_globs.ml host_assumed_dead_interval). */
   readonly assumedDeadAfterMs: number
+  /** From host.restart_agent until the xapi of that host ends. */
+  readonly agentEndsAfterMs: number
+  /** From the end of the xapi of a member until its hello. */
+  readonly agentStartsAfterMs: number
+  /** From SIGTERM until the xapi of the coordinator no longer answers. */
+  readonly termMs: number
+  /** How long the xapi of the coordinator does not answer. */
+  readonly awayMs: number
+  /** From its first answer until its start-up destroys all tasks. */
+  readonly startUpMs: number
+  /** From then until the members say hello. */
+  readonly helloAfterMs: number
+  /** How often xapi writes its database to disk. */
+  readonly flushEveryMs: number
 }
 
 export const STOCK_TIMES: StockTimes = {
@@ -79,4 +93,11 @@ export const STOCK_TIMES: StockTimes = {
   plugAfterMs: 400,
   enableAfterMs: 75,
   assumedDeadAfterMs: 600_000,
+  agentEndsAfterMs: 1_000,
+  agentStartsAfterMs: 9_300,
+  termMs: 3_400,
+  awayMs: 1_200,
+  startUpMs: 250,
+  helloAfterMs: 3_000,
+  flushEveryMs: 300_000,
 }

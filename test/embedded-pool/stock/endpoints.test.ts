@@ -139,3 +139,16 @@ t.test(
     t.match(pool.list('message')[0]?.[1], { name: 'x\uFFFDy' })
   },
 )
+
+t.test('after a restart of the toolstack the same sockets and ports answer', async t => {
+  const { pool, clock, coordinator, member } = await poolWithSockets(t)
+  let isOver = false
+  const restart = pool.restartToolstack({ how: 'kill' }).then(() => {
+    isOver = true
+  })
+  await t.rejects(send(coordinator, ''), 'the connection is refused')
+  while (!isOver) await clock.advanceAsync(100)
+  await restart
+  const login = { method: 'session.login_with_password', params: ['a', ''], id: 1 }
+  for (const at of [coordinator, member]) t.match(await json(at, login), { result: /^OpaqueRef:/ })
+})
