@@ -1,9 +1,9 @@
 import { type Clock, sleep } from '../../platform/time/clock.ts'
 import type { Database } from '../database/database.ts'
+import type { ClassName } from '../database/records.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { Tasks } from '../tasks/tasks.ts'
 import type { AllowedOperationsField } from './allowed-operations-field.ts'
-import { DatabaseImage } from './database-image.ts'
 import type { StockEndpoints } from './stock-endpoints.ts'
 import type { StockHostOperations } from './stock-host-operations.ts'
 import type { StockHosts } from './stock-hosts.ts'
@@ -25,11 +25,15 @@ export interface ToolstackOptions {
   readonly endpoints: StockEndpoints
 }
 
+/** Messages are files of their own, and sessions and tasks are never written. */
+const WRITTEN_CLASSES = ['pool', 'host_metrics', 'host', 'SR', 'PBD'] as const satisfies readonly ClassName[]
+
 /** The xapi of the coordinator as a process: its ends and starts, and when it writes its database to disk. */
 export class Toolstack {
   readonly #db: Database
   readonly #options: ToolstackOptions
-  #image: DatabaseImage
+  /** Puts the database back to its last write to disk. */
+  #restoreImage: () => void
   #isClosed = false
   #cancelFlush: () => void = () => undefined
   #cancelStartUp: () => void = () => undefined
@@ -37,13 +41,13 @@ export class Toolstack {
   constructor(db: Database, options: ToolstackOptions) {
     this.#db = db
     this.#options = options
-    this.#image = new DatabaseImage(db)
+    this.#restoreImage = db.image(WRITTEN_CLASSES)
     this.#flushLater()
   }
 
   /** Writes the database to disk. xapi does it every 5 minutes and when it is stopped. */
   flush(): void {
-    this.#image = new DatabaseImage(this.#db)
+    this.#restoreImage = this.#db.image(WRITTEN_CLASSES)
   }
 
   /** Restarts the xapi of the coordinator, and no host. Resolves when it answers again. */
@@ -58,20 +62,21 @@ export class Toolstack {
   /** Ends the xapi: connections, sessions, tasks and threads are gone. */
   async stop(how: ToolstackEnd): Promise<void> {
     const { endpoints, sessions, storage, hosts, operations } = this.#options
-    if (how === 'term') this.flush()
     this.#cancelStartUp()
     hosts.stopWaiting(this.#coordinator())
     storage.health.close()
     operations.dropCalls()
     this.#removeTasks()
     sessions.endOf(() => true)
+    if (how === 'term') this.flush()
     await endpoints.pause()
   }
 
   /** Starts the xapi with the database on disk. It answers at once; its start-up destroys all tasks a moment later. */
   async start(): Promise<void> {
     const { endpoints, hosts, clock, times } = this.#options
-    this.#image.restore()
+    this.#restoreImage()
+    hosts.dropEndedOperations()
     hosts.coordinatorStarts(this.#coordinator())
     await endpoints.resume()
     if (this.#isClosed) return

@@ -137,6 +137,30 @@ t.test('a killed xapi comes back with the database of its last write; messages s
   t.equal(reported(), 'newer', 'SIGTERM writes the database')
 })
 
+t.test('after a kill the token of a client yields nothing until the generation has passed it', async t => {
+  const stock = await stockPool(t)
+  const { pool, call, clock, b } = stock
+  const tokenOf = (answer: unknown) => (answer as { token: string }).token
+  for (let count = 0; count < 100; count += 1) await call('host.set_name_label', b.ref, String(count))
+  await call('message.create', 'kept', 3, 'Host', pool.get('host', b.ref)?.uuid, '')
+  const old = tokenOf(await call('event.from', ['host'], '', 1))
+  const again = await restarted(stock, 'kill')
+  const messages = (await again('event.from', ['message'], '', 1)) as { events: unknown[]; token: string }
+  t.equal(messages.events.length, 1)
+  const changes = async (classes: string[], token: string) => {
+    const asked = again('event.from', classes, token, 1)
+    const answer = asked.then(each => ({ answer: each as { events: unknown[] } }))
+    await new Promise(resolve => setTimeout(resolve, 20))
+    await clock.advanceAsync(1_000)
+    return (await answer).answer.events.length
+  }
+  await again('host.set_name_label', b.ref, 'after the kill')
+  t.equal(await changes(['host'], old), 0, 'blind')
+  t.equal(await changes(['message'], messages.token), 0, 'old messages are not sent again')
+  for (let count = 0; count < 150; count += 1) await again('host.set_name_label', b.ref, String(count))
+  t.equal(await changes(['host'], old), 1)
+})
+
 t.test('an SR that was introduced after the last write is gone, and one that was forgotten is back', async t => {
   const stock = await stockPool(t)
   const { pool, call, a, b, c, sr } = stock
