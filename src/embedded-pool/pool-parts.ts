@@ -156,8 +156,8 @@ export function createPoolParts(options: PoolOptions | StockPoolOptions, closing
   }
   const calls = stock?.callsInPlaceOf(ofProject) ?? ofProject
   const keep = (undo: () => void) => written(keeper.keep(undo))
-  const hasSyncTasks = stock !== null
-  const requests = requestsOf(given, { db, sessions, tasks, calls, closing, keep, hasSyncTasks })
+  const isStock = stock !== null
+  const requests = requestsOf(given, { db, sessions, tasks, calls, closing, keep, isStock })
   stock?.answerWith(requests.dispatch)
   const server = new XenApiServer(requests.answer, given.onBug)
   const isLiveByHeartbeat = assumeDeadAfterMs !== null
@@ -172,10 +172,7 @@ function projectOptionsOf({ behaveAs: _, machines: __, ...options }: StockPoolOp
 type AnswererOptions = Required<
   Pick<PoolOptions, 'clock' | 'maxCallsUnderWay' | 'maxWaitingCalls' | 'onBug' | 'onRefused'>
 >
-type DispatcherParts = Pick<
-  DispatcherOptions,
-  'db' | 'sessions' | 'tasks' | 'calls' | 'closing' | 'keep' | 'hasSyncTasks'
->
+type DispatcherParts = Pick<DispatcherOptions, 'db' | 'sessions' | 'tasks' | 'calls' | 'closing' | 'keep' | 'isStock'>
 
 /** Runs calls, and answers request bodies: reading a body takes one turn of the scheduler, and each call in it takes another one. */
 function requestsOf(

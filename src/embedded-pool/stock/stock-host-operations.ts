@@ -168,10 +168,14 @@ export class StockHostOperations {
     }
   }
 
-  /** `do_op_on` (message_forwarding.ml:129-171). @throws ApiFailure HOST_OFFLINE; the coordinator itself needs no heartbeat */
+  /**
+   * `do_op_on` (message_forwarding.ml:129-171). The coordinator itself needs no heartbeat.
+   * @throws ApiFailure HOST_OFFLINE: the host is not live; StockFailure CANNOT_CONTACT_HOST: it is off, and nobody has noticed yet
+   */
   async forward(hostRef: string, durationMs: number): Promise<void> {
     const coordinator = this.#db.list('pool')[0]?.[1].master ?? NULL_REF
     if (hostRef !== coordinator) this.#options.presence.assertLive(hostRef)
+    if (this.#options.hosts.state(hostRef).isDown) throw new StockFailure(['CANNOT_CONTACT_HOST', hostRef])
     if (durationMs > 0) await sleep(this.#options.clock, durationMs)
   }
 

@@ -69,6 +69,11 @@ t.test(
       id: 'seven',
     })
     t.strictSame(await json(member, { jsonrpc: '2.0', ...ask }), { jsonrpc: '2.0', error, id: 'seven' })
+    t.match(
+      await json(member, { ...ask, method: 'pool.unknown' }),
+      { error },
+      'the session is checked before the method',
+    )
   },
 )
 

@@ -85,15 +85,19 @@ t.test('host.apply_updates disables its host, and ends with NO_REPOSITORY_ENABLE
   t.equal(pool.get('host', b.ref)?.enabled, false)
 })
 
-t.test('a call to a host that is not live is HOST_OFFLINE; the coordinator needs no heartbeat', async t => {
-  const { pool, clock, call, a, b } = await stockPool(t)
-  await call('host.disable', b.ref)
-  pool.hostLeft(b.ref)
-  t.strictSame(await call('host.enable', a.ref), '')
-  clock.advance(600_000)
-  t.strictSame(await call('host.reboot', b.ref), ['HOST_OFFLINE', b.ref])
-  t.strictSame(await call('host.disable', b.ref), ['HOST_OFFLINE', b.ref])
-})
+t.test(
+  'a call to a host that is off is CANNOT_CONTACT_HOST, and HOST_OFFLINE when it is not live; the coordinator needs no heartbeat',
+  async t => {
+    const { pool, clock, call, a, b } = await stockPool(t)
+    await call('host.disable', b.ref)
+    pool.hostLeft(b.ref)
+    t.strictSame(await call('host.enable', a.ref), '')
+    t.strictSame(await call('host.reboot', b.ref), ['CANNOT_CONTACT_HOST', b.ref])
+    clock.advance(600_000)
+    t.strictSame(await call('host.reboot', b.ref), ['HOST_OFFLINE', b.ref])
+    t.strictSame(await call('host.disable', b.ref), ['HOST_OFFLINE', b.ref])
+  },
+)
 
 t.test('OTHER_OPERATION_IN_PROGRESS is not answered: the call waits until the other operation ends', async t => {
   const { pool, clock, call, b } = await stockPool(t, { times: { goDownCallMs: 35 } })
