@@ -22,7 +22,9 @@ import {
 import { POOL_DEFAULTS, type PoolOptions } from './pool-options.ts'
 import { createPoolParts, type PoolParts } from './pool-parts.ts'
 import type { ListenOptions } from './server.ts'
+import type { StockListenOptions } from './stock/stock-endpoints.ts'
 import type { StockPoolOptions } from './stock/stock-options.ts'
+import type { ToolstackEnd } from './stock/toolstack.ts'
 
 /**
  * A XenAPI pool inside this process, for trials, tests and simulations: a database, the methods of XenAPI on it, and an HTTP
@@ -55,10 +57,13 @@ export class EmbeddedPool {
 
   /**
    * Serves XenAPI at http(s)://host:port/jsonrpc, then writes the state file. This order keeps a start that fails from writing.
+   * A stock xapi may listen at several addresses: one call for each.
    * @returns the address; @throws the error of the system, such as EADDRINUSE; StateFileError: the state cannot be written
    */
-  async listen(options: ListenOptions): Promise<ListeningAt> {
-    const { server, keeper } = this.#parts
+  async listen(options: ListenOptions | StockListenOptions): Promise<ListeningAt> {
+    const { server, keeper, stock } = this.#parts
+    if (stock !== null) return stock.listen(options)
+    if ('socketPath' in options) throw new Error('only a stock xapi listens at a unix socket')
     const at = await server.listen(options)
     try {
       await keeper.saved()
@@ -73,7 +78,7 @@ export class EmbeddedPool {
   async close(): Promise<void> {
     const { operations, events, heartbeats, presence, brake, server, keeper, stock } = this.#parts
     this.#closing.abort()
-    stock?.close()
+    await stock?.close()
     operations.orders.close()
     this.#cancelCollection()
     events.close()
@@ -147,6 +152,16 @@ export class EmbeddedPool {
     ;(this.#parts.stock ?? this.#parts.presence).returned(hostRef, { bootTimeMs })
   }
 
+  /**
+   * Restarts the xapi of the coordinator, and no host. Only a stock xapi does that. With `kill` the database goes back to its last
+   * write to disk, which is up to five minutes old. Resolves when the pool answers again.
+   */
+  async restartToolstack({ how }: { readonly how: ToolstackEnd }): Promise<void> {
+    const { stock } = this.#parts
+    if (stock === null) throw new Error('only a stock xapi can be restarted')
+    await stock.restartToolstack(how)
+  }
+
   /** Adds a host and returns its ref. The first host becomes the coordinator. With liveness by heartbeat it is not live yet. */
   addHost(host: NewHost): string {
     const { db, isLiveByHeartbeat, stock } = this.#parts
@@ -169,12 +184,16 @@ export class EmbeddedPool {
 
   /** Adds an SR and returns its ref. */
   addSr(sr: NewSr): string {
-    return addSr(this.#parts.db, sr)
+    const ref = addSr(this.#parts.db, sr)
+    this.#parts.stock?.added(null)
+    return ref
   }
 
   /** Connects a host to an SR and returns the ref of the PBD. */
   addPbd(pbd: NewPbd): string {
-    return addPbd(this.#parts.db, pbd)
+    const ref = addPbd(this.#parts.db, pbd)
+    this.#parts.stock?.added(null)
+    return ref
   }
 
   removePbd(ref: string): void {

@@ -19,7 +19,7 @@ import { PoolKeeper } from './database/pool-keeper.ts'
 import { ChangeAllowance } from './dispatch/change-allowance.ts'
 import { Dispatcher, type DispatcherOptions, keyWithoutSession } from './dispatch/dispatcher.ts'
 import { FairScheduler } from './dispatch/fair-scheduler.ts'
-import { xenApiJsonRpc } from './dispatch/json-rpc.ts'
+import { type Dispatch, xenApiJsonRpc } from './dispatch/json-rpc.ts'
 import { EventFeed } from './events/event-feed.ts'
 import { ChangedSeqs } from './hosts/changed-seqs.ts'
 import { ForgottenMembers } from './hosts/forgotten-members.ts'
@@ -90,7 +90,13 @@ export function createPoolParts(options: PoolOptions | StockPoolOptions, closing
     reportEveryMs: given.reportFailedLoginsEveryMs,
     onFailed: given.onFailedLogins,
   })
-  const sessions = new Sessions(db, { clock, authenticate: given.authenticate, brake })
+  const sessions = new Sessions(db, {
+    clock,
+    authenticate: given.authenticate,
+    brake,
+    // only the address of a unix socket is empty
+    trusts: address => stockOptions !== null && address === '',
+  })
   const tasks = new Tasks(db, clock, { keepsUntilCollected: stockOptions !== null })
   const keeper = new PoolKeeper(db, presence, {
     path: given.stateFile,
@@ -131,7 +137,9 @@ export function createPoolParts(options: PoolOptions | StockPoolOptions, closing
   })
   const { powerOnTimeoutMs } = given
   const stock =
-    stockOptions === null ? null : new StockXapi(stockOptions, { db, presence, tasks, snapshot, powerOnTimeoutMs })
+    stockOptions === null
+      ? null
+      : new StockXapi(stockOptions, { db, presence, tasks, sessions, snapshot, powerOnTimeoutMs, onBug: given.onBug })
   const ofProject: CallTable = {
     ...recordCalls(db),
     ...setterCalls(db),
@@ -148,10 +156,10 @@ export function createPoolParts(options: PoolOptions | StockPoolOptions, closing
   }
   const calls = stock?.callsInPlaceOf(ofProject) ?? ofProject
   const keep = (undo: () => void) => written(keeper.keep(undo))
-  const server = new XenApiServer(
-    answererOf(given, { db, sessions, tasks, calls, closing, keep, hasSyncTasks: stock !== null }),
-    given.onBug,
-  )
+  const isStock = stock !== null
+  const requests = requestsOf(given, { db, sessions, tasks, calls, closing, keep, isStock })
+  stock?.answerWith(requests.dispatch)
+  const server = new XenApiServer(requests.answer, given.onBug)
   const isLiveByHeartbeat = assumeDeadAfterMs !== null
   const ofHosts = { presence, heartbeats, isLiveByHeartbeat, operations, forgotten }
   return { db, ...ofHosts, keeper, sessions, brake, tasks, events, server, snapshot, stock }
@@ -164,22 +172,24 @@ function projectOptionsOf({ behaveAs: _, machines: __, ...options }: StockPoolOp
 type AnswererOptions = Required<
   Pick<PoolOptions, 'clock' | 'maxCallsUnderWay' | 'maxWaitingCalls' | 'onBug' | 'onRefused'>
 >
-type DispatcherParts = Pick<
-  DispatcherOptions,
-  'db' | 'sessions' | 'tasks' | 'calls' | 'closing' | 'keep' | 'hasSyncTasks'
->
+type DispatcherParts = Pick<DispatcherOptions, 'db' | 'sessions' | 'tasks' | 'calls' | 'closing' | 'keep' | 'isStock'>
 
-/** Answers request bodies: reading a body takes one turn of the scheduler, and each call in it takes another one. */
-function answererOf(given: AnswererOptions, parts: DispatcherParts): AnswerBody {
+/** Runs calls, and answers request bodies: reading a body takes one turn of the scheduler, and each call in it takes another one. */
+function requestsOf(
+  given: AnswererOptions,
+  parts: DispatcherParts,
+): { readonly dispatch: Dispatch; readonly answer: AnswerBody } {
   const { clock, maxCallsUnderWay: maxUnderWay, maxWaitingCalls, onBug, onRefused } = given
   const scheduler = new FairScheduler({ clock, maxWaitingOfALane: maxWaitingCalls })
   const allowance = new ChangeAllowance(clock)
   const dispatcher = new Dispatcher({ ...parts, scheduler, allowance, maxUnderWay, onBug, onRefused })
-  const jsonRpc = xenApiJsonRpc((...call) => dispatcher.dispatch(...call), onBug)
-  return async (body, signal, client) => {
+  const dispatch: Dispatch = (...call) => dispatcher.dispatch(...call)
+  const jsonRpc = xenApiJsonRpc(dispatch, onBug)
+  const answer: AnswerBody = async (body, signal, client) => {
     await scheduler.takeAgain({ key: client.owner ?? keyWithoutSession(client), isFirst: client.isReserved })
     return signal.aborted ? '' : ((await jsonRpc.answer(body, { signal, client })) ?? '')
   }
+  return { dispatch, answer }
 }
 
 /** `onStateProblem` reports the cause; clients must not see it. @throws ApiFailure INTERNAL_ERROR */

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { ClassName, RecordTypes } from './records.ts'
+import { Table } from './table.ts'
 import { withoutChange } from './without-change.ts'
 
 /**
@@ -82,6 +83,22 @@ export class Database {
   restore<C extends ClassName>(cls: C, ref: string, record: RecordTypes[C]): void {
     this.#generation += 1
     this.#tables[cls].put(ref, { record, created: 1, modified: this.#generation })
+  }
+
+  /**
+   * Takes an image of some tables.
+   * @returns the function that puts them and the generation back to the image, as a killed xapi that starts with the file on its disk: a
+   *   token of a client from after the image yields nothing until the generation has passed it
+   */
+  image(classes: readonly ClassName[]): () => void {
+    const generation = this.#generation
+    const restores = classes.map(cls => ({ cls, restore: this.#tables[cls].image() }))
+    return () => {
+      this.#generation = generation
+      for (const table of Object.values(this.#tables)) table.rewind(generation)
+      const changes = restores.flatMap(({ cls, restore }) => restore().map(change => ({ cls, ...change })))
+      for (const change of changes) this.#notify(change)
+    }
   }
 
   /** Writes some fields. Returns false if there is no such row. */
@@ -200,81 +217,4 @@ export interface RecordChange {
   readonly operation: 'add' | 'mod' | 'del'
   /** The row is unchanged: a client requested the event. */
   readonly isTouch?: true
-}
-
-/** Stock xapi keeps the last 256 to 512 deletions of a table (db_cache_types.ml Table.remove). */
-const MAX_DELETED = 512
-const MIN_DELETED = 256
-/** The log of writes is cleaned when it holds this many entries more than twice what it needs. */
-const LOG_SLACK = 64
-
-interface Row<T> {
-  readonly record: T
-  readonly created: number
-  readonly modified: number
-}
-
-/** One table. Invariant: the log has exactly one entry per row with its `modified`; its other entries are obsolete. */
-class Table<T> {
-  readonly rows = new Map<string, Row<T>>()
-  readonly deleted: { readonly ref: string; readonly created: number; readonly deleted: number }[] = []
-  lastWrite = 0
-  /** The generation of the last deletion that was dropped from the queue. */
-  forgottenUpTo = 0
-  /** Every write, oldest first: a question for recent changes reads the end only, not all rows. */
-  #log: { readonly ref: string; readonly generation: number }[] = []
-
-  put(ref: string, row: Row<T>): void {
-    this.rows.set(ref, row)
-    this.lastWrite = row.modified
-    this.#log.push({ ref, generation: row.modified })
-    if (this.#log.length > 2 * this.rows.size + LOG_SLACK) {
-      this.#log = this.#log.filter(({ ref, generation }) => this.rows.get(ref)?.modified === generation)
-    }
-  }
-
-  /** Restores a deleted row and drops its deletion, so that readers of changes do not get the deletion after the restore. */
-  putBack(ref: string, row: Row<T>): void {
-    const at = this.deleted.findIndex(gone => gone.ref === ref)
-    if (at >= 0) this.deleted.splice(at, 1)
-    this.put(ref, row)
-  }
-
-  touch(ref: string, generation: number): boolean {
-    const row = this.rows.get(ref)
-    if (row !== undefined) this.put(ref, { ...row, modified: generation })
-    return row !== undefined
-  }
-
-  remove(ref: string, generation: number): boolean {
-    const row = this.rows.get(ref)
-    if (row === undefined) return false
-    this.rows.delete(ref)
-    this.lastWrite = generation
-    this.deleted.push({ ref, created: row.created, deleted: generation })
-    if (this.deleted.length > MAX_DELETED) {
-      const forgotten = this.deleted.splice(0, this.deleted.length - MIN_DELETED)
-      this.forgottenUpTo = forgotten.at(-1)?.deleted ?? this.forgottenUpTo
-    }
-    return true
-  }
-
-  /** The rows that were written after a generation, in the order of their last writes. */
-  modifiedSince(generation: number): readonly { readonly ref: string; readonly created: number }[] {
-    return this.#log.slice(this.#firstAfter(generation)).flatMap(({ ref, generation }) => {
-      const row = this.rows.get(ref)
-      return row?.modified === generation ? [{ ref, created: row.created }] : []
-    })
-  }
-
-  #firstAfter(generation: number): number {
-    let low = 0
-    let high = this.#log.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if ((this.#log[middle]?.generation ?? 0) > generation) high = middle
-      else low = middle + 1
-    }
-    return low
-  }
 }

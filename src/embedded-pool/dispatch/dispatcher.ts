@@ -25,8 +25,11 @@ export interface DispatcherOptions {
   readonly closing: AbortSignal
   /** Concurrent calls of the methods that may take long (those with an asynchronous form); a further one gets TOO_BUSY. */
   readonly maxUnderWay: number
-  /** Whether a synchronous call that changes something has a task in the database while it runs, as in stock xapi. Default false. */
-  readonly hasSyncTasks?: boolean
+  /**
+   * As stock xapi: a synchronous call that changes something has a task in the database while it runs, and an unknown method of an
+   * invalid session is SESSION_INVALID. Default false.
+   */
+  readonly isStock?: boolean
   /** Resolves when the writes of a call are on disk, if the pool has a state file. @throws ApiFailure: they cannot be, and are undone */
   readonly keep: (undo: () => void) => Promise<void>
   readonly onBug: (bug: unknown) => void
@@ -76,6 +79,7 @@ export class Dispatcher {
       // the client disconnected while the call waited: do not start it
       if (signal.aborted) throw new ApiFailure('TOO_BUSY')
       if (call === undefined || (isAsync && call.async === undefined)) {
+        if (this.#options.isStock === true) this.#options.sessions.check(params[0])
         throw new ApiFailure('MESSAGE_METHOD_UNKNOWN', method)
       }
       // stock xapi counts the parameters before it checks the session (gen_server.ml)
@@ -125,8 +129,8 @@ export class Dispatcher {
   }
 
   async #runSync(name: string, call: Call, args: Arguments, context: Omit<CallContext, 'task'>): Promise<unknown> {
-    const { tasks, closing, hasSyncTasks } = this.#options
-    if (hasSyncTasks !== true || !hasSyncTask(name, call)) {
+    const { tasks, closing, isStock } = this.#options
+    if (isStock !== true || !hasSyncTask(name, call)) {
       return this.#run(call, args, { ...context, task: `DummyRef:|${randomUUID()}|task=${name}` })
     }
     const { ref, cancelled } = tasks.begin(name, context)

@@ -4,13 +4,22 @@ import type { StockHostOperations } from './stock-host-operations.ts'
 const ofHost = { parameters: 1, role: 'pool-operator', async: true } as const
 
 /** The host operations of a stock xapi. They replace those of the project; `host.clear_order` is not among them. */
-export function stockHostCalls(operations: StockHostOperations): CallTable {
+export function stockHostCalls(operations: StockHostOperations, restartAgent: (hostRef: string) => void): CallTable {
   return {
+    'host.restart_agent': {
+      ...ofHost,
+      run: async args => {
+        const host = args.ref('host')
+        await operations.forward(host, 0)
+        restartAgent(host)
+      },
+    },
     'host.disable': {
       ...ofHost,
       // `auto_enable` exists from xapi 25.31 on
       parameters: [1, 2],
-      run: args => operations.disable(args.ref('host'), args.more ? args.flag('auto_enable') : true),
+      run: (args, context) =>
+        operations.disable(args.ref('host'), args.more ? args.flag('auto_enable') : true, context),
     },
     'host.enable': { ...ofHost, run: (args, context) => operations.enable(args.ref('host'), context) },
     'host.evacuate': {

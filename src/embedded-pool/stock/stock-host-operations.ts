@@ -1,6 +1,6 @@
 import type { HostOperation } from '../../allowed-operations/pool/host-operation.ts'
 import { type Clock, sleep } from '../../platform/time/clock.ts'
-import { ApiFailure } from '../calls/api-failure.ts'
+import { ApiFailure, handleInvalid } from '../calls/api-failure.ts'
 import type { CallContext } from '../calls/call.ts'
 import type { Database } from '../database/database.ts'
 import { NULL_REF } from '../database/records.ts'
@@ -33,16 +33,23 @@ const IN_ROLLING_UPGRADE: ReadonlySet<HostOperation> = new Set(['evacuate', 'pro
 export class StockHostOperations {
   readonly #db: Database
   readonly #options: StockHostOperationsOptions
+  /** Number of the run of the coordinator's xapi. */
+  #run = 0
 
   constructor(db: Database, options: StockHostOperationsOptions) {
     this.#db = db
     this.#options = options
   }
 
+  /** The calls that run now end with HANDLE_INVALID of their task, and change nothing more: xapi has ended, or destroyed their tasks. */
+  dropCalls(): void {
+    this.#run += 1
+  }
+
   /** host.reboot, host.shutdown: it returns when the host has begun to wait for its `/sbin/shutdown`. */
   takeDown(hostRef: string, how: GoingDown, context: Context): Promise<void> {
     return this.#withOperation(hostRef, how, context, async () => {
-      await this.#forward(hostRef, this.#options.times.goDownCallMs)
+      await this.#forwarded(hostRef, this.#options.times.goDownCallMs, context)
       // the host checks again: a Host.enable may have come between
       if (this.#db.get('host', hostRef)?.enabled !== false) throw new StockFailure(['HOST_NOT_DISABLED'])
       this.#options.hosts.goDown(hostRef, how)
@@ -51,9 +58,9 @@ export class StockHostOperations {
 
   /** host.apply_updates: it disables an enabled host before it checks the rules (xapi_host.ml:3133). This pool has no repository. */
   async applyUpdates(hostRef: string, context: Context): Promise<void> {
-    if (this.#db.get('host', hostRef)?.enabled === true) await this.disable(hostRef, true)
+    if (this.#db.get('host', hostRef)?.enabled === true) await this.disable(hostRef, true, context)
     await this.#withOperation(hostRef, 'apply_updates', context, async () => {
-      await this.#forward(hostRef, this.#options.times.hostCallMs)
+      await this.forward(hostRef, this.#options.times.hostCallMs)
       throw new StockFailure(['NO_REPOSITORY_ENABLED'])
     })
   }
@@ -62,9 +69,9 @@ export class StockHostOperations {
    * host.disable. No rule forbids it. It recomputes its own host only.
    * @param autoEnable the flag is written only if the call really disables the host (xapi_host.ml:825-826)
    */
-  async disable(hostRef: string, autoEnable: boolean): Promise<void> {
+  async disable(hostRef: string, autoEnable: boolean, context: Context): Promise<void> {
     const { hosts, field, times } = this.#options
-    await this.#forward(hostRef, times.hostCallMs)
+    await this.#forwarded(hostRef, times.hostCallMs, context)
     if (this.#db.get('host', hostRef)?.enabled === true) {
       hosts.state(hostRef).autoEnable = autoEnable
       hosts.state(hostRef).disabledByUser = true
@@ -77,7 +84,7 @@ export class StockHostOperations {
   async enable(hostRef: string, context: Context): Promise<void> {
     const { hosts, field, times } = this.#options
     await this.#withOperation(hostRef, 'enable', context, async () => {
-      await this.#forward(hostRef, times.hostCallMs)
+      await this.#forwarded(hostRef, times.hostCallMs, context)
       if (this.#db.get('host', hostRef)?.enabled === true) return
       const state = hosts.state(hostRef)
       if (!state.isStarted) throw new StockFailure(['HOST_STILL_BOOTING'])
@@ -92,7 +99,7 @@ export class StockHostOperations {
   /** host.evacuate: there are no VMs. */
   evacuate(hostRef: string, context: Context): Promise<void> {
     return this.#withOperation(hostRef, 'evacuate', context, () =>
-      this.#forward(hostRef, this.#options.times.hostCallMs),
+      this.forward(hostRef, this.#options.times.hostCallMs),
     )
   }
 
@@ -120,6 +127,7 @@ export class StockHostOperations {
     body: () => Promise<void>,
   ): Promise<void> {
     const { field } = this.#options
+    const run = this.#run
     await this.#retried(hostRef, context, () => {
       field.assertValid(hostRef, operation)
       if (!this.#isRollingUpgrade() || IN_ROLLING_UPGRADE.has(operation)) {
@@ -131,9 +139,11 @@ export class StockHostOperations {
     try {
       await body()
     } finally {
-      const { [context.task]: _, ...current_operations } = this.#db.get('host', hostRef)?.current_operations ?? {}
-      this.#db.update('host', hostRef, { current_operations })
-      field.updateAfterOperation(hostRef)
+      if (run === this.#run) {
+        const { [context.task]: _, ...current_operations } = this.#db.get('host', hostRef)?.current_operations ?? {}
+        this.#db.update('host', hostRef, { current_operations })
+        field.updateAfterOperation(hostRef)
+      }
     }
   }
 
@@ -158,11 +168,21 @@ export class StockHostOperations {
     }
   }
 
-  /** `do_op_on` (message_forwarding.ml:129-171). @throws ApiFailure HOST_OFFLINE; the coordinator itself needs no heartbeat */
-  async #forward(hostRef: string, durationMs: number): Promise<void> {
+  /**
+   * `do_op_on` (message_forwarding.ml:129-171). The coordinator itself needs no heartbeat.
+   * @throws ApiFailure HOST_OFFLINE: the host is not live; StockFailure CANNOT_CONTACT_HOST: it is off, and nobody has noticed yet
+   */
+  async forward(hostRef: string, durationMs: number): Promise<void> {
     const coordinator = this.#db.list('pool')[0]?.[1].master ?? NULL_REF
     if (hostRef !== coordinator) this.#options.presence.assertLive(hostRef)
+    if (this.#options.hosts.state(hostRef).isDown) throw new StockFailure(['CANNOT_CONTACT_HOST', hostRef])
     if (durationMs > 0) await sleep(this.#options.clock, durationMs)
+  }
+
+  async #forwarded(hostRef: string, durationMs: number, { task }: Context): Promise<void> {
+    const run = this.#run
+    await this.forward(hostRef, durationMs)
+    if (run !== this.#run) throw handleInvalid('task', task)
   }
 
   #operationsOf(hostRef: string): number {

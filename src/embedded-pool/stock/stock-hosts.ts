@@ -2,11 +2,13 @@ import { randomUUID } from 'node:crypto'
 import type { Clock } from '../../platform/time/clock.ts'
 import type { Database } from '../database/database.ts'
 import { newTask } from '../database/new-record.ts'
+import type { HostRecord } from '../database/records.ts'
 import { xapiEpochSeconds } from '../database/xapi-datetime.ts'
 import type { GoingDown } from '../hosts/host-memory.ts'
 import type { HostPresence } from '../hosts/host-presence.ts'
 import type { AllowedOperationsField } from './allowed-operations-field.ts'
 import type { StockMachines, StockTimes } from './stock-options.ts'
+import type { StockStorage } from './stock-storage.ts'
 
 export interface StockHostsOptions {
   readonly clock: Clock
@@ -14,6 +16,16 @@ export interface StockHostsOptions {
   readonly machines: StockMachines
   readonly presence: HostPresence
   readonly field: AllowedOperationsField
+  readonly storage: StockStorage
+  /** The coordinator goes down: nobody is left who marks it as not live. */
+  readonly isCoordinator: (hostRef: string) => boolean
+  readonly onCoordinatorDown: () => void
+  readonly onBug: (bug: unknown) => void
+}
+
+/** @param bootTimeMs start of the kernel, by the clock of the host */
+interface Boot {
+  readonly bootTimeMs: number
 }
 
 /** What a host and its xapi know by themselves: no record contains it. */
@@ -28,6 +40,10 @@ interface HostState {
   isStarted: boolean
   /** It has sent a hello since the start of the coordinator's xapi (cancel_tasks.ml hosts_already_cancelled). */
   hasHelloed: boolean
+  /** It is off, or its xapi has ended. */
+  isDown: boolean
+  /** Number of starts and ends of its xapi. */
+  runs: number
   /** Cancels the threads of its xapi that wait. */
   readonly waiting: Set<() => void>
 }
@@ -43,7 +59,7 @@ export class StockHosts {
     this.#options = options
     db.subscribe(({ cls, ref, operation }) => {
       if (cls !== 'host' || operation !== 'del') return
-      this.#stopWaiting(ref)
+      this.stopWaiting(ref)
       this.#states.delete(ref)
     })
   }
@@ -57,6 +73,8 @@ export class StockHosts {
       disabledByUser: false,
       isStarted: true,
       hasHelloed: true,
+      isDown: false,
+      runs: 0,
       waiting: new Set(),
     }
     this.#states.set(hostRef, state)
@@ -78,64 +96,129 @@ export class StockHosts {
 
   /** A host is off without a shutdown. Only the end of its heartbeats shows that (db_gc.ml:117-128). */
   left(hostRef: string): void {
-    this.#stopWaiting(hostRef)
+    this.stopWaiting(hostRef)
+    this.state(hostRef).isDown = true
     this.#later(hostRef, this.#options.times.assumedDeadAfterMs, () => {
       this.#options.presence.fellSilent(hostRef)
       this.#options.field.update(hostRef)
     })
   }
 
-  /** A host has booted: its xapi starts and says hello. @param bootTimeMs start of its kernel, by the clock of the host */
-  returned(hostRef: string, { bootTimeMs }: { readonly bootTimeMs: number }): void {
+  /** A member has booted: its xapi starts and says hello. */
+  returned(hostRef: string, boot: Boot): void {
+    this.booted(hostRef, boot)
+    this.#hello(hostRef, true)
+  }
+
+  /** A host has booted. */
+  booted(hostRef: string, { bootTimeMs }: Boot): void {
     const host = this.#db.get('host', hostRef)
     if (host === undefined) return
-    this.#stopWaiting(hostRef)
+    this.stopWaiting(hostRef)
     const boot_time = xapiEpochSeconds(bootTimeMs)
     this.#db.update('host', hostRef, { other_config: { ...host.other_config, boot_time } })
     this.state(hostRef).disabledUntilReboot = false
-    this.#hello(hostRef)
+    this.state(hostRef).isDown = false
+  }
+
+  /** The xapi of a member ends and starts again: a `/sbin/shutdown` that it waits for is dropped. The host stays live. */
+  restartAgent(hostRef: string): void {
+    const { agentEndsAfterMs, agentStartsAfterMs } = this.#options.times
+    this.#later(hostRef, agentEndsAfterMs, () => {
+      this.stopWaiting(hostRef)
+      this.#later(hostRef, agentStartsAfterMs, () => this.#hello(hostRef, true))
+    })
+  }
+
+  /** The xapi of the coordinator begins to start: no host has sent a hello to it. */
+  coordinatorStarts(coordinator: string): void {
+    for (const [ref] of this.#db.list('host')) this.state(ref).hasHelloed = false
+    this.#db.update('host', coordinator, this.#newAgent(coordinator))
+    this.state(coordinator).disabledByUser = false
+    this.state(coordinator).isStarted = false
+  }
+
+  /** All hosts are disabled and, except the coordinator, not live. Nothing is recomputed. */
+  disableAll(coordinator: string): void {
+    const { presence } = this.#options
+    for (const [ref] of this.#db.list('host')) {
+      this.#db.update('host', ref, { enabled: false })
+      if (ref === coordinator) presence.heartbeatsResumed(ref)
+      else presence.fellSilent(ref)
+    }
+  }
+
+  /** The coordinator plugs its PBDs, if any are unplugged, and enables itself. */
+  coordinatorHasStarted(coordinator: string): void {
+    this.#plugAndEnableLater(coordinator)
+  }
+
+  /** The members that run notice that the coordinator is back. Their own xapi were not restarted. */
+  membersHello(coordinator: string): void {
+    for (const [ref] of this.#db.list('host')) {
+      if (ref !== coordinator && !this.state(ref).isDown) this.#hello(ref, false)
+    }
   }
 
   close(): void {
-    for (const hostRef of this.#states.keys()) this.#stopWaiting(hostRef)
+    for (const hostRef of this.#states.keys()) this.stopWaiting(hostRef)
   }
 
   #shutDown(hostRef: string, how: GoingDown): void {
-    const { machines, times, presence, field } = this.#options
+    const { machines, times, presence, field, storage, isCoordinator, onCoordinatorDown, onBug } = this.#options
     this.#later(hostRef, times.detachAfterMs, () => {
       this.state(hostRef).disabledUntilReboot = true
-      this.#setAttached(hostRef, false)
+      storage.unplugAll(hostRef).catch(onBug)
     })
     this.#later(hostRef, times.notLiveAfterMs, () => {
+      this.state(hostRef).isDown = true
       this.#db.update('host', hostRef, { enabled: false })
+      if (isCoordinator(hostRef)) return onCoordinatorDown()
       presence.fellSilent(hostRef)
       field.update(hostRef)
     })
     machines.goDown?.(hostRef, how)
   }
 
-  /** Pool.hello on the coordinator (xapi_pool.ml:2772-2792), then the start of the host's own xapi. */
-  #hello(hostRef: string): void {
-    const { presence, field, times, clock } = this.#options
+  /** Pool.hello on the coordinator (xapi_pool.ml:2772-2792), then the start of the host's own xapi, if it is a new one. */
+  #hello(hostRef: string, isNewAgent: boolean): void {
+    const { presence, field } = this.#options
     const state = this.state(hostRef)
-    state.disabledByUser = false
-    state.isStarted = false
-    const agent_start_time = xapiEpochSeconds(clock.now())
-    const other_config = { ...this.#db.get('host', hostRef)?.other_config, agent_start_time }
-    this.#db.update('host', hostRef, { enabled: false, other_config })
+    this.#db.update('host', hostRef, { enabled: false, ...(isNewAgent ? this.#newAgent(hostRef) : {}) })
     presence.heartbeatsResumed(hostRef)
-    this.#dropEndedOperations()
+    this.dropEndedOperations()
     field.update(hostRef)
     if (state.hasHelloed) field.updateAll()
     state.hasHelloed = true
-    this.#later(hostRef, times.plugAfterMs, () => {
-      this.#setAttached(hostRef, true)
-      this.#later(hostRef, times.enableAfterMs, () => this.#considerEnabling(hostRef))
+    if (isNewAgent) {
+      state.disabledByUser = false
+      state.isStarted = false
+    }
+    this.#plugAndEnableLater(hostRef)
+  }
+
+  #newAgent(hostRef: string): Pick<HostRecord, 'other_config'> {
+    const agent_start_time = xapiEpochSeconds(this.#options.clock.now())
+    return { other_config: { ...this.#db.get('host', hostRef)?.other_config, agent_start_time } }
+  }
+
+  #plugAndEnableLater(hostRef: string): void {
+    this.#later(hostRef, this.#options.times.plugAfterMs, () => {
+      this.#plugAndEnable(hostRef).catch(this.#options.onBug)
     })
   }
 
+  /** The host is enabled after the last PBD was tried: a slow SR.attach keeps it disabled. */
+  async #plugAndEnable(hostRef: string): Promise<void> {
+    const { storage, times } = this.#options
+    const { runs } = this.state(hostRef)
+    await storage.plugAll(hostRef)
+    if (this.state(hostRef).runs !== runs) return
+    this.#later(hostRef, times.enableAfterMs, () => this.#considerEnabling(hostRef))
+  }
+
   /** Removes the entries of current_operations of all hosts whose task does not exist (helpers.ml:1181-1203). */
-  #dropEndedOperations(): void {
+  dropEndedOperations(): void {
     for (const [ref, { current_operations }] of this.#db.list('host')) {
       const kept = Object.entries(current_operations).filter(([task]) => this.#db.has('task', task))
       if (kept.length < Object.keys(current_operations).length) {
@@ -153,14 +236,6 @@ export class StockHosts {
     this.#options.field.update(hostRef)
   }
 
-  #setAttached(hostRef: string, currently_attached: boolean): void {
-    for (const pbd of this.#db.get('host', hostRef)?.PBDs ?? []) {
-      if (this.#db.get('PBD', pbd)?.currently_attached !== currently_attached) {
-        this.#db.update('PBD', pbd, { currently_attached })
-      }
-    }
-  }
-
   #later(hostRef: string, delayMs: number, step: () => void): void {
     const { waiting } = this.state(hostRef)
     const cancel = this.#options.clock.after(delayMs, () => {
@@ -170,9 +245,11 @@ export class StockHosts {
     waiting.add(cancel)
   }
 
-  #stopWaiting(hostRef: string): void {
-    const { waiting } = this.state(hostRef)
-    for (const cancel of waiting) cancel()
-    waiting.clear()
+  /** The xapi of a host ends, and with it its threads that wait. */
+  stopWaiting(hostRef: string): void {
+    const state = this.state(hostRef)
+    state.runs += 1
+    for (const cancel of state.waiting) cancel()
+    state.waiting.clear()
   }
 }

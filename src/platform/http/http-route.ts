@@ -22,6 +22,8 @@ export interface HttpAnswer {
   /** Default `application/json`. */
   readonly contentType?: string
   readonly body: string
+  /** The connection is closed after the answer. */
+  readonly closes?: true
 }
 
 /** An answer that continues until its reader disconnects, or is disconnected because it does not read. */
@@ -61,6 +63,8 @@ interface AnswerRoute {
   ) => HttpAnswer | Promise<HttpAnswer>
   /** The answer to a body that is not UTF-8. Default: status 400. */
   readonly notUtf8?: HttpAnswer
+  /** The answer to a body that is too large. Default: status 413. */
+  readonly tooLarge?: HttpAnswer
 }
 
 interface StreamRoute {

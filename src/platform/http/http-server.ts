@@ -189,7 +189,7 @@ export class HttpServer {
     }
     if (!mayHold(REQUEST_BYTES)) return refuse(request, response, 503)
     const body = route.method === 'GET' ? '' : await readBody(request, this.#limits.maxBodyBytes, mayHold)
-    if (body === 'too large') return refuse(request, response, 413)
+    if (body === 'too large') return refuse(request, response, 413, {}, route.tooLarge)
     if (body === 'too much') return refuse(request, response, 503)
     if (body === 'cut off') return
     if (typeof body !== 'string' && !isUtf8(body)) {
@@ -224,11 +224,12 @@ export class HttpServer {
     }
   }
 
-  #send(response: ServerResponse, { status, contentType, body }: HttpAnswer): void {
+  #send(response: ServerResponse, { status, contentType, body, closes }: HttpAnswer): void {
     const head = {
       // Exactly this type: for any other, the client xen-api assumes a host without JSON-RPC.
       'content-type': contentType ?? 'application/json',
       'content-length': Buffer.byteLength(body),
+      ...(closes === true ? { connection: 'close' } : {}),
     }
     // 204 has no content-length (RFC 9110, 8.6).
     response.writeHead(status, status === 204 ? {} : head)
@@ -243,7 +244,7 @@ export class HttpServer {
 const MAX_UNWANTED_BYTES = 16_777_216
 
 /**
- * Answers with a status only, at once, and closes the connection when the whole request has arrived. Closing it while the client still
+ * Answers at once, with a status only or with the given answer instead, and closes the connection when the whole request has arrived. Closing it while the client still
  * sends would reset the connection, and the client would get an error instead of the answer.
  */
 async function refuse(
@@ -251,9 +252,14 @@ async function refuse(
   response: ServerResponse,
   status: number,
   headers: Readonly<Record<string, string>> = {},
+  instead: HttpAnswer = { status, body: '' },
 ): Promise<void> {
-  response.writeHead(status, { ...headers, connection: 'close', 'content-length': 0 })
+  const { contentType, body } = instead
+  const ofBody = contentType === undefined ? {} : { 'content-type': contentType }
+  const length = { 'content-length': Buffer.byteLength(body) }
+  response.writeHead(instead.status, { ...headers, ...ofBody, connection: 'close', ...length })
   response.flushHeaders()
+  if (body !== '') response.write(body)
   let bytes = 0
   try {
     for await (const chunk of request.iterator({ destroyOnReturn: false })) {

@@ -69,7 +69,7 @@ t.test('a host returns: hello, then its PBDs, then enabled', async t => {
   })
   t.strictSame(state(), { live: true, attached: false, enabled: false, operations: [] })
   t.strictSame(await call('host.enable', b.ref), ['HOST_STILL_BOOTING'])
-  clock.advance(400)
+  await clock.advanceAsync(400)
   t.match(state(), { attached: true, enabled: false })
   clock.advance(75)
   t.match(state(), { attached: true, enabled: true })
@@ -93,7 +93,7 @@ t.test('host.disable(host, false) keeps a host disabled over its reboot until Ho
     await call('host.reboot', b.ref)
     clock.advance(30_000)
     pool.hostReturned(b.ref, { bootTimeMs: clock.nowMs })
-    clock.advance(1_000)
+    await clock.advanceAsync(1_000)
     return pool.get('host', b.ref)?.enabled
   }
   await call('host.disable', b.ref)

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { whatIf } from '../../../src/allowed-operations/what-if.ts'
 import { until } from '../pool-under-test.ts'
 import { stockPool } from './stock-pool-under-test.ts'
 
@@ -84,15 +85,19 @@ t.test('host.apply_updates disables its host, and ends with NO_REPOSITORY_ENABLE
   t.equal(pool.get('host', b.ref)?.enabled, false)
 })
 
-t.test('a call to a host that is not live is HOST_OFFLINE; the coordinator needs no heartbeat', async t => {
-  const { pool, clock, call, a, b } = await stockPool(t)
-  await call('host.disable', b.ref)
-  pool.hostLeft(b.ref)
-  t.strictSame(await call('host.enable', a.ref), '')
-  clock.advance(600_000)
-  t.strictSame(await call('host.reboot', b.ref), ['HOST_OFFLINE', b.ref])
-  t.strictSame(await call('host.disable', b.ref), ['HOST_OFFLINE', b.ref])
-})
+t.test(
+  'a call to a host that is off is CANNOT_CONTACT_HOST, and HOST_OFFLINE when it is not live; the coordinator needs no heartbeat',
+  async t => {
+    const { pool, clock, call, a, b } = await stockPool(t)
+    await call('host.disable', b.ref)
+    pool.hostLeft(b.ref)
+    t.strictSame(await call('host.enable', a.ref), '')
+    t.strictSame(await call('host.reboot', b.ref), ['CANNOT_CONTACT_HOST', b.ref])
+    clock.advance(600_000)
+    t.strictSame(await call('host.reboot', b.ref), ['HOST_OFFLINE', b.ref])
+    t.strictSame(await call('host.disable', b.ref), ['HOST_OFFLINE', b.ref])
+  },
+)
 
 t.test('OTHER_OPERATION_IN_PROGRESS is not answered: the call waits until the other operation ends', async t => {
   const { pool, clock, call, b } = await stockPool(t, { times: { goDownCallMs: 35 } })
@@ -111,4 +116,39 @@ t.test('OTHER_OPERATION_IN_PROGRESS is not answered: the call waits until the ot
     ['host.reboot', ''],
     ['host.shutdown', ''],
   ])
+})
+
+t.test('after a recomputation the fields are those of what-if --rules stock', async t => {
+  const { pool, call, block, a, b, c } = await stockPool(t)
+  const question = () => ({
+    hosts: pool.list('host').map(([ref, host]) => ({
+      ref,
+      enabled: host.enabled,
+      live: pool.get('host_metrics', host.metrics)?.live,
+      current_operations: Object.entries(host.current_operations).toReversed(),
+    })),
+    srs: pool.list('SR').map(([ref, { clustered }]) => ({ ref, clustered })),
+    pbds: pool
+      .list('PBD')
+      .map(([ref, { host, SR, currently_attached }]) => ({ ref, host, sr: SR, currently_attached })),
+    tasks: pool.list('task').map(([ref, { name_label, name_description }]) => ({ ref, name_label, name_description })),
+    power_on_plugin: false,
+  })
+  const agrees = async () => {
+    await call('host.enable', a.ref)
+    const { allowed_operations } = JSON.parse(
+      JSON.stringify(whatIf(JSON.stringify(question()), { rules: 'stock', policy: 'conservative', now: 0 })),
+    ) as { allowed_operations: unknown }
+    t.strictSame(
+      Object.fromEntries(pool.list('host').map(([ref, host]) => [ref, host.allowed_operations])),
+      allowed_operations,
+    )
+  }
+  await agrees()
+  for (const { ref } of [b, c]) await call('host.disable', ref)
+  await agrees()
+  await call('host.reboot', c.ref)
+  await agrees()
+  await block()
+  await agrees()
 })
