@@ -1,5 +1,5 @@
 import { hostName } from '../allowed-operations/reason/describe-gate.ts'
-import type { GuardEvent } from '../stock-pool/stock-pool.ts'
+import type { GuardEvent } from '../stock-pool/stock-pool-port.ts'
 
 type Level = 'info' | 'warning' | 'error'
 

@@ -6,7 +6,7 @@ import { serveMetrics } from '../metrics/serve-metrics.ts'
 import { messageOf, stackOf } from '../platform/errors.ts'
 import type { Log } from '../platform/systemd/log.ts'
 import { type Clock, sleep } from '../platform/time/clock.ts'
-import { StockPool } from '../stock-pool/stock-pool.ts'
+import { StockPoolPort } from '../stock-pool/stock-pool-port.ts'
 import { DecisionLog } from '../updater/decision-log.ts'
 import { describeEvent } from '../updater/describe-event.ts'
 import type { GateVerdicts } from '../updater/pool-port.ts'
@@ -28,7 +28,7 @@ interface PoolGuardOptions {
 /** A guard at work: what is started when this host becomes the coordinator. */
 interface Guard {
   readonly client: XenApiClient
-  readonly pool: StockPool
+  readonly pool: StockPoolPort
   readonly updater: Updater
 }
 
@@ -152,7 +152,7 @@ export class PoolGuard {
   async #startGuard(): Promise<void> {
     const { clock } = this.#options
     const client = await clientOf(this.#config, clock)
-    const pool = new StockPool({
+    const pool = new StockPoolPort({
       client,
       clock,
       onEvent: event => {

@@ -9,20 +9,20 @@ t.test('without a guard a stock pool lets the second host of a resync go', async
 })
 
 t.test('a pool in sync lets one host go, and no second one until the first is back and in sync', async t => {
-  const { a, b, call, push, hostReturns, isBlocked, field, pool, problems } = await guardedPool(t)
-  await call('host.disable', a)
-  t.equal(await call('host.reboot', a), '')
+  const { c, b, call, push, hostReturns, isBlocked, field, pool, problems } = await guardedPool(t)
+  await call('host.disable', c)
+  t.equal(await call('host.reboot', c), '')
   await until(t, 'the guard blocks', isBlocked)
   await call('host.disable', b)
   t.equal(await call('host.reboot', b), 'CLUSTERED_SR_DEGRADED')
   t.equal(await call('host.shutdown', b), 'CLUSTERED_SR_DEGRADED')
   await until(t, 'the field of b shows it', () => !field(b).includes('reboot') && !field(b).includes('shutdown'))
-  await until(t, 'a is down', () => pool.poolSnapshot().hosts[0]?.live === false)
+  await until(t, 'c is down', () => pool.poolSnapshot().hosts.some(({ ref, live }) => ref === c && live === false))
   t.equal(await call('host.reboot', b), 'CLUSTERED_SR_DEGRADED')
-  hostReturns(a)
-  await until(t, 'a is enabled', () => pool.get('host', a)?.enabled === true)
-  t.equal(await call('host.reboot', b), 'CLUSTERED_SR_DEGRADED', 'a resynchronises')
-  await push(a, 'synced')
+  hostReturns(c)
+  await until(t, 'c is enabled', () => pool.get('host', c)?.enabled === true)
+  t.equal(await call('host.reboot', b), 'CLUSTERED_SR_DEGRADED', 'c resynchronises')
+  await push(c, 'synced')
   await until(t, 'the block is lifted', () => !isBlocked())
   await until(t, 'the field of b shows it', () => field(b).includes('reboot'))
   t.equal(await call('host.reboot', b), '')
@@ -130,4 +130,53 @@ t.test('without a plugged sentinel the guard says that it can do nothing', async
   await push(a, 'resyncing')
   await until(t, 'it says so', () => events.some(({ code }) => code === 'guard-powerless'))
   t.equal(isBlocked(), false)
+})
+
+t.test('the guard works through the unix socket of a member as well', async t => {
+  const { a, c, call, push, isBlocked, guard, startGuard, memberSocketPath } = await guardedPool(t)
+  await guard?.close()
+  const other = startGuard(memberSocketPath)
+  await other.ready
+  await push(a, 'resyncing')
+  await until(t, 'the guard blocks', isBlocked)
+  await call('host.disable', c)
+  t.equal(await call('host.reboot', c), 'CLUSTERED_SR_DEGRADED')
+})
+
+for (const how of ['term', 'kill'] as const) {
+  t.test(`a restart of the toolstack (${how}) during a resync opens nothing`, async t => {
+    const { a, b, c, call, push, isBlocked, pool, states } = await guardedPool(t, {
+      times: { awayMs: 100, startUpMs: 150 },
+    })
+    await push(a, 'resyncing')
+    await until(t, 'the guard blocks', isBlocked)
+    await call('host.disable', b)
+    await call('host.disable', c)
+    await pool.restartToolstack({ how })
+    await until(t, 'the guard blocks again', isBlocked)
+    t.not(await call('host.reboot', b), '')
+    const returned = () =>
+      [a, b, c].every(host => pool.poolSnapshot().hosts.some(({ ref, live }) => ref === host && live))
+    await until(t, 'all hosts are live', returned)
+    // The task that the start-up of xapi destroys is made again.
+    await new Promise(resolve => setTimeout(resolve, 400))
+    await until(t, 'the guard still blocks', isBlocked)
+    await call('host.disable', b)
+    t.equal(await call('host.reboot', b), 'CLUSTERED_SR_DEGRADED')
+    states.set(a, 'synced')
+    await push(a, 'synced')
+  })
+}
+
+t.test('reports that a killed toolstack has in its old database do not count', async t => {
+  const { a, b, call, push, isBlocked, pool, states } = await guardedPool(t)
+  for (const host of [a, b]) await push(host, 'synced')
+  await push(a, 'resyncing')
+  await until(t, 'the guard blocks', isBlocked)
+  await pool.restartToolstack({ how: 'kill' })
+  // The agent of a does not answer any more, and the database holds its report from before.
+  states.delete(a)
+  await until(t, 'the guard blocks again', isBlocked)
+  await call('host.disable', b)
+  t.not(await call('host.reboot', b), '')
 })

@@ -1,9 +1,12 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { DEFAULT_POLICY } from '../../src/allowed-operations/pool/gate-policy.ts'
 import { EmbeddedPool } from '../../src/embedded-pool/embedded-pool.ts'
 import type { StockTimes } from '../../src/embedded-pool/stock/stock-options.ts'
 import { machineClock } from '../../src/platform/time/clock.ts'
-import { type GuardEvent, StockPool } from '../../src/stock-pool/stock-pool.ts'
+import { type GuardEvent, StockPoolPort } from '../../src/stock-pool/stock-pool-port.ts'
 import { REPORT_KEY, type Report } from '../../src/sync-query/report/report.ts'
 import { encodeReport } from '../../src/sync-query/report/report-encode.ts'
 import type { SyncState } from '../../src/sync-query/state.ts'
@@ -37,6 +40,9 @@ export interface GuardedPoolOptions {
  * is real: calls, events and the guard run concurrently, as on a host.
  */
 export async function guardedPool(t: Tap, { times, isGuarded = true }: GuardedPoolOptions = {}) {
+  // The timers of the machine's clock do not keep the process alive.
+  const alive = setInterval(() => undefined, 1_000)
+  t.teardown(async () => clearInterval(alive))
   const events: GuardEvent[] = []
   const problems: unknown[] = []
   const states = new Map<string, SyncState>()
@@ -58,10 +64,15 @@ export async function guardedPool(t: Tap, { times, isGuarded = true }: GuardedPo
     states.set(host, 'synced')
     boots.set(host, 1)
   }
+  const folder = mkdtempSync(join(tmpdir(), 'stock-'))
+  t.teardown(async () => rmSync(folder, { recursive: true, force: true }))
+  const socketPath = join(folder, 'xapi')
+  const memberSocketPath = join(folder, 'xapi-of-b')
+  await pool.listen({ socketPath })
+  await pool.listen({ socketPath: memberSocketPath, of: b })
   const { port } = await pool.listen({ port: 0 })
-  const newClient = () =>
-    new XenApiClient({ clock: machineClock, url: `http://127.0.0.1:${port}`, user: 'root', password: 'any' })
-  const operator = newClient()
+  const url = `http://127.0.0.1:${port}`
+  const operator = new XenApiClient({ clock: machineClock, url, user: 'root', password: 'any' })
   t.teardown(() => operator.close())
   let seq = 0
 
@@ -110,9 +121,10 @@ export async function guardedPool(t: Tap, { times, isGuarded = true }: GuardedPo
     pool.hostReturned(host, { bootTimeMs: Date.now() })
   }
 
-  function startGuard() {
-    const client = newClient()
-    const port = new StockPool({ client, clock: machineClock, onEvent: event => events.push(event) })
+  /** @param through the unix socket of the host that the guard runs on */
+  function startGuard(through = socketPath) {
+    const client = new XenApiClient({ clock: machineClock, url, socketPath: through, user: 'root', password: '' })
+    const port = new StockPoolPort({ client, clock: machineClock, onEvent: event => events.push(event) })
     const updater = new Updater({
       pool: port,
       policy: DEFAULT_POLICY,
@@ -146,6 +158,8 @@ export async function guardedPool(t: Tap, { times, isGuarded = true }: GuardedPo
   if (guard !== null) await until(t, 'the guard knows that all is in sync', isLifted)
   const field = (host: string) => pool.get('host', host)?.allowed_operations ?? []
   return {
+    memberSocketPath,
+    url,
     pool,
     sr,
     a,

@@ -15,7 +15,7 @@ import { Recompute } from './levers/recompute.ts'
 import { RESERVATION_KEY, reservationInForce } from './levers/reservation.ts'
 import { pluggedSentinels, sentinels } from './levers/sentinel.ts'
 
-export interface StockPoolOptions {
+export interface StockPoolPortOptions {
   readonly client: XenApiClient
   readonly clock: Clock
   /** Called for each event of the guard. Must not throw. */
@@ -48,8 +48,8 @@ const CORRECT_EVERY_MS = 5_000
  * The updater's port to the pool of an unmodified xapi (DESIGN section 7). It follows the pool by event.from, and brings a decision into
  * effect with what stock xapi consults: the Task `SR Recovering` of a clustered, plugged SR.
  */
-export class StockPool implements PoolPort {
-  readonly #options: StockPoolOptions
+export class StockPoolPort implements PoolPort {
+  readonly #options: StockPoolPortOptions
   readonly #cache = new PoolCache()
   readonly #task: BlockTask
   readonly #recompute: Recompute
@@ -67,7 +67,7 @@ export class StockPool implements PoolPort {
   #wasPresent = false
   #isPowerless = false
 
-  constructor(options: StockPoolOptions) {
+  constructor(options: StockPoolPortOptions) {
     const { client, clock, onEvent } = options
     this.#options = options
     this.#recompute = new Recompute({
