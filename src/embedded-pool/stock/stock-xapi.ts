@@ -31,8 +31,12 @@ interface StockXapiParts {
 /** Calls of the project that a stock xapi does not have, or does not offer to clients. */
 const NOT_STOCK: ReadonlySet<string> = new Set(['host.clear_order', 'pool.hello', 'host.tickle_heartbeat'])
 
+/** What clients know a toolstack by, instead of the name of this project. */
+const SOFTWARE = { product_brand: 'XCP-ng' }
+
 /** The parts of an embedded pool that behave as an unmodified xapi (xen-api e2ee48d688). */
 export class StockXapi {
+  readonly #db: Database
   readonly #field: AllowedOperationsField
   readonly #hosts: StockHosts
   readonly #storage: StockStorage
@@ -65,6 +69,7 @@ export class StockXapi {
     })
     const endpoints = this.#endpoints
     this.#toolstack = new Toolstack(db, { clock, times, sessions, tasks, field, storage, hosts, operations, endpoints })
+    this.#db = db
     this.#field = field
     this.#hosts = hosts
     this.#storage = storage
@@ -95,7 +100,11 @@ export class StockXapi {
 
   /** The driver has added a host, one that has started completely, or an SR or a PBD: the database on disk contains it. */
   added(hostRef: string | null): void {
-    if (hostRef !== null) this.#field.update(hostRef)
+    if (hostRef !== null) {
+      const software_version = { ...SOFTWARE, ...this.#db.get('host', hostRef)?.software_version }
+      this.#db.update('host', hostRef, { software_version })
+      this.#field.update(hostRef)
+    }
     this.#toolstack.flush()
   }
 

@@ -35,6 +35,8 @@ export class Toolstack {
   /** Puts the database back to its last write to disk. */
   #restoreImage: () => void
   #isClosed = false
+  /** Resolves when the addresses of the run that has ended are free; `null` while the xapi runs. */
+  #ended: Promise<void> | null = null
   #cancelFlush: () => void = () => undefined
   #cancelStartUp: () => void = () => undefined
 
@@ -63,23 +65,28 @@ export class Toolstack {
   async stop(how: ToolstackEnd): Promise<void> {
     const { endpoints, sessions, storage, hosts, operations } = this.#options
     this.#cancelStartUp()
+    this.#cancelFlush()
     hosts.stopWaiting(this.#coordinator())
     storage.health.close()
     operations.dropCalls()
     this.#removeTasks()
     sessions.endOf(() => true)
     if (how === 'term') this.flush()
-    await endpoints.pause()
+    this.#ended = endpoints.pause()
+    await this.#ended
   }
 
   /** Starts the xapi with the database on disk. It answers at once; its start-up destroys all tasks a moment later. */
   async start(): Promise<void> {
     const { endpoints, hosts, clock, times } = this.#options
+    await (this.#ended ?? this.stop('kill'))
+    this.#ended = null
     this.#restoreImage()
     hosts.dropEndedOperations()
     hosts.coordinatorStarts(this.#coordinator())
     await endpoints.resume()
     if (this.#isClosed) return
+    this.#flushLater()
     this.#cancelStartUp = clock.after(times.startUpMs, () => this.#finishStartUp())
   }
 

@@ -217,6 +217,28 @@ t.test('a coordinator that boots while the SR recovers plugs its PBD and makes t
   t.strictSame(await again('host.reboot', b.ref), ['CLUSTERED_SR_DEGRADED', sr])
 })
 
+t.test('a coordinator that crashes comes back with its last database, and its PBD still counts as plugged', async t => {
+  const stock = await stockPool(t)
+  const { pool, clock, call, a } = stock
+  await call('host.set_name_label', a.ref, 'new')
+  pool.hostLeft(a.ref)
+  await clock.advanceAsync(600_000)
+  pool.hostReturned(a.ref, { bootTimeMs: clock.nowMs + 30_000 })
+  while (pool.get('host', a.ref)?.name_label === 'new') await clock.advanceAsync(0)
+  await clock.advanceAsync(10_000)
+  await loggedIn(stock)
+  t.strictSame(
+    [live(stock), enabled(stock)],
+    [
+      [true, true, true],
+      [true, true, true],
+    ],
+  )
+  t.equal(pool.get('PBD', a.pbd)?.currently_attached, true)
+  t.match(pool.get('host', a.ref), { software_version: { product_brand: 'XCP-ng' } })
+  t.strictSame(stock.bugs, [])
+})
+
 t.test('host.restart_agent of a member within 10 s of its reboot prevents it', async t => {
   const went: string[] = []
   const stock = await stockPool(t, { machines: { goDown: host => went.push(host) } })
