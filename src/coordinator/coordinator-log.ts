@@ -35,6 +35,10 @@ export const COORDINATOR_LOG_LEVELS = {
   'guard-not-plugged': 'error',
   'guard-field-lags': 'warning',
   'guard-call-failed': 'error',
+  'hold-placed': 'info',
+  'hold-released': 'info',
+  'hold-ended': 'warning',
+  'hold-failed': 'error',
   bug: 'error',
 } as const satisfies Record<Exclude<DecisionEvent['code'], 'operation-accepted'>, Level> & Record<string, Level>
 

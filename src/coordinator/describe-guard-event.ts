@@ -33,6 +33,17 @@ export function describeGuardEvent(event: GuardEvent): { readonly level: Level; 
       }
     case 'guard-not-plugged':
       return { level: 'error', text: `the PBD of host ${event.host} cannot be plugged: ${event.why}` }
+    case 'hold-placed':
+      return { level: 'info', text: `host ${event.host} goes down and will stay disabled until all is in sync again` }
+    case 'hold-released':
+      return { level: 'info', text: `host ${event.host} is back and all is in sync: it is enabled` }
+    case 'hold-ended':
+      return {
+        level: 'warning',
+        text: `host ${event.host} is no longer held: a client enabled it, or it did not reboot`,
+      }
+    case 'hold-failed':
+      return { level: 'error', text: `host ${event.host} cannot be held: ${event.why}` }
     case 'guard-field-lags':
       return { level: 'warning', text: `host.allowed_operations could not be computed again: ${event.why}` }
   }

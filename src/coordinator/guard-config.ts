@@ -23,6 +23,11 @@ export const GuardConfigSchema = z
     fingerprints: z.array(fingerprint).min(1).max(64).optional(),
     /** The file that says whether this host is the coordinator: `master`, or `slave:ADDRESS`. Not used with `url`. */
     roleFile: absolutePath.default('/etc/xensource/pool.conf'),
+    /**
+     * Keep a host that was rebooted disabled until all is in sync again, so that a client that waits for it goes on only then. Needs xapi
+     * 25.31 or later.
+     */
+    holdReturningHosts: z.boolean().default(false),
     policy,
     poll,
     metrics,

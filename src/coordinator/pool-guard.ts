@@ -155,6 +155,7 @@ export class PoolGuard {
     const pool = new StockPoolPort({
       client,
       clock,
+      holdReturningHosts: this.#config.holdReturningHosts,
       onEvent: event => {
         const { level, text } = describeGuardEvent(event)
         this.#log(event.code, text, level)

@@ -8,6 +8,8 @@ import { setOtherConfig } from '../xenapi-client/other-config.ts'
 import { watchPool } from '../xenapi-client/watch-pool.ts'
 import { CallWatcher } from './follow/call-watcher.ts'
 import { DECIDING_CLASSES, PoolCache } from './follow/pool-cache.ts'
+import { type HoldEvent, HoldLever } from './hold/hold-lever.ts'
+import { type HoldStep, isGoing, PLACE_AFTER_MS, planHold } from './hold/plan-hold.ts'
 import { type BlockCause, blockCause } from './levers/block-cause.ts'
 import { BLOCK_LABEL, BlockTask } from './levers/block-task.ts'
 import { PlugSentinel } from './levers/plug-sentinel.ts'
@@ -20,6 +22,8 @@ export interface StockPoolPortOptions {
   readonly clock: Clock
   /** Called for each event of the guard. Must not throw. */
   readonly onEvent: (event: GuardEvent) => void
+  /** Keep a host that was rebooted disabled until all is in sync again. Default: no. */
+  readonly holdReturningHosts?: boolean
 }
 
 /** What the guard does, and what keeps it from it. */
@@ -36,6 +40,7 @@ export type GuardEvent =
   | { readonly code: 'guard-plugged'; readonly host: string }
   | { readonly code: 'guard-not-plugged'; readonly host: string; readonly why: string }
   | { readonly code: 'guard-field-lags'; readonly why: string }
+  | HoldEvent
 
 /** How long one event.from waits when nothing happens. */
 const WAIT_SECONDS = 5
@@ -55,6 +60,8 @@ export class StockPoolPort implements PoolPort {
   readonly #recompute: Recompute
   readonly #plug: PlugSentinel
   readonly #watcher: CallWatcher
+  readonly #hold: HoldLever
+  #cancelPlacing: () => void = () => undefined
   readonly #stop = new AbortController()
   readonly #subscribers = new Set<() => void>()
   readonly #firstReading = Promise.withResolvers<void>()
@@ -86,6 +93,7 @@ export class StockPoolPort implements PoolPort {
         if (this.#isFieldWrong(this.#cache.snapshot(clock.now()))) this.#recompute.trigger()
       },
     })
+    this.#hold = new HoldLever({ client, onEvent })
     this.#plug = new PlugSentinel({ client, clock, onEvent })
     this.#watcher = new CallWatcher({
       client,
@@ -110,6 +118,7 @@ export class StockPoolPort implements PoolPort {
 
   async close(): Promise<void> {
     this.#stop.abort()
+    this.#cancelPlacing()
     await Promise.all([this.#following, this.#watcher.close()])
   }
 
@@ -142,7 +151,33 @@ export class StockPoolPort implements PoolPort {
     const underWay = this.#task.want(cause !== null, cause === null ? sentinels(pool) : plugged)
     this.#wasPresent = this.#task.isPresent
     if (underWay === undefined && this.#isFieldWrong(pool)) this.#recompute.triggerAtMostEvery(CORRECT_EVERY_MS)
-    return underWay
+    if (this.#options.holdReturningHosts !== true) return underWay
+    const steps = this.#holdSteps(pool, srs, cause)
+    this.#hold.run(steps.filter(({ kind }) => kind !== 'release'))
+    // The task goes first: who waits for the host reboots the next one as soon as this one is enabled.
+    const release = () => this.#hold.run(steps.filter(({ kind }) => kind === 'release'))
+    if (underWay !== undefined) return underWay.then(release)
+    release()
+    return undefined
+  }
+
+  #holdSteps(pool: PoolSnapshot, srs: GateDecision['srs'], cause: BlockCause | null): readonly HoldStep[] {
+    const { clock } = this.#options
+    const marked = this.#cache.holds()
+    // An order is looked at again when it is old enough for a hold.
+    this.#cancelPlacing()
+    if (pool.hosts.some(host => isGoing(host) && !marked.has(host.ref))) {
+      this.#cancelPlacing = clock.after(PLACE_AFTER_MS, () => this.#changed())
+    }
+    return planHold({
+      hosts: pool.hosts,
+      members: new Set(srs.flatMap(({ members }) => members.map(({ host }) => host.ref))),
+      marked,
+      goingSinceMs: this.#cache.goingSinceMs(),
+      tasks: new Set(this.#cache.tasks().map(({ ref }) => ref)),
+      cause,
+      now: clock.now(),
+    })
   }
 
   keepPeers(pbd: string, peers: readonly string[]): Promise<void> {

@@ -33,13 +33,17 @@ export interface GuardedPoolOptions {
   readonly times?: Partial<StockTimes>
   /** Default: the guard is started. */
   readonly isGuarded?: boolean
+  readonly holdReturningHosts?: boolean
 }
 
 /**
  * A pool of three hosts of unmodified xapi with a sentinel SR, the agents of its hosts (as far as the pool sees them), and a guard. Time
  * is real: calls, events and the guard run concurrently, as on a host.
  */
-export async function guardedPool(t: Tap, { times, isGuarded = true }: GuardedPoolOptions = {}) {
+export async function guardedPool(
+  t: Tap,
+  { times, isGuarded = true, holdReturningHosts = false }: GuardedPoolOptions = {},
+) {
   // The timers of the machine's clock do not keep the process alive.
   const alive = setInterval(() => undefined, 1_000)
   t.teardown(async () => clearInterval(alive))
@@ -124,7 +128,8 @@ export async function guardedPool(t: Tap, { times, isGuarded = true }: GuardedPo
   /** @param through the unix socket of the host that the guard runs on */
   function startGuard(through = socketPath) {
     const client = new XenApiClient({ clock: machineClock, url, socketPath: through, user: 'root', password: '' })
-    const port = new StockPoolPort({ client, clock: machineClock, onEvent: event => events.push(event) })
+    const onEvent = (event: GuardEvent) => events.push(event)
+    const port = new StockPoolPort({ client, clock: machineClock, onEvent, holdReturningHosts })
     const updater = new Updater({
       pool: port,
       policy: DEFAULT_POLICY,

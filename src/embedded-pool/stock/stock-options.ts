@@ -50,7 +50,10 @@ export interface SrDrivers {
   isClustered?(srType: string): boolean
 }
 
-/** Durations in milliseconds. The defaults were measured on a pool of three unmodified xapi (xen-api e2ee48d688). */
+/**
+ * Durations in milliseconds. The defaults were measured on a pool of three unmodified xapi (xen-api e2ee48d688), except `detachAfterMs` and
+ * `helloAfterMs`, which are estimates.
+ */
 export interface StockTimes {
   /** How long host.reboot and host.shutdown run until they return. */
   readonly goDownCallMs: number

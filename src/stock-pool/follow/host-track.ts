@@ -18,6 +18,8 @@ export interface HostTrack extends HostSighting {
   readonly liveSinceMs: number | null
   /** It has an order to go down and has not come back. */
   readonly isLeaving: boolean
+  /** When the order was first seen in `current_operations`; `null`: it is not there. */
+  readonly goingSinceMs: number | null
   /** Since when the order is no longer in `current_operations`; `null`: it is, or there is none. */
   readonly orderGoneSinceMs: number | null
 }
@@ -31,18 +33,22 @@ const ORDER_FAILED_AFTER_MS = 120_000
 /** @param before `undefined`: the host was not known */
 export function trackHost(before: HostTrack | undefined, seen: HostSighting, now: number): HostTrack {
   if (before === undefined) {
-    return { ...seen, liveSinceMs: null, isLeaving: seen.isGoingDown, orderGoneSinceMs: null }
+    const goingSinceMs = seen.isGoingDown ? now : null
+    return { ...seen, liveSinceMs: null, isLeaving: seen.isGoingDown, goingSinceMs, orderGoneSinceMs: null }
   }
   const isBack = seen.live === true && (before.live !== true || isOtherBoot(before, seen))
   const liveSinceMs = isBack ? now : before.liveSinceMs
-  if (seen.isGoingDown) return { ...seen, liveSinceMs, isLeaving: true, orderGoneSinceMs: null }
+  if (seen.isGoingDown) {
+    return { ...seen, liveSinceMs, isLeaving: true, goingSinceMs: before.goingSinceMs ?? now, orderGoneSinceMs: null }
+  }
   // A host that is enabled can neither reboot nor shut down (HOST_NOT_DISABLED), and one that has begun to cannot be enabled.
   if (isBack || seen.enabled || !before.isLeaving) {
-    return { ...seen, liveSinceMs, isLeaving: false, orderGoneSinceMs: null }
+    return { ...seen, liveSinceMs, isLeaving: false, goingSinceMs: null, orderGoneSinceMs: null }
   }
   const orderGoneSinceMs = before.orderGoneSinceMs ?? now
   const hasFailed = seen.live === true && now - orderGoneSinceMs >= ORDER_FAILED_AFTER_MS
-  return { ...seen, liveSinceMs, isLeaving: !hasFailed, orderGoneSinceMs: hasFailed ? null : orderGoneSinceMs }
+  const rest = { isLeaving: !hasFailed, goingSinceMs: null, orderGoneSinceMs: hasFailed ? null : orderGoneSinceMs }
+  return { ...seen, liveSinceMs, ...rest }
 }
 
 function isOtherBoot(before: HostSighting, seen: HostSighting): boolean {

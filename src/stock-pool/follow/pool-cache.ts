@@ -12,6 +12,7 @@ import type {
 import { REPORT_KEY } from '../../sync-query/report/report.ts'
 import { parseReport } from '../../sync-query/report/report-parse.ts'
 import type { PoolChanges } from '../../xenapi-client/events.ts'
+import { decodeHold, HOLD_KEY, type HoldMarker } from '../hold/hold-marker.ts'
 import { type HostTrack, trackHost } from './host-track.ts'
 import { flagField, listField, mapField, textField, type XapiRecord } from './xapi-record.ts'
 
@@ -88,6 +89,25 @@ export class PoolCache {
       nameDescription: textField(task, 'name_description'),
       status: textField(task, 'status'),
     }))
+  }
+
+  /** Since when each host has an order to go down, by ref. */
+  goingSinceMs(): ReadonlyMap<string, number> {
+    return new Map(
+      Array.from(this.#tracks).flatMap(([ref, { goingSinceMs }]) =>
+        goingSinceMs === null ? [] : [[ref, goingSinceMs]],
+      ),
+    )
+  }
+
+  /** The holds in the pool's database, by ref of the host. */
+  holds(): ReadonlyMap<string, HoldMarker> {
+    return new Map(
+      Array.from(this.#of('host')).flatMap(([ref, host]) => {
+        const marker = decodeHold(mapField(host, 'other_config')[HOLD_KEY])
+        return marker === null ? [] : [[ref, marker]]
+      }),
+    )
   }
 
   /** `pool.other_config`. */

@@ -20,6 +20,8 @@ export interface BlockTaskOptions {
 const CALL_TIMEOUT_MS = 5_000
 /** Events show a new task within milliseconds. One that they do not show after this may be gone already. */
 const SHOWN_AFTER_MS = 300
+/** A task that is shown so long after it was destroyed still blocks: a PBD.unplug may have made it pending again in between. */
+const GONE_AFTER_MS = 1_000
 
 /**
  * The Task `SR Recovering` of a clustered SR, which makes an unmodified xapi refuse reboot, shutdown and apply_updates of every host
@@ -38,8 +40,8 @@ export class BlockTask {
   #running: Promise<void> | null = null
   /** Made by this program and not shown by an event yet: when, by the steady clock. */
   readonly #made = new Map<string, number>()
-  /** Destroyed by this program and still shown. */
-  readonly #destroyed = new Set<string>()
+  /** Destroyed by this program and still shown: when, by the steady clock. */
+  readonly #destroyed = new Map<string, number>()
 
   constructor(options: BlockTaskOptions) {
     this.#options = options
@@ -95,21 +97,23 @@ export class BlockTask {
       await ignoringMissing(setTaskStatus(client, ref, 'success', { timeoutMs: CALL_TIMEOUT_MS }))
       await ignoringMissing(client.call('task.destroy', [ref], { timeoutMs: CALL_TIMEOUT_MS }))
       this.#made.delete(ref)
-      this.#destroyed.add(ref)
+      this.#destroyed.set(ref, this.#options.clock.steadyNow())
     }
     switched()
   }
 
   /** Refs of the tasks that block. */
   #present(): readonly string[] {
+    const now = this.#options.clock.steadyNow()
     const shown = new Set<string>()
     const blocking: string[] = []
     for (const { ref, nameLabel, nameDescription } of this.#options.tasks()) {
       shown.add(ref)
-      if (nameLabel !== BLOCK_LABEL || this.#destroyed.has(ref)) continue
-      if (this.#srs.includes(nameDescription)) blocking.push(ref)
+      if (nameLabel !== BLOCK_LABEL || !this.#srs.includes(nameDescription)) continue
+      const isGoing = now - (this.#destroyed.get(ref) ?? Number.NEGATIVE_INFINITY) < GONE_AFTER_MS
+      if (!isGoing) blocking.push(ref)
     }
-    for (const ref of this.#destroyed) if (!shown.has(ref)) this.#destroyed.delete(ref)
+    for (const ref of this.#destroyed.keys()) if (!shown.has(ref)) this.#destroyed.delete(ref)
     for (const ref of this.#made.keys()) {
       if (shown.has(ref)) this.#made.delete(ref)
       else blocking.push(ref)
