@@ -110,7 +110,7 @@ export class StockPoolPort implements PoolPort {
     this.#following = Promise.all([
       this.#follow(DECIDING_CLASSES, () => undefined),
       this.#follow(['task'], labels => {
-        if (labels.some(label => label !== BLOCK_LABEL && !label.includes('get_'))) this.#watcher.wake()
+        if (labels.some(mayTakeHostDown)) this.#watcher.wake()
       }),
     ])
     return this.#firstReading.promise
@@ -266,6 +266,16 @@ export class StockPoolPort implements PoolPort {
     })
   }
 }
+
+/**
+ * Whether the call of a task may take a host down, by the label of the task. Only labels of calls that certainly do not are excluded: the
+ * polls of this program and the daily work of a pool would otherwise wake the watcher all the time.
+ */
+function mayTakeHostDown(label: string): boolean {
+  return label !== BLOCK_LABEL && !HARMLESS_CALL.test(label)
+}
+
+const HARMLESS_CALL = /\b(?:VM|VBD|VIF|VDI|PBD|SR|network|session|event|task|message)\.|call_plugin|get_|other_config/
 
 function labelOfNew(operation: string, record: Readonly<Record<string, unknown>> | null): string[] {
   return operation === 'add' ? [String(record?.name_label)] : []

@@ -14,7 +14,7 @@ import { Updater } from '../../src/updater/updater.ts'
 import { XenApiClient } from '../../src/xenapi-client/client.ts'
 
 export interface Tap {
-  teardown(end: () => Promise<void>): void
+  teardown(end: () => unknown): void
   comment(text: string): void
 }
 
@@ -163,6 +163,7 @@ export async function guardedPool(
   if (guard !== null) await until(t, 'the guard knows that all is in sync', isLifted)
   const field = (host: string) => pool.get('host', host)?.allowed_operations ?? []
   return {
+    socketPath,
     memberSocketPath,
     url,
     pool,
