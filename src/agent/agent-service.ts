@@ -24,6 +24,7 @@ export class AgentService {
   readonly answers: SyncAnswers
   readonly #options: AgentServiceOptions
   readonly #parts: AgentParts
+  readonly #plugin: VolumePlugin
   readonly #sockets: AgentSockets
   readonly #steps: readonly ConfigStep<AgentConfig>[]
   /** The configuration in effect. */
@@ -49,6 +50,7 @@ export class AgentService {
     const { state, monitor, backends, endpoint, events, questions, srs, pollKey, log, onBug } = parts
     this.#options = options
     this.#parts = parts
+    this.#plugin = plugin
     this.#config = config
     this.answers = hostAnswers(state, monitor)
     this.#sockets = new AgentSockets({
@@ -138,22 +140,25 @@ export class AgentService {
     memory.retry()
     monitor.pushAgain(toolstack.tick())
     marks.tick()
+    this.#plugin.tick()
     this.#sockets.tick()
   }
 }
 
 /** Opens the volume plugin, and selects the configured SRs and those that it has attached. */
-async function openVolumePlugin({ config }: AgentServiceOptions, parts: AgentParts): Promise<VolumePlugin> {
+async function openVolumePlugin({ config, clock }: AgentServiceOptions, parts: AgentParts): Promise<VolumePlugin> {
   const { state, monitor, poolStates, srs, log, onBug } = parts
   srs.configure(config.srs)
   return VolumePlugin.open({
     host: {
       status: sr => monitor.status(sr),
+      srs: () => monitor.srs(),
       presentMirrors: () => presentMirrors(state),
       poolState: sr => poolStates.of(sr),
     },
     watch: attached => srs.attach(attached),
     stateDirectory: config.stateDirectory,
+    clock,
     onProblem: text => log('volume-plugin', text),
     onBug,
   })

@@ -1,22 +1,37 @@
 import { isDeepStrictEqual } from 'node:util'
 import { messageOf } from '../platform/errors.ts'
+import { isUuid } from '../platform/text/uuid.ts'
+import type { Clock } from '../platform/time/clock.ts'
 import { KeyedSerialQueue } from '../platform/time/serial-queue.ts'
 import type { SrStatus } from '../sync-query/sr-state/sr-fold.ts'
 import type { Attachments } from './attachments.ts'
 import { type PresentMirrors, proposeConfigurations } from './probe.ts'
 import { backendFailure, SmapiError } from './smapi-error.ts'
 import type { ProbeResult, SmapiParams, SrStat } from './smapi-methods.ts'
-import { type CreatedNames, parseSrConfiguration, parseUuid, UUID_KEY } from './sr-configuration.ts'
-import { healthOf, type PoolSrState } from './sr-health.ts'
+import { type CreatedNames, isSentinel, parseSrConfiguration, parseUuid, UUID_KEY } from './sr-configuration.ts'
+import { healthOf, type PoolSrState, sentinelHealthOf } from './sr-health.ts'
 import type { SrStore, StoredSr } from './sr-store.ts'
 
 /** What the calls need to know about the host. */
 export interface HostKnowledge {
   /** The status of an SR on this host; `null`: the host does not watch that SR. */
   status(sr: string): SrStatus | null
+  /** UUIDs of the SRs that the host watches. */
+  srs(): readonly string[]
   presentMirrors(): PresentMirrors
   /** The state of an SR in the whole pool; `null` on a host that is not the coordinator. */
   poolState(sr: string): PoolSrState | null
+}
+
+export interface SrCallsOptions {
+  readonly store: SrStore
+  readonly attachments: Attachments
+  readonly host: HostKnowledge
+  /** The name of an SR whose configuration has none: a client may create a PBD without it. */
+  readonly defaultName: string
+  readonly clock: Pick<Clock, 'now'>
+  /** Receives a sentence for the operator. */
+  readonly onProblem: (text: string) => void
 }
 
 const URI_PREFIX = 'resync-monitor://'
@@ -28,21 +43,41 @@ const NOT_CREATED = ''
  *
  * Invariants: calls about one SR run one after the other, because xapi-storage-script makes them concurrently. A call returns when its
  * effect is on disk. Every SR that is attached on disk is watched. Every call can be repeated: the toolstack repeats calls that got
- * no answer.
+ * no answer. SR.stat of an attached SR and SR.detach never fail: an exception of SR.stat ends xapi's health check and leaves its block
+ * (xapi_sr_operations.ml:330-352), and an SR whose SR.detach fails cannot be unplugged.
  */
 export class SrCalls {
   readonly #store: SrStore
   readonly #attachments: Attachments
   readonly #host: HostKnowledge
-  /** The name of an SR whose configuration has none: a client may create a PBD without it. */
   readonly #defaultName: string
+  readonly #clock: Pick<Clock, 'now'>
+  readonly #onProblem: (text: string) => void
   readonly #queues = new KeyedSerialQueue()
+  /** SRs that are detached, but could not be written so. */
+  readonly #unwritten = new Set<string>()
+  #settling: Promise<void> | null = null
 
-  constructor(store: SrStore, attachments: Attachments, host: HostKnowledge, defaultName: string) {
+  constructor({ store, attachments, host, defaultName, clock, onProblem }: SrCallsOptions) {
     this.#store = store
     this.#attachments = attachments
     this.#host = host
     this.#defaultName = defaultName
+    this.#clock = clock
+    this.#onProblem = onProblem
+  }
+
+  /** Carries out what was detached while this program could not be reached, or while the disk refused it. Never rejects. */
+  settle(): Promise<void> {
+    this.#settling ??= this.#settleAll().finally(() => {
+      this.#settling = null
+    })
+    return this.#settling
+  }
+
+  /** Stops to watch SRs that were detached, as soon as nothing is left to report about them. */
+  expire(): void {
+    this.#attachments.expire(uuid => this.#host.status(uuid)?.state === 'synced', this.#clock.now())
   }
 
   async probe({ configuration: asked }: SmapiParams<'SR.probe'>): Promise<readonly ProbeResult[]> {
@@ -88,12 +123,13 @@ export class SrCalls {
     const uuid = parseUuid(UUID_KEY, named)
     const configuration = { ...given, [UUID_KEY]: uuid }
     parseSrConfiguration(uuid, configuration)
-    return this.#queues.run(uuid, async () => {
+    return this.#run(uuid, async () => {
       const known = await this.#store.read(uuid)
       const created: CreatedNames = given
       const { name = this.#defaultName, description = '' } = known ?? created
       const record: StoredSr = { schema: 1, uuid, name, description, configuration, attached: true }
       await this.#store.write(record)
+      this.#unwritten.delete(uuid)
       this.#attachments.keep(record)
       return `${URI_PREFIX}${uuid}`
     })
@@ -103,15 +139,10 @@ export class SrCalls {
    * The toolstack calls SR.detach after SR.destroy as well, so detaching an SR that does not exist succeeds. Detaching a damaged SR
    * succeeds too: an SR that can neither be used nor unplugged would stay until an operator removes its file.
    */
-  detach({ sr }: SmapiParams<'SR.detach'>): Promise<null> {
-    const uuid = uuidOf(sr)
-    return this.#queues.run(uuid, async () => {
-      const record = await this.#store.read(uuid).catch(() => 'damaged' as const)
-      if (record === 'damaged') await this.#store.putAside(uuid)
-      else if (record?.attached) await this.#store.write({ ...record, attached: false })
-      this.#attachments.remove(uuid)
-      return null
-    })
+  async detach({ sr }: SmapiParams<'SR.detach'>): Promise<null> {
+    const uuid = uuidIn(sr)
+    if (uuid !== null) await this.#queues.run(uuid, () => this.#detach(uuid))
+    return null
   }
 
   /** A damaged SR can be destroyed too. */
@@ -119,6 +150,7 @@ export class SrCalls {
     const uuid = uuidOf(sr)
     return this.#queues.run(uuid, async () => {
       await this.#store.remove(uuid)
+      this.#unwritten.delete(uuid)
       this.#attachments.remove(uuid)
       return null
     })
@@ -126,12 +158,12 @@ export class SrCalls {
 
   stat({ sr }: SmapiParams<'SR.stat'>): Promise<SrStat> {
     const uuid = uuidOf(sr)
-    return this.#queues.run(uuid, async () => this.#statOf(await this.#attached(uuid)))
+    return this.#run(uuid, () => this.#statOfAttached(uuid))
   }
 
   ls({ sr }: SmapiParams<'SR.ls'>): Promise<readonly []> {
     const uuid = uuidOf(sr)
-    return this.#queues.run(uuid, async () => {
+    return this.#run(uuid, async () => {
       await this.#attached(uuid)
       return []
     })
@@ -154,7 +186,7 @@ export class SrCalls {
   async diagnostics(): Promise<string> {
     const unreadable = await Promise.all((await this.#store.uuids()).map(uuid => this.#whyUnreadable(uuid)))
     const attached = this.#attachments.uuids().map(uuid => {
-      const [tag, text] = this.#healthOf(uuid)
+      const [tag, text] = this.#healthOf(uuid, this.#attachments.attached(uuid)?.configuration ?? {})
       return `${uuid}: ${text === '' ? tag : text}\n`
     })
     return [...(attached.length === 0 ? ['no SR is attached\n'] : attached), ...unreadable].join('')
@@ -170,12 +202,47 @@ export class SrCalls {
   }
 
   #change(uuid: string, change: (record: StoredSr) => StoredSr): Promise<null> {
-    return this.#queues.run(uuid, async () => {
+    return this.#run(uuid, async () => {
       const record = await this.#store.read(uuid)
       if (record === null) throw doesNotExist(uuid)
       await this.#store.write(change(record))
       return null
     })
+  }
+
+  async #settleAll(): Promise<void> {
+    const left = await this.#store.leftDetached().catch(() => [])
+    const uuids = new Set([...left, ...this.#unwritten])
+    await Promise.all(Array.from(uuids, uuid => this.#run(uuid, async () => undefined)))
+  }
+
+  /** Makes a call about an SR, after what was not carried out yet. */
+  #run<Result>(uuid: string, call: () => Promise<Result>): Promise<Result> {
+    return this.#queues.run(uuid, async () => {
+      if (this.#unwritten.has(uuid) || (await this.#store.isLeftDetached(uuid))) await this.#detach(uuid)
+      return call()
+    })
+  }
+
+  /** Never rejects. What cannot be written is tried again. */
+  async #detach(uuid: string): Promise<void> {
+    try {
+      const record = await this.#store.read(uuid).catch(() => 'damaged' as const)
+      if (record === 'damaged' || record === null) {
+        this.#attachments.remove(uuid)
+        if (record === 'damaged') await this.#store.putAside(uuid)
+      } else if (record.attached) {
+        const detached: StoredSr = { ...record, attached: false, detachedAt: this.#clock.now() }
+        if (this.#host.status(uuid)?.state === 'synced') this.#attachments.remove(uuid)
+        else this.#attachments.keep(detached)
+        await this.#store.write(detached)
+      }
+      await this.#store.clearLeftDetached(uuid)
+      this.#unwritten.delete(uuid)
+    } catch (error) {
+      if (!this.#unwritten.has(uuid)) this.#onProblem(`SR ${uuid} is detached, but ${messageOf(error)}`)
+      this.#unwritten.add(uuid)
+    }
   }
 
   async #attached(uuid: string): Promise<StoredSr> {
@@ -187,6 +254,21 @@ export class SrCalls {
     return record
   }
 
+  /** If the file of an attached SR is damaged or gone, the last known record is used. */
+  async #statOfAttached(uuid: string): Promise<SrStat> {
+    const known = this.#attachments.attached(uuid)
+    try {
+      return this.#statOf(await this.#attached(uuid))
+    } catch (error) {
+      if (!(error instanceof SmapiError) || error.code === 'Sr_not_attached') throw error
+      const isGone = error.code === 'SR_does_not_exist'
+      if (isGone && known === null) throw error
+      const { name, description } = known ?? { name: this.#defaultName, description: '' }
+      const why = isGone ? 'its file is gone; unplug the SR and plug it again' : error.message
+      return this.#statWith({ uuid, name, description }, ['Recovering', `unknown: ${why}`])
+    }
+  }
+
   async #probeKnown(uuid: string): Promise<ProbeResult | null> {
     const record = await this.#queues.run(uuid, () => this.#store.read(uuid))
     if (record === null) return null
@@ -194,7 +276,14 @@ export class SrCalls {
     return { configuration: record.configuration, complete: true, sr, extra_info: { what: `the SR ${record.name}` } }
   }
 
-  #statOf({ uuid, name, description }: StoredSr): SrStat {
+  #statOf(record: StoredSr): SrStat {
+    return this.#statWith(record, this.#healthOf(record.uuid, record.configuration))
+  }
+
+  #statWith(
+    { uuid, name, description }: Pick<StoredSr, 'uuid' | 'name' | 'description'>,
+    health: SrStat['health'],
+  ): SrStat {
     return {
       sr: `${URI_PREFIX}${uuid}`,
       name,
@@ -204,12 +293,19 @@ export class SrCalls {
       free_space: 0,
       datasources: [],
       clustered: true,
-      health: this.#healthOf(uuid),
+      health,
     }
   }
 
-  #healthOf(uuid: string): SrStat['health'] {
-    return healthOf(this.#host.status(uuid), this.#host.poolState(uuid))
+  #healthOf(uuid: string, configuration: StoredSr['configuration']): SrStat['health'] {
+    const own = this.#host.status(uuid)
+    const pool = this.#host.poolState(uuid)
+    if (!isSentinel(parseSrConfiguration(uuid, configuration))) return healthOf(own, pool)
+    const others = this.#host.srs().flatMap(sr => {
+      const status = sr === uuid ? null : this.#host.status(sr)
+      return status === null ? [] : [[sr, status] as const]
+    })
+    return sentinelHealthOf(own, others, pool)
   }
 }
 
@@ -217,6 +313,12 @@ export class SrCalls {
 function uuidOf(uri: string): string {
   if (!uri.startsWith(URI_PREFIX)) throw doesNotExist(uri)
   return parseUuid('sr', uri.slice(URI_PREFIX.length))
+}
+
+/** As `uuidOf`; `null` for any other text. */
+function uuidIn(uri: string): string | null {
+  const uuid = uri.startsWith(URI_PREFIX) ? uri.slice(URI_PREFIX.length) : ''
+  return isUuid(uuid) ? uuid.toLowerCase() : null
 }
 
 function doesNotExist(sr: string): SmapiError {

@@ -37,6 +37,14 @@ export const KEYS: ReadonlySet<string> = new Set([
   'name',
   'description',
 ])
+/**
+ * A sentinel stands for all DRBD volumes of its hosts: one that named none would always be in sync. md arrays are named explicitly, because
+ * a host may have one of local disks only, for its own system.
+ */
+const SENTINEL_PATTERNS: readonly string[] = ['*']
+
+/** A configuration without any of these is that of a sentinel. */
+const SELECTING_KEYS = ['sr', 'drbd', 'md', 'ignorePeers', 'allowEmpty'] as const
 const MAX_PATTERNS = 1_000
 const MAX_PATTERN_LENGTH = 256
 
@@ -59,12 +67,21 @@ export function parseSrConfiguration(uuid: string, configuration: Readonly<Recor
     allowEmpty: parseFlag('allowEmpty', allowEmpty),
   }
   const own = watch.drbd.length + watch.md.length
-  // An SR without mirrors would always be in sync.
-  if (watch.sameAs === null && own === 0) throw backendFailure('configuration: one of sr, drbd and md is required')
+  if (watch.sameAs === null && own === 0) {
+    // A list without names is a mistake: the SR would have no mirrors and always be in sync.
+    if (SELECTING_KEYS.some(key => configuration[key] !== undefined))
+      throw backendFailure('configuration: one of sr, drbd and md is required')
+    return { ...watch, drbd: SENTINEL_PATTERNS, allowEmpty: true }
+  }
   if (watch.sameAs !== null && own + watch.ignorePeers.length > 0)
     throw backendFailure('configuration: sr excludes drbd, md and ignorePeers')
   if (watch.sameAs === uuid) throw backendFailure('configuration: sr is the SR itself')
   return watch
+}
+
+/** An SR without mirrors of its own, which stands for all SRs of the host. */
+export function isSentinel({ sameAs, drbd, md }: SrWatch): boolean {
+  return sameAs === null && md.length === 0 && drbd.join() === SENTINEL_PATTERNS.join()
 }
 
 /** A UUID in lower case. @throws SmapiError naming the key */

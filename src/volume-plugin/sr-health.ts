@@ -30,6 +30,23 @@ export function healthOf(own: SrStatus | null, pool: PoolSrState | null): SrStat
   return ['Recovering', `${state}${own === null ? '' : amounts(own)}${what === '' ? '' : `: ${what}`}`]
 }
 
+/**
+ * The health of a sentinel: that of the SR in the worst state on this host. Without SRs it is Healthy, because nothing can be out of sync.
+ * @param sentinel the status of the sentinel itself, as in `healthOf`
+ * @param others the other SRs of this host
+ */
+export function sentinelHealthOf(
+  sentinel: SrStatus | null,
+  others: readonly (readonly [sr: string, status: SrStatus])[],
+  pool: PoolSrState | null,
+): SrStat['health'] {
+  const state = SYNC_STATES.find(each => others.some(([, status]) => status.state === each))
+  const worst = others.find(([, status]) => status.state === state)
+  if (sentinel === null || worst === undefined || state === 'synced') return healthOf(sentinel, pool)
+  const [tag, text] = healthOf(worst[1], pool)
+  return [tag, `SR ${worst[0]} is ${text}`]
+}
+
 function worse(one: SyncState, other: SyncState): SyncState {
   return SYNC_STATES.find(state => state === one || state === other) ?? 'unknown'
 }

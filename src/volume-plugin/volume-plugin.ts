@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { HttpAnswer } from '../platform/http/http-route.ts'
+import type { Clock } from '../platform/time/clock.ts'
 import { Attachments } from './attachments.ts'
 import { readManifest } from './manifest.ts'
 import { backendFailure, errorBody, SmapiError } from './smapi-error.ts'
@@ -21,6 +22,7 @@ export interface VolumePluginOptions {
   readonly watch: (srs: readonly SrWatch[]) => void
   /** SRs and attachments are kept in `volume-plugin` below it. */
   readonly stateDirectory: string
+  readonly clock: Pick<Clock, 'now'>
   /** Default: plugin.json of this program. */
   readonly manifestFile?: string
   /** Receives a sentence for the operator when the file of an SR is damaged. */
@@ -43,6 +45,7 @@ type Calls = {
 
 /** The SMAPIv3 volume plugin `resync-monitor` (xapi-storage, version 5): SRs without volumes that stand for mirrors. */
 export class VolumePlugin {
+  readonly #srs: SrCalls
   readonly #calls: Calls
   /** By name in lower case: xapi-storage-script calls `Plugin.query`, and accepts any case (main.ml:372-405). */
   readonly #methods: ReadonlyMap<string, SmapiMethod>
@@ -53,8 +56,10 @@ export class VolumePlugin {
     const manifest = await readManifest(options.manifestFile)
     const store = new SrStore(join(options.stateDirectory, 'volume-plugin'))
     const attachments = new Attachments(options.watch)
-    await attachments.restore(store, options.onProblem)
-    const srs = new SrCalls(store, attachments, options.host, manifest.name)
+    const { host, clock, onProblem } = options
+    const srs = new SrCalls({ store, attachments, host, defaultName: manifest.name, clock, onProblem })
+    await srs.settle()
+    await attachments.restore(store, clock.now(), onProblem)
     const calls: Calls = {
       'Plugin.Query': () => manifest,
       'Plugin.diagnostics': () => srs.diagnostics(),
@@ -69,10 +74,11 @@ export class VolumePlugin {
       'SR.set_name': params => srs.setName(params),
       'SR.set_description': params => srs.setDescription(params),
     }
-    return new VolumePlugin(calls, options.onBug)
+    return new VolumePlugin(srs, calls, options.onBug)
   }
 
-  private constructor(calls: Calls, onBug: (bug: unknown) => void) {
+  private constructor(srs: SrCalls, calls: Calls, onBug: (bug: unknown) => void) {
+    this.#srs = srs
     this.#calls = calls
     const names = Object.keys(SMAPI_METHODS).filter(isSmapiMethod)
     this.#methods = new Map(names.map(name => [name.toLowerCase(), name]))
@@ -97,6 +103,12 @@ export class VolumePlugin {
       this.#onBug(error)
     }
     return refusal(500, backendFailure('internal error, see the log of resync-monitor'))
+  }
+
+  /** Call it about once a second: carries out what the script could not pass on, and stops to watch detached SRs. */
+  tick(): void {
+    void this.#srs.settle()
+    this.#srs.expire()
   }
 
   #call<Method extends SmapiMethod>(method: Method, body: string): SmapiResult<Method> | Promise<SmapiResult<Method>> {

@@ -33,11 +33,17 @@ export class Host implements HostKnowledge {
   pool: PoolSrState | null = null
   present: PresentMirrors = { drbd: [], md: [], doubts: [] }
   watched: readonly SrWatch[] = []
+  /** Milliseconds since 1970. */
+  now = Date.parse('2026-11-22T16:19:05.161Z')
   readonly problems: string[] = []
   readonly bugs: unknown[] = []
 
   status(sr: string) {
     return this.statuses.get(sr) ?? null
+  }
+
+  srs() {
+    return [...this.statuses.keys()]
   }
 
   poolState() {
@@ -52,6 +58,7 @@ export class Host implements HostKnowledge {
     return VolumePlugin.open({
       host: this,
       stateDirectory,
+      clock: { now: () => this.now },
       watch: srs => {
         this.watched = srs
       },

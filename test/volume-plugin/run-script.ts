@@ -32,7 +32,7 @@ export interface Outcome {
 export async function answeringScripts(t: Tap) {
   const folder = folderOf(t)
   const path = join(folder, 'agent.sock')
-  const { host, plugin } = await plugged(t)
+  const { host, plugin, folder: stateDirectory, files, call } = await plugged(t)
   const socket = new AgentSocket({
     clock: machineClock,
     answers: answersOf(new Map()),
@@ -42,7 +42,8 @@ export async function answeringScripts(t: Tap) {
   })
   await socket.listen({ path })
   t.teardown(() => socket.close())
-  return { host, folder, env: { RESYNC_MONITOR_SOCKET: path } }
+  const env = { RESYNC_MONITOR_SOCKET: path, RESYNC_MONITOR_STATE_DIRECTORY: stateDirectory }
+  return { host, plugin, folder, files, env, call, close: () => socket.close() }
 }
 
 /** Runs a script as xapi-storage-script does: `--json`, the arguments on stdin, then end of file. */

@@ -109,7 +109,7 @@ t.test('no agent, a hung agent, or another program at its socket', async t => {
       curls.map(async curl => {
         const timeout = path.endsWith('hung') ? '0.5' : '20'
         const env = { RESYNC_MONITOR_SOCKET: path, RESYNC_MONITOR_TIMEOUT_SECONDS: timeout, ...curl }
-        const answer = failure(t, await run('SR.stat', { sr: URI }, env))
+        const answer = failure(t, await run('SR.ls', { sr: URI }, env))
         t.match(answer, { code: 'SR_BACKEND_FAILURE', params: ['', why, String] })
       }),
     ),

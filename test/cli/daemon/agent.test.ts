@@ -132,6 +132,8 @@ t.test('an SR that the toolstack attaches through the plugin is watched, after a
   const again = start()
   await becomes('resyncing', OTHER_SR)
   t.match(await call('SR.detach', { sr }), { exitCode: 0, result: null })
+  t.equal(await stateOf(OTHER_SR), 'resyncing', 'detached, it is watched until its resync ends')
+  kernel.become({ mesh0: IN_SYNC, mesh1: IN_SYNC })
   await until('it is watched no more', async () => (await stateOf(OTHER_SR)) === null)
   await again.end('SIGTERM')
   t.match(await call('SR.stat', { sr }), { exitCode: 1, result: { code: /./, params: [], backtrace: { files: [] } } })
