@@ -39,6 +39,8 @@ export const COORDINATOR_LOG_LEVELS = {
   'hold-released': 'info',
   'hold-ended': 'warning',
   'hold-failed': 'error',
+  'reboot-undone': 'warning',
+  'reboot-not-undone': 'error',
   bug: 'error',
 } as const satisfies Record<Exclude<DecisionEvent['code'], 'operation-accepted'>, Level> & Record<string, Level>
 

@@ -44,6 +44,16 @@ export function describeGuardEvent(event: GuardEvent): { readonly level: Level; 
       }
     case 'hold-failed':
       return { level: 'error', text: `host ${event.host} cannot be held: ${event.why}` }
+    case 'reboot-undone':
+      return {
+        level: 'warning',
+        text: `the reboot of host ${event.host} was undone: host ${event.first} of the same SR goes down as well`,
+      }
+    case 'reboot-not-undone':
+      return {
+        level: 'error',
+        text: `hosts ${event.first} and ${event.host} of one SR both go down, and the second cannot be stopped: ${event.why}`,
+      }
     case 'guard-field-lags':
       return { level: 'warning', text: `host.allowed_operations could not be computed again: ${event.why}` }
   }

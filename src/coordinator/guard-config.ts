@@ -28,6 +28,8 @@ export const GuardConfigSchema = z
      * 25.31 or later.
      */
     holdReturningHosts: z.boolean().default(false),
+    /** Restart the toolstack of a host whose reboot was accepted while another host of its SR goes down, which drops the reboot. */
+    undoSecondReboot: z.boolean().default(false),
     policy,
     poll,
     metrics,

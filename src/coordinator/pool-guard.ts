@@ -156,6 +156,7 @@ export class PoolGuard {
       client,
       clock,
       holdReturningHosts: this.#config.holdReturningHosts,
+      undoSecondReboot: this.#config.undoSecondReboot,
       onEvent: event => {
         const { level, text } = describeGuardEvent(event)
         this.#log(event.code, text, level)

@@ -16,6 +16,7 @@ import { PlugSentinel } from './levers/plug-sentinel.ts'
 import { Recompute } from './levers/recompute.ts'
 import { RESERVATION_KEY, reservationInForce } from './levers/reservation.ts'
 import { pluggedSentinels, sentinels } from './levers/sentinel.ts'
+import { type UndoEvent, UndoReboot } from './levers/undo-reboot.ts'
 
 export interface StockPoolPortOptions {
   readonly client: XenApiClient
@@ -24,6 +25,8 @@ export interface StockPoolPortOptions {
   readonly onEvent: (event: GuardEvent) => void
   /** Keep a host that was rebooted disabled until all is in sync again. Default: no. */
   readonly holdReturningHosts?: boolean
+  /** Restart the toolstack of a host whose reboot was accepted although another host of its SR goes down. Default: no. */
+  readonly undoSecondReboot?: boolean
 }
 
 /** What the guard does, and what keeps it from it. */
@@ -41,6 +44,7 @@ export type GuardEvent =
   | { readonly code: 'guard-not-plugged'; readonly host: string; readonly why: string }
   | { readonly code: 'guard-field-lags'; readonly why: string }
   | HoldEvent
+  | UndoEvent
 
 /** How long one event.from waits when nothing happens. */
 const WAIT_SECONDS = 5
@@ -61,6 +65,7 @@ export class StockPoolPort implements PoolPort {
   readonly #plug: PlugSentinel
   readonly #watcher: CallWatcher
   readonly #hold: HoldLever
+  readonly #undo: UndoReboot
   #cancelPlacing: () => void = () => undefined
   readonly #stop = new AbortController()
   readonly #subscribers = new Set<() => void>()
@@ -94,6 +99,7 @@ export class StockPoolPort implements PoolPort {
       },
     })
     this.#hold = new HoldLever({ client, onEvent })
+    this.#undo = new UndoReboot(client, onEvent)
     this.#plug = new PlugSentinel({ client, clock, onEvent })
     this.#watcher = new CallWatcher({
       client,
@@ -151,6 +157,10 @@ export class StockPoolPort implements PoolPort {
     const underWay = this.#task.want(cause !== null, cause === null ? sentinels(pool) : plugged)
     this.#wasPresent = this.#task.isPresent
     if (underWay === undefined && this.#isFieldWrong(pool)) this.#recompute.triggerAtMostEvery(CORRECT_EVERY_MS)
+    if (this.#options.undoSecondReboot === true) {
+      const goingSinceMs = this.#cache.goingSinceMs()
+      this.#undo.run({ srs, goingSinceMs, coordinator: this.#cache.coordinator(), now: atMs })
+    }
     if (this.#options.holdReturningHosts !== true) return underWay
     const steps = this.#holdSteps(pool, srs, cause)
     this.#hold.run(steps.filter(({ kind }) => kind !== 'release'))

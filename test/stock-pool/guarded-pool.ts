@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { DEFAULT_POLICY } from '../../src/allowed-operations/pool/gate-policy.ts'
 import { EmbeddedPool } from '../../src/embedded-pool/embedded-pool.ts'
-import type { StockTimes } from '../../src/embedded-pool/stock/stock-options.ts'
+import type { StockMachines, StockTimes } from '../../src/embedded-pool/stock/stock-options.ts'
 import { machineClock } from '../../src/platform/time/clock.ts'
 import { type GuardEvent, StockPoolPort } from '../../src/stock-pool/stock-pool-port.ts'
 import { REPORT_KEY, type Report } from '../../src/sync-query/report/report.ts'
@@ -34,6 +34,8 @@ export interface GuardedPoolOptions {
   /** Default: the guard is started. */
   readonly isGuarded?: boolean
   readonly holdReturningHosts?: boolean
+  readonly undoSecondReboot?: boolean
+  readonly machines?: StockMachines
 }
 
 /**
@@ -42,7 +44,7 @@ export interface GuardedPoolOptions {
  */
 export async function guardedPool(
   t: Tap,
-  { times, isGuarded = true, holdReturningHosts = false }: GuardedPoolOptions = {},
+  { times, machines = {}, isGuarded = true, ...levers }: GuardedPoolOptions = {},
 ) {
   // The timers of the machine's clock do not keep the process alive.
   const alive = setInterval(() => undefined, 1_000)
@@ -59,6 +61,7 @@ export async function guardedPool(
       fn === 'report' && states.has(host)
         ? { result: encodeReport(reportOf(host)) }
         : { error: ['XENAPI_PLUGIN_FAILURE', fn, 'AgentUnreachable', 'the agent does not answer'] },
+    machines,
     times: { ...FAST, ...times },
   })
   t.teardown(() => pool.close())
@@ -129,7 +132,7 @@ export async function guardedPool(
   function startGuard(through = socketPath) {
     const client = new XenApiClient({ clock: machineClock, url, socketPath: through, user: 'root', password: '' })
     const onEvent = (event: GuardEvent) => events.push(event)
-    const port = new StockPoolPort({ client, clock: machineClock, onEvent, holdReturningHosts })
+    const port = new StockPoolPort({ client, clock: machineClock, onEvent, ...levers })
     const updater = new Updater({
       pool: port,
       policy: DEFAULT_POLICY,
