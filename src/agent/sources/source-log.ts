@@ -18,8 +18,6 @@ const MAX_UNKNOWN_WORDS = 20
 const MAX_EPISODES = 64
 const MAX_TEXT = 300
 
-type SourceLogCode = 'source-silent' | 'source-well' | 'source-misread' | 'source-understood'
-
 interface Silence {
   readonly since: number
   readonly causes: Set<string>
@@ -98,7 +96,7 @@ export class SourceLog {
     this.#write('source-misread', `${code}: ${text}${more}`)
   }
 
-  #write(code: SourceLogCode, text: string): void {
+  #write(code: Parameters<AgentLog>[0], text: string): void {
     this.#log(code, `${this.#backend}: ${printable(text).slice(0, MAX_TEXT)}`)
   }
 }
