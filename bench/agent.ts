@@ -5,27 +5,22 @@
  *
  * Prints one JSON line per figure. Each size is measured in its own process, including the start of the process.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { HostMonitor } from '../src/agent/host-monitor.ts'
-import { MirrorMemory } from '../src/agent/mirror-memory.ts'
-import { BackendReadings } from '../src/agent/sources/backend-readings.ts'
 import { drbdBackend } from '../src/drbd-adapter/drbd-backend.ts'
 import { followDrbd } from '../src/drbd-adapter/follow/follow-drbd.ts'
-import { HostState } from '../src/host-state/host-state.ts'
 import { machineClock } from '../src/platform/time/clock.ts'
-import { MarksMemory } from '../src/sync-query/history/marks/marks-memory.ts'
 import type { DrbdVolume } from '../src/sync-query/judge/drbd.ts'
+import { withDrbdRoot } from './drbd-root.ts'
+import { measuredAgent } from './measured-agent.ts'
 import { measureInProcesses } from './measuring-process.ts'
 
 const SIMULATED_DRBDSETUP = join(import.meta.dirname, 'simulated-drbdsetup.ts')
 const SR = '5c5c5c5c-0000-4000-8000-000000000001'
 const SENTINEL = '5c5c5c5c-0000-4000-8000-000000000002'
 const HOST = '0a0a0a0a-0000-4000-8000-000000000001'
-const BOOT = { id: 'b0b0b0b0-0000-4000-8000-000000000001', firstSeq: 0 }
 
 const { values } = parseArgs({
   options: {
@@ -46,33 +41,10 @@ function cpuSeconds(): number {
   return (user + system) / 1e6
 }
 
-async function measure(resources: number, changes: number): Promise<void> {
-  const root = mkdtempSync(join(tmpdir(), 'resync-monitor-bench-'))
-  mkdirSync(join(root, 'sys/module/drbd'), { recursive: true })
+async function measure(root: string, resources: number, changes: number): Promise<void> {
   const goFile = join(root, 'go')
   const stop = new AbortController()
-  const selection = { drbd: ['xcp-volume-*'], md: [], ignorePeers: [] }
-  const readings = new BackendReadings(drbdBackend)
-  readings.configured = { volumes: [], problems: [], doubt: null }
-  const agent = new HostMonitor({
-    state: new HostState({
-      host: HOST,
-      hostname: 'hostA',
-      boot: BOOT,
-      marks: new MarksMemory([]),
-      memoryDoubts: {},
-      silentAfterMs: null,
-    }),
-    clock: machineClock,
-    readings: [readings],
-    memory: new MirrorMemory(null, () => undefined),
-    sink: { push: async () => undefined },
-    onTransition: () => undefined,
-  })
-  agent.select([
-    { uuid: SR, ...selection },
-    { uuid: SENTINEL, ...selection },
-  ])
+  const agent = measuredAgent({ host: HOST, srs: [SR, SENTINEL] })
   const ticking = setInterval(() => agent.tick(), 1000)
   const drbdsetup = [process.execPath, SIMULATED_DRBDSETUP, String(resources), String(changes), goFile] as const
   const state: { floodStart: { readonly at: number; readonly cpu: number } | null; isComplete: boolean } = {
@@ -106,7 +78,6 @@ async function measure(resources: number, changes: number): Promise<void> {
   }
   clearInterval(ticking)
   await agent.close()
-  rmSync(root, { recursive: true, force: true })
 }
 
 /** The volume has lost a peer, which the last line of the flood reports. */
@@ -114,8 +85,9 @@ function hasLostPeer({ peers }: DrbdVolume): boolean {
   return peers.some(({ connection }) => connection === 'NetworkFailure')
 }
 
-if (values.measure) await measure(Number(values.resources), Number(values.changes))
-else {
+if (values.measure) {
+  await withDrbdRoot(root => measure(root, Number(values.resources), Number(values.changes)))
+} else {
   const args = (resources: string, changes: string, idleSeconds: string) =>
     ['--measure', '--resources', resources, '--changes', changes, '--idle-seconds', idleSeconds] as const
   const runs = values.resources.split(',').map(resources => args(resources, values.changes, values['idle-seconds']))

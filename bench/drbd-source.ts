@@ -6,12 +6,12 @@
  * Prints one JSON line per figure. The flood of events is about all resources, or about `--active` of them. Each size is measured
  * in its own process, including the start of the process.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { followDrbd } from '../src/drbd-adapter/follow/follow-drbd.ts'
 import { machineClock } from '../src/platform/time/clock.ts'
+import { withDrbdRoot } from './drbd-root.ts'
 import { measureInProcesses } from './measuring-process.ts'
 
 const SIMULATED_DRBDSETUP = join(import.meta.dirname, 'simulated-drbdsetup.ts')
@@ -36,9 +36,7 @@ function cpuSeconds(): number {
   return (user + system) / 1e6
 }
 
-async function measure(resources: number, active: number, changes: number): Promise<void> {
-  const root = mkdtempSync(join(tmpdir(), 'resync-monitor-bench-'))
-  mkdirSync(join(root, 'sys/module/drbd'), { recursive: true })
+async function measure(root: string, resources: number, active: number, changes: number): Promise<void> {
   const goFile = join(root, 'go')
   const stop = new AbortController()
   const drbdsetup = [process.execPath, SIMULATED_DRBDSETUP, `${resources}:${active}`, String(changes), goFile] as const
@@ -68,11 +66,11 @@ async function measure(resources: number, active: number, changes: number): Prom
       stop.abort()
     }
   }
-  rmSync(root, { recursive: true, force: true })
 }
 
 if (values.measure) {
-  await measure(Number(values.resources), Number(values.active ?? values.resources), Number(values.changes))
+  const active = Number(values.active ?? values.resources)
+  await withDrbdRoot(root => measure(root, Number(values.resources), active, Number(values.changes)))
 } else {
   const active = values.active === undefined ? [] : ['--active', values.active]
   const args = (resources: string, changes: string) => [

@@ -11,32 +11,26 @@
  */
 
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { execa } from 'execa'
-import { HostMonitor } from '../src/agent/host-monitor.ts'
-import { MirrorMemory } from '../src/agent/mirror-memory.ts'
-import { BackendReadings } from '../src/agent/sources/backend-readings.ts'
 import { DEFAULT_POLICY } from '../src/allowed-operations/pool/gate-policy.ts'
 import { GatedPool } from '../src/coordinator/gated-pool.ts'
 import { drbdBackend } from '../src/drbd-adapter/drbd-backend.ts'
 import { followDrbd } from '../src/drbd-adapter/follow/follow-drbd.ts'
-import { HostState } from '../src/host-state/host-state.ts'
 import { machineClock } from '../src/platform/time/clock.ts'
-import { MarksMemory } from '../src/sync-query/history/marks/marks-memory.ts'
 import type { Report } from '../src/sync-query/report/report.ts'
 import { encodePollAnswer } from '../src/sync-query/report/report-encode.ts'
 import { PbdReportSink } from '../src/xapi-notify/pbd-report-sink.ts'
 import { PbdReports } from '../src/xapi-notify/pbd-reports.ts'
 import { XenApiClient } from '../src/xenapi-client/client.ts'
+import { withDrbdRoot } from './drbd-root.ts'
+import { BOOT, measuredAgent } from './measured-agent.ts'
 
 const HOSTS = 64
 const SIMULATED_DRBDSETUP = join(import.meta.dirname, 'simulated-drbdsetup-live.ts')
-const BOOT = { id: 'b0b0b0b0-0000-4000-8000-000000000001', firstSeq: 0 }
 const FIRST = 'xcp-volume-5d4c91f3-8a1b-4c62-9e0f-000000000000'
 const DEADLINE_MS = 30_000
 const WARM_UP_FLIPS = 20
@@ -92,9 +86,7 @@ async function openBarePipe(socketPath: string) {
   return { passMs, close }
 }
 
-async function measure(resources: number, flips: number): Promise<void> {
-  const root = mkdtempSync(join(tmpdir(), 'resync-monitor-bench-'))
-  mkdirSync(join(root, 'sys/module/drbd'), { recursive: true })
+async function measure(root: string, resources: number, flips: number): Promise<void> {
   const socketPath = join(root, 'kernel.sock')
   const connected = Promise.withResolvers<Socket>()
   const kernel = createServer(socket => connected.resolve(socket)).listen(socketPath)
@@ -136,24 +128,7 @@ async function measure(resources: number, flips: number): Promise<void> {
   for (const [ref] of hosts) await client.call('host.disable', [ref])
 
   const srUuid = pool.get('SR', sr)?.uuid ?? ''
-  const readings = new BackendReadings(drbdBackend)
-  readings.configured = { volumes: [], problems: [], doubt: null }
-  const agent: HostMonitor = new HostMonitor({
-    state: new HostState({
-      host: hostUuid,
-      hostname: 'hostA',
-      boot: BOOT,
-      marks: new MarksMemory([]),
-      memoryDoubts: {},
-      silentAfterMs: null,
-    }),
-    clock: machineClock,
-    readings: [readings],
-    memory: new MirrorMemory(null, () => undefined),
-    sink: new PbdReportSink(new PbdReports(client)),
-    onTransition: () => undefined,
-  })
-  agent.select([{ uuid: srUuid, drbd: ['xcp-volume-*'], md: [], ignorePeers: [] }])
+  const agent = measuredAgent({ host: hostUuid, srs: [srUuid], sink: new PbdReportSink(new PbdReports(client)) })
   const stop = new AbortController()
   const drbdsetup = [process.execPath, SIMULATED_DRBDSETUP, String(resources), socketPath] as const
   const following = (async () => {
@@ -225,7 +200,8 @@ async function measure(resources: number, flips: number): Promise<void> {
   await client.close()
   await gated.close()
   kernel.close()
-  rmSync(root, { recursive: true, force: true })
 }
 
-for (const resources of values.resources.split(',')) await measure(Number(resources), Number(values.flips))
+for (const resources of values.resources.split(',')) {
+  await withDrbdRoot(root => measure(root, Number(resources), Number(values.flips)))
+}

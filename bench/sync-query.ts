@@ -7,19 +7,16 @@
  * created outside the measured time. Each input is applied separately.
  */
 
-import { HostMonitor } from '../src/agent/host-monitor.ts'
-import { MirrorMemory } from '../src/agent/mirror-memory.ts'
-import { BackendReadings } from '../src/agent/sources/backend-readings.ts'
+import type { HostMonitor } from '../src/agent/host-monitor.ts'
 import { drbdBackend } from '../src/drbd-adapter/drbd-backend.ts'
-import { HostState } from '../src/host-state/host-state.ts'
 import { machineClock } from '../src/platform/time/clock.ts'
 import { HostMirrors } from '../src/sync-query/history/host-mirrors.ts'
-import { MarksMemory } from '../src/sync-query/history/marks/marks-memory.ts'
 import type { DrbdPeer, DrbdVolume } from '../src/sync-query/judge/drbd.ts'
 import { judgeDrbdVolume } from '../src/sync-query/judge/judge-drbd.ts'
 import { mirrorList } from '../src/sync-query/report/mirror-list.ts'
 import type { MirrorListEntry } from '../src/sync-query/report/report.ts'
 import { SrFold, type SrStatus } from '../src/sync-query/sr-state/sr-fold.ts'
+import { measuredAgent } from './measured-agent.ts'
 
 const SIZES = [10, 100, 1_000, 10_000] as const
 const MIRRORS_OF_A_HOST = 5_000
@@ -128,24 +125,8 @@ class Agent implements Consumer {
   #now = 0
 
   constructor() {
-    const readings = new BackendReadings(drbdBackend)
-    readings.configured = { volumes: [], problems: [], doubt: null }
-    this.#agent = new HostMonitor({
-      state: new HostState({
-        host: 'host',
-        hostname: 'hostA',
-        boot: { id: 'boot', firstSeq: 0 },
-        marks: new MarksMemory([]),
-        memoryDoubts: {},
-        silentAfterMs: null,
-      }),
-      clock: { ...machineClock, now: () => this.#now },
-      readings: [readings],
-      memory: new MirrorMemory(null, () => undefined),
-      sink: { push: async () => undefined },
-      onTransition: () => undefined,
-    })
-    this.#agent.select([{ uuid: 'sr', drbd: ['xcp-*'], md: [], ignorePeers: [] }])
+    const clock = { ...machineClock, now: () => this.#now }
+    this.#agent = measuredAgent({ host: 'host', srs: ['sr'], clock })
   }
 
   observe(volume: DrbdVolume): void {

@@ -1,9 +1,17 @@
-import type { Log } from '../platform/systemd/log.ts'
+import { DAEMON_LOG_LEVELS, type Log, type LogLevel, type LogOf, logWithLevels } from '../platform/systemd/log.ts'
 import type { TransitionKind } from '../sync-query/transition.ts'
 import type { NotifierProblem } from '../xapi-notify/resync-notifier.ts'
 
-/** The log codes of a host's daemon, each with its level, besides those of transitions. docs/TROUBLESHOOTING.md explains each. */
+/** The log codes of a host's daemon, each with its level. docs/TROUBLESHOOTING.md explains each. */
 export const AGENT_LOG_LEVELS = {
+  ...DAEMON_LOG_LEVELS,
+  'resync-started': 'info',
+  'resync-finished': 'info',
+  degraded: 'info',
+  recovered: 'info',
+  unknown: 'info',
+  stalled: 'info',
+  paused: 'info',
   'source-silent': 'warning',
   'source-well': 'info',
   'source-misread': 'warning',
@@ -12,7 +20,6 @@ export const AGENT_LOG_LEVELS = {
   'configuration-misread': 'warning',
   'mirror-memory': 'warning',
   'marks-file': 'error',
-  'needs-restart': 'warning',
   socket: 'warning',
   'volume-plugin': 'warning',
   'reports-arrive': 'info',
@@ -21,18 +28,10 @@ export const AGENT_LOG_LEVELS = {
   'journal-broken': 'warning',
   'journal-unwritable': 'warning',
   refused: 'warning',
-  bug: 'error',
-} as const satisfies Record<NotifierProblem['code'], LogLevel> & Record<string, LogLevel>
+} as const satisfies Record<NotifierProblem['code'] | TransitionKind, LogLevel> & Record<string, LogLevel>
 
-type LogLevel = Parameters<Log>[0]['level']
-
-type AgentLogCode = keyof typeof AGENT_LOG_LEVELS | TransitionKind
-
-/** Writes to the log of the daemon. @param level if it differs from the usual level of the code */
-export type AgentLog = (code: AgentLogCode, text: string, level?: LogLevel) => void
+export type AgentLog = LogOf<keyof typeof AGENT_LOG_LEVELS>
 
 export function agentLog(log: Log): AgentLog {
-  const levels: Readonly<Partial<Record<string, LogLevel>>> = AGENT_LOG_LEVELS
-  // A transition is information, whichever it is.
-  return (code, text, level = levels[code] ?? 'info') => log({ level, code, text })
+  return logWithLevels(log, AGENT_LOG_LEVELS)
 }

@@ -1,10 +1,10 @@
-import type { Log } from '../platform/systemd/log.ts'
+import { DAEMON_LOG_LEVELS, type Log, type LogLevel, type LogOf, logWithLevels } from '../platform/systemd/log.ts'
 import type { DecisionEvent } from '../updater/decision-events.ts'
 
-/** The log codes of the coordinator's daemon, each with its level. docs/TROUBLESHOOTING.md explains each of them. */
+/** The log codes of the coordinator's daemon, each with its level. docs/TROUBLESHOOTING.md explains each. */
 export const COORDINATOR_LOG_LEVELS = {
+  ...DAEMON_LOG_LEVELS,
   listening: 'info',
-  'needs-restart': 'warning',
   'configuration-applied': 'info',
   'configuration-kept': 'warning',
   'member-forgotten': 'warning',
@@ -25,6 +25,7 @@ export const COORDINATOR_LOG_LEVELS = {
   'decision-log': 'error',
   'state-not-written': 'error',
   'guard-role': 'info',
+  'guard-role-unknown': 'error',
   'guard-follows': 'info',
   'guard-lost': 'error',
   'guard-blocks': 'warning',
@@ -41,16 +42,10 @@ export const COORDINATOR_LOG_LEVELS = {
   'hold-failed': 'error',
   'reboot-undone': 'warning',
   'reboot-not-undone': 'error',
-  bug: 'error',
-} as const satisfies Record<Exclude<DecisionEvent['code'], 'operation-accepted'>, Level> & Record<string, Level>
+} as const satisfies Record<Exclude<DecisionEvent['code'], 'operation-accepted'>, LogLevel> & Record<string, LogLevel>
 
-type Level = Parameters<Log>[0]['level']
-
-type CoordinatorLogCode = keyof typeof COORDINATOR_LOG_LEVELS
-
-/** Writes to the log of the daemon. @param level if it differs from the usual level of the code */
-export type CoordinatorLog = (code: CoordinatorLogCode, text: string, level?: Level) => void
+export type CoordinatorLog = LogOf<keyof typeof COORDINATOR_LOG_LEVELS>
 
 export function coordinatorLog(log: Log): CoordinatorLog {
-  return (code, text, level = COORDINATOR_LOG_LEVELS[code]) => log({ level, code, text })
+  return logWithLevels(log, COORDINATOR_LOG_LEVELS)
 }

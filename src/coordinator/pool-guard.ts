@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { hostName } from '../allowed-operations/reason/describe-gate.ts'
 import { GateMetrics } from '../metrics/gate-metrics.ts'
 import type { MetricsServer } from '../metrics/metrics-server.ts'
 import { ProcessMetrics } from '../metrics/process-metrics.ts'
@@ -135,7 +136,7 @@ export class PoolGuard {
     const { clock } = this.#options
     const { signal } = this.#stop
     for await (const role of watchRole(this.#config.roleFile, clock, signal)) {
-      this.#log('guard-role', ROLE_TEXTS[role], role === 'unknown' ? 'error' : 'info')
+      this.#log(role === 'unknown' ? 'guard-role-unknown' : 'guard-role', ROLE_TEXTS[role])
       try {
         if (role === 'member') await this.#end()
         // With an unknown role it acts: two guards are safe, and none is not.
@@ -152,15 +153,13 @@ export class PoolGuard {
   async #startGuard(): Promise<void> {
     const { clock } = this.#options
     const client = await clientOf(this.#config, clock)
-    const pool = new StockPoolPort({
+    const nameOf = (host: string) => hostName(host, pool.read().pool)
+    const pool: StockPoolPort = new StockPoolPort({
       client,
       clock,
       holdReturningHosts: this.#config.holdReturningHosts,
       undoSecondReboot: this.#config.undoSecondReboot,
-      onEvent: event => {
-        const { level, text } = describeGuardEvent(event)
-        this.#log(event.code, text, level)
-      },
+      onEvent: event => this.#log(event.code, describeGuardEvent(event, nameOf)),
     })
     const { everySeconds, timeoutSeconds } = this.#config.poll
     const updater = new Updater({

@@ -1,12 +1,15 @@
 import { Registry } from 'prom-client'
+import { countCodes } from '../platform/count-codes.ts'
+import type { SourceUpdate } from '../sync-query/backend.ts'
 import type { BackendName } from '../sync-query/backend-name.ts'
+import type { Problem } from '../sync-query/judge/problem.ts'
 import type { SrStatus } from '../sync-query/sr-state/sr-fold.ts'
 import type { Transition } from '../sync-query/transition.ts'
 import type { Exposition } from './exposition.ts'
 import { type MirrorOfSr, MirrorSeries } from './mirror-series.ts'
 import { PushSeries } from './push-series.ts'
 import { ResyncSeries } from './resync-series.ts'
-import { type SourceNews, SourceSeries } from './source-series.ts'
+import { SourceSeries } from './source-series.ts'
 import { SrSeries } from './sr-series.ts'
 import { UnwatchedSeries } from './unwatched-series.ts'
 
@@ -57,13 +60,13 @@ export class AgentMetrics implements Exposition {
   }
 
   /** Takes an update of a source. */
-  source(backend: BackendName, news: SourceNews): void {
+  source(backend: BackendName, news: SourceUpdate<unknown>): void {
     this.#sources.note(backend, news)
   }
 
   /** Counts new problems of the configuration of a backend. */
-  misread(backend: BackendName, problems: readonly { readonly code: string }[]): void {
-    this.#sources.count(backend, problems)
+  misread(backend: BackendName, problems: readonly Problem[]): void {
+    this.#sources.count(backend, countCodes(problems))
   }
 
   /** A source has ended; another one will start. */

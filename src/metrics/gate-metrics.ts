@@ -6,6 +6,7 @@ import { overrideInForce } from '../allowed-operations/pool/override.ts'
 import type { PoolSnapshot } from '../allowed-operations/pool/pool-snapshot.ts'
 import { hostName } from '../allowed-operations/reason/describe-gate.ts'
 import type { GateReason, GateReasonCode } from '../allowed-operations/reason/gate-reason.ts'
+import { countCodes } from '../platform/count-codes.ts'
 import type { Exposition } from './exposition.ts'
 import { labelValue } from './series-value.ts'
 
@@ -191,7 +192,7 @@ export class GateMetrics implements Exposition {
     reasons: readonly GateReason[],
     counted: Map<readonly GateReason[], Counts>,
   ): void {
-    const counts = counted.get(reasons) ?? countsOf(reasons)
+    const counts = counted.get(reasons) ?? countCodes(reasons)
     counted.set(reasons, counts)
     for (const code of everGiven(this.#codes, ref, counts)) {
       // The storage reasons are the same for each operation.
@@ -258,10 +259,4 @@ function countsByHostTheyAreAbout(verdicts: Iterable<HostVerdicts>): ReadonlyMap
     }
   }
   return byHost
-}
-
-function countsOf(reasons: readonly GateReason[]): Counts {
-  const counts = new Map<GateReasonCode, number>()
-  for (const { code } of reasons) counts.set(code, (counts.get(code) ?? 0) + 1)
-  return counts
 }

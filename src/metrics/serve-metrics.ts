@@ -1,5 +1,5 @@
 import { messageOf, stackOf } from '../platform/errors.ts'
-import type { Log } from '../platform/systemd/log.ts'
+import { DAEMON_LOG_LEVELS, type Log, logWithLevels } from '../platform/systemd/log.ts'
 import type { Clock } from '../platform/time/clock.ts'
 import type { Exposition } from './exposition.ts'
 import { MetricsServer } from './metrics-server.ts'
@@ -20,18 +20,18 @@ export async function serveMetrics(
   { enabled, host, port }: MetricsAddress,
   parts: readonly Exposition[],
   clock: Clock,
-  log: Log,
+  daemonLog: Log,
 ): Promise<MetricsServer | null> {
   if (!enabled) return null
-  const onBug = (bug: unknown) => log({ level: 'error', code: 'bug', text: stackOf(bug) })
+  const log = logWithLevels(daemonLog, DAEMON_LOG_LEVELS)
+  const onBug = (bug: unknown) => log('bug', stackOf(bug))
   const server = new MetricsServer({ parts, clock, onBug })
   try {
     const at = await server.listen({ host, port })
-    log({ level: 'info', code: 'metrics', text: `served at http://${at.host}:${at.port}/metrics` })
+    log('metrics', `served at http://${at.host}:${at.port}/metrics`)
     return server
   } catch (error) {
-    const text = messageOf(error)
-    log({ level: 'error', code: 'metrics-not-served', text })
+    log('metrics-not-served', messageOf(error))
     return null
   }
 }

@@ -1,23 +1,14 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import { countCodes } from '../platform/count-codes.ts'
 import type { SourceUpdate } from '../sync-query/backend.ts'
 import { BACKEND_NAMES, type BackendName, forEachBackend } from '../sync-query/backend-name.ts'
-import { PROBLEM_CODES } from '../sync-query/judge/problem.ts'
-import { labelValue } from './series-value.ts'
-
-/** Limit of codes with a series of their own; further codes count as `other`. */
-const MAX_CODES = 40
-
-/** An update, with the codes of problems as plain text. */
-export type SourceNews = Omit<SourceUpdate<unknown>, 'problems'> & {
-  readonly problems: readonly { readonly code: string; readonly text: string }[]
-}
+import { PROBLEM_CODES, type ProblemCode } from '../sync-query/judge/problem.ts'
 
 /** A quiet host processes an event within milliseconds; seconds mean overload. */
 const LAG_BUCKETS_SECONDS = [0.005, 0.02, 0.1, 0.5, 2, 10]
 
 /** Availability and problems of each backend's source. A source is down until it has reported all mirrors. */
 export class SourceSeries {
-  readonly #codes: Record<BackendName, Set<string>> = forEachBackend(() => new Set())
   readonly #dumps: Record<BackendName, number> = forEachBackend(() => 0)
   readonly #isUp: Record<BackendName, boolean> = forEachBackend(() => false)
   readonly #up: Gauge<'backend'>
@@ -87,15 +78,13 @@ export class SourceSeries {
       for (const counter of [this.#losses, this.#unknownWords]) counter.inc(label, 0)
       // `increase()` does not see the first increase of a new series.
       for (const [code, { backends }] of Object.entries(PROBLEM_CODES)) {
-        if (backends.some(each => each === backend)) {
-          this.#problems.inc({ backend, code: this.#boundedCode(backend, code) }, 0)
-        }
+        if (backends.some(each => each === backend)) this.#problems.inc({ backend, code }, 0)
       }
     }
     this.#fullReads.inc({ backend: 'drbd' }, 0)
   }
 
-  note(backend: BackendName, news: SourceNews): void {
+  note(backend: BackendName, news: SourceUpdate<unknown>): void {
     const { at, changed, removed, doubt, problems, problemCounts, dumps, wholeAt, eventAt = null } = news
     const label = { backend }
     const isUp = doubt === null
@@ -109,17 +98,14 @@ export class SourceSeries {
       this.#fullReads.inc(label, dumps >= this.#dumps[backend] ? dumps - this.#dumps[backend] : dumps)
       this.#dumps[backend] = dumps
     }
-    if (problemCounts === undefined) this.count(backend, problems)
-    else for (const [code, count] of problemCounts) this.#count(backend, code, count)
+    this.count(backend, problemCounts ?? countCodes(problems))
   }
 
-  count(backend: BackendName, problems: readonly { readonly code: string }[]): void {
-    for (const { code } of problems) this.#count(backend, code, 1)
-  }
-
-  #count(backend: BackendName, code: string, count: number): void {
-    this.#problems.inc({ backend, code: this.#boundedCode(backend, code) }, count)
-    if (code === 'unknown-word') this.#unknownWords.inc({ backend }, count)
+  count(backend: BackendName, counts: ReadonlyMap<ProblemCode, number>): void {
+    for (const [code, count] of counts) {
+      this.#problems.inc({ backend, code }, count)
+      if (code === 'unknown-word') this.#unknownWords.inc({ backend }, count)
+    }
   }
 
   /** The source has ended; another one will start. */
@@ -132,12 +118,5 @@ export class SourceSeries {
     if (this.#isUp[backend] && !isUp) this.#losses.inc({ backend })
     this.#isUp[backend] = isUp
     this.#up.set({ backend }, Number(isUp))
-  }
-
-  #boundedCode(backend: BackendName, code: string): string {
-    const codes = this.#codes[backend]
-    if (!codes.has(code) && codes.size >= MAX_CODES) return 'other'
-    codes.add(code)
-    return labelValue(code)
   }
 }

@@ -1,4 +1,5 @@
 import { Gauge, type Registry } from 'prom-client'
+import { countCodes } from '../platform/count-codes.ts'
 import { isBlocking, REASONS, type ReasonCode } from '../sync-query/reason/reason.ts'
 import type { SrStatus } from '../sync-query/sr-state/sr-fold.ts'
 import { SYNC_STATES } from '../sync-query/state.ts'
@@ -98,12 +99,11 @@ export class SrSeries {
 
   #setReasons(sr: string, { reasons }: SrStatus): void {
     const label = { sr: labelValue(sr) }
-    const counts = new Map<ReasonCode, number>()
+    const counts = countCodes(reasons)
     const stalled = new Set<string>()
     const ioStopped = new Set<string>()
     let needsOperator = false
     for (const { code, clearedBy, mirror } of reasons) {
-      counts.set(code, (counts.get(code) ?? 0) + 1)
       const { gauge } = REASONS[code]
       if (gauge === 'stalled') stalled.add(mirror)
       if (gauge === 'io-stopped') ioStopped.add(mirror)

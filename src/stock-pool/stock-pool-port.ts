@@ -34,7 +34,7 @@ export type GuardEvent =
   | { readonly code: 'guard-follows' }
   | { readonly code: 'guard-lost'; readonly why: string }
   /** The pool refuses reboots from now on. */
-  | { readonly code: 'guard-blocks'; readonly cause: BlockCause; readonly pool: PoolSnapshot }
+  | { readonly code: 'guard-blocks'; readonly cause: BlockCause }
   | { readonly code: 'guard-lifts' }
   /** Somebody or something has removed the task while the gate blocks. */
   | { readonly code: 'guard-task-vanished' }
@@ -246,7 +246,7 @@ export class StockPoolPort implements PoolPort {
     if (cause !== null && this.#isBlocking && this.#wasPresent && !this.#task.isPresent) {
       onEvent({ code: 'guard-task-vanished' })
     }
-    if (cause !== null && !this.#isBlocking) onEvent({ code: 'guard-blocks', cause, pool })
+    if (cause !== null && !this.#isBlocking) onEvent({ code: 'guard-blocks', cause })
     if (cause === null && this.#isBlocking) onEvent({ code: 'guard-lifts' })
     this.#isBlocking = cause !== null
   }

@@ -3,7 +3,7 @@ import type { Clock } from '../platform/time/clock.ts'
 import type { BackendName } from './backend-name.ts'
 import type { ConfiguredPeers } from './judge/configured-peers.ts'
 import type { Observation } from './judge/judgement.ts'
-import type { Problem } from './judge/problem.ts'
+import type { Problem, ProblemCode } from './judge/problem.ts'
 
 /**
  * What this program needs of a backend. An adapter exports one value of this type; nothing outside the adapters depends on a
@@ -88,7 +88,7 @@ export interface SourceUpdate<Mirror> {
   /** What was not understood since the previous update; of very many only the first. */
   readonly problems: readonly Problem[]
   /** Problems by code, listed or not. Absent: `problems` has all. */
-  readonly problemCounts?: ReadonlyMap<string, number>
+  readonly problemCounts?: ReadonlyMap<ProblemCode, number>
   /** False: the doubt is no fault, as at a start. Absent: a doubt is a fault. */
   readonly isFault?: boolean
   /** Complete dumps since the source started, if it counts them. */

@@ -42,7 +42,7 @@ export function everything() {
       unwatched: { drbd: ['scratch'], md: ['md9'] },
     }),
   })
-  const problems = [{ device: null, code: 'bad-line', text: '' }]
+  const problems = [{ device: null, code: 'bad-line', text: '' } as const]
   const read = { at: NOW, changed: [], removed: [], doubt: null, wholeAt: NOW }
   agent.source('drbd', { ...read, problems, dumps: 1, eventAt: NOW - 3 })
   agent.pushArrived(SR, NOW)

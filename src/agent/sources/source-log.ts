@@ -1,10 +1,12 @@
-import type { SourceNews } from '../../metrics/source-series.ts'
+import { countCodes } from '../../platform/count-codes.ts'
 import { printable } from '../../platform/text/printable.ts'
+import type { SourceUpdate } from '../../sync-query/backend.ts'
 import type { BackendName } from '../../sync-query/backend-name.ts'
+import type { ProblemCode } from '../../sync-query/judge/problem.ts'
 import type { AgentLog } from '../agent-log.ts'
 
 /** The parts of an update that concern the source itself. */
-export type SourceHealth = Pick<SourceNews, 'at' | 'doubt' | 'isFault' | 'problems' | 'problemCounts'>
+export type SourceHealth = Pick<SourceUpdate<unknown>, 'at' | 'doubt' | 'isFault' | 'problems' | 'problemCounts'>
 
 /** An episode of problems is over when none of its code has occurred for this long, milliseconds. */
 const QUIET_MS = 600_000
@@ -14,11 +16,7 @@ const MAX_CAUSES = 8
 /** So many problems of a code are logged per episode. An unknown word names a mirror; of other codes the first few are enough. */
 const MAX_TEXTS = 3
 const MAX_UNKNOWN_WORDS = 20
-/** This program defines all codes, so there are few. */
-const MAX_EPISODES = 64
 const MAX_TEXT = 300
-
-type SourceLogCode = 'source-silent' | 'source-well' | 'source-misread' | 'source-understood'
 
 interface Silence {
   readonly since: number
@@ -38,7 +36,7 @@ interface Episode {
 export class SourceLog {
   readonly #backend: BackendName
   readonly #log: AgentLog
-  readonly #episodes = new Map<string, Episode>()
+  readonly #episodes = new Map<ProblemCode, Episode>()
   #silence: Silence | null = null
 
   constructor(backend: BackendName, log: AgentLog) {
@@ -46,7 +44,7 @@ export class SourceLog {
     this.#log = log
   }
 
-  note({ at, doubt, isFault = doubt !== null, problems, problemCounts = countsOf(problems) }: SourceHealth): void {
+  note({ at, doubt, isFault = doubt !== null, problems, problemCounts = countCodes(problems) }: SourceHealth): void {
     if (doubt === null) this.#endSilence(at)
     else if (isFault) this.#logSilence(doubt, at)
     for (const [code, count] of problemCounts) {
@@ -81,15 +79,15 @@ export class SourceLog {
     this.#write('source-well', `the state of its mirrors is known again, after ${seconds} s`)
   }
 
-  #count(code: string, count: number, at: number): void {
+  #count(code: ProblemCode, count: number, at: number): void {
     const known = this.#episodes.get(code)
     if (known !== undefined) {
       known.count += count
       known.lastAt = at
-    } else if (this.#episodes.size < MAX_EPISODES) this.#episodes.set(code, { texts: new Set(), lastAt: at, count })
+    } else this.#episodes.set(code, { texts: new Set(), lastAt: at, count })
   }
 
-  #misread(code: string, text: string): void {
+  #misread(code: ProblemCode, text: string): void {
     const episode = this.#episodes.get(code)
     const most = code === 'unknown-word' ? MAX_UNKNOWN_WORDS : MAX_TEXTS
     if (episode === undefined || episode.texts.size >= most || episode.texts.has(text)) return
@@ -98,13 +96,7 @@ export class SourceLog {
     this.#write('source-misread', `${code}: ${text}${more}`)
   }
 
-  #write(code: SourceLogCode, text: string): void {
+  #write(code: Parameters<AgentLog>[0], text: string): void {
     this.#log(code, `${this.#backend}: ${printable(text).slice(0, MAX_TEXT)}`)
   }
-}
-
-function countsOf(problems: SourceHealth['problems']): ReadonlyMap<string, number> {
-  const counts = new Map<string, number>()
-  for (const { code } of problems) counts.set(code, (counts.get(code) ?? 0) + 1)
-  return counts
 }

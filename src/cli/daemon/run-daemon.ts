@@ -4,7 +4,7 @@ import { describeConfigProblem, type ParsedConfigFile } from '../../platform/con
 import { readConfigFile } from '../../platform/config-file/read-config-file.ts'
 import { watchConfigFile } from '../../platform/config-file/watch-config-file.ts'
 import { messageOf } from '../../platform/errors.ts'
-import type { Log } from '../../platform/systemd/log.ts'
+import { DAEMON_LOG_LEVELS, type Log, type LogLevel, type LogOf, logWithLevels } from '../../platform/systemd/log.ts'
 import { ServiceManager } from '../../platform/systemd/service-manager.ts'
 import { machineClock } from '../../platform/time/clock.ts'
 import { SerialQueue } from '../../platform/time/serial-queue.ts'
@@ -17,7 +17,7 @@ export interface Daemon<Config> {
 }
 
 /** The levels of syslog(3), which journald reads as `<N>` at the beginning of a line. */
-const SYSLOG = { info: 6, warning: 4, error: 3 } as const
+const SYSLOG: Readonly<Record<LogLevel, number>> = { info: 6, warning: 4, error: 3 }
 
 const KILL_AFTER_MS = 5_000
 
@@ -32,10 +32,11 @@ export async function runDaemon<Schema extends ZodType>(
   { stderr }: Terminal,
 ): Promise<number> {
   const forJournal = process.env.JOURNAL_STREAM !== undefined
-  const log: Log = ({ level, code, text }) => {
+  const writeEntry: Log = ({ level, code, text }) => {
     const line = text.replaceAll(/[\r\n]+/g, ' ')
     stderr.write(`${forJournal ? `<${SYSLOG[level]}>` : `${new Date().toISOString()} ${level} `}${code}: ${line}\n`)
   }
+  const log = logWithLevels(writeEntry, DAEMON_LOG_LEVELS)
   const parsed = await readConfigFile(file, schema)
   if (!parsed.ok) {
     for (const problem of parsed.problems) stderr.write(`${describeConfigProblem(problem)}\n`)
@@ -45,7 +46,7 @@ export async function runDaemon<Schema extends ZodType>(
     environment: process.env,
     pid: process.pid,
     clock: machineClock,
-    onProblem: problem => log({ level: 'warning', code: 'service-manager', text: problem }),
+    onProblem: problem => log('service-manager', problem),
   })
   const stop = new AbortController()
   const stopNow = () => stop.abort()
@@ -53,9 +54,9 @@ export async function runDaemon<Schema extends ZodType>(
   process.on('SIGTERM', stopNow).on('SIGINT', stopNow)
   let daemon: Daemon<z.output<Schema>>
   try {
-    daemon = await start(parsed.config, log)
+    daemon = await start(parsed.config, writeEntry)
   } catch (error) {
-    log({ level: 'error', code: 'cannot-start', text: messageOf(error) })
+    log('cannot-start', messageOf(error))
     return EXIT.failed
   }
   /** Reloads run one after the other. */
@@ -65,7 +66,7 @@ export async function runDaemon<Schema extends ZodType>(
   }
   const onHangup = () => void reload(readConfigFile(file, schema))
   process.on('SIGHUP', onHangup)
-  log({ level: 'info', code: 'started', text: `configured by ${file}` })
+  log('started', `configured by ${file}`)
   await manager.ready()
   for await (const changed of watchConfigFile(file, schema, parsed, stop.signal, machineClock))
     await reload(Promise.resolve(changed))
@@ -73,24 +74,28 @@ export async function runDaemon<Schema extends ZodType>(
   await manager.stopping()
   await reloads.ended()
   await daemon.close()
-  log({ level: 'info', code: 'stopped', text: 'all is closed' })
+  log('stopped', 'all is closed')
   // A read of sysfs that hangs in the kernel would keep the process alive.
   setTimeout(() => process.kill(process.pid, 'SIGKILL'), KILL_AFTER_MS).unref()
   return EXIT.ok
 }
 
-async function apply<Config>(parsed: ParsedConfigFile<Config>, daemon: Daemon<Config>, log: Log): Promise<void> {
+async function apply<Config>(
+  parsed: ParsedConfigFile<Config>,
+  daemon: Daemon<Config>,
+  log: LogOf<keyof typeof DAEMON_LOG_LEVELS>,
+): Promise<void> {
   if (parsed.ok) {
     try {
       await daemon.reload(parsed.config)
-      log({ level: 'info', code: 'reloaded', text: 'the configuration was read again' })
+      log('reloaded', 'the configuration was read again')
     } catch (error) {
-      log({ level: 'error', code: 'reload-failed', text: messageOf(error) })
+      log('reload-failed', messageOf(error))
     }
     return
   }
   const text = parsed.problems.map(describeConfigProblem).join('; ')
-  log({ level: 'error', code: 'configuration-refused', text: `${text}; the previous configuration stays in effect` })
+  log('configuration-refused', `${text}; the previous configuration stays in effect`)
 }
 
 /** The file that `--config` names, or the default. @throws UsageError */

@@ -37,11 +37,29 @@ const MAX_PEERS = 64
 export function parseStatusText(text: string): DrbdSnapshot {
   const problems = new ProblemList()
   const { resources, isWhole } = statusSections(text.replaceAll('\r', ''), problems)
+  doubtBeforePeers(resources, problems)
   const uniqueVolumes = new UniqueVolumes(problems)
   for (const resource of resources) readResource(resource, uniqueVolumes, problems)
   // `drbdsetup status` of 8.4 prints nothing when nothing is configured.
   if (text.trim() === '') problems.add(null, 'nothing-configured', 'line 1', 'The text is empty', '')
   return { understood: isWhole, volumes: uniqueVolumes.volumes, problems: problems.all() }
+}
+
+/**
+ * Doubts each resource that is followed by one that may be its own peer: a peer that lost its indentation has the name and the `role:` of a
+ * resource, and the resource before it would be judged without that peer. Every form prints `suspended:` or `disk:` of a resource before
+ * any key of a peer (resource_status in drbdsetup.c). In the brief form a resource without volumes has neither, like a peer.
+ */
+function doubtBeforePeers(resources: readonly ResourceSection[], problems: ProblemList): void {
+  let before: ResourceSection | null = null
+  for (const resource of resources) {
+    const first = resource.words.find(({ key }) => OWN_KEYS.has(key) || PEER_KEYS.has(key))
+    if (before !== null && (first === undefined || PEER_KEYS.has(first.key))) {
+      before.isGarbled = true
+      problems.add(before.name, 'bad-line', `line ${resource.line}`, 'Either a resource or a peer', resource.name)
+    }
+    before = resource
+  }
 }
 
 /**
@@ -88,7 +106,7 @@ function readResource(resource: ResourceSection, uniqueVolumes: UniqueVolumes, p
     const words = own.volumes.get(number)
     if (words !== undefined) readDevice(volume, words, uniqueVolumes)
     for (const doubt of read.doubts) doubtOnce(volume, doubt)
-    for (const unknown of [own.shared.unknown, words?.unknown ?? []]) doubtUnknown(volume, unknown, null)
+    doubtUnknown(volume, own.unknown, null)
     for (const { name, section } of peers) readPeer(volume, name, section, section.volumes.get(number) ?? null)
     if (resource.isGarbled) volume.doubts.push({ code: 'word-missing', field: 'status' })
     // Lines may be missing; they could only make the state worse.
@@ -105,7 +123,7 @@ function readDevice(volume: VolumeDraft, { words }: SectionWords, uniqueVolumes:
   if (minor !== undefined) uniqueVolumes.addMinor(minor.word, volume, `line ${minor.line}`)
 }
 
-function readPeer(volume: VolumeDraft, name: string, { shared }: Section, own: SectionWords | null): void {
+function readPeer(volume: VolumeDraft, name: string, { shared, unknown }: Section, own: SectionWords | null): void {
   const peer = emptyPeer(name)
   const wordOf = (key: string) => (own?.words.get(key) ?? shared.words.get(key))?.word ?? null
   const suspended = wordOf('resync-suspended')
@@ -118,7 +136,7 @@ function readPeer(volume: VolumeDraft, name: string, { shared }: Section, own: S
   peer.outOfSyncBytes = scaleKib(count(wordOf('out-of-sync')))
   peer.movedBytes = sumOfKnown(scaleKib(count(wordOf('sent'))), scaleKib(count(wordOf('received'))))
   peer.etaSeconds = estimateSeconds(count(wordOf('eta')))
-  for (const unknown of [shared.unknown, own?.unknown ?? []]) doubtUnknown(volume, unknown, name)
+  doubtUnknown(volume, unknown, name)
   // The brief form prints `connection:` only if it is not Connected, and `role:` only if it is (connection_status).
   if (peer.connection === null && shared.hasRole) peer.connection = 'Connected'
   // It prints `replication:` only above Established, `peer-disk:` unless Off and DUnknown, `resync-suspended:` unless no
@@ -145,7 +163,7 @@ function setProgress(peer: PeerDraft, done: number | null, { family, sizeBytes }
   else if (peer.outOfSyncBytes !== null) peer.totalBytes = sizeBytes
 }
 
-/** Doubts the volume for unknown keys with a state word. */
+/** Doubts the volume for unknown keys that may decide its state. */
 function doubtUnknown(volume: VolumeDraft, unknown: readonly KeyWord[], peer: string | null): void {
   for (const { key, word } of unknown)
     doubtOnce(volume, { code: 'unknown-word', field: key, word, ...(peer === null ? {} : { peer }) })

@@ -66,9 +66,11 @@ export function statusSections(text: string, problems: ProblemList): StatusSecti
     const words = keyWords(isNamed ? tokens.slice(1) : tokens, number)
     const isNext: boolean = resource === null || (indent.isPeerDeeper && depth <= indent.resource)
     if (words === null || (isNext && !(isNamed && words.some(({ key }) => key === 'role')))) {
-      problems.add(resource?.name ?? null, 'bad-line', place, 'Not a line of status', line.trim())
-      if (resource !== null) resource.isGarbled = true
-      else isWhole = false
+      const affected: ResourceSection | null = resource ?? closed
+      problems.add(affected?.name ?? null, 'bad-line', place, 'Not a line of status', line.trim())
+      // After a blank line it may be a line of the resource before it that lost its indentation.
+      if (affected !== null) affected.isGarbled = true
+      if (resource === null) isWhole = false
       if (isNext) {
         resource = null
         closed = null

@@ -23,8 +23,6 @@ const SHARED_KEYS: ReadonlySet<string> = new Set(['suspended', 'force-io-failure
 export interface SectionWords {
   /** The keys that decide the state. */
   readonly words: Map<string, KeyWord>
-  /** Unknown keys with a state word. */
-  readonly unknown: KeyWord[]
   hasRole: boolean
 }
 
@@ -32,9 +30,11 @@ export interface Section {
   /** The words before any volume: of the resource or of the connection. */
   readonly shared: SectionWords
   readonly volumes: ReadonlyMap<string, SectionWords>
+  /** Unknown keys that may decide a state. Damage can put them after the wrong volume, so they concern all volumes. */
+  readonly unknown: readonly KeyWord[]
 }
 
-/** Maximum number of unknown keys of one part. */
+/** Maximum number of unknown keys of one section. */
 const MAX_UNKNOWN = 4
 
 /** Keys that begin volume 0 where `volume:0` is omitted, as it is for a single volume (device_status in drbdsetup.c). */
@@ -60,6 +60,7 @@ export class SectionReader {
   section(words: readonly KeyWord[], keys: ReadonlySet<string>, foreign: ReadonlySet<string>): Section {
     const shared = noWords()
     const volumes = new Map<string, SectionWords>()
+    const unknown: KeyWord[] = []
     let current: SectionWords | null = null
     for (const each of words) {
       const { key, word, line } = each
@@ -76,22 +77,30 @@ export class SectionReader {
           volumes.set('0', current)
         }
         const part: SectionWords = SHARED_KEYS.has(key) ? shared : (current ?? shared)
-        this.#add(part, each, keys)
+        if (keys.has(key)) this.#add(part, each)
+        else if (mayDecide(each) && unknown.length < MAX_UNKNOWN) unknown.push(each)
+        if (key === 'role') part.hasRole = true
       }
     }
-    return { shared, volumes }
+    return { shared, volumes, unknown }
   }
 
-  #add(part: SectionWords, each: KeyWord, keys: ReadonlySet<string>): void {
+  #add(part: SectionWords, each: KeyWord): void {
     const { key, word, line } = each
-    if (key === 'role') part.hasRole = true
-    if (keys.has(key)) {
-      if (part.words.has(key)) this.doubt(line, 'contradiction', 'The key occurs twice', key, word)
-      part.words.set(key, each)
-    } else if (!WORD_KEYS.has(key) && isStateWord(word) && part.unknown.length < MAX_UNKNOWN) part.unknown.push(each)
+    if (part.words.has(key)) this.doubt(line, 'contradiction', 'The key occurs twice', key, word)
+    part.words.set(key, each)
   }
 }
 
+/**
+ * True for an unknown key with a state word, and for a key that contains `role:` or `connection:`: a damaged space joins the name of a
+ * peer and its first key (`bravo:connection:Connecting`).
+ */
+function mayDecide({ key, word }: KeyWord): boolean {
+  if (WORD_KEYS.has(key)) return false
+  return isStateWord(word.slice(word.lastIndexOf(':') + 1)) || /(?:role|connection):/.test(`${key}:${word}`)
+}
+
 function noWords(): SectionWords {
-  return { words: new Map(), unknown: [], hasRole: false }
+  return { words: new Map(), hasRole: false }
 }

@@ -2,6 +2,7 @@ import t from 'tap'
 import { agentLog } from '../../../src/agent/agent-log.ts'
 import { SourceLog } from '../../../src/agent/sources/source-log.ts'
 import { AgentMetrics } from '../../../src/metrics/agent-metrics.ts'
+import type { ProblemCode } from '../../../src/sync-query/judge/problem.ts'
 import { dumpOf, follow, recording, ScriptedHost } from '../../drbd-adapter/follow/scripted-host.ts'
 import { figures } from '../../metrics/parse-exposition.ts'
 
@@ -11,13 +12,12 @@ function logOf(backend: 'drbd' | 'md' = 'drbd') {
     backend,
     agentLog(({ level, code, text }) => lines.push(`${level} ${code} ${text}`)),
   )
-  const note = (at: number, doubt: string | null, problems: readonly [code: string, text: string][] = []) =>
+  const note = (at: number, doubt: string | null, problems: readonly [code: ProblemCode, text: string][] = []) =>
     log.note({
       at,
       doubt,
       isFault: doubt !== null,
       problems: problems.map(([code, text]) => ({ device: null, code, text })),
-      problemCounts: new Map(problems.map(([code]) => [code, problems.filter(each => each[0] === code).length])),
     })
   const taken = () => lines.splice(0)
   return { log, note, taken }
@@ -65,7 +65,10 @@ t.test('each cause of a silence is logged once per episode, and so is its end', 
 
 t.test('input that is not understood is logged once per episode; each unknown word is logged', t => {
   const { log, note, taken } = logOf('md')
-  const words = ['a', 'b', 'c', 'd'].map((word): [string, string] => ['unknown-word', `Unknown word: state:${word}`])
+  const words = ['a', 'b', 'c', 'd'].map((word): [ProblemCode, string] => [
+    'unknown-word',
+    `Unknown word: state:${word}`,
+  ])
   note(0, null, [...words, ['bad-line', 'Not a line: 1'], ['bad-line', 'Not a line: 1'], ['bad-line', 'Not a line: 2']])
   t.strictSame(taken(), [
     ...words.map(([code, text]) => `warning source-misread md: ${code}: ${text}`),

@@ -267,6 +267,60 @@ t.test('text that no drbdsetup prints makes its volumes unknown, and the problem
         ['line 4: A blank line within a resource: b node-id:1 role:Secondary'],
         { 'r/0': 'unknown word-missing' },
       ],
+      [
+        'a newline in the indentation of a peer, brief: the peer has the form of a resource',
+        'r role:Primary\n  disk:UpToDate\n  a role:Secondary\n    peer-disk:UpToDate\n \nb role:Secondary\n    replication:SyncSource peer-disk:Inconsistent\n\n',
+        [
+          'line 6: Either a resource or a peer: b',
+          'line 7: A key in the wrong section: replication:SyncSource',
+          'line 7: A key in the wrong section: peer-disk:Inconsistent',
+        ],
+        {
+          'r/0': 'unknown word-missing',
+          'b/0': 'unknown contradiction=SyncSource contradiction=Inconsistent word-missing stand-alone',
+        },
+      ],
+      [
+        'a newline in the indentation of a peer, verbose',
+        'r node-id:0 role:Primary suspended:no\n  volume:0 minor:0 disk:UpToDate\n \nb node-id:1 connection:Connecting role:Unknown\n    volume:0 replication:Off peer-disk:DUnknown\n\n',
+        [
+          'line 4: Either a resource or a peer: b',
+          'line 4: A key in the wrong section: connection:Connecting',
+          'line 5: A key in the wrong section: replication:Off',
+          'line 5: A key in the wrong section: peer-disk:DUnknown',
+        ],
+        {
+          'r/0': 'unknown word-missing single-copy',
+          'b/0': 'unknown contradiction=Connecting contradiction=Off contradiction=DUnknown word-missing single-copy',
+        },
+      ],
+      [
+        'a connected peer that knows no disk looks like a resource without volumes; the resource before either is unknown',
+        'r role:Primary\n  disk:UpToDate\n  a role:Secondary\n    peer-disk:UpToDate\n\nb role:Secondary\n\n',
+        ['line 6: Either a resource or a peer: b'],
+        { 'r/0': 'unknown word-missing' },
+      ],
+      [
+        'a resource without volumes, verbose, is no peer',
+        'r role:Primary suspended:no\n  volume:0 disk:UpToDate\n  a connection:Connected role:Secondary\n    volume:0 replication:Established peer-disk:UpToDate\n\nb role:Secondary suspended:no\n\n',
+        [],
+        { 'r/0': 'synced' },
+      ],
+      [
+        'a damaged space joins the name of a peer and its only key: all volumes are unknown, not only the last one',
+        ['b:connection:Connecting', 'bxconnection:Connecting', 'b:role:Secondary', 'bxrole:Secondary']
+          .map(
+            (damaged, index) =>
+              `r${index} role:Primary\n  volume:0 disk:UpToDate\n  volume:1 disk:UpToDate\n  a role:Secondary\n    volume:0 peer-disk:UpToDate\n    volume:1 peer-disk:UpToDate\n  ${damaged}\n\n`,
+          )
+          .join(''),
+        [],
+        Object.fromEntries(
+          ['connection:Connecting', 'Connecting', 'role:Secondary', 'Secondary'].flatMap((word, index) =>
+            [0, 1].map(volume => [`r${index}/${volume}`, `unknown unknown-word@a=${word}`]),
+          ),
+        ),
+      ],
     ]
   for (const [title, text, problems, volumes] of rows) {
     const snapshot = parseStatusText(text)
@@ -282,6 +336,14 @@ t.test('text that no drbdsetup prints makes its volumes unknown, and the problem
     'r roXe Primary\n\ns role:Primary\n  disk:UpToDate\n  b role:Secondary\n    peer-disk:UpToDate\n\n',
   )
   t.strictSame([lost.understood, verdicts(lost)], [false, { 's/0': 'synced' }], 'a resource without a readable name')
+  const peerLost = parseStatusText(
+    'r role:Primary\n  disk:UpToDate\n  a role:Secondary\n    peer-disk:UpToDate\n \nb connection:Connecting\n\n',
+  )
+  t.strictSame(
+    [peerLost.understood, peerLost.problems.map(({ text }) => text), verdicts(peerLost)],
+    [false, ['line 6: Not a line of status: b connection:Connecting'], { 'r/0': 'unknown word-missing' }],
+    'a newline in the indentation of a peer that is not connected',
+  )
   t.end()
 })
 
