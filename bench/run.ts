@@ -12,7 +12,17 @@ import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 import { execa } from 'execa'
 
-const BENCHES = ['drbd-source', 'agent', 'sync-query', 'gate', 'end-to-end', 'metrics', 'script', 'md-source'] as const
+const BENCHES = [
+  'drbd-source',
+  'agent',
+  'sync-query',
+  'gate',
+  'end-to-end',
+  'metrics',
+  'script',
+  'md-source',
+  'stock-pool',
+] as const
 
 /**
  * The target of a figure on a machine with two cores. `drbdReactor` is the figure of drbd-reactor 1.11 for the same
@@ -67,6 +77,10 @@ const TARGETS: readonly Target[] = [
   { bench: 'metrics', figure: 'scrape of a host, size', resyncing: 3000, atMost: 256 },
   { bench: 'metrics', figure: 'scrape of a host, cost', resyncing: 3000, atMost: 10 },
   { bench: 'script', figure: 'SR.stat, script to Node client', atMost: 0.5 },
+  { bench: 'stock-pool', figure: 'accepted reboot to task, p99', atMost: 50 },
+  { bench: 'stock-pool', figure: 'accepted reboot to field of all disabled hosts, p99', atMost: 50 },
+  { bench: 'stock-pool', figure: 'two clients reboot 100 ms after host.disable, both accepted', atMost: 0 },
+  { bench: 'stock-pool', figure: 'idle guard', atMost: 0.1 },
 ]
 
 interface Figure {
@@ -82,6 +96,7 @@ const QUICK: Partial<Record<string, readonly string[]>> = {
   agent: ['--resources', '100', '--changes', '20000', '--idle-seconds', '0'],
   'end-to-end': ['--resources', '100', '--flips', '20'],
   script: ['--calls', '5', '--rounds', '1'],
+  'stock-pool': ['--hosts', '9', '--rounds', '3', '--races', '1', '--idle-seconds', '1'],
 }
 
 function isFigure(value: unknown): value is Figure {
