@@ -138,7 +138,9 @@ t.test('with the guard the run stops at the second host, and the guard names the
   await until(t, 'clients see that c may not reboot', () => !field(c).includes('reboot'))
   const reasons = guard?.updater.verdicts().hosts.get(c)?.reboot.reasons ?? []
   t.ok(reasons.length > 0 && reasons.every(({ host }) => host === b), 'the gate blocks c because of b alone')
-  const log = events.slice(before).map(event => describeGuardEvent(event).text)
+  const log = events
+    .slice(before)
+    .map(event => describeGuardEvent(event, ref => pool.get('host', ref)?.name_label ?? ref))
   t.match(log[0], /no host of the pool may reboot or shut down: hostB /, 'the log names the host that is the cause')
   t.ok(
     log.every(line => !line.includes('hostC')),
@@ -149,6 +151,29 @@ t.test('with the guard the run stops at the second host, and the guard names the
   await until(t, 'clients see that c may reboot', () => field(c).includes('reboot'))
   t.strictSame(await play.rollingReboot([c]), { rebooted: [c], stopped: null }, 'the operator starts it again')
   t.strictSame(play.away(), [c], 'now c resynchronises')
+  t.equal(play.mostAway(), 1, 'at no moment were two hosts down, going down or out of sync')
+  t.strictSame([...play.failures, ...play.problems], [], 'no call of the guard or of a host has failed')
+})
+
+t.test('with a hold the run completes over all hosts, with never two of them away', async t => {
+  const { b, c, pool, push, states, isBlocked, ...play } = await poolOfXenOrchestra(t, {
+    holdReturningHosts: true,
+    // The hold is placed a second after the acceptance.
+    times: { shutdownAfterMs: 3_000 },
+  })
+  const resyncs = (async () => {
+    for (const host of [b, c]) {
+      await until(t, 'the host is back and resynchronises', () => states.get(host) === 'resyncing')
+      const isPlugged = () => pool.list('PBD').every(([, { currently_attached }]) => currently_attached)
+      await until(t, 'its PBDs are plugged', isPlugged)
+      await new Promise(resolve => setTimeout(resolve, 300))
+      t.equal(pool.get('host', host)?.enabled, false, 'the host is held')
+      t.equal(isBlocked(), true)
+      await push(host, 'synced')
+    }
+  })()
+  t.strictSame(await play.rollingReboot([b, c]), { rebooted: [b, c], stopped: null })
+  await resyncs
   t.equal(play.mostAway(), 1, 'at no moment were two hosts down, going down or out of sync')
   t.strictSame([...play.failures, ...play.problems], [], 'no call of the guard or of a host has failed')
 })
