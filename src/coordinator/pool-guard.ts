@@ -7,6 +7,7 @@ import { serveMetrics } from '../metrics/serve-metrics.ts'
 import { messageOf, stackOf } from '../platform/errors.ts'
 import type { Log } from '../platform/systemd/log.ts'
 import { type Clock, sleep } from '../platform/time/clock.ts'
+import { SerialQueue } from '../platform/time/serial-queue.ts'
 import { StockPoolPort } from '../stock-pool/stock-pool-port.ts'
 import { DecisionLog } from '../updater/decision-log.ts'
 import { describeEvent } from '../updater/describe-event.ts'
@@ -31,6 +32,8 @@ interface Guard {
   readonly client: XenApiClient
   readonly pool: StockPoolPort
   readonly updater: Updater
+  /** Resolves when the pool has been read once and the guard acts. A toolstack that does not answer delays it, and nothing else. */
+  readonly ready: Promise<void>
 }
 
 /** xapi counts a silent host as dead after this (host_assumed_dead_interval). */
@@ -51,6 +54,10 @@ export class PoolGuard {
   readonly #metrics: GateMetrics
   #config: GuardConfig
   #guard: Guard | null = null
+  /** This host is the coordinator, or may be. */
+  #acts = false
+  /** A change of the role and a reload do not mix. */
+  readonly #changes = new SerialQueue()
   #decisions: DecisionLog | null = null
   #metricsServer: MetricsServer | null = null
   #watching: Promise<void> = Promise.resolve()
@@ -90,17 +97,24 @@ export class PoolGuard {
 
   /** Starts again with another configuration. What is blocked stays blocked meanwhile: the task is in the pool. */
   async reload(config: GuardConfig): Promise<void> {
-    if (JSON.stringify(config) === JSON.stringify(this.#config)) return
-    this.#config = config
-    await this.#end()
-    await this.#serve()
-    await this.#startGuard()
+    const before = this.#config
+    if (JSON.stringify(config) === JSON.stringify(before)) return
+    for (const key of ['url', 'roleFile'] as const) {
+      if (config[key] !== before[key])
+        this.#log('needs-restart', `the new value of ${key} takes effect only after a restart`)
+    }
+    await this.#changes.run(async () => {
+      this.#config = { ...config, url: before.url }
+      await this.#end()
+      await this.#serve()
+      if (this.#acts) await this.#startGuard()
+    })
   }
 
   async close(): Promise<void> {
     this.#stop.abort()
     await this.#watching
-    await this.#end()
+    await this.#changes.run(() => this.#end())
     await this.#metricsServer?.close()
     await this.#decisions?.close()
   }
@@ -126,10 +140,13 @@ export class PoolGuard {
 
   /** Follows the role of this host. From another machine the guard always acts. */
   async #begin(): Promise<void> {
-    if (this.#config.url !== undefined) return this.#startGuard()
-    const first = Promise.withResolvers<void>()
-    this.#watching = this.#followRole(first.resolve, first.reject)
-    await first.promise
+    if (this.#config.url !== undefined) await this.#changes.run(() => this.#act(true))
+    else {
+      const first = Promise.withResolvers<void>()
+      this.#watching = this.#followRole(first.resolve, first.reject)
+      await first.promise
+    }
+    await this.#guard?.ready
   }
 
   async #followRole(done: () => void, failed: (error: unknown) => void): Promise<void> {
@@ -138,9 +155,8 @@ export class PoolGuard {
     for await (const role of watchRole(this.#config.roleFile, clock, signal)) {
       this.#log(role === 'unknown' ? 'guard-role-unknown' : 'guard-role', ROLE_TEXTS[role])
       try {
-        if (role === 'member') await this.#end()
         // With an unknown role it acts: two guards are safe, and none is not.
-        else if (this.#guard === null) await this.#startGuard()
+        await this.#changes.run(() => this.#act(role !== 'member'))
         done()
       } catch (error) {
         failed(error)
@@ -148,6 +164,12 @@ export class PoolGuard {
         await sleep(clock, 1_000, signal)
       }
     }
+  }
+
+  async #act(acts: boolean): Promise<void> {
+    this.#acts = acts
+    if (!acts) await this.#end()
+    else if (this.#guard === null) await this.#startGuard()
   }
 
   async #startGuard(): Promise<void> {
@@ -175,10 +197,8 @@ export class PoolGuard {
       recomputed: durationMs => this.#metrics.recomputed(durationMs),
       effectFailed: error => this.#log('guard-call-failed', messageOf(error)),
     })
-    this.#guard = { client, pool, updater }
-    const read = pool.start()
-    await Promise.race([read, aborted(this.#stop.signal)])
-    updater.start()
+    const ready = pool.start().then(() => updater.start())
+    this.#guard = { client, pool, updater, ready }
   }
 
   async #end(): Promise<void> {
@@ -210,12 +230,5 @@ async function clientOf(config: GuardConfig, clock: Clock): Promise<XenApiClient
     password: password.replace(/\r?\n$/, ''),
     ...(caFile === undefined ? {} : { ca: await readFile(caFile, 'utf8') }),
     ...(fingerprints === undefined ? {} : { fingerprint256: fingerprints }),
-  })
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise(resolve => {
-    if (signal.aborted) resolve()
-    signal.addEventListener('abort', () => resolve(), { once: true })
   })
 }

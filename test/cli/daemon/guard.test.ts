@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
@@ -59,4 +59,25 @@ t.test('a configuration that cannot be used is refused with the reason', async t
   const guard = new DaemonProcess(t, ['updater', '--toolstack', 'xapi', '--config', config])
   t.equal(await guard.ended(), 65)
   t.match(guard.log, /passwordFile.*is needed with url/)
+})
+
+t.test('a new configuration takes effect without a restart, and starts no guard on a member', async t => {
+  const { a, config, roleFile, push, isBlocked, call, tasks } = await unguardedPool(t, 'master')
+  await push(a, 'degraded')
+  const guard = new DaemonProcess(t, ['updater', '--toolstack', 'xapi', '--config', config])
+  await until(t, 'it blocks', isBlocked)
+  const text = readFileSync(config, 'utf8')
+  writeFileSync(config, `${text}poll: { everySeconds: 5 }\n`)
+  await until(t, 'it has read it', () => guard.log.includes('reloaded'))
+  writeFileSync(roleFile, 'slave:192.0.2.10')
+  await until(t, 'it is a member', () => guard.log.includes('this host is a member'))
+  writeFileSync(config, `${text}poll: { everySeconds: 6 }\n`)
+  await until(t, 'it has read it again', () => guard.log.split('reloaded').length === 3)
+  for (const [task] of tasks()) {
+    await call('task.set_status', task, 'success')
+    await call('task.destroy', task)
+  }
+  await push(a, 'resyncing')
+  t.equal(isBlocked(), false, 'another host would make the task again')
+  t.equal(await guard.end('SIGTERM'), 0)
 })
