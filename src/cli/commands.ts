@@ -37,6 +37,11 @@ export const COMMANDS: readonly ListedCommand[] = [
     load: async () => (await import('./commands/clear-order.ts')).clearOrder,
   },
   {
+    name: 'reserve',
+    summary: 'reserve the next reboot of a stock pool for one host',
+    load: async () => (await import('./stock/reserve.ts')).reserve,
+  },
+  {
     name: 'agent',
     summary: 'run the daemon of a host',
     load: async () => (await import('./daemon/agent.ts')).agent,

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { GateMetrics } from '../metrics/gate-metrics.ts'
 import type { MetricsServer } from '../metrics/metrics-server.ts'
 import { ProcessMetrics } from '../metrics/process-metrics.ts'
@@ -11,9 +10,10 @@ import { DecisionLog } from '../updater/decision-log.ts'
 import { describeEvent } from '../updater/describe-event.ts'
 import type { GateVerdicts } from '../updater/pool-port.ts'
 import { Updater } from '../updater/updater.ts'
-import { XenApiClient } from '../xenapi-client/client.ts'
+import type { XenApiClient } from '../xenapi-client/client.ts'
 import { type CoordinatorLog, coordinatorLog } from './coordinator-log.ts'
 import { describeGuardEvent } from './describe-guard-event.ts'
+import { guardClient } from './guard-client.ts'
 import type { GuardConfig } from './guard-config.ts'
 import { type HostRole, watchRole } from './host-role.ts'
 import { policyOf } from './updater-config.ts'
@@ -151,7 +151,7 @@ export class PoolGuard {
 
   async #startGuard(): Promise<void> {
     const { clock } = this.#options
-    const client = await clientOf(this.#config, clock)
+    const client = await guardClient(this.#config, clock)
     const pool = new StockPoolPort({
       client,
       clock,
@@ -194,22 +194,6 @@ const ROLE_TEXTS: Readonly<Record<HostRole, string>> = {
   coordinator: 'this host is the coordinator: the guard acts',
   member: 'this host is a member: the guard of the coordinator acts',
   unknown: 'the role of this host cannot be read: the guard acts, in case that this host is the coordinator',
-}
-
-async function clientOf(config: GuardConfig, clock: Clock): Promise<XenApiClient> {
-  const { url, socket, user, passwordFile, caFile, fingerprints } = config
-  if (url === undefined) {
-    return new XenApiClient({ clock, url: 'http://localhost', socketPath: socket, user, password: '' })
-  }
-  const password = passwordFile === undefined ? '' : await readFile(passwordFile, 'utf8')
-  return new XenApiClient({
-    clock,
-    url,
-    user,
-    password: password.replace(/\r?\n$/, ''),
-    ...(caFile === undefined ? {} : { ca: await readFile(caFile, 'utf8') }),
-    ...(fingerprints === undefined ? {} : { fingerprint256: fingerprints }),
-  })
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -158,6 +158,7 @@ export async function guardedPool(t: Tap, { times, isGuarded = true }: GuardedPo
   if (guard !== null) await until(t, 'the guard knows that all is in sync', isLifted)
   const field = (host: string) => pool.get('host', host)?.allowed_operations ?? []
   return {
+    socketPath,
     memberSocketPath,
     url,
     pool,
