@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import { GateMetrics } from '../metrics/gate-metrics.ts'
 import type { MetricsServer } from '../metrics/metrics-server.ts'
 import { ProcessMetrics } from '../metrics/process-metrics.ts'
@@ -150,11 +151,12 @@ export class PoolGuard {
   }
 
   async #startGuard(): Promise<void> {
-    const { clock } = this.#options
+    const { clock, version } = this.#options
     const client = await guardClient(this.#config, clock)
     const pool = new StockPoolPort({
       client,
       clock,
+      guard: { machine: hostname(), version },
       onEvent: event => {
         const { level, text } = describeGuardEvent(event)
         this.#log(event.code, text, level)

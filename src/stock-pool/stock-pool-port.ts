@@ -10,6 +10,7 @@ import { CallWatcher } from './follow/call-watcher.ts'
 import { DECIDING_CLASSES, PoolCache } from './follow/pool-cache.ts'
 import { type BlockCause, blockCause } from './levers/block-cause.ts'
 import { BLOCK_LABEL, BlockTask } from './levers/block-task.ts'
+import { type GuardIdentity, HeartbeatWriter } from './levers/heartbeat-writer.ts'
 import { PlugSentinel } from './levers/plug-sentinel.ts'
 import { Recompute } from './levers/recompute.ts'
 import { RESERVATION_KEY, reservationInForce } from './levers/reservation.ts'
@@ -18,6 +19,7 @@ import { pluggedSentinels, sentinels } from './levers/sentinel.ts'
 export interface StockPoolPortOptions {
   readonly client: XenApiClient
   readonly clock: Clock
+  readonly guard: GuardIdentity
   /** Called for each event of the guard. Must not throw. */
   readonly onEvent: (event: GuardEvent) => void
 }
@@ -55,6 +57,7 @@ export class StockPoolPort implements PoolPort {
   readonly #recompute: Recompute
   readonly #plug: PlugSentinel
   readonly #watcher: CallWatcher
+  readonly #heartbeats: HeartbeatWriter
   readonly #stop = new AbortController()
   readonly #subscribers = new Set<() => void>()
   readonly #firstReading = Promise.withResolvers<void>()
@@ -68,7 +71,7 @@ export class StockPoolPort implements PoolPort {
   #isPowerless = false
 
   constructor(options: StockPoolPortOptions) {
-    const { client, clock, onEvent } = options
+    const { client, clock, guard, onEvent } = options
     this.#options = options
     this.#recompute = new Recompute({
       client,
@@ -87,6 +90,7 @@ export class StockPoolPort implements PoolPort {
       },
     })
     this.#plug = new PlugSentinel({ client, clock, onEvent })
+    this.#heartbeats = new HeartbeatWriter({ client, clock, guard, pool: () => this.#cache.pool() })
     this.#watcher = new CallWatcher({
       client,
       clock,
@@ -110,7 +114,7 @@ export class StockPoolPort implements PoolPort {
 
   async close(): Promise<void> {
     this.#stop.abort()
-    await Promise.all([this.#following, this.#watcher.close()])
+    await Promise.all([this.#following, this.#watcher.close(), this.#heartbeats.close()])
   }
 
   read(): PoolReading {
@@ -139,6 +143,7 @@ export class StockPoolPort implements PoolPort {
     const plugged = pluggedSentinels(pool)
     this.#report(cause, pool, plugged)
     this.#plug.plugMissing(pool)
+    this.#heartbeats.decided()
     const underWay = this.#task.want(cause !== null, cause === null ? sentinels(pool) : plugged)
     this.#wasPresent = this.#task.isPresent
     if (underWay === undefined && this.#isFieldWrong(pool)) this.#recompute.triggerAtMostEvery(CORRECT_EVERY_MS)
@@ -169,6 +174,7 @@ export class StockPoolPort implements PoolPort {
       if (isDeciding) this.#heardAtMs = clock.steadyNow()
       if (news.everything && isDeciding) this.#run = client.logins
       this.#cache.apply(news, classes, clock.now())
+      if (news.everything && isDeciding) this.#heartbeats.sessionChanged()
       if (!news.everything) begun(news.events.flatMap(({ operation, record }) => labelOfNew(operation, record)))
       if (isDeciding) this.#found()
       if (news.events.length > 0 || news.everything) this.#changed()

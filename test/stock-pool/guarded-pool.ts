@@ -124,7 +124,8 @@ export async function guardedPool(t: Tap, { times, isGuarded = true }: GuardedPo
   /** @param through the unix socket of the host that the guard runs on */
   function startGuard(through = socketPath) {
     const client = new XenApiClient({ clock: machineClock, url, socketPath: through, user: 'root', password: '' })
-    const port = new StockPoolPort({ client, clock: machineClock, onEvent: event => events.push(event) })
+    const guard = { machine: 'a', version: '0.0.0' }
+    const port = new StockPoolPort({ client, clock: machineClock, guard, onEvent: event => events.push(event) })
     const updater = new Updater({
       pool: port,
       policy: DEFAULT_POLICY,
