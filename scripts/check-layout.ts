@@ -71,6 +71,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'allowed-operations',
     'agent-api',
     'updater',
+    'stock-pool',
     'agent',
     'coordinator',
     'demo',

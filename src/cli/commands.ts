@@ -37,6 +37,16 @@ export const COMMANDS: readonly ListedCommand[] = [
     load: async () => (await import('./commands/clear-order.ts')).clearOrder,
   },
   {
+    name: 'reserve',
+    summary: 'reserve the next reboot of a stock pool for one host',
+    load: async () => (await import('./stock/reserve.ts')).reserve,
+  },
+  {
+    name: 'doctor',
+    summary: 'check whether a stock pool is protected, and by what',
+    load: async () => (await import('./stock/doctor.ts')).doctor,
+  },
+  {
     name: 'agent',
     summary: 'run the daemon of a host',
     load: async () => (await import('./daemon/agent.ts')).agent,

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
 import { hostName } from '../allowed-operations/reason/describe-gate.ts'
 import { GateMetrics } from '../metrics/gate-metrics.ts'
 import type { MetricsServer } from '../metrics/metrics-server.ts'
@@ -13,9 +13,10 @@ import { DecisionLog } from '../updater/decision-log.ts'
 import { describeEvent } from '../updater/describe-event.ts'
 import type { GateVerdicts } from '../updater/pool-port.ts'
 import { Updater } from '../updater/updater.ts'
-import { XenApiClient } from '../xenapi-client/client.ts'
+import type { XenApiClient } from '../xenapi-client/client.ts'
 import { type CoordinatorLog, coordinatorLog } from './coordinator-log.ts'
 import { describeGuardEvent } from './describe-guard-event.ts'
+import { guardClient } from './guard-client.ts'
 import type { GuardConfig } from './guard-config.ts'
 import { type HostRole, watchRole } from './host-role.ts'
 import { policyOf } from './updater-config.ts'
@@ -173,12 +174,13 @@ export class PoolGuard {
   }
 
   async #startGuard(): Promise<void> {
-    const { clock } = this.#options
-    const client = await clientOf(this.#config, clock)
+    const { clock, version } = this.#options
+    const client = await guardClient(this.#config, clock)
     const nameOf = (host: string) => hostName(host, pool.read().pool)
     const pool: StockPoolPort = new StockPoolPort({
       client,
       clock,
+      guard: { machine: hostname(), version },
       holdReturningHosts: this.#config.holdReturningHosts,
       undoSecondReboot: this.#config.undoSecondReboot,
       onEvent: event => this.#log(event.code, describeGuardEvent(event, nameOf)),
@@ -215,20 +217,4 @@ const ROLE_TEXTS: Readonly<Record<HostRole, string>> = {
   coordinator: 'this host is the coordinator: the guard acts',
   member: 'this host is a member: the guard of the coordinator acts',
   unknown: 'the role of this host cannot be read: the guard acts, in case that this host is the coordinator',
-}
-
-async function clientOf(config: GuardConfig, clock: Clock): Promise<XenApiClient> {
-  const { url, socket, user, passwordFile, caFile, fingerprints } = config
-  if (url === undefined) {
-    return new XenApiClient({ clock, url: 'http://localhost', socketPath: socket, user, password: '' })
-  }
-  const password = passwordFile === undefined ? '' : await readFile(passwordFile, 'utf8')
-  return new XenApiClient({
-    clock,
-    url,
-    user,
-    password: password.replace(/\r?\n$/, ''),
-    ...(caFile === undefined ? {} : { ca: await readFile(caFile, 'utf8') }),
-    ...(fingerprints === undefined ? {} : { fingerprint256: fingerprints }),
-  })
 }

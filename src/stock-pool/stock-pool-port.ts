@@ -12,6 +12,7 @@ import { type HoldEvent, HoldLever } from './hold/hold-lever.ts'
 import { type HoldStep, isGoing, PLACE_AFTER_MS, planHold } from './hold/plan-hold.ts'
 import { type BlockCause, blockCause } from './levers/block-cause.ts'
 import { BLOCK_LABEL, BlockTask } from './levers/block-task.ts'
+import { type GuardIdentity, HeartbeatWriter } from './levers/heartbeat-writer.ts'
 import { PlugSentinel } from './levers/plug-sentinel.ts'
 import { Recompute } from './levers/recompute.ts'
 import { RESERVATION_KEY, reservationInForce } from './levers/reservation.ts'
@@ -21,6 +22,7 @@ import { type UndoEvent, UndoReboot } from './levers/undo-reboot.ts'
 export interface StockPoolPortOptions {
   readonly client: XenApiClient
   readonly clock: Clock
+  readonly guard: GuardIdentity
   /** Called for each event of the guard. Must not throw. */
   readonly onEvent: (event: GuardEvent) => void
   /** Keep a host that was rebooted disabled until all is in sync again. Default: no. */
@@ -67,6 +69,7 @@ export class StockPoolPort implements PoolPort {
   readonly #hold: HoldLever
   readonly #undo: UndoReboot
   #cancelPlacing: () => void = () => undefined
+  readonly #heartbeats: HeartbeatWriter
   readonly #stop = new AbortController()
   readonly #subscribers = new Set<() => void>()
   readonly #firstReading = Promise.withResolvers<void>()
@@ -80,7 +83,7 @@ export class StockPoolPort implements PoolPort {
   #isPowerless = false
 
   constructor(options: StockPoolPortOptions) {
-    const { client, clock, onEvent } = options
+    const { client, clock, guard, onEvent } = options
     this.#options = options
     this.#recompute = new Recompute({
       client,
@@ -101,6 +104,7 @@ export class StockPoolPort implements PoolPort {
     this.#hold = new HoldLever({ client, onEvent })
     this.#undo = new UndoReboot(client, onEvent)
     this.#plug = new PlugSentinel({ client, clock, onEvent })
+    this.#heartbeats = new HeartbeatWriter({ client, clock, guard, pool: () => this.#cache.pool() })
     this.#watcher = new CallWatcher({
       client,
       clock,
@@ -125,7 +129,7 @@ export class StockPoolPort implements PoolPort {
   async close(): Promise<void> {
     this.#stop.abort()
     this.#cancelPlacing()
-    await Promise.all([this.#following, this.#watcher.close()])
+    await Promise.all([this.#following, this.#watcher.close(), this.#heartbeats.close()])
   }
 
   read(): PoolReading {
@@ -154,6 +158,7 @@ export class StockPoolPort implements PoolPort {
     const plugged = pluggedSentinels(pool)
     this.#report(cause, pool, plugged)
     this.#plug.plugMissing(pool)
+    this.#heartbeats.decided()
     const underWay = this.#task.want(cause !== null, cause === null ? sentinels(pool) : plugged)
     this.#wasPresent = this.#task.isPresent
     if (underWay === undefined && this.#isFieldWrong(pool)) this.#recompute.triggerAtMostEvery(CORRECT_EVERY_MS)
@@ -214,6 +219,7 @@ export class StockPoolPort implements PoolPort {
       if (isDeciding) this.#heardAtMs = clock.steadyNow()
       if (news.everything && isDeciding) this.#run = client.logins
       this.#cache.apply(news, classes, clock.now())
+      if (news.everything && isDeciding) this.#heartbeats.sessionChanged()
       if (!news.everything) begun(news.events.flatMap(({ operation, record }) => labelOfNew(operation, record)))
       if (isDeciding) this.#found()
       if (news.events.length > 0 || news.everything) this.#changed()

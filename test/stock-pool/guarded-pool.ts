@@ -131,8 +131,9 @@ export async function guardedPool(
   /** @param through the unix socket of the host that the guard runs on */
   function startGuard(through = socketPath) {
     const client = new XenApiClient({ clock: machineClock, url, socketPath: through, user: 'root', password: '' })
+    const guard = { machine: 'a', version: '0.0.0' }
     const onEvent = (event: GuardEvent) => events.push(event)
-    const port = new StockPoolPort({ client, clock: machineClock, onEvent, ...levers })
+    const port = new StockPoolPort({ client, clock: machineClock, guard, onEvent, ...levers })
     const updater = new Updater({
       pool: port,
       policy: DEFAULT_POLICY,

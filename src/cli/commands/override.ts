@@ -1,6 +1,6 @@
-import { hostname, userInfo } from 'node:os'
 import type { GateHostAnswer, OverrideAnswer } from '../../agent-api/answers.ts'
 import type { AgentQueries } from '../ask/agent-queries.ts'
+import { currentUser } from '../ask/current-user.ts'
 import { findNamed, nameOf } from '../ask/names.ts'
 import {
   pageOf,
@@ -176,16 +176,4 @@ async function hostOfGate(host: string, agent: AgentQueries): Promise<GateHostAn
 
 function overriddenBy({ reasons }: GateHostAnswer): Cause[] {
   return causesOfGate(reasons, { coordinator: null }, null).filter(({ scope }) => scope === 'gate')
-}
-
-/** The user behind sudo, if there is one. */
-function currentUser(): string {
-  const { SUDO_USER: behindSudo = '' } = process.env
-  if (behindSudo !== '') return behindSudo
-  try {
-    return `${userInfo().username}@${hostname()}`
-  } catch {
-    // The account has no entry in the system's database, as in a container.
-    return `${process.getuid?.() ?? ''}@${hostname()}`
-  }
 }

@@ -76,6 +76,12 @@ export class PoolCache {
     return this.#snapshot
   }
 
+  /** Ref of the pool; `''`: not known. */
+  pool(): string {
+    for (const ref of this.#of('pool').keys()) return ref
+    return ''
+  }
+
   /** Ref of the coordinator; `''`: not known. */
   coordinator(): string {
     for (const pool of this.#of('pool').values()) return textField(pool, 'master')

@@ -19,6 +19,8 @@ export interface Reservation {
 
 /** A longer reservation would be forgotten and surprise somebody. */
 export const MAX_RESERVATION_MS = 30 * 24 * 3_600_000
+/** The clock of the machine that has written it may be ahead by this. */
+const CLOCK_SKEW_MS = 60_000
 const MAX_BYTES = 1_024
 
 const Stored = z.object({
@@ -41,5 +43,5 @@ export function reservationInForce(text: string | undefined, now: number): Reser
   if (!stored.success) return null
   const { host, by, expiresAt } = stored.data
   const expiresMs = Date.parse(expiresAt)
-  return now < expiresMs && expiresMs - now <= MAX_RESERVATION_MS ? { host, by, expiresMs } : null
+  return now < expiresMs && expiresMs - now <= MAX_RESERVATION_MS + CLOCK_SKEW_MS ? { host, by, expiresMs } : null
 }

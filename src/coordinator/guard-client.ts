@@ -1,0 +1,60 @@
+import { readFile } from 'node:fs/promises'
+import { messageOf } from '../platform/errors.ts'
+import type { Clock } from '../platform/time/clock.ts'
+import { XenApiClient } from '../xenapi-client/client.ts'
+import { XenApiError, XenApiUnreachable } from '../xenapi-client/errors.ts'
+import type { GuardConfig } from './guard-config.ts'
+
+/** The client of the guard: through the host's unix socket, or from another machine. @throws Error a file cannot be read */
+export async function guardClient(config: GuardConfig, clock: Clock): Promise<XenApiClient> {
+  const { url, socket, user, passwordFile, caFile, fingerprints } = config
+  if (url === undefined) {
+    return new XenApiClient({ clock, url: 'http://localhost', socketPath: socket, user, password: '' })
+  }
+  const password = passwordFile === undefined ? '' : await readFile(passwordFile, 'utf8')
+  return new XenApiClient({
+    clock,
+    url,
+    user,
+    password: password.replace(/\r?\n$/, ''),
+    ...(caFile === undefined ? {} : { ca: await readFile(caFile, 'utf8') }),
+    ...(fingerprints === undefined ? {} : { fingerprint256: fingerprints }),
+  })
+}
+
+/** The answer of a stock toolstack, or why there is none: a sentence for people. */
+export type StockPoolAnswer<T> =
+  | { readonly ok: true; readonly value: T }
+  | {
+      readonly ok: false
+      readonly problem: { readonly code: 'toolstackUnreachable' | 'refused'; readonly text: string }
+    }
+
+/**
+ * Asks a stock toolstack with a client of its own, as a command does. After `toolstackUnreachable` it is not known whether something was
+ * written.
+ */
+export async function askStockPool<T>(
+  config: GuardConfig,
+  clock: Clock,
+  ask: (client: XenApiClient) => Promise<T>,
+): Promise<StockPoolAnswer<T>> {
+  const problem = (code: 'toolstackUnreachable' | 'refused', text: string) =>
+    ({ ok: false, problem: { code, text } }) as const
+  let client: XenApiClient
+  try {
+    client = await guardClient(config, clock)
+  } catch (error) {
+    return problem('toolstackUnreachable', messageOf(error))
+  }
+  const at = config.url ?? config.socket
+  try {
+    return { ok: true, value: await ask(client) }
+  } catch (error) {
+    if (error instanceof XenApiError) return problem('refused', `the toolstack at ${at} refused: ${error.message}`)
+    if (!(error instanceof XenApiUnreachable)) throw error
+    return problem('toolstackUnreachable', `the toolstack at ${at} does not answer: ${error.message}`)
+  } finally {
+    await client.close()
+  }
+}
