@@ -17,7 +17,7 @@ async function agentOn(root: string, srs: unknown, onEnd: (end: () => Promise<vo
   writeFileSync(join(root, 'proc/sys/kernel/random/boot_id'), 'b0b0b0b0-0000-4000-8000-000000000001\n')
   writeFileSync(join(root, 'proc/uptime'), '1.00 1.00\n')
   mkdirSync(join(root, 'sys/block'), { recursive: true })
-  // A socket's path has room for 107 bytes only.
+  // A socket's path has at most 107 bytes.
   const run = mkdtempSync(join(tmpdir(), 'resync-monitor-test-'))
   const logged: Parameters<Log>[0][] = []
   const config = AgentConfigSchema.parse({
@@ -53,34 +53,40 @@ t.test(
       { uuid: MD_SR, md: ['/dev/md/*'] },
     ]
     const { service, logged } = await agentOn(root, srs, end => t.teardown(end))
-    const words = (sr: string) =>
+    const reasonsOf = (sr: string) =>
       service.answers.report(sr)?.reasons.map(({ code, word, mirror }) => word ?? `${code} ${mirror}`)
-    await until('DRBD is in doubt', () => words(SR)?.join() === '/etc/drbd.d/r0.res cannot be read: ELOOP')
     await until(
-      'md is in doubt',
-      () => words(MD_SR)?.some(word => /^Cannot be read \(too many symbolic links/.test(word)) === true,
+      'the configuration of DRBD is reported as unreadable',
+      () => reasonsOf(SR)?.join() === '/etc/drbd.d/r0.res cannot be read: ELOOP',
+    )
+    await until(
+      'the configuration of md is reported as unreadable',
+      () => reasonsOf(MD_SR)?.some(word => /^Cannot be read \(too many symbolic links/.test(word)) === true,
     )
     const misread = logged.filter(({ code }) => code === 'configuration-misread').map(({ text }) => text)
     t.equal(misread.length, 2)
     t.match(misread.join(), /drbd: \/etc\/drbd.d\/r0.res cannot be read: ELOOP/)
     rmSync(join(root, 'etc/drbd.d/r0.res'))
     writeFileSync(join(root, 'etc/drbd.d/r0.res'), 'resource r0 { }')
-    await until('it is read', () => words(SR)?.join() === 'not-up r0/0')
+    await until('the configuration is read', () => reasonsOf(SR)?.join() === 'not-up r0/0')
   },
 )
 
 t.test('a resource that an SR names is missing when no configuration names it', async t => {
   const { service } = await agentOn(t.testdir({}), [{ uuid: SR, drbd: ['database'] }], end => t.teardown(end))
-  await until('it is missed', () => service.answers.report(SR)?.reasons[0]?.mirror === 'database/*')
+  await until(
+    'the resource is reported as missing',
+    () => service.answers.report(SR)?.reasons[0]?.mirror === 'database/*',
+  )
   t.match(service.answers.report(SR), { state: 'degraded', reasons: [{ code: 'not-up' }] })
 })
 
-t.test('the cause of a silent source is logged once, in the words of the system', async t => {
+t.test('the cause why a source does not answer is logged, with the error of the system', async t => {
   const root = t.testdir({ sys: { module: { drbd: { version: '9.2.18\n' } } } })
   const { service, logged } = await agentOn(root, [{ uuid: SR, drbd: ['r*'] }], end => t.teardown(end))
-  const silent = () => logged.filter(({ code }) => code === 'source-silent')
-  await until('it is logged', () => silent().length > 0)
-  t.match(silent()[0], {
+  const entries = () => logged.filter(({ code }) => code === 'source-silent')
+  await until('it is logged', () => entries().length > 0)
+  t.match(entries()[0], {
     level: 'warning',
     text: /^drbd: the state of its mirrors is unknown: drbdsetup events2(: ENOENT| exited \d+)/,
   })

@@ -81,18 +81,18 @@ const call = async (path: string, request: unknown) => {
   return body === '' ? null : JSON.parse(body)
 }
 
-t.test('the questions and their answers', async t => {
+t.test('the methods and their results', async t => {
   const { path, bugs } = await listening(t)
-  const about = (method: string, params: unknown) => call(path, { jsonrpc: '2.0', id: 1, method, params })
-  t.strictSame((await about('SR.list', {})).result, [{ sr: SR, state: 'synced' }])
-  t.strictSame((await about('SR.sync_status', { sr: SR })).result, REPORT)
-  t.strictSame((await about('SR.mirrors', { sr: SR })).result, { counts: REPORT.mirrors, mirrors: [], omitted: 0 })
-  t.strictSame(JSON.parse((await about('report', { sr: SR })).result), REPORT)
-  t.strictSame(JSON.parse((await about('status', {})).result), [{ sr: SR, state: 'synced' }])
-  t.match(await about('report', { sr: 'none' }), { error: { code: -32001, data: { sr: 'none' } } })
-  t.match(await about('SR.mirrors', { sr: 'none' }), { error: { code: -32001, data: { sr: 'none' } } })
-  t.match(await about('report', [SR]), { error: { code: -32602 } })
-  t.match(await about('no.such', {}), { error: { code: -32601 } })
+  const callMethod = (method: string, params: unknown) => call(path, { jsonrpc: '2.0', id: 1, method, params })
+  t.strictSame((await callMethod('SR.list', {})).result, [{ sr: SR, state: 'synced' }])
+  t.strictSame((await callMethod('SR.sync_status', { sr: SR })).result, REPORT)
+  t.strictSame((await callMethod('SR.mirrors', { sr: SR })).result, { counts: REPORT.mirrors, mirrors: [], omitted: 0 })
+  t.strictSame(JSON.parse((await callMethod('report', { sr: SR })).result), REPORT)
+  t.strictSame(JSON.parse((await callMethod('status', {})).result), [{ sr: SR, state: 'synced' }])
+  t.match(await callMethod('report', { sr: 'none' }), { error: { code: -32001, data: { sr: 'none' } } })
+  t.match(await callMethod('SR.mirrors', { sr: 'none' }), { error: { code: -32001, data: { sr: 'none' } } })
+  t.match(await callMethod('report', [SR]), { error: { code: -32602 } })
+  t.match(await callMethod('no.such', {}), { error: { code: -32601 } })
   t.strictSame(bugs, [])
 })
 
@@ -111,7 +111,11 @@ t.test('the socket follows the JSON-RPC specification', async t => {
     t.match(answer, { id: null, error: { code: -32600 } }, JSON.stringify(odd))
   }
   t.match(await call(path, { ...list, id: 'a', params: [] }), { id: 'a', result: [{ sr: SR }] })
-  t.strictSame(await ask(path, JSON.stringify(list)), { status: 204, body: '', headers: [] }, 'and no length of one')
+  t.strictSame(
+    await ask(path, JSON.stringify(list)),
+    { status: 204, body: '', headers: [] },
+    'a notification gets no content headers',
+  )
 })
 
 t.test('a request that is not UTF-8 gets an error in the format of its protocol', async t => {
@@ -134,7 +138,7 @@ t.test('requests with another path or method, and bodies that are too large or c
   half.write('POST /jsonrpc HTTP/1.1\r\ncontent-length: 100\r\n\r\n{')
   half.end()
   await once(half.resume(), 'close')
-  t.match(await ask(path, '', 'GET', '/healthz'), { status: 200 }, 'it goes on')
+  t.match(await ask(path, '', 'GET', '/healthz'), { status: 200 }, 'the socket still answers')
 })
 
 t.test('an error of this program is reported here, and not to the client', async t => {
@@ -159,7 +163,7 @@ t.test(
     t.equal(statSync(path).mode & 0o777, 0o600)
     const second = new AgentSocket(IGNORED)
     await t.rejects(second.listen({ path }), { code: 'EADDRINUSE' }, 'another agent answers there')
-    t.match(await ask(path, '', 'GET', '/healthz'), { status: 200 }, 'which is left in peace')
+    t.match(await ask(path, '', 'GET', '/healthz'), { status: 200 }, 'and still answers')
     await socket.close()
     t.notOk(existsSync(path))
     const killed = spawn(process.execPath, [
@@ -170,10 +174,10 @@ t.test(
     killed.kill('SIGKILL')
     await once(killed, 'exit')
     t.ok(existsSync(path), 'a killed process leaves its socket behind')
-    const heir = new AgentSocket(IGNORED)
-    await heir.listen({ path })
+    const successor = new AgentSocket(IGNORED)
+    await successor.listen({ path })
     t.match(await ask(path, '', 'GET', '/healthz'), { status: 200 })
-    await heir.close()
+    await successor.close()
   },
 )
 
@@ -188,11 +192,11 @@ t.test('the socket can listen on a network address', async t => {
 
 t.test('the client distinguishes a refusal from no answer', async t => {
   const { path } = await listening(t)
-  const asking = (address: string, method: AgentMethod, timeoutMs = 30_000) =>
+  const callAt = (address: string, method: AgentMethod, timeoutMs = 30_000) =>
     new AgentClient(address).call(method, { sr: SR }, AbortSignal.timeout(timeoutMs))
-  t.match(await asking(path, 'SR.list'), [{ sr: SR }])
-  await t.rejects(asking(path, 'Pool.gate'), { code: -32_601 })
-  await t.rejects(asking(`${path}.none`, 'SR.list'), AgentUnreachable, 'no process listens')
+  t.match(await callAt(path, 'SR.list'), [{ sr: SR }])
+  await t.rejects(callAt(path, 'Pool.gate'), { code: -32_601 })
+  await t.rejects(callAt(`${path}.none`, 'SR.list'), AgentUnreachable, 'no process listens')
   const answering = async (name: string, listener: RequestListener) => {
     const server = createServer(listener)
     await once(server.listen(`${path}.${name}`), 'listening')
@@ -206,13 +210,13 @@ t.test('the client distinguishes a refusal from no answer', async t => {
     (text: string): RequestListener =>
     (_, response) =>
       response.end(text)
-  await t.rejects(asking(await answering('other', json('{}')), 'SR.list'), AgentUnreachable)
-  await t.rejects(asking(await answering('html', json('<h1>')), 'SR.list'), AgentUnreachable)
+  await t.rejects(callAt(await answering('other', json('{}')), 'SR.list'), AgentUnreachable)
+  await t.rejects(callAt(await answering('html', json('<h1>')), 'SR.list'), AgentUnreachable)
   const wrongId = json('{"jsonrpc":"2.0","id":99,"result":1}')
-  await t.rejects(asking(await answering('wrong', wrongId), 'SR.list'), AgentUnreachable)
+  await t.rejects(callAt(await answering('wrong', wrongId), 'SR.list'), AgentUnreachable)
   const lost: RequestListener = (_, response) => response.writeHead(404).end()
-  await t.rejects(asking(await answering('lost', lost), 'SR.list'), { name: 'AgentUnreachable', message: /404/ })
+  await t.rejects(callAt(await answering('lost', lost), 'SR.list'), { name: 'AgentUnreachable', message: /404/ })
   const endless: RequestListener = (_, response) => response.end('x'.repeat(2_000_000))
-  await t.rejects(asking(await answering('endless', endless), 'SR.list'), AgentUnreachable)
-  await t.rejects(asking(await answering('hung', () => undefined), 'SR.list', 100), AgentUnreachable, 'too slow')
+  await t.rejects(callAt(await answering('endless', endless), 'SR.list'), AgentUnreachable)
+  await t.rejects(callAt(await answering('hung', () => undefined), 'SR.list', 100), AgentUnreachable, 'too slow')
 })

@@ -14,9 +14,9 @@ import { answersOf, plugged, type Tap } from '../volume-plugin/plugin-under-test
 
 const DEADLINE_MS = 30_000
 
-async function until(what: string, look: () => boolean | Promise<boolean>): Promise<void> {
+async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = Date.now() + DEADLINE_MS
-  while (!(await look())) {
+  while (!(await condition())) {
     if (Date.now() > deadline) throw new Error(`not within ${DEADLINE_MS} ms: ${what}`)
     await sleep(10)
   }
@@ -112,14 +112,14 @@ t.test('a move to another network address at the same port; if that fails the pr
   await sockets.listenOn({ host: '127.0.0.1', port })
   t.ok(await answers(url('127.0.0.1')))
   await sockets.listenOn({ host: '0.0.0.0', port })
-  t.ok(await answers(url('127.0.0.2')), 'all of them instead of one')
+  t.ok(await answers(url('127.0.0.2')), 'all addresses instead of one')
   await sockets.listenOn({ host: '127.0.0.1', port })
   t.ok(await answers(url('127.0.0.1')))
-  t.notOk(await answers(url('127.0.0.2')), 'and back')
+  t.notOk(await answers(url('127.0.0.2')), 'one address again')
 
-  const stranger = createServer().listen(port, '127.0.0.3')
-  await once(stranger, 'listening')
-  t.teardown(() => stranger.close())
+  const otherServer = createServer().listen(port, '127.0.0.3')
+  await once(otherServer, 'listening')
+  t.teardown(() => otherServer.close())
   await t.rejects(sockets.listenOn({ host: '0.0.0.0', port }), { code: 'EADDRINUSE' })
   t.ok(await answers(url('127.0.0.1')))
   await t.rejects(sockets.listenOn({ host: '192.0.2.1', port }), { code: 'EADDRNOTAVAIL' })

@@ -15,8 +15,8 @@ t.test('a report can be pushed again', async t => {
   const { host, pushed, observe } = hostOf()
   observe(1, [volume('mesh0/0')])
   const deadline = Date.now() + 5000
-  const settled = async (isSo: () => boolean) => {
-    while (!isSo() && Date.now() < deadline) await new Promise(resolve => setTimeout(resolve, 1))
+  const settled = async (condition: () => boolean) => {
+    while (!condition() && Date.now() < deadline) await new Promise(resolve => setTimeout(resolve, 1))
   }
   await settled(() => pushed.at(-1)?.state === 'synced')
   const before = pushed.length

@@ -9,13 +9,13 @@ import { reason } from '../../src/sync-query/reason/reason.ts'
 import { hostOf, SR, volume } from '../host-state/host-under-test.ts'
 import { peer } from '../sync-query/drbd-volume.ts'
 
-const AWAY = volume('mesh0/0', [
+const NOT_CONNECTED = volume('mesh0/0', [
   peer('hostB', { connection: 'Connecting', replication: 'Off', peerDisk: 'DUnknown', outOfSyncBytes: 65_536 }),
 ])
 const RESYNC = volume('mesh0/0', [
   peer('hostB', { replication: 'SyncSource', peerDisk: 'Inconsistent', outOfSyncBytes: 65_536 }),
 ])
-const WELL = volume('mesh0/0')
+const IN_SYNC = volume('mesh0/0')
 
 /** An agent of a process whose file of marks is `path`. */
 async function processOf(path: string) {
@@ -31,8 +31,8 @@ async function processOf(path: string) {
   return { observe, codes, file, clock, problems, state: () => host.monitor.status(SR)?.state }
 }
 
-t.test('what a peer is owed survives a restart of the agent', async t => {
-  const statesOf = async (before: (typeof WELL)[], after: (typeof WELL)[]) => {
+t.test('the data that a peer missed is remembered over a restart of the agent', async t => {
+  const statesOf = async (before: (typeof IN_SYNC)[], after: (typeof IN_SYNC)[]) => {
     const path = join(t.testdir(), 'state', 'owed-marks.json')
     const first = await processOf(path)
     for (const [at, each] of before.entries()) first.observe(at + 1, [each])
@@ -41,12 +41,24 @@ t.test('what a peer is owed survives a restart of the agent', async t => {
     for (const [at, each] of after.entries()) second.observe(at + 1, [each])
     return [second.state(), ...(second.codes() ?? [])]
   }
-  t.strictSame(await statesOf([AWAY], [AWAY, WELL]), ['degraded', 'rejoined-unrepaired'], 'it comes back afterwards')
-  t.strictSame(await statesOf([AWAY, WELL], [WELL, WELL]), ['degraded', 'rejoined-unrepaired'], 'it was back before')
-  t.strictSame(await statesOf([AWAY, WELL], [WELL, RESYNC, WELL]), ['synced'], 'until it is repaired')
-  t.strictSame(await statesOf([AWAY], [WELL]), ['synced', 'rejoined-unwatched'], 'it came back while no agent ran')
-  t.strictSame(await statesOf([AWAY, RESYNC], [WELL]), ['synced'], 'a resync ended meanwhile')
-  t.strictSame(await statesOf([AWAY], [RESYNC, WELL]), ['synced'], 'a resync began meanwhile')
+  t.strictSame(
+    await statesOf([NOT_CONNECTED], [NOT_CONNECTED, IN_SYNC]),
+    ['degraded', 'rejoined-unrepaired'],
+    'it returns after the restart',
+  )
+  t.strictSame(
+    await statesOf([NOT_CONNECTED, IN_SYNC], [IN_SYNC, IN_SYNC]),
+    ['degraded', 'rejoined-unrepaired'],
+    'it returned before the restart',
+  )
+  t.strictSame(await statesOf([NOT_CONNECTED, IN_SYNC], [IN_SYNC, RESYNC, IN_SYNC]), ['synced'], 'until it is repaired')
+  t.strictSame(
+    await statesOf([NOT_CONNECTED], [IN_SYNC]),
+    ['synced', 'rejoined-unwatched'],
+    'it returned while no agent ran',
+  )
+  t.strictSame(await statesOf([NOT_CONNECTED, RESYNC], [IN_SYNC]), ['synced'], 'a resync ended meanwhile')
+  t.strictSame(await statesOf([NOT_CONNECTED], [RESYNC, IN_SYNC]), ['synced'], 'a resync began meanwhile')
 })
 
 t.test('facts are written a second after a change, amounts alone once a minute', async t => {
@@ -68,7 +80,7 @@ t.test('facts are written a second after a change, amounts alone once a minute',
   t.equal(await readFile(path, 'utf8'), idle, 'nothing has changed')
   observe(3, [owed(8192)])
   clock.now = 3_600_000 + 59_000
-  t.equal(await written(), 8192, 'the last word is written when it ends')
+  t.equal(await written(), 8192, 'the last amount is written at the end')
 })
 
 t.test('a file that cannot be read leaves the SR unknown, and is not overwritten', async t => {
@@ -77,13 +89,13 @@ t.test('a file that cannot be read leaves the SR unknown, and is not overwritten
     await writeFile(path, content)
     const { file, observe } = await processOf(path)
     t.match(file.doubt, /./, content)
-    observe(1, [AWAY])
+    observe(1, [NOT_CONNECTED])
     await file.close()
     t.equal(await readFile(path, 'utf8'), content)
   }
   const marksDoubt = reason('memory-unreadable', '*', { word: 'it is not JSON', waitsFor: '/x' })
   const { observe, host } = hostOf({ memoryDoubts: { drbd: marksDoubt } })
-  observe(1, [WELL])
+  observe(1, [IN_SYNC])
   t.match(host.monitor.status(SR), {
     state: 'unknown',
     reasons: [{ code: 'memory-unreadable', clearedBy: 'operator' }],
@@ -101,7 +113,7 @@ t.test('a file that cannot be written is reported once', async t => {
   t.match(other.file.doubt, /is not a directory/)
 })
 
-t.test('valid entries of a file count beside invalid ones', async t => {
+t.test('valid entries of a file are used although others are invalid', async t => {
   const { mirrors, doubt } = decodeMarks(
     '{"schema":1,"mirrors":[{"mirror":"a/0","pairs":[{"peer":"b","owedBytes":1}]},{"mirror":"c/0","pairs":[{"peer":"","owedBytes":-1}]}]}',
   )

@@ -58,7 +58,7 @@ t.test('unplugging and plugging an SR during a resync begins no second one', asy
     t.match((await run('SR.stat', { sr: uri }, env)).stdout, /Sr_not_attached/)
     // The agent acts on detached SRs once a second.
     await new Promise(resolve => setTimeout(resolve, 1_500))
-    t.equal(service.answers.report(sr)?.state, 'resyncing', 'its reports go on while it is unplugged')
+    t.equal(service.answers.report(sr)?.state, 'resyncing', 'the agent still reports the SR while it is unplugged')
     await plug()
     t.match(await call('SR.stat', { sr: uri }), { health: ['Recovering', String] })
   }
@@ -69,13 +69,13 @@ t.test('unplugging and plugging an SR during a resync begins no second one', asy
   await service.close()
   service = await begin()
   await plug()
-  await until('the resync is seen again', () => begun() === 2)
+  await until('the resync is reported again', () => begun() === 2)
   await new Promise(resolve => setTimeout(resolve, 1_500))
-  t.strictSame([messages(), tasks()], [['RESYNC_STARTED'], ['pending']], 'nor with a restart in between')
+  t.strictSame([messages(), tasks()], [['RESYNC_STARTED'], ['pending']], 'a restart in between adds none')
 
   await unplug()
   const synced = moment('3-done')
-  if (synced === undefined) throw new Error('the recording is gone')
+  if (synced === undefined) throw new Error('the recording does not exist')
   machine.show(synced)
   await until('the resync ends', () => messages().length === 2)
   t.strictSame(messages(), ['RESYNC_STARTED', 'RESYNC_FINISHED'])

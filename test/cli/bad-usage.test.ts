@@ -39,5 +39,5 @@ t.test('an error names the bad option or operand, before anything is done', asyn
     stdout: '',
     stderr: /^resync-monitor wait: --timeout must be a duration .*\nsee `resync-monitor help wait`$/,
   })
-  t.strictSame(agent.asked, [])
+  t.strictSame(agent.requests, [])
 })

@@ -117,7 +117,7 @@ t.test('inspect reads standard input and prints a table', async t => {
   t.match(await run(['inspect', '--format', 'drbd-events2', '-'], 'exists -\n'), { exitCode: 0, stdout: 'No mirrors.' })
 })
 
-t.test('inspect: a directory that looks like /sys/block, with its mdstat', async t => {
+t.test('inspect: a directory with the layout of /sys/block, with its mdstat', async t => {
   const root = t.testdir({ mdstat: '' })
   const md = join(root, 'sys/md0/md')
   mkdirSync(md, { recursive: true })
@@ -162,8 +162,8 @@ t.test('input that cannot be parsed exits with 65, a file that cannot be read wi
 t.test(
   'inspect: a device that may be missing exits with 65; an unknown device is printed and exits with 0',
   async t => {
-    const well = 'r0 role:Primary\n  disk:UpToDate\n  b role:Secondary\n    peer-disk:UpToDate\n\n'
-    const hidden = await run(['inspect', '--format', 'drbd-status-text', '-'], `${well}r1 roXe Primary\n`)
+    const inSync = 'r0 role:Primary\n  disk:UpToDate\n  b role:Secondary\n    peer-disk:UpToDate\n\n'
+    const hidden = await run(['inspect', '--format', 'drbd-status-text', '-'], `${inSync}r1 roXe Primary\n`)
     t.match(hidden, { exitCode: 65, stdout: /r0\/0 +synced\nproblem bad-line: line 6: .*\nThere may be more devices/ })
     const json =
       '[{"name":"r0","connections":[],"devices":[{"volume":0,"disk-state":"UpToDate"},{"disk-state":"Failed"}]}]'
@@ -187,7 +187,7 @@ t.test(
       exitCode: 0,
       stdout: /r1\/0 +degraded/,
     })
-    const twice = await run(['inspect', '--format', 'drbd-status-text', '-'], `${well}${well}`)
+    const twice = await run(['inspect', '--format', 'drbd-status-text', '-'], `${inSync}${inSync}`)
     t.match(twice, { exitCode: 0, stdout: /r0\/0 +unknown/ })
   },
 )

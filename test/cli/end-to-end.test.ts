@@ -29,7 +29,7 @@ t.test('the shell commands on a pool of real daemons: in sync, a resync, an over
   t.match(await shell('can-reboot', 'hostB', 'hostC'), { exitCode: 1, stdout: /one-at-a-time/ })
   t.match(await shell('can-reboot', 'nobody'), { exitCode: 64, stderr: /nobody/ })
 
-  hostA.kernel.become({ mesh0: resyncing(4096) })
+  hostA.kernel.setState({ mesh0: resyncing(4096) })
   await answer(['can-reboot', 'hostB'], /^1 no: hostB must stay up[\s\S]*resync-running/)
   const { stdout } = await answer(['status'], /^0 SR .* {2}resyncing[\s\S]*hostB.*blocked: reboot, shutdown/)
   t.match(stdout, /mesh0\/0 is copying data to hostB/)
@@ -47,7 +47,7 @@ t.test('the shell commands on a pool of real daemons: in sync, a resync, an over
   await answer(['override', '--list'], /^0 No host has an override/)
 
   const waiting = runShell(['wait', '--host', 'hostB', '--socket', hostA.socket])
-  hostA.kernel.become({ mesh0: IN_SYNC })
+  hostA.kernel.setState({ mesh0: IN_SYNC })
   t.match(await waiting, { exitCode: 0, stdout: /^hostB may reboot/ })
 
   t.equal(await daemon.end('SIGTERM'), 0)

@@ -5,13 +5,13 @@ import { PoolRefusal } from '../../src/agent-api/pool-methods.ts'
 import {
   copying,
   gateOf,
-  givenUp,
   HOST_B,
   HOST_C,
-  resyncingThere,
+  leaseExpired,
+  resyncingOn,
   ScriptedAgent,
   SR,
-  silent,
+  standAlone,
 } from './scripted-agent.ts'
 
 const TEXT = readFileSync(resolve(import.meta.dirname, '../../docs/SHELL.md'), 'utf8')
@@ -31,7 +31,7 @@ function section(title: string): string {
   return text.split('\n### ')[0] ?? ''
 }
 
-/** Everything in backticks, taken apart at points, brackets and blanks. */
+/** The words in backticks, split at points, brackets and blanks. */
 function wordsOf(text: string): Set<string> {
   const quoted = Array.from(text.matchAll(/`([^`]+)`/g), ([, words = '']) => words)
   return new Set(quoted.flatMap(words => words.split(/[^A-Za-z]+/)))
@@ -45,11 +45,11 @@ function documentedKeys(text: string): string[] {
 
 async function fullAgent(t: Test) {
   const agent = await new ScriptedAgent(t).listen()
-  agent.say(SR, [copying('vol-7/0', 0.421), givenUp('vol-8/0')])
-  const gate = gateOf([silent(HOST_C), resyncingThere(HOST_B)])
+  agent.setReport(SR, [copying('vol-7/0', 0.421), standAlone('vol-8/0')])
+  const gate = gateOf([leaseExpired(HOST_C), resyncingOn(HOST_B)])
   const override = { reason: 'swap', by: 'ada', expiresAt: new Date(Date.now() + 60_000).toISOString(), inForce: true }
   agent.pool = { ...gate, hosts: gate.hosts.map(host => ({ ...host, override })) }
-  agent.reboot = { canReboot: false, hosts: [], error: ['X'], reasons: [silent(HOST_C)] }
+  agent.reboot = { canReboot: false, hosts: [], error: ['X'], reasons: [leaseExpired(HOST_C)] }
   return agent
 }
 
@@ -112,7 +112,7 @@ t.test('watch: each line is a document of an event that is documented', async t 
   for await (const line of watching) {
     const document = JSON.parse(line)
     documents.push(document)
-    if (document.event === 'host' && document.name === 'hostC') await agent.goAway()
+    if (document.event === 'host' && document.name === 'hostC') await agent.close()
     if (document.event === 'agent') watching.kill('SIGTERM')
   }
   t.equal((await watching).exitCode, 0)
@@ -129,7 +129,7 @@ t.test('watch: each line is a document of an event that is documented', async t 
   )
 })
 
-t.test('a question without an answer is a document as well', async t => {
+t.test('an error is a document as well', async t => {
   const agent = await new ScriptedAgent(t).listen()
   agent.pool = new PoolRefusal('noGate', 'there is no gate')
   t.match(documentsOf((await agent.run('status', '--json')).stdout), [

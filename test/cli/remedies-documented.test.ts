@@ -9,7 +9,7 @@ const TEXT = readFileSync(resolve(import.meta.dirname, '../../docs/TROUBLESHOOTI
 const HOST = { uuid: '0a0a0a0a-0000-4000-8000-000000000002', name: 'hostB' }
 const SR = '5c5c5c5c-0000-4000-8000-000000000001'
 
-/** What a command does, without its objects; `null` where it only looks. */
+/** The verb of a command, without its objects; `null` for a command that only reads. */
 function verbOf(command: string): string | null {
   const [, verb] =
     /^(drbdadm (?!status|dump)[a-z-]+|mdadm (?:--manage \S+ )?--(?!detail)[a-z-]+|echo \w+|xe (?!pbd-list)[a-z-]+|systemctl restart|chronyc makestep|resync-monitor override)/.exec(
@@ -18,7 +18,7 @@ function verbOf(command: string): string | null {
   return verb?.replace(/--manage \S+ /, '') ?? null
 }
 
-t.test('what explain tells to do for a code stands in its entry of TROUBLESHOOTING.md too', async t => {
+t.test('the commands that explain prints for a code are in its entry of TROUBLESHOOTING.md', async t => {
   const commands = new Map<string, string[]>()
   for (const code of Object.keys(REASONS) as ReasonCode[]) {
     const both = ['r0/0', 'md0'].flatMap(mirror => remedy(reason(code, mirror), SR, 'hostA').steps)
@@ -35,9 +35,9 @@ t.test('what explain tells to do for a code stands in its entry of TROUBLESHOOTI
       ),
     )
   }
-  for (const [code, told] of commands) {
+  for (const [code, printed] of commands) {
     const [entry = ''] = new RegExp(`^\\| \`${code}\` .*$`, 'm').exec(TEXT) ?? []
-    const missing = told
+    const missing = printed
       .flatMap(command => verbOf(command) ?? [])
       .filter(verb => {
         const [tool = '', ...rest] = verb.split(' ')

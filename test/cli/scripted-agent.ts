@@ -31,7 +31,7 @@ export const HOST_A = { uuid: '0a0a0a0a-0000-4000-8000-000000000001', name: 'hos
 export const HOST_B = { uuid: '0a0a0a0a-0000-4000-8000-000000000002', name: 'hostB' }
 export const HOST_C = { uuid: '0a0a0a0a-0000-4000-8000-000000000003', name: 'hostC' }
 const HOSTS = [HOST_A, HOST_B, HOST_C]
-/** So that a resync goes on from one answer to the next. */
+/** Constant, so that all answers are about the same resync. */
 const SINCE = new Date(Date.now() - 180_000).toISOString()
 
 /** What an agent answers, and what a test may change while it runs. */
@@ -41,13 +41,13 @@ export class ScriptedAgent implements SyncAnswers, PoolAnswers {
   pool: GateAnswer | PoolRefusal = gateOf([])
   reboot: CanRebootAnswer | PoolRefusal = { canReboot: true, hosts: [], error: null, reasons: [] }
   override: OverrideAnswer | null = null
-  /** Whether the hosts that are asked about are enabled; `null`: an updater that does not say. */
+  /** Whether the hosts of a `can-reboot` are enabled; `null`: an updater that does not report it. */
   enabled: boolean | null = null
-  /** What no SR watches. */
-  left: UnwatchedAnswer = { drbd: [], md: [], omitted: 0, doubts: [] }
+  /** The answer about the mirrors that no SR watches. */
+  notWatched: UnwatchedAnswer = { drbd: [], md: [], omitted: 0, doubts: [] }
   /** How many mirrors of each SR are left out of the answers. */
   omitted = 0
-  readonly asked: (OverrideRequest | { readonly host: string; readonly reason: string } | string)[] = []
+  readonly requests: (OverrideRequest | { readonly host: string; readonly reason: string } | string)[] = []
   readonly socket: string
   readonly #folder: string
   #listening: AgentSocket | null = null
@@ -55,12 +55,12 @@ export class ScriptedAgent implements SyncAnswers, PoolAnswers {
   constructor(t: Tap) {
     this.#folder = folderOf(t)
     this.socket = join(this.#folder, 'agent.sock')
-    this.say(SR, [])
-    t.teardown(() => this.goAway())
+    this.setReport(SR, [])
+    t.teardown(() => this.close())
   }
 
   unwatched(): UnwatchedAnswer {
-    return this.left
+    return this.notWatched
   }
 
   async listen(): Promise<this> {
@@ -78,14 +78,14 @@ export class ScriptedAgent implements SyncAnswers, PoolAnswers {
     return this
   }
 
-  async goAway(): Promise<void> {
+  async close(): Promise<void> {
     const listening = this.#listening
     this.#listening = null
     await listening?.close()
   }
 
-  /** The SR is made of twelve mirrors, all in sync but these. */
-  say(sr: string, mirrors: readonly MirrorAnswer[], changes: Partial<Report> = {}): void {
+  /** Sets the report of an SR with twelve mirrors: these, and the others in sync. */
+  setReport(sr: string, mirrors: readonly MirrorAnswer[], changes: Partial<Report> = {}): void {
     const counts: StateCounts = { unknown: 0, degraded: 0, resyncing: 0, synced: 12 - mirrors.length }
     for (const { state } of mirrors) counts[state] += 1
     const worst = (['unknown', 'degraded', 'resyncing', 'synced'] as const).find(state => counts[state] > 0)
@@ -130,23 +130,23 @@ export class ScriptedAgent implements SyncAnswers, PoolAnswers {
     const named = hosts.map(host => HOSTS.find(({ uuid, name }) => host === uuid || host === name))
     if (named.includes(undefined)) throw new PoolRefusal('invalid', `hosts: there is no host '${hosts.join()}'`)
     const answer = unlessRefused(this.reboot)
-    const told = this.enabled === null ? {} : { enabled: this.enabled }
-    return { ...answer, hosts: named.flatMap(host => (host === undefined ? [] : { ...host, ...told })) }
+    const enabled = this.enabled === null ? {} : { enabled: this.enabled }
+    return { ...answer, hosts: named.flatMap(host => (host === undefined ? [] : { ...host, ...enabled })) }
   }
 
   async setOverride(request: OverrideRequest) {
-    this.asked.push(request)
+    this.requests.push(request)
     const { reason, by, expiresInSeconds } = request
     const expiresAt = new Date(Date.now() + expiresInSeconds * 1000).toISOString()
     return { reason, by, expiresAt, inForce: true }
   }
 
   async clearOverride(host: string) {
-    this.asked.push(host)
+    this.requests.push(host)
   }
 
   async clearOrder(host: string, reason: string) {
-    this.asked.push({ host, reason })
+    this.requests.push({ host, reason })
   }
 
   /** Runs the program as a user does. */
@@ -201,8 +201,8 @@ export function copying(mirror: string, progress: number): MirrorAnswer {
   })
 }
 
-/** A mirror whose connection to hostC was given up. */
-export function givenUp(mirror: string): MirrorAnswer {
+/** A mirror that is StandAlone to hostC. */
+export function standAlone(mirror: string): MirrorAnswer {
   return mirrorOf(mirror, 'degraded', [{ code: 'stand-alone', mirror, clearedBy: 'operator', peer: 'hostC' }])
 }
 
@@ -243,7 +243,7 @@ export function gateOf(reasons: readonly GateReasonAnswer[]): GateAnswer {
   }
 }
 
-export function silent(host: { readonly uuid: string; readonly name: string }): GateReasonAnswer {
+export function leaseExpired(host: { readonly uuid: string; readonly name: string }): GateReasonAnswer {
   return {
     code: 'lease-expired',
     host,
@@ -254,7 +254,7 @@ export function silent(host: { readonly uuid: string; readonly name: string }): 
   }
 }
 
-export function resyncingThere(host: { readonly uuid: string; readonly name: string }): GateReasonAnswer {
+export function resyncingOn(host: { readonly uuid: string; readonly name: string }): GateReasonAnswer {
   return {
     code: 'not-synced',
     host,
@@ -272,10 +272,10 @@ export function resyncingThere(host: { readonly uuid: string; readonly name: str
 /** An agent with a resync and a fault, whose pool is blocked by two other hosts; its second SR is in sync. */
 export async function blockedAgent(t: Tap): Promise<ScriptedAgent> {
   const agent = await new ScriptedAgent(t).listen()
-  agent.say(SR, [copying('vol-7/0', 0.421), givenUp('vol-8/0')])
-  agent.say(OTHER_SR, [])
-  agent.pool = gateOf([silent(HOST_C), resyncingThere(HOST_B)])
+  agent.setReport(SR, [copying('vol-7/0', 0.421), standAlone('vol-8/0')])
+  agent.setReport(OTHER_SR, [])
+  agent.pool = gateOf([leaseExpired(HOST_C), resyncingOn(HOST_B)])
   const error = ['CLUSTERED_SR_DEGRADED', 'OpaqueRef:sr']
-  agent.reboot = { canReboot: false, hosts: [], error, reasons: [silent(HOST_C)] }
+  agent.reboot = { canReboot: false, hosts: [], error, reasons: [leaseExpired(HOST_C)] }
   return agent
 }

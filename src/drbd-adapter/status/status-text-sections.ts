@@ -66,9 +66,10 @@ export function statusSections(text: string, problems: ProblemList): StatusSecti
     const words = keyWords(isNamed ? tokens.slice(1) : tokens, number)
     const isNext: boolean = resource === null || (indent.isPeerDeeper && depth <= indent.resource)
     if (words === null || (isNext && !(isNamed && words.some(({ key }) => key === 'role')))) {
-      const affected: ResourceSection | null = resource ?? closed
+      // After a blank line, a line of `key:word` may belong to the resource before it and have lost its indentation. A line of another
+      // format is no part of any resource.
+      const affected: ResourceSection | null = resource ?? (words === null ? null : closed)
       problems.add(affected?.name ?? null, 'bad-line', place, 'Not a line of status', line.trim())
-      // After a blank line it may be a line of the resource before it that lost its indentation.
       if (affected !== null) affected.isGarbled = true
       if (resource === null) isWhole = false
       if (isNext) {

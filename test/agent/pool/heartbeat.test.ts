@@ -10,7 +10,7 @@ import { until } from '../../xapi-notify/toolstack-under-test.ts'
 const HOST = '0a0a0a0a-0000-4000-8000-000000000001'
 const POLL_KEY = 'ab'.repeat(32)
 const BOOT_ID = 'b0b0b0b0-0000-4000-8000-000000000001'
-/** Longer than a host that beats as fast as here would wait if it waited for one beat. */
+/** Much longer than the heartbeat period of this test. */
 const BUSY_MS = 2_000
 
 const RESULTS: Readonly<Record<string, unknown>> = {
@@ -22,19 +22,19 @@ const RESULTS: Readonly<Record<string, unknown>> = {
 }
 
 /**
- * A coordinator that takes its time for the first heartbeat.
+ * A coordinator that answers the first heartbeat after `BUSY_MS`.
  * @returns the methods that are called, in order, and the fields of the last hello and heartbeat
  */
 async function busyCoordinator(onEnd: (end: () => void) => void) {
-  const asked: string[] = []
-  const said = new Map<string, unknown>()
+  const methods: string[] = []
+  const fields = new Map<string, unknown>()
   const server = createServer(async (request, response) => {
     let body = ''
     for await (const chunk of request) body += String(chunk)
     const { id, method, params } = JSON.parse(body) as { id: number; method: string; params: unknown[] }
-    asked.push(method)
-    said.set(method, params.at(-1))
-    const isFirstBeat = asked.filter(each => each === 'host.tickle_heartbeat').length === 1
+    methods.push(method)
+    fields.set(method, params.at(-1))
+    const isFirstBeat = methods.filter(each => each === 'host.tickle_heartbeat').length === 1
     const answer = () => response.end(JSON.stringify({ jsonrpc: '2.0', id, result: RESULTS[method] ?? '' }))
     if (method === 'host.tickle_heartbeat' && isFirstBeat) setTimeout(answer, BUSY_MS)
     else answer()
@@ -42,11 +42,11 @@ async function busyCoordinator(onEnd: (end: () => void) => void) {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   onEnd(() => server.close())
-  return { asked, said, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+  return { methods, fields, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
 }
 
 t.test('a coordinator that is busy for longer than the heartbeat period gets no second hello', async t => {
-  const { asked, said, url } = await busyCoordinator(end => t.teardown(end))
+  const { methods, fields, url } = await busyCoordinator(end => t.teardown(end))
   const client = new XenApiClient({ clock: machineClock, url, user: 'root', password: 'secret' })
   const stop = new AbortController()
   const beating = sendHeartbeats({
@@ -62,15 +62,15 @@ t.test('a coordinator that is busy for longer than the heartbeat period gets no 
     carryOut: async () => ({ kind: 'unknown' as const }),
     signal: stop.signal,
   })
-  const beats = () => asked.filter(method => method === 'host.tickle_heartbeat').length
-  await until('it beats again', () => beats() >= 3)
+  const beats = () => methods.filter(method => method === 'host.tickle_heartbeat').length
+  await until('more heartbeats arrive', () => beats() >= 3)
   stop.abort()
   await beating
   await client.close()
-  t.equal(asked.filter(method => method === 'pool.hello').length, 1)
+  t.equal(methods.filter(method => method === 'pool.hello').length, 1)
   for (const method of ['pool.hello', 'host.tickle_heartbeat']) {
     t.match(
-      said.get(method),
+      fields.get(method),
       {
         boot_id: BOOT_ID,
         boot_time: '7.',
@@ -79,7 +79,7 @@ t.test('a coordinator that is busy for longer than the heartbeat period gets no 
         poll_key: POLL_KEY,
         sr_seq: '5c5c5c5c-0000-4000-8000-000000000001=7',
       },
-      'which boot it is, and when',
+      'the boot, and the times',
     )
   }
 })

@@ -8,7 +8,7 @@ import { machineClock } from '../../../src/platform/time/clock.ts'
 import { XenApiClient } from '../../../src/xenapi-client/client.ts'
 import { until } from '../../xapi-notify/toolstack-under-test.ts'
 
-const silent = () => undefined
+const ignoreLog = () => undefined
 
 /** A host that sends a heartbeat every 5 ms. */
 const HOST = {
@@ -25,16 +25,16 @@ const HOST = {
 t.test('a host carries out an order, and reports the outcome', async t => {
   const order: Order = { how: 'reboot', id: 'x' }
   const refused = { kind: 'refused', why: 'machine.reboot is not configured' }
-  t.strictSame(await carryOut(order, {}, silent), refused)
-  t.strictSame(await carryOut(order, { shutdown: ['true'] }, silent), refused)
-  t.strictSame(await carryOut(order, { reboot: ['true'] }, silent), { kind: 'goes' })
-  t.match(await carryOut(order, { reboot: ['false'] }, silent), { kind: 'refused', why: /exit code 1/ })
-  t.match(await carryOut(order, { reboot: ['/nowhere/reboot'] }, silent), {
+  t.strictSame(await carryOut(order, {}, ignoreLog), refused)
+  t.strictSame(await carryOut(order, { shutdown: ['true'] }, ignoreLog), refused)
+  t.strictSame(await carryOut(order, { reboot: ['true'] }, ignoreLog), { kind: 'goes' })
+  t.match(await carryOut(order, { reboot: ['false'] }, ignoreLog), { kind: 'refused', why: /exit code 1/ })
+  t.match(await carryOut(order, { reboot: ['/nowhere/reboot'] }, ignoreLog), {
     kind: 'refused',
     why: 'there is no program /nowhere/reboot',
   })
-  const ended = await carryOut(order, { reboot: ['sh', '-c', 'kill -9 $$'] }, silent)
-  t.strictSame(ended, { kind: 'unknown' }, 'it may have begun what it was to do')
+  const ended = await carryOut(order, { reboot: ['sh', '-c', 'kill -9 $$'] }, ignoreLog)
+  t.strictSame(ended, { kind: 'unknown' }, 'the command may have begun')
   for (const none of [null, 'reboot', {}, { order: 'sleep' }, { order: null }]) t.equal(orderIn(none), null)
   t.strictSame(orderIn({ order: 'shutdown' }), { how: 'shutdown', id: '' }, 'of a pool of an earlier version')
 })
@@ -59,20 +59,20 @@ async function orderingCoordinator(onEnd: (end: () => void) => void, order: obje
   return { beats, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
 }
 
-for (const { title, order, outcome, carriedOut, words } of [
+for (const { title, order, outcome, carriedOut, fields } of [
   {
-    title: 'a refused order is tried once, and each later heartbeat says why it is refused',
+    title: 'a refused order is tried once, and each later heartbeat has the cause',
     order: { order: 'reboot', order_id: 'one' },
     outcome: { kind: 'refused', why: 'no command' },
     carriedOut: ['one'],
-    words: { last_order: 'one', order_refused: 'no command' },
+    fields: { last_order: 'one', order_refused: 'no command' },
   },
   {
     title: 'an order with an unknown outcome is carried out once, and not refused',
     order: { order: 'reboot', order_id: 'one' },
     outcome: { kind: 'unknown' },
     carriedOut: ['one'],
-    words: { last_order: 'one', order_refused: undefined },
+    fields: { last_order: 'one', order_refused: undefined },
   },
 ] as const satisfies readonly { readonly outcome: OrderOutcome; readonly [key: string]: unknown }[]) {
   t.test(title, async t => {
@@ -89,14 +89,14 @@ for (const { title, order, outcome, carriedOut, words } of [
       },
       signal: stop.signal,
     })
-    await until('it beats again', () => beats.length >= 5)
+    await until('more heartbeats arrive', () => beats.length >= 5)
     stop.abort()
     await beating
     await client.close()
     t.strictSame(done, carriedOut)
-    t.match(beats[0], { beat: '2', last_order: '', order_refused: undefined }, 'the hello was the first')
-    t.match(beats[1], { beat: '3', ...words })
-    t.match(beats[4], { beat: '6', ...words })
+    t.match(beats[0], { beat: '2', last_order: '', order_refused: undefined }, 'the hello was beat 1')
+    t.match(beats[1], { beat: '3', ...fields })
+    t.match(beats[4], { beat: '6', ...fields })
     t.equal(new Set(beats.map(({ agent_id }) => agent_id)).size, 1)
   })
 }
@@ -123,7 +123,7 @@ t.test('a host does not carry out an order that it receives too late', async t =
     },
     signal: stop.signal,
   })
-  await until('it says so', () => beats.length >= 2)
+  await until('the heartbeat after the order arrives', () => beats.length >= 2)
   stop.abort()
   await beating
   await client.close()
@@ -140,7 +140,7 @@ t.test('a host that reports that it goes down sends no more heartbeats', async t
     carryOut: async () => ({ kind: 'goes' }),
     signal: stop.signal,
   })
-  await until('it says so', () => beats.length >= 2)
+  await until('the heartbeat after the order arrives', () => beats.length >= 2)
   await new Promise(resolve => setTimeout(resolve, 100))
   stop.abort()
   await beating

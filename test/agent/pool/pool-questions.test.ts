@@ -27,7 +27,7 @@ const POOL_OPTIONS: Pick<GatedPoolOptions, 'machines' | 'pollReport' | 'authenti
   authenticate: (user, password) => password === 'secret' && (user === 'agents' ? 'host-agent' : 'pool-admin'),
 }
 
-/** An embedded pool of three hosts with one SR, of which none has spoken, and what the first of them asks. */
+/** An embedded pool of three hosts with one SR and without reports, and the questions of its first host. */
 async function poolOf(t: Tap, now = Date.now) {
   const gated = new GatedPool({
     ...POOL_OPTIONS,
@@ -74,7 +74,7 @@ t.test('the role host-agent may make every call of an agent, and no others', asy
   }
 })
 
-t.test('the gate, through the coordinator', async t => {
+t.test('a host reaches the gate through the coordinator', async t => {
   const { questions, questionsOf, uuids, sr, pool, hosts } = await poolOf(t)
   const answer = await questions.gate(soon())
   t.match(answer, { coordinator: { uuid: uuids[0] }, hosts: [{ uuid: uuids[0] }, {}, {}] })
@@ -102,14 +102,19 @@ t.test('an override is written, reported, replaced and removed', async t => {
   const { questions, pool, hosts, uuids } = await poolOf(t)
   const stored = () => pool.get('host', hosts[1]?.ref ?? '')?.other_config[OVERRIDE_KEY]
   const request = { host: 'hostB', reason: 'disk swap "4711"', by: 'ada', expiresInSeconds: HOUR_S }
-  const told = await questions.setOverride(request, soon())
-  t.match(told, { reason: 'disk swap "4711"', by: 'ada', inForce: true })
-  const leftMs = Date.parse(told.expiresAt) - Date.now()
+  const override = await questions.setOverride(request, soon())
+  t.match(override, { reason: 'disk swap "4711"', by: 'ada', inForce: true })
+  const leftMs = Date.parse(override.expiresAt) - Date.now()
   t.ok(leftMs > HOUR_S * 900 && leftMs <= HOUR_S * 1_000)
-  t.match(JSON.parse(stored() ?? ''), { schema: 1, reason: 'disk swap "4711"', by: 'ada', expiresAt: told.expiresAt })
+  t.match(JSON.parse(stored() ?? ''), {
+    schema: 1,
+    reason: 'disk swap "4711"',
+    by: 'ada',
+    expiresAt: override.expiresAt,
+  })
   const [, second] = (await questions.gate(soon())).hosts
-  t.strictSame(second?.override, told)
-  t.match(second?.operations, { reboot: ['HOST_NOT_DISABLED'] }, 'and storage no longer speaks against it')
+  t.strictSame(second?.override, override)
+  t.match(second?.operations, { reboot: ['HOST_NOT_DISABLED'] }, 'storage no longer blocks it')
   t.match(await questions.canReboot(['hostB'], soon()), { canReboot: true })
 
   t.match(await questions.setOverride({ ...request, host: uuids[1] ?? '', reason: 'again' }, soon()), {
@@ -130,7 +135,7 @@ t.test('an override is written, reported, replaced and removed', async t => {
   await t.rejects(questions.setOverride({ ...request, host: 'nobody' }, soon()), refused('invalid', /nobody/))
   await t.rejects(questions.clearOverride('nobody', soon()), refused('invalid', /nobody/))
   await t.rejects(questions.clearOrder('hostB', 'it stays', soon()), refused('refused', /the host has no order/))
-  t.equal(stored(), undefined, 'nothing of that was written')
+  t.equal(stored(), undefined, 'nothing was written')
 })
 
 t.test('if two hosts have one name, neither gets an override', async t => {
@@ -143,11 +148,11 @@ t.test('if two hosts have one name, neither gets an override', async t => {
 
 t.test('an override written by a clock that is ahead is not in force yet, and the answer says so', async t => {
   const { questions } = await poolOf(t, () => Date.now() + 10 * 60_000)
-  const told = await questions.setOverride({ host: 'hostB', reason: 'r', by: 'b', expiresInSeconds: 60 }, soon())
-  t.equal(told.inForce, false)
+  const override = await questions.setOverride({ host: 'hostB', reason: 'r', by: 'b', expiresInSeconds: 60 }, soon())
+  t.equal(override.inForce, false)
 })
 
-t.test('without an answer of the pool a sentence says why', async t => {
+t.test('without an answer of the pool the error has the cause', async t => {
   const without = new PoolQuestions('h', machineClock, { client: null })
   const noToolstack = refused('noToolstack', /no toolstack is configured/)
   await t.rejects(without.gate(soon()), noToolstack)
@@ -183,7 +188,7 @@ t.test('without an answer of the pool a sentence says why', async t => {
     answers.push('error' in answer ? { error: [answer.error[0], ...answer.error.slice(1)] } : answer)
     await t.rejects(questions.gate(soon()), refused(kind, text), JSON.stringify(answer))
   }
-  // Nobody would read it.
+  // No gate reads this override.
   const override = questions.setOverride({ host: 'hostA', reason: 'r', by: 'b', expiresInSeconds: 60 }, soon())
   t.match(await override, { inForce: false })
   t.ok(new PoolRefusal('noGate', 'text').error === null)

@@ -15,9 +15,9 @@ interface Tap {
   fail(why: string): void
 }
 
-async function until(what: string, look: () => boolean): Promise<void> {
+async function until(what: string, condition: () => boolean): Promise<void> {
   const deadline = Date.now() + DEADLINE_MS
-  while (!look()) {
+  while (!condition()) {
     if (Date.now() > deadline) throw new Error(`not within ${DEADLINE_MS} ms: ${what}`)
     await sleep(2)
   }
@@ -45,7 +45,7 @@ t.test("the state of an SR from the gate's answer", t => {
   t.strictSame(stateOf([resyncing], 'another'), { state: 'synced', sentences: [] })
   t.equal(stateOf([resyncing, reason('host-not-live')]).state, 'degraded')
   t.equal(stateOf([resyncing, reason('lease-expired'), reason('host-not-live')]).state, 'unknown')
-  t.equal(stateOf([reason('a-code-of-tomorrow')]).state, 'unknown')
+  t.equal(stateOf([reason('code-of-2030')]).state, 'unknown')
   t.equal(stateOf([reason('last-replica', { state: 'synced' })]).state, 'degraded', 'what blocks is not synced')
   t.equal(stateOf([reason('override-expired')]).state, 'synced', 'that does not block')
   t.match(poolStatesOf(gate(), 'another host')(SR), { state: 'unknown', sentences: [/does not know this host/] })
@@ -56,25 +56,25 @@ t.test("the state of an SR from the gate's answer", t => {
   t.end()
 })
 
-/** A pool that a test can change, and what a host makes of it. */
+/** A pool that a test can change, and the pool states of a host. */
 function statesOf(t: Tap) {
   const pool = {
     coordinator: HOST,
     reasons: [] as readonly GateReasonAnswer[],
     refusal: null as PoolRefusal | null,
-    rolesAsked: 0,
-    gatesAsked: 0,
+    rolePolls: 0,
+    gatePolls: 0,
   }
   const clock = { now: 0 }
   const states = new PoolStates({
     questions: {
       isCoordinator: async () => {
-        pool.rolesAsked += 1
+        pool.rolePolls += 1
         if (pool.refusal !== null) throw pool.refusal
         return pool.coordinator === HOST
       },
       gateOfThisHost: async () => {
-        pool.gatesAsked += 1
+        pool.gatePolls += 1
         if (pool.refusal !== null) throw pool.refusal
         return gate(pool.reasons, pool.coordinator)
       },
@@ -97,10 +97,10 @@ t.test('the coordinator has the state of the pool; other hosts have none', async
   await becomes('resyncing')
   pool.coordinator = 'another'
   await becomes(null)
-  const gatesAsked = pool.gatesAsked
-  const rolesAsked = pool.rolesAsked
-  await until('it is asked who it is', () => pool.rolesAsked > rolesAsked + 3)
-  t.equal(pool.gatesAsked, gatesAsked, 'and the gate is left in peace')
+  const gatePolls = pool.gatePolls
+  const rolePolls = pool.rolePolls
+  await until('the role is polled', () => pool.rolePolls > rolePolls + 3)
+  t.equal(pool.gatePolls, gatePolls, 'and the gate is not polled')
   pool.coordinator = HOST
   await becomes('resyncing')
   t.equal(state(), 'resyncing')
@@ -110,9 +110,9 @@ t.test('an answer that is too old does not count, and the sentence says why ther
   const { pool, clock, states, becomes } = statesOf(t)
   await becomes('synced')
   pool.refusal = new PoolRefusal('toolstackUnreachable', 'the toolstack cannot be reached: ECONNREFUSED')
-  const asked = pool.gatesAsked
-  await until('it is asked again', () => pool.gatesAsked > asked + 1)
-  t.match(states.of(SR), { state: 'synced' }, 'for a while')
+  const polled = pool.gatePolls
+  await until('the gate is polled again', () => pool.gatePolls > polled + 1)
+  t.match(states.of(SR), { state: 'synced' }, 'the last answer is valid for a while')
   clock.now += 30_001
   t.match(states.of(SR), { state: 'unknown', sentences: [/state of the pool is not known: .*ECONNREFUSED/] })
   pool.refusal = null
@@ -127,7 +127,7 @@ t.test('without a toolstack or without a gate there is no pool state', async t =
     pool.refusal = null
     await becomes('synced')
     states.forget()
-    t.equal(states.of(SR)?.state, 'unknown', 'another pool, of which nothing is known')
+    t.equal(states.of(SR)?.state, 'unknown', 'the state of another pool is unknown')
     await becomes('synced')
   }
 })
@@ -136,19 +136,19 @@ t.test('a gate that disappears leaves the pool unknown, not synced', async t => 
   const { pool, clock, states, becomes } = statesOf(t)
   await becomes('synced')
   pool.refusal = new PoolRefusal('noGate', 'no gate answers for this pool')
-  const asked = pool.gatesAsked
-  await until('it is asked again', () => pool.gatesAsked > asked + 1)
+  const polled = pool.gatePolls
+  await until('the gate is polled again', () => pool.gatePolls > polled + 1)
   clock.now += 30_001
   t.match(states.of(SR), { state: 'unknown', sentences: [/no gate answers/] })
 })
 
-t.test('after a transition the gate is asked at once', async t => {
-  let asked = 0
+t.test('after a transition the gate is polled at once', async t => {
+  let polled = 0
   const states = new PoolStates({
     questions: {
       isCoordinator: async () => true,
       gateOfThisHost: async () => {
-        asked += 1
+        polled += 1
         return gate()
       },
     },
@@ -158,13 +158,13 @@ t.test('after a transition the gate is asked at once', async t => {
     pace: { gateEveryMs: 3_600_000, roleEveryMs: 3_600_000, atMostEveryMs: 1, validForMs: 1_000, timeoutMs: 20_000 },
   })
   t.teardown(() => states.close())
-  await until('the first', () => asked === 1)
+  await until('the first', () => polled === 1)
   states.hurry()
-  await until('the second', () => asked === 2)
+  await until('the second', () => polled === 2)
   t.equal(states.of(SR)?.state, 'synced')
 })
 
-t.test('an error of this program is reported, and the question is repeated', async t => {
+t.test('an error of this program is reported, and the polls continue', async t => {
   const bugs: unknown[] = []
   const states = new PoolStates({
     questions: {
@@ -180,7 +180,7 @@ t.test('an error of this program is reported, and the question is repeated', asy
     pace: { gateEveryMs: 5, roleEveryMs: 5, atMostEveryMs: 1, validForMs: 1_000, timeoutMs: 20_000 },
   })
   t.teardown(() => states.close())
-  await until('it is told', () => bugs.length === 1)
+  await until('the error is reported', () => bugs.length === 1)
   t.match(states.of(SR), { state: 'unknown', sentences: [/a bug/] })
-  await until('it has gone on', () => states.of(SR) === null)
+  await until('the polls continue', () => states.of(SR) === null)
 })

@@ -3,20 +3,20 @@ import t from 'tap'
 import { Followers } from '../../../src/agent/sources/followers.ts'
 import { machineClock } from '../../../src/platform/time/clock.ts'
 
-t.test('of each name one stream runs at a time, however often another one is asked for', async t => {
+t.test('one stream of each name runs at a time, however often it is replaced', async t => {
   const followers = new Followers(machineClock)
-  const living = new Set<string>()
+  const running = new Set<string>()
   const taken: string[] = []
   let most = 0
   const source = (name: string) =>
     async function* (signal: AbortSignal) {
-      living.add(name)
-      most = Math.max(most, living.size)
+      running.add(name)
+      most = Math.max(most, running.size)
       yield name
       if (!signal.aborted) await once(signal, 'abort')
       // It ends slowly, and yields once more.
       await new Promise(resolve => setTimeout(resolve, 5))
-      living.delete(name)
+      running.delete(name)
       yield `${name}, too late`
     }
   const follow = (name: string) =>
@@ -35,5 +35,5 @@ t.test('of each name one stream runs at a time, however often another one is ask
   await followers.close()
   t.equal(most, 1)
   t.strictSame(taken, ['a', 'c'])
-  t.equal(living.size, 0)
+  t.equal(running.size, 0)
 })

@@ -23,10 +23,10 @@ function logOf(backend: 'drbd' | 'md' = 'drbd') {
   return { log, note, taken }
 }
 
-t.test('each cause of a silence is logged once per episode, and so is its end', t => {
+t.test('each cause of a source that does not answer is logged once per episode, and so is the end', t => {
   const { log, note, taken } = logOf()
   note(0, null)
-  t.strictSame(taken(), [], 'a source that is well from the first')
+  t.strictSame(taken(), [], 'a source that answers from the start')
   note(1_000, 'drbdsetup events2 exited 20: out of memory')
   note(2_000, 'drbdsetup events2 exited 20: out of memory')
   note(3_000, 'events2 hangs\x1b[2J\nerror forged')
@@ -38,10 +38,10 @@ t.test('each cause of a silence is logged once per episode, and so is its end', 
     'info source-well drbd: the state of its mirrors is known again, after 12 s',
   ])
   note(20_000, 'drbdsetup events2 exited 20: out of memory')
-  t.equal(taken().length, 1, 'the next spell')
+  t.equal(taken().length, 1, 'the next episode')
   for (let index = 0; index < 50; index += 1) note(21_000, `cause ${index} ${'x'.repeat(1_000)}`)
   const many = taken()
-  t.equal(many.length, 7, 'a spell has so many causes at most')
+  t.equal(many.length, 7, 'an episode has at most eight causes')
   t.ok(many.every(({ length }) => length < 400))
   note(30_000, null)
   taken()
@@ -50,7 +50,7 @@ t.test('each cause of a silence is logged once per episode, and so is its end', 
   t.strictSame(
     taken(),
     [`warning source-silent drbd: the state of its mirrors is unknown: ${absent}`],
-    'and is no misreading besides',
+    'the cause is not logged again as a problem',
   )
   note(32_000, null, [['source-silent', 'one array hangs']])
   t.strictSame(taken(), [
@@ -59,7 +59,7 @@ t.test('each cause of a silence is logged once per episode, and so is its end', 
   ])
   note(33_000, null)
   log.note({ at: 0, doubt: 'begun', isFault: false, problems: [], problemCounts: new Map() })
-  t.strictSame(taken(), [], 'that it has begun is no fault')
+  t.strictSame(taken(), [], 'the start of a source is no fault')
   t.end()
 })
 
@@ -84,7 +84,7 @@ t.test('input that is not understood is logged once per episode; each unknown wo
   log.tick(99_000 + 600_000)
   t.strictSame(taken(), ['info source-understood md: bad-line: none for 10 min, 100 before that'])
   note(800_000, null, [['bad-line', 'Not a line: 1']])
-  t.equal(taken().length, 1, 'the next spell')
+  t.equal(taken().length, 1, 'the next episode')
   t.end()
 })
 
@@ -102,14 +102,14 @@ t.test('all output of drbdsetup that is not understood is counted, and the log h
   })
   const metrics = new AgentMetrics({ snapshot: () => ({ srs: new Map(), notSynced: [] }) })
   const { log, taken } = logOf()
-  const told = await follow(host, so => {
-    if (so.reduce((sum, { problemCounts }) => sum + (problemCounts.get('bad-line') ?? 0), 0) === 700)
+  const updates = await follow(host, received => {
+    if (received.reduce((sum, { problemCounts }) => sum + (problemCounts.get('bad-line') ?? 0), 0) === 700)
       host.write('read', '')
-    const isOver = so.at(-1)?.doubt?.includes('netlink') === true
+    const isOver = received.at(-1)?.doubt?.includes('netlink') === true
     if (isOver) host.play({ events: [{ print: dump }, { hang: true }], now: [] })
-    return so.some(({ doubt }) => doubt?.includes('netlink')) && so.at(-1)?.doubt === null
+    return received.some(({ doubt }) => doubt?.includes('netlink')) && received.at(-1)?.doubt === null
   })
-  for (const update of told) {
+  for (const update of updates) {
     metrics.source('drbd', update)
     log.note(update)
   }

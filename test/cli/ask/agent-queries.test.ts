@@ -11,11 +11,11 @@ import {
   gateOf,
   HOST_B,
   HOST_C,
-  resyncingThere,
+  leaseExpired,
+  resyncingOn,
   runShell,
   ScriptedAgent,
   SR,
-  silent,
 } from '../scripted-agent.ts'
 
 /** A server at a socket that answers every call with `answer`. */
@@ -49,12 +49,12 @@ t.test('an answer of another program, or of another version, is a problem', asyn
 })
 
 t.test('keys of a newer agent are ignored', async t => {
-  const gate = { ...gateOf([silent(HOST_C)]), more: true }
+  const gate = { ...gateOf([leaseExpired(HOST_C)]), more: true }
   const answer = await (await answering(t, id => ({ jsonrpc: '2.0', id, result: gate }))).gate()
   const { more: _, ...known } = gate
   t.strictSame(answer, { ok: true, value: known })
   const agent = await new ScriptedAgent(t).listen()
-  agent.say(
+  agent.setReport(
     SR,
     Array.from({ length: 1500 }, (_, index) => copying(`vol-${index}/0`, 0.5)),
     { mirrors: { synced: 0, resyncing: 1500, degraded: 0, unknown: 0 } },
@@ -72,33 +72,38 @@ t.test('a call ends when its signal aborts', async t => {
     server.closeAllConnections()
     server.close()
   })
-  const gone = new AbortController()
-  const call = new AgentQueries(socket, gone.signal).srs()
-  server.once('request', () => gone.abort())
+  const controller = new AbortController()
+  const call = new AgentQueries(socket, controller.signal).srs()
+  server.once('request', () => controller.abort())
   t.match(await call, { ok: false, problem: { code: 'agent-away', text: /timed out/ } })
 })
 
 t.test('a reason of another version blocks, and is shown with its own sentence', async t => {
-  const other = { ...silent(HOST_B), code: 'moon-phase', clearedBy: 'time' as const, text: 'the moon is full' }
-  const there = resyncingThere(HOST_C)
-  const mirrorReasons = [{ code: 'tides', mirror: 'vol-7/0', clearedBy: 'operator' as const }]
-  const causes = byUrgency(causesOfGate([other, other, { ...there, mirrorReasons }], { coordinator: null }, null))
+  const other = {
+    ...leaseExpired(HOST_B),
+    code: 'gate-code-of-2030',
+    clearedBy: 'time' as const,
+    text: 'the text of 2030',
+  }
+  const notSynced = resyncingOn(HOST_C)
+  const mirrorReasons = [{ code: 'mirror-code-of-2030', mirror: 'vol-7/0', clearedBy: 'operator' as const }]
+  const causes = byUrgency(causesOfGate([other, other, { ...notSynced, mirrorReasons }], { coordinator: null }, null))
   t.strictSame(
     causes.map(({ code, blocking, remedy }) => [code, blocking, remedy === null]),
     [
-      ['tides', true, true],
-      ['moon-phase', true, true],
+      ['mirror-code-of-2030', true, true],
+      ['gate-code-of-2030', true, true],
       ['not-synced', true, false],
     ],
   )
   const text = rootCauseLines(causes, { columns: 80, paint: UNPAINTED, now: Date.now() }).join('\n')
-  t.match(text, /^the moon is full\n {2}moon-phase on hostB[\s\S]*This version does not know the code/m)
+  t.match(text, /^the text of 2030\n {2}gate-code-of-2030 on hostB[\s\S]*This version does not know the code/m)
 })
 
 t.test('--socket may be a relative path, and not empty', async t => {
   const agent = await new ScriptedAgent(t).listen()
-  const asked = await runShell(['status', '--socket', relative(process.cwd(), agent.socket)])
-  t.match(asked, { exitCode: 0, stdout: /^SR 5c5c5c5c/ })
+  const status = await runShell(['status', '--socket', relative(process.cwd(), agent.socket)])
+  t.match(status, { exitCode: 0, stdout: /^SR 5c5c5c5c/ })
   for (const args of [['status'], ['wait'], ['completion', 'names']]) {
     const { exitCode, stderr } = await runShell([...args, '--socket', ''])
     t.match({ exitCode, stderr }, { exitCode: 64, stderr: /: --socket must not be empty\n/ }, args.join(' '))

@@ -9,7 +9,7 @@ const ALL = [
   { uuid: 'cafe0000-0000-4000-8000-000000000005', name: 'twin' },
 ]
 
-t.test('by UUID, by a beginning that no other shares, and by name', async t => {
+t.test('an operand is a UUID, an unambiguous prefix of a UUID, or a name', async t => {
   for (const [operand, index] of [
     ['5c5c5c5c-0000-4000-8000-000000000001', 0],
     ['5C5C5C5C-0000-4000-8000-000000000001', 0],

@@ -21,7 +21,7 @@ async function offered(words: readonly string[], program = 'resync-monitor'): Pr
 }
 
 /** A script that runs the program with the agent of the test. */
-function programThatAsks(t: Test, { socket }: ScriptedAgent): string {
+function programWithAgent(t: Test, { socket }: ScriptedAgent): string {
   const folder = mkdtempSync(join(tmpdir(), 'completion-'))
   t.teardown(() => rmSync(folder, { recursive: true }))
   const program = join(folder, 'program')
@@ -88,7 +88,7 @@ t.test('names of SRs and hosts come from the agent; names that a shell would exp
   const { stdout } = await agent.run('completion', 'names')
   t.strictSame(stdout.split('\n'), [SR, 'hostA', 'hostB', 'hostC'])
   t.match(await runShell(['completion', 'names', '--socket', '/nowhere']), { exitCode: 1, stdout: '', stderr: '' })
-  t.strictSame(await offered(['explain', 'host'], programThatAsks(t, agent)), ['hostA', 'hostB', 'hostC'])
+  t.strictSame(await offered(['explain', 'host'], programWithAgent(t, agent)), ['hostA', 'hostB', 'hostC'])
 })
 
 t.test('another shell is an error', async t => {

@@ -1,7 +1,7 @@
 import { userInfo } from 'node:os'
 import t from 'tap'
 import { PoolRefusal } from '../../../src/agent-api/pool-methods.ts'
-import { blockedAgent, gateOf, HOST_A, HOST_B, HOST_C, runShell, silent } from '../scripted-agent.ts'
+import { blockedAgent, gateOf, HOST_A, HOST_B, HOST_C, leaseExpired, runShell } from '../scripted-agent.ts'
 
 t.test('can-reboot: yes, no with reasons, or not known', async t => {
   const agent = await blockedAgent(t)
@@ -11,7 +11,7 @@ t.test('can-reboot: yes, no with reasons, or not known', async t => {
   })
   agent.reboot = { canReboot: true, hosts: [], error: null, reasons: [] }
   t.match(await agent.run('can-reboot', HOST_A.uuid), { exitCode: 0, stdout: 'yes: hostA may be down' })
-  agent.reboot = { canReboot: true, hosts: [], error: null, reasons: [silent(HOST_C)] }
+  agent.reboot = { canReboot: true, hosts: [], error: null, reasons: [leaseExpired(HOST_C)] }
   t.match(await agent.run('can-reboot', 'hostA'), {
     exitCode: 0,
     stdout: /^yes: hostA may be down, by override, although storage blocks:\n {2}SR mirrored: hostC has not confirmed/,
@@ -32,16 +32,16 @@ t.test('override: prints the risk, the overridden reasons and the user', async t
   t.match(given.stdout, /^hostB may reboot and shut down until .* UTC \(in .*by\s+override of ada\./)
   t.match(given.stdout, /RISK: virtual disks whose last\s+current replica is on this\s+host stop/)
   t.match(given.stdout, /It overrides:\n {2}SR mirrored: hostC has not confirmed/)
-  t.strictSame(agent.asked, [{ host: HOST_B.uuid, reason: 'disk swap', by: 'ada', expiresInSeconds: 5400 }])
+  t.strictSame(agent.requests, [{ host: HOST_B.uuid, reason: 'disk swap', by: 'ada', expiresInSeconds: 5400 }])
 
   await runShell(['override', 'hostB', '--reason', 'x', '--for', '1s', '--socket', agent.socket], {
     SUDO_USER: 'grace',
   })
-  t.match(agent.asked[1], { by: 'grace' }, 'the user behind sudo')
+  t.match(agent.requests[1], { by: 'grace' }, 'the user behind sudo')
   await runShell(['override', 'hostB', '--reason', 'x', '--for', '1s', '--socket', agent.socket], { SUDO_USER: '' })
-  t.match(agent.asked[2], { by: new RegExp(`^${userInfo().username}@.`) })
+  t.match(agent.requests[2], { by: new RegExp(`^${userInfo().username}@.`) })
 
-  const [first] = gateOf([silent(HOST_C)]).hosts
+  const [first] = gateOf([leaseExpired(HOST_C)]).hosts
   const held = { reason: 'disk swap', by: 'ada', expiresAt: new Date(Date.now() + 60_000).toISOString(), inForce: true }
   if (first !== undefined) agent.pool = { ...gateOf([]), hosts: [{ ...first, override: held }] }
   t.match((await agent.run('override', '--list')).stdout, /^hostA {2}in force\n {2}until .*, by\s+ada:\s+disk swap/)
@@ -50,7 +50,7 @@ t.test('override: prints the risk, the overridden reasons and the user', async t
     /allowed by override, blocked by storage\n {4}override of ada: disk swap; until/,
   )
   t.match(await agent.run('override', '--clear', 'hostA'), { exitCode: 0, stdout: 'hostA has no override now.' })
-  t.equal(agent.asked.at(-1), HOST_A.uuid)
+  t.equal(agent.requests.at(-1), HOST_A.uuid)
   t.match(JSON.parse((await agent.run('override', '--clear', 'hostA', '--json')).stdout), {
     host: HOST_A.uuid,
     name: 'hostA',
@@ -58,14 +58,14 @@ t.test('override: prints the risk, the overridden reasons and the user', async t
   })
   agent.pool = new PoolRefusal('noGate', 'there is no gate')
   await agent.run('override', '--clear', 'hostA')
-  t.equal(agent.asked.at(-1), 'hostA', 'without the gate the agent resolves the name')
+  t.equal(agent.requests.at(-1), 'hostA', 'without the gate the agent resolves the name')
 })
 
 t.test('clear-order: takes a host and the reason why it does not go down', async t => {
   const agent = await blockedAgent(t)
   const cleared = await agent.run('clear-order', 'hostB', '--reason', ' no command ')
   t.match(cleared, { exitCode: 0, stdout: 'hostB has no order now.' })
-  t.strictSame(agent.asked.at(-1), { host: HOST_B.uuid, reason: 'no command' })
+  t.strictSame(agent.requests.at(-1), { host: HOST_B.uuid, reason: 'no command' })
   t.match(JSON.parse((await agent.run('clear-order', 'hostB', '--reason', 'x', '--json')).stdout), {
     host: HOST_B.uuid,
     name: 'hostB',
@@ -78,7 +78,7 @@ t.test('clear-order: takes a host and the reason why it does not go down', async
 
 t.test('an override belongs to one host; an expired override is a warning', async t => {
   const agent = await blockedAgent(t)
-  const reason = silent(HOST_C)
+  const reason = leaseExpired(HOST_C)
   const allowed = { ...reason, text: `${reason.text}; allowed by override of ada until then: swap` }
   const expired = { ...reason, code: 'override-expired', text: 'SR mirrored: the override for hostB (swap) is over' }
   const override = { reason: 'swap', by: 'ada', expiresAt: new Date(Date.now() + 60_000).toISOString(), inForce: true }

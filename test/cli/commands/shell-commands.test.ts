@@ -6,16 +6,16 @@ import {
   blockedAgent,
   copying,
   gateOf,
-  givenUp,
   HAS_TERMINALS,
   HOST_B,
   HOST_C,
+  leaseExpired,
   mirrorOf,
   OTHER_SR,
-  resyncingThere,
+  resyncingOn,
   ScriptedAgent,
   SR,
-  silent,
+  standAlone,
 } from '../scripted-agent.ts'
 
 t.test('status: shows each SR with its root causes, and what is blocked, whatever the state', async t => {
@@ -43,12 +43,12 @@ t.test('status: lists what no SR watches, 20 names at most', async t => {
   const agent = await new ScriptedAgent(t).listen()
   t.notMatch((await agent.run('status')).stdout, /No SR watches/)
   const drbd = Array.from({ length: 30 }, (_, index) => `xcp-volume-${index}`)
-  agent.left = { drbd, md: ['md7'], omitted: 4, doubts: [] }
+  agent.notWatched = { drbd, md: ['md7'], omitted: 4, doubts: [] }
   const { stdout } = await agent.run('status')
   t.match(stdout, /No SR watches these:\n {2}DRBD xcp-volume-0, DRBD xcp-volume-1,/)
   t.match(stdout.replaceAll(/\s+/g, ' '), /DRBD xcp-volume-19 and 15 more/)
   const [document] = JSON.parse(`[${(await agent.run('status', '--json')).stdout}]`)
-  t.strictSame(document.unwatched, agent.left)
+  t.strictSame(document.unwatched, agent.notWatched)
 })
 
 t.test('status: if the gate cannot be reached, status says so and exits with 0', async t => {
@@ -96,7 +96,7 @@ t.test('explain: if nothing blocks, it says so and what was checked', async t =>
     (await agent.run('explain')).stdout,
     /^Nothing blocks\. Checked: 1 SR with 12 mirrors on this host; the gate on/,
   )
-  agent.say(SR, [mirrorOf('vol-9/0', 'synced', [{ code: 'drift', mirror: 'vol-9/0', clearedBy: 'operator' }])])
+  agent.setReport(SR, [mirrorOf('vol-9/0', 'synced', [{ code: 'drift', mirror: 'vol-9/0', clearedBy: 'operator' }])])
   const warned = await agent.run('explain')
   t.match(
     warned.stdout,
@@ -109,9 +109,9 @@ t.test('explain: if nothing blocks, it says so and what was checked', async t =>
   )
   t.match((await agent.run('explain')).stdout, /^Nothing blocks on this host\./)
   t.match(await agent.run('explain', 'hostB'), { exitCode: 1, stderr: /the toolstack does not answer/ })
-  agent.say(SR, [], { state: 'unknown' })
+  agent.setReport(SR, [], { state: 'unknown' })
   t.match((await agent.run('explain')).stdout, /^SR 5c5c5c5c-\S+ is unknown, and the answers have no\s+reason\./)
-  agent.say(SR, [])
+  agent.setReport(SR, [])
   const gate = gateOf([])
   agent.pool = { ...gate, hosts: gate.hosts.map(host => ({ ...host, reasonsOmitted: 3 })) }
   t.match((await agent.run('explain', 'hostB')).stdout, /^host hostB is blocked, and the answers have no reason\./)
@@ -119,7 +119,7 @@ t.test('explain: if nothing blocks, it says so and what was checked', async t =>
 
 t.test('explain: of many mirrors with one reason three are printed in full, the others by name', async t => {
   const agent = await new ScriptedAgent(t).listen()
-  agent.say(
+  agent.setReport(
     SR,
     Array.from({ length: 12 }, (_, index) => copying(`vol-${index}/0`, 0.5)),
   )
@@ -148,7 +148,11 @@ t.test('an agent that does not answer ends the commands with 1', async t => {
 
 t.test('control characters in names and texts are escaped', async t => {
   const agent = await new ScriptedAgent(t).listen()
-  const evil = { ...silent(HOST_C), host: { ...HOST_C, name: 'x\u001b]0;owned\u0007' }, text: 'a\u001b[2Jb\nc\u202e' }
+  const evil = {
+    ...leaseExpired(HOST_C),
+    host: { ...HOST_C, name: 'x\u001b]0;owned\u0007' },
+    text: 'a\u001b[2Jb\nc\u202e',
+  }
   agent.pool = gateOf([evil])
   for (const command of ['status', 'explain']) {
     const { stdout } = await agent.run(command)
@@ -178,12 +182,10 @@ t.test('explain: a mirror without a current replica comes first, once for all ho
     { peer: 'self', word: 'Outdated', since: '2026-11-22T16:00:00.000Z', wasSource: true },
     { peer: 'hostB', word: 'Outdated', outOfSyncBytes: 1_048_576 },
   ])
-  agent.say(SR, [givenUp('vol-8/0'), mirrorOf('vol-l/0', 'degraded', [here])])
-  agent.pool = gateOf([
-    { ...resyncingThere(HOST_B), mirrorReasons: [noneCurrent([{ peer: 'self', word: 'Outdated' }])] },
-  ])
+  agent.setReport(SR, [standAlone('vol-8/0'), mirrorOf('vol-l/0', 'degraded', [here])])
+  agent.pool = gateOf([{ ...resyncingOn(HOST_B), mirrorReasons: [noneCurrent([{ peer: 'self', word: 'Outdated' }])] }])
   const { stdout } = await agent.run('explain')
-  const elsewhere = { ...resyncingThere(HOST_B), mirrorReasons: [noneCurrent([{ peer: 'self', word: 'Outdated' }])] }
+  const elsewhere = { ...resyncingOn(HOST_B), mirrorReasons: [noneCurrent([{ peer: 'self', word: 'Outdated' }])] }
   agent.reboot = { canReboot: false, hosts: [HOST_C], error: ['CLUSTERED_SR_DEGRADED', SR], reasons: [elsewhere] }
   t.match(
     (await agent.run('can-reboot', 'hostC')).stdout,
@@ -207,15 +209,15 @@ t.test('explain: a reason that is younger than the state of its mirror has its o
     word: 'user',
     since: '2026-11-22T16:00:00.000Z',
   }
-  agent.say(SR, [mirrorOf('vol-8/0', 'synced', [suspended])])
+  agent.setReport(SR, [mirrorOf('vol-8/0', 'synced', [suspended])])
   t.match((await agent.run('explain')).stdout, /^ {2}io-suspended on .*\n {2}since 2026-11-22 16:00:00 UTC/m)
 })
 
-t.test('status and explain say how much is left out, and show the progress of a degraded SR', async t => {
+t.test('status and explain show how many reasons are left out, and the progress of a degraded SR', async t => {
   const agent = await new ScriptedAgent(t).listen()
-  agent.say(SR, [copying('vol-7/0', 0.421), givenUp('vol-8/0')], { progress: 0.421, etaSeconds: 130 })
+  agent.setReport(SR, [copying('vol-7/0', 0.421), standAlone('vol-8/0')], { progress: 0.421, etaSeconds: 130 })
   agent.omitted = 4
-  agent.pool = gateOf([{ ...resyncingThere(HOST_B), mirrorReasonsOmitted: 5 }])
+  agent.pool = gateOf([{ ...resyncingOn(HOST_B), mirrorReasonsOmitted: 5 }])
   const { stdout } = await agent.run('status')
   t.match(stdout, /degraded for [3-9] min\n.*\n {2}\[=+> +\] 42\.1 % {2}about 2 min left/)
   t.match((await agent.run('explain')).stdout, /\n9 more reasons were left out of the answers\.\n/)
@@ -228,12 +230,16 @@ t.test('a host that is down is the root cause of every lost connection to it', a
     mirrorOf(mirror, 'degraded', [
       { code: 'peer-not-connected', mirror, clearedBy: 'time', peer: 'hostC', word: 'Connecting' },
     ])
-  agent.say(
+  agent.setReport(
     SR,
     Array.from({ length: 12 }, (_, index) => lost(`vol-${index}/0`)),
   )
-  const down = { ...silent(HOST_C), code: 'host-not-live', text: 'SR mirrored: hostC is down (needs an operator)' }
-  const follows = { ...resyncingThere(HOST_B), state: 'degraded' as const, text: 'SR mirrored: hostB is degraded' }
+  const down = {
+    ...leaseExpired(HOST_C),
+    code: 'host-not-live',
+    text: 'SR mirrored: hostC is down (needs an operator)',
+  }
+  const follows = { ...resyncingOn(HOST_B), state: 'degraded' as const, text: 'SR mirrored: hostB is degraded' }
   const { reasons = [] } = lost('vol-3/0')
   agent.pool = gateOf([down, { ...follows, mirrorReasons: reasons }])
   const status = await agent.run('status')
@@ -249,7 +255,7 @@ t.test('a host that is down is the root cause of every lost connection to it', a
 
 t.test('an SR is named by its label where the gate knows it', async t => {
   const agent = await new ScriptedAgent(t).listen()
-  agent.say(OTHER_SR, [])
+  agent.setReport(OTHER_SR, [])
   const srs = [
     { uuid: SR, name: 'mirrored' },
     { uuid: OTHER_SR, name: 'archive' },

@@ -27,7 +27,7 @@ function hostOf(t: TearsDown, toolstack?: object) {
   const folder = mkdtempSync(join(tmpdir(), 'agent-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
   const kernel = new ModelKernel(join(folder, 'root'), BOOT_ID)
-  kernel.become({ mesh0: IN_SYNC, mesh1: IN_SYNC })
+  kernel.setState({ mesh0: IN_SYNC, mesh1: IN_SYNC })
   writeFileSync(
     join(kernel.root, 'etc/drbd.d/mesh.res'),
     'resource mesh0 { volume 0 { } }\nresource mesh1 { volume 0 { } }\n',
@@ -62,13 +62,13 @@ function hostOf(t: TearsDown, toolstack?: object) {
   return { folder, kernel, file, socket, configure, ask, stateOf, start, becomes }
 }
 
-const isGone = (pid: number) => !existsSync(`/proc/${pid}`)
+const hasEnded = (pid: number) => !existsSync(`/proc/${pid}`)
 
-t.test('it starts, follows, reloads what changes, and leaves nothing behind', async t => {
+t.test('the agent starts, follows DRBD, reloads its configuration, and leaves no socket and no children', async t => {
   const { kernel, file, socket, configure, ask, start, becomes } = hostOf(t)
   const daemon = start()
   await becomes('synced')
-  kernel.become({ mesh0: resyncing(4096), mesh1: IN_SYNC })
+  kernel.setState({ mesh0: resyncing(4096), mesh1: IN_SYNC })
   await becomes('resyncing')
   const [, url = ''] = await until('metrics are served', () => /served at (\S+)/.exec(daemon.log))
   const scraped = await (await fetch(url)).text()
@@ -90,17 +90,17 @@ t.test('it starts, follows, reloads what changes, and leaves nothing behind', as
   await becomes('resyncing', OTHER_SR)
 
   writeFileSync(file, '{ "host": "me",\n "srss": [] }')
-  await until('the mistake is told with its line', () => daemon.log.includes(`${file}:2: srss: there is no such key`))
+  await until('the error is logged with its line', () => daemon.log.includes(`${file}:2: srss: there is no such key`))
   t.match(daemon.log, /agent.yaml:1: host: must be a UUID/)
-  t.match(await ask('SR.list'), [{ sr: SR }, { sr: OTHER_SR }], 'what was configured before goes on')
+  t.match(await ask('SR.list'), [{ sr: SR }, { sr: OTHER_SR }], 'the previous configuration stays in effect')
 
-  kernel.become({ mesh1: IN_SYNC })
+  kernel.setState({ mesh1: IN_SYNC })
   await becomes('degraded', OTHER_SR)
   const children = daemon.children()
   t.ok(children.length >= 2, 'drbdsetup, and the process that reads files')
   t.equal(await daemon.end('SIGTERM'), 0)
   t.notOk(existsSync(socket))
-  await until('its children are gone', () => children.every(isGone))
+  await until('its children have ended', () => children.every(hasEnded))
 })
 
 /** Calls the plugin's scripts, as a toolstack does. */
@@ -123,24 +123,24 @@ t.test('an SR that the toolstack attaches through the plugin is watched, after a
   const { result: sr } = await call('SR.attach', { configuration: created.result })
   await becomes('synced', OTHER_SR)
   t.match(await call('SR.stat', { sr }), { exitCode: 0, result: { clustered: true, health: ['Healthy', ''] } })
-  kernel.become({ mesh0: IN_SYNC, mesh1: resyncing(4096) })
+  kernel.setState({ mesh0: IN_SYNC, mesh1: resyncing(4096) })
   await becomes('resyncing', OTHER_SR)
   t.match(await call('SR.stat', { sr }), { result: { health: ['Recovering', /mesh1/] } })
 
   await daemon.end('SIGKILL')
-  kernel.age()
+  kernel.advanceUptime()
   const again = start()
   await becomes('resyncing', OTHER_SR)
   t.match(await call('SR.detach', { sr }), { exitCode: 0, result: null })
-  t.equal(await stateOf(OTHER_SR), 'resyncing', 'detached, it is watched until its resync ends')
-  kernel.become({ mesh0: IN_SYNC, mesh1: IN_SYNC })
-  await until('it is watched no more', async () => (await stateOf(OTHER_SR)) === null)
+  t.equal(await stateOf(OTHER_SR), 'resyncing', 'a detached SR is watched until its resync ends')
+  kernel.setState({ mesh0: IN_SYNC, mesh1: IN_SYNC })
+  await until('it is no longer watched', async () => (await stateOf(OTHER_SR)) === null)
   await again.end('SIGTERM')
   t.match(await call('SR.stat', { sr }), { exitCode: 1, result: { code: /./, params: [], backtrace: { files: [] } } })
 })
 
 t.test(
-  'killed while the toolstack creates SRs: each call has a proper end, and what was answered is there',
+  'an agent is killed while the toolstack creates SRs: each call gets a result or an error, and each confirmed SR exists',
   async t => {
     const { kernel, socket, start, becomes } = hostOf(t)
     const call = (method: string, params: object) => callPlugin(socket, method, params)
@@ -170,18 +170,18 @@ t.test(
             backtrace: Object,
           })
       }
-      kernel.age()
+      kernel.advanceUptime()
     }
   },
 )
 
-t.test('another stateDirectory is taken up by a restart, so what is attached meanwhile is not forgotten', async t => {
+t.test('a changed stateDirectory takes effect at a restart, so an SR that is attached before is not lost', async t => {
   const { folder, kernel, socket, configure, start, becomes } = hostOf(t)
   const call = (method: string, params: object) => callPlugin(socket, method, params)
   const daemon = start()
   await becomes('synced')
   configure({ stateDirectory: join(folder, 'elsewhere') })
-  await until('the log says what to do', () =>
+  await until('the log has the instruction', () =>
     /needs-restart: a change of stateDirectory takes effect only after a restart; before that, move the content of .*\/state to/.test(
       daemon.log,
     ),
@@ -192,21 +192,21 @@ t.test('another stateDirectory is taken up by a restart, so what is attached mea
   t.notOk(existsSync(join(folder, 'elsewhere')))
   await daemon.end('SIGTERM')
   renameSync(join(folder, 'state'), join(folder, 'elsewhere'))
-  kernel.age()
+  kernel.advanceUptime()
   start()
   await becomes('synced', OTHER_SR)
   t.match(await call('SR.stat', { sr: `resync-monitor://${OTHER_SR}` }), { exitCode: 0 })
 })
 
-t.test('a source that is killed, again and again: unknown at once, whole again by itself', async t => {
+t.test('a source that is killed repeatedly starts again, and the agent answers meanwhile', async t => {
   const { start, becomes, stateOf } = hostOf(t)
   const daemon = start()
   for (let round = 0; round < 3; round += 1) {
     await becomes('synced')
     const before = daemon.children()
     for (const pid of before) process.kill(pid, 'SIGKILL')
-    await until('another one is started', async () => {
-      t.not(await stateOf(), null, 'it goes on answering')
+    await until('new children run', async () => {
+      t.not(await stateOf(), null, 'the agent still answers')
       const now = daemon.children()
       return now.length > 0 && now.every(pid => !before.includes(pid))
     })
@@ -214,7 +214,7 @@ t.test('a source that is killed, again and again: unknown at once, whole again b
   t.equal(await daemon.end('SIGINT'), 0)
 })
 
-t.test('what it cannot start without is told in one line', async t => {
+t.test('the cause of a start that fails is logged in one line', async t => {
   const { file, kernel, configure, start, becomes } = hostOf(t)
   const first = start()
   await becomes('synced')
@@ -225,31 +225,31 @@ t.test('what it cannot start without is told in one line', async t => {
   await first.end('SIGTERM')
 
   rmSync(join(kernel.root, 'proc'), { recursive: true })
-  const blind = start()
-  t.equal(await blind.ended(), 1)
-  t.match(blind.log, /cannot-start: .*boot_id/)
+  const withoutBootId = start()
+  t.equal(await withoutBootId.ended(), 1)
+  t.match(withoutBootId.log, /cannot-start: .*boot_id/)
   configure({ srs: [{ uuid: SR }, { uuid: SR }] })
-  const wrong = start()
-  t.equal(await wrong.ended(), 65)
-  t.match(wrong.log, `${file}:`)
-  t.match(wrong.log, /srs\[1\].uuid: is there twice/)
+  const invalid = start()
+  t.equal(await invalid.ended(), 65)
+  t.match(invalid.log, `${file}:`)
+  t.match(invalid.log, /srs\[1\].uuid: is there twice/)
 })
 
-t.test('systemd is told: ready when it is, fed while it is well, stopping when it stops', async t => {
+t.test('systemd gets READY after the start, WATCHDOG while the agent works, and STOPPING at the end', async t => {
   const { folder, start, becomes } = hostOf(t)
-  const said = join(folder, 'said')
+  const notified = join(folder, 'notified')
   const bin = join(folder, 'systemd-notify')
-  writeFileSync(bin, `#!/bin/sh\necho "$@" >> ${said}\n`, { mode: 0o755 })
+  writeFileSync(bin, `#!/bin/sh\necho "$@" >> ${notified}\n`, { mode: 0o755 })
   const daemon = start({ PATH: `${folder}:${process.env.PATH}`, NOTIFY_SOCKET: '/run/none', WATCHDOG_USEC: '100000' })
   await becomes('synced')
-  const lines = () => (existsSync(said) ? readFileSync(said, 'utf8').split('\n') : [])
-  await until('it is fed', () => lines().includes('WATCHDOG=1'))
+  const lines = () => (existsSync(notified) ? readFileSync(notified, 'utf8').split('\n') : [])
+  await until('the watchdog is notified', () => lines().includes('WATCHDOG=1'))
   t.equal(lines()[0], 'READY=1')
   await daemon.end('SIGTERM')
   t.equal(lines().filter(Boolean).at(-1), 'STOPPING=1')
 })
 
-/** The embedded pool in this process, with this host in it; it can go away and come back. */
+/** The embedded pool in this process, with this host in it; a test can close it and open it again. */
 async function poolOf(t: TearsDown, folder: string) {
   const open = async (port: number) => {
     const pool = new EmbeddedPool({
@@ -282,56 +282,59 @@ async function poolOf(t: TearsDown, folder: string) {
       return present
     },
     toolstack: { url: `http://127.0.0.1:${first.port}`, passwordFile: join(folder, 'password') },
-    goAway: () => present.pool.close(),
-    comeBack: async () => {
+    close: () => present.pool.close(),
+    openAgain: async () => {
       present = await open(first.port)
     },
   }
 }
 
-t.test('reports and notifications: a resync is told, and a pool that forgot everything is told again', async t => {
+t.test('a resync becomes reports, messages and a task; a pool that lost its reports gets them again', async t => {
   const folder = mkdtempSync(join(tmpdir(), 'pool-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const pool = await poolOf(t, folder)
   const { kernel, configure, start } = hostOf(t, pool.toolstack)
   const daemon = start()
   const reported = (state: string) =>
-    until(`the pool knows it as ${state}`, () => pool.present.report()?.state === state)
+    until(`the pool has the report ${state}`, () => pool.present.report()?.state === state)
   await reported('synced')
-  kernel.become({ mesh0: resyncing(4096), mesh1: IN_SYNC })
+  kernel.setState({ mesh0: resyncing(4096), mesh1: IN_SYNC })
   await reported('resyncing')
-  await until('the start is told', () => pool.present.messages().join() === 'RESYNC_STARTED')
+  await until('the message of the start is published', () => pool.present.messages().join() === 'RESYNC_STARTED')
   await until('a task runs', () => pool.present.tasks().join() === 'pending')
-  kernel.become({ mesh0: IN_SYNC, mesh1: IN_SYNC })
+  kernel.setState({ mesh0: IN_SYNC, mesh1: IN_SYNC })
   await reported('synced')
-  await until('the end is told', () => pool.present.messages().join() === 'RESYNC_STARTED,RESYNC_FINISHED')
+  await until(
+    'the message of the end is published',
+    () => pool.present.messages().join() === 'RESYNC_STARTED,RESYNC_FINISHED',
+  )
   await until('the task is done', () => pool.present.tasks().join() === 'success')
 
   pool.present.pool.removePbd(pool.present.pbd)
   const { pool: present } = pool.present
   const [host, sr] = [present.list('host')[0]?.[0] ?? '', present.list('SR')[0]?.[0] ?? '']
-  const anew = present.addPbd({ host, sr, attached: true })
-  await until('a PBD that was made anew has its report', () => present.get('PBD', anew)?.other_config[REPORT_KEY])
+  const newPbd = present.addPbd({ host, sr, attached: true })
+  await until('a new PBD has its report', () => present.get('PBD', newPbd)?.other_config[REPORT_KEY])
 
-  await pool.goAway()
-  kernel.become({
+  await pool.close()
+  kernel.setState({
     mesh0: IN_SYNC,
     mesh1: { ...IN_SYNC, connection: 'Connecting', replication: 'Off', peerDisk: 'DUnknown' },
   })
-  await pool.comeBack()
+  await pool.openAgain()
   await reported('degraded')
-  await until('the outage is told, and its end', () =>
+  await until('the outage and its end are logged', () =>
     /reports-do-not-arrive: .*\n(.*\n)*.*reports-arrive/.test(daemon.log),
   )
 
   configure({ toolstack: { ...pool.toolstack, passwordFile: join(folder, 'none') } })
-  await until('what cannot be done is told', () => /reload-failed: toolstack, machine: .*none/.test(daemon.log))
-  kernel.become({ mesh0: IN_SYNC, mesh1: IN_SYNC })
+  await until('the failed reload is logged', () => /reload-failed: toolstack, machine: .*none/.test(daemon.log))
+  kernel.setState({ mesh0: IN_SYNC, mesh1: IN_SYNC })
   await reported('synced')
   t.equal(await daemon.end('SIGTERM'), 0)
 })
 
-t.test('files of the kernel that hang delay no other source, and do not keep it from ending', async t => {
+t.test('kernel files that hang delay no other source, and do not prevent the end', async t => {
   const { kernel, configure, start, becomes, ask } = hostOf(t)
   const hang = (path: string) => {
     rmSync(join(kernel.root, path), { force: true })
@@ -343,7 +346,7 @@ t.test('files of the kernel that hang delay no other source, and do not keep it 
   hang('sys/block/md0/md/array_state')
   hang('etc/mdadm/mdadm.conf')
   writeFileSync(join(kernel.root, 'sys/module/drbd/version'), '8.4.11\n')
-  kernel.become({ mesh0: IN_SYNC, mesh1: resyncing(4096) })
+  kernel.setState({ mesh0: IN_SYNC, mesh1: resyncing(4096) })
   configure({
     srs: [
       { uuid: SR, drbd: ['mesh0'] },
@@ -360,7 +363,7 @@ t.test('files of the kernel that hang delay no other source, and do not keep it 
   t.ok(performance.now() - endedAt < 4_900, 'it need not be killed')
 })
 
-t.test('killed at any moment of a resync and started again: the same end, each notification once', async t => {
+t.test('an agent that is killed and started during a resync publishes the end, and each message once', async t => {
   const folder = mkdtempSync(join(tmpdir(), 'pool-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const pool = await poolOf(t, folder)
@@ -368,24 +371,25 @@ t.test('killed at any moment of a resync and started again: the same end, each n
   const out = [4096, 3000, 2000, 1000, 500, 0]
   let lastStartMs = 0
   let daemon = start()
-  await until('all is well before', () => pool.present.report()?.state === 'synced')
+  await until('everything is in sync before', () => pool.present.report()?.state === 'synced')
   for (const [round, outOfSyncKib] of out.entries()) {
-    // On a busy machine none of them may have lived long enough to make one.
-    if (outOfSyncKib === 0) await until('a task shows it', () => pool.present.tasks().join() === 'pending')
-    kernel.become({ mesh0: outOfSyncKib === 0 ? IN_SYNC : resyncing(outOfSyncKib), mesh1: IN_SYNC })
-    if (round === 0) await until('the resync is known', () => pool.present.report()?.state === 'resyncing')
+    // On a busy machine no agent may have run long enough to create a task.
+    if (outOfSyncKib === 0) await until('a task exists', () => pool.present.tasks().join() === 'pending')
+    kernel.setState({ mesh0: outOfSyncKib === 0 ? IN_SYNC : resyncing(outOfSyncKib), mesh1: IN_SYNC })
+    if (round === 0)
+      await until('the pool has the report of the resync', () => pool.present.report()?.state === 'resyncing')
     await sleep(Math.random() * 300)
     await daemon.end('SIGKILL')
-    kernel.age()
+    kernel.advanceUptime()
     daemon = start()
     lastStartMs = Date.now()
     await sleep(Math.random() * 300)
   }
-  await until('the report of the last one counts', () => {
+  await until('the last agent has pushed its report', () => {
     const report = pool.present.report()
     return report?.state === 'synced' && Date.parse(report.at) > lastStartMs
   })
-  await until('both were told', () => pool.present.messages().length >= 2)
+  await until('both messages are published', () => pool.present.messages().length >= 2)
   await until('the task is done', () => pool.present.tasks().join() === 'success')
   t.strictSame(pool.present.messages(), ['RESYNC_STARTED', 'RESYNC_FINISHED'])
   t.equal(await daemon.end('SIGTERM'), 0)

@@ -7,15 +7,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 const PROGRAM = join(import.meta.dirname, '../../../bin/resync-monitor.js')
 const DEADLINE_MS = 30_000
 
-/** Waits until `look` gives something other than `null`, `undefined` or `false`; throws when that takes too long. */
+/** Waits until `condition` returns something other than `null`, `undefined` or `false`. Throws when that takes too long. */
 export async function until<T>(
   what: string,
-  look: () => T | Promise<T>,
+  condition: () => T | Promise<T>,
 ): Promise<Exclude<T, null | undefined | false>> {
   const deadline = Date.now() + DEADLINE_MS
   for (;;) {
-    const seen = await look()
-    if (seen !== null && seen !== undefined && seen !== false) return seen as Exclude<T, null | undefined | false>
+    const value = await condition()
+    if (value !== null && value !== undefined && value !== false) return value as Exclude<T, null | undefined | false>
     if (Date.now() > deadline) throw new Error(`not within ${DEADLINE_MS} ms: ${what}`)
     await sleep(10)
   }
@@ -54,7 +54,7 @@ export class DaemonProcess {
     this.#child.kill(signal)
   }
 
-  /** Ends it, and tells how it ended: its exit code, or the signal. */
+  /** Ends it and returns its exit code or the signal. */
   async end(signal: NodeJS.Signals): Promise<number | string | null> {
     if (!this.hasEnded) {
       this.#child.kill(signal)

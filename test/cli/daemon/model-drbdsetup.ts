@@ -1,5 +1,5 @@
 /**
- * A drbdsetup for tests that tells a state instead of playing a story:
+ * A drbdsetup for tests that prints the state in a file and its changes, not a recording:
  *
  *     model-drbdsetup.ts STATE-FILE events2 [--now] [--timestamps] [--statistics]
  */
@@ -43,19 +43,19 @@ print([...whole('exists', state), 'exists -'])
 while (!options.includes('--now')) {
   await sleep(POLL_EVERY_MS)
   const next = readModel(path)
-  const gone = entries(state).filter(([name]) => next[name] === undefined)
-  const come = entries(next).filter(([name]) => state[name] === undefined)
+  const removed = entries(state).filter(([name]) => next[name] === undefined)
+  const added = entries(next).filter(([name]) => state[name] === undefined)
   const changed = entries(next).filter(
     ([name, volume]) => state[name] !== undefined && JSON.stringify(state[name]) !== JSON.stringify(volume),
   )
   const lines = [
-    ...gone.flatMap(([name, { peer }]) => [
+    ...removed.flatMap(([name, { peer }]) => [
       `destroy peer-device name:${name} peer-node-id:1 conn-name:${peer} volume:0`,
       `destroy device name:${name} volume:0 minor:1`,
       `destroy connection name:${name} peer-node-id:1 conn-name:${peer}`,
       `destroy resource name:${name}`,
     ]),
-    ...whole('create', Object.fromEntries(come)),
+    ...whole('create', Object.fromEntries(added)),
     ...changed.flatMap(([name, volume]) => [
       connection('change', name, volume),
       device('change', name, volume),

@@ -33,7 +33,7 @@ const PROGRAM = join(import.meta.dirname, 'model-drbdsetup.ts')
 
 /**
  * A directory that stands for `/` of a host whose DRBD has no history, only a state: a drbdsetup of its own
- * (model-drbdsetup.ts) tells it, so whoever is killed and started again is told what is, as by a kernel.
+ * (model-drbdsetup.ts) prints it, so a daemon that is killed and started again reads the present state, as from a kernel.
  */
 export class ModelKernel {
   readonly root: string
@@ -48,7 +48,7 @@ export class ModelKernel {
     }
     writeFileSync(join(root, 'sys/module/drbd/version'), '9.2.18\n')
     this.boot(bootId)
-    this.become({})
+    this.setState({})
   }
 
   /** What to call in place of drbdsetup. */
@@ -56,7 +56,7 @@ export class ModelKernel {
     return [process.execPath, PROGRAM, this.#state]
   }
 
-  become(state: ModelState): void {
+  setState(state: ModelState): void {
     writeFileSync(`${this.#state}.new`, JSON.stringify(state))
     renameSync(`${this.#state}.new`, this.#state)
   }
@@ -64,11 +64,11 @@ export class ModelKernel {
   boot(bootId: string): void {
     writeFileSync(join(this.root, 'proc/sys/kernel/random/boot_id'), `${bootId}\n`)
     this.#bootedAtMs = Date.now() - 1_000
-    this.age()
+    this.advanceUptime()
   }
 
-  /** Time goes on: a daemon that is started later finds that the kernel has been up for longer. */
-  age(): void {
+  /** Sets the uptime to the time since the boot. A daemon that starts later must find a longer uptime. */
+  advanceUptime(): void {
     const uptime = ((Date.now() - this.#bootedAtMs) / 1000).toFixed(2)
     writeFileSync(join(this.root, 'proc/uptime'), `${uptime} ${uptime}\n`)
   }

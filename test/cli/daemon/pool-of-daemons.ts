@@ -20,7 +20,7 @@ export class Host {
   readonly uuid: string
   readonly socket: string
   readonly kernel: ModelKernel
-  /** There once its agent was told to reboot the machine. */
+  /** The file that the reboot command of its agent creates. */
   readonly rebooting: string
   readonly #t: TearsDown
   readonly #file: string
@@ -37,7 +37,7 @@ export class Host {
     this.rebooting = join(folder, `${name}.rebooting`)
     this.#file = join(folder, `${name}.yaml`)
     this.kernel = new ModelKernel(join(folder, name), bootId(index, this.#boot))
-    this.kernel.become({ mesh0: IN_SYNC })
+    this.kernel.setState({ mesh0: IN_SYNC })
     writeFileSync(join(this.kernel.root, 'etc/drbd.d/mesh.res'), 'resource mesh0 { volume 0 { } }\n')
   }
 
@@ -58,7 +58,7 @@ export class Host {
   }
 
   switchOn(): void {
-    this.kernel.age()
+    this.kernel.advanceUptime()
     this.#agent = new DaemonProcess(this.#t, ['agent', '--config', this.#file])
   }
 
@@ -67,7 +67,7 @@ export class Host {
     this.#agent = null
   }
 
-  /** Another boot; its kernel has nothing until it is told otherwise. */
+  /** Begins another boot. The state of DRBD does not change. */
   reboot(): void {
     this.#boot += 1
     this.kernel.boot(bootId(this.#index, this.#boot))
@@ -105,7 +105,7 @@ export function poolOf(t: TearsDown) {
     const daemon = new DaemonProcess(t, ['updater', '--config', file, '--state', join(folder, 'pool.json')])
     const [, listening = ''] = await until('it listens', () => /XenAPI at \S+ port (\d+)/.exec(daemon.log))
     port = Number(listening)
-    // From now on it is found where it was.
+    // A restart uses the same port.
     configure()
     return daemon
   }
@@ -130,7 +130,7 @@ export function poolOf(t: TearsDown) {
 
 type Pool = ReturnType<typeof poolOf>
 
-/** What each host may do, by its name; hosts of which that cannot be told are left out. */
+/** The allowed operations of each host, by its name. Empty while the pool does not answer. */
 export async function allowed(client: XenApiClient): Promise<Record<string, readonly string[]>> {
   const records = await client.call('host.get_all_records').catch(() => ({}))
   return Object.fromEntries(

@@ -10,7 +10,7 @@ import { canReboot, HOSTNAMES, type Host, hostUuid, inSync, poolOf, refOf, SR } 
 const SENTINEL = '5c5c5c5c-0000-4000-8000-000000000009'
 const SCRIPTS = join(import.meta.dirname, '../../../plugin/volume/org.xen.xapi.storage.resync-monitor')
 
-t.test('an operator asks any host about the whole pool, and lets one host go although it may not', async t => {
+t.test('any host answers about the whole pool, and an override allows one host to reboot', async t => {
   const pool = poolOf(t)
   const daemon = await pool.start()
   const client = pool.clientOf()
@@ -36,9 +36,9 @@ t.test('an operator asks any host about the whole pool, and lets one host go alt
   })
   t.teardown(() => reading.destroy())
   reading.on('error', () => undefined)
-  await until('how its SR is', () => /event: state\ndata: \{"sr":"5c.*"state":"synced"/.test(events))
+  await until('the state of the SR is published', () => /event: state\ndata: \{"sr":"5c.*"state":"synced"/.test(events))
 
-  hostA?.kernel.become({ mesh0: resyncing(4096) })
+  hostA?.kernel.setState({ mesh0: resyncing(4096) })
   await until('it blocks', async () => (await canReboot(client)) === '')
   t.match(await ask('Pool.gate'), {
     hosts: HOSTNAMES.map(name => ({
@@ -59,13 +59,13 @@ t.test('an operator asks any host about the whole pool, and lets one host go alt
 
   const request = { host: 'hostB', reason: 'fire', by: 'ada', expiresInSeconds: 600 }
   t.match(await ask('Override.set', request), { reason: 'fire', by: 'ada', inForce: true })
-  await until('it alone may', async () => (await canReboot(client)) === 'hostB')
+  await until('only hostB may reboot', async () => (await canReboot(client)) === 'hostB')
   t.match(await ask('Host.can_reboot', { hosts: ['hostB'] }), {
     canReboot: true,
     reasons: [{ text: /override of ada/ }],
   })
   t.strictSame(await ask('Override.clear', { host: 'hostB' }), {})
-  await until('none may', async () => (await canReboot(client)) === '')
+  await until('no host may reboot', async () => (await canReboot(client)) === '')
   await t.rejects(ask('Override.set', { ...request, expiresInSeconds: 100_000 }), {
     code: -32_602,
     message: /24 hours/,
@@ -75,16 +75,16 @@ t.test('an operator asks any host about the whole pool, and lets one host go alt
   await t.rejects(ask('Host.can_reboot', { hosts: [] }), { code: -32_602, message: /hosts/ })
 
   const waiting = ask('SR.wait_synced', { sr: SR, timeoutSeconds: 60 }, hostA)
-  hostA?.kernel.become({ mesh0: IN_SYNC })
+  hostA?.kernel.setState({ mesh0: IN_SYNC })
   t.match(await waiting, { state: 'synced' })
-  await until('the beginning and the end were told', () =>
+  await until('the events of the start and the end are published', () =>
     /"transition":"resync-started"(.*\n)*.*"transition":"resync-finished"/.test(events),
   )
   t.equal(await daemon.end('SIGTERM'), 0)
   await t.rejects(ask('Pool.gate'), { code: -32_003, message: /the toolstack cannot be reached/ })
 })
 
-t.test('SR.stat of a sentinel SR tells on the coordinator how the pool is, and elsewhere how the host is', async t => {
+t.test('SR.stat of a sentinel SR reports the pool on the coordinator, and the host on other hosts', async t => {
   const pool = poolOf(t)
   const daemon = await pool.start()
   const client = pool.clientOf()
@@ -112,12 +112,12 @@ t.test('SR.stat of a sentinel SR tells on the coordinator how the pool is, and e
   const health = async (host: Host | undefined) =>
     (await call(host, 'SR.stat', { sr: `resync-monitor://${SENTINEL}` })).health
   const isHealthy = (host: Host | undefined) => async () => (await health(host))[0] === 'Healthy'
-  await until('the pool is well', async () => (await canReboot(client)) === HOSTNAMES.join(' '))
-  await until('the coordinator says so', isHealthy(hostA))
-  hostB?.kernel.become({ mesh0: resyncing(4096) })
-  await until('the coordinator says that another host is not in sync', async () =>
+  await until('all may reboot', async () => (await canReboot(client)) === HOSTNAMES.join(' '))
+  await until('the coordinator reports Healthy', isHealthy(hostA))
+  hostB?.kernel.setState({ mesh0: resyncing(4096) })
+  await until('the coordinator reports that another host is not in sync', async () =>
     /^resyncing: .*hostB/.test((await health(hostA))[1]),
   )
-  t.strictSame(await health(pool.hosts[2]), ['Healthy', ''], 'which a third one does not see')
+  t.strictSame(await health(pool.hosts[2]), ['Healthy', ''], 'a third host does not report it')
   t.equal(await daemon.end('SIGTERM'), 0)
 })

@@ -41,7 +41,7 @@ t.test('a reload ends the sessions of users that were removed or changed, and no
   t.strictSame(answers, [[], ...sessions.slice(1).map(session => ['SESSION_INVALID', session])])
   t.match(await login('renewed', 'two'), /^OpaqueRef:/)
   t.match(await login('lowered'), /^OpaqueRef:/)
-  const stranger = 'gone\nerror bug: \u001b[2J'
-  t.strictSame(await login(stranger), ['SESSION_AUTHENTICATION_FAILED', stranger, 'Authentication failure'])
+  const unknownUser = 'gone\nerror bug: \u001b[2J'
+  t.strictSame(await login(unknownUser), ['SESSION_AUTHENTICATION_FAILED', unknownUser, 'Authentication failure'])
   t.strictSame(log.slice(-1), ['login-failed: a login as "gone\\nerror bug: \\u001b[2J" from 127.0.0.1 has failed'])
 })

@@ -30,17 +30,17 @@ t.test('a peer that returns without what it was owed has not recovered (LINBIT/d
   t.match(findings.devices, [{ state: 'degraded', reasons: [{ code: 'rejoined-unrepaired' }] }])
 })
 
-t.test('no replica is current: told first, from both replicas and from a client (piraeus-operator#953)', async t => {
+t.test('no current replica is the only reason, on both replicas and a client (piraeus-operator#953)', async t => {
   for (const host of ['hostA', 'hostB', 'hostC']) {
     const { findings } = await transitionsOf(
       createReadStream(join(FIXTURES, `drbd9/both-outdated.${host}.events2.txt`)),
     )
     t.match(findings.devices, [{ state: 'degraded', reasons: [{ code: 'no-current-replica', missing: 2 }] }], host)
-    t.equal(findings.devices[0]?.reasons.length, 1, 'and nothing beside it forbids the way out')
+    t.equal(findings.devices[0]?.reasons.length, 1, 'no other reason contradicts the remedy')
   }
 })
 
-t.test('a resync whose lines come at one moment has started and finished', async t => {
+t.test('a resync whose lines have one timestamp has started and finished', async t => {
   const stamped = (lines: readonly string[]) => lines.map(line => `2026-12-01T04:25:31.000000+00:00 ${line}\n`).join('')
   const change = 'change peer-device name:pair peer-node-id:1 conn-name:bravo volume:0'
   const dump = [
@@ -61,7 +61,7 @@ t.test('a resync whose lines come at one moment has started and finished', async
   t.match(findings.devices, [{ state: 'synced', reasons: [] }])
 })
 
-/** What the driver of each recording did (its TIMELINE), and so what must have been seen to happen. */
+/** What the driver of each recording did (its TIMELINE), and the transitions that must follow. */
 const SCENARIOS: readonly (readonly [stream: string, did: string, expected: Record<string, string>])[] = [
   ['drbd84/loaded-no-resource.alpha', 'loaded the module', {}],
   [
@@ -83,7 +83,7 @@ const SCENARIOS: readonly (readonly [stream: string, did: string, expected: Reco
   ],
   [
     'drbd84/network-cut-and-resync.alpha',
-    'cut the link and mended it; the recording ends before the last resync does',
+    'cut the link and restored it; the recording ends before the last resync does',
     { 'r0/0': 'degraded', ...all('r1/0 r1/1', 'degraded resync-started'), 'r2/0': RESYNC },
   ],
   [
@@ -96,11 +96,15 @@ const SCENARIOS: readonly (readonly [stream: string, did: string, expected: Reco
     'invalidated r0, and cut the link in the middle',
     { 'r0/0': `resync-started ${RESYNC}`, ...all('r1/0 r1/1', RESYNC) },
   ],
-  ['drbd84/online-verify.alpha', 'verified, reconnected r2 for what was found', { 'r2/0': RESYNC }],
+  ['drbd84/online-verify.alpha', 'verified, and reconnected r2 to resync the differences', { 'r2/0': RESYNC }],
   ['drbd84/disconnect-connect.bravo', 'disconnected r0, wrote, connected', { 'r0/0': RESYNC }],
   ['drbd84/detach-attach.alpha', 'detached and attached r0 on each side in turn', { 'r0/0': `${RESYNC} ${RESYNC}` }],
   ['drbd84/demote-promote.alpha', 'changed roles', {}],
-  ['drbd84/split-brain.alpha', 'made all diverge, and healed them', all('r0/0 r1/0 r1/1 r2/0', RESYNC)],
+  [
+    'drbd84/split-brain.alpha',
+    'caused a split brain of all volumes, and resolved it',
+    all('r0/0 r1/0 r1/1 r2/0', RESYNC),
+  ],
   [
     'drbd84/skip-initial-sync.bravo',
     'declared r0 and r2 in sync without copying; a change overtook the dump of r1',
@@ -111,7 +115,7 @@ const SCENARIOS: readonly (readonly [stream: string, did: string, expected: Reco
     'drbd9/initial-full-sync.alpha',
     'brought up three hosts, forced one primary',
     {
-      // charlie is a client: bravo is told in sync a moment before it says so itself
+      // charlie, a client, connects only after the resync to bravo has ended.
       'client/0': 'degraded resync-started degraded resync-finished',
       ...all('mesh0/0 mesh1/0 mesh1/1 pair/0', RESYNC),
     },
@@ -123,7 +127,7 @@ const SCENARIOS: readonly (readonly [stream: string, did: string, expected: Reco
   ],
   [
     'drbd9/peer-crash-and-resync.bravo',
-    'the same, seen by a source: the target goes on with the other one, and is in sync',
+    'the same, seen by a source: the target continues with the other source and ends in sync',
     {
       'client/0': 'degraded recovered',
       ...all('mesh0/0 mesh1/0', 'degraded resync-started degraded resync-finished'),
@@ -132,13 +136,13 @@ const SCENARIOS: readonly (readonly [stream: string, did: string, expected: Reco
   ],
   [
     'drbd9/invalidate-pause-resume.bravo',
-    'paused mesh0 on both sides, and forgot one pause; pair waits for mesh0',
+    'paused mesh0 on both sides, and resumed one side; pair waits for mesh0',
     {
       'mesh0/0': 'degraded resync-started paused degraded',
       'pair/0': 'resync-started resync-finished degraded recovered',
     },
   ],
-  ['drbd9/online-verify.alpha', 'verified pair; a reconnect made the finds vanish', { 'pair/0': 'degraded recovered' }],
+  ['drbd9/online-verify.alpha', 'verified pair; a reconnect hid the differences', { 'pair/0': 'degraded recovered' }],
   ['drbd9/disconnect-connect.alpha', 'disconnected mesh0 from bravo, wrote, connected', { 'mesh0/0': RESYNC }],
   ['drbd9/demote-promote.charlie', 'changed roles', {}],
   [
@@ -166,7 +170,7 @@ t.test('each resync that finished had started, and none finishes twice', async t
   }
 })
 
-t.test('what a verify found and a reconnect hid is still said at the end (9.2.18)', async t => {
+t.test('differences that a verify found and a reconnect hid are reported at the end (9.2.18)', async t => {
   const { findings } = await transitionsOf(createReadStream(join(FIXTURES, 'drbd9/online-verify.alpha.events2.txt')))
   t.match(
     findings.devices.find(({ mirror }) => mirror === 'pair/0'),
@@ -210,7 +214,7 @@ t.test('skipped lines whose sum is 0 are problems, and make no mirror unknown', 
   t.equal(findings.understood, true)
 })
 
-t.test('skipped lines that never came leave the end of the recording unknown, and what else there may be', async t => {
+t.test('skipped lines that never arrive make the mirrors unknown at the end, and others may be missing', async t => {
   const stream = readFileSync(SKIPPED, 'utf8').replace('- skipped 2', '- skipped 3')
   const { findings, transitions } = await transitionsOf(Readable.from([stream]))
   t.same([...new Set(findings.devices.map(({ state }) => state))], ['unknown'])
@@ -218,7 +222,7 @@ t.test('skipped lines that never came leave the end of the recording unknown, an
   t.match(transitions.at(-1), { transition: 'unknown' })
 })
 
-t.test('each problem says in which line it is, and how many there are beside the first hundred', async t => {
+t.test('each problem names its line, and the problems after the first hundred are counted', async t => {
   const { findings } = await transitionsOf(Readable.from(['exists -\n\nnonsense\n', 'more of it\n'.repeat(300), 'cut']))
   t.match(findings.problems[0], { code: 'bad-line', text: 'line 3: Cannot be applied: nonsense' })
   t.match(findings.problems.slice(100), [
@@ -228,7 +232,7 @@ t.test('each problem says in which line it is, and how many there are beside the
   t.equal(findings.understood, false)
 })
 
-t.test('two volumes with one minor: neither is believed', async t => {
+t.test('two volumes with one minor are both unknown', async t => {
   const volume = (name: string) => `exists resource name:${name} role:Primary may_promote:no
 exists connection name:${name} peer-node-id:1 conn-name:bravo connection:Connected role:Secondary
 exists device name:${name} volume:0 minor:7 disk:UpToDate client:no quorum:yes

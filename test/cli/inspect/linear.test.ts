@@ -37,7 +37,7 @@ const CASES: readonly Case[] = [
       `[{"name":"r",${times(size, n => `"k${n}":"Failed",`)}"devices":[${times(size, n => `{"volume":${n}}`, ',')}],"connections":[${times(size, n => `{"name":"p${n}"}`, ',')}]}]`,
   ],
   [
-    'JSON: one resource again and again',
+    'JSON: one resource many times',
     json,
     size => `[${times(size, () => '{"name":"r","devices":[{"volume":0}]}', ',')}]`,
   ],
@@ -50,13 +50,13 @@ const CASES: readonly Case[] = [
       `r role:Primary\n${times(size, n => `  volume:${n} disk:UpToDate\n`)}${times(size, n => `  p${n} role:Secondary\n`)}\n`,
   ],
   ['text: one line', text, size => `r role:Primary ${' x:Failed'.repeat(size * 8)}\n\n`],
-  ['text: one word again and again', text, size => `r role:Primary\n${'  disk:UpToDate\n'.repeat(size)}\n`],
+  ['text: one word many times', text, size => `r role:Primary\n${'  disk:UpToDate\n'.repeat(size)}\n`],
   ['text: garbage', text, size => 'x\n'.repeat(size * 4)],
   ['text: blanks', text, size => `${' '.repeat(size)}\n${'x'.repeat(size)}: No such resource${' '.repeat(size)}x\n`],
-  ['/proc/drbd: one minor again and again', proc, size => PROC.repeat(size)],
+  ['/proc/drbd: one minor many times', proc, size => PROC.repeat(size)],
   ['/proc/drbd: flags and blanks', proc, size => `${PROC.slice(0, 55)}${' r---'.repeat(size)}${' '.repeat(size)}x\n`],
   [
-    'mdstat: one array again and again',
+    'mdstat: one array many times',
     mdstat,
     size => `Personalities : [raid1]\n${MD.repeat(size)}unused devices: <none>\n`,
   ],
@@ -92,7 +92,7 @@ async function cpuMillis(read: Read, input: string): Promise<number> {
   return best
 }
 
-t.test('reading costs in proportion to the size of the input', async t => {
+t.test('the run time of each reader is proportional to the size of its input', async t => {
   for (const [title, read, make] of CASES) {
     await read(make(200))
     const small = await cpuMillis(read, make(200))

@@ -35,7 +35,7 @@ t.test('an error about a duration names the option', async t => {
   }
 })
 
-t.test('durations are printed with the precision that is of use', async t => {
+t.test('durations are printed with useful precision', async t => {
   const table: [number, string][] = [
     [0.4, '0 s'],
     [119, '119 s'],

@@ -11,15 +11,15 @@ import type { Report, ReportReason } from '../../../src/sync-query/report/report
 import {
   copying,
   gateOf,
-  givenUp,
   HOST_A,
   HOST_B,
   HOST_C,
+  leaseExpired,
   mirrorOf,
-  resyncingThere,
+  resyncingOn,
   ScriptedAgent,
   SR,
-  silent,
+  standAlone,
 } from '../scripted-agent.ts'
 
 const PATIENCE = { timeoutSeconds: 100, unknownAfterSeconds: 60, operatorAfterSeconds: 10 }
@@ -27,7 +27,7 @@ const WAITING = { state: 'waiting', needsOperator: false } as const
 const STUCK = { state: 'waiting', needsOperator: true } as const
 const UNKNOWN = { state: 'unknown', needsOperator: false } as const
 
-t.test('what has come ends the wait at once, and the time ends it in any case', async t => {
+t.test('the wait ends at once when its goal is reached, and always at its timeout', async t => {
   const verdict = new WaitVerdict(PATIENCE, 0)
   t.equal(verdict.take(WAITING, 1_000), null)
   t.equal(verdict.leftMs(1_000), 99_000)
@@ -36,7 +36,7 @@ t.test('what has come ends the wait at once, and the time ends it in any case', 
   t.equal(new WaitVerdict({ ...PATIENCE, timeoutSeconds: null }, 0).take(WAITING, 1e12), null)
 })
 
-t.test('unknown or stuck must last without a break', async t => {
+t.test('an unknown state or a reason for an operator ends the wait only if it lasts', async t => {
   const verdict = new WaitVerdict({ ...PATIENCE, timeoutSeconds: null }, 0)
   t.equal(verdict.take(UNKNOWN, 0), null)
   t.equal(verdict.take(WAITING, 50_000), null)
@@ -50,50 +50,53 @@ t.test('unknown or stuck must last without a break', async t => {
   t.equal(
     new WaitVerdict({ ...PATIENCE, operatorAfterSeconds: 0 }, 0).take({ state: 'unknown', needsOperator: true }, 0),
     WAIT_EXIT.needsOperator,
-    'a word that is not known needs an operator, which says more than that it is unknown',
+    'the exit code for an operator has precedence over the one for an unknown state',
   )
 })
 
-t.test('of this host: what an operator must clear is told, whatever else time clears meanwhile', async t => {
+t.test('reports of this host: a reason for an operator counts although other reasons clear by themselves', async t => {
   const agent = new ScriptedAgent(t)
   const facts = (changes: Partial<Report> = {}) => factsOfReports([{ ...(agent.report(SR) as Report), ...changes }])
-  agent.say(SR, [copying('vol-7/0', 0.4), givenUp('vol-8/0')])
+  agent.setReport(SR, [copying('vol-7/0', 0.4), standAlone('vol-8/0')])
   t.match(facts(), { state: 'waiting', needsOperator: true }, 'the end of that resync will not end the wait')
-  t.match(facts().reasons[0], { code: 'stand-alone' }, 'and it is told first')
-  agent.say(SR, [givenUp('vol-8/0')])
+  t.match(facts().reasons[0], { code: 'stand-alone' }, 'and it is the first reason')
+  agent.setReport(SR, [standAlone('vol-8/0')])
   t.match(facts(), { state: 'waiting', needsOperator: true })
-  t.match(facts({ reasonsOmitted: 3 }), { needsOperator: true }, 'what time clears is left out first')
-  agent.say(SR, [copying('vol-7/0', 0.4)])
+  t.match(facts({ reasonsOmitted: 3 }), { needsOperator: true }, 'reasons that clear by themselves are omitted first')
+  agent.setReport(SR, [copying('vol-7/0', 0.4)])
   t.match(facts(), { state: 'waiting', needsOperator: false, progress: 0.4, etaSeconds: 130 })
-  t.match(factsOfReports([]), { state: 'unknown' }, 'a host that watches no SR knows nothing')
-  agent.say(SR, [], { state: 'unknown', reasons: [{ code: 'source-silent', mirror: '*', clearedBy: 'time' }] })
+  t.match(factsOfReports([]), { state: 'unknown' }, 'without a report the state is unknown')
+  agent.setReport(SR, [], { state: 'unknown', reasons: [{ code: 'source-silent', mirror: '*', clearedBy: 'time' }] })
   t.match(facts(), { state: 'unknown', needsOperator: false })
   const notUp: ReportReason = { code: 'not-up', mirror: 'vol-9/0', clearedBy: 'operator' }
   const booting = { state: 'degraded', reasons: [notUp] } as const
-  agent.say(SR, [copying('vol-7/0', 0.4)])
+  agent.setReport(SR, [copying('vol-7/0', 0.4)])
   t.match(facts(booting), { needsOperator: false }, 'volumes of a host that boots come up one after the other')
-  agent.say(SR, [])
+  agent.setReport(SR, [])
   t.match(facts(booting), { needsOperator: true })
 })
 
-t.test('of this host: what only the gate sees counts, for it has both halves', async t => {
+t.test('reports of this host: a reason that only the gate has counts too', async t => {
   const agent = new ScriptedAgent(t)
-  const away: Reason = { code: 'peer-not-connected', mirror: 'vol-1/0', clearedBy: 'time', peer: 'hostB' }
-  agent.say(SR, [mirrorOf('vol-1/0', 'degraded', [away])])
+  const notConnected: Reason = { code: 'peer-not-connected', mirror: 'vol-1/0', clearedBy: 'time', peer: 'hostB' }
+  agent.setReport(SR, [mirrorOf('vol-1/0', 'degraded', [notConnected])])
   const report = agent.report(SR) as Report
   t.match(factsOfReports([report]), { needsOperator: false })
-  const toldOf = (host: typeof HOST_A) =>
+  const gateAbout = (host: typeof HOST_A) =>
     gateOf([
-      { ...resyncingThere(host), mirrorReasons: [{ ...away, clearedBy: 'operator' as const, waitsFor: 'hostB' }] },
+      {
+        ...resyncingOn(host),
+        mirrorReasons: [{ ...notConnected, clearedBy: 'operator' as const, waitsFor: 'hostB' }],
+      },
     ])
-  t.match(factsOfReports([report], toldOf(HOST_A)), {
+  t.match(factsOfReports([report], gateAbout(HOST_A)), {
     needsOperator: true,
     reasons: [{ clearedBy: 'operator', text: /needs an operator/ }],
   })
-  t.match(factsOfReports([report], toldOf(HOST_B)), { needsOperator: false }, 'it is about another host')
+  t.match(factsOfReports([report], gateAbout(HOST_B)), { needsOperator: false }, 'it is about another host')
 })
 
-t.test('every mix of what time clears and what an operator must clear', async t => {
+t.test('combinations of reasons that clear by themselves and reasons for an operator', async t => {
   const byOperator = (code: string, mirror?: string): OpenReason => ({
     code,
     clearedBy: 'operator',
@@ -101,15 +104,19 @@ t.test('every mix of what time clears and what an operator must clear', async t 
   })
   const byTime = (code: string, mirror?: string): OpenReason => ({ ...byOperator(code, mirror), clearedBy: 'time' })
   const table: readonly [title: string, reasons: readonly OpenReason[], needed: boolean][] = [
-    ['nothing is told', [], false],
-    ['time alone', [byTime('resync-running', 'v/0'), byTime('peer-not-connected', 'w/0')], false],
+    ['no reason', [], false],
     [
-      'a forgotten pause, and its other half',
+      'only reasons that clear by themselves',
+      [byTime('resync-running', 'v/0'), byTime('peer-not-connected', 'w/0')],
+      false,
+    ],
+    [
+      'a pause, and the peer that waits for its end',
       [byOperator('resync-paused', 'v/0'), byTime('resync-waiting', 'v/0')],
       true,
     ],
     [
-      'StandAlone, and a peer that awaits it',
+      'StandAlone, and the peer that is not connected',
       [byOperator('stand-alone', 'v/0'), byTime('peer-not-connected', 'v/0')],
       true,
     ],
@@ -138,50 +145,54 @@ t.test('every mix of what time clears and what an operator must clear', async t 
       [byOperator('member-failed', 'md0'), byTime('resync-running', 'md0')],
       false,
     ],
-    ['a resync that stands still', [byOperator('resync-stalled', 'v/0'), byTime('resync-running', 'v/0')], true],
+    ['a stalled resync', [byOperator('resync-stalled', 'v/0'), byTime('resync-running', 'v/0')], true],
     [
       'a volume that is not up while others resync',
       [byOperator('not-up', 'v/0'), byTime('resync-starting', 'w/0')],
       false,
     ],
     [
-      'a volume that is not up, and nothing moves',
+      'a volume that is not up, and no resync',
       [byOperator('not-up', 'v/0'), byTime('peer-not-connected', 'w/0')],
       true,
     ],
     ['a host reboots as planned', [byOperator('array-degraded', 'md0'), byTime('host-going-down')], false],
-    ['a host has been told to reboot', [byOperator('not-up', 'v/0'), byTime('host-not-live')], false],
-    ['a host is back and has not spoken', [byOperator('stand-alone', 'v/0'), byTime('report-other-boot')], false],
+    ['a host is down for an ordered reboot', [byOperator('not-up', 'v/0'), byTime('host-not-live')], false],
+    ['a host is back and has not reported', [byOperator('stand-alone', 'v/0'), byTime('report-other-boot')], false],
     [
-      'a host has crashed, and its peers await it',
+      'a host has crashed, and its peers are not connected',
       [byOperator('host-not-live'), byTime('peer-not-connected', 'v/0')],
       true,
     ],
-    ['an agent is dead while others resync', [byOperator('lease-expired'), byTime('resync-running', 'v/0')], true],
-    ['an unknown state beside it', [byOperator('stand-alone', 'v/0'), byTime('source-silent', '*')], true],
+    ['an agent does not run while others resync', [byOperator('lease-expired'), byTime('resync-running', 'v/0')], true],
+    ['StandAlone, and an unknown state', [byOperator('stand-alone', 'v/0'), byTime('source-silent', '*')], true],
   ]
   for (const [title, reasons, needed] of table) t.equal(needsOperator(reasons), needed, title)
 })
 
-t.test('of the gate: what mirrors say of themselves counts, else the reason', async t => {
+t.test('answer of the gate: the reasons of the mirrors count; without them the reason of the gate counts', async t => {
   const answer = { canReboot: false, hosts: [], error: null }
-  t.match(factsOfGate({ ...answer, reasons: [resyncingThere(HOST_B)] }), {
+  t.match(factsOfGate({ ...answer, reasons: [resyncingOn(HOST_B)] }), {
     state: 'waiting',
     needsOperator: false,
     progress: 0.421,
   })
-  const told = { ...resyncingThere(HOST_B), progress: 0.3, etaSeconds: 90 }
-  const other = { ...resyncingThere(HOST_C), progress: 0.2, etaSeconds: 130 }
-  t.match(factsOfGate({ ...answer, reasons: [told, other] }), { progress: 0.2, etaSeconds: 130 })
+  const first = { ...resyncingOn(HOST_B), progress: 0.3, etaSeconds: 90 }
+  const second = { ...resyncingOn(HOST_C), progress: 0.2, etaSeconds: 130 }
+  t.match(factsOfGate({ ...answer, reasons: [first, second] }), { progress: 0.2, etaSeconds: 130 })
   t.match(
-    factsOfGate({ ...answer, reasons: [told, silent(HOST_C)] }),
+    factsOfGate({ ...answer, reasons: [first, leaseExpired(HOST_C)] }),
     { progress: 0.3, etaSeconds: null },
-    'its end is not the end of the wait',
+    'the end of the resync is not the end of the wait',
   )
-  const stuck = { ...resyncingThere(HOST_B), mirrorReasons: givenUp('vol-8/0').reasons }
-  t.match(factsOfGate({ ...answer, reasons: [stuck] }), { needsOperator: true }, 'its mirrors know better')
-  const cut = { ...resyncingThere(HOST_B), clearedBy: 'operator' as const, mirrorReasonsOmitted: 9 }
-  t.match(factsOfGate({ ...answer, reasons: [cut] }), { needsOperator: true }, 'the gate has seen what is left out')
+  const stuck = { ...resyncingOn(HOST_B), mirrorReasons: standAlone('vol-8/0').reasons }
+  t.match(factsOfGate({ ...answer, reasons: [stuck] }), { needsOperator: true }, 'a reason of a mirror for an operator')
+  const cut = { ...resyncingOn(HOST_B), clearedBy: 'operator' as const, mirrorReasonsOmitted: 9 }
+  t.match(
+    factsOfGate({ ...answer, reasons: [cut] }),
+    { needsOperator: true },
+    'the gate has judged the omitted reasons too',
+  )
   t.match(factsOfGate({ ...answer, error: ['OTHER_OPERATION_IN_PROGRESS', 'host', 'x'], reasons: [] }), {
     state: 'waiting',
     needsOperator: false,
@@ -190,13 +201,13 @@ t.test('of the gate: what mirrors say of themselves counts, else the reason', as
     ],
   })
   t.match(factsOfGate({ ...answer, canReboot: true, reasons: [] }), { state: 'reached', needsOperator: false })
-  const expired = { ...silent(HOST_B), code: 'override-expired' }
-  t.match(factsOfGate({ ...answer, reasons: [expired, resyncingThere(HOST_B)] }), { needsOperator: false })
+  const expired = { ...leaseExpired(HOST_B), code: 'override-expired' }
+  t.match(factsOfGate({ ...answer, reasons: [expired, resyncingOn(HOST_B)] }), { needsOperator: false })
 })
 
-t.test('of the gate: a host of which nothing is heard leaves it unknown; one that is down does not', async t => {
+t.test('answer of the gate: without a valid report the state is unknown; of a host that is down it is not', async t => {
   const stateFor = (code: string, changes: Partial<GateReasonAnswer> = {}) => {
-    const reasons = [{ ...silent(HOST_C), code, ...changes }, resyncingThere(HOST_B)]
+    const reasons = [{ ...leaseExpired(HOST_C), code, ...changes }, resyncingOn(HOST_B)]
     return factsOfGate({ canReboot: false, hosts: [], error: null, reasons }).state
   }
   const byTime = { clearedBy: 'time' } as const
@@ -209,13 +220,13 @@ t.test('of the gate: a host of which nothing is heard leaves it unknown; one tha
   }
 })
 
-t.test('the gate is glanced at from time to time, and what it said goes stale', async t => {
+t.test('the gate is polled at intervals, and an old answer is not used', async t => {
   let now = 0
-  let asked = 0
+  let calls = 0
   const answers: (() => void)[] = []
   const gate = () =>
     new Promise<Answer<GateAnswer>>(resolve => {
-      asked += 1
+      calls += 1
       answers.push(() => resolve({ ok: true, value: gateOf([]) }))
     })
   const poller = new GatePoller({ gate }, () => now)
@@ -226,10 +237,10 @@ t.test('the gate is glanced at from time to time, and what it said goes stale', 
   t.equal(poller.latest(), null, 'the first call does not wait for the answer')
   now = 6_000
   t.equal(poller.latest(), null)
-  t.equal(asked, 1, 'one question at a time')
+  t.equal(calls, 1, 'one call at a time')
   await answer()
   t.ok(poller.latest())
-  t.equal(asked, 2)
+  t.equal(calls, 2)
   now = 36_001
   t.equal(poller.latest(), null, 'an old answer is not used')
 })

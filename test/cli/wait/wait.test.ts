@@ -3,52 +3,52 @@ import type { Reason } from '../../../src/sync-query/reason/reason.ts'
 import {
   copying,
   gateOf,
-  givenUp,
   HAS_TERMINALS,
   HOST_A,
   HOST_C,
+  leaseExpired,
   mirrorOf,
-  resyncingThere,
+  resyncingOn,
   ScriptedAgent,
   SR,
-  silent,
+  standAlone,
 } from '../scripted-agent.ts'
 
-t.test('wait: ends as the state says', async t => {
+t.test('wait: the exit code shows the state', async t => {
   const agent = await new ScriptedAgent(t).listen()
   t.match(await agent.run('wait'), { exitCode: 0, stdout: 'in sync', stderr: '' })
   t.match(await agent.run('wait', '--host', 'hostB'), { exitCode: 0, stdout: 'hostB may reboot' })
-  // in milliseconds it is no whole number
+  // This is no whole number of milliseconds.
   t.match(await agent.run('wait', '--timeout', '16.1s'), { exitCode: 0, stdout: 'in sync', stderr: '' })
-  agent.say(SR, [copying('vol-7/0', 0.421)])
+  agent.setReport(SR, [copying('vol-7/0', 0.421)])
   t.match(await agent.run('wait', '--sr', '5c5c', '--timeout', '1s'), {
     exitCode: 1,
     stdout: '',
     stderr: /^\[=+> +\] 42\.1 %.*waiting: vol-7\/0 is copying.*\nresync-monitor: timed out: vol-7\/0 is copying/,
   })
-  agent.say(SR, [givenUp('vol-8/0')])
+  agent.setReport(SR, [standAlone('vol-8/0')])
   t.match(await agent.run('wait', '--operator-after', '1s'), { exitCode: 3, stderr: /an operator has to act/ })
-  await agent.goAway()
+  await agent.close()
   t.match(await agent.run('wait', '--unknown-after', '1s'), {
     exitCode: 2,
     stderr: /the state is unknown: .* not running/,
   })
 })
 
-t.test('wait: goes on over an agent that is away, and ends when all is in sync', async t => {
+t.test('wait: continues while the agent does not run, and ends when everything is in sync', async t => {
   const agent = await new ScriptedAgent(t).listen()
-  agent.say(SR, [copying('vol-7/0', 0.1)])
+  agent.setReport(SR, [copying('vol-7/0', 0.1)])
   const waiting = agent.start('wait', '--json')
   const lines: { event: string; state: string; progress: number | null }[] = []
   for await (const line of waiting) {
     lines.push(JSON.parse(line))
     const last = lines.at(-1)
-    if (last?.progress === 0.1) await agent.goAway()
+    if (last?.progress === 0.1) await agent.close()
     if (last?.state === 'unknown') {
-      agent.say(SR, [copying('vol-7/0', 0.6)])
+      agent.setReport(SR, [copying('vol-7/0', 0.6)])
       await agent.listen()
     }
-    if (last?.progress === 0.6) agent.say(SR, [])
+    if (last?.progress === 0.6) agent.setReport(SR, [])
   }
   t.match(lines, [
     { event: 'change', state: 'waiting', progress: 0.1 },
@@ -59,9 +59,9 @@ t.test('wait: goes on over an agent that is away, and ends when all is in sync',
   t.equal((await waiting).exitCode, 0)
 })
 
-t.test('wait: Ctrl-C ends it, with the code that shells use for that', async t => {
+t.test('wait: Ctrl-C ends it with exit code 130', async t => {
   const agent = await new ScriptedAgent(t).listen()
-  agent.say(SR, [copying('vol-7/0', 0.1)])
+  agent.setReport(SR, [copying('vol-7/0', 0.1)])
   const waiting = agent.start('wait', '--json')
   for await (const line of waiting) if (JSON.parse(line).event === 'change') waiting.kill('SIGINT')
   const { exitCode, stdout } = await waiting
@@ -76,12 +76,12 @@ t.test('wait: Ctrl-C ends it, with the code that shells use for that', async t =
   })
 })
 
-t.test('wait: a host that is Connecting learns from the gate that its peer has given up', async t => {
+t.test('wait: the gate reports that the peer of a host that is Connecting needs an operator', async t => {
   const agent = await new ScriptedAgent(t).listen()
-  const away: Reason = { code: 'peer-not-connected', mirror: 'vol-1/0', clearedBy: 'time', peer: 'hostB' }
-  agent.say(SR, [mirrorOf('vol-1/0', 'degraded', [away])])
-  const given = { ...away, clearedBy: 'operator', waitsFor: 'hostB' } as const
-  agent.pool = gateOf([{ ...resyncingThere(HOST_A), clearedBy: 'operator', mirrorReasons: [given] }])
+  const notConnected: Reason = { code: 'peer-not-connected', mirror: 'vol-1/0', clearedBy: 'time', peer: 'hostB' }
+  agent.setReport(SR, [mirrorOf('vol-1/0', 'degraded', [notConnected])])
+  const needsOperator = { ...notConnected, clearedBy: 'operator', waitsFor: 'hostB' } as const
+  agent.pool = gateOf([{ ...resyncingOn(HOST_A), clearedBy: 'operator', mirrorReasons: [needsOperator] }])
   t.match(await agent.run('wait', '--operator-after', '1s', '--timeout', '20s'), {
     exitCode: 3,
     stderr: /vol-1\/0 is not connected to hostB \(needs an operator\)$/,
@@ -89,24 +89,24 @@ t.test('wait: a host that is Connecting learns from the gate that its peer has g
   t.match((await agent.run('explain')).stdout, /on hostB:\n {4}drbdadm status vol-1\n {4}drbdadm connect vol-1/)
 })
 
-t.test('wait --host: a host of which nothing is heard ends it with 2, and one that needs somebody with 3', async t => {
+t.test('wait --host: a host without a report ends it with 2, and a host that needs an operator with 3', async t => {
   const agent = await new ScriptedAgent(t).listen()
   const refused = { canReboot: false, hosts: [], error: ['CLUSTERED_SR_DEGRADED', SR] }
-  agent.reboot = { ...refused, reasons: [{ ...silent(HOST_C), code: 'no-report', clearedBy: 'time' }] }
+  agent.reboot = { ...refused, reasons: [{ ...leaseExpired(HOST_C), code: 'no-report', clearedBy: 'time' }] }
   t.match(await agent.run('wait', '--host', 'hostB', '--unknown-after', '1s'), {
     exitCode: 2,
     stderr: /the state is unknown/,
   })
-  agent.reboot = { ...refused, reasons: [resyncingThere(HOST_C), silent(HOST_C)] }
+  agent.reboot = { ...refused, reasons: [resyncingOn(HOST_C), leaseExpired(HOST_C)] }
   t.match(await agent.run('wait', '--host', 'hostB', '--operator-after', '1s'), {
     exitCode: 3,
     stderr: /an operator has to act; .*: SR mirrored: hostC has not confirmed/,
   })
 })
 
-t.test('wait --host: that an override lets the host go is told, and what it overrides', async t => {
+t.test('wait --host: shows an override that allows the reboot, and the reasons that it overrides', async t => {
   const agent = await new ScriptedAgent(t).listen()
-  agent.reboot = { canReboot: true, hosts: [], error: null, reasons: [silent(HOST_C)] }
+  agent.reboot = { canReboot: true, hosts: [], error: null, reasons: [leaseExpired(HOST_C)] }
   t.match(await agent.run('wait', '--host', 'hostB'), {
     exitCode: 0,
     stdout: /^hostB may reboot, by override, although storage blocks:\n {2}SR mirrored: hostC has not/,
@@ -123,7 +123,7 @@ t.test('wait --host: that an override lets the host go is told, and what it over
 
 t.test('wait: on terminals without columns and without control sequences', { skip: !HAS_TERMINALS }, async t => {
   const agent = await new ScriptedAgent(t).listen()
-  agent.say(SR, [copying('vol-7/0', 0.421)])
+  agent.setReport(SR, [copying('vol-7/0', 0.421)])
   const args = ['wait', '--timeout', '1s']
   const { stdout } = await agent.startOnTerminal(args, { TERM: 'xterm-256color' }, 24, 0)
   t.match(stdout, '\r\u001b[K[====')
@@ -133,7 +133,7 @@ t.test('wait: on terminals without columns and without control sequences', { ski
   t.match(dumb.stdout, /^\[=+> +\] 42\.1 %.*waiting: vol-7\/0 is copying data to hostB, 42\.1 % done/)
 })
 
-t.test('wait --host: a host that is enabled is told to be disabled first', async t => {
+t.test('wait --host: shows that an enabled host must be disabled first', async t => {
   const agent = await new ScriptedAgent(t).listen()
   agent.enabled = true
   t.match(await agent.run('wait', '--host', 'hostB'), { exitCode: 0, stdout: 'hostB may reboot once it is disabled' })
@@ -142,17 +142,17 @@ t.test('wait --host: a host that is enabled is told to be disabled first', async
   t.match(await agent.run('wait', '--host', 'hostB'), { exitCode: 0, stdout: 'hostB may reboot' })
 })
 
-t.test('wait: its bar does not go back within one resync', async t => {
+t.test('wait: its bar never moves back within one resync', async t => {
   const agent = await new ScriptedAgent(t).listen()
-  agent.say(SR, [copying('vol-7/0', 0.6)])
+  agent.setReport(SR, [copying('vol-7/0', 0.6)])
   const waiting = agent.start('wait', '--timeout', '4s')
-  setTimeout(() => agent.say(SR, [copying('vol-7/0', 0.4), copying('vol-9/0', 0.1)]), 1_500).unref()
+  setTimeout(() => agent.setReport(SR, [copying('vol-7/0', 0.4), copying('vol-9/0', 0.1)]), 1_500).unref()
   const { stderr } = await waiting
   t.match(stderr, /60\.0 %/)
-  t.notMatch(stderr, /\] 40\.0 %/, 'what is out of sync has grown, and the resync goes on')
+  t.notMatch(stderr, /\] 40\.0 %/, 'the amount out of sync has grown, and the resync continues')
 })
 
-t.test('wait --json: names what it waits for by UUID, whatever was typed', async t => {
+t.test('wait --json: has the UUID of the SR or host, however it was given', async t => {
   const agent = await new ScriptedAgent(t).listen()
   t.match(JSON.parse((await agent.run('wait', '--sr', '5c5c', '--json')).stdout), { event: 'end', sr: SR })
   t.match(JSON.parse((await agent.run('wait', '--host', 'hostC', '--json')).stdout), {
