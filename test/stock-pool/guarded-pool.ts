@@ -34,6 +34,8 @@ export interface GuardedPoolOptions {
   /** Default: the guard is started. */
   readonly isGuarded?: boolean
   readonly holdReturningHosts?: boolean
+  /** How long event.from collects changes. Default 50, as stock xapi. */
+  readonly eventBatchMs?: number
 }
 
 /**
@@ -42,7 +44,7 @@ export interface GuardedPoolOptions {
  */
 export async function guardedPool(
   t: Tap,
-  { times, isGuarded = true, holdReturningHosts = false }: GuardedPoolOptions = {},
+  { times, isGuarded = true, holdReturningHosts = false, eventBatchMs = 50 }: GuardedPoolOptions = {},
 ) {
   // The timers of the machine's clock do not keep the process alive.
   const alive = setInterval(() => undefined, 1_000)
@@ -60,6 +62,7 @@ export async function guardedPool(
         ? { result: encodeReport(reportOf(host)) }
         : { error: ['XENAPI_PLUGIN_FAILURE', fn, 'AgentUnreachable', 'the agent does not answer'] },
     times: { ...FAST, ...times },
+    eventBatchMs,
   })
   t.teardown(() => pool.close())
   const { sr, hosts: seeded } = pool.seed(['a', 'b', 'c'], { type: 'resync-monitor', shared: true })
