@@ -54,6 +54,8 @@ const WAIT_SECONDS = 5
 const LATE_MS = 10_000
 /** The interval of corrections of a field that another computation of xapi has left wrong. */
 const CORRECT_EVERY_MS = 5_000
+/** A call at a host writes its fields one after the other. A field that is wrong for longer than this is not under way. */
+const WRONG_FOR_MS = 100
 
 /**
  * The updater's port to the pool of an unmodified xapi (DESIGN section 7). It follows the pool by event.from, and brings a decision into
@@ -61,7 +63,7 @@ const CORRECT_EVERY_MS = 5_000
  */
 export class StockPoolPort implements PoolPort {
   readonly #options: StockPoolPortOptions
-  readonly #cache = new PoolCache()
+  readonly #cache = new PoolCache(BLOCK_LABEL)
   readonly #task: BlockTask
   readonly #recompute: Recompute
   readonly #plug: PlugSentinel
@@ -70,11 +72,16 @@ export class StockPoolPort implements PoolPort {
   readonly #undo: UndoReboot
   #cancelPlacing: () => void = () => undefined
   readonly #heartbeats: HeartbeatWriter
+  #cancelCorrection: () => void = () => undefined
+  /** Since when a field is wrong, by the steady clock; `null`: none is. */
+  #wrongSinceMs: number | null = null
   readonly #stop = new AbortController()
   readonly #subscribers = new Set<() => void>()
   readonly #firstReading = Promise.withResolvers<void>()
   #following: Promise<unknown> = Promise.resolve()
   #heardAtMs = Number.NEGATIVE_INFINITY
+  /** Counts answers of event.from about hosts. */
+  #answers = 0
   /** Counts sessions: in another one the toolstack may have an older database. */
   #run = 0
   #isLost = false
@@ -108,9 +115,11 @@ export class StockPoolPort implements PoolPort {
     this.#watcher = new CallWatcher({
       client,
       clock,
-      suspects: () => (this.#isBlocking ? [] : this.#mayGo()),
-      read: (host, operations) => {
-        if (this.#cache.applyCurrentOperations(host, operations, clock.now())) this.#changed()
+      suspects: () => this.#mayGo(),
+      isBlocked: () => this.#isBlocking,
+      version: () => this.#answers,
+      read: (host, fields) => {
+        if (this.#cache.applyCallFields(host, fields, clock.now())) this.#changed()
       },
     })
   }
@@ -120,7 +129,7 @@ export class StockPoolPort implements PoolPort {
     this.#following = Promise.all([
       this.#follow(DECIDING_CLASSES, () => undefined),
       this.#follow(['task'], labels => {
-        if (labels.some(mayTakeHostDown)) this.#watcher.wake()
+        if (labels.some(mayTakeHostDown)) this.#watcher.wake(labels.some(mayDisableHost))
       }),
     ])
     return this.#firstReading.promise
@@ -129,6 +138,7 @@ export class StockPoolPort implements PoolPort {
   async close(): Promise<void> {
     this.#stop.abort()
     this.#cancelPlacing()
+    this.#cancelCorrection()
     await Promise.all([this.#following, this.#watcher.close(), this.#heartbeats.close()])
   }
 
@@ -161,7 +171,7 @@ export class StockPoolPort implements PoolPort {
     this.#heartbeats.decided()
     const underWay = this.#task.want(cause !== null, cause === null ? sentinels(pool) : plugged)
     this.#wasPresent = this.#task.isPresent
-    if (underWay === undefined && this.#isFieldWrong(pool)) this.#recompute.triggerAtMostEvery(CORRECT_EVERY_MS)
+    if (underWay === undefined) this.#correctField(pool)
     if (this.#options.undoSecondReboot === true) {
       const goingSinceMs = this.#cache.goingSinceMs()
       this.#undo.run({ srs, goingSinceMs, coordinator: this.#cache.coordinator(), now: atMs })
@@ -216,13 +226,16 @@ export class StockPoolPort implements PoolPort {
         continue
       }
       const isDeciding = classes === DECIDING_CLASSES
-      if (isDeciding) this.#heardAtMs = clock.steadyNow()
+      if (isDeciding) {
+        this.#heardAtMs = clock.steadyNow()
+        this.#answers += 1
+      }
       if (news.everything && isDeciding) this.#run = client.logins
-      this.#cache.apply(news, classes, clock.now())
+      const matters = this.#cache.apply(news, classes, clock.now())
       if (news.everything && isDeciding) this.#heartbeats.sessionChanged()
       if (!news.everything) begun(news.events.flatMap(({ operation, record }) => labelOfNew(operation, record)))
       if (isDeciding) this.#found()
-      if (news.events.length > 0 || news.everything) this.#changed()
+      if (matters) this.#changed()
     }
   }
 
@@ -274,6 +287,21 @@ export class StockPoolPort implements PoolPort {
     return hosts.filter(matches).map(({ ref }) => ref)
   }
 
+  /**
+   * Has a field computed again that stays wrong. Not at once: each computation costs a `Host.enable`, which undoes a `host.disable` of the
+   * same host in the same moment.
+   */
+  #correctField(pool: PoolSnapshot): void {
+    const { clock } = this.#options
+    this.#cancelCorrection()
+    const now = clock.steadyNow()
+    this.#wrongSinceMs = this.#isFieldWrong(pool) ? (this.#wrongSinceMs ?? now) : null
+    if (this.#wrongSinceMs === null) return
+    const leftMs = this.#wrongSinceMs + WRONG_FOR_MS - now
+    if (leftMs > 0) this.#cancelCorrection = clock.after(leftMs, () => this.#changed())
+    else this.#recompute.triggerAtMostEvery(CORRECT_EVERY_MS)
+  }
+
   /** The field of a host that could be rebooted shows another answer than the toolstack would give. */
   #isFieldWrong({ hosts }: PoolSnapshot): boolean {
     return hosts.some(({ enabled, live, currentOperations, allowedOperations }) => {
@@ -292,6 +320,11 @@ function mayTakeHostDown(label: string): boolean {
 }
 
 const HARMLESS_CALL = /\b(?:VM|VBD|VIF|VDI|PBD|SR|network|session|event|task|message)\.|call_plugin|get_|other_config/
+
+/** Also `apply_updates` and the calls that disable many hosts do it. */
+function mayDisableHost(label: string): boolean {
+  return /disable|apply_updates|shutdown_agent|maintenance/.test(label)
+}
 
 function labelOfNew(operation: string, record: Readonly<Record<string, unknown>> | null): string[] {
   return operation === 'add' ? [String(record?.name_label)] : []

@@ -36,6 +36,8 @@ export interface GuardedPoolOptions {
   readonly holdReturningHosts?: boolean
   readonly undoSecondReboot?: boolean
   readonly machines?: StockMachines
+  /** How long event.from collects changes. Default 50, as stock xapi. */
+  readonly eventBatchMs?: number
 }
 
 /**
@@ -44,7 +46,7 @@ export interface GuardedPoolOptions {
  */
 export async function guardedPool(
   t: Tap,
-  { times, machines = {}, isGuarded = true, ...levers }: GuardedPoolOptions = {},
+  { times, machines = {}, isGuarded = true, eventBatchMs = 50, ...levers }: GuardedPoolOptions = {},
 ) {
   // The timers of the machine's clock do not keep the process alive.
   const alive = setInterval(() => undefined, 1_000)
@@ -63,6 +65,7 @@ export async function guardedPool(
         : { error: ['XENAPI_PLUGIN_FAILURE', fn, 'AgentUnreachable', 'the agent does not answer'] },
     machines,
     times: { ...FAST, ...times },
+    eventBatchMs,
   })
   t.teardown(() => pool.close())
   const { sr, hosts: seeded } = pool.seed(['a', 'b', 'c'], { type: 'resync-monitor', shared: true })

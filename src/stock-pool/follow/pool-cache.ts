@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { isHostOperation } from '../../allowed-operations/pool/host-operation.ts'
 import { decodeKnownPeers, KNOWN_PEERS_KEY } from '../../allowed-operations/pool/known-peers.ts'
 import { decodeOverride, OVERRIDE_KEY } from '../../allowed-operations/pool/override.ts'
@@ -11,6 +12,7 @@ import type {
 } from '../../allowed-operations/pool/pool-snapshot.ts'
 import { REPORT_KEY } from '../../sync-query/report/report.ts'
 import { parseReport } from '../../sync-query/report/report-parse.ts'
+import type { ToolstackEvent } from '../../xenapi-client/event-batch.ts'
 import type { PoolChanges } from '../../xenapi-client/events.ts'
 import { decodeHold, HOLD_KEY, type HoldMarker } from '../hold/hold-marker.ts'
 import { type HostTrack, trackHost } from './host-track.ts'
@@ -27,6 +29,13 @@ export interface StockTask {
   readonly status: string
 }
 
+/** The fields of a host that tell which calls have begun and what they have done, as far as they were read. */
+export interface CallFields {
+  readonly current_operations: Readonly<Record<string, string>>
+  readonly enabled?: boolean
+  readonly allowed_operations?: readonly string[]
+}
+
 /** The text of a stored report, and when it was seen for the first time. */
 interface StoredReport {
   readonly text: string
@@ -39,32 +48,43 @@ interface StoredReport {
  * A report counts as confirmed at the moment at which its text was seen to change: xapi does not store when a client wrote it.
  */
 export class PoolCache {
+  readonly #taskLabel: string
   readonly #records = new Map<string, Map<string, XapiRecord>>()
   readonly #tracks = new Map<string, HostTrack>()
   /** By ref of the PBD. */
   readonly #reports = new Map<string, StoredReport>()
   #snapshot: PoolSnapshot | null = null
 
+  /** @param taskLabel the label of the tasks that a decision depends on */
+  constructor(taskLabel: string) {
+    this.#taskLabel = taskLabel
+  }
+
   /**
    * Takes in the changes of one answer of event.from.
    * @param classes that were followed; if `everything` changed, their other objects no longer exist
+   * @returns whether a decision may depend on them. Each call to the toolstack makes and removes a task, and almost none matters.
    */
-  apply({ everything, events }: PoolChanges, classes: readonly string[], now: number): void {
+  apply({ everything, events }: PoolChanges, classes: readonly string[], now: number): boolean {
+    const matters = everything || events.some(event => this.#matters(event))
     if (everything) for (const cls of classes) this.#records.delete(cls.toLowerCase())
     for (const { cls, ref, record } of events) {
       if (record === null) this.#of(cls).delete(ref)
       else this.#of(cls).set(ref, record)
     }
-    this.#follow(now)
+    if (matters) this.#follow(now)
+    return matters
   }
 
-  /** Takes in `current_operations` of a host, read apart from the events. @returns whether they differ from what was known */
-  applyCurrentOperations(host: string, operations: Readonly<Record<string, string>>, now: number): boolean {
+  /**
+   * Takes in the fields of a host that a call changes, read apart from the events.
+   * @returns whether they differ from what was known
+   */
+  applyCallFields(host: string, fields: CallFields, now: number): boolean {
     const record = this.#of('host').get(host)
     if (record === undefined) return false
-    const before = mapField(record, 'current_operations')
-    if (JSON.stringify(before) === JSON.stringify(operations)) return false
-    this.#of('host').set(host, { ...record, current_operations: operations })
+    if (Object.entries(fields).every(([field, value]) => isDeepStrictEqual(record[field], value))) return false
+    this.#of('host').set(host, { ...record, ...fields })
     this.#follow(now)
     return true
   }
@@ -120,6 +140,16 @@ export class PoolCache {
   poolConfig(): Readonly<Record<string, string>> {
     for (const pool of this.#of('pool').values()) return mapField(pool, 'other_config')
     return {}
+  }
+
+  /** Tasks matter with the label, or as an operation of a host that they have begun. */
+  #matters({ cls, ref, record }: ToolstackEvent): boolean {
+    if (cls !== 'task') return true
+    const known = this.#of('task').get(ref)
+    if ([record, known].some(task => task != null && textField(task, 'name_label') === this.#taskLabel)) return true
+    return this.#of('host')
+      .values()
+      .some(host => Object.hasOwn(mapField(host, 'current_operations'), ref))
   }
 
   #of(cls: string): Map<string, XapiRecord> {
