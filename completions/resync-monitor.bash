@@ -23,7 +23,7 @@ _resync_monitor() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    _resync_monitor_offer status watch explain wait can-reboot override clear-order reserve agent updater demo inspect what-if completion --help
+    _resync_monitor_offer status watch explain wait can-reboot override clear-order reserve doctor agent updater demo inspect what-if completion --help
     return
   fi
   case "${COMP_WORDS[1]} $prev" in
@@ -47,6 +47,8 @@ _resync_monitor() {
     'reserve --for') _resync_monitor_offer 10m 1h 2h; return ;;
     'reserve --socket-xapi') _resync_monitor_paths; return ;;
     'reserve --config') _resync_monitor_paths; return ;;
+    'doctor --socket-xapi') _resync_monitor_paths; return ;;
+    'doctor --config') _resync_monitor_paths; return ;;
     'agent --config') _resync_monitor_paths; return ;;
     'updater --config') _resync_monitor_paths; return ;;
     'updater --toolstack') :; return ;;
@@ -70,6 +72,7 @@ _resync_monitor() {
     override) if [[ $cur == -* ]]; then _resync_monitor_offer --help --reason --for --by --clear --list --socket --json; else _resync_monitor_names; fi ;;
     clear-order) if [[ $cur == -* ]]; then _resync_monitor_offer --help --reason --socket --json; else _resync_monitor_names; fi ;;
     reserve) if [[ $cur == -* ]]; then _resync_monitor_offer --help --for --remove --socket-xapi --config --json; else _resync_monitor_names; fi ;;
+    doctor) if [[ $cur == -* ]]; then _resync_monitor_offer --help --socket-xapi --config --json; else :; fi ;;
     agent) if [[ $cur == -* ]]; then _resync_monitor_offer --help --config; else :; fi ;;
     updater) if [[ $cur == -* ]]; then _resync_monitor_offer --help --config --toolstack --state; else :; fi ;;
     demo) if [[ $cur == -* ]]; then _resync_monitor_offer --help --speed --port --json --scenario --exit; else :; fi ;;

@@ -42,6 +42,11 @@ export const COMMANDS: readonly ListedCommand[] = [
     load: async () => (await import('./stock/reserve.ts')).reserve,
   },
   {
+    name: 'doctor',
+    summary: 'check whether a stock pool is protected, and by what',
+    load: async () => (await import('./stock/doctor.ts')).doctor,
+  },
+  {
     name: 'agent',
     summary: 'run the daemon of a host',
     load: async () => (await import('./daemon/agent.ts')).agent,

@@ -1,7 +1,7 @@
 import type { PoolSnapshot } from '../../allowed-operations/pool/pool-snapshot.ts'
 
 /** The type of the SR that this project's volume plugin offers for the guard: no volumes, `clustered`. */
-const SENTINEL_TYPE = 'resync-monitor'
+export const SENTINEL_TYPE = 'resync-monitor'
 
 /** Refs of the sentinel SRs. One is enough. */
 export function sentinels({ srs }: Pick<PoolSnapshot, 'srs'>): readonly string[] {
