@@ -110,6 +110,16 @@ export const OverrideAnswer = object({
   expiresAt: moment,
   /** The override allows its host's operations at this moment. */
   inForce: z.boolean(),
+  /**
+   * Only in the answer to `Override.set`, of a pool of unmodified toolstacks with a guard: the other hosts that keep the override from
+   * having an effect. The guard lifts its pool-wide block only while every other host is enabled, and only for one override.
+   */
+  guard: object({
+    /** They are disabled. */
+    waitsFor: list(Named),
+    /** They have an override, too. */
+    otherOverrides: list(Named),
+  }).exactOptional(),
 })
 export type OverrideAnswer = z.output<typeof OverrideAnswer>
 

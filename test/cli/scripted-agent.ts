@@ -41,6 +41,8 @@ export class ScriptedAgent implements SyncAnswers, PoolAnswers {
   pool: GateAnswer | PoolRefusal = gateOf([])
   reboot: CanRebootAnswer | PoolRefusal = { canReboot: true, hosts: [], error: null, reasons: [] }
   override: OverrideAnswer | null = null
+  /** What a pool of unmodified toolstacks adds to the answer to an override. */
+  effect: Pick<OverrideAnswer, 'inForce' | 'guard'> = { inForce: true }
   /** Whether the hosts of a `can-reboot` are enabled; `null`: an updater that does not report it. */
   enabled: boolean | null = null
   /** The answer about the mirrors that no SR watches. */
@@ -138,7 +140,7 @@ export class ScriptedAgent implements SyncAnswers, PoolAnswers {
     this.requests.push(request)
     const { reason, by, expiresInSeconds } = request
     const expiresAt = new Date(Date.now() + expiresInSeconds * 1000).toISOString()
-    return { reason, by, expiresAt, inForce: true }
+    return { reason, by, expiresAt, ...this.effect }
   }
 
   async clearOverride(host: string) {

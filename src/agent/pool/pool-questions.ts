@@ -8,13 +8,23 @@ import {
   readPoolAnswer,
 } from '../../agent-api/plugin-functions.ts'
 import { type OverrideRequest, type PoolAnswers, PoolRefusal } from '../../agent-api/pool-methods.ts'
-import type { Clock } from '../../platform/time/clock.ts'
+import { type Clock, sleep } from '../../platform/time/clock.ts'
 import type { XenApiClient } from '../../xenapi-client/client.ts'
 import { askToolstack } from './ask-toolstack.ts'
+import { readGuardEffect, readGuardPresence } from './guard-effect.ts'
 import { findHost, removeOverride, writeOverride } from './override-calls.ts'
 
 /** XenAPI's name for "no such object": a pool without hosts has no coordinator. */
 const NULL_REF = 'OpaqueRef:NULL'
+
+/** While a guard replaces its heartbeat, the pool has none for some milliseconds. */
+const ABSENCE_GRACE_MS = 1_000
+
+const GUARD_TEXTS = {
+  never: 'nothing in this pool reads overrides: no guard acts',
+  silent: 'nothing in this pool reads overrides: the heartbeat of its guard has expired (see resync-monitor doctor)',
+  unclear: 'it is not known whether a guard acts in this pool (see resync-monitor doctor)',
+} as const
 
 /** The present session with the toolstack. */
 interface ToolstackSession {
@@ -61,16 +71,22 @@ export class PoolQuestions implements PoolAnswers {
   async setOverride(request: OverrideRequest, signal: AbortSignal): Promise<OverrideAnswer> {
     const client = this.#client()
     const host = await findHost(client, request.host, signal)
+    const reader = await this.#readerOfOverrides(client, host.uuid, signal)
     const { reason, by } = request
     const createdMs = this.#clock.now()
     const expiresMs = createdMs + request.expiresInSeconds * 1000
     await writeOverride(client, host.ref, { reason, by, createdMs, expiresMs }, signal)
-    // Only the gate knows: by its clock the override may start later, and without a gate it is in force nowhere.
+    const answer = { reason, by, expiresAt: new Date(expiresMs).toISOString() }
+    if (reader === 'guard') {
+      const guard = await readGuardEffect(client, host.uuid, createdMs, signal)
+      return { ...answer, inForce: guard.waitsFor.length === 0 && guard.otherOverrides.length === 0, guard }
+    }
+    // Only the gate knows: by its clock the override may start later.
     const inForce = await this.#gate({ host: host.uuid }, signal).then(
       ({ hosts }) => hosts.find(({ uuid }) => uuid === host.uuid)?.override?.inForce === true,
       () => false,
     )
-    return { reason, by, expiresAt: new Date(expiresMs).toISOString(), inForce }
+    return { ...answer, inForce }
   }
 
   async clearOverride(host: string, signal: AbortSignal): Promise<void> {
@@ -88,6 +104,36 @@ export class PoolQuestions implements PoolAnswers {
       const text =
         'the pool has no host.clear_order: it is an unmodified toolstack, or its updater is an earlier version'
       throw new PoolRefusal('refused', text, error.error)
+    }
+  }
+
+  /**
+   * Who reads the override of a host: the guard of a pool of unmodified toolstacks, or a gate.
+   * @throws PoolRefusal nobody does, so an override would have no effect
+   */
+  async #readerOfOverrides(client: XenApiClient, host: string, signal: AbortSignal): Promise<'guard' | 'gate'> {
+    const [pool] = listOf(await askToolstack(client, 'pool.get_all', [], signal))
+    const refs = { pool, coordinator: await coordinatorOf(client, signal) }
+    let guard = await readGuardPresence(client, this.#clock, refs, signal)
+    if (guard.state === 'acts') return 'guard'
+    try {
+      await this.#gate({ host }, signal)
+      return 'gate'
+    } catch (error) {
+      if (!(error instanceof PoolRefusal)) throw error
+      // A gate has answered, in the words of another version.
+      if (error.kind === 'refused' && error.error === null) return 'gate'
+      if (guard.state === 'never') {
+        await sleep(this.#clock, ABSENCE_GRACE_MS, signal)
+        guard = await readGuardPresence(client, this.#clock, refs, signal)
+        if (guard.state === 'acts') return 'guard'
+      }
+      const kind = error.kind === 'toolstackUnreachable' ? error.kind : 'noGate'
+      throw new PoolRefusal(
+        kind,
+        `${GUARD_TEXTS[guard.state]}; ${error.message}; the override was not written`,
+        error.error,
+      )
     }
   }
 

@@ -25,6 +25,10 @@ Allows one host to reboot or shut down although storage blocks it. RISK: virtual
 stop while it is down, and what they have written there last may be lost. The override is kept in the pool's database, shown in
 every status, logged, and expires.
 
+In a pool of unmodified toolstacks the block is a Task of the whole pool. There the guard lifts it for an override only while every
+other host is enabled. It comes back with the reboot, when a second host is disabled, or when the override ends. Without a gate or a
+guard that acts nothing would read the override, and the command refuses.
+
   HOST                 a name, a UUID, or the first four or more characters of a UUID
   --reason TEXT        why the host has to go down
   --for DURATION       how long the override is in force: 90s, 10m, 2h; at most 24h
@@ -91,25 +95,39 @@ async function give(host: string, agent: AgentQueries, options: Options, termina
   const page = pageOf(terminal, now)
   const fold = (text: string, indent = 0) => folded(escaped(text), indent, page.columns)
   print(terminal, [
-    ...fold(
-      `${name} may reboot and shut down until ${formatMoment(answer.value.expiresAt, now)}, by override of ${answer.value.by}.`,
-    ),
-    ...(answer.value.inForce
-      ? []
-      : fold('The override is written, but not in force yet: see resync-monitor override --list')),
+    ...effectSentences(name, answer.value, now).flatMap(text => fold(text)),
     ...fold(
       'RISK: virtual disks whose last current replica is on this host stop while it is down, and what they have written there last may be lost. The override is for no other host.',
     ),
     ...(overridden === null || overridden.length === 0
       ? fold(
           overridden === null
-            ? 'The overridden reasons could not be read: see resync-monitor explain'
+            ? `The overridden reasons could not be read: see resync-monitor ${answer.value.guard === undefined ? 'explain' : 'doctor'}`
             : 'Storage does not block this host now: nothing is overridden.',
         )
       : ['It overrides:', ...overridden.flatMap(({ text }) => fold(text, 2))]),
     ...fold(`To end it early: resync-monitor override --clear ${name}`),
   ])
   return EXIT.ok
+}
+
+/** What the override does, and what it waits for. */
+function effectSentences(name: string, { expiresAt, by, inForce, guard }: OverrideAnswer, now: number): string[] {
+  const may = `${name} may reboot and shut down until ${formatMoment(expiresAt, now)}, by override of ${by}.`
+  if (guard === undefined) {
+    return inForce ? [may] : [may, 'The override is written, but not in force yet: see resync-monitor override --list']
+  }
+  const poolWide =
+    'The Task that blocks reboots is pool-wide: the guard lifts it only while every other host is enabled. It comes back with the reboot, when a second host is disabled, or when the override ends.'
+  if (inForce) return [may, poolWide]
+  return [
+    `The override of ${name} is written until ${formatMoment(expiresAt, now)}, by ${by}, but it has NO EFFECT yet.`,
+    ...guard.waitsFor.map(other => `${nameOf(other)} is disabled: xe host-enable host=${nameOf(other)}`),
+    ...guard.otherOverrides.map(
+      other => `${nameOf(other)} has an override: resync-monitor override --clear ${nameOf(other)}`,
+    ),
+    poolWide,
+  ]
 }
 
 async function clear(host: string, agent: AgentQueries, options: Options, terminal: Terminal): Promise<number> {

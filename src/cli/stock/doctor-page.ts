@@ -1,5 +1,5 @@
 import { formatDuration } from '../../platform/text/duration.ts'
-import type { Diagnosis, HostDiagnosis, ReportState } from '../../stock-pool/operate/diagnose.ts'
+import type { DiagnosedHost, Diagnosis, ReportState } from '../../stock-pool/operate/diagnose.ts'
 import type { Finding } from '../../stock-pool/operate/findings.ts'
 import type { Tone } from '../screen/paint.ts'
 import { cutMiddle, escaped, folded, padded } from '../screen/screen-text.ts'
@@ -70,7 +70,7 @@ function hostLines({ hosts }: Diagnosis, page: Page): string[] {
   return [page.paint('faint', head), ...hosts.flatMap(host => linesOfHost(host, page))]
 }
 
-function linesOfHost({ name, isCoordinator, live, enabled, sentinel, reports }: HostDiagnosis, page: Page): string[] {
+function linesOfHost({ name, isCoordinator, live, enabled, sentinel, reports }: DiagnosedHost, page: Page): string[] {
   const label = isCoordinator
     ? `${cutMiddle(escaped(name), NAME_COLUMNS - 2)} *`
     : cutMiddle(escaped(name), NAME_COLUMNS)

@@ -18,7 +18,7 @@ export interface Diagnosis {
   /** The Task exists: xapi refuses to reboot or shut down any host. */
   readonly isBlocking: boolean
   readonly guard: GuardPresence
-  readonly hosts: readonly HostDiagnosis[]
+  readonly hosts: readonly DiagnosedHost[]
   /** Those that decide the verdict first. */
   readonly findings: readonly Finding[]
 }
@@ -30,7 +30,7 @@ interface SentinelState extends SubjectName {
   readonly pluggedOn: readonly SubjectName[]
 }
 
-export interface HostDiagnosis extends SubjectName {
+export interface DiagnosedHost extends SubjectName {
   readonly isCoordinator: boolean
   readonly enabled: boolean
   /** `null`: not known. */
@@ -93,7 +93,7 @@ function sentinelState(sr: SrSnapshot, { pool, contentTypes }: DoctorSnapshot): 
   }
 }
 
-function hostState(host: HostSnapshot, guarded: readonly ObservedSr[], snapshot: DoctorSnapshot): HostDiagnosis {
+function hostState(host: HostSnapshot, guarded: readonly ObservedSr[], snapshot: DoctorSnapshot): DiagnosedHost {
   const { pool, coordinator, clocksAheadMs } = snapshot
   const sentinels = new Set(pool.srs.filter(({ type }) => type === SENTINEL_TYPE).map(({ ref }) => ref))
   const pbds = pool.pbds.filter(pbd => pbd.host === host.ref && sentinels.has(pbd.sr))
@@ -145,7 +145,7 @@ function guardFailures(guard: GuardPresence, isBlocking: boolean): Finding[] {
 
 /** A host is not in sync, and nothing refuses a reboot. */
 function taskFindings(
-  hosts: readonly HostDiagnosis[],
+  hosts: readonly DiagnosedHost[],
   isBlocking: boolean,
   { pool, nowMs }: DoctorSnapshot,
   policy: GatePolicy,
@@ -163,7 +163,7 @@ function sentinelWarnings(sentinels: readonly SentinelState[], { pool, defaultSr
   ])
 }
 
-function hostFindings(host: HostDiagnosis, isPluggedSomewhere: boolean): Finding[] {
+function hostFindings(host: DiagnosedHost, isPluggedSomewhere: boolean): Finding[] {
   const findings: Finding[] = []
   if (isPluggedSomewhere && host.live === true) {
     if (host.sentinel === 'unplugged') findings.push(finding('host-unplugged', { host }))

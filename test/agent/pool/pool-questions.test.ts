@@ -188,9 +188,12 @@ t.test('without an answer of the pool the error has the cause', async t => {
     answers.push('error' in answer ? { error: [answer.error[0], ...answer.error.slice(1)] } : answer)
     await t.rejects(questions.gate(soon()), refused(kind, text), JSON.stringify(answer))
   }
-  // No gate reads this override.
-  const override = questions.setOverride({ host: 'hostA', reason: 'r', by: 'b', expiresInSeconds: 60 }, soon())
-  t.match(await override, { inForce: false })
+  const request = { host: 'hostA', reason: 'r', by: 'b', expiresInSeconds: 60 }
+  const noReader = /no guard acts; the coordinator has no plugin .*; the override was not written/
+  await t.rejects(questions.setOverride(request, soon()), refused('noGate', noReader))
+  t.notOk(OVERRIDE_KEY in (pool.list('host')[0]?.[1].other_config ?? {}), 'nobody would read it')
+  answers.push({ result: 'no JSON' }, { result: 'no JSON' })
+  t.match(await questions.setOverride(request, soon()), { inForce: false }, 'a gate of another version reads it')
   t.ok(new PoolRefusal('noGate', 'text').error === null)
 })
 

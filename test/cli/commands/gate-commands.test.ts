@@ -25,6 +25,42 @@ t.test('can-reboot: yes, no with reasons, or not known', async t => {
   t.match(await agent.run('can-reboot', 'hostX'), { exitCode: 64, stderr: /there is no host 'hostX'/ })
 })
 
+t.test('override: on a stock pool it says that the block is pool-wide, and what the override waits for', async t => {
+  const agent = await blockedAgent(t)
+  agent.pool = new PoolRefusal('noGate', 'there is no gate')
+  const give = async (...more: readonly string[]) => {
+    const { exitCode, stdout } = await agent.run(
+      'override',
+      'hostB',
+      '--reason',
+      'x',
+      '--for',
+      '1h',
+      '--by',
+      'ada',
+      ...more,
+    )
+    return { exitCode, stdout: stdout.replaceAll(/\s+/g, ' ') }
+  }
+  agent.effect = { inForce: true, guard: { waitsFor: [], otherOverrides: [] } }
+  t.match(await give(), {
+    exitCode: 0,
+    stdout:
+      /^hostB may reboot .* pool-wide: the guard lifts it only while every other host is enabled\..*RISK.*see resync-monitor doctor/,
+  })
+  agent.effect = { inForce: false, guard: { waitsFor: [HOST_A], otherOverrides: [HOST_C] } }
+  const waiting = await give()
+  t.match(waiting.stdout, /^The override of hostB is written until .*, by ada, but it has NO EFFECT yet\./)
+  t.match(
+    waiting.stdout,
+    /hostA is disabled: xe host-enable host=hostA hostC has an override: resync-monitor override --clear hostC/,
+  )
+  t.notMatch(waiting.stdout, /may reboot/)
+  t.match(JSON.parse((await give('--json')).stdout), {
+    override: { inForce: false, guard: { waitsFor: [{ name: 'hostA' }] } },
+  })
+})
+
 t.test('override: prints the risk, the overridden reasons and the user', async t => {
   const agent = await blockedAgent(t)
   const given = await agent.run('override', 'hostB', '--reason', 'disk swap', '--for', '1h30m', '--by', 'ada')
