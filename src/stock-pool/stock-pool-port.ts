@@ -35,7 +35,7 @@ export interface StockPoolPortOptions {
 export type GuardEvent =
   | { readonly code: 'guard-follows' }
   | { readonly code: 'guard-lost'; readonly why: string }
-  /** The pool refuses reboots from now on. */
+  /** The pool refuses reboots from now on, or still refuses them and has one more reason. */
   | { readonly code: 'guard-blocks'; readonly cause: BlockCause }
   | { readonly code: 'guard-lifts' }
   /** Somebody or something has removed the task while the gate blocks. */
@@ -86,6 +86,8 @@ export class StockPoolPort implements PoolPort {
   #run = 0
   #isLost = false
   #isBlocking = false
+  /** The reasons of the block, one text for each. */
+  #announced: ReadonlySet<string> = new Set()
   #wasPresent = false
   #isPowerless = false
 
@@ -265,7 +267,9 @@ export class StockPoolPort implements PoolPort {
     if (cause !== null && this.#isBlocking && this.#wasPresent && !this.#task.isPresent) {
       onEvent({ code: 'guard-task-vanished' })
     }
-    if (cause !== null && !this.#isBlocking) onEvent({ code: 'guard-blocks', cause })
+    const keys = new Set(cause === null ? [] : keysOf(cause))
+    if (cause !== null && !keys.isSubsetOf(this.#announced)) onEvent({ code: 'guard-blocks', cause })
+    this.#announced = keys
     if (cause === null && this.#isBlocking) onEvent({ code: 'guard-lifts' })
     this.#isBlocking = cause !== null
   }
@@ -309,6 +313,11 @@ export class StockPoolPort implements PoolPort {
       return allowedOperations.includes('reboot') === this.#task.isPresent
     })
   }
+}
+
+function keysOf(cause: BlockCause): readonly string[] {
+  if (cause.kind === 'claims') return cause.hosts.map(host => `${host} disabled`)
+  return cause.reasons.length === 0 ? ['override'] : cause.reasons.map(({ host, code }) => `${host} ${code}`)
 }
 
 /**

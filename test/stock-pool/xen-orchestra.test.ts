@@ -138,9 +138,10 @@ t.test('with the guard the run stops at the second host, and the guard names the
   await until(t, 'clients see that c may not reboot', () => !field(c).includes('reboot'))
   const reasons = guard?.updater.verdicts().hosts.get(c)?.reboot.reasons ?? []
   t.ok(reasons.length > 0 && reasons.every(({ host }) => host === b), 'the gate blocks c because of b alone')
-  const log = events
-    .slice(before)
-    .map(event => describeGuardEvent(event, ref => pool.get('host', ref)?.name_label ?? ref))
+  const logged = () =>
+    events.slice(before).map(event => describeGuardEvent(event, ref => pool.get('host', ref)?.name_label ?? ref))
+  await until(t, 'the log says that b is out of sync', () => logged().some(line => line.includes('hostB not-synced')))
+  const log = logged()
   t.match(log[0], /no host of the pool may reboot or shut down: hostB /, 'the log names the host that is the cause')
   t.ok(
     log.every(line => !line.includes('hostC')),
