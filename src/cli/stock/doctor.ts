@@ -10,8 +10,8 @@ import { guardConfigOf, STOCK_OPTIONS, STOCK_OPTIONS_HELP } from './guard-option
 
 const HELP = `usage: resync-monitor doctor [OPTION…]
 
-For a pool of unmodified toolstacks: shows on one page whether the pool is protected, and by what: the sentinel SR, the Task, the guard,
-the reports of the hosts, and what is wrong. It changes nothing.
+For a pool of unmodified toolstacks: shows on one page whether the pool is protected, and by what: the sentinel SR, the Task, the
+guard, the reports of the hosts, and what is wrong. It changes nothing.
 
 ${STOCK_OPTIONS_HELP}
 
