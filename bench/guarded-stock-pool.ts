@@ -3,12 +3,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { HEALTH_CHECK_LABEL } from '../src/allowed-operations/rules/stock-rules.ts'
 import { GuardConfigSchema } from '../src/coordinator/guard-config.ts'
 import { PoolGuard } from '../src/coordinator/pool-guard.ts'
 import { EmbeddedPool } from '../src/embedded-pool/embedded-pool.ts'
 import type { StockTimes } from '../src/embedded-pool/stock/stock-options.ts'
 import { machineClock } from '../src/platform/time/clock.ts'
-import { BLOCK_LABEL } from '../src/stock-pool/levers/block-task.ts'
 import { encodeReservation, RESERVATION_KEY } from '../src/stock-pool/levers/reservation.ts'
 import type { Report } from '../src/sync-query/report/report.ts'
 import { encodeReport } from '../src/sync-query/report/report-encode.ts'
@@ -81,7 +81,7 @@ export class GuardedStockPool {
     pool.subscribe(({ cls, ref, operation }) => {
       if (cls !== 'task') return
       if (operation === 'del') this.#blocking.delete(ref)
-      else if (pool.get('task', ref)?.name_label === BLOCK_LABEL) this.#blocking.add(ref)
+      else if (pool.get('task', ref)?.name_label === HEALTH_CHECK_LABEL) this.#blocking.add(ref)
     })
     this.#operator = this.client()
     this.#guard = fork(process.argv[1] ?? '', ['--guard', this.#socketPath], {

@@ -26,7 +26,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   metrics: [...CORE, 'allowed-operations'],
   updater: [...CORE, 'allowed-operations'],
   'embedded-pool': [...CORE, 'allowed-operations', 'agent-api', 'updater'],
-  'stock-pool': [...CORE, 'allowed-operations', 'xenapi-client', 'updater'],
+  'stock-pool': [...CORE, 'allowed-operations', 'xenapi-client', 'agent-api', 'updater'],
   agent: [
     ...CORE,
     'drbd-adapter',

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { uuid } from '../platform/text/uuid.ts'
+import { fingerprint } from '../xenapi-client/client-of-files.ts'
 
 const MAX_SRS = 256
 const MAX_PATTERNS = 10_000
@@ -38,15 +39,7 @@ const ToolstackSchema = z
      * Instead of `caFile`: SHA-256 of the accepted certificates, as `openssl x509 -fingerprint -sha256` prints it. Each host of a
      * pool has a certificate of its own, and any host may become the coordinator.
      */
-    fingerprints: z
-      .array(
-        z
-          .string()
-          .regex(/^([0-9a-f]{2}:){31}[0-9a-f]{2}$/i, 'must be 32 pairs of hex digits, with colons between them'),
-      )
-      .min(1)
-      .max(64)
-      .optional(),
+    fingerprints: z.array(fingerprint).min(1).max(64).optional(),
     /**
      * Seconds between heartbeats to the pool. Only for the embedded pool: an unmodified toolstack sends its own. 0: none.
      */

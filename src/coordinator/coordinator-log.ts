@@ -1,5 +1,8 @@
 import { DAEMON_LOG_LEVELS, type Log, type LogLevel, type LogOf, logWithLevels } from '../platform/systemd/log.ts'
+import type { Clock } from '../platform/time/clock.ts'
 import type { DecisionEvent } from '../updater/decision-events.ts'
+import { DecisionLog } from '../updater/decision-log.ts'
+import type { UpdaterConfig } from './updater-config.ts'
 
 /** The log codes of the coordinator's daemon, each with its level. docs/TROUBLESHOOTING.md explains each. */
 export const COORDINATOR_LOG_LEVELS = {
@@ -48,4 +51,17 @@ export type CoordinatorLog = LogOf<keyof typeof COORDINATOR_LOG_LEVELS>
 
 export function coordinatorLog(log: Log): CoordinatorLog {
   return logWithLevels(log, COORDINATOR_LOG_LEVELS)
+}
+
+/** Opens the decision log. @param knownWithinMs the pool knows of a change within this time; @returns `null`: none is configured */
+export function openDecisionLog(
+  { decisionLog }: Pick<UpdaterConfig, 'decisionLog'>,
+  knownWithinMs: number,
+  clock: Clock,
+  log: CoordinatorLog,
+): DecisionLog | null {
+  if (decisionLog === undefined) return null
+  const { file, maxBytes } = decisionLog
+  const onError = (error: unknown) => log('decision-log', String(error))
+  return new DecisionLog({ path: file, maxBytes, knownWithinMs, now: clock.now, onError })
 }

@@ -1,25 +1,14 @@
-import { readFile } from 'node:fs/promises'
 import { messageOf } from '../platform/errors.ts'
 import type { Clock } from '../platform/time/clock.ts'
-import { XenApiClient } from '../xenapi-client/client.ts'
+import type { XenApiClient } from '../xenapi-client/client.ts'
+import { clientOf } from '../xenapi-client/client-of-files.ts'
 import { XenApiError, XenApiUnreachable } from '../xenapi-client/errors.ts'
 import type { GuardConfig } from './guard-config.ts'
 
 /** The client of the guard: through the host's unix socket, or from another machine. @throws Error a file cannot be read */
-export async function guardClient(config: GuardConfig, clock: Clock): Promise<XenApiClient> {
-  const { url, socket, user, passwordFile, caFile, fingerprints } = config
-  if (url === undefined) {
-    return new XenApiClient({ clock, url: 'http://localhost', socketPath: socket, user, password: '' })
-  }
-  const password = passwordFile === undefined ? '' : await readFile(passwordFile, 'utf8')
-  return new XenApiClient({
-    clock,
-    url,
-    user,
-    password: password.replace(/\r?\n$/, ''),
-    ...(caFile === undefined ? {} : { ca: await readFile(caFile, 'utf8') }),
-    ...(fingerprints === undefined ? {} : { fingerprint256: fingerprints }),
-  })
+export function guardClient({ url, socket, ...config }: GuardConfig, clock: Clock): Promise<XenApiClient> {
+  if (url !== undefined) return clientOf({ ...config, url }, clock)
+  return clientOf({ url: 'http://localhost', socket, user: config.user }, clock)
 }
 
 /** The answer of a stock toolstack, or why there is none: a sentence for people. */

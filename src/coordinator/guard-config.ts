@@ -1,10 +1,6 @@
 import { z } from 'zod'
-import { decisionLog, metrics, policy, poll } from './updater-config.ts'
-
-const absolutePath = z.string().max(4096).regex(/^\//, 'must be an absolute path')
-const fingerprint = z
-  .string()
-  .regex(/^([0-9a-f]{2}:){31}[0-9a-f]{2}$/i, 'must be 32 pairs of hex digits, with colons between them')
+import { fingerprint } from '../xenapi-client/client-of-files.ts'
+import { absolutePath, decisionLog, metrics, policy, poll } from './updater-config.ts'
 
 /**
  * The configuration of `updater --toolstack xapi`: the guard of a pool of unmodified toolstacks. docs/CONFIGURATION.md explains each key.

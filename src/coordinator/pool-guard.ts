@@ -9,12 +9,11 @@ import type { Log } from '../platform/systemd/log.ts'
 import { type Clock, sleep } from '../platform/time/clock.ts'
 import { SerialQueue } from '../platform/time/serial-queue.ts'
 import { StockPoolPort } from '../stock-pool/stock-pool-port.ts'
-import { DecisionLog } from '../updater/decision-log.ts'
+import type { DecisionLog } from '../updater/decision-log.ts'
 import { describeEvent } from '../updater/describe-event.ts'
-import type { GateVerdicts } from '../updater/pool-port.ts'
 import { Updater } from '../updater/updater.ts'
 import type { XenApiClient } from '../xenapi-client/client.ts'
-import { type CoordinatorLog, coordinatorLog } from './coordinator-log.ts'
+import { type CoordinatorLog, coordinatorLog, openDecisionLog } from './coordinator-log.ts'
 import { describeGuardEvent } from './describe-guard-event.ts'
 import { guardClient } from './guard-client.ts'
 import type { GuardConfig } from './guard-config.ts'
@@ -91,11 +90,6 @@ export class PoolGuard {
     })
   }
 
-  /** The verdicts of the gate; `null`: this host is not the coordinator. */
-  verdicts(): GateVerdicts | null {
-    return this.#guard?.updater.verdicts() ?? null
-  }
-
   /** Starts again with another configuration. What is blocked stays blocked meanwhile: the task is in the pool. */
   async reload(config: GuardConfig): Promise<void> {
     const before = this.#config
@@ -124,17 +118,7 @@ export class PoolGuard {
     const { clock, log, version } = this.#options
     await this.#metricsServer?.close()
     await this.#decisions?.close()
-    const { decisionLog } = this.#config
-    this.#decisions =
-      decisionLog === undefined
-        ? null
-        : new DecisionLog({
-            path: decisionLog.file,
-            maxBytes: decisionLog.maxBytes,
-            knownWithinMs: KNOWN_WITHIN_MS,
-            now: clock.now,
-            onError: error => this.#log('decision-log', messageOf(error)),
-          })
+    this.#decisions = openDecisionLog(this.#config, KNOWN_WITHIN_MS, clock, this.#log)
     const parts = [this.#metrics, new ProcessMetrics({ version })]
     this.#metricsServer = await serveMetrics(this.#config.metrics, parts, clock, log)
   }

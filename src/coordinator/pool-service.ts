@@ -7,11 +7,11 @@ import { stackOf } from '../platform/errors.ts'
 import type { Log } from '../platform/systemd/log.ts'
 import { machineClock } from '../platform/time/clock.ts'
 import type { DecisionEvent } from '../updater/decision-events.ts'
-import { DecisionLog } from '../updater/decision-log.ts'
+import type { DecisionLog } from '../updater/decision-log.ts'
 import { describeEvent } from '../updater/describe-event.ts'
 import { AgentPolls } from './agent-polls.ts'
 import { applyMembers, names } from './configured-members.ts'
-import { type CoordinatorLog, coordinatorLog } from './coordinator-log.ts'
+import { type CoordinatorLog, coordinatorLog, openDecisionLog } from './coordinator-log.ts'
 import { GatedPool, type GateSettings } from './gated-pool.ts'
 import { answerPlugin } from './pool-plugins.ts'
 import { policyOf, type UpdaterConfig } from './updater-config.ts'
@@ -59,7 +59,7 @@ export class PoolService {
     this.#version = version
     this.#config = config
     this.#users = new Users(config)
-    this.#decisions = openDecisionLog(config, log)
+    this.#decisions = openDecisionLog(config, knownWithinMs(config), machineClock, log)
     const gated = new GatedPool({
       clock: machineClock,
       settings: settingsOf(config),
@@ -110,7 +110,7 @@ export class PoolService {
     if (differs('decisionLog')) {
       const closing = this.#decisions
       // Opened before the other one is closed: events that happen meanwhile must be recorded.
-      this.#decisions = openDecisionLog(config, this.#log)
+      this.#decisions = openDecisionLog(config, knownWithinMs(config), machineClock, this.#log)
       await closing?.close()
     }
     if (differs('metrics')) await this.#serveMetrics()
@@ -159,16 +159,4 @@ function settingsOf(config: UpdaterConfig): GateSettings {
 /** The pool knows of a change within this time: a host that cannot report it counts as dead by then. */
 function knownWithinMs({ assumeDeadAfterSeconds }: UpdaterConfig): number {
   return assumeDeadAfterSeconds * 1000
-}
-
-function openDecisionLog(config: UpdaterConfig, log: CoordinatorLog): DecisionLog | null {
-  if (config.decisionLog === undefined) return null
-  const { file, maxBytes } = config.decisionLog
-  return new DecisionLog({
-    path: file,
-    maxBytes,
-    knownWithinMs: knownWithinMs(config),
-    now: machineClock.now,
-    onError: error => log('decision-log', String(error)),
-  })
 }

@@ -3,7 +3,7 @@ import { DEFAULT_POLICY, type GatePolicy } from '../allowed-operations/pool/gate
 import { uuid } from '../platform/text/uuid.ts'
 
 const name = z.string().min(1).max(256)
-const absolutePath = z.string().max(4096).regex(/^\//, 'must be an absolute path')
+export const absolutePath = z.string().max(4096).regex(/^\//, 'must be an absolute path')
 
 const ROLES = [
   'pool-admin',

@@ -1,5 +1,7 @@
+import { PLUGIN_NAME, type PluginFunction } from '../agent-api/plugin-functions.ts'
 import { encodeKnownPeers, KNOWN_PEERS_KEY } from '../allowed-operations/pool/known-peers.ts'
 import type { HostSnapshot, PoolSnapshot } from '../allowed-operations/pool/pool-snapshot.ts'
+import { HEALTH_CHECK_LABEL } from '../allowed-operations/rules/stock-rules.ts'
 import type { Clock } from '../platform/time/clock.ts'
 import type { GateDecision, PoolPort, PoolReading } from '../updater/pool-port.ts'
 import type { XenApiClient } from '../xenapi-client/client.ts'
@@ -11,7 +13,7 @@ import { DECIDING_CLASSES, PoolCache } from './follow/pool-cache.ts'
 import { type HoldEvent, HoldLever } from './hold/hold-lever.ts'
 import { type HoldStep, isGoing, PLACE_AFTER_MS, planHold } from './hold/plan-hold.ts'
 import { type BlockCause, blockCause } from './levers/block-cause.ts'
-import { BLOCK_LABEL, BlockTask } from './levers/block-task.ts'
+import { BlockTask } from './levers/block-task.ts'
 import { type GuardIdentity, HeartbeatWriter } from './levers/heartbeat-writer.ts'
 import { PlugSentinel } from './levers/plug-sentinel.ts'
 import { Recompute } from './levers/recompute.ts'
@@ -48,6 +50,7 @@ export type GuardEvent =
   | HoldEvent
   | UndoEvent
 
+const REPORT: PluginFunction = 'report'
 /** How long one event.from waits when nothing happens. */
 const WAIT_SECONDS = 5
 /** An answer may come this much later before the pool counts as not known. */
@@ -63,7 +66,7 @@ const WRONG_FOR_MS = 100
  */
 export class StockPoolPort implements PoolPort {
   readonly #options: StockPoolPortOptions
-  readonly #cache = new PoolCache(BLOCK_LABEL)
+  readonly #cache = new PoolCache()
   readonly #task: BlockTask
   readonly #recompute: Recompute
   readonly #plug: PlugSentinel
@@ -213,7 +216,7 @@ export class StockPoolPort implements PoolPort {
 
   async pollReport(host: string, sr: string, signal: AbortSignal): Promise<string> {
     const uuid = this.#cache.snapshot(this.#options.clock.now()).srs.find(({ ref }) => ref === sr)?.uuid ?? ''
-    const args = [host, 'resync-monitor', 'report', { sr: uuid }]
+    const args = [host, PLUGIN_NAME, REPORT, { sr: uuid }]
     const answer = await this.#options.client.call('host.call_plugin', args, { signal })
     if (typeof answer !== 'string') throw new XenApiUnreachable('host.call_plugin did not answer with a text')
     return answer
@@ -325,7 +328,7 @@ function keysOf(cause: BlockCause): readonly string[] {
  * polls of this program and the daily work of a pool would otherwise wake the watcher all the time.
  */
 function mayTakeHostDown(label: string): boolean {
-  return label !== BLOCK_LABEL && !HARMLESS_CALL.test(label)
+  return label !== HEALTH_CHECK_LABEL && !HARMLESS_CALL.test(label)
 }
 
 const HARMLESS_CALL = /\b(?:VM|VBD|VIF|VDI|PBD|SR|network|session|event|task|message)\.|call_plugin|get_|other_config/

@@ -31,7 +31,7 @@ export interface CheckedEndpoint {
   readonly pins: ReadonlySet<string> | null
 }
 
-const FINGERPRINT = /^([0-9a-f]{2}:){31}[0-9a-f]{2}$/i
+export const FINGERPRINT = /^([0-9a-f]{2}:){31}[0-9a-f]{2}$/i
 /** How a slave names its coordinator: a host name or an IPv4 address. */
 const HOSTNAME = /^[a-z0-9]([a-z0-9.-]{0,252}[a-z0-9])?$/i
 

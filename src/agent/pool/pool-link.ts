@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Clock } from '../../platform/time/clock.ts'
@@ -9,28 +8,11 @@ import { PbdReportSink } from '../../xapi-notify/pbd-report-sink.ts'
 import { PbdReports } from '../../xapi-notify/pbd-reports.ts'
 import type { ReportSink } from '../../xapi-notify/report-pusher.ts'
 import { ResyncNotifier } from '../../xapi-notify/resync-notifier.ts'
-import { XenApiClient } from '../../xenapi-client/client.ts'
-import type { AgentConfig } from '../agent-config.ts'
+import type { XenApiClient } from '../../xenapi-client/client.ts'
 import type { AgentLog } from '../agent-log.ts'
 import { sendHeartbeats } from './heartbeat.ts'
 import { carryOut, type MachineCommands, type Order } from './orders.ts'
 import { StoredReports } from './stored-reports.ts'
-
-export type ToolstackConfig = NonNullable<AgentConfig['toolstack']>
-
-/** @throws Error naming the file that cannot be read, TypeError naming the option that cannot be used */
-export async function clientOf(toolstack: ToolstackConfig, clock: Clock): Promise<XenApiClient> {
-  const { url, socket, user, passwordFile, caFile, fingerprints } = toolstack
-  return new XenApiClient({
-    clock,
-    url,
-    user,
-    password: (await readFile(passwordFile, 'utf8')).replace(/\r?\n$/, ''),
-    ...(socket === undefined ? {} : { socketPath: socket }),
-    ...(caFile === undefined ? {} : { ca: await readFile(caFile, 'utf8') }),
-    ...(fingerprints === undefined ? {} : { fingerprint256: fingerprints }),
-  })
-}
 
 export interface PoolLinkOptions {
   /** Closed with the link. */

@@ -7,9 +7,10 @@ import type { Clock } from '../../platform/time/clock.ts'
 import type { Report } from '../../sync-query/report/report.ts'
 import type { ReportSink } from '../../xapi-notify/report-pusher.ts'
 import type { XenApiClient } from '../../xenapi-client/client.ts'
+import { clientOf } from '../../xenapi-client/client-of-files.ts'
 import type { AgentConfig } from '../agent-config.ts'
 import type { AgentLog } from '../agent-log.ts'
-import { clientOf, PoolLink } from './pool-link.ts'
+import { PoolLink } from './pool-link.ts'
 
 export interface ToolstackLinkOptions {
   readonly boot: HostBoot

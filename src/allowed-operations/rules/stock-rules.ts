@@ -7,8 +7,8 @@ export type StockAnswer =
   | { readonly errors: ReadonlyMap<string, OperationErrors>; readonly exception?: never }
   | { readonly exception: string; readonly errors?: never }
 
-/** `Xapi_globs.sr_health_check_task_label` (xapi_globs.ml:953). */
-const HEALTH_CHECK_LABEL = 'SR Recovering'
+/** `Xapi_globs.sr_health_check_task_label` (xapi_globs.ml:953): the label of the tasks that R12 looks at. */
+export const HEALTH_CHECK_LABEL = 'SR Recovering'
 
 /**
  * `valid_operations` of an unmodified xapi (xen-api e2ee48d688) for each host, by ref: the ordinary rules, then R12. R11, the

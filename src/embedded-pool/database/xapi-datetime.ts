@@ -19,9 +19,3 @@ export function epochMsOf(dateTime: string): number | null {
 export function xapiEpochSeconds(atMs: number): string {
   return `${Math.floor(atMs / 1000)}.`
 }
-
-/** Parses the text of `xapiEpochSeconds`, or any other number of seconds, to Unix time in milliseconds. */
-export function epochMsOfSeconds(seconds: string | undefined): number | null {
-  const value = seconds === undefined || seconds.trim() === '' ? Number.NaN : Number(seconds)
-  return Number.isFinite(value) ? value * 1000 : null
-}

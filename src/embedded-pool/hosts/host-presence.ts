@@ -1,9 +1,10 @@
+import { epochMsOfSeconds } from '../../allowed-operations/pool/epoch-seconds.ts'
 import type { Clock } from '../../platform/time/clock.ts'
 import { ApiFailure } from '../calls/api-failure.ts'
 import type { Database } from '../database/database.ts'
 import type { StringMap } from '../database/records.ts'
 import { withoutChange } from '../database/without-change.ts'
-import { epochMsOfSeconds, xapiDateTime, xapiEpochSeconds } from '../database/xapi-datetime.ts'
+import { xapiDateTime, xapiEpochSeconds } from '../database/xapi-datetime.ts'
 import { type HostMemory, type LastingHostMemory, lastingOf, NO_ORDER, UNKNOWN_HOST } from './host-memory.ts'
 
 export interface HostPresenceOptions {

@@ -1,3 +1,4 @@
+import { HEALTH_CHECK_LABEL } from '../../allowed-operations/rules/stock-rules.ts'
 import type { Clock } from '../../platform/time/clock.ts'
 import type { Database } from '../database/database.ts'
 import type { Tasks } from '../tasks/tasks.ts'
@@ -13,8 +14,6 @@ export interface SrHealthCheckOptions {
   readonly onBug: (bug: unknown) => void
 }
 
-/** `sr_health_check_task_label` (xapi_globs.ml:953). */
-const TASK_LABEL = 'SR Recovering'
 /** The thread asks this often (xapi_sr_operations.ml:330). */
 const POLL_MS = 30_000
 /** The user that xapi itself is. */
@@ -61,7 +60,7 @@ export class SrHealthCheck {
     if (!this.isMasterOf(srRef, hostRef) || (await this.stat(srRef)) !== 'Recovering' || !this.isClustered(srRef))
       return
     const { tasks, field } = this.#options
-    const task = tasks.create(TASK_LABEL, srRef, XAPI)
+    const task = tasks.create(HEALTH_CHECK_LABEL, srRef, XAPI)
     field.updateAll()
     this.#pollLater(srRef, task)
   }
@@ -70,7 +69,8 @@ export class SrHealthCheck {
   stop(srRef: string, hostRef: string): void {
     if (!this.isMasterOf(srRef, hostRef)) return
     for (const [ref, { name_label, name_description }] of this.#db.list('task')) {
-      if (name_label === TASK_LABEL && name_description === srRef) this.#options.tasks.setStatus(ref, 'cancelling')
+      if (name_label === HEALTH_CHECK_LABEL && name_description === srRef)
+        this.#options.tasks.setStatus(ref, 'cancelling')
     }
   }
 

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { epochMsOfSeconds } from '../../allowed-operations/pool/epoch-seconds.ts'
 import { isHostOperation } from '../../allowed-operations/pool/host-operation.ts'
 import { decodeKnownPeers, KNOWN_PEERS_KEY } from '../../allowed-operations/pool/known-peers.ts'
 import { decodeOverride, OVERRIDE_KEY } from '../../allowed-operations/pool/override.ts'
@@ -10,6 +11,7 @@ import type {
   ReceivedReport,
   SrSnapshot,
 } from '../../allowed-operations/pool/pool-snapshot.ts'
+import { HEALTH_CHECK_LABEL } from '../../allowed-operations/rules/stock-rules.ts'
 import { REPORT_KEY } from '../../sync-query/report/report.ts'
 import { parseReport } from '../../sync-query/report/report-parse.ts'
 import type { ToolstackEvent } from '../../xenapi-client/event-batch.ts'
@@ -48,17 +50,11 @@ interface StoredReport {
  * A report counts as confirmed at the moment at which its text was seen to change: xapi does not store when a client wrote it.
  */
 export class PoolCache {
-  readonly #taskLabel: string
   readonly #records = new Map<string, Map<string, XapiRecord>>()
   readonly #tracks = new Map<string, HostTrack>()
   /** By ref of the PBD. */
   readonly #reports = new Map<string, StoredReport>()
   #snapshot: PoolSnapshot | null = null
-
-  /** @param taskLabel the label of the tasks that a decision depends on */
-  constructor(taskLabel: string) {
-    this.#taskLabel = taskLabel
-  }
 
   /**
    * Takes in the changes of one answer of event.from.
@@ -142,11 +138,11 @@ export class PoolCache {
     return {}
   }
 
-  /** Tasks matter with the label, or as an operation of a host that they have begun. */
+  /** Tasks matter with the label of the health check, or as an operation of a host that they have begun. */
   #matters({ cls, ref, record }: ToolstackEvent): boolean {
     if (cls !== 'task') return true
     const known = this.#of('task').get(ref)
-    if ([record, known].some(task => task != null && textField(task, 'name_label') === this.#taskLabel)) return true
+    if ([record, known].some(task => task != null && textField(task, 'name_label') === HEALTH_CHECK_LABEL)) return true
     return this.#of('host')
       .values()
       .some(host => Object.hasOwn(mapField(host, 'current_operations'), ref))
@@ -241,11 +237,8 @@ function operationsOf(host: XapiRecord): readonly CurrentOperation[] {
   )
 }
 
-/** `host.other_config["boot_time"]` is a number of seconds, printed as an OCaml float (`1795363200.`). */
 function bootTimeOf(host: XapiRecord): number | null {
-  const seconds = mapField(host, 'other_config').boot_time
-  const value = seconds === undefined || seconds.trim() === '' ? Number.NaN : Number(seconds)
-  return Number.isFinite(value) ? value * 1000 : null
+  return epochMsOfSeconds(mapField(host, 'other_config').boot_time)
 }
 
 function srSnapshot(ref: string, sr: XapiRecord): SrSnapshot {

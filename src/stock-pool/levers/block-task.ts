@@ -1,11 +1,9 @@
+import { HEALTH_CHECK_LABEL } from '../../allowed-operations/rules/stock-rules.ts'
 import type { Clock } from '../../platform/time/clock.ts'
 import type { XenApiClient } from '../../xenapi-client/client.ts'
 import { XenApiError } from '../../xenapi-client/errors.ts'
 import { createTask, setTaskStatus } from '../../xenapi-client/task-calls.ts'
 import type { StockTask } from '../follow/pool-cache.ts'
-
-/** `Xapi_globs.sr_health_check_task_label` (xapi_globs.ml:953). */
-export const BLOCK_LABEL = 'SR Recovering'
 
 export interface BlockTaskOptions {
   readonly client: XenApiClient
@@ -84,7 +82,7 @@ export class BlockTask {
 
   async #make(sr: string): Promise<void> {
     const { client, clock, switched } = this.#options
-    const ref = await createTask(client, BLOCK_LABEL, sr, { timeoutMs: CALL_TIMEOUT_MS })
+    const ref = await createTask(client, HEALTH_CHECK_LABEL, sr, { timeoutMs: CALL_TIMEOUT_MS })
     this.#made.set(ref, clock.steadyNow())
     switched()
   }
@@ -109,7 +107,7 @@ export class BlockTask {
     const blocking: string[] = []
     for (const { ref, nameLabel, nameDescription } of this.#options.tasks()) {
       shown.add(ref)
-      if (nameLabel !== BLOCK_LABEL || !this.#srs.includes(nameDescription)) continue
+      if (nameLabel !== HEALTH_CHECK_LABEL || !this.#srs.includes(nameDescription)) continue
       const isGoing = now - (this.#destroyed.get(ref) ?? Number.NEGATIVE_INFINITY) < GONE_AFTER_MS
       if (!isGoing) blocking.push(ref)
     }

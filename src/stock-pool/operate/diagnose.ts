@@ -4,8 +4,8 @@ import { GUARD_KEY, type GuardPresence, guardPresence } from '../../allowed-oper
 import { overrideInForce } from '../../allowed-operations/pool/override.ts'
 import type { HostSnapshot, SrSnapshot } from '../../allowed-operations/pool/pool-snapshot.ts'
 import { type ObservedSr, observeSrs } from '../../allowed-operations/rules/sr-members.ts'
+import { HEALTH_CHECK_LABEL } from '../../allowed-operations/rules/stock-rules.ts'
 import type { SyncState } from '../../sync-query/state.ts'
-import { BLOCK_LABEL } from '../levers/block-task.ts'
 import { RESERVATION_KEY, reservationInForce } from '../levers/reservation.ts'
 import { pluggedSentinels, SENTINEL_TYPE } from '../levers/sentinel.ts'
 import type { DoctorSnapshot } from './doctor-snapshot.ts'
@@ -62,7 +62,7 @@ export function diagnose(snapshot: DoctorSnapshot, policy: GatePolicy): Diagnosi
   const sentinels = pool.srs.filter(({ type }) => type === SENTINEL_TYPE).map(sr => sentinelState(sr, snapshot))
   const plugged = pluggedSentinels(pool)
   const isBlocking = pool.tasks.some(
-    ({ nameLabel, nameDescription }) => nameLabel === BLOCK_LABEL && plugged.includes(nameDescription),
+    ({ nameLabel, nameDescription }) => nameLabel === HEALTH_CHECK_LABEL && plugged.includes(nameDescription),
   )
   const guard = guardPresence(snapshot.poolConfig[GUARD_KEY], nowMs)
   const hosts = pool.hosts.map(host => hostState(host, guarded, snapshot))

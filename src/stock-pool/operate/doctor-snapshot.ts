@@ -5,7 +5,6 @@ import type { XenApiClient } from '../../xenapi-client/client.ts'
 import { XenApiError, XenApiUnreachable } from '../../xenapi-client/errors.ts'
 import { PoolCache } from '../follow/pool-cache.ts'
 import { mapField, textField, type XapiRecord } from '../follow/xapi-record.ts'
-import { BLOCK_LABEL } from '../levers/block-task.ts'
 import { readStockRecords, type StockRecords } from './stock-records.ts'
 
 /** What `doctor` knows of a pool of unmodified toolstacks, read once. Maps are by ref. */
@@ -47,7 +46,7 @@ async function readPool(client: XenApiClient): Promise<XapiRecord> {
 
 async function readRest(client: XenApiClient, clock: Clock, pool: XapiRecord): Promise<DoctorSnapshot> {
   const all = await Promise.all(CLASSES.map(async cls => [cls, await readStockRecords(client, cls)] as const))
-  const cache = new PoolCache(BLOCK_LABEL)
+  const cache = new PoolCache()
   const events = all.flatMap(([cls, records]) =>
     Array.from(records, ([ref, record]) => ({ cls: cls.toLowerCase(), operation: 'add' as const, ref, record })),
   )
