@@ -11,6 +11,7 @@ import type {
   SrSnapshot,
   TaskSnapshot,
 } from '../allowed-operations/pool/pool-snapshot.ts'
+import { ofRecord } from '../platform/of-record.ts'
 import { REPORT_KEY } from '../sync-query/report/report.ts'
 import { parseReport } from '../sync-query/report/report-parse.ts'
 import type { Database } from './database/database.ts'
@@ -56,14 +57,6 @@ const PBDS = new WeakMap<PbdRecord, PbdSnapshot>()
 const TASKS = new WeakMap<TaskRecord, TaskSnapshot>()
 const OVERRIDES = new WeakMap<HostRecord, Override | null>()
 const REPORTS = new WeakMap<PbdRecord, ReceivedReport>()
-
-function ofRecord<R extends object, T>(known: WeakMap<R, T>, record: R, read: () => T): T {
-  const found = known.get(record)
-  if (found !== undefined) return found
-  const value = read()
-  known.set(record, value)
-  return value
-}
 
 function hostSnapshot(ref: string, host: HostRecord, { db, memory: memoryOf }: SnapshotSources): HostSnapshot {
   const live = db.get('host_metrics', host.metrics)?.live ?? null

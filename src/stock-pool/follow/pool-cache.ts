@@ -12,6 +12,7 @@ import type {
   SrSnapshot,
 } from '../../allowed-operations/pool/pool-snapshot.ts'
 import { HEALTH_CHECK_LABEL } from '../../allowed-operations/rules/stock-rules.ts'
+import { ofRecord } from '../../platform/of-record.ts'
 import { REPORT_KEY } from '../../sync-query/report/report.ts'
 import { parseReport } from '../../sync-query/report/report-parse.ts'
 import type { ToolstackEvent } from '../../xenapi-client/event-batch.ts'
@@ -44,6 +45,9 @@ interface StoredReport {
   readonly received: ReceivedReport
 }
 
+const SRS = new WeakMap<XapiRecord, SrSnapshot>()
+const PBDS = new WeakMap<XapiRecord, PbdSnapshot>()
+
 /**
  * The pool of an unmodified xapi, as events describe it. No I/O: `apply` takes in events, and the rest answers from them.
  *
@@ -68,8 +72,12 @@ export class PoolCache {
       if (record === null) this.#of(cls).delete(ref)
       else this.#of(cls).set(ref, record)
     }
-    if (matters) this.#follow(now)
-    return matters
+    if (!matters) return false
+    this.#snapshot = null
+    this.#followHosts(now)
+    const pbds = everything ? this.#of('pbd').keys() : events.flatMap(({ cls, ref }) => (cls === 'pbd' ? [ref] : []))
+    this.#followReports(pbds, now)
+    return true
   }
 
   /**
@@ -81,13 +89,17 @@ export class PoolCache {
     if (record === undefined) return false
     if (Object.entries(fields).every(([field, value]) => isDeepStrictEqual(record[field], value))) return false
     this.#of('host').set(host, { ...record, ...fields })
-    this.#follow(now)
+    this.#snapshot = null
+    this.#followHosts(now)
     return true
   }
 
   /** The pool, as input of the gate: the same object until something has changed. */
   snapshot(now: number): PoolSnapshot {
-    if (this.#isAnyOrderPending()) this.#follow(now)
+    if (this.#isAnyOrderPending()) {
+      this.#snapshot = null
+      this.#followHosts(now)
+    }
     this.#snapshot ??= this.#read()
     return this.#snapshot
   }
@@ -157,9 +169,8 @@ export class PoolCache {
     return ofClass
   }
 
-  /** Compares the records with what is remembered of hosts and reports. */
-  #follow(now: number): void {
-    this.#snapshot = null
+  /** Compares the records with what is remembered of hosts. */
+  #followHosts(now: number): void {
     const hosts = this.#of('host')
     for (const ref of this.#tracks.keys()) if (!hosts.has(ref)) this.#tracks.delete(ref)
     for (const [ref, host] of hosts) {
@@ -171,17 +182,20 @@ export class PoolCache {
       }
       this.#tracks.set(ref, trackHost(this.#tracks.get(ref), seen, now))
     }
-    const pbds = this.#of('pbd')
-    for (const ref of this.#reports.keys()) if (!pbds.has(ref)) this.#reports.delete(ref)
-    for (const [ref, pbd] of pbds) this.#followReport(ref, pbd, now)
   }
 
-  #followReport(ref: string, pbd: XapiRecord, now: number): void {
-    const text = mapField(pbd, 'other_config')[REPORT_KEY]
-    if (text === undefined) this.#reports.delete(ref)
-    else if (this.#reports.get(ref)?.text !== text) {
-      const receipt = { host: textField(pbd, 'host'), sr: textField(pbd, 'SR'), confirmedAtMs: now }
-      this.#reports.set(ref, { text, received: { ...receipt, ...parseReport(text) } })
+  /** Compares the records of these PBDs, by ref, with what is remembered of their reports. Each push of a host changes one PBD. */
+  #followReports(changed: Iterable<string>, now: number): void {
+    const pbds = this.#of('pbd')
+    for (const ref of this.#reports.keys()) if (!pbds.has(ref)) this.#reports.delete(ref)
+    for (const ref of changed) {
+      const pbd = pbds.get(ref) ?? {}
+      const text = mapField(pbd, 'other_config')[REPORT_KEY]
+      if (text === undefined) this.#reports.delete(ref)
+      else if (this.#reports.get(ref)?.text !== text) {
+        const receipt = { host: textField(pbd, 'host'), sr: textField(pbd, 'SR'), confirmedAtMs: now }
+        this.#reports.set(ref, { text, received: { ...receipt, ...parseReport(text) } })
+      }
     }
   }
 
@@ -198,8 +212,8 @@ export class PoolCache {
     const hosts = [...this.#of('host')]
     return {
       hosts: hosts.map(([ref, host]) => this.#hostSnapshot(ref, host)),
-      srs: Array.from(this.#of('sr'), ([ref, sr]) => srSnapshot(ref, sr)),
-      pbds: Array.from(this.#of('pbd'), ([ref, pbd]) => pbdSnapshot(ref, pbd)),
+      srs: Array.from(this.#of('sr'), ([ref, sr]) => ofRecord(SRS, sr, () => srSnapshot(ref, sr))),
+      pbds: Array.from(this.#of('pbd'), ([ref, pbd]) => ofRecord(PBDS, pbd, () => pbdSnapshot(ref, pbd))),
       tasks: this.tasks(),
       reports: Array.from(this.#reports.values(), ({ received }) => received),
       overrides: hosts.flatMap(([ref, host]) => {
