@@ -1,5 +1,5 @@
+import type { GuardEvent } from '../stock-pool/guard-event.ts'
 import type { BlockCause } from '../stock-pool/levers/block-cause.ts'
-import type { GuardEvent } from '../stock-pool/stock-pool-port.ts'
 
 /** How many reasons a line of the log has. */
 const MAX_REASONS = 3

@@ -1,7 +1,6 @@
 import { PLUGIN_NAME, type PluginFunction } from '../agent-api/plugin-functions.ts'
 import { encodeKnownPeers, KNOWN_PEERS_KEY } from '../allowed-operations/pool/known-peers.ts'
-import type { HostSnapshot, PoolSnapshot } from '../allowed-operations/pool/pool-snapshot.ts'
-import { HEALTH_CHECK_LABEL } from '../allowed-operations/rules/stock-rules.ts'
+import type { PoolSnapshot } from '../allowed-operations/pool/pool-snapshot.ts'
 import type { Clock } from '../platform/time/clock.ts'
 import type { GateDecision, PoolPort, PoolReading } from '../updater/pool-port.ts'
 import type { XenApiClient } from '../xenapi-client/client.ts'
@@ -10,16 +9,18 @@ import { setOtherConfig } from '../xenapi-client/other-config.ts'
 import { watchPool } from '../xenapi-client/watch-pool.ts'
 import { CallWatcher } from './follow/call-watcher.ts'
 import { DECIDING_CLASSES, PoolCache } from './follow/pool-cache.ts'
-import { type HoldEvent, HoldLever } from './hold/hold-lever.ts'
+import type { GuardEvent } from './guard-event.ts'
+import { HoldLever } from './hold/hold-lever.ts'
 import { type HoldStep, isGoing, PLACE_AFTER_MS, planHold } from './hold/plan-hold.ts'
+import { BlockAnnouncer } from './levers/block-announcer.ts'
 import { type BlockCause, blockCause } from './levers/block-cause.ts'
 import { BlockTask } from './levers/block-task.ts'
+import { FieldCorrection } from './levers/field-correction.ts'
 import { type GuardIdentity, HeartbeatWriter } from './levers/heartbeat-writer.ts'
 import { PlugSentinel } from './levers/plug-sentinel.ts'
-import { Recompute } from './levers/recompute.ts'
 import { RESERVATION_KEY, reservationInForce } from './levers/reservation.ts'
 import { pluggedSentinels, sentinels } from './levers/sentinel.ts'
-import { type UndoEvent, UndoReboot } from './levers/undo-reboot.ts'
+import { UndoReboot } from './levers/undo-reboot.ts'
 
 export interface StockPoolPortOptions {
   readonly client: XenApiClient
@@ -33,32 +34,11 @@ export interface StockPoolPortOptions {
   readonly undoSecondReboot?: boolean
 }
 
-/** What the guard does, and what keeps it from it. */
-export type GuardEvent =
-  | { readonly code: 'guard-follows' }
-  | { readonly code: 'guard-lost'; readonly why: string }
-  /** The pool refuses reboots from now on, or still refuses them and has one more reason. */
-  | { readonly code: 'guard-blocks'; readonly cause: BlockCause }
-  | { readonly code: 'guard-lifts' }
-  /** Somebody or something has removed the task while the gate blocks. */
-  | { readonly code: 'guard-task-vanished' }
-  /** No SR of the type `resync-monitor` is plugged on any host, so nothing can block. */
-  | { readonly code: 'guard-powerless'; readonly hasSentinel: boolean }
-  | { readonly code: 'guard-plugged'; readonly host: string }
-  | { readonly code: 'guard-not-plugged'; readonly host: string; readonly why: string }
-  | { readonly code: 'guard-field-lags'; readonly why: string }
-  | HoldEvent
-  | UndoEvent
-
 const REPORT: PluginFunction = 'report'
 /** How long one event.from waits when nothing happens. */
 const WAIT_SECONDS = 5
 /** An answer may come this much later before the pool counts as not known. */
 const LATE_MS = 10_000
-/** The interval of corrections of a field that another computation of xapi has left wrong. */
-const CORRECT_EVERY_MS = 5_000
-/** A call at a host writes its fields one after the other. A field that is wrong for longer than this is not under way. */
-const WRONG_FOR_MS = 100
 
 /**
  * The updater's port to the pool of an unmodified xapi (DESIGN section 7). It follows the pool by event.from, and brings a decision into
@@ -68,16 +48,14 @@ export class StockPoolPort implements PoolPort {
   readonly #options: StockPoolPortOptions
   readonly #cache = new PoolCache()
   readonly #task: BlockTask
-  readonly #recompute: Recompute
+  readonly #field: FieldCorrection
+  readonly #announcer: BlockAnnouncer
   readonly #plug: PlugSentinel
   readonly #watcher: CallWatcher
   readonly #hold: HoldLever
   readonly #undo: UndoReboot
-  #cancelPlacing: () => void = () => undefined
   readonly #heartbeats: HeartbeatWriter
-  #cancelCorrection: () => void = () => undefined
-  /** Since when a field is wrong, by the steady clock; `null`: none is. */
-  #wrongSinceMs: number | null = null
+  #cancelPlacing: () => void = () => undefined
   readonly #stop = new AbortController()
   readonly #subscribers = new Set<() => void>()
   readonly #firstReading = Promise.withResolvers<void>()
@@ -88,31 +66,26 @@ export class StockPoolPort implements PoolPort {
   /** Counts sessions: in another one the toolstack may have an older database. */
   #run = 0
   #isLost = false
-  #isBlocking = false
-  /** The reasons of the block, one text for each. */
-  #announced: ReadonlySet<string> = new Set()
-  #wasPresent = false
-  #isPowerless = false
 
   constructor(options: StockPoolPortOptions) {
     const { client, clock, guard, onEvent } = options
     this.#options = options
-    this.#recompute = new Recompute({
+    this.#field = new FieldCorrection({
       client,
       clock,
-      candidates: () => this.#enabledHosts(),
+      hosts: () => this.#cache.snapshot(clock.now()).hosts,
+      coordinator: () => this.#cache.coordinator(),
+      isBlocked: () => this.#task.isPresent,
+      look: () => this.#changed(),
       failed: error => onEvent({ code: 'guard-field-lags', why: String(error) }),
     })
     this.#task = new BlockTask({
       client,
       clock,
       tasks: () => this.#cache.tasks(),
-      // The field of an enabled host has neither operation anyway. Computing costs a `Host.enable`, which would undo a `host.disable` of
-      // the same host in the same moment, so it is not done without need.
-      switched: () => {
-        if (this.#isFieldWrong(this.#cache.snapshot(clock.now()))) this.#recompute.trigger()
-      },
+      switched: () => this.#field.answerChanged(),
     })
+    this.#announcer = new BlockAnnouncer(onEvent)
     this.#hold = new HoldLever({ client, onEvent })
     this.#undo = new UndoReboot(client, onEvent)
     this.#plug = new PlugSentinel({ client, clock, onEvent })
@@ -121,7 +94,7 @@ export class StockPoolPort implements PoolPort {
       client,
       clock,
       suspects: () => this.#mayGo(),
-      isBlocked: () => this.#isBlocking,
+      isBlocked: () => this.#announcer.isBlocking,
       version: () => this.#answers,
       read: (host, fields) => {
         if (this.#cache.applyCallFields(host, fields, clock.now())) this.#changed()
@@ -133,9 +106,7 @@ export class StockPoolPort implements PoolPort {
   start(): Promise<void> {
     this.#following = Promise.all([
       this.#follow(DECIDING_CLASSES, () => undefined),
-      this.#follow(['task'], labels => {
-        if (labels.some(mayTakeHostDown)) this.#watcher.wake(labels.some(mayDisableHost))
-      }),
+      this.#follow(['task'], labels => this.#watcher.callsBegan(labels)),
     ])
     return this.#firstReading.promise
   }
@@ -143,7 +114,7 @@ export class StockPoolPort implements PoolPort {
   async close(): Promise<void> {
     this.#stop.abort()
     this.#cancelPlacing()
-    this.#cancelCorrection()
+    this.#field.close()
     await Promise.all([this.#following, this.#watcher.close(), this.#heartbeats.close()])
   }
 
@@ -171,12 +142,17 @@ export class StockPoolPort implements PoolPort {
     const reservations = reservation === null ? [] : [reservation]
     const cause = blockCause({ pool, srs, verdicts, reservations })
     const plugged = pluggedSentinels(pool)
-    this.#report(cause, pool, plugged)
+    this.#announcer.decided({
+      cause,
+      hasSentinel: sentinels(pool).length > 0,
+      isPlugged: plugged.length > 0,
+      isTaskPresent: this.#task.isPresent,
+    })
     this.#plug.plugMissing(pool)
     this.#heartbeats.decided()
     const underWay = this.#task.want(cause !== null, cause === null ? sentinels(pool) : plugged)
-    this.#wasPresent = this.#task.isPresent
-    if (underWay === undefined) this.#correctField(pool)
+    this.#announcer.acted(this.#task.isPresent)
+    if (underWay === undefined) this.#field.correct(pool.hosts)
     if (this.#options.undoSecondReboot === true) {
       const goingSinceMs = this.#cache.goingSinceMs()
       this.#undo.run({ srs, goingSinceMs, coordinator: this.#cache.coordinator(), now: atMs })
@@ -260,82 +236,11 @@ export class StockPoolPort implements PoolPort {
     for (const changed of this.#subscribers) changed()
   }
 
-  #report(cause: BlockCause | null, pool: PoolSnapshot, plugged: readonly string[]): void {
-    const { onEvent } = this.#options
-    const isPowerless = plugged.length === 0
-    if (isPowerless && !this.#isPowerless) {
-      onEvent({ code: 'guard-powerless', hasSentinel: sentinels(pool).length > 0 })
-    }
-    this.#isPowerless = isPowerless
-    if (cause !== null && this.#isBlocking && this.#wasPresent && !this.#task.isPresent) {
-      onEvent({ code: 'guard-task-vanished' })
-    }
-    const keys = new Set(cause === null ? [] : keysOf(cause))
-    if (cause !== null && !keys.isSubsetOf(this.#announced)) onEvent({ code: 'guard-blocks', cause })
-    this.#announced = keys
-    if (cause === null && this.#isBlocking) onEvent({ code: 'guard-lifts' })
-    this.#isBlocking = cause !== null
-  }
-
   /** Refs of the disabled live hosts: only they can be rebooted. */
   #mayGo(): readonly string[] {
-    return this.#hosts(({ live, enabled }) => live === true && !enabled)
-  }
-
-  /** The coordinator first: a call for another host goes through that host's own toolstack. */
-  #enabledHosts(): readonly string[] {
-    const coordinator = this.#cache.coordinator()
-    const enabled = this.#hosts(({ live, enabled }) => live === true && enabled)
-    return enabled.toSorted((a, b) => Number(b === coordinator) - Number(a === coordinator))
-  }
-
-  #hosts(matches: (host: HostSnapshot) => boolean): readonly string[] {
     const { hosts } = this.#cache.snapshot(this.#options.clock.now())
-    return hosts.filter(matches).map(({ ref }) => ref)
+    return hosts.flatMap(({ ref, live, enabled }) => (live === true && !enabled ? [ref] : []))
   }
-
-  /**
-   * Has a field computed again that stays wrong. Not at once: each computation costs a `Host.enable`, which undoes a `host.disable` of the
-   * same host in the same moment.
-   */
-  #correctField(pool: PoolSnapshot): void {
-    const { clock } = this.#options
-    this.#cancelCorrection()
-    const now = clock.steadyNow()
-    this.#wrongSinceMs = this.#isFieldWrong(pool) ? (this.#wrongSinceMs ?? now) : null
-    if (this.#wrongSinceMs === null) return
-    const leftMs = this.#wrongSinceMs + WRONG_FOR_MS - now
-    if (leftMs > 0) this.#cancelCorrection = clock.after(leftMs, () => this.#changed())
-    else this.#recompute.triggerAtMostEvery(CORRECT_EVERY_MS)
-  }
-
-  /** The field of a host that could be rebooted shows another answer than the toolstack would give. */
-  #isFieldWrong({ hosts }: PoolSnapshot): boolean {
-    return hosts.some(({ enabled, live, currentOperations, allowedOperations }) => {
-      if (enabled || live !== true || currentOperations.length > 0) return false
-      return allowedOperations.includes('reboot') === this.#task.isPresent
-    })
-  }
-}
-
-function keysOf(cause: BlockCause): readonly string[] {
-  if (cause.kind === 'claims') return cause.hosts.map(host => `${host} disabled`)
-  return cause.reasons.length === 0 ? ['override'] : cause.reasons.map(({ host, code }) => `${host} ${code}`)
-}
-
-/**
- * Whether the call of a task may take a host down, by the label of the task. Only labels of calls that certainly do not are excluded: the
- * polls of this program and the daily work of a pool would otherwise wake the watcher all the time.
- */
-function mayTakeHostDown(label: string): boolean {
-  return label !== HEALTH_CHECK_LABEL && !HARMLESS_CALL.test(label)
-}
-
-const HARMLESS_CALL = /\b(?:VM|VBD|VIF|VDI|PBD|SR|network|session|event|task|message)\.|call_plugin|get_|other_config/
-
-/** Also `apply_updates` and the calls that disable many hosts do it. */
-function mayDisableHost(label: string): boolean {
-  return /disable|apply_updates|shutdown_agent|maintenance/.test(label)
 }
 
 function labelOfNew(operation: string, record: Readonly<Record<string, unknown>> | null): string[] {

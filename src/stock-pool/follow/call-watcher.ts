@@ -1,3 +1,4 @@
+import { HEALTH_CHECK_LABEL } from '../../allowed-operations/rules/stock-rules.ts'
 import type { Clock } from '../../platform/time/clock.ts'
 import { sleep } from '../../platform/time/clock.ts'
 import type { XenApiClient } from '../../xenapi-client/client.ts'
@@ -45,10 +46,11 @@ export class CallWatcher {
     this.#options = options
   }
 
-  /** Somebody has begun a call. @param mayDisable it may disable a host */
-  wake(mayDisable: boolean): void {
+  /** Somebody has begun calls. @param labels of their tasks */
+  callsBegan(labels: readonly string[]): void {
+    if (!labels.some(mayTakeHostDown)) return
     this.#untilMs = this.#options.clock.steadyNow() + WATCH_MS
-    if (mayDisable) this.#disablingUntilMs = this.#untilMs
+    if (labels.some(mayDisableHost)) this.#disablingUntilMs = this.#untilMs
     if (this.#stop.signal.aborted) return
     this.#running ??= this.#run().finally(() => {
       this.#running = null
@@ -105,4 +107,19 @@ export class CallWatcher {
       return null
     }
   }
+}
+
+/**
+ * Whether the call of a task may take a host down, by the label of the task. Only labels of calls that certainly do not are excluded: the
+ * polls of this program and the daily work of a pool would otherwise wake the watcher all the time.
+ */
+function mayTakeHostDown(label: string): boolean {
+  return label !== HEALTH_CHECK_LABEL && !HARMLESS_CALL.test(label)
+}
+
+const HARMLESS_CALL = /\b(?:VM|VBD|VIF|VDI|PBD|SR|network|session|event|task|message)\.|call_plugin|get_|other_config/
+
+/** Also `apply_updates` and the calls that disable many hosts do it. */
+function mayDisableHost(label: string): boolean {
+  return /disable|apply_updates|shutdown_agent|maintenance/.test(label)
 }

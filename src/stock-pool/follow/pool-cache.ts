@@ -28,8 +28,6 @@ export interface StockTask {
   readonly ref: string
   readonly nameLabel: string
   readonly nameDescription: string
-  /** `pending`, `success`, … */
-  readonly status: string
 }
 
 /** The fields of a host that tell which calls have begun and what they have done, as far as they were read. */
@@ -121,7 +119,6 @@ export class PoolCache {
       ref,
       nameLabel: textField(task, 'name_label'),
       nameDescription: textField(task, 'name_description'),
-      status: textField(task, 'status'),
     }))
   }
 

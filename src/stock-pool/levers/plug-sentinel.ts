@@ -5,7 +5,7 @@ import type { XenApiClient } from '../../xenapi-client/client.ts'
 import { sentinels } from './sentinel.ts'
 
 /** The two outcomes of a plug, with the ref of the host. */
-type PlugEvent =
+export type PlugEvent =
   | { readonly code: 'guard-plugged'; readonly host: string }
   | { readonly code: 'guard-not-plugged'; readonly host: string; readonly why: string }
 

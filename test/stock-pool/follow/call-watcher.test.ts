@@ -48,7 +48,7 @@ async function until(condition: () => boolean): Promise<void> {
 
 t.test('after a call that may disable a host it finds every disabled host, before an event names it', async t => {
   const { watcher, calls, seen, pool } = watcherOf()
-  watcher.wake(true)
+  watcher.callsBegan(['host.disable'])
   await until(() => seen.length > 1)
   t.strictSame(seen[0], ['b', { enabled: false, current_operations: GOING, allowed_operations: ['enable'] }])
   t.ok(seen.every(([host]) => host === 'b'))
@@ -59,7 +59,7 @@ t.test('after a call that may disable a host it finds every disabled host, befor
 
 t.test('after another call it reads the hosts that are known as disabled, for a limited time', async t => {
   const { watcher, calls, seen } = watcherOf({ suspects: ['c'] })
-  watcher.wake(false)
+  watcher.callsBegan(['host.reboot'])
   await until(() => seen.length > 1)
   t.strictSame(seen[0], ['c', { current_operations: GOING }])
   let before = -1
@@ -74,11 +74,11 @@ t.test('after another call it reads the hosts that are known as disabled, for a 
 
 t.test('it makes no call if no host is disabled, or if reboots are blocked', async t => {
   const { watcher, calls, pool } = watcherOf()
-  watcher.wake(false)
+  watcher.callsBegan(['host.reboot'])
   await watcher.close()
   const blocked = watcherOf({ suspects: ['c'] })
   blocked.pool.isBlocked = true
-  blocked.watcher.wake(true)
+  blocked.watcher.callsBegan(['host.disable'])
   await blocked.watcher.close()
   t.strictSame([...calls, ...blocked.calls], [])
   t.equal(pool.version, 0)
@@ -91,7 +91,7 @@ t.test('an answer is dropped if an event has come meanwhile, because the event m
       if (calls.length < 3) pool.version += 1
     },
   })
-  watcher.wake(false)
+  watcher.callsBegan(['host.reboot'])
   await until(() => seen.length > 0)
   t.equal(calls.length, 3)
   await watcher.close()
