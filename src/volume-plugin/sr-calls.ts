@@ -1,26 +1,19 @@
 import { isDeepStrictEqual } from 'node:util'
 import { messageOf } from '../platform/errors.ts'
-import { isUuid } from '../platform/text/uuid.ts'
 import type { Clock } from '../platform/time/clock.ts'
 import { KeyedSerialQueue } from '../platform/time/serial-queue.ts'
-import type { SrStatus } from '../sync-query/sr-state/sr-fold.ts'
 import type { Attachments } from './attachments.ts'
 import { type PresentMirrors, proposeConfigurations } from './probe.ts'
 import { backendFailure, SmapiError } from './smapi-error.ts'
 import type { ProbeResult, SmapiParams, SrStat } from './smapi-methods.ts'
-import { type CreatedNames, isSentinel, parseSrConfiguration, parseUuid, UUID_KEY } from './sr-configuration.ts'
-import { healthOf, type PoolSrState, sentinelHealthOf } from './sr-health.ts'
+import { type CreatedNames, parseSrConfiguration, parseUuid, UUID_KEY } from './sr-configuration.ts'
+import { type SrStatuses, srHealth, statOf, statWith } from './sr-stat.ts'
 import type { SrStore, StoredSr } from './sr-store.ts'
+import { doesNotExist, uriOf, uuidIn, uuidOf } from './sr-uri.ts'
 
 /** What the calls need to know about the host. */
-export interface HostKnowledge {
-  /** The status of an SR on this host; `null`: the host does not watch that SR. */
-  status(sr: string): SrStatus | null
-  /** UUIDs of the SRs that the host watches. */
-  srs(): readonly string[]
+export interface HostKnowledge extends SrStatuses {
   presentMirrors(): PresentMirrors
-  /** The state of an SR in the whole pool; `null` on a host that is not the coordinator. */
-  poolState(sr: string): PoolSrState | null
 }
 
 export interface SrCallsOptions {
@@ -34,7 +27,6 @@ export interface SrCallsOptions {
   readonly onProblem: (text: string) => void
 }
 
-const URI_PREFIX = 'resync-monitor://'
 /** The UUID of an SR that does not exist yet. */
 const NOT_CREATED = ''
 
@@ -131,7 +123,7 @@ export class SrCalls {
       await this.#store.write(record)
       this.#unwritten.delete(uuid)
       this.#attachments.keep(record)
-      return `${URI_PREFIX}${uuid}`
+      return uriOf(uuid)
     })
   }
 
@@ -179,14 +171,14 @@ export class SrCalls {
 
   /** The URIs of the attached SRs. */
   uris(): readonly string[] {
-    return this.#attachments.uuids().map(uuid => `${URI_PREFIX}${uuid}`)
+    return this.#attachments.uuids().map(uriOf)
   }
 
   /** One line with the state of each attached SR, and one for each SR whose file cannot be read. */
   async diagnostics(): Promise<string> {
     const unreadable = await Promise.all((await this.#store.uuids()).map(uuid => this.#whyUnreadable(uuid)))
     const attached = this.#attachments.uuids().map(uuid => {
-      const [tag, text] = this.#healthOf(uuid, this.#attachments.attached(uuid)?.configuration ?? {})
+      const [tag, text] = srHealth(uuid, this.#attachments.attached(uuid)?.configuration ?? {}, this.#host)
       return `${uuid}: ${text === '' ? tag : text}\n`
     })
     return [...(attached.length === 0 ? ['no SR is attached\n'] : attached), ...unreadable].join('')
@@ -258,69 +250,21 @@ export class SrCalls {
   async #statOfAttached(uuid: string): Promise<SrStat> {
     const known = this.#attachments.attached(uuid)
     try {
-      return this.#statOf(await this.#attached(uuid))
+      return statOf(await this.#attached(uuid), this.#host)
     } catch (error) {
       if (!(error instanceof SmapiError) || error.code === 'Sr_not_attached') throw error
       const isGone = error.code === 'SR_does_not_exist'
       if (isGone && known === null) throw error
       const { name, description } = known ?? { name: this.#defaultName, description: '' }
       const why = isGone ? 'its file is gone; unplug the SR and plug it again' : error.message
-      return this.#statWith({ uuid, name, description }, ['Recovering', `unknown: ${why}`])
+      return statWith({ uuid, name, description }, ['Recovering', `unknown: ${why}`])
     }
   }
 
   async #probeKnown(uuid: string): Promise<ProbeResult | null> {
     const record = await this.#queues.run(uuid, () => this.#store.read(uuid))
     if (record === null) return null
-    const sr = this.#statOf(record)
+    const sr = statOf(record, this.#host)
     return { configuration: record.configuration, complete: true, sr, extra_info: { what: `the SR ${record.name}` } }
   }
-
-  #statOf(record: StoredSr): SrStat {
-    return this.#statWith(record, this.#healthOf(record.uuid, record.configuration))
-  }
-
-  #statWith(
-    { uuid, name, description }: Pick<StoredSr, 'uuid' | 'name' | 'description'>,
-    health: SrStat['health'],
-  ): SrStat {
-    return {
-      sr: `${URI_PREFIX}${uuid}`,
-      name,
-      uuid,
-      description,
-      total_space: 0,
-      free_space: 0,
-      datasources: [],
-      clustered: true,
-      health,
-    }
-  }
-
-  #healthOf(uuid: string, configuration: StoredSr['configuration']): SrStat['health'] {
-    const own = this.#host.status(uuid)
-    const pool = this.#host.poolState(uuid)
-    if (!isSentinel(parseSrConfiguration(uuid, configuration))) return healthOf(own, pool)
-    const others = this.#host.srs().flatMap(sr => {
-      const status = sr === uuid ? null : this.#host.status(sr)
-      return status === null ? [] : [[sr, status] as const]
-    })
-    return sentinelHealthOf(own, others, pool)
-  }
-}
-
-/** The UUID in a URI that SR.attach returned. @throws SmapiError for any other text */
-function uuidOf(uri: string): string {
-  if (!uri.startsWith(URI_PREFIX)) throw doesNotExist(uri)
-  return parseUuid('sr', uri.slice(URI_PREFIX.length))
-}
-
-/** As `uuidOf`; `null` for any other text. */
-function uuidIn(uri: string): string | null {
-  const uuid = uri.startsWith(URI_PREFIX) ? uri.slice(URI_PREFIX.length) : ''
-  return isUuid(uuid) ? uuid.toLowerCase() : null
-}
-
-function doesNotExist(sr: string): SmapiError {
-  return new SmapiError('SR_does_not_exist', [sr])
 }
