@@ -1,6 +1,6 @@
 import { PLUGIN_NAME, type PluginFunction } from '../agent-api/plugin-functions.ts'
 import { encodeKnownPeers, KNOWN_PEERS_KEY } from '../allowed-operations/pool/known-peers.ts'
-import type { PoolSnapshot } from '../allowed-operations/pool/pool-snapshot.ts'
+import { isGoingDown, type PoolSnapshot } from '../allowed-operations/pool/pool-snapshot.ts'
 import type { Clock } from '../platform/time/clock.ts'
 import type { GateDecision, PoolPort, PoolReading } from '../updater/pool-port.ts'
 import type { XenApiClient } from '../xenapi-client/client.ts'
@@ -11,7 +11,7 @@ import { CallWatcher } from './follow/call-watcher.ts'
 import { DECIDING_CLASSES, PoolCache } from './follow/pool-cache.ts'
 import type { GuardEvent } from './guard-event.ts'
 import { HoldLever } from './hold/hold-lever.ts'
-import { type HoldStep, isGoing, PLACE_AFTER_MS, planHold } from './hold/plan-hold.ts'
+import { type HoldStep, PLACE_AFTER_MS, planHold } from './hold/plan-hold.ts'
 import { BlockAnnouncer } from './levers/block-announcer.ts'
 import { type BlockCause, blockCause } from './levers/block-cause.ts'
 import { BlockTask } from './levers/block-task.ts'
@@ -172,7 +172,7 @@ export class StockPoolPort implements PoolPort {
     const marked = this.#cache.holds()
     // An order is looked at again when it is old enough for a hold.
     this.#cancelPlacing()
-    if (pool.hosts.some(host => isGoing(host) && !marked.has(host.ref))) {
+    if (pool.hosts.some(host => isGoingDown(host) && !marked.has(host.ref))) {
       this.#cancelPlacing = clock.after(PLACE_AFTER_MS, () => this.#changed())
     }
     return planHold({

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { parseJson } from '../../platform/json/parse-json.ts'
+import { parseStored } from '../../platform/json/parse-stored.ts'
 
 /** The key of `pool.other_config` under which the guard of a pool of unmodified toolstacks states that it acts. */
 export const GUARD_KEY = 'resync-monitor:guard'
@@ -44,10 +44,9 @@ export function encodeHeartbeat({ machine, version, atMs }: GuardHeartbeat): str
  */
 export function guardPresence(text: string | undefined, now: number): GuardPresence {
   if (text === undefined) return { state: 'never' }
-  const parsed = parseJson(text, MAX_BYTES)
-  const stored = 'value' in parsed ? Stored.safeParse(parsed.value) : null
-  if (stored?.success !== true) return { state: 'unclear', why: 'its heartbeat cannot be read' }
-  const { host: machine, version, at } = stored.data
+  const stored = parseStored(text, MAX_BYTES, Stored)
+  if (stored === null) return { state: 'unclear', why: 'its heartbeat cannot be read' }
+  const { host: machine, version, at } = stored
   const heartbeat = { machine, version, atMs: Date.parse(at) }
   const ageMs = now - heartbeat.atMs
   if (ageMs < -HEARTBEAT_EXPIRES_MS) return { state: 'unclear', why: 'its heartbeat is from the future' }

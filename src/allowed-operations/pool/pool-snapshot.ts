@@ -61,6 +61,11 @@ export interface CurrentOperation {
   readonly operation: HostOperation
 }
 
+/** A reboot or a shutdown of the host is under way. Afterwards it is `leaving`. */
+export function isGoingDown({ currentOperations }: Pick<HostSnapshot, 'currentOperations'>): boolean {
+  return currentOperations.some(({ operation }) => operation === 'reboot' || operation === 'shutdown')
+}
+
 export interface SrSnapshot {
   readonly ref: string
   readonly uuid?: string

@@ -1,7 +1,13 @@
 import type { MirrorListEntry, Report } from '../../sync-query/report/report.ts'
 import { AGGREGATED_KEY, type GatePolicy } from '../pool/gate-policy.ts'
 import { listedPeers } from '../pool/known-peers.ts'
-import type { HostSnapshot, PbdSnapshot, PoolSnapshot, SrSnapshot } from '../pool/pool-snapshot.ts'
+import {
+  type HostSnapshot,
+  isGoingDown,
+  type PbdSnapshot,
+  type PoolSnapshot,
+  type SrSnapshot,
+} from '../pool/pool-snapshot.ts'
 import { type GateReason, gateReason } from '../reason/gate-reason.ts'
 import { type KnownReport, type KnownReports, knownReports, ofPresentBoot } from '../reports/report-order.ts'
 import { assessReport, isAbout } from '../reports/report-trust.ts'
@@ -153,12 +159,12 @@ function absenceReason(host: HostSnapshot, sr: string): GateReason | null {
 }
 
 /** The reason code of a host that is down or going down, or `null`. A host without a metrics row counts as not live. */
-export function absenceCode({ live, currentOperations, leaving, toldTo, stillHere }: HostSnapshot) {
+export function absenceCode(host: HostSnapshot) {
+  const { live, leaving, toldTo, stillHere } = host
   if (leaving && live === true && stillHere === true) return 'told-to-go-and-still-here'
   if (leaving && toldTo === 'shutdown') return 'host-shut-down'
   if (live !== true) return 'host-not-live'
-  const goingDown = currentOperations.some(({ operation }) => operation === 'reboot' || operation === 'shutdown')
-  if (goingDown) return 'host-going-down'
+  if (isGoingDown(host)) return 'host-going-down'
   // After the end of the call the host stays live for ten seconds and the time of its shutdown (xapi_host.ml:888-932).
   return leaving ? 'host-leaving' : null
 }

@@ -3,13 +3,14 @@ import { epochMsOfSeconds } from '../../allowed-operations/pool/epoch-seconds.ts
 import { isHostOperation } from '../../allowed-operations/pool/host-operation.ts'
 import { decodeKnownPeers, KNOWN_PEERS_KEY } from '../../allowed-operations/pool/known-peers.ts'
 import { decodeOverride, OVERRIDE_KEY } from '../../allowed-operations/pool/override.ts'
-import type {
-  CurrentOperation,
-  HostSnapshot,
-  PbdSnapshot,
-  PoolSnapshot,
-  ReceivedReport,
-  SrSnapshot,
+import {
+  type CurrentOperation,
+  type HostSnapshot,
+  isGoingDown,
+  type PbdSnapshot,
+  type PoolSnapshot,
+  type ReceivedReport,
+  type SrSnapshot,
 } from '../../allowed-operations/pool/pool-snapshot.ts'
 import { HEALTH_CHECK_LABEL } from '../../allowed-operations/rules/stock-rules.ts'
 import { ofRecord } from '../../platform/of-record.ts'
@@ -175,7 +176,7 @@ export class PoolCache {
         live: this.#live(host),
         bootTimeMs: bootTimeOf(host),
         enabled: flagField(host, 'enabled') === true,
-        isGoingDown: operationsOf(host).some(({ operation }) => operation === 'reboot' || operation === 'shutdown'),
+        isGoingDown: isGoingDown({ currentOperations: operationsOf(host) }),
       }
       this.#tracks.set(ref, trackHost(this.#tracks.get(ref), seen, now))
     }

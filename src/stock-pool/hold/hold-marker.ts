@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { parseJson } from '../../platform/json/parse-json.ts'
+import { parseStored } from '../../platform/json/parse-stored.ts'
 
 /** The key of `host.other_config` that says that this program keeps the host disabled after its return. */
 export const HOLD_KEY = 'resync-monitor:hold'
@@ -20,7 +20,6 @@ export function encodeHold({ bootTimeMs }: HoldMarker): string {
 /** `null`: there is no hold, or none that can be read. */
 export function decodeHold(text: string | undefined): HoldMarker | null {
   if (text === undefined) return null
-  const parsed = parseJson(text, MAX_BYTES)
-  const stored = Stored.safeParse('value' in parsed ? parsed.value : null)
-  return stored.success ? { bootTimeMs: stored.data.bootTimeMs } : null
+  const stored = parseStored(text, MAX_BYTES, Stored)
+  return stored === null ? null : { bootTimeMs: stored.bootTimeMs }
 }

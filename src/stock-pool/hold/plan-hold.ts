@@ -1,4 +1,4 @@
-import type { HostSnapshot } from '../../allowed-operations/pool/pool-snapshot.ts'
+import { type HostSnapshot, isGoingDown } from '../../allowed-operations/pool/pool-snapshot.ts'
 import type { BlockCause } from '../levers/block-cause.ts'
 import type { HoldMarker } from './hold-marker.ts'
 
@@ -40,14 +40,14 @@ export function planHold(question: HoldQuestion): readonly HoldStep[] {
 function stepFor(host: HostSnapshot, question: HoldQuestion): HoldStep | null {
   const marker = question.marked.get(host.ref)
   if (marker === undefined) return mayPlace(host, question) ? { kind: 'place', host } : null
-  if (isGoing(host) || host.live !== true) return null
+  if (isGoingDown(host) || host.live !== true) return null
   const isBack = marker.bootTimeMs !== host.bootTimeMs
   if (host.enabled || !isBack) return host.leaving ? null : { kind: 'forget', host }
   return mayRelease(host, question) ? { kind: 'release', host } : null
 }
 
 function mayPlace(host: HostSnapshot, { members, goingSinceMs, tasks, now }: HoldQuestion): boolean {
-  if (!members.has(host.ref) || host.live !== true || host.enabled || !isGoing(host)) return false
+  if (!members.has(host.ref) || host.live !== true || host.enabled || !isGoingDown(host)) return false
   if (host.currentOperations.some(({ task }) => tasks.has(task))) return false
   const sinceMs = now - (goingSinceMs.get(host.ref) ?? now)
   return sinceMs >= PLACE_AFTER_MS && sinceMs <= PLACE_WITHIN_MS
@@ -58,8 +58,4 @@ function mayRelease({ ref, liveSinceMs }: HostSnapshot, { cause, now }: HoldQues
   if (cause?.kind !== 'storage') return true
   if (cause.reasons.some(reason => reason.host === ref)) return false
   return liveSinceMs !== null && now - liveSinceMs >= PATIENCE_MS
-}
-
-export function isGoing({ currentOperations }: HostSnapshot): boolean {
-  return currentOperations.some(({ operation }) => operation === 'reboot' || operation === 'shutdown')
 }

@@ -1,5 +1,5 @@
 import type { HostVerdicts } from '../../allowed-operations/decide.ts'
-import type { HostSnapshot, PoolSnapshot } from '../../allowed-operations/pool/pool-snapshot.ts'
+import { type HostSnapshot, isGoingDown, type PoolSnapshot } from '../../allowed-operations/pool/pool-snapshot.ts'
 import type { GateReason } from '../../allowed-operations/reason/gate-reason.ts'
 import type { ObservedSr } from '../../allowed-operations/rules/sr-members.ts'
 import type { Reservation } from './reservation.ts'
@@ -63,7 +63,6 @@ function claimsCause({ srs, reservations }: BlockQuestion): BlockCause | null {
 }
 
 /** The host is up and has no order to go down. */
-function isHere({ live, leaving, currentOperations }: HostSnapshot): boolean {
-  const isGoing = currentOperations.some(({ operation }) => operation === 'reboot' || operation === 'shutdown')
-  return live === true && !leaving && !isGoing
+function isHere(host: HostSnapshot): boolean {
+  return host.live === true && !host.leaving && !isGoingDown(host)
 }

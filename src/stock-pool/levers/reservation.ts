@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { parseJson } from '../../platform/json/parse-json.ts'
+import { parseStored } from '../../platform/json/parse-stored.ts'
 import { uuid } from '../../platform/text/uuid.ts'
 
 /** The key of `pool.other_config` that holds the reservation. */
@@ -37,11 +37,9 @@ export function encodeReservation({ host, by, expiresMs }: Reservation): string 
 /** The reservation that is in force; `null`: there is none, it has expired or lasts too long, or it cannot be read. */
 export function reservationInForce(text: string | undefined, now: number): Reservation | null {
   if (text === undefined) return null
-  const parsed = parseJson(text, MAX_BYTES)
-  if ('problem' in parsed) return null
-  const stored = Stored.safeParse(parsed.value)
-  if (!stored.success) return null
-  const { host, by, expiresAt } = stored.data
+  const stored = parseStored(text, MAX_BYTES, Stored)
+  if (stored === null) return null
+  const { host, by, expiresAt } = stored
   const expiresMs = Date.parse(expiresAt)
   return now < expiresMs && expiresMs - now <= MAX_RESERVATION_MS + CLOCK_SKEW_MS ? { host, by, expiresMs } : null
 }

@@ -5,7 +5,7 @@ import type { XenApiClient } from '../../xenapi-client/client.ts'
 import { XenApiError, XenApiUnreachable } from '../../xenapi-client/errors.ts'
 import { PoolCache } from '../follow/pool-cache.ts'
 import { mapField, textField, type XapiRecord } from '../follow/xapi-record.ts'
-import { readStockRecords, type StockRecords } from './stock-records.ts'
+import { readStockPool, readStockRecords, type StockRecords } from './stock-records.ts'
 
 /** What `doctor` knows of a pool of unmodified toolstacks, read once. Maps are by ref. */
 export interface DoctorSnapshot {
@@ -33,15 +33,10 @@ const MAX_ROUND_TRIP_MS = 2_000
 
 /** @throws XenApiError, XenApiUnreachable */
 export async function readDoctorSnapshot(client: XenApiClient, clock: Clock): Promise<DoctorSnapshot> {
-  const before = await readPool(client)
+  const { record: before } = await readStockPool(client)
   if (GUARD_KEY in mapField(before, 'other_config')) return readRest(client, clock, before)
   await sleep(clock, ABSENCE_GRACE_MS)
-  return readRest(client, clock, await readPool(client))
-}
-
-async function readPool(client: XenApiClient): Promise<XapiRecord> {
-  for (const record of (await readStockRecords(client, 'pool')).values()) return record
-  throw new XenApiUnreachable('the toolstack has no pool')
+  return readRest(client, clock, (await readStockPool(client)).record)
 }
 
 async function readRest(client: XenApiClient, clock: Clock, pool: XapiRecord): Promise<DoctorSnapshot> {

@@ -1,10 +1,15 @@
 import { findByName } from '../../allowed-operations/pool/find-by-name.ts'
 import type { XenApiClient } from '../../xenapi-client/client.ts'
-import { XenApiUnreachable } from '../../xenapi-client/errors.ts'
 import { setOtherConfig } from '../../xenapi-client/other-config.ts'
 import { flagField, mapField, textField } from '../follow/xapi-record.ts'
 import { encodeReservation, RESERVATION_KEY, type Reservation, reservationInForce } from '../levers/reservation.ts'
-import { readStockRecords, type StockHostName, type StockRecords, stockHostName } from './stock-records.ts'
+import {
+  readStockPool,
+  readStockRecords,
+  type StockHostName,
+  type StockRecords,
+  stockHostName,
+} from './stock-records.ts'
 
 /** A reservation with the name of its host. A host that has left the pool has its UUID as name. */
 export interface NamedReservation {
@@ -118,9 +123,8 @@ function named({ host: uuid, by, expiresMs }: Reservation, hosts: StockRecords):
 }
 
 async function readPoolAndHosts(client: XenApiClient): Promise<PoolAndHosts> {
-  const [pools, hosts] = await Promise.all([readStockRecords(client, 'pool'), readStockRecords(client, 'host')])
-  for (const [pool, record] of pools) return { pool, config: mapField(record, 'other_config'), hosts }
-  throw new XenApiUnreachable('the toolstack has no pool')
+  const [{ ref: pool, record }, hosts] = await Promise.all([readStockPool(client), readStockRecords(client, 'host')])
+  return { pool, config: mapField(record, 'other_config'), hosts }
 }
 
 function findHost(

@@ -28,6 +28,14 @@ export async function readStockRecords(client: XenApiClient, cls: string): Promi
   )
 }
 
+/** The record of the pool. @throws XenApiError, XenApiUnreachable */
+export async function readStockPool(
+  client: XenApiClient,
+): Promise<{ readonly ref: string; readonly record: XapiRecord }> {
+  for (const [ref, record] of await readStockRecords(client, 'pool')) return { ref, record }
+  throw new XenApiUnreachable('the toolstack has no pool')
+}
+
 export function stockHostName(host: XapiRecord): StockHostName {
   const uuid = textField(host, 'uuid')
   return { uuid, name: firstName(textField(host, 'name_label'), textField(host, 'hostname'), uuid) }
