@@ -37,4 +37,7 @@ export const GuardConfigSchema = z
     if (caFile !== undefined && fingerprints !== undefined) complain('fingerprints', 'excludes caFile')
   })
 
+/** The key that says which of its two configurations a file of the updater is. */
+export const ToolstackKeySchema = z.looseObject({ toolstack: z.enum(['embedded', 'xapi']).default('embedded') })
+
 export type GuardConfig = z.output<typeof GuardConfigSchema>

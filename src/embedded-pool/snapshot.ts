@@ -1,4 +1,3 @@
-import { epochMsOfSeconds } from '../allowed-operations/pool/epoch-seconds.ts'
 import { isHostOperation } from '../allowed-operations/pool/host-operation.ts'
 import { decodeKnownPeers, KNOWN_PEERS_KEY } from '../allowed-operations/pool/known-peers.ts'
 import { decodeOverride, OVERRIDE_KEY } from '../allowed-operations/pool/override.ts'
@@ -11,6 +10,7 @@ import type {
   SrSnapshot,
   TaskSnapshot,
 } from '../allowed-operations/pool/pool-snapshot.ts'
+import { epochMsOfSeconds } from '../allowed-operations/pool/xapi-moments.ts'
 import { ofRecord } from '../platform/of-record.ts'
 import { REPORT_KEY } from '../sync-query/report/report.ts'
 import { parseReport } from '../sync-query/report/report-parse.ts'

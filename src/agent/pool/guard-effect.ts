@@ -3,6 +3,7 @@ import { firstName } from '../../allowed-operations/pool/find-by-name.ts'
 import { DEFAULT_POLICY } from '../../allowed-operations/pool/gate-policy.ts'
 import { GUARD_KEY, type GuardPresence, guardPresence } from '../../allowed-operations/pool/guard-heartbeat.ts'
 import { decodeOverride, OVERRIDE_KEY, overrideInForce } from '../../allowed-operations/pool/override.ts'
+import { epochMsOf } from '../../allowed-operations/pool/xapi-moments.ts'
 import type { Clock } from '../../platform/time/clock.ts'
 import type { XenApiClient } from '../../xenapi-client/client.ts'
 import { askToolstack } from './ask-toolstack.ts'
@@ -22,8 +23,7 @@ export async function readGuardPresence(
   const text = textOf(config, GUARD_KEY)
   if (text === undefined) return { state: 'never' }
   const time = await askToolstack(client, 'host.get_servertime', [coordinator], signal).catch(() => null)
-  const atMs = Date.parse(String(time).replace(/^(\d{4})(\d\d)(\d\d)T/, '$1-$2-$3T'))
-  return guardPresence(text, Number.isNaN(atMs) ? clock.now() : atMs)
+  return guardPresence(text, epochMsOf(String(time)) ?? clock.now())
 }
 
 /**

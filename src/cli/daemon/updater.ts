@@ -1,7 +1,6 @@
 import { resolve } from 'node:path'
-import { z } from 'zod'
 import program from '../../../package.json' with { type: 'json' }
-import { GuardConfigSchema } from '../../coordinator/guard-config.ts'
+import { GuardConfigSchema, ToolstackKeySchema } from '../../coordinator/guard-config.ts'
 import { PoolGuard } from '../../coordinator/pool-guard.ts'
 import { PoolService } from '../../coordinator/pool-service.ts'
 import { UpdaterConfigSchema } from '../../coordinator/updater-config.ts'
@@ -62,10 +61,8 @@ export const updater: Command = {
   },
 }
 
-const ToolstackKey = z.looseObject({ toolstack: z.enum(['embedded', 'xapi']).default('embedded') })
-
 /** The toolstack that a configuration names. One that cannot be read is read again as a whole, which says what is wrong. */
 async function toolstackOf(file: string): Promise<'embedded' | 'xapi'> {
-  const parsed = await readConfigFile(file, ToolstackKey)
+  const parsed = await readConfigFile(file, ToolstackKeySchema)
   return parsed.ok ? parsed.config.toolstack : 'embedded'
 }

@@ -1,7 +1,6 @@
 import { access } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { z } from 'zod'
-import { type GuardConfig, GuardConfigSchema } from '../../coordinator/guard-config.ts'
+import { type GuardConfig, GuardConfigSchema, ToolstackKeySchema } from '../../coordinator/guard-config.ts'
 import { describeConfigProblem } from '../../platform/config-file/parse-config-file.ts'
 import { readConfigFile } from '../../platform/config-file/read-config-file.ts'
 import { type Options, type Terminal, UsageError } from '../terminal.ts'
@@ -19,7 +18,6 @@ export const STOCK_OPTIONS_HELP = `  --socket-xapi PATH   socket of this host's 
   --json               print JSON; docs/SHELL.md has every key`
 
 const DEFAULT_CONFIG = '/etc/resync-monitor/updater.yaml'
-const ToolstackKey = z.looseObject({ toolstack: z.string().optional() })
 
 /**
  * How to reach the toolstack of this pool. Without a configuration file it is this host's unix socket.
@@ -33,8 +31,8 @@ export async function guardConfigOf(options: Options, { stderr }: Terminal): Pro
   const given = options.text('config')
   const file = resolve(given ?? DEFAULT_CONFIG)
   if (given === undefined && !(await exists(file))) return GuardConfigSchema.parse({})
-  const kind = await readConfigFile(file, ToolstackKey)
-  if (kind.ok && (kind.config.toolstack ?? 'embedded') === 'embedded') {
+  const kind = await readConfigFile(file, ToolstackKeySchema)
+  if (kind.ok && kind.config.toolstack === 'embedded') {
     stderr.write(
       `resync-monitor: ${file} has no \`toolstack: xapi\`: this command is for a pool of unmodified toolstacks\n`,
     )

@@ -1,6 +1,6 @@
+import { epochMsOf } from '../../allowed-operations/pool/xapi-moments.ts'
 import type { Database } from '../database/database.ts'
 import type { ClassName, StringMap } from '../database/records.ts'
-import { epochMsOf } from '../database/xapi-datetime.ts'
 import type { ROLES, Role } from '../sessions/roles.ts'
 import { ApiFailure, handleInvalid } from './api-failure.ts'
 

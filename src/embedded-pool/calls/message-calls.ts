@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
+import { epochMsOf } from '../../allowed-operations/pool/xapi-moments.ts'
 import type { Clock } from '../../platform/time/clock.ts'
 import type { Database } from '../database/database.ts'
 import { newMessage } from '../database/new-record.ts'
 import type { ClassName, MessageRecord } from '../database/records.ts'
-import { epochMsOf, xapiDateTime } from '../database/xapi-datetime.ts'
+import { xapiDateTime } from '../database/xapi-datetime.ts'
 import { ApiFailure } from './api-failure.ts'
 import type { CallTable } from './call.ts'
 

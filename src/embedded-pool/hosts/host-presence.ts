@@ -1,4 +1,4 @@
-import { epochMsOfSeconds } from '../../allowed-operations/pool/epoch-seconds.ts'
+import { epochMsOfSeconds } from '../../allowed-operations/pool/xapi-moments.ts'
 import type { Clock } from '../../platform/time/clock.ts'
 import { ApiFailure } from '../calls/api-failure.ts'
 import type { Database } from '../database/database.ts'

@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import type { XapiError } from '../../allowed-operations/pool/host-operation.ts'
+import { epochMsOf } from '../../allowed-operations/pool/xapi-moments.ts'
 import type { Clock } from '../../platform/time/clock.ts'
 import { ApiFailure } from '../calls/api-failure.ts'
 import type { Caller } from '../calls/call.ts'
 import type { Database } from '../database/database.ts'
 import { newTask } from '../database/new-record.ts'
 import { NULL_REF, type TaskRecord, type TaskStatus } from '../database/records.ts'
-import { epochMsOf, xapiDateTime } from '../database/xapi-datetime.ts'
+import { xapiDateTime } from '../database/xapi-datetime.ts'
 import { TaskBudget } from './task-budget.ts'
 
 /** Completed tasks are kept this long after their `finished` (xapi_globs.ml:734). */

@@ -1,5 +1,4 @@
 import { isDeepStrictEqual } from 'node:util'
-import { epochMsOfSeconds } from '../../allowed-operations/pool/epoch-seconds.ts'
 import { isHostOperation } from '../../allowed-operations/pool/host-operation.ts'
 import { decodeKnownPeers, KNOWN_PEERS_KEY } from '../../allowed-operations/pool/known-peers.ts'
 import { decodeOverride, OVERRIDE_KEY } from '../../allowed-operations/pool/override.ts'
@@ -12,6 +11,7 @@ import {
   type ReceivedReport,
   type SrSnapshot,
 } from '../../allowed-operations/pool/pool-snapshot.ts'
+import { epochMsOfSeconds } from '../../allowed-operations/pool/xapi-moments.ts'
 import { HEALTH_CHECK_LABEL } from '../../allowed-operations/rules/stock-rules.ts'
 import { ofRecord } from '../../platform/of-record.ts'
 import { REPORT_KEY } from '../../sync-query/report/report.ts'

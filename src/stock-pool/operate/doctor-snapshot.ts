@@ -1,5 +1,6 @@
 import { GUARD_KEY } from '../../allowed-operations/pool/guard-heartbeat.ts'
 import type { PoolSnapshot } from '../../allowed-operations/pool/pool-snapshot.ts'
+import { epochMsOf } from '../../allowed-operations/pool/xapi-moments.ts'
 import { type Clock, sleep } from '../../platform/time/clock.ts'
 import type { XenApiClient } from '../../xenapi-client/client.ts'
 import { XenApiError, XenApiUnreachable } from '../../xenapi-client/errors.ts'
@@ -70,19 +71,14 @@ async function clockAhead(client: XenApiClient, clock: Clock, host: string): Pro
   try {
     const answer = await client.call('host.get_servertime', [host], { timeoutMs: CLOCK_TIMEOUT_MS })
     const answeredAtMs = clock.now()
-    const atMs = parseXapiTime(String(answer))
-    if (Number.isNaN(atMs) || answeredAtMs - sentAtMs > MAX_ROUND_TRIP_MS) return null
+    const atMs = epochMsOf(String(answer))
+    if (atMs === null || answeredAtMs - sentAtMs > MAX_ROUND_TRIP_MS) return null
     // The toolstack cuts fractions of a second off.
     return atMs + 500 - (sentAtMs + answeredAtMs) / 2
   } catch (error) {
     if (error instanceof XenApiError || error instanceof XenApiUnreachable) return null
     throw error
   }
-}
-
-/** Reads `20261201T04:17:26Z`. NaN: it is no time. */
-function parseXapiTime(text: string): number {
-  return Date.parse(text.replace(/^(\d{4})(\d\d)(\d\d)T/, '$1-$2-$3T'))
 }
 
 /** `xapi` is the version of the API in older toolstacks, and `xapi_build` that of the program. */
